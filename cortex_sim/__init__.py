@@ -1,0 +1,104 @@
+"""cortex-sim: simulate how cortex assigns credit, from plasticity protocols to deep networks.
+
+Declaring a network imports neither torch nor brian2; ``cs.torch`` loads its backend when asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
+from cortex_sim.connectors import Conv2d, Dense, Identity
+from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
+from cortex_sim.feedback import Given, Inverse, Random, SignSymmetric, Transpose
+from cortex_sim.initialisers import He, Orthogonal, Xavier
+from cortex_sim.library import model
+from cortex_sim.network import Network
+from cortex_sim.objectives import CrossEntropy, SquaredError
+from cortex_sim.population import Population
+from cortex_sim.projection import Projection
+from cortex_sim.registry import register
+from cortex_sim.regularisers import Decay, HardOrthogonality, Orthogonality
+from cortex_sim.rules import (
+    Backprop,
+    Bcm,
+    DifferenceTargetProp,
+    DirectFeedbackAlignment,
+    FeedbackAlignment,
+    GaitProp,
+    InverseLearning,
+    KolenPollack,
+    TargetProp,
+    WeightMirror,
+)
+from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, Word, register_word
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "torch": "cortex_sim.backends.torch",
+    "data": "cortex_sim.data",
+    "viz": "cortex_sim.viz",
+}
+
+__all__ = [
+    "Backprop",
+    "Bcm",
+    "BuildError",
+    "Conv2d",
+    "CortexSimError",
+    "CrossEntropy",
+    "DataError",
+    "Decay",
+    "DeclarationError",
+    "Dense",
+    "DifferenceTargetProp",
+    "DirectFeedbackAlignment",
+    "FeedbackAlignment",
+    "GaitProp",
+    "Given",
+    "Global",
+    "HardOrthogonality",
+    "He",
+    "Identity",
+    "Inverse",
+    "InverseLearning",
+    "KolenPollack",
+    "LeakyRelu",
+    "Linear",
+    "Logistic",
+    "Network",
+    "Orthogonal",
+    "Orthogonality",
+    "PerPost",
+    "PerPre",
+    "PerSynapse",
+    "Population",
+    "Projection",
+    "Random",
+    "Relu",
+    "RunError",
+    "SignSymmetric",
+    "Softplus",
+    "SquaredError",
+    "Tanh",
+    "TargetProp",
+    "TopDown",
+    "Transpose",
+    "WeightMirror",
+    "Word",
+    "Xavier",
+    "data",
+    "model",
+    "register",
+    "register_word",
+    "torch",
+    "viz",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("torch", "data", "viz"):
+        return import_module(_ROOMS[name])
+    raise AttributeError(f"module 'cortex_sim' has no attribute {name!r}")

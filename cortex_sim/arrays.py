@@ -1,0 +1,70 @@
+"""Arrays: the operators that numpy and torch share, and arrays as lossless plain data."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from cortex_sim.errors import DeclarationError
+
+#: What a backend hands to a rule: a numpy array or a torch tensor; rules keep to shared operators.
+Array = Any
+
+__all__ = [
+    "Array",
+    "array_from_data",
+    "array_namespace",
+    "array_to_data",
+    "checked",
+    "is_array_data",
+]
+
+
+def checked(owner: str, array: Any) -> np.ndarray:
+    """Return a read-only float64 copy; NaN, infinity and non-numbers are errors naming ``owner``."""
+    try:
+        given = np.asarray(array)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(f"these are {given.dtype}")
+        values = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"{owner}: weights must be an array of numbers ({error})") from None
+    if not np.isfinite(values).all():
+        raise DeclarationError(f"{owner}: weights hold NaN or infinity; give finite numbers")
+    values.setflags(write=False)
+    return values
+
+
+def array_to_data(array: Any) -> dict[str, Any]:
+    """Array as plain data without loss: dtype, shape and the bytes in base64."""
+    values = np.ascontiguousarray(array)
+    encoded = base64.b64encode(values.tobytes()).decode("ascii")
+    return {"dtype": values.dtype.str, "shape": list(values.shape), "base64": encoded}
+
+
+def is_array_data(value: Any) -> bool:
+    """Whether plain data is an array written by `array_to_data`."""
+    return isinstance(value, dict) and set(value) == {"dtype", "shape", "base64"}
+
+
+def array_from_data(data: dict[str, Any]) -> np.ndarray:
+    """Array written by `array_to_data`; a length that does not fit its shape is an error."""
+    try:
+        dtype, shape = np.dtype(data["dtype"]), tuple(map(int, data["shape"]))
+        raw = base64.b64decode(data["base64"], validate=True)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"array in YAML: needs dtype, shape and base64 ({error})") from None
+    if dtype.kind not in "fiu" or min(shape, default=0) < 0:
+        raise DeclarationError(
+            f"array in YAML: dtype must be numeric and lengths 0 or more. Got {data['dtype']!r}, {shape}"
+        )
+    expected = math.prod(shape) * dtype.itemsize
+    if len(raw) != expected:
+        raise DeclarationError(
+            f"array in YAML: shape {shape} of {dtype} needs {expected} bytes. Got {len(raw)}"
+        )
+    return np.frombuffer(raw, dtype=dtype).reshape(shape)

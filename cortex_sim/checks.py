@@ -1,0 +1,68 @@
+"""Checks of arguments, made once where a value enters; messages name object, value and remedy."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from cortex_sim.errors import CortexSimError, DeclarationError
+
+T = TypeVar("T")
+
+
+def name_of(owner: object) -> str:
+    """How an error calls its object: a given name, else the class."""
+    return owner if isinstance(owner, str) else type(owner).__name__
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def require_positive(owner: object, **values: float) -> None:
+    """Raise `DeclarationError` unless every value is a finite number above 0."""
+    for name, value in values.items():
+        if not (_number(value) and value > 0):
+            raise DeclarationError(f"{name_of(owner)}: {name} must be a positive number. Got {value!r}")
+
+
+def require_nonnegative(owner: object, **values: float) -> None:
+    """Raise `DeclarationError` unless every value is a finite number of at least 0."""
+    for name, value in values.items():
+        if not (_number(value) and value >= 0):
+            raise DeclarationError(f"{name_of(owner)}: {name} must be 0 or more. Got {value!r}")
+
+
+def require_count(owner: object, minimum: int = 1, **values: int) -> None:
+    """Raise `DeclarationError` unless every value is a whole number of at least ``minimum``."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+            raise DeclarationError(
+                f"{name_of(owner)}: {name} must be a whole number of at least {minimum}. Got {value!r}"
+            )
+
+
+def require_flag(owner: object, **values: bool) -> None:
+    """Raise `DeclarationError` unless every value is True or False."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise DeclarationError(f"{name_of(owner)}: {name} must be True or False. Got {value!r}")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a reader would want them: sorted, separated by commas."""
+    return ", ".join(sorted(names)) or "none"
+
+
+def look_up(
+    kind: str, name: str, table: Mapping[str, T], error: type[CortexSimError] = DeclarationError
+) -> T:
+    """Return ``table[name]``, or raise with the known names and the nearest one."""
+    if isinstance(name, str) and name in table:
+        return table[name]
+    near: list[Any] = get_close_matches(str(name), list(table), n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise error(f"unknown {kind} {name!r}{hint}; known: {listed(table)}")

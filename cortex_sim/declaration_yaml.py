@@ -1,0 +1,136 @@
+"""A network as YAML and back, without loss: the declaration is data, reading it runs no code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DeclarationError
+from cortex_sim.registry import make, to_data
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
+_BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers")
+_TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers")
+_NETWORK = ("network", "populations", "projections", "objective")
+
+
+def to_dict(net: Network) -> dict[str, Any]:
+    """The declaration as plain data (strings, numbers, lists, dicts)."""
+    data: dict[str, Any] = {"network": net.name, "populations": {}, "projections": []}
+    for population in net.populations.values():
+        data["populations"][population.name] = {
+            "shape": list(population.shape),
+            "activation": to_data("activation", population.activation),
+            "tau_ms": population.tau_ms,
+            "bias": population.bias,
+            "nonnegative": population.nonnegative,
+        }
+    for p in net.projections.values():
+        entry: dict[str, Any] = {"kind": p.kind, "pre": p.pre, "post": p.post}
+        if p.is_top_down:
+            entry["feedback"] = to_data("feedback", p.feedback)
+        else:
+            entry["connector"] = to_data("connector", p.connector)
+        if p.plasticity is not None:
+            entry["plasticity"] = to_data("rule", p.plasticity)
+        if p.regularisers:
+            entry["regularisers"] = [to_data("regulariser", r) for r in p.regularisers]
+        data["projections"].append(entry)
+    if net.error is not None:
+        data["objective"] = {"population": net.objective_at, **to_data("objective", net.error)}
+    return data
+
+
+def from_dict(data: Any) -> Network:
+    """Network from plain data; unknown keys are errors that list the known ones."""
+    from cortex_sim.network import Network
+
+    if not isinstance(data, dict) or "network" not in data:
+        raise DeclarationError(f"network YAML: needs the keys {', '.join(_NETWORK)}")
+    _only("network YAML", data, _NETWORK)
+    net = Network(data["network"])
+    populations, projections = data.get("populations") or {}, data.get("projections") or []
+    if not isinstance(populations, dict) or not isinstance(projections, list):
+        raise DeclarationError(
+            f"network YAML {net.name}: populations are name: settings, projections a list of settings"
+        )
+    for name, entry in populations.items():
+        _only(f"population {name}", entry, _POPULATION)
+        net.population(name, **entry)
+    for entry in projections:
+        _add_projection(net, entry)
+    if data.get("objective"):
+        objective = data["objective"]
+        _only("objective", objective, tuple(objective))
+        settings = {key: value for key, value in objective.items() if key != "population"}
+        net.objective(objective.get("population", ""), make("objective", settings))
+    return net
+
+
+def _add_projection(net: Network, entry: Any) -> None:
+    _only("projection", entry, (*_TOP_DOWN, *_BOTTOM_UP))
+    for key in ("kind", "pre", "post"):
+        if key not in entry:
+            raise DeclarationError(f"projection {entry}: needs {key}")
+    pre, post = entry["pre"], entry["post"]
+    own = {"plasticity": entry.get("plasticity"), "regulariser": entry.get("regularisers")}
+    if look_up("kind of projection", entry["kind"], {"bottom_up": False, "top_down": True}):
+        _only(f"top-down projection {pre}->{post}", entry, _TOP_DOWN)
+        net.top_down(pre, post, feedback=entry.get("feedback"), **own)
+    else:
+        _only(f"bottom-up projection {pre}->{post}", entry, _BOTTOM_UP)
+        net.bottom_up(pre, post, entry.get("connector", "dense"), **own)
+
+
+def _only(owner: str, entry: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(entry, dict):
+        raise DeclarationError(f"{owner}: expected settings, key: value. Got {entry!r}")
+    for key in entry:
+        look_up(f"key of {owner}", key, dict.fromkeys(known))
+
+
+def write(net: Network, path: str | Path | None = None) -> str:
+    """YAML text of the network; also written to ``path``, whole or not at all."""
+    text = yaml.safe_dump(to_dict(net), sort_keys=False, allow_unicode=True)
+    if path is not None:
+        part = Path(f"{path}.part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    return text
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loading that refuses a key given twice, where YAML would keep the last without a word."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [key.value for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            line = node.start_mark.line + 1
+            raise DeclarationError(f"network YAML: {key} is given twice below line {line}; keep one")
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read(source: str | Path) -> Network:
+    """Network from YAML text, or from a file where ``source`` is a path."""
+    is_text = isinstance(source, str) and "\n" in source
+    try:
+        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+        return from_dict(yaml.load(text, _Loader))
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise DeclarationError(f"network YAML {source}: cannot be read ({why})") from None
+    except yaml.YAMLError as error:
+        where = "text" if is_text else source
+        raise DeclarationError(f"network YAML {where}: {' '.join(str(error).split())}") from None

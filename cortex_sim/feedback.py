@@ -1,0 +1,154 @@
+"""Feedback: where the weights B of a top-down projection come from; c_post = B u_pre.
+
+Tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`, `Given`).
+B has shape (post, pre) of the top-down projection; a convolution's B is kept in the bottom-up
+kernel's own shape (C_out, C_in, k, k) and applied by transposed convolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from cortex_sim.arrays import checked
+from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
+from cortex_sim.errors import DeclarationError
+from cortex_sim.registry import register
+
+
+class Feedback(Protocol):
+    """Source of a top-down projection's weights; ``tied`` says whether they follow a bottom-up one."""
+
+    tied: ClassVar[bool]
+
+
+class HasName(Protocol):
+    """Anything with a projection's name."""
+
+    @property
+    def name(self) -> str:
+        """``pre->post``."""
+
+
+def projection_name(of: Any) -> str:
+    """Projection, or its name, as a name."""
+    name = of if isinstance(of, str) else getattr(of, "name", None)
+    if not isinstance(name, str) or "->" not in name:
+        raise DeclarationError(f'feedback: of must be a projection or its name ("V1->IT"). Got {of!r}')
+    return name
+
+
+@register("feedback", "transpose")
+@dataclass(frozen=True)
+class Transpose:
+    """B = Wᵀ of a bottom-up projection: what backpropagation assumes (weight transport)."""
+
+    of: str | HasName
+    tied: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", projection_name(self.of))
+
+
+@register("feedback", "sign_symmetric")
+@dataclass(frozen=True)
+class SignSymmetric:
+    """B = sign(Wᵀ)·‖W‖_F/√(number of weights): signs shared, sizes not (Liao et al. 2016, 1510.05067)."""
+
+    of: str | HasName
+    tied: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", projection_name(self.of))
+
+
+@register("feedback", "inverse")
+@dataclass(frozen=True)
+class Inverse:
+    """B = Wᵀ(WWᵀ + αI)⁻¹ = (WᵀW + αI)⁻¹Wᵀ, the damped pseudo-inverse of a bottom-up projection.
+
+    Parameters
+    ----------
+    of : Projection or str
+        The bottom-up projection that is inverted, or its name.
+    damping : float, default 1e-3
+        α; 0 or more, in squared units of the weights.
+    rescale : bool, default False
+        Multiply B by s² + α, s² = ‖W‖²_F / min(post, pre): the credit then has backpropagation's
+        length whatever the gain of the weights.
+    auxiliary : bool, default False
+        Simulate the auxiliary units of arXiv 2006.06438: rows A make [W; A] square, B is the columns
+        of its inverse that belong to real units. Not possible where units outnumber inputs.
+    solver : {"direct", "iterative"}, default "direct"
+        Cholesky, or the Neumann series, used only while its error is small (else direct, logged).
+    iterations : int, default 1
+        Terms of the series after the first.
+    refresh : int, default 1
+        Updates between two computations of (WWᵀ + αI)⁻¹; the Wᵀ beside it is always the present one.
+
+    References
+    ----------
+    Ahmad et al. (2020), arXiv 2006.06438, section 2.
+    """
+
+    of: str | HasName
+    damping: float = 1e-3
+    rescale: bool = False
+    auxiliary: bool = False
+    solver: str = "direct"
+    iterations: int = 1
+    refresh: int = 1
+    tied: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", projection_name(self.of))
+        require_nonnegative(self, damping=self.damping)
+        require_flag(self, rescale=self.rescale, auxiliary=self.auxiliary)
+        require_count(self, refresh=self.refresh, iterations=self.iterations)
+        if self.solver not in ("direct", "iterative"):
+            raise DeclarationError(f"Inverse: solver must be direct or iterative. Got {self.solver!r}")
+        if self.auxiliary and self.damping:
+            raise DeclarationError(
+                f"Inverse(of={self.of}): auxiliary units make the matrix square and its inverse exact; "
+                f"give damping=0 with auxiliary=True. Got damping={self.damping}"
+            )
+
+
+@register("feedback", "random")
+@dataclass(frozen=True)
+class Random:
+    """B drawn once: normal, standard deviation scale/√(units that send), fixed unless it has plasticity."""
+
+    scale: float = 1.0
+    tied: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require_positive(self, scale=self.scale)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
+        """Weights of ``shape``; ``senders`` is the number of units (or channels) the credit comes from."""
+        return self.scale * rng.normal(size=shape) / np.sqrt(senders)
+
+
+@register("feedback", "given")
+@dataclass(frozen=True, eq=False)
+class Given:
+    """B given as an array: (post, pre), or the bottom-up kernel's shape for a convolution."""
+
+    weights: np.ndarray
+    tied: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", checked("Given feedback", self.weights))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Given) and np.array_equal(self.weights, other.weights)
+
+    def __hash__(self) -> int:
+        return hash(self.weights.tobytes())
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
+        """The given weights; the generator is not touched."""
+        return self.weights

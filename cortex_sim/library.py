@@ -1,0 +1,114 @@
+"""Where models and protocols are found: in the installed package, else beside it in its repository."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import CortexSimError, DeclarationError
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(kind: str) -> Path:
+    """Folder of ``models`` or ``protocols``.
+
+    Raises
+    ------
+    DeclarationError
+        If the installation has neither; the working directory is never searched.
+    """
+    inside = _PACKAGE / kind
+    if inside.is_dir():
+        return inside
+    project = _PACKAGE.parent / "pyproject.toml"
+    beside = _PACKAGE.parent / kind
+    if beside.is_dir() and project.is_file():
+        named = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name")
+        if named == "cortex-sim":
+            return beside
+    raise DeclarationError(f"this installation has no {kind}; reinstall cortex-sim")
+
+
+def names(kind: str) -> list[str]:
+    """Names of the shipped models or protocols."""
+    return sorted(p.stem for p in folder(kind).glob("*.py") if not p.stem.startswith("_"))
+
+
+def load_module(kind: str, name: str) -> ModuleType:
+    """Module ``cortex_sim.KIND.NAME``, importable by worker processes under that name too."""
+    look_up(kind.removesuffix("s"), name, dict.fromkeys(names(kind)))
+    return _load(f"cortex_sim.{kind}.{name}", folder(kind) / f"{name}.py")
+
+
+def _load(full_name: str, path: Path) -> ModuleType:
+    if full_name in sys.modules:
+        return sys.modules[full_name]
+    spec = importlib.util.spec_from_file_location(full_name, path)
+    if spec is None or spec.loader is None:
+        raise DeclarationError(f"{path}: cannot be read as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[full_name]
+        raise
+    return module
+
+
+def _own(target: str) -> Callable[..., Any]:
+    """Function of a user's own file, given as ``path/to/file.py:function``."""
+    path, _, function = target.rpartition(":")
+    file = Path(path)
+    if not file.is_file():
+        raise DeclarationError(f"model {target}: no file {file}; give path/to/file.py:function")
+    place = crc32(str(file.resolve()).encode())  # two files of one name are two modules
+    module = _load(f"cortex_sim_user_{file.stem}_{place:08x}", file)
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise DeclarationError(f"model {target}: {file.name} has no function {function!r}")
+    return found
+
+
+def model(name: str, **settings: Any) -> Network:
+    """Declared network of a shipped model ("gait_tower"), or of ``path/to/file.py:function``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model, or file and function of your own. Files are run: give only your own.
+    **settings
+        Arguments of the model's function, such as ``classes=100``.
+    """
+    if not isinstance(name, str):
+        raise DeclarationError(f"model: give a name, or path/to/file.py:function. Got {name!r}")
+    try:
+        build = _own(name) if ".py:" in name else getattr(load_module("models", name), name)
+        net = build(**settings)
+    except CortexSimError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DeclarationError(f"model {name}: {_told(error)}") from error
+    if not hasattr(net, "bottom_ups"):
+        raise DeclarationError(f"model {name}: its function must return a Network. Got {net!r}")
+    return net
+
+
+def _told(error: BaseException) -> str:
+    """What a model's own code raised, and where in it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename != __file__ and not f.filename.startswith("<")]
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {error}{place}"

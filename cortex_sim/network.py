@@ -1,0 +1,322 @@
+"""Network: populations, bottom-up and top-down projections between them, and one objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex_sim import validation
+from cortex_sim.checks import look_up, require_count
+from cortex_sim.connectors import Connector, Dense
+from cortex_sim.errors import DeclarationError
+from cortex_sim.feedback import Feedback
+from cortex_sim.initialisers import stream
+from cortex_sim.objectives import Objective
+from cortex_sim.population import Population
+from cortex_sim.projection import BOTTOM_UP, TOP_DOWN, Projection
+from cortex_sim.registry import make
+
+Place = Population | str
+
+
+class Network:
+    """A network, declared once and run by any backend.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in tables, drawings and recordings.
+
+    Examples
+    --------
+    >>> import cortex_sim as cs
+    >>> net = cs.Network("two")
+    >>> retina = net.population("retina", 64)
+    >>> it = net.population("IT", 10, activation="linear")
+    >>> up = net.bottom_up(retina, it, cs.Dense(), plasticity=cs.GaitProp())
+    >>> net.objective(it, cs.CrossEntropy())
+    >>> up.name
+    'retina->IT'
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise DeclarationError(f"network: name must be a non-empty string. Got {name!r}")
+        self.name = name
+        self.populations: dict[str, Population] = {}
+        self.projections: dict[str, Projection] = {}
+        self.objective_at: str | None = None
+        self.error: Objective | None = None
+
+    def population(
+        self,
+        name: str,
+        size: int | None = None,
+        *,
+        shape: Iterable[int] | None = None,
+        activation: Any = "linear",
+        tau_ms: float = 10.0,
+        bias: bool = True,
+        nonnegative: bool = False,
+    ) -> Population:
+        """Add a population of ``size`` units, or of ``shape`` (channel, row, column).
+
+        Raises
+        ------
+        DeclarationError
+            If the name is taken or malformed, or neither or both of size and shape are given.
+        """
+        if (size is None) == (shape is None):
+            raise DeclarationError(f"population {name}: give either a size or shape=(channel, row, column)")
+        if isinstance(name, str) and name in self.populations:
+            raise DeclarationError(f"population {name}: the name is taken; choose another")
+        if shape is not None and not isinstance(shape, Iterable):
+            raise DeclarationError(
+                f"population {name}: shape must be (unit,) or (channel, row, column). Got {shape!r}"
+            )
+        form = tuple(shape) if shape is not None else (size,)
+        rate = make("activation", activation)
+        population = Population(name, form, rate, tau_ms, bias, nonnegative)  # type: ignore[arg-type]
+        self.populations[name] = population
+        return population
+
+    def bottom_up(
+        self,
+        pre: Place,
+        post: Place,
+        connector: Connector | str = Dense(),  # noqa: B008 - frozen
+        *,
+        plasticity: Any = None,
+        regulariser: Any = (),
+    ) -> Projection:
+        """Add a projection whose pre rates drive its post population.
+
+        Parameters
+        ----------
+        pre, post : Population or str
+            Where it comes from and goes to.
+        connector : Connector, default Dense()
+            What connects to what, and the initial weights.
+        plasticity : rule or str or None
+            How the weights change; None keeps them.
+        regulariser : regulariser, or a list of them
+            What else acts on the weights.
+
+        Raises
+        ------
+        DeclarationError
+            If shapes do not fit, a population is unknown, a cycle would close, or the two
+            populations are already connected.
+        """
+        source, goal = self._place(pre), self._place(post)
+        link = make("connector", connector)
+        projection = Projection(
+            BOTTOM_UP,
+            source.name,
+            goal.name,
+            link,
+            plasticity=None if plasticity is None else make("rule", plasticity),
+            regularisers=_several("regulariser", regulariser),
+        )
+        validation.check_free(self, projection)
+        validation.check_acyclic(self, projection)
+        link.check(projection.name, source.shape, goal.shape)
+        validation.check_bottom_up(projection)
+        return self._add(projection)
+
+    def top_down(
+        self,
+        pre: Place,
+        post: Place,
+        *,
+        feedback: Feedback | str,
+        plasticity: Any = None,
+        regulariser: Any = (),
+    ) -> Projection:
+        """Add a projection that brings credit from ``pre`` down to ``post``.
+
+        Its weights B have shape (post units, pre units), or, beside a convolution, that kernel's.
+
+        Raises
+        ------
+        DeclarationError
+            If a population is unknown, the pair is already connected this way, or the feedback
+            belongs to another pair of populations.
+        """
+        source, goal = self._place(pre), self._place(post)
+        mate = self.projections.get(f"{goal.name}->{source.name}")
+        projection = Projection(
+            TOP_DOWN,
+            source.name,
+            goal.name,
+            mate.connector if mate is not None and not mate.is_top_down else Dense(),
+            make("feedback", feedback),
+            None if plasticity is None else make("rule", plasticity),
+            _several("regulariser", regulariser),
+        )
+        validation.check_free(self, projection)
+        validation.check_feedback(self, projection)
+        return self._add(projection)
+
+    def objective(self, population: Place, objective: Objective | str) -> None:
+        """Say what the top population should do; one objective a network.
+
+        Raises
+        ------
+        DeclarationError
+            If there is one already, or the population is unknown.
+        """
+        top = self._place(population)
+        if self.objective_at is not None:
+            raise DeclarationError(
+                f"network {self.name}: the objective is already at {self.objective_at}; declare one only"
+            )
+        self.objective_at, self.error = top.name, make("objective", objective)
+
+    @property
+    def bottom_ups(self) -> list[Projection]:
+        """Bottom-up projections, in order of declaration."""
+        return [p for p in self.projections.values() if not p.is_top_down]
+
+    @property
+    def top_downs(self) -> list[Projection]:
+        """Top-down projections, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_top_down]
+
+    def inputs(self, population: str) -> list[Projection]:
+        """Bottom-up projections onto a population."""
+        return [p for p in self.bottom_ups if p.post == population]
+
+    def credit_inputs(self, population: str) -> list[Projection]:
+        """Top-down projections onto a population."""
+        return [p for p in self.top_downs if p.post == population]
+
+    @property
+    def stimulated(self) -> list[str]:
+        """Populations without bottom-up input: the stimulus sets their rates."""
+        driven = {p.post for p in self.bottom_ups}
+        return [name for name in self.populations if name not in driven]
+
+    def projection(self, name: str) -> Projection:
+        """Projection called ``pre->post``."""
+        return look_up(f"projection of {self.name}", name, self.projections)
+
+    def weight_shape(self, projection: Projection) -> tuple[int, ...]:
+        """Shape of its weights; of a top-down one beside a convolution, the bottom-up kernel's."""
+        pre, post = self.populations[projection.pre].shape, self.populations[projection.post].shape
+        if projection.is_top_down and not isinstance(projection.connector, Dense):
+            return projection.connector.weight_shape(post, pre)
+        return projection.connector.weight_shape(pre, post)
+
+    def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
+        """Initial weights of all projections that have their own, float64, by name.
+
+        Tied top-down projections and identities have none. Each projection draws from its own
+        stream: the same seed gives the same weights on every backend and under every rule.
+        """
+        require_count("network " + self.name, minimum=0, seed=seed)
+        weights = {}
+        for projection in self.projections.values():
+            shape = self.weight_shape(projection)
+            rng = stream(seed, projection.name)
+            if not shape or (projection.feedback is not None and projection.feedback.tied):
+                continue
+            if projection.is_top_down:
+                senders = shape[0] if len(shape) == 4 else shape[1]
+                weights[projection.name] = projection.feedback.draw(rng, shape, senders)  # type: ignore[union-attr]
+            else:
+                pre, post = self.populations[projection.pre], self.populations[projection.post]
+                weights[projection.name] = projection.connector.draw(rng, pre.shape, post.shape)
+        return weights
+
+    def check(self) -> None:
+        """Raise `DeclarationError` at the first thing that could not run or would silently not learn."""
+        validation.check_network(self)
+
+    def with_rule(self, rule: Any, **feedback: Any) -> Network:
+        """Return this network under one rule: a word ("gait_prop") or a rule object.
+
+        The plasticity of every plastic bottom-up projection is replaced, every top-down projection
+        removed, and those that the rule needs are added; populations, connectors, regularisers and
+        initial weights stay.
+
+        Parameters
+        ----------
+        rule : str or rule
+            "backprop", "gait_prop", … (``cortex-sim list rules``), or an object such as
+            ``GaitProp(form="finite")``.
+        **feedback
+            Settings of the feedback it adds, such as ``damping=0``.
+        """
+        from cortex_sim.words import rewired
+
+        return rewired(self, rule, feedback)
+
+    def copy(self) -> Network:
+        """A network of its own with the same declaration."""
+        other = Network(self.name)
+        other.populations = dict(self.populations)
+        other.projections = dict(self.projections)
+        other.objective_at, other.error = self.objective_at, self.error
+        return other
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """The declaration as YAML, without loss; also written to ``path`` if given."""
+        from cortex_sim.declaration_yaml import write
+
+        return write(self, path)
+
+    @staticmethod
+    def from_yaml(source: str | Path) -> Network:
+        """Network from YAML text, or from a file where a path is given."""
+        from cortex_sim.declaration_yaml import read
+
+        return read(source)
+
+    def draw(self, path: str | Path | None = None) -> Any:
+        """Draw populations and both kinds of projection (matplotlib figure; saved if a path is given)."""
+        from cortex_sim.viz.drawing import draw
+
+        return draw(self, path)
+
+    def __str__(self) -> str:
+        from cortex_sim.viz.tables import network_table
+
+        return network_table(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Network {self.name}: {len(self.populations)} populations, "
+            f"{len(self.bottom_ups)} bottom-up, {len(self.top_downs)} top-down projections>"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _place(self, place: Place) -> Population:
+        name = place.name if isinstance(place, Population) else place
+        found = look_up(f"population of {self.name}", name, self.populations)
+        if isinstance(place, Population) and place != found:
+            raise DeclarationError(
+                f"population {name}: belongs to another network, not to {self.name}; "
+                f"use the one that {self.name}.population(...) returned, or its name"
+            )
+        return found
+
+    def _add(self, projection: Projection) -> Projection:
+        self.projections[projection.name] = projection
+        return projection
+
+
+def _several(kind: str, given: Any) -> tuple[Any, ...]:
+    if given is None:
+        return ()
+    items = given if isinstance(given, (list, tuple)) else (given,)
+    return tuple(make(kind, item) for item in items)

@@ -1,0 +1,75 @@
+"""Objectives: what the top population should do. Credit there is c_L = −∂E/∂r_L, per presentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.checks import require_positive
+from cortex_sim.registry import register
+
+
+class Objective(Protocol):
+    """Error E of one presentation, and the credit it gives the top population."""
+
+    def error(self, r: Array, target: Array) -> Array:
+        """E of shape (presentation,), from r and target of shape (presentation, unit)."""
+
+    def credit(self, r: Array, target: Array) -> Array:
+        """c_L = −∂E/∂r_L of shape (presentation, unit)."""
+
+
+@register("objective", "cross_entropy")
+@dataclass(frozen=True)
+class CrossEntropy:
+    """E = −weight·Σ target·log softmax(r). The softmax is part of E: a linear top gets target − softmax(r).
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+        Factor on E, and so on all credit; ½ gives the output target of arXiv 2006.06438.
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, weight=self.weight)
+
+    def error(self, r: Array, target: Array) -> Array:
+        """E of shape (presentation,)."""
+        xp = array_namespace(r)
+        shifted = r - xp.max(r, axis=1, keepdims=True)
+        log_total = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+        return -self.weight * xp.sum(target * (shifted - log_total), axis=1)
+
+    def credit(self, r: Array, target: Array) -> Array:
+        """c_L = weight·(target − softmax(r)), for targets that sum to 1."""
+        xp = array_namespace(r)
+        grown = xp.exp(r - xp.max(r, axis=1, keepdims=True))
+        return self.weight * (target - grown / xp.sum(grown, axis=1, keepdims=True))
+
+
+@register("objective", "squared_error")
+@dataclass(frozen=True)
+class SquaredError:
+    """E = ½ weight·‖r − target‖².
+
+    Parameters
+    ----------
+    weight : float, default 1.0
+        Factor on E, and so on all credit; ½ gives the output target of arXiv 2006.06438.
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, weight=self.weight)
+
+    def error(self, r: Array, target: Array) -> Array:
+        """E of shape (presentation,)."""
+        return 0.5 * self.weight * array_namespace(r).sum((r - target) ** 2, axis=1)
+
+    def credit(self, r: Array, target: Array) -> Array:
+        """c_L = weight·(target − r)."""
+        return self.weight * (target - r)

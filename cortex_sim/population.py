@@ -1,0 +1,76 @@
+"""Population: a named group of rate units."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from cortex_sim.activations import Activation, Linear
+from cortex_sim.checks import require_count, require_flag, require_positive
+from cortex_sim.connectors import Shape, size
+from cortex_sim.errors import DeclarationError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ -]*")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Rate units r = f(a) that share an activation and a time constant.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, blanks, ``_`` and ``-``, starting with a letter; unique in its network.
+    shape : tuple of int
+        (unit,) or (channel, row, column).
+    activation : Activation
+        f.
+    tau_ms : float, default 10.0
+        Time constant of the drive, in ms; used by rate dynamics.
+    bias : bool, default True
+        Whether the drive has a bias: one per unit, or one per channel where the shape has channels.
+        It is learned with the population's credit. A population without bottom-up input has none.
+    nonnegative : bool, default False
+        Whether rates are meant as firing rates, so that negative ones are wrong.
+    """
+
+    name: str
+    shape: Shape
+    activation: Activation = field(default_factory=Linear)
+    tau_ms: float = 10.0
+    bias: bool = True
+    nonnegative: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise DeclarationError(
+                f"population {self.name!r}: a name holds letters, digits, blanks, _ and -, and starts "
+                'with a letter ("V1", "V4 left"); "/" and "->" are kept for neuroids and projections'
+            )
+        label = f"population {self.name}"
+        if len(self.shape) not in (1, 3):
+            raise DeclarationError(
+                f"{label}: shape must be (unit,) or (channel, row, column). Got {self.shape}"
+            )
+        for length in self.shape:
+            require_count(label, shape=length)
+        object.__setattr__(self, "shape", tuple(int(length) for length in self.shape))
+        require_positive(label, tau_ms=self.tau_ms)
+        object.__setattr__(self, "tau_ms", float(self.tau_ms))
+        require_flag(label, bias=self.bias, nonnegative=self.nonnegative)
+        negative_rates = ("linear", "leakyrelu", "tanh")
+        if self.nonnegative and type(self.activation).__name__.lower() in negative_rates:
+            raise DeclarationError(
+                f"{label}: nonnegative, but its activation {type(self.activation).__name__} gives "
+                "negative rates; use relu, softplus or logistic"
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return size(self.shape)
+
+    @property
+    def bias_shape(self) -> Shape:
+        """Shape of the bias: (unit,), or (channel,) where the shape has channels."""
+        return (self.shape[0],)

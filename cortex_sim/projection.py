@@ -1,0 +1,56 @@
+"""Projection: connections from one population to another, with their plasticity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_sim.connectors import Connector
+from cortex_sim.feedback import Feedback
+
+BOTTOM_UP, TOP_DOWN = "bottom_up", "top_down"
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Connections from population ``pre`` to population ``post``.
+
+    Parameters
+    ----------
+    kind : {"bottom_up", "top_down"}
+        A bottom-up projection drives its post population; a top-down one brings it credit.
+    pre, post : str
+        Names of the populations it comes from and goes to.
+    connector : Connector
+        What connects to what, and the initial weights. Of a top-down projection: that of the
+        bottom-up projection it runs beside, in the other direction, else `Dense`.
+    feedback : Feedback or None
+        Top-down only: where its weights come from.
+    plasticity : rule or None
+        How its weights change; None where they do not.
+    regularisers : tuple of regularisers
+        What else acts on its weights.
+    """
+
+    kind: str
+    pre: str
+    post: str
+    connector: Connector
+    feedback: Feedback | None = None
+    plasticity: Any = None
+    regularisers: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``pre->post``; also names the projection's random stream."""
+        return f"{self.pre}->{self.post}"
+
+    @property
+    def mate(self) -> str:
+        """Name of the projection that runs beside this one in the other direction."""
+        return f"{self.post}->{self.pre}"
+
+    @property
+    def is_top_down(self) -> bool:
+        """Whether it carries credit."""
+        return self.kind == TOP_DOWN

@@ -1,0 +1,156 @@
+"""Names of everything that can be declared: a word in YAML or on the command line finds its class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from reprlib import repr as short
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
+from cortex_sim.checks import listed, look_up
+from cortex_sim.errors import DeclarationError
+
+C = TypeVar("C", bound=type)
+
+_TABLES: dict[str, dict[str, type]] = {}
+
+#: What an object must have to serve as one of a kind: all attributes of one of these groups.
+_NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "activation": (("rate", "gain"),),
+    "connector": (("plastic", "weight_shape", "check", "draw"),),
+    "feedback": (("tied",),),
+    "initialiser": (("draw",),),
+    "objective": (("error", "credit"),),
+    "rule": (("change",), ("arrival", "accepts")),
+}
+
+
+def register(kind: str, name: str) -> Callable[[C], C]:
+    """Enter a class under ``name`` among its kind ("rule", "activation", "connector", …).
+
+    Raises
+    ------
+    DeclarationError
+        If another class already has the name, or it is no dataclass: settings must be data.
+    """
+
+    def enter(cls: C) -> C:
+        if not is_dataclass(cls):
+            raise DeclarationError(
+                f"{kind} {name!r}: {cls.__qualname__} must be a dataclass, so that YAML can keep its "
+                f"settings; write @dataclass(frozen=True) below @register({kind!r}, {name!r})"
+            )
+        table = _TABLES.setdefault(kind, {})
+        known = table.get(name)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise DeclarationError(f"{kind} {name!r} is taken by {known.__qualname__}; choose another name")
+        table[name] = cls
+        return cls
+
+    return enter
+
+
+def names(kind: str) -> list[str]:
+    """Names known for a kind, sorted."""
+    return sorted(_TABLES.get(kind, {}))
+
+
+def find(kind: str, name: str) -> type:
+    """Class registered under ``name``; the error lists the known names."""
+    return look_up(kind, name, _TABLES.get(kind, {}))
+
+
+def registered_name(kind: str, value: object) -> str:
+    """Name under which the class of ``value`` is registered."""
+    for name, cls in _TABLES.get(kind, {}).items():
+        if type(value) is cls:
+            return name
+    raise DeclarationError(
+        f"{kind} {type(value).__name__} has no registered name; "
+        f"put @cortex_sim.register({kind!r}, NAME) above its class"
+    )
+
+
+def make(kind: str, value: Any) -> Any:
+    """Turn what a user gave (name, ``{name: …, setting: …}`` or an object) into an object of ``kind``."""
+    if isinstance(value, str):
+        return from_data(kind, {"name": value})
+    if isinstance(value, dict):
+        return from_data(kind, value)
+    if isinstance(value, type):
+        raise DeclarationError(f"{kind}: give {value.__name__}(), an object, not the class itself")
+    if type(value) not in _TABLES.get(kind, {}).values():
+        _check_own(kind, value)
+    return value
+
+
+def _check_own(kind: str, value: Any) -> None:
+    """An object of a class not registered as this kind must at least be able to serve as one."""
+    others = [k for k, table in _TABLES.items() if type(value) in table.values()]
+    groups = _NEEDS.get(kind, ())
+    if not others and any(all(hasattr(value, need) for need in group) for group in groups):
+        return
+    needs = " or ".join(", ".join(group) for group in groups)
+    raise DeclarationError(
+        f"{kind} must be one of {listed(names(kind))}"
+        + (f", or an object with {needs}" if groups else "")
+        + f". Got {short(value)}"
+        + (f", which is a {others[0]}" if others else "")
+    )
+
+
+def to_data(kind: str, value: Any) -> dict[str, Any]:
+    """Return the object as plain data: its registered name and its settings."""
+    data: dict[str, Any] = {"name": registered_name(kind, value)}
+    if is_dataclass(value):
+        for field in fields(value):
+            data[field.name] = _plain(getattr(value, field.name))
+    return data
+
+
+def from_data(kind: str, data: dict[str, Any]) -> Any:
+    """Object from plain data; unknown settings are errors that list the known ones."""
+    settings = dict(data)
+    name = settings.pop("name", None)
+    if not isinstance(name, str):
+        raise DeclarationError(f"{kind}: settings need a name, one of {listed(names(kind))}. Got {data!r}")
+    cls: Any = find(kind, name)
+    known = {field.name: field for field in fields(cls)} if is_dataclass(cls) else {}
+    for setting in settings:
+        look_up(f"setting of {kind} {name}", setting, known)
+    missing = [
+        f.name
+        for f in known.values()
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in settings
+    ]
+    if missing:
+        given = ", ".join(f"{setting}=..." for setting in missing)
+        raise DeclarationError(f"{kind} {name} has no default for {missing[0]}; give {cls.__name__}({given})")
+    return cls(**{key: _rich(key, value) for key, value in settings.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if hasattr(value, "__array__"):
+        return array_to_data(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    for kind, table in _TABLES.items():
+        if type(value) in table.values():
+            return to_data(kind, value)
+    return value
+
+
+def _rich(key: str, value: Any) -> Any:
+    if is_array_data(value):
+        return array_from_data(value)
+    if isinstance(value, list):
+        return tuple(_rich(key, item) for item in value)
+    if isinstance(value, dict) and "name" in value:
+        kind = {"init": "initialiser"}.get(key, key)
+        return from_data(kind, value)
+    return value

@@ -1,0 +1,294 @@
+"""What a declaration must satisfy: each check names the object, what is wrong and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.activations import Invertible
+from cortex_sim.checks import listed
+from cortex_sim.connectors import Dense, size
+from cortex_sim.errors import DeclarationError
+from cortex_sim.feedback import Given, Inverse
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import Decay
+from cortex_sim.rules.base import Arrival, TargetRule
+from cortex_sim.rules.kolen_pollack import KolenPollack
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+
+def is_supervised(rule: Any) -> bool:
+    """Whether a rule reads the credit of its post population."""
+    return hasattr(rule, "arrival")
+
+
+def is_top_down_rule(rule: Any) -> bool:
+    """Whether a rule changes top-down weights (it names the bottom-up projection it runs beside)."""
+    return hasattr(rule, "of")
+
+
+def check_free(net: Network, projection: Projection) -> None:
+    """One projection a direction and pair."""
+    name = projection.name
+    if projection.pre == projection.post:
+        raise DeclarationError(f"projection {name}: joins {projection.pre} to itself; use two populations")
+    if name in net.projections:
+        raise DeclarationError(
+            f"projection {name}: already declared ({net.projections[name].kind}); "
+            "one projection joins two populations in one direction, put a population between for a second"
+        )
+    if not (projection.is_top_down or isinstance(projection.connector, Dense)):
+        _check_declared_first(net, projection)
+
+
+def _check_declared_first(net: Network, projection: Projection) -> None:
+    """A top-down projection takes its shape from the bottom-up one, so it cannot come first."""
+    if projection.mate in net.projections:
+        raise DeclarationError(
+            f"projection {projection.name}: {projection.mate} was declared before it and would not share "
+            "its kernel; declare the bottom-up projection first, then net.top_down(...)"
+        )
+
+
+def check_acyclic(net: Network, new: Projection) -> None:
+    """Bottom-up projections may not close a cycle."""
+    onward: dict[str, list[str]] = {}
+    for p in net.bottom_ups:
+        onward.setdefault(p.pre, []).append(p.post)
+    paths, seen = [[new.post]], {new.post}
+    while paths:
+        path = paths.pop()
+        if path[-1] == new.pre:
+            raise DeclarationError(
+                f"projection {new.name}: closes the cycle {' -> '.join([new.pre, *path])}; bottom-up "
+                "projections run one way only, use net.top_down(...) for the way back"
+            )
+        steps = [step for step in onward.get(path[-1], []) if step not in seen]
+        seen.update(steps)
+        paths.extend([*path, step] for step in steps)
+
+
+def check_bottom_up(projection: Projection) -> None:
+    """A bottom-up projection's rule must be able to act on it."""
+    rule, name = projection.plasticity, projection.name
+    if projection.regularisers and not projection.connector.plastic:
+        raise DeclarationError(
+            f"projection {name}: {type(projection.connector).__name__}() has no weights for "
+            f"{type(projection.regularisers[0]).__name__} to act on; remove the regulariser, or use Dense()"
+        )
+    if rule is None:
+        return
+    if not projection.connector.plastic:
+        raise DeclarationError(
+            f"projection {name}: {type(projection.connector).__name__}() has no weights to learn; "
+            f"remove plasticity={type(rule).__name__}(...), or use Dense()"
+        )
+    if is_top_down_rule(rule):
+        raise DeclarationError(
+            f"projection {name}: {type(rule).__name__} changes top-down weights, {name} is bottom-up; "
+            "give it to the net.top_down(...) that runs beside it"
+        )
+
+
+def check_feedback(net: Network, projection: Projection) -> None:
+    """Tied feedback and top-down rules must belong to the bottom-up projection beside them."""
+    name, feedback, rule = projection.name, projection.feedback, projection.plasticity
+    for part in (feedback, rule):
+        of = getattr(part, "of", None)
+        if of is None:
+            continue
+        beside = net.projections.get(of)
+        if beside is None or beside.is_top_down:
+            raise DeclarationError(
+                f"projection {name}: {type(part).__name__}(of={of!r}) names no bottom-up projection; "
+                f"known: {listed(p.name for p in net.bottom_ups)}"
+            )
+        if of != projection.mate:
+            raise DeclarationError(
+                f"projection {name}: {type(part).__name__}(of={of!r}) belongs to a top-down projection "
+                f"from {beside.post} to {beside.pre}; use net.top_down({beside.post!r}, {beside.pre!r}, ...)"
+                f" or of={projection.mate!r}"
+            )
+    if rule is not None and not is_top_down_rule(rule):
+        raise DeclarationError(
+            f"projection {name}: {type(rule).__name__} is a rule for bottom-up projections; top-down ones "
+            f"learn by a rule that names its partner, such as KolenPollack(of={projection.mate!r})"
+        )
+    if rule is not None and feedback is not None and feedback.tied:
+        raise DeclarationError(
+            f"projection {name}: {type(feedback).__name__} weights follow {projection.mate} and cannot have "
+            "plasticity of their own; use feedback=Random() or Given(array), or plasticity=None"
+        )
+    if projection.regularisers and feedback is not None and feedback.tied:
+        raise DeclarationError(
+            f"projection {name}: {type(feedback).__name__} weights follow {projection.mate}, so "
+            f"{type(projection.regularisers[0]).__name__} cannot act on them; give it to {projection.mate}"
+        )
+    if isinstance(feedback, Inverse):
+        _check_inverse(net, projection, feedback)
+    if isinstance(feedback, Given):
+        expected = net.weight_shape(projection)
+        if feedback.weights.shape != expected:
+            raise DeclarationError(
+                f"projection {name}: weights have shape {feedback.weights.shape}, "
+                f"give shape {expected} (of {net.populations[projection.post].size} "
+                f"{projection.post} units by {net.populations[projection.pre].size} {projection.pre} units)"
+            )
+
+
+def _check_inverse(net: Network, projection: Projection, inverse: Inverse) -> None:
+    shape = net.weight_shape(projection)
+    if not shape:
+        return
+    post, fan_in = (shape[0], size(shape[1:])) if len(shape) == 4 else (shape[1], shape[0])
+    if inverse.auxiliary and post > fan_in:
+        raise DeclarationError(
+            f"projection {projection.name}: {inverse.of} has {post} post units for {fan_in} inputs, and "
+            "auxiliary units only fill up a smaller post population; use auxiliary=False"
+        )
+
+
+def check_network(net: Network) -> None:
+    """Everything that needs the whole network; see `Network.check`."""
+    if not net.bottom_ups:
+        raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
+    if len(net.stimulated) > 1:
+        raise DeclarationError(
+            f"network {net.name}: {listed(net.stimulated)} have no bottom-up input; the stimulus drives one "
+            "population, project to the others or leave them out"
+        )
+    _check_objective(net)
+    for projection in net.bottom_ups:
+        if is_supervised(projection.plasticity):
+            _check_arrival(net, projection)
+    _check_targets(net)
+    for projection in net.top_downs:
+        _check_kolen_pollack(net, projection)
+
+
+def _check_objective(net: Network) -> None:
+    supervised = [p for p in net.bottom_ups if is_supervised(p.plasticity)]
+    if supervised and net.objective_at is None:
+        raise DeclarationError(
+            f"network {net.name}: {supervised[0].name} learns by {type(supervised[0].plasticity).__name__}, "
+            "which needs an objective; add net.objective(population, CrossEntropy())"
+        )
+    if net.objective_at in net.stimulated:
+        raise DeclarationError(
+            f"network {net.name}: the objective is at {net.objective_at}, whose rates are the stimulus; "
+            "put it at a population with bottom-up input"
+        )
+
+
+def _check_arrival(net: Network, projection: Projection) -> None:
+    """The post population must get credit, by feedback that the rule accepts, from where it says."""
+    rule, post = projection.plasticity, projection.post
+    word, arriving = type(rule).__name__, net.credit_inputs(post)
+    kinds = " or ".join(kind.__name__ for kind in rule.accepts)
+    if post != net.objective_at and not arriving:
+        senders: list[Any] = [p.post for p in net.bottom_ups if p.pre == post] or [net.objective_at]
+        if rule.arrival is Arrival.DIRECT:
+            senders = [net.objective_at]
+        raise DeclarationError(
+            f"projection {projection.name}: learns by {word}, but no top-down projection brings credit to "
+            f"{post}; add net.top_down({senders[0]!r}, {post!r}, feedback={rule.accepts[0].__name__}(...))"
+        )
+    for path in arriving:
+        over_identity = not path.connector.plastic
+        if not over_identity and not isinstance(path.feedback, rule.accepts):
+            raise DeclarationError(
+                f"projection {projection.name}: learns by {word}, which takes its credit through {kinds}; "
+                f"{path.name} has {type(path.feedback).__name__}, change one of the two"
+            )
+        if rule.arrival is Arrival.DIRECT and path.pre != net.objective_at:
+            raise DeclarationError(
+                f"projection {path.name}: {word} of {projection.name} takes credit straight from the top; "
+                f"use net.top_down({net.objective_at!r}, {post!r}, ...)"
+            )
+        if rule.arrival is not Arrival.DIRECT and not _has_credit(net, path.pre, {post}):
+            raise DeclarationError(
+                f"projection {path.name}: brings {post} the credit of {path.pre}, which gets none itself; "
+                f"add a top-down projection from above to {path.pre}"
+            )
+    _check_no_path_missing(net, projection)
+
+
+def _has_credit(net: Network, population: str, seen: set[str]) -> bool:
+    if population == net.objective_at:
+        return True
+    if population in seen:
+        return False
+    return any(_has_credit(net, p.pre, seen | {population}) for p in net.credit_inputs(population))
+
+
+def _check_no_path_missing(net: Network, projection: Projection) -> None:
+    """A rule that runs beside bottom-up projections must run beside all that lead to the objective."""
+    rule, post = projection.plasticity, projection.post
+    if rule.arrival is Arrival.DIRECT:
+        return
+    for onward in net.bottom_ups:
+        leads_up = onward.pre == post and _reaches(net, onward.post)
+        if leads_up and onward.mate not in net.projections and not _skips(net, post):
+            raise DeclarationError(
+                f"projection {projection.name}: {post} also drives {onward.post}, whose credit never comes "
+                f"back; add net.top_down({onward.post!r}, {post!r}, ...)"
+            )
+
+
+def _skips(net: Network, post: str) -> bool:
+    """Whether the user wired this population's credit by hand, not beside the bottom-up projections."""
+    return any(p.mate not in net.projections for p in net.credit_inputs(post))
+
+
+def _reaches(net: Network, population: str) -> bool:
+    if population == net.objective_at:
+        return True
+    return any(_reaches(net, p.post) for p in net.bottom_ups if p.pre == population)
+
+
+def _check_targets(net: Network) -> None:
+    """Rules that work by targets hold for the whole network and invert its activations."""
+    rules = [p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity)]
+    by_target = [rule for rule in rules if rule.arrival is Arrival.TARGETS]
+    if not by_target:
+        return
+    first = by_target[0]
+    if any(rule != first for rule in rules):
+        raise DeclarationError(
+            f"network {net.name}: {first!r} finds targets for the whole network, so every supervised "
+            f"projection must carry it; use net.with_rule({first!r})"
+        )
+    word = type(first).__name__
+    for population in {p.post: net.populations[p.post] for p in net.bottom_ups}.values():
+        if not isinstance(population.activation, Invertible):
+            raise DeclarationError(
+                f"population {population.name}: {word} needs the inverse of the rate function, and "
+                f"{type(population.activation).__name__} has none; use leaky_relu, tanh, logistic, "
+                "softplus or linear"
+            )
+        if isinstance(first, TargetRule) and first.chain_only:
+            _check_chain(net, population.name, word)
+
+
+def _check_chain(net: Network, population: str, word: str) -> None:
+    inputs = net.inputs(population)
+    onward = [p for p in net.bottom_ups if p.pre == population]
+    if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):
+        raise DeclarationError(
+            f"population {population}: {word} inverts the whole drive, so it takes chains of Dense "
+            "projections only; use DifferenceTargetProp() for other graphs"
+        )
+
+
+def _check_kolen_pollack(net: Network, projection: Projection) -> None:
+    if not isinstance(projection.plasticity, KolenPollack):
+        return
+    beside = net.projections[projection.mate]
+    down = sum(r.rate for r in projection.regularisers if isinstance(r, Decay))
+    up = sum(r.rate for r in beside.regularisers if isinstance(r, Decay))
+    if down != up or not up:
+        raise DeclarationError(
+            f"projection {projection.name}: KolenPollack needs one decay, above 0, on both weights; "
+            f"{projection.name} has {down:g}, {beside.name} {up:g}: give regulariser=Decay(1e-4) to both"
+        )

@@ -1,0 +1,148 @@
+"""One word for a whole network: put every plastic bottom-up projection under one rule."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DeclarationError
+from cortex_sim.feedback import Transpose
+from cortex_sim.projection import Projection
+from cortex_sim.registry import make
+from cortex_sim.rules.base import WORDS, TopDown, Word
+from cortex_sim.validation import is_supervised, is_top_down_rule
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+
+def word_for(rule: Any) -> Word:
+    """Word of a name or of a rule object (the first registered with a rule of its class)."""
+    if isinstance(rule, Word):
+        return rule
+    if isinstance(rule, str):
+        return look_up("rule", rule, WORDS)
+    given = make("rule", rule)
+    if is_top_down_rule(given):
+        raise DeclarationError(
+            f"with_rule: {type(given).__name__} changes top-down weights; use a word "
+            "('kolen_pollack', 'weight_mirror', 'gait_prop_learned') or a bottom-up rule"
+        )
+    for word in WORDS.values():
+        if type(word.rule) is type(given):
+            return replace(word, rule=given)
+    if is_supervised(given):
+        raise DeclarationError(
+            f"with_rule: how {type(given).__name__} gets its credit is not known; "
+            "call cortex_sim.register_word(name, Word(rule, beside=...)) once"
+        )
+    return Word(given)
+
+
+def rewired(net: Network, rule: Any, feedback: dict[str, Any]) -> Network:
+    """Return the network under one rule; see `Network.with_rule`."""
+    word = word_for(rule)
+    called = type(word.rule).__name__
+    if not any(p.plasticity is not None for p in net.bottom_ups):
+        raise DeclarationError(
+            f"with_rule: network {net.name} has no plastic bottom-up projection to put under {called}; "
+            "declare plasticity=... where weights should learn"
+        )
+    if is_supervised(word.rule) and net.objective_at is None:
+        raise DeclarationError(
+            f"with_rule: {called} needs an objective, and network {net.name} has none; "
+            "add net.objective(population, CrossEntropy())"
+        )
+    other = net.copy()
+    other.projections = {p.name: _under(word, p) if p.plasticity is not None else p for p in net.bottom_ups}
+    learning = is_supervised(word.rule)
+    if learning and word.direct is not None:
+        _add_direct(other, word, feedback)
+    elif learning and word.beside is not None:
+        _add_beside(other, word, feedback)
+    if feedback and not other.top_downs:
+        raise DeclarationError(f"with_rule: {called} adds no feedback to set {feedback}")
+    other.check()
+    return other
+
+
+def with_settings(
+    net: Network, word: str, rule_settings: dict[str, Any], feedback: dict[str, Any]
+) -> Network:
+    """Return the network under a word, with settings of its rule and of the feedback it adds."""
+    found = word_for(word)
+    known = {field.name: None for field in fields(found.rule)}
+    for setting in rule_settings:
+        look_up(f"setting of rule {word}", setting, known)
+    return rewired(net, replace(found, rule=replace(found.rule, **rule_settings)), feedback)
+
+
+def _under(word: Word, projection: Projection) -> Projection:
+    kinds = {type(r) for r in projection.regularisers}
+    added = tuple(r for r in word.adds if type(r) not in kinds)
+    return replace(projection, plasticity=word.rule, regularisers=projection.regularisers + added)
+
+
+def _needs_credit(net: Network) -> set[str]:
+    """Populations that credit must reach: plastic inputs, or such a population below them."""
+    needing: set[str] = set()
+    grew = True
+    while grew:
+        grew = False
+        for p in net.bottom_ups:
+            wanted = p.plasticity is not None or p.pre in needing
+            if wanted and p.post not in needing:
+                needing.add(p.post)
+                grew = True
+    return needing
+
+
+def _leads_to_objective(net: Network) -> set[str]:
+    leading = {net.objective_at}
+    for _ in net.bottom_ups:
+        leading |= {p.pre for p in net.bottom_ups if p.post in leading}
+    return {name for name in leading if name is not None}
+
+
+def _add_beside(net: Network, word: Word, settings: dict[str, Any]) -> None:
+    needing, leading = _needs_credit(net), _leads_to_objective(net)
+    for up in net.bottom_ups:
+        if up.pre not in needing or up.post not in leading:
+            continue
+        if up.connector.plastic:
+            parts = word.beside(up.name)  # type: ignore[misc]
+            _put(net, up.post, up.pre, parts, settings, up)
+        else:  # an identity's inverse, transpose and sign pattern are all the identity
+            _put(net, up.post, up.pre, TopDown(Transpose(of=up.name)), {}, up)
+
+
+def _add_direct(net: Network, word: Word, settings: dict[str, Any]) -> None:
+    for name in net.populations:
+        learns = any(p.plasticity is not None for p in net.inputs(name))
+        if learns and name != net.objective_at:
+            _put(net, net.objective_at, name, word.direct(), settings, None)  # type: ignore[misc, arg-type]
+
+
+def _put(
+    net: Network,
+    pre: str,
+    post: str,
+    parts: TopDown,
+    settings: dict[str, Any],
+    up: Projection | None,
+) -> None:
+    known = {field.name: None for field in fields(parts.feedback) if field.name != "of"}  # type: ignore[arg-type]
+    for setting in settings:
+        look_up(f"setting of {type(parts.feedback).__name__} feedback", setting, known)
+    regularisers = parts.regularisers
+    if up is not None and regularisers:  # one decay on both, where the bottom-up one was given its own
+        kinds = {type(r): r for r in up.regularisers}
+        regularisers = tuple(kinds.get(type(r), r) for r in regularisers)
+    net.top_down(
+        pre,
+        post,
+        feedback=replace(parts.feedback, **settings),  # type: ignore[type-var]
+        plasticity=parts.plasticity,
+        regulariser=regularisers,
+    )

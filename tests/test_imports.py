@@ -1,0 +1,58 @@
+"""Imports point one way: declaring a network loads no simulator and draws nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cortex_sim as cs
+
+HEAVY = {"torch", "brian2", "matplotlib", "sklearn"}
+STEPS = {
+    "import": "",
+    "declare": "net = cs.model('gait_tower'); net.check(); net.initial_weights(0)",
+    "with_rule": "net = cs.model('conv4').with_rule('kolen_pollack')",
+    "yaml": "net = cs.Network.from_yaml(cs.model('gait_tower').to_yaml())",
+    "print": "net = str(cs.model('gait_imagenet')); assert 'retina->V1' in net",
+}
+
+
+def loaded_by(code):
+    """Top-level modules in a fresh process after ``code``."""
+    tell = "import sys; print('loaded:', *sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import cortex_sim as cs\n{code}\n{tell}"],
+        cwd=Path(cs.__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_declaring_loads_no_backend(step):
+    loaded = loaded_by(STEPS[step])
+    assert {"cortex_sim", "numpy"} <= loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("room, needs", [("viz.drawing", {"matplotlib"}), ("backends.torch", {"torch"})])
+def test_a_room_loads_what_it_needs_and_no_more(room, needs):
+    """Which also shows that the test above can fail."""
+    loaded = loaded_by(f"import cortex_sim.{room}")
+    assert needs <= loaded
+    assert not loaded & (HEAVY - needs)
+
+
+@pytest.mark.parametrize("room, module", [("torch", "torch"), ("viz", "cortex_sim")])
+def test_a_room_opens_when_it_is_asked_for(room, module):
+    assert module in loaded_by(f"assert cs.{room}.__name__.startswith('cortex_sim.')")
+
+
+def test_all_that_is_promised_is_there():
+    for name in cs.__all__:
+        assert getattr(cs, name) is not None
+    with pytest.raises(AttributeError, match="module 'cortex_sim' has no attribute 'nonsense'"):
+        cs.nonsense  # noqa: B018
