@@ -1,0 +1,51 @@
+"""BCM: the sign of plasticity turns at a threshold that slides with the post unit's own activity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from cortex_sim.arrays import Array
+from cortex_sim.checks import require_positive
+from cortex_sim.errors import DeclarationError
+from cortex_sim.registry import register
+from cortex_sim.rules.base import PerPost, State, Word, register_word
+
+
+@register("rule", "bcm")
+@dataclass(frozen=True)
+class Bcm:
+    """Δw_ij = η⟨y_i(y_i − θ_i) x_j⟩, θ_i a running mean of y_i²; x pre rate, y post rate.
+
+    Above its threshold a post unit strengthens what drives it, below it weakens it; the threshold
+    rises faster than the rate, so no unit wins for ever.
+
+    Parameters
+    ----------
+    window : float, default 100.0
+        Time constant of θ, in presentations; at least 1.
+
+    References
+    ----------
+    Bienenstock, Cooper & Munro (1982), doi:10.1523/JNEUROSCI.02-01-00032.1982; this form Intrator &
+    Cooper (1992), doi:10.1016/S0893-6080(05)80003-6.
+    """
+
+    window: float = 100.0
+    state: ClassVar[Mapping[str, Any]] = {"theta": PerPost(0.0)}
+
+    def __post_init__(self) -> None:
+        require_positive(self, window=self.window)
+        if self.window < 1:
+            raise DeclarationError(f"Bcm: window must be at least 1 presentation. Got {self.window}")
+
+    def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
+        """Δw/η as w (post, pre), and θ after these presentations, θ (post,)."""
+        y, theta = r_post, state["theta"]
+        growth = (y * (y - theta)).T @ r_pre / len(y)
+        kept = (1 - 1 / self.window) ** len(y)  # len(y) presentations of a running mean
+        return growth, {"theta": kept * theta + (1 - kept) * (y * y).mean(0)}
+
+
+register_word("bcm", Word(Bcm()))

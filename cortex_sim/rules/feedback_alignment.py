@@ -1,0 +1,30 @@
+"""Feedback alignment: credit comes down through fixed random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cortex_sim.feedback import Given, Random, SignSymmetric
+from cortex_sim.registry import register
+from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
+
+
+@register("rule", "feedback_alignment")
+@dataclass(frozen=True)
+class FeedbackAlignment:
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = B u with B of its own.
+
+    B is fixed and random here; sign-symmetric, or plastic (`KolenPollack`, `WeightMirror`), it is
+    the rule of those names: the bottom-up synapse does not know the difference.
+
+    References
+    ----------
+    Lillicrap et al. (2016), Nat. Commun. 7, doi:10.1038/ncomms13276, eq. 4.
+    """
+
+    arrival: ClassVar[Arrival] = Arrival.CHAIN
+    accepts: ClassVar[tuple[type, ...]] = (Random, Given, SignSymmetric)
+
+
+register_word("feedback_alignment", Word(FeedbackAlignment(), beside=lambda up: TopDown(Random())))

@@ -1,0 +1,50 @@
+"""Weight mirror: spontaneous activity below, correlated with its echo above, copies W into B."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cortex_sim.feedback import HasName, Random, projection_name
+from cortex_sim.registry import register
+from cortex_sim.regularisers import Decay
+from cortex_sim.rules.base import Array, TopDown, Word, register_word
+from cortex_sim.rules.feedback_alignment import FeedbackAlignment
+
+
+@register("rule", "weight_mirror")
+@dataclass(frozen=True)
+class WeightMirror:
+    """ΔB = η⟨ξ yᵀ⟩, ξ white spontaneous activity of the population below, y = Wξ its echo above.
+
+    ⟨ξ yᵀ⟩ = Wᵀ for white ξ, so with a `Decay` B settles at a multiple of Wᵀ.
+
+    Parameters
+    ----------
+    of : Projection or str
+        The bottom-up projection whose transpose B approaches.
+
+    References
+    ----------
+    Akrout et al. (2019), arXiv 1904.05391, eq. 7.
+    """
+
+    of: str | HasName
+    growth: ClassVar[str] = "r_post * r_pre"  # Δw/η, for brian2, in spontaneous activity
+    spontaneous: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", projection_name(self.of))
+
+    def change(self, w: Array, r_pre: Array, r_post: Array) -> Array:
+        """ΔB/η as (post, pre), from the echo r_pre (presentation, pre) and ξ, r_post (presentation, post)."""
+        return r_post.T @ r_pre / r_pre.shape[0]
+
+
+register_word(
+    "weight_mirror",
+    Word(
+        FeedbackAlignment(),
+        beside=lambda up: TopDown(Random(), WeightMirror(of=up), (Decay(rate=1.0),)),
+    ),
+)
