@@ -1,0 +1,1 @@
+"""What runs a declared network: ``torch`` for training at scale."""

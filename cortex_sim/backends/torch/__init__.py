@@ -1,0 +1,44 @@
+"""The torch backend: the equilibrium of a declared network, batched, for training at scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cortex_sim.backends.torch.model import PRECISIONS, Model
+from cortex_sim.checks import look_up
+from cortex_sim.errors import BuildError
+from cortex_sim.network import Network
+
+__all__ = ["Model", "build"]
+
+
+def build(net: Network, seed: int = 0, *, precision: Any = "32", device: str | torch.device = "cpu") -> Model:
+    """Build a declared network on torch.
+
+    Parameters
+    ----------
+    net : Network
+        The declaration; checked as a whole first.
+    seed : int, default 0
+        Seeds initial weights, feedback and noise.
+    precision : {"32", "64", "bf16"}, default "32"
+        Of rates and credit; with bf16 the weights themselves stay in 32 bits.
+    device : str, default "cpu"
+        Where the model lives.
+
+    Raises
+    ------
+    DeclarationError
+        If the declaration cannot run or would silently not learn.
+    BuildError
+        If torch cannot run it as it stands.
+    """
+    look_up("precision", str(precision), PRECISIONS, BuildError)
+    try:
+        place = torch.device(device)
+        torch.zeros(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise BuildError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return Model(net, seed, str(precision), place)

@@ -1,0 +1,125 @@
+"""What every user wants to watch while a network learns; computed at evaluations, never silently wrong.
+
+A value that is not defined is None, and the log says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.orthogonality import deviation
+from cortex_sim.backends.torch.penalties import gradients
+from cortex_sim.regularisers import HardOrthogonality
+
+_log = logging.getLogger(__name__)
+
+Readings = dict[str, float | None]
+
+
+def angle_deg(a: Tensor, b: Tensor) -> float | None:
+    """Angle between two updates in degrees, by float64; None where one is zero or not finite.
+
+    From ‖a/|a| − b/|b|‖, which keeps its digits near 0 where the arc cosine loses half of them.
+    """
+    u, v = a.double().flatten(), b.double().flatten()
+    floor = torch.finfo(a.dtype).tiny * u.numel() ** 0.5
+    lengths = float(u.norm()), float(v.norm())
+    if not all(math.isfinite(length) and length > floor for length in lengths):
+        return None
+    difference = float((u / lengths[0] - v / lengths[1]).norm())
+    total = float((u / lengths[0] + v / lengths[1]).norm())
+    return math.degrees(2 * math.atan2(difference, total))
+
+
+def angles_to_backprop(model: Model, x: Any, y: Any) -> Readings:
+    """Angle between each plastic projection's update and backpropagation's, in degrees.
+
+    Same weights, same batch, same precision; before optimiser and regulariser.
+    """
+    if model.net.error is None:
+        return _undefined(model, "the network has no objective")
+    ours, theirs = model.updates(x, y), model.backprop_updates(x, y)
+    angles: Readings = {}
+    for name, update in theirs.items():
+        angles[name] = angle_deg(ours[name], update)
+        if angles[name] is None:
+            _log.warning("%s: no angle to backpropagation, an update is zero or not finite", name)
+    return angles
+
+
+def _undefined(model: Model, why: str) -> Readings:
+    names = [n for n, w in model.weights.items() if w.requires_grad]
+    _log.warning("no angle to backpropagation: %s", why)
+    return dict.fromkeys(names)
+
+
+def orthogonality_deviations(model: Model) -> Readings:
+    """‖G/s² − I‖_F/√n of every bottom-up projection with weights; 0 is orthogonal."""
+    found: Readings = {}
+    for name, w in model.weights.items():
+        value = deviation(w.flatten(1))
+        found[name] = value if math.isfinite(value) else None
+        if found[name] is None:
+            _log.warning("%s: no orthogonality deviation, its weights are zero or not finite", name)
+    return found
+
+
+def credit_norms(model: Model, x: Any, y: Any) -> Readings:
+    """Root mean square over presentations of ‖c‖ of each population; 0 where no credit arrives."""
+    if model.net.error is None:
+        return {name: 0.0 for name in model.plan.order if name != model.stimulus}
+    credits = model.credits(x, y)
+    return {
+        name: float(credits[name].flatten(1).norm(dim=1).square().mean().sqrt()) if name in credits else 0.0
+        for name in model.plan.order
+        if name != model.stimulus
+    }
+
+
+@torch.no_grad()
+def dead_units(model: Model, x: Any) -> Readings:
+    """Share of each population's units whose rate is the same in every presentation."""
+    _, rates = model.settle(model.stimulus_tensor(x), credit=False)
+    return {
+        name: float((r.flatten(1).std(0) == 0).double().mean()) if len(r) > 1 else None
+        for name, r in rates.items()
+        if name != model.stimulus
+    }
+
+
+def regulariser_shares(model: Model, x: Any, y: Any) -> Readings:
+    """Regularisers' part of the gradient, ‖penalty‖ / (‖penalty‖ + ‖rule‖), by regularised projection.
+
+    Hard orthogonality acts after the step and has no part in it.
+    """
+    soft = [
+        p for p in model.net.bottom_ups if any(not isinstance(r, HardOrthogonality) for r in p.regularisers)
+    ]
+    if not soft:
+        return {}
+    updates = model.updates(x, y)
+    shares: Readings = {}
+    for p in soft:
+        own = model.weights[p.name]
+        penalty = sum((g for w, g in gradients(model, p) if w is own), torch.zeros_like(own))
+        rule = updates[p.name].norm() if p.name in updates else torch.zeros(())
+        both = float(penalty.norm() + rule)
+        shares[p.name] = float(penalty.norm()) / both if both > 0 else None
+    return shares
+
+
+def diagnose(model: Model, x: Any, y: Any) -> dict[str, Readings]:
+    """All readings on one held-out batch."""
+    return {
+        "angle_to_bp_deg": angles_to_backprop(model, x, y),
+        "orthogonality_deviation": orthogonality_deviations(model),
+        "credit_norm": credit_norms(model, x, y),
+        "dead_units": dead_units(model, x),
+        "regulariser_share": regulariser_shares(model, x, y),
+    }

@@ -1,0 +1,42 @@
+"""Several ranks under ``torchrun``: torch's own DistributedDataParallel, nothing home-made."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import distributed as dist
+from torch import nn
+
+
+def start(device: str) -> tuple[int, int]:
+    """Join the group that ``torchrun`` describes, if it started this process; (rank, ranks)."""
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        if device.startswith("cuda"):
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    return place()
+
+
+def place() -> tuple[int, int]:
+    """Rank of this process and number of ranks; (0, 1) without a group."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def wrap(model: nn.Module) -> Any:
+    """The model as it is, or averaging its gradients over ranks.
+
+    Buffers are not broadcast: inverses follow from equal weights, rule state is averaged by us.
+    """
+    if place()[1] == 1:
+        return model
+    return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+
+
+def finish() -> None:
+    """Leave the group."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,112 @@
+"""Top-down weights that follow bottom-up ones: the damped inverse, and the sign pattern."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.orthogonality import gram, largest_eigenvalue_size, squared_gain
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.feedback import Inverse
+
+_log = logging.getLogger(__name__)
+
+_SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no inverse any more
+
+
+@torch.no_grad()
+def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Tensor:
+    """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (post, inputs); never below float32.
+
+    B = WᵀM or MWᵀ with this M. Kept in place of B because it ages more slowly: G changes only to
+    second order while W moves along orthogonal matrices, B to first order. (Six projections of 1024
+    units, renewed every 8 updates, rate 1e-3: with a B as old as M the training diverged.)
+
+    Raises
+    ------
+    RunError
+        If the weights have lost their rank and damping is 0.
+    """
+    wide = w.float() if w.dtype in (torch.bfloat16, torch.float16) else w
+    g = gram(wide)
+    g.diagonal().add_(inverse.damping)
+    scale = squared_gain(wide) + inverse.damping
+    m = _series(g, float(scale), inverse, name) if inverse.solver == "iterative" else None
+    if m is None:
+        m = _direct(g, name)
+    return m * scale if inverse.rescale else m
+
+
+@torch.no_grad()
+def inverse_from_gram(w: Tensor, m: Tensor) -> Tensor:
+    """B (inputs, post) from w (post, inputs) and M of `gram_inverse`."""
+    return w.T @ m if w.shape[0] <= w.shape[1] else m @ w.T
+
+
+def _direct(g: Tensor, name: str) -> Tensor:
+    factor, failed = torch.linalg.cholesky_ex(g)
+    if failed.item():
+        raise RunError(
+            f"projection {name}: its weights have lost their rank and cannot be inverted; give "
+            "Inverse(damping=1e-3), a smaller learning rate, or an orthogonality regulariser"
+        )
+    return torch.cholesky_inverse(factor)
+
+
+def _series(g: Tensor, scale: float, inverse: Inverse, name: str) -> Tensor | None:
+    """(1 + E + E² + …)/β with E = I − (G + αI)/β, β = s² + α; None where it would not converge."""
+    off = g / -scale
+    off.diagonal().add_(1)
+    radius = largest_eigenvalue_size(off)
+    if not radius < _SERIES_LIMIT:
+        _log.warning("%s: series of the inverse would err by %.2f, solved directly", name, radius)
+        return None
+    total = off / scale
+    total.diagonal().add_(1 / scale)
+    for _ in range(inverse.iterations - 1):
+        total = off @ total
+        total.diagonal().add_(1 / scale)
+    return total
+
+
+@torch.no_grad()
+def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool, name: str) -> Tensor:
+    """Columns of [W; A]⁻¹ that belong to real units, (inputs, post)."""
+    square = torch.cat([w, auxiliary])
+    columns = torch.eye(square.shape[0], w.shape[0], dtype=w.dtype, device=w.device)
+    b, failed = torch.linalg.solve_ex(square, columns)
+    if failed.item():
+        raise RunError(
+            f"projection {name}: weights and auxiliary units are singular together; give the projection "
+            "an orthogonality regulariser or use auxiliary=False"
+        )
+    return b * squared_gain(w) if rescale else b
+
+
+@torch.no_grad()
+def complement(w: Tensor) -> Tensor:
+    """Auxiliary rows A (inputs − post, inputs): orthogonal to the rows of w (post, inputs), of its gain."""
+    q, _ = torch.linalg.qr(w.double().T, mode="complete")
+    return (q[:, w.shape[0] :].T * squared_gain(w.double()).sqrt()).to(w.dtype).contiguous()
+
+
+@torch.no_grad()
+def sign_pattern(w: Tensor) -> Tensor:
+    """sign(W)·‖W‖_F/√(number of weights), of w's own shape."""
+    return w.sign() * (w.square().mean().sqrt())
+
+
+def check_invertible(w: Tensor, inverse: Inverse, name: str) -> None:
+    """Raise `BuildError` where weights of deficient rank are to be inverted without damping."""
+    if inverse.damping:
+        return
+    values = torch.linalg.svdvals(w.double())
+    floor = max(w.shape) * torch.finfo(w.dtype).eps * values.max()
+    rank = int((values > floor).sum())
+    if rank < len(values):
+        raise BuildError(
+            f"projection {name}: weights have rank {rank} of {len(values)}, so they have no inverse; give "
+            "Inverse(damping=1e-3), or initial weights of full rank"
+        )

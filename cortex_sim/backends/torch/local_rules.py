@@ -1,0 +1,97 @@
+"""Unsupervised rules on bottom-up projections: Δw/η from the rates on both sides, and their state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cortex_sim.backends.torch.operations import as_patches
+from cortex_sim.connectors import Conv2d
+from cortex_sim.errors import BuildError
+from cortex_sim.network import Network
+from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
+from cortex_sim.validation import is_supervised
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.model import Model
+
+
+class LocalRules(nn.Module):
+    """The state of every unsupervised rule (as buffers, so checkpoints hold it), and its change."""
+
+    def __init__(self, net: Network, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.projections = [
+            p for p in net.bottom_ups if p.plasticity is not None and not is_supervised(p.plasticity)
+        ]
+        self.state = nn.ModuleDict()
+        for p in self.projections:
+            variables = getattr(p.plasticity, "state", {})
+            if not variables:
+                continue
+            w = weights[p.name]
+            self.state[p.name] = nn.Module()
+            for variable, kind in variables.items():
+                values = torch.full(_shape(kind, w, p.name), float(kind.initial), dtype=w.dtype)
+                self.state[p.name].register_buffer(variable, values)
+
+    def of(self, name: str) -> dict[str, Tensor]:
+        """State of a projection's rule, by variable."""
+        return dict(self.state[name].named_buffers()) if name in self.state else {}
+
+    def terms(self, model: Model, rates: dict[str, Tensor], learning: bool) -> Tensor | float:
+        """−⟨Δw/η, w⟩: its gradient is minus the change; ``learning`` lets state move on."""
+        total: Tensor | float = 0.0
+        for p in self.projections:
+            w = model.weights[p.name]
+            r_pre, r_post = rates[p.pre].detach(), rates[p.post].detach()
+            positions = 1
+            if isinstance(p.connector, Conv2d):
+                c = p.connector
+                r_pre = as_patches(r_pre, c.kernel, c.stride, c.padding)
+                positions = r_post[0, 0].numel()
+                r_post = r_post.flatten(2).transpose(1, 2).flatten(0, 1)
+            pre = r_pre.flatten(1).to(w.dtype)
+            post = r_post.flatten(1).to(w.dtype)
+            change, new = self._change(p.name, p.plasticity, w.detach().flatten(1), pre, post)
+            if learning:
+                for variable, buffer in self.of(p.name).items():
+                    buffer.copy_(_averaged(new[variable]))
+            total = total - positions * (change.reshape(w.shape) * w).sum()
+        return total
+
+    def _change(
+        self, name: str, rule: Any, w: Tensor, r_pre: Tensor, r_post: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        if name not in self.state:
+            return rule.change(w, r_pre, r_post), {}
+        return rule.change(w, r_pre, r_post, self.of(name))
+
+
+def _averaged(value: Tensor) -> Tensor:
+    """Mean over ranks, so that slow state stays the same everywhere."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        value = value.contiguous().clone()
+        distributed.all_reduce(value)
+        value /= distributed.get_world_size()
+    return value
+
+
+def _shape(kind: Any, w: Tensor, name: str) -> tuple[int, ...]:
+    matrix = w.flatten(1)
+    match kind:
+        case PerPost():
+            return (matrix.shape[0],)
+        case PerPre():
+            return (matrix.shape[1],)
+        case PerSynapse():
+            return tuple(matrix.shape)
+        case Global():
+            return ()
+        case _:
+            raise BuildError(
+                f"projection {name}: state must be PerPost, PerPre, PerSynapse or Global. Got {kind!r}"
+            )

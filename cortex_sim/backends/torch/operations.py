@@ -1,0 +1,130 @@
+"""Projections as autograd operations whose backward pass carries credit through B, not W.
+
+Autograd's gradient is minus the credit, and both recursions are linear, so signs agree: what enters
+``backward`` is −u/n, what leaves towards the rates is −(B u)/n, and towards the weights −⟨u r_preᵀ⟩.
+Going through autograd keeps every optimiser, scheduler and DistributedDataParallel's hooks working.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_convolution_backward = torch.ops.aten.convolution_backward
+
+
+class DenseWithFeedback(torch.autograd.Function):
+    """a = W r + b upward, c = B u downward; W (post, pre), B (pre, post)."""
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, w: Tensor, bias: Tensor | None, b: Tensor, rule: Any) -> Tensor:
+        """Drive of shape (presentation, post)."""
+        ctx.save_for_backward(r, b)
+        ctx.rule = rule
+        return F.linear(r, w, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Gradients of r, w, bias and (for a rule that reads credit) of B."""
+        (g,) = grads
+        r, b = ctx.saved_tensors
+        need_r, need_w, need_bias, need_b, _ = ctx.needs_input_grad
+        grad_r = g @ b.T if need_r else None
+        grad_w = g.T @ r if need_w else None
+        grad_bias = g.sum(0) if need_bias else None
+        grad_b = -ctx.rule.change(b, g * -len(g), r) if need_b and ctx.rule is not None else None
+        return grad_r, grad_w, grad_bias, grad_b, None
+
+
+class DenseWithInverse(torch.autograd.Function):
+    """a = W r + b upward, c = W⁺u downward, W⁺ = WᵀM or MWᵀ with M of `inverse.gram_inverse`."""
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, w: Tensor, bias: Tensor | None, m: Tensor) -> Tensor:
+        """Drive of shape (presentation, post)."""
+        ctx.save_for_backward(r, w, m)
+        return F.linear(r, w, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Gradients of r, w and bias."""
+        (g,) = grads
+        r, w, m = ctx.saved_tensors
+        need_r, need_w, need_bias, _ = ctx.needs_input_grad
+        grad_r = None
+        if need_r:
+            grad_r = (g @ m) @ w if w.shape[0] <= w.shape[1] else (g @ w) @ m
+        grad_w = g.T @ r if need_w else None
+        grad_bias = g.sum(0) if need_bias else None
+        return grad_r, grad_w, grad_bias, None
+
+
+class ConvWithFeedback(torch.autograd.Function):
+    """Convolution with W upward, transposed convolution with B downward; both (C_out, C_in, k, k)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        r: Tensor,
+        w: Tensor,
+        bias: Tensor | None,
+        b: Tensor,
+        rule: Any,
+        stride: int,
+        padding: int,
+    ) -> Tensor:
+        """Drive of shape (presentation, C_out, row, column)."""
+        ctx.save_for_backward(r, w, b)
+        ctx.rule, ctx.stride, ctx.padding = rule, stride, padding
+        return F.conv2d(r, w, bias, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Gradients of r, w, bias and (for a rule that reads credit) of B."""
+        (g,) = grads
+        r, w, b = ctx.saved_tensors
+        need_r, need_w, need_bias, need_b = ctx.needs_input_grad[:4]
+        step, edge = [ctx.stride] * 2, [ctx.padding] * 2
+        fixed = ([w.shape[0]], step, edge, [1, 1], False, [0, 0], 1)
+        grad_r = grad_w = grad_bias = grad_b = None
+        if need_w or need_bias:
+            _, grad_w, grad_bias = _convolution_backward(g, r, w, *fixed, [False, need_w, need_bias])
+        if need_r:
+            grad_r, _, _ = _convolution_backward(g, r, b, *fixed, [True, False, False])
+        if need_b and ctx.rule is not None:
+            u = (g * -len(g)).flatten(2).transpose(1, 2).flatten(0, 1)
+            patches = as_patches(r, w.shape[2], ctx.stride, ctx.padding)
+            change = ctx.rule.change(kernel_to_matrix(b).T, u, patches) * (len(u) / len(g))
+            grad_b = -change.T.reshape(b.shape)
+        return grad_r, grad_w, grad_bias, grad_b, None, None, None
+
+
+class CreditPath(torch.autograd.Function):
+    """A top-down projection with no bottom-up partner: adds nothing upward, c = B u downward."""
+
+    @staticmethod
+    def forward(ctx: Any, a_pre: Tensor, r_post: Tensor, b: Tensor) -> Tensor:
+        """The drive of the population that sends, unchanged."""
+        ctx.save_for_backward(b)
+        ctx.shape = r_post.shape
+        return a_pre.view_as(a_pre)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """The sender's gradient, and what B makes of it for the receiver's rates."""
+        (g,) = grads
+        (b,) = ctx.saved_tensors
+        return g, (g.flatten(1) @ b.T).reshape(ctx.shape), None
+
+
+def kernel_to_matrix(kernel: Tensor) -> Tensor:
+    """Weights as rules see them: (post, inputs of one post unit)."""
+    return kernel.flatten(1)
+
+
+def as_patches(r: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """Inputs of every post unit, (presentation·position, C_in·k·k), from r (presentation, C, row, column)."""
+    return F.unfold(r, kernel, padding=padding, stride=stride).transpose(1, 2).flatten(0, 1)

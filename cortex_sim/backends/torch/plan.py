@@ -1,0 +1,93 @@
+"""The order in which populations settle, and by which way each top-down projection brings credit.
+
+Pure analysis of the declaration: nothing here touches a tensor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from cortex_sim.errors import BuildError
+from cortex_sim.network import Network
+from cortex_sim.projection import Projection
+from cortex_sim.rules.base import Arrival
+from cortex_sim.validation import is_supervised
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How credit travels.
+
+    ``order`` are the populations, stimulus first. ``beside`` maps a bottom-up projection to the
+    top-down one that shares its backward pass; ``apart`` are chain projections with no such partner;
+    ``direct`` bring the top's own credit; ``targets`` are used where a target rule holds.
+    """
+
+    order: tuple[str, ...]
+    beside: dict[str, Projection]
+    apart: tuple[Projection, ...]
+    direct: tuple[Projection, ...]
+    targets: tuple[Projection, ...]
+
+    @property
+    def by_targets(self) -> bool:
+        """Whether a target rule holds for the network."""
+        return bool(self.targets)
+
+
+def plan(net: Network) -> Plan:
+    """Plan of a network that has passed `Network.check`.
+
+    Raises
+    ------
+    BuildError
+        If two projections onto one population disagree on how credit arrives, or credit would be
+        needed before it is known.
+    """
+    beside: dict[str, Projection] = {}
+    apart, direct, targets = [], [], []
+    bottom_up = {p.name for p in net.bottom_ups}
+    for top_down in net.top_downs:
+        match _arrival(net, top_down.post):
+            case Arrival.TARGETS:
+                targets.append(top_down)
+            case Arrival.DIRECT:
+                direct.append(top_down)
+            case _ if top_down.mate in bottom_up:
+                beside[top_down.mate] = top_down
+            case _:
+                apart.append(top_down)
+    return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets))
+
+
+def _arrival(net: Network, population: str) -> Arrival:
+    """How credit reaches a population: as its inputs' rules say, else as the network's target rule."""
+    said = {p.plasticity.arrival: p.name for p in net.inputs(population) if is_supervised(p.plasticity)}
+    if len(said) > 1:
+        raise BuildError(
+            f"population {population}: {' and '.join(said.values())} expect credit in different ways; "
+            "give both rules of one kind"
+        )
+    if said:
+        return next(iter(said))
+    rules = (p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
+    anywhere = {rule.arrival for rule in rules}
+    return Arrival.TARGETS if Arrival.TARGETS in anywhere else Arrival.CHAIN
+
+
+def _order(net: Network) -> tuple[str, ...]:
+    """Populations such that rates go forward and credit comes backward in one pass each."""
+    sorter = TopologicalSorter({name: [] for name in net.populations})
+    for p in net.bottom_ups:
+        sorter.add(p.post, p.pre)
+    for p in net.top_downs:
+        sorter.add(p.pre, p.post)  # the receiver's rate must exist before the sender's credit
+    try:
+        return tuple(sorter.static_order())
+    except CycleError as error:
+        cycle = " - ".join(error.args[1])
+        raise BuildError(
+            f"network {net.name}: credit would be needed before it is known ({cycle}); top-down "
+            "projections must run from later populations to earlier ones"
+        ) from None
