@@ -1,0 +1,112 @@
+"""Stimuli from files: ``load("digits")``, ``load("mnist.npz")``, ``load("folder/")``.
+
+Every reader is one file, with ``FORM`` (what it accepts), ``recognises`` and a read function; a
+new one adds a row to `READERS`. Nothing is downloaded, nothing unpickled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cortex_sim.checks import look_up
+from cortex_sim.data import idx, image_folder, jpeg_bytes, npz
+from cortex_sim.data.digits import digits
+from cortex_sim.data.images import ImageSet, image_set
+from cortex_sim.data.limits import MAX_BYTES, Progress
+from cortex_sim.errors import DataError
+
+__all__ = ["NAMED", "READERS", "ImageSet", "Reader", "digits", "image_set", "load", "names"]
+
+
+class Read(Protocol):
+    """What every reader's read function looks like."""
+
+    def __call__(
+        self, path: str | Path, *, max_bytes: int = ..., progress: Progress | None = ...
+    ) -> ImageSet:
+        """Return the data at ``path``."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One accepted form: how to describe, recognise and read it."""
+
+    form: str
+    recognises: Callable[[Path], bool]
+    read: Read
+
+
+NAMED: dict[str, Callable[[], ImageSet]] = {"digits": digits}
+
+READERS: dict[str, Reader] = {  # the first that recognises a path reads it: particular forms first
+    "jpeg_bytes": Reader(jpeg_bytes.FORM, jpeg_bytes.recognises, jpeg_bytes.read_jpeg_bytes),
+    "npz": Reader(npz.FORM, npz.recognises, npz.read_npz),
+    "idx": Reader(idx.FORM, idx.recognises, idx.read_idx),
+    "image_folder": Reader(image_folder.FORM, image_folder.recognises, image_folder.read_image_folder),
+}
+
+
+def names() -> list[str]:
+    """Return the names that `load` knows, sorted."""
+    return sorted(NAMED)
+
+
+def load(
+    name_or_path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None
+) -> ImageSet:
+    """Return the data set of that name, or read the file or folder.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A known name, see `names`, or a path in one of the forms of `READERS`. A str that is a known
+        name is the name; to read a folder so called, give a Path.
+    max_bytes : int, default 8 GiB
+        Refuse files that would take more memory as float32.
+    progress : callable, optional
+        Called now and then with (parts done, parts in all) while reading files.
+
+    Raises
+    ------
+    DataError
+        If there is no such data, or it is damaged or malformed; says what would be right.
+
+    Examples
+    --------
+    >>> load("digits")
+    ImageSet('digits': 1500 to train, 297 to test, stimuli (64,), 10 classes)
+    """
+    if isinstance(name_or_path, str) and name_or_path in NAMED:
+        return NAMED[name_or_path]()
+    path = _existing(name_or_path)
+    for reader in READERS.values():
+        if reader.recognises(path):
+            return reader.read(path, max_bytes=max_bytes, progress=progress)
+    raise DataError(f"data {path}: of no accepted form; {_forms()}")
+
+
+def _existing(name_or_path: str | Path) -> Path:
+    if not isinstance(name_or_path, (str, Path)):
+        raise DataError(f"data must be a name or a path. Got {name_or_path!r}; {_forms()}")
+    path = Path(os.path.expanduser(name_or_path))
+    if name_or_path != "" and path.exists():  # Path("") would be the current folder
+        return path
+    if isinstance(name_or_path, str) and _could_be_a_name(name_or_path):
+        try:
+            look_up("data", name_or_path, NAMED, DataError)
+        except DataError as error:
+            raise DataError(f"{error}. {_forms()}") from None
+    raise DataError(f"data {path}: no such file or folder; {_forms()}")
+
+
+def _could_be_a_name(text: str) -> bool:
+    return os.path.basename(text) == text and "." not in text
+
+
+def _forms() -> str:
+    forms = "; ".join(reader.form for reader in READERS.values())
+    return f"give a name ({', '.join(names())}) or a path to {forms}"

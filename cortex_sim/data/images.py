@@ -1,0 +1,235 @@
+"""Labelled stimuli to train and to test on, and what may be done to them without cheating."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cortex_sim.data.arrays import (
+    as_array,
+    as_labels,
+    as_stimuli,
+    blocks,
+    class_names,
+    require_known_labels,
+    whole_number,
+)
+from cortex_sim.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Stimuli with their labels, split into a training and a test set.
+
+    Every reader makes one through `image_set`, which checks and converts; so should you.
+
+    Parameters
+    ----------
+    name : str
+        What errors and reports call the data.
+    x_train, x_test : float32 array of shape (presentation, value) or (presentation, channel, y, x)
+        The stimuli.
+    y_train, y_test : int64 array of shape (presentation,)
+        The class of each presentation, as an index into ``classes``.
+    classes : tuple of str
+        The name of each class.
+    """
+
+    name: str
+    x_train: NDArray[np.float32]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[np.float32]
+    y_test: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Say what is inside in one line, not with every pixel."""
+        return (
+            f"ImageSet({self.name!r}: {len(self.x_train)} to train, {len(self.x_test)} to test, "
+            f"stimuli {self.stimulus_shape}, {self.n_classes} classes)"
+        )
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        """Shape of one presentation: (value,) or (channel, y, x)."""
+        return self.x_train.shape[1:]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, whether or not each occurs."""
+        return len(self.classes)
+
+    def standardised(self) -> ImageSet:
+        """Return the set with the training set's mean removed and its standard deviation made 1.
+
+        x' = (x - m) / s, with m and s over training presentations and positions: one of each per
+        channel for images of shape (channel, y, x), one of each for everything else. The test set
+        is shifted and scaled by the same m and s. A constant channel becomes 0.
+        """
+        mean, sd = _moments(self.x_train)
+        return replace(self, x_train=_scaled(self.x_train, mean, sd), x_test=_scaled(self.x_test, mean, sd))
+
+    def hold_out(self, n: int, seed: int = 0) -> ImageSet:
+        """Return a set that tests on ``n`` presentations held back from the training set.
+
+        For choosing settings: the original test set is not in the result, so it cannot be used up.
+        The name says so, lest a validation score be read as a test score.
+
+        Parameters
+        ----------
+        n : int
+            Presentations to hold back, drawn without regard to class; at least one stays.
+        seed : int, default 0
+            Which ones: the same seed holds back the same ones, in their original order.
+        """
+        presentations = len(self.x_train)
+        if presentations < 2:
+            raise DataError(f"data {self.name}: 1 training presentation is too few to hold one out")
+        n = whole_number(self.name, "hold_out's n", n, 1, presentations - 1)
+        seed = whole_number(self.name, "hold_out's seed", seed, 0, 2**63 - 1)
+        held = np.zeros(presentations, bool)
+        held[np.random.default_rng(seed).permutation(presentations)[:n]] = True
+        return ImageSet(
+            name=f"{self.name}, {n} held out",
+            x_train=self.x_train[~held],
+            y_train=self.y_train[~held],
+            x_test=self.x_train[held],
+            y_test=self.y_train[held],
+            classes=self.classes,
+        )
+
+    def fit_to(self, shape: int | Sequence[int], population: str = "input") -> ImageSet:
+        """Return the same values in the shape of the population that they drive (a view).
+
+        Parameters
+        ----------
+        shape : int or sequence of int
+            Shape of the population, such as 784 or (1, 28, 28).
+        population : str, default "input"
+            Its name, for the error.
+
+        Notes
+        -----
+        Flattening and unflattening keep the order of values. Putting the axes of an image in
+        another order would not, so (3, 32, 32) is refused by a population of shape (32, 32, 3).
+        """
+        wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        wanted = tuple(
+            whole_number(self.name, f"each size of population {population}", size, 1, 2**31)
+            for size in wanted
+        )
+        have = self.stimulus_shape
+        if math.prod(wanted) != math.prod(have):
+            raise DataError(
+                f"data {self.name} has {_spelled(have)} values a presentation, population "
+                f"{population} expects {_spelled(wanted)}; give the population shape {have}, "
+                "or choose other data"
+            )
+        long_have, long_wanted = ([s for s in each if s > 1] for each in (have, wanted))
+        if long_have != long_wanted and sorted(long_have) == sorted(long_wanted):
+            raise DataError(
+                f"data {self.name} has presentations of shape {have}, population {population} has "
+                f"the same axes in another order, {wanted}, which would scramble every image; give "
+                f"the population shape {have}"
+            )
+        return replace(
+            self,
+            x_train=self.x_train.reshape(-1, *wanted),
+            x_test=self.x_test.reshape(-1, *wanted),
+        )
+
+
+def image_set(
+    name: str,
+    x_train: ArrayLike,
+    y_train: ArrayLike,
+    x_test: ArrayLike,
+    y_test: ArrayLike,
+    classes: Sequence[str] | NDArray[np.str_] | None = None,
+    *,
+    source: str | None = None,
+) -> ImageSet:
+    """Check arrays of any origin, convert them, and return them as an `ImageSet`.
+
+    Parameters
+    ----------
+    name : str
+        What errors and reports call the data.
+    x_train, x_test : array of shape (n, value), (n, y, x), (n, channel, y, x) or (n, y, x, channel)
+        Stimuli, with 1 or 3 channels. Where both readings are possible, channels come first. uint8
+        is scaled from 0..255 to 0..1. Arrays that are float32 already are not copied.
+    y_train, y_test : integer array of shape (n,)
+        Class of each presentation, from 0.
+    classes : sequence of str, optional
+        Names of the classes; by default the numbers from 0 to the largest label in ``y_train``.
+    source : str, optional
+        What errors name instead, such as the path of a file.
+
+    Raises
+    ------
+    DataError
+        Names the source, the array, what is wrong with it and what would be right.
+
+    Examples
+    --------
+    >>> image_set("noise", np.zeros((5, 8, 8)), [0, 1, 2, 1, 0], np.ones((2, 8, 8)), [2, 1])
+    ImageSet('noise': 5 to train, 2 to test, stimuli (1, 8, 8), 3 classes)
+    """
+    source = source or name
+    _require_alike(source, x_train, x_test)
+    train, test = as_stimuli(source, "x_train", x_train), as_stimuli(source, "x_test", x_test)
+    if train.shape[1:] != test.shape[1:]:
+        raise DataError(
+            f"data {source}: x_train has presentations of shape {train.shape[1:]}, x_test of "
+            f"{test.shape[1:]}; give both the same shape"
+        )
+    train_labels = as_labels(source, "y_train", y_train, len(train))
+    test_labels = as_labels(source, "y_test", y_test, len(test))
+    names = class_names(source, classes, train_labels)
+    require_known_labels(source, "y_train", train_labels, names)
+    require_known_labels(source, "y_test", test_labels, names)
+    return ImageSet(name, train, train_labels, test, test_labels, names)
+
+
+def _require_alike(source: str, x_train: ArrayLike, x_test: ArrayLike) -> None:
+    """Raise unless both or neither are uint8: else only one would be scaled to 0..1."""
+    numbers = "give numbers: uint8 from 0 to 255, or float32"
+    train = as_array(source, "x_train", x_train, "biuf", numbers).dtype
+    test = as_array(source, "x_test", x_test, "biuf", numbers).dtype
+    if (train == np.uint8) != (test == np.uint8):
+        raise DataError(
+            f"data {source}: x_train is {train} and x_test is {test}, but only uint8 is scaled to "
+            "0..1; give both the same dtype"
+        )
+
+
+def _spelled(shape: tuple[int, ...]) -> str:
+    return str(shape[0]) if len(shape) == 1 else f"{math.prod(shape)} {shape}"
+
+
+def _moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation per channel, in float64 and without a copy of x."""
+    axes = tuple(axis for axis in range(x.ndim) if not (x.ndim == 4 and axis == 1))
+    count = math.prod(x.shape[axis] for axis in axes)
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    mean, variance = np.zeros(kept), np.zeros(kept)
+    for block in blocks(x):
+        mean += x[block].sum(axes, dtype=np.float64, keepdims=True) / count
+    for block in blocks(x):
+        variance += np.square(x[block] - mean).sum(axes, keepdims=True) / count
+    sd = np.sqrt(variance)
+    constant = sd <= np.finfo(np.float32).eps * np.abs(mean)  # what is left is rounding, not signal
+    return mean, np.where(constant, 1.0, sd)
+
+
+def _scaled(
+    x: NDArray[np.float32], mean: NDArray[np.float64], sd: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    scaled = np.empty_like(x)
+    for block in blocks(x):
+        scaled[block] = (x[block] - mean) / sd
+    return scaled

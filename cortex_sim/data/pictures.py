@@ -1,0 +1,104 @@
+"""PNG and JPEG pictures, decoded by Pillow into one array; a bad one is named."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.data.limits import Progress, require_room
+from cortex_sim.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+REPORT_EVERY = 1000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture not yet read: what errors call it, and how to get at its bytes."""
+
+    name: str
+    open: Callable[[], IO[bytes]]
+
+
+def decode(
+    source: str,
+    pictures: Sequence[Picture],
+    formats: Sequence[str],
+    *,
+    max_bytes: int,
+    progress: Progress | None = None,
+) -> NDArray[np.uint8]:
+    """Return all pictures as (picture, channel, y, x): grey if all are grey, else RGB.
+
+    Headers are read first, so that a picture of another size is named before the long work, and
+    the array is allocated once. Transparency is dropped, not blended.
+    """
+    size, mode = _common_layout(source, pictures, formats)
+    width, height = size
+    shape = (len(pictures), len(mode), height, width)
+    require_room(source, "pictures", shape, max_bytes)
+    decoded = np.empty(shape, np.uint8)
+    for i, picture in enumerate(pictures):
+        with _reading(source, picture, formats) as image:
+            decoded[i] = _channels_first(image.convert(mode))
+        done = i + 1
+        if progress and (done % REPORT_EVERY == 0 or done == len(pictures)):
+            progress(done, len(pictures))
+    return decoded
+
+
+def _common_layout(
+    source: str, pictures: Sequence[Picture], formats: Sequence[str]
+) -> tuple[tuple[int, int], str]:
+    sizes: dict[tuple[int, int], str] = {}
+    modes: set[str] = set()
+    for picture in pictures:
+        with _reading(source, picture, formats) as image:
+            sizes.setdefault(image.size, picture.name)
+            modes.add(image.mode)
+        if len(sizes) > 1:
+            (right, first), (wrong, other) = sizes.items()
+            raise DataError(
+                f"data {source}: {other} has {wrong[0]} x {wrong[1]} pixels, but {first} has "
+                f"{right[0]} x {right[1]}; give all pictures one size"
+            )
+        if not modes <= EIGHT_BIT:
+            raise DataError(
+                f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
+                "would clip; save it with 8 bits a channel, as grey or RGB"
+            )
+    return next(iter(sizes)), "L" if modes == {"L"} else "RGB"
+
+
+def _channels_first(image: Image) -> NDArray[Any]:
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+@contextmanager
+def _reading(source: str, picture: Picture, formats: Sequence[str]) -> Iterator[Image]:
+    """Open a picture; whatever goes wrong until it is closed becomes an error that names it."""
+    from PIL import Image
+
+    try:
+        with picture.open() as stream, warnings.catch_warnings():
+            # Pillow only warns from 89 million pixels on, and refuses at twice that
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(stream, formats=list(formats)) as image:
+                yield image
+    except DataError:
+        raise
+    except Exception as error:  # a damaged picture may raise anything, from SyntaxError to zlib's
+        raise DataError(
+            f"data {source}: {picture.name} cannot be read as {' or '.join(formats)} ({error}); "
+            "replace it or leave it out"
+        ) from error
