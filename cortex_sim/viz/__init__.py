@@ -1,0 +1,1 @@
+"""For eyes: networks as tables (`tables`) and drawings (`drawing`)."""

@@ -1,0 +1,116 @@
+"""Learning curves: accuracy, objective, and the angle of each update to backpropagation's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Lines = Sequence[Mapping[str, Any]]
+
+# Okabe & Ito's palette: told apart by readers who do not see all colours.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Evaluations of a run, from its metrics.jsonl."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    figure.savefig(part, dpi=150)
+    os.replace(part, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain(axes: Axes, x: str, y: str) -> None:
+    axes.set(xlabel=x, ylabel=y)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+
+
+def _angles(axes: Axes, lines: Lines, named: Mapping[str, str]) -> None:
+    for name, colour in named.items():
+        points = [
+            (line["epoch"], line["angle_to_bp_deg"][name])
+            for line in lines
+            if line["angle_to_bp_deg"].get(name) is not None
+        ]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=3, label=name)
+    axes.axhline(90, color="0.6", lw=1, ls=":")
+    axes.set_ylim(-3, max(95, axes.get_ylim()[1]))
+    _plain(axes, "epoch", "angle to backpropagation (deg)")
+
+
+def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
+    """One run: accuracy, objective, angle and orthogonality by epoch, saved at ``path``."""
+    figure = _figure(11, 6.5)
+    accuracy, error, angle, orthogonality = figure.subplots(2, 2).flat
+    epochs = [line["epoch"] for line in lines]
+    accuracy.plot(epochs, [line["test_accuracy"] for line in lines], color=COLOURS[0], label="test")
+    accuracy.plot(
+        epochs,
+        [line["train_accuracy"] for line in lines],
+        color=COLOURS[1],
+        ls="--",
+        label="training",
+    )
+    _plain(accuracy, "epoch", "accuracy")
+    accuracy.legend(frameon=False)
+    error.plot(epochs, [line["test_loss"] for line in lines], color=COLOURS[0], label="test")
+    trained = [(line["epoch"], line["train_loss"]) for line in lines if line["train_loss"] is not None]
+    if trained:
+        error.plot(*zip(*trained, strict=True), color=COLOURS[1], ls="--", label="training")
+    _plain(error, "epoch", "objective")
+    error.legend(frameon=False)
+    names = list(lines[0]["angle_to_bp_deg"])
+    named = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    _angles(angle, lines, named)
+    angle.legend(frameon=False, fontsize=8)
+    for i, name in enumerate(lines[0]["orthogonality_deviation"]):
+        values = [line["orthogonality_deviation"][name] for line in lines]
+        orthogonality.plot(epochs, values, color=COLOURS[i % len(COLOURS)], label=name)
+    _plain(orthogonality, "epoch", "orthogonality deviation")
+    orthogonality.set_ylim(bottom=0)
+    figure.suptitle(f"learning by {rule}" if rule else "learning as declared")
+    save_figure(figure, path)
+
+
+def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
+    """Several rules on one network: accuracy together, angles of each projection side by side."""
+    projections = list(next(iter(curves.values()))[0]["angle_to_bp_deg"])
+    figure = _figure(4.2 * (1 + len(projections)), 3.8)
+    panels = figure.subplots(1, 1 + len(projections))
+    for i, (rule, lines) in enumerate(curves.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        epochs = [line["epoch"] for line in lines]
+        style = {"color": colour, "label": rule.replace("_", " "), "lw": 2}
+        panels[0].plot(epochs, [line["test_accuracy"] for line in lines], **style)
+        for axes, name in zip(panels[1:], projections, strict=True):
+            values = [line["angle_to_bp_deg"].get(name) for line in lines]
+            shown = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
+            if shown:
+                axes.plot(*zip(*shown, strict=True), **style)
+    _plain(panels[0], "epoch", "test accuracy")
+    panels[0].set_ylim(0, 1)
+    panels[0].legend(frameon=False, loc="lower right")
+    for axes, name in zip(panels[1:], projections, strict=True):
+        axes.axhline(90, color="0.6", lw=1, ls=":")
+        axes.set_ylim(-3, 95)
+        axes.set_title(name, fontsize=10)
+        _plain(axes, "epoch", "angle to backpropagation (deg)")
+    save_figure(figure, path)

@@ -1,0 +1,320 @@
+"""A network as a figure: areas stacked by depth, bottom-up arrows left, top-down arrows right."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import networkx
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import BoxStyle, FancyBboxPatch, PathPatch, Polygon
+from matplotlib.path import Path as Line
+from matplotlib.textpath import TextPath
+
+from cortex_sim.errors import DeclarationError
+from cortex_sim.viz.tables import kind
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
+
+DASHES = (0, (4, 2))
+SUFFIXES = (".png", ".svg", ".pdf")
+
+# Lengths in inches, and the axes' units are inches too: text and boxes keep their proportion.
+BOX_WIDTH, BOX_HEIGHT, LANE, MARGIN = 1.75, 0.5, 0.2, 0.25
+GAP_STRAIGHT, GAP_SLANTED = 0.55, 1.0  # between rows: slanted arrows need the room
+PORT = 0.35  # how far from the middle of a box its arrows leave and arrive
+UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: told apart by every eye
+SMALL, LARGE = 7.5, 10.0  # points
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Box:
+    x: float
+    y: float
+    row: int
+    outermost: frozenset[int]  # sides (-1 left, +1 right) on which its row ends with it
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Corners of a projection's arrow, and the end of its label that is nearest to the arrow."""
+
+    projection: Projection
+    corners: list[Point]
+    label: Point
+    align: tuple[str, str]
+
+
+def draw(net: Network, path: str | Path | None = None) -> Figure:
+    """Figure of the network; saved as PNG, SVG or PDF where a path is given.
+
+    Populations stand at the length of the longest path from the stimulus. Solid arrows are
+    bottom-up projections, labelled by their rule; dashed ones top-down, labelled by their feedback
+    and, where it learns, its rule.
+
+    Parameters
+    ----------
+    net : Network
+        What to draw.
+    path : path or None
+        File to write, whole or not at all; its suffix chooses the format.
+
+    Raises
+    ------
+    DeclarationError
+        If the suffix is none of the three, or the file cannot be written.
+    """
+    if path is not None and Path(path).suffix.lower() not in SUFFIXES:
+        raise DeclarationError(f"drawing {path}: the suffix must be one of {', '.join(SUFFIXES)}")
+    boxes = _boxes(net)
+    near = [p for p in net.projections.values() if _adjacent(boxes, p)]
+    ways = [_straight(net, boxes, p) for p in near]
+    beside = max(map(abs, _spread(boxes, ways)))
+    ways += _around(boxes, [p for p in net.bottom_ups if p not in near], -1, beside)
+    ways += _around(boxes, [p for p in net.top_downs if p not in near], +1, beside)
+    figure, axes = _page(net, boxes, ways)
+    for way in ways:
+        _arrow(axes, way)
+    for name, box in boxes.items():
+        _population(axes, net, name, box)
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def _boxes(net: Network) -> dict[str, _Box]:
+    """Where each population stands: rows by depth, within a row below what it mostly hears."""
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(net.populations)
+    graph.add_edges_from((p.pre, p.post) for p in net.bottom_ups)
+    rows = [list(row) for row in networkx.topological_generations(graph)]
+    slanted = any(len(row) > 1 for row in rows)
+    pitch = BOX_HEIGHT + (GAP_SLANTED if slanted else GAP_STRAIGHT)
+    # Of two slanted arrows side by side, the labels must fit between, a quarter of the way along.
+    labels = sum(_widest(projections) for projections in (net.bottom_ups, net.top_downs))
+    column = max(BOX_WIDTH + 0.6, (labels + 1.0) / 0.67)
+    boxes: dict[str, _Box] = {}
+    for depth, row in enumerate(rows):
+        row.sort(key=lambda name: _mean(boxes[p.pre].x for p in net.inputs(name)))
+        for place, name in enumerate(row):
+            x = (place - (len(row) - 1) / 2) * column
+            ends = {-1: place == 0, 1: place == len(row) - 1}
+            outermost = frozenset(side for side, at_end in ends.items() if at_end)
+            boxes[name] = _Box(x, depth * pitch, depth, outermost)
+    return boxes
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    values = list(numbers)
+    return sum(values) / len(values) if values else 0.0
+
+
+def _rise(boxes: dict[str, _Box], projection: Projection) -> int:
+    return boxes[projection.post].row - boxes[projection.pre].row
+
+
+def _adjacent(boxes: dict[str, _Box], projection: Projection) -> bool:
+    return _rise(boxes, projection) == (-1 if projection.is_top_down else 1)
+
+
+def _straight(net: Network, boxes: dict[str, _Box], projection: Projection) -> _Way:
+    """From row to row: up on the left of the boxes, down on the right."""
+    side, rise = (1, -1) if projection.is_top_down else (-1, 1)
+    pre, post = boxes[projection.pre], boxes[projection.post]
+    start = pre.x + side * PORT, pre.y + rise * BOX_HEIGHT / 2
+    end = post.x + side * PORT, post.y - rise * BOX_HEIGHT / 2
+    share = _label_place(boxes, net, projection) if pre.x != post.x else 0.5
+    x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
+    clear = 0.07 + 0.08 * abs((end[0] - start[0]) / (end[1] - start[1]))
+    label = x + side * clear, y
+    return _Way(projection, [start, end], label, ("left" if side > 0 else "right", "center"))
+
+
+def _label_place(boxes: dict[str, _Box], net: Network, projection: Projection) -> float:
+    """Share of a slanted arrow, from its start, at which its label meets no other arrow."""
+    same = [p for p in net.projections.values() if p.is_top_down == projection.is_top_down]
+    same = [p for p in same if _adjacent(boxes, p)]
+    leaving = sum(p.pre == projection.pre for p in same)
+    arriving = sum(p.post == projection.post for p in same)
+    return 0.75 if leaving > arriving else 0.25
+
+
+def _around(boxes: dict[str, _Box], projections: list[Projection], side: int, beside: float) -> list[_Way]:
+    """Past other rows, by lanes beside all boxes; projections from one population share a lane."""
+    lanes = _lanes(boxes, projections)
+    boxes_end = max(abs(box.x) for box in boxes.values()) + BOX_WIDTH / 2
+    first = max(beside + 0.15, boxes_end + _widest(projections) + 0.4)
+    ways: dict[tuple[str, bool], list[_Way]] = {}
+    for p in sorted(projections, key=lambda p: abs(_rise(boxes, p))):
+        lane = side * (first + LANE * lanes[p.pre])
+        rises = _rise(boxes, p) >= 0
+        leave = _run(boxes[p.pre], side, _port(projections, p.pre, None, side), rises)
+        arrive = _run(boxes[p.post], side, _port(projections, p.post, p, side), not rises)
+        (x, _), (_, y) = arrive[0], arrive[-1]
+        along = ways.setdefault((p.pre, rises), [])
+        # What goes further than the last from here branches off where that one left the lane.
+        trunk = along[-1].corners[-1 - len(arrive)] if along else (lane, leave[-1][1])
+        corners = [*([] if along else leave), trunk, (lane, y), *reversed(arrive)]
+        label = x + side * 0.17, y + 0.03
+        along.append(_Way(p, corners, label, ("left" if side > 0 else "right", "bottom")))
+    return [way for along in ways.values() for way in along]
+
+
+def _lanes(boxes: dict[str, _Box], projections: list[Projection]) -> dict[str, int]:
+    """Lane of each sender, the shortest way innermost, and none where two ways would overlap."""
+    reach: dict[str, tuple[int, int]] = {}
+    for p in projections:
+        rows = boxes[p.pre].row, boxes[p.post].row
+        known = reach.get(p.pre, rows)
+        reach[p.pre] = min(*known, *rows), max(*known, *rows)
+    taken: list[list[tuple[int, int]]] = []
+    lanes = {}
+    for sender, (low, high) in sorted(reach.items(), key=lambda item: item[1][1] - item[1][0]):
+        free = (i for i, lane in enumerate(taken) if all(high <= a or b <= low for a, b in lane))
+        lanes[sender] = next(free, len(taken))
+        taken.extend([[]] if lanes[sender] == len(taken) else [])
+        taken[lanes[sender]].append((low, high))
+    return lanes
+
+
+def _port(projections: list[Projection], name: str, arriving: Projection | None, side: int) -> float:
+    """Height on a box's side: first on the way what arrives, each its own, then what leaves."""
+    ports: list[Projection | None] = [p for p in projections if p.post == name]
+    if any(p.pre == name for p in projections):
+        ports.append(None)
+    place = (ports.index(arriving) + 1) / (len(ports) + 1) - 0.5
+    return -side * place * BOX_HEIGHT
+
+
+def _run(box: _Box, side: int, port: float, above: bool) -> list[Point]:
+    """Corners from a box to its lane: out of its side where that is free, else over or under it."""
+    if side in box.outermost:
+        return [(box.x + side * BOX_WIDTH / 2, box.y + port)]
+    x, edge = box.x + side * 2 * PORT, BOX_HEIGHT / 2 * (1 if above else -1)
+    return [(x, box.y + edge), (x, box.y + 1.7 * edge)]
+
+
+def _label(projection: Projection) -> str:
+    parts = [projection.feedback] if projection.feedback is not None else []
+    if projection.plasticity is not None:
+        parts.append(projection.plasticity)
+    if not projection.is_top_down and not projection.connector.plastic:
+        parts.append(projection.connector)  # type: ignore[arg-type]
+    return " + ".join(map(kind, parts)) or "fixed"
+
+
+def _text_width(text: str, points: float) -> float:
+    return float(TextPath((0, 0), text, size=points).get_extents().width) / 72
+
+
+def _widest(projections: list[Projection]) -> float:
+    return max((_text_width(_label(p), SMALL) for p in projections), default=0.0)
+
+
+def _spread(boxes: dict[str, _Box], ways: list[_Way]) -> list[float]:
+    """Where boxes, arrows and labels end, left and right."""
+    xs = [box.x + side * BOX_WIDTH / 2 for box in boxes.values() for side in (-1, 1)]
+    for way in ways:
+        room = _text_width(_label(way.projection), SMALL)
+        xs += [x for x, _ in way.corners]
+        xs.append(way.label[0] + (room if way.align[0] == "left" else -room))
+    return xs
+
+
+def _page(net: Network, boxes: dict[str, _Box], ways: list[_Way]) -> tuple[Figure, Axes]:
+    """Empty page, large enough for all boxes, arrows and labels, with name and legend."""
+    xs = [*_spread(boxes, ways), -1.1, 1.1]  # at least as wide as the legend
+    low, high = min(xs) - MARGIN, max(xs) + MARGIN
+    bottom = -BOX_HEIGHT / 2 - 0.55
+    top = max(box.y for box in boxes.values()) + BOX_HEIGHT / 2 + 0.5
+    figure = Figure(figsize=(high - low, top - bottom))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(low, high), ylim=(bottom, top))
+    axes.set_axis_off()
+    middle = (low + high) / 2
+    axes.text(middle, top - 0.25, net.name, size=LARGE, weight="bold", color=INK, ha="center", va="center")
+    for x, words, colour, dashes in (
+        (-1.15, "bottom-up", UP, "-"),
+        (0.25, "top-down", DOWN, DASHES),
+    ):
+        at = middle + x
+        axes.plot([at, at + 0.35], [bottom + 0.22] * 2, color=colour, linestyle=dashes, linewidth=1.2)
+        axes.text(at + 0.42, bottom + 0.22, words, size=SMALL, color=INK, va="center")
+    return figure, axes
+
+
+def _arrow(axes: Axes, way: _Way) -> None:
+    down = way.projection.is_top_down
+    colour = DOWN if down else UP
+    (x0, y0), (x1, y1) = way.corners[-2:]
+    length = math.hypot(x1 - x0, y1 - y0)
+    along = (x1 - x0) / length, (y1 - y0) / length
+    neck = x1 - 0.1 * along[0], y1 - 0.1 * along[1]
+    wings = [(neck[0] + s * 0.045 * along[1], neck[1] - s * 0.045 * along[0]) for s in (-1, 1)]
+    line = Line([*way.corners[:-1], neck])
+    style = {"linestyle": DASHES if down else "-", "linewidth": 1.2, "edgecolor": colour}
+    axes.add_patch(PathPatch(line, facecolor="none", joinstyle="round", zorder=1, **style))
+    axes.add_patch(Polygon([way.corners[-1], *wings], facecolor=colour, linewidth=0, zorder=2))
+    paper = {"boxstyle": "square,pad=0.08", "facecolor": "white", "edgecolor": "none"}
+    (x, y), (ha, va) = way.label, way.align
+    words = _label(way.projection)
+    axes.text(x, y, words, size=SMALL, color=colour, ha=ha, va=va, bbox=paper, zorder=3)
+
+
+def _population(axes: Axes, net: Network, name: str, box: _Box) -> None:
+    population = net.populations[name]
+    corner = box.x - BOX_WIDTH / 2, box.y - BOX_HEIGHT / 2
+    shape = BoxStyle("round", pad=0, rounding_size=0.06)
+    stimulated, at_top = name in net.stimulated, name == net.objective_at
+    axes.add_patch(
+        FancyBboxPatch(
+            corner,
+            BOX_WIDTH,
+            BOX_HEIGHT,
+            boxstyle=shape,
+            facecolor="white" if stimulated else "#EEF1F4",
+            edgecolor=DOWN if at_top else INK,
+            linewidth=1.2 if at_top else 0.8,
+            zorder=4,
+        )
+    )
+    says = ["×".join(map(str, population.shape))]
+    says.append("stimulus" if stimulated else kind(population.activation))
+    if at_top:
+        says.append(kind(net.error))
+    for words, points, weight, dy in (
+        (name, LARGE, "bold", 0.1),
+        (" · ".join(says), SMALL, "normal", -0.12),
+    ):
+        fitted = points * min(1.0, (BOX_WIDTH - 0.15) / _text_width(words, points))
+        axes.text(
+            box.x,
+            box.y + dy,
+            words,
+            size=fitted,
+            weight=weight,
+            color=INK,
+            ha="center",
+            va="center",
+            zorder=5,
+        )
+
+
+def _save(figure: Figure, path: Path) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        figure.savefig(part, format=path.suffix[1:].lower(), dpi=200)
+        os.replace(part, path)
+    except OSError as error:
+        raise DeclarationError(f"drawing {path}: cannot be written ({error.strerror})") from None
+    finally:
+        part.unlink(missing_ok=True)

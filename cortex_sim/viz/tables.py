@@ -1,0 +1,153 @@
+"""A network as text: what ``print(net)`` shows."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import MISSING, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cortex_sim.initialisers import GivenWeights
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.population import Population
+    from cortex_sim.projection import Projection
+
+WIDTH = 100
+
+
+def network_table(net: Network) -> str:
+    """Populations, projections both ways and the objective, in lines of at most 100 characters."""
+    parts: list[RenderableType] = [f"network {net.name}", _populations(net)]
+    if net.bottom_ups:
+        parts.append(_bottom_up(net))
+    if net.top_downs:
+        parts.append(_top_down(net))
+    parts.append(f"objective: {_objective(net)}")
+    return "\n\n".join(map(_printed, parts))
+
+
+def _printed(part: RenderableType) -> str:
+    page = io.StringIO()
+    Console(file=page, width=WIDTH, color_system=None, legacy_windows=False).print(
+        Text(part) if isinstance(part, str) else part
+    )
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+
+
+def settings(thing: Any) -> str:
+    """``GaitProp(form='finite')``: the class, and the settings that differ from their defaults.
+
+    ``of`` is left out: it names the projection that runs beside, which the reader sees anyway.
+    """
+    said = []
+    for field in fields(thing) if is_dataclass(thing) else ():
+        value = getattr(thing, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name != "of" and (hasattr(value, "__array__") or value != default):
+            said.append(f"{field.name}={_value(value)}")
+    return kind(thing) + (f"({', '.join(said)})" if said else "")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, GivenWeights):
+        return _value(value.weights)
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.4g}"
+    if hasattr(value, "__array__"):
+        return f"array of shape {_shape(np.shape(value))}"
+    return settings(value) if is_dataclass(value) else repr(value)
+
+
+def kind(thing: Any) -> str:
+    """Name of its class, as the user typed it."""
+    return type(thing).__name__
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+def _all(things: tuple[Any, ...]) -> str:
+    return ", ".join(map(settings, things))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
+    for column in columns:
+        number = column in ("units", "tau (ms)")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _populations(net: Network) -> Table:
+    table = _table("populations", "name", "shape", "units", "activation", "bias", "tau (ms)", "")
+    for p in net.populations.values():
+        stimulated = p.name in net.stimulated
+        table.add_row(
+            p.name,
+            _shape(p.shape),
+            str(p.size),
+            "stimulus" if stimulated else settings(p.activation),
+            "" if stimulated else _bias(p),
+            "" if stimulated else f"{p.tau_ms:g}",
+            "nonnegative" if p.nonnegative else "",
+        )
+    return table
+
+
+def _bias(population: Population) -> str:
+    if not population.bias:
+        return "none"
+    return "per channel" if len(population.shape) == 3 else "per unit"
+
+
+def _bottom_up(net: Network) -> Table:
+    columns = "projection", "connector", "weights", "plasticity", "regulariser"
+    table = _table("bottom-up", *columns)
+    for p in net.bottom_ups:
+        weights = net.weight_shape(p)
+        table.add_row(
+            Text(p.name),
+            Text(settings(p.connector)),
+            _shape(weights) if weights else "none",
+            Text(_rule(p)),
+            Text(_all(p.regularisers)),
+        )
+    return table
+
+
+def _top_down(net: Network) -> Table:
+    columns = "projection", "feedback", "weights", "plasticity", "regulariser"
+    table = _table("top-down", *columns)
+    for p in net.top_downs:
+        weights = net.weight_shape(p)
+        table.add_row(
+            Text(p.name),
+            Text(_feedback(p)),
+            _shape(weights) if weights else "none",
+            Text(_rule(p)),
+            Text(_all(p.regularisers)),
+        )
+    return table
+
+
+def _feedback(projection: Projection) -> str:
+    of = getattr(projection.feedback, "of", None)
+    return settings(projection.feedback) + (f" of {of}" if of else "")
+
+
+def _rule(projection: Projection) -> str:
+    if projection.plasticity is not None:
+        return settings(projection.plasticity)
+    tied = projection.feedback is not None and projection.feedback.tied
+    return "" if tied else "fixed"
+
+
+def _objective(net: Network) -> str:
+    return "none" if net.error is None else f"{settings(net.error)} at {net.objective_at}"

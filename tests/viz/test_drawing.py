@@ -1,0 +1,141 @@
+import sys
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+import cortex_sim as cs
+
+MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
+
+
+def fan(skip=True):
+    net = cs.Network("fan")
+    net.population("retina", 12)
+    for name in ("V1", "dorsal", "ventral", "MT"):
+        net.population(name, 8, activation="leaky_relu")
+    net.population("IT", 3)
+    ways = ["retina V1", "V1 dorsal", "V1 ventral", "dorsal MT", "MT IT", "ventral IT", "V1 MT"]
+    for way in ways[: None if skip else -1]:
+        net.bottom_up(*way.split(), plasticity="gait_prop")
+    net.objective("IT", "cross_entropy")
+    return net.with_rule("gait_prop")
+
+
+NETWORKS = {
+    "three populations": cs.model("digits_mlp"),
+    "nine populations": cs.model("gait_imagenet"),
+    "direct feedback": cs.model("gait_tower").with_rule("direct_feedback_alignment"),
+    "fan-out": fan(),
+    "long labels": fan().with_rule("kolen_pollack"),
+}
+every_network = pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def boxes(figure):
+    return [p for p in figure.axes[0].patches if isinstance(p, FancyBboxPatch)]
+
+
+@every_network
+def test_every_population_and_projection_is_there_once(net):
+    figure = net.draw()
+    said = texts(figure)
+    assert all(said.count(name) == 1 for name in net.populations)
+    assert len(boxes(figure)) == len(net.populations)
+    dashed = [p for p in figure.axes[0].patches if p.get_linestyle() == "--" or p._dash_pattern[1]]
+    assert len(dashed) == len(net.top_downs)
+    assert len(figure.axes[0].patches) == len(net.populations) + 2 * len(net.projections)
+
+
+def test_arrows_say_rule_and_feedback():
+    said = texts(NETWORKS["long labels"].draw())
+    assert said.count("FeedbackAlignment") == 7
+    assert said.count("Random + KolenPollack") == 6
+    assert "3 · Linear · CrossEntropy" in said and "12 · stimulus" in said
+
+
+def test_skip_connections_and_fixed_projections_say_what_they_are():
+    net = cs.Network("skip")
+    for name in ("retina", "V1", "V2"):
+        net.population(name, 3)
+    for pre, post in (("retina", "V1"), ("V1", "V2")):
+        net.bottom_up(pre, post)
+    net.bottom_up("retina", "V2", "identity")
+    said = texts(net.draw())
+    assert said.count("Identity") == 1 and said.count("fixed") == 2
+
+
+@every_network
+def test_nothing_covers_anything(net):
+    """Neither boxes nor words overlap, and no word leaves the page."""
+    figure = net.draw()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    outlines = [box.get_window_extent(renderer) for box in boxes(figure)]
+    names = {*net.populations}
+    words = [
+        text.get_window_extent(renderer)
+        for text in figure.axes[0].texts
+        if text.get_text() not in names and "·" not in text.get_text()
+    ]
+    things = [*outlines, *words]
+    for i, thing in enumerate(things):
+        assert thing.x0 >= 0 and thing.y0 >= 0
+        assert thing.x1 <= figure.bbox.x1 and thing.y1 <= figure.bbox.y1
+        assert not any(thing.overlaps(other) for other in things[i + 1 :])
+
+
+@every_network
+def test_depth_grows_upwards(net):
+    figure = net.draw()
+    height = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
+    assert all(height[p.pre] < height[p.post] for p in net.bottom_ups)
+
+
+@pytest.mark.parametrize("suffix", MAGIC)
+def test_a_file_is_written_whole(tmp_path, suffix):
+    path = tmp_path / f"net{suffix}"
+    assert isinstance(NETWORKS["fan-out"].draw(path), Figure)
+    assert path.read_bytes().startswith(MAGIC[suffix])
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "net.png"
+    path.write_bytes(b"old")
+
+    def full(self, file, **_):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(cs.DeclarationError, match=r"net.png: cannot be written \(No space left"):
+        NETWORKS["fan-out"].draw(path)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["net.png"]
+
+
+@pytest.mark.parametrize("name", ["net.bmp", "net", "net.png.gz"])
+def test_another_format_is_refused_before_anything_is_drawn(tmp_path, name):
+    with pytest.raises(cs.DeclarationError, match="the suffix must be one of .png, .svg, .pdf"):
+        NETWORKS["fan-out"].draw(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_window_and_no_global_state():
+    """A figure of its own: pyplot, which keeps figures and opens windows, is not even loaded."""
+    sys.modules.pop("matplotlib.pyplot", None)
+    NETWORKS["three populations"].draw()
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_a_network_that_is_not_finished_can_be_drawn():
+    net = cs.Network("begun")
+    net.population("retina", 3)
+    assert texts(net.draw())[-2:] == ["retina", "3 · stimulus"]
+    net.population("a name that is far too long for its box", 3)
+    assert len(boxes(net.draw())) == 2
