@@ -1,0 +1,54 @@
+"""The command line: ``cortex-sim COMMAND``; also ``python -m cortex_sim``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Threads that spin while they wait make two processes on shared cores many times slower; this must
+# be said before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import typer
+from typer.exceptions import TyperException
+
+from cortex_sim.errors import CortexSimError
+
+app = typer.Typer(
+    name="cortex-sim",
+    help="Simulate how cortex assigns credit: declare a network once, train it, record it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; bad input becomes one line on standard error and status 2."""
+    import logging
+
+    from cortex_sim import commands  # noqa: F401 - importing registers the commands
+
+    logging.basicConfig(level=logging.WARNING, format="cortex-sim: %(message)s")
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = app(given, prog_name="cortex-sim", standalone_mode=False)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except typer.Abort:
+        return _fail("interrupted", 130)
+    except KeyboardInterrupt:
+        return _fail("interrupted; go on with --resume", 130)
+    except TyperException as error:
+        return _fail(getattr(error, "format_message", error.__str__)(), 2)
+    except CortexSimError as error:
+        return _fail(str(error), 2)
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"cortex-sim: {' '.join(message.split())}", file=sys.stderr)
+    return status

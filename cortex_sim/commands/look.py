@@ -1,0 +1,75 @@
+"""``cortex-sim list`` and ``cortex-sim show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex_sim import library
+from cortex_sim.checks import look_up
+from cortex_sim.cli import app
+from cortex_sim.commands.output import Json, print_json
+from cortex_sim.errors import RunError
+
+
+def _rules() -> list[str]:
+    from cortex_sim.rules.base import WORDS
+
+    return sorted(WORDS)
+
+
+def _data() -> list[str]:
+    from cortex_sim import data
+
+    return data.names()
+
+
+KINDS = {
+    "models": lambda: library.names("models"),
+    "rules": _rules,
+    "data": _data,
+    "protocols": lambda: library.names("protocols"),
+}
+
+
+@app.command("list", epilog="Example: cortex-sim list rules")
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="models, rules, data or protocols; else all.")] = None,
+    as_json: Json = False,
+) -> int:
+    """List what ships: models, rules, data sets, protocols."""
+    if kind is not None:
+        look_up("kind", kind, KINDS, RunError)
+    found = {name: names() for name, names in KINDS.items() if kind in (None, name)}
+    if as_json:
+        print_json(found)
+        return 0
+    for name, names in found.items():
+        typer.echo(f"{name}: {', '.join(names) or 'none'}")
+    return 0
+
+
+@app.command(epilog="Example: cortex-sim show gait_tower --rule gait_prop --draw tower.png")
+def show(
+    model: Annotated[str, typer.Argument(help="Model, or path/to/file.py:function.")],
+    rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
+    draw: Annotated[Path | None, typer.Option(help="Draw into this PNG, SVG or PDF.")] = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the declaration as YAML.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Print a network as a table, and draw it."""
+    from cortex_sim.declaration_yaml import to_dict
+
+    net = library.model(model)
+    if rule is not None:
+        net = net.with_rule(rule)
+    net.check()
+    if draw is not None:
+        net.draw(draw)
+    if as_json:
+        print_json(to_dict(net))
+    else:
+        typer.echo(net.to_yaml() if as_yaml else str(net))
+    return 0

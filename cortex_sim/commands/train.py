@@ -1,0 +1,114 @@
+"""``cortex-sim train``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cortex_sim.cli import app
+from cortex_sim.commands.output import Json, Seed, print_json, print_table
+from cortex_sim.errors import RunError
+
+
+@app.command(
+    epilog="Example: cortex-sim train gait_tower --data mnist.npz --rule gait_prop --out runs/tower"
+)
+def train(
+    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
+    model: Annotated[str | None, typer.Argument(help="Model, or path/to/file.py:function.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data set name, or a file or folder.")] = None,
+    rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
+    seed: Seed = None,
+    config: Annotated[Path | None, typer.Option(help="Settings as YAML; a run.yaml will do.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="name=value, repeatable.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    batch_size: Annotated[int | None, typer.Option(help="Presentations in one update.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="32, 64 or bf16.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads torch may use; else 1.", min=1)] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="Updates between checkpoints.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Train a model into a run directory; an interrupted run goes on with --resume."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads or 1))
+    from cortex_sim.backends.torch import distributed
+    from cortex_sim.backends.torch.training import Diverged
+    from cortex_sim.training.run import saved_settings
+    from cortex_sim.training.run import train as run
+    from cortex_sim.training.settings import resolve
+
+    flags: dict[str, Any] = {
+        "data": data,
+        "rule": rule,
+        "epochs": epochs,
+        "seed": seed,
+        "batch_size": batch_size,
+        "device": device,
+        "precision": precision,
+        "threads": threads,
+        "checkpoint_every": checkpoint_every,
+    }
+    if resume:
+        settings = _resumed(saved_settings(out), out, model, config, setting, flags)
+    elif model is None and config is None and not any(s.startswith("model=") for s in setting or []):
+        raise RunError("train: give a model (cortex-sim list models), or --config with one")
+    else:
+        settings = resolve(model, config=config, assignments=setting, flags=flags)
+    rank, _ = distributed.start(settings.device)
+    try:
+        metrics = run(settings, out, resume)
+    except Diverged as error:
+        typer.echo(f"cortex-sim: {error}", err=True)
+        return 1
+    finally:
+        distributed.finish()
+    if rank == 0:
+        _report(settings.model, settings.rule, metrics, out, as_json)
+    return 0
+
+
+def _resumed(
+    saved: Any,
+    out: Path,
+    model: str | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    flags: dict[str, Any],
+) -> Any:
+    """What is asked of a resumed run: its own settings, with whatever is given again on top."""
+    from cortex_sim import library
+    from cortex_sim.training.run import CHECKPOINT
+    from cortex_sim.training.settings import Settings, from_assignments, from_file, is_code, merged
+
+    given = merged(from_file(config) if config else {}, from_assignments(assignments or []))
+    given |= {k: v for k, v in flags.items() if v is not None}
+    if model is not None:
+        given["model"] = model
+    settings = Settings(**merged(saved.as_dict(), given))
+    if is_code(settings.model) and settings.model == model:
+        library.model(model, **settings.model_settings)  # registers rules of the user's own
+    elif is_code(settings.model) and not (out / CHECKPOINT).is_file():
+        raise RunError(
+            f"--resume {out}: has no checkpoint yet, and {settings.model} is code, run only when named; "
+            f"give {settings.model} again"
+        )
+    return settings
+
+
+def _report(model: str, rule: str | None, metrics: dict[str, Any], out: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({**metrics, "out": str(out)})
+        return
+    angles = metrics["angle_to_bp_deg"] or {}
+    rows = [
+        (name, angles.get(name), value) for name, value in (metrics["orthogonality_deviation"] or {}).items()
+    ]
+    title = (
+        f"{model}, {rule or 'as declared'}: test accuracy {metrics['test_accuracy']:.2%}, "
+        f"train {metrics['train_accuracy']:.2%}, {metrics['steps']} updates, {metrics['seconds']:.0f} s -> {out}"
+    )
+    print_table(title, ("projection", "angle to backprop (deg)", "orthogonality deviation"), rows)

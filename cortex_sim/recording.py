@@ -1,0 +1,125 @@
+"""Recordings: what every neuroid did in every presentation, as an xarray Dataset and as netCDF."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cortex_sim.errors import DataError
+from cortex_sim.network import Network
+
+_MEANING = {
+    "rate": "rate, as deviation from baseline",
+    "credit": "credit: the direction in which the rate should change",
+    "drive": "drive: summed input",
+}
+
+
+def make_recording(
+    net: Network,
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    stimulus_id: Sequence[str] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Gather variables of every population into one Dataset.
+
+    Parameters
+    ----------
+    net : Network
+        Whose populations these are.
+    values : mapping
+        Variable ("rate", "credit", "drive") to population to array (presentation, *shape). A
+        population missing from "credit" gets none, so its credit is 0.
+    stimulus_id : sequence of str, optional
+        One per presentation; numbered if left out.
+    attributes : mapping, optional
+        Network, rule, seed, ….
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``presentation`` and ``neuroid``; coordinates stimulus_id, repetition, population,
+        neuroid_id ("V1/17"), channel, row, column (−1 where a population has none).
+    """
+    names = list(values["rate"])
+    count = len(next(iter(values["rate"].values())))
+    sizes = {name: net.populations[name].size for name in names}
+    data = {}
+    for variable, by_population in values.items():
+        parts = [
+            np.asarray(by_population[n]).reshape(count, -1)
+            if n in by_population
+            else np.zeros((count, sizes[n]))
+            for n in names
+        ]
+        labels = {"units": "1", "long_name": _MEANING[variable]}
+        data[variable] = (("presentation", "neuroid"), np.concatenate(parts, axis=1), labels)
+    shown = [str(i) for i in range(count)] if stimulus_id is None else list(stimulus_id)
+    seen: Counter[str] = Counter()
+    repetition = []
+    for s in shown:
+        repetition.append(seen[s])
+        seen[s] += 1
+    coordinates = {
+        "stimulus_id": ("presentation", np.asarray(shown, dtype=str)),
+        "repetition": ("presentation", np.asarray(repetition)),
+        **_places(net, names),
+    }
+    return xr.Dataset(data, coordinates, dict(attributes or {}))
+
+
+def _places(net: Network, names: Sequence[str]) -> dict[str, Any]:
+    population, identity, place = [], [], []
+    for name in names:
+        shape = net.populations[name].shape
+        size = net.populations[name].size
+        population += [name] * size
+        identity += [f"{name}/{i}" for i in range(size)]
+        spatial = np.indices(shape).reshape(3, -1).T if len(shape) == 3 else np.full((size, 3), -1)
+        place.append(spatial)
+    channel, row, column = np.concatenate(place).T
+    return {
+        "population": ("neuroid", np.asarray(population, dtype=str)),
+        "neuroid_id": ("neuroid", np.asarray(identity, dtype=str)),
+        "channel": ("neuroid", channel),
+        "row": ("neuroid", row),
+        "column": ("neuroid", column),
+    }
+
+
+def save(recording: xr.Dataset, path: str | Path) -> None:
+    """Write a recording as netCDF, whole or not at all."""
+    part = Path(f"{path}.part")
+    try:
+        recording.to_netcdf(part, engine="h5netcdf")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"recording {path}: cannot be written ({error})") from None
+
+
+def load(path: str | Path) -> xr.Dataset:
+    """Read a recording into memory.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or no recording.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"recording {path}: no such file")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            recording = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"recording {path}: cannot be read ({error})") from None
+    if "rate" not in recording or set(recording["rate"].dims) < {"presentation", "neuroid"}:
+        raise DataError(f"recording {path}: needs a variable rate (presentation, neuroid)")
+    return recording

@@ -1,0 +1,1 @@
+"""Training runs: settings, run directory, resuming."""

@@ -1,0 +1,127 @@
+"""What a run writes while it goes: metrics.jsonl, event files, and progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cortex_sim.errors import RunError
+
+JSONL, EVENTS = "metrics.jsonl", "tensorboard"
+
+
+class RunLog:
+    """Metrics of one run, as JSON lines and for TensorBoard; can be cut back to an earlier state.
+
+    Parameters
+    ----------
+    out : Path
+        The run directory.
+    active : bool
+        False on ranks that only compute.
+    """
+
+    def __init__(self, out: Path, active: bool = True) -> None:
+        self.out, self.active = out, active
+        self._events: Any = None
+        self._bar: Progress | None = None
+        self._lines: list[dict[str, Any]] = []
+
+    def cut_back(self, lengths: dict[str, int]) -> None:
+        """Shorten the files to these byte lengths; files that are not listed go."""
+        if not self.active:
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / EVENTS).mkdir(exist_ok=True)
+        for path in (self.out / JSONL, *(self.out / EVENTS).iterdir()):
+            length = lengths.get(str(path.relative_to(self.out)))
+            if length is None:
+                path.unlink(missing_ok=True)
+            elif not path.is_file() or path.stat().st_size < length:
+                raise RunError(f"{path}: shorter than when its checkpoint was written; put it back")
+            else:
+                os.truncate(path, length)
+        for part in self.out.glob("*.part"):
+            part.unlink()
+
+    def open(self) -> None:
+        """Go on writing where the files end."""
+        if not self.active:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._events = SummaryWriter(str(self.out / EVENTS))
+        path = self.out / JSONL
+        if path.is_file():
+            self._lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append one evaluation; what is not finite becomes null."""
+        if not self.active:
+            return
+        line = _finite(line)
+        self._lines.append(line)
+        with (self.out / JSONL).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        for name, value in line.items():
+            if isinstance(value, dict):
+                for key, inner in value.items():
+                    if inner is not None:
+                        self._events.add_scalar(f"{name}/{key}", inner, line["step"])
+            elif isinstance(value, (int, float)) and name not in ("step", "epoch"):
+                self._events.add_scalar(name, value, line["step"])
+        self._events.flush()
+
+    def lengths(self) -> dict[str, int]:
+        """Byte length of every file written so far, by path within the run directory."""
+        files = [self.out / JSONL, *(self.out / EVENTS).iterdir()]
+        return {str(p.relative_to(self.out)): p.stat().st_size for p in files if p.is_file()}
+
+    def lines(self) -> list[dict[str, Any]]:
+        """All evaluations of the run."""
+        return self._lines
+
+    def last(self) -> dict[str, Any]:
+        """The latest evaluation."""
+        return self._lines[-1] if self._lines else {}
+
+    def progress(self, step: int, total: int, loss: float) -> None:
+        """Show how far the run is, on standard error where it is a terminal."""
+        if not self.active or not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("training", total=total)
+            self._bar.start()
+        seen = self.last().get("test_accuracy")
+        tested = "" if seen is None else f", test accuracy {seen:.1%}"
+        self._bar.update(self._task, completed=step, description=f"objective {loss:.3f}{tested}")
+
+    def close(self) -> None:
+        """End the progress bar and the event file."""
+        if self._bar is not None:
+            self._bar.stop()
+        if self._events is not None:
+            self._events.close()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,292 @@
+"""Settings of a training run: from a model's defaults, a configuration file and the command line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex_sim import library, registry
+from cortex_sim.checks import look_up
+from cortex_sim.errors import RunError
+from cortex_sim.network import Network
+
+_CYCLE = {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a training run does.
+
+    Parameters
+    ----------
+    model : str
+        Name of a shipped model, or ``path/to/file.py:function``.
+    data : str
+        Name of a data set, or a path.
+    rule : str or None
+        A word such as "gait_prop"; None runs the network as declared.
+    seed : int
+        Of weights, data order and noise.
+    epochs, batch_size : int
+    optimiser : dict
+        Name of a torch optimiser and its settings.
+    schedule : dict or None
+        Name of a torch learning-rate schedule and its settings; stepped after every update.
+    precision : {"32", "64", "bf16"}
+    standardise : bool
+        Whether inputs are standardised on the training set.
+    hold_out : int
+        Training presentations held back and tested on in place of the test set; 0 for none.
+    model_settings, rule_settings, feedback : dict
+        Arguments of the model's function, of the rule, and of the feedback the rule adds.
+    regulariser : list or None
+        Replaces the declared ones on every plastic bottom-up projection but the stimulus's own
+        (no credit goes through that one); None keeps them.
+    objective : dict or None
+        Replaces the declared objective, at the same population.
+    checkpoint_every : int
+        Updates between checkpoints besides those of each epoch and every five minutes; 0 for none.
+    device : str
+    threads : int
+    """
+
+    model: str = "digits_mlp"
+    data: str = "digits"
+    rule: str | None = None
+    seed: int = 0
+    epochs: int = 10
+    batch_size: int = 64
+    optimiser: dict[str, Any] = field(default_factory=lambda: {"name": "Adam", "lr": 1e-3})
+    schedule: dict[str, Any] | None = field(default_factory=lambda: dict(_CYCLE))
+    precision: str = "32"
+    standardise: bool = True
+    hold_out: int = 0
+    model_settings: dict[str, Any] = field(default_factory=dict)
+    rule_settings: dict[str, Any] = field(default_factory=dict)
+    feedback: dict[str, Any] = field(default_factory=dict)
+    regulariser: list[Any] | None = None
+    objective: dict[str, Any] | None = None
+    checkpoint_every: int = 0
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", str(self.precision))
+        for name, kinds, wanted in _KINDS:
+            value = getattr(self, name)
+            if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
+                raise RunError(f"setting {name} must be {wanted}. Got {value!r}")
+        for name, minimum in _LEAST.items():
+            if getattr(self, name) < minimum:
+                raise RunError(f"setting {name} must be at least {minimum}. Got {getattr(self, name)}")
+        for name in ("optimiser", "schedule", "objective"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value.get("name"), str):
+                raise RunError(f"setting {name} needs a name, such as {name}.name=Adam. Got {value!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as plain data, in order."""
+        return asdict(self)
+
+
+_KINDS: list[tuple[str, Any, str]] = [
+    *((name, (str,), "text") for name in ("model", "data", "device", "precision")),
+    ("rule", (str, type(None)), "a word such as gait_prop"),
+    *((n, (int,), "a whole number") for n in ("seed", "epochs", "batch_size", "hold_out", "threads")),
+    ("checkpoint_every", (int,), "a whole number"),
+    ("standardise", (bool,), "true or false"),
+    *((n, (dict,), "settings, name: value") for n in ("model_settings", "rule_settings", "feedback")),
+    ("optimiser", (dict,), "settings, name: value"),
+    *((n, (dict, type(None)), "settings, name: value") for n in ("schedule", "objective")),
+    ("regulariser", (list, type(None)), "a list of regularisers"),
+]
+
+_LEAST = {
+    "seed": 0,
+    "epochs": 1,
+    "batch_size": 1,
+    "hold_out": 0,
+    "checkpoint_every": 0,
+    "threads": 1,
+}
+_NAMES = {f.name for f in fields(Settings)}
+
+
+def declared_rule(net: Network) -> str | None:
+    """Registered name of the one rule that all plastic bottom-up projections carry, if it is one."""
+    rules = [p.plasticity for p in net.bottom_ups if p.plasticity is not None]
+    if not rules or any(type(rule) is not type(rules[0]) for rule in rules):
+        return None
+    return registry.registered_name("rule", rules[0])
+
+
+def defaults(model: str, rule: str | None) -> dict[str, Any]:
+    """Settings that ship for a model and a rule (``protocols/defaults/MODEL.yaml``); may be none."""
+    path = library.folder("protocols") / "defaults" / f"{model}.yaml"
+    if not path.is_file():
+        return {}
+    content = read_yaml(path)
+    found = merged(content.get("all") or {}, (content.get("rules") or {}).get(rule) or {})
+    return _known(found, str(path.name))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Settings from a YAML file.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read or is not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"configuration {path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise RunError(f"configuration {path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise RunError(f"configuration {path}: expected settings, name: value. Got {type(content).__name__}")
+    return content
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """Settings from a configuration or a ``run.yaml``, whose record of the machine is left out."""
+    content = {k: v for k, v in read_yaml(path).items() if k != "environment"}
+    return _known(content, f"configuration {path}")
+
+
+def from_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Settings from ``name=value`` words; ``optimiser.lr=1e-3`` sets one inside another."""
+    found: dict[str, Any] = {}
+    for word in assignments:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise RunError(f"--set {word}: give name=value, such as optimiser.lr=3e-4")
+        place, keys = found, name.split(".")
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise RunError(f"--set {word}: {key} was set to {place!r} before; give one of the two")
+        place[keys[-1]] = _value(text, word)
+    return _known(found, "--set")
+
+
+def _value(text: str, word: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RunError(f"--set {word}: {text!r} is no value") from None
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` on top of ``base``; nested settings merge unless they name another optimiser, …."""
+    result = copy.deepcopy(dict(base))
+    for key, value in over.items():
+        old = result.get(key)
+        nested = isinstance(value, Mapping) and isinstance(old, Mapping)
+        if nested and value.get("name", old.get("name")) == old.get("name"):  # type: ignore[union-attr]
+            result[key] = merged(old, value)  # type: ignore[arg-type]
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def _known(found: dict[str, Any], owner: str) -> dict[str, Any]:
+    for name in found:
+        look_up(f"setting in {owner}", name, dict.fromkeys(_NAMES), RunError)
+    return _numbers(found)
+
+
+def _numbers(value: Any) -> Any:
+    """``1e-3`` as YAML 1.1 writes it (text) becomes the number it means."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return _number(value) if isinstance(value, str) else value
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def resolve(
+    model: str | None,
+    *,
+    config: Path | None = None,
+    assignments: list[str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings of a run: defaults, then configuration, then ``--set``, then options of their own.
+
+    Raises
+    ------
+    RunError
+        If a setting is unknown or of the wrong kind.
+    """
+    from_config = from_file(config) if config is not None else {}
+    given = merged(from_config, from_assignments(assignments or []))
+    given = merged(given, {k: v for k, v in (flags or {}).items() if v is not None})
+    if model is not None:
+        given["model"] = model
+    if model is None and is_code(from_config.get("model")) and is_code(given["model"]):
+        raise RunError(
+            f"configuration {config}: would run the code of {given['model']}; name that model on "
+            "the command line if you trust it"
+        )
+    name = Settings(**merged(asdict(Settings()), given)).model  # refuses values of the wrong kind
+    rule = given.get("rule")
+    if rule is None and not is_code(name):
+        rule = declared_rule(library.model(name, **(given.get("model_settings") or {})))
+    base = asdict(Settings())
+    if "rule_settings" not in from_config:  # a run.yaml or full configuration stands on its own
+        base = merged(base, defaults(name, rule))
+    if "optimiser" not in given and base.get("optimiser") is None:
+        raise RunError(f"model {name}: no optimiser set")
+    return Settings(**merged(base, given))
+
+
+def is_code(model: Any) -> bool:
+    """Whether a model is a function in a file of the user's own, ``path/to/file.py:function``."""
+    return isinstance(model, str) and ".py:" in model
+
+
+def network(settings: Settings) -> Network:
+    """The network that these settings train: the model, under its rule, feedback and regularisers."""
+    from cortex_sim.words import with_settings
+
+    net = library.model(settings.model, **settings.model_settings)
+    if settings.objective is not None:
+        at, net.objective_at = net.objective_at, None
+        if at is None:
+            raise RunError(f"model {settings.model}: declares no objective to replace")
+        net.objective(at, registry.from_data("objective", settings.objective))
+    if settings.regulariser is not None:
+        net = with_regularisers(net, settings.regulariser)
+    rule = settings.rule
+    if rule is None and (settings.rule_settings or settings.feedback):
+        rule = declared_rule(net)
+    if rule is not None:
+        net = with_settings(net, rule, settings.rule_settings, settings.feedback)
+    net.check()
+    return net
+
+
+def with_regularisers(net: Network, regularisers: list[Any]) -> Network:
+    """The network with these regularisers on every plastic projection that credit passes through."""
+    made = tuple(registry.make("regulariser", r) for r in regularisers)
+    other = net.copy()
+    for p in net.bottom_ups:
+        if p.plasticity is not None and p.pre not in net.stimulated:
+            other.projections[p.name] = replace(p, regularisers=made)
+    return other
