@@ -103,10 +103,10 @@ def test_large_drives_neither_overflow_nor_warn(f):
 )
 def test_a_rate_out_of_range_is_read_as_the_nearest_inside(f, low, high):
     below = f.drive(np.array([low - 5.0, low]))
-    assert np.isfinite(below).all() and below[0] == below[1] < -10
+    assert np.isfinite(below).all() and below[0] == below[1] < -6
     if high is not None:
         above = f.drive(np.array([high + 5.0, high]))
-        assert np.isfinite(above).all() and above[0] == above[1] > 10
+        assert np.isfinite(above).all() and above[0] == above[1] > 6
 
 
 @pytest.mark.parametrize("slope", [0, -0.1, math.nan, math.inf, "0.1", True])

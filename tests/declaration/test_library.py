@@ -79,7 +79,7 @@ def test_the_working_directory_is_not_searched(tmp_path):
         ("gait_towr", {}, "unknown model 'gait_towr' (did you mean 'gait_tower'?); known: conv4"),
         ("../models/conv4", {}, "unknown model '../models/conv4'"),
         (3, {}, "model: give a name, or path/to/file.py:function. Got 3"),
-        ("gait_tower", {"clases": 3}, "model gait_tower: gait_tower() got an unexpected keyword"),
+        ("gait_tower", {"clases": 3}, "gait_tower() got an unexpected keyword argument 'clases'"),
         ("gait_tower", {"classes": 0}, "population IT: shape must be a whole number of at least 1"),
         ("gait_square", {"hidden": 0}, "hidden areas: count must be a whole number of at least 1"),
         ("gait_square", {"hidden": "4"}, "hidden areas: count must be a whole number"),
@@ -97,15 +97,22 @@ def test_a_function_that_is_not_there(own):
         cs.model(f"{own}:large")
 
 
-def test_an_error_inside_a_model_stays_what_it_is(own):
+def test_an_error_inside_a_model_is_told_with_its_line_and_kept_as_the_cause(own):
     own.write_text("def tiny():\n    raise TypeError('mine')\n")
-    with pytest.raises(TypeError, match="mine"):
+    with pytest.raises(cs.DeclarationError, match=r"tiny: TypeError: mine \(mine.py, line 2\)") as told:
+        cs.model(f"{own}:tiny")
+    assert isinstance(told.value.__cause__, TypeError)
+
+
+def test_a_function_that_makes_no_network(own):
+    own.write_text("def tiny():\n    return 3\n")
+    with pytest.raises(cs.DeclarationError, match=r"tiny: its function must return a Network. Got 3"):
         cs.model(f"{own}:tiny")
 
 
 def test_a_file_that_breaks_is_not_half_loaded(own):
     own.write_text("raise RuntimeError('first line')\n")
-    with pytest.raises(RuntimeError, match="first line"):
+    with pytest.raises(cs.DeclarationError, match="RuntimeError: first line"):
         cs.model(f"{own}:tiny")
     own.write_text("import cortex_sim as cs\n\n\ndef tiny():\n    return cs.Network('mended')\n")
     assert cs.model(f"{own}:tiny").name == "mended"

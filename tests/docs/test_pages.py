@@ -1,0 +1,58 @@
+"""Every page's Python runs as it stands, and prints what the comment behind a print says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if "```python" in page.read_text("utf-8") and page.name != "data.md"  # data.md has a test of its own
+]
+
+
+def code_of(page):
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S))
+
+
+def promised(code):
+    """What the comments behind ``print(...)`` lines say will be printed."""
+    return [said.strip() for said in re.findall(r"^\s*print\(.*\)  # (.*)$", code, re.M)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = code_of(page)
+    exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    missing = [said for said in promised(code) if said not in printed]
+    assert not missing, f"{page.name} promises {missing}, printed:\n{printed}"
+
+
+def test_every_word_has_a_page():
+    listed = subprocess.run(  # in a fresh process: the pages above register words of their own
+        [sys.executable, "-m", "cortex_sim", "list", "rules", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    words = json.loads(listed.stdout)["rules"]
+    pages = {page.stem for page in (ROOT / "docs" / "rules").glob("*.md")}
+    variants = {"gait_prop_learned": "gait_prop"}
+    assert {variants.get(word, word) for word in words} <= pages
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.stem)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not broken
