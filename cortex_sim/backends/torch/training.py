@@ -14,7 +14,7 @@ from torch import Tensor
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.checks import listed, look_up, require_count
-from cortex_sim.errors import BuildError, RunError
+from cortex_sim.errors import CortexSimError, RunError
 
 Setting = str | Mapping[str, Any]
 
@@ -213,7 +213,7 @@ class Trainer:
         total.backward()
         try:
             self.optimiser.step()
-        except BuildError as error:  # weights that can no longer be inverted or pulled back
+        except CortexSimError as error:  # weights that can no longer be inverted
             raise Diverged(self, str(error)) from None
         if self.schedule is not None and self.step + 1 < self.total_steps:
             self.schedule.step()
