@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py run gait_tower --data-dir ../shared/data
     python benchmarks/accuracy.py table gait_tower
+    python benchmarks/accuracy.py page                 # writes every table into docs/results.md
 
 A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms and the rates that each
 arm may choose from. The choice is made on presentations held back from the training set, seed 0,
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+PAGE = ROOT / "docs" / "results.md"
 
 
 def study(name: str) -> dict[str, Any]:
@@ -115,9 +118,11 @@ def run(name: str, data_dir: Path, runs: Path, only: list[str], seeds: list[int]
         once(name, key, [*arguments_of(plan, arms[arm], data, rate), *held], runs)
     for seed in seeds if seeds is not None else plan["seeds"]:
         for arm in arms:
-            key = f"final/{arm}/seed-{seed}"
             rate = best_rate(plan, load_results(name), arm)
-            if key in load_results(name) or rate is None:
+            if rate is None:
+                continue
+            key = f"final/{arm}/{rate:g}/seed-{seed}"
+            if key in load_results(name):
                 continue
             whole = ["--epochs", str(plan["epochs"]), "--seed", str(seed)]
             once(name, key, [*arguments_of(plan, arms[arm], data, rate), *whole], runs)
@@ -169,8 +174,21 @@ def table(name: str) -> str:
     )
 
 
+def page(text: str) -> str:
+    """``docs/results.md`` with the table of each study between its two marks."""
+    for name in re.findall(r"<!-- study (\w+) -->", text):
+        start, end = f"<!-- study {name} -->", f"<!-- end {name} -->"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = f"{before}{start}\n\n{table(name)}\n\n{end}{after}"
+    return text
+
+
 def _final(plan: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int, dict[str, Any]]:
-    found = {seed: results.get(f"final/{arm}/seed-{seed}") for seed in plan["seeds"]}
+    rate = best_rate(plan, results, arm)
+    if rate is None:
+        return {}
+    found = {seed: results.get(f"final/{arm}/{rate:g}/seed-{seed}") for seed in plan["seeds"]}
     return {seed: m for seed, m in found.items() if m and m.get("test_accuracy") is not None}
 
 
@@ -182,14 +200,18 @@ def _spread(values: list[float], sign: bool = False) -> str:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("study")
+    parser.add_argument("what", choices=["run", "table", "page"])
+    parser.add_argument("study", nargs="?")
     parser.add_argument("--data-dir", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accuracy")
     parser.add_argument("--arm", action="append", default=[], help="only this arm; repeatable")
     parser.add_argument("--seed", action="append", type=int, help="only this seed; repeatable")
     given = parser.parse_args()
-    if given.what == "run":
+    if given.what == "page":
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    elif given.study is None:
+        parser.error(f"{given.what} needs a study")
+    elif given.what == "run":
         data_dir, runs = given.data_dir.resolve(), given.runs.resolve()
         run(given.study, data_dir, runs, given.arm, given.seed)
     else:

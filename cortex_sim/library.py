@@ -42,8 +42,28 @@ def folder(kind: str) -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Names of the shipped models or protocols."""
-    return sorted(p.stem for p in folder(kind).glob("*.py") if not p.stem.startswith("_"))
+    """Names of the shipped models or protocols; configurations of training runs by folder and name."""
+    place = folder(kind)
+    scripts = [p.stem for p in place.glob("*.py") if not p.stem.startswith("_")]
+    configurations = [p.relative_to(place).with_suffix("").as_posix() for p in place.glob("*/*.yaml")]
+    return sorted(scripts + [name for name in configurations if not name.startswith("defaults/")])
+
+
+def configuration(name: str) -> Path:
+    """File of a configuration: a path of the user's own, or a shipped one such as ``papers/gait_2020_tower``.
+
+    Raises
+    ------
+    DeclarationError
+        If it is neither.
+    """
+    own, shipped = Path(name), folder("protocols") / f"{name}.yaml"
+    if own.exists() or own.suffix:
+        return own
+    if name not in names("protocols") or not shipped.is_file():
+        known = [n for n in names("protocols") if "/" in n]
+        raise DeclarationError(f"no configuration {name!r}: no such file, and none of {', '.join(known)}")
+    return shipped
 
 
 def load_module(kind: str, name: str) -> ModuleType:

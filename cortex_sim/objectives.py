@@ -28,7 +28,7 @@ class CrossEntropy:
     Parameters
     ----------
     weight : float, default 1.0
-        Factor on E, and so on all credit; ½ gives the output target of arXiv 2006.06438.
+        Factor on E, and so on all credit; ½ gives the output target of arXiv 2102.11598's code.
     """
 
     weight: float = 1.0
@@ -58,7 +58,7 @@ class SquaredError:
     Parameters
     ----------
     weight : float, default 1.0
-        Factor on E, and so on all credit; ½ gives the output target of arXiv 2006.06438.
+        Factor on E, and so on all credit; ½ gives the output target of arXiv 2102.11598's code.
     """
 
     weight: float = 1.0

@@ -11,11 +11,10 @@ import typer
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Seed, print_json, print_table
 from cortex_sim.errors import RunError
+from cortex_sim.library import configuration
 
 
-@app.command(
-    epilog="Example: cortex-sim train gait_tower --data mnist.npz --rule gait_prop --out runs/tower"
-)
+@app.command(epilog="Example: cortex-sim train gait_tower --data mnist.npz --rule gait_prop --out runs/tower")
 def train(
     out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
     model: Annotated[str | None, typer.Argument(help="Model, or path/to/file.py:function.")] = None,
@@ -23,7 +22,9 @@ def train(
     rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
     seed: Seed = None,
-    config: Annotated[Path | None, typer.Option(help="Settings as YAML; a run.yaml will do.")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="Settings: a YAML file, a run.yaml, or a name of list protocols.")
+    ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="name=value, repeatable.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     batch_size: Annotated[int | None, typer.Option(help="Presentations in one update.")] = None,
@@ -52,12 +53,13 @@ def train(
         "threads": threads,
         "checkpoint_every": checkpoint_every,
     }
+    chosen = None if config is None else configuration(config)
     if resume:
-        settings = _resumed(saved_settings(out), out, model, config, setting, flags)
+        settings = _resumed(saved_settings(out), out, model, chosen, setting, flags)
     elif model is None and config is None and not any(s.startswith("model=") for s in setting or []):
         raise RunError("train: give a model (cortex-sim list models), or --config with one")
     else:
-        settings = resolve(model, config=config, assignments=setting, flags=flags)
+        settings = resolve(model, config=chosen, assignments=setting, flags=flags)
     rank, _ = distributed.start(settings.device)
     try:
         metrics = run(settings, out, resume)
@@ -107,8 +109,13 @@ def _report(model: str, rule: str | None, metrics: dict[str, Any], out: Path, as
     rows = [
         (name, angles.get(name), value) for name, value in (metrics["orthogonality_deviation"] or {}).items()
     ]
-    title = (
+    typer.echo(
         f"{model}, {rule or 'as declared'}: test accuracy {metrics['test_accuracy']:.2%}, "
-        f"train {metrics['train_accuracy']:.2%}, {metrics['steps']} updates, {metrics['seconds']:.0f} s -> {out}"
+        f"train {metrics['train_accuracy']:.2%}, {metrics['steps']} updates, "
+        f"{metrics['seconds']:.0f} s\nrun directory: {out}"
     )
-    print_table(title, ("projection", "angle to backprop (deg)", "orthogonality deviation"), rows)
+    print_table(
+        "last update of each projection",
+        ("projection", "angle to backprop (deg)", "orthogonality deviation"),
+        rows,
+    )

@@ -104,12 +104,8 @@ class Run:
                 f"{units} units; use a model with at least {images.n_classes}"
             )
         model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
-        place = {"device": model.device}
-        self.train = (
-            torch.as_tensor(images.x_train, **place),
-            torch.as_tensor(images.y_train, **place),
-        )
-        self.test = torch.as_tensor(images.x_test, **place), torch.as_tensor(images.y_test, **place)
+        self.train = _tensors(images.x_train, images.y_train, model.device)
+        self.test = _tensors(images.x_test, images.y_test, model.device)
         return Trainer(
             model,
             *self.train,
@@ -222,6 +218,10 @@ class Run:
         return metrics
 
 
+def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     part = path.with_name(f"{path.name}.part")
@@ -257,8 +257,8 @@ def _resumed(settings: Settings, out: Path) -> Settings:
     for name, value in settings.as_dict().items():
         if name not in _FREE_ON_RESUME and value != getattr(saved, name):
             raise RunError(
-                f"--resume {out}: {name} is {getattr(saved, name)!r} in run.yaml, {value!r} now; leave it out, "
-                "or start a new run"
+                f"--resume {out}: {name} is {getattr(saved, name)!r} in run.yaml, {value!r} now; "
+                "leave it out, or start a new run"
             )
     recorded = yaml.safe_load((out / RUN).read_text(encoding="utf-8")).get("environment")
     if recorded != environment(settings):

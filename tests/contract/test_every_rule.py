@@ -34,8 +34,8 @@ class Case:
 
     @property
     def net(self):
-        net = self.network(objective="squared_error", init=cs.Orthogonal(gain=1.2))
-        return net.with_rule(self.rule)
+        start = cs.Orthogonal(gain=1.2)
+        return self.network("tanh", start, objective="squared_error").with_rule(self.rule)
 
     @property
     def tolerance(self):
@@ -199,7 +199,7 @@ def test_float32_follows_float64(case):
     ours = changes(coarse, x, goal)
     for name, change in changes(fine, x, goal).items():
         assert ours[name].dtype == torch.float32
-        assert relative_error(ours[name], change) < 2e-4, name
+        assert relative_error(ours[name], change) < 2e-3, name
 
 
 # -- (e) -------------------------------------------------------------------------------------------

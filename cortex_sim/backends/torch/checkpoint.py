@@ -127,9 +127,11 @@ def load_network(path: Path) -> Network:
 
 def _network(metadata: dict[str, Any], path: Path) -> Network:
     try:
-        return from_dict(metadata["network"])
+        net = from_dict(metadata["network"])
+        net.check()
     except DeclarationError as error:
         raise RunError(f"checkpoint {path}: {error}") from None
+    return net
 
 
 def load_model(path: Path, device: str = "cpu") -> Model:
