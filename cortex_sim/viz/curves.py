@@ -91,26 +91,39 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
 
 
 def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
-    """Several rules on one network: accuracy together, angles of each projection side by side."""
-    projections = list(next(iter(curves.values()))[0]["angle_to_bp_deg"])
-    figure = _figure(4.2 * (1 + len(projections)), 3.8)
-    panels = figure.subplots(1, 1 + len(projections))
+    """Several rules on one network: accuracy together, angles of each projection side by side.
+
+    Projections whose updates equal backpropagation's under every rule (the top one's) get no panel.
+    """
+    names = list(next(iter(curves.values()))[0]["angle_to_bp_deg"])
+    found = {name: [_angle_points(lines, name) for lines in curves.values()] for name in names}
+    apart = [n for n in names if any(angle > 0.01 for points in found[n] for _, angle in points)]
+    same = [n for n in names if n not in apart]
+    figure = _figure(5.2 * (1 + len(apart)), 4.2)
+    panels = figure.subplots(1, 1 + len(apart), squeeze=False)[0]
     for i, (rule, lines) in enumerate(curves.items()):
-        colour = COLOURS[i % len(COLOURS)]
+        # The first rule, the yardstick, is drawn broad so that a curve on top of it leaves it in sight.
+        style = {"color": COLOURS[i % len(COLOURS)], "lw": 2 if i else 6, "alpha": 1 if i else 0.4}
         epochs = [line["epoch"] for line in lines]
-        style = {"color": colour, "label": rule.replace("_", " "), "lw": 2}
-        panels[0].plot(epochs, [line["test_accuracy"] for line in lines], **style)
-        for axes, name in zip(panels[1:], projections, strict=True):
-            values = [line["angle_to_bp_deg"].get(name) for line in lines]
-            shown = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
-            if shown:
-                axes.plot(*zip(*shown, strict=True), **style)
+        accuracy = [line["test_accuracy"] for line in lines]
+        panels[0].plot(epochs, accuracy, label=rule.replace("_", " "), **style)
+        for axes, name in zip(panels[1:], apart, strict=True):
+            if found[name][i]:
+                axes.plot(*zip(*found[name][i], strict=True), **style)
     _plain(panels[0], "epoch", "test accuracy")
     panels[0].set_ylim(0, 1)
     panels[0].legend(frameon=False, loc="lower right")
-    for axes, name in zip(panels[1:], projections, strict=True):
+    for axes, name in zip(panels[1:], apart, strict=True):
         axes.axhline(90, color="0.6", lw=1, ls=":")
-        axes.set_ylim(-3, 95)
-        axes.set_title(name, fontsize=10)
+        highest = max((angle for points in found[name] for _, angle in points), default=90)
+        axes.set_ylim(-3, max(95, highest + 3))
+        axes.set_title(name)
         _plain(axes, "epoch", "angle to backpropagation (deg)")
+    if same:
+        figure.supxlabel(f"0 degrees under every rule: {', '.join(same)}", fontsize=9, color="0.4")
     save_figure(figure, path)
+
+
+def _angle_points(lines: Lines, name: str) -> list[tuple[float, float]]:
+    angles = ((line["epoch"], line["angle_to_bp_deg"].get(name)) for line in lines)
+    return [(epoch, angle) for epoch, angle in angles if angle is not None]

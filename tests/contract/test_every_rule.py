@@ -388,8 +388,7 @@ def test_change_relabels(rule):
     w, pre, post, *state = synapses(rule)
     rows, columns = [2, 0, 1], [1, 0]
     moved = [
-        {n: _relabelled_state(rule.state[n], v, rows, columns) for n, v in part.items()}
-        for part in state
+        {n: _relabelled_state(rule.state[n], v, rows, columns) for n, v in part.items()} for part in state
     ]
     after = only_change(rule, [w[rows][:, columns], pre[:, columns], post[:, rows], *moved])
     before = only_change(rule, [w, pre, post, *state])

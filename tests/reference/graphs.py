@@ -146,12 +146,10 @@ def as_graph(model):
     """The graph of a built torch model: its numbers, none of its code."""
     net, links, bias = model.net, [], {}
     for p in net.bottom_ups:
-        pre, post = net.populations[p.pre], net.populations[p.post]
+        pre = net.populations[p.pre]
         kind = type(p.connector).__name__
         if kind == "Identity":
-            links.append(
-                Link(p.pre, p.post, np.ones((1, 1)), np.arange(pre.size)[:, None], plastic=False)
-            )
+            links.append(Link(p.pre, p.post, np.ones((1, 1)), np.arange(pre.size)[:, None], plastic=False))
             continue
         w = _values(model.weights[p.name])
         c = p.connector

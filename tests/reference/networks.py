@@ -101,6 +101,22 @@ def fan_out(activation="tanh", init=Spread(), objective="cross_entropy"):
     return net
 
 
+def onto_maps(activation="tanh", init=Spread(), objective="cross_entropy"):
+    """Dense projections onto populations with channels, whose bias is one per channel."""
+    net = _start("onto maps", (31,))
+    net.population("V1", shape=(3, 4, 2), activation=activation)
+    net.population("V2", shape=(5, 3, 1), activation=activation)
+    net.population("V4", shape=(2, 3, 1), activation=activation)
+    net.population("IT", 7)
+    _joined(net, "retina", "V1", cs.Dense(init=init))
+    _joined(net, "V1", "V2", cs.Conv2d(2, init=init))
+    _joined(net, "V1", "V4", cs.Dense(init=init))
+    for pre in ("V2", "V4"):
+        _joined(net, pre, "IT", cs.Dense(init=init))
+    net.objective("IT", objective)
+    return net
+
+
 def residual(activation="tanh", init=Spread(), objective="cross_entropy"):
     net = _start("residual", (13,))
     net.population("V1", 7, activation=activation)
@@ -132,7 +148,7 @@ def conv_residual(activation="tanh", init=Spread(), objective="cross_entropy"):
 
 ALL = {
     net.__name__: net
-    for net in (chain, widening, conv, several_inputs, fan_out, residual, conv_residual)
+    for net in (chain, widening, conv, several_inputs, fan_out, onto_maps, residual, conv_residual)
 }
 
 

@@ -67,7 +67,8 @@ class LocalRules(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         if name not in self.state:
             return rule.change(w, r_pre, r_post), {}
-        return rule.change(w, r_pre, r_post, self.of(name))
+        state = {variable: kept.clone() for variable, kept in self.of(name).items()}
+        return rule.change(w, r_pre, r_post, state)  # a change may be a view of the state
 
 
 def _averaged(value: Tensor) -> Tensor:

@@ -206,6 +206,10 @@ class Model(nn.Module):
         """Mean objective over presentations."""
         objective = self.net.error
         assert objective is not None
+        if len(y) != len(r_top):
+            raise DataError(
+                f"{len(y)} labels for {len(r_top)} presentations of population {self.stimulus}; give one each"
+            )
         r_top = r_top.flatten(1)
         if r_top.dtype == torch.bfloat16:
             r_top = r_top.float()

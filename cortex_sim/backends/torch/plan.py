@@ -58,6 +58,12 @@ def plan(net: Network) -> Plan:
                 beside[top_down.mate] = top_down
             case _:
                 apart.append(top_down)
+    for p in net.top_downs:
+        if getattr(p.plasticity, "reads_credit", False) and beside.get(p.mate) is not p:
+            raise BuildError(
+                f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "
+                f"{p.pre}, but {p.post} gets its credit otherwise; use FeedbackAlignment() below {p.post}"
+            )
     return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets))
 
 

@@ -1,6 +1,7 @@
 """Every optimiser and schedule that torch has: it works, or says clearly why it cannot."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -12,12 +13,8 @@ from cortex_sim.backends.torch import training
 from cortex_sim.backends.torch.training import Trainer, make_optimiser, make_schedule
 
 OPTIMISERS = sorted(training._OPTIMISERS)
-REFUSES = {
-    "LBFGS": "closure",
-    "SparseAdam": "sparse",
-    "Muon": "2D",
-}
-RATES = {"SGD": 0.1, "ASGD": 0.1, "Adadelta": 1.0, "Rprop": 0.01, "Adafactor": 0.02, "Adagrad": 0.1}
+REFUSES = ("LBFGS", "SparseAdam", "Muon")  # need a closure, sparse gradients, matrices only
+RATES = {"SGD": 0.1, "ASGD": 0.1, "Adadelta": 1.0, "RAdam": 0.05, "Adafactor": 0.02, "Adagrad": 0.1}
 
 
 def trainer(optimiser, schedule=None, net=None, epochs=15):
@@ -35,9 +32,9 @@ def test_optimisers_train(name):
     assert run.model.steps_done == run.step == 15 * 4
 
 
-@pytest.mark.parametrize("name", [n for n in OPTIMISERS if n in REFUSES])
+@pytest.mark.parametrize("name", [n for n in REFUSES if hasattr(torch.optim, n)])
 def test_others_say_why_not(name):
-    with pytest.raises(cs.RunError, match=f"optimiser {name}"):
+    with pytest.raises(cs.RunError, match=f"optimiser '?{name}"):
         trainer({"name": name, "lr": 0.01}).train_epoch()
 
 
@@ -75,8 +72,6 @@ def test_an_optimiser_of_ones_own_steps_by_minus_its_gradient():
     ],
 )
 def test_wrong_settings_are_named(setting, message):
-    import re
-
     with pytest.raises(cs.CortexSimError, match=re.escape(message)):
         trainer(setting)
 
@@ -98,7 +93,7 @@ SCHEDULES = {
     "ExponentialLR": {"gamma": 0.9},
     "LinearLR": {"end_factor": 0.1},
     "PolynomialLR": {},
-    "ConstantLR": {},
+    "ConstantLR": {"total_iters": 5},
     "CosineAnnealingWarmRestarts": {"T_0": 5},
     "CyclicLR": {"base_lr": 0.01, "cycle_momentum": False},
 }
@@ -130,7 +125,7 @@ def test_one_cycle_has_its_peak_at_the_optimisers_rate():
         ({"name": "StepLR", "every": 3}, "schedule StepLR: unknown setting 'every'"),
         ("StepLR", "schedule StepLR"),
         ("ReduceLROnPlateau", "ReduceLROnPlateau"),
-        ("LambdaLR", "schedule LambdaLR"),
+        ("LambdaLR", "schedule .?LambdaLR"),
     ],
 )
 def test_wrong_schedules_are_named(schedule, message):
@@ -144,5 +139,6 @@ def test_no_schedule_is_none():
 
 
 def test_all_of_torchs_optimisers_are_known():
-    classes = {n for n, c in vars(torch.optim).items() if inspect.isclass(c)}
-    assert set(OPTIMISERS) == {n for n in classes if issubclass(getattr(torch.optim, n), torch.optim.Optimizer)} - {"Optimizer"}  # fmt: skip
+    classes = {n: c for n, c in vars(torch.optim).items() if inspect.isclass(c)}
+    theirs = {n for n, c in classes.items() if issubclass(c, torch.optim.Optimizer)}
+    assert theirs - set(OPTIMISERS) <= {"Optimizer", *REFUSES}

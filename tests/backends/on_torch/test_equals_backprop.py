@@ -70,6 +70,13 @@ def plain_fan_out(x, w, b, f):
     return dorsal @ w["dorsal->IT"].T + ventral @ w["ventral->IT"].T + b["IT"]
 
 
+def plain_onto_maps(x, w, b, f):
+    v1 = f((x @ w["retina->V1"].T).reshape(-1, 3, 4, 2) + b["V1"][:, None, None])
+    v4 = f((v1.flatten(1) @ w["V1->V4"].T).reshape(-1, 2, 3, 1) + b["V4"][:, None, None])
+    v2 = f(F.conv2d(v1, w["V1->V2"], b["V2"]))
+    return v2.flatten(1) @ w["V2->IT"].T + v4.flatten(1) @ w["V4->IT"].T + b["IT"]
+
+
 def plain_residual(x, w, b, f):
     v1 = f(x @ w["retina->V1"].T + b["V1"])
     v2 = f(v1 @ w["V1->V2"].T + b["V2"])
@@ -206,9 +213,7 @@ def own(model):
 
 
 @every_network
-@pytest.mark.parametrize(
-    "word", ["feedback_alignment", "sign_symmetric", "kolen_pollack", "weight_mirror"]
-)
+@pytest.mark.parametrize("word", ["feedback_alignment", "sign_symmetric", "kolen_pollack", "weight_mirror"])
 def test_chain_rules_carry_credit_by_their_own_b(network, word):
     model = built(network().with_rule(word))
     x, y = shown(model.net)
@@ -395,3 +400,14 @@ def test_the_reference_transpose_is_backprop_too():
     x, y = shown(net)
     theirs = chain_credit.changes(as_graph(model), x, with_labels(y), chain_credit.transposed)
     assert_changes(model.updates(x, y), theirs)
+
+
+@pytest.mark.parametrize("word", ["backprop", "direct_feedback_alignment", "difference_target_prop"])
+@pytest.mark.parametrize("goals", [np.zeros((1, 3)), np.zeros((4, 3)), np.zeros(1, int)])
+def test_every_presentation_needs_a_goal_of_its_own(word, goals):
+    """One goal would be broadcast over the batch in silence."""
+    model = built(chain(objective="squared_error").with_rule(word))
+    x, _ = shown(model.net)
+    for ask in (model, model.updates, model.backprop_updates, model.credits):
+        with pytest.raises(cs.DataError, match=f"{len(goals)} labels for 5 presentations"):
+            ask(x, goals)

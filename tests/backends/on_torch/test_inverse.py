@@ -155,9 +155,7 @@ def with_poor_weights(connector, **feedback):
     return net.with_rule("gait_prop", **feedback)
 
 
-@pytest.mark.parametrize(
-    "connector", [cs.Dense(init=poor()), cs.Conv2d(1, init=poor().reshape(5, 7, 1, 1))]
-)
+@pytest.mark.parametrize("connector", [cs.Dense(init=poor()), cs.Conv2d(1, init=poor().reshape(5, 7, 1, 1))])
 @pytest.mark.parametrize("precision", ["32", "64"])
 def test_weights_without_an_inverse_are_refused_by_name(connector, precision):
     net = with_poor_weights(connector, damping=0)

@@ -67,10 +67,7 @@ def test_the_graph_reference_is_the_published_chain(activation):
     graph = as_graph(model)
     assert tame(graph, x)
     rows = auxiliary_rows(graph, np.random.default_rng(0))
-    layers = [
-        (k.matrix, graph.bias[k.post], graph.activation[k.post], rows.get(k.name))
-        for k in graph.links
-    ]
+    layers = [(k.matrix, graph.bias[k.post], graph.activation[k.post], rows.get(k.name)) for k in graph.links]
     for gamma in (None, 1e-3):
         errors = finite_gait.published(layers, x, with_labels(y), gamma=gamma)
         drives, rates = graph.settle(x)

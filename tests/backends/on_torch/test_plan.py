@@ -97,3 +97,19 @@ def test_rules_of_two_kinds_may_share_a_network():
     ours = cs.torch.build(net).updates(np.ones((3, 7)), np.ones((3, 2)))
     assert set(ours) == {"retina->V1", "V1->V2", "V2->IT"}
     assert all(change.any() for change in ours.values())
+
+
+@pytest.mark.parametrize("rule", ["direct_feedback_alignment", "difference_target_prop"])
+def test_a_rule_that_reads_a_chains_credit_where_there_is_none_is_refused(rule):
+    """It would never learn, and nobody would notice."""
+    net = cs.Network("never learns")
+    net.population("retina", 7)
+    net.population("V1", 5, activation="tanh")
+    net.population("IT", 3)
+    net.bottom_up("retina", "V1", plasticity=rule)
+    up = net.bottom_up("V1", "IT", plasticity=rule, regulariser=cs.Decay(1e-4))
+    down = cs.KolenPollack(of=up)
+    net.top_down("IT", "V1", feedback="random", plasticity=down, regulariser=cs.Decay(1e-4))
+    net.objective("IT", "squared_error")
+    with pytest.raises(cs.BuildError, match="projection IT->V1: KolenPollack reads the credit that a chain"):
+        cs.torch.build(net)

@@ -11,8 +11,10 @@ import cortex_sim as cs
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.training import Trainer
 
+SPREAD = Spread()
 
-def pair(rule="bcm", init=Spread(), activation="softplus"):
+
+def pair(rule="bcm", init=SPREAD, activation="softplus"):
     net = cs.Network("pair")
     net.population("retina", 5)
     net.population("V1", 3, activation=activation)
@@ -101,9 +103,7 @@ def test_state_is_part_of_what_is_saved(tmp_path):
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
     assert not torch.equal(through.model.weights["retina->V1"], stopped.model.weights["retina->V1"])
     loaded = checkpoint.load_model(path)
-    assert torch.equal(
-        loaded.local.of("retina->V1")["theta"], stopped.model.local.of("retina->V1")["theta"]
-    )
+    assert torch.equal(loaded.local.of("retina->V1")["theta"], stopped.model.local.of("retina->V1")["theta"])
 
 
 @dataclass(frozen=True)

@@ -159,9 +159,7 @@ def test_a_plastic_top_down_rule():
         def change(self, w, u_pre, r_post):
             return -w
 
-    word = cs.Word(
-        cs.FeedbackAlignment(), beside=lambda up: cs.TopDown(cs.Random(), Forgetting(of=up))
-    )
+    word = cs.Word(cs.FeedbackAlignment(), beside=lambda up: cs.TopDown(cs.Random(), Forgetting(of=up)))
     cs.register_word("forgetting", word)
     net = chain().with_rule("forgetting")
     model = built(net)

@@ -1,0 +1,278 @@
+"""What every command prints and writes; with --json, one object on the last line."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from cortex_sim import recording
+
+TRAIN = "train net.py:small --data ok.npz --batch-size 8 --epochs 2"
+FINAL = {
+    "test_accuracy",
+    "train_accuracy",
+    "test_loss",
+    "seconds",
+    "steps",
+    "angle_to_bp_deg",
+    "orthogonality_deviation",
+}
+RUN_FILES = {
+    "checkpoint.safetensors",
+    "learning_curves.png",
+    "metrics.json",
+    "metrics.jsonl",
+    "run.yaml",
+    "tensorboard",
+}
+
+
+def is_png(path):
+    return path.read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def without(metrics, *keys):
+    return {key: value for key, value in metrics.items() if key not in ("seconds", "out", *keys)}
+
+
+# -- list and show --------------------------------------------------------------------------------
+
+
+def test_list(result, run):
+    found = result("list")
+    assert set(found) == {"models", "rules", "data", "protocols"}
+    assert {"gait_tower", "gait_cifar_deep", "conv4", "digits_mlp"} <= set(found["models"])
+    assert {"backprop", "gait_prop", "feedback_alignment", "bcm"} <= set(found["rules"])
+    assert found["data"] == ["digits"]
+    for kind, names in found.items():
+        assert result(f"list {kind}") == {kind: names}
+    _, out, _ = run("list models")
+    assert out == f"models: {', '.join(found['models'])}\n"
+
+
+def test_show(run, result, here):
+    status, out, err = run("show digits_mlp --rule feedback_alignment --draw drawn.png")
+    assert (status, err) == (0, "")
+    assert "V1->IT" in out and "FeedbackAlignment" in out
+    assert is_png(here / "drawn.png")
+    assert result("show digits_mlp")["network"] == "digits_mlp"
+
+
+def test_show_yaml_can_be_read_back(run):
+    import cortex_sim as cs
+
+    _, out, _ = run("show digits_mlp --yaml")
+    assert cs.Network.from_yaml(out).to_yaml() == cs.model("digits_mlp").to_yaml()
+
+
+def test_every_command_has_help_with_an_example(run):
+    for command in ("list", "show", "train", "respond", "demo", "bench"):
+        status, out, _ = run(f"{command} --help")
+        assert status == 0
+        assert f"Example: cortex-sim {command}" in out
+        assert "--json" in out
+    status, out, _ = run("--help")
+    assert status == 0 and "respond" in out
+
+
+# -- train ----------------------------------------------------------------------------------------
+
+
+def test_train(result, here):
+    metrics = result(f"{TRAIN} --rule gait_prop --out new")
+    assert FINAL <= set(metrics)
+    assert metrics["out"] == "new"
+    assert metrics["steps"] == 12
+    assert 0 <= metrics["test_accuracy"] <= 1 and 0 <= metrics["train_accuracy"] <= 1
+    projections = {"retina->V1", "V1->V2", "V2->IT"}
+    assert set(metrics["angle_to_bp_deg"]) == projections
+    assert set(metrics["orthogonality_deviation"]) == projections
+    assert metrics["angle_to_bp_deg"]["V2->IT"] == pytest.approx(0, abs=1e-3)
+    assert 0.1 < metrics["angle_to_bp_deg"]["retina->V1"] < 90
+    assert {p.name for p in (here / "new").iterdir()} == RUN_FILES
+    assert is_png(here / "new" / "learning_curves.png")
+    kept = json.loads((here / "new" / "metrics.json").read_text(encoding="utf-8"))
+    assert kept == {key: value for key, value in metrics.items() if key != "out"}
+    lines = (here / "new" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [0, 6, 12]
+
+
+def test_table_for_people(run):
+    status, out, err = run(f"{TRAIN} --out new")
+    assert (status, err) == (0, "")
+    assert "test accuracy" in out and "V1->V2" in out
+
+
+def test_run_yaml_repeats_the_run(result, here):
+    first = result(f"{TRAIN} --rule gait_prop --seed 3 --set feedback.refresh=2 --out one")
+    # the model is code, so it is named again; everything else comes from the file
+    second = result("train net.py:small --config one/run.yaml --out two")
+    assert without(first) == without(second)
+    assert (here / "one" / "run.yaml").read_text() == (here / "two" / "run.yaml").read_text()
+    one, two = (here / name / "metrics.jsonl" for name in ("one", "two"))
+    for ours, theirs in zip(one.open(), two.open(), strict=True):
+        assert without(json.loads(ours)) == without(json.loads(theirs))
+
+
+def test_run_yaml_of_a_shipped_model_stands_alone(result):
+    first = result("train digits_mlp --epochs 1 --rule kolen_pollack --out one")
+    assert without(result("train --config one/run.yaml --out two")) == without(first)
+
+
+def test_precedence(here, run):
+    given = {"epochs": 1, "seed": 1, "batch_size": 6, "optimiser": {"lr": 0.1}, "threads": 1}
+    (here / "given.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+    run("train net.py:small --data ok.npz --config given.yaml --set seed=2 --set epochs=2 --seed 3 --out new")
+    saved = yaml.safe_load((here / "new" / "run.yaml").read_text(encoding="utf-8"))
+    assert (saved["batch_size"], saved["epochs"], saved["seed"]) == (6, 2, 3)
+    assert saved["optimiser"] == {"name": "Adam", "lr": 0.1}
+    assert saved["environment"]["torch"]
+
+
+def test_seed_decides(result):
+    first, same, other = (
+        without(result(f"{TRAIN} --seed {seed} --out new{number}"))
+        for number, seed in enumerate([1, 1, 2])
+    )
+    assert first == same != other
+
+
+def test_finished_run_prints_its_result_again(result, here):
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in here.rglob("*") if p.is_file()}
+    again = result("train --resume --out done")
+    kept = json.loads((here / "done" / "metrics.json").read_text(encoding="utf-8"))
+    assert without(again) == without(kept)
+    after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in here.rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_threads_and_device_are_free_on_resume(result, here, run, caplog):
+    (here / "done" / "metrics.json").unlink()
+    assert result("train --resume --out done --threads 1 --device cpu")["steps"] == 12
+    (here / "done" / "metrics.json").unlink()
+    assert result("train net.py:small --resume --out done --epochs 2")["steps"] == 12
+    (here / "done" / "metrics.json").unlink()
+    assert result("train --resume --out done --threads 2")["steps"] == 12
+    assert "another environment" in caplog.text
+
+
+def test_threads_of_a_configuration_hold(here, run):
+    (here / "given.yaml").write_text("threads: 2\n", encoding="utf-8")
+    run(f"{TRAIN} --config given.yaml --out new")
+    saved = yaml.safe_load((here / "new" / "run.yaml").read_text(encoding="utf-8"))
+    assert saved["threads"] == 2
+
+
+def test_rule_of_the_users_own_resumes_where_its_file_is_named(here, result, refused):
+    (here / "mine.py").write_text(OWN_RULE, encoding="utf-8")
+    first = result("train mine.py:tiny --data ok.npz --batch-size 8 --epochs 2 --out new")
+    (here / "new" / "metrics.json").unlink()
+    again = result("train mine.py:tiny --resume --out new")
+    assert without(again) == without(first)
+
+
+OWN_RULE = '''
+from dataclasses import dataclass
+
+import cortex_sim as cs
+
+
+@cs.register("rule", "test_hebb")
+@dataclass(frozen=True)
+class Hebb:
+    """Bounded Hebbian growth."""
+
+    def change(self, w, r_pre, r_post):
+        return r_post.T @ r_pre / len(r_pre) - w
+
+
+def tiny():
+    net = cs.Network("tiny")
+    net.population("retina", 20)
+    net.population("V1", 7, activation="tanh")
+    net.population("IT", 3)
+    net.bottom_up("retina", "V1", plasticity=Hebb())
+    net.bottom_up("V1", "IT", plasticity="backprop")
+    net.objective("IT", "cross_entropy")
+    return net
+'''
+
+
+# -- respond --------------------------------------------------------------------------------------
+
+
+def test_respond(result, here):
+    said = result("respond done --out new.nc --credit")
+    assert set(said) >= {"out", "dims", "populations", "seconds"}
+    assert said["out"] == "new.nc"
+    assert said["dims"] == {"presentation": 17, "neuroid": 20 + 60 + 7 + 3}
+    assert said["populations"] == ["retina", "V1", "V2", "IT"]
+    recorded = recording.load(here / "new.nc")
+    assert dict(recorded.sizes) == said["dims"]
+    for variable in ("rate", "drive", "credit"):
+        assert recorded[variable].dims == ("presentation", "neuroid")
+        assert np.isfinite(recorded[variable]).all()
+        assert {"units", "long_name"} <= set(recorded[variable].attrs)
+    assert set(recorded.coords) == {
+        "stimulus_id",
+        "repetition",
+        "population",
+        "neuroid_id",
+        "channel",
+        "row",
+        "column",
+    }
+    v1 = recorded.isel(neuroid=recorded.population.values == "V1")
+    assert v1.neuroid_id.values[17] == "V1/17"
+    assert (v1.channel.values[47], v1.row.values[47], v1.column.values[47]) == (2, 1, 2)
+    it = recorded.isel(neuroid=recorded.population.values == "IT")
+    assert (it.channel.values == -1).all()
+    assert np.abs(it.credit.values.sum(1)).max() < 1e-5  # onehot − softmax sums to 0
+    retina = recorded.isel(neuroid=recorded.population.values == "retina")
+    assert not retina.credit.values.any()
+    for name in ("network", "rule", "seed", "cortex_sim_version"):
+        assert name in recorded.attrs
+    assert recorded.attrs["network"] == "small"
+
+
+def test_respond_shows_what_training_tested(result, here, arrays):
+    """The recorded top population classifies as metrics.json says: same data, same standardising."""
+    result("respond done --out new.nc")
+    recorded = recording.load(here / "new.nc")
+    top = recorded.rate.values[:, recorded.population.values == "IT"]
+    kept = json.loads((here / "done" / "metrics.json").read_text(encoding="utf-8"))
+    assert (top.argmax(1) == arrays["y_test"]).mean() == pytest.approx(kept["test_accuracy"])
+    assert "credit" not in recorded
+
+
+def test_respond_to_other_data_and_fewer(result, here, arrays):
+    np.savez(here / "other.npz", **(arrays | {"x_test": arrays["x_test"][::-1]}))
+    assert result("respond done --data other.npz --count 5 --out a.nc")["dims"]["presentation"] == 5
+    result("respond done/checkpoint.safetensors --out b.nc")
+    ours, theirs = recording.load(here / "a.nc").rate, recording.load(here / "b.nc").rate
+    np.testing.assert_allclose(ours.values, theirs.values[::-1][:5], atol=1e-6)
+
+
+# -- demo -----------------------------------------------------------------------------------------
+
+
+def test_demo(result, here):
+    said = result("demo --out shown")
+    assert set(said["rules"]) == {"backprop", "feedback_alignment", "gait_prop"}
+    assert is_png(here / "shown" / "demo.png")
+    for rule, metrics in said["rules"].items():
+        assert FINAL <= set(metrics)
+        assert {p.name for p in (here / "shown" / rule).iterdir()} == RUN_FILES
+        assert metrics["test_accuracy"] > 0.8
+    angles = {rule: m["angle_to_bp_deg"]["retina->V1"] for rule, m in said["rules"].items()}
+    assert angles["backprop"] == pytest.approx(0, abs=0.1)
+    assert angles["gait_prop"] < 30 < angles["feedback_alignment"] < 90
+
+
+def test_demo_chooses_a_new_folder_each_time(here, monkeypatch):
+    from cortex_sim.commands.demo import next_folder
+
+    assert next_folder(here / "runs") == here / "runs" / "demo-1"
+    (here / "runs" / "demo-1").mkdir(parents=True)
+    assert next_folder(here / "runs") == here / "runs" / "demo-2"
