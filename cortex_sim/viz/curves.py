@@ -70,20 +70,21 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
         label="training",
     )
     _plain(accuracy, "epoch", "accuracy")
-    accuracy.legend(frameon=False)
+    accuracy.set_ylim(0, 1)
+    accuracy.legend(frameon=False, loc="lower right")
     error.plot(epochs, [line["test_loss"] for line in lines], color=COLOURS[0], label="test")
     trained = [(line["epoch"], line["train_loss"]) for line in lines if line["train_loss"] is not None]
     if trained:
         error.plot(*zip(*trained, strict=True), color=COLOURS[1], ls="--", label="training")
     _plain(error, "epoch", "objective")
     error.legend(frameon=False)
-    names = list(lines[0]["angle_to_bp_deg"])
+    names = list(lines[0]["orthogonality_deviation"])
     named = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
-    _angles(angle, lines, named)
-    angle.legend(frameon=False, fontsize=8)
-    for i, name in enumerate(lines[0]["orthogonality_deviation"]):
+    _angles(angle, lines, {n: c for n, c in named.items() if n in lines[0]["angle_to_bp_deg"]})
+    for name, colour in named.items():
         values = [line["orthogonality_deviation"][name] for line in lines]
-        orthogonality.plot(epochs, values, color=COLOURS[i % len(COLOURS)], label=name)
+        orthogonality.plot(epochs, values, color=colour, label=name)
+    orthogonality.legend(frameon=False, fontsize=8, loc="best")
     _plain(orthogonality, "epoch", "orthogonality deviation")
     orthogonality.set_ylim(bottom=0)
     figure.suptitle(f"learning by {rule}" if rule else "learning as declared")

@@ -9,7 +9,7 @@ import pytest
 
 from cortex_sim.cli import main
 
-MODELS = '''
+MODELS = """
 import cortex_sim as cs
 
 
@@ -153,7 +153,7 @@ def returns_none():
 
 def needs(size):
     pass
-'''
+"""
 
 
 @pytest.fixture(scope="session")

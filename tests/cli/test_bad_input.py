@@ -39,7 +39,10 @@ NAMES = {
 }
 VALUES = {
     "no epoch": (f"{TRAIN} --epochs 0", "epochs must be at least 1"),
-    "part of an epoch": ("train digits_mlp --out new --set epochs=1.5", "epochs must be a whole number. Got 1.5"),
+    "part of an epoch": (
+        "train digits_mlp --out new --set epochs=1.5",
+        "epochs must be a whole number. Got 1.5",
+    ),
     "true": (f"{TRAIN} --set seed=true", "seed must be a whole number. Got True"),
     "text": (f"{TRAIN} --epochs many", "--epochs"),
     "batch": (f"{TRAIN} --batch-size 49", "batch size 49 exceeds the 48 training presentations"),
@@ -339,9 +342,7 @@ def test_in_a_process_of_its_own(here):
     """The same by the shell: status 2, one line, no traceback."""
     command = [sys.executable, "-m", "cortex_sim", *TRAIN.split(), "--data", "nope.npz"]
     place = {**os.environ, "PYTHONPATH": str(Path(cortex_sim.__file__).parents[1])}
-    done = subprocess.run(
-        command, cwd=here, env=place, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=here, env=place, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("cortex-sim: data nope.npz: no such file")
     assert done.stderr.count("\n") == 1

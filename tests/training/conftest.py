@@ -11,7 +11,7 @@ from safetensors import safe_open
 from cortex_sim.training.run import train
 from cortex_sim.training.settings import resolve
 
-MODEL = '''
+MODEL = """
 import cortex_sim as cs
 
 
@@ -27,7 +27,7 @@ def deep():
             net.top_down(post, pre, feedback=cs.Transpose(of=f"{pre}->{post}"))
     net.objective("IT", "cross_entropy")
     return net
-'''
+"""
 STEPS_PER_EPOCH, EPOCHS = 6, 3
 
 

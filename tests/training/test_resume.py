@@ -143,9 +143,7 @@ def test_resumed_run_ends_where_an_uninterrupted_one_ends(
     [in_write(0), before_save(0), in_epoch(1), before_save(12), in_write(12), in_epoch(18), at_the_end],
     ids=["in first write", "before first", "first update", "evaluated", "in epoch's", "last", "end"],
 )
-def test_wherever_it_is_killed(
-    patch, settings, uninterrupted, kill_during, assert_same_end, tmp_path
-):
+def test_wherever_it_is_killed(patch, settings, uninterrupted, kill_during, assert_same_end, tmp_path):
     out = tmp_path / "run"
     kill_during(settings(**RUNS["gait_prop"]), out, patch)
     train(settings(**RUNS["gait_prop"]), out, resume=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
@@ -29,11 +30,22 @@ def place() -> tuple[int, int]:
 def wrap(model: nn.Module) -> Any:
     """The model as it is, or averaging its gradients over ranks.
 
-    Buffers are not broadcast: inverses follow from equal weights, rule state is averaged by us.
+    Buffers are not broadcast: inverses follow from equal weights, rule state from the rates of all ranks.
     """
     if place()[1] == 1:
         return model
-    return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+    parallel = nn.parallel.DistributedDataParallel
+    known = inspect.signature(parallel).parameters
+    # torch 2.13 renamed the option and warns about the old name.
+    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    return parallel(model, **{option: False})
+
+
+def gathered(values: torch.Tensor) -> torch.Tensor:
+    """``values`` (presentation, unit) of all ranks, one below the other; every rank holds as many."""
+    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
 
 
 def finish() -> None:

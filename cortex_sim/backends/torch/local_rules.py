@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.operations import as_patches
 from cortex_sim.connectors import Conv2d
 from cortex_sim.errors import BuildError
@@ -55,10 +56,14 @@ class LocalRules(nn.Module):
                 r_post = r_post.flatten(2).transpose(1, 2).flatten(0, 1)
             pre = r_pre.flatten(1).to(w.dtype)
             post = r_post.flatten(1).to(w.dtype)
-            change, new = self._change(p.name, p.plasticity, w.detach().flatten(1), pre, post)
-            if learning:
+            matrix = w.detach().flatten(1)
+            change, new = self._change(p.name, p.plasticity, matrix, pre, post)
+            if learning and new:
+                if distributed.place()[1] > 1:  # state follows what all ranks are shown
+                    shown = distributed.gathered(pre), distributed.gathered(post)
+                    new = self._change(p.name, p.plasticity, matrix, *shown)[1]
                 for variable, buffer in self.of(p.name).items():
-                    buffer.copy_(_averaged(new[variable]))
+                    buffer.copy_(new[variable])
             total = total - positions * (change.reshape(w.shape) * w).sum()
         return total
 
@@ -69,16 +74,6 @@ class LocalRules(nn.Module):
             return rule.change(w, r_pre, r_post), {}
         state = {variable: kept.clone() for variable, kept in self.of(name).items()}
         return rule.change(w, r_pre, r_post, state)  # a change may be a view of the state
-
-
-def _averaged(value: Tensor) -> Tensor:
-    """Mean over ranks, so that slow state stays the same everywhere."""
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        value = value.contiguous().clone()
-        distributed.all_reduce(value)
-        value /= distributed.get_world_size()
-    return value
 
 
 def _shape(kind: Any, w: Tensor, name: str) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ class Model(nn.Module):
         rules = [p.plasticity for p in self.net.bottom_ups if is_supervised(p.plasticity)]
         if self.precision != "64" and any(getattr(rule, "needs_float64", False) for rule in rules):
             raise BuildError(
-                f"network {self.net.name}: {rules[0]!r} loses its small step in {self.precision} bits; "
+                f"network {self.net.name}: {rules[0]!r} loses its small step at precision {self.precision}; "
                 'build with precision="64" (--precision 64), or use the limit form'
             )
 

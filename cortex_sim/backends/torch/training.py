@@ -86,7 +86,8 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
         ("total_iters", steps),
         ("max_lr", rate),
     ):
-        if key in known and key not in settings and "epochs" not in settings:
+        said_otherwise = key in settings or (key == "total_steps" and "epochs" in settings)
+        if key in known and not said_otherwise:
             settings[key] = value
     try:
         made = cls(optimiser, **settings)

@@ -39,8 +39,6 @@ NETWORKS = {
     "direct_feedback_alignment": lambda: gait("direct_feedback_alignment"),
     "bcm": lambda: gait("bcm"),
 }
-# A state that moves on by each presentation moves by those of one rank only.
-MOVES_BY_ITS_OWN_RANK = pytest.mark.xfail(strict=True, reason="rule state: mean over ranks, not all shown")
 
 
 def data():
@@ -92,9 +90,7 @@ def test_ranks_end_with_identical_weights(by_rank, word):
         assert torch.equal(tensor, second[name]), name
 
 
-@pytest.mark.parametrize(
-    "word", ["gait_prop", "direct_feedback_alignment", pytest.param("bcm", marks=MOVES_BY_ITS_OWN_RANK)]
-)
+@pytest.mark.parametrize("word", NETWORKS)
 def test_ranks_end_where_one_process_does(by_rank, word):
     alone = trained(word)
     start = cs.torch.build(NETWORKS[word](), precision="64").state_dict()

@@ -1,0 +1,165 @@
+"""`Model.fit`: training from Python, without a run directory."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import cortex_sim as cs
+from cortex_sim.backends.torch.training import Diverged, Trainer, batches, evaluate
+from cortex_sim.errors import CortexSimError, RunError
+from cortex_sim.training.run import train
+from cortex_sim.training.settings import resolve
+
+X = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
+Y = np.arange(40) % 10
+X += 3 * np.eye(10, 64)[Y].astype(np.float32)
+
+
+def model(rule="gait_prop", seed=0, **settings):
+    return cs.torch.build(cs.model("digits_mlp", hidden=11).with_rule(rule), seed, **settings)
+
+
+def weights(built):
+    return {name: w.detach().clone() for name, w in built.weights.items()}
+
+
+def test_learns_and_says_how():
+    curve = model().fit((X, Y), epochs=30, batch_size=8, optimiser={"name": "Adam", "lr": 1e-2})
+    assert [line["epoch"] for line in curve] == list(range(1, 31))
+    assert set(curve[0]) == {"epoch", "train_loss", "train_accuracy"}
+    assert curve[-1]["train_loss"] < 0.3 < curve[0]["train_loss"]
+    assert curve[-1]["train_accuracy"] > 0.9
+
+
+def test_image_set_is_tested_too():
+    data = cs.data.image_set("tiny", X, Y, X[:7], Y[:7])
+    (line,) = model().fit(data, epochs=1, batch_size=8)
+    assert {"test_accuracy", "test_loss"} <= set(line)
+
+
+def test_same_seed_same_weights():
+    runs = [model(seed=seed) for seed in (3, 3, 4)]
+    for built in runs:
+        built.fit((X, Y), epochs=2, batch_size=8)
+    first, same, other = (weights(built)["V1->IT"] for built in runs)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_equals_the_command_line(tmp_path):
+    """One way of training: a run directory's final weights are those of fit."""
+    np.savez(tmp_path / "tiny.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
+    words = ["data=" + str(tmp_path / "tiny.npz"), "model_settings.hidden=11", "schedule=null"]
+    words += ["standardise=false", "epochs=2", "batch_size=8", "rule=backprop", "feedback={}"]
+    words += ["optimiser.name=SGD", "optimiser.lr=0.1", "regulariser=null"]
+    metrics = train(resolve("digits_mlp", assignments=words), tmp_path / "run")
+    built = model("backprop")
+    built.fit((X, Y), epochs=2, batch_size=8, optimiser={"name": "SGD", "lr": 0.1})
+    assert evaluate(built, torch.as_tensor(X), torch.as_tensor(Y))[1] == metrics["test_loss"]
+
+
+def test_target_rates_in_place_of_labels():
+    net = cs.model("digits_mlp", hidden=11).with_rule("backprop")
+    net.objective_at, net.error = None, None
+    net.objective("IT", cs.SquaredError())
+    goals = np.eye(10)[Y]
+    curve = cs.torch.build(net).fit((X, goals), epochs=5, batch_size=8)
+    assert curve[-1]["train_loss"] < curve[0]["train_loss"]
+
+
+@pytest.mark.parametrize("name", ["Adam", "SGD", "AdamW", "RMSprop", "NAdam", "Adagrad", "Rprop"])
+def test_any_optimiser_of_torch(name):
+    (line,) = model().fit((X, Y), epochs=1, batch_size=8, optimiser={"name": name, "lr": 1e-3})
+    assert math.isfinite(line["train_loss"])
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "OneCycleLR",
+        "CosineAnnealingLR",
+        {"name": "StepLR", "step_size": 3},
+        {"name": "LinearLR", "start_factor": 0.1},
+        {"name": "OneCycleLR", "epochs": 2, "steps_per_epoch": 5},
+    ],
+    ids=str,
+)
+def test_any_schedule_of_torch(schedule):
+    x, y = torch.as_tensor(X), torch.as_tensor(Y)
+    trainer = Trainer(model(), x, y, 2, 8, {"name": "SGD", "lr": 0.1}, schedule)
+    rates = []
+    for _ in range(2):
+        trainer.train_epoch(lambda: rates.append(trainer.rate))
+    assert len(rates) == 10 and len(set(rates)) > 1
+
+
+def test_schedule_ends_with_the_run():
+    x, y = torch.as_tensor(X), torch.as_tensor(Y)
+    trainer = Trainer(model(), x, y, 2, 8, {"name": "SGD", "lr": 0.1}, "OneCycleLR")
+    trainer.train_epoch()
+    assert trainer.rate > 0.01
+    trainer.train_epoch()
+    assert trainer.rate < 1e-5
+
+
+def test_batches_cover_an_epoch_once_and_depend_on_seed_and_epoch():
+    def order(seed, epoch):
+        return np.concatenate(list(batches(seed, epoch, 23, 5)))
+
+    assert len(set(order(0, 0))) == 20
+    assert order(0, 0).tolist() == order(0, 0).tolist()
+    assert order(0, 0).tolist() != order(0, 1).tolist()
+    assert order(0, 1).tolist() != order(1, 0).tolist()
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"train": X}, r"give an ImageSet, or \(x, y\)"),
+        ({"train": (X, Y[1:])}, "as many labels as presentations"),
+        ({"train": (X[:, 1:], Y)}, "population retina expects"),
+        ({"train": (X, Y + 1)}, "labels from 0 to 9"),
+        ({"train": (X, Y - 1)}, "labels from 0 to 9"),
+        ({"train": (X, np.eye(3)[Y % 3])}, "population IT takes"),
+        ({"batch_size": 41}, "batch size 41 exceeds the 40"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1"),
+        ({"optimiser": "Adm"}, "did you mean 'Adam'"),
+        ({"optimiser": {"lr": 0.1}}, "unknown optimiser"),
+        ({"optimiser": {"name": "SGD", "rate": 0.1}}, "unknown setting 'rate'; known: .*lr"),
+        ({"schedule": "Nope"}, "unknown schedule 'Nope'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_fit_is_refused(given, said):
+    with pytest.raises(CortexSimError, match=said):
+        model().fit(**({"train": (X, Y), "batch_size": 8} | given))
+
+
+def test_nothing_plastic_is_an_error():
+    net = cs.Network("fixed")
+    net.population("retina", 64)
+    net.population("IT", 10)
+    net.bottom_up("retina", "IT")
+    net.objective("IT", "cross_entropy")
+    with pytest.raises(CortexSimError, match="nothing to train|no projection has plasticity"):
+        cs.torch.build(net).fit((X, Y), batch_size=8)
+
+
+def test_divergence_is_said():
+    with pytest.raises(Diverged, match=r"diverged at step \d+, the learning rate is 1e\+06"):
+        model("backprop").fit((X, Y), 9, batch_size=8, optimiser={"name": "SGD", "lr": 1e6})
+
+
+def test_nan_among_stimuli_is_said():
+    spoilt = X.copy()
+    spoilt[3, 5] = np.nan
+    with pytest.raises((CortexSimError, Diverged)):
+        model("backprop").fit((spoilt, Y), batch_size=40, epochs=1)
+
+
+def test_optimiser_that_needs_a_closure_is_not_offered():
+    with pytest.raises(RunError, match="unknown optimiser 'LBFGS'"):
+        model().fit((X, Y), batch_size=8, optimiser="LBFGS")
