@@ -310,7 +310,7 @@ def test_damaged_metrics(here, refused):
     refused("train --resume --out done", "metrics.json: damaged")
 
 
-def test_code_is_run_only_when_named(here, refused, run):
+def test_code_is_run_only_when_named(here, refused):
     """run.yaml of a stranger may name a file; giving it as --config does not run that file."""
     (here / "net.py").write_text("import os\nos.mkdir('new')\n", encoding="utf-8")
     refused("train --config done/run.yaml --out other", "would run the code of")

@@ -77,10 +77,6 @@ def killed(work):
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @pytest.fixture
 def kill_during():
     """Start (or resume) a run and kill it where ``patch`` says."""

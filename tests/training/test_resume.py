@@ -2,8 +2,12 @@
 
 import os
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.training import Trainer
@@ -188,9 +192,6 @@ def test_finished_run_is_left_as_it_is(settings, tmp_path):
 
 def test_noise_and_state_are_in_the_balance(uninterrupted):
     """The comparison above would be empty if these runs did not learn or left no state behind."""
-    import numpy as np
-    from safetensors.numpy import load_file
-
     bcm = load_file(uninterrupted("bcm") / "checkpoint.safetensors")
     assert np.count_nonzero(bcm["model/local.state.V1->V2.theta"])
     gait = load_file(uninterrupted("gait_prop") / "checkpoint.safetensors")
@@ -199,8 +200,6 @@ def test_noise_and_state_are_in_the_balance(uninterrupted):
 
 
 def test_event_files_are_cut_back(settings, kill_during, tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     out = tmp_path / "run"
     kill_during(settings(), out, before_save(12))  # its evaluation at 12 is written, and lost
     train(settings(), out, resume=True)
@@ -228,11 +227,16 @@ def test_other_environment_is_a_warning(settings, kill_during, tmp_path, caplog)
 
 def test_resuming_runs_no_code(settings, kill_during, work, tmp_path):
     """The checkpoint holds the network as data; the file that declared it is not asked again."""
-    from dataclasses import replace
-
     own = tmp_path / "mine.py"
     own.write_text((work / "net.py").read_text(encoding="utf-8"), encoding="utf-8")
     out, given = tmp_path / "run", replace(settings(), model=f"{own}:deep")
     kill_during(given, out, in_epoch(9))
     own.unlink()
     assert train(given, out, resume=True)["steps"] == 18
+
+
+def test_checkpoint_is_as_readable_as_its_folder(settings, tmp_path):
+    """safetensors writes files that only their owner reads; a group shares runs."""
+    train(settings(), tmp_path / "run")
+    mode = (tmp_path / "run" / "checkpoint.safetensors").stat().st_mode & 0o777
+    assert mode == (tmp_path / "run").stat().st_mode & 0o666

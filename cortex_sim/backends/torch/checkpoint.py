@@ -51,6 +51,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
     }
     part = path.with_name(f"{path.name}.part")
     save_file(tensors, str(part), {"cortex_sim": json.dumps(metadata)})
+    part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
     with part.open("rb") as written:
         os.fsync(written.fileno())
     os.replace(part, path)

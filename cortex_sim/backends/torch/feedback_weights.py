@@ -20,6 +20,7 @@ from cortex_sim.backends.torch.inverse import (
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
+from cortex_sim.regularisers import Orthogonality
 
 if TYPE_CHECKING:
     from cortex_sim.backends.torch.model import Model
@@ -40,6 +41,7 @@ class FeedbackWeights(nn.Module):
     ) -> None:
         super().__init__()
         self.projections = {p.name: p for p in net.top_downs}
+        self._bottom_up = {p.name: p for p in net.bottom_ups}
         self.learned = nn.ParameterDict()
         self.auxiliary = nn.ParameterDict()
         self.fixed = nn.Module()
@@ -59,7 +61,8 @@ class FeedbackWeights(nn.Module):
         flat = w.flatten(1)
         shape: tuple[int, ...] = (min(flat.shape),) * 2
         if inverse.auxiliary and flat.shape[0] < flat.shape[1]:
-            self.auxiliary[p.mate] = nn.Parameter(complement(flat))
+            learns = any(isinstance(r, Orthogonality) for r in self._bottom_up[p.mate].regularisers)
+            self.auxiliary[p.mate] = nn.Parameter(complement(flat), requires_grad=learns)
             shape = tuple(flat.T.shape)
         self.fixed.register_buffer(p.name, torch.zeros(shape, dtype=w.dtype))
 

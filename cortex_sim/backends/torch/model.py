@@ -342,9 +342,19 @@ class Model(nn.Module):
         for p in self.net.bottom_ups:
             for rule in _hard(p):
                 if self.steps_done % rule.every == 0:
-                    w = self.weights[p.name]
-                    w.copy_(pull_back(w.flatten(1), rule, f"projection {p.name}").reshape(w.shape))
+                    self._pull_back(p.name, rule)
         self.feedback.renew(self.weights, self.steps_done)
+
+    def _pull_back(self, name: str, rule: HardOrthogonality) -> None:
+        """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
+        w = self.weights[name]
+        rows = w.flatten(1)
+        extra = self.feedback.auxiliary.get(name)
+        both = rows if extra is None else torch.cat([rows, extra])
+        pulled = pull_back(both, rule, f"projection {name}")
+        w.copy_(pulled[: len(rows)].reshape(w.shape))
+        if extra is not None:
+            extra.copy_(pulled[len(rows) :])
 
     def renew_feedback(self) -> None:
         """Compute every tied feedback anew from the present weights."""
