@@ -85,7 +85,12 @@ def grid_runs(plan: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
     """Key, arm and rate of every run that chooses a rate."""
     for name, arm in plan["arms"].items():
         for rate in arm["rates"]:
-            yield f"choose/{name}/{rate:g}", name, rate
+            yield choice_key(plan, name, rate), name, rate
+
+
+def choice_key(plan: dict[str, Any], arm: str, rate: float) -> str:
+    """Key of the run that tries a rate; the number of epochs belongs to it."""
+    return f"choose-{plan['choose_epochs']}/{arm}/{rate:g}"
 
 
 def best_rate(plan: dict[str, Any], results: dict[str, Any], name: str) -> float | None:
@@ -93,7 +98,7 @@ def best_rate(plan: dict[str, Any], results: dict[str, Any], name: str) -> float
     rates = plan["arms"][name]["rates"]
     if len(rates) == 1:
         return rates[0]
-    found = {rate: results.get(f"choose/{name}/{rate:g}") for rate in rates}
+    found = {rate: results.get(choice_key(plan, name, rate)) for rate in rates}
     if any(metrics is None for metrics in found.values()):
         return None
     return max(rates, key=lambda rate: found[rate].get("test_accuracy") or 0.0)  # type: ignore[union-attr]
@@ -161,17 +166,20 @@ def table(name: str) -> str:
             f"| {arm} | {rate:g} | {_spread(values)} | {len(values)} | "
             f"{_spread(pairs, sign=True) if pairs else '–'} | {seconds:.0f} |"
         )
-    chosen = [
-        f"{key.removeprefix('choose/')} {100 * m['test_accuracy']:.2f}"
-        if m.get("test_accuracy") is not None
-        else f"{key.removeprefix('choose/')} diverged"
-        for key, m in sorted(results.items())
-        if key.startswith("choose/")
-    ]
-    held = f"Held-out accuracy (%) by arm and rate, {plan['choose_epochs']} epochs, {plan['hold_out']} "
-    return "\n".join(
-        [*lines, "", held + "training presentations held back, seed 0: " + "; ".join(chosen) + "."]
+    held = (
+        f"Held-out accuracy (%) by arm and rate, {plan['choose_epochs']} epochs, {plan['hold_out']} "
+        "training presentations held back, seed 0"
     )
+    tried = []
+    for key, arm, rate in grid_runs(plan):
+        metrics = results.get(key, {})
+        accuracy = metrics.get("test_accuracy")
+        outcome = (
+            "diverged" if "diverged" in metrics else "–" if accuracy is None else f"{100 * accuracy:.2f}"
+        )
+        if len(plan["arms"][arm]["rates"]) > 1:
+            tried.append(f"{arm} at {rate:g}: {outcome}")
+    return "\n".join([*lines, "", f"{held}: {'; '.join(tried)}."])
 
 
 def page(text: str) -> str:

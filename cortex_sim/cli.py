@@ -17,7 +17,6 @@ from cortex_sim.errors import CortexSimError
 app = typer.Typer(
     name="cortex-sim",
     help="Simulate how cortex assigns credit: declare a network once, train it, record it.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -31,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     from cortex_sim import commands  # noqa: F401 - importing registers the commands
 
     logging.basicConfig(level=logging.WARNING, format="cortex-sim: %(message)s")
-    given = sys.argv[1:] if arguments is None else arguments
+    given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = app(given, prog_name="cortex-sim", standalone_mode=False)
     except typer.Exit as ended:

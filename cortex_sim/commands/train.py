@@ -56,8 +56,6 @@ def train(
     chosen = None if config is None else configuration(config)
     if resume:
         settings = _resumed(saved_settings(out), out, model, chosen, setting, flags)
-    elif model is None and config is None and not any(s.startswith("model=") for s in setting or []):
-        raise RunError("train: give a model (cortex-sim list models), or --config with one")
     else:
         settings = resolve(model, config=chosen, assignments=setting, flags=flags)
     rank, _ = distributed.start(settings.device)

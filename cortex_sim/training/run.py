@@ -8,13 +8,15 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 
 import cortex_sim
 from cortex_sim import data
@@ -31,6 +33,7 @@ from cortex_sim.training.settings import Settings, from_file, network
 _log = logging.getLogger(__name__)
 
 CHECKPOINT, RUN, METRICS = "checkpoint.safetensors", "run.yaml", "metrics.json"
+LOCK = ".lock"
 _FREE_ON_RESUME = ("threads", "device")
 _CLOCK_SECONDS = 300.0
 _HELD = 256  # presentations on which angles, credit norms and dead units are read
@@ -121,6 +124,30 @@ class Run:
         # The checkpoint's network is data: going on never runs a file that run.yaml names.
         net = checkpoint.load_network(at) if resume else network(self.settings)
         trainer = self._prepare(net)
+        with self._alone():
+            return self._go_on(trainer, resume)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the run directory, so that a second process cannot write into it; freed by any death."""
+        if self.rank:
+            yield
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.out / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{self.out}: another process is training there; wait for it, or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _go_on(self, trainer: Trainer, resume: bool) -> dict[str, Any]:
+        at = self.out / CHECKPOINT
         self.log = RunLog(self.out, active=self.rank == 0)
         if resume:
             extra = checkpoint.restore(trainer, at)
@@ -233,7 +260,7 @@ def stands_at(out: Path) -> bool:
     """Whether anything stands there already; an empty folder, or half-written files, do not count."""
     if not out.is_dir():
         return out.exists()
-    return any(path.suffix != ".part" for path in out.iterdir())
+    return any(path.suffix != ".part" and path.name != LOCK for path in out.iterdir())
 
 
 def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]:

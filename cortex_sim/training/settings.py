@@ -12,6 +12,7 @@ import yaml
 
 from cortex_sim import library, registry
 from cortex_sim.checks import look_up
+from cortex_sim.data import names as data_names
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 
@@ -77,6 +78,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precision", str(self.precision))
+        object.__setattr__(self, "data", _located(self.data))
+        object.__setattr__(self, "model", _located(self.model))
         for name, kinds, wanted in _KINDS:
             value = getattr(self, name)
             if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
@@ -101,9 +104,10 @@ _KINDS: list[tuple[str, Any, str]] = [
     ("checkpoint_every", (int,), "a whole number"),
     ("standardise", (bool,), "true or false"),
     *((n, (dict,), "settings, name: value") for n in ("model_settings", "rule_settings", "feedback")),
-    ("optimiser", (dict,), "settings, name: value"),
-    *((n, (dict, type(None)), "settings, name: value") for n in ("schedule", "objective")),
-    ("regulariser", (list, type(None)), "a list of regularisers"),
+    ("optimiser", (dict,), "settings with a name, such as optimiser.name=SGD"),
+    ("schedule", (dict, type(None)), "null, or settings with a name, such as schedule.name=StepLR"),
+    ("objective", (dict, type(None)), "settings with a name, such as objective.name=squared_error"),
+    ("regulariser", (list, type(None)), "a list such as [hard_orthogonality]"),
 ]
 
 _LEAST = {
@@ -239,6 +243,8 @@ def resolve(
     given = merged(given, {k: v for k, v in (flags or {}).items() if v is not None})
     if model is not None:
         given["model"] = model
+    if "model" not in given:
+        raise RunError("train: give a model (cortex-sim list models), or --config with one")
     if model is None and is_code(from_config.get("model")) and is_code(given["model"]):
         raise RunError(
             f"configuration {config}: would run the code of {given['model']}; name that model on "
@@ -254,6 +260,18 @@ def resolve(
     if "optimiser" not in given and base.get("optimiser") is None:
         raise RunError(f"model {name}: no optimiser set")
     return Settings(**merged(base, given))
+
+
+def _located(given: Any) -> Any:
+    """A path as an absolute one, so that a run can be resumed from another folder; names stay."""
+    if not isinstance(given, str):
+        return given
+    path, colon, function = given.partition(".py:")
+    file = Path(f"{path}.py") if colon else Path(given)
+    known = given in library.names("models") or given in data_names()
+    if known or not file.exists():
+        return given
+    return f"{file.resolve()}{':' + function if colon else ''}"
 
 
 def is_code(model: Any) -> bool:

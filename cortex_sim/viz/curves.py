@@ -70,7 +70,7 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
         label="training",
     )
     _plain(accuracy, "epoch", "accuracy")
-    accuracy.set_ylim(0, 1)
+    accuracy.set_ylim(0, 1.02)
     accuracy.legend(frameon=False, loc="lower right")
     error.plot(epochs, [line["test_loss"] for line in lines], color=COLOURS[0], label="test")
     trained = [(line["epoch"], line["train_loss"]) for line in lines if line["train_loss"] is not None]
@@ -112,7 +112,7 @@ def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
             if found[name][i]:
                 axes.plot(*zip(*found[name][i], strict=True), **style)
     _plain(panels[0], "epoch", "test accuracy")
-    panels[0].set_ylim(0, 1)
+    panels[0].set_ylim(0, 1.02)
     panels[0].legend(frameon=False, loc="lower right")
     for axes, name in zip(panels[1:], apart, strict=True):
         axes.axhline(90, color="0.6", lw=1, ls=":")

@@ -70,6 +70,10 @@ VALUES = {
     "two places": (f"{TRAIN} --set optimiser=SGD --set optimiser.lr=1", "optimiser was set to 'SGD'"),
     "hidden": (f"{TRAIN} --set model_settings.hidden=2.5", "population V2"),
     "nothing to train": ("train --out new", "give a model"),
+    "configuration names no model": (
+        "train --config arms/gait_tower_backprop_hard --out new",
+        "give a model",
+    ),
     "no directory": ("train digits_mlp", "Missing option '--out'"),
     "presentations": ("respond done --out new.nc --count 0", "--count"),
 }
@@ -324,13 +328,17 @@ def test_configuration_of_the_wrong_kind(here, refused):
         "- 1": "expected settings, name: value. Got list",
         "epochs: [": "not YAML",
         "epochz: 3": "did you mean 'epochs'?",
-        "model: 3": "model must be text",
         "rule: [backprop]": "rule must be a word",
         "optimiser: {lr: 0.1, name: 3}": "optimiser needs a name",
         "!!python/object/apply:os.mkdir [new]": "not YAML",
     }.items():
         (here / "given.yaml").write_text(text, encoding="utf-8")
-        refused("train --config given.yaml --out new", said)
+        refused("train digits_mlp --config given.yaml --out new", said)
+
+
+def test_configuration_with_a_model_of_the_wrong_kind(here, refused):
+    (here / "given.yaml").write_text("model: 3", encoding="utf-8")
+    refused("train --config given.yaml --out new", "model must be text")
 
 
 def test_more_classes_than_units(here, refused):

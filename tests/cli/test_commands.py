@@ -80,8 +80,10 @@ def test_every_command_has_help_with_an_example(run):
         assert status == 0
         assert f"Example: cortex-sim {command}" in out
         assert "--json" in out
-    status, out, _ = run("--help")
-    assert status == 0 and "respond" in out
+    assert run("--help") == run("")
+    status, out, err = run("")
+    assert (status, err) == (0, "")
+    assert out.count("\n") > 5 and "respond" in out
 
 
 # -- train ----------------------------------------------------------------------------------------

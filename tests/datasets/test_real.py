@@ -33,9 +33,7 @@ def test_cifar10_as_jpeg(real):
     images = data.load(path)
     assert images.x_train.shape == (50000, 3, 32, 32) and images.x_test.shape == (10000, 3, 32, 32)
     assert images.classes[0] == "airplane" and images.classes[9] == "truck"
-    assert (np.bincount(images.y_train) == 5000).all() and (
-        np.bincount(images.y_test) == 1000
-    ).all()
+    assert (np.bincount(images.y_train) == 5000).all() and (np.bincount(images.y_test) == 1000).all()
     with np.load(path, allow_pickle=False) as z:
         tests = np.flatnonzero(z["is_test"])
         i, offset = tests[123], z["offset"]

@@ -40,14 +40,15 @@ def test_study_names_what_exists(path):
 
 
 def test_best_rate_is_chosen_on_held_out_presentations_only(accuracy):
-    plan = {"arms": {"a": {"rates": [0.1, 0.2]}}}
+    plan = {"choose_epochs": 3, "arms": {"a": {"rates": [0.1, 0.2]}}}
     results = {
-        "choose/a/0.1": {"test_accuracy": 0.9},
-        "choose/a/0.2": {"diverged": "..."},
-        "final/a/seed-0": {"test_accuracy": 0.1},
+        "choose-3/a/0.1": {"test_accuracy": 0.9},
+        "choose-3/a/0.2": {"diverged": "..."},
+        "choose-10/a/0.2": {"test_accuracy": 0.95},
+        "final/a/0.2/seed-0": {"test_accuracy": 0.99},
     }
     assert accuracy.best_rate(plan, results, "a") == 0.1
-    assert accuracy.best_rate(plan, {"choose/a/0.1": {"test_accuracy": 0.9}}, "a") is None
+    assert accuracy.best_rate(plan, {"choose-3/a/0.1": {"test_accuracy": 0.9}}, "a") is None
 
 
 @pytest.mark.parametrize(

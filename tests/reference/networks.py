@@ -118,12 +118,15 @@ def onto_maps(activation="tanh", init=Spread(), objective="cross_entropy"):
 
 
 def residual(activation="tanh", init=Spread(), objective="cross_entropy"):
+    """V1 is reached by ways of two lengths, and hands credit on."""
     net = _start("residual", (13,))
+    net.population("LGN", 11, activation=activation)
     net.population("V1", 7, activation=activation)
     net.population("V2", 5, activation=activation)
     net.population("V4", 7, activation=activation)
     net.population("IT", 3)
-    _joined(net, "retina", "V1", cs.Dense(init=init))
+    _joined(net, "retina", "LGN", cs.Dense(init=init))
+    _joined(net, "LGN", "V1", cs.Dense(init=init))
     _joined(net, "V1", "V2", cs.Dense(init=init))
     _joined(net, "V2", "V4", cs.Dense(init=init))
     _joined(net, "V1", "V4", cs.Identity())

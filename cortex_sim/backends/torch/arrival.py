@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 @torch.no_grad()
 def direct_credits(model: Model, c_top: Tensor) -> Drives:
     """C = B c_L of every population that hears the top, (presentation, unit)."""
-    credits: Drives = {}
-    for path in model.plan.direct:
-        brought = _carry(model, path)(c_top)
-        credits[path.post] = credits[path.post] + brought if path.post in credits else brought
-    return credits
+    return {path.post: _carry(model, path)(c_top) for path in model.plan.direct}
 
 
 @torch.no_grad()

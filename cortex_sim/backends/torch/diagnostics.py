@@ -87,7 +87,7 @@ def dead_units(model: Model, x: Any) -> Readings:
     """Share of each population's units whose rate is the same in every presentation."""
     _, rates = model.settle(model.stimulus_tensor(x), credit=False)
     return {
-        name: float((r.flatten(1).std(0) == 0).double().mean()) if len(r) > 1 else None
+        name: float((r == r[:1]).flatten(1).all(0).double().mean()) if len(r) > 1 else None
         for name, r in rates.items()
         if name != model.stimulus
     }

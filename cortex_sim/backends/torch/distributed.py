@@ -34,7 +34,7 @@ def wrap(model: nn.Module) -> Any:
     """
     if place()[1] == 1:
         return model
-    parallel = nn.parallel.DistributedDataParallel
+    parallel: Any = nn.parallel.DistributedDataParallel
     known = inspect.signature(parallel).parameters
     # torch 2.13 renamed the option and warns about the old name.
     option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"

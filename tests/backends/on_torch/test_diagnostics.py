@@ -108,6 +108,9 @@ def test_dead_units_say_the_same_whatever_is_shown():
     silent = (rates["V1"] == 0).all(0).double().mean()
     assert dead["V1"] == pytest.approx(float(silent)) and dead["V1"] >= 4 / 11
     assert dead["IT"] == 0
+    model.weights["V2->IT"].data[0] = 0  # says 0.1 whatever happens, which is no news either
+    model.biases["IT"].data[0] = 0.1
+    assert diagnostics.dead_units(model, x)["IT"] == pytest.approx(1 / 3)
     assert set(diagnostics.dead_units(model, x[:1]).values()) == {None}
 
 

@@ -16,7 +16,7 @@ def test_rates_come_after_what_drives_them(network):
 
 def test_chain_credit_runs_beside_bottom_up_projections():
     made = plan(residual().with_rule("gait_prop"))
-    assert set(made.beside) == {"V1->V2", "V1->V4", "V2->V4", "V4->IT"}
+    assert set(made.beside) == {"LGN->V1", "V1->V2", "V1->V4", "V2->V4", "V4->IT"}
     assert made.beside["V1->V2"].name == "V2->V1"
     assert not (made.apart or made.direct or made.targets or made.by_targets)
 
