@@ -10,19 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
-from cortex_sim.backends.torch import inputs, penalties
+from cortex_sim.backends.torch import inputs, penalties, settling
 from cortex_sim.backends.torch.arrival import direct_credits, target_credits
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.local_rules import LocalRules
-from cortex_sim.backends.torch.operations import (
-    ConvWithFeedback,
-    CreditPath,
-    DenseWithFeedback,
-    DenseWithInverse,
-)
 from cortex_sim.backends.torch.orthogonality import pull_back
 from cortex_sim.backends.torch.plan import Plan, plan
+from cortex_sim.backends.torch.settling import Drives
 from cortex_sim.connectors import Conv2d, Dense
 from cortex_sim.errors import BuildError, DataError, RunError
 from cortex_sim.network import Network
@@ -32,27 +26,7 @@ from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.validation import is_supervised
 
 F = nn.functional
-Drives = dict[str, Tensor]
 PRECISIONS = {"32": torch.float32, "64": torch.float64, "bf16": torch.bfloat16}
-
-
-def torch_rate(activation: Any) -> Any:
-    """Rate function as torch's own fused operation; any other activation as it is written."""
-    match activation:
-        case Linear():
-            return lambda a: a
-        case LeakyRelu(slope=slope):
-            return lambda a: F.leaky_relu(a, slope)
-        case Relu():
-            return torch.relu
-        case Tanh():
-            return torch.tanh
-        case Logistic():
-            return torch.sigmoid
-        case Softplus():
-            return F.softplus
-        case _:
-            return activation.rate
 
 
 class Model(nn.Module):
@@ -81,7 +55,7 @@ class Model(nn.Module):
         self.plan: Plan = plan(net)
         self.top = net.objective_at or self.plan.order[-1]
         self.stimulus = net.stimulated[0]
-        self.rates = {name: torch_rate(p.activation) for name, p in net.populations.items()}
+        self.rates = {name: settling.torch_rate(p.activation) for name, p in net.populations.items()}
         self.steps_done = 0
         self.error = torch.zeros(())
         self._attached = False
@@ -135,70 +109,8 @@ class Model(nn.Module):
         return inputs.target_tensor(self, y)
 
     def settle(self, x: Tensor, credit: bool = True) -> tuple[Drives, Drives]:
-        """Drives a and rates r of every population at equilibrium.
-
-        With ``credit`` the graph's backward pass is the declared rule's; without, it is plain
-        autograd's, which is what backpropagation would do on the same weights.
-        """
-        drives: Drives = {}
-        rates: Drives = {self.stimulus: x}
-        for name in self.plan.order:
-            if name == self.stimulus:
-                continue
-            a = self._drive(name, rates, credit)
-            if credit:
-                for path in self.plan.apart:
-                    if path.pre == name:
-                        b = self.feedback.matrix(path.name, self.compute)
-                        a = CreditPath.apply(a, rates[path.post], b)
-            drives[name] = a
-            rates[name] = self.rates[name](a)
-        return drives, rates
-
-    def _drive(self, name: str, rates: Drives, credit: bool) -> Tensor:
-        population = self.net.populations[name]
-        bias = self.biases.get(name)
-        total: Tensor | None = None
-        for p in sorted(self.net.inputs(name), key=lambda p: p.connector.plastic, reverse=True):
-            part = self._through(p, rates[p.pre], bias, credit)
-            if p.connector.plastic and _takes_bias(p, population.shape):
-                bias = None
-            part = part.reshape(len(part), *population.shape)
-            total = part if total is None else total + part
-        assert total is not None  # every population but the stimulated one has an input
-        if bias is not None:
-            total = total + bias.to(total.dtype).reshape(-1, *[1] * (len(population.shape) - 1))
-        return total
-
-    def _through(self, p: Projection, r: Tensor, bias: Tensor | None, credit: bool) -> Tensor:
-        """What a projection adds to the drive; its backward pass carries credit where one is due."""
-        beside = self.plan.beside.get(p.name) if credit else None
-        if credit and beside is None:
-            r = r.detach()
-        if not p.connector.plastic:
-            return r
-        w = self.weights[p.name]
-        if credit and not is_supervised(p.plasticity):
-            w = w.detach()
-        w = w.to(self.compute)
-        if not _takes_bias(p, self.net.populations[p.post].shape):
-            bias = None
-        bias = None if bias is None else bias.to(self.compute)
-        own = beside is not None and not self.feedback.is_transpose(beside.name)
-        if not own:
-            if isinstance(p.connector, Conv2d):
-                return F.conv2d(r, w, bias, p.connector.stride, p.connector.padding)
-            return F.linear(r.flatten(1), w, bias)
-        assert beside is not None
-        rule = beside.plasticity if self.feedback.reads_credit(beside.name) else None
-        if isinstance(p.connector, Conv2d):
-            kernel = self.feedback.stored(beside.name, w).to(self.compute)
-            return ConvWithFeedback.apply(r, w, bias, kernel, rule, p.connector.stride, p.connector.padding)
-        m = self.feedback.kept_gram(beside.name)
-        if m is not None:
-            return DenseWithInverse.apply(r.flatten(1), w, bias, m.to(self.compute))
-        b = self.feedback.stored(beside.name, w).to(self.compute)
-        return DenseWithFeedback.apply(r.flatten(1), w, bias, b, rule)
+        """Drives and rates of every population; see `cortex_sim.backends.torch.settling.settle`."""
+        return settling.settle(self, x, credit)
 
     # -- credit -----------------------------------------------------------------------------------
 
@@ -401,11 +313,6 @@ def _hard(p: Projection) -> list[HardOrthogonality]:
 
 def _distributed() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def _takes_bias(p: Projection, shape: tuple[int, ...]) -> bool:
-    """Whether torch adds the population's bias inside this projection's own operation."""
-    return isinstance(p.connector, Conv2d) or (isinstance(p.connector, Dense) and len(shape) == 1)
 
 
 __all__ = ["PRECISIONS", "Drives", "Model"]
