@@ -257,8 +257,6 @@ def resolve(
     base = asdict(Settings())
     if "rule_settings" not in from_config:  # a run.yaml or full configuration stands on its own
         base = merged(base, defaults(name, rule))
-    if "optimiser" not in given and base.get("optimiser") is None:
-        raise RunError(f"model {name}: no optimiser set")
     return Settings(**merged(base, given))
 
 

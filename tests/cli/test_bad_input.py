@@ -70,9 +70,9 @@ VALUES = {
     "two places": (f"{TRAIN} --set optimiser=SGD --set optimiser.lr=1", "optimiser was set to 'SGD'"),
     "hidden": (f"{TRAIN} --set model_settings.hidden=2.5", "population V2"),
     "nothing to train": ("train --out new", "give a model"),
-    "configuration names no model": (
+    "arm's model": (
         "train --config arms/gait_tower_backprop_hard --out new",
-        "give a model",
+        "expects 784",
     ),
     "no directory": ("train digits_mlp", "Missing option '--out'"),
     "presentations": ("respond done --out new.nc --count 0", "--count"),

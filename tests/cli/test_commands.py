@@ -22,6 +22,7 @@ FINAL = {
     "orthogonality_deviation",
 }
 RUN_FILES = {
+    ".lock",
     "checkpoint.safetensors",
     "learning_curves.png",
     "metrics.json",

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 import cortex_sim as cs
+from cortex_sim.cli import main
 from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.training.settings import (
     Settings,
@@ -192,3 +193,11 @@ def test_settings_reach_rule_feedback_and_model():
 def test_unknown_names_list_the_known(wrong):
     with pytest.raises(CortexSimError, match="'nope'.*known: "):
         network(Settings(**wrong))
+
+
+def test_a_configuration_without_a_model_is_refused_where_none_is_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "half.yaml").write_text("epochs: 3\n")
+    assert main(["train", "--config", "half.yaml", "--out", "new"]) == 2
+    assert "give a model" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
