@@ -29,6 +29,13 @@ def require_positive(owner: object, **values: float) -> None:
             raise DeclarationError(f"{name_of(owner)}: {name} must be a positive number. Got {value!r}")
 
 
+def require_window(owner: object, window: float) -> None:
+    """Raise `DeclarationError` unless ``window``, a time constant, is at least one presentation."""
+    require_positive(owner, window=window)
+    if window < 1:
+        raise DeclarationError(f"{name_of(owner)}: window must be at least 1 presentation. Got {window}")
+
+
 def require_nonnegative(owner: object, **values: float) -> None:
     """Raise `DeclarationError` unless every value is a finite number of at least 0."""
     for name, value in values.items():

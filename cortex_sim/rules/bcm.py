@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cortex_sim.arrays import Array
-from cortex_sim.checks import require_positive
-from cortex_sim.errors import DeclarationError
+from cortex_sim.checks import require_window
 from cortex_sim.registry import register
 from cortex_sim.rules.base import PerPost, State, Word, register_word
 
@@ -36,9 +35,7 @@ class Bcm:
     state: ClassVar[Mapping[str, Any]] = {"theta": PerPost(0.0)}
 
     def __post_init__(self) -> None:
-        require_positive(self, window=self.window)
-        if self.window < 1:
-            raise DeclarationError(f"Bcm: window must be at least 1 presentation. Got {self.window}")
+        require_window(self, self.window)
 
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and θ after these presentations, θ (post,)."""

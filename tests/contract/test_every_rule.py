@@ -4,7 +4,7 @@ At fixed rule state, without regulariser. Plain target propagation is exempt fro
 targets carry the reconstruction error, tests/rules/test_target_prop.py says exactly which.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -170,8 +170,14 @@ def test_relabelling_units_relabels_the_change(case):
         other.biases[name].data.copy_(bias.detach()[orders[name]])
     for p in net.bottom_ups:
         for variable, values in model.local.of(p.name).items():
-            if values.ndim == 1 and len(values) == len(orders[p.post]):
-                other.local.of(p.name)[variable].copy_(values[orders[p.post]])
+            w = own[p.name]
+            spread = _spread(
+                p.plasticity.state[variable], values, w
+            )  # as synapses, so that it moves as they do
+            moved_state = permuted(net, p, spread, orders).flatten(1)
+            other.local.of(p.name)[variable].copy_(
+                _gathered(p.plasticity.state[variable], moved_state, values)
+            )
     x, goal = stimuli(model)
     before, after = changes(model, x, goal), changes(other, x, goal)
     moved = 0.0
@@ -183,6 +189,30 @@ def test_relabelling_units_relabels_the_change(case):
         assert relative_error(after[name], expected) < case.tolerance, name
         moved += float((expected - change).abs().max())
     assert moved > 1e-6
+
+
+def _spread(kind, values, w):
+    match kind:
+        case cs.PerPost():
+            return values[:, None].expand_as(w.flatten(1)).reshape(w.shape)
+        case cs.PerPre():
+            return values[None, :].expand_as(w.flatten(1)).reshape(w.shape)
+        case cs.PerSynapse():
+            return values.reshape(w.shape)
+        case _:
+            return values.expand_as(w)
+
+
+def _gathered(kind, matrix, values):
+    match kind:
+        case cs.PerPost():
+            return matrix[:, 0]
+        case cs.PerPre():
+            return matrix[0]
+        case cs.PerSynapse():
+            return matrix
+        case _:
+            return values
 
 
 # -- (d) -------------------------------------------------------------------------------------------
@@ -421,6 +451,7 @@ def test_growth_and_change_agree(rule):
             "r_pre": pre[presentation, j],
             "u_pre": pre[presentation, j],
             "reconstruction_post": w[i] @ pre[presentation],
+            **{field.name: getattr(rule, field.name) for field in fields(rule)},
         }
         if getattr(rule, "reads_credit", False):
             del reads["r_pre"]
