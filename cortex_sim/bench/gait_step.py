@@ -187,13 +187,17 @@ def _reset_peak() -> None:
         reset.write_text("5")
 
 
-def gait_step(blocks: int, threads: int, networks: list[str]) -> list[dict[str, Any]]:
-    """One result per network and rule; ratio is ours ÷ baseline."""
+def gait_step(
+    blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """One result per network and rule; ratio is ours ÷ baseline. ``tell`` hears what is measured."""
     torch.set_num_threads(threads)
     results = []
     for name in networks:
+        tell(f"{name}: memory of plain torch")
         plain_bytes = statistics.median(memory_of(name, None, threads) for _ in range(3))
         for rule in RULES:
+            tell(f"{name}, {rule}: {blocks} pairs of blocks, then memory")
             timing = measure(name, rule, blocks)
             ours_bytes = statistics.median(memory_of(name, rule, threads) for _ in range(3))
             quartiles = statistics.quantiles(timing.ratios, n=4) if len(timing.ratios) > 1 else None

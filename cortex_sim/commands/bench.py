@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from cortex_sim.checks import look_up
 from cortex_sim.cli import app
@@ -28,7 +29,8 @@ def bench(
 
     for wanted in network or []:
         look_up("network of gait-step", wanted, BASELINES, RunError)
-    results = gait_step(blocks, threads, network or list(BASELINES))
+    with Console(stderr=True).status("measuring; leave the machine alone") as status:
+        results = gait_step(blocks, threads, network or list(BASELINES), status.update)
     if as_json:
         cpu = torch.backends.cpu.get_cpu_capability()
         print_json({"results": results, "threads": threads, "device": "cpu", "instruction_set": cpu})
