@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from cortex_sim.backends.torch.model import Model
 
 
+def _tensor(what: str, given: Any) -> Tensor:
+    if isinstance(given, Tensor):
+        return given
+    try:
+        return torch.as_tensor(np.asarray(given))
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(
+            f"{what} must be an array of numbers, such as images.x_test of an ImageSet. "
+            f"Got {type(given).__name__}"
+        ) from None
+
+
 def stimulus_tensor(model: Model, x: Any) -> Tensor:
     """Stimuli as (presentation, *shape) on the model's device.
 
@@ -24,7 +36,7 @@ def stimulus_tensor(model: Model, x: Any) -> Tensor:
         If there is no presentation, or the values of one do not fill the stimulated population.
     """
     shape = model.net.populations[model.stimulus].shape
-    tensor = torch.as_tensor(x if isinstance(x, Tensor) else np.asarray(x))
+    tensor = _tensor("stimuli", x)
     if tensor.dim() < 2 or len(tensor) == 0 or tensor[0].numel() != math.prod(shape):
         raise DataError(
             f"stimuli have shape {tuple(tensor.shape)}, but population {model.stimulus} expects "
@@ -41,7 +53,7 @@ def target_tensor(model: Model, y: Any) -> Tensor:
     DataError
         If they do not fit the top population.
     """
-    tensor = torch.as_tensor(y if isinstance(y, Tensor) else np.asarray(y)).to(model.device)
+    tensor = _tensor("targets", y).to(model.device)
     units = model.net.populations[model.top].size
     if tensor.dim() == 1 and not tensor.is_floating_point():
         if len(tensor) and not 0 <= int(tensor.min()) <= int(tensor.max()) < units:
