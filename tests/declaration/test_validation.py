@@ -493,7 +493,7 @@ def test_kolen_pollack_needs_one_decay_on_both(up, down):
 
 
 def test_a_rule_of_ones_own_enters_by_the_same_door(own_names):
-    @cs.register("rule", "covariance")
+    @cs.register("rule", "own_covariance")
     @dataclass(frozen=True)
     class Covariance:
         rate: float = 0.1
@@ -501,13 +501,13 @@ def test_a_rule_of_ones_own_enters_by_the_same_door(own_names):
         def change(self, w, r_pre, r_post):
             return (r_post - r_post.mean(0)).T @ r_pre / len(r_pre)
 
-    net = three(rule="covariance", objective=None)
+    net = three(rule="own_covariance", objective=None)
     net.check()
     assert net.projection("V1->IT").plasticity == Covariance()
     assert net.with_rule(Covariance(rate=0.5)).projection("V1->IT").plasticity.rate == 0.5
     assert cs.Network.from_yaml(net.to_yaml()) == net
-    with refused("rule 'covariance' is taken by", "choose another name"):
-        cs.register("rule", "covariance")(cs.Bcm)
+    with refused("rule 'own_covariance' is taken by", "choose another name"):
+        cs.register("rule", "own_covariance")(cs.Bcm)
 
 
 def test_a_supervised_rule_of_ones_own_says_once_how_its_credit_comes(own_names):

@@ -26,7 +26,7 @@ def own_names(monkeypatch):
 
 
 def register_oja():
-    @cs.register("rule", "oja")
+    @cs.register("rule", "own_oja")
     @dataclass(frozen=True)
     class Oja:
         norm: float = 1.0
@@ -39,7 +39,7 @@ def register_oja():
 
 
 def principal(rule):
-    net = cs.Network("oja")
+    net = cs.Network("own_oja")
     net.population("retina", 5)
     net.population("V1", 1)
     net.bottom_up("retina", "V1", plasticity=rule)
@@ -49,7 +49,7 @@ def principal(rule):
 @pytest.mark.parametrize("by", ["object", "name", "settings"])
 def test_an_unsupervised_rule(by):
     oja = register_oja()
-    given = {"object": oja(norm=2.0), "name": "oja", "settings": {"name": "oja", "norm": 2.0}}[by]
+    given = {"object": oja(norm=2.0), "name": "own_oja", "settings": {"name": "own_oja", "norm": 2.0}}[by]
     x = np.random.default_rng(0).normal(size=(500, 5)) * [3, 1, 1, 1, 1]
     model = cs.torch.build(principal(given), precision="64")
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
