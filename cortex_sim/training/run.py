@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from filelock import FileLock, Timeout
@@ -109,6 +110,7 @@ class Run:
         model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
         self.train = _tensors(images.x_train, images.y_train, model.device)
         self.test = _tensors(images.x_test, images.y_test, model.device)
+        self.glimpse, self.held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
         return Trainer(
             model,
             *self.train,
@@ -198,8 +200,7 @@ class Run:
         if self.rank:
             return
         model = trainer.model
-        glimpse = slice(0, _GLIMPSE)
-        train_accuracy, _ = evaluate(model, self.train[0][glimpse], self.train[1][glimpse])
+        train_accuracy, _ = evaluate(model, *self.glimpse)
         test_accuracy, test_loss = evaluate(model, *self.test)
         line = {
             "step": trainer.step,
@@ -209,7 +210,7 @@ class Run:
             "train_accuracy": train_accuracy,
             "test_accuracy": test_accuracy,
             "test_loss": test_loss,
-            **diagnose(model, self.test[0][:_HELD], self.test[1][:_HELD]),
+            **diagnose(model, *self.held),
             "seconds": round(self._clock(), 3),
         }
         self.log.write(line)
@@ -247,6 +248,12 @@ class Run:
 
 def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device)
+
+
+def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same ``count`` presentations in every run; not the first, files are often sorted by class."""
+    index = torch.from_numpy(np.random.default_rng(0).permutation(len(x))[:count])
+    return x[index], y[index]
 
 
 def write_whole(path: Path, text: str) -> None:
