@@ -7,7 +7,8 @@
 A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms and the rates that each
 arm may choose from. The choice is made on presentations held back from the training set, seed 0,
 never on the test set; then every arm runs with its best rate and every seed. Runs are directories of
-``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``.
+``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``. The command may
+run several times at once: each takes what no other is at; run it again when they are done.
 """
 
 from __future__ import annotations
@@ -60,12 +61,17 @@ def keep(name: str, key: str, metrics: dict[str, Any]) -> None:
     part.replace(path)
 
 
-def train(arguments: list[str], out: Path) -> dict[str, Any]:
-    """Metrics of one training run: a new one, one gone on with, or a finished one read again."""
+def train(arguments: list[str], out: Path) -> dict[str, Any] | None:
+    """Metrics of one training run: a new one, one gone on with, or a finished one read again.
+
+    None where another worker is at it: several may be started beside each other, one a core.
+    """
     command = [sys.executable, "-m", "cortex_sim", "train", *arguments, "--out", str(out), "--json"]
     if (out / "run.yaml").is_file():
         command.append("--resume")
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    if "another process is training there" in done.stderr:
+        return None
     if done.returncode == 1:  # it diverged, which is a result too
         return {"diverged": done.stderr.strip().splitlines()[-1]}
     if done.returncode:
@@ -136,6 +142,8 @@ def run(name: str, data_dir: Path, runs: Path, only: list[str], seeds: list[int]
 def once(name: str, key: str, arguments: list[str], runs: Path) -> None:
     """One run, its result kept and shown."""
     metrics = train(arguments, runs / name / key)
+    if metrics is None:
+        return
     keep(name, key, metrics)
     accuracy = metrics.get("test_accuracy")
     said = metrics.get("diverged") or f"{accuracy:.2%} in {metrics['seconds']:.0f} s"
