@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -52,13 +53,14 @@ def load_results(name: str) -> dict[str, Any]:
 
 def keep(name: str, key: str, metrics: dict[str, Any]) -> None:
     """Add one run's metrics; the file is written whole or not at all."""
-    results = load_results(name)
-    results[key] = {k: v for k, v in metrics.items() if k not in ("model", "out")}
     path = results_path(name)
     path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
+    with FileLock(path.with_suffix(".lock")):
+        results = load_results(name)
+        results[key] = {k: v for k, v in metrics.items() if k not in ("model", "out")}
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.replace(path)
 
 
 def train(arguments: list[str], out: Path) -> dict[str, Any] | None:
