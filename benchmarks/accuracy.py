@@ -189,7 +189,9 @@ def table(name: str) -> str:
         )
         if len(plan["arms"][arm]["rates"]) > 1:
             tried.append(f"{arm} at {rate:g}: {outcome}")
-    return "\n".join([*lines, "", f"{held}: {'; '.join(tried)}."])
+    waiting = [arm for arm in plan["arms"] if len(_final(plan, results, arm)) < len(plan["seeds"])]
+    open_arms = f"Not run to the end yet: {', '.join(waiting)}." if waiting else ""
+    return "\n".join([*lines, "", f"{held}: {'; '.join(tried)}. {open_arms}".rstrip()])
 
 
 def page(text: str) -> str:
