@@ -21,8 +21,7 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Tensor:
     """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (post, inputs); never below float32.
 
     B = WᵀM or MWᵀ with this M. Kept in place of B because it ages more slowly: G changes only to
-    second order while W moves along orthogonal matrices, B to first order. (Six projections of 1024
-    units, renewed every 8 updates, rate 1e-3: with a B as old as M the training diverged.)
+    second order while W moves along orthogonal matrices, B to first order.
 
     Raises
     ------
