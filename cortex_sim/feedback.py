@@ -87,6 +87,9 @@ class Inverse:
         Terms of the series after the first.
     refresh : int, default 1
         Updates between two computations of (WWᵀ + αI)⁻¹; the Wᵀ beside it is always the present one.
+    tolerance : float, default 0.0
+        Of the iterative solver: where leaving the whole series out errs by less (spectral norm, relative),
+        it is left out, and B is a multiple of Wᵀ until the next computation.
 
     References
     ----------
@@ -100,11 +103,12 @@ class Inverse:
     solver: str = "direct"
     iterations: int = 1
     refresh: int = 1
+    tolerance: float = 0.0
     tied: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "of", projection_name(self.of))
-        require_nonnegative(self, damping=self.damping)
+        require_nonnegative(self, damping=self.damping, tolerance=self.tolerance)
         require_flag(self, rescale=self.rescale, auxiliary=self.auxiliary)
         require_count(self, refresh=self.refresh, iterations=self.iterations)
         if self.solver not in ("direct", "iterative"):

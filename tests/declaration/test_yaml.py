@@ -42,7 +42,7 @@ def test_every_setting_survives(chain):
         plasticity=cs.GaitProp(form="finite", gamma=0.01, normalised=True, kappa=1e-5),
         regulariser=[cs.Orthogonality(0.1, probes=3, gain=None), cs.HardOrthogonality(2, 3, 0.5)],
     )
-    chain.top_down("IT", "V2", feedback=cs.Inverse("V2->IT", 0.0, True, True, "iterative", 2, 3))
+    chain.top_down("IT", "V2", feedback=cs.Inverse("V2->IT", 0.0, True, True, "iterative", 2, 3, 0.1))
     back = round_trip(chain)
     assert back == chain
     assert back.populations["V4"].tau_ms == 7.5 and not back.populations["V4"].bias

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.torch.inverse import (
+    as_number,
     auxiliary_inverse,
     check_invertible,
     complement,
@@ -46,6 +47,7 @@ class FeedbackWeights(nn.Module):
         self.auxiliary = nn.ParameterDict()
         self.fixed = nn.Module()
         self._seen: dict[str, int] = {}
+        self._numbers: dict[str, tuple[int, float | None]] = {}
         for p in net.top_downs:
             if p.name in drawn:
                 b = torch.as_tensor(drawn[p.name].copy()).to(dtype)
@@ -103,12 +105,17 @@ class FeedbackWeights(nn.Module):
             return kept
         return inverse_from_gram(w, kept)
 
-    def kept_gram(self, name: str) -> Tensor | None:
-        """M of `gram_inverse` where that is what is kept of this projection's weights."""
+    def kept_gram(self, name: str) -> Tensor | float | None:
+        """M of `gram_inverse` where that is what is kept of this projection's weights; x where M = xI."""
         p = self.projections[name]
-        if isinstance(p.feedback, Inverse) and p.mate not in self.auxiliary:
-            return self.fixed.get_buffer(name)
-        return None
+        if not isinstance(p.feedback, Inverse) or p.mate in self.auxiliary:
+            return None
+        kept = self.fixed.get_buffer(name)
+        seen, number = self._numbers.get(name, (-1, None))
+        if seen != kept._version:  # renewed, or read from a checkpoint
+            number = as_number(kept)
+            self._numbers[name] = kept._version, number
+        return kept if number is None else number
 
     def matrix(self, name: str, dtype: torch.dtype) -> Tensor:
         """B of a dense top-down projection with no partner beside it, (post, pre)."""

@@ -33,9 +33,18 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Tensor:
     g.diagonal().add_(inverse.damping)
     scale = squared_gain(wide) + inverse.damping
     m = _series(g, float(scale), inverse, name) if inverse.solver == "iterative" else None
-    if m is None:
-        m = _direct(g, name)
+    if m is not None:
+        return m if inverse.rescale else m / scale
+    m = _direct(g, name)
     return m * scale if inverse.rescale else m
+
+
+@torch.no_grad()
+def as_number(m: Tensor) -> float | None:
+    """The number x where M is exactly xI, so that its product need not be made; else None."""
+    first = m.diagonal()[0]
+    plain = torch.diag(first.expand(len(m)))
+    return float(first) if torch.equal(m, plain) else None
 
 
 @torch.no_grad()
@@ -55,18 +64,23 @@ def _direct(g: Tensor, name: str) -> Tensor:
 
 
 def _series(g: Tensor, scale: float, inverse: Inverse, name: str) -> Tensor | None:
-    """(1 + E + E² + …)/β with E = I − (G + αI)/β, β = s² + α; None where it would not converge."""
+    """1 + E + E² + … with E = I − (G + αI)/β, β = s² + α: β(G + αI)⁻¹; None where it would not converge.
+
+    Where leaving E out errs by less than the tolerance, it is left out.
+    """
     off = g / -scale
     off.diagonal().add_(1)
     radius = largest_eigenvalue_size(off)
     if not radius < _SERIES_LIMIT:
         _log.warning("%s: series of the inverse would err by %.2f, solved directly", name, radius)
         return None
-    total = off / scale
-    total.diagonal().add_(1 / scale)
+    if radius < inverse.tolerance:
+        return torch.eye(len(g), dtype=g.dtype, device=g.device)
+    total = off.clone()
+    total.diagonal().add_(1)
     for _ in range(inverse.iterations - 1):
         total = off @ total
-        total.diagonal().add_(1 / scale)
+        total.diagonal().add_(1)
     return total
 
 

@@ -40,12 +40,16 @@ class DenseWithFeedback(torch.autograd.Function):
 
 
 class DenseWithInverse(torch.autograd.Function):
-    """a = W r + b upward, c = W⁺u downward, W⁺ = WᵀM or MWᵀ with M of `inverse.gram_inverse`."""
+    """a = W r + b upward, c = W⁺u downward, W⁺ = WᵀM or MWᵀ with M of `inverse.gram_inverse`.
+
+    A number in place of M stands for that multiple of the identity.
+    """
 
     @staticmethod
-    def forward(ctx: Any, r: Tensor, w: Tensor, bias: Tensor | None, m: Tensor) -> Tensor:
+    def forward(ctx: Any, r: Tensor, w: Tensor, bias: Tensor | None, m: Tensor | float) -> Tensor:
         """Drive of shape (presentation, post)."""
-        ctx.save_for_backward(r, w, m)
+        ctx.number = m if isinstance(m, float) else None
+        ctx.save_for_backward(r, w, None if isinstance(m, float) else m)
         return F.linear(r, w, bias)
 
     @staticmethod
@@ -55,7 +59,9 @@ class DenseWithInverse(torch.autograd.Function):
         r, w, m = ctx.saved_tensors
         need_r, need_w, need_bias, _ = ctx.needs_input_grad
         grad_r = None
-        if need_r:
+        if need_r and ctx.number is not None:
+            grad_r = g @ w if ctx.number == 1 else (g * ctx.number) @ w
+        elif need_r:
             grad_r = (g @ m) @ w if w.shape[0] <= w.shape[1] else (g @ w) @ m
         grad_w = g.T @ r if need_w else None
         grad_bias = g.sum(0) if need_bias else None

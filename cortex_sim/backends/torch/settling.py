@@ -108,7 +108,8 @@ def _through(model: Model, p: Projection, r: Tensor, bias: Tensor | None, credit
         return ConvWithFeedback.apply(r, w, bias, kernel, rule, p.connector.stride, p.connector.padding)
     m = model.feedback.kept_gram(beside.name)
     if m is not None:
-        return DenseWithInverse.apply(r.flatten(1), w, bias, m.to(model.compute))
+        m = m if isinstance(m, float) else m.to(model.compute)
+        return DenseWithInverse.apply(r.flatten(1), w, bias, m)
     b = model.feedback.stored(beside.name, w).to(model.compute)
     return DenseWithFeedback.apply(r.flatten(1), w, bias, b, rule)
 

@@ -82,6 +82,29 @@ def test_the_iterative_solver_in_a_network(caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize("sizes", [(13, 7, 5, 3), (13, 3, 5, 7)])
+@pytest.mark.parametrize("rescale", [False, True])
+def test_where_weights_are_orthogonal_the_series_is_a_number(sizes, rescale):
+    """Its product is left out, the credit is the direct solver's; off orthogonal, it is made again."""
+    net = dense_chain(sizes, init=cs.Orthogonal(gain=1.4))
+    x, y = shown(net)
+    given_settings = {"damping": 0.1, "rescale": rescale}
+    model = built(
+        net.with_rule("gait_prop", solver="iterative", iterations=6, tolerance=1e-3, **given_settings)
+    )
+    direct = built(net.with_rule("gait_prop", **given_settings))
+    number = model.feedback.kept_gram("V2->V1")
+    assert number == pytest.approx(1 if rescale else 1 / (1.4**2 + 0.1))
+    for name, change in direct.updates(x, y).items():
+        assert relative_error(model.updates(x, y)[name], change) < 1e-12
+    off = {n: w + 0.01 * w.roll(1, 0) for n, w in direct.weights.items()}
+    for one in (model, direct):
+        one.set_weights({n: w.detach() for n, w in off.items()})
+    assert isinstance(model.feedback.kept_gram("V2->V1"), torch.Tensor)
+    for name, change in direct.updates(x, y).items():
+        assert relative_error(model.updates(x, y)[name], change) < 1e-9
+
+
 def test_auxiliary_units_give_the_columns_of_the_square_inverse():
     rng = np.random.default_rng(0)
     w, a = rng.normal(size=(3, 7)), rng.normal(size=(4, 7))
