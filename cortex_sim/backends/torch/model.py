@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cortex_sim.backends.routes import Plan, plan
 from cortex_sim.backends.torch import inputs, penalties, settling
 from cortex_sim.backends.torch.arrival import direct_credits, target_credits
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.orthogonality import pull_back
-from cortex_sim.backends.torch.plan import Plan, plan
 from cortex_sim.backends.torch.settling import Drives
 from cortex_sim.connectors import Conv2d, Dense
 from cortex_sim.errors import BuildError, DataError, RunError

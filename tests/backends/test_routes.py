@@ -3,7 +3,7 @@ import pytest
 from networks import ALL, chain, residual
 
 import cortex_sim as cs
-from cortex_sim.backends.torch.plan import plan
+from cortex_sim.backends.routes import plan
 
 
 @pytest.mark.parametrize("network", ALL.values(), ids=ALL)

@@ -1,0 +1,175 @@
+"""What a protocol asks of a backend: every trial, phase by phase, as checked arrays.
+
+Made by `cortex_sim.protocol.planning`; both backends carry it out and neither looks at the protocol.
+All arrays are float64, units flattened in (channel, row, column) order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same input to a population throughout: values (unit,)."""
+
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Images:
+    """One input a presentation: values (presentation, unit)."""
+
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Series:
+    """Input that changes in time: values (bin, unit), each held for ``bin_ms``; the last one stays."""
+
+    values: np.ndarray
+    bin_ms: float
+
+
+@dataclass(frozen=True)
+class White:
+    """Gaussian input, drawn anew for every unit and presentation each ``hold_ms`` (None: every step)."""
+
+    mean: float
+    sd: float
+    hold_ms: float | None
+
+
+Input = Constant | Images | Series | White
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where a population is nudged to: values (presentation, unit), and the nudge's strength β."""
+
+    values: np.ndarray
+    strength: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a projection lets through: nothing if cut, else its signal delayed, scaled, with noise added."""
+
+    cut: bool = False
+    scale: float = 1.0
+    delay_ms: float = 0.0
+    noise_sd: float = 0.0
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One phase; whatever is not named is left alone.
+
+    Attributes
+    ----------
+    drive : population to input; sets the rate of a stimulated population, adds to any other's drive.
+    nudge : population to goal.
+    spontaneous : population to standard deviation: its rate is white noise, drawn anew every step.
+    alive : population to (unit,) of 1 (active) and 0 (silenced).
+    gates : projection to gate.
+    errors_silenced : top-down projections whose error population is silent.
+    eta : projection to learning rate in 1/s; only those whose plasticity window is open.
+    modulator : value of the global third factor of rules that have one.
+    """
+
+    name: str
+    duration_ms: float
+    drive: Mapping[str, Input] = field(default_factory=dict)
+    nudge: Mapping[str, Goal] = field(default_factory=dict)
+    spontaneous: Mapping[str, float] = field(default_factory=dict)
+    alive: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    errors_silenced: frozenset[str] = frozenset()
+    eta: Mapping[str, float] = field(default_factory=dict)
+    modulator: float = 1.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Presentations shown side by side: one run of the phases.
+
+    ``number`` counts these runs over the whole plan and seeds their noise; ``images`` are the indices
+    of the presentations in `Images` and `Goal`, one per presentation of this batch.
+    """
+
+    number: int
+    stage: str  # "trial" or "probe"
+    block: int
+    trials: tuple[int, ...]
+    images: tuple[int, ...]
+    phases: tuple[PhasePlan, ...]
+    reset: bool = True
+
+    @property
+    def duration_ms(self) -> float:
+        """Length of one trial."""
+        return sum(p.duration_ms for p in self.phases)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be recorded.
+
+    ``variables`` of "rate", "drive", "credit"; ``every_ms`` None keeps one sample, at the end of phase
+    ``phase``; ``weights`` and ``states`` name projections, kept after every ``weights_every``-th trial.
+    """
+
+    variables: tuple[str, ...] = ("rate",)
+    populations: tuple[str, ...] = ()
+    every_ms: float | None = None
+    phase: str = ""
+    weights: tuple[str, ...] = ()
+    weights_every: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that happens, in order, and what is kept of it."""
+
+    shown: tuple[Shown, ...]
+    wanted: Wanted
+    stimulus_id: tuple[str, ...]  # by image index
+
+    @property
+    def plastic(self) -> bool:
+        """Whether any plasticity window opens."""
+        return any(phase.eta for shown in self.shown for phase in shown.phases)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was recorded of one `Shown`.
+
+    ``values``: variable to population to (presentation, time_bin, unit), one bin where ``every_ms`` is
+    None. ``weights``: projection to (post, pre) after it, where due. ``time_ms``: simulated time at its end.
+    """
+
+    shown: Shown
+    values: Mapping[str, Mapping[str, np.ndarray]]
+    weights: Mapping[str, np.ndarray]
+    time_ms: float
+
+
+class Session(Protocol):
+    """A network being simulated by one backend, whatever the backend."""
+
+    def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
+        """Run ``plan.shown[first:]``; ``keep`` is called after each, when `state` is whole."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that the next trial depends on, by name."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to a `state`."""
+
+    def attributes(self) -> dict[str, Any]:
+        """What made the recording: network, rule, seed, backend, version."""
