@@ -4,6 +4,7 @@ from cortex_sim.rules import sign_symmetric as _sign_symmetric  # noqa: F401
 from cortex_sim.rules.backprop import Backprop
 from cortex_sim.rules.bcm import Bcm
 from cortex_sim.rules.covariance import Covariance
+from cortex_sim.rules.decorrelation import Decorrelation
 from cortex_sim.rules.difference_target_prop import DifferenceTargetProp
 from cortex_sim.rules.direct_feedback_alignment import DirectFeedbackAlignment
 from cortex_sim.rules.feedback_alignment import FeedbackAlignment
@@ -12,13 +13,16 @@ from cortex_sim.rules.hebbian import Hebbian
 from cortex_sim.rules.inverse_learning import InverseLearning
 from cortex_sim.rules.kolen_pollack import KolenPollack
 from cortex_sim.rules.oja import Oja
+from cortex_sim.rules.synaptic_scaling import SynapticScaling
 from cortex_sim.rules.target_prop import TargetProp
+from cortex_sim.rules.three_factor import ThreeFactor
 from cortex_sim.rules.weight_mirror import WeightMirror
 
 __all__ = [
     "Backprop",
     "Bcm",
     "Covariance",
+    "Decorrelation",
     "DifferenceTargetProp",
     "DirectFeedbackAlignment",
     "FeedbackAlignment",
@@ -27,6 +31,8 @@ __all__ = [
     "InverseLearning",
     "KolenPollack",
     "Oja",
+    "SynapticScaling",
     "TargetProp",
+    "ThreeFactor",
     "WeightMirror",
 ]

@@ -15,6 +15,7 @@ from cortex_sim.arrays import Array
 from cortex_sim.feedback import Feedback
 
 __all__ = [
+    "LOCAL_GROWTH",
     "Arrival",
     "Array",
     "Global",
@@ -39,6 +40,10 @@ class Arrival(Enum):
     CHAIN = "c = B u of the population that sends"
     DIRECT = "c = B c_L, whatever lies between"
     TARGETS = "a target, found from the target of the population that sends"
+
+
+#: `local_step` as text: one synapse at one moment, as ``growth`` of unsupervised rules.
+LOCAL_GROWTH = "u_post * r_pre"
 
 
 def local_step(u: Array, r_pre: Array) -> Array:
@@ -111,7 +116,8 @@ class Unsupervised(Protocol):
     """A rule that reads the rates on both sides of a projection, and its own state if it has any.
 
     ``change(w, r_pre, r_post)`` returns Δw/η; with ``state`` declared (variable → `PerPost`, …) it
-    is ``change(w, r_pre, r_post, state) -> (Δw/η, new state)``, pure.
+    is ``change(w, r_pre, r_post, state) -> (Δw/η, new state)``, pure. In time it needs ``growth``
+    too, the text of one synapse: see `cortex_sim.rules.in_time`.
     """
 
     change: Callable[..., Any]

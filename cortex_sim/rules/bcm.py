@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cortex_sim.arrays import Array
-from cortex_sim.checks import require_window
+from cortex_sim.checks import require_positive, require_window
 from cortex_sim.registry import register
 from cortex_sim.rules.base import PerPost, State, Word, register_word
 
@@ -23,7 +23,9 @@ class Bcm:
     Parameters
     ----------
     window : float, default 100.0
-        Time constant of θ, in presentations; at least 1.
+        Time constant of θ in training on torch, in presentations; at least 1.
+    tau_ms : float, default 10000.0
+        Time constant of θ in a simulation, in ms; positive.
 
     References
     ----------
@@ -32,10 +34,16 @@ class Bcm:
     """
 
     window: float = 100.0
+    tau_ms: float = 10_000.0
     state: ClassVar[Mapping[str, Any]] = {"theta": PerPost(0.0)}
+    growth: ClassVar[Mapping[str, str]] = {
+        "w": "r_post * (r_post - theta) * r_pre",
+        "theta": "(r_post**2 - theta) / (tau_ms * ms)",
+    }
 
     def __post_init__(self) -> None:
         require_window(self, self.window)
+        require_positive(self, tau_ms=self.tau_ms)
 
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and θ after these presentations, θ (post,)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cortex_sim.arrays import Array
-from cortex_sim.checks import require_window
+from cortex_sim.checks import require_positive, require_window
 from cortex_sim.registry import register
 from cortex_sim.rules.base import PerPost, PerPre, State, Word, register_word
 
@@ -20,7 +20,9 @@ class Covariance:
     Parameters
     ----------
     window : float, default 100.0
-        Time constant of the means, in presentations; at least 1. They start at 0.
+        Time constant of the means in training on torch, in presentations; at least 1. They start at 0.
+    tau_ms : float, default 10000.0
+        Time constant of the means in a simulation, in ms; positive.
 
     References
     ----------
@@ -28,10 +30,17 @@ class Covariance:
     """
 
     window: float = 100.0
+    tau_ms: float = 10_000.0
     state: ClassVar[Mapping[str, Any]] = {"mean_post": PerPost(0.0), "mean_pre": PerPre(0.0)}
+    growth: ClassVar[Mapping[str, str]] = {
+        "w": "(r_post - mean_post) * (r_pre - mean_pre)",
+        "mean_post": "(r_post - mean_post) / (tau_ms * ms)",
+        "mean_pre": "(r_pre - mean_pre) / (tau_ms * ms)",
+    }
 
     def __post_init__(self) -> None:
         require_window(self, self.window)
+        require_positive(self, tau_ms=self.tau_ms)
 
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and the means after these presentations, (post,) and (pre,)."""

@@ -19,7 +19,7 @@ class Hebbian:
     Hebb (1949), The Organization of Behavior.
     """
 
-    growth: ClassVar[str] = "r_post * r_pre"  # Δw/η, for brian2
+    growth: ClassVar[str] = "r_post * r_pre"  # Δw/η of one synapse, in time
 
     def change(self, w: Array, r_pre: Array, r_post: Array) -> Array:
         """Δw/η, as w (post, pre), from r_pre (presentation, pre), r_post (presentation, post)."""

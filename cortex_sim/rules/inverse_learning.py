@@ -30,7 +30,7 @@ class InverseLearning:
     """
 
     of: str | HasName
-    growth: ClassVar[str] = "(r_post - reconstruction_post) * r_pre"  # Δw/η, for brian2
+    growth: ClassVar[str] = "(r_post - reconstruction_post) * r_pre"  # Δw/η of one synapse, in time
     spontaneous: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

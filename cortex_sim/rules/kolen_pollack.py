@@ -31,7 +31,7 @@ class KolenPollack:
     """
 
     of: str | HasName
-    growth: ClassVar[str] = "r_post * u_pre"  # Δw/η, for brian2
+    growth: ClassVar[str] = "r_post * u_pre"  # Δw/η of one synapse, in time
     reads_credit: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

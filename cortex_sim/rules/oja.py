@@ -26,7 +26,7 @@ class Oja:
     """
 
     norm: float = 1.0
-    growth: ClassVar[str] = "r_post * (r_pre - r_post * w / norm**2)"  # Δw/η, for brian2
+    growth: ClassVar[str] = "r_post * (r_pre - r_post * w / norm**2)"  # Δw/η of one synapse, in time
 
     def __post_init__(self) -> None:
         require_positive(self, norm=self.norm)

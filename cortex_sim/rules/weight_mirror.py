@@ -30,7 +30,7 @@ class WeightMirror:
     """
 
     of: str | HasName
-    growth: ClassVar[str] = "r_post * r_pre"  # Δw/η, for brian2, in spontaneous activity
+    growth: ClassVar[str] = "r_post * r_pre"  # Δw/η of one synapse, in spontaneous activity
     spontaneous: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

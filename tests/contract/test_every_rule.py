@@ -4,7 +4,7 @@ At fixed rule state, without regulariser. Plain target propagation is exempt fro
 targets carry the reconstruction error, tests/rules/test_target_prop.py says exactly which.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from networks import built, chain, conv, shown
 import cortex_sim as cs
 from cortex_sim.registry import find, names
 from cortex_sim.rules.base import WORDS
+from cortex_sim.rules.in_time import InTime, growth_of
 from cortex_sim.validation import is_supervised
 
 FINITE = {
@@ -373,9 +374,14 @@ def own_change():
 every_change = pytest.mark.parametrize("rule", list(own_change()))
 
 
+def _lateral(rule):
+    return getattr(rule, "lateral", False)
+
+
 def synapses(rule, count=5, post=3, pre=2, seed=0):
     """w, r_pre (or u_pre), r_post and a state of the declared shapes."""
     rng = np.random.default_rng(seed)
+    pre = post if _lateral(rule) else pre
     given = [rng.normal(size=s) for s in ((post, pre), (count, pre), (count, post))]
     if not getattr(rule, "state", {}):
         return given
@@ -416,7 +422,8 @@ def test_change_is_pure(rule):
 @every_change
 def test_change_relabels(rule):
     w, pre, post, *state = synapses(rule)
-    rows, columns = [2, 0, 1], [1, 0]
+    rows = [2, 0, 1]
+    columns = rows if _lateral(rule) else [1, 0]
     moved = [
         {n: _relabelled_state(rule.state[n], v, rows, columns) for n, v in part.items()} for part in state
     ]
@@ -440,9 +447,8 @@ def _relabelled_state(kind, values, rows, columns):
 @every_change
 def test_growth_and_change_agree(rule):
     """``growth`` is one synapse at one moment; its mean over presentations is ``change``."""
-    if not hasattr(rule, "growth"):
-        pytest.skip("no brian2 text yet")
-    w, pre, post = synapses(rule)
+    w, pre, post, *state = synapses(rule)
+    kinds, text = getattr(rule, "state", {}), rule.growth
     expected = np.zeros_like(w)
     for presentation, i, j in np.ndindex(len(pre), *w.shape):
         reads = {
@@ -452,11 +458,45 @@ def test_growth_and_change_agree(rule):
             "u_pre": pre[presentation, j],
             "reconstruction_post": w[i] @ pre[presentation],
             **{field.name: getattr(rule, field.name) for field in fields(rule)},
+            **{n: values[_synapse(kinds[n], i, j)] for part in state for n, values in part.items()},
         }
         if getattr(rule, "reads_credit", False):
             del reads["r_pre"]
-        expected[i, j] += eval(rule.growth, {"__builtins__": {}}, reads) / len(pre)
-    np.testing.assert_allclose(rule.change(w, pre, post), expected, atol=1e-12)
+        if not (_lateral(rule) and i == j):
+            one = text if isinstance(text, str) else text["w"]
+            expected[i, j] += eval(one, {"__builtins__": {}}, reads) / len(pre)
+    np.testing.assert_allclose(only_change(rule, [w, pre, post, *state]), expected, atol=1e-12)
+
+
+def _synapse(kind, i, j):
+    return {cs.PerPost: (i,), cs.PerPre: (j,), cs.PerSynapse: (i, j), cs.Global: ()}[type(kind)]
+
+
+with_time = pytest.mark.parametrize("rule", [p for p in own_change() if getattr(p.values[0], "state", {})])
+
+
+@with_time
+def test_state_moves_alike_in_presentations_and_in_time(rule):
+    """One presentation of ``window`` is one ``tau_ms`` / ``window`` of time, to first order."""
+    many = 1e6
+    slow = replace(rule, window=many, tau_ms=1000.0)
+    w, pre, post, state = synapses(slow)
+    after = slow.change(w, pre[:1], post[:1], state)[1]
+    in_time = InTime(slow)
+    moved = in_time(w, state, r_pre=pre[:1], r_post=post[:1])[1]
+    for name, values in state.items():
+        expected = moved.get(name, np.zeros_like(values)) * (1.0 / many)  # tau is one second
+        np.testing.assert_allclose(after[name] - values, expected, rtol=1e-5, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", names("rule"))
+def test_every_rule_can_run_in_time(name):
+    cls = find("rule", name)
+    needs_partner = "of" in getattr(cls, "__dataclass_fields__", {})
+    rule = cls("A->B") if needs_partner else cls()
+    in_time = InTime(rule)
+    assert in_time.reads & {"r_pre", "u_pre"} and in_time.reads & {"r_post", "u_post"}
+    assert set(growth_of(rule)) - {"w"} == set(getattr(rule, "state", {})) - {"modulator"}
 
 
 def test_every_registered_rule_is_under_contract():

@@ -1,0 +1,35 @@
+"""Decorrelation: lateral synapses grow between units that are active together, and take it away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.registry import register
+
+
+@register("rule", "decorrelation")
+@dataclass(frozen=True)
+class Decorrelation:
+    """ΔL_ij = η⟨r_i r_j⟩ for i ≠ j, L_ii = 0, of a lateral projection: r = f(W r_pre + b − L r).
+
+    Because L is subtracted, growth with correlation is anti-Hebbian: it ends where ⟨r_i r_j⟩ = 0 for
+    every pair. This is the local route to orthogonality that the authors of GAIT-prop name: on white
+    input (I + L)⁻¹W then has orthogonal rows.
+
+    References
+    ----------
+    Földiák (1990), Biol. Cybern. 64, doi:10.1007/BF02331346, there for sparse units and so with a
+    constant p² taken off the correlation; named as a route to orthogonal weights in Ahmad et al.
+    (2020), arXiv 2006.06438, discussion.
+    """
+
+    lateral: ClassVar[bool] = True
+    growth: ClassVar[str] = "r_post * r_pre"  # ΔL/η between two units
+
+    def change(self, w: Array, r_pre: Array, r_post: Array) -> Array:
+        """ΔL/η, 0 on the diagonal, from r_pre and r_post (presentation, unit) of one population."""
+        xp = array_namespace(r_post)
+        together = r_post.T @ r_pre / len(r_post)
+        return together - xp.diag(xp.diag(together))
