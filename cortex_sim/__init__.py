@@ -18,6 +18,11 @@ from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
+from cortex_sim.protocol.experiment import Arm, Experiment
+from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
+from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.protocol import Protocol
+from cortex_sim.protocol.record import Record
 from cortex_sim.registry import register
 from cortex_sim.regularisers import Decay, HardOrthogonality, Orthogonality
 from cortex_sim.rules import (
@@ -49,6 +54,7 @@ _ROOMS = {
 }
 
 __all__ = [
+    "Arm",
     "Backprop",
     "Bcm",
     "BuildError",
@@ -63,6 +69,7 @@ __all__ = [
     "Dense",
     "DifferenceTargetProp",
     "DirectFeedbackAlignment",
+    "Experiment",
     "FeedbackAlignment",
     "GaitProp",
     "Given",
@@ -78,23 +85,30 @@ __all__ = [
     "Linear",
     "Logistic",
     "Network",
+    "Noise",
+    "Nudge",
     "Oja",
     "Orthogonal",
     "Orthogonality",
     "PerPost",
     "PerPre",
     "PerSynapse",
+    "Phase",
     "Population",
     "Projection",
+    "Protocol",
     "Random",
+    "Record",
     "Relu",
     "RunError",
     "SignSymmetric",
     "Softplus",
     "SquaredError",
+    "Stimuli",
     "SynapticScaling",
     "Tanh",
     "TargetProp",
+    "TimeSeries",
     "ThreeFactor",
     "TopDown",
     "Transpose",

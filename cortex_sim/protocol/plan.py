@@ -98,7 +98,8 @@ class Shown:
     """Presentations shown side by side: one run of the phases.
 
     ``number`` counts these runs over the whole plan and seeds their noise; ``images`` are the indices
-    of the presentations in `Images` and `Goal`, one per presentation of this batch.
+    of the presentations in `Images` and `Goal`, one per presentation of this batch. ``trials`` count
+    over the blocks of their stage; blocks count from 1, the probe before the first is block 0.
     """
 
     number: int
@@ -120,7 +121,7 @@ class Wanted:
     """What is to be recorded.
 
     ``variables`` of "rate", "drive", "credit"; ``every_ms`` None keeps one sample, at the end of phase
-    ``phase``; ``weights`` and ``states`` name projections, kept after every ``weights_every``-th trial.
+    ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial.
     """
 
     variables: tuple[str, ...] = ("rate",)
@@ -138,6 +139,12 @@ class Plan:
     shown: tuple[Shown, ...]
     wanted: Wanted
     stimulus_id: tuple[str, ...]  # by image index
+    probe_stimulus_id: tuple[str, ...] = ()  # the same for probes, whose images are their own
+
+    def stimuli(self, shown: Shown) -> tuple[str, ...]:
+        """Stimulus of each presentation of one run."""
+        ids = self.probe_stimulus_id if shown.stage == "probe" else self.stimulus_id
+        return tuple(ids[image] for image in shown.images)
 
     @property
     def plastic(self) -> bool:

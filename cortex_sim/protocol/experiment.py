@@ -1,0 +1,135 @@
+"""Experiment: a network and its arms, protocols that each start from the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DeclarationError
+from cortex_sim.network import Network
+from cortex_sim.protocol.protocol import Protocol
+from cortex_sim.protocol.values import above_zero, at_least_zero
+
+ENGINES = ("batched", "synapses")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A protocol, and the network it runs on where that is not the experiment's.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    network : Network or None
+        Such as ``net.with_rule("backprop")``; the same populations.
+    """
+
+    protocol: Protocol
+    network: Network | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.protocol, Protocol):
+            raise DeclarationError(f"Arm: protocol must be a Protocol. Got {self.protocol!r}")
+        if not isinstance(self.network, (Network, type(None))):
+            raise DeclarationError(f"Arm: network must be a Network. Got {self.network!r}")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A network and its arms, all on the same populations.
+
+    The seed with which it is run draws the weights of each projection by the projection's name, so
+    every arm starts from the same ones.
+
+    Parameters
+    ----------
+    network : Network
+    arms : mapping of name to Protocol or Arm
+    dt_ms : float, default 1.0
+        Time step.
+    apical_tau_ms : float, default 10.0
+        Time constant of the compartments that receive credit.
+    noise : float, default 0.0
+        Standard deviation of the noise on every driven unit.
+    engine : {"batched", "synapses"}
+        How brian2 runs it: matrix products, or brian2 ``Synapses``; the meaning is the same.
+
+    Examples
+    --------
+    >>> import cortex_sim as cs
+    >>> intact = cs.Protocol(cs.Phase("show", 200, drive={"retina": 0.5}))
+    >>> arms = {"intact": intact, "cut": intact.replace(lesion=["IT->V1"])}
+    >>> list(cs.Experiment(cs.model("digits_mlp"), arms).arms)
+    ['intact', 'cut']
+    """
+
+    network: Network
+    arms: dict[str, Arm] = field(default_factory=dict)
+    dt_ms: float = 1.0
+    apical_tau_ms: float = 10.0
+    noise: float = 0.0
+    engine: str = "batched"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.network, Network):
+            raise DeclarationError(f"Experiment: network must be a Network. Got {self.network!r}")
+        if not isinstance(self.arms, Mapping) or not self.arms:
+            raise DeclarationError(
+                f'Experiment: arms must be a mapping such as {{"intact": protocol}}. Got {self.arms!r}'
+            )
+        arms = {name: _as_arm(name, given) for name, given in self.arms.items()}
+        object.__setattr__(self, "arms", arms)
+        for what in ("dt_ms", "apical_tau_ms"):
+            object.__setattr__(self, what, above_zero("Experiment", what, getattr(self, what)))
+        object.__setattr__(self, "noise", at_least_zero("Experiment", "noise", self.noise))
+        look_up("engine of Experiment", self.engine, dict.fromkeys(ENGINES))
+        for name, arm in arms.items():
+            if arm.network is not None:
+                _check_populations(name, self.network, arm.network)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def network_of(self, arm: str) -> Network:
+        """Network on which an arm runs."""
+        return look_up("arm", arm, self.arms).network or self.network
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """The experiment as YAML, without loss; also written to ``path`` if given."""
+        from cortex_sim.protocol.protocol_yaml import write
+
+        return write(self, path)
+
+    @staticmethod
+    def from_yaml(source: str | Path, seed: int = 0) -> Experiment:
+        """Experiment from YAML text, or a file; ``seed`` draws from data sets whose entry has none."""
+        from cortex_sim.protocol.protocol_yaml import experiment_from_yaml
+
+        return experiment_from_yaml(source, seed)
+
+
+def _as_arm(name: Any, given: Any) -> Arm:
+    if not isinstance(name, str) or not name:
+        raise DeclarationError(f"Experiment: an arm's name must be a non-empty string. Got {name!r}")
+    if isinstance(given, Arm):
+        return given
+    if not isinstance(given, Protocol):
+        raise DeclarationError(f"Experiment: arm {name} must be a Protocol or an Arm. Got {given!r}")
+    return Arm(given)
+
+
+def _check_populations(arm: str, network: Network, own: Network) -> None:
+    if own.populations == network.populations:
+        return
+    missing = network.populations.keys() ^ own.populations.keys()
+    at = next((n for n, p in network.populations.items() if own.populations.get(n) != p), None)
+    name = next(iter(missing), at)
+    here, there = own.populations.get(str(name)), network.populations.get(str(name))
+    raise DeclarationError(
+        f"Experiment: arm {arm} must have the populations of {network.name}; {name} is "
+        f"{here or 'missing'} there and {there or 'missing'} here"
+    )

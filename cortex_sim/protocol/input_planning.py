@@ -1,0 +1,141 @@
+"""Drives and nudges of a phase, brought to float64 arrays of the populations that they go to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.connectors import size
+from cortex_sim.errors import DeclarationError
+from cortex_sim.network import Network
+from cortex_sim.objectives import CrossEntropy
+from cortex_sim.population import Population
+from cortex_sim.protocol.inputs import Noise, Stimuli, TimeSeries
+from cortex_sim.protocol.plan import Constant, Images, Input, Series, White
+
+
+@dataclass
+class Arrays:
+    """Converts arrays to float64; one that several phases share is converted once."""
+
+    known: dict[Any, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    drawn: dict[tuple[Stimuli, str], np.ndarray] = field(default_factory=dict)
+
+    def of(self, given: Any, part: str) -> np.ndarray:
+        """An array as it is, or the images or labels of a data set, drawn once."""
+        if not isinstance(given, Stimuli):
+            return given
+        if (given, part) not in self.drawn:
+            self.drawn[given, part] = getattr(given, part)
+        return self.drawn[given, part]
+
+    def float64(self, array: np.ndarray) -> np.ndarray:
+        """The array in float64, contiguous and read-only."""
+        key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        if key not in self.known:
+            values = np.ascontiguousarray(array, dtype=np.float64).view()
+            values.setflags(write=False)
+            self.known[key] = (array, values)  # the array is kept alive, so that its address stays its own
+        return self.known[key][1]
+
+
+def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> Input:
+    """What drives a population, from what a phase says of it."""
+    label = f"{owner}: drive of {population.name}"
+    if isinstance(given, Noise):
+        return White(given.mean, given.sd, given.hold_ms)
+    if isinstance(given, TimeSeries):
+        return Series(_series(label, population, given.values, arrays), given.bin_ms)
+    if isinstance(given, float):
+        return Constant(np.full(population.size, given))
+    array = arrays.of(given, "images")
+    values = arrays.float64(array)
+    if array.shape in (population.shape, (population.size,)):
+        return Constant(values.reshape(population.size))
+    if array.shape[1:] in (population.shape, (population.size,)):
+        return Images(values.reshape(-1, population.size))
+    raise DeclarationError(
+        f"{label} has shape {array.shape}; give {_shapes(population.shape, 'presentation')}"
+    )
+
+
+def _series(label: str, population: Population, array: np.ndarray, arrays: Arrays) -> np.ndarray:
+    values = arrays.float64(array)
+    if array.ndim == 1:
+        return np.broadcast_to(values[:, None], (len(values), population.size))
+    if array.shape[1:] in (population.shape, (population.size,)):
+        return values.reshape(-1, population.size)
+    raise DeclarationError(
+        f"{label} is a TimeSeries of shape {array.shape}; give (bin,) for all units alike, or "
+        f"{_shapes(population.shape, 'bin').partition(', or ')[2]}"
+    )
+
+
+def _shapes(shape: tuple[int, ...], lead: str) -> str:
+    """The shapes that fit a population, for an error."""
+    units = f"({size(shape)},)"
+    with_lead = f"({lead}, {size(shape)})"
+    if len(shape) == 1:
+        return f"{units} for all, or {with_lead}"
+    spelled = ", ".join(map(str, shape))
+    return f"{units} or ({spelled}) for all, or {with_lead} or ({lead}, {spelled})"
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Values of a nudge: (presentation, unit) where ``each`` presentation has its own, else (1, unit)."""
+
+    values: np.ndarray
+    each: bool
+
+
+def goals_of(owner: str, net: Network, population: Population, given: Any, arrays: Arrays) -> Goals:
+    """Where a population is nudged to, from what a phase says of it."""
+    label = f"{owner}: nudge of {population.name}"
+    if population.name in net.stimulated:
+        raise DeclarationError(
+            f"{label}: it has no bottom-up input, so its drive sets its rate and a nudge does "
+            "nothing; nudge a population above, or change the drive"
+        )
+    labels = arrays.of(given, "labels")
+    if labels.ndim == 1 and labels.dtype.kind in "iu" and population.name == net.objective_at:
+        return Goals(_one_hot(label, population, labels), each=True)
+    values = arrays.float64(labels)
+    if labels.shape in (population.shape, (population.size,)):
+        goals = Goals(values.reshape(1, population.size), each=False)
+    elif labels.shape[1:] in (population.shape, (population.size,)):
+        goals = Goals(values.reshape(-1, population.size), each=True)
+    else:
+        at = net.objective_at
+        hint = f"; labels are whole numbers of shape (presentation,), for {at} only" if at else ""
+        raise DeclarationError(
+            f"{label} has shape {labels.shape} ({labels.dtype}); give "
+            f"{_shapes(population.shape, 'presentation')}{hint}"
+        )
+    _check_probabilities(label, net, population, goals.values)
+    return goals
+
+
+def _one_hot(label: str, population: Population, labels: np.ndarray) -> np.ndarray:
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= population.size:
+        raise DeclarationError(
+            f"{label}: labels must be from 0 to {population.size - 1}. Got {low if low < 0 else high} "
+            "(whole numbers are labels, a target of shape (unit,) has floats)"
+        )
+    values = np.zeros((len(labels), population.size))
+    values[np.arange(len(labels)), labels] = 1.0
+    return values
+
+
+def _check_probabilities(label: str, net: Network, population: Population, values: np.ndarray) -> None:
+    """Cross-entropy's credit is its gradient for probabilities only."""
+    if population.name != net.objective_at or not isinstance(net.error, CrossEntropy):
+        return
+    if (values < 0).any() or np.abs(values.sum(axis=1) - 1).max() > 1e-6:
+        raise DeclarationError(
+            f"{label}: CrossEntropy takes probabilities, which are 0 or more and sum to 1 (or whole-number "
+            "labels); give such targets, or declare SquaredError()"
+        )

@@ -1,0 +1,190 @@
+"""What a population can be driven by or nudged to, besides a number or an array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.values import Comparable, above_zero, at_least_zero, number, numeric
+
+if TYPE_CHECKING:
+    from cortex_sim.data import ImageSet
+
+
+@dataclass(frozen=True, eq=False)
+class TimeSeries(Comparable):
+    """Input that changes within a phase.
+
+    Parameters
+    ----------
+    values : array of shape (bin, unit), (bin, *shape of the population) or (bin,)
+        Input in each bin, from the start of the phase; of shape (bin,), the same to every unit.
+    bin_ms : float
+        How long each bin is held, in ms; after the last one it stays.
+    """
+
+    values: Any
+    bin_ms: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", numeric("TimeSeries", "values", self.values))
+        object.__setattr__(self, "bin_ms", above_zero("TimeSeries", "bin_ms", self.bin_ms))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaussian input, independent for every unit and presentation.
+
+    Parameters
+    ----------
+    sd : float
+        Standard deviation, 0 or more.
+    mean : float, default 0.0
+    hold_ms : float or None
+        How long each value is held, in ms; None draws anew every time step.
+    """
+
+    sd: float
+    mean: float = 0.0
+    hold_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sd", at_least_zero("Noise", "sd", self.sd))
+        object.__setattr__(self, "mean", number("Noise", "mean", self.mean))
+        if self.hold_ms is not None:
+            object.__setattr__(self, "hold_ms", above_zero("Noise", "hold_ms", self.hold_ms))
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """A data set by name: as a drive its images, as a nudge their labels; YAML keeps the name only.
+
+    Parameters
+    ----------
+    data : str
+        Name or path for `cortex_sim.data.load`.
+    split : {"train", "test"}
+    count : int or None
+        Presentations drawn from the split without regard to class; None takes all, in their order.
+    seed : int, default 0
+        Which ones are drawn; the same for images and labels.
+    standardise : bool, default False
+        Whether the training set's mean is removed and its standard deviation made 1.
+    """
+
+    data: str
+    split: str = "train"
+    count: int | None = None
+    seed: int = 0
+    standardise: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, str) or not self.data:
+            raise DeclarationError(
+                f'Stimuli: data must be a name such as "digits", or a path. Got {self.data!r}'
+            )
+        look_up("split of Stimuli", self.split, {"train": None, "test": None})
+        if self.count is not None:
+            require_count("Stimuli", count=self.count)
+        require_count("Stimuli", minimum=0, seed=self.seed)
+        require_flag("Stimuli", standardise=self.standardise)
+
+    @property
+    def images(self) -> np.ndarray:
+        """Images of shape (presentation, value) or (presentation, channel, row, column)."""
+        return getattr(self._loaded(), f"x_{self.split}")[self._drawn()]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of shape (presentation,)."""
+        return getattr(self._loaded(), f"y_{self.split}")[self._drawn()]
+
+    def _loaded(self) -> ImageSet:
+        return _loaded(self.data, self.standardise)
+
+    def _drawn(self) -> Any:
+        available = len(getattr(self._loaded(), f"y_{self.split}"))
+        if self.count is None:
+            return slice(None)
+        if self.count > available:
+            raise DeclarationError(
+                f"Stimuli {self.data}: count must be at most {available}, the presentations of its "
+                f"{self.split} set. Got {self.count}"
+            )
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, crc32(b"stimuli")]))
+        return rng.permutation(available)[: self.count]
+
+
+@lru_cache(maxsize=2)
+def _loaded(data: str, standardise: bool) -> ImageSet:
+    from cortex_sim.data import load
+
+    images = load(data)
+    return images.standardised() if standardise else images
+
+
+@dataclass(frozen=True, eq=False)
+class Nudge(Comparable):
+    """Where a population is nudged to, with a strength of its own.
+
+    Parameters
+    ----------
+    goal : array or Stimuli
+        Labels of shape (presentation,) (whole numbers; at the objective's population only), target
+        rates of shape (presentation, unit), or one target of shape (unit,) for all presentations.
+    strength : float or None
+        β; None takes the phase's.
+    """
+
+    goal: Any
+    strength: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "goal", as_goal("Nudge", "goal", self.goal))
+        if self.strength is not None:
+            object.__setattr__(self, "strength", number("Nudge", "strength", self.strength))
+
+
+Drive = float | np.ndarray | TimeSeries | Noise | Stimuli
+
+
+def as_drive(owner: str, what: str, value: Any) -> Drive:
+    """A drive in one of its forms."""
+    if isinstance(value, (TimeSeries, Noise, Stimuli)):
+        return value
+    _no_image_set(owner, what, value, "x_train")
+    if value is None or isinstance(value, (str, Mapping, Nudge)):
+        raise DeclarationError(
+            f"{owner}: {what} must be a number, an array of shape (unit,) or (presentation, unit), "
+            f"TimeSeries, Noise or Stimuli. Got {value!r}"
+        )
+    if isinstance(value, (bool, int, float, np.number)):
+        return number(owner, what, value.item() if isinstance(value, np.number) else value)
+    return numeric(owner, what, value)
+
+
+def as_goal(owner: str, what: str, value: Any) -> np.ndarray | Stimuli:
+    """A goal of a nudge: an array, or the labels of a data set."""
+    if isinstance(value, Stimuli):
+        return value
+    _no_image_set(owner, what, value, "y_train")
+    if value is None or np.ndim(value) == 0 or isinstance(value, Mapping):
+        raise DeclarationError(
+            f"{owner}: {what} must be labels of shape (presentation,), target rates of shape (presentation, "
+            f"unit) or one target of shape (unit,). Got {value!r}"
+        )
+    return numeric(owner, what, value)
+
+
+def _no_image_set(owner: str, what: str, value: Any, part: str) -> None:
+    if hasattr(value, "x_train"):
+        raise DeclarationError(
+            f"{owner}: {what} is a data set of two splits; give its .{part}, or Stimuli(name, split=...)"
+        )

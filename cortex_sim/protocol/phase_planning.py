@@ -1,0 +1,244 @@
+"""One phase against one network: names looked up, shapes checked, windows and gates worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.checks import listed, look_up
+from cortex_sim.errors import DeclarationError
+from cortex_sim.feedback import Inverse
+from cortex_sim.network import Network
+from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of
+from cortex_sim.protocol.inputs import Nudge
+from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.plan import Gate, Goal, Images, Input, PhasePlan
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """Projections cut and populations or units silenced in every phase."""
+
+    cut: tuple[str, ...] = ()
+    silence: tuple[str, ...] = ()
+
+
+def lesion_of(net: Network, names: Iterable[str]) -> Lesion:
+    """Sort the names of a lesion into projections and populations or units, and check them."""
+    cut = tuple(name for name in names if "->" in name)
+    silence = tuple(name for name in names if "->" not in name)
+    _known("projection in lesion", cut, net.projections)
+    alive(net, "lesion", silence)
+    return Lesion(cut, silence)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A phase whose nudges still wait for the number of presentations."""
+
+    phase: Phase
+    plan: PhasePlan
+    goals: Mapping[str, tuple[Goals, float]]
+
+    def lengths(self) -> dict[str, int]:
+        """What has one entry a presentation, and how many."""
+        found = {}
+        for population, given in self.plan.drive.items():
+            if isinstance(given, Images):
+                found[f"drive of {population} in phase {self.phase.name}"] = len(given.values)
+        for population, (goals, _) in self.goals.items():
+            if goals.each:
+                found[f"nudge of {population} in phase {self.phase.name}"] = len(goals.values)
+        return found
+
+    def nudges(self, presentations: int) -> dict[str, Goal]:
+        """Goals of shape (presentation, unit); one for all is repeated without a copy."""
+        return {
+            population: Goal(np.broadcast_to(g.values, (presentations, g.values.shape[1])), strength)
+            for population, (g, strength) in self.goals.items()
+        }
+
+
+def draft(net: Network, phase: Phase, lesion: Lesion, eta_per_s: Any, arrays: Arrays) -> Draft:
+    """Check a phase against the network.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the phase, what is wrong with it and what would be right.
+    """
+    owner = f"phase {phase.name}"
+    _known(f"population in spontaneous of {owner}", phase.spontaneous, net.populations)
+    plan = PhasePlan(
+        name=phase.name,
+        duration_ms=phase.duration_ms,
+        drive=_drives(net, phase, arrays),
+        spontaneous=dict(phase.spontaneous),
+        alive=alive(net, f"silence of {owner}", (*lesion.silence, *phase.silence)),
+        gates=_gates(net, phase, lesion),
+        errors_silenced=_errors(net, phase),
+        eta=_windows(net, phase, eta_per_s),
+        modulator=phase.modulator,
+    )
+    for population in phase.spontaneous:
+        if population in plan.alive and not plan.alive[population].any():
+            raise DeclarationError(
+                f"{owner}: {population} is spontaneously active, but the lesion silences it; leave out one "
+                "of the two"
+            )
+    _check_modulator(net, phase)
+    return Draft(phase, plan, _goals(net, phase, arrays))
+
+
+def _drives(net: Network, phase: Phase, arrays: Arrays) -> dict[str, Input]:
+    owner = f"phase {phase.name}"
+    _known(f"population in drive of {owner}", phase.drive, net.populations)
+    return {
+        name: input_of(owner, net.populations[name], given, arrays) for name, given in phase.drive.items()
+    }
+
+
+def _goals(net: Network, phase: Phase, arrays: Arrays) -> dict[str, tuple[Goals, float]]:
+    owner = f"phase {phase.name}"
+    _known(f"population in nudge of {owner}", phase.nudge, net.populations)
+    found = {}
+    for name, given in phase.nudge.items():
+        nudge = given if isinstance(given, Nudge) else Nudge(given)
+        goals = goals_of(owner, net, net.populations[name], nudge.goal, arrays)
+        found[name] = (goals, phase.strength if nudge.strength is None else nudge.strength)
+    return found
+
+
+def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.ndarray]:
+    """Population to (unit,) of 1 and, where silenced, 0; only populations with a silent unit."""
+    found: dict[str, np.ndarray] = {}
+    for name in silenced:
+        population, slash, unit = name.partition("/")
+        size = look_up(f"population in {where}", population, net.populations).size
+        units = found.setdefault(population, np.ones(size))
+        if not slash:
+            units[:] = 0.0
+        elif unit.isascii() and unit.isdigit() and int(unit) < size:
+            units[int(unit)] = 0.0
+        else:
+            raise DeclarationError(
+                f"{where}: no unit {name}; {population} has units {population}/0 to {population}/{size - 1}"
+            )
+    return found
+
+
+def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
+    owner = f"phase {phase.name}"
+    for what in ("cut", "scale", "delay_ms", "noise"):
+        _known(f"projection in {what} of {owner}", getattr(phase, what), net.projections)
+    cut = {*lesion.cut, *phase.cut}
+    touched = [*cut, *phase.scale, *phase.delay_ms, *phase.noise]
+    gates = {
+        name: Gate(
+            name in cut,
+            phase.scale.get(name, 1.0),
+            phase.delay_ms.get(name, 0.0),
+            phase.noise.get(name, 0.0),
+        )
+        for name in net.projections
+        if name in touched
+    }
+    return {name: gate for name, gate in gates.items() if gate != Gate()}
+
+
+def _errors(net: Network, phase: Phase) -> frozenset[str]:
+    _known(f"projection in silence_error of phase {phase.name}", phase.silence_error, net.projections)
+    for name in phase.silence_error:
+        feedback = net.projections[name].feedback
+        if not isinstance(feedback, Inverse):
+            with_error = listed(p.name for p in net.top_downs if isinstance(p.feedback, Inverse))
+            why = "is not top-down" if feedback is None else f"has {type(feedback).__name__} feedback"
+            raise DeclarationError(
+                f"phase {phase.name}: {name} {why}, so it has no error population to silence; known: "
+                f"{with_error} (cut=... disconnects any projection)"
+            )
+    return frozenset(phase.silence_error)
+
+
+def _windows(net: Network, phase: Phase, eta_per_s: Any) -> dict[str, float]:
+    """Projection to η of those whose window is open."""
+    given = phase.plasticity
+    if given is True:
+        opened = _opened_by_true(net, phase)
+        found = {name: _rate(phase, eta_per_s, name) for name in opened}
+    elif isinstance(given, Mapping):
+        found = dict(given)
+    else:
+        named = given or ()
+        _known(f"projection in plasticity of phase {phase.name}", named, net.projections)
+        found = {name: _rate(phase, eta_per_s, name) for name in named}
+    _known(f"projection in plasticity of phase {phase.name}", found, net.projections)
+    for name in found:
+        _check_opens(net, phase, name)
+    return {name: eta for name, eta in found.items() if eta > 0}
+
+
+def _opened_by_true(net: Network, phase: Phase) -> list[str]:
+    plastic = [p for p in net.projections.values() if p.plasticity is not None]
+    if phase.spontaneous:
+        opened = [p.name for p in plastic if _is_spontaneous(p) and p.post in phase.spontaneous]
+    else:
+        opened = [p.name for p in plastic if not _is_spontaneous(p)]
+    if opened:
+        return opened
+    if not plastic:
+        why = "has no plastic projection; declare plasticity=... where weights should learn"
+    elif phase.spontaneous:
+        why = (
+            f"has no projection onto {listed(phase.spontaneous)} that learns from spontaneous activity; name "
+            "the projections, or leave out spontaneous"
+        )
+    else:
+        why = "learns from spontaneous activity only; add spontaneous=..., or leave out plasticity"
+    raise DeclarationError(f"phase {phase.name}: plasticity=True opens nothing, for network {net.name} {why}")
+
+
+def _is_spontaneous(projection: Any) -> bool:
+    return bool(getattr(projection.plasticity, "spontaneous", False))
+
+
+def _check_opens(net: Network, phase: Phase, name: str) -> None:
+    projection = net.projections[name]
+    if projection.plasticity is None:
+        plastic = listed(p.name for p in net.projections.values() if p.plasticity is not None)
+        raise DeclarationError(
+            f"phase {phase.name}: {name} has no plasticity rule, so no window to open; known: {plastic}"
+        )
+    if _is_spontaneous(projection) and projection.post not in phase.spontaneous:
+        raise DeclarationError(
+            f"phase {phase.name}: {name} learns from spontaneous activity of {projection.post}; "
+            f"add spontaneous=[{projection.post!r}], or open its window in another phase"
+        )
+
+
+def _rate(phase: Phase, eta_per_s: Any, name: str) -> float:
+    if not isinstance(eta_per_s, Mapping):
+        return float(eta_per_s)
+    if name not in eta_per_s:
+        raise DeclarationError(
+            f"phase {phase.name}: the window of {name} opens, but eta_per_s has no rate for it; add it "
+            f"there, or give plasticity={{{name!r}: rate}}"
+        )
+    return float(eta_per_s[name])
+
+
+def _check_modulator(net: Network, phase: Phase) -> None:
+    rules = [p.plasticity for p in net.projections.values()]
+    if phase.modulator != 1.0 and not any("modulator" in getattr(rule, "state", {}) for rule in rules):
+        raise DeclarationError(
+            f"phase {phase.name}: modulator={phase.modulator:g}, but no rule of network {net.name} has one; "
+            "use a three-factor rule, or leave modulator out"
+        )
+
+
+def _known(kind: str, names: Iterable[str], table: Mapping[str, Any]) -> None:
+    for name in names:
+        look_up(kind, name, table)

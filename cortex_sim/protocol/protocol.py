@@ -1,0 +1,242 @@
+"""Protocol: phases that make a trial, and how trials, blocks and probes follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.record import Record
+from cortex_sim.protocol.values import Comparable, at_least_zero, by_name, names
+
+#: Name of the pause after each trial, where ``interval_ms`` is above 0.
+INTERVAL = "interval"
+ORDERS = ("given", "shuffled")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Protocol(Comparable):
+    """What happens: a trial runs the phases once for one presentation.
+
+    Parameters
+    ----------
+    *phases : Phase
+        In order.
+    trials : int or None
+        Trials in a block; None takes each image once (one trial where there are no images). More
+        trials than images start over.
+    repeat : int, default 1
+        Blocks.
+    order : {"given", "shuffled"}
+        "shuffled" draws images without replacement, another permutation for each block.
+    batch : int or None
+        Presentations shown side by side, which share their weights: a window changes these by the
+        mean over them. None: one where anything learns or ``reset`` is False, else up to 256.
+    interval_ms : float, default 0.0
+        A last phase, "interval", of this length and without drive.
+    reset : bool, default True
+        Whether every trial starts from rest. If not, a trial goes on from the one before, except
+        the first trial after a probe.
+    lesion : list of projections, populations or units
+        Projections cut and populations or units silenced throughout, in probes too.
+    probe : Protocol or None
+        Run before the first block and after each; learns nothing.
+    record : Record
+        What is kept, of trials and probes alike.
+    eta_per_s : float or mapping of projection to float
+        Learning rate in 1/s of windows that give none: dw/dt = η·growth.
+
+    Examples
+    --------
+    >>> import cortex_sim as cs
+    >>> protocol = cs.Protocol(cs.Phase("settle", 200), cs.Phase("learn", 400, plasticity=True))
+    >>> protocol.duration_ms
+    600.0
+    >>> protocol.replace(lesion=["IT->V1"]).lesion
+    ('IT->V1',)
+    """
+
+    phases: tuple[Phase, ...]
+    trials: int | None = None
+    repeat: int = 1
+    order: str = "given"
+    batch: int | None = None
+    interval_ms: float = 0.0
+    reset: bool = True
+    lesion: tuple[str, ...] = ()
+    probe: Protocol | None = None
+    record: Record = Record()
+    eta_per_s: Any = 0.1
+
+    def __init__(
+        self,
+        *phases: Phase,
+        trials: int | None = None,
+        repeat: int = 1,
+        order: str = "given",
+        batch: int | None = None,
+        interval_ms: float = 0.0,
+        reset: bool = True,
+        lesion: Any = (),
+        probe: Protocol | None = None,
+        record: Record = Record(),  # noqa: B008 - frozen
+        eta_per_s: Any = 0.1,
+    ) -> None:
+        _check_phases(phases)
+        for what, value in (("trials", trials), ("batch", batch)):
+            if value is not None:
+                require_count("Protocol", **{what: value})
+        require_count("Protocol", repeat=repeat)
+        require_flag("Protocol", reset=reset)
+        look_up("order of Protocol", order, dict.fromkeys(ORDERS))
+        if not reset and batch not in (None, 1):
+            raise DeclarationError(
+                f"Protocol: reset=False lets each trial go on from the one before, so they cannot run "
+                f"{batch} side by side; leave batch out"
+            )
+        values = {
+            "phases": tuple(phases),
+            "trials": trials,
+            "repeat": repeat,
+            "order": order,
+            "batch": batch,
+            "interval_ms": at_least_zero("Protocol", "interval_ms", interval_ms),
+            "reset": reset,
+            "lesion": names("Protocol", "lesion", lesion),
+            "probe": probe,
+            "record": record,
+            "eta_per_s": _as_rates(eta_per_s),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        _check_record(self)
+        if probe is not None:
+            _check_probe(self, probe)
+
+    @property
+    def plastic(self) -> bool:
+        """Whether any phase opens a plasticity window."""
+        return any(phase.plastic for phase in self.phases)
+
+    @property
+    def durations_ms(self) -> dict[str, float]:
+        """Length of each phase, the interval included."""
+        found = {phase.name: phase.duration_ms for phase in self.phases}
+        return {**found, INTERVAL: self.interval_ms} if self.interval_ms else found
+
+    @property
+    def duration_ms(self) -> float:
+        """Length of one trial, the interval included."""
+        return sum(self.durations_ms.values())
+
+    @property
+    def recorded_phase(self) -> str:
+        """Phase at whose end a sample is taken, where the record has no time bins."""
+        return self.record.phase or self.phases[-1].name
+
+    def replace(self, **changes: Any) -> Protocol:
+        """The same protocol with some settings changed; ``phases=[...]`` changes the phases."""
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in changes:
+            look_up("setting of Protocol", name, settings)
+        settings |= changes
+        return Protocol(*settings.pop("phases"), **settings)
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """The protocol as YAML, without loss; also written to ``path`` if given."""
+        from cortex_sim.protocol.protocol_yaml import write
+
+        return write(self, path)
+
+    @staticmethod
+    def from_yaml(source: str | Path, seed: int = 0) -> Protocol:
+        """Protocol from YAML text, or a file; ``seed`` draws from data sets whose entry has none."""
+        from cortex_sim.protocol.protocol_yaml import protocol_from_yaml
+
+        return protocol_from_yaml(source, seed)
+
+
+def _check_phases(phases: tuple[Any, ...]) -> None:
+    if not phases:
+        raise DeclarationError(
+            "Protocol: needs at least one phase; give Protocol(Phase(name, duration_ms), ...)"
+        )
+    for phase in phases:
+        if not isinstance(phase, Phase):
+            star = "; write Protocol(*phases)" if isinstance(phase, (list, tuple)) else ""
+            raise DeclarationError(f"Protocol: takes Phase objects one after another{star}. Got {phase!r}")
+    seen: set[str] = set()
+    for phase in phases:
+        if phase.name in seen:
+            raise DeclarationError(
+                f"Protocol: two phases are called {phase.name}; give each a name of its own"
+            )
+        seen.add(phase.name)
+
+
+def _as_rates(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        return {
+            name: at_least_zero("Protocol", f"eta_per_s of {name}", value)
+            for name, value in by_name("Protocol", "eta_per_s", given).items()
+        }
+    return at_least_zero("Protocol", "eta_per_s", given)
+
+
+def _check_record(protocol: Protocol) -> None:
+    record = protocol.record
+    if not isinstance(record, Record):
+        raise DeclarationError(f"Protocol: record must be a Record. Got {record!r}")
+    if protocol.interval_ms and INTERVAL in {phase.name for phase in protocol.phases}:
+        raise DeclarationError(
+            f"Protocol: interval_ms adds a phase called {INTERVAL}; call your own phase otherwise"
+        )
+    look_up("phase of Record", protocol.recorded_phase, protocol.durations_ms)
+    if record.every_ms is not None and record.every_ms > protocol.duration_ms:
+        raise DeclarationError(
+            f"Protocol: record every_ms={record.every_ms:g} is longer than a trial, "
+            f"{protocol.duration_ms:g} ms; give a shorter one"
+        )
+
+
+def _check_probe(protocol: Protocol, probe: Any) -> None:
+    if not isinstance(probe, Protocol):
+        raise DeclarationError(f"Protocol: probe must be a Protocol. Got {probe!r}")
+    if probe.probe is not None:
+        raise DeclarationError("Protocol: a probe has no probe of its own; leave it out")
+    for phase in probe.phases:
+        if phase.plastic:
+            raise DeclarationError(
+                f"Protocol: the probe's phase {phase.name} has plasticity; probes learn nothing"
+            )
+    if probe.repeat != 1:
+        raise DeclarationError(
+            f"Protocol: a probe is one block. Got repeat={probe.repeat}; give trials instead"
+        )
+    record = protocol.record
+    if probe.record not in (Record(), record):
+        raise DeclarationError(
+            "Protocol: a probe is recorded as its protocol is; give record=... to the protocol only"
+        )
+    if record.every_ms is not None and probe.durations_ms != protocol.durations_ms:
+        raise DeclarationError(
+            f"Protocol: with every_ms trials and probes share their time bins, so the probe needs the phases "
+            f"{_spelled(protocol)}. Got {_spelled(probe)}"
+        )
+    if record.every_ms is None and protocol.recorded_phase not in probe.durations_ms:
+        shared = [name for name in protocol.durations_ms if name in probe.durations_ms]
+        way = (
+            f"Record(phase={shared[-1]!r})" if shared else f"call one of its phases {protocol.recorded_phase}"
+        )
+        raise DeclarationError(
+            f"Protocol: what is recorded is the end of phase {protocol.recorded_phase}, which the probe has "
+            f"not; use {way}"
+        )
+
+
+def _spelled(protocol: Protocol) -> str:
+    return ", ".join(f"{name} ({ms:g} ms)" for name, ms in protocol.durations_ms.items())

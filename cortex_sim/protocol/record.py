@@ -1,0 +1,63 @@
+"""Record: what a protocol keeps of what it sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_sim.checks import look_up, require_count
+from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.values import above_zero, names
+
+VARIABLES = ("rate", "drive", "credit")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is recorded, and how often.
+
+    Parameters
+    ----------
+    variables : list of "rate", "drive", "credit"
+    populations : list of populations or None
+        None records all.
+    every_ms : float or None
+        A time bin of this length after another, through all phases; None keeps one sample a trial.
+    phase : str or None
+        The phase at whose end that one sample is taken; None takes the last one.
+    weights : list of projections or bool
+        Whose weights are kept; True keeps those of all plastic projections.
+    weights_every : int, default 1
+        After every so many trials.
+    """
+
+    variables: Any = ("rate",)
+    populations: Any = None
+    every_ms: float | None = None
+    phase: str | None = None
+    weights: Any = ()
+    weights_every: int = 1
+
+    def __post_init__(self) -> None:
+        variables = names("Record", "variables", self.variables)
+        for variable in variables:
+            look_up("variable of Record", variable, dict.fromkeys(VARIABLES))
+        if not variables:
+            raise DeclarationError(f"Record: variables is empty; give some of {', '.join(VARIABLES)}")
+        object.__setattr__(self, "variables", variables)
+        if self.populations is not None:
+            object.__setattr__(self, "populations", names("Record", "populations", self.populations))
+            if not self.populations:
+                raise DeclarationError("Record: populations is empty; name some, or give None for all")
+        if self.every_ms is not None:
+            object.__setattr__(self, "every_ms", above_zero("Record", "every_ms", self.every_ms))
+            if self.phase is not None:
+                raise DeclarationError(
+                    f"Record: every_ms records all phases, phase={self.phase!r} the end of one; give one of "
+                    "the two"
+                )
+        if self.phase is not None and not isinstance(self.phase, str):
+            raise DeclarationError(f"Record: phase must be the name of a phase. Got {self.phase!r}")
+        if self.weights is not True:
+            object.__setattr__(self, "weights", names("Record", "weights", self.weights or ()))
+        require_count("Record", weights_every=self.weights_every)

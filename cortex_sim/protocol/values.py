@@ -1,0 +1,112 @@
+"""What a user gives to a phase or protocol, checked and brought into one form at construction."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.errors import DeclarationError
+
+
+class Comparable:
+    """Equality of dataclasses that hold arrays: same class, and every field the same, arrays by value."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))  # type: ignore[arg-type]
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return (
+            isinstance(one, np.ndarray)
+            and isinstance(other, np.ndarray)
+            and one.dtype == other.dtype
+            and np.array_equal(one, other)
+        )
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return type(one) is type(other) and bool(one == other)
+
+
+def number(owner: str, what: str, value: Any) -> float:
+    """A finite number, as float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise DeclarationError(f"{owner}: {what} must be a number. Got {_short(value)}")
+    return float(value)
+
+
+def at_least_zero(owner: str, what: str, value: Any) -> float:
+    """A finite number of at least 0, as float."""
+    found = number(owner, what, value)
+    if found < 0:
+        raise DeclarationError(f"{owner}: {what} must be 0 or more. Got {value!r}")
+    return found
+
+
+def above_zero(owner: str, what: str, value: Any) -> float:
+    """A finite number above 0, as float."""
+    found = number(owner, what, value)
+    if found <= 0:
+        raise DeclarationError(f"{owner}: {what} must be a positive number. Got {value!r}")
+    return found
+
+
+def numeric(owner: str, what: str, value: Any) -> np.ndarray:
+    """A read-only view of an array of finite numbers; nothing is copied."""
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"{owner}: {what} must be an array of numbers ({error})") from None
+    if given.dtype.kind == "b":
+        given = given.astype(np.float64)
+    if given.dtype.kind not in "fiu":
+        raise DeclarationError(f"{owner}: {what} must be numbers. Got {_short(value)}")
+    if not given.ndim or not given.size:
+        raise DeclarationError(f"{owner}: {what} is an array of shape {given.shape}; give at least one value")
+    if not np.isfinite(given).all():
+        raise DeclarationError(f"{owner}: {what} holds NaN or infinity; give finite numbers")
+    view = given.view()
+    view.setflags(write=False)
+    return view
+
+
+def name_of(owner: str, what: str, given: Any) -> str:
+    """Name of a population, unit or projection, given as such or as the object that has it."""
+    name = given if isinstance(given, str) else getattr(given, "name", None)
+    if not isinstance(name, str) or not name:
+        raise DeclarationError(f'{owner}: {what} takes names such as "V1" or "V1->IT". Got {_short(given)}')
+    return name
+
+
+def names(owner: str, what: str, given: Any) -> tuple[str, ...]:
+    """One name or several, as a tuple without repeats, in order."""
+    if isinstance(given, str) or hasattr(given, "name"):
+        given = (given,)
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise DeclarationError(
+            f'{owner}: {what} must be a list of names, such as ["V1"]. Got {_short(given)}'
+        )
+    return tuple(dict.fromkeys(name_of(owner, what, item) for item in given))
+
+
+def by_name(owner: str, what: str, given: Any) -> dict[str, Any]:
+    """A mapping whose keys are names."""
+    if not isinstance(given, Mapping):
+        raise DeclarationError(
+            f'{owner}: {what} must be a mapping, such as {{"V1": ...}}. Got {_short(given)}'
+        )
+    return {name_of(owner, what, key): value for key, value in given.items()}
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
