@@ -1,6 +1,7 @@
 """Activations: rate r = f(a) from drive a, gain f′(a), and drive f⁻¹(r) where f can be inverted.
 
-Written with operators that numpy and torch share, so both backends and the tests use one text.
+Written with operators that numpy and torch share, and beside them as text in `a` for brian2
+(``rate_text``, ``gain_text``), which a user's own activation needs only to be run in time.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Linear:
     """f(a) = a."""
 
     invertible: ClassVar[bool] = True
+    rate_text: ClassVar[str] = "a"
+    gain_text: ClassVar[str] = "1.0"
 
     def rate(self, a: Array) -> Array:
         """Rate f(a)."""
@@ -74,6 +77,16 @@ class LeakyRelu:
     def __post_init__(self) -> None:
         require_positive(self, slope=self.slope)
 
+    @property
+    def rate_text(self) -> str:
+        """f(a) for brian2."""
+        return f"(int(a > 0) + {self.slope!r} * int(a <= 0)) * a"
+
+    @property
+    def gain_text(self) -> str:
+        """f′(a) for brian2."""
+        return f"(int(a > 0) + {self.slope!r} * int(a <= 0))"
+
     def rate(self, a: Array) -> Array:
         """Rate f(a)."""
         return array_namespace(a).where(a > 0, a, self.slope * a)
@@ -94,6 +107,8 @@ class Relu:
     """f(a) = max(a, 0); silent below threshold, so it has no inverse."""
 
     invertible: ClassVar[bool] = False
+    rate_text: ClassVar[str] = "int(a > 0) * a"
+    gain_text: ClassVar[str] = "int(a > 0)"
 
     def rate(self, a: Array) -> Array:
         """Rate f(a)."""
@@ -119,6 +134,8 @@ class Tanh:
     """f(a) = tanh(a); rates between −1 and 1."""
 
     invertible: ClassVar[bool] = True
+    rate_text: ClassVar[str] = "tanh(a)"
+    gain_text: ClassVar[str] = "(1 - tanh(a)**2)"
 
     def rate(self, a: Array) -> Array:
         """Rate f(a)."""
@@ -140,6 +157,8 @@ class Logistic:
     """f(a) = 1 / (1 + e⁻ᵃ); rates between 0 and 1."""
 
     invertible: ClassVar[bool] = True
+    rate_text: ClassVar[str] = "0.5 * (1 + tanh(0.5 * a))"
+    gain_text: ClassVar[str] = "0.25 * (1 - tanh(0.5 * a)**2)"
 
     def rate(self, a: Array) -> Array:
         """Rate f(a), by tanh so that no exponential overflows."""
@@ -163,6 +182,8 @@ class Softplus:
     """f(a) = log(1 + eᵃ); positive rates."""
 
     invertible: ClassVar[bool] = True
+    rate_text: ClassVar[str] = "(int(a > 0) * a + log1p(exp(-abs(a))))"
+    gain_text: ClassVar[str] = "0.5 * (1 + tanh(0.5 * a))"
 
     def rate(self, a: Array) -> Array:
         """Rate f(a), without overflow."""

@@ -1,0 +1,201 @@
+"""The batched engine: projections as matrix products over presentations shown side by side.
+
+One ``network_operation`` fills what the equations need from other populations; brian2 moves the
+N·B neurons. All presentations share one set of weights, whose change is the mean over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import brian2
+import numpy as np
+
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
+from cortex_sim.backends.brian2.equations import SENDING, reconstructs
+from cortex_sim.backends.brian2.operators import Operator, operator
+from cortex_sim.backends.brian2.views import Unit, View, has_partition, partition
+from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.regularisers import Decay
+from cortex_sim.rules.in_time import InTime
+from cortex_sim.validation import is_supervised
+
+
+class Batched:
+    """Engine that computes every projection with numpy; see the module.
+
+    Parameters
+    ----------
+    circuit, weights : Circuit, Weights
+    units : mapping of str to Unit
+        Populations, with their variables of shape (presentation, unit).
+    patches : mapping of str to View
+        Apical state of convolutions' inverses, by top-down projection.
+    clock : brian2.Clock
+    """
+
+    in_units = False  # rule state and biases are the weights', not the neurons'
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        weights: Weights,
+        units: Mapping[str, Unit],
+        patches: Mapping[str, View],
+        clock: Any,
+    ) -> None:
+        self.circuit, self.weights, self.units, self.patches = circuit, weights, units, patches
+        net = circuit.net
+        self.operators: dict[str, Operator] = {
+            p.name: operator(net, p) for p in [*net.bottom_ups, *net.laterals]
+        }
+        self.eta: dict[str, float] = {}
+        self.open_bias: dict[str, float] = {}
+        self.step_s = float(clock.dt)
+        self.rules = {p.name: InTime(p.plasticity) for p in circuit.plastic()}
+        self.decay = {
+            p.name: sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
+            for p in circuit.plastic()
+        }
+        self.top = net.objective_at
+        self.objects = [brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING)]
+        self.modulator = 1.0
+
+    def push(self) -> None:
+        """Show the biases to the neurons; matrices are used where they are."""
+        for name in self.weights.bias:
+            self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
+
+    def pull(self) -> None:
+        """Nothing to fetch: the weights are the engine's own."""
+
+    def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
+        """Let these projections learn, at their rates in 1/s, from now on."""
+        self.eta, self.modulator = dict(eta), modulator
+        self.open_bias = bias_rates(self.circuit, eta)
+
+    def step(self) -> None:
+        """Everything that one step needs from elsewhere, at the old state; then the weights' own step."""
+        r = {name: unit.rates() for name, unit in self.units.items()}
+        for p in self.circuit.net.bottom_ups:
+            drive = self.units[p.post].view[self.circuit.var("drive", p.name)]
+            drive[...] = self.operators[p.name].up(r[p.pre], self._matrix(p.name))
+        for p in self.circuit.net.laterals:
+            self.units[p.post].view[self.circuit.var("drive", p.name)][...] = (
+                r[p.pre] @ self._matrix(p.name).T
+            )
+        c: dict[str, np.ndarray] = {}
+        u: dict[str, np.ndarray] = {}
+        if self.circuit.hears_credit:
+            for name in self.circuit.order:
+                if name != self.circuit.stimulus:
+                    c[name] = self.units[name].credit(r[name])
+                    u[name] = self.units[name].to_learn(c[name])
+            if self.top is not None and has_partition(self.circuit, self.top):
+                self.units[self.top].view["partition"][...] = partition(r[self.top])
+            for apical in self.circuit.apicals:
+                self._send_down(apical, c, u)
+        if self.eta:
+            self._learn(r, u)
+
+    def _matrix(self, name: str) -> np.ndarray:
+        return self.weights.matrix.get(name, _NONE)
+
+    def _send_down(self, p: Apical, c: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]) -> None:
+        above, below = p.projection.pre, self.units[p.projection.post].view
+        down = self.circuit.var("down", p.name)
+        match p.way:
+            case Way.INVERSE if p.patchwise:
+                self._loop_in_patches(p, u[above])
+            case Way.INVERSE:
+                assert p.up is not None
+                w, upper = self._matrix(p.up.name), self.units[above].view
+                predicted = below[self.circuit.var("c", p.name)] @ w.T
+                upper[self.circuit.var("predicted", p.name)][...] = predicted
+                heard = upper[self.circuit.var("listening", p.name)]
+                below[down][...] = (heard * (u[above] - predicted)) @ w
+            case Way.SAME:
+                below[down][...] = u[above]
+            case Way.TRANSPOSE | Way.SIGN:
+                assert p.up is not None
+                w = self._matrix(p.up.name)
+                b = w if p.way is Way.TRANSPOSE else signs(w)
+                below[down][...] = self.operators[p.up.name].down(u[above], b)
+            case Way.FREE if p.up is not None:
+                below[down][...] = self.operators[p.up.name].down(u[above], self._matrix(p.name).T)
+            case _:
+                told = c if p.way is Way.DIRECT else u
+                below[down][...] = told[above] @ self._matrix(p.name).T
+
+    def _loop_in_patches(self, p: Apical, u: np.ndarray) -> None:
+        assert p.up is not None
+        w, patch, gather = self._matrix(p.up.name), self.patches[p.name], self.operators[p.up.name]
+        x = patch["x"].reshape(-1, w.shape[1])
+        missing = patch["listening"] * (gather.told(u) - x @ w.T)
+        patch["down"][...] = (missing @ w).reshape(len(u), -1)
+        delivered = self.units[p.projection.post].view[self.circuit.var("c", p.name)]
+        delivered[...] = gather.gathered(patch["x"])  # type: ignore[union-attr]
+
+    def _learn(self, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]) -> None:
+        """Δw = η·growth·dt of every open window, all from the old weights."""
+        changes = []
+        for name, eta in self.eta.items():
+            p, w = self.circuit.net.projections[name], self.weights.matrix[name]
+            state = self.weights.state[name]
+            if "modulator" in state:
+                state["modulator"][...] = self.modulator
+            signals, places = self._signals(name, r, u)
+            growth, moved = self.rules[name](w, state, **signals)
+            changes.append((w, self.step_s * eta * (places * growth - self.decay[p.name] * w)))
+            changes += [(state[variable], self.step_s * rate) for variable, rate in moved.items()]
+        for name, eta in self.open_bias.items():
+            bias = self.weights.bias[name]
+            by_channel = u[name].reshape(len(u[name]), len(bias), -1)
+            changes.append((bias, self.step_s * eta * by_channel.sum(2).mean(0)))
+        for values, change in changes:
+            values += change
+        for p in self.circuit.net.laterals:
+            if p.name in self.eta:
+                np.fill_diagonal(self.weights.matrix[p.name], 0.0)
+        for name in self.open_bias:
+            self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
+
+    def _signals(
+        self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], int]:
+        """Signals a rule reads, each patch of a convolution a presentation; and the number of places."""
+        p, rule = self.circuit.net.projections[name], self.rules[name]
+        if not p.is_top_down:
+            op = self.operators[name]
+            found = {"r_pre": op.seen(r[p.pre])}
+            if "u_post" in rule.reads:
+                found["u_post"] = op.told(u[p.post])
+            if "r_post" in rule.reads:
+                found["r_post"] = op.told(r[p.post])
+            return found, op.places
+        op = self.operators[p.mate]
+        found = {"r_post": op.seen(r[p.post])}
+        if getattr(p.plasticity, "spontaneous", False):
+            found["r_pre"] = op.told(self.units[p.pre].view[self.circuit.var("drive", p.mate)])
+        if "u_pre" in rule.reads:
+            found["u_pre"] = op.told(u[p.pre])
+        return found, op.places if not (reconstructs(p) or "r_pre" in found) else 1
+
+
+def bias_rates(circuit: Circuit, eta: Mapping[str, float]) -> dict[str, float]:
+    """Rate in 1/s at which each population's bias learns: that of its first open supervised input."""
+    found: dict[str, float] = {}
+    for p in circuit.net.bottom_ups:
+        learns = p.name in eta and is_supervised(p.plasticity)
+        if learns and circuit.population(p.post).bias and p.post not in found:
+            found[p.post] = eta[p.name]
+    return found
+
+
+def signs(w: np.ndarray) -> np.ndarray:
+    """sign(W)·‖W‖_F/√(number of weights)."""
+    return np.sign(w) * np.sqrt(np.mean(w * w))
+
+
+_NONE = np.empty((0, 0))

@@ -1,0 +1,186 @@
+"""What is wired to what: a declared network as basal inputs, apical compartments and plastic weights.
+
+Pure analysis of the declaration; nothing here touches brian2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from cortex_sim.backends.brian2.names import identifiers
+from cortex_sim.backends.routes import plan
+from cortex_sim.checks import look_up, require_positive
+from cortex_sim.connectors import Conv2d, Dense, Identity
+from cortex_sim.errors import BuildError, DeclarationError
+from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
+from cortex_sim.network import Network
+from cortex_sim.population import Population
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import Decay, HardOrthogonality
+from cortex_sim.rules.in_time import InTime, constants_of
+from cortex_sim.validation import is_supervised
+
+
+class Way(Enum):
+    """What brings credit into an apical compartment."""
+
+    SAME = "u, unit by unit, beside an identity"
+    TRANSPOSE = "Wᵀ u"
+    SIGN = "sign(Wᵀ) u, scaled"
+    INVERSE = "a loop through an error population, until W c = u"
+    FREE = "B u"
+    DIRECT = "B c_L"
+
+
+@dataclass(frozen=True)
+class Apical:
+    """One top-down projection: an apical compartment of its post population.
+
+    ``up`` is the bottom-up projection beside it, where there is one; ``damping`` and ``rescale`` are
+    the inverse's.
+    """
+
+    projection: Projection
+    way: Way
+    up: Projection | None
+    tau_ms: float
+    damping: float = 0.0
+    rescale: bool = False
+
+    @property
+    def name(self) -> str:
+        """``pre->post``."""
+        return self.projection.name
+
+    @property
+    def patchwise(self) -> bool:
+        """Whether every patch of a convolution has an apical state of its own."""
+        return self.way is Way.INVERSE and self.up is not None and isinstance(self.up.connector, Conv2d)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A network as rate dynamics sees it."""
+
+    net: Network
+    order: tuple[str, ...]
+    stimulus: str
+    apicals: tuple[Apical, ...]
+    identifier: Mapping[str, str]
+
+    def apical_inputs(self, population: str) -> list[Apical]:
+        """Apical compartments of a population."""
+        return [p for p in self.apicals if p.projection.post == population]
+
+    def errors(self, population: str) -> list[Apical]:
+        """Compartments below whose error population compares them with this population's credit."""
+        return [p for p in self.apicals if p.projection.pre == population and p.way is Way.INVERSE]
+
+    def lateral(self, population: str) -> Projection | None:
+        """Lateral projection within a population, if it has one."""
+        return next((p for p in self.net.laterals if p.post == population), None)
+
+    @property
+    def hears_credit(self) -> bool:
+        """Whether any population of the network is told anything."""
+        return self.net.objective_at is not None or bool(self.apicals)
+
+    def population(self, name: str) -> Population:
+        """Population by name."""
+        return self.net.populations[name]
+
+    def var(self, kind: str, name: str) -> str:
+        """Variable of a projection: ``var("drive", "V1->IT")`` is "drive_V1_to_IT"."""
+        return f"{kind}_{self.identifier[name]}"
+
+    def plastic(self) -> list[Projection]:
+        """Projections whose weights change."""
+        return [p for p in self.net.projections.values() if p.plasticity is not None]
+
+
+def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit:
+    """Circuit of a declared network.
+
+    Raises
+    ------
+    DeclarationError
+        If the declaration cannot run.
+    BuildError
+        If rate dynamics cannot run it as it stands.
+    """
+    net.check()
+    routes = plan(net)
+    if routes.by_targets:
+        rule = next(p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
+        raise BuildError(
+            f"network {net.name}: {rule!r} finds targets layer by layer, which has no rate dynamics here; use "
+            'GaitProp() in its limit form, or backend "torch"'
+        )
+    for p in net.projections.values():
+        _check(p)
+    taus = _taus(net, apical_tau_ms)
+    direct = {p.name for p in routes.direct}
+    apicals = tuple(_apical(net, p, taus[p.name], p.name in direct) for p in net.top_downs)
+    names = identifiers([*net.populations, *net.projections])
+    return Circuit(net, routes.order, net.stimulated[0], apicals, names)
+
+
+def _check(p: Projection) -> None:
+    if not isinstance(p.connector, (Dense, Conv2d, Identity)):
+        raise BuildError(
+            f"projection {p.name}: rate dynamics cannot run {type(p.connector).__name__}; use Dense, Conv2d or Identity"
+        )
+    for rule in p.regularisers:
+        if not isinstance(rule, (Decay, HardOrthogonality)):
+            raise BuildError(
+                f"projection {p.name}: {type(rule).__name__} has no rate dynamics; use Decay(), HardOrthogonality(), "
+                "or a lateral projection with Decorrelation()"
+            )
+    if p.plasticity is not None:
+        try:
+            InTime(p.plasticity)
+        except DeclarationError as error:
+            raise BuildError(f"projection {p.name}: {error}") from None
+
+
+def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        require_positive("simulation", apical_tau_ms=given)
+        return {p.name: float(given) for p in net.top_downs}
+    known = {p.name: 10.0 for p in net.top_downs}
+    for name, tau in given.items():
+        look_up(f"top-down projection of {net.name}", name, known, BuildError)
+        require_positive(f"projection {name}", apical_tau_ms=tau)
+        known[name] = float(tau)
+    return known
+
+
+def _apical(net: Network, p: Projection, tau_ms: float, direct: bool) -> Apical:
+    up = net.projections.get(p.mate)
+    up = None if up is None or up.is_top_down else up
+    if direct:
+        return Apical(p, Way.DIRECT, up, tau_ms)
+    if up is not None and isinstance(up.connector, Identity):
+        return Apical(p, Way.SAME, up, tau_ms)
+    match p.feedback:
+        case Transpose():
+            return Apical(p, Way.TRANSPOSE, up, tau_ms)
+        case SignSymmetric():
+            return Apical(p, Way.SIGN, up, tau_ms)
+        case Inverse(auxiliary=True):
+            raise BuildError(
+                f"projection {p.name}: auxiliary units have no rate dynamics; use Inverse(auxiliary=False), whose "
+                "loop reaches the same inverse without them"
+            )
+        case Inverse(damping=damping, rescale=rescale):
+            return Apical(p, Way.INVERSE, up, tau_ms, damping, rescale)
+        case _:
+            return Apical(p, Way.FREE, up, tau_ms)
+
+
+def settings_of(rule: Any) -> dict[str, float]:
+    """A rule's numbers, by name, for the namespace of its growth; ``ms`` is brian2's own."""
+    return {name: value for name, value in constants_of(rule).items() if name != "ms"}

@@ -1,0 +1,266 @@
+"""What happens when: phases applied to a running network step by step, and what is sampled of it.
+
+One long brian2 run carries many trials; operations in brian2's slots "start", "groups" and "end"
+change the neurons' inputs and gates at phase boundaries, so that nothing is compiled twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import brian2
+import numpy as np
+
+from cortex_sim.backends.brian2.circuit import Apical
+from cortex_sim.backends.brian2.equations import ARRIVING, SENDING
+from cortex_sim.backends.brian2.noise import TrialNoise
+from cortex_sim.backends.brian2.phase import apply_phase, rest
+from cortex_sim.backends.brian2.stability import check
+from cortex_sim.backends.brian2.stage import Stage
+from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.errors import RunError
+from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Series, Shown, Wanted, White
+
+
+class Conductor:
+    """Carries out a sequence of `Shown` on one `Stage`; ``keep`` hears of each when it is over."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        weights: Weights,
+        seed: int,
+        wanted: Wanted,
+        keep: Callable[[Sample], None],
+    ) -> None:
+        self.stage, self.weights, self.seed, self.wanted, self.keep = stage, weights, seed, wanted, keep
+        self.dt_ms = stage.setup.dt_ms
+        self._operations = [
+            brian2.NetworkOperation(self._start, clock=stage.clock, when="start"),
+            brian2.NetworkOperation(self._end, clock=stage.clock, when="end"),
+        ]
+        if stage.features:
+            self._operations += [
+                brian2.NetworkOperation(
+                    self._credit_arrives, clock=stage.clock, when="groups", order=ARRIVING
+                ),
+                brian2.NetworkOperation(
+                    self._drive_arrives, clock=stage.clock, when="groups", order=SENDING + 0.4
+                ),
+            ]
+
+    def run(self, shown: Sequence[Shown]) -> None:
+        """Run these, one after another."""
+        steps = sum(self.steps(phase) for one in shown for phase in one.phases)
+        self._coming: Iterator[Shown] = iter(shown)
+        self._trial_over = True
+        self.stage.engine.push()
+        self.stage.network.add(*self._operations)
+        try:
+            self.stage.network.run(steps * self.dt_ms * brian2.ms, namespace={})
+        finally:
+            self.stage.network.remove(*self._operations)
+
+    def steps(self, phase: PhasePlan) -> int:
+        """Steps of a phase.
+
+        Raises
+        ------
+        RunError
+            If it does not last a whole number of steps.
+        """
+        return whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.dt_ms)
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._trial_over:
+            self._begin_trial(next(self._coming))
+        if self._step == 0:
+            self._begin_phase()
+        self._input_of_this_step()
+        self._step += 1
+        self._trial_step += 1
+
+    def _end(self) -> None:
+        phase_over = self._step == self._steps
+        if self.wanted.every_ms is not None:
+            if self._trial_step % self._sample_steps == 0:
+                self._sample()
+        elif phase_over and self._phase.name == self.wanted.phase:
+            self._sample()
+        if phase_over:
+            self._end_phase()
+
+    def _begin_trial(self, shown: Shown) -> None:
+        self._shown, self._trial_over, self._trial_step, self._number = shown, False, 0, 0
+        self._noise = TrialNoise(self.seed, shown)
+        self._samples: dict[str, dict[str, list[np.ndarray]]] = {v: {} for v in self.wanted.variables}
+        self._learned, self._step = False, 0
+        if self.wanted.every_ms is not None:
+            self._sample_steps = whole_steps("record: every_ms", self.wanted.every_ms, self.dt_ms)
+        if shown.reset:
+            rest(self.stage)
+            self.stage.delayed.clear()
+
+    def _begin_phase(self) -> None:
+        self._phase = self._shown.phases[self._number]
+        self._steps = self.steps(self._phase)
+        apply_phase(self.stage, self.weights, self._phase, self._shown.images)
+        self._learned = self._learned or bool(self._phase.eta)
+        self._rescaled = [p for p in self.stage.circuit.apicals if p.rescale] if self._phase.eta else []
+
+    def _end_phase(self) -> None:
+        if self._phase.eta:
+            self.stage.engine.pull()
+            self._check_weights()
+        self._step, self._number = 0, self._number + 1
+        if self._number == len(self._shown.phases):
+            self._end_trial()
+
+    def _end_trial(self) -> None:
+        self._trial_over = True
+        if self._learned:
+            self.weights.pull_back()
+            self.stage.engine.push()
+        self._check_finite()
+        values = {
+            variable: {name: np.stack(bins, axis=1) for name, bins in by_population.items()}
+            for variable, by_population in self._samples.items()
+        }
+        time_ms = float(self.stage.clock.t / brian2.ms) + self.dt_ms
+        self.keep(Sample(self._shown, values, self._weights_due(), time_ms))
+
+    def _weights_due(self) -> dict[str, np.ndarray]:
+        due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0
+        if self._shown.stage != "trial" or not due:
+            return {}
+        return {name: self.weights.outward(name) for name in self.wanted.weights}
+
+    # -- input that changes from step to step ---------------------------------------------------------
+
+    def _input_of_this_step(self) -> None:
+        for name, given in self._phase.drive.items():
+            unit = self.stage.units[name]
+            target = unit.view["shown" if unit.is_stimulus else "external"]
+            match given:
+                case Series():
+                    bin_ = min(int((self._step + 1e-9) * self.dt_ms / given.bin_ms), len(given.values) - 1)
+                    target[...] = given.values[bin_]
+                case White():
+                    hold = 1 if given.hold_ms is None else max(1, round(given.hold_ms / self.dt_ms))
+                    if self._step % hold == 0:
+                        target[...] = given.mean + given.sd * self._noise.draw(
+                            f"drive {name}", target.shape[1]
+                        )
+                case _:
+                    pass
+        for name, sd in self._phase.spontaneous.items():
+            unit = self.stage.units[name]
+            target = unit.view["shown" if unit.is_stimulus else "spontaneous"]
+            target[...] = sd * self._noise.draw(f"spontaneous {name}", target.shape[1])
+        for name, sd in self.stage.setup.noise.items():
+            if sd:
+                target = self.stage.units[name].view["noise"]
+                tau_ms = self.stage.circuit.population(name).tau_ms
+                size = sd * np.sqrt(2 * tau_ms / self.dt_ms)  # of a, at rest, standard deviation sd
+                target[...] = size * self._noise.draw(f"noise {name}", target.shape[1])
+        if self._rescaled:
+            self._rescale()
+
+    def _rescale(self) -> None:
+        """While weights move, the inverse's gain follows them."""
+        if self._step:
+            self.stage.engine.pull()
+            for p in self._rescaled:
+                set_gain(self.stage, self.weights, p, self._phase.gates.get(p.name, Gate()))
+
+    # -- signals on their way -------------------------------------------------------------------------
+
+    def _credit_arrives(self) -> None:
+        for p in self.stage.circuit.apicals:
+            if p.name in self.stage.features:
+                view = self.stage.units[p.projection.post].view
+                var = self.stage.circuit.var
+                gain = self.weights.rescale(p.up.name, p.projection.feedback) if p.rescale and p.up else 1.0
+                view[var("heard", p.name)][...] = self._arrived(p.name, gain * view[var("c", p.name)])
+
+    def _drive_arrives(self) -> None:
+        for p in [*self.stage.circuit.net.bottom_ups, *self.stage.circuit.net.laterals]:
+            if p.name in self.stage.features:
+                view = self.stage.units[p.post].view
+                var = self.stage.circuit.var
+                view[var("heard", p.name)][...] = self._arrived(p.name, view[var("drive", p.name)])
+
+    def _arrived(self, name: str, signal: np.ndarray) -> np.ndarray:
+        """What a gate lets through of a signal: as it was ``delay_ms`` ago, scaled, with noise."""
+        gate = self._phase.gates.get(name, Gate())
+        waiting = self.stage.delayed.setdefault(name, deque())
+        waiting.append(signal.copy())
+        late = whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.dt_ms)
+        while len(waiting) > late + 1:
+            waiting.popleft()
+        if gate.cut:
+            return np.zeros_like(signal)
+        past = waiting[0] if len(waiting) == late + 1 else np.zeros_like(signal)
+        noise = gate.noise_sd * self._noise.draw(f"gate {name}", signal.shape[1]) if gate.noise_sd else 0.0
+        return gate.scale * past + noise
+
+    # -- what is seen -----------------------------------------------------------------------------------
+
+    def _sample(self) -> None:
+        for name in self.wanted.populations:
+            unit = self.stage.units[name]
+            r = unit.rates()
+            for variable in self.wanted.variables:
+                match variable:
+                    case "rate":
+                        value = r
+                    case "drive":
+                        value = unit.view["shown" if unit.is_stimulus else "a"]
+                    case _:
+                        silent = unit.is_stimulus or not self.stage.circuit.hears_credit
+                        value = np.zeros_like(r) if silent else unit.credit(r)
+                self._samples[variable].setdefault(name, []).append(np.array(value))
+
+    # -- what must hold ---------------------------------------------------------------------------------
+
+    def _check_weights(self) -> None:
+        try:
+            check(self.stage.circuit, self.weights, self.dt_ms, self.stage.setup.method, learned=True)
+        except RunError as error:
+            raise RunError(f"phase {self._phase.name} of trial {self._shown.trials[0]}: {error}") from None
+
+    def _check_finite(self) -> None:
+        for name, unit in self.stage.units.items():
+            if not np.isfinite(unit.rates()).all():
+                raise RunError(
+                    f"population {name}: rates are no longer finite in trial {self._shown.trials[0]}; use a shorter "
+                    "dt_ms or a smaller eta_per_s"
+                )
+
+
+def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
+    """Number of steps in a duration.
+
+    Raises
+    ------
+    RunError
+        If it is no whole number.
+    """
+    steps = round(duration_ms / dt_ms)
+    if abs(steps * dt_ms - duration_ms) > 1e-6 * max(dt_ms, duration_ms):
+        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:g}. Got {duration_ms:g}")
+    return steps
+
+
+def set_gain(stage: Stage, weights: Weights, p: Apical, gate: Gate) -> None:
+    """Set what a top-down projection's compartment is multiplied by on its way to the unit."""
+    if p.name in stage.features:
+        return
+    gain = 0.0 if gate.cut else gate.scale
+    if p.rescale and p.up is not None:
+        gain *= weights.rescale(p.up.name, p.projection.feedback)  # type: ignore[arg-type]
+    view = stage.units[p.projection.post].view
+    view[stage.circuit.var("gate", p.name)][...] = gain

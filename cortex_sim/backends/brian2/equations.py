@@ -1,0 +1,203 @@
+"""The circuit as brian2 equations: basal and apical compartments, error populations, plastic weights.
+
+    basal      τ da/dt = −a + Σ W r_pre + b,  r = f(a)
+    apical     τ_c dc_p/dt = −c_p + B u                      any feedback but the inverse
+               τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
+    credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
+
+Every right-hand side is taken at the old state of the whole network (see the orders below), so both
+engines take the same step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
+from cortex_sim.errors import BuildError
+from cortex_sim.objectives import CrossEntropy, SquaredError
+from cortex_sim.projection import Projection
+from cortex_sim.rules.base import PerPost, PerPre
+from cortex_sim.rules.in_time import growth_of
+
+# Within brian2's slot "groups": what arrives, then predictions of the error populations, then what
+# they and everybody else send, then weights, and neurons last.
+ARRIVING, PREDICTING, SENDING, LEARNING, MOVING = -4, 0, 1, 1.5, 2
+
+
+def population_equations(
+    circuit: Circuit, name: str, *, features: frozenset[str], noisy: bool, extra: str = ""
+) -> str:
+    """Equations of one population; ``features`` are projections that are delayed or noisy."""
+    if name == circuit.stimulus:
+        lines = ["shown : 1", "alive : 1", "r = alive * shown : 1"]
+        return "\n".join([*lines, extra]).strip()
+    population = circuit.population(name)
+    rate, gain = _text(population, "rate_text"), _text(population, "gain_text")
+    drives, lines = ["external"], ["external : 1", "alive : 1", "spontaneous : 1", "free : 1 (shared)"]
+    for p in circuit.net.inputs(name):
+        drives.append(_arriving(circuit, p.name, "drive", features, lines))
+    if population.bias:
+        drives.append("bias")
+        lines.append("bias : 1")
+    lateral = circuit.lateral(name)
+    if lateral is not None:
+        lines.append(f"{circuit.var('drive', lateral.name)} : 1")
+        gate = circuit.var("gate", lateral.name)
+        lines.append(f"{gate} : 1 (shared)")
+        drives.append(f"-{gate} * {circuit.var('drive', lateral.name)}")
+    if noisy:
+        drives.append("noise")
+        lines.append("noise : 1")
+    moving = " + ".join(drives).replace("+ -", "- ")
+    head = [
+        f"da/dt = (-a + {moving}) / tau : 1",
+        f"r = alive * ((1 - free) * {rate} + free * spontaneous) : 1",
+    ]
+    credit = _credit(circuit, name, gain, features) if circuit.hears_credit else []
+    return "\n".join([*head, *lines, *credit, extra]).strip()
+
+
+def _text(population: Any, which: str) -> str:
+    text = getattr(population.activation, which, None)
+    if text is None:
+        raise BuildError(
+            f"population {population.name}: {type(population.activation).__name__} has no {which}, its text for "
+            'brian2; give the class rate_text and gain_text, such as "tanh(a)"'
+        )
+    return f"({text})"
+
+
+def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], lines: list[str]) -> str:
+    """What of a projection's signal arrives: gated, or (delayed or noisy) filled in from outside."""
+    signal = circuit.var(kind, name)
+    if kind == "drive":
+        lines.append(f"{signal} : 1")
+    if name in features:
+        heard = circuit.var("heard", name)
+        lines.append(f"{heard} : 1")
+        return heard
+    gate = circuit.var("gate", name)
+    lines.append(f"{gate} : 1 (shared)")
+    return f"{gate} * {signal}"
+
+
+def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) -> list[str]:
+    told, lines = [], []
+    for p in circuit.apical_inputs(name):
+        told.append(_arriving(circuit, p.name, "c", features, lines))
+        lines += _compartment(circuit, p)
+    for p in circuit.errors(name):
+        if not p.patchwise:
+            predicted, listening = circuit.var("predicted", p.name), circuit.var("listening", p.name)
+            lines += [f"{predicted} : 1", f"{listening} : 1 (shared)"]
+            lines.append(f"{circuit.var('error', p.name)} = {listening} * (u - {predicted}) : 1")
+    top = circuit.net.error if name == circuit.net.objective_at else None
+    lines += ["goal : 1", "strength : 1 (shared)"]
+    match top:
+        case CrossEntropy(weight=weight):
+            lines.append("partition : 1")
+            lines.append(f"nudge = strength * {weight!r} * (goal - 1 / partition) : 1")
+        case SquaredError(weight=weight):
+            lines.append(f"nudge = strength * {weight!r} * (goal - r) : 1")
+        case None:
+            lines.append("nudge = strength * (goal - r) : 1")
+        case _:
+            raise BuildError(
+                f"population {name}: objective {type(top).__name__} has no rate dynamics; use CrossEntropy() or "
+                "SquaredError()"
+            )
+    total = " + ".join([*told, "nudge"])
+    return [f"c = {total} : 1", f"u = alive * c * {gain} : 1", *lines]
+
+
+def _compartment(circuit: Circuit, p: Apical) -> list[str]:
+    """State of an apical compartment (of a convolution's inverse it is in the patches)."""
+    c, down = circuit.var("c", p.name), circuit.var("down", p.name)
+    if p.patchwise:
+        return [f"{c} : 1"]
+    intact, tau = circuit.var("intact", p.name), circuit.var("tau", p.name)
+    loss = f"{circuit.var('alpha', p.name)} * {c}" if p.way is Way.INVERSE else c
+    if p.way is Way.INVERSE and not p.damping:
+        move = down
+    else:
+        move = f"-{loss} + {down}"
+    lines = [f"d{c}/dt = {intact} * ({move}) / {tau} : 1", f"{down} : 1", f"{intact} : 1 (shared)"]
+    if reconstructs(p.projection):
+        lines.append(f"{circuit.var('reconstruction', p.name)} : 1")
+    return lines
+
+
+def reconstructs(p: Projection) -> bool:
+    """Whether a top-down rule compares activity with what the projection makes of its echo."""
+    return "reconstruction_post" in str(getattr(p.plasticity, "growth", ""))
+
+
+def patch_equations(circuit: Circuit, p: Apical) -> str:
+    """Apical state of every patch of a convolution."""
+    loss = f"-{p.damping!r} * x + " if p.damping else ""
+    return f"dx/dt = intact * ({loss}down) / {circuit.var('tau', p.name)} : 1\ndown : 1\nintact : 1 (shared)"
+
+
+def constants(circuit: Circuit, name: str, ms: Any) -> dict[str, Any]:
+    """Namespace of a population's group: time constants and dampings; nothing comes from outside."""
+    found: dict[str, Any] = {"tau": circuit.population(name).tau_ms * ms}
+    for p in circuit.apical_inputs(name):
+        found[circuit.var("tau", p.name)] = p.tau_ms * ms
+        found[circuit.var("alpha", p.name)] = p.damping
+    return found
+
+
+# -- plastic synapses, one by one ------------------------------------------------------------------
+
+
+def growth_texts(circuit: Circuit, p: Projection) -> dict[str, str]:
+    """Δw/η of one synapse and the rates of change of its rule's state, for brian2, by variable.
+
+    State per post (pre) unit lives in that unit under a name of its own, ``theta_V1_to_IT``.
+    """
+    texts = growth_of(p.plasticity)
+    state = getattr(p.plasticity, "state", {})
+    renamed: dict[str, str] = {}
+    for variable, kind in state.items():
+        own = circuit.var(variable, p.name)
+        side = {PerPost: "_post", PerPre: "_pre"}.get(type(kind), "")
+        renamed[variable] = f"{own}{side}" if side else variable
+    if getattr(p.plasticity, "spontaneous", False):
+        renamed["r_pre"] = f"{circuit.var('drive', p.mate)}_pre"  # the echo of the activity below
+    renamed["reconstruction_post"] = f"{circuit.var('reconstruction', p.name)}_post"
+    return {variable: _renamed(text, renamed) for variable, text in texts.items()}
+
+
+def unit_state_equations(circuit: Circuit, name: str) -> tuple[str, dict[str, Any]]:
+    """Rule state that lives in the units of a population, and the constants it needs."""
+    lines, namespace = [], {}
+    for p in circuit.plastic():
+        state = getattr(p.plasticity, "state", {})
+        growth = growth_of(p.plasticity)
+        for side, kind, unit in (("_post", PerPost, p.post), ("_pre", PerPre, p.pre)):
+            mine = {v for v, k in state.items() if isinstance(k, kind)}
+            if unit != name or not mine:
+                continue
+            window = circuit.var(f"window_of{side}", p.name)
+            lines.append(f"{window} : 1 (shared)")
+            for variable in sorted(mine):
+                own = circuit.var(variable, p.name)
+                swaps = {f"r{side}": "r", f"u{side}": "u", **{v: circuit.var(v, p.name) for v in state}}
+                settings = {
+                    f"{key}_{circuit.identifier[p.name]}": value
+                    for key, value in settings_of(p.plasticity).items()
+                }
+                namespace |= settings
+                swaps |= {key: f"{key}_{circuit.identifier[p.name]}" for key in settings_of(p.plasticity)}
+                if variable in growth:
+                    lines.append(f"d{own}/dt = {window} * ({_renamed(growth[variable], swaps)}) : 1")
+                else:
+                    lines.append(f"{own} : 1")
+    return "\n".join(lines), namespace
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    return re.sub(r"[A-Za-z_]\w*", lambda found: names.get(found.group(), found.group()), text)

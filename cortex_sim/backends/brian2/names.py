@@ -1,0 +1,77 @@
+"""Identifiers that brian2 accepts, for populations and projections whose names it may not."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+
+# Variables of our own equations, units, constants and functions that a population may be called.
+_TAKEN = {
+    *(
+        "a",
+        "c",
+        "r",
+        "u",
+        "w",
+        "i",
+        "j",
+        "e",
+        "t",
+        "dt",
+        "N",
+        "pi",
+        "inf",
+        "xi",
+        "tau",
+        "alive",
+        "free",
+        "shown",
+    ),
+    *("bias", "external", "noise", "nudge", "goal", "strength", "spontaneous", "partition", "lastupdate"),
+    *(
+        "ms",
+        "second",
+        "meter",
+        "kelvin",
+        "mole",
+        "candela",
+        "ampere",
+        "kilogram",
+        "volt",
+        "ohm",
+        "hertz",
+        "Hz",
+    ),
+    *(
+        "sin",
+        "cos",
+        "tan",
+        "exp",
+        "log",
+        "abs",
+        "sign",
+        "int",
+        "clip",
+        "rand",
+        "randn",
+        "sqrt",
+        "floor",
+        "ceil",
+    ),
+}
+
+
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """Name to an identifier of its own: "V4 left" to "V4_left", "e" to "e_"; never two alike."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W+", "_", name.replace("->", "_to_")).strip("_") or "population"
+        if plain in _TAKEN or keyword.iskeyword(plain) or plain[0].isdigit():
+            plain += "_"
+        used = set(found.values())
+        number, candidate = 2, plain
+        while candidate in used:
+            candidate, number = f"{plain}_{number}", number + 1
+        found[name] = candidate
+    return found

@@ -1,0 +1,219 @@
+"""A simulation: a declared network as rate dynamics, carrying out protocols."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Any
+
+import brian2
+import numpy as np
+import xarray as xr
+
+from cortex_sim.backends.brian2.circuit import circuit
+from cortex_sim.backends.brian2.conductor import Conductor
+from cortex_sim.backends.brian2.stability import check
+from cortex_sim.backends.brian2.stage import Setup, Stage, brian2_as_found, equations_of
+from cortex_sim.backends.brian2.synaptic import check_no_sharing
+from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.checks import look_up, require_nonnegative, require_positive
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.network import Network
+from cortex_sim.protocol.plan import Plan, Sample, Shown
+from cortex_sim.registry import registered_name
+
+ENGINES = {"batched": None, "synapses": None}
+METHODS = {"euler": None, "exponential_euler": None}
+TARGETS = {"numpy": None, "cython": None}
+
+
+class Simulation:
+    """A network built for rate dynamics; made by `cortex_sim.brian2.build`.
+
+    Attributes
+    ----------
+    net : Network
+        The declaration.
+    weights : Weights
+        Weights, biases and rule state, kept from trial to trial.
+    stage : Stage
+        brian2's own objects for the presentations last shown side by side: ``stage.groups["V1"]`` is
+        a NeuronGroup, ``stage.engine.synapses`` the Synapses (engine "synapses"), ``stage.network``
+        the brian2 Network, ``stage.own`` what ``extra`` made.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        seed: int = 0,
+        *,
+        engine: str = "batched",
+        dt_ms: float = 1.0,
+        apical_tau_ms: float | Mapping[str, float] = 10.0,
+        noise: float | Mapping[str, float] = 0.0,
+        method: str = "euler",
+        target: str = "numpy",
+        equations: Mapping[str, str] | None = None,
+        extra: Callable[[Mapping[str, Any]], list[Any]] | None = None,
+    ) -> None:
+        look_up("engine", engine, ENGINES, BuildError)
+        look_up("method", method, METHODS, BuildError)
+        look_up("target", target, TARGETS, BuildError)
+        require_positive("simulation", dt_ms=dt_ms)
+        self.circuit = circuit(net, apical_tau_ms)
+        self.net, self.seed = net, seed
+        self.weights = Weights(self.circuit, seed)
+        for name in equations or {}:
+            look_up(f"population of {net.name}", name, net.populations, BuildError)
+        self.setup = Setup(engine, float(dt_ms), method, self._noise(noise), dict(equations or {}), target)
+        check(self.circuit, self.weights, self.setup.dt_ms, method)
+        equations_of(self.circuit, self.setup, frozenset())
+        if engine == "synapses":
+            check_no_sharing(self.circuit)
+        self._extra = extra
+        self._on_their_way: dict[str, deque[np.ndarray]] = {}
+        self._made: Stage | None = None  # not before it is needed: it may hold millions of neurons
+
+    def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
+        moving = [name for name in self.net.populations if name != self.circuit.stimulus]
+        if not isinstance(given, Mapping):
+            require_nonnegative("simulation", noise=given)
+            return dict.fromkeys(moving, float(given))
+        for name, sd in given.items():
+            look_up(f"population of {self.net.name} with a drive", name, dict.fromkeys(moving), BuildError)
+            require_nonnegative(f"population {name}", noise=sd)
+        return {name: float(sd) for name, sd in given.items()}
+
+    @property
+    def equations(self) -> str:
+        """The equations that brian2 integrates, population by population."""
+        features = frozenset() if self._made is None else self._made.features
+        texts = equations_of(self.circuit, self.setup, features)
+        return "\n\n".join(f"{name}:\n{_indented(text)}" for name, text in texts.items())
+
+    @property
+    def stage(self) -> Stage:
+        """brian2's objects, for the presentations last shown side by side."""
+        return self._made if self._made is not None else self._stage(1, frozenset())
+
+    def _stage(self, presentations: int, features: frozenset[str]) -> Stage:
+        made = self._made
+        if made is None or (made.presentations, made.features) != (presentations, features):
+            with brian2_as_found(self.setup.target):
+                made = Stage(self.circuit, self.weights, self.setup, presentations, features, self._extra)
+            self._made = made
+        return made
+
+    def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
+        """Carry out a protocol and return its recording.
+
+        Weights go on from where they are; see `cortex_sim.protocol.Protocol`.
+
+        Raises
+        ------
+        DeclarationError
+            If the protocol does not fit the network.
+        RunError
+            If a duration is no multiple of the time step, or weights leave the stable range.
+        """
+        from cortex_sim.protocol.running import record
+
+        return record(self, protocol, progress=progress)
+
+    # -- the session that protocols run on (cortex_sim.protocol.plan.Session) -------------------------
+
+    def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
+        """Run ``plan.shown[first:]``; ``keep`` hears of each when it is over."""
+        self._check(plan)
+        features = _features(plan)
+        for size, group in groupby(plan.shown[first:], key=lambda shown: len(shown.trials)):
+            before = self._moving()
+            stage = self._stage(size, features)
+            self._continue(stage, before)
+            stage.delayed.update(self._on_their_way)
+            self._on_their_way = {}
+            with brian2_as_found(self.setup.target):
+                Conductor(stage, self.weights, self.seed, plan.wanted, keep).run(list(group))
+
+    def _check(self, plan: Plan) -> None:
+        check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
+        from cortex_sim.backends.brian2.conductor import whole_steps
+
+        for shown in plan.shown:
+            for phase in shown.phases:
+                whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
+                for name, gate in phase.gates.items():
+                    whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
+                for name in phase.nudge:
+                    if name == self.circuit.stimulus:
+                        raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
+            if self.setup.engine == "synapses":
+                _one_by_one(shown, self.net.name)
+        if plan.wanted.every_ms is not None:
+            whole_steps("record: every_ms", plan.wanted.every_ms, self.setup.dt_ms)
+
+    def _moving(self) -> dict[str, np.ndarray]:
+        return {} if self._made is None else {n: v.copy() for n, v in self._made.moving().items()}
+
+    @staticmethod
+    def _continue(stage: Stage, before: Mapping[str, np.ndarray]) -> None:
+        """Where a trial does not reset, it goes on from the last one, if as many are side by side."""
+        for name, values in stage.moving().items():
+            if name in before and before[name].shape == values.shape:
+                values[...] = before[name]
+            else:
+                values[...] = 0.0
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that the next trial depends on, by name."""
+        moving = {f"moving:{name}": values for name, values in self._moving().items()}
+        delayed = {} if self._made is None else self._made.delayed
+        on_their_way = {f"delayed:{name}": np.stack(signals) for name, signals in delayed.items()}
+        return self.weights.as_state() | moving | on_their_way
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to a `state`."""
+        self.weights.load_state(state)
+        moving = {k.removeprefix("moving:"): v for k, v in state.items() if k.startswith("moving:")}
+        first = next(iter(moving.values()), None)
+        if first is not None:
+            features = frozenset() if self._made is None else self._made.features
+            self._continue(self._stage(first.shape[0], features), moving)
+        self._on_their_way = {
+            k.removeprefix("delayed:"): deque(v) for k, v in state.items() if k.startswith("delayed:")
+        }
+
+    def attributes(self) -> dict[str, Any]:
+        """What made a recording: network, rule, seed, backend, versions, time constants."""
+        from cortex_sim import __version__
+
+        rules = {registered_name("rule", p.plasticity) for p in self.circuit.plastic()}
+        return {
+            "network": self.net.name,
+            "rule": ", ".join(sorted(rules)) or "none",
+            "seed": self.seed,
+            "backend": "brian2",
+            "engine": self.setup.engine,
+            "dt_ms": self.setup.dt_ms,
+            "method": self.setup.method,
+            "brian2_version": brian2.__version__,
+            "cortex_sim_version": __version__,
+        }
+
+
+def _features(plan: Plan) -> frozenset[str]:
+    gates = (item for shown in plan.shown for phase in shown.phases for item in phase.gates.items())
+    return frozenset(name for name, gate in gates if gate.delay_ms or gate.noise_sd)
+
+
+def _one_by_one(shown: Shown, network: str) -> None:
+    if len(shown.trials) > 1:
+        raise BuildError(
+            f"network {network}: the synapses engine shows one presentation at a time. Got batch="
+            f'{len(shown.trials)}; use batch=1, or engine="batched"'
+        )
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

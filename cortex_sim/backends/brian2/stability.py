@@ -1,0 +1,90 @@
+"""Whether a time step is short enough, checked before anything runs and when weights have changed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
+from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.errors import BuildError, RunError
+
+
+def largest_step(tau_ms: float, eigenvalue: float, damping: float, method: str) -> float:
+    """Longest stable dt in ms of τ ċ = −αc − λc, λ the loop's largest eigenvalue.
+
+    Euler multiplies c by 1 − (dt/τ)(λ + α) at every step; exponential Euler integrates the decay
+    exactly and leaves the loop explicit: e⁻ˣ − (1 − e⁻ˣ)λ/α, x = α dt/τ.
+    """
+    if method == "euler" or not damping:
+        return 2 * tau_ms / (eigenvalue + damping) if eigenvalue + damping else math.inf
+    if eigenvalue <= damping:
+        return math.inf
+    return 2 * tau_ms / damping * math.atanh(damping / eigenvalue)
+
+
+def check(circuit: Circuit, weights: Weights, dt_ms: float, method: str, *, learned: bool = False) -> None:
+    """Raise where a population, a loop or a lateral projection would not settle.
+
+    Raises
+    ------
+    BuildError, RunError
+        Naming the projection, its largest eigenvalue and the largest time step that works; the
+        second where weights have ``learned`` since.
+    """
+    error = RunError if learned else BuildError
+    if not learned and method == "euler":
+        _check_time_constants(circuit, dt_ms)
+    for p in circuit.apicals:
+        if p.way is Way.INVERSE and p.up is not None:
+            _check_loop(p, weights, dt_ms, method, error)
+    for lateral in circuit.net.laterals:
+        _check_lateral(circuit, lateral.name, weights, dt_ms, error)
+
+
+def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
+    slow = [
+        (f"population {n}", p.tau_ms) for n, p in circuit.net.populations.items() if n != circuit.stimulus
+    ]
+    slow += [(f"projection {p.name}", p.tau_ms) for p in circuit.apicals if p.way is not Way.INVERSE]
+    for owner, tau in slow:
+        if dt_ms >= 2 * tau:
+            raise BuildError(
+                f"{owner}: a time step of {dt_ms:g} ms is too long for a time constant of {tau:g} ms; "
+                f"use dt_ms below {2 * tau:g} (a tenth of the time constant is usual)"
+            )
+
+
+def _check_loop(p: Apical, weights: Weights, dt_ms: float, method: str, error: type[Exception]) -> None:
+    assert p.up is not None
+    w = weights.matrix[p.up.name]
+    if not np.isfinite(w).all():
+        raise error(f"projection {p.up.name}: its weights are no longer finite; use a smaller eta_per_s")
+    largest = float(np.linalg.eigvalsh(w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w)[-1])
+    longest = largest_step(p.tau_ms, largest, p.damping, method)
+    if dt_ms >= longest:
+        raise error(
+            f"projection {p.name}: its loop is unstable at dt_ms={dt_ms:g}: largest σ² of {p.up.name} is "
+            f"{largest:.4g}, damping {p.damping:g}, time constant {p.tau_ms:g} ms; use dt_ms below {longest:.4g}, "
+            "or a longer apical_tau_ms"
+        )
+
+
+def _check_lateral(
+    circuit: Circuit, name: str, weights: Weights, dt_ms: float, error: type[Exception]
+) -> None:
+    population = circuit.net.projections[name].post
+    tau = circuit.population(population).tau_ms
+    values = 1 + np.linalg.eigvals(weights.matrix[name])
+    slowest = values[np.argmin(values.real)]
+    if slowest.real <= 0:
+        raise error(
+            f"projection {name}: its recurrence runs away, the smallest eigenvalue of I + L is {slowest:.3g}; its "
+            "real part must be above 0: use a smaller eta_per_s"
+        )
+    longest = float(np.min(2 * tau * values.real / np.abs(values) ** 2))
+    if dt_ms >= longest:
+        raise error(
+            f"projection {name}: its recurrence is unstable at dt_ms={dt_ms:g}; use dt_ms below {longest:.4g}"
+        )

@@ -1,0 +1,165 @@
+"""brian2's own objects of one simulation, for presentations shown side by side: groups, engine, clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import brian2
+import numpy as np
+
+from cortex_sim.backends.brian2.batched import Batched
+from cortex_sim.backends.brian2.circuit import Circuit
+from cortex_sim.backends.brian2.equations import (
+    MOVING,
+    constants,
+    patch_equations,
+    population_equations,
+    unit_state_equations,
+)
+from cortex_sim.backends.brian2.synaptic import Synaptic, supervised_inputs
+from cortex_sim.backends.brian2.views import Unit, View
+from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.errors import BuildError
+
+#: Apical states of patches that one simulation may hold; beyond it a step takes seconds.
+PATCH_LIMIT = 20_000_000
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a circuit is simulated: everything but what is shown to it."""
+
+    engine: str
+    dt_ms: float
+    method: str
+    noise: Mapping[str, float]
+    equations: Mapping[str, str]
+    target: str = "numpy"
+
+
+@contextmanager
+def brian2_as_found(target: str) -> Iterator[None]:
+    """Use a code generation target, and leave brian2's preferences and random state as they were."""
+    device = brian2.get_device()
+    before, random = brian2.prefs.codegen.target, np.random.get_state()
+    brian2.prefs.codegen.target = target
+    try:
+        yield
+    finally:
+        brian2.prefs.codegen.target = before
+        np.random.set_state(random)
+        assert brian2.get_device() is device
+
+
+def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> dict[str, str]:
+    """Text of every group's equations, by population (and by projection, of patches)."""
+    found = {}
+    for name in circuit.net.populations:
+        extra = setup.equations.get(name, "")
+        text = population_equations(
+            circuit, name, features=features, noisy=bool(setup.noise.get(name)), extra=extra
+        )
+        if setup.engine == "synapses":
+            state, _ = unit_state_equations(circuit, name)
+            text = f"{text}\n{state}".strip()
+            if "bias : 1" in text and supervised_inputs(circuit, name):
+                text = text.replace("bias : 1", "dbias/dt = eta_bias * u : 1\neta_bias : Hz (shared)")
+        found[name] = text
+    for p in circuit.apicals:
+        if p.patchwise:
+            found[p.name] = patch_equations(circuit, p) + "\nlistening : 1 (shared)"
+    return found
+
+
+class Stage:
+    """Neurons and engine for ``presentations`` side by side, in a brian2 ``Network`` and ``Clock`` of their own."""
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        weights: Weights,
+        setup: Setup,
+        presentations: int,
+        features: frozenset[str],
+        extra: Callable[[Mapping[str, Any]], list[Any]] | None = None,
+    ) -> None:
+        if setup.engine == "synapses" and presentations > 1:
+            raise BuildError(
+                f"network {circuit.net.name}: the synapses engine shows one presentation at a time. Got batch="
+                f'{presentations}; use batch=1, or engine="batched"'
+            )
+        self.circuit, self.setup, self.presentations = circuit, setup, presentations
+        self.features = features
+        self.delayed: dict[str, deque[np.ndarray]] = {}  # signals on their way, oldest first
+        self.clock = brian2.Clock(setup.dt_ms * brian2.ms)
+        self.texts = equations_of(circuit, setup, features)
+        self.groups = {name: self._group(name) for name in circuit.net.populations}
+        self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
+        views = {name: View(group, presentations) for name, group in self.groups.items()}
+        self.units = {name: Unit(circuit, name, view, features) for name, view in views.items()}
+        self.patch_views = {name: View(group, presentations) for name, group in self.patches.items()}
+        parts = (circuit, weights, self.units, self.patch_views, self.clock)
+        self.engine: Batched | Synaptic = (
+            Synaptic(*parts, self.groups) if setup.engine == "synapses" else Batched(*parts)
+        )
+        self.own = extra(self.groups) if extra is not None else []
+        self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
+        self.network.add(*self.own)
+
+    def _group(self, name: str) -> Any:
+        population = self.circuit.population(name)
+        namespace = constants(self.circuit, name, brian2.ms)
+        if self.setup.engine == "synapses":
+            namespace |= unit_state_equations(self.circuit, name)[1]
+        try:
+            return brian2.NeuronGroup(
+                population.size * self.presentations,
+                self.texts[name],
+                method=self.setup.method,
+                namespace=namespace,
+                clock=self.clock,
+                order=MOVING,
+                name=self.circuit.identifier[name],
+            )
+        except (SyntaxError, ValueError, KeyError, TypeError) as error:
+            raise BuildError(f"population {name}: its equations are refused by brian2 ({error})") from error
+
+    def _patches(self, name: str) -> Any:
+        p = next(p for p in self.circuit.apicals if p.name == name)
+        assert p.up is not None
+        shape = self.circuit.net.weight_shape(p.up)
+        places = int(np.prod(self.circuit.population(p.projection.pre).shape[1:]))
+        count = places * int(np.prod(shape[1:])) * self.presentations
+        if count > PATCH_LIMIT:
+            raise BuildError(
+                f"projection {name}: {count} apical states of patches are too many for rate dynamics (at most "
+                f'{PATCH_LIMIT}); show fewer presentations side by side, or use backend "torch"'
+            )
+        return brian2.NeuronGroup(
+            count,
+            self.texts[name],
+            method=self.setup.method,
+            namespace=constants(self.circuit, p.projection.post, brian2.ms),
+            clock=self.clock,
+            order=MOVING,
+            name=f"patches_{self.circuit.identifier[name]}",
+        )
+
+    def moving(self) -> dict[str, np.ndarray]:
+        """Variables that the next step depends on: drives and compartments, by group and variable."""
+        found = {}
+        for name, unit in self.units.items():
+            if not unit.is_stimulus:
+                found[f"{name}:a"] = unit.view["a"]
+                for p in self.circuit.apical_inputs(name):
+                    found[f"{name}:{p.name}"] = unit.view[self.circuit.var("c", p.name)]
+        for name, view in self.patch_views.items():
+            found[f"{name}:x"] = view["x"]
+        for name, text in self.setup.equations.items():
+            for variable in brian2.Equations(text).diff_eq_names:
+                found[f"{name}:{variable}"] = self.units[name].view[variable]
+        return found

@@ -1,0 +1,255 @@
+"""The synapses engine: every weight a brian2 synapse, every sum a summed variable.
+
+For small networks, inspection and C++ standalone. One presentation at a time: synapses of their own
+cannot share weights between presentations, or between the places of a convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import brian2
+import numpy as np
+
+from cortex_sim.backends.brian2.batched import bias_rates
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
+from cortex_sim.backends.brian2.equations import (
+    LEARNING,
+    PREDICTING,
+    SENDING,
+    growth_texts,
+    reconstructs,
+)
+from cortex_sim.backends.brian2.views import Unit, View, has_partition
+from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.connectors import Conv2d, Identity
+from cortex_sim.errors import BuildError
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import Decay
+from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
+from cortex_sim.validation import is_supervised
+
+ECHOING = SENDING + 0.25  # after the drives that it reads
+
+
+class Synaptic:
+    """Engine of brian2 ``Synapses``; see the module."""
+
+    in_units = True  # rule state per unit and biases are variables of the neurons
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        weights: Weights,
+        units: Mapping[str, Unit],
+        patches: Mapping[str, View],
+        clock: Any,
+        groups: Mapping[str, Any],
+    ) -> None:
+        self.circuit, self.weights, self.units = circuit, weights, units
+        self.groups, self.clock = groups, clock
+        self.synapses: dict[str, Any] = {}
+        self.eta: dict[str, float] = {}
+        beside = {p.up.name: p for p in circuit.apicals if p.up is not None}
+        for p in circuit.net.bottom_ups:
+            self._add(p, self._bottom_up(p, beside.get(p.name)))
+        for p in circuit.net.laterals:
+            self._add(p, [f"{circuit.var('drive', p.name)}_post = w * r_pre : 1 (summed)"])
+        for apical in circuit.apicals:
+            if apical.way in (Way.FREE, Way.DIRECT):
+                self._add(apical.projection, self._top_down(apical))
+        self.objects = list(self.synapses.values())
+        if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
+            top = groups[circuit.net.objective_at]
+            text = "partition_post = exp(r_pre - r_post) : 1 (summed)"
+            sums = brian2.Synapses(top, top, text, clock=clock, name=f"{top.name}_partition", order=LEARNING)
+            sums.connect()
+            self.objects.append(sums)
+        self.push()
+
+    def _bottom_up(self, p: Projection, beside: Apical | None) -> list[str]:
+        var = self.circuit.var
+        carried = "r_pre" if isinstance(p.connector, Identity) else "w * r_pre"
+        lines = [f"{var('drive', p.name)}_post = {carried} : 1 (summed)"]
+        if beside is None:
+            return lines
+        down = f"{var('down', beside.name)}_pre"
+        match beside.way:
+            case Way.SAME:
+                lines.append(f"{down} = u_post : 1 (summed)")
+            case Way.TRANSPOSE:
+                lines.append(f"{down} = w * u_post : 1 (summed)")
+            case Way.SIGN:
+                lines += [f"{down} = size * sign(w) * u_post : 1 (summed)", "size : 1 (shared)"]
+            case Way.INVERSE:
+                lines.append(
+                    f"{var('predicted', beside.name)}_post = w * {var('c', beside.name)}_pre : 1 (summed)"
+                )
+                lines.append(f"{down} = w * {var('error', beside.name)}_post : 1 (summed)")
+            case _:
+                pass
+        return lines
+
+    def _top_down(self, p: Apical) -> list[str]:
+        told = "c_pre" if p.way is Way.DIRECT else "u_pre"
+        lines = [f"{self.circuit.var('down', p.name)}_post = w * {told} : 1 (summed)"]
+        if reconstructs(p.projection):
+            echo = f"{self.circuit.var('drive', p.projection.mate)}_pre"
+            lines.append(f"{self.circuit.var('reconstruction', p.name)}_post = w * {echo} : 1 (summed)")
+        return lines
+
+    def _add(self, p: Projection, lines: list[str]) -> None:
+        """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it."""
+        namespace: dict[str, Any] = {}
+        if p.plasticity is not None:
+            lines = [*lines, *self._learning(p)]
+            namespace = settings_of(p.plasticity)
+        elif not isinstance(p.connector, Identity):
+            lines = [*lines, "w : 1"]
+        made = brian2.Synapses(
+            self.groups[p.pre],
+            self.groups[p.post],
+            "\n".join(lines),
+            method="euler",
+            namespace=namespace,
+            clock=self.clock,
+            name=f"synapses_{self.circuit.identifier[p.name]}",
+            order=LEARNING,
+        )
+        if isinstance(p.connector, Identity):
+            made.connect(j="i")
+        else:
+            post, pre = self.weights.matrix[p.name].shape
+            i, j = np.tile(np.arange(pre), post), np.repeat(np.arange(post), pre)
+            keep = i != j if p.pre == p.post else slice(None)
+            made.connect(i=i[keep], j=j[keep])
+        for variable, updater in made.summed_updaters.items():
+            first = variable.startswith("predicted_")
+            echoing = variable.startswith("reconstruction_")
+            updater.order = PREDICTING if first else ECHOING if echoing else SENDING
+        self.synapses[p.name] = made
+
+    def _learning(self, p: Projection) -> list[str]:
+        texts = growth_texts(self.circuit, p)
+        decay = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
+        lost = f" - {decay!r} * w" if decay else ""
+        lines = [f"dw/dt = eta * ({texts['w']}{lost}) : 1 (clock-driven)", "eta : Hz (shared)"]
+        for variable, kind in getattr(p.plasticity, "state", {}).items():
+            match kind:
+                case PerSynapse() if variable in texts:
+                    lines.append(f"d{variable}/dt = int(eta > 0*Hz) * ({texts[variable]}) : 1 (clock-driven)")
+                case PerSynapse():
+                    lines.append(f"{variable} : 1")
+                case Global():
+                    lines.append(f"{variable} : 1 (shared)")
+                case _:
+                    pass
+        return lines
+
+    # -- between trials -----------------------------------------------------------------------------
+
+    def push(self) -> None:
+        """Write the weights, biases and rule state into brian2's variables."""
+        for name, made in self.synapses.items():
+            if name in self.weights.matrix:
+                made.w = self._flat(name, self.weights.matrix[name])
+            for variable, values in self.weights.state.get(name, {}).items():
+                self._write(name, variable, values)
+        for name in self.weights.bias:
+            self.groups[name].bias = self.weights.bias_by_unit(name)
+        self.refresh()
+
+    def pull(self) -> None:
+        """Read them back."""
+        for name, made in self.synapses.items():
+            if name in self.weights.matrix:
+                self._unflat(name, self.weights.matrix[name], np.asarray(made.w[:]))
+            for variable, values in self.weights.state.get(name, {}).items():
+                self._read(name, variable, values)
+        for name, bias in self.weights.bias.items():
+            by_unit = np.asarray(self.groups[name].bias[:])
+            bias[...] = by_unit.reshape(len(bias), -1).mean(1)
+
+    def refresh(self) -> None:
+        """Quantities read off whole weight matrices: the size of sign-symmetric feedback."""
+        for p in self.circuit.apicals:
+            if p.way is Way.SIGN and p.up is not None:
+                made = self.synapses[p.up.name]
+                made.size = np.sqrt(np.mean(np.square(np.asarray(made.w[:]))))
+
+    def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
+        """Let these projections learn, at their rates in 1/s, from now on."""
+        self.eta = dict(eta)
+        for p in self.circuit.plastic():
+            made, rate = self.synapses[p.name], eta.get(p.name, 0.0)
+            made.eta = rate * brian2.Hz
+            for side, unit in (("_post", p.post), ("_pre", p.pre)):
+                window = self.circuit.var(f"window_of{side}", p.name)
+                if window in self.groups[unit].variables:
+                    setattr(self.groups[unit], window, float(rate > 0))
+            if "modulator" in self.weights.state[p.name]:
+                made.modulator = modulator
+        rates = bias_rates(self.circuit, eta)
+        for name in self.weights.bias:
+            group = self.groups[name]
+            if "eta_bias" in group.variables:
+                group.eta_bias = rates.get(name, 0.0) * brian2.Hz
+
+    def _flat(self, name: str, matrix: np.ndarray) -> np.ndarray:
+        return matrix[~np.eye(len(matrix), dtype=bool)] if self._is_lateral(name) else matrix.ravel()
+
+    def _unflat(self, name: str, matrix: np.ndarray, values: np.ndarray) -> None:
+        if self._is_lateral(name):
+            matrix[~np.eye(len(matrix), dtype=bool)] = values
+        else:
+            matrix[...] = values.reshape(matrix.shape)
+
+    def _is_lateral(self, name: str) -> bool:
+        return name in {p.name for p in self.circuit.net.laterals}
+
+    def _place(self, name: str, variable: str) -> tuple[Any, str]:
+        """Where a rule's state lives, and under which name."""
+        p = self.circuit.net.projections[name]
+        own = self.circuit.var(variable, name)
+        match p.plasticity.state[variable]:
+            case PerPost():
+                return self.groups[p.post], own
+            case PerPre():
+                return self.groups[p.pre], own
+            case _:
+                return self.synapses[name], variable
+
+    def _write(self, name: str, variable: str, values: np.ndarray) -> None:
+        owner, own = self._place(name, variable)
+        flat = self._flat(name, values) if values.ndim == 2 else values
+        setattr(owner, own, flat)
+
+    def _read(self, name: str, variable: str, values: np.ndarray) -> None:
+        owner, own = self._place(name, variable)
+        found = np.asarray(getattr(owner, own)[:])
+        if values.ndim == 2:
+            self._unflat(name, values, found)
+        else:
+            values[...] = found
+
+
+def check_no_sharing(circuit: Circuit) -> None:
+    """Raise `BuildError` where synapses would have to share a weight."""
+    for p in circuit.net.bottom_ups:
+        if isinstance(p.connector, Conv2d):
+            raise BuildError(
+                f"projection {p.name}: the synapses engine gives every synapse its own weight, and a convolution "
+                'shares them; use engine="batched"'
+            )
+    for name, population in circuit.net.populations.items():
+        if len(population.shape) == 3 and population.bias and supervised_inputs(circuit, name):
+            raise BuildError(
+                f"population {name}: the synapses engine gives every unit its own bias, and channels share them; "
+                f'declare {name} with one number of units or bias=False, or use engine="batched"'
+            )
+
+
+def supervised_inputs(circuit: Circuit, name: str) -> bool:
+    """Whether the population's bias learns."""
+    return any(is_supervised(p.plasticity) for p in circuit.net.inputs(name))

@@ -1,0 +1,130 @@
+"""Everything that lasts from trial to trial: weights, biases, rule state, as float64 matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cortex_sim.backends.brian2.circuit import Circuit
+from cortex_sim.errors import RunError
+from cortex_sim.feedback import Inverse
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import HardOrthogonality
+from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
+
+
+class Weights:
+    """Weights of a network by name; engines change them in place.
+
+    Attributes
+    ----------
+    matrix : dict of str to array
+        Bottom-up and lateral W (post, fan in), free top-down B (fan in or post, pre): of a
+        convolution the matrix of one place, (C_out, C_in·k·k).
+    bias : dict of str to array
+        By population, one per unit, or per channel where the shape has channels.
+    state : dict of str to dict
+        Rule state by projection and variable.
+    """
+
+    def __init__(self, circuit: Circuit, seed: int) -> None:
+        self.circuit = circuit
+        net = circuit.net
+        self.shape: dict[str, tuple[int, ...]] = {}
+        self.matrix: dict[str, np.ndarray] = {}
+        for name, drawn in net.initial_weights(seed).items():
+            p = net.projections[name]
+            self.shape[name] = drawn.shape
+            matrix = drawn.reshape(len(drawn), -1)
+            as_kernel = drawn.ndim == 4 and p.is_top_down
+            self.matrix[name] = np.array(matrix.T if as_kernel else matrix, dtype=np.float64, order="C")
+        self.bias = {
+            name: np.zeros(population.bias_shape)
+            for name, population in net.populations.items()
+            if population.bias and name != circuit.stimulus
+        }
+        self.state = {p.name: self._initial_state(p) for p in circuit.plastic()}
+        self.pulls = 0
+
+    def _initial_state(self, p: Projection) -> dict[str, np.ndarray]:
+        post, pre = self.matrix[p.name].shape
+        shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
+        kinds = getattr(p.plasticity, "state", {})
+        return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in kinds.items()}
+
+    def outward(self, name: str) -> np.ndarray:
+        """Weights in the declaration's own shape, a copy: of a convolution (C_out, C_in, k, k)."""
+        matrix, shape = self.matrix[name], self.shape[name]
+        as_kernel = len(shape) == 4 and self.circuit.net.projections[name].is_top_down
+        return (matrix.T if as_kernel else matrix).reshape(shape).copy()
+
+    def overwrite(self, name: str, values: np.ndarray) -> None:
+        """Set weights given in the declaration's shape.
+
+        Raises
+        ------
+        RunError
+            If the name is unknown, or the shape another.
+        """
+        if name not in self.matrix:
+            raise RunError(f"projection {name}: has no weights of its own; known: {', '.join(self.matrix)}")
+        given = np.asarray(values, dtype=np.float64)
+        if given.shape != self.shape[name]:
+            raise RunError(f"projection {name}: weights have shape {self.shape[name]}. Got {given.shape}")
+        matrix = given.reshape(len(given), -1)
+        as_kernel = given.ndim == 4 and self.circuit.net.projections[name].is_top_down
+        self.matrix[name][...] = matrix.T if as_kernel else matrix
+
+    def bias_by_unit(self, population: str) -> np.ndarray:
+        """Bias of every unit, (unit,)."""
+        values = self.bias[population]
+        return np.repeat(values, self.circuit.population(population).size // len(values))
+
+    def rescale(self, up: str, inverse: Inverse | None) -> float:
+        """s² + α, s² = ‖W‖²_F / min(post, pre): what an inverse's output is multiplied by, else 1."""
+        if inverse is None or not inverse.rescale:
+            return 1.0
+        w = self.matrix[up]
+        return float(np.vdot(w, w)) / min(w.shape) + inverse.damping
+
+    def pull_back(self) -> None:
+        """Hard orthogonality, after a trial in which weights could change."""
+        self.pulls += 1
+        for p in self.circuit.net.bottom_ups:
+            for rule in p.regularisers:
+                if isinstance(rule, HardOrthogonality) and self.pulls % rule.every == 0:
+                    self.matrix[p.name][...] = nearer_orthogonal(self.matrix[p.name], rule)
+
+    def as_state(self) -> dict[str, np.ndarray]:
+        """Copies by name, for checkpoints."""
+        found = {f"weight:{n}": m.copy() for n, m in self.matrix.items()}
+        found |= {f"bias:{n}": b.copy() for n, b in self.bias.items()}
+        for name, variables in self.state.items():
+            found |= {f"state:{name}:{v}": np.array(x) for v, x in variables.items()}
+        return found | {"pulls": np.array(self.pulls)}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `as_state` gave."""
+        for name, matrix in self.matrix.items():
+            matrix[...] = state[f"weight:{name}"]
+        for name, bias in self.bias.items():
+            bias[...] = state[f"bias:{name}"]
+        for name, variables in self.state.items():
+            for variable, values in variables.items():
+                values[...] = state[f"state:{name}:{variable}"]
+        self.pulls = int(state["pulls"])
+
+
+def nearer_orthogonal(w: np.ndarray, rule: HardOrthogonality) -> np.ndarray:
+    """X ← X + ½ρ(X − XXᵀX) on X = W/s, or the polar factor where that would not converge."""
+    wide = w if w.shape[0] <= w.shape[1] else w.T
+    scale = np.sqrt(np.vdot(wide, wide) / len(wide))
+    x = wide / scale
+    if np.linalg.norm(x, 2) ** 2 >= 2.5:  # Newton–Schulz converges below 3
+        left, _, right = np.linalg.svd(x, full_matrices=False)
+        x = left @ right
+    else:
+        for _ in range(rule.steps):
+            x = x + 0.5 * rule.strength * (x - (x @ x.T) @ x)
+    return scale * (x if w.shape[0] <= w.shape[1] else x.T)
