@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DeclarationError
+from cortex_sim.initialisers import GivenWeights
+from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN
 from cortex_sim.registry import make, to_data
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
 _BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers")
+_LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers")
 _NETWORK = ("network", "populations", "projections", "objective")
 
 
@@ -36,8 +40,10 @@ def to_dict(net: Network) -> dict[str, Any]:
         entry: dict[str, Any] = {"kind": p.kind, "pre": p.pre, "post": p.post}
         if p.is_top_down:
             entry["feedback"] = to_data("feedback", p.feedback)
-        else:
+        elif not p.is_lateral:
             entry["connector"] = to_data("connector", p.connector)
+        elif isinstance(p.connector.init, GivenWeights):  # type: ignore[attr-defined]
+            entry["weights"] = array_to_data(p.connector.init.weights)  # type: ignore[attr-defined]
         if p.plasticity is not None:
             entry["plasticity"] = to_data("rule", p.plasticity)
         if p.regularisers:
@@ -75,18 +81,35 @@ def from_dict(data: Any) -> Network:
 
 
 def _add_projection(net: Network, entry: Any) -> None:
-    _only("projection", entry, (*_TOP_DOWN, *_BOTTOM_UP))
+    _only("projection", entry, (*_TOP_DOWN, *_BOTTOM_UP, *_LATERAL))
     for key in ("kind", "pre", "post"):
         if key not in entry:
             raise DeclarationError(f"projection {entry}: needs {key}")
-    pre, post = entry["pre"], entry["post"]
     own = {"plasticity": entry.get("plasticity"), "regulariser": entry.get("regularisers")}
-    if look_up("kind of projection", entry["kind"], {"bottom_up": False, "top_down": True}):
-        _only(f"top-down projection {pre}->{post}", entry, _TOP_DOWN)
-        net.top_down(pre, post, feedback=entry.get("feedback"), **own)
-    else:
-        _only(f"bottom-up projection {pre}->{post}", entry, _BOTTOM_UP)
-        net.bottom_up(pre, post, entry.get("connector", "dense"), **own)
+    add = look_up(
+        "kind of projection", entry["kind"], {BOTTOM_UP: _bottom_up, TOP_DOWN: _top_down, LATERAL: _lateral}
+    )
+    add(net, entry, own)
+
+
+def _bottom_up(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
+    _only(f"bottom-up projection {entry['pre']}->{entry['post']}", entry, _BOTTOM_UP)
+    net.bottom_up(entry["pre"], entry["post"], entry.get("connector", "dense"), **own)
+
+
+def _top_down(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
+    _only(f"top-down projection {entry['pre']}->{entry['post']}", entry, _TOP_DOWN)
+    feedback: Any = entry.get("feedback")
+    net.top_down(entry["pre"], entry["post"], feedback=feedback, **own)
+
+
+def _lateral(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
+    name = f"{entry['pre']}->{entry['post']}"
+    _only(f"lateral projection {name}", entry, _LATERAL)
+    if entry["pre"] != entry["post"]:
+        raise DeclarationError(f"projection {name}: a lateral projection joins one population to itself")
+    weights: Any = entry.get("weights")
+    net.lateral(entry["pre"], weights=array_from_data(weights) if is_array_data(weights) else weights, **own)
 
 
 def _only(owner: str, entry: Any, known: tuple[str, ...]) -> None:

@@ -79,6 +79,16 @@ class He:
         return self.gain * np.sqrt(2 / fan_in) * rng.normal(size=(post, fan_in))
 
 
+@register("initialiser", "zeros")
+@dataclass(frozen=True)
+class Zeros:
+    """No weight to begin with: what a lateral projection starts from."""
+
+    def draw(self, rng: np.random.Generator, post: int, fan_in: int) -> np.ndarray:
+        """Zeros of shape (post, fan_in); the generator is not touched."""
+        return np.zeros((post, fan_in))
+
+
 @register("initialiser", "array")
 @dataclass(frozen=True, eq=False)
 class GivenWeights:

@@ -1,4 +1,4 @@
-"""Network: populations, bottom-up and top-down projections between them, and one objective."""
+"""Network: populations, the projections between and within them, and one objective."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cortex_sim.checks import look_up, require_count
 from cortex_sim.connectors import Connector, Dense
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
-from cortex_sim.initialisers import stream
+from cortex_sim.initialisers import GivenWeights, Zeros, stream
 from cortex_sim.objectives import Objective
 from cortex_sim.population import Population
-from cortex_sim.projection import BOTTOM_UP, TOP_DOWN, Projection
+from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN, Projection
 from cortex_sim.registry import make
 
 Place = Population | str
@@ -152,13 +152,53 @@ class Network:
             TOP_DOWN,
             source.name,
             goal.name,
-            mate.connector if mate is not None and not mate.is_top_down else Dense(),
+            mate.connector if mate is not None and mate.kind == BOTTOM_UP else Dense(),
             make("feedback", feedback),
             None if plasticity is None else make("rule", plasticity),
             _several("regulariser", regulariser),
         )
         validation.check_free(self, projection)
         validation.check_feedback(self, projection)
+        return self._add(projection)
+
+    def lateral(
+        self,
+        population: Place,
+        *,
+        weights: Any = None,
+        plasticity: Any = None,
+        regulariser: Any = (),
+    ) -> Projection:
+        """Add a projection from a population to itself, taken off its drive: a = W r_pre + b − L r.
+
+        Parameters
+        ----------
+        population : Population or str
+            Where it is.
+        weights : array of shape (unit, unit), optional
+            L to begin with, zero on the diagonal; default all zero.
+        plasticity : rule or str or None
+            How L changes: a rule for lateral projections, such as `Decorrelation`.
+        regulariser : regulariser, or a list of them
+            `Decay` only.
+
+        Raises
+        ------
+        DeclarationError
+            If the population is unknown or has one already, or something does not belong there.
+        """
+        place = self._place(population)
+        projection = Projection(
+            LATERAL,
+            place.name,
+            place.name,
+            Dense(init=Zeros() if weights is None else GivenWeights(weights)),
+            plasticity=None if plasticity is None else make("rule", plasticity),
+            regularisers=_several("regulariser", regulariser),
+        )
+        validation.check_free(self, projection)
+        projection.connector.check(projection.name, place.shape, place.shape)
+        validation.check_lateral(projection)
         return self._add(projection)
 
     def objective(self, population: Place, objective: Objective | str) -> None:
@@ -179,12 +219,17 @@ class Network:
     @property
     def bottom_ups(self) -> list[Projection]:
         """Bottom-up projections, in order of declaration."""
-        return [p for p in self.projections.values() if not p.is_top_down]
+        return [p for p in self.projections.values() if p.kind == BOTTOM_UP]
 
     @property
     def top_downs(self) -> list[Projection]:
         """Top-down projections, in order of declaration."""
         return [p for p in self.projections.values() if p.is_top_down]
+
+    @property
+    def laterals(self) -> list[Projection]:
+        """Lateral projections, at most one a population, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_lateral]
 
     def inputs(self, population: str) -> list[Projection]:
         """Bottom-up projections onto a population."""
@@ -240,8 +285,8 @@ class Network:
         """Return this network under one rule: a word ("gait_prop") or a rule object.
 
         The plasticity of every plastic bottom-up projection is replaced, every top-down projection
-        removed, and those that the rule needs are added; populations, connectors, regularisers and
-        initial weights stay.
+        removed, and those that the rule needs are added; populations, lateral projections, connectors,
+        regularisers and initial weights stay.
 
         Parameters
         ----------
@@ -277,7 +322,7 @@ class Network:
         return read(source)
 
     def draw(self, path: str | Path | None = None) -> Any:
-        """Draw populations and both kinds of projection (matplotlib figure; saved if a path is given)."""
+        """Draw populations and all kinds of projection (matplotlib figure; saved if a path is given)."""
         from cortex_sim.viz.drawing import draw
 
         return draw(self, path)
@@ -290,7 +335,8 @@ class Network:
     def __repr__(self) -> str:
         return (
             f"<Network {self.name}: {len(self.populations)} populations, "
-            f"{len(self.bottom_ups)} bottom-up, {len(self.top_downs)} top-down projections>"
+            f"{len(self.bottom_ups)} bottom-up, {len(self.top_downs)} top-down, "
+            f"{len(self.laterals)} lateral projections>"
         )
 
     def __eq__(self, other: object) -> bool:

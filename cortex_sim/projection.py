@@ -8,7 +8,7 @@ from typing import Any
 from cortex_sim.connectors import Connector
 from cortex_sim.feedback import Feedback
 
-BOTTOM_UP, TOP_DOWN = "bottom_up", "top_down"
+BOTTOM_UP, TOP_DOWN, LATERAL = "bottom_up", "top_down", "lateral"
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class Projection:
 
     Parameters
     ----------
-    kind : {"bottom_up", "top_down"}
-        A bottom-up projection drives its post population; a top-down one brings it credit.
+    kind : {"bottom_up", "top_down", "lateral"}
+        A bottom-up projection drives its post population; a top-down one brings it credit; a lateral
+        one, from a population to itself, is subtracted from its drive.
     pre, post : str
         Names of the populations it comes from and goes to.
     connector : Connector
@@ -54,3 +55,8 @@ class Projection:
     def is_top_down(self) -> bool:
         """Whether it carries credit."""
         return self.kind == TOP_DOWN
+
+    @property
+    def is_lateral(self) -> bool:
+        """Whether it joins a population to itself."""
+        return self.kind == LATERAL

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cortex_sim.activations import Invertible
 from cortex_sim.checks import listed
 from cortex_sim.connectors import Dense, size
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Given, Inverse
-from cortex_sim.projection import Projection
+from cortex_sim.initialisers import GivenWeights
+from cortex_sim.projection import BOTTOM_UP, Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Arrival, TargetRule
 from cortex_sim.rules.kolen_pollack import KolenPollack
@@ -28,11 +31,19 @@ def is_top_down_rule(rule: Any) -> bool:
     return hasattr(rule, "of")
 
 
+def is_lateral_rule(rule: Any) -> bool:
+    """Whether a rule changes lateral weights: it leaves their diagonal at zero."""
+    return bool(getattr(rule, "lateral", False))
+
+
 def check_free(net: Network, projection: Projection) -> None:
     """One projection a direction and pair."""
     name = projection.name
-    if projection.pre == projection.post:
-        raise DeclarationError(f"projection {name}: joins {projection.pre} to itself; use two populations")
+    if projection.pre == projection.post and not projection.is_lateral:
+        raise DeclarationError(
+            f"projection {name}: joins {projection.pre} to itself; use two populations, or "
+            f"net.lateral({projection.pre!r}, ...)"
+        )
     if name in net.projections:
         raise DeclarationError(
             f"projection {name}: already declared ({net.projections[name].kind}); "
@@ -89,6 +100,33 @@ def check_bottom_up(projection: Projection) -> None:
             f"projection {name}: {type(rule).__name__} changes top-down weights, {name} is bottom-up; "
             "give it to the net.top_down(...) that runs beside it"
         )
+    if is_lateral_rule(rule):
+        raise DeclarationError(
+            f"projection {name}: {type(rule).__name__} changes lateral weights, {name} is bottom-up; "
+            f"use net.lateral({projection.post!r}, plasticity={type(rule).__name__}())"
+        )
+
+
+def check_lateral(projection: Projection) -> None:
+    """A lateral projection's weights must have no diagonal, its rule leave it so."""
+    rule, name = projection.plasticity, projection.name
+    init = projection.connector.init  # type: ignore[attr-defined]
+    if isinstance(init, GivenWeights) and np.diag(init.weights).any():
+        raise DeclarationError(
+            f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to itself; "
+            "use weights - np.diag(np.diag(weights))"
+        )
+    if rule is not None and not is_lateral_rule(rule):
+        raise DeclarationError(
+            f"projection {name}: {type(rule).__name__} is no rule for lateral projections; use "
+            "Decorrelation(), or a rule of your own that has lateral = True and leaves the diagonal at zero"
+        )
+    for regulariser in projection.regularisers:
+        if not isinstance(regulariser, Decay):
+            raise DeclarationError(
+                f"projection {name}: {type(regulariser).__name__} does not act on lateral weights; "
+                "use Decay()"
+            )
 
 
 def check_feedback(net: Network, projection: Projection) -> None:
@@ -99,7 +137,7 @@ def check_feedback(net: Network, projection: Projection) -> None:
         if of is None:
             continue
         beside = net.projections.get(of)
-        if beside is None or beside.is_top_down:
+        if beside is None or beside.kind != BOTTOM_UP:
             raise DeclarationError(
                 f"projection {name}: {type(part).__name__}(of={of!r}) names no bottom-up projection; "
                 f"known: {listed(p.name for p in net.bottom_ups)}"
@@ -112,7 +150,8 @@ def check_feedback(net: Network, projection: Projection) -> None:
             )
     if rule is not None and not is_top_down_rule(rule):
         raise DeclarationError(
-            f"projection {name}: {type(rule).__name__} is a rule for bottom-up projections; top-down ones "
+            f"projection {name}: {type(rule).__name__} is a rule for "
+            f"{'lateral' if is_lateral_rule(rule) else 'bottom-up'} projections; top-down ones "
             f"learn by a rule that names its partner, such as KolenPollack(of={projection.mate!r})"
         )
     if rule is not None and feedback is not None and feedback.tied:
@@ -158,6 +197,12 @@ def check_network(net: Network) -> None:
             f"network {net.name}: {listed(net.stimulated)} have no bottom-up input; the stimulus drives one "
             "population, project to the others or leave them out"
         )
+    for lateral in net.laterals:
+        if lateral.post in net.stimulated:
+            raise DeclarationError(
+                f"projection {lateral.name}: the rates of {lateral.post} are the stimulus, which nothing is "
+                "taken off; give the lateral projection to a population with bottom-up input"
+            )
     _check_objective(net)
     for projection in net.bottom_ups:
         if is_supervised(projection.plasticity):

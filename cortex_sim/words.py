@@ -11,7 +11,7 @@ from cortex_sim.feedback import Transpose
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
-from cortex_sim.validation import is_supervised, is_top_down_rule
+from cortex_sim.validation import is_lateral_rule, is_supervised, is_top_down_rule
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -28,6 +28,11 @@ def word_for(rule: Any) -> Word:
         raise DeclarationError(
             f"with_rule: {type(given).__name__} changes top-down weights; use a word "
             "('kolen_pollack', 'weight_mirror', 'gait_prop_learned') or a bottom-up rule"
+        )
+    if is_lateral_rule(given):
+        raise DeclarationError(
+            f"with_rule: {type(given).__name__} changes lateral weights; use "
+            f"net.lateral(population, plasticity={type(given).__name__}())"
         )
     for word in WORDS.values():
         if type(word.rule) is type(given):
@@ -55,7 +60,7 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any]) -> Network:
             "add net.objective(population, CrossEntropy())"
         )
     other = net.copy()
-    other.projections = {p.name: _under(word, p) if p.plasticity is not None else p for p in net.bottom_ups}
+    other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
     learning = is_supervised(word.rule)
     if learning and word.direct is not None:
         _add_direct(other, word, feedback)
@@ -79,6 +84,8 @@ def with_settings(
 
 
 def _under(word: Word, projection: Projection) -> Projection:
+    if projection.is_lateral or projection.plasticity is None:
+        return projection
     kinds = {type(r) for r in projection.regularisers}
     added = tuple(r for r in word.adds if type(r) not in kinds)
     return replace(projection, plasticity=word.rule, regularisers=projection.regularisers + added)

@@ -1,4 +1,4 @@
-"""A network as a figure: areas stacked by depth, bottom-up arrows left, top-down arrows right."""
+"""A network as a figure: areas stacked by depth, bottom-up arrows left, top-down right, lateral loops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import networkx
 from matplotlib.axes import Axes
@@ -31,6 +31,7 @@ BOX_WIDTH, BOX_HEIGHT, LANE, MARGIN = 1.75, 0.5, 0.2, 0.25
 GAP_STRAIGHT, GAP_SLANTED = 0.55, 1.0  # between rows: slanted arrows need the room
 PORT = 0.35  # how far from the middle of a box its arrows leave and arrive
 UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: told apart by every eye
+ACROSS = "#009E73"
 SMALL, LARGE = 7.5, 10.0  # points
 
 Point = tuple[float, float]
@@ -59,7 +60,7 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
 
     Populations stand at the length of the longest path from the stimulus. Solid arrows are
     bottom-up projections, labelled by their rule; dashed ones top-down, labelled by their feedback
-    and, where it learns, its rule.
+    and, where it learns, its rule; loops lateral ones.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     boxes = _boxes(net)
     near = [p for p in net.projections.values() if _adjacent(boxes, p)]
     ways = [_straight(net, boxes, p) for p in near]
+    ways += [_loop(boxes, p) for p in net.laterals]
     beside = max(map(abs, _spread(boxes, ways)))
     ways += _around(boxes, [p for p in net.bottom_ups if p not in near], -1, beside)
     ways += _around(boxes, [p for p in net.top_downs if p not in near], +1, beside)
@@ -101,7 +103,8 @@ def _boxes(net: Network) -> dict[str, _Box]:
     pitch = BOX_HEIGHT + (GAP_SLANTED if slanted else GAP_STRAIGHT)
     # Of two slanted arrows side by side, the labels must fit between, a quarter of the way along.
     labels = sum(_widest(projections) for projections in (net.bottom_ups, net.top_downs))
-    column = max(BOX_WIDTH + 0.6, (labels + 1.0) / 0.67)
+    loops = 0.25 + _widest(net.laterals) if net.laterals else 0.0
+    column = max(BOX_WIDTH + 0.6, (labels + 1.0) / 0.67, BOX_WIDTH + loops + 0.3)
     boxes: dict[str, _Box] = {}
     for depth, row in enumerate(rows):
         row.sort(key=lambda name: _mean(boxes[p.pre].x for p in net.inputs(name)))
@@ -116,6 +119,16 @@ def _boxes(net: Network) -> dict[str, _Box]:
 def _mean(numbers: Iterable[float]) -> float:
     values = list(numbers)
     return sum(values) / len(values) if values else 0.0
+
+
+def _loop(boxes: dict[str, _Box], projection: Projection) -> _Way:
+    """Around the upper right corner of a box, clear of the ways that leave its sides."""
+    box = boxes[projection.pre]
+    right, top = box.x + BOX_WIDTH / 2, box.y + BOX_HEIGHT / 2
+    inside, outside = right - 0.08, right + 0.15
+    low, high = top - 0.1, top + 0.12
+    corners = [(inside, top), (inside, high), (outside, high), (outside, low), (right, low)]
+    return _Way(projection, corners, (outside + 0.1, top + 0.07), ("left", "center"))
 
 
 def _rise(boxes: dict[str, _Box], projection: Projection) -> int:
@@ -162,7 +175,8 @@ def _around(boxes: dict[str, _Box], projections: list[Projection], side: int, be
         (x, _), (_, y) = arrive[0], arrive[-1]
         along = ways.setdefault((p.pre, rises), [])
         # What goes further than the last from here branches off where that one left the lane.
-        trunk = along[-1].corners[-1 - len(arrive)] if along else (lane, leave[-1][1])
+        left = [corner for way in along for corner in way.corners if corner[0] == lane]
+        trunk = left[-1] if left else (lane, leave[-1][1])
         corners = [*([] if along else leave), trunk, (lane, y), *reversed(arrive)]
         label = x + side * 0.17, y + 0.03
         along.append(_Way(p, corners, label, ("left" if side > 0 else "right", "bottom")))
@@ -233,6 +247,8 @@ def _spread(boxes: dict[str, _Box], ways: list[_Way]) -> list[float]:
 def _page(net: Network, boxes: dict[str, _Box], ways: list[_Way]) -> tuple[Figure, Axes]:
     """Empty page, large enough for all boxes, arrows and labels, with name and legend."""
     xs = [*_spread(boxes, ways), -1.1, 1.1]  # at least as wide as the legend
+    if net.laterals:
+        xs += [-1.8, 1.8]
     low, high = min(xs) - MARGIN, max(xs) + MARGIN
     bottom = -BOX_HEIGHT / 2 - 0.55
     top = max(box.y for box in boxes.values()) + BOX_HEIGHT / 2 + 0.5
@@ -242,11 +258,11 @@ def _page(net: Network, boxes: dict[str, _Box], ways: list[_Way]) -> tuple[Figur
     axes.set_axis_off()
     middle = (low + high) / 2
     axes.text(middle, top - 0.25, net.name, size=LARGE, weight="bold", color=INK, ha="center", va="center")
-    for x, words, colour, dashes in (
-        (-1.15, "bottom-up", UP, "-"),
-        (0.25, "top-down", DOWN, DASHES),
-    ):
-        at = middle + x
+    legend: list[tuple[str, str, Any]] = [("bottom-up", UP, "-"), ("top-down", DOWN, DASHES)]
+    if net.laterals:
+        legend.append(("lateral", ACROSS, "-"))
+    for place, (words, colour, dashes) in enumerate(legend):
+        at = middle + 1.4 * (place - len(legend) / 2) + 0.25
         axes.plot([at, at + 0.35], [bottom + 0.22] * 2, color=colour, linestyle=dashes, linewidth=1.2)
         axes.text(at + 0.42, bottom + 0.22, words, size=SMALL, color=INK, va="center")
     return figure, axes
@@ -254,7 +270,7 @@ def _page(net: Network, boxes: dict[str, _Box], ways: list[_Way]) -> tuple[Figur
 
 def _arrow(axes: Axes, way: _Way) -> None:
     down = way.projection.is_top_down
-    colour = DOWN if down else UP
+    colour = ACROSS if way.projection.is_lateral else DOWN if down else UP
     (x0, y0), (x1, y1) = way.corners[-2:]
     length = math.hypot(x1 - x0, y1 - y0)
     along = (x1 - x0) / length, (y1 - y0) / length

@@ -22,12 +22,14 @@ WIDTH = 100
 
 
 def network_table(net: Network) -> str:
-    """Populations, projections both ways and the objective, in lines of at most 100 characters."""
+    """Populations, projections of every kind and the objective, in lines of at most 100 characters."""
     parts: list[RenderableType] = [f"network {net.name}", _populations(net)]
     if net.bottom_ups:
         parts.append(_bottom_up(net))
     if net.top_downs:
         parts.append(_top_down(net))
+    if net.laterals:
+        parts.append(_lateral(net))
     parts.append(f"objective: {_objective(net)}")
     return "\n\n".join(map(_printed, parts))
 
@@ -134,6 +136,13 @@ def _top_down(net: Network) -> Table:
             Text(_rule(p)),
             Text(_all(p.regularisers)),
         )
+    return table
+
+
+def _lateral(net: Network) -> Table:
+    table = _table("lateral", "projection", "weights", "plasticity", "regulariser")
+    for p in net.laterals:
+        table.add_row(Text(p.name), _shape(net.weight_shape(p)), Text(_rule(p)), Text(_all(p.regularisers)))
     return table
 
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, PathPatch
 
 import cortex_sim as cs
 
@@ -23,12 +23,20 @@ def fan(skip=True):
     return net.with_rule("gait_prop")
 
 
+def lateral(net):
+    for name in [p for p in net.populations if p not in net.stimulated]:
+        net.lateral(name, plasticity=cs.Decorrelation())
+    return net
+
+
 NETWORKS = {
     "three populations": cs.model("digits_mlp"),
     "nine populations": cs.model("gait_imagenet"),
     "direct feedback": cs.model("gait_tower").with_rule("direct_feedback_alignment"),
     "fan-out": fan(),
     "long labels": fan().with_rule("kolen_pollack"),
+    "lateral": lateral(fan(skip=False)),
+    "lateral, direct feedback": lateral(fan()).with_rule("direct_feedback_alignment"),
 }
 every_network = pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 
@@ -59,6 +67,12 @@ def test_arrows_say_rule_and_feedback():
     assert "3 · Linear · CrossEntropy" in said and "12 · stimulus" in said
 
 
+def test_loops_say_the_rule_of_lateral_projections():
+    said = texts(NETWORKS["lateral"].draw())
+    assert said.count("Decorrelation") == 5 and said.count("lateral") == 1
+    assert "lateral" not in texts(NETWORKS["fan-out"].draw())
+
+
 def test_skip_connections_and_fixed_projections_say_what_they_are():
     net = cs.Network("skip")
     for name in ("retina", "V1", "V2"):
@@ -87,6 +101,15 @@ def test_nothing_covers_anything(net):
         assert thing.x0 >= 0 and thing.y0 >= 0
         assert thing.x1 <= figure.bbox.x1 and thing.y1 <= figure.bbox.y1
         assert not any(thing.overlaps(other) for other in things[i + 1 :])
+
+
+@every_network
+def test_ways_around_boxes_turn_at_right_angles(net):
+    lines = [p for p in net.draw().axes[0].patches if isinstance(p, PathPatch)]
+    for line in lines:
+        corners = line.get_path().vertices
+        steps = abs(corners[1:] - corners[:-1])
+        assert len(corners) == 2 or (steps.min(axis=1) < 1e-9).all()
 
 
 @every_network
