@@ -1,20 +1,17 @@
-"""Recordings: what every neuroid did in every presentation, as an xarray Dataset and as netCDF."""
+"""A recording from arrays: what every neuroid did in every presentation, as an xarray Dataset."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from cortex_sim.errors import DataError
 from cortex_sim.network import Network
 
-_MEANING = {
+MEANING = {
     "rate": "rate, as deviation from baseline",
     "credit": "credit: the direction in which the rate should change",
     "drive": "drive: summed input",
@@ -59,7 +56,7 @@ def make_recording(
             else np.zeros((count, sizes[n]))
             for n in names
         ]
-        labels = {"units": "1", "long_name": _MEANING[variable]}
+        labels = {"units": "1", "long_name": MEANING[variable]}
         data[variable] = (("presentation", "neuroid"), np.concatenate(parts, axis=1), labels)
     shown = [str(i) for i in range(count)] if stimulus_id is None else list(stimulus_id)
     seen: Counter[str] = Counter()
@@ -70,12 +67,13 @@ def make_recording(
     coordinates = {
         "stimulus_id": ("presentation", np.asarray(shown, dtype=str)),
         "repetition": ("presentation", np.asarray(repetition)),
-        **_places(net, names),
+        **places(net, names),
     }
     return xr.Dataset(data, coordinates, dict(attributes or {}))
 
 
-def _places(net: Network, names: Sequence[str]) -> dict[str, Any]:
+def places(net: Network, names: Sequence[str]) -> dict[str, Any]:
+    """Coordinates of every neuroid of these populations: where it is, and what it is called."""
     population, identity, place = [], [], []
     for name in names:
         shape = net.populations[name].shape
@@ -92,34 +90,3 @@ def _places(net: Network, names: Sequence[str]) -> dict[str, Any]:
         "row": ("neuroid", row),
         "column": ("neuroid", column),
     }
-
-
-def save(recording: xr.Dataset, path: str | Path) -> None:
-    """Write a recording as netCDF, whole or not at all."""
-    part = Path(f"{path}.part")
-    try:
-        recording.to_netcdf(part, engine="h5netcdf")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise DataError(f"recording {path}: cannot be written ({error})") from None
-
-
-def load(path: str | Path) -> xr.Dataset:
-    """Read a recording into memory.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged or no recording.
-    """
-    if not Path(path).is_file():
-        raise DataError(f"recording {path}: no such file")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            recording = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"recording {path}: cannot be read ({error})") from None
-    if "rate" not in recording or set(recording["rate"].dims) < {"presentation", "neuroid"}:
-        raise DataError(f"recording {path}: needs a variable rate (presentation, neuroid)")
-    return recording

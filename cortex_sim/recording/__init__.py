@@ -1,0 +1,7 @@
+"""Recordings: what every neuroid did in every presentation, as an xarray Dataset and as netCDF."""
+
+from cortex_sim.recording.files import load, open_lazily, save
+from cortex_sim.recording.making import make_recording
+from cortex_sim.recording.selecting import select
+
+__all__ = ["load", "make_recording", "open_lazily", "save", "select"]

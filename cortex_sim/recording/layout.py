@@ -1,0 +1,230 @@
+"""Where everything that a protocol records has its place: presentations, neuroids, time bins, snapshots."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from cortex_sim.checks import listed
+from cortex_sim.errors import RunError
+from cortex_sim.network import Network
+from cortex_sim.recording.making import MEANING, places
+
+if TYPE_CHECKING:
+    from cortex_sim.protocol.plan import Plan, Shown
+
+Rows = Mapping[str, np.ndarray]  # variable to values, presentations or snapshots first
+
+_TIME = {
+    "snapshot_ms": "simulated time of the snapshot",
+    "time_bin_start": "start of the time bin within the trial",
+    "time_bin_end": "end of the time bin within the trial",
+}
+_COUNTS = {"snapshot_trial": "trials before the snapshot; 0: initial weights"}
+
+_TYPES = {
+    **dict.fromkeys(("repetition", "trial", "block", "snapshot_trial"), np.int64),
+    **dict.fromkeys(("stimulus_id", "arm", "stage", "snapshot_arm"), np.str_),
+}
+
+
+def time_bins(shown: Shown, every_ms: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start and end of each bin, in ms within the trial, and the phase in which it ends.
+
+    Bins are ``every_ms`` long; what remains of the trial after the last whole one has none.
+    """
+    # 1e-9: durations such as 3 * 0.1 must not lose their last bin.
+    count = math.floor(shown.duration_ms / every_ms + 1e-9)
+    start = every_ms * np.arange(count)
+    end = every_ms * np.arange(1, count + 1)
+    ends_of_phases = np.cumsum([phase.duration_ms for phase in shown.phases])
+    within = np.searchsorted(ends_of_phases, end - 1e-9 * every_ms).clip(max=len(shown.phases) - 1)
+    return start, end, np.asarray([shown.phases[i].name for i in within], dtype=str)
+
+
+@dataclass(frozen=True)
+class ArmLayout:
+    """What one arm records, and where each row of it stands.
+
+    Parameters
+    ----------
+    arm : str
+    net : Network
+    plan : Plan
+    initial : mapping
+        Weights before the first trial, (post, pre) by projection; they make a first snapshot where
+        they are known for every projection whose weights are wanted.
+    """
+
+    arm: str
+    net: Network
+    plan: Plan
+    initial: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Recorded populations; all of them unless the plan names some."""
+        return tuple(self.plan.wanted.populations) or tuple(self.net.populations)
+
+    @property
+    def starts(self) -> bool:
+        """Whether a snapshot of the initial weights comes first."""
+        wanted = self.plan.wanted.weights
+        return bool(wanted) and all(name in self.initial for name in wanted)
+
+    @cached_property
+    def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Start, end and phase of the time bins; None where there is one value a presentation.
+
+        A protocol whose probes have time bins has phases of the same lengths in trials and probes.
+        """
+        every = self.plan.wanted.every_ms
+        return None if every is None else time_bins(self.plan.shown[0], every)
+
+    @cached_property
+    def presentations(self) -> dict[str, np.ndarray]:
+        """Coordinates of every presentation of the arm, in the order in which they are shown."""
+        seen: Counter[tuple[str, str]] = Counter()
+        rows = []
+        for shown in self.plan.shown:
+            for trial, stimulus in zip(shown.trials, self.plan.stimuli(shown), strict=True):
+                rows.append((stimulus, seen[shown.stage, stimulus], trial, shown.block, shown.stage))
+                seen[shown.stage, stimulus] += 1
+        stimulus_id, repetition, trials, blocks, stages = zip(*rows, strict=True)
+        return {
+            "stimulus_id": np.asarray(stimulus_id, dtype=str),
+            "repetition": np.asarray(repetition),
+            "arm": np.asarray([self.arm] * len(rows), dtype=str),
+            "trial": np.asarray(trials),
+            "block": np.asarray(blocks),
+            "stage": np.asarray(stages, dtype=str),
+        }
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One Dataset for all arms, one after another.
+
+    Raises
+    ------
+    RunError
+        If the arms cannot share one: other neuroids, time bins, variables or recorded weights.
+    """
+
+    arms: tuple[ArmLayout, ...]
+
+    def __post_init__(self) -> None:
+        first = self.arms[0]
+        for other in self.arms[1:]:
+            for what, of in _SHARED.items():
+                ours, theirs = of(first), of(other)
+                if ours != theirs:
+                    raise RunError(
+                        f"arms {first.arm} and {other.arm} cannot share a recording: {what} differ, "
+                        f"{_told(ours)} and {_told(theirs)}; record the same in every arm, or run them "
+                        f"into files of their own (arms=[{other.arm!r}], --arm {other.arm})"
+                    )
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Recorded variables of neuroids."""
+        return tuple(self.arms[0].plan.wanted.variables)
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Variable of each recorded projection."""
+        return {name: f"weight:{name}" for name in self.arms[0].plan.wanted.weights}
+
+    def by_presentation(self) -> list[str]:
+        """Names of everything that has one row a presentation."""
+        return [*self.variables, "stimulus_id", "repetition", "arm", "trial", "block", "stage"]
+
+    def by_snapshot(self) -> list[str]:
+        """Names of everything that has one row a snapshot; none where no weights are recorded."""
+        if not self.weights:
+            return []
+        return [*self.weights.values(), "snapshot_ms", "snapshot_trial", "snapshot_arm"]
+
+    def shape(self, variable: str) -> tuple[int, ...]:
+        """Shape of one row of a variable."""
+        first = self.arms[0]
+        if variable.startswith("weight:"):
+            return flat_shape(first.net, variable.removeprefix("weight:"))
+        if variable not in self.variables:
+            return ()
+        neuroids = sum(first.net.populations[name].size for name in first.populations)
+        return (neuroids,) if first.bins is None else (neuroids, len(first.bins[0]))
+
+    def empty(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """No rows yet of these variables, with the types that rows will have."""
+        return {name: np.zeros((0, *self.shape(name)), dtype=_TYPES.get(name, np.float64)) for name in names}
+
+    def dataset(self, rows: Rows, attributes: Mapping[str, Any]) -> xr.Dataset:
+        """Rows of presentations and snapshots, with the names, units and coordinates of everything."""
+        first = self.arms[0]
+        dims = ("presentation", "neuroid") if first.bins is None else ("presentation", "neuroid", "time_bin")
+        data: dict[str, Any] = {}
+        for name in self.variables:
+            data[name] = (dims, rows[name], {"units": "1", "long_name": MEANING[name]})
+        for name, variable in self.weights.items():
+            kernel = first.net.weight_shape(first.net.projections[name])
+            labels: dict[str, Any] = {"units": "1", "long_name": f"weights of {name}"}
+            if len(kernel) != 2:
+                labels["shape"] = list(kernel)
+            data[variable] = (("snapshot", f"post:{name}", f"pre:{name}"), rows[variable], labels)
+        coordinates = {
+            name: ("presentation", rows[name]) for name in self.by_presentation() if name not in data
+        } | places(first.net, first.populations)
+        for name in self.by_snapshot():
+            if name not in data:
+                coordinates[name] = ("snapshot", rows[name])
+        if first.bins is not None:
+            named = zip(("time_bin_start", "time_bin_end", "phase"), first.bins, strict=True)
+            coordinates |= {name: ("time_bin", values) for name, values in named}
+        made = xr.Dataset(data, coordinates, dict(attributes))
+        for name, meaning in (_TIME | _COUNTS).items():
+            if name in made.coords:
+                made[name].attrs = {"units": "ms" if name in _TIME else "1", "long_name": meaning}
+        return made
+
+
+def flat_shape(net: Network, projection: str) -> tuple[int, int]:
+    """Shape (post, pre) of recorded weights; a kernel's is (C_out, C_in k k)."""
+    shape = net.weight_shape(net.projections[projection])
+    return shape[0], math.prod(shape[1:])
+
+
+def _neuroids(arm: ArmLayout) -> list[tuple[str, tuple[int, ...]]]:
+    return [(name, arm.net.populations[name].shape) for name in arm.populations]
+
+
+def _bins(arm: ArmLayout) -> list[tuple[float, float, str]]:
+    return [] if arm.bins is None else list(zip(*(of.tolist() for of in arm.bins), strict=True))
+
+
+def _weights(arm: ArmLayout) -> dict[str, tuple[int, ...]]:
+    net = arm.net
+    return {name: net.weight_shape(net.projections[name]) for name in sorted(arm.plan.wanted.weights)}
+
+
+_SHARED = {
+    "populations": _neuroids,
+    "variables": lambda arm: sorted(arm.plan.wanted.variables),
+    "time bins": _bins,
+    "recorded weights": _weights,
+}
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return listed(value)
+    if isinstance(value, Sequence) and len(value) > 4:
+        return f"{len(value)} of them ({value[0]} to {value[-1]})"
+    return str(value)

@@ -1,0 +1,185 @@
+"""A recording in the making, on disk: chunks of trials, and the state after the last of them.
+
+``OUT.parts/`` holds ``settings.json`` and a folder an arm; in it ``000000.rows.safetensors``, … with what
+was recorded, and one ``….state.safetensors`` from which the session goes on. Every file is written beside
+its place and renamed, a chunk only after its state, so that whatever ends the program leaves a folder that
+can be gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from cortex_sim.errors import RunError
+from cortex_sim.recording.layout import Rows
+
+_SETTINGS = "settings.json"
+_ROWS, _STATE = ".rows.safetensors", ".state.safetensors"
+
+
+def folder_of(out: Path) -> Path:
+    """Folder ``OUT.parts`` in which the recording ``OUT`` is gathered."""
+    return Path(f"{out}.parts")
+
+
+@contextmanager
+def opened(out: Path, settings: Mapping[str, Any], resume: bool) -> Iterator[Path]:
+    """The folder in which ``out`` is gathered, held so that no second process writes into it.
+
+    Raises
+    ------
+    RunError
+        If it is there and ``resume`` was not asked for, or the other way round; if it was made with
+        other settings; or if another process holds it.
+    """
+    folder = folder_of(out)
+    begun = (folder / _SETTINGS).is_file()
+    if resume and not folder.is_dir():
+        raise RunError(f"{out}: nothing to resume, no folder {folder}; start it without resume")
+    if begun and not resume:
+        raise RunError(f"{out}: begun in {folder}; go on with resume (--resume), or remove that folder")
+    if not out.parent.is_dir():
+        raise RunError(f"{out}: no folder {out.parent}")
+    if begun:
+        require_same(folder / _SETTINGS, _read(folder / _SETTINGS), settings)
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"{out}: another process is recording it; wait for it, or stop it") from None
+    try:
+        if not begun:
+            _write_whole(folder / _SETTINGS, json.dumps(settings, indent=1))
+        yield folder
+    finally:
+        lock.release()
+
+
+def require_same(place: object, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise `RunError` at the first setting that is not what it was when ``place`` was written."""
+    for name in dict.fromkeys([*kept, *asked]):
+        if kept.get(name) != asked.get(name):
+            raise RunError(
+                f"{place}: was made with {name} {_short(kept.get(name))}, and {_short(asked.get(name))} "
+                "is asked for; resume with the same, or record into another file"
+            )
+
+
+class Parts:
+    """Chunks of one arm, in order.
+
+    Parameters
+    ----------
+    folder : Path
+        The arm's own; made if it is not there. What an interruption left half written is removed.
+
+    Attributes
+    ----------
+    done : int
+        How many of the plan's `Shown` the chunks hold.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.files: list[Path] = []
+        self.done = 0
+        for path in sorted(folder.glob(f"*{_ROWS}")):
+            with _opened(path) as file:
+                self.done = int(file.metadata()["done"])
+            self.files.append(path)
+        keep = {*self.files, self._state(len(self.files) - 1)}
+        for path in folder.iterdir():
+            if path not in keep:
+                path.unlink()
+
+    def add(self, rows: Rows, state: Mapping[str, np.ndarray], done: int) -> None:
+        """Keep one chunk, and the state after it in place of the one before."""
+        number = len(self.files)
+        _save(state, self._state(number), {})
+        path = self.folder / f"{number:06d}{_ROWS}"
+        _save(rows, path, {"done": str(done)})
+        self.files.append(path)
+        self.done = done
+        self._state(number - 1).unlink(missing_ok=True)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Session state after the last chunk."""
+        return _load(self._state(len(self.files) - 1))
+
+    def read(self, names: list[str]) -> Iterator[Rows]:
+        """Those variables, chunk by chunk; whatever a chunk lacks is left out."""
+        for path in self.files:
+            with _opened(path) as file:
+                there = set(file.keys())
+                yield {name: file.get_tensor(name) for name in names if name in there}
+
+    def lengths(self, name: str) -> int:
+        """Rows of a variable in all chunks."""
+        count = 0
+        for path in self.files:
+            with _opened(path) as file:
+                if name in file.keys():  # noqa: SIM118 - no mapping
+                    count += file.get_slice(name).get_shape()[0]
+        return count
+
+    def _state(self, number: int) -> Path:
+        return self.folder / f"{number:06d}{_STATE}"
+
+
+def remove(out: Path) -> None:
+    """Remove the folder in which ``out`` was gathered."""
+    shutil.rmtree(folder_of(out), ignore_errors=True)
+
+
+def _save(arrays: Mapping[str, np.ndarray], path: Path, labels: dict[str, str]) -> None:
+    part = path.with_suffix(".part")
+    # asarray, since ascontiguousarray would give a number an axis.
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part, labels)
+    os.replace(part, path)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="np") as file:
+            yield file
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: damaged ({error}); remove {path.parents[1]} and start again") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return read if isinstance(read, dict) else {}
+    except ValueError:
+        raise RunError(f"{path}: damaged; remove {path.parent} and start again") from None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    return "none" if value is None else str(value)[:16]
