@@ -54,7 +54,7 @@ def angles_to_backprop(model: Model, x: Any, y: Any) -> Readings:
 
 
 def _undefined(model: Model, why: str) -> Readings:
-    names = [n for n, w in model.weights.items() if w.requires_grad]
+    names = [p.name for p in model.net.bottom_ups if p.plasticity is not None]
     _log.warning("no angle to backpropagation: %s", why)
     return dict.fromkeys(names)
 
@@ -62,8 +62,8 @@ def _undefined(model: Model, why: str) -> Readings:
 def orthogonality_deviations(model: Model) -> Readings:
     """‖G/s² − I‖_F/√n of every bottom-up projection with weights; 0 is orthogonal."""
     found: Readings = {}
-    for name, w in model.weights.items():
-        value = deviation(w.flatten(1))
+    for name in (p.name for p in model.net.bottom_ups if p.name in model.weights):
+        value = deviation(model.weights[name].flatten(1))
         found[name] = value if math.isfinite(value) else None
         if found[name] is None:
             _log.warning("%s: no orthogonality deviation, its weights are zero or not finite", name)

@@ -1,4 +1,4 @@
-"""Unsupervised rules on bottom-up projections: Δw/η from the rates on both sides, and their state."""
+"""Unsupervised rules, bottom-up and lateral: Δw/η from the rates on both sides, and their state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class LocalRules(nn.Module):
     def __init__(self, net: Network, weights: dict[str, Tensor]) -> None:
         super().__init__()
         self.projections = [
-            p for p in net.bottom_ups if p.plasticity is not None and not is_supervised(p.plasticity)
+            p
+            for p in [*net.bottom_ups, *net.laterals]
+            if p.plasticity is not None and not is_supervised(p.plasticity)
         ]
         self.state = nn.ModuleDict()
         for p in self.projections:

@@ -14,6 +14,7 @@ from cortex_sim.backends.routes import Plan, plan
 from cortex_sim.backends.torch import inputs, penalties, settling
 from cortex_sim.backends.torch.arrival import direct_credits, target_credits
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
+from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.orthogonality import pull_back
 from cortex_sim.backends.torch.settling import Drives
@@ -50,6 +51,7 @@ class Model(nn.Module):
     def __init__(self, net: Network, seed: int, precision: str, device: torch.device) -> None:
         super().__init__()
         net.check()
+        check_settles(net)
         self.net, self.seed, self.precision = net, seed, precision
         self.compute = PRECISIONS[precision]
         self.plan: Plan = plan(net)
@@ -66,7 +68,7 @@ class Model(nn.Module):
         drawn = net.initial_weights(seed)
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
-        for p in net.bottom_ups:
+        for p in [*net.bottom_ups, *net.laterals]:
             if p.connector.plastic:
                 if not isinstance(p.connector, (Dense, Conv2d)):
                     raise BuildError(
@@ -202,10 +204,12 @@ class Model(nn.Module):
             self.objective_value(rates[self.top], self.target_tensor(y)), biases, False
         )
 
-    def _negative_gradients(self, total: Tensor, biases: bool, top_down: bool) -> dict[str, Tensor]:
+    def _negative_gradients(self, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:
         wanted: dict[str, Tensor] = {n: w for n, w in self.weights.items() if w.requires_grad}
-        if top_down:
+        if by_rule:
             wanted |= self.feedback.plastic
+        else:
+            wanted = {n: w for n, w in wanted.items() if not self.net.projections[n].is_lateral}
         if biases:
             wanted |= {n: b for n, b in self.biases.items() if b.requires_grad}
         found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
@@ -293,13 +297,18 @@ class Model(nn.Module):
         return torch.Generator(self.device).manual_seed(int(state) >> 1)
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
-        """Overwrite bottom-up (or free top-down) weights by name, then renew the feedback."""
+        """Overwrite bottom-up, lateral or free top-down weights by name, then renew the feedback."""
         for name, values in weights.items():
             target = self.weights[name] if name in self.weights else self.feedback.plastic_or_free(name)
             new = torch.as_tensor(values)
             if new.shape != target.shape:
                 raise BuildError(
                     f"projection {name}: weights have shape {tuple(target.shape)}. Got {tuple(new.shape)}"
+                )
+            if self.net.projections[name].is_lateral and new.diagonal().any():
+                raise BuildError(
+                    f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to "
+                    "itself; give them with it set to 0"
                 )
             with torch.no_grad():
                 target.copy_(new)

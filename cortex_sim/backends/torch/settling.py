@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
+from cortex_sim.backends.torch.lateral import settled
 from cortex_sim.backends.torch.operations import (
     ConvWithFeedback,
     CreditPath,
@@ -55,7 +56,7 @@ def settle(model: Model, x: Tensor, credit: bool) -> tuple[Drives, Drives]:
     for name in model.plan.order:
         if name == model.stimulus:
             continue
-        a = _drive(model, name, rates, credit)
+        a = settled(model, name, _drive(model, name, rates, credit))
         if credit:
             for path in model.plan.apart:
                 if path.pre == name:

@@ -1,0 +1,69 @@
+"""Lateral projections at equilibrium: a = W r_pre + b − L r with r = a, so a = (I + L)⁻¹(W r_pre + b)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cortex_sim.activations import Linear
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.network import Network
+from cortex_sim.validation import is_supervised
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.model import Model
+
+
+def check_settles(net: Network) -> None:
+    """Raise `BuildError` where a lateral projection has no equilibrium that torch can give."""
+    for lateral in net.laterals:
+        population = net.populations[lateral.post]
+        if not isinstance(population.activation, Linear):
+            kind = type(population.activation).__name__
+            raise BuildError(
+                f"projection {lateral.name}: {population.name} is {kind}, and torch settles lateral "
+                "projections of linear populations only; use activation='linear', or run it in time on brian2"
+            )
+        learning = [p for p in net.inputs(population.name) if is_supervised(p.plasticity)]
+        learning += [p for p in net.top_downs if p.pre == population.name]
+        if learning:
+            raise BuildError(
+                f"projection {lateral.name}: torch has no settled credit at a population with a lateral "
+                f"projection, and {learning[0].name} needs it; train without "
+                f"net.lateral({population.name!r}), then copy the weights (model.set_weights), or run it in "
+                "time on brian2"
+            )
+
+
+def settled(model: Model, population: str, a: Tensor) -> Tensor:
+    """Drive (presentation, *shape) with what the population's lateral projection takes off.
+
+    Raises
+    ------
+    RunError
+        If the lateral weights have grown so that activity would run away.
+    """
+    name = f"{population}->{population}"
+    if name not in model.weights:
+        return a
+    exact = torch.float32 if a.dtype == torch.bfloat16 else a.dtype
+    circuit = model.weights[name].detach().to(exact)
+    circuit = circuit + torch.eye(len(circuit), dtype=exact, device=circuit.device)
+    _check_stable(circuit, name)
+    flat = torch.linalg.solve(circuit.T, a.flatten(1).to(exact), left=False)  # rows are presentations
+    return flat.to(a.dtype).reshape(a.shape)
+
+
+def _check_stable(circuit: Tensor, name: str) -> None:
+    """Activity decays if every eigenvalue of I + L has a positive real part.
+
+    A positive definite symmetric part is enough, and cheap to see; only without it are they computed.
+    """
+    _, failed = torch.linalg.cholesky_ex((circuit + circuit.T) / 2)
+    if failed.item() and not float(torch.linalg.eigvals(circuit).real.min()) > 0:
+        raise RunError(
+            f"projection {name}: its weights have grown until activity runs away, I + L has an eigenvalue "
+            "that is not positive; give a smaller learning rate or regulariser=Decay()"
+        )
