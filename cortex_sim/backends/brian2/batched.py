@@ -70,13 +70,19 @@ class Batched:
     def pull(self) -> None:
         """Nothing to fetch: the weights are the engine's own."""
 
+    def refresh(self) -> None:
+        """Nothing is kept of whole matrices: each step reads them anew."""
+
     def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
         """Let these projections learn, at their rates in 1/s, from now on."""
+        self.push()
         self.eta, self.modulator = dict(eta), modulator
         self.open_bias = bias_rates(self.circuit, eta)
 
     def step(self) -> None:
         """Everything that one step needs from elsewhere, at the old state; then the weights' own step."""
+        for name in self.open_bias:  # as the last step left it: neurons move on the old bias
+            self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
         r = {name: unit.rates() for name, unit in self.units.items()}
         for p in self.circuit.net.bottom_ups:
             drive = self.units[p.post].view[self.circuit.var("drive", p.name)]
@@ -158,8 +164,6 @@ class Batched:
         for p in self.circuit.net.laterals:
             if p.name in self.eta:
                 np.fill_diagonal(self.weights.matrix[p.name], 0.0)
-        for name in self.open_bias:
-            self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
 
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]

@@ -116,8 +116,8 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     if routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
         raise BuildError(
-            f"network {net.name}: {rule!r} finds targets layer by layer, which has no rate dynamics here; use "
-            'GaitProp() in its limit form, or backend "torch"'
+            f"network {net.name}: {rule!r} finds targets layer by layer, which has no rate dynamics here; "
+            'use GaitProp() in its limit form, or backend "torch"'
         )
     for p in net.projections.values():
         _check(p)
@@ -131,13 +131,14 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
 def _check(p: Projection) -> None:
     if not isinstance(p.connector, (Dense, Conv2d, Identity)):
         raise BuildError(
-            f"projection {p.name}: rate dynamics cannot run {type(p.connector).__name__}; use Dense, Conv2d or Identity"
+            f"projection {p.name}: rate dynamics cannot run {type(p.connector).__name__}; use Dense, Conv2d "
+            "or Identity"
         )
     for rule in p.regularisers:
         if not isinstance(rule, (Decay, HardOrthogonality)):
             raise BuildError(
-                f"projection {p.name}: {type(rule).__name__} has no rate dynamics; use Decay(), HardOrthogonality(), "
-                "or a lateral projection with Decorrelation()"
+                f"projection {p.name}: {type(rule).__name__} has no rate dynamics; use Decay(), "
+                "HardOrthogonality(), or a lateral projection with Decorrelation()"
             )
     if p.plasticity is not None:
         try:
@@ -172,8 +173,8 @@ def _apical(net: Network, p: Projection, tau_ms: float, direct: bool) -> Apical:
             return Apical(p, Way.SIGN, up, tau_ms)
         case Inverse(auxiliary=True):
             raise BuildError(
-                f"projection {p.name}: auxiliary units have no rate dynamics; use Inverse(auxiliary=False), whose "
-                "loop reaches the same inverse without them"
+                f"projection {p.name}: auxiliary units have no rate dynamics; use Inverse(auxiliary=False), "
+                "whose loop reaches the same inverse without them"
             )
         case Inverse(damping=damping, rescale=rescale):
             return Apical(p, Way.INVERSE, up, tau_ms, damping, rescale)

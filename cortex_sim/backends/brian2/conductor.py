@@ -166,12 +166,13 @@ class Conductor:
                 tau_ms = self.stage.circuit.population(name).tau_ms
                 size = sd * np.sqrt(2 * tau_ms / self.dt_ms)  # of a, at rest, standard deviation sd
                 target[...] = size * self._noise.draw(f"noise {name}", target.shape[1])
-        if self._rescaled:
+        if self._phase.eta:
+            self.stage.engine.refresh()
             self._rescale()
 
     def _rescale(self) -> None:
         """While weights move, the inverse's gain follows them."""
-        if self._step:
+        if self._step and self._rescaled:
             self.stage.engine.pull()
             for p in self._rescaled:
                 set_gain(self.stage, self.weights, p, self._phase.gates.get(p.name, Gate()))
@@ -183,8 +184,8 @@ class Conductor:
             if p.name in self.stage.features:
                 view = self.stage.units[p.projection.post].view
                 var = self.stage.circuit.var
-                gain = self.weights.rescale(p.up.name, p.projection.feedback) if p.rescale and p.up else 1.0
-                view[var("heard", p.name)][...] = self._arrived(p.name, gain * view[var("c", p.name)])
+                signal = self.weights.rescale(p) * view[var("c", p.name)]
+                view[var("heard", p.name)][...] = self._arrived(p.name, signal)
 
     def _drive_arrives(self) -> None:
         for p in [*self.stage.circuit.net.bottom_ups, *self.stage.circuit.net.laterals]:
@@ -236,8 +237,8 @@ class Conductor:
         for name, unit in self.stage.units.items():
             if not np.isfinite(unit.rates()).all():
                 raise RunError(
-                    f"population {name}: rates are no longer finite in trial {self._shown.trials[0]}; use a shorter "
-                    "dt_ms or a smaller eta_per_s"
+                    f"population {name}: rates are no longer finite in trial {self._shown.trials[0]}; use a "
+                    "shorter dt_ms or a smaller eta_per_s"
                 )
 
 
@@ -259,8 +260,6 @@ def set_gain(stage: Stage, weights: Weights, p: Apical, gate: Gate) -> None:
     """Set what a top-down projection's compartment is multiplied by on its way to the unit."""
     if p.name in stage.features:
         return
-    gain = 0.0 if gate.cut else gate.scale
-    if p.rescale and p.up is not None:
-        gain *= weights.rescale(p.up.name, p.projection.feedback)  # type: ignore[arg-type]
+    gain = 0.0 if gate.cut else gate.scale * weights.rescale(p)
     view = stage.units[p.projection.post].view
     view[stage.circuit.var("gate", p.name)][...] = gain

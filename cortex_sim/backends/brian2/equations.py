@@ -64,8 +64,8 @@ def _text(population: Any, which: str) -> str:
     text = getattr(population.activation, which, None)
     if text is None:
         raise BuildError(
-            f"population {population.name}: {type(population.activation).__name__} has no {which}, its text for "
-            'brian2; give the class rate_text and gain_text, such as "tanh(a)"'
+            f"population {population.name}: {type(population.activation).__name__} has no {which}, its text "
+            'for brian2; give the class rate_text and gain_text, such as "tanh(a)"'
         )
     return f"({text})"
 
@@ -85,7 +85,8 @@ def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], 
 
 
 def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) -> list[str]:
-    told, lines = [], []
+    told: list[str] = []
+    lines: list[str] = []
     for p in circuit.apical_inputs(name):
         told.append(_arriving(circuit, p.name, "c", features, lines))
         lines += _compartment(circuit, p)
@@ -106,8 +107,8 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
             lines.append("nudge = strength * (goal - r) : 1")
         case _:
             raise BuildError(
-                f"population {name}: objective {type(top).__name__} has no rate dynamics; use CrossEntropy() or "
-                "SquaredError()"
+                f"population {name}: objective {type(top).__name__} has no rate dynamics; use CrossEntropy() "
+                "or SquaredError()"
             )
     total = " + ".join([*told, "nudge"])
     return [f"c = {total} : 1", f"u = alive * c * {gain} : 1", *lines]
@@ -120,10 +121,7 @@ def _compartment(circuit: Circuit, p: Apical) -> list[str]:
         return [f"{c} : 1"]
     intact, tau = circuit.var("intact", p.name), circuit.var("tau", p.name)
     loss = f"{circuit.var('alpha', p.name)} * {c}" if p.way is Way.INVERSE else c
-    if p.way is Way.INVERSE and not p.damping:
-        move = down
-    else:
-        move = f"-{loss} + {down}"
+    move = down if p.way is Way.INVERSE and not p.damping else f"-{loss} + {down}"
     lines = [f"d{c}/dt = {intact} * ({move}) / {tau} : 1", f"{down} : 1", f"{intact} : 1 (shared)"]
     if reconstructs(p.projection):
         lines.append(f"{circuit.var('reconstruction', p.name)} : 1")
@@ -164,7 +162,7 @@ def growth_texts(circuit: Circuit, p: Projection) -> dict[str, str]:
     for variable, kind in state.items():
         own = circuit.var(variable, p.name)
         side = {PerPost: "_post", PerPre: "_pre"}.get(type(kind), "")
-        renamed[variable] = f"{own}{side}" if side else variable
+        renamed[variable] = f"{own}{side}"
     if getattr(p.plasticity, "spontaneous", False):
         renamed["r_pre"] = f"{circuit.var('drive', p.mate)}_pre"  # the echo of the activity below
     renamed["reconstruction_post"] = f"{circuit.var('reconstruction', p.name)}_post"
@@ -173,7 +171,8 @@ def growth_texts(circuit: Circuit, p: Projection) -> dict[str, str]:
 
 def unit_state_equations(circuit: Circuit, name: str) -> tuple[str, dict[str, Any]]:
     """Rule state that lives in the units of a population, and the constants it needs."""
-    lines, namespace = [], {}
+    lines: list[str] = []
+    namespace: dict[str, Any] = {}
     for p in circuit.plastic():
         state = getattr(p.plasticity, "state", {})
         growth = growth_of(p.plasticity)

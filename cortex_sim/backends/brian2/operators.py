@@ -79,7 +79,8 @@ class Patches:
             ((0, 0), (border, border), (border, border)),
             constant_values=units,
         )
-        windows = np.lib.stride_tricks.sliding_window_view(grid, (connector.kernel,) * 2, axis=(1, 2))
+        side = connector.kernel
+        windows: np.ndarray = np.lib.stride_tricks.sliding_window_view(grid, (side, side), (1, 2))  # type: ignore[call-overload]
         windows = windows[:, :: connector.stride, :: connector.stride]
         self.index = windows.transpose(1, 2, 0, 3, 4).reshape(windows.shape[1] * windows.shape[2], -1)
         self.places, self.fan_in = self.index.shape

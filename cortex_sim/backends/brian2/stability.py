@@ -66,8 +66,8 @@ def _check_loop(p: Apical, weights: Weights, dt_ms: float, method: str, error: t
     if dt_ms >= longest:
         raise error(
             f"projection {p.name}: its loop is unstable at dt_ms={dt_ms:g}: largest σ² of {p.up.name} is "
-            f"{largest:.4g}, damping {p.damping:g}, time constant {p.tau_ms:g} ms; use dt_ms below {longest:.4g}, "
-            "or a longer apical_tau_ms"
+            f"{largest:.4g}, damping {p.damping:g}, time constant {p.tau_ms:g} ms; use dt_ms below "
+            f"{longest:.4g}, or a longer apical_tau_ms"
         )
 
 
@@ -80,8 +80,8 @@ def _check_lateral(
     slowest = values[np.argmin(values.real)]
     if slowest.real <= 0:
         raise error(
-            f"projection {name}: its recurrence runs away, the smallest eigenvalue of I + L is {slowest:.3g}; its "
-            "real part must be above 0: use a smaller eta_per_s"
+            f"projection {name}: its recurrence runs away, an eigenvalue of I + L is {slowest:.3g}, whose "
+            "real part must be above 0; use a smaller eta_per_s"
         )
     longest = float(np.min(2 * tau * values.real / np.abs(values) ** 2))
     if dt_ms >= longest:

@@ -45,14 +45,13 @@ class Setup:
 def brian2_as_found(target: str) -> Iterator[None]:
     """Use a code generation target, and leave brian2's preferences and random state as they were."""
     device = brian2.get_device()
-    before, random = brian2.prefs.codegen.target, np.random.get_state()
+    before, random = brian2.prefs.codegen.target, device.get_random_state()
     brian2.prefs.codegen.target = target
     try:
         yield
     finally:
         brian2.prefs.codegen.target = before
-        np.random.set_state(random)
-        assert brian2.get_device() is device
+        device.set_random_state(random)
 
 
 def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> dict[str, str]:
@@ -76,7 +75,7 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
 
 
 class Stage:
-    """Neurons and engine for ``presentations`` side by side, in a brian2 ``Network`` and ``Clock`` of their own."""
+    """Neurons and engine for ``presentations`` side by side, with a brian2 network and clock of their own."""
 
     def __init__(
         self,
@@ -89,8 +88,8 @@ class Stage:
     ) -> None:
         if setup.engine == "synapses" and presentations > 1:
             raise BuildError(
-                f"network {circuit.net.name}: the synapses engine shows one presentation at a time. Got batch="
-                f'{presentations}; use batch=1, or engine="batched"'
+                f"network {circuit.net.name}: the synapses engine shows one presentation at a time. Got "
+                f'batch={presentations}; use batch=1, or engine="batched"'
             )
         self.circuit, self.setup, self.presentations = circuit, setup, presentations
         self.features = features
@@ -136,8 +135,8 @@ class Stage:
         count = places * int(np.prod(shape[1:])) * self.presentations
         if count > PATCH_LIMIT:
             raise BuildError(
-                f"projection {name}: {count} apical states of patches are too many for rate dynamics (at most "
-                f'{PATCH_LIMIT}); show fewer presentations side by side, or use backend "torch"'
+                f"projection {name}: {count} apical states of patches are too many for rate dynamics (at "
+                f'most {PATCH_LIMIT}); show fewer presentations side by side, or use backend "torch"'
             )
         return brian2.NeuronGroup(
             count,

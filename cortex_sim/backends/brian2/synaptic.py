@@ -65,6 +65,7 @@ class Synaptic:
             text = "partition_post = exp(r_pre - r_post) : 1 (summed)"
             sums = brian2.Synapses(top, top, text, clock=clock, name=f"{top.name}_partition", order=LEARNING)
             sums.connect()
+            sums.summed_updaters["partition_post"].order = PREDICTING  # the nudge is read when sending
             self.objects.append(sums)
         self.push()
 
@@ -136,13 +137,14 @@ class Synaptic:
         lost = f" - {decay!r} * w" if decay else ""
         lines = [f"dw/dt = eta * ({texts['w']}{lost}) : 1 (clock-driven)", "eta : Hz (shared)"]
         for variable, kind in getattr(p.plasticity, "state", {}).items():
+            own = self.circuit.var(variable, p.name)
             match kind:
                 case PerSynapse() if variable in texts:
-                    lines.append(f"d{variable}/dt = int(eta > 0*Hz) * ({texts[variable]}) : 1 (clock-driven)")
+                    lines.append(f"d{own}/dt = int(eta > 0*Hz) * ({texts[variable]}) : 1 (clock-driven)")
                 case PerSynapse():
-                    lines.append(f"{variable} : 1")
+                    lines.append(f"{own} : 1")
                 case Global():
-                    lines.append(f"{variable} : 1 (shared)")
+                    lines.append(f"{own} : 1 (shared)")
                 case _:
                     pass
         return lines
@@ -189,7 +191,7 @@ class Synaptic:
                 if window in self.groups[unit].variables:
                     setattr(self.groups[unit], window, float(rate > 0))
             if "modulator" in self.weights.state[p.name]:
-                made.modulator = modulator
+                setattr(made, self.circuit.var("modulator", p.name), modulator)
         rates = bias_rates(self.circuit, eta)
         for name in self.weights.bias:
             group = self.groups[name]
@@ -218,7 +220,7 @@ class Synaptic:
             case PerPre():
                 return self.groups[p.pre], own
             case _:
-                return self.synapses[name], variable
+                return self.synapses[name], own
 
     def _write(self, name: str, variable: str, values: np.ndarray) -> None:
         owner, own = self._place(name, variable)
@@ -239,14 +241,14 @@ def check_no_sharing(circuit: Circuit) -> None:
     for p in circuit.net.bottom_ups:
         if isinstance(p.connector, Conv2d):
             raise BuildError(
-                f"projection {p.name}: the synapses engine gives every synapse its own weight, and a convolution "
-                'shares them; use engine="batched"'
+                f"projection {p.name}: the synapses engine gives every synapse its own weight, and a "
+                'convolution shares them; use engine="batched"'
             )
     for name, population in circuit.net.populations.items():
         if len(population.shape) == 3 and population.bias and supervised_inputs(circuit, name):
             raise BuildError(
-                f"population {name}: the synapses engine gives every unit its own bias, and channels share them; "
-                f'declare {name} with one number of units or bias=False, or use engine="batched"'
+                f"population {name}: the synapses engine gives every unit its own bias, and channels share "
+                f'them; declare {name} with a number of units or bias=False, or use engine="batched"'
             )
 
 

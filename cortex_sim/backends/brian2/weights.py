@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cortex_sim.backends.brian2.circuit import Circuit
+from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.errors import RunError
-from cortex_sim.feedback import Inverse
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
@@ -81,12 +80,12 @@ class Weights:
         values = self.bias[population]
         return np.repeat(values, self.circuit.population(population).size // len(values))
 
-    def rescale(self, up: str, inverse: Inverse | None) -> float:
-        """s² + α, s² = ‖W‖²_F / min(post, pre): what an inverse's output is multiplied by, else 1."""
-        if inverse is None or not inverse.rescale:
+    def rescale(self, p: Apical) -> float:
+        """s² + α, s² = ‖W‖²_F / min(post, pre): what an inverse's output may be multiplied by, else 1."""
+        if not p.rescale or p.up is None:
             return 1.0
-        w = self.matrix[up]
-        return float(np.vdot(w, w)) / min(w.shape) + inverse.damping
+        w = self.matrix[p.up.name]
+        return float(np.vdot(w, w)) / min(w.shape) + p.damping
 
     def pull_back(self) -> None:
         """Hard orthogonality, after a trial in which weights could change."""
