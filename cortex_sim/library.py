@@ -6,7 +6,8 @@ import importlib.util
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -88,17 +89,17 @@ def _load(full_name: str, path: Path) -> ModuleType:
     return module
 
 
-def _own(target: str) -> Callable[..., Any]:
+def own(kind: str, target: str) -> Callable[..., Any]:
     """Function of a user's own file, given as ``path/to/file.py:function``."""
     path, _, function = target.rpartition(":")
     file = Path(path)
     if not file.is_file():
-        raise DeclarationError(f"model {target}: no file {file}; give path/to/file.py:function")
+        raise DeclarationError(f"{kind} {target}: no file {file}; give path/to/file.py:function")
     place = crc32(str(file.resolve()).encode())  # two files of one name are two modules
     module = _load(f"cortex_sim_user_{file.stem}_{place:08x}", file)
     found = getattr(module, function, None)
     if not callable(found):
-        raise DeclarationError(f"model {target}: {file.name} has no function {function!r}")
+        raise DeclarationError(f"{kind} {target}: {file.name} has no function {function!r}")
     return found
 
 
@@ -114,21 +115,34 @@ def model(name: str, **settings: Any) -> Network:
     """
     if not isinstance(name, str):
         raise DeclarationError(f"model: give a name, or path/to/file.py:function. Got {name!r}")
-    try:
-        build = _own(name) if ".py:" in name else getattr(load_module("models", name), name)
+    with told(f"model {name}"):
+        build = own("model", name) if ".py:" in name else getattr(load_module("models", name), name)
         net = build(**settings)
-    except CortexSimError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise DeclarationError(f"model {name}: {_told(error)}") from error
     if not hasattr(net, "bottom_ups"):
         raise DeclarationError(f"model {name}: its function must return a Network. Got {net!r}")
     return net
 
 
-def _told(error: BaseException) -> str:
-    """What a model's own code raised, and where in it."""
+@contextmanager
+def told(owner: str) -> Iterator[None]:
+    """Turn whatever the code of a model or protocol raises into a `DeclarationError` that names it."""
+    try:
+        yield
+    except CortexSimError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DeclarationError(f"{owner}: {_place(error)}") from error
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is the package's own code, which is not where a model or protocol went wrong."""
+    inside = path.is_relative_to(_PACKAGE)
+    return inside and path.relative_to(_PACKAGE).parts[0] not in ("models", "protocols")
+
+
+def _place(error: BaseException) -> str:
+    """What was raised, and where in the file that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename != __file__ and not f.filename.startswith("<")]
+    own = [f for f in frames if not (f.filename.startswith("<") or _is_ours(Path(f.filename)))]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Experiment:
     """
 
     network: Network
-    arms: dict[str, Arm] = field(default_factory=dict)
+    arms: Mapping[str, Any]
     dt_ms: float = 1.0
     apical_tau_ms: float = 10.0
     noise: float = 0.0
@@ -123,13 +123,10 @@ def _as_arm(name: Any, given: Any) -> Arm:
 
 
 def _check_populations(arm: str, network: Network, own: Network) -> None:
-    if own.populations == network.populations:
-        return
-    missing = network.populations.keys() ^ own.populations.keys()
-    at = next((n for n, p in network.populations.items() if own.populations.get(n) != p), None)
-    name = next(iter(missing), at)
-    here, there = own.populations.get(str(name)), network.populations.get(str(name))
-    raise DeclarationError(
-        f"Experiment: arm {arm} must have the populations of {network.name}; {name} is "
-        f"{here or 'missing'} there and {there or 'missing'} here"
-    )
+    for name in {**network.populations, **own.populations}:
+        first, second = network.populations.get(name), own.populations.get(name)
+        if first != second:
+            raise DeclarationError(
+                f"Experiment: all arms must have the same populations; {name} is {first or 'missing'} in "
+                f"{network.name}, but {second or 'missing'} in the network of arm {arm}"
+            )

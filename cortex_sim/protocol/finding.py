@@ -1,0 +1,86 @@
+"""Where an experiment comes from: a shipped protocol, a Python file of one's own, or a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from cortex_sim import library
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol import yaml_text
+from cortex_sim.protocol.experiment import Experiment
+from cortex_sim.protocol.protocol_yaml import experiment_from_data
+
+#: What a protocol's Python file offers: ``experiment(seed)``, or the command that runs it otherwise.
+FUNCTION, OTHERWISE = "experiment", "RUN_BY"
+
+
+def names() -> list[str]:
+    """Names of the shipped protocols that are single files; those in folders are configurations."""
+    return [name for name in library.names("protocols") if "/" not in name]
+
+
+def experiment(name_or_path: str, seed: int = 0) -> Experiment:
+    """Experiment of a shipped protocol, of a Python file or of a YAML file.
+
+    Parameters
+    ----------
+    name_or_path : str
+        A name of `names`; ``path/to/file.py`` or ``path/to/file.py:function``, whose function
+        (``experiment`` if none is given) takes a seed; or a ``.yaml`` file. Python files are run: give
+        only your own. The working directory is never searched for names.
+    seed : int, default 0
+        Handed to the function; in YAML, it draws from data sets whose entry has no seed.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no such protocol, or it is of another kind: then with the command that runs it.
+    """
+    if not isinstance(name_or_path, str) or not name_or_path:
+        raise DeclarationError(f"protocol: give a name, a .py or a .yaml file. Got {name_or_path!r}")
+    if Path(name_or_path).suffix in (".yaml", ".yml"):
+        return _from_yaml(name_or_path, seed)
+    with library.told(f"protocol {name_or_path}"):
+        found = _function(name_or_path)(seed=seed)
+    if not isinstance(found, Experiment):
+        raise DeclarationError(
+            f"protocol {name_or_path}: its function must return a cs.Experiment. Got {type(found).__name__}"
+        )
+    return found
+
+
+def _function(name: str) -> Callable[..., Any]:
+    if ".py:" in name:
+        return library.own("protocol", name)
+    if name.endswith(".py"):
+        return library.own("protocol", f"{name}:{FUNCTION}")
+    _refuse_configuration(name)
+    look_up("protocol", name, dict.fromkeys(names()))
+    module = library.load_module("protocols", name)
+    return getattr(module, FUNCTION, None) or _refuse(name, module)
+
+
+def _refuse_configuration(name: str) -> None:
+    if "/" in name and name in library.names("protocols"):
+        raise DeclarationError(
+            f"protocol {name} is run by: cortex-sim train --config {name} --out DIR (it is a training run's "
+            f"configuration; simulate runs {', '.join(names()) or 'a .py or .yaml file of your own'})"
+        )
+
+
+def _refuse(name: str, module: ModuleType) -> NoReturn:
+    command = getattr(module, OTHERWISE, None)
+    if command:
+        raise DeclarationError(f"protocol {name} is run by: {command}")
+    raise DeclarationError(f"protocol {name}: its file has no function experiment(seed)")
+
+
+def _from_yaml(path: str, seed: int) -> Experiment:
+    data = yaml_text.read(Path(path))
+    if isinstance(data, dict) and "arms" not in data and "optimiser" in data:
+        raise DeclarationError(f"protocol {path} is run by: cortex-sim train --config {path} --out DIR")
+    return experiment_from_data(data, seed)
