@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @torch.no_grad()
 def direct_credits(model: Model, c_top: Tensor) -> Drives:
     """C = B c_L of every population that hears the top, (presentation, unit)."""
-    return {path.post: _carry(model, path)(c_top) for path in model.plan.direct}
+    return {path.post: carried(model, path)(c_top) for path in model.plan.direct}
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def target_credits(model: Model, drives: Drives, rates: Drives, c_top: Tensor) -
         above = _level(model, name, drives[name], rates[name], credits[name], steps[name])
         for path in paths:
             below = rates[path.post].flatten(1)
-            credit, step = rule.delivered(_carry(model, path), above, below)
+            credit, step = rule.delivered(carried(model, path), above, below)
             known = path.post in credits
             credits[path.post] = credits[path.post] + credit if known else credit
             steps[path.post] = torch.minimum(steps[path.post], step) if known else step
@@ -57,7 +57,7 @@ def _level(model: Model, name: str, a: Tensor, r: Tensor, c: Tensor, step: Tenso
     return Level(population.activation, a.flatten(1), r.flatten(1), bias.flatten(1), c, step)
 
 
-def _carry(model: Model, path: Projection) -> Callable[[Tensor], Tensor]:
+def carried(model: Model, path: Projection) -> Callable[[Tensor], Tensor]:
     """From (presentation, unit above) to B times it, (presentation, unit below)."""
     if not path.connector.plastic:
         return lambda u: u

@@ -37,8 +37,15 @@ def check_settles(net: Network) -> None:
             )
 
 
-def settled(model: Model, population: str, a: Tensor) -> Tensor:
+def settled(model: Model, population: str, a: Tensor, passing: Tensor | None = None) -> Tensor:
     """Drive (presentation, *shape) with what the population's lateral projection takes off.
+
+    Parameters
+    ----------
+    a : Tensor of shape (presentation, *shape)
+        Drive without it.
+    passing : Tensor of shape (unit,), optional
+        What of each unit's rate the projection hears; all of it by default.
 
     Raises
     ------
@@ -50,6 +57,7 @@ def settled(model: Model, population: str, a: Tensor) -> Tensor:
         return a
     exact = torch.float32 if a.dtype == torch.bfloat16 else a.dtype
     circuit = model.weights[name].detach().to(exact)
+    circuit = circuit if passing is None else circuit * passing
     circuit = circuit + torch.eye(len(circuit), dtype=exact, device=circuit.device)
     _check_stable(circuit, name)
     flat = torch.linalg.solve(circuit.T, a.flatten(1).to(exact), left=False)  # rows are presentations

@@ -258,10 +258,10 @@ class Model(nn.Module):
         for p in self.net.bottom_ups:
             for rule in _hard(p):
                 if self.steps_done % rule.every == 0:
-                    self._pull_back(p.name, rule)
+                    self.pull_back(p.name, rule)
         self.feedback.renew(self.weights, self.steps_done)
 
-    def _pull_back(self, name: str, rule: HardOrthogonality) -> None:
+    def pull_back(self, name: str, rule: HardOrthogonality) -> None:
         """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
         w = self.weights[name]
         rows = w.flatten(1)

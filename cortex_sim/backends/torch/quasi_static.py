@@ -1,0 +1,189 @@
+"""The quasi-static session: every phase of a protocol at its equilibrium, an open window one update.
+
+A phase of T seconds with an open plasticity window is one update with η·T, made from the rates and credits
+that the phase settles to. It is what the rate dynamics tend to where phases are long against every time
+constant and η·T is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.equilibrium import Equilibrium, check_settles, settle
+from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.windows import Noise, Windows
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.network import Network
+from cortex_sim.projection import Projection
+from cortex_sim.protocol.plan import Plan, Sample, Shown, Wanted
+from cortex_sim.registry import registered_name
+from cortex_sim.regularisers import Decay, HardOrthogonality
+from cortex_sim.validation import is_supervised
+
+
+class QuasiStatic:
+    """A network under protocols, at equilibrium; a `cortex_sim.protocol.plan.Session`.
+
+    Parameters
+    ----------
+    net : Network
+    seed : int, default 0
+        Of initial weights and noise.
+
+    Attributes
+    ----------
+    model : Model
+        The network on torch in float64, whose weights learn.
+    windows : Windows
+        Its plastic projections, and the state of their rules.
+
+    Raises
+    ------
+    BuildError
+        If a rule or regulariser has no meaning for a phase at equilibrium.
+    """
+
+    def __init__(self, net: Network, seed: int = 0) -> None:
+        self.net, self.seed = net, seed
+        self.model = Model(net, seed, "64", torch.device("cpu"))
+        _check(net, self.model)
+        self.windows = Windows(self.model)
+        self._learned = 0  # how many `Shown` opened a window
+        self._time_ms = 0.0
+
+    # -- the session --------------------------------------------------------------------------------
+
+    def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
+        """Run ``plan.shown[first:]``; ``keep`` is called after each.
+
+        Raises
+        ------
+        RunError
+            If the plan asks for something that has no equilibrium, before anything runs.
+        """
+        if plan.wanted.every_ms is not None:
+            raise RunError(
+                f"record: every_ms={plan.wanted.every_ms:g} asks for time within a phase, and here a phase "
+                'is its equilibrium; leave every_ms out, or use backend "brian2"'
+            )
+        for phase in {id(phase): phase for shown in plan.shown for phase in shown.phases}.values():
+            check_settles(self.model, phase)
+        for shown in plan.shown[first:]:
+            keep(self._show(shown, plan.wanted))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that the next trial depends on, by name."""
+        found = {name: tensor.detach().numpy().copy() for name, tensor in self._tensors().items()}
+        for name, variables in self.windows.state_of.items():
+            found |= {f"state:{name}:{variable}": np.array(x) for variable, x in variables.items()}
+        return found | {"learned": np.array(self._learned), "time_ms": np.array(self._time_ms)}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to a `state`."""
+        for name, tensor in self._tensors().items():
+            tensor.copy_(torch.as_tensor(state[name]))
+        for name, variables in self.windows.state_of.items():
+            for variable in variables:
+                variables[variable] = np.array(state[f"state:{name}:{variable}"])
+        self._learned, self._time_ms = int(state["learned"]), float(state["time_ms"])
+        self.model.renew_feedback()
+
+    def attributes(self) -> dict[str, Any]:
+        """What made a recording: network, rules, seed, backend, versions."""
+        from cortex_sim import __version__
+
+        plastic = [p for p in self.net.projections.values() if p.plasticity is not None]
+        rules = {registered_name("rule", p.plasticity) for p in plastic}
+        return {
+            "network": self.net.name,
+            "rule": ", ".join(sorted(rules)) or "none",
+            "seed": self.seed,
+            "backend": "torch",
+            "torch_version": torch.__version__,
+            "cortex_sim_version": __version__,
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Weights of every kind and biases, by name."""
+        model = self.model
+        own = [p.name for p in self.net.top_downs if self.net.weight_shape(p) and not _tied(p)]
+        return {
+            **{f"weight:{name}": w for name, w in model.weights.items()},
+            **{f"weight:{name}": model.feedback.plastic_or_free(name) for name in own},
+            **{f"bias:{name}": b for name, b in model.biases.items()},
+            **{f"auxiliary:{name}": rows for name, rows in model.feedback.auxiliary.items()},
+        }
+
+    # -- one trial ----------------------------------------------------------------------------------
+
+    def _show(self, shown: Shown, wanted: Wanted) -> Sample:
+        values: dict[str, dict[str, np.ndarray]] = {variable: {} for variable in wanted.variables}
+        for number, phase in enumerate(shown.phases):
+            found = settle(self.model, phase, shown.images)
+            if phase.eta:
+                self.windows.learn(phase, found, Noise(self.seed, shown, number))
+            if phase.name == (wanted.phase or shown.phases[-1].name):
+                end = settle(self.model, phase, shown.images) if phase.eta else found
+                values = _sampled(end, wanted)
+        if any(phase.eta for phase in shown.phases):
+            self._pull_back()
+        self._time_ms += shown.duration_ms
+        self._check_finite(shown)
+        return Sample(shown, values, self._weights_due(shown, wanted), self._time_ms)
+
+    def _weights_due(self, shown: Shown, wanted: Wanted) -> dict[str, np.ndarray]:
+        if shown.stage != "trial" or (shown.trials[-1] + 1) % wanted.weights_every:
+            return {}
+        return {name: self.windows.own(name).detach().numpy().copy() for name in wanted.weights}
+
+    def _pull_back(self) -> None:
+        """Hard orthogonality, after a `Shown` that opened a window."""
+        self._learned += 1
+        for p in self.net.bottom_ups:
+            for rule in p.regularisers:
+                if isinstance(rule, HardOrthogonality) and self._learned % rule.every == 0:
+                    with torch.no_grad():
+                        self.model.pull_back(p.name, rule)
+        self.model.renew_feedback()
+
+    def _check_finite(self, shown: Shown) -> None:
+        for name in self.windows.state_of:
+            if not torch.isfinite(self.windows.own(name)).all():
+                raise RunError(
+                    f"projection {name}: weights are no longer finite in trial {shown.trials[0]}; a phase is "
+                    'one update with eta_per_s times its duration: make that smaller, or use backend "brian2"'
+                )
+
+
+def _sampled(found: Equilibrium, wanted: Wanted) -> dict[str, dict[str, np.ndarray]]:
+    by_name = {"rate": found.rates, "drive": found.drives, "credit": found.credits}
+    return {
+        variable: {n: by_name[variable][n].numpy().copy()[:, None] for n in wanted.populations}
+        for variable in wanted.variables
+    }
+
+
+def _tied(p: Projection) -> bool:
+    return p.feedback is not None and p.feedback.tied
+
+
+def _check(net: Network, model: Model) -> None:
+    if model.plan.by_targets:
+        rule = next(p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
+        raise BuildError(
+            f"network {net.name}: {rule!r} finds targets layer by layer, and a protocol's nudges, cuts and "
+            "gates act on credit; use GaitProp() in its limit form, or train with model.fit"
+        )
+    for p in net.projections.values():
+        for regulariser in p.regularisers:
+            if not isinstance(regulariser, (Decay, HardOrthogonality)):
+                raise BuildError(
+                    f"projection {p.name}: {type(regulariser).__name__} does not act in protocols; use "
+                    "Decay(), HardOrthogonality(), or a lateral projection with Decorrelation()"
+                )

@@ -1,0 +1,183 @@
+"""Open plasticity windows: what one phase of T seconds changes, as one update with η·T."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.equilibrium import Equilibrium, alive, passes, signal
+from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.operations import as_patches
+from cortex_sim.connectors import Conv2d
+from cortex_sim.errors import BuildError, DeclarationError
+from cortex_sim.network import Network
+from cortex_sim.projection import Projection
+from cortex_sim.protocol.plan import PhasePlan, Shown
+from cortex_sim.regularisers import Decay
+from cortex_sim.rules.in_time import InTime, State
+from cortex_sim.validation import is_supervised
+
+STEP_MS = 1.0  # of noise, and of rule state within a phase
+_CHUNK = 1000  # steps of noise held at once
+_STAGES = {"trial": 0, "probe": 1}
+
+
+class Noise:
+    """Standard normal activity in one phase: a pure function of seed, trial, phase and population."""
+
+    def __init__(self, seed: int, shown: Shown, phase: int) -> None:
+        stage = _STAGES[shown.stage]
+        self._keys = [(seed, stage, shown.block, trial, phase) for trial in shown.trials]
+        self.presentations = len(self._keys)
+
+    def chunks(self, population: str, steps: int, units: int) -> Iterator[np.ndarray]:
+        """Arrays (step, unit), presentation by presentation, ``steps`` of each."""
+        name = crc32(f"spontaneous {population}".encode())
+        for key in self._keys:
+            stream = np.random.default_rng([*key, name])
+            for start in range(0, steps, _CHUNK):
+                yield stream.standard_normal((min(_CHUNK, steps - start), units))
+
+
+class Windows:
+    """The plastic projections of a model: their rules, the rules' state, and the update of a phase.
+
+    Attributes
+    ----------
+    state_of : dict of str to dict
+        Rule state by projection and variable, float64.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.net = model, model.net
+        plastic = [p for p in self.net.projections.values() if p.plasticity is not None]
+        self._rules = {p.name: _in_time(p) for p in plastic}
+        self.state_of: dict[str, State] = {}
+        for name, rule in self._rules.items():
+            post, inputs = self.matrix(name).shape
+            self.state_of[name] = rule.initial_state((post, inputs))
+
+    def own(self, name: str) -> Tensor:
+        """Weights of a projection as they are declared."""
+        known = self.model.weights
+        return known[name] if name in known else self.model.feedback.plastic_or_free(name)
+
+    def matrix(self, name: str) -> Tensor:
+        """The same memory as rules see it: (post, inputs), of one place of a convolution."""
+        w = self.own(name).detach()
+        if w.dim() == 4 and self.net.projections[name].is_top_down:
+            return w.flatten(1).T
+        return w.flatten(1)
+
+    @torch.no_grad()
+    def learn(self, phase: PhasePlan, found: Equilibrium, noise: Noise) -> None:
+        """One update of every open window with η·T, all from the old weights."""
+        seconds = phase.duration_ms / 1000
+        changes: list[tuple[Tensor, Tensor]] = []
+        for name, eta in phase.eta.items():
+            p, w = self.net.projections[name], self.matrix(name)
+            if "modulator" in self.state_of[name]:
+                self.state_of[name]["modulator"] = np.array(phase.modulator)
+            if p.post in phase.spontaneous:
+                growth = self._growth_from_noise(p, phase, noise)
+            else:
+                growth = self._growth(p, phase, found)
+            forgetting = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
+            changes.append((w, eta * seconds * (torch.from_numpy(growth) - forgetting * w)))
+        for name, eta in _bias_rates(self.net, phase.eta).items():
+            bias = self.model.biases[name]
+            by_channel = found.u[name].reshape(len(found.u[name]), len(bias), -1)
+            changes.append((bias, eta * seconds * by_channel.sum(2).mean(0)))
+        for w, change in changes:
+            w += change
+        self.model.renew_feedback()
+
+    def _growth(self, p: Projection, phase: PhasePlan, found: Equilibrium) -> np.ndarray:
+        """Mean of Δw/η over the phase, at its settled rates; the rule's state moves on meanwhile."""
+        w, rule, state = self.matrix(p.name).numpy(), self._rules[p.name], self.state_of[p.name]
+        signals, places = self._signals(p, phase, found)
+        steps = max(1, round(phase.duration_ms / STEP_MS))
+        step_s = phase.duration_ms / 1000 / steps
+        total = np.zeros_like(w)
+        for _ in range(steps):
+            growth, moved = rule(w, state, **signals)
+            if not moved:
+                return places * growth
+            total += growth / steps
+            for variable, speed in moved.items():
+                state[variable] = state[variable] + step_s * speed
+        return places * total
+
+    def _growth_from_noise(self, p: Projection, phase: PhasePlan, noise: Noise) -> np.ndarray:
+        """Mean of Δw/η over the noise of the phase: ξ below, and its echo y = Wξ above."""
+        w, rule, state = self.matrix(p.name).numpy(), self._rules[p.name], self.state_of[p.name]
+        steps = max(1, round(phase.duration_ms / STEP_MS))
+        total = np.zeros_like(w)
+        moved_by = {variable: np.zeros_like(x) for variable, x in state.items()}
+        for chunk in noise.chunks(p.post, steps, self.net.populations[p.post].size):
+            below = torch.from_numpy(phase.spontaneous[p.post] * chunk) * alive(phase, p.post)
+            growth, moved = rule(w, state, **self._echo(p, phase, below))
+            share = len(chunk) / (steps * noise.presentations)
+            total += share * growth
+            for variable, speed in moved.items():
+                moved_by[variable] += share * speed * phase.duration_ms / 1000
+        for variable in state:
+            state[variable] = state[variable] + moved_by[variable]
+        return total
+
+    def _signals(
+        self, p: Projection, phase: PhasePlan, found: Equilibrium
+    ) -> tuple[dict[str, np.ndarray], int]:
+        """What the rule reads, each place of a convolution a presentation; and the number of places."""
+        reads = self._rules[p.name].reads
+        if p.is_top_down and getattr(p.plasticity, "spontaneous", False):
+            return self._echo(p, phase, found.rates[p.post]), 1
+        near, far = (p.post, p.pre) if p.is_top_down else (p.pre, p.post)  # in the bottom-up direction
+        sides = ("post", "pre") if p.is_top_down else ("pre", "post")
+        given = {
+            f"r_{sides[0]}": self._seen(p, near, found.rates[near]),
+            f"r_{sides[1]}": self._told(p, far, found.rates[far]),
+            f"u_{sides[0]}": self._seen(p, near, found.u[near]),
+            f"u_{sides[1]}": self._told(p, far, found.u[far]),
+        }
+        places = len(given[f"r_{sides[1]}"]) // len(found.rates[far])
+        return {name: values for name, values in given.items() if name in reads}, places
+
+    def _echo(self, p: Projection, phase: PhasePlan, below: Tensor) -> dict[str, np.ndarray]:
+        up = self.net.projections[p.mate]
+        above = passes(phase, up.name) * signal(self.model, up, below)
+        return {"r_post": self._seen(p, p.post, below), "r_pre": self._told(p, p.pre, above)}
+
+    def _seen(self, p: Projection, population: str, values: Tensor) -> np.ndarray:
+        """Values of the lower population by place, (presentation·place, inputs of one post unit)."""
+        if isinstance(p.connector, Conv2d):
+            maps = values.reshape(-1, *self.net.populations[population].shape)
+            values = as_patches(maps, p.connector.kernel, p.connector.stride, p.connector.padding)
+        return values.numpy()
+
+    def _told(self, p: Projection, population: str, values: Tensor) -> np.ndarray:
+        """Values of the upper population by place, (presentation·place, unit or channel)."""
+        if isinstance(p.connector, Conv2d):
+            by_channel = values.reshape(len(values), self.net.populations[population].shape[0], -1)
+            values = by_channel.transpose(1, 2).flatten(0, 1)
+        return values.numpy()
+
+
+def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
+    """η of each bias that learns: that of its population's first supervised input with an open window."""
+    found: dict[str, float] = {}
+    for p in net.bottom_ups:
+        if p.name in eta and is_supervised(p.plasticity) and net.populations[p.post].bias:
+            found.setdefault(p.post, eta[p.name])
+    return found
+
+
+def _in_time(p: Projection) -> InTime:
+    try:
+        return InTime(p.plasticity)
+    except DeclarationError as error:
+        raise BuildError(f"projection {p.name}: {error}") from None
