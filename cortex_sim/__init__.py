@@ -48,6 +48,8 @@ from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, 
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "brian2": "cortex_sim.backends.brian2",
+    "recording": "cortex_sim.recording",
     "torch": "cortex_sim.backends.torch",
     "data": "cortex_sim.data",
     "viz": "cortex_sim.viz",
@@ -115,8 +117,10 @@ __all__ = [
     "WeightMirror",
     "Word",
     "Xavier",
+    "brian2",
     "data",
     "model",
+    "recording",
     "register",
     "register_word",
     "torch",
@@ -125,6 +129,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("torch", "data", "viz"):
+    if name in _ROOMS:
         return import_module(_ROOMS[name])
     raise AttributeError(f"module 'cortex_sim' has no attribute {name!r}")

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 import brian2
 import numpy as np
 
-from cortex_sim.backends.brian2.circuit import Apical
 from cortex_sim.backends.brian2.equations import ARRIVING, SENDING
 from cortex_sim.backends.brian2.noise import TrialNoise
-from cortex_sim.backends.brian2.phase import apply_phase, rest
+from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import Stage
 from cortex_sim.backends.brian2.weights import Weights
@@ -254,12 +253,3 @@ def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
     if abs(steps * dt_ms - duration_ms) > 1e-6 * max(dt_ms, duration_ms):
         raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:g}. Got {duration_ms:g}")
     return steps
-
-
-def set_gain(stage: Stage, weights: Weights, p: Apical, gate: Gate) -> None:
-    """Set what a top-down projection's compartment is multiplied by on its way to the unit."""
-    if p.name in stage.features:
-        return
-    gain = 0.0 if gate.cut else gate.scale * weights.rescale(p)
-    view = stage.units[p.projection.post].view
-    view[stage.circuit.var("gate", p.name)][...] = gain

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortex_sim.backends.brian2.circuit import Apical
+from cortex_sim.backends.brian2.circuit import Apical, Way
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.protocol.plan import Constant, Gate, Images, PhasePlan
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def rest(stage: Stage) -> None:
     """Drives and compartments at zero: where every trial starts unless it goes on from the last."""
-    for values in stage.moving().values():
-        values[...] = 0.0
+    for view, variable in stage.moving_variables().values():
+        view.put(variable, 0.0)
 
 
 def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequence[int]) -> None:
@@ -27,47 +27,53 @@ def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequen
     for name, unit in stage.units.items():
         view = unit.view
         given = phase.drive.get(name)
-        target = view["shown" if unit.is_stimulus else "external"]
         match given:
             case Constant(values):
-                target[...] = values
+                shown = values
             case Images(values):
-                target[...] = values[chosen]
+                shown = values[chosen]
             case _:
-                target[...] = 0.0
-        view["alive"][...] = phase.alive.get(name, 1.0)
+                shown = np.zeros(1)
+        view.put("shown" if unit.is_stimulus else "external", shown)
+        view.put("alive", phase.alive.get(name, 1.0))
         if unit.is_stimulus:
             continue
-        view["free"][...] = float(name in phase.spontaneous)
+        view.put("free", float(name in phase.spontaneous))
         if "strength" in view:
             goal = phase.nudge.get(name)
-            view["strength"][...] = 0.0 if goal is None else goal.strength
-            view["goal"][...] = 0.0 if goal is None else goal.values[chosen]
+            view.put("strength", 0.0 if goal is None else goal.strength)
+            view.put("goal", 0.0 if goal is None else goal.values[chosen])
     for p in stage.circuit.apicals:
         _set_apical(stage, weights, p, phase)
     for projection in [*stage.circuit.net.bottom_ups, *stage.circuit.net.laterals]:
         if projection.name not in stage.features:
             gate = phase.gates.get(projection.name, Gate())
             variable = stage.circuit.var("gate", projection.name)
-            stage.units[projection.post].view[variable][...] = 0.0 if gate.cut else gate.scale
+            stage.units[projection.post].view.put(variable, 0.0 if gate.cut else gate.scale)
     stage.engine.open_windows(phase.eta, phase.modulator)
 
 
 def _set_apical(stage: Stage, weights: Weights, p: Apical, phase: PhasePlan) -> None:
-    from cortex_sim.backends.brian2.conductor import set_gain
-
     gate = phase.gates.get(p.name, Gate())
     var, below = stage.circuit.var, stage.units[p.projection.post].view
     listening = float(p.name not in phase.errors_silenced)
     if p.patchwise:
         patches = stage.patch_views[p.name]
-        patches["intact"][...], patches["listening"][...] = float(not gate.cut), listening
+        patches.put("intact", float(not gate.cut))
+        patches.put("listening", listening)
         if gate.cut:
-            patches["x"][...] = 0.0
+            patches.put("x", 0.0)
     else:
-        below[var("intact", p.name)][...] = float(not gate.cut)
-        if p.name in {q.name for q in stage.circuit.errors(p.projection.pre)}:
-            stage.units[p.projection.pre].view[var("listening", p.name)][...] = listening
+        below.put(var("intact", p.name), float(not gate.cut))
+        if p.way is Way.INVERSE:
+            stage.units[p.projection.pre].view.put(var("listening", p.name), listening)
     if gate.cut:
-        below[var("c", p.name)][...] = 0.0
+        below.put(var("c", p.name), 0.0)
     set_gain(stage, weights, p, gate)
+
+
+def set_gain(stage: Stage, weights: Weights, p: Apical, gate: Gate) -> None:
+    """Set what a top-down projection's compartment is multiplied by on its way to the unit."""
+    if p.name not in stage.features:
+        gain = 0.0 if gate.cut else gate.scale * weights.rescale(p)
+        stage.units[p.projection.post].view.put(stage.circuit.var("gate", p.name), gain)

@@ -11,10 +11,11 @@ import brian2
 import numpy as np
 import xarray as xr
 
+from cortex_sim.backends.brian2 import standalone
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.conductor import Conductor
 from cortex_sim.backends.brian2.stability import check
-from cortex_sim.backends.brian2.stage import Setup, Stage, brian2_as_found, equations_of
+from cortex_sim.backends.brian2.stage import STANDALONE, Setup, Stage, brian2_as_found, equations_of
 from cortex_sim.backends.brian2.synaptic import check_no_sharing
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
@@ -25,7 +26,7 @@ from cortex_sim.registry import registered_name
 
 ENGINES = {"batched": None, "synapses": None}
 METHODS = {"euler": None, "exponential_euler": None}
-TARGETS = {"numpy": None, "cython": None}
+TARGETS = {"numpy": None, "cython": None, STANDALONE: None}
 
 
 class Simulation:
@@ -71,6 +72,8 @@ class Simulation:
         equations_of(self.circuit, self.setup, frozenset())
         if engine == "synapses":
             check_no_sharing(self.circuit)
+        if target == STANDALONE:
+            standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra
         self._on_their_way: dict[str, deque[np.ndarray]] = {}
         self._made: Stage | None = None  # not before it is needed: it may hold millions of neurons
@@ -126,6 +129,9 @@ class Simulation:
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` hears of each when it is over."""
         self._check(plan)
+        if self.setup.target == STANDALONE:
+            self._compile(plan, first, keep)
+            return
         features = _features(plan)
         for size, group in groupby(plan.shown[first:], key=lambda shown: len(shown.trials)):
             before = self._moving()
@@ -135,6 +141,14 @@ class Simulation:
             self._on_their_way = {}
             with brian2_as_found(self.setup.target):
                 Conductor(stage, self.weights, self.seed, plan.wanted, keep).run(list(group))
+
+    def _compile(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
+        if first:
+            raise RunError(
+                f"network {self.net.name}: a C++ program runs as a whole and cannot go on in the middle; "
+                'start anew, or use target="numpy"'
+            )
+        standalone.carry_out(self.circuit, self.weights, self.setup, plan, keep, self._extra)
 
     def _check(self, plan: Plan) -> None:
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)

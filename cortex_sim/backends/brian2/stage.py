@@ -25,6 +25,8 @@ from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError
 
+STANDALONE = "cpp_standalone"
+
 #: Apical states of patches that one simulation may hold; beyond it a step takes seconds.
 PATCH_LIMIT = 20_000_000
 
@@ -98,7 +100,8 @@ class Stage:
         self.texts = equations_of(circuit, setup, features)
         self.groups = {name: self._group(name) for name in circuit.net.populations}
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
-        views = {name: View(group, presentations) for name, group in self.groups.items()}
+        compiled = setup.target == STANDALONE
+        views = {name: View(group, presentations, compiled) for name, group in self.groups.items()}
         self.units = {name: Unit(circuit, name, view, features) for name, view in views.items()}
         self.patch_views = {name: View(group, presentations) for name, group in self.patches.items()}
         parts = (circuit, weights, self.units, self.patch_views, self.clock)
@@ -148,17 +151,21 @@ class Stage:
             name=f"patches_{self.circuit.identifier[name]}",
         )
 
-    def moving(self) -> dict[str, np.ndarray]:
-        """Variables that the next step depends on: drives and compartments, by group and variable."""
+    def moving_variables(self) -> dict[str, tuple[View, str]]:
+        """What the next step depends on, drives and compartments: a name each, its view and variable."""
         found = {}
         for name, unit in self.units.items():
             if not unit.is_stimulus:
-                found[f"{name}:a"] = unit.view["a"]
+                found[f"{name}:a"] = unit.view, "a"
                 for p in self.circuit.apical_inputs(name):
-                    found[f"{name}:{p.name}"] = unit.view[self.circuit.var("c", p.name)]
+                    found[f"{name}:{p.name}"] = unit.view, self.circuit.var("c", p.name)
         for name, view in self.patch_views.items():
-            found[f"{name}:x"] = view["x"]
+            found[f"{name}:x"] = view, "x"
         for name, text in self.setup.equations.items():
             for variable in brian2.Equations(text).diff_eq_names:
-                found[f"{name}:{variable}"] = self.units[name].view[variable]
+                found[f"{name}:{variable}"] = self.units[name].view, variable
         return found
+
+    def moving(self) -> dict[str, np.ndarray]:
+        """The arrays of `moving_variables`."""
+        return {name: view[variable] for name, (view, variable) in self.moving_variables().items()}

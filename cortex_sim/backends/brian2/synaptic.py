@@ -160,7 +160,10 @@ class Synaptic:
                 self._write(name, variable, values)
         for name in self.weights.bias:
             self.groups[name].bias = self.weights.bias_by_unit(name)
-        self.refresh()
+        for p in self.circuit.apicals:
+            if p.way is Way.SIGN and p.up is not None:
+                w = self.weights.matrix[p.up.name]
+                self.synapses[p.up.name].size = float(np.sqrt(np.mean(w * w)))
 
     def pull(self) -> None:
         """Read them back."""

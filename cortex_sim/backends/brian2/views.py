@@ -13,8 +13,8 @@ from cortex_sim.objectives import CrossEntropy
 class View:
     """Variables of one group; ``view["a"]`` is the array brian2 itself works on, (presentation, unit)."""
 
-    def __init__(self, group: Any, presentations: int) -> None:
-        self._group, self._rows = group, presentations
+    def __init__(self, group: Any, presentations: int, compiled: bool = False) -> None:
+        self._group, self._rows, self._compiled = group, presentations, compiled
         self._known: dict[str, np.ndarray] = {}
 
     def __contains__(self, variable: str) -> bool:
@@ -31,6 +31,16 @@ class View:
             )
             self._known[variable] = known
         return known
+
+    def put(self, variable: str, value: Any) -> None:
+        """Set a variable: here and now, or (in C++ standalone) when the program comes to it."""
+        if not self._compiled:
+            self[variable][...] = value
+        elif self._is_shared(variable):
+            setattr(self._group, variable, float(value))
+        else:
+            units = len(self._group)
+            setattr(self._group, variable, np.broadcast_to(np.asarray(value, float).ravel(), (units,)).copy())
 
     def _is_shared(self, variable: str) -> bool:
         return bool(self._group.variables[variable].scalar)
