@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_INTERRUPTED = 130
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input becomes one line on standard error and status 2."""
@@ -36,15 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Exit as ended:
         return ended.exit_code
     except typer.Abort:
-        return _fail("interrupted", 130)
-    except KeyboardInterrupt:
-        return _fail("interrupted; go on with --resume", 130)
+        return _fail("interrupted", _INTERRUPTED)
     except TyperException as error:
         return _fail(getattr(error, "format_message", error.__str__)(), 2)
     except CortexSimError as error:
         return _fail(str(error), 2)
     except OSError as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    if status == _INTERRUPTED:  # what typer makes of Ctrl-C
+        return _fail("interrupted; go on with --resume", _INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 

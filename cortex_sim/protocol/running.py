@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,11 +17,20 @@ from cortex_sim.network import Network
 from cortex_sim.protocol.experiment import Experiment
 from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
+from cortex_sim.protocol.protocol import Protocol
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from cortex_sim.recording.recorder import Store
+
+
+class OwnSession(Session, typing.Protocol):
+    """A session that says what it runs, as a built simulation does."""
+
+    net: Network
+    seed: int
+
 
 Start = Callable[[Experiment, Network, int], Session]
 
@@ -75,15 +85,25 @@ def run(
             raise RunError("resume: needs out, the recording to go on with")
         return _in_memory([_session(start, experiment, arm, seed) for arm in planned], seed, progress)
     from cortex_sim import recording
+    from cortex_sim.recording import parts
 
     path = Path(out)
     settings = _settings(experiment, planned, backend, seed)
     if not (resume and _finished(path, settings)):
-        if path.exists():
-            raise RunError(f"{out}: something stands there; give a new file, or resume to open it again")
+        parts.require_place(path, settings, resume)
         ready = [_session(start, experiment, arm, seed) for arm in planned]
-        _to_disk(ready, seed, progress, path, settings, resume)
+        _to_disk(ready, seed, progress, path, settings)
     return recording.open_lazily(path)
+
+
+def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -> xr.Dataset:
+    """Carry out one protocol on a session that is there already, from where its weights are.
+
+    Its one arm is called by the network's name; the first snapshot is that after the first trials.
+    """
+    full = _with_rates(plan(protocol, session.net, session.seed))
+    arm = _Arm(session.net.name, session.net, full, session)
+    return _in_memory([arm], None, progress)
 
 
 @dataclass(frozen=True)
@@ -104,11 +124,14 @@ def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> l
     for name in chosen:
         protocol = look_up("arm", name, experiment.arms, RunError).protocol
         net = experiment.network_of(name)
-        full = plan(protocol, net, seed)
-        # Whatever else is recorded, a recording has rates.
-        variables = tuple(dict.fromkeys(("rate", *full.wanted.variables)))
-        made.append(_Arm(name, net, replace(full, wanted=replace(full.wanted, variables=variables))))
+        made.append(_Arm(name, net, _with_rates(plan(protocol, net, seed))))
     return made
+
+
+def _with_rates(made: Plan) -> Plan:
+    """Whatever else is recorded, a recording has rates."""
+    variables = tuple(dict.fromkeys(("rate", *made.wanted.variables)))
+    return replace(made, wanted=replace(made.wanted, variables=variables))
 
 
 def _session(start: Start, experiment: Experiment, arm: _Arm, seed: int) -> _Arm:
@@ -140,7 +163,7 @@ _BACKENDS: dict[str, Start] = {"brian2": _brian2, "torch": _torch}
 # -- carrying out ---------------------------------------------------------------------------------
 
 
-def _in_memory(arms: list[_Arm], seed: int, progress: bool) -> xr.Dataset:
+def _in_memory(arms: list[_Arm], seed: int | None, progress: bool) -> xr.Dataset:
     from cortex_sim.recording.assembling import assemble
     from cortex_sim.recording.recorder import Memory
 
@@ -148,15 +171,13 @@ def _in_memory(arms: list[_Arm], seed: int, progress: bool) -> xr.Dataset:
     return assemble(_carry_out(arms, stores, seed, progress), stores, attributes)
 
 
-def _to_disk(
-    arms: list[_Arm], seed: int, progress: bool, out: Path, settings: dict[str, Any], resume: bool
-) -> None:
+def _to_disk(arms: list[_Arm], seed: int, progress: bool, out: Path, settings: dict[str, Any]) -> None:
     from cortex_sim.recording import parts
     from cortex_sim.recording.assembling import write
 
     _layout(arms, seed)  # refused before a folder is made
     attributes = {**_attributes(arms), "run": json.dumps(settings)}  # of sessions that have not begun
-    with parts.opened(out, settings, resume) as folder:
+    with parts.opened(out, settings) as folder:
         stores = [parts.Parts(folder / f"{number:03d}") for number in range(len(arms))]
         for arm, store in zip(arms, stores, strict=True):
             if 0 < store.done < len(arm.plan.shown):
@@ -168,13 +189,15 @@ def _to_disk(
         parts.remove(out)
 
 
-def _layout(arms: list[_Arm], seed: int) -> Any:
+def _layout(arms: list[_Arm], seed: int | None) -> Any:
+    """Layout of all arms; weights drawn from ``seed`` make the first snapshots."""
     from cortex_sim.recording.layout import ArmLayout, Layout
 
-    return Layout(tuple(ArmLayout(a.name, a.net, a.plan, a.net.initial_weights(seed)) for a in arms))
+    drawn = [{} if seed is None else arm.net.initial_weights(seed) for arm in arms]
+    return Layout(tuple(ArmLayout(a.name, a.net, a.plan, w) for a, w in zip(arms, drawn, strict=True)))
 
 
-def _carry_out(arms: list[_Arm], stores: Sequence[Store], seed: int, progress: bool) -> Any:
+def _carry_out(arms: list[_Arm], stores: Sequence[Store], seed: int | None, progress: bool) -> Any:
     """Run what the stores do not hold yet; returns the layout of the whole."""
     from cortex_sim.recording.recorder import Recorder
 
@@ -194,6 +217,9 @@ def _carry_out(arms: list[_Arm], stores: Sequence[Store], seed: int, progress: b
                 advance(name, len(sample.shown.trials))
 
             session.carry_out(arm.plan, recorder.done, keep)
+            if recorder.done < len(arm.plan.shown):
+                # brian2 answers Ctrl-C by ending its run early; in the middle of a trial no state is whole.
+                raise KeyboardInterrupt
             recorder.flush()
     return layout
 
@@ -264,5 +290,13 @@ def _attributes(arms: list[_Arm]) -> dict[str, Any]:
         values = {arm: one.get(name) for arm, one in told.items()}
         first, *others = values.values()
         value = first if all(other == first for other in others) else values
-        gathered[name] = value if isinstance(value, (str, int, float)) else json.dumps(value, default=str)
+        gathered[name] = _storable(value)
     return gathered
+
+
+def _storable(value: Any) -> str | int | float:
+    """What netCDF takes: text and numbers as they are (torch's version is more than text), else JSON text."""
+    if isinstance(value, str):
+        return str(value)
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if plain else json.dumps(value, default=str)

@@ -57,8 +57,12 @@ def _write_empty(layout: Layout, attributes: Mapping[str, Any], block: Mapping[s
     empty = layout.empty([*layout.by_presentation(), *layout.by_snapshot()])
     encoding = {name: {"chunksizes": (block[name], *layout.shape(name))} for name in block}
     growing = ["presentation", *(["snapshot"] if layout.weights else [])]
+    # xarray would make them in the order of a set, which is another one in every process.
+    with h5netcdf.File(path, "w") as file:
+        for axis in growing:
+            file.dimensions[axis] = None
     layout.dataset(empty, attributes).to_netcdf(
-        path, engine="h5netcdf", unlimited_dims=growing, encoding=encoding
+        path, mode="a", engine="h5netcdf", unlimited_dims=growing, encoding=encoding
     )
 
 

@@ -33,26 +33,28 @@ def folder_of(out: Path) -> Path:
     return Path(f"{out}.parts")
 
 
-@contextmanager
-def opened(out: Path, settings: Mapping[str, Any], resume: bool) -> Iterator[Path]:
-    """The folder in which ``out`` is gathered, held so that no second process writes into it.
-
-    Raises
-    ------
-    RunError
-        If it is there and ``resume`` was not asked for, or the other way round; if it was made with
-        other settings; or if another process holds it.
-    """
+def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
+    """Raise `RunError` unless ``out`` can be begun, or with ``resume`` gone on with under these settings."""
     folder = folder_of(out)
-    begun = (folder / _SETTINGS).is_file()
+    begun = folder / _SETTINGS
+    if out.exists():
+        raise RunError(
+            f"{out}: something stands there; give a new file, or resume (--resume) to open it again"
+        )
     if resume and not folder.is_dir():
         raise RunError(f"{out}: nothing to resume, no folder {folder}; start it without resume")
-    if begun and not resume:
+    if begun.is_file() and not resume:
         raise RunError(f"{out}: begun in {folder}; go on with resume (--resume), or remove that folder")
     if not out.parent.is_dir():
         raise RunError(f"{out}: no folder {out.parent}")
-    if begun:
-        require_same(folder / _SETTINGS, _read(folder / _SETTINGS), settings)
+    if begun.is_file():
+        require_same(begun, _read(begun), settings)
+
+
+@contextmanager
+def opened(out: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """The folder in which ``out`` is gathered, held so that no second process writes into it."""
+    folder = folder_of(out)
     folder.mkdir(exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
@@ -60,8 +62,7 @@ def opened(out: Path, settings: Mapping[str, Any], resume: bool) -> Iterator[Pat
     except Timeout:
         raise RunError(f"{out}: another process is recording it; wait for it, or stop it") from None
     try:
-        if not begun:
-            _write_whole(folder / _SETTINGS, json.dumps(settings, indent=1))
+        _write_whole(folder / _SETTINGS, json.dumps(settings, indent=1))
         yield folder
     finally:
         lock.release()

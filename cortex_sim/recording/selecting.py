@@ -95,7 +95,8 @@ def select(
         _narrow(kept, "time_bin", _within(recording, time_ms))
     for dim, mask in kept.items():
         if dim != "snapshot" and not mask.any():
-            given = ", ".join(f"{what}={value!r}" for what, value in asked.items() if value is not None)
+            said = {**asked, "time_ms": time_ms}
+            given = ", ".join(f"{what}={value!r}" for what, value in said.items() if value is not None)
             raise DataError(f"select: no {dim} fits {given} together; each of them alone does")
     return recording.isel({dim: np.flatnonzero(mask) for dim, mask in kept.items()})
 

@@ -1,9 +1,14 @@
 """An experiment becomes one recording: in memory, on disk, interrupted and resumed."""
 
+import contextlib
 import json
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
+import known_session
 import numpy as np
 import pytest
 import xarray as xr
@@ -141,6 +146,15 @@ def test_attributes_tell_arms_apart(session):
     assert json.loads(made.attrs["network"]) == {"one": "small", "two": "other"}
 
 
+def test_one_protocol_on_a_session_of_its_own(session):
+    """Weights go on from where they are, and no snapshot pretends to know them before."""
+    own = session(network(), 3)
+    first, second = (running.record(own, protocol(probe=False, repeat=1)) for _ in range(2))
+    assert set(first.arm.values) == {"small"} and first.snapshot_trial.values.tolist() == [3, 6]
+    weights = [made["weight:retina->V1"].values for made in (first, second)]
+    np.testing.assert_allclose(weights[1] - weights[0], 7, atol=1e-12)
+
+
 # -- on disk --------------------------------------------------------------------------------------
 
 
@@ -185,6 +199,32 @@ def test_chunks_of_any_length_give_the_same_bytes(experiment, session, tmp_path,
         run(experiment, out=tmp_path / f"{number}.nc").close()
         written.append((tmp_path / f"{number}.nc").read_bytes())
     assert len(set(written)) == 1
+
+
+WRITE = """
+import sys
+from cortex_sim.protocol import running
+from known_session import KnownSession, network, protocol
+import cortex_sim as cs
+
+running._BACKENDS = {"brian2": lambda experiment, net, seed: KnownSession(net, seed)}
+running.run(cs.Experiment(network(), {"one": protocol()}), "brian2", out=sys.argv[1])
+"""
+
+
+def test_every_process_writes_the_same_bytes(tmp_path):
+    """Sets have another order in every process: 0 and 2 give opposite orders of the growing dimensions."""
+    for hash_seed in ("0", "2"):
+        folders = [Path(cs.__file__).parents[1], Path(known_session.__file__).parent]
+        place = {
+            **os.environ,
+            "PYTHONHASHSEED": hash_seed,
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
+        }
+        command = [sys.executable, "-c", WRITE, str(tmp_path / f"{hash_seed}.nc")]
+        subprocess.run(command, env=place, check=True)
+    first, second = sorted(tmp_path.iterdir())
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_resume_repeats_no_trial(experiment, session, tmp_path, every_trial):
@@ -282,7 +322,24 @@ def test_places_that_are_taken_or_empty(experiment, session, tmp_path):
     with pytest.raises(RunError, match="b.nc: something stands there"):
         run(experiment, out=tmp_path / "b.nc")
     assert (tmp_path / "b.nc").read_text() == "mine"
-    assert session.made == 8  # two arms, four times: a taken place is seen before anything is built
+    assert session.made == 2  # of the run that was ended: a place is looked at before anything is built
+
+
+def test_a_run_that_the_backend_ends_early_is_interrupted(experiment, session, tmp_path, every_trial):
+    """As brian2 does at Ctrl-C: what is whole stays, and nothing is taken for finished."""
+    carry_out = session.carry_out
+
+    def early(self, plan, first, keep):
+        with contextlib.suppress(Ended):
+            carry_out(self, plan, first, keep)
+
+    session.carry_out, session.ends_before = early, 5
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, out=tmp_path / "a.nc")
+    session.ends_before = None
+    run(experiment, out=tmp_path / "a.nc", resume=True).close()
+    run(experiment, out=tmp_path / "whole.nc").close()
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
 
 
 def test_a_second_process_is_refused(experiment, session, tmp_path):
