@@ -155,6 +155,15 @@ def test_one_protocol_on_a_session_of_its_own(session):
     np.testing.assert_allclose(weights[1] - weights[0], 7, atol=1e-12)
 
 
+def test_each_backend_has_its_own_word(experiment, session, tmp_path):
+    for backend in (cs.brian2, cs.torch):
+        made = backend.run(experiment, 3, arms=["two"], progress=False)
+        xr.testing.assert_identical(made, run(experiment, arms=["two"]))
+        backend.run(experiment, 3, out=tmp_path / "a.nc").close()
+        backend.run(experiment, 3, out=tmp_path / "a.nc", resume=True).close()
+        (tmp_path / "a.nc").unlink()
+
+
 # -- on disk --------------------------------------------------------------------------------------
 
 
