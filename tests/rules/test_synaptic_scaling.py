@@ -37,7 +37,7 @@ def test_returns_to_its_target_and_keeps_the_ratios_of_synapses():
         w = start * np.array([[1.0, 0.5, 0.25]])
         in_time = InTime(cs.SynapticScaling(target=1.2, tau_ms=100.0))
         state = in_time.initial_state((1, 3))
-        for _ in range(12_000):  # ms
+        for _ in range(30_000):  # ms
             change, moved = in_time(w, state, r_pre=x, r_post=x @ w.T)
             w = w + 0.001 * 0.5 * change
             state["mean_post"] = state["mean_post"] + 0.001 * moved["mean_post"]

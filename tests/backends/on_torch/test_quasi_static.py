@@ -352,6 +352,17 @@ def test_noise_does_not_depend_on_what_is_shown_beside():
         assert np.abs(changes[1][name] - changes[2][name]).max() > 1e-3
 
 
+def test_spontaneous_activity_settles_to_its_mean_whatever_drives_it():
+    net = chain().with_rule("weight_mirror")
+    x, y = shown(net)
+    phase = replace(labelled(net, x, y), spontaneous={"V1": 1.0})
+    session = session_of(net)
+    rates = carried_out(session, planned(net, phase))[0].values["rate"]
+    assert rates["retina"].any() and not rates["V1"].any()
+    bias = session.model.biases["V2"].detach().numpy()
+    np.testing.assert_allclose(rates["V2"][:, 0], np.tile(np.tanh(bias), (5, 1)), atol=1e-12)
+
+
 def test_silenced_units_are_silent_in_spontaneous_activity_and_a_cut_way_has_no_echo():
     net = chain().with_rule("weight_mirror")
     opened = {p.name: 0.5 for p in net.top_downs}
