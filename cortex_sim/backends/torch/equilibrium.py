@@ -151,11 +151,15 @@ def check_settles(model: Model, phase: PhasePlan) -> None:
                 f"{owner}: without its error population {name} keeps the credit that it has, for ever where "
                 'damping is 0; give Inverse(damping=1e-3), cut the projection, or use backend "brian2"'
             )
-    if not phase.spontaneous:
-        return
     for name in phase.eta:
         p = model.net.projections[name]
-        if not (getattr(p.plasticity, "spontaneous", False) and p.post in phase.spontaneous):
+        listens = bool(getattr(p.plasticity, "spontaneous", False))
+        if listens and p.post not in phase.spontaneous:
+            raise RunError(
+                f"{owner}: {name} learns from spontaneous activity of {p.post}; let {p.post} be spontaneous "
+                "in this phase, or open the window in another"
+            )
+        if phase.spontaneous and not listens:
             raise RunError(
                 f"{owner}: {name} would learn from activity that noise drives, which settles to nothing; "
                 'open its window in a phase without spontaneous activity, or use backend "brian2"'

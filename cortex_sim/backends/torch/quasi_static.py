@@ -8,7 +8,7 @@ constant and η·T is small.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from cortex_sim.protocol.plan import Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
 from cortex_sim.validation import is_supervised
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class QuasiStatic:
@@ -55,6 +58,20 @@ class QuasiStatic:
         self.windows = Windows(self.model)
         self._learned = 0  # how many `Shown` opened a window
         self._time_ms = 0.0
+
+    def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
+        """Carry out a protocol and return its recording; weights go on from where they are.
+
+        Raises
+        ------
+        DeclarationError
+            If the protocol does not fit the network.
+        RunError
+            If it asks for something that has no equilibrium.
+        """
+        from cortex_sim.protocol.running import record
+
+        return record(self, protocol, progress=progress)
 
     # -- the session --------------------------------------------------------------------------------
 

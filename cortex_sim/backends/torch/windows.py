@@ -99,7 +99,7 @@ class Windows:
     def _growth(self, p: Projection, phase: PhasePlan, found: Equilibrium) -> np.ndarray:
         """Mean of Δw/η over the phase, at its settled rates; the rule's state moves on meanwhile."""
         w, rule, state = self.matrix(p.name).numpy(), self._rules[p.name], self.state_of[p.name]
-        signals, places = self._signals(p, phase, found)
+        signals, places = self._signals(p, found)
         steps = max(1, round(phase.duration_ms / STEP_MS))
         step_s = phase.duration_ms / 1000 / steps
         total = np.zeros_like(w)
@@ -129,13 +129,9 @@ class Windows:
             state[variable] = state[variable] + moved_by[variable]
         return total
 
-    def _signals(
-        self, p: Projection, phase: PhasePlan, found: Equilibrium
-    ) -> tuple[dict[str, np.ndarray], int]:
+    def _signals(self, p: Projection, found: Equilibrium) -> tuple[dict[str, np.ndarray], int]:
         """What the rule reads, each place of a convolution a presentation; and the number of places."""
         reads = self._rules[p.name].reads
-        if p.is_top_down and getattr(p.plasticity, "spontaneous", False):
-            return self._echo(p, phase, found.rates[p.post]), 1
         near, far = (p.post, p.pre) if p.is_top_down else (p.pre, p.post)  # in the bottom-up direction
         sides = ("post", "pre") if p.is_top_down else ("pre", "post")
         given = {

@@ -352,6 +352,20 @@ def test_noise_does_not_depend_on_what_is_shown_beside():
         assert np.abs(changes[1][name] - changes[2][name]).max() > 1e-3
 
 
+def test_every_phase_has_noise_of_its_own():
+    net = chain().with_rule("weight_mirror")
+    opened = {p.name: 1e-6 for p in net.top_downs}
+    rest = PhasePlan("rest", 30.0, spontaneous={p.post: 1.0 for p in net.top_downs}, eta=opened)
+    changes = []
+    for phases in ([rest], [rest, replace(rest, name="again")]):
+        session = session_of(net)
+        before = session.state()
+        carried_out(session, planned(net, *phases))
+        changes.append(moved(session, before)["V2->V1"])
+    first, both = changes
+    assert relative_error(both - first, first) > 0.1
+
+
 def test_spontaneous_activity_settles_to_its_mean_whatever_drives_it():
     net = chain().with_rule("weight_mirror")
     x, y = shown(net)
@@ -591,6 +605,29 @@ def test_only_the_wanted_phase_is_recorded():
     assert sample.values["credit"]["IT"].any()
 
 
+def test_a_protocol_teaches_a_network():
+    """The protocol language, its plan, this session and the recording, on three easy classes."""
+    net = chain("leaky_relu", "orthogonal").with_rule("gait_prop")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=300)
+    images = rng.normal(size=(3, 13))[labels] + 0.3 * rng.normal(size=(300, 13))
+    look = cs.Protocol(cs.Phase("look", 100, drive={"retina": images}))
+    teach = cs.Protocol(
+        cs.Phase("teach", 100, drive={"retina": images}, nudge={"IT": labels}, plasticity=True),
+        eta_per_s=0.2,
+    )
+    session = QuasiStatic(net, 0)
+
+    def accuracy():
+        seen = session.run(look)
+        return float((seen.rate[:, seen.population == "IT"].values.argmax(1) == labels).mean())
+
+    before = accuracy()
+    learned = session.run(teach)
+    assert before < 0.7 and accuracy() > 0.95
+    assert learned.attrs["backend"] == "torch" and learned.sizes["presentation"] == 300
+
+
 def test_attributes_say_what_made_the_recording():
     net = chain().with_rule("kolen_pollack")
     found = QuasiStatic(net, 3).attributes()
@@ -646,6 +683,14 @@ def test_what_does_not_settle_is_refused_before_anything_runs(change, says):
     assert not heard
     for name, values in session.state().items():
         np.testing.assert_array_equal(values, before[name])
+
+
+def test_what_learns_from_spontaneous_activity_needs_some():
+    net = chain().with_rule("weight_mirror")
+    x, y = shown(net)
+    phase = labelled(net, x, y, spontaneous={"V1": 1.0}, eta={"IT->V2": 1.0})
+    with pytest.raises(cs.RunError, match="phase learn: IT->V2 learns from spontaneous activity of V2"):
+        carried_out(session_of(net), planned(net, phase))
 
 
 def test_time_within_a_phase_is_refused():
