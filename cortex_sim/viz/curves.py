@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from cortex_sim.viz.panels import COLOURS, new_figure, plain, save_figure
 
 Lines = Sequence[Mapping[str, Any]]
-
-# Okabe & Ito's palette: told apart by readers who do not see all colours.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Evaluations of a run, from its metrics.jsonl."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=150)
-    os.replace(part, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _plain(axes: Axes, x: str, y: str) -> None:
-    axes.set(xlabel=x, ylabel=y)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
 
 
 def _angles(axes: Axes, lines: Lines, named: Mapping[str, str]) -> None:
@@ -53,12 +30,12 @@ def _angles(axes: Axes, lines: Lines, named: Mapping[str, str]) -> None:
             axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=3, label=name)
     axes.axhline(90, color="0.6", lw=1, ls=":")
     axes.set_ylim(-3, max(95, axes.get_ylim()[1]))
-    _plain(axes, "epoch", "angle to backpropagation (deg)")
+    plain(axes, "epoch", "angle to backpropagation (deg)")
 
 
 def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     """One run: accuracy, objective, angle and orthogonality by epoch, saved at ``path``."""
-    figure = _figure(11, 6.5)
+    figure = new_figure(11, 6.5)
     accuracy, error, angle, orthogonality = figure.subplots(2, 2).flat
     epochs = [line["epoch"] for line in lines]
     accuracy.plot(epochs, [line["test_accuracy"] for line in lines], color=COLOURS[0], label="test")
@@ -69,14 +46,14 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
         ls="--",
         label="training",
     )
-    _plain(accuracy, "epoch", "accuracy")
+    plain(accuracy, "epoch", "accuracy")
     accuracy.set_ylim(0, 1.02)
     accuracy.legend(frameon=False, loc="lower right")
     error.plot(epochs, [line["test_loss"] for line in lines], color=COLOURS[0], label="test")
     trained = [(line["epoch"], line["train_loss"]) for line in lines if line["train_loss"] is not None]
     if trained:
         error.plot(*zip(*trained, strict=True), color=COLOURS[1], ls="--", label="training")
-    _plain(error, "epoch", "objective")
+    plain(error, "epoch", "objective")
     error.legend(frameon=False)
     names = list(lines[0]["orthogonality_deviation"])
     named = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
@@ -85,7 +62,7 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
         values = [line["orthogonality_deviation"][name] for line in lines]
         orthogonality.plot(epochs, values, color=colour, label=name)
     orthogonality.legend(frameon=False, fontsize=8, loc="best")
-    _plain(orthogonality, "epoch", "orthogonality deviation")
+    plain(orthogonality, "epoch", "orthogonality deviation")
     orthogonality.set_ylim(bottom=0)
     figure.suptitle(f"learning by {rule}" if rule else "learning as declared")
     save_figure(figure, path)
@@ -100,7 +77,7 @@ def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
     found = {name: [_angle_points(lines, name) for lines in curves.values()] for name in names}
     apart = [n for n in names if any(angle > 0.01 for points in found[n] for _, angle in points)]
     same = [n for n in names if n not in apart]
-    figure = _figure(5.2 * (1 + len(apart)), 4.2)
+    figure = new_figure(5.2 * (1 + len(apart)), 4.2)
     panels = figure.subplots(1, 1 + len(apart), squeeze=False)[0]
     for i, (rule, lines) in enumerate(curves.items()):
         # The first rule, the yardstick, is drawn broad so that a curve on top of it leaves it in sight.
@@ -111,7 +88,7 @@ def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
         for axes, name in zip(panels[1:], apart, strict=True):
             if found[name][i]:
                 axes.plot(*zip(*found[name][i], strict=True), **style)
-    _plain(panels[0], "epoch", "test accuracy")
+    plain(panels[0], "epoch", "test accuracy")
     panels[0].set_ylim(0, 1.02)
     panels[0].legend(frameon=False, loc="lower right")
     for axes, name in zip(panels[1:], apart, strict=True):
@@ -119,7 +96,7 @@ def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
         highest = max((angle for points in found[name] for _, angle in points), default=90)
         axes.set_ylim(-3, max(95, highest + 3))
         axes.set_title(name)
-        _plain(axes, "epoch", "angle to backpropagation (deg)")
+        plain(axes, "epoch", "angle to backpropagation (deg)")
     if same:
         figure.supxlabel(f"0 degrees under every rule: {', '.join(same)}", fontsize=9, color="0.4")
     save_figure(figure, path)

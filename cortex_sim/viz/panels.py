@@ -1,0 +1,126 @@
+"""What figures share: colours, plain axes, phases shaded, and files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Okabe & Ito's palette: told apart by readers who do not see all colours.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+DASHES = ("-", "--", ":", "-.")
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Figure of a size in inches, that needs no window."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plain(axes: Axes, x: str, y: str) -> None:
+    """Name the axes; no frame, a faint grid."""
+    axes.set(xlabel=x, ylabel=y)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    figure.savefig(part, dpi=150)
+    os.replace(part, path)
+
+
+def finished(figure: Figure, path: str | Path | None) -> Figure:
+    """The figure, saved as PNG, SVG or PDF where a path is given."""
+    if path is not None:
+        file = Path(path)
+        if file.suffix.lower() not in SUFFIXES:
+            raise DataError(f"figure {path}: the suffix must be one of {', '.join(SUFFIXES)}")
+        if not file.parent.is_dir():
+            raise DataError(f"figure {path}: no folder {file.parent}")
+        save_figure(figure, file)
+    return figure
+
+
+def variable_of(recording: xr.Dataset, name: str) -> xr.DataArray:
+    """Variable (presentation, neuroid[, time_bin]) by name; one that is not recorded is an error."""
+    found = {
+        str(key): value
+        for key, value in recording.data_vars.items()
+        if {"presentation", "neuroid"} <= set(value.dims)
+    }
+    return look_up("variable of the recording", name, found, DataError)
+
+
+def named(recording: xr.Dataset, coordinate: str) -> list[str]:
+    """Values of a coordinate in order of appearance; one empty name where there is no such coordinate."""
+    if coordinate not in recording.coords:
+        return [""]
+    return list(dict.fromkeys(recording[coordinate].values.astype(str).tolist()))
+
+
+def of_arm(recording: xr.Dataset, arm: str) -> xr.Dataset:
+    """Presentations and snapshots of one arm; all of them where the recording has no arms."""
+    from cortex_sim.recording import select
+
+    return select(recording, arm=arm) if arm else recording
+
+
+def by_stimulus(recording: xr.Dataset, values: Mapping[str, Any] | Sequence[Any], what: str) -> np.ndarray:
+    """Value of each presentation's stimulus: by stimulus_id, or from a list by the stimulus's number."""
+    shown = recording["stimulus_id"].values.astype(str).tolist()
+    table = values if isinstance(values, Mapping) else {str(i): value for i, value in enumerate(values)}
+    missing = [stimulus for stimulus in dict.fromkeys(shown) if stimulus not in table]
+    if missing:
+        raise DataError(
+            f"{what}: nothing given for stimulus {missing[0]!r}; give a list by stimulus number, or a "
+            "mapping from every stimulus_id"
+        )
+    return np.asarray([table[stimulus] for stimulus in shown])
+
+
+def phases(recording: xr.Dataset) -> list[tuple[str, float, float]]:
+    """Name, start and end of each phase of a trial, in ms; empty where there are no time bins."""
+    if "phase" not in recording.coords:
+        return []
+    start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
+    found: list[tuple[str, float, float]] = []
+    for name, begins, ends in zip(recording["phase"].values.astype(str).tolist(), start, end, strict=True):
+        if found and found[-1][0] == name:
+            found[-1] = (name, found[-1][1], float(ends))
+        else:
+            found.append((name, float(begins), float(ends)))
+    return found
+
+
+def shade(axes: Axes, recording: xr.Dataset, names: bool = True) -> None:
+    """Every second phase on a grey ground, the names of all above."""
+    for number, (name, begins, ends) in enumerate(phases(recording)):
+        if number % 2:
+            axes.axvspan(begins, ends, color="0.5", alpha=0.15, lw=0, zorder=0)
+        if names:
+            axes.text(
+                (begins + ends) / 2,
+                1.01,
+                name,
+                transform=axes.get_xaxis_transform(),
+                ha="center",
+                va="bottom",
+                fontsize=8,
+                color="0.35",
+            )

@@ -1,0 +1,99 @@
+"""Raster: what every neuroid did, as an image, one panel a population."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cortex_sim.errors import DataError
+from cortex_sim.recording import select
+from cortex_sim.viz.panels import finished, named, new_figure, phases, variable_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def raster(
+    recording: xr.Dataset,
+    *,
+    variable: str = "rate",
+    presentation: int | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Image of neuroids against time within the trial, or against presentations where there are no bins.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Narrow it first where it is large: ``cs.recording.select(recording, arm="cut")``.
+    variable : str, default "rate"
+    presentation : int, optional
+        Which one to show; without it, with time bins, the mean over all presentations.
+    path : path, optional
+        File to write (PNG, SVG, PDF).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Every population has colours of its own scale, from zero or around zero.
+    """
+    values = variable_of(recording, variable)
+    in_time = "time_bin" in values.dims
+    if presentation is not None:
+        count = recording.sizes["presentation"]
+        if not -count <= presentation < count:
+            raise DataError(f"raster: presentation {presentation} of {count}; count from 0")
+        recording = recording.isel(presentation=[presentation])
+    populations = named(recording, "population")
+    sizes = [int((recording["population"] == name).sum()) for name in populations]
+    heights = np.sqrt(np.maximum(sizes, 4))  # of 784 units and 10, both can be seen
+    figure = new_figure(7.5, 1.2 + 1.1 * len(populations))
+    panels = figure.subplots(len(populations), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, name in zip(panels, populations, strict=True):
+        part = select(recording, population=name)[variable]
+        image = part.mean("presentation") if in_time else part.transpose("neuroid", "presentation")
+        _image(axes, image.values, recording if in_time else None)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    panels[-1].set_xlabel("time in the trial (ms)" if in_time else "presentation")
+    if in_time:
+        _name_phases(panels[0], recording)
+    which = f"presentation {presentation}" if presentation is not None else "mean over presentations"
+    figure.suptitle(f"{variable}, {which}" if in_time or presentation is not None else variable)
+    return finished(figure, path)
+
+
+def _image(axes: Axes, values: np.ndarray, timed: xr.Dataset | None) -> None:
+    """Neuroids downwards; blue is below zero and red above where both occur."""
+    largest = float(np.abs(values).max()) or 1.0
+    signed = bool((values < 0).any()) or not values.any()  # nothing at all is white
+    left, right = -0.5, values.shape[1] - 0.5
+    if timed is not None:
+        left, right = float(timed["time_bin_start"][0]), float(timed["time_bin_end"][-1])
+    shown = axes.imshow(
+        values,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(left, right, values.shape[0] - 0.5, -0.5),
+        cmap="RdBu_r" if signed else "viridis",
+        vmin=-largest if signed else 0.0,
+        vmax=largest,
+    )
+    axes.figure.colorbar(shown, ax=axes, pad=0.01, aspect=12)
+    axes.set_yticks([0, values.shape[0] - 1] if values.shape[0] > 1 else [0])
+    axes.tick_params(labelsize=8)
+    if timed is not None:
+        for _, begins, _ in phases(timed)[1:]:
+            axes.axvline(begins, color="0.2", lw=1, ls=(0, (4, 2)))
+
+
+def _name_phases(axes: Axes, recording: xr.Dataset) -> None:
+    """A strip above the uppermost panel: phases in turn dark and light, each with its name."""
+    for number, (name, begins, ends) in enumerate(phases(recording)):
+        strip = axes.inset_axes((begins, 1.04, ends - begins, 0.22), transform=axes.get_xaxis_transform())
+        strip.set(xticks=[], yticks=[], facecolor="0.85" if number % 2 else "0.95")
+        strip.spines[:].set_visible(False)
+        strip.text(0.5, 0.5, name, transform=strip.transAxes, ha="center", va="center", fontsize=8)

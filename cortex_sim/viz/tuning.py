@@ -1,0 +1,105 @@
+"""Tuning curves: a neuroid's rate against a value of the stimulus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cortex_sim.recording import select
+from cortex_sim.viz.panels import (
+    COLOURS,
+    by_stimulus,
+    finished,
+    named,
+    new_figure,
+    of_arm,
+    plain,
+    variable_of,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST = 8  # neuroids that can be told apart in one panel
+
+
+def tuning_curves(
+    recording: xr.Dataset,
+    values: Mapping[str, Any] | Sequence[Any],
+    *,
+    population: str | None = None,
+    neuroids: str | Iterable[str] | None = None,
+    variable: str = "rate",
+    label: str = "stimulus",
+    path: str | Path | None = None,
+) -> Figure:
+    """Mean over presentations at each stimulus value, with the standard error where there are several.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Time bins are averaged; narrow them first: ``cs.recording.select(recording, phase="show")``.
+    values : mapping of stimulus_id to number, or list by stimulus number
+        What is on the horizontal axis, such as an orientation.
+    population : str, optional
+        Whose neuroids; the last population by default. Of more than 8, the 8 whose means range
+        widest are drawn.
+    neuroids : str or list of str, optional
+        Single ones instead.
+    variable : str, default "rate"
+    label : str, default "stimulus"
+        Name and unit of the value.
+    path : path, optional
+        File to write (PNG, SVG, PDF).
+    """
+    variable_of(recording, variable)
+    if neuroids is not None:
+        chosen = select(recording, neuroid=neuroids)
+    else:
+        chosen = select(recording, population=population or named(recording, "population")[-1])
+    curves = {arm: tuning(of_arm(chosen, arm), values, variable) for arm in named(recording, "arm")}
+    names = chosen["neuroid_id"].values.astype(str)
+    shown = np.arange(len(names))
+    if neuroids is None and len(names) > MOST:
+        reach = np.max([np.ptp(mean, axis=0) for _, mean, _ in curves.values()], axis=0)
+        shown = np.sort(np.argsort(-reach, kind="stable")[:MOST])
+    figure = new_figure(0.8 + 4.0 * len(curves), 3.4)
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for axes, (arm, (x, mean, error)) in zip(panels, curves.items(), strict=True):
+        for number, unit in enumerate(shown):
+            axes.errorbar(
+                x,
+                mean[:, unit],
+                error[:, unit],
+                color=COLOURS[number % len(COLOURS)],
+                marker="o",
+                ms=3,
+                lw=1.3,
+                label=names[unit],
+            )
+        axes.set_title(arm)
+        plain(axes, label, variable if axes is panels[0] else "")
+    panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return finished(figure, path)
+
+
+def tuning(
+    recording: xr.Dataset, values: Mapping[str, Any] | Sequence[Any], variable: str = "rate"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sorted stimulus values (value,), then mean and standard error (value, neuroid) at each.
+
+    The standard error of a single presentation is 0.
+    """
+    x = by_stimulus(recording, values, "tuning_curves")
+    rates = recording[variable]
+    rates = rates.mean("time_bin") if "time_bin" in rates.dims else rates
+    array = rates.transpose("presentation", "neuroid").values
+    found = np.unique(x)
+    groups = [array[x == value] for value in found]
+    mean = np.stack([group.mean(axis=0) for group in groups])
+    error = np.stack([group.std(axis=0, ddof=len(group) > 1) / np.sqrt(len(group)) for group in groups])
+    return found, mean, error

@@ -1,0 +1,327 @@
+"""Figures of recordings: the numbers that are drawn are those that were recorded."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import cortex_sim as cs
+from cortex_sim.errors import DataError
+from cortex_sim.viz.arms import running_mean
+from cortex_sim.viz.tuning import tuning
+
+ARMS, TRIALS, BINS = ["intact", "cut"], 6, 5
+UNITS = {"retina": 4, "IT": 3}
+
+
+def recorded(timed=True, seed=0, arms=ARMS):
+    """Two arms of a probe of two presentations, six trials and a probe; snapshots after 0, 2, 4, 6 trials."""
+    rng = np.random.default_rng(seed)
+    stage = (["probe"] * 2 + ["trial"] * TRIALS + ["probe"] * 2) * len(arms)
+    stimulus = ["0", "1", *(str(i % 3) for i in range(TRIALS)), "0", "1"] * len(arms)
+    dims = ("presentation", "neuroid", "time_bin")[: 3 if timed else 2]
+    shape = (len(stage), sum(UNITS.values()), BINS)[: len(dims)]
+    coordinates = {
+        "stimulus_id": ("presentation", stimulus),
+        "arm": ("presentation", np.repeat(arms, len(stage) // len(arms))),
+        "stage": ("presentation", stage),
+        "population": ("neuroid", np.repeat(list(UNITS), list(UNITS.values()))),
+        "neuroid_id": ("neuroid", [f"{name}/{i}" for name, n in UNITS.items() for i in range(n)]),
+        "snapshot_arm": ("snapshot", np.repeat(arms, 4)),
+        "snapshot_trial": ("snapshot", [0, 2, 4, 6] * len(arms)),
+    }
+    if timed:
+        edges = 10.0 * np.arange(BINS + 1)
+        coordinates |= {
+            "time_bin_start": ("time_bin", edges[:-1]),
+            "time_bin_end": ("time_bin", edges[1:]),
+            "phase": ("time_bin", ["settle"] * 2 + ["learn"] * 2 + ["interval"]),
+        }
+    weights = ("snapshot", "post:retina->IT", "pre:retina->IT")
+    return xr.Dataset(
+        {
+            "rate": (dims, rng.normal(size=shape)),
+            "credit": (dims, rng.normal(size=shape)),
+            "weight:retina->IT": (weights, rng.normal(size=(4 * len(arms), 3, 4))),
+        },
+        coordinates,
+    )
+
+
+@pytest.fixture
+def timed():
+    return recorded()
+
+
+@pytest.fixture
+def settled():
+    return recorded(timed=False)
+
+
+def unlike_respond(recording):
+    """As `model.respond` gives it: no arms, stages or phases."""
+    return recording.drop_vars(["arm", "stage", "snapshot_arm", "snapshot_trial", "weight:retina->IT"])
+
+
+def lines(axes):
+    return {line.get_label(): line.get_xydata() for line in axes.get_lines()}
+
+
+# -- raster ---------------------------------------------------------------------------------------
+
+
+def images(figure):
+    return [axes.get_images()[0] for axes in figure.axes if axes.get_images()]
+
+
+def test_raster_shows_every_neuroid_of_every_population(timed):
+    figure = cs.viz.raster(timed, presentation=7)
+    retina, it = images(figure)
+    np.testing.assert_array_equal(retina.get_array(), timed.rate.values[7, :4])
+    np.testing.assert_array_equal(it.get_array(), timed.rate.values[7, 4:])
+    assert list(it.get_extent()) == [0.0, 50.0, 2.5, -0.5]
+    low, high = it.get_clim()
+    assert low == -high == -np.abs(timed.rate.values[7, 4:]).max()
+    assert [axes.get_ylabel() for axes in figure.axes[:2]] == ["retina", "IT"]
+
+
+def test_raster_of_several_is_their_mean(timed):
+    (shown, _) = images(cs.viz.raster(timed, variable="credit"))
+    np.testing.assert_allclose(shown.get_array(), timed.credit.values[:, :4].mean(axis=0))
+
+
+def test_raster_names_phases_where_they_are(timed):
+    figure = cs.viz.raster(timed)
+    strips = figure.axes[0].child_axes
+    assert [strip.texts[0].get_text() for strip in strips] == ["settle", "learn", "interval"]
+    dashed = [line.get_xdata()[0] for line in figure.axes[0].get_lines()]
+    assert dashed == [20.0, 40.0]
+
+
+def test_raster_without_time_is_over_presentations(settled):
+    for recording in (settled, unlike_respond(settled)):
+        _, it = images(cs.viz.raster(recording))
+        np.testing.assert_array_equal(it.get_array(), settled.rate.values[:, 4:].T)
+
+
+def test_raster_from_zero_where_nothing_is_negative(settled):
+    settled["rate"] = abs(settled.rate)
+    retina, _ = images(cs.viz.raster(settled))
+    assert retina.get_clim() == (0.0, settled.rate.values[:, :4].max())
+
+
+# -- time course ----------------------------------------------------------------------------------
+
+
+def test_time_course_is_the_mean_over_presentations_and_neuroids(timed):
+    figure = cs.viz.time_course(timed)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["retina\nrate", "IT\nrate"]
+    drawn = lines(figure.axes[1])
+    for number, arm in enumerate(ARMS):
+        of_arm = timed.rate.values[10 * number : 10 * number + 10, 4:]
+        expected = np.column_stack([[10, 20, 30, 40, 50], of_arm.mean(axis=(0, 1))])
+        np.testing.assert_allclose(drawn[arm], expected)
+
+
+def test_time_course_band_is_the_spread_among_neuroids(timed):
+    axes = cs.viz.time_course(timed, population="IT").axes[0]
+    band = axes.collections[1].get_paths()[0].vertices  # of the second arm
+    of_units = timed.rate.values[10:, 4:].mean(axis=0)
+    upper = of_units.mean(axis=0) + of_units.std(axis=0)
+    at_30 = band[np.isclose(band[:, 0], 30.0), 1]
+    assert at_30.max() == pytest.approx(upper[2])
+    assert at_30.min() == pytest.approx(2 * of_units.mean(axis=0)[2] - upper[2])
+
+
+def test_time_course_shades_every_second_phase(timed):
+    axes = cs.viz.time_course(timed, population="IT").axes[0]
+    (shaded,) = axes.patches
+    assert (shaded.get_x(), shaded.get_x() + shaded.get_width()) == (20.0, 40.0)
+    assert [text.get_text() for text in axes.texts] == ["settle", "learn", "interval"]
+
+
+def test_time_course_of_single_neuroids(timed, settled):
+    drawn = lines(cs.viz.time_course(timed, variable="credit", neuroids=["IT/2", "retina/0"]).axes[0])
+    assert set(drawn) == {"IT/2, intact", "IT/2, cut", "retina/0, intact", "retina/0, cut"}
+    np.testing.assert_allclose(drawn["IT/2, cut"][:, 1], timed.credit.values[10:, 6].mean(axis=0))
+    drawn = lines(cs.viz.time_course(unlike_respond(settled), neuroids="IT/1").axes[0])
+    np.testing.assert_array_equal(drawn["IT/1"][:, 1], settled.rate.values[:, 5])
+
+
+# -- weights --------------------------------------------------------------------------------------
+
+
+def test_trajectories_of_chosen_synapses_and_norms(settled):
+    figure = cs.viz.weight_trajectories(settled, synapses=[(2, 1), (0, 3)])
+    intact, cut, norms = figure.axes
+    weights = settled["weight:retina->IT"].values
+    for axes, part in ((intact, weights[:4]), (cut, weights[4:])):
+        drawn = lines(axes)
+        assert set(drawn) == {"(2, 1)", "(0, 3)"}
+        np.testing.assert_array_equal(drawn["(2, 1)"], np.column_stack([[0, 2, 4, 6], part[:, 2, 1]]))
+    np.testing.assert_allclose(lines(norms)["cut"][:, 1], [np.sqrt((w**2).sum()) for w in weights[4:]])
+    dashed = [line for line in norms.get_lines() if line.get_linestyle() == "--"]
+    moved = [np.sqrt(((w - weights[4]) ** 2).sum()) for w in weights[4:]]
+    np.testing.assert_allclose(dashed[1].get_ydata(), moved)
+
+
+def test_trajectories_take_those_that_moved_most(settled):
+    still = settled["weight:retina->IT"].copy()
+    still[:] = 0.0
+    still[6, 1, 2], still[1, 0, 0] = -5.0, 1.0
+    settled["weight:retina->IT"] = still
+    figure = cs.viz.weight_trajectories(settled, "retina->IT", synapses=2)
+    assert list(lines(figure.axes[0])) == ["(1, 2)", "(0, 0)"]
+
+
+# -- tuning ---------------------------------------------------------------------------------------
+
+
+def test_tuning_by_hand(settled):
+    angles = [90.0, 0.0, 45.0]  # of stimuli "0", "1", "2"
+    one = cs.recording.select(settled, arm="cut", population="IT")
+    x, mean, error = tuning(one, angles)
+    assert x.tolist() == [0.0, 45.0, 90.0]
+    rates = one.rate.values
+    at_0 = [1, 3, 6, 9]  # presentations of stimulus "1"
+    assert one.stimulus_id.values[at_0].tolist() == ["1"] * 4
+    np.testing.assert_allclose(mean[0], rates[at_0].mean(axis=0))
+    np.testing.assert_allclose(error[0], rates[at_0].std(axis=0, ddof=1) / 2)
+    np.testing.assert_allclose(mean[1], rates[[4, 7]].mean(axis=0))
+
+
+def test_tuning_error_of_one_presentation_is_zero(settled):
+    one = settled.isel(presentation=slice(0, 2))
+    _, mean, error = tuning(one, {"0": 3, "1": -3})
+    assert not error.any()
+    np.testing.assert_array_equal(mean, one.rate.values[::-1])
+
+
+def test_tuning_curves_draw_a_panel_an_arm(timed):
+    figure = cs.viz.tuning_curves(timed, [0, 1, 2], label="angle (deg)")
+    assert [axes.get_title() for axes in figure.axes] == ARMS
+    of_arm = cs.recording.select(timed, arm="cut", population="IT")
+    _, mean, _ = tuning(of_arm, [0, 1, 2])
+    drawn = figure.axes[1].get_lines()
+    np.testing.assert_allclose([line.get_ydata() for line in drawn], mean.T)
+    assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == ["IT/0", "IT/1", "IT/2"]
+
+
+def test_tuning_curves_take_the_widest_of_many():
+    rates = np.zeros((3, 20))
+    rates[1] = np.arange(20) % 7  # of 0 to 19: the widest are those of 4, 5 and 6
+    many = xr.Dataset(
+        {"rate": (("presentation", "neuroid"), rates)},
+        {
+            "stimulus_id": ("presentation", list("012")),
+            "population": ("neuroid", ["V1"] * 20),
+            "neuroid_id": ("neuroid", [f"V1/{i}" for i in range(20)]),
+        },
+    )
+    figure = cs.viz.tuning_curves(many, [0, 1, 2])
+    shown = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert shown == ["V1/4", "V1/5", "V1/6", "V1/11", "V1/12", "V1/13", "V1/18", "V1/19"]
+
+
+# -- arms -----------------------------------------------------------------------------------------
+
+
+def test_running_mean_by_hand():
+    values = np.array([4.0, 0.0, 2.0, 6.0, 1.0])
+    assert running_mean(values, 3).tolist() == [4.0, 2.0, 2.0, 8 / 3, 3.0]
+    assert running_mean(values, 1).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("make", [recorded, lambda: recorded(timed=False)], ids=["timed", "settled"])
+def test_arms_by_credit_and_rate(make):
+    recording = make()
+    axis = (1, 2) if "time_bin" in recording.dims else 1
+    by_unit = recording.credit.mean("time_bin") if axis != 1 else recording.credit
+    expected = np.sqrt((by_unit.values[:, 4:] ** 2).mean(axis=1))
+    drawn = lines(cs.viz.compare_arms(recording, window=2).axes[0])
+    trials = expected[10:][2:8]
+    smooth = [trials[0], *(trials[1:] + trials[:-1]) / 2]
+    np.testing.assert_allclose(drawn["cut"][:, 1], smooth)
+    np.testing.assert_allclose(drawn["probes"], [[0, expected[:2].mean()], [6, expected[8:10].mean()]])
+    drawn = lines(cs.viz.compare_arms(recording, "rate", population="retina", window=1).axes[0])
+    expected = recording.rate.values[:, :4].mean(axis=axis)
+    np.testing.assert_allclose(drawn["intact"][:, 1], expected[2:8])
+
+
+def test_arms_by_accuracy(settled):
+    labels = {"0": 2, "1": 0, "2": 1}
+    drawn = lines(cs.viz.compare_arms(settled, labels=labels, window=3).axes[0])
+    right = [
+        int(rates.argmax() == labels[str(s)])
+        for rates, s in zip(settled.rate.values[:, 4:], settled.stimulus_id.values, strict=True)
+    ]
+    assert 0 < sum(right) < len(right)
+    np.testing.assert_allclose(drawn["intact"][:, 1], running_mean(np.array(right[2:8], float), 3))
+
+
+def test_arms_of_a_recording_without_any(settled):
+    axes = cs.viz.compare_arms(unlike_respond(settled).drop_vars("credit"), window=1).axes[0]
+    np.testing.assert_allclose(axes.get_lines()[1].get_ydata(), settled.rate.values[:, 4:].mean(axis=1))
+    assert axes.get_legend() is None
+
+
+# -- files and refusals ---------------------------------------------------------------------------
+
+EVERY = {
+    "raster": lambda r, path: cs.viz.raster(r, path=path),
+    "time_course": lambda r, path: cs.viz.time_course(r, path=path),
+    "weight_trajectories": lambda r, path: cs.viz.weight_trajectories(r, path=path),
+    "tuning_curves": lambda r, path: cs.viz.tuning_curves(r, [1, 2, 3], path=path),
+    "compare_arms": lambda r, path: cs.viz.compare_arms(r, path=path),
+}
+
+
+@pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
+def test_saved_whole_or_not_at_all(draw, timed, settled, tmp_path):
+    for recording, name in ((timed, "a.png"), (settled, "b.svg"), (recorded(arms=["one"]), "c.pdf")):
+        draw(recording, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.svg", "c.pdf"]
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(DataError, match=r"a.txt: the suffix must be one of .png, .svg, .pdf"):
+        draw(timed, tmp_path / "a.txt")
+    with pytest.raises(DataError, match="no folder"):
+        draw(timed, tmp_path / "nowhere" / "a.png")
+
+
+WRONG = {
+    "variable": (
+        lambda r: cs.viz.raster(r, variable="rat"),
+        r"'rat' \(did you mean 'rate'\?\); known: credit, rate",
+    ),
+    "presentation": (lambda r: cs.viz.raster(r, presentation=20), "presentation 20 of 20; count from 0"),
+    "population": (lambda r: cs.viz.time_course(r, population="V1"), "no population 'V1'; known: retina, IT"),
+    "neuroid": (lambda r: cs.viz.time_course(r, neuroids=["IT/3"]), "no neuroid 'IT/3'"),
+    "projection": (lambda r: cs.viz.weight_trajectories(r, "IT->V1"), "unknown recorded projection 'IT->V1'"),
+    "synapse": (
+        lambda r: cs.viz.weight_trajectories(r, synapses=[(3, 0)]),
+        r"retina->IT has synapses \(post, pre\) below \(3, 4\). Got \(3, 0\)",
+    ),
+    "no weights": (
+        lambda r: cs.viz.weight_trajectories(r.drop_vars("weight:retina->IT")),
+        r"no weights in the recording; record them: cs.Record\(weights=True\)",
+    ),
+    "too few values": (lambda r: cs.viz.tuning_curves(r, [1, 2]), "nothing given for stimulus '2'"),
+    "statistic": (lambda r: cs.viz.compare_arms(r, "rates"), "unknown statistic of compare_arms 'rates'"),
+    "no labels": (lambda r: cs.viz.compare_arms(r, "accuracy"), "accuracy: needs labels"),
+}
+
+
+@pytest.mark.parametrize("draw, said", WRONG.values(), ids=WRONG)
+def test_what_is_not_there_is_named(draw, said, timed):
+    with pytest.raises(DataError, match=said):
+        draw(timed)
+
+
+def test_figures_are_found_twice_and_after_their_module():
+    """A module called as its figure would take its place once it is imported."""
+    program = "import cortex_sim as cs; assert all(callable(getattr(cs.viz, n)) for n in cs.viz.__all__ * 2)"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=cs.__path__[0] + "/..")
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        cs.viz.nonsense  # noqa: B018
