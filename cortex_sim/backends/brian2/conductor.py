@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import brian2
 import numpy as np
 
-from cortex_sim.backends.brian2.equations import ARRIVING, SENDING
+from cortex_sim.backends.brian2.equations import SENDING
 from cortex_sim.backends.brian2.noise import TrialNoise
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
@@ -40,14 +40,10 @@ class Conductor:
             brian2.NetworkOperation(self._end, clock=stage.clock, when="end"),
         ]
         if stage.features:
-            self._operations += [
-                brian2.NetworkOperation(
-                    self._credit_arrives, clock=stage.clock, when="groups", order=ARRIVING
-                ),
-                brian2.NetworkOperation(
-                    self._drive_arrives, clock=stage.clock, when="groups", order=SENDING + 0.4
-                ),
-            ]
+            arrival = brian2.NetworkOperation(
+                self._drive_arrives, clock=stage.clock, when="groups", order=SENDING + 0.4
+            )
+            self._operations.append(arrival)
 
     def run(self, shown: Sequence[Shown]) -> None:
         """Run these, one after another."""
@@ -83,6 +79,7 @@ class Conductor:
         self._trial_step += 1
 
     def _end(self) -> None:
+        self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
         if self.wanted.every_ms is not None:
             if self._trial_step % self._sample_steps == 0:
@@ -108,6 +105,7 @@ class Conductor:
         self._steps = self.steps(self._phase)
         apply_phase(self.stage, self.weights, self._phase, self._shown.images)
         self._learned = self._learned or bool(self._phase.eta)
+        self._credit_arrives(moved=False)  # what is on its way meets the gates of this phase
         self._rescaled = [p for p in self.stage.circuit.apicals if p.rescale] if self._phase.eta else []
 
     def _end_phase(self) -> None:
@@ -178,26 +176,28 @@ class Conductor:
 
     # -- signals on their way -------------------------------------------------------------------------
 
-    def _credit_arrives(self) -> None:
+    def _credit_arrives(self, *, moved: bool) -> None:
+        """What delayed or noisy top-down projections deliver, after the compartments have ``moved``."""
         for p in self.stage.circuit.apicals:
             if p.name in self.stage.features:
                 view = self.stage.units[p.projection.post].view
                 var = self.stage.circuit.var
                 signal = self.weights.rescale(p) * view[var("c", p.name)]
-                view[var("heard", p.name)][...] = self._arrived(p.name, signal)
+                view[var("heard", p.name)][...] = self._arrived(p.name, signal, moved)
 
     def _drive_arrives(self) -> None:
         for p in [*self.stage.circuit.net.bottom_ups, *self.stage.circuit.net.laterals]:
             if p.name in self.stage.features:
                 view = self.stage.units[p.post].view
                 var = self.stage.circuit.var
-                view[var("heard", p.name)][...] = self._arrived(p.name, view[var("drive", p.name)])
+                view[var("heard", p.name)][...] = self._arrived(p.name, view[var("drive", p.name)], True)
 
-    def _arrived(self, name: str, signal: np.ndarray) -> np.ndarray:
+    def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> np.ndarray:
         """What a gate lets through of a signal: as it was ``delay_ms`` ago, scaled, with noise."""
         gate = self._phase.gates.get(name, Gate())
         waiting = self.stage.delayed.setdefault(name, deque())
-        waiting.append(signal.copy())
+        if moved:
+            waiting.append(signal.copy())
         late = whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.dt_ms)
         while len(waiting) > late + 1:
             waiting.popleft()

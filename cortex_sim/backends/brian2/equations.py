@@ -22,9 +22,9 @@ from cortex_sim.projection import Projection
 from cortex_sim.rules.base import PerPost, PerPre
 from cortex_sim.rules.in_time import growth_of
 
-# Within brian2's slot "groups": what arrives, then predictions of the error populations, then what
-# they and everybody else send, then weights, and neurons last.
-ARRIVING, PREDICTING, SENDING, LEARNING, MOVING = -4, 0, 1, 1.5, 2
+# Within brian2's slot "groups": predictions of the error populations, then what they and everybody
+# else send, then weights, and neurons last.
+PREDICTING, SENDING, LEARNING, MOVING = 0, 1, 1.5, 2
 
 
 def population_equations(

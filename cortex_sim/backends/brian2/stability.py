@@ -41,6 +41,8 @@ def check(circuit: Circuit, weights: Weights, dt_ms: float, method: str, *, lear
             _check_loop(p, weights, dt_ms, method, error)
     for lateral in circuit.net.laterals:
         _check_lateral(circuit, lateral.name, weights, dt_ms, error)
+    for plastic in circuit.plastic():
+        _check_finite(plastic.name, weights, error)
 
 
 def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
@@ -59,8 +61,7 @@ def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
 def _check_loop(p: Apical, weights: Weights, dt_ms: float, method: str, error: type[Exception]) -> None:
     assert p.up is not None
     w = weights.matrix[p.up.name]
-    if not np.isfinite(w).all():
-        raise error(f"projection {p.up.name}: its weights are no longer finite; use a smaller eta_per_s")
+    _check_finite(p.up.name, weights, error)
     largest = float(np.linalg.eigvalsh(w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w)[-1])
     longest = largest_step(p.tau_ms, largest, p.damping, method)
     if dt_ms >= longest:
@@ -71,11 +72,17 @@ def _check_loop(p: Apical, weights: Weights, dt_ms: float, method: str, error: t
         )
 
 
+def _check_finite(name: str, weights: Weights, error: type[Exception]) -> None:
+    if not np.isfinite(weights.matrix[name]).all():
+        raise error(f"projection {name}: its weights are no longer finite; use a smaller eta_per_s")
+
+
 def _check_lateral(
     circuit: Circuit, name: str, weights: Weights, dt_ms: float, error: type[Exception]
 ) -> None:
     population = circuit.net.projections[name].post
     tau = circuit.population(population).tau_ms
+    _check_finite(name, weights, error)
     values = 1 + np.linalg.eigvals(weights.matrix[name])
     slowest = values[np.argmin(values.real)]
     if slowest.real <= 0:

@@ -1,0 +1,118 @@
+"""A time step that is too long is refused, with the one that would do; and that one does."""
+
+import re
+
+import numpy as np
+import pytest
+from networks import Spread, chain
+from timed import NEAR, protocol, shown
+
+import cortex_sim as cs
+from cortex_sim.backends.brian2.stability import largest_step
+
+
+def steep(method="euler", damping=0.5):
+    return chain("linear", init=Spread(2.0, 3.0)).with_rule("gait_prop", damping=damping), method
+
+
+@pytest.mark.parametrize("method", ["euler", "exponential_euler"])
+@pytest.mark.parametrize("damping", [0.0, 0.5])
+def test_the_bound_is_where_the_loop_stops_settling(method, damping):
+    """Just below it the credit shrinks towards its fixed point, just above it grows."""
+    for factor, settles in ((0.97, True), (1.03, False)):
+        tau, sigma2 = 10.0, 9.0
+        dt = factor * largest_step(tau, sigma2, damping, method)
+        x = dt / tau
+        decay = np.exp(-damping * x) if method == "exponential_euler" and damping else 1 - damping * x
+        loop = (1 - decay) / damping if method == "exponential_euler" and damping else x
+        assert (abs(decay - loop * sigma2) < 1) == settles
+
+
+@pytest.mark.parametrize("method", ["euler", "exponential_euler"])
+def test_an_unstable_loop_is_named_with_the_step_that_works(method):
+    net, _ = steep()
+    with pytest.raises(cs.BuildError, match=r"projection V2->V1: its loop is unstable at dt_ms=4") as refused:
+        cs.brian2.build(net, dt_ms=4.0, method=method)
+    longest = float(re.search(r"use dt_ms below ([\d.]+)", str(refused.value))[1])
+    assert "largest σ² of V1->V2 is 9" in str(refused.value)
+    with pytest.raises(cs.BuildError, match="unstable"):
+        cs.brian2.build(net, dt_ms=1.01 * longest, method=method)
+    step = float(f"{0.97 * longest:.3f}")
+    sim = cs.brian2.build(net, dt_ms=step, method=method)
+    x, y = shown(net, 1)
+    seen = sim.run(protocol(net, x, y, ms=400 * step))
+    assert np.isfinite(seen["credit"]).all() and np.abs(seen["credit"]).max() < 10
+
+
+def test_a_step_too_long_for_a_population_or_compartment_is_refused():
+    net = chain(init=NEAR).with_rule("backprop")
+    with pytest.raises(
+        cs.BuildError, match="population V1: a time step of 20 ms is too long for a time constant"
+    ):
+        cs.brian2.build(net, dt_ms=20.0)
+    with pytest.raises(cs.BuildError, match="projection IT->V2: a time step of 5 ms is too long"):
+        cs.brian2.build(net, dt_ms=5.0, apical_tau_ms={"IT->V2": 2.0})
+
+
+@pytest.mark.parametrize("engine", ["batched", "synapses"])
+def test_weights_that_leave_the_stable_range_while_learning_are_named(engine):
+    """When the window closes, not as NaN."""
+    net = chain("linear", init=NEAR).with_rule("gait_prop")
+    x, y = shown(net, 1)
+    sim = cs.brian2.build(net, engine=engine, dt_ms=8.0)
+    script = protocol(net, 5 * x, y, ms=80.0, learn_ms=400.0, batch=1, whole_eta_per_s=4.0)
+    with pytest.raises(
+        cs.RunError,
+        match=r"phase learn of trial 0: projection \S+: its (loop is unstable at dt_ms=8|weights are no)",
+    ):
+        sim.run(script)
+
+
+def test_a_recurrence_that_runs_away_is_named():
+    net = cs.Network("lateral")
+    net.population("retina", 3)
+    net.population("V1", 3)
+    net.bottom_up("retina", "V1", cs.Dense())
+    net.lateral("V1", plasticity=cs.Decorrelation())
+    script = cs.Protocol(
+        cs.Phase("learn", 100, drive={"retina": np.array([[5.0, -5.0, 5.0]])}, plasticity=True),
+        eta_per_s=50.0,
+    )
+    with pytest.raises(cs.RunError, match=r"V1->V1: its (recurrence (runs away|is unstable)|weights are no longer finite)"):
+        cs.brian2.build(net).run(script)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"engine": "fast"}, "unknown engine 'fast'; known: batched, synapses"),
+        ({"method": "rk4"}, "unknown method 'rk4'"),
+        ({"target": "cuda"}, "unknown target 'cuda'"),
+        ({"dt_ms": 0}, "dt_ms must be a positive number. Got 0"),
+        ({"noise": -1.0}, "noise must be 0 or more. Got -1.0"),
+        ({"noise": {"retina": 1.0}}, "unknown population of chain with a drive 'retina'"),
+        ({"apical_tau_ms": {"V1->V2": 1.0}}, "unknown top-down projection of chain 'V1->V2'"),
+        ({"equations": {"V9": "x : 1"}}, "unknown population of chain 'V9'"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(cs.CortexSimError, match=re.escape(message)):
+        cs.brian2.build(chain().with_rule("backprop"), **settings)
+
+
+def test_what_has_no_rate_dynamics_is_refused_by_name():
+    finite = chain(init=NEAR).with_rule(cs.GaitProp(form="finite"))
+    with pytest.raises(cs.BuildError, match="finds targets layer by layer, which has no rate dynamics"):
+        cs.brian2.build(finite)
+    auxiliary = chain(init=NEAR).with_rule("gait_prop", auxiliary=True, damping=0)
+    with pytest.raises(cs.BuildError, match=r"projection \S+: auxiliary units have no rate dynamics"):
+        cs.brian2.build(auxiliary)
+
+
+def test_durations_must_be_whole_steps():
+    net = chain().with_rule("backprop")
+    x, y = shown(net, 1)
+    with pytest.raises(cs.RunError, match="phase settle: duration_ms must be a multiple of dt_ms=2. Got 9"):
+        cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=9.0))
+    with pytest.raises(cs.RunError, match="projection IT->V2: delay_ms must be a multiple of dt_ms=2. Got 3"):
+        cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=10.0, delay_ms={"IT->V2": 3.0}))
