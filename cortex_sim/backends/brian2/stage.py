@@ -10,6 +10,7 @@ from typing import Any
 
 import brian2
 import numpy as np
+from brian2.equations.equations import EquationError
 
 from cortex_sim.backends.brian2.batched import Batched
 from cortex_sim.backends.brian2.circuit import Circuit
@@ -50,7 +51,8 @@ def brian2_as_found(target: str) -> Iterator[None]:
     before, random = brian2.prefs.codegen.target, device.get_random_state()
     brian2.prefs.codegen.target = target
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):  # what explodes is named when its window closes
+            yield
     finally:
         brian2.prefs.codegen.target = before
         device.set_random_state(random)
@@ -127,8 +129,9 @@ class Stage:
                 order=MOVING,
                 name=self.circuit.identifier[name],
             )
-        except (SyntaxError, ValueError, KeyError, TypeError) as error:
-            raise BuildError(f"population {name}: its equations are refused by brian2 ({error})") from error
+        except (EquationError, SyntaxError, ValueError, KeyError, TypeError) as error:
+            why = " ".join(str(error).split())
+            raise BuildError(f"population {name}: its equations are refused by brian2 ({why})") from error
 
     def _patches(self, name: str) -> Any:
         p = next(p for p in self.circuit.apicals if p.name == name)
