@@ -3,5 +3,6 @@
 from cortex_sim.recording.files import load, open_lazily, save
 from cortex_sim.recording.making import make_recording
 from cortex_sim.recording.selecting import select
+from cortex_sim.recording.snapshots import weights_of
 
-__all__ = ["load", "make_recording", "open_lazily", "save", "select"]
+__all__ = ["load", "make_recording", "open_lazily", "save", "select", "weights_of"]

@@ -148,8 +148,12 @@ def remove(out: Path) -> None:
 def _save(arrays: Mapping[str, np.ndarray], path: Path, labels: dict[str, str]) -> None:
     part = path.with_suffix(".part")
     # asarray, since ascontiguousarray would give a number an axis.
-    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part, labels)
-    os.replace(part, path)
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    try:
+        save_file(whole, part, labels)
+        os.replace(part, path)
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path}: cannot be written ({error}); make room, then go on with resume") from None
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """An experiment becomes one recording: in memory, on disk, interrupted and resumed."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -370,6 +371,23 @@ def test_damaged_chunk_says_so(experiment, session, tmp_path, every_trial):
     chunk.write_bytes(chunk.read_bytes()[:-20])
     with pytest.raises(RunError, match=r"000002.rows.safetensors: damaged .*remove .*a.nc.parts"):
         run(experiment, out=tmp_path / "a.nc", resume=True)
+
+
+def test_a_full_disk_costs_no_chunk_that_is_written(experiment, session, tmp_path, every_trial, monkeypatch):
+    run(experiment, out=tmp_path / "whole.nc").close()
+    save, count = parts.save_file, itertools.count()
+
+    def full(arrays, path, labels):
+        if next(count) > 6:
+            raise OSError(28, "No space left on device")
+        save(arrays, path, labels)
+
+    monkeypatch.setattr(parts, "save_file", full)
+    with pytest.raises(RunError, match="cannot be written .*No space left on device.*go on with resume"):
+        run(experiment, out=tmp_path / "a.nc")
+    monkeypatch.setattr(parts, "save_file", save)
+    run(experiment, out=tmp_path / "a.nc", resume=True).close()
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
 
 
 def test_unknown_names(experiment, session):
