@@ -8,13 +8,14 @@ from typing import Any
 # No module may be called as a figure is: importing it would put it in the figure's place.
 _FIGURES = {
     "compare_arms": "arms",
+    "keep": "keeping",
     "raster": "rasters",
     "time_course": "time_courses",
     "tuning_curves": "tuning",
     "weight_trajectories": "weights",
 }
 
-__all__ = ["compare_arms", "raster", "time_course", "tuning_curves", "weight_trajectories"]
+__all__ = ["compare_arms", "keep", "raster", "time_course", "tuning_curves", "weight_trajectories"]
 
 
 def __getattr__(name: str) -> Any:
