@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,39 +14,89 @@ from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json, print_table
 from cortex_sim.errors import RunError
 
+Results = list[dict[str, Any]]
 
-@app.command(epilog="Example: cortex-sim bench gait-step --json")
-def bench(
-    name: Annotated[str, typer.Argument(help="Benchmark: gait-step.")] = "gait-step",
-    network: Annotated[list[str] | None, typer.Option(help="Only this network; repeatable.")] = None,
-    blocks: Annotated[int, typer.Option(help="Timed pairs of blocks.", min=2)] = 9,
-    threads: Threads = 1,
-    as_json: Json = False,
-) -> int:
-    """Measure what a training step costs beside backpropagation in plain torch."""
-    look_up("benchmark", name, {"gait-step": None}, RunError)
-    import torch
 
+def _gait_step(blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]) -> Results:
     from cortex_sim.bench.gait_step import BASELINES, gait_step
 
-    for wanted in network or []:
+    for wanted in networks:
         look_up("network of gait-step", wanted, BASELINES, RunError)
-    with Console(stderr=True).status("measuring; leave the machine alone") as status:
-        results = gait_step(blocks, threads, network or list(BASELINES), status.update)
-    if as_json:
-        cpu = torch.backends.cpu.get_cpu_capability()
-        print_json({"results": results, "threads": threads, "device": "cpu", "instruction_set": cpu})
-        return 0
-    rows = [
-        (
+    return gait_step(blocks, threads, networks or list(BASELINES), tell)
+
+
+def _brian2(blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]) -> Results:
+    from threadpoolctl import threadpool_limits
+
+    from cortex_sim.bench.brian2 import NETWORKS, brian2_cost
+
+    for wanted in networks:
+        look_up("network of brian2", wanted, NETWORKS, RunError)
+    with threadpool_limits(threads):
+        return brian2_cost(blocks, networks or list(NETWORKS), tell)
+
+
+@dataclass(frozen=True)
+class _Benchmark:
+    """A benchmark: what measures it, and how a person reads its results."""
+
+    measure: Callable[[int, int, list[str], Callable[[str], None]], Results]
+    title: str
+    columns: Sequence[str]
+    row: Callable[[dict[str, Any]], Sequence[object]]
+
+
+_BENCHMARKS = {
+    "gait-step": _Benchmark(
+        _gait_step,
+        "one training step, batch 256, medians of interleaved blocks",
+        ("network, rule", "time ratio", "ours (ms)", "plain torch (ms)", "memory ratio"),
+        lambda r: (
             f"{r['network']}, {r['rule']}",
             r["ratio"],
             1e3 * r["ours_s"],
             1e3 * r["baseline_s"],
             r["memory_ratio"],
-        )
-        for r in results
-    ]
-    columns = ("network, rule", "time ratio", "ours (ms)", "plain torch (ms)", "memory ratio")
-    print_table("one training step, batch 256, medians of interleaved blocks", columns, rows)
+        ),
+    ),
+    "brian2": _Benchmark(
+        _brian2,
+        "seconds for one simulated second (dt 1 ms, with credit), medians of interleaved blocks",
+        ("network, engine, batch", "time ratio", "ours (s)", "script (s)", "fresh process (s)"),
+        lambda r: (
+            f"{r['network']}, {r['engine']}, {r['batch']}",
+            r["ratio"],
+            r["ours_s"],
+            r["baseline_s"],
+            r.get("whole_s"),
+        ),
+    ),
+}
+
+
+@app.command(epilog="Example: cortex-sim bench gait-step --json")
+def bench(
+    name: Annotated[str, typer.Argument(help="Benchmark: gait-step or brian2.")] = "gait-step",
+    network: Annotated[list[str] | None, typer.Option(help="Only this network; repeatable.")] = None,
+    blocks: Annotated[int, typer.Option(help="Timed pairs of blocks.", min=2)] = 9,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> int:
+    """Measure the cost beside plain torch (gait-step) or a hand-written script (brian2)."""
+    chosen = look_up("benchmark", name, _BENCHMARKS, RunError)
+    with Console(stderr=True).status("measuring; leave the machine alone") as status:
+        results = chosen.measure(blocks, threads, network or [], status.update)
+    if as_json:
+        print_json({"results": results, "threads": threads, "device": "cpu", **_instruction_set(name)})
+        return 0
+    print_table(chosen.title, chosen.columns, [chosen.row(r) for r in results])
     return 0
+
+
+def _instruction_set(name: str) -> dict[str, str]:
+    """What torch computes with, where torch is what was measured."""
+    if name != "gait-step":
+        return {}
+    import torch
+
+    return {"instruction_set": torch.backends.cpu.get_cpu_capability()}

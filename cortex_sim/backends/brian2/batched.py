@@ -17,6 +17,7 @@ from cortex_sim.backends.brian2.equations import SENDING, reconstructs
 from cortex_sim.backends.brian2.operators import Operator, operator
 from cortex_sim.backends.brian2.views import Unit, View, has_partition, partition
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime
 from cortex_sim.validation import is_supervised
@@ -131,8 +132,11 @@ class Batched:
             case Way.FREE if p.up is not None:
                 below[down][...] = self.operators[p.up.name].down(u[above], self._matrix(p.name).T)
             case _:
-                told = c if p.way is Way.DIRECT else u
-                below[down][...] = told[above] @ self._matrix(p.name).T
+                if p.way is Way.DIRECT:
+                    told = self.units[above].view["alive"] * c[above]  # silenced units send none
+                else:
+                    told = u[above]
+                below[down][...] = told @ self._matrix(p.name).T
 
     def _loop_in_patches(self, p: Apical, u: np.ndarray) -> None:
         assert p.up is not None
@@ -165,6 +169,14 @@ class Batched:
             if p.name in self.eta:
                 np.fill_diagonal(self.weights.matrix[p.name], 0.0)
 
+    def _echo(self, p: Projection) -> np.ndarray:
+        """What of the activity below a top-down projection arrives above, by the projection beside it."""
+        view, var = self.units[p.pre].view, self.circuit.var
+        heard = var("heard", p.mate)
+        if heard in view:
+            return view[heard]
+        return view[var("gate", p.mate)] * view[var("drive", p.mate)]
+
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], int]:
@@ -181,7 +193,7 @@ class Batched:
         op = self.operators[p.mate]
         found = {"r_post": op.seen(r[p.post])}
         if getattr(p.plasticity, "spontaneous", False):
-            found["r_pre"] = op.told(self.units[p.pre].view[self.circuit.var("drive", p.mate)])
+            found["r_pre"] = op.told(self._echo(p))
         if "u_pre" in rule.reads:
             found["u_pre"] = op.told(u[p.pre])
         return found, op.places if not (reconstructs(p) or "r_pre" in found) else 1

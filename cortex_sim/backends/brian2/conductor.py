@@ -104,6 +104,8 @@ class Conductor:
         self._phase = self._shown.phases[self._number]
         self._steps = self.steps(self._phase)
         apply_phase(self.stage, self.weights, self._phase, self._shown.images)
+        for unit in self.stage.units.values():
+            unit.begin()
         self._learned = self._learned or bool(self._phase.eta)
         self._credit_arrives(moved=False)  # what is on its way meets the gates of this phase
         self._rescaled = [p for p in self.stage.circuit.apicals if p.rescale] if self._phase.eta else []
@@ -173,6 +175,7 @@ class Conductor:
             self.stage.engine.pull()
             for p in self._rescaled:
                 set_gain(self.stage, self.weights, p, self._phase.gates.get(p.name, Gate()))
+                self.stage.units[p.projection.post].begin()
 
     # -- signals on their way -------------------------------------------------------------------------
 

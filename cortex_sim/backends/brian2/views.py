@@ -47,7 +47,10 @@ class View:
 
 
 class Unit:
-    """One population as the equations have it: r, c and u computed with numpy from its variables."""
+    """One population as the equations have it: r, c and u computed with numpy from its variables.
+
+    What holds for a whole phase (who is silenced, gates, the nudge's strength) is read once, by `begin`.
+    """
 
     def __init__(self, circuit: Circuit, name: str, view: View, heard: frozenset[str]) -> None:
         self.view = view
@@ -61,34 +64,53 @@ class Unit:
             else (circuit.var("c", p.name), circuit.var("gate", p.name))
             for p in circuit.apical_inputs(name)
         ]
+        self._alive: np.ndarray | None = None
+        self._free, self._strength = False, 0.0
+        self._arriving: list[tuple[np.ndarray, float]] = []
+
+    def begin(self) -> None:
+        """Read what holds until the next call: at the start of a phase, and when a gate has moved."""
+        alive = self.view["alive"]
+        self._alive = None if (alive == 1).all() else alive
+        if self.is_stimulus:
+            return
+        self._free = bool(self.view["free"][0])
+        if "strength" in self.view:
+            self._strength = float(self.view["strength"][0])
+        self._arriving = [
+            (self.view[variable], 1.0 if gate is None else float(self.view[gate][0]))
+            for variable, gate in self.told
+        ]
 
     def rates(self) -> np.ndarray:
         """Rate r, (presentation, unit)."""
-        v = self.view
         if self.is_stimulus:
-            return v["alive"] * v["shown"]
-        if v["free"][0]:
-            return v["alive"] * v["spontaneous"]
-        return v["alive"] * self.rate(v["a"])
+            r = self.view["shown"]
+        elif self._free:
+            r = self.view["spontaneous"]
+        else:
+            r = self.rate(self.view["a"])
+        return r if self._alive is None else self._alive * r
 
     def credit(self, r: np.ndarray) -> np.ndarray:
         """Credit c = Σ c_p + nudge, (presentation, unit)."""
         total = self._nudge(r)
-        for variable, gate in self.told:
-            total = total + (self.view[variable] if gate is None else self.view[gate] * self.view[variable])
-        return total
+        for compartment, gate in self._arriving:
+            part = compartment if gate == 1 else gate * compartment
+            total = part if total is None else total + part
+        return np.zeros_like(r) if total is None else total
 
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
-        return self.view["alive"] * c * self.gain(self.view["a"])
+        u = c * self.gain(self.view["a"])
+        return u if self._alive is None else self._alive * u
 
-    def _nudge(self, r: np.ndarray) -> np.ndarray:
-        strength = self.view["strength"][0]
-        if not strength:
-            return np.zeros_like(r)
+    def _nudge(self, r: np.ndarray) -> np.ndarray | None:
+        if not self._strength:
+            return None
         goal = self.view["goal"]
         asked = (goal - r) if self.objective is None else self.objective.credit(r, goal)
-        return strength * asked
+        return asked if self._strength == 1 else self._strength * asked
 
 
 def partition(r: np.ndarray) -> np.ndarray:
