@@ -24,6 +24,7 @@ from cortex_sim.backends.brian2.equations import (
 from cortex_sim.backends.brian2.synaptic import Synaptic, supervised_inputs
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.backends.brian2.written import Written
 from cortex_sim.errors import BuildError
 
 STANDALONE = "cpp_standalone"
@@ -102,17 +103,20 @@ class Stage:
         self.texts = equations_of(circuit, setup, features)
         self.groups = {name: self._group(name) for name in circuit.net.populations}
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
-        compiled = setup.target == STANDALONE
-        views = {name: View(group, presentations, compiled) for name, group in self.groups.items()}
+        views = {name: self._see(group) for name, group in self.groups.items()}
         self.units = {name: Unit(circuit, name, view, features) for name, view in views.items()}
         self.patch_views = {name: View(group, presentations) for name, group in self.patches.items()}
         parts = (circuit, weights, self.units, self.patch_views, self.clock)
         self.engine: Batched | Synaptic = (
-            Synaptic(*parts, self.groups) if setup.engine == "synapses" else Batched(*parts)
+            Synaptic(*parts, self.groups, self._see) if setup.engine == "synapses" else Batched(*parts)
         )
         self.own = extra(self.groups) if extra is not None else []
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
         self.network.add(*self.own)
+
+    def _see(self, group: Any) -> View | Written:
+        compiled = self.setup.target == STANDALONE
+        return Written(group) if compiled else View(group, self.presentations)
 
     def _group(self, name: str) -> Any:
         population = self.circuit.population(name)
@@ -154,9 +158,9 @@ class Stage:
             name=f"patches_{self.circuit.identifier[name]}",
         )
 
-    def moving_variables(self) -> dict[str, tuple[View, str]]:
+    def moving_variables(self) -> dict[str, tuple[View | Written, str]]:
         """What the next step depends on, drives and compartments: a name each, its view and variable."""
-        found = {}
+        found: dict[str, tuple[View | Written, str]] = {}
         for name, unit in self.units.items():
             if not unit.is_stimulus:
                 found[f"{name}:a"] = unit.view, "a"

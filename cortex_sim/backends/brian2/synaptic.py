@@ -6,7 +6,7 @@ cannot share weights between presentations, or between the places of a convoluti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import brian2
@@ -23,6 +23,7 @@ from cortex_sim.backends.brian2.equations import (
 )
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.backends.brian2.written import Written
 from cortex_sim.connectors import Conv2d, Identity
 from cortex_sim.errors import BuildError
 from cortex_sim.projection import Projection
@@ -46,6 +47,7 @@ class Synaptic:
         patches: Mapping[str, View],
         clock: Any,
         groups: Mapping[str, Any],
+        see: Callable[[Any], View | Written],
     ) -> None:
         self.circuit, self.weights, self.units = circuit, weights, units
         self.groups, self.clock = groups, clock
@@ -59,6 +61,7 @@ class Synaptic:
         for apical in circuit.apicals:
             if apical.way in (Way.FREE, Way.DIRECT):
                 self._add(apical.projection, self._top_down(apical))
+        self.views = {name: see(made) for name, made in self.synapses.items()}
         self.objects = list(self.synapses.values())
         if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
             top = groups[circuit.net.objective_at]
@@ -187,19 +190,19 @@ class Synaptic:
         """Let these projections learn, at their rates in 1/s, from now on."""
         self.eta = dict(eta)
         for p in self.circuit.plastic():
-            made, rate = self.synapses[p.name], eta.get(p.name, 0.0)
-            made.eta = rate * brian2.Hz
+            view, rate = self.views[p.name], eta.get(p.name, 0.0)
+            view.put("eta", rate)
             for side, unit in (("_post", p.post), ("_pre", p.pre)):
                 window = self.circuit.var(f"window_of{side}", p.name)
-                if window in self.groups[unit].variables:
-                    setattr(self.groups[unit], window, float(rate > 0))
+                if window in self.units[unit].view:
+                    self.units[unit].view.put(window, float(rate > 0))
             if "modulator" in self.weights.state[p.name]:
-                setattr(made, self.circuit.var("modulator", p.name), modulator)
+                view.put(self.circuit.var("modulator", p.name), modulator)
         rates = bias_rates(self.circuit, eta)
         for name in self.weights.bias:
-            group = self.groups[name]
-            if "eta_bias" in group.variables:
-                group.eta_bias = rates.get(name, 0.0) * brian2.Hz
+            below = self.units[name].view
+            if "eta_bias" in below:
+                below.put("eta_bias", rates.get(name, 0.0))
 
     def _flat(self, name: str, matrix: np.ndarray) -> np.ndarray:
         return matrix[~np.eye(len(matrix), dtype=bool)] if self._is_lateral(name) else matrix.ravel()

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Circuit
+from cortex_sim.backends.brian2.written import Written
 from cortex_sim.objectives import CrossEntropy
 
 
 class View:
     """Variables of one group; ``view["a"]`` is the array brian2 itself works on, (presentation, unit)."""
 
-    def __init__(self, group: Any, presentations: int, compiled: bool = False) -> None:
-        self._group, self._rows, self._compiled = group, presentations, compiled
+    def __init__(self, group: Any, presentations: int) -> None:
+        self._group, self._rows = group, presentations
         self._known: dict[str, np.ndarray] = {}
 
     def __contains__(self, variable: str) -> bool:
@@ -33,14 +34,8 @@ class View:
         return known
 
     def put(self, variable: str, value: Any) -> None:
-        """Set a variable: here and now, or (in C++ standalone) when the program comes to it."""
-        if not self._compiled:
-            self[variable][...] = value
-        elif self._is_shared(variable):
-            setattr(self._group, variable, float(value))
-        else:
-            units = len(self._group)
-            setattr(self._group, variable, np.broadcast_to(np.asarray(value, float).ravel(), (units,)).copy())
+        """Set a variable, here and now."""
+        self[variable][...] = value
 
     def _is_shared(self, variable: str) -> bool:
         return bool(self._group.variables[variable].scalar)
@@ -52,7 +47,7 @@ class Unit:
     What holds for a whole phase (who is silenced, gates, the nudge's strength) is read once, by `begin`.
     """
 
-    def __init__(self, circuit: Circuit, name: str, view: View, heard: frozenset[str]) -> None:
+    def __init__(self, circuit: Circuit, name: str, view: View | Written, heard: frozenset[str]) -> None:
         self.view = view
         self.is_stimulus = name == circuit.stimulus
         population = circuit.population(name)

@@ -1,0 +1,107 @@
+"""A plan written out in steps: pieces in which nothing changes from outside, and when to look.
+
+A phase is one piece, or as many as a time series has bins in it. All pieces and samples begin at
+multiples of one *segment*, the greatest common divisor of what lies between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+
+from cortex_sim.backends.brian2.conductor import whole_steps
+from cortex_sim.protocol.plan import PhasePlan, Plan, Series, Shown
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Steps of one phase in which nothing changes: the first, and how many.
+
+    ``bins`` holds, by driven population, which bin of its time series is shown.
+    """
+
+    shown: Shown
+    phase: PhasePlan
+    start: int
+    steps: int
+    opens: bool  # the trial
+    bins: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Score:
+    """All pieces of a plan, and by trial the steps after which it is sampled.
+
+    Counted from the beginning of the plan: a sample at step n sees what n steps have done.
+    """
+
+    pieces: Sequence[Piece]
+    samples: Sequence[Sequence[int]]
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole plan."""
+        return self.pieces[-1].start + self.pieces[-1].steps
+
+    @property
+    def segment(self) -> int:
+        """Steps of a segment."""
+        starts = [piece.start for piece in self.pieces]
+        return gcd(self.steps, *starts, *(step for steps in self.samples for step in steps))
+
+    def piece_at(self, step: np.ndarray) -> np.ndarray:
+        """Indices of the pieces that hold these steps."""
+        starts = np.array([piece.start for piece in self.pieces])
+        return np.searchsorted(starts, step, side="right") - 1
+
+    def by_segment(self) -> np.ndarray:
+        """Index of the piece that each segment lies in."""
+        return self.piece_at(np.arange(0, self.steps, self.segment))
+
+
+def score(plan: Plan, dt_ms: float) -> Score:
+    """Write a plan out in steps.
+
+    Raises
+    ------
+    RunError
+        If a duration is no whole number of steps.
+    """
+    pieces: list[Piece] = []
+    samples: list[list[int]] = []
+    start = 0
+    for shown in plan.shown:
+        begin, ends = start, []
+        for phase in shown.phases:
+            steps = whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, dt_ms)
+            pieces += _pieces(shown, phase, start, steps, dt_ms, opens=start == begin)
+            start += steps
+            if phase.name == plan.wanted.phase:
+                ends.append(start)
+        if plan.wanted.every_ms is not None:
+            every = whole_steps("record: every_ms", plan.wanted.every_ms, dt_ms)
+            ends = list(range(begin + every, start + 1, every))
+        samples.append(ends)
+    return Score(pieces, samples)
+
+
+def _pieces(
+    shown: Shown, phase: PhasePlan, start: int, steps: int, dt_ms: float, *, opens: bool
+) -> Iterator[Piece]:
+    bins = {
+        name: _bins(given, steps, dt_ms) for name, given in phase.drive.items() if isinstance(given, Series)
+    }
+    changes = np.any([np.diff(by_step, prepend=-1) != 0 for by_step in bins.values()], axis=0)
+    firsts = np.flatnonzero(changes) if bins else np.zeros(1, dtype=int)
+    for first, last in zip(firsts, [*firsts[1:], steps], strict=True):
+        held = {name: int(by_step[first]) for name, by_step in bins.items()}
+        yield Piece(shown, phase, start + int(first), int(last - first), opens and first == 0, held)
+
+
+def _bins(given: Series, steps: int, dt_ms: float) -> np.ndarray:
+    """Bin of a series at each step of a phase; the last one stays."""
+    found = ((np.arange(steps) + 1e-9) * dt_ms / given.bin_ms).astype(int)
+    return np.minimum(found, len(given.values) - 1)
