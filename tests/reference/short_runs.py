@@ -17,12 +17,18 @@ def module(name):
 
 
 def shortened(name, engine="batched", seed=0, **settings):
-    """Its experiment with other settings of every protocol, such as ``trials=3``."""
+    """Its experiment with other settings of every protocol, such as ``trials=3``; probes one by one."""
     made = found(name, seed)
     arms = {
-        arm: replace(given, protocol=given.protocol.replace(**settings)) for arm, given in made.arms.items()
+        arm: replace(given, protocol=_one_by_one(given.protocol).replace(**settings))
+        for arm, given in made.arms.items()
     }
     return replace(made, arms=arms, engine=engine)
+
+
+def _one_by_one(protocol):
+    """The synapses engine shows one presentation at a time."""
+    return protocol.replace(probe=protocol.probe and protocol.probe.replace(batch=1))
 
 
 def both_engines(name, **settings):
