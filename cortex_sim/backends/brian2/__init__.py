@@ -45,8 +45,9 @@ def build(
         Standard deviation that noise gives a resting drive, by population where a mapping.
     method : {"euler", "exponential_euler"}, default "euler"
         How brian2 integrates.
-    target : {"numpy", "cython"}, default "numpy"
-        brian2's code generation; numpy waits for no compiler.
+    target : {"numpy", "cython", "cpp_standalone"}, default "numpy"
+        brian2's code generation; numpy waits for no compiler. With the synapses engine, cpp_standalone
+        compiles each plan into one C++ program, see ``docs/standalone.md``.
     equations : mapping of str to str, optional
         Equations of your own, in brian2's language, added to a population's: they may read ``r``, ``a``,
         and where there is credit ``c`` and ``u``.

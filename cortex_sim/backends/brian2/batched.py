@@ -6,7 +6,7 @@ N·B neurons. All presentations share one set of weights, whose change is the me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import brian2
@@ -14,13 +14,17 @@ import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
 from cortex_sim.backends.brian2.equations import SENDING, reconstructs
-from cortex_sim.backends.brian2.operators import Operator, operator
-from cortex_sim.backends.brian2.views import Unit, View, has_partition, partition
+from cortex_sim.backends.brian2.operators import Operator, Patches, operator
+from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime
 from cortex_sim.validation import is_supervised
+
+Signals = Mapping[str, np.ndarray]
+Send = Callable[[Signals, Signals], None]
+Lift = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Batched:
@@ -60,6 +64,7 @@ class Batched:
             for p in circuit.plastic()
         }
         self.top = net.objective_at
+        self._wire()
         self.objects = [brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING)]
         self.modulator = 1.0
 
@@ -85,67 +90,107 @@ class Batched:
         for name in self.open_bias:  # as the last step left it: neurons move on the old bias
             self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
         r = {name: unit.rates() for name, unit in self.units.items()}
-        for p in self.circuit.net.bottom_ups:
-            drive = self.units[p.post].view[self.circuit.var("drive", p.name)]
-            drive[...] = self.operators[p.name].up(r[p.pre], self._matrix(p.name))
-        for p in self.circuit.net.laterals:
-            self.units[p.post].view[self.circuit.var("drive", p.name)][...] = (
-                r[p.pre] @ self._matrix(p.name).T
-            )
+        for up, pre, w, drive in self._lifts:
+            drive[...] = up(r[pre], w)
         c: dict[str, np.ndarray] = {}
         u: dict[str, np.ndarray] = {}
-        if self.circuit.hears_credit:
-            for name in self.circuit.order:
-                if name != self.circuit.stimulus:
-                    c[name] = self.units[name].credit(r[name])
-                    u[name] = self.units[name].to_learn(c[name])
-            if self.top is not None and has_partition(self.circuit, self.top):
-                self.units[self.top].view["partition"][...] = partition(r[self.top])
-            for apical in self.circuit.apicals:
-                self._send_down(apical, c, u)
+        for name, unit in self._told.items():
+            c[name] = unit.credit(r[name])
+            u[name] = unit.to_learn(c[name])
+        if self._top is not None and self._top.partition is not None:
+            self._top.view["partition"][...] = self._top.partition
+        for send in self._senders:
+            send(c, u)
         if self.eta:
             self._learn(r, u)
+
+    def _wire(self) -> None:
+        """Look up once what every step needs: arrays that brian2 and the weights keep for good."""
+        var, net = self.circuit.var, self.circuit.net
+        self._lifts: list[tuple[Lift, str, np.ndarray, np.ndarray]] = [
+            (
+                self.operators[p.name].up,
+                p.pre,
+                self._matrix(p.name),
+                self.units[p.post].view[var("drive", p.name)],
+            )
+            for p in [*net.bottom_ups, *net.laterals]
+        ]
+        hearing = [n for n in self.circuit.order if n != self.circuit.stimulus and self.circuit.hears_credit]
+        self._told = {name: self.units[name] for name in hearing}
+        asks = self.top is not None and has_partition(self.circuit, self.top)
+        self._top = self.units[self.top] if asks and self.top is not None else None
+        self._senders = [self._sender(p) for p in self.circuit.apicals]
 
     def _matrix(self, name: str) -> np.ndarray:
         return self.weights.matrix.get(name, _NONE)
 
-    def _send_down(self, p: Apical, c: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]) -> None:
+    def _sender(self, p: Apical) -> Send:
+        """From credit and u of all populations to what arrives in one compartment."""
+        if p.patchwise:
+            return self._patch_loop(p)
         above, below = p.projection.pre, self.units[p.projection.post].view
-        down = self.circuit.var("down", p.name)
+        down = below[self.circuit.var("down", p.name)]
+        w = self._matrix(p.up.name) if p.up is not None else _NONE
         match p.way:
-            case Way.INVERSE if p.patchwise:
-                self._loop_in_patches(p, u[above])
             case Way.INVERSE:
-                assert p.up is not None
-                w, upper = self._matrix(p.up.name), self.units[above].view
-                predicted = below[self.circuit.var("c", p.name)] @ w.T
-                upper[self.circuit.var("predicted", p.name)][...] = predicted
-                heard = upper[self.circuit.var("listening", p.name)]
-                below[down][...] = (heard * (u[above] - predicted)) @ w
+                return self._loop(p, w, down)
             case Way.SAME:
-                below[down][...] = u[above]
-            case Way.TRANSPOSE | Way.SIGN:
-                assert p.up is not None
-                w = self._matrix(p.up.name)
-                b = w if p.way is Way.TRANSPOSE else signs(w)
-                below[down][...] = self.operators[p.up.name].down(u[above], b)
-            case Way.FREE if p.up is not None:
-                below[down][...] = self.operators[p.up.name].down(u[above], self._matrix(p.name).T)
-            case _:
-                if p.way is Way.DIRECT:
-                    told = self.units[above].view["alive"] * c[above]  # silenced units send none
-                else:
-                    told = u[above]
-                below[down][...] = told @ self._matrix(p.name).T
 
-    def _loop_in_patches(self, p: Apical, u: np.ndarray) -> None:
+                def send(c: Signals, u: Signals) -> None:
+                    down[...] = u[above]
+            case Way.TRANSPOSE | Way.SIGN:
+                lower = self.operators[p.up.name].down  # type: ignore[union-attr]
+                seen = signs if p.way is Way.SIGN else _as_they_are
+
+                def send(c: Signals, u: Signals) -> None:
+                    down[...] = lower(u[above], seen(w))
+            case Way.FREE if p.up is not None:
+                lower, b = self.operators[p.up.name].down, self._matrix(p.name)
+
+                def send(c: Signals, u: Signals) -> None:
+                    down[...] = lower(u[above], b.T)
+            case Way.DIRECT:
+                alive, b = self.units[above].view["alive"], self._matrix(p.name)
+
+                def send(c: Signals, u: Signals) -> None:
+                    down[...] = (alive * c[above]) @ b.T  # silenced units send none
+            case _:
+                b = self._matrix(p.name)
+
+                def send(c: Signals, u: Signals) -> None:
+                    down[...] = u[above] @ b.T
+
+        return send
+
+    def _loop(self, p: Apical, w: np.ndarray, down: np.ndarray) -> Send:
+        """Dynamic inversion: what is demanded above, less what the present compartment would cause."""
+        var, above = self.circuit.var, p.projection.pre
+        compartment = self.units[p.projection.post].view[var("c", p.name)]
+        upper = self.units[above].view
+        predicted, listening = upper[var("predicted", p.name)], upper[var("listening", p.name)]
+
+        def send(c: Signals, u: Signals) -> None:
+            predicted[...] = compartment @ w.T
+            down[...] = (listening * (u[above] - predicted)) @ w
+
+        return send
+
+    def _patch_loop(self, p: Apical) -> Send:
+        """The same, each patch of a convolution on its own; units hear the sum of their patches."""
         assert p.up is not None
-        w, patch, gather = self._matrix(p.up.name), self.patches[p.name], self.operators[p.up.name]
-        x = patch["x"].reshape(-1, w.shape[1])
-        missing = patch["listening"] * (gather.told(u) - x @ w.T)
-        patch["down"][...] = (missing @ w).reshape(len(u), -1)
+        above, w, patch = p.projection.pre, self._matrix(p.up.name), self.patches[p.name]
+        patches = self.operators[p.up.name]
+        assert isinstance(patches, Patches)
         delivered = self.units[p.projection.post].view[self.circuit.var("c", p.name)]
-        delivered[...] = gather.gathered(patch["x"])  # type: ignore[union-attr]
+
+        def send(c: Signals, u: Signals) -> None:
+            x = patch["x"].reshape(-1, w.shape[1])
+            missing = patch["listening"] * (patches.told(u[above]) - x @ w.T)
+            patch["down"][...] = (missing @ w).reshape(len(delivered), -1)
+            delivered[...] = patches.gathered(patch["x"])
+
+        return send
 
     def _learn(self, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]) -> None:
         """Δw = η·growth·dt of every open window, all from the old weights."""
@@ -212,6 +257,10 @@ def bias_rates(circuit: Circuit, eta: Mapping[str, float]) -> dict[str, float]:
 def signs(w: np.ndarray) -> np.ndarray:
     """sign(W)·‖W‖_F/√(number of weights)."""
     return np.sign(w) * np.sqrt(np.mean(w * w))
+
+
+def _as_they_are(w: np.ndarray) -> np.ndarray:
+    return w
 
 
 _NONE = np.empty((0, 0))

@@ -96,6 +96,10 @@ class Circuit:
         """Variable of a projection: ``var("drive", "V1->IT")`` is "drive_V1_to_IT"."""
         return f"{kind}_{self.identifier[name]}"
 
+    def sent_rate(self, p: Projection, side: str) -> str:
+        """Variable that synapses read as the rate of their pre or post population."""
+        return "r" if (p.pre if side == "pre" else p.post) == self.stimulus else "sent_r"
+
     def plastic(self) -> list[Projection]:
         """Projections whose weights change."""
         return [p for p in self.net.projections.values() if p.plasticity is not None]

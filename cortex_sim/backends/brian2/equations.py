@@ -148,23 +148,47 @@ def constants(circuit: Circuit, name: str, ms: Any) -> dict[str, Any]:
     return found
 
 
+def sending(circuit: Circuit, name: str) -> dict[str, str]:
+    """What synapses read of a population beside its rate, computed once a step: variable to expression.
+
+    A summed variable evaluates what it names anew for every synapse; these are evaluated by unit.
+    """
+    if not circuit.hears_credit or name == circuit.stimulus:
+        return {}
+    found = {"sent_u": "u"}
+    for p in circuit.errors(name):
+        error = circuit.var("error", p.name)
+        found[f"sent_{error}"] = error
+    if any(p.way is Way.DIRECT and p.projection.pre == name for p in circuit.apicals):
+        found["sent_c"] = "alive * c"
+    return found
+
+
+def sends_while_still(circuit: Circuit, name: str) -> bool:
+    """Whether anything but plasticity reads what a population is `sending`."""
+    return any(p.projection.pre == name for p in circuit.apicals)
+
+
 # -- plastic synapses, one by one ------------------------------------------------------------------
 
 
-def growth_texts(circuit: Circuit, p: Projection) -> dict[str, str]:
+def growth_texts(circuit: Circuit, p: Projection, echo: str) -> dict[str, str]:
     """Δw/η of one synapse and the rates of change of its rule's state, for brian2, by variable.
+
+    ``echo`` is what a rule that learns from spontaneous activity reads as its pre rate.
 
     State per post (pre) unit lives in that unit under a name of its own, ``theta_V1_to_IT``.
     """
     texts = growth_of(p.plasticity)
     state = getattr(p.plasticity, "state", {})
-    renamed: dict[str, str] = {}
+    renamed = {f"u_{side}": f"sent_u_{side}" for side in ("pre", "post")}
+    renamed |= {f"r_{side}": f"{circuit.sent_rate(p, side)}_{side}" for side in ("pre", "post")}
     for variable, kind in state.items():
         own = circuit.var(variable, p.name)
         side = {PerPost: "_post", PerPre: "_pre"}.get(type(kind), "")
         renamed[variable] = f"{own}{side}"
     if getattr(p.plasticity, "spontaneous", False):
-        renamed["r_pre"] = f"{circuit.var('drive', p.mate)}_pre"  # the echo of the activity below
+        renamed["r_pre"] = echo
     renamed["reconstruction_post"] = f"{circuit.var('reconstruction', p.name)}_post"
     return {variable: _renamed(text, renamed) for variable, text in texts.items()}
 

@@ -29,7 +29,7 @@ class Program:
 
     Tables are read, and states recorded, between two steps: after the last step of a segment and
     before the first of the next. brian2 holds two clocks to be simultaneous if they differ by less
-    than 1e-14 s, which rounding passes after a minute; so ``between`` runs ahead of every segment by
+    than 1e-14 s, which rounding passes from 64 s on; so ``between`` runs ahead of every segment by
     an amount that grows to half a step, and meets the clock of the steps only at zero.
     """
 

@@ -98,6 +98,11 @@ class Simulation:
     @property
     def stage(self) -> Stage:
         """brian2's objects, for the presentations last shown side by side."""
+        if self.setup.target == STANDALONE:
+            raise RunError(
+                f"network {self.net.name}: a C++ program's brian2 objects are there only while it is made; "
+                'read simulation.weights, or use target="numpy"'
+            )
         return self._made if self._made is not None else self._stage(1, frozenset())
 
     def _stage(self, presentations: int, features: frozenset[str]) -> Stage:

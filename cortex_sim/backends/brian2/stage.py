@@ -19,6 +19,7 @@ from cortex_sim.backends.brian2.equations import (
     constants,
     patch_equations,
     population_equations,
+    sending,
     unit_state_equations,
 )
 from cortex_sim.backends.brian2.synaptic import Synaptic, supervised_inputs
@@ -52,7 +53,9 @@ def brian2_as_found(target: str) -> Iterator[None]:
     before, random = brian2.prefs.codegen.target, device.get_random_state()
     brian2.prefs.codegen.target = target
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # what explodes is named when its window closes
+        with np.errstate(
+            over="ignore", invalid="ignore", divide="ignore"
+        ):  # what explodes is named when its window closes
             yield
     finally:
         brian2.prefs.codegen.target = before
@@ -69,7 +72,8 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
         )
         if setup.engine == "synapses":
             state, _ = unit_state_equations(circuit, name)
-            text = f"{text}\n{state}".strip()
+            sent = [] if name == circuit.stimulus else ["sent_r", *sending(circuit, name)]
+            text = "\n".join([text, *(f"{variable} : 1" for variable in sent), state]).strip()
             if "bias : 1" in text and supervised_inputs(circuit, name):
                 text = text.replace("bias : 1", "dbias/dt = eta_bias * u : 1\neta_bias : Hz (shared)")
         found[name] = text

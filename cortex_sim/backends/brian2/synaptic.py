@@ -20,6 +20,8 @@ from cortex_sim.backends.brian2.equations import (
     SENDING,
     growth_texts,
     reconstructs,
+    sending,
+    sends_while_still,
 )
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
@@ -53,11 +55,12 @@ class Synaptic:
         self.groups, self.clock = groups, clock
         self.synapses: dict[str, Any] = {}
         self.eta: dict[str, float] = {}
+        self._asleep: dict[str, list[Any]] = {}
         beside = {p.up.name: p for p in circuit.apicals if p.up is not None}
         for p in circuit.net.bottom_ups:
             self._add(p, self._bottom_up(p, beside.get(p.name)))
         for p in circuit.net.laterals:
-            self._add(p, [f"{circuit.var('drive', p.name)}_post = w * r_pre : 1 (summed)"])
+            self._add(p, [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"])
         for apical in circuit.apicals:
             if apical.way in (Way.FREE, Way.DIRECT):
                 self._add(apical.projection, self._top_down(apical))
@@ -65,43 +68,67 @@ class Synaptic:
         self.objects = list(self.synapses.values())
         if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
             top = groups[circuit.net.objective_at]
-            text = "partition_post = exp(r_pre - r_post) : 1 (summed)"
+            text = "partition_post = exp(sent_r_pre - sent_r_post) : 1 (summed)"
             sums = brian2.Synapses(top, top, text, clock=clock, name=f"{top.name}_partition", order=LEARNING)
             sums.connect()
             sums.summed_updaters["partition_post"].order = PREDICTING  # the nudge is read when sending
             self.objects.append(sums)
+        self._learners: dict[str, Any] = {}  # what only plasticity reads
+        for name in circuit.order:
+            self._compute_once(name)
         self.push()
+
+    def _compute_once(self, name: str) -> None:
+        """Rates before anything is sent, and what is sent down once predictions are there."""
+        if name == self.circuit.stimulus:
+            return
+        group = self.groups[name]
+        group.run_regularly("sent_r = r", clock=self.clock, when="groups", order=PREDICTING - 1)
+        lines = [f"{variable} = {text}" for variable, text in sending(self.circuit, name).items()]
+        if lines:
+            order = SENDING - 0.5
+            made = group.run_regularly("\n".join(lines), clock=self.clock, when="groups", order=order)
+            if not sends_while_still(self.circuit, name):
+                self._learners[name] = made
 
     def _bottom_up(self, p: Projection, beside: Apical | None) -> list[str]:
         var = self.circuit.var
-        carried = "r_pre" if isinstance(p.connector, Identity) else "w * r_pre"
+        rate = f"{self.circuit.sent_rate(p, 'pre')}_pre"
+        carried = rate if isinstance(p.connector, Identity) else f"w * {rate}"
         lines = [f"{var('drive', p.name)}_post = {carried} : 1 (summed)"]
         if beside is None:
             return lines
         down = f"{var('down', beside.name)}_pre"
         match beside.way:
             case Way.SAME:
-                lines.append(f"{down} = u_post : 1 (summed)")
+                lines.append(f"{down} = sent_u_post : 1 (summed)")
             case Way.TRANSPOSE:
-                lines.append(f"{down} = w * u_post : 1 (summed)")
+                lines.append(f"{down} = w * sent_u_post : 1 (summed)")
             case Way.SIGN:
                 lines += [f"{down} = size * sign(w) * u_post : 1 (summed)", "size : 1 (shared)"]
             case Way.INVERSE:
                 lines.append(
                     f"{var('predicted', beside.name)}_post = w * {var('c', beside.name)}_pre : 1 (summed)"
                 )
-                lines.append(f"{down} = w * {var('error', beside.name)}_post : 1 (summed)")
+                lines.append(f"{down} = w * sent_{var('error', beside.name)}_post : 1 (summed)")
             case _:
                 pass
         return lines
 
     def _top_down(self, p: Apical) -> list[str]:
-        told = "c_pre" if p.way is Way.DIRECT else "u_pre"
+        told = "sent_c_pre" if p.way is Way.DIRECT else "sent_u_pre"
         lines = [f"{self.circuit.var('down', p.name)}_post = w * {told} : 1 (summed)"]
         if reconstructs(p.projection):
-            echo = f"{self.circuit.var('drive', p.projection.mate)}_pre"
+            echo = self._echo(p.projection)
             lines.append(f"{self.circuit.var('reconstruction', p.name)}_post = w * {echo} : 1 (summed)")
         return lines
+
+    def _echo(self, p: Projection) -> str:
+        """What of the activity below arrives above, by the projection beside a top-down one."""
+        heard = self.circuit.var("heard", p.mate)
+        if heard in self.groups[p.pre].variables:
+            return f"{heard}_pre"
+        return f"({self.circuit.var('gate', p.mate)}_pre * {self.circuit.var('drive', p.mate)}_pre)"
 
     def _add(self, p: Projection, lines: list[str]) -> None:
         """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it."""
@@ -135,7 +162,7 @@ class Synaptic:
         self.synapses[p.name] = made
 
     def _learning(self, p: Projection) -> list[str]:
-        texts = growth_texts(self.circuit, p)
+        texts = growth_texts(self.circuit, p, self._echo(p) if p.is_top_down else "")
         decay = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
         lost = f" - {decay!r} * w" if decay else ""
         lines = [f"dw/dt = eta * ({texts['w']}{lost}) : 1 (clock-driven)", "eta : Hz (shared)"]
@@ -192,6 +219,7 @@ class Synaptic:
         for p in self.circuit.plastic():
             view, rate = self.views[p.name], eta.get(p.name, 0.0)
             view.put("eta", rate)
+            self._wake(self.synapses[p.name].state_updater, view, rate > 0)
             for side, unit in (("_post", p.post), ("_pre", p.pre)):
                 window = self.circuit.var(f"window_of{side}", p.name)
                 if window in self.units[unit].view:
@@ -203,6 +231,20 @@ class Synaptic:
             below = self.units[name].view
             if "eta_bias" in below:
                 below.put("eta_bias", rates.get(name, 0.0))
+        learning = {self.circuit.net.projections[name].post for name in eta}
+        for name, reader in self._learners.items():
+            self._wake(reader, self.units[name].view, name in learning)
+
+    def _wake(self, updater: Any, view: View | Written, awake: bool) -> None:
+        """Leave out what only plasticity needs, in every synapse, while no window is open."""
+        if isinstance(view, Written):  # a program is written down once
+            return
+        asleep = self._asleep.pop(updater.name, [])
+        if asleep and not updater.code_objects:  # otherwise brian2 has made new ones since
+            updater.code_objects.extend(asleep)
+        if not awake:
+            self._asleep[updater.name] = list(updater.code_objects)
+            updater.code_objects.clear()
 
     def _flat(self, name: str, matrix: np.ndarray) -> np.ndarray:
         return matrix[~np.eye(len(matrix), dtype=bool)] if self._is_lateral(name) else matrix.ravel()

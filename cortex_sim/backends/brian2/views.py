@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.activations import Linear
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.written import Written
 from cortex_sim.objectives import CrossEntropy
@@ -51,8 +52,10 @@ class Unit:
         self.view = view
         self.is_stimulus = name == circuit.stimulus
         population = circuit.population(name)
-        self.rate, self.gain = population.activation.rate, population.activation.gain
+        linear = isinstance(population.activation, Linear)
+        self.rate, self.gain = population.activation.rate, None if linear else population.activation.gain
         self.objective = circuit.net.error if name == circuit.net.objective_at else None
+        self.partition: np.ndarray | None = None  # 1 / softmax(r), where the objective asks for it
         self.told = [
             (circuit.var("heard", p.name), None)
             if p.name in heard
@@ -97,22 +100,23 @@ class Unit:
 
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
-        u = c * self.gain(self.view["a"])
+        u = c if self.gain is None else c * self.gain(self.view["a"])
         return u if self._alive is None else self._alive * u
 
     def _nudge(self, r: np.ndarray) -> np.ndarray | None:
         if not self._strength:
             return None
         goal = self.view["goal"]
-        asked = (goal - r) if self.objective is None else self.objective.credit(r, goal)
+        match self.objective:
+            case None:
+                asked = goal - r
+            case CrossEntropy(weight=weight):
+                grown = np.exp(r - r.max(axis=1, keepdims=True))
+                self.partition = grown.sum(axis=1, keepdims=True) / grown
+                asked = weight * (goal - 1 / self.partition)
+            case objective:
+                asked = objective.credit(r, goal)
         return asked if self._strength == 1 else self._strength * asked
-
-
-def partition(r: np.ndarray) -> np.ndarray:
-    """1 / softmax(r), unit by unit, (presentation, unit)."""
-    shifted = np.exp(r - r.max(axis=1, keepdims=True))
-    with np.errstate(divide="ignore"):
-        return shifted.sum(axis=1, keepdims=True) / shifted
 
 
 def has_partition(circuit: Circuit, name: str) -> bool:
