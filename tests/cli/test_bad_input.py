@@ -71,7 +71,7 @@ VALUES = {
     "hidden": (f"{TRAIN} --set model_settings.hidden=2.5", "population V2"),
     "nothing to train": ("train --out new", "give a model"),
     "arm's model": (
-        "train --config arms/gait_tower_backprop_hard --out new",
+        "train --config arms/gait_tower_backprop_plain --out new",
         "expects 784",
     ),
     "no directory": ("train digits_mlp", "Missing option '--out'"),
