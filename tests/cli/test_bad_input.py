@@ -35,7 +35,7 @@ NAMES = {
     "objective": (f"{TRAIN} --set objective.name=nope", "known: cross_entropy, squared_error"),
     "precision": (f"{TRAIN} --precision 16", "known: 32, 64, bf16"),
     "device": (f"{TRAIN} --device tpu", "device 'tpu' cannot be used here", "cpu"),
-    "benchmark": ("bench nope", "known: gait-step"),
+    "benchmark": ("bench nope", "known: brian2, gait-step"),
 }
 VALUES = {
     "no epoch": (f"{TRAIN} --epochs 0", "epochs must be at least 1"),

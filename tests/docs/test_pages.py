@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cortex_sim import registry
+from cortex_sim.rules import base
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     page
@@ -27,6 +30,18 @@ def promised(code):
     return [said.strip() for said in re.findall(r"^\s*print\(.*\)  # (.*)$", code, re.M)]
 
 
+@pytest.fixture
+def registries():
+    """What a page registers (its own Oja, say) is forgotten after it."""
+    tables = {kind: dict(table) for kind, table in registry._TABLES.items()}
+    words = dict(base.WORDS)
+    yield
+    for kept, now in [(words, base.WORDS), *((tables.get(k, {}), t) for k, t in registry._TABLES.items())]:
+        now.clear()
+        now.update(kept)
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
