@@ -1,0 +1,160 @@
+"""Closing one eye shifts ocular dominance; closing both hardly does.
+
+Wiesel & Hubel (1963), J. Neurophysiol. 26, doi:10.1152/jn.1963.26.6.1003 (one eye), and (1965) 28,
+doi:10.1152/jn.1965.28.6.1029 (both). As a consequence of BCM: Bienenstock, Cooper & Munro (1982),
+doi:10.1523/JNEUROSCI.02-01-00032.1982. That it takes activity in the closed eye: Rittenhouse, Shouval,
+Paradiso & Bear (1999), Nature 397, doi:10.1038/16922.
+
+Prediction: after normal rearing every cell is selective and answers both eyes alike (ocular dominance
+about 0). With the left eye closed, so that it sends noise only, cells lose their response to it, and
+dominance goes to the right eye (towards −1). Controls: with both eyes closed the same noise changes
+dominance much less; with both open it stays at 0; from a left eye that is silent the response is kept.
+"""
+
+import numpy as np
+
+import cortex_sim as cs
+
+PATTERNS, UNITS, CELLS = 5, 10, 20  # UNITS in each eye: the left eye is the first half of the retina
+REARING, DEPRIVATION = 4000, 6000  # trials
+NOISE = 0.3  # standard deviation in every retinal unit that is not silent, on what it sees
+PROJECTION = "retina->V1"
+AFTER_REARING = {  # (left, right): whether an eye sees, and whether it has noise
+    "both open": ((1, 1), (1, 1)),
+    "left closed": ((0, 1), (1, 1)),
+    "both closed": ((0, 0), (1, 1)),
+    "left silent": ((0, 1), (0, 1)),
+}
+
+
+def patterns() -> np.ndarray:
+    """Overlapping bumps around a ring of units, (pattern, unit) of one eye; neighbours have cosine 0.37."""
+    place, centre = np.arange(UNITS), UNITS // PATTERNS * np.arange(PATTERNS)
+    apart = abs(place - centre[:, None])
+    return np.exp(-(np.minimum(apart, UNITS - apart) ** 2) / 2)
+
+
+def images(sees, noisy, seed: int) -> np.ndarray:
+    """Rearing with both eyes open, then as given for (left, right); (trial, unit)."""
+    rng = np.random.default_rng(seed)
+    shown = patterns()[rng.integers(PATTERNS, size=REARING + DEPRIVATION)]
+    noise = NOISE * rng.normal(size=(2, len(shown), UNITS))
+    eyes = shown + noise
+    for eye in (0, 1):
+        eyes[eye, REARING:] = sees[eye] * shown[REARING:] + noisy[eye] * noise[eye, REARING:]
+    return np.hstack(eyes)
+
+
+def experiment(seed: int = 0) -> cs.Experiment:
+    """One rearing, four ways to go on; patterns and noise are the same in all."""
+    net = cs.Network("two eyes")
+    retina = net.population("retina", 2 * UNITS)
+    v1 = net.population("V1", CELLS, activation="linear", tau_ms=3, bias=False)
+    start = np.random.default_rng(seed).uniform(0.05, 0.2, size=(CELLS, 2 * UNITS))
+    net.bottom_up(retina, v1, cs.Dense(init=start), plasticity=cs.Bcm(tau_ms=200))  # 20 trials
+
+    arms = {}
+    for arm, (sees, noisy) in AFTER_REARING.items():
+        shown = {"retina": images(sees, noisy, seed)}
+        arms[arm] = cs.Protocol(
+            cs.Phase("settle", duration_ms=15, drive=shown),
+            cs.Phase("learn", duration_ms=10, drive=shown, plasticity=True),
+            record=cs.Record(populations=["V1"], weights=True, weights_every=50),
+            eta_per_s=0.3,
+        )
+    return cs.Experiment(net, arms)
+
+
+def responses(weights: np.ndarray) -> np.ndarray:
+    """Rates to each pattern without noise, through one eye at a time, (..., cell, eye, pattern)."""
+    by_eye = weights.reshape(*weights.shape[:-1], 2, UNITS)
+    return by_eye @ patterns().T
+
+
+def best(weights: np.ndarray) -> np.ndarray:
+    """Each cell's highest rate through either eye, at least 0, (..., cell, eye)."""
+    return responses(weights).max(axis=-1).clip(min=0)
+
+
+def dominance(weights: np.ndarray) -> np.ndarray:
+    """(L − R)/(L + R) of each cell, L and R its highest rates through the left and the right eye."""
+    left, right = np.moveaxis(best(weights), -1, 0)
+    return (left - right) / (left + right)
+
+
+def selectivity(weights: np.ndarray) -> np.ndarray:
+    """1 − mean/maximum of each cell's rates, at least 0, through both eyes together."""
+    rates = responses(weights).sum(axis=-2).clip(min=0)
+    return 1 - rates.mean(axis=-1) / rates.max(axis=-1)
+
+
+def ends(recording, arm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weights at the end of rearing and of deprivation."""
+    trials, weights = cs.recording.weights_of(recording, PROJECTION, arm)
+    return weights[np.searchsorted(trials, min(REARING, trials[-1]))], weights[-1]
+
+
+def statistics(recording) -> dict[str, dict[str, float]]:
+    """Ocular dominance, selectivity and highest rates, means over cells, before and after."""
+    found = {}
+    for arm in AFTER_REARING:
+        before, after = ends(recording, arm)
+        (left_before, right_before), (left, right) = best(before).mean(axis=0), best(after).mean(axis=0)
+        found[arm] = {
+            "dominance before": dominance(before).mean(),
+            "dominance after": dominance(after).mean(),
+            "selectivity before": selectivity(before).mean(),
+            "selectivity after": selectivity(after).mean(),
+            "left rate before": left_before,
+            "left rate after": left,
+            "right rate before": right_before,
+            "right rate after": right,
+        }
+    return found
+
+
+def tuning(weights: np.ndarray) -> np.ndarray:
+    """Mean rates of cells, each turned round the ring until its preferred pattern is at 0, (eye, pattern)."""
+    rates = responses(weights)
+    preferred = rates.sum(axis=1).argmax(axis=-1)
+    return np.mean([np.roll(r, PATTERNS // 2 - k, axis=-1) for r, k in zip(rates, preferred, strict=True)], 0)
+
+
+def figure(recording):
+    """Dominance and the left eye's response over trials, and tuning to either eye before and after."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(11, 3.4)
+    shift, rates, tuned = drawn.subplots(1, 3, width_ratios=[1.2, 1, 1])
+    for number, arm in enumerate(AFTER_REARING):
+        trials, weights = cs.recording.weights_of(recording, PROJECTION, arm)
+        shift.plot(trials, dominance(weights).mean(axis=1), color=COLOURS[number], label=arm)
+        rates.plot(trials, best(weights)[..., 0].mean(axis=1), color=COLOURS[number])
+    for axes in (shift, rates):
+        axes.axvspan(REARING, trials[-1], color="0.5", alpha=0.12, lw=0, zorder=0)
+        axes.set_title("rearing, then (grey) deprivation", fontsize=9, color="0.35")
+    place = np.arange(PATTERNS) - PATTERNS // 2
+    for when, weights, style in zip(("before", "after"), ends(recording, "left closed"), "os", strict=True):
+        for eye, rate, colour in zip(("left", "right"), tuning(weights), COLOURS[4:], strict=False):
+            shown = {"ls": "--", "mfc": "white"} if when == "before" else {}
+            tuned.plot(place, rate, style, color=colour, label=f"{eye} eye, {when}", **{"ls": "-", **shown})
+    tuned.set_title("left closed: mean over cells", fontsize=9, color="0.35")
+    tuned.set_ylim(top=1.4 * tuned.get_ylim()[1])
+    tuned.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
+    plain(shift, "trials", "ocular dominance, (L − R) / (L + R)")
+    plain(rates, "trials", "highest rate through the left eye")
+    plain(tuned, "pattern, from the preferred one", "rate")
+    shift.set_ylim(-1, 0.35)
+    rates.set_ylim(bottom=0)
+    shift.legend(frameon=False, fontsize=8, loc="lower left")
+    return drawn
+
+
+def main(seed: int = 0) -> None:
+    """Run all arms; print and draw what came out."""
+    recording = cs.brian2.run(experiment(seed), seed=seed)
+    cs.viz.keep("bcm_ocular_dominance", recording, figure(recording), statistics(recording))
+
+
+if __name__ == "__main__":
+    main()
