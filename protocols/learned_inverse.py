@@ -1,0 +1,124 @@
+"""A top-down inverse learned from spontaneous activity takes the place of the exact one.
+
+Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438; inverses learned from noise: Bengio (2014),
+arXiv 1407.7906, Lee et al. (2015), arXiv 1412.7525.
+
+Prediction: while a network learns digits, top-down weights B that begin at random and learn between digits
+to predict spontaneous V1 activity ξ from its echo y = Wξ in IT, dB/dt = η(ξ − By)yᵀ, come to deliver the
+credit W⁺u: for orthogonal W the initial B fades as exp(−ηt), and the cosine to W⁺u rises to the ceiling
+that sampling noise of variance η·dt/2 leaves. No weight is copied. Controls: the exact inverse by dynamic
+inversion (cosine 1), and the same random B without learning, which W can only come to meet part of the way,
+as in feedback alignment (Lillicrap et al. 2016, doi:10.1038/ncomms13276).
+"""
+
+import numpy as np
+
+import cortex_sim as cs
+
+TRIALS, HIDDEN, CLASSES = 300, 64, 10
+SETTLE_MS, COMPARE_MS, LEARN_MS, DREAM_MS = 60, 40, 40, 50
+ETA, INVERSE_ETA = 0.75, 2.0  # in 1/s: of bottom-up weights, of the inverse
+ARMS = {"exact": "gait_prop", "learned": "gait_prop_learned", "not learned": "gait_prop_learned"}
+
+
+def digits(seed: int) -> cs.Stimuli:
+    """Digits to learn, each shown once."""
+    return cs.Stimuli("digits", count=TRIALS, seed=seed, standardise=True)
+
+
+def experiment(seed: int = 0) -> cs.Experiment:
+    """The same digits and first weights in every arm; only the arm that learns its inverse dreams."""
+    shown, told = {"retina": digits(seed)}, {"IT": digits(seed)}
+    phases = [
+        cs.Phase("settle", SETTLE_MS, drive=shown),
+        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=told),
+        cs.Phase("learn", LEARN_MS, drive=shown, nudge=told, plasticity=True),
+    ]
+    dream = cs.Phase("dream", DREAM_MS, spontaneous=["V1"], plasticity=True)
+    arms = {}
+    for name, word in ARMS.items():
+        protocol = cs.Protocol(
+            *phases,
+            *([dream] if name == "learned" else []),
+            record=cs.Record(["rate", "credit"], ["V1", "IT"], phase="compare", weights=["V1->IT"]),
+            eta_per_s={"retina->V1": ETA, "V1->IT": ETA, "IT->V1": INVERSE_ETA},
+        )
+        arms[name] = cs.Arm(protocol, cs.model("digits_mlp", hidden=HIDDEN).with_rule(word))
+    return cs.Experiment(cs.model("digits_mlp", hidden=HIDDEN), arms)
+
+
+def delivered(recording, arm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine of V1's credit to W⁺u, and its length over that of W⁺u, each (trial,)."""
+    chosen = cs.recording.select(recording, arm=arm)
+    c, u = (cs.recording.select(chosen, population=name)["credit"].values for name in ("V1", "IT"))
+    _, w = cs.recording.weights_of(recording, "V1->IT", arm)
+    exact = np.einsum("tij,tj->ti", np.linalg.pinv(w[:-1]), u)  # weights before each trial
+    lengths = np.linalg.norm(c, axis=1), np.linalg.norm(exact, axis=1)
+    return np.einsum("ti,ti->t", c, exact) / (lengths[0] * lengths[1]), lengths[0] / lengths[1]
+
+
+def predicted(trials: np.ndarray) -> np.ndarray:
+    """Cosine after so many dreams, for orthogonal W that stands still."""
+    left = np.exp(-INVERSE_ETA * DREAM_MS / 1000 * trials)
+    inverse, start = CLASSES, HIDDEN  # ‖W⁺‖², and ‖B‖² as it is drawn
+    missed = (HIDDEN - CLASSES) * CLASSES  # ⟨‖(ξ − W⁺y)yᵀ‖²⟩: what an echo cannot tell, at B = W⁺
+    noise = INVERSE_ETA * 1e-3 / 2 * missed * (1 - left**2)
+    kept = (1 - left) ** 2 * inverse
+    return np.sqrt(kept / (kept + left**2 * start + noise))
+
+
+def statistics(recording) -> dict[str, dict[str, float]]:
+    """Cosine at the first digit and over the last 100, length, and accuracy over the last 100."""
+    found = {}
+    for arm in ARMS:
+        cosine, length = delivered(recording, arm)
+        found[arm] = {
+            "cosine at first": cosine[0],
+            "cosine, last 100": cosine[-100:].mean(),
+            "length, last 100": np.median(length[-100:]),
+            "accuracy, last 100": answers(recording, arm)[-100:].mean(),
+        }
+    return found
+
+
+def answers(recording, arm: str) -> np.ndarray:
+    """Whether IT's most active unit is the digit's, (trial,); its nudge gives credit but moves no rate."""
+    from cortex_sim.viz.arms import accuracy
+
+    chosen = cs.recording.select(recording, arm=arm, population="IT")
+    return accuracy(chosen, list(digits(recording.attrs["seed"]).labels))
+
+
+def figure(recording):
+    """Direction and length of the credit delivered, and what it teaches."""
+    from cortex_sim.viz.arms import running_mean
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(11, 3.4)
+    direction, size, right = drawn.subplots(1, 3)
+    trials = np.arange(TRIALS)
+    for arm, colour in zip(ARMS, COLOURS, strict=False):
+        cosine, length = delivered(recording, arm)
+        direction.plot(trials, cosine, color=colour, lw=1.3, label=arm)
+        size.plot(trials, length, color=colour, lw=1.3, label=arm)
+        right.plot(trials, running_mean(answers(recording, arm), 50), color=colour, lw=2, label=arm)
+    direction.plot(trials, predicted(trials), "k--", lw=1, label="predicted")
+    size.axhline(1, color="0.6", lw=1, ls=":")
+    plain(direction, "digits learned", "cosine of credit in V1 to W⁺u")
+    plain(size, "digits learned", "length of credit over that of W⁺u")
+    plain(right, "digits learned", "accuracy, running mean of 50")
+    direction.set_ylim(-0.5, 1.05)
+    size.set_ylim(0, 4)
+    right.set_ylim(0, 1)
+    direction.legend(frameon=False, fontsize=9)
+    return drawn
+
+
+def main(seed: int = 0) -> None:
+    """Run all arms; print and draw what came out."""
+    recording = cs.brian2.run(experiment(seed), seed=seed)
+    cs.viz.keep("learned_inverse", recording, figure(recording), statistics(recording))
+
+
+if __name__ == "__main__":
+    main()
