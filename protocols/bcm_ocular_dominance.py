@@ -2,8 +2,8 @@
 
 Wiesel & Hubel (1963), J. Neurophysiol. 26, doi:10.1152/jn.1963.26.6.1003 (one eye), and (1965) 28,
 doi:10.1152/jn.1965.28.6.1029 (both). As a consequence of BCM: Bienenstock, Cooper & Munro (1982),
-doi:10.1523/JNEUROSCI.02-01-00032.1982. That it takes activity in the closed eye: Rittenhouse, Shouval,
-Paradiso & Bear (1999), Nature 397, doi:10.1038/16922.
+doi:10.1523/JNEUROSCI.02-01-00032.1982. Less loss where the closed eye is
+silent: Rittenhouse, Shouval, Paradiso & Bear (1999), Nature 397, doi:10.1038/16922.
 
 Prediction: after normal rearing every cell is selective and answers both eyes alike (ocular dominance
 about 0). With the left eye closed, so that it sends noise only, cells lose their response to it, and

@@ -1,0 +1,130 @@
+"""Slow stimulation depresses, fast stimulation potentiates, and history moves the frequency between.
+
+Dudek & Bear (1992), PNAS 89, doi:10.1073/pnas.89.10.4363 (depression at 1 to 3 Hz, potentiation at 50, no
+change at 10); Kirkwood, Rioult & Bear (1996), Nature 381, doi:10.1038/381526a0 (in cortex reared in the dark
+the crossing lies lower). As a consequence of BCM: Bienenstock, Cooper & Munro (1982),
+doi:10.1523/JNEUROSCI.02-01-00032.1982.
+
+Prediction: where post fires as pre does, the change per pulse under BCM is φ(y) = y (y − θ): below zero up
+to y = θ and above zero beyond, and θ is the mean square rate of the history. The covariance rule changes
+sign at the mean rate, but only where pre is held while post is moved; where both are moved together it
+never depresses. Control: Hebb's rule knows neither a crossing nor a history.
+"""
+
+import numpy as np
+
+import cortex_sim as cs
+
+HZ = 0.1  # rate of 1 Hz: a rate of 1 stands for 10 Hz
+FREQUENCIES = np.arange(1, 26)  # Hz, each on a pathway to a cell of its own
+HELD = 20  # Hz, of pre where only post is moved
+HISTORIES = {"quiet": 7, "active": 10}  # Hz, before pairing
+TAU_MS = 2000  # of θ and of the means
+RULES = {"BCM": cs.Bcm(tau_ms=TAU_MS), "covariance": cs.Covariance(tau_ms=TAU_MS), "Hebb": cs.Hebbian()}
+STIMULI = {"both moved": FREQUENCIES, "pre held": np.full_like(FREQUENCIES, HELD)}  # frequency of pre
+PROJECTION = "retina->V1"
+PAIR_MS, ETA = 50, 1e-5  # 1 / s; so little that weights stay near 1 while they are measured
+
+
+def network(rule) -> cs.Network:
+    """As many pathways as cells; pathway i drives cell i."""
+    net = cs.Network("slices")
+    retina = net.population("retina", len(FREQUENCIES))
+    v1 = net.population("V1", len(FREQUENCIES), activation="linear", tau_ms=5, bias=False)
+    net.bottom_up(retina, v1, cs.Dense(init=np.eye(len(FREQUENCIES))), plasticity=rule)
+    return net
+
+
+def protocol(pre_hz: np.ndarray, history_hz: float) -> cs.Protocol:
+    """History for six time constants, where only θ and means move; then each pair at its frequencies."""
+    pair = {
+        "retina": HZ * pre_hz,
+        "V1": HZ * (FREQUENCIES - pre_hz),
+    }  # pre drives post; a current does the rest
+    return cs.Protocol(
+        cs.Phase("history", 6 * TAU_MS, drive={"retina": HZ * history_hz}, plasticity={PROJECTION: 1e-15}),
+        cs.Phase("settle", duration_ms=50, drive=pair),
+        cs.Phase("pair", duration_ms=PAIR_MS, drive=pair, plasticity={PROJECTION: ETA}),
+        record=cs.Record(weights=True),
+    )
+
+
+def experiment(seed: int = 0) -> cs.Experiment:
+    """Every rule after every history, with both kinds of pairing; nothing in it is random."""
+    arms = {
+        f"{rule}, {history}, {stimulus}": cs.Arm(protocol(pre, hz), network(RULES[rule]))
+        for stimulus, pre in STIMULI.items()
+        for rule in RULES
+        for history, hz in HISTORIES.items()
+    }
+    return cs.Experiment(network(RULES["BCM"]), arms)
+
+
+def change_per_pulse(recording, arm: str) -> np.ndarray:
+    """Δw/η over the integral of the pre rate, (frequency,), of the synapses that were paired."""
+    _, (before, after) = cs.recording.weights_of(recording, PROJECTION, arm)
+    pre = HZ * STIMULI[arm.rpartition(", ")[2]]
+    return np.diag(after - before) / (ETA * PAIR_MS / 1000 * pre)
+
+
+def crossing_hz(change: np.ndarray) -> float:
+    """Frequency at which depression turns into potentiation, between tested ones; NaN if it never does."""
+    turns = np.flatnonzero((change[:-1] < 0) & (change[1:] >= 0))
+    if not len(turns):
+        return np.nan
+    low, high = change[turns[0]], change[turns[0] + 1]
+    return FREQUENCIES[turns[0]] - low / (high - low)
+
+
+def predicted_hz(arm: str) -> float:
+    """Crossing by the equations: θ = y² for BCM, the mean for covariance with pre held."""
+    rule, history, stimulus = arm.split(", ")
+    found = {"BCM": HZ * HISTORIES[history] ** 2, "covariance": float(HISTORIES[history])}
+    return np.nan if (rule, stimulus) == ("covariance", "both moved") else found.get(rule, np.nan)
+
+
+def statistics(recording) -> dict[str, dict[str, float]]:
+    """Where each arm's curve crosses, where it should, and its lowest and highest change per pulse."""
+    found = {}
+    for arm in dict.fromkeys(recording["arm"].values.tolist()):
+        change = change_per_pulse(recording, arm)
+        found[arm] = {
+            "crossing (Hz)": crossing_hz(change),
+            "predicted (Hz)": predicted_hz(arm),
+            "lowest": change.min(),
+            "highest": change.max(),
+        }
+    return found
+
+
+def figure(recording):
+    """Change per pulse against the frequency of post, a panel for each kind of pairing."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(10, 3.8)
+    panels = drawn.subplots(1, 2)
+    titles = ("pre and post at this frequency", f"pre held at {HELD} Hz, post at this frequency")
+    for axes, stimulus, title in zip(panels, STIMULI, titles, strict=True):
+        for rule, colour in zip(RULES, COLOURS, strict=False):
+            for history, broad in zip(HISTORIES, (True, False), strict=True):  # so that equal ones show
+                change = change_per_pulse(recording, f"{rule}, {history}, {stimulus}")
+                label = f"{rule}, {history} ({HISTORIES[history]} Hz) before"
+                style = {"lw": 5, "alpha": 0.4} if broad else {"lw": 1.5}
+                axes.plot(FREQUENCIES, change, color=colour, label=label, **style)
+                axes.plot([crossing_hz(change)], [0], "o", color=colour, ms=6, mfc="white", zorder=3)
+        axes.axhline(0, color="0.3", lw=1)
+        axes.set_title(title, fontsize=10)
+        axes.set_ylim(-0.6, 2.5)
+        plain(axes, "frequency of post (Hz)", "change per pulse, Δw / (η ∫ x dt)")
+    panels[1].legend(frameon=False, fontsize=8, loc="upper left")
+    return drawn
+
+
+def main(seed: int = 0) -> None:
+    """Run all arms; print and draw what came out."""
+    recording = cs.brian2.run(experiment(seed), seed=seed)
+    cs.viz.keep("pairing_frequency", recording, figure(recording), statistics(recording))
+
+
+if __name__ == "__main__":
+    main()
