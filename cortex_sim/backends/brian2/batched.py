@@ -172,7 +172,8 @@ class Batched:
 
         def send(c: Signals, u: Signals) -> None:
             predicted[...] = compartment @ w.T
-            down[...] = (listening * (u[above] - predicted)) @ w
+            missing = u[above] - predicted
+            down[...] = (missing if listening[0] == 1 else listening * missing) @ w
 
         return send
 

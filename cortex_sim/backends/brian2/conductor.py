@@ -74,12 +74,14 @@ class Conductor:
             self._begin_trial(next(self._coming))
         if self._step == 0:
             self._begin_phase()
-        self._input_of_this_step()
+        if self._changing:
+            self._input_of_this_step()
         self._step += 1
         self._trial_step += 1
 
     def _end(self) -> None:
-        self._credit_arrives(moved=True)
+        if self.stage.features:
+            self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
         if self.wanted.every_ms is not None:
             if self._trial_step % self._sample_steps == 0:
@@ -107,6 +109,9 @@ class Conductor:
         for unit in self.stage.units.values():
             unit.begin()
         self._learned = self._learned or bool(self._phase.eta)
+        moving = any(isinstance(given, (Series, White)) for given in self._phase.drive.values())
+        noisy = any(self.stage.setup.noise.values())
+        self._changing = moving or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
         self._credit_arrives(moved=False)  # what is on its way meets the gates of this phase
         self._rescaled = [p for p in self.stage.circuit.apicals if p.rescale] if self._phase.eta else []
 

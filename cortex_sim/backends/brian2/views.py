@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cortex_sim.activations import Linear
+from cortex_sim.activations import LeakyRelu, Linear
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.written import Written
 from cortex_sim.objectives import CrossEntropy
+
+Function = Callable[[np.ndarray], np.ndarray]
 
 
 class View:
@@ -42,6 +45,24 @@ class View:
         return bool(self._group.variables[variable].scalar)
 
 
+def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
+    """Rate and gain (None where it is 1) of an activation, as numpy's own operations where we know them.
+
+    The activation's methods first find out whose arrays they got, which costs as much as a small array.
+    """
+    match activation:
+        case Linear():
+            return _as_it_is, None
+        case LeakyRelu(slope=slope):
+            return lambda a: np.where(a > 0, a, slope * a), lambda a: np.where(a > 0, 1.0, slope)
+        case _:
+            return activation.rate, activation.gain
+
+
+def _as_it_is(a: np.ndarray) -> np.ndarray:
+    return a
+
+
 class Unit:
     """One population as the equations have it: r, c and u computed with numpy from its variables.
 
@@ -52,8 +73,7 @@ class Unit:
         self.view = view
         self.is_stimulus = name == circuit.stimulus
         population = circuit.population(name)
-        linear = isinstance(population.activation, Linear)
-        self.rate, self.gain = population.activation.rate, None if linear else population.activation.gain
+        self.rate, self.gain = numpy_functions(population.activation)
         self.objective = circuit.net.error if name == circuit.net.objective_at else None
         self.partition: np.ndarray | None = None  # 1 / softmax(r), where the objective asks for it
         self.told = [
