@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from networks import Spread, chain
+from networks import Spread, chain, conv
 from timed import NEAR, protocol, shown
 
 import cortex_sim as cs
+from cortex_sim.backends.brian2 import stage
 from cortex_sim.backends.brian2.stability import largest_step
 
 
@@ -116,3 +117,18 @@ def test_durations_must_be_whole_steps():
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=9.0))
     with pytest.raises(cs.RunError, match="projection IT->V2: delay_ms must be a multiple of dt_ms=2. Got 3"):
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=10.0, delay_ms={"IT->V2": 3.0}))
+
+
+def test_convolutions_beyond_the_documented_size_are_named(monkeypatch):
+    """Every patch of an inverted convolution has a state: places times C_in·k·k, times presentations."""
+    net = conv(init=NEAR).with_rule("gait_prop")
+    x, y = shown(net, 3)
+    states = 3 * (3 * 2) * (7 * 2 * 2)  # presentations, places of V2->V4 with kernel 2, inputs of a patch
+    monkeypatch.setattr(stage, "PATCH_LIMIT", states - 1)
+    message = rf"projection V4->V2: {states} apical states of patches are too many .* use backend \"torch\""
+    with pytest.raises(cs.BuildError, match=message):
+        cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3))
+    monkeypatch.setattr(stage, "PATCH_LIMIT", states)
+    assert (
+        cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3)).sizes["presentation"] == 3
+    )
