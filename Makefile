@@ -33,3 +33,4 @@ lint: setup
 
 bench: setup
 	$(BIN)/cortex-sim bench gait-step
+	$(BIN)/cortex-sim bench brian2
