@@ -169,6 +169,9 @@ class Sample:
 class Session(Protocol):
     """A network being simulated by one backend, whatever the backend."""
 
+    def check(self, plan: Plan) -> None:
+        """Raise at anything in the plan that this session cannot carry out, before anything is written."""
+
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` is called after each, when `state` is whole."""
 

@@ -135,7 +135,9 @@ def _with_rates(made: Plan) -> Plan:
 
 
 def _session(start: Start, experiment: Experiment, arm: _Arm, seed: int) -> _Arm:
-    return replace(arm, session=start(experiment, arm.net, seed))
+    session = start(experiment, arm.net, seed)
+    session.check(arm.plan)
+    return replace(arm, session=session)
 
 
 def _brian2(experiment: Experiment, net: Network, seed: int) -> Session:

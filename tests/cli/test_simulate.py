@@ -43,6 +43,18 @@ def unknown(seed=0):
     return cs.Experiment(made.network, {"wrong": wrong})
 
 
+def film(seed=0):
+    made = experiment(seed)
+    timed = made.arms["intact"].protocol.replace(record=cs.Record(every_ms=2.0))
+    return cs.Experiment(made.network, {"film": timed})
+
+
+def odd(seed=0):
+    made = experiment(seed)
+    timed = made.arms["intact"].protocol.replace(record=cs.Record(every_ms=1.5))
+    return cs.Experiment(made.network, {"odd": timed})
+
+
 def nothing(seed=0):
     pass
 """
@@ -117,6 +129,8 @@ def test_both_backends_record_the_same_thing(result, here):
 
 
 REFUSED = {
+    "no equilibrium": ("own.py:film --out a.nc --backend torch", "every_ms=2 asks for time within a phase"),
+    "off the step": ("own.py:odd --out a.nc", "every_ms must be a multiple of dt_ms=1"),
     "no such protocol": ("nope --out a.nc", "unknown protocol 'nope'"),
     "no such file": ("nope.py --out a.nc", "nope.py"),
     "of another kind": (

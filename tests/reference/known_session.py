@@ -27,6 +27,9 @@ class KnownSession:
         self.w = net.initial_weights(seed)[UP].copy()
         self.begun = 0
 
+    def check(self, plan):
+        assert plan.shown
+
     def carry_out(self, plan, first, keep):
         for shown in plan.shown[first:]:
             if shown.number == type(self).ends_before:

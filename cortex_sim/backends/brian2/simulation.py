@@ -15,7 +15,14 @@ from cortex_sim.backends.brian2 import standalone
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.conductor import Conductor
 from cortex_sim.backends.brian2.stability import check
-from cortex_sim.backends.brian2.stage import STANDALONE, Setup, Stage, brian2_as_found, equations_of
+from cortex_sim.backends.brian2.stage import (
+    STANDALONE,
+    Setup,
+    Stage,
+    brian2_as_found,
+    check_patches,
+    equations_of,
+)
 from cortex_sim.backends.brian2.synaptic import check_no_sharing
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
@@ -133,7 +140,7 @@ class Simulation:
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` hears of each when it is over."""
-        self._check(plan)
+        self.check(plan)
         if self.setup.target == STANDALONE:
             self._compile(plan, first, keep)
             return
@@ -155,7 +162,10 @@ class Simulation:
             )
         standalone.carry_out(self.circuit, self.weights, self.setup, plan, keep, self._extra)
 
-    def _check(self, plan: Plan) -> None:
+    def check(self, plan: Plan) -> None:
+        """Raise at what cannot be carried out: durations off the time step, batches too large, …."""
+        for size in {len(shown.trials) for shown in plan.shown}:
+            check_patches(self.circuit, size)
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
         from cortex_sim.backends.brian2.conductor import whole_steps
 

@@ -13,7 +13,7 @@ import numpy as np
 from brian2.equations.equations import EquationError
 
 from cortex_sim.backends.brian2.batched import Batched
-from cortex_sim.backends.brian2.circuit import Circuit
+from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.backends.brian2.equations import (
     MOVING,
     constants,
@@ -83,6 +83,24 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
     return found
 
 
+def patch_states(circuit: Circuit, p: Apical) -> int:
+    """Apical states of one presentation beside a convolution: places times C_in·k·k."""
+    assert p.up is not None
+    places = int(np.prod(circuit.population(p.projection.pre).shape[1:]))
+    return places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
+
+
+def check_patches(circuit: Circuit, presentations: int) -> None:
+    """Raise `BuildError` where a convolution's inverse has more apical states than can be simulated."""
+    for p in circuit.apicals:
+        count = patch_states(circuit, p) * presentations if p.patchwise else 0
+        if count > PATCH_LIMIT:
+            raise BuildError(
+                f"projection {p.name}: {count} apical states of patches are too many for rate dynamics (at "
+                f'most {PATCH_LIMIT}); show fewer presentations side by side, or use backend "torch"'
+            )
+
+
 class Stage:
     """Neurons and engine for ``presentations`` side by side, with a brian2 network and clock of their own."""
 
@@ -144,16 +162,8 @@ class Stage:
     def _patches(self, name: str) -> Any:
         p = next(p for p in self.circuit.apicals if p.name == name)
         assert p.up is not None
-        shape = self.circuit.net.weight_shape(p.up)
-        places = int(np.prod(self.circuit.population(p.projection.pre).shape[1:]))
-        count = places * int(np.prod(shape[1:])) * self.presentations
-        if count > PATCH_LIMIT:
-            raise BuildError(
-                f"projection {name}: {count} apical states of patches are too many for rate dynamics (at "
-                f'most {PATCH_LIMIT}); show fewer presentations side by side, or use backend "torch"'
-            )
         return brian2.NeuronGroup(
-            count,
+            patch_states(self.circuit, p) * self.presentations,
             self.texts[name],
             method=self.setup.method,
             namespace=constants(self.circuit, p.projection.post, brian2.ms),

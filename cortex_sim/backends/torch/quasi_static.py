@@ -75,6 +75,16 @@ class QuasiStatic:
 
     # -- the session --------------------------------------------------------------------------------
 
+    def check(self, plan: Plan) -> None:
+        """Raise `RunError` if the plan asks for something that has no equilibrium."""
+        if plan.wanted.every_ms is not None:
+            raise RunError(
+                f"record: every_ms={plan.wanted.every_ms:g} asks for time within a phase, and here a phase "
+                'is its equilibrium; leave every_ms out, or use backend "brian2"'
+            )
+        for phase in {id(phase): phase for shown in plan.shown for phase in shown.phases}.values():
+            check_settles(self.model, phase)
+
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` is called after each.
 
@@ -83,13 +93,7 @@ class QuasiStatic:
         RunError
             If the plan asks for something that has no equilibrium, before anything runs.
         """
-        if plan.wanted.every_ms is not None:
-            raise RunError(
-                f"record: every_ms={plan.wanted.every_ms:g} asks for time within a phase, and here a phase "
-                'is its equilibrium; leave every_ms out, or use backend "brian2"'
-            )
-        for phase in {id(phase): phase for shown in plan.shown for phase in shown.phases}.values():
-            check_settles(self.model, phase)
+        self.check(plan)
         for shown in plan.shown[first:]:
             keep(self._show(shown, plan.wanted))
 
