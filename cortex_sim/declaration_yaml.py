@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DeclarationError
@@ -121,39 +119,9 @@ def _only(owner: str, entry: Any, known: tuple[str, ...]) -> None:
 
 def write(net: Network, path: str | Path | None = None) -> str:
     """YAML text of the network; also written to ``path``, whole or not at all."""
-    text = yaml.safe_dump(to_dict(net), sort_keys=False, allow_unicode=True)
-    if path is not None:
-        part = Path(f"{path}.part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    return text
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe loading that refuses a key given twice, where YAML would keep the last without a word."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [key.value for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            line = node.start_mark.line + 1
-            raise DeclarationError(f"network YAML: {key} is given twice below line {line}; keep one")
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    return yaml_text.write(to_dict(net), path)
 
 
 def read(source: str | Path) -> Network:
     """Network from YAML text, or from a file where ``source`` is a path."""
-    is_text = isinstance(source, str) and "\n" in source
-    try:
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-        return from_dict(yaml.load(text, _Loader))
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise DeclarationError(f"network YAML {source}: cannot be read ({why})") from None
-    except yaml.YAMLError as error:
-        where = "text" if is_text else source
-        raise DeclarationError(f"network YAML {where}: {' '.join(str(error).split())}") from None
+    return from_dict(yaml_text.read("network", source))

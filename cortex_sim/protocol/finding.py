@@ -7,10 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from cortex_sim import library
+from cortex_sim import library, yaml_text
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol import yaml_text
 from cortex_sim.protocol.experiment import Experiment
 from cortex_sim.protocol.protocol_yaml import experiment_from_data
 
@@ -80,7 +79,7 @@ def _refuse(name: str, module: ModuleType) -> NoReturn:
 
 
 def _from_yaml(path: str, seed: int) -> Experiment:
-    data = yaml_text.read(Path(path))
+    data = yaml_text.read("protocol", Path(path))
     if isinstance(data, dict) and "arms" not in data and "optimiser" in data:
         raise DeclarationError(f"protocol {path} is run by: cortex-sim train --config {path} --out DIR")
     return experiment_from_data(data, seed)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim import declaration_yaml, library
+from cortex_sim import declaration_yaml, library, yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
-from cortex_sim.protocol import yaml_text
+from cortex_sim.protocol import yaml_settings
 from cortex_sim.protocol.experiment import Arm, Experiment
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
 from cortex_sim.protocol.phase import Phase
@@ -76,7 +76,7 @@ def protocol_from_yaml(source: str | Path, seed: int = 0) -> Protocol:
 
     ``seed`` draws from data sets whose entry gives none.
     """
-    return protocol_from_data(yaml_text.read(source), seed)
+    return protocol_from_data(yaml_text.read("protocol", source), seed)
 
 
 def experiment_from_yaml(source: str | Path, seed: int = 0) -> Experiment:
@@ -84,7 +84,7 @@ def experiment_from_yaml(source: str | Path, seed: int = 0) -> Experiment:
 
     ``seed`` draws from data sets whose entry gives none.
     """
-    return experiment_from_data(yaml_text.read(source), seed)
+    return experiment_from_data(yaml_text.read("protocol", source), seed)
 
 
 def phase_from_data(data: Any, seed: int = 0) -> Phase:
@@ -133,7 +133,7 @@ def _network(owner: str, data: Any, base: Network | None) -> Network:
     if isinstance(data, dict) and "network" in data:
         return declaration_yaml.from_dict(data)
     given = {"model": data} if isinstance(data, str) else data
-    given = yaml_text.settings(f"network of {owner}", given, _NETWORK)
+    given = yaml_settings.settings(f"network of {owner}", given, _NETWORK)
     name = given.get("model")
     if name is None and base is None:
         raise DeclarationError(f"network of {owner}: needs a model, or a network declared in full")
@@ -173,7 +173,7 @@ def _input(owner: str, data: Any, seed: int) -> Any:
 
 def _settings(owner: str, data: Any, cls: Any) -> dict[str, Any]:
     """Settings of a class by name; what has no default must be there."""
-    given = yaml_text.settings(owner, data, tuple(f.name for f in fields(cls)))
+    given = yaml_settings.settings(owner, data, tuple(f.name for f in fields(cls)))
     for f in fields(cls):
         if f.name not in given and f.default is MISSING and f.default_factory is MISSING:
             raise DeclarationError(f"{owner}: needs {f.name}")
