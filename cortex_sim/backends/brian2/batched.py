@@ -140,7 +140,8 @@ class Batched:
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = u[above]
             case Way.TRANSPOSE | Way.SIGN:
-                lower = self.operators[p.up.name].down  # type: ignore[union-attr]
+                assert p.up is not None  # tied feedback has a partner
+                lower = self.operators[p.up.name].down
                 seen = signs if p.way is Way.SIGN else _as_they_are
 
                 def send(c: Signals, u: Signals) -> None:

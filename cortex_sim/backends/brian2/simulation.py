@@ -37,7 +37,33 @@ TARGETS = {"numpy": None, "cython": None, STANDALONE: None}
 
 
 class Simulation:
-    """A network built for rate dynamics; made by `cortex_sim.brian2.build`.
+    """A declared network as rate dynamics; ``cs.brian2.build`` is this class.
+
+    Parameters
+    ----------
+    net : Network
+        The declaration; checked as a whole first.
+    seed : int, default 0
+        Seeds initial weights, feedback and noise.
+    engine : {"batched", "synapses"}, default "batched"
+        Matrix products over presentations side by side, or brian2 ``Synapses``, one presentation at
+        a time. Both take the same steps.
+    dt_ms : float, default 1.0
+        Time step, in ms.
+    apical_tau_ms : float or mapping, default 10.0
+        Time constant τ_c of apical compartments, in ms; by top-down projection where a mapping.
+    noise : float or mapping, default 0.0
+        Standard deviation that noise gives a resting drive, by population where a mapping.
+    method : {"euler", "exponential_euler"}, default "euler"
+        How brian2 integrates.
+    target : {"numpy", "cython", "cpp_standalone"}, default "numpy"
+        brian2's code generation; numpy waits for no compiler. With the synapses engine, cpp_standalone
+        compiles each plan into one C++ program, see ``docs/standalone.md``.
+    equations : mapping of str to str, optional
+        Equations of your own, in brian2's language, added to a population's: they may read ``r``, ``a``,
+        and where there is credit ``c`` and ``u``.
+    extra : callable, optional
+        From the groups by population name, further brian2 objects to run along, such as monitors.
 
     Attributes
     ----------
@@ -49,6 +75,13 @@ class Simulation:
         brian2's own objects for the presentations last shown side by side: ``stage.groups["V1"]`` is
         a NeuronGroup, ``stage.engine.synapses`` the Synapses (engine "synapses"), ``stage.network``
         the brian2 Network, ``stage.own`` what ``extra`` made.
+
+    Raises
+    ------
+    DeclarationError
+        If the declaration cannot run.
+    BuildError
+        If it has no rate dynamics, or the time step is too long; the message says which would do.
     """
 
     def __init__(

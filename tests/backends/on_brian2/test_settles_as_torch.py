@@ -12,11 +12,11 @@ import cortex_sim as cs
 DENSE = ("chain", "widening", "several_inputs", "fan_out", "residual")
 
 
-def both(net, engine="batched", **build):
-    x, y = shown(net, 3)
-    sim = cs.brian2.build(net, engine=engine, dt_ms=4.0, **build)
+def both(net, engine="batched", seed=0, **build):
+    x, y = shown(net, 3, seed)
+    sim = cs.brian2.build(net, seed=seed, engine=engine, dt_ms=4.0, **build)
     rates, credits = settled(sim, x, y, batch=1 if engine == "synapses" else None)
-    their_rates, their_credits = expected(net, x, y)
+    their_rates, their_credits = expected(net, x, y, seed)
     assert_close(rates, their_rates, 1e-6)
     assert_close(credits, their_credits, 1e-6, skip=net.stimulated)
     return their_credits
@@ -57,7 +57,33 @@ def test_the_inverse_may_be_rescaled_and_integrated_exactly():
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sizes=st.lists(st.integers(2, 128), min_size=2, max_size=5), seed=st.integers(0, 99))
 def test_random_chains_of_two_to_five_populations(sizes, seed):
-    both(dense_chain(sizes, init=Spread(0.95, 1.05)).with_rule("gait_prop"))
+    both(dense_chain(sizes, init=Spread(0.95, 1.05)).with_rule("gait_prop"), seed=seed)
+
+
+@st.composite
+def graphs(draw):
+    """Two to five populations; each drives one or more later ones, so inputs meet and outputs part."""
+    sizes = draw(st.lists(st.integers(2, 128), min_size=2, max_size=5))
+    net = cs.Network("graph")
+    names = ["retina", *(f"V{i}" for i in range(1, len(sizes) - 1)), "IT"]
+    for name, size in zip(names, sizes, strict=True):
+        net.population(name, size, activation="linear" if name == "IT" else "tanh")
+    for number, pre in enumerate(names[:-1]):
+        later = names[number + 1 :]
+        onward = draw(st.sets(st.sampled_from(later), min_size=1)) | {later[0]}
+        for post in names:
+            if post in onward:
+                net.bottom_up(pre, post, cs.Dense(init=Spread(0.95, 1.05)), plasticity="backprop")
+    net.objective("IT", "cross_entropy")
+    return net
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(net=graphs(), seed=st.integers(0, 99))
+def test_random_graphs_with_fan_out_and_several_inputs(net, seed):
+    """Under the inverse, and under the transpose, where credit is backpropagation's."""
+    for word in ("gait_prop", "backprop"):
+        both(net.with_rule(word), seed=seed)
 
 
 @pytest.mark.parametrize("word", ["gait_prop", "backprop", "direct_feedback_alignment", "kolen_pollack"])
