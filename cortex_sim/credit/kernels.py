@@ -1,0 +1,225 @@
+"""Credit diffusion: how K credit channels spread over the units of a population.
+
+c_i = Σ_k D_ik g_k. Rows of D have length 1, so that credit has the same size whatever the kernel. A kernel
+says what D is for any number of units: one trained credit network serves populations of any width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cortex_sim.checks import require_count, require_positive
+from cortex_sim.connectors import Shape, size
+from cortex_sim.errors import DeclarationError
+from cortex_sim.registry import register
+
+
+class Kernel(Protocol):
+    """Where a unit stands among the channels."""
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights of any length, (unit, channel), for a population of this shape."""
+
+
+def diffusion(
+    kernel: Kernel, shape: Shape, channels: int, rng: np.random.Generator, signs: bool = False
+) -> np.ndarray:
+    """D of shape (unit, channel), rows of length 1.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    shape : tuple of int
+        Of the population, (unit,) or (channel, row, column).
+    channels : int
+        K.
+    rng : numpy.random.Generator
+        Of kernels that are random, and of the signs.
+    signs : bool, default False
+        Whether each unit's receptors answer to credit with a sign of their own, ±1 at random.
+
+    Raises
+    ------
+    DeclarationError
+        If the kernel does not fit the population.
+    """
+    require_count("credit diffusion", channels=channels)
+    weights = kernel.weights(shape, channels, rng)
+    length = np.linalg.norm(weights, axis=1, keepdims=True)
+    d = weights / np.where(length > 0, length, 1.0)
+    return d * rng.choice([-1.0, 1.0], size=(len(d), 1)) if signs else d
+
+
+def _places(count: int) -> np.ndarray:
+    """Positions of ``count`` units on a line of length 1."""
+    return (np.arange(count) + 0.5) / count
+
+
+def _bell(distance: np.ndarray, width: float) -> np.ndarray:
+    return np.exp(-0.5 * (distance / width) ** 2)
+
+
+@register("kernel", "line")
+@dataclass(frozen=True)
+class Line:
+    """Gaussian on a line: units and channels evenly spaced, D_ik = exp(−½ (x_i − x_k)²/width²).
+
+    Parameters
+    ----------
+    width : float, default 0.5
+        Standard deviation, in distances between neighbouring channels.
+    """
+
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_positive(self, width=self.width)
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        distance = _places(size(shape))[:, None] - _places(channels)
+        return _bell(distance * channels, self.width)
+
+
+@register("kernel", "ring")
+@dataclass(frozen=True)
+class Ring:
+    """`Line`, closed to a ring: no channel stands at an edge.
+
+    Parameters
+    ----------
+    width : float, default 0.5
+        Standard deviation, in distances between neighbouring channels.
+    """
+
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_positive(self, width=self.width)
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        distance = np.abs(_places(size(shape))[:, None] - _places(channels))
+        return _bell(np.minimum(distance, 1 - distance) * channels, self.width)
+
+
+def _grid(count: int) -> np.ndarray:
+    """Positions of ``count`` places in rows on a unit square, (place, 2); the last row may be short."""
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = int(np.ceil(count / columns))
+    row, column = np.divmod(np.arange(count), columns)
+    return np.stack([(row + 0.5) / rows, (column + 0.5) / columns], axis=1)
+
+
+@register("kernel", "sheet")
+@dataclass(frozen=True)
+class Sheet:
+    """Gaussian on a sheet: units and channels stand in rows on a unit square.
+
+    Parameters
+    ----------
+    width : float, default 0.5
+        Standard deviation, in distances between neighbouring channels, 1/√K.
+    """
+
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_positive(self, width=self.width)
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        apart = _grid(size(shape))[:, None] - _grid(channels)
+        return _bell(np.linalg.norm(apart, axis=2) * np.sqrt(channels), self.width)
+
+
+@register("kernel", "block")
+@dataclass(frozen=True)
+class Block:
+    """Neighbours hear the same channel: unit i of n hears channel ⌊iK/n⌋."""
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        return np.eye(channels)[np.arange(size(shape)) * channels // size(shape)]
+
+
+@register("kernel", "modulo")
+@dataclass(frozen=True)
+class Modulo:
+    """Unit i hears channel i mod K, as in error diffusion (arXiv 2606.31700)."""
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        return np.eye(channels)[np.arange(size(shape)) % channels]
+
+
+@register("kernel", "dense")
+@dataclass(frozen=True)
+class Scattered:
+    """Every unit hears every channel with a weight of its own, normal: no neighbourhood at all."""
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        return rng.normal(size=(size(shape), channels))
+
+
+@register("kernel", "coarse_map")
+@dataclass(frozen=True)
+class CoarseMap:
+    """Convolutional populations: K channels are maps of grid × grid places, spread over rows and columns.
+
+    Where there are fewer maps than the population's channels, a ring of `width` spreads them; in space,
+    places are interpolated linearly. K must be a multiple of grid².
+
+    Parameters
+    ----------
+    grid : int, default 1
+        Places along a side; 1 tells all positions of a map the same.
+    width : float, default 0.5
+        As of `Ring`, over the population's channels.
+    """
+
+    grid: int = 1
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_count(self, grid=self.grid)
+        require_positive(self, width=self.width)
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        places = self.grid**2
+        if channels % places:
+            raise DeclarationError(
+                f"CoarseMap(grid={self.grid}): {channels} channels are no whole number of maps of {places} "
+                f"places; use a multiple of {places}"
+            )
+        if len(shape) == 1:
+            return Ring(self.width).weights(shape, channels, rng)
+        maps = Ring(self.width).weights(shape[:1], channels // places, rng)
+        space = np.kron(_between(shape[1], self.grid), _between(shape[2], self.grid))
+        return np.kron(maps, space)
+
+
+def _between(count: int, grid: int) -> np.ndarray:
+    """Linear interpolation from ``grid`` places to ``count`` positions, (position, place)."""
+    at = np.clip(_places(count) * grid - 0.5, 0, grid - 1)
+    return np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(grid)))
+
+
+@register("kernel", "identity")
+@dataclass(frozen=True)
+class NoDiffusion:
+    """D = I: one channel a unit, so K is the number of units and belongs to one width only."""
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel)."""
+        if channels != size(shape):
+            raise DeclarationError(
+                f"NoDiffusion: {channels} channels for {size(shape)} units; give as many channels as units, "
+                "or a kernel such as Ring() that spreads them"
+            )
+        return np.eye(channels)

@@ -1,0 +1,86 @@
+"""A trained credit network as a file: safetensors, with its declaration as text; no code, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from cortex_sim.credit.network import CreditNetwork
+from cortex_sim.errors import DeclarationError, RunError
+from cortex_sim.registry import from_data, to_data
+
+_KEY = "cortex_sim_credit"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedCredit:
+    """A credit network with its parameters.
+
+    Parameters
+    ----------
+    network : CreditNetwork
+    parameters : dict of str to array
+        Float64, by the names of ``network.shapes()``.
+    about : dict
+        Where it comes from: how it was trained, the rates and schedule it was trained with.
+    """
+
+    network: CreditNetwork
+    parameters: dict[str, np.ndarray]
+    about: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        expected = self.network.shapes()
+        given = {name: tuple(np.shape(p)) for name, p in self.parameters.items()}
+        if given != expected:
+            wrong = sorted(set(given.items()) ^ set(expected.items()))
+            raise DeclarationError(f"credit network: parameters do not fit its form ({wrong[0][0]}: {wrong})")
+
+    def save(self, path: str | Path) -> None:
+        """Write to ``path``, whole or not at all."""
+        path = Path(path)
+        text = json.dumps({"network": to_data("credit_network", self.network), "about": self.about})
+        part = path.with_name(f"{path.name}.part")
+        tensors = {name: np.ascontiguousarray(p, np.float64) for name, p in self.parameters.items()}
+        save_file(tensors, str(part), {_KEY: text})
+        part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
+        os.replace(part, path)
+
+
+def untrained(network: CreditNetwork, seed: int = 0) -> TrainedCredit:
+    """The network as it starts: a fixed broadcast, and a residual network that adds little to it."""
+    return TrainedCredit(network, network.draw(seed), {"trained": False})
+
+
+def load_credit(path: str | Path) -> TrainedCredit:
+    """Credit network of a file written by `TrainedCredit.save` or ``cortex-sim evolve``.
+
+    Raises
+    ------
+    RunError
+        If the file is missing, damaged, or holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RunError(f"credit network {path}: no such file; cortex-sim evolve writes one")
+    try:
+        with safe_open(str(path), framework="np") as opened:
+            text = (opened.metadata() or {}).get(_KEY)
+            parameters = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        found = json.loads(text) if text else None
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise RunError(f"credit network {path}: damaged ({error})") from None
+    if not isinstance(found, dict) or not {"network", "about"} <= set(found):
+        raise RunError(f"credit network {path}: not a credit network of cortex-sim; evolve writes one")
+    try:
+        network = from_data("credit_network", found["network"])
+        return TrainedCredit(network, parameters, found["about"])
+    except DeclarationError as error:
+        raise RunError(f"credit network {path}: {error}") from None
