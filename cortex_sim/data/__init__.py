@@ -1,4 +1,4 @@
-"""Stimuli from files: ``load("digits")``, ``load("mnist.npz")``, ``load("folder/")``.
+"""Stimuli from files: ``load("digits")``, ``load("mine.npz")``, ``load("folder/")``.
 
 Every reader is one file, with ``FORM`` (what it accepts), ``recognises`` and a read function; a
 new one adds a row to `READERS`. Nothing is downloaded, nothing unpickled.
@@ -13,13 +13,25 @@ from pathlib import Path
 from typing import Protocol
 
 from cortex_sim.checks import look_up
-from cortex_sim.data import idx, image_folder, jpeg_bytes, npz
+from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
 from cortex_sim.data.digits import digits
 from cortex_sim.data.images import ImageSet, image_set
 from cortex_sim.data.limits import MAX_BYTES, Progress
+from cortex_sim.data.named import NAMED, load_named
 from cortex_sim.errors import DataError
 
-__all__ = ["NAMED", "READERS", "ImageSet", "Reader", "digits", "image_set", "load", "names"]
+__all__ = [
+    "NAMED",
+    "READERS",
+    "ImageSet",
+    "Reader",
+    "digits",
+    "image_set",
+    "load",
+    "load_named",
+    "named",
+    "names",
+]
 
 
 class Read(Protocol):
@@ -39,8 +51,6 @@ class Reader:
     recognises: Callable[[Path], bool]
     read: Read
 
-
-NAMED: dict[str, Callable[[], ImageSet]] = {"digits": digits}
 
 READERS: dict[str, Reader] = {  # the first that recognises a path reads it: particular forms first
     "jpeg_bytes": Reader(jpeg_bytes.FORM, jpeg_bytes.recognises, jpeg_bytes.read_jpeg_bytes),
@@ -64,7 +74,8 @@ def load(
     ----------
     name_or_path : str or Path
         A known name, see `names`, or a path in one of the forms of `READERS`. A str that is a known
-        name is the name; to read a folder so called, give a Path.
+        name is the name; to read a folder so called, give a Path or write ``./`` before it. But for
+        "digits" names are looked for in the folder that $CORTEX_SIM_DATA names, see `named.find`.
     max_bytes : int, default 8 GiB
         Refuse files that would take more memory as float32.
     progress : callable, optional
@@ -81,7 +92,7 @@ def load(
     ImageSet('digits': 1500 to train, 297 to test, stimuli (64,), 10 classes)
     """
     if isinstance(name_or_path, str) and name_or_path in NAMED:
-        return NAMED[name_or_path]()
+        return load_named(name_or_path, max_bytes=max_bytes, progress=progress)
     path = _existing(name_or_path)
     for reader in READERS.values():
         if reader.recognises(path):

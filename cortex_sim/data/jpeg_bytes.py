@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.data.archive import array_names, read_arrays
 from cortex_sim.data.images import ImageSet, image_set
-from cortex_sim.data.limits import MAX_BYTES, Progress
+from cortex_sim.data.limits import MAX_BYTES, Progress, chosen
 from cortex_sim.data.pictures import Picture, decode
 from cortex_sim.errors import DataError
 
@@ -25,7 +25,12 @@ def recognises(path: Path) -> bool:
 
 
 def read_jpeg_bytes(
-    path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None
+    path: str | Path,
+    *,
+    limit: int | None = None,
+    grey: bool = False,
+    max_bytes: int = MAX_BYTES,
+    progress: Progress | None = None,
 ) -> ImageSet:
     """Return decoded JPEG images; their compression is lossy, so say so beside every accuracy.
 
@@ -35,6 +40,10 @@ def read_jpeg_bytes(
         An .npz file. Image i is ``jpeg[offset[i]:offset[i + 1]]``; ``jpeg`` is uint8, ``offset``
         integer of shape (n + 1,), ``label`` integer and ``is_test`` bool of shape (n,), and
         ``classes``, if there, text of shape (n_classes,).
+    limit : int, optional
+        Images kept, and decoded, of the training and of the test set each; see `chosen`.
+    grey : bool, default False
+        Whether to decode the luminance alone, as one channel.
     max_bytes : int, default 8 GiB
         Refuse what would take more memory as float32.
     progress : callable, optional
@@ -46,10 +55,11 @@ def read_jpeg_bytes(
     _require_layout(source, arrays)
     jpeg, offset, label = arrays["jpeg"], arrays["offset"].tolist(), arrays["label"]
     is_test = arrays["is_test"]
-    order = np.argsort(is_test, kind="stable")  # training first, so that both sets are views
+    parts = [np.flatnonzero(~is_test), np.flatnonzero(is_test)]
+    kept = [part[chosen(len(part), limit)] for part in parts]
+    order, n_train = np.concatenate(kept), len(kept[0])  # training first, so that both sets are views
     pictures = [_picture(jpeg, int(i), offset[i], offset[i + 1]) for i in order]
-    x = decode(source, pictures, ["JPEG"], max_bytes=max_bytes, progress=progress)
-    n_train = len(x) - int(is_test.sum())
+    x = decode(source, pictures, ["JPEG"], grey=grey, max_bytes=max_bytes, progress=progress)
     return image_set(
         path.stem,
         x[:n_train],

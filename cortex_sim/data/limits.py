@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cortex_sim.errors import DataError
 
 MAX_BYTES = 8 * 2**30  # 8 GiB: CIFAR-10 as float32 takes 0.7, ImageNet at 64 x 64 takes 59
@@ -23,3 +26,10 @@ def require_room(source: str, what: str, shape: Sequence[int], max_bytes: int) -
             f"float32, the limit is {max_bytes / 2**30:.3g} GiB; read fewer or smaller "
             "presentations, or pass a larger max_bytes to the reader"
         )
+
+
+def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
+    """Which of ``count`` presentations a limit keeps, in their order: the first of a fixed shuffle."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:limit])

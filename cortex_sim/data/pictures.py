@@ -34,15 +34,17 @@ def decode(
     pictures: Sequence[Picture],
     formats: Sequence[str],
     *,
+    grey: bool = False,
     max_bytes: int,
     progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
-    """Return all pictures as (picture, channel, y, x): grey if all are grey, else RGB.
+    """Return all pictures as (picture, channel, y, x): grey if all are or it is asked for, else RGB.
 
     Headers are read first, so that a picture of another size is named before the long work, and
     the array is allocated once. Transparency is dropped, not blended.
     """
     size, mode = _common_layout(source, pictures, formats)
+    mode = "L" if grey else mode
     width, height = size
     shape = (len(pictures), len(mode), height, width)
     require_room(source, "pictures", shape, max_bytes)

@@ -53,7 +53,7 @@ def test_list(result, run):
     assert set(found) == {"models", "rules", "data", "protocols"}
     assert {"gait_tower", "gait_cifar_deep", "conv4", "digits_mlp"} <= set(found["models"])
     assert {"backprop", "gait_prop", "feedback_alignment", "bcm"} <= set(found["rules"])
-    assert found["data"] == ["digits"]
+    assert found["data"] == ["cifar10", "digits", "fashion_mnist", "mnist"]
     for kind, names in found.items():
         assert result(f"list {kind}") == {kind: names}
     _, out, _ = run("list models")

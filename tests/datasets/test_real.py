@@ -46,3 +46,11 @@ def test_cifar10_as_jpeg(real):
 def test_recordings_are_not_image_sets(real):
     with pytest.raises(DataError, match="lacks is_test, label, holds jpeg, offset, response_mean"):
         data.load(real("macaque_v4_201025.npz"))
+
+
+def test_fashion_mnist_by_name():
+    if data.named.find("fashion_mnist") is None:
+        pytest.skip("no Fashion-MNIST; install Debian's package dataset-fashion-mnist")
+    images = data.load("fashion_mnist")
+    assert images.name == "fashion_mnist" and images.x_train.shape == (60000, 1, 28, 28)
+    assert (np.bincount(images.y_train) == 6000).all() and (np.bincount(images.y_test) == 1000).all()
