@@ -11,7 +11,16 @@ from typing import Any
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.connectors import Conv2d, Dense, Identity
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
-from cortex_sim.feedback import Given, Inverse, Random, SignSymmetric, Transpose
+from cortex_sim.feedback import (
+    Given,
+    Inverse,
+    LowRank,
+    Modulo,
+    Neuromodulator,
+    Random,
+    SignSymmetric,
+    Transpose,
+)
 from cortex_sim.initialisers import He, Orthogonal, Xavier
 from cortex_sim.library import model
 from cortex_sim.network import Network
@@ -32,11 +41,14 @@ from cortex_sim.rules import (
     Decorrelation,
     DifferenceTargetProp,
     DirectFeedbackAlignment,
+    ErrorDiffusion,
     FeedbackAlignment,
     GaitProp,
+    GlobalNeuromodulator,
     Hebbian,
     InverseLearning,
     KolenPollack,
+    LowRankFeedback,
     Oja,
     SynapticScaling,
     TargetProp,
@@ -71,11 +83,13 @@ __all__ = [
     "Dense",
     "DifferenceTargetProp",
     "DirectFeedbackAlignment",
+    "ErrorDiffusion",
     "Experiment",
     "FeedbackAlignment",
     "GaitProp",
     "Given",
     "Global",
+    "GlobalNeuromodulator",
     "HardOrthogonality",
     "He",
     "Hebbian",
@@ -86,7 +100,11 @@ __all__ = [
     "LeakyRelu",
     "Linear",
     "Logistic",
+    "LowRank",
+    "LowRankFeedback",
+    "Modulo",
     "Network",
+    "Neuromodulator",
     "Noise",
     "Nudge",
     "Oja",

@@ -1,6 +1,7 @@
 """Feedback: where the weights B of a top-down projection come from; c_post = B u_pre.
 
-Tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`, `Given`).
+Tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`, `Given`, and
+three that say what a broadcast may carry: `Modulo`, `LowRank`, `Neuromodulator`).
 B has shape (post, pre) of the top-down projection; a convolution's B is kept in the bottom-up
 kernel's own shape (C_out, C_in, k, k) and applied by transposed convolution.
 """
@@ -156,3 +157,102 @@ class Given:
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
         """The given weights; the generator is not touched."""
         return self.weights
+
+
+def _receptor_signs(rng: np.random.Generator, units: int, drawn: bool) -> np.ndarray:
+    """One sign s_i a unit, of shape (unit, 1): how it takes what reaches it; 1 where none are drawn."""
+    return rng.choice([-1.0, 1.0], size=(units, 1)) if drawn else np.ones((units, 1))
+
+
+@register("feedback", "modulo")
+@dataclass(frozen=True)
+class Modulo:
+    """B_ij = scale·s_i where j = i mod C, else 0: unit i hears one of the C units that send, no other.
+
+    Parameters
+    ----------
+    scale : float, default 1.0
+        Size of every weight; each row of B then has `Random`'s length. Positive.
+    signs : bool, default False
+        Draw a receptor sign s_i = ±1 for each unit; without, s_i = 1.
+    """
+
+    scale: float = 1.0
+    signs: bool = False
+    tied: ClassVar[bool] = False
+    dense_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_positive(self, scale=self.scale)
+        require_flag(self, signs=self.signs)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
+        """Weights of shape (post, pre); the generator is touched for signs only."""
+        units = np.arange(shape[0])
+        one_hot = np.zeros(shape)
+        one_hot[units, units % senders] = self.scale
+        return _receptor_signs(rng, shape[0], self.signs) * one_hot
+
+
+@register("feedback", "low_rank")
+@dataclass(frozen=True)
+class LowRank:
+    """B = scale·P Q/√(rank·units that send), P (post, rank) and Q (rank, pre) standard normal, fixed.
+
+    Entries have the variance of `Random`'s, and are normal too in the limit of many ranks.
+
+    Parameters
+    ----------
+    rank : int, default 2
+        Numbers that the credit passes through; B has this rank, or that of a full B where it is less.
+    scale : float, default 1.0
+        Standard deviation of an entry times √(units that send); positive.
+    """
+
+    rank: int = 2
+    scale: float = 1.0
+    tied: ClassVar[bool] = False
+    dense_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_count(self, rank=self.rank)
+        require_positive(self, scale=self.scale)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
+        """Weights of shape (post, pre)."""
+        p, q = rng.normal(size=(shape[0], self.rank)), rng.normal(size=(self.rank, shape[1]))
+        return self.scale * p @ q / np.sqrt(self.rank * senders)
+
+
+@register("feedback", "neuromodulator")
+@dataclass(frozen=True)
+class Neuromodulator:
+    """B = scale·s wᵀ: one number m = wᵀ c for every unit of every population, taken with its sign s_i.
+
+    w is a random direction of length 1, drawn once for the population that sends: all that it reaches
+    hear the same m.
+
+    Parameters
+    ----------
+    scale : float, default 1.0
+        Length of every row of B, `Random`'s on average; positive.
+    signs : bool, default True
+        Draw a receptor sign s_i = ±1 for each unit; without, s_i = 1 and all units are pushed alike.
+    """
+
+    scale: float = 1.0
+    signs: bool = True
+    tied: ClassVar[bool] = False
+    dense_only: ClassVar[bool] = True
+    one_signal: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_positive(self, scale=self.scale)
+        require_flag(self, signs=self.signs)
+
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, sender: np.random.Generator
+    ) -> np.ndarray:
+        """Weights of shape (post, pre); w from ``sender``, the stream of the population that sends."""
+        w = sender.normal(size=(1, senders))
+        return _receptor_signs(rng, shape[0], self.signs) * (self.scale * w / np.linalg.norm(w))

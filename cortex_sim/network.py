@@ -260,7 +260,8 @@ class Network:
         """Initial weights of all projections that have their own, float64, by name.
 
         Tied top-down projections and identities have none. Each projection draws from its own
-        stream: the same seed gives the same weights on every backend and under every rule.
+        stream: the same seed gives the same weights on every backend and under every rule. What is
+        one for all that a population sends to comes from that population's stream.
         """
         require_count("network " + self.name, minimum=0, seed=seed)
         weights = {}
@@ -270,8 +271,10 @@ class Network:
             if not shape or (projection.feedback is not None and projection.feedback.tied):
                 continue
             if projection.is_top_down:
-                senders = shape[0] if len(shape) == 4 else shape[1]
-                weights[projection.name] = projection.feedback.draw(rng, shape, senders)  # type: ignore[union-attr]
+                senders, feedback = shape[0] if len(shape) == 4 else shape[1], projection.feedback
+                shared = getattr(feedback, "one_signal", False)  # drawn once for all that hear the sender
+                also = {"sender": stream(seed, projection.pre)} if shared else {}
+                weights[projection.name] = feedback.draw(rng, shape, senders, **also)  # type: ignore[union-attr]
             else:
                 pre, post = self.populations[projection.pre], self.populations[projection.post]
                 weights[projection.name] = projection.connector.draw(rng, pre.shape, post.shape)

@@ -166,6 +166,12 @@ def check_feedback(net: Network, projection: Projection) -> None:
         )
     if isinstance(feedback, Inverse):
         _check_inverse(net, projection, feedback)
+    if getattr(feedback, "dense_only", False) and not isinstance(projection.connector, Dense):
+        raise DeclarationError(
+            f"projection {name}: {type(feedback).__name__} sends to single units, and {projection.mate} "
+            f"beside it is {type(projection.connector).__name__}, whose form its weights would take; use "
+            "feedback=Random() or Given(array), or a Dense projection onto the top"
+        )
     if isinstance(feedback, Given):
         expected = net.weight_shape(projection)
         if feedback.weights.shape != expected:

@@ -7,11 +7,14 @@ from cortex_sim.rules.covariance import Covariance
 from cortex_sim.rules.decorrelation import Decorrelation
 from cortex_sim.rules.difference_target_prop import DifferenceTargetProp
 from cortex_sim.rules.direct_feedback_alignment import DirectFeedbackAlignment
+from cortex_sim.rules.error_diffusion import ErrorDiffusion
 from cortex_sim.rules.feedback_alignment import FeedbackAlignment
 from cortex_sim.rules.gait_prop import GaitProp
+from cortex_sim.rules.global_neuromodulator import GlobalNeuromodulator
 from cortex_sim.rules.hebbian import Hebbian
 from cortex_sim.rules.inverse_learning import InverseLearning
 from cortex_sim.rules.kolen_pollack import KolenPollack
+from cortex_sim.rules.low_rank_feedback import LowRankFeedback
 from cortex_sim.rules.oja import Oja
 from cortex_sim.rules.synaptic_scaling import SynapticScaling
 from cortex_sim.rules.target_prop import TargetProp
@@ -25,11 +28,14 @@ __all__ = [
     "Decorrelation",
     "DifferenceTargetProp",
     "DirectFeedbackAlignment",
+    "ErrorDiffusion",
     "FeedbackAlignment",
     "GaitProp",
+    "GlobalNeuromodulator",
     "Hebbian",
     "InverseLearning",
     "KolenPollack",
+    "LowRankFeedback",
     "Oja",
     "SynapticScaling",
     "TargetProp",
