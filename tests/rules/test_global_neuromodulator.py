@@ -1,10 +1,10 @@
+import broadcast
 import numpy as np
 import pytest
 import torch
-from broadcast import as_direct_feedback_alignment, b_of, broadcast_changes, presentations, tanh_chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import built, conv, shown
+from networks import built, conv, dense_chain, shown
 
 import cortex_sim as cs
 
@@ -12,17 +12,29 @@ SIZES = (11, 7, 5, 3)
 few = settings(max_examples=10, deadline=None)
 
 
+def modulated(sizes=SIZES, seed=0, **feedback):
+    """A chain of tanh units under the rule."""
+    return built(dense_chain(sizes).with_rule("global_neuromodulator", **feedback), seed)
+
+
+def b_of(model, name):
+    """B of a top-down projection as it is used, (post, pre)."""
+    return model.feedback.plastic_or_free(name).numpy()
+
+
 @few
 @given(sizes=st.lists(st.integers(1, 8), min_size=3, max_size=5), scale=st.floats(0.2, 3.0))
 def test_equals_the_equation(sizes, scale):
     """Credit is one m a presentation, the same for every unit below the top."""
-    model = tanh_chain(sizes, "global_neuromodulator", scale=scale)
-    x, goal = presentations(model)
+    model = modulated(sizes, scale=scale, signs=False)
+    x, y = shown(model.net)
     w = b_of(model, "IT->V1")[0] / scale
     assert np.linalg.norm(w) == pytest.approx(1)
-    expected = broadcast_changes(model, x, goal, lambda _, unit, c_top: scale * sum(w * c_top))
-    for name, change in model.updates(x, goal).items():
-        np.testing.assert_allclose(change.numpy(), expected[name], rtol=1e-10, atol=1e-12)
+    expected = broadcast.changes(
+        *broadcast.own(model), x, y, lambda level, top: np.full(sizes[level + 1], scale * (w @ top))
+    )
+    for change, theirs in zip(model.updates(x, y).values(), expected, strict=True):
+        np.testing.assert_allclose(change.numpy(), theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("signs", [False, True])
@@ -41,20 +53,16 @@ def test_every_unit_of_every_population_hears_one_number(signs):
 
 
 @pytest.mark.parametrize("signs", [False, True])
-def test_is_direct_feedback_alignment_with_a_b_of_rank_one(signs):
-    model = tanh_chain(SIZES, "global_neuromodulator", signs=signs)
+def test_all_b_together_have_rank_one(signs):
+    model = modulated(signs=signs)
     stacked = np.concatenate([b_of(model, p.name) for p in model.net.top_downs])
     assert stacked.shape == (12, 3) and np.linalg.matrix_rank(stacked) == 1
-    other = as_direct_feedback_alignment(model)
-    x, goal = presentations(model)
-    theirs = other.updates(x, goal)
-    for name, change in model.updates(x, goal).items():
-        assert torch.equal(change, theirs[name]) and change.any(), name
 
 
 def test_what_w_does_not_see_teaches_nothing_below():
-    model = tanh_chain(SIZES, "global_neuromodulator", signs=True)
-    x, _ = presentations(model)
+    net = dense_chain(SIZES, objective="squared_error")
+    model = built(net.with_rule("global_neuromodulator", signs=True))
+    x, _ = shown(net)
     w = b_of(model, "IT->V1")[0]
     unseen = np.array([w[1], -w[0], 0.0])
     top = model.settle(model.stimulus_tensor(x))[1]["IT"].detach().numpy()
@@ -65,7 +73,7 @@ def test_what_w_does_not_see_teaches_nothing_below():
 
 def test_w_belongs_to_the_seed_and_signs_to_the_unit():
     b = [
-        b_of(tanh_chain((3, 64, 64, 5), "global_neuromodulator", seed=seed, signs=True), f"IT->{post}")
+        b_of(modulated((3, 64, 64, 5), seed, signs=True), f"IT->{post}")
         for seed, post in [(0, "V1"), (0, "V2"), (1, "V1"), (0, "V1")]
     ]
     w = [np.abs(each[0]) for each in b]
@@ -79,14 +87,12 @@ def test_w_belongs_to_the_seed_and_signs_to_the_unit():
 
 def test_a_population_more_leaves_w_as_it_was():
     """w is of the sender's stream: neither the number nor the size of those that hear it matters."""
-    few_hear, many_hear = (
-        tanh_chain(sizes, "global_neuromodulator") for sizes in ((3, 7, 5), (3, 2, 11, 13, 5))
-    )
+    few_hear, many_hear = (modulated(sizes, signs=False) for sizes in ((3, 7, 5), (3, 2, 11, 13, 5)))
     np.testing.assert_allclose(b_of(few_hear, "IT->V1")[0], b_of(many_hear, "IT->V3")[0], rtol=1e-12)
 
 
 def test_signs_do_not_move_w_nor_what_else_is_drawn():
-    plain, signed = (tanh_chain(SIZES, "global_neuromodulator", signs=s).net for s in (False, True))
+    plain, signed = (modulated(signs=s).net for s in (False, True))
     ours, theirs = plain.initial_weights(4), signed.initial_weights(4)
     for name, w in ours.items():
         np.testing.assert_array_equal(
@@ -102,7 +108,9 @@ def test_rows_are_as_long_as_random_ones_on_average():
 
 def test_w_has_no_preferred_direction():
     draws = [
-        cs.Neuromodulator().draw(np.random.default_rng(0), (1, 3), 3, sender=np.random.default_rng(i))[0]
+        cs.Neuromodulator(signs=False).draw(
+            np.random.default_rng(0), (1, 3), 3, sender=np.random.default_rng(i)
+        )[0]
         for i in range(4000)
     ]
     np.testing.assert_allclose(np.mean(draws, 0), 0, atol=0.04)
@@ -115,4 +123,4 @@ def test_what_it_does_not_take():
     with pytest.raises(cs.DeclarationError, match="Neuromodulator: signs must be"):
         cs.Neuromodulator(signs=1)
     with pytest.raises(cs.DeclarationError, match="setting of Neuromodulator feedback 'rank'"):
-        tanh_chain(SIZES, "global_neuromodulator", rank=1)
+        modulated(rank=1)
