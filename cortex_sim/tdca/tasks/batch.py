@@ -1,0 +1,233 @@
+"""The tasks of many lives at once: one for each, some in twins, and some replaced when a life ends.
+
+A distribution says what a task is, as named tensors with a leading axis ``task``, and what it shows;
+everything else is said here once, for every kind of task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.checks import listed, require_count
+from cortex_sim.errors import DeclarationError, RunError
+
+PARTS = {"train": 0, "validation": 1, "test": 2}
+Task = dict[str, Tensor]
+"""Named tensors of shape (task, ...): all that tells one task from another."""
+
+
+class Distribution(Protocol):
+    """A distribution of tasks that have numbers of inputs and outputs, and an objective, in common."""
+
+    @property
+    def inputs(self) -> int:
+        """Values of one stimulus."""
+
+    @property
+    def outputs(self) -> int:
+        """Units that have a target."""
+
+    @property
+    def objective(self) -> str:
+        """Registered name of the objective, "cross_entropy" or "squared_error"."""
+
+    def tasks(self, count: int, generator: Generator) -> Task:
+        """``count`` tasks, independent of each other."""
+
+    def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Stimuli (task, batch, input) and targets (task, batch, output), drawn with replacement."""
+
+    def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Stimuli, targets and ``counted`` (task, presentation), until a part has been shown once."""
+
+    def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+        """A task for every life, see the function `draw`."""
+
+
+@dataclass(frozen=True, eq=False)
+class TaskBatch:
+    """A task for every life; made by `draw`, never changed in place.
+
+    Parameters
+    ----------
+    distribution : Distribution
+    task : dict of str to tensor
+        The tasks: one for each life, or one for each pair of twins.
+    twins : bool
+        Whether lives 2i and 2i+1 have the same task and see the same presentations.
+    """
+
+    distribution: Distribution
+    task: Task
+    twins: bool = False
+
+    @property
+    def lives(self) -> int:
+        """Number of lives."""
+        return len(next(iter(self.task.values()))) * (2 if self.twins else 1)
+
+    @property
+    def inputs(self) -> int:
+        """Values of one stimulus."""
+        return self.distribution.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Units that have a target."""
+        return self.distribution.outputs
+
+    @property
+    def objective(self) -> str:
+        """Registered name of the objective."""
+        return self.distribution.objective
+
+    def presentations(self, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Presentations for every life, drawn with replacement.
+
+        Parameters
+        ----------
+        batch : int
+            Presentations for each life.
+        part : {"train", "validation", "test"}
+        generator : torch.Generator
+
+        Returns
+        -------
+        x : float32 tensor of shape (life, batch, input)
+        y : float32 tensor of shape (life, batch, output)
+            Targets; one-hot where the objective is cross-entropy.
+        """
+        x, y = self.distribution.shown(self.task, batch, part, generator)
+        return self._for_each(x), self._for_each(y)
+
+    def test_presentations(self, chunk: int, part: str = "test") -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """The whole of a part, every presentation once, ``chunk`` at a time.
+
+        Yields x and y as `presentations` gives them, and ``counted``, bool of shape (life,
+        presentation): False where a life's part has ended before another life's, and x and y only
+        fill the place. Images come class by class: the first chunks alone are no fair sample.
+        """
+        require_count("test_presentations", chunk=chunk)
+        for x, y, counted in self.distribution.every(self.task, part, chunk):
+            yield self._for_each(x), self._for_each(y), self._for_each(counted)
+
+    def redraw(self, slots: Tensor, generator: Generator) -> TaskBatch:
+        """A batch with new tasks for some lives, and the same tasks for all others.
+
+        Parameters
+        ----------
+        slots : bool tensor of shape (life,)
+            Which lives get a new task; of twins, both or neither.
+        generator : torch.Generator
+        """
+        if slots.dtype != torch.bool or slots.shape != (self.lives,):
+            raise DeclarationError(
+                f"redraw: slots has dtype {slots.dtype} and shape {tuple(slots.shape)}; "
+                f"give bool of shape ({self.lives},)"
+            )
+        if self.twins:
+            first, second = slots.view(-1, 2).unbind(1)
+            if not torch.equal(first, second):
+                pair = int((first != second).nonzero()[0, 0])
+                raise DeclarationError(
+                    f"redraw: of the twins {2 * pair} and {2 * pair + 1} only one is marked; mark both"
+                )
+            slots = first
+        places = slots.nonzero()[:, 0]
+        if not len(places):
+            return self
+        new = self.distribution.tasks(len(places), generator)
+        return replace(self, task={k: old.index_copy(0, places, new[k]) for k, old in self.task.items()})
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is needed to `restore` these tasks, as named tensors."""
+        return dict(self.task)
+
+    def restore(self, state: dict[str, Tensor]) -> TaskBatch:
+        """A batch with the tasks of a saved `state` in place of these."""
+        if state.keys() != self.task.keys():
+            raise RunError(f"tasks: saved are {listed(state)}, but these tasks have {listed(self.task)}")
+        for name, now in self.task.items():
+            saved = state[name]
+            if saved.shape != now.shape or saved.dtype != now.dtype:
+                raise RunError(
+                    f"tasks: saved {name} is {saved.dtype} of shape {tuple(saved.shape)}, these tasks need "
+                    f"{now.dtype} of shape {tuple(now.shape)}; resume with the settings of the saved run"
+                )
+        return replace(self, task=dict(state))
+
+    def _for_each(self, of_tasks: Tensor) -> Tensor:
+        return of_tasks.repeat_interleave(2, 0) if self.twins else of_tasks
+
+
+def draw(distribution: Distribution, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+    """Draw a task for every life; with ``twins`` lives 2i and 2i+1 share theirs, and what they see."""
+    require_count("draw", lives=lives)
+    if twins and lives % 2:
+        raise DeclarationError(f"draw: twins come in pairs, so lives must be even. Got {lives}")
+    return TaskBatch(distribution, distribution.tasks(lives // 2 if twins else lives, generator), twins)
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """A fixed number of distinct tasks of a distribution, drawn once and used again and again.
+
+    Parameters
+    ----------
+    distribution : Distribution
+    number : int
+        How many tasks there are.
+    seed : int, default 0
+        Which ones: with the same seed, the same.
+    """
+
+    distribution: Distribution
+    number: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_count("Fixed", number=self.number)
+        require_count("Fixed", minimum=0, seed=self.seed)
+
+    @property
+    def inputs(self) -> int:
+        """Values of one stimulus."""
+        return self.distribution.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Units that have a target."""
+        return self.distribution.outputs
+
+    @property
+    def objective(self) -> str:
+        """Registered name of the objective."""
+        return self.distribution.objective
+
+    @cached_property
+    def pool(self) -> Task:
+        """The tasks there are."""
+        return self.distribution.tasks(self.number, Generator().manual_seed(self.seed))
+
+    def tasks(self, count: int, generator: Generator) -> Task:
+        """``count`` of the tasks, drawn with replacement."""
+        which = torch.randint(self.number, (count,), generator=generator)
+        return {name: tensor[which] for name, tensor in self.pool.items()}
+
+    def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
+        """As the distribution shows them."""
+        return self.distribution.shown(task, batch, part, generator)
+
+    def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """As the distribution shows them."""
+        return self.distribution.every(task, part, chunk)
+
+    def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+        """A task for every life, see `draw`."""
+        return draw(self, lives, generator, twins)
