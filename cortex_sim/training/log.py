@@ -94,8 +94,8 @@ class RunLog:
         """The latest evaluation."""
         return self._lines[-1] if self._lines else {}
 
-    def progress(self, step: int, total: int, loss: float) -> None:
-        """Show how far the run is, on standard error where it is a terminal."""
+    def progress(self, step: int, total: int, loss: float, doing: str = "") -> None:
+        """Show how far the run is (and what else it is doing), on standard error where it is a terminal."""
         if not self.active or not sys.stderr.isatty():
             return
         if self._bar is None:
@@ -110,7 +110,7 @@ class RunLog:
             self._bar.start()
         seen = self.last().get("test_accuracy")
         tested = "" if seen is None else f", test accuracy {seen:.1%}"
-        self._bar.update(self._task, completed=step, description=f"objective {loss:.3f}{tested}")
+        self._bar.update(self._task, completed=step, description=doing or f"objective {loss:.3f}{tested}")
 
     def close(self) -> None:
         """End the progress bar and the event file."""

@@ -45,11 +45,16 @@ Progress = Callable[[int, int, str], None]
 
 def environment(settings: Settings) -> dict[str, Any]:
     """What bit-identity depends on, kept in run.yaml."""
+    return machine(settings.threads)
+
+
+def machine(threads: int = 1) -> dict[str, Any]:
+    """Versions, threads and instruction set of this process."""
     return {
         "cortex_sim": cortex_sim.__version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
-        "threads": settings.threads,
+        "threads": threads,
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "machine": platform.machine(),
     }

@@ -1,0 +1,81 @@
+"""``cortex-sim evolve``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cortex_sim.cli import app
+from cortex_sim.commands.output import Json, Seed, Threads, print_json, print_table
+from cortex_sim.errors import RunError
+
+
+@app.command(epilog="Example: cortex-sim evolve tdca_mnist --data-dir data --out runs/tdca_mnist")
+def evolve(
+    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
+    config: Annotated[str | None, typer.Argument(help="Configuration: a name, or a YAML file.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where named data sets are; else $CORTEX_SIM_DATA.")
+    ] = None,
+    seed: Seed = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> int:
+    """Train a credit network in an outer loop; what it finds is credit.safetensors."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    from dataclasses import replace
+
+    import torch
+
+    from cortex_sim.tdca.evolving.run import evolve as run
+    from cortex_sim.tdca.evolving.run import saved_settings
+    from cortex_sim.tdca.evolving.settings import configured
+
+    torch.set_num_threads(threads)
+    if config is None and not resume:
+        raise RunError("evolve: give a configuration, such as tdca_mnist or a YAML file")
+    settings = saved_settings(out) if resume else configured(str(config))
+    if seed is not None and not resume:
+        settings = replace(settings, seed=seed)
+    if resume:
+        _unchanged(settings, config, seed, out)
+    metrics = run(settings, out, data_dir, resume)
+    for name in metrics["missing"]:
+        typer.echo(f"cortex-sim: not tested on {name}: its file is not there", err=True)
+    if as_json:
+        print_json({**metrics, "out": str(out)})
+    else:
+        _report(metrics, out)
+    return 0
+
+
+def _unchanged(settings: Any, config: str | None, seed: int | None, out: Path) -> None:
+    """What is given again with --resume must be what the run was started with."""
+    from cortex_sim.tdca.evolving.settings import configured
+
+    if seed is not None and seed != settings.seed:
+        raise RunError(f"--resume {out}: seed is {settings.seed} in run.yaml, {seed} now; leave it out")
+    if config is None:
+        return
+    given = configured(config).as_dict()
+    for name, value in settings.as_dict().items():
+        if name != "seed" and given[name] != value:
+            raise RunError(f"--resume {out}: {name} is {value!r} in run.yaml, {given[name]!r} now")
+
+
+def _report(metrics: dict[str, Any], out: Path) -> None:
+    cells = metrics.get("test_accuracy") or metrics["test_objective"]
+    steps = [str(n) for n in metrics["inner_steps"]]
+    rows = [
+        (label, *(f"{row[n][0]:.3f} ± {row[n][1]:.3f}" if n in row else None for n in steps))
+        for label, row in cells.items()
+    ]
+    print_table("mean and standard deviation over lives, after inner steps", ("", *steps), rows)
+    typer.echo(
+        f"{metrics['rule']['name']}: {metrics['parameters']} outer parameters, {metrics['iterations']} outer "
+        f"updates, {metrics['seconds']:.0f} s\nrun directory: {out}"
+    )

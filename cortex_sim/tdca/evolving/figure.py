@@ -1,0 +1,73 @@
+"""The figure of an outer loop, drawn anew while it runs: its objective, and in the end what lives learned."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.tdca.evolving.settings import OuterSettings
+
+Metrics = dict[str, Any]
+
+
+def progress_figure(
+    lines: list[dict[str, Any]], path: Path, settings: OuterSettings, metrics: Metrics | None
+) -> None:
+    """Draw into ``path``, whole or not at all.
+
+    Parameters
+    ----------
+    lines : list of dict
+        Of metrics.jsonl.
+    path : Path
+        A PNG.
+    settings : OuterSettings
+    metrics : dict or None
+        Of the finished run: adds accuracy over inner steps.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    _objective(left, lines, settings)
+    if metrics and metrics.get("test_accuracy"):
+        _accuracy(right, metrics)
+    else:
+        _measured(right, lines)
+    part = path.with_name(f"{path.name}.part")
+    figure.savefig(part, format="png", dpi=110)
+    os.replace(part, path)
+
+
+def _objective(axes: Any, lines: list[dict[str, Any]], settings: OuterSettings) -> None:
+    seen = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
+    if seen:
+        axes.plot(*np.array(seen).T, color="C0", linewidth=1.2)
+    axes.set(xlabel="outer update", ylabel="objective of lives", xlim=(0, settings.iterations))
+    axes.set_title(f"{settings.rule['name']}, {settings.searcher['name']}", fontsize=10)
+    axes.grid(alpha=0.3)
+
+
+def _measured(axes: Any, lines: list[dict[str, Any]]) -> None:
+    seen = [(line["step"], line["gradient_norm"]) for line in lines if line.get("gradient_norm")]
+    if seen:
+        axes.semilogy(*np.array(seen).T, color="C1", linewidth=1.0)
+    axes.set(xlabel="outer update", ylabel="norm of the outer gradient")
+    axes.grid(alpha=0.3)
+
+
+def _accuracy(axes: Any, metrics: Metrics) -> None:
+    for number, (label, cells) in enumerate(metrics["test_accuracy"].items()):
+        steps = np.array([int(n) for n in cells])
+        mean, sd = np.array(list(cells.values())).T
+        axes.errorbar(steps, mean, sd, marker="o", markersize=3, capsize=2, color=f"C{number}", label=label)
+    axes.set_xscale("log")
+    axes.set(xlabel="inner steps of a life", ylabel="test accuracy", ylim=(None, 1.0))
+    axes.set_title("each horizon with the schedule that ends there", fontsize=9)
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)

@@ -1,0 +1,126 @@
+"""What an outer loop hands over: parameters by name, the credit network as a file, and how lives do with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from cortex_sim.credit import TrainedCredit
+from cortex_sim.data.named import NAMED, find
+from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
+from cortex_sim.tdca.inner.cohort import layout
+from cortex_sim.tdca.inner.evaluation import lived, tested
+from cortex_sim.tdca.inner.rules import Altered, TopDownCredit
+from cortex_sim.tdca.tasks.settings import tasks_from
+
+Told = Callable[[str], None]
+Cells = dict[int, dict[str, list[float]]]
+
+
+def parameters_of(settings: OuterSettings, phi: Tensor) -> dict[str, np.ndarray]:
+    """Outer parameters by name, float64."""
+    named = layout(settings.inner_rule(), settings.inner_step()).split(phi)
+    return {name: p.double().numpy() for name, p in named.items()}
+
+
+def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
+    """Write ``outer.safetensors``, and ``credit.safetensors`` where the rule has a credit network."""
+    named = parameters_of(settings, phi)
+    part = out / "outer.safetensors.part"
+    save_file({k: np.ascontiguousarray(v) for k, v in named.items()}, str(part))
+    part.chmod(out.stat().st_mode & 0o666)
+    os.replace(part, out / "outer.safetensors")
+    rule = settings.inner_rule()
+    if not isinstance(rule, TopDownCredit):
+        return False
+    own = {name: named[name] for name in rule.credit_network.shapes()}
+    about = {
+        "trained": not settings.frozen,
+        "settings": settings.as_dict(),
+        "step": {name: p.tolist() for name, p in named.items() if name not in own},
+    }
+    TrainedCredit(rule.credit_network, own, about).save(out / "credit.safetensors")
+    return True
+
+
+def test_tasks(settings: OuterSettings, name: str, data_dir: Path | None) -> Any:
+    """Tasks of one data set, as tests see them: whole, under permuted labels, nothing else altered."""
+    kept = {k: settings.tasks[k] for k in ("side", "permute_pixels", "project") if k in settings.tasks}
+    return tasks_from({"kind": "images", "sources": [name], **kept}, data_dir)
+
+
+def present(settings: OuterSettings, data_dir: Path | None) -> tuple[list[str], list[str]]:
+    """Data sets to test on that are there, and those that are not."""
+    names = settings.tests().data
+    here = [n for n in names if n not in NAMED or find(n, data_dir) is not None]
+    return here, [n for n in names if n not in here]
+
+
+def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: Told) -> dict[str, Any]:
+    """Accuracy of lives on every data set and network asked for; ``per_life`` keeps them apart."""
+    tests, rule = settings.tests(), settings.inner_rule()
+    if settings.tasks["kind"] != "images":
+        tasks = tasks_from(settings.tasks, data_dir)
+        cells = _cells(settings, rule, phi, tasks, tests, {}, told, settings.tasks["kind"])
+        return {"test_objective": _summary({settings.tasks["kind"]: cells}, "objective"), "missing": []}
+    here, missing = present(settings, data_dir)
+    found: dict[str, Cells] = {}
+    for name in here:
+        tasks = test_tasks(settings, name, data_dir)
+        found[name] = _cells(settings, rule, phi, tasks, tests, {}, told, name)
+        if name in (tests.elsewhere or here[:1]):
+            for suffix, other in tests.widths.items():
+                label = f"{name}@{suffix}"
+                found[label] = _cells(settings, rule, phi, tasks, tests, other, told, label)
+        if name == here[0]:
+            for how in tests.controls:
+                label, altered = f"{name}:{how}", Altered(rule, how)
+                found[label] = _cells(settings, altered, phi, tasks, tests, {}, told, label)
+    plain = {k: v for k, v in found.items() if ":" not in k}
+    controls = {k.split(":")[1]: v for k, v in found.items() if ":" in k}
+    return {
+        "test_accuracy": _summary(plain, "accuracy"),
+        "controls": _summary(controls, "accuracy"),
+        "test_objective": _summary(plain, "objective"),
+        "per_life": {k: {str(n): cell["accuracy"] for n, cell in v.items()} for k, v in found.items()},
+        "missing": missing,
+    }
+
+
+def _cells(
+    settings: OuterSettings,
+    rule: Any,
+    phi: Tensor,
+    tasks: Any,
+    tests: Testing,
+    other: dict[str, Any],
+    told: Told,
+    label: str,
+) -> Cells:
+    body, step, batch = settings.body(**other), settings.inner_step(), settings.life_span().batch
+    cells: Cells = {}
+    for steps in tests.steps:
+        told(f"testing {label} after {steps} steps")
+        lives = lived(body, rule, step, phi, tasks, steps, seeds=tests.lives, batch=batch)
+        cells[steps] = tested(*lives)
+    return cells
+
+
+def _summary(found: dict[str, Cells], what: str) -> dict[str, dict[str, list[float]]]:
+    """Mean and standard deviation over lives."""
+    return {
+        label: {str(n): [float(np.mean(c[what])), float(np.std(c[what]))] for n, c in cells.items()}
+        for label, cells in found.items()
+    }
+
+
+def finite(phi: Tensor) -> bool:
+    """Whether the outer loop has not come apart."""
+    return bool(torch.isfinite(phi).all())

@@ -1,0 +1,146 @@
+"""The lives that a configuration asks for, as its searcher meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.errors import RunError
+from cortex_sim.tdca.evolving.settings import OuterSettings
+from cortex_sim.tdca.inner.cohort import layout, start
+from cortex_sim.tdca.inner.lives import PersistentLives, WholeLives
+from cortex_sim.tdca.outer.problem import Window, under, within
+from cortex_sim.tdca.tasks.settings import tasks_from
+
+
+def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor]:
+    """Lives, and the outer parameters that are searched as they are before it.
+
+    Raises
+    ------
+    RunError, DataError
+        If the settings do not fit each other, or data needed for training is missing.
+    """
+    search, rule, step = settings.search(), settings.inner_rule(), settings.inner_step()
+    tasks = tasks_from(settings.tasks, data_dir)
+    bodies = [settings.body(), *(settings.body(**other) for other in settings.also)]
+    for body in bodies:
+        if (body.inputs, body.outputs) != (tasks.inputs, tasks.outputs):
+            raise RunError(
+                f"model {settings.model}: has {body.inputs} inputs and {body.outputs} outputs, its tasks "
+                f"{tasks.inputs} and {tasks.outputs}; set model_settings to fit"
+            )
+    named = start(rule, step, settings.seed)
+    phi, span, seed = layout(rule, step).joined(named), settings.life_span(), settings.seed
+    if search.serves == "lives":
+        twins = bool(search.twins)
+        cohorts = [
+            PersistentLives(body, rule, step, tasks, settings.lives, span, seed + i, twins)
+            for i, body in enumerate(bodies)
+        ]
+        lives: Any = cohorts[0] if len(cohorts) == 1 else TakingTurns(cohorts)
+        if twins and len(cohorts) > 1:
+            raise RunError("setting also: twins of several networks are not born together; leave it empty")
+    else:
+        if len(bodies) > 1:
+            raise RunError("setting also: whole lives are of one network; leave it empty")
+        lives = WholeLives(bodies[0], rule, step, tasks, settings.lives, span)
+    if not settings.frozen:
+        return lives, phi
+    searched = torch.zeros(len(phi), dtype=torch.bool)
+    searched[-sum(p.size for p in step.draw().values()) :] = True  # a step's parameters come last
+    return Restricted(lives, phi, searched), phi[searched]
+
+
+def whole(given: Any, centre: Tensor) -> Tensor:
+    """φ of the problem's lives, from what is searched of it."""
+    return given.whole(centre) if isinstance(given, Restricted) else centre
+
+
+class TakingTurns:
+    """Cohorts of different networks; each window is one cohort's.
+
+    Parameters
+    ----------
+    cohorts : sequence of PersistentLives
+        With equally many lives.
+    """
+
+    def __init__(self, cohorts: Sequence[PersistentLives]) -> None:
+        self.cohorts, self.turn = cohorts, 0
+        self.parameters, self.count = cohorts[0].parameters, cohorts[0].count
+
+    def due(self) -> Tensor:
+        """Lives that the next window begins anew."""
+        return self.cohorts[self.turn].due()
+
+    def unroll(self, phi: Tensor) -> Window:
+        """Advance the cohort whose turn it is."""
+        window = self.cohorts[self.turn].unroll(phi)
+        self.turn = (self.turn + 1) % len(self.cohorts)
+        return window
+
+    def state(self) -> dict[str, Tensor]:
+        """State of every cohort, and whose turn it is."""
+        found = {"turn": torch.tensor(self.turn)}
+        for i, cohort in enumerate(self.cohorts):
+            found |= under(f"{i}/", cohort.state())
+        return found
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state`."""
+        self.turn = int(state["turn"])
+        for i, cohort in enumerate(self.cohorts):
+            cohort.restore(within(f"{i}/", state))
+
+
+class Restricted:
+    """A problem of which only some parameters are searched; the others stay as they are.
+
+    Parameters
+    ----------
+    inner : Lives or Lifetimes
+    phi : Tensor of shape (parameter,)
+        All parameters.
+    searched : Tensor of bool, shape (parameter,)
+        Which of them are searched.
+    """
+
+    def __init__(self, inner: Any, phi: Tensor, searched: Tensor) -> None:
+        self.inner, self.phi, self.searched = inner, phi, searched
+        self.parameters = int(searched.sum())
+
+    @property
+    def count(self) -> int:
+        """Lives."""
+        return self.inner.count
+
+    def whole(self, part: Tensor) -> Tensor:
+        """All parameters (…, parameter), from those that are searched."""
+        index = torch.nonzero(self.searched).flatten()
+        every = self.phi.to(part.dtype).expand(*part.shape[:-1], -1)
+        return every.index_copy(-1, index, part)
+
+    def due(self) -> Tensor:
+        """As of the lives."""
+        return self.inner.due()
+
+    def unroll(self, phi: Tensor) -> Window:
+        """As of the lives."""
+        return self.inner.unroll(self.whole(phi))
+
+    def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
+        """As of the lifetimes."""
+        return self.inner.fitness(self.whole(phi), generator)
+
+    def state(self) -> dict[str, Tensor]:
+        """As of the lives."""
+        return self.inner.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """As of the lives."""
+        self.inner.restore(state)

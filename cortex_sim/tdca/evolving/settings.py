@@ -1,0 +1,221 @@
+"""Settings of an outer loop, from a configuration file: who learns, what from, and how it is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cortex_sim import library, yaml_text
+from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.errors import RunError
+from cortex_sim.registry import make, to_data
+from cortex_sim.tdca.inner import rules, step  # noqa: F401 - their names are registered
+from cortex_sim.tdca.inner.architecture import Architecture, architecture
+from cortex_sim.tdca.inner.lives import Span
+from cortex_sim.tdca.outer import evolution, meta_gradient, nres  # noqa: F401 - likewise
+
+
+@dataclass(frozen=True)
+class Testing:
+    """What a finished outer loop is tested on.
+
+    Parameters
+    ----------
+    data : list of str
+        Data sets, by name; one whose file is absent is left out, visibly.
+    steps : list of int
+        Inner steps after which lives end; each with the schedule that ends there.
+    lives : int
+        Lives of each cell, the same for every rule.
+    widths : dict of str to dict
+        Other networks: the suffix of their results ("256" gives "mnist@256") to model settings.
+    elsewhere : list of str
+        Data sets on which the other networks are tested; default the first.
+    controls : list of str
+        Ways to spoil hidden credits, tested on the first data set: units, presentations, noise, silent.
+    """
+
+    data: list[str] = field(default_factory=lambda: ["digits"])
+    steps: list[int] = field(default_factory=lambda: [30, 100, 300, 1000])
+    lives: int = 6
+    widths: dict[str, dict[str, Any]] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
+    controls: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class OuterSettings:
+    """Everything that decides what an outer loop does.
+
+    Parameters
+    ----------
+    model, model_settings
+        A shipped model and the arguments of its function; lists of settings in ``also`` add further
+        networks, which take turns.
+    also : list of dict
+        Model settings of further networks to train on.
+    rule : dict
+        Inner rule and its settings: ``{name: tdca, credit_network: {name: dense, channels: 16}}``.
+    step : dict
+        What turns changes into weights: mixed, adam or plain.
+    tasks : dict
+        Distribution of tasks to train on, see `cortex_sim.tdca.tasks.settings.tasks_from`.
+    span : dict
+        How long lives last, see `cortex_sim.tdca.inner.lives.Span`.
+    searcher : dict
+        meta_gradient, nres, pgpe, snes or cma_es, and its settings.
+    iterations : int
+        Outer updates.
+    lives : int
+        Lives side by side; for searchers over whole lives, lives of each member.
+    frozen : bool
+        Whether the credit network stays untrained: only rates and schedule are searched.
+    testing : dict
+        See `Testing`.
+    seed : int
+    checkpoint_every : int
+        Outer updates between checkpoints.
+    """
+
+    model: str = "tdca_mlp"
+    model_settings: dict[str, Any] = field(default_factory=dict)
+    also: list[dict[str, Any]] = field(default_factory=list)
+    rule: dict[str, Any] = field(default_factory=lambda: {"name": "tdca"})
+    step: dict[str, Any] = field(default_factory=lambda: {"name": "mixed"})
+    tasks: dict[str, Any] = field(default_factory=lambda: {"kind": "images", "sources": ["digits"]})
+    span: dict[str, Any] = field(default_factory=dict)
+    searcher: dict[str, Any] = field(default_factory=lambda: {"name": "meta_gradient", "rate": 0.01})
+    iterations: int = 500
+    lives: int = 32
+    frozen: bool = False
+    testing: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    checkpoint_every: int = 100
+
+    def __post_init__(self) -> None:
+        owner = "evolve"
+        require_count(owner, iterations=self.iterations, lives=self.lives)
+        require_count(owner, checkpoint_every=self.checkpoint_every)
+        require_count(owner, minimum=0, seed=self.seed)
+        require_flag(owner, frozen=self.frozen)
+        for name, kind in _MAPPINGS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise RunError(f"setting {name} must be a {kind.__name__}. Got {getattr(self, name)!r}")
+        if not self.model.isidentifier():
+            raise RunError(f"setting model must be the name of a shipped model. Got {self.model!r}")
+        _made(Span, "span", self.span)
+        _made(Testing, "testing", self.testing)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as plain data, in order."""
+        return asdict(self)
+
+    def body(self, **settings: Any) -> Architecture:
+        """The network that lives are made of; ``settings`` replace some of the model's."""
+        return architecture(library.model(self.model, **{**self.model_settings, **settings}))
+
+    def inner_rule(self) -> Any:
+        """The rule by which lives learn."""
+        return make("inner_rule", _lists(self.rule))
+
+    def inner_step(self) -> Any:
+        """What turns its changes into weights."""
+        return make("step", self.step)
+
+    def life_span(self) -> Span:
+        """How long lives last."""
+        return Span(**self.span)
+
+    def search(self) -> Any:
+        """The searcher."""
+        return make("searcher", self.searcher)
+
+    def tests(self) -> Testing:
+        """What is tested in the end."""
+        return Testing(**self.testing)
+
+
+_MAPPINGS = {
+    "model_settings": dict,
+    "also": list,
+    "rule": dict,
+    "step": dict,
+    "tasks": dict,
+    "span": dict,
+    "searcher": dict,
+    "testing": dict,
+}
+
+
+def _lists(value: Any) -> Any:
+    """Settings as the registry takes them."""
+    return {k: _lists(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
+    known = dict.fromkeys(f.name for f in fields(cls))
+    for setting in settings:
+        look_up(f"setting of {name}", setting, known, RunError)
+    return cls(**settings)
+
+
+def from_file(path: Path) -> OuterSettings:
+    """Settings from a configuration or a ``run.yaml``; unknown names are errors that list the known ones."""
+    return OuterSettings(**_known(yaml_text.read("evolve", path), path))
+
+
+def configured(name: str) -> OuterSettings:
+    """Settings of a shipped configuration ("tdca_mnist"), or of a file; one may build on another.
+
+    A file with ``base: NAME`` takes everything it does not set from that one; mappings are merged.
+    """
+    return OuterSettings(**_configured(name))
+
+
+def _configured(name: str) -> dict[str, Any]:
+    path = _path(name)
+    content = _known(yaml_text.read("evolve", path), path, "base")
+    base = content.pop("base", None)
+    return content if base is None else _merged(_configured(str(base)), content)
+
+
+def _path(name: str) -> Path:
+    own = Path(name)
+    if own.suffix or own.exists():
+        return own
+    folder = library.folder("protocols") / "tdca"
+    known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return look_up("configuration of evolve", name, known, RunError)
+
+
+def _known(content: Any, path: Path, *more: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise RunError(f"configuration {path}: expected settings, name: value. Got {content!r}")
+    known = dict.fromkeys([f.name for f in fields(OuterSettings)] + list(more))
+    found = {k: v for k, v in content.items() if k != "environment"}
+    for setting in found:
+        look_up(f"setting of {path.name}", setting, known, RunError)
+    return found
+
+
+_WHOLE = ("rule", "step", "searcher")  # a named choice is replaced whole where the name differs
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    found = dict(below)
+    for key, value in above.items():
+        old = found.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        if both and not (key in _WHOLE and value.get("name") != old.get("name")):
+            found[key] = _merged(old, value)
+        else:
+            found[key] = value
+    return found
+
+
+def described(settings: OuterSettings) -> dict[str, Any]:
+    """Rule and searcher with all their settings, defaults included."""
+    rule, search = settings.inner_rule(), settings.search()
+    return {"rule": to_data("inner_rule", rule), "searcher": to_data("searcher", search)}

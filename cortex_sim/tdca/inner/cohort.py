@@ -1,0 +1,175 @@
+"""A cohort: lives that take their inner steps side by side, each with weights, task and fate of its own.
+
+Nothing in a step mixes lives, so what becomes NaN in one stays in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.tdca.inner.architecture import Architecture
+from cortex_sim.tdca.inner.layout import Layout
+from cortex_sim.tdca.inner.rules import InnerRule, Moment
+from cortex_sim.tdca.inner.step import Step
+
+
+def layout(rule: InnerRule, step: Step) -> Layout:
+    """Where the outer parameters of a rule and of its step lie in φ."""
+    return Layout({name: p.shape for name, p in start(rule, step, 0).items()})
+
+
+def start(rule: InnerRule, step: Step, seed: int) -> dict[str, np.ndarray]:
+    """Outer parameters before training, by name."""
+    return {**rule.draw(seed), **step.draw()}
+
+
+class Cohort:
+    """``count`` lives of one architecture under one rule.
+
+    Parameters
+    ----------
+    body : Architecture
+    rule : InnerRule
+    step : Step
+    count : int
+        Lives.
+    copies : int, default 1
+        Lives that share a birth: 2i and 2i + 1 where 2, for antithetic pairs and population members.
+    dtype : torch.dtype, default float32
+
+    Attributes
+    ----------
+    done, length : Tensor
+        Steps taken and steps to take in each life, (life,).
+    """
+
+    def __init__(
+        self,
+        body: Architecture,
+        rule: InnerRule,
+        step: Step,
+        count: int,
+        copies: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.body, self.rule, self.step = body, rule, step
+        self.count, self.copies, self.dtype = count, copies, dtype
+        self.taken = 0
+        self.done, self.length = torch.zeros(count), torch.ones(count)
+        weights, biases, fixed = self._newborn(0)
+        self.weights = [w.repeat(count, 1, 1) for w in weights]
+        self.biases = [b.repeat(count, 1, 1) for b in biases]
+        self.fixed = [f.repeat(count, *[1] * (f.dim() - 1)) for f in fixed]
+        self.means = step.state(self.weights, self.biases)
+
+    def _newborn(self, seed: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        weights, biases = self.body.born(seed)
+        fixed = self.rule.fixed(self.body, np.random.default_rng([seed, 1]))
+        return self._tensors(weights), self._tensors(biases), self._tensors(fixed)
+
+    def _tensors(self, arrays: list[np.ndarray]) -> list[Tensor]:
+        return [torch.as_tensor(a).to(self.dtype)[None] for a in arrays]
+
+    def give_birth(self, slots: Tensor, seeds: Tensor, length: Tensor) -> None:
+        """Begin new lives at ``slots`` (birth,) bool; a birth is shared by ``copies`` lives.
+
+        Parameters
+        ----------
+        slots : Tensor of shape (birth,)
+        seeds : Tensor of shape (birth,)
+            Of initial weights and of what the rule draws.
+        length : Tensor of shape (birth,)
+            Steps in the new life.
+        """
+        if not slots.any():
+            return
+        self.detach()
+        for i in torch.nonzero(slots).flatten().tolist():
+            lives = slice(i * self.copies, (i + 1) * self.copies)
+            weights, biases, fixed = self._newborn(int(seeds[i]))
+            for mine, new in zip(
+                [*self.weights, *self.biases, *self.fixed], [*weights, *biases, *fixed], strict=True
+            ):
+                mine[lives] = new
+            for values in self.means.values():
+                for mean in values:
+                    mean[lives] = 0.0
+            self.done[lives], self.length[lives] = 0.0, length[i]
+
+    def settle(self, x: Tensor) -> Tensor:
+        """Rates at the top, (life, presentation, output)."""
+        return self.body.settle(self.weights, self.biases, x)[1][-1].flatten(2)
+
+    def changes(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Any]]:
+        """Objective before the step (life,), and of each layer u and what it read."""
+        drives, rates, seen = self.body.settle(self.weights, self.biases, x)
+        top = rates[-1].flatten(2)
+        error = self.body.credit(top, y)
+        moment = Moment(self.weights, drives, rates, y, error, self.taken)
+        credits = self.rule.credits(self.body, parameters, self.fixed, moment)
+        local = []
+        last = len(drives) - 1
+        for i, (layer, a, c, read) in enumerate(zip(self.body.layers, drives, credits, seen, strict=True)):
+            u = c * layer.activation.gain(a) if self.rule.gated or i == last else c
+            local.append((layer.flat(u), read))
+        return self.body.error(top, y), local
+
+    def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        """Take one inner step on presentations x (life, presentation, input) with targets y.
+
+        Returns
+        -------
+        Tensor of shape (life,)
+            Objective before the step.
+        """
+        loss, local = self.changes(parameters, x, y)
+        eta = self.step.rates(parameters, self.done, self.length)
+        last = len(local) - 1
+        for i, (u, read) in enumerate(local):
+            role = 1 if i == last else 0
+            means = {name: self.means[name][i] for name in self.step.names}
+            weight, bias, kept = self.step.take(
+                eta[:, role], self.done, self.weights[i], self.biases[i], u, read, x.shape[1], means
+            )
+            self.weights[i] = weight
+            if self.body.layers[i].bias:
+                self.biases[i] = bias
+            for name, mean in kept.items():
+                self.means[name][i] = mean
+        self.done = self.done + 1
+        self.taken += 1
+        return loss
+
+    def detach(self) -> None:
+        """Forget how the present state came about: what follows is differentiated from here."""
+        self.weights = [w.detach() for w in self.weights]
+        self.biases = [b.detach() for b in self.biases]
+        self.means = {name: [m.detach() for m in values] for name, values in self.means.items()}
+
+    def lost(self) -> Tensor:
+        """Lives whose weights are no longer finite, (life,) bool."""
+        finite = torch.ones(self.count, dtype=torch.bool)
+        for w in [*self.weights, *self.biases]:
+            finite &= torch.isfinite(w.detach()).flatten(1).all(1)
+        return ~finite
+
+    def _parts(self) -> dict[str, list[Tensor]]:
+        return {"weight": self.weights, "bias": self.biases, "fixed": self.fixed, **self.means}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on, as named tensors."""
+        found = {f"{name}/{i}": t for name, ts in self._parts().items() for i, t in enumerate(ts)}
+        found |= {"done": self.done, "length": self.length, "taken": torch.tensor(self.taken)}
+        return {name: t.detach().clone() for name, t in found.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from `state`."""
+        for name, values in self._parts().items():
+            for i in range(len(values)):
+                values[i] = state[f"{name}/{i}"].clone()
+        self.done, self.length = state["done"].clone(), state["length"].clone()
+        self.taken = int(state["taken"])

@@ -1,0 +1,66 @@
+"""How well lives have learned when they end: on test sets, each horizon with the schedule that ends there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cortex_sim.tdca.inner.architecture import Architecture
+from cortex_sim.tdca.inner.cohort import Cohort, layout
+from cortex_sim.tdca.inner.rules import InnerRule
+from cortex_sim.tdca.inner.step import Step
+
+_CHUNK = 2000  # test presentations settled at once
+
+
+@torch.no_grad()
+def lived(
+    body: Architecture,
+    rule: InnerRule,
+    step: Step,
+    phi: Tensor,
+    tasks: Any,
+    steps: int,
+    *,
+    seeds: int,
+    batch: int = 32,
+    seed: int = 0,
+) -> tuple[Cohort, Any]:
+    """Lives that have taken ``steps`` inner steps under φ (parameter,), and their tasks.
+
+    With the same ``seed`` births, tasks and presentations are the same under every rule: differences
+    between rules are paired by life.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = tasks.draw(seeds, generator)
+    cohort = Cohort(body, rule, step, seeds)
+    births = torch.arange(seeds) + 1000 * (seed + 1)
+    cohort.give_birth(torch.ones(seeds, dtype=torch.bool), births, torch.full((seeds,), float(steps)))
+    parameters = layout(rule, step).split(phi)
+    for _ in range(steps):
+        cohort.advance(parameters, *drawn.presentations(batch, "train", generator))
+    return cohort, drawn
+
+
+@torch.no_grad()
+def tested(cohort: Cohort, drawn: Any) -> dict[str, list[float]]:
+    """Mean objective on the test part of each life, and where goals are classes the accuracy."""
+    right, error, shown = torch.zeros(3, cohort.count, dtype=torch.float64)
+    classes = drawn.objective == "cross_entropy"
+    for x, y, counted in drawn.test_presentations(_CHUNK):
+        top = cohort.settle(x)
+        each = counted.double()
+        right += ((top.argmax(-1) == y.argmax(-1)) * each).sum(1)
+        error += (_errors(cohort.body, top, y).double() * each).sum(1)
+        shown += each.sum(1)
+    found = {"objective": (error / shown).tolist()}
+    return {"accuracy": (right / shown).tolist(), **found} if classes else found
+
+
+def _errors(body: Architecture, top: Tensor, goal: Tensor) -> Tensor:
+    """Objective of every presentation, (life, presentation)."""
+    lives, presentations = goal.shape[:2]
+    objective: Any = body.net.error
+    return objective.error(top.flatten(0, 1), goal.flatten(0, 1)).reshape(lives, presentations)

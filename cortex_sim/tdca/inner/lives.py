@@ -1,0 +1,194 @@
+"""Lives that an outer loop learns from: window by window without end, or whole from birth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cortex_sim.tdca.inner.architecture import Architecture
+from cortex_sim.tdca.inner.cohort import Cohort, layout
+from cortex_sim.tdca.inner.rules import InnerRule
+from cortex_sim.tdca.inner.step import Step
+from cortex_sim.tdca.outer.problem import Window, within
+
+
+@dataclass(frozen=True)
+class Span:
+    """How long lives last and how their success is read.
+
+    Parameters
+    ----------
+    shortest, longest : int
+        Bounds of a life's inner steps; lengths are log-uniform between them, whole windows.
+    window : int
+        Steps between two outer updates.
+    batch : int
+        Presentations of one inner step.
+    validation : int
+        Presentations of the validation part on which a window ends.
+    validation_weight : float
+        Weight of the validation objective beside the mean over the window's steps.
+    """
+
+    shortest: int = 20
+    longest: int = 1000
+    window: int = 20
+    batch: int = 32
+    validation: int = 128
+    validation_weight: float = 1.0
+
+    def lengths(self, count: int, generator: torch.Generator) -> Tensor:
+        """Steps of ``count`` new lives."""
+        low, high = math.log(self.shortest), math.log(self.longest)
+        drawn = torch.exp(low + (high - low) * torch.rand(count, generator=generator))
+        return (drawn / self.window).round().clamp_min(1) * self.window
+
+
+def clipped(loss: Tensor, worst: float) -> Tensor:
+    """Losses with NaN and everything above ``worst`` set to it."""
+    return torch.nan_to_num(loss, nan=worst, posinf=worst).clamp(max=worst)
+
+
+class PersistentLives:
+    """Lives that go on from window to window; each that ends is followed by another, on another task.
+
+    Satisfies `cortex_sim.tdca.outer.problem.Lives`.
+
+    Parameters
+    ----------
+    body, rule, step
+        What lives are made of.
+    tasks
+        A distribution of tasks (`cortex_sim.tdca.tasks`).
+    count : int
+        Lives side by side.
+    span : Span
+    seed : int
+    twins : bool, default False
+        Whether lives 2i and 2i + 1 share birth, task and presentations.
+    """
+
+    def __init__(
+        self,
+        body: Architecture,
+        rule: InnerRule,
+        step: Step,
+        tasks: Any,
+        count: int,
+        span: Span,
+        seed: int,
+        twins: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.layout = layout(rule, step)
+        self.parameters, self.count, self.span = self.layout.count, count, span
+        self.copies = 2 if twins else 1
+        self.generator = torch.Generator().manual_seed(seed)
+        births = count // self.copies
+        self.tasks = tasks.draw(births, self.generator)
+        self.cohort = Cohort(body, rule, step, count, self.copies, dtype)
+        self.cohort.done += 1  # as after a life of one step: all are due
+
+    def _begin(self, slots: Tensor) -> None:
+        births = len(slots)
+        seeds = torch.randint(2**31, (births,), generator=self.generator)
+        lengths = self.span.lengths(births, self.generator)
+        self.cohort.give_birth(slots, seeds, lengths)
+
+    def _presentations(self, batch: int, part: str) -> tuple[Tensor, Tensor]:
+        x, y = self.tasks.presentations(batch, part, self.generator)
+        x, y = x.to(self.cohort.dtype), y.to(self.cohort.dtype)
+        if self.copies > 1:
+            x, y = x.repeat_interleave(self.copies, 0), y.repeat_interleave(self.copies, 0)
+        return x, y
+
+    def due(self) -> Tensor:
+        """Lives that the next window begins anew: those that ended, and those whose weights are NaN."""
+        over = (self.cohort.done >= self.cohort.length) | self.cohort.lost()
+        return over.reshape(-1, self.copies).any(1).repeat_interleave(self.copies)
+
+    def unroll(self, phi: Tensor) -> Window:
+        """Advance every life by a window under φ, (parameter,) or (life, parameter)."""
+        cohort, span, worst = self.cohort, self.span, self.cohort.body.worst
+        slots = self.due()[:: self.copies]
+        if slots.any():
+            self.tasks = self.tasks.redraw(slots, self.generator)
+            self._begin(slots)
+        born = cohort.done == 0
+        parameters = self.layout.split(phi)
+        total: Any = 0.0
+        contained = 0
+        for _ in range(span.window):
+            loss = cohort.advance(parameters, *self._presentations(span.batch, "train"))
+            contained += int((~(loss.detach() <= worst)).sum())
+            total = total + clipped(loss, worst)
+        x, y = self._presentations(span.validation, "validation")
+        final = cohort.body.error(cohort.settle(x), y)
+        contained += int((~(final.detach() <= worst)).sum())
+        objective = total / span.window + span.validation_weight * clipped(final, worst)
+        cohort.detach()
+        return Window(objective, born, contained)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on, as named tensors."""
+        found = {f"cohort/{name}": t for name, t in self.cohort.state().items()}
+        found |= {f"tasks/{name}": t for name, t in self.tasks.state().items()}
+        return found | {"generator": self.generator.get_state()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state`."""
+        self.cohort.restore(within("cohort/", state))
+        self.tasks = self.tasks.restore(within("tasks/", state))
+        self.generator.set_state(state["generator"])
+
+
+class WholeLives:
+    """Lives from birth to end, for searchers that see nothing but how well each member's lives went.
+
+    Satisfies `cortex_sim.tdca.outer.problem.Lifetimes`.
+
+    Parameters
+    ----------
+    body, rule, step, tasks
+        As of `PersistentLives`.
+    lives : int
+        Lives of each member; all members live the same ones.
+    span : Span
+        One length is drawn for a generation.
+    """
+
+    def __init__(
+        self, body: Architecture, rule: InnerRule, step: Step, tasks: Any, lives: int, span: Span
+    ) -> None:
+        self.body, self.rule, self.step, self.tasks = body, rule, step, tasks
+        self.lives, self.span = lives, span
+        self.layout = layout(rule, step)
+        self.parameters = self.layout.count
+        self.contained = 0
+
+    @torch.no_grad()
+    def fitness(self, phi: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean clipped objective over each member's lives plus that on validation at the end, (member,)."""
+        members, span, worst = len(phi), self.span, self.body.worst
+        tasks = self.tasks.draw(self.lives, generator)
+        cohort = Cohort(self.body, self.rule, self.step, self.lives * members, members)
+        length = span.lengths(1, generator)
+        seeds = torch.randint(2**31, (self.lives,), generator=generator)
+        cohort.give_birth(torch.ones(self.lives, dtype=torch.bool), seeds, length.expand(self.lives))
+        parameters = self.layout.split(phi.to(cohort.dtype).repeat(self.lives, 1))
+        total: Any = 0.0
+        for _ in range(int(length)):
+            x, y = tasks.presentations(span.batch, "train", generator)
+            loss = cohort.advance(parameters, x.repeat_interleave(members, 0), y.repeat_interleave(members, 0))
+            self.contained += int((~(loss <= worst)).sum())
+            total = total + clipped(loss, worst)
+        x, y = tasks.presentations(span.validation * 4, "validation", generator)
+        x, y = x.repeat_interleave(members, 0), y.repeat_interleave(members, 0)
+        final = clipped(self.body.error(cohort.settle(x), y), worst)
+        fitness = total / float(length) + span.validation_weight * final
+        return fitness.reshape(self.lives, members).mean(0)

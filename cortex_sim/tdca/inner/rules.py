@@ -1,0 +1,282 @@
+"""How credit reaches each population in a life: the credit network, its fixed relatives, backpropagation.
+
+Every rule gives the credit c of each hidden population and of the top, (life, presentation, unit); the local
+step that follows is the same for all, u = c ∘ f′(a).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.checks import look_up, require_count
+from cortex_sim.connectors import Conv2d, size
+from cortex_sim.credit import DenseCredit, Placed, Told
+from cortex_sim.registry import make, register
+from cortex_sim.tdca.inner.architecture import Architecture
+
+F = torch.nn.functional
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A batch as a rule meets it: settled lives, targets, the top's own credit, and the step's number."""
+
+    weights: list[Tensor]
+    drives: list[Tensor]
+    rates: list[Tensor]
+    goal: Tensor
+    error: Tensor
+    number: int
+
+
+Fixed = list[Tensor]  # what a rule draws for each life at birth, each (life, …)
+
+
+class InnerRule(Protocol):
+    """Credit in many lives at once."""
+
+    gated: bool
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Its outer parameters before training, by name; {} where it has none."""
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """What one life draws at birth: feedback weights, kernels, addresses."""
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Credit of every layer's population, the lowest first, each (life, presentation, unit)."""
+
+
+@register("inner_rule", "tdca")
+@dataclass(frozen=True)
+class TopDownCredit:
+    """c_l = D_l g_l, from a credit network (`cortex_sim.credit.network`).
+
+    Parameters
+    ----------
+    credit_network : CreditNetwork or str
+    """
+
+    credit_network: Any = field(default_factory=DenseCredit)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "credit_network", make("credit_network", self.credit_network))
+
+    @property
+    def gated(self) -> bool:
+        """Whether credit is multiplied by f′."""
+        return self.credit_network.gated
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """The credit network's parameters before training."""
+        return self.credit_network.draw(seed)
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """Kernels of all hidden populations, then their addresses where the form has any."""
+        placed = self.credit_network.place(body.hidden, body.outputs, rng)
+        addresses = [p.addresses for p in placed if p.addresses is not None]
+        return [p.diffusion for p in placed] + addresses
+
+    def _placed(self, body: Architecture, fixed: Fixed) -> list[Placed]:
+        count, levels = len(body.hidden), self.credit_network.levels
+        addresses: Sequence[Tensor | None] = fixed[count:] or [None] * count
+        return [Placed(fixed[i], addresses[i], i * levels // count) for i in range(count)]
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Credit of every layer's population."""
+        told = Told(moment.rates[-1], moment.goal, moment.error)
+        placed = self._placed(body, fixed)
+        rates = [r.flatten(2) for r in moment.rates[1:-1]]
+        top, channels = self.credit_network.credits(parameters, told, placed, rates)
+        spread = [torch.bmm(g, p.diffusion.transpose(1, 2)) for g, p in zip(channels, placed, strict=True)]
+        return [*spread, top]
+
+
+class _Fixed:
+    """A rule with no parameters of its own: c_l = B_l c_L."""
+
+    gated: ClassVar[bool] = True
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Nothing to train but rates and schedule."""
+        return {}
+
+    def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
+        raise AssertionError  # each rule has its own
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """B (unit, output) of every hidden population."""
+        return [self._matrix(rng, size(shape), body.outputs) for shape in body.hidden]
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Credit of every layer's population."""
+        return [*(torch.bmm(moment.error, b.transpose(1, 2)) for b in fixed), moment.error]
+
+
+@register("inner_rule", "direct_feedback_alignment")
+@dataclass(frozen=True)
+class Direct(_Fixed):
+    """Direct feedback alignment: B normal, variance 1/outputs (Nøkland 2016, arXiv 1609.01596)."""
+
+    def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
+        return rng.normal(size=(units, outputs)) / np.sqrt(outputs)
+
+
+@register("inner_rule", "error_diffusion")
+@dataclass(frozen=True)
+class ErrorDiffusion(_Fixed):
+    """Unit i hears error i mod C, and no other (arXiv 2606.31700).
+
+    Parameters
+    ----------
+    signs : bool, default False
+        Whether units hear it with a sign of their own.
+    """
+
+    signs: bool = False
+
+    def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
+        b = np.eye(outputs)[np.arange(units) % outputs]
+        return b * rng.choice([-1.0, 1.0], size=(units, 1)) if self.signs else b
+
+
+@register("inner_rule", "low_rank_feedback")
+@dataclass(frozen=True)
+class LowRank(_Fixed):
+    """B = P Q of rank r, both normal; entries of B have direct feedback alignment's variance.
+
+    Parameters
+    ----------
+    rank : int, default 4
+    """
+
+    rank: int = 4
+
+    def __post_init__(self) -> None:
+        require_count(self, rank=self.rank)
+
+    def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
+        p, q = rng.normal(size=(units, self.rank)), rng.normal(size=(self.rank, outputs))
+        return p @ q / np.sqrt(self.rank * outputs)
+
+
+@register("inner_rule", "readout_only")
+@dataclass(frozen=True)
+class ReadoutOnly(_Fixed):
+    """No credit below the top: hidden weights stay as they were born."""
+
+    def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
+        return np.zeros((units, outputs))
+
+
+@register("inner_rule", "backprop")
+@dataclass(frozen=True)
+class Backprop:
+    """c = Wᵀ u, patch by patch where the layer above is a convolution."""
+
+    gated: ClassVar[bool] = True
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Nothing to train but rates and schedule."""
+        return {}
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """Nothing is drawn."""
+        return []
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Credit of every layer's population."""
+        credits = [moment.error]
+        for layer, w, a in reversed(list(zip(body.layers[1:], moment.weights[1:], moment.drives[1:], strict=True))):
+            u = credits[0] * layer.activation.gain(a)
+            down = torch.bmm(layer.flat(u), w)  # (life, presentation · place, input of one unit)
+            if isinstance(layer.projection.connector, Conv2d):
+                conv = layer.projection.connector
+                lives, presentations = u.shape[:2]
+                places = down.reshape(lives * presentations, -1, down.shape[-1]).transpose(1, 2)
+                folded = F.fold(places, layer.pre[1:], conv.kernel, padding=conv.padding, stride=conv.stride)
+                down = folded.reshape(lives, presentations, -1)
+            credits.insert(0, down)
+        return credits
+
+
+@register("inner_rule", "altered")
+@dataclass(frozen=True)
+class Altered:
+    """A rule whose hidden credits are spoiled: the controls without which no claim stands.
+
+    Parameters
+    ----------
+    rule : InnerRule or str
+        The rule that is spoiled; its parameters stay as they were trained.
+    how : {"units", "presentations", "noise", "silent"}
+        Hidden credits shuffled over units; over the presentations of the batch, so that they belong to
+        other labels; replaced by white noise of equal norm; or left out (readout only).
+    """
+
+    rule: Any = field(default_factory=TopDownCredit)
+    how: str = "units"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rule", make("inner_rule", self.rule))
+        look_up("alteration of credits", self.how, _ALTERED)
+
+    @property
+    def gated(self) -> bool:
+        """As of the rule."""
+        return self.rule.gated
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """As of the rule."""
+        return self.rule.draw(seed)
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """As of the rule."""
+        return self.rule.fixed(body, rng)
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Spoiled credit below, the rule's own at the top."""
+        *below, top = self.rule.credits(body, parameters, fixed, moment)
+        generator = torch.Generator().manual_seed(moment.number)  # another at every step
+        return [*(_ALTERED[self.how](c, generator) for c in below), top]
+
+
+def _units(c: Tensor, generator: torch.Generator) -> Tensor:
+    return c[:, :, torch.randperm(c.shape[2], generator=generator)]
+
+
+def _presentations(c: Tensor, generator: torch.Generator) -> Tensor:
+    return c[:, torch.randperm(c.shape[1], generator=generator)]
+
+
+def _noise(c: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(c.shape, generator=generator, dtype=c.dtype)
+    return noise * (c.norm(dim=2, keepdim=True) / noise.norm(dim=2, keepdim=True))
+
+
+def _silent(c: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.zeros_like(c)
+
+
+_ALTERED: dict[str, Any] = {
+    "units": _units,
+    "presentations": _presentations,
+    "noise": _noise,
+    "silent": _silent,
+}

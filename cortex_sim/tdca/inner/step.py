@@ -1,0 +1,235 @@
+"""The step that every life takes from its rule's changes, whatever the rule: rates and schedule outside it.
+
+    ΔW = η₁ · 30 U / e  +  η₂ · √(196/inputs) · m̂ / √v̂
+
+U is the rule's change, e a running mean of the presynaptic energy ‖r_pre‖² + 1 (normalised step: one life's
+width and input do not matter), m̂ and v̂ are Adam's running means of U and U² (Kingma & Ba 2015, arXiv
+1412.6980, with their correction for the start). A life that is to end after T steps has, after t,
+
+    η = exp(rate + slope · log(T/100)) · ½(1 + cos πt/T)^fall,
+
+one pair of rates for hidden populations and one for the top. Rates, slopes and falls are outer parameters
+of every rule, backpropagation included. Adam's arithmetic is differentiable: the meta-gradient needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.registry import register
+
+_ENERGY, _FIRST, _SECOND = 0.9, 0.9, 0.99  # decay of the running means
+_FLOOR = 1e-12  # under Adam's root: its slope at zero stays finite
+_STEEP = math.log(math.e - 1)  # softplus of it is 1
+
+State = dict[str, list[Tensor]]
+
+
+class Step(Protocol):
+    """What turns a rule's changes into new weights."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Its outer parameters before training."""
+
+    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+        """η of shape (life, role, part), for lives with ``done`` of ``life`` steps behind them."""
+
+    def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
+        """Running means at birth, zero, each (life, …)."""
+
+    def take(
+        self,
+        eta: Tensor,
+        done: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        u: Tensor,
+        seen: Tensor,
+        presentations: int,
+        means: dict[str, Tensor],
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """New weight, bias and running means of one layer."""
+
+
+def _scheduled(parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+    rate, fall = parameters["step_rate"], parameters["step_fall"]  # (…, role, part, 2), (…, role, part)
+    length = torch.log(life / 100)[:, None, None]
+    left = (0.5 * (1 + torch.cos(math.pi * done / life))).clamp_min(1e-6)[:, None, None]
+    power = torch.nn.functional.softplus(fall + _STEEP)
+    return torch.exp(rate[..., 0] + rate[..., 1] * length) * left**power
+
+
+@register("step", "mixed")
+@dataclass(frozen=True)
+class Mixed:
+    """Both parts of the step above.
+
+    Parameters
+    ----------
+    normalised, adam : float
+        η₁ and η₂ before training.
+    """
+
+    normalised: float = 0.3
+    adam: float = 0.003
+    names: ClassVar[tuple[str, ...]] = ("energy", "m", "v", "bias_m", "bias_v")
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Log rates and slopes (role, part, 2) and falls (role, part)."""
+        both = [[math.log(self.normalised), -0.1], [math.log(self.adam), -0.3]]
+        return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 2))}
+
+    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+        """η of shape (life, role, part)."""
+        return _scheduled(parameters, done, life)
+
+    def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
+        """Running means at birth."""
+        energy = [w.new_zeros(len(w), 1, 1) for w in weights]
+        zero = torch.zeros_like
+        return {
+            "energy": energy,
+            "m": [zero(w) for w in weights],
+            "v": [zero(w) for w in weights],
+            "bias_m": [zero(b) for b in biases],
+            "bias_v": [zero(b) for b in biases],
+        }
+
+    def take(
+        self,
+        eta: Tensor,
+        done: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        u: Tensor,
+        seen: Tensor,
+        presentations: int,
+        means: dict[str, Tensor],
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """New weight, bias and running means of one layer."""
+        change = torch.bmm(u.transpose(1, 2), seen) / presentations
+        bias_change = u.sum(1, keepdim=True) / presentations
+        after = (done + 1)[:, None, None]
+        now = seen.detach().square().sum(-1).mean(-1)[:, None, None] + 1.0
+        energy = _ENERGY * means["energy"] + (1 - _ENERGY) * now
+        eta_1 = eta[:, 0, None, None] * 30 * (1 - _ENERGY**after) / energy
+        eta_2 = eta[:, 1, None, None] * math.sqrt(196 / seen.shape[-1])
+        moved, m, v = _adam(change, means["m"], means["v"], after)
+        bias_moved, bias_m, bias_v = _adam(bias_change, means["bias_m"], means["bias_v"], after)
+        weight = weight + eta_1 * change + eta_2 * moved
+        bias = bias + eta_1 * bias_change + eta_2 * bias_moved
+        kept = {"energy": energy, "m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
+        return weight, bias, kept
+
+
+@register("step", "adam")
+@dataclass(frozen=True)
+class Adam:
+    """Adam's part alone: what deep networks are usually trained with.
+
+    Parameters
+    ----------
+    adam : float
+        η₂ before training.
+    """
+
+    adam: float = 0.01
+    names: ClassVar[tuple[str, ...]] = ("m", "v", "bias_m", "bias_v")
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Log rates and slopes (role, 1, 2) and falls (role, 1)."""
+        both = [[math.log(self.adam), -0.3]]
+        return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 1))}
+
+    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+        """η of shape (life, role, 1)."""
+        return _scheduled(parameters, done, life)
+
+    def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
+        """Running means at birth."""
+        zero = torch.zeros_like
+        return {
+            "m": [zero(w) for w in weights],
+            "v": [zero(w) for w in weights],
+            "bias_m": [zero(b) for b in biases],
+            "bias_v": [zero(b) for b in biases],
+        }
+
+    def take(
+        self,
+        eta: Tensor,
+        done: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        u: Tensor,
+        seen: Tensor,
+        presentations: int,
+        means: dict[str, Tensor],
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """New weight, bias and running means of one layer."""
+        change = torch.bmm(u.transpose(1, 2), seen) / presentations
+        after = (done + 1)[:, None, None]
+        eta_2 = eta[:, 0, None, None] * math.sqrt(196 / seen.shape[-1])
+        moved, m, v = _adam(change, means["m"], means["v"], after)
+        bias_change = u.sum(1, keepdim=True) / presentations
+        bias_moved, bias_m, bias_v = _adam(bias_change, means["bias_m"], means["bias_v"], after)
+        kept = {"m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
+        return weight + eta_2 * moved, bias + eta_2 * bias_moved, kept
+
+
+def _adam(change: Tensor, m: Tensor, v: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    m = _FIRST * m + (1 - _FIRST) * change
+    v = _SECOND * v + (1 - _SECOND) * change * change
+    moved = m / (1 - _FIRST**after) / (torch.sqrt(v / (1 - _SECOND**after) + _FLOOR) + 1e-8)
+    return moved, m, v
+
+
+@register("step", "plain")
+@dataclass(frozen=True)
+class Plain:
+    """ΔW = η U, no running means: the bare inner step, for limits and benchmarks.
+
+    Parameters
+    ----------
+    rate : float
+        η before training.
+    """
+
+    rate: float = 0.01
+    names: ClassVar[tuple[str, ...]] = ()
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Log rates and slopes (role, 1, 2) and falls (role, 1)."""
+        both = [[math.log(self.rate), 0.0]]
+        return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 1))}
+
+    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+        """η of shape (life, role, 1)."""
+        return _scheduled(parameters, done, life)
+
+    def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
+        """Nothing."""
+        return {}
+
+    def take(
+        self,
+        eta: Tensor,
+        done: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        u: Tensor,
+        seen: Tensor,
+        presentations: int,
+        means: dict[str, Tensor],
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """New weight and bias of one layer."""
+        scaled = u * (eta[:, 0, None, None] / presentations)
+        return torch.baddbmm(weight, scaled.transpose(1, 2), seen), bias + scaled.sum(1, keepdim=True), {}

@@ -1,0 +1,22 @@
+"""The network that a credit network learns to teach: 196-64-10 for images pooled to 14x14 (arXiv 2208.01416)."""
+
+from collections.abc import Sequence
+
+import cortex_sim as cs
+from cortex_sim.chains import areas
+
+
+def tdca_mlp(
+    inputs: int = 196, hidden: Sequence[int] = (64,), classes: int = 10, activation: str = "relu"
+) -> cs.Network:
+    """A chain of dense projections, under backpropagation until `with_rule` says otherwise."""
+    net = cs.Network("tdca_mlp")
+    below = net.population("retina", inputs)
+    for name, size in zip(areas(len(hidden)), hidden, strict=True):
+        above = net.population(name, size, activation=activation)
+        net.bottom_up(below, above, cs.Dense(init="he"), plasticity=cs.Backprop())
+        below = above
+    it = net.population("IT", classes, activation="linear")
+    net.bottom_up(below, it, cs.Dense(init=cs.He(gain=0.5**0.5)), plasticity=cs.Backprop())
+    net.objective(it, cs.CrossEntropy())
+    return net.with_rule("backprop")
