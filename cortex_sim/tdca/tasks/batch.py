@@ -103,6 +103,7 @@ class TaskBatch:
         y : float32 tensor of shape (life, batch, output)
             Targets; one-hot where the objective is cross-entropy.
         """
+        require_count("presentations", batch=batch)
         x, y = self.distribution.shown(self.task, batch, part, generator)
         return self._for_each(x), self._for_each(y)
 

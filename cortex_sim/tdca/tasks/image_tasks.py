@@ -120,6 +120,8 @@ class ImageTasks:
                     )
 
     def _check_weights(self, weights: Sequence[float]) -> None:
+        if isinstance(weights, str) or not isinstance(weights, Sequence):
+            raise DeclarationError(f"ImageTasks: weights must list one for each source. Got {weights!r}")
         if len(weights) != len(self.sources):
             raise DeclarationError(
                 f"ImageTasks: {len(weights)} weights for {len(self.sources)} sources; give one for each"

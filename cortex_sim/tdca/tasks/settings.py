@@ -52,6 +52,11 @@ def tasks_from(settings: Mapping[str, Any], data_dir: DataDir = None) -> Distrib
     for setting in needed:
         if setting not in rest:
             raise DeclarationError(f"tasks of kind {settings['kind']} have no {setting}; give it")
+    if number is None and "seed" in settings:
+        raise DeclarationError(
+            f"tasks: seed={seed!r} chooses a fixed number of tasks, but none is given; "
+            "give number too, or leave seed out"
+        )
     distribution = make(rest, data_dir)
     return distribution if number is None else Fixed(distribution, number, seed)
 

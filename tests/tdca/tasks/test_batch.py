@@ -101,6 +101,9 @@ def test_refusals():
         twins.redraw(torch.tensor([True, True]), seeded())
     with pytest.raises(DeclarationError, match="chunk must be"):
         next(twins.test_presentations(0))
+    for wrong in (0, -1, 2.0):
+        with pytest.raises(DeclarationError, match="presentations: batch must be a whole number"):
+            twins.presentations(wrong, "train", seeded())
     state = twins.state()
     with pytest.raises(RunError, match="saved are amplitude, frequency, but these tasks have"):
         twins.restore({name: state[name] for name in ("frequency", "amplitude")})

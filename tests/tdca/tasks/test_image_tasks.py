@@ -229,6 +229,8 @@ def test_refuses_what_cannot_be_a_task(source):
         ({"sources": [five], "classes": 0}, "classes must be a whole number of at least 1"),
         ({"sources": [five], "weights": [1, 2]}, "2 weights for 1 sources"),
         ({"sources": [five], "weights": [-1]}, "weights must be 0 or more"),
+        ({"sources": [five], "weights": 1}, "weights must list one for each source. Got 1"),
+        ({"sources": [five], "weights": "1"}, "weights must list one for each source. Got '1'"),
         ({"sources": [five], "weights": [0]}, "all weights are 0"),
         ({"sources": [five], "project": 1}, "project must be True or False"),
     ]:
