@@ -1,0 +1,11 @@
+"""Outer loops, which train a credit network by the lives it teaches; found by name.
+
+``cortex_sim.registry.make("searcher", "nres")`` gives the settings of one; ``begin`` starts it on lives.
+"""
+
+from cortex_sim.tdca.outer.evolution import CMAES, PGPE, SNES
+from cortex_sim.tdca.outer.meta_gradient import MetaGradient
+from cortex_sim.tdca.outer.nres import NRES
+from cortex_sim.tdca.outer.problem import Lifetimes, Lives, Search, Window
+
+__all__ = ["CMAES", "NRES", "PGPE", "SNES", "Lifetimes", "Lives", "MetaGradient", "Search", "Window"]

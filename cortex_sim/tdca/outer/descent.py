@@ -1,0 +1,97 @@
+"""Adam on the centre of a search, its rate falling along a cosine."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from cortex_sim.checks import require_count, require_nonnegative, require_positive
+from cortex_sim.errors import DeclarationError
+from cortex_sim.tdca.outer.problem import checked
+
+
+class Descent:
+    """Moves the centre against the gradients it is given.
+
+    φ ← φ − η_t Adam(g · min(1, clip / ‖g‖)), with η_t = rate · (final + (1 − final)(1 + cos πt/T) / 2).
+    A gradient with NaN or infinity in it is left out and counted; time goes on all the same, so that
+    the schedule still ends where it was meant to.
+
+    Parameters
+    ----------
+    centre : tensor of shape (P,)
+        Becomes the descent's own.
+    rate : float
+        η at the start; positive.
+    iterations : int
+        T; from there on the rate stays at its end.
+    clip : float
+        Largest norm of a gradient; 0 for no limit.
+    final : float
+        Fraction of the rate left at the end, between 0 and 1.
+
+    References
+    ----------
+    Kingma and Ba (2015), arXiv 1412.6980; Loshchilov and Hutter (2017), arXiv 1608.03983, without restarts.
+    """
+
+    def __init__(self, centre: Tensor, rate: float, iterations: int, clip: float, final: float) -> None:
+        require_positive("outer loop", rate=rate)
+        require_count("outer loop", iterations=iterations)
+        require_nonnegative("outer loop", clip=clip, final=final)
+        if final > 1:
+            raise DeclarationError(f"outer loop: final must be between 0 and 1. Got {final!r}")
+        self._rate, self._iterations, self._clip, self._final = rate, iterations, clip, final
+        self._phi = centre
+        self._adam = torch.optim.Adam([centre], lr=rate, foreach=False)
+        self._time, self._skipped = 0, 0
+
+    @property
+    def centre(self) -> Tensor:
+        """Where the descent stands."""
+        return self._phi.detach().clone()
+
+    def rate(self) -> float:
+        """η of the next step."""
+        passed = min(self._time / self._iterations, 1.0)
+        return self._rate * (self._final + (1 - self._final) * (1 + math.cos(math.pi * passed)) / 2)
+
+    def step(self, gradient: Tensor) -> dict[str, float]:
+        """Take one step; returns its rate, the gradient's norm before clipping, and the steps left out."""
+        rate, norm = self.rate(), float(torch.linalg.vector_norm(gradient.double()))
+        if math.isfinite(norm):
+            scale = min(1.0, self._clip / norm) if self._clip and norm else 1.0
+            self._phi.grad = gradient.detach().to(self._phi.dtype) * scale
+            self._adam.param_groups[0]["lr"] = rate
+            self._adam.step()
+            self._phi.grad = None
+        else:
+            self._skipped += 1
+        self._time += 1
+        return {"rate": rate, "gradient_norm": norm, "skipped": float(self._skipped)}
+
+    def state(self) -> dict[str, Tensor]:
+        """Centre, Adam's moments and the counters."""
+        moments = self._adam.state.get(self._phi, {})
+        zeros = torch.zeros_like(self._phi)
+        return {
+            "centre": self.centre,
+            "mean": moments.get("exp_avg", zeros).clone(),
+            "square": moments.get("exp_avg_sq", zeros).clone(),
+            "updates": torch.as_tensor(moments.get("step", 0.0)).to(torch.float32).clone(),
+            "time": torch.tensor(self._time),
+            "skipped": torch.tensor(self._skipped),
+        }
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a saved state."""
+        saved = checked("outer loop", self.state(), state)
+        self._phi.copy_(saved["centre"])
+        self._adam.state[self._phi] = {
+            "step": saved["updates"],
+            "exp_avg": saved["mean"],
+            "exp_avg_sq": saved["square"],
+        }
+        self._time, self._skipped = int(saved["time"]), int(saved["skipped"])

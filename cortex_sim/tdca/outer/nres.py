@@ -1,0 +1,134 @@
+"""Noise-reuse evolution strategies: an unbiased gradient from windows of lives, and no backpropagation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.checks import require_nonnegative, require_positive
+from cortex_sim.errors import DeclarationError, RunError
+from cortex_sim.registry import register
+from cortex_sim.tdca.outer.descent import Descent
+from cortex_sim.tdca.outer.problem import Lives, checked, started, under, within
+
+
+@register("searcher", "nres")
+@dataclass(frozen=True)
+class NRES:
+    """Descend along differences between twins that live under φ + σε and φ − σε from birth to death.
+
+    g = mean over pairs i of (L_i⁺ − L_i⁻) / (2σ) · ε_i, with ε_i ~ N(0, 1) drawn when pair i is born, kept
+    while it lives, and L the mean loss over the window.
+
+    Parameters
+    ----------
+    sigma : float, default 0.01
+        Standard deviation of the perturbation; positive.
+    rate : float, default 0.001
+        Adam's rate at the start; positive.
+    clip : float, default 1.0
+        Largest norm of the gradient; 0 for no limit.
+    final : float, default 0.1
+        Fraction of the rate left at the end of the cosine.
+
+    Notes
+    -----
+    Exact while φ stands still: a life keeps one perturbation throughout, so every window's loss is a function
+    of one φ ± σε, and the mean of g over all windows of a life has as expectation the gradient of the
+    σ-smoothed loss E_ε[L(φ + σε)], L being the mean over the life. So has g over many pairs once their ages
+    are spread evenly over life; lives of unequal length count by their number of windows. Not exact: φ moves
+    during a life, so later windows stand on inner states made under earlier φ; and clipped losses make it the
+    gradient of the clipped objective.
+
+    References
+    ----------
+    Li, Harrison, Sohl-Dickstein, Smith and Metz (2023), arXiv 2304.12180. Their code, too, takes the mean
+    over steps and pairs; Adam and its schedule are our choice.
+    """
+
+    serves: ClassVar[str] = "lives"
+    twins: ClassVar[bool] = True
+    backpropagates: ClassVar[bool] = False
+
+    sigma: float = 0.01
+    rate: float = 0.001
+    clip: float = 1.0
+    final: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_positive(self, sigma=self.sigma, rate=self.rate)
+        require_nonnegative(self, clip=self.clip, final=self.final)
+
+    def begin(self, problem: Lives, centre: Tensor, iterations: int, generator: Generator) -> NRESSearch:
+        """Start at ``centre``, on twins yet to be born; ``generator`` draws the perturbations.
+
+        Raises
+        ------
+        DeclarationError
+            If the lives are not twins, or have begun.
+        """
+        phi = started("nres", problem, centre)
+        if problem.count < 2 or problem.count % 2:
+            raise DeclarationError(
+                f"nres: lives come in pairs, but there are {problem.count}; give twins=True"
+            )
+        if not bool(problem.due().all()):
+            raise DeclarationError("nres: some lives have begun under another phi; give lives yet to be born")
+        descent = Descent(phi, self.rate, iterations, self.clip, self.final)
+        return NRESSearch(problem, descent, self.sigma, generator)
+
+
+class NRESSearch:
+    """A running `NRES`."""
+
+    def __init__(self, lives: Lives, descent: Descent, sigma: float, generator: Generator) -> None:
+        self._lives, self._descent, self._sigma, self._generator = lives, descent, sigma, generator
+        self._noise = descent.centre.new_zeros(lives.count // 2, lives.parameters)
+
+    @property
+    def centre(self) -> Tensor:
+        """Parameters found so far, (P,)."""
+        return self._descent.centre
+
+    def step(self) -> dict[str, float]:
+        """Unroll one window, and descend."""
+        gradient, measured = self.estimate()
+        return measured | self._descent.step(gradient)
+
+    @torch.no_grad()
+    def estimate(self) -> tuple[Tensor, dict[str, float]]:
+        """Unroll one window; returns g of shape (P,), and what was measured."""
+        self._redraw(self._lives.due())
+        shift = self._sigma * self._noise
+        phi = torch.stack((self.centre + shift, self.centre - shift), 1)  # (pair, sign, P)
+        window = self._lives.unroll(phi.flatten(0, 1))
+        plus, minus = window.loss[0::2], window.loss[1::2]
+        gradient = ((plus - minus) / (2 * self._sigma)) @ self._noise / len(self._noise)
+        measured = {"loss": float(window.loss.mean()), "contained": float(window.contained)}
+        return gradient, measured | {"sigma": self._sigma}
+
+    def _redraw(self, due: Tensor) -> None:
+        """Give the pairs about to be born a perturbation of their own."""
+        born = due[0::2]
+        if not torch.equal(born, due[1::2]):
+            raise RunError("nres: twins are not born together; make the lives with twins=True")
+        like, fresh = self._noise, int(born.sum())
+        drawn = torch.randn(fresh, like.shape[1], generator=self._generator, dtype=like.dtype)
+        self._noise[born] = drawn.to(like.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Descent, perturbations in use, their generator, and lives."""
+        own = {"noise": self._noise.clone(), "generator": self._generator.get_state()}
+        return self._descent.state() | own | under("lives/", self._lives.state())
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a saved state."""
+        own = {"noise": self._noise, "generator": self._generator.get_state()}
+        saved = checked("nres", own, state)
+        self._descent.restore(state)
+        self._noise = saved["noise"]
+        self._generator.set_state(saved["generator"])
+        self._lives.restore(within("lives/", state))

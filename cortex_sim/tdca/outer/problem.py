@@ -1,0 +1,159 @@
+"""Between the two loops: what an outer loop asks of the lives it learns from, and what it offers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.checks import require_count
+from cortex_sim.errors import DeclarationError, RunError
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What one unroll of all lives gives back.
+
+    Parameters
+    ----------
+    loss : tensor of shape (life,)
+        Mean clipped loss of each life over the window; differentiable in φ where φ requires a gradient.
+    born : tensor of bool, shape (life,)
+        The life began at the start of this window.
+    contained : int
+        Losses that were NaN or above the clip, and were set to it.
+    """
+
+    loss: Tensor
+    born: Tensor
+    contained: int
+
+
+class Lives(Protocol):
+    """Lives that persist from unroll to unroll: truncated unrolls of an inner loop.
+
+    ``due()``, of shape (life,), says which lives the next unroll begins anew; before the first unroll
+    all are. Made with twins, lives 2i and 2i + 1 share task, random numbers and length, and differ in
+    nothing but the φ they are given.
+    """
+
+    @property
+    def parameters(self) -> int:
+        """P, the length of φ."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many lives there are."""
+        ...
+
+    def due(self) -> Tensor:
+        """Lives that the next unroll begins anew, bool of shape (life,)."""
+        ...
+
+    def unroll(self, phi: Tensor) -> Window:
+        """Begin the lives that are due, and advance all by one window under φ: (P,), or (life, P)."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next unroll depends on."""
+        ...
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a saved state."""
+        ...
+
+
+class Lifetimes(Protocol):
+    """Whole lives from birth, for outer loops that need no more than a number for each.
+
+    ``contained`` counts the losses that were set to the clip since it was made.
+    """
+
+    @property
+    def contained(self) -> int:
+        """Losses that were NaN or above the clip, up to now."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """P, the length of φ."""
+        ...
+
+    def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
+        """Fitness (member,) of φ (member, P), lower is better; all members of a call meet the same tasks."""
+        ...
+
+
+class Search(Protocol):
+    """An outer loop that runs: it improves ``centre``, the φ it would hand over now, of shape (P,)."""
+
+    @property
+    def centre(self) -> Tensor:
+        """Parameters found so far."""
+        ...
+
+    def step(self) -> dict[str, float]:
+        """Make one outer iteration; returns what it measured (always ``loss`` and ``contained``)."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on, the lives included, by name."""
+        ...
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a saved state, bit for bit as the saved search would have."""
+        ...
+
+
+def started(owner: str, problem: Any, centre: Tensor) -> Tensor:
+    """A copy of the centre to start from, checked against the problem.
+
+    Raises
+    ------
+    DeclarationError
+        If it is no finite vector with as many numbers as the problem has parameters.
+    """
+    require_count(owner, parameters=problem.parameters)
+    if not centre.is_floating_point() or tuple(centre.shape) != (problem.parameters,):
+        raise DeclarationError(
+            f"{owner}: the centre has shape {tuple(centre.shape)} and type {centre.dtype}, but the problem "
+            f"has {problem.parameters} parameters; give a floating-point tensor of shape "
+            f"({problem.parameters},)"
+        )
+    if not bool(torch.isfinite(centre).all()):
+        raise DeclarationError(f"{owner}: the centre holds NaN or infinity; start from finite parameters")
+    return centre.detach().clone()
+
+
+def checked(owner: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of the given tensors whose names the owner has.
+
+    Raises
+    ------
+    RunError
+        If one is missing, or has another shape or type.
+    """
+    for name, tensor in own.items():
+        if name not in given:
+            raise RunError(f"{owner}: the saved state lacks {name!r}; resume with the searcher that saved it")
+        other = given[name]
+        if other.shape != tensor.shape or other.dtype != tensor.dtype:
+            raise RunError(
+                f"{owner}: saved {name!r} is {other.dtype} of shape {tuple(other.shape)}, but here it is "
+                f"{tensor.dtype} of shape {tuple(tensor.shape)}; resume with the settings it was saved with"
+            )
+    return {name: given[name].clone() for name in own}
+
+
+def within(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under names that start with ``prefix``, without it."""
+    return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
+
+
+def under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with ``prefix`` before their names."""
+    return {prefix + name: t for name, t in state.items()}
