@@ -10,6 +10,7 @@ from typing import Any
 
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.connectors import Conv2d, Dense, Identity
+from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
 from cortex_sim.feedback import (
     Given,
@@ -52,6 +53,7 @@ from cortex_sim.rules import (
     Oja,
     SynapticScaling,
     TargetProp,
+    Tdca,
     ThreeFactor,
     WeightMirror,
 )
@@ -82,6 +84,7 @@ __all__ = [
     "Decorrelation",
     "Dense",
     "DifferenceTargetProp",
+    "Diffusion",
     "DirectFeedbackAlignment",
     "ErrorDiffusion",
     "Experiment",
@@ -128,6 +131,7 @@ __all__ = [
     "SynapticScaling",
     "Tanh",
     "TargetProp",
+    "Tdca",
     "TimeSeries",
     "ThreeFactor",
     "TopDown",

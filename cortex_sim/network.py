@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from cortex_sim import validation
-from cortex_sim.checks import look_up, require_count
-from cortex_sim.connectors import Connector, Dense
+from cortex_sim.checks import look_up
+from cortex_sim.connectors import Connector, Dense, Shape
+from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
-from cortex_sim.initialisers import GivenWeights, Zeros, stream
+from cortex_sim.initialisers import GivenWeights, Zeros
 from cortex_sim.objectives import Objective
 from cortex_sim.population import Population
 from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN, Projection
 from cortex_sim.registry import make
 
-Place = Population | str
+Place = Population | CreditPopulation | str
 
 
 class Network:
@@ -47,6 +48,7 @@ class Network:
             raise DeclarationError(f"network: name must be a non-empty string. Got {name!r}")
         self.name = name
         self.populations: dict[str, Population] = {}
+        self.credit_populations: dict[str, CreditPopulation] = {}
         self.projections: dict[str, Projection] = {}
         self.objective_at: str | None = None
         self.error: Objective | None = None
@@ -71,8 +73,7 @@ class Network:
         """
         if (size is None) == (shape is None):
             raise DeclarationError(f"population {name}: give either a size or shape=(channel, row, column)")
-        if isinstance(name, str) and name in self.populations:
-            raise DeclarationError(f"population {name}: the name is taken; choose another")
+        self._check_name(name)
         if shape is not None and not isinstance(shape, Iterable):
             raise DeclarationError(
                 f"population {name}: shape must be (unit,) or (channel, row, column). Got {shape!r}"
@@ -81,6 +82,27 @@ class Network:
         rate = make("activation", activation)
         population = Population(name, form, rate, tau_ms, bias, nonnegative)  # type: ignore[arg-type]
         self.populations[name] = population
+        return population
+
+    def credit_population(
+        self,
+        name: str,
+        size: int,
+        *,
+        activation: Any = "linear",
+        tau_ms: float = 10.0,
+        biases: Any = None,
+    ) -> CreditPopulation:
+        """Add a population of a credit network, which the rule `Tdca` reads.
+
+        Raises
+        ------
+        DeclarationError
+            If the name is taken or malformed.
+        """
+        self._check_name(name)
+        population = CreditPopulation(name, size, make("activation", activation), tau_ms, biases)
+        self.credit_populations[name] = population
         return population
 
     def bottom_up(
@@ -138,7 +160,8 @@ class Network:
     ) -> Projection:
         """Add a projection that brings credit from ``pre`` down to ``post``.
 
-        Its weights B have shape (post units, pre units), or, beside a convolution, that kernel's.
+        Its weights B have shape (post units, pre units), or, beside a convolution, that kernel's. Credit
+        populations send to each other and to populations, and hear nobody else.
 
         Raises
         ------
@@ -146,7 +169,7 @@ class Network:
             If a population is unknown, the pair is already connected this way, or the feedback
             belongs to another pair of populations.
         """
-        source, goal = self._place(pre), self._place(post)
+        source, goal = self._place(pre, credit=True), self._place(post, credit=True)
         mate = self.projections.get(f"{goal.name}->{source.name}")
         projection = Projection(
             TOP_DOWN,
@@ -223,8 +246,13 @@ class Network:
 
     @property
     def top_downs(self) -> list[Projection]:
-        """Top-down projections, in order of declaration."""
-        return [p for p in self.projections.values() if p.is_top_down]
+        """Top-down projections onto populations, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_top_down and p.post in self.populations]
+
+    @property
+    def credit_projections(self) -> list[Projection]:
+        """Top-down projections within the credit network, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_top_down and p.post in self.credit_populations]
 
     @property
     def laterals(self) -> list[Projection]:
@@ -249,9 +277,14 @@ class Network:
         """Projection called ``pre->post``."""
         return look_up(f"projection of {self.name}", name, self.projections)
 
+    def ends(self, projection: Projection) -> tuple[Shape, Shape]:
+        """Shapes of its two populations, credit populations among them: pre and post."""
+        every = self.populations | self.credit_populations
+        return every[projection.pre].shape, every[projection.post].shape
+
     def weight_shape(self, projection: Projection) -> tuple[int, ...]:
         """Shape of its weights; of a top-down one beside a convolution, the bottom-up kernel's."""
-        pre, post = self.populations[projection.pre].shape, self.populations[projection.post].shape
+        pre, post = self.ends(projection)
         if projection.is_top_down and not isinstance(projection.connector, Dense):
             return projection.connector.weight_shape(post, pre)
         return projection.connector.weight_shape(pre, post)
@@ -263,28 +296,15 @@ class Network:
         stream: the same seed gives the same weights on every backend and under every rule. What is
         one for all that a population sends to comes from that population's stream.
         """
-        require_count("network " + self.name, minimum=0, seed=seed)
-        weights = {}
-        for projection in self.projections.values():
-            shape = self.weight_shape(projection)
-            rng = stream(seed, projection.name)
-            if not shape or (projection.feedback is not None and projection.feedback.tied):
-                continue
-            if projection.is_top_down:
-                senders, feedback = shape[0] if len(shape) == 4 else shape[1], projection.feedback
-                shared = getattr(feedback, "one_signal", False)  # drawn once for all that hear the sender
-                also = {"sender": stream(seed, projection.pre)} if shared else {}
-                weights[projection.name] = feedback.draw(rng, shape, senders, **also)  # type: ignore[union-attr]
-            else:
-                pre, post = self.populations[projection.pre], self.populations[projection.post]
-                weights[projection.name] = projection.connector.draw(rng, pre.shape, post.shape)
-        return weights
+        from cortex_sim.initial_weights import drawn
+
+        return drawn(self, seed)
 
     def check(self) -> None:
         """Raise `DeclarationError` at the first thing that could not run or would silently not learn."""
         validation.check_network(self)
 
-    def with_rule(self, rule: Any, **feedback: Any) -> Network:
+    def with_rule(self, rule: Any, *, credit: Any = None, **feedback: Any) -> Network:
         """Return this network under one rule: a word ("gait_prop") or a rule object.
 
         The plasticity of every plastic bottom-up projection is replaced, every top-down projection
@@ -296,17 +316,20 @@ class Network:
         rule : str or rule
             "backprop", "gait_prop", … (``cortex-sim list rules``), or an object such as
             ``GaitProp(form="finite")``.
+        credit : TrainedCredit, path or name, optional
+            Credit network of "tdca": a file that ``cortex-sim evolve`` wrote, or one that is shipped.
         **feedback
             Settings of the feedback it adds, such as ``damping=0``.
         """
         from cortex_sim.words import rewired
 
-        return rewired(self, rule, feedback)
+        return rewired(self, rule, feedback, credit)
 
     def copy(self) -> Network:
         """A network of its own with the same declaration."""
         other = Network(self.name)
         other.populations = dict(self.populations)
+        other.credit_populations = dict(self.credit_populations)
         other.projections = dict(self.projections)
         other.objective_at, other.error = self.objective_at, self.error
         return other
@@ -349,10 +372,16 @@ class Network:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _place(self, place: Place) -> Population:
-        name = place.name if isinstance(place, Population) else place
-        found = look_up(f"population of {self.name}", name, self.populations)
-        if isinstance(place, Population) and place != found:
+    def _check_name(self, name: str) -> None:
+        if isinstance(name, str) and (name in self.populations or name in self.credit_populations):
+            raise DeclarationError(f"population {name}: the name is taken; choose another")
+
+    def _place(self, place: Place, credit: bool = False) -> Any:
+        """The population called so, or, where ``credit`` allows it, the credit population."""
+        among: dict[str, Any] = self.populations | (self.credit_populations if credit else {})
+        name = place if isinstance(place, str) else getattr(place, "name", place)
+        found = look_up(f"population of {self.name}", name, among)  # type: ignore[arg-type]
+        if not isinstance(place, str) and place != found:
             raise DeclarationError(
                 f"population {name}: belongs to another network, not to {self.name}; "
                 f"use the one that {self.name}.population(...) returned, or its name"

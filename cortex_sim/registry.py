@@ -20,9 +20,11 @@ _TABLES: dict[str, dict[str, type]] = {}
 #: What an object must have to serve as one of a kind: all attributes of one of these groups.
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "activation": (("rate", "gain"),),
+    "context": (("draw", "seen", "base"),),
     "connector": (("plastic", "weight_shape", "check", "draw"),),
     "feedback": (("tied",),),
     "initialiser": (("draw",),),
+    "kernel": (("weights",),),
     "objective": (("error", "credit"),),
     "rule": (("change",), ("arrival", "accepts")),
 }

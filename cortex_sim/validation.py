@@ -9,6 +9,8 @@ import numpy as np
 from cortex_sim.activations import Invertible
 from cortex_sim.checks import listed
 from cortex_sim.connectors import Dense, size
+from cortex_sim.credit.checking import check_taught, check_within
+from cortex_sim.credit.declared import by_credit
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Given, Inverse
 from cortex_sim.initialisers import GivenWeights
@@ -132,6 +134,7 @@ def check_lateral(projection: Projection) -> None:
 def check_feedback(net: Network, projection: Projection) -> None:
     """Tied feedback and top-down rules must belong to the bottom-up projection beside them."""
     name, feedback, rule = projection.name, projection.feedback, projection.plasticity
+    check_within(net, projection)
     for part in (feedback, rule):
         of = getattr(part, "of", None)
         if of is None:
@@ -177,8 +180,8 @@ def check_feedback(net: Network, projection: Projection) -> None:
         if feedback.weights.shape != expected:
             raise DeclarationError(
                 f"projection {name}: weights have shape {feedback.weights.shape}, "
-                f"give shape {expected} (of {net.populations[projection.post].size} "
-                f"{projection.post} units by {net.populations[projection.pre].size} {projection.pre} units)"
+                f"give shape {expected} (of {size(net.ends(projection)[1])} "
+                f"{projection.post} units by {size(net.ends(projection)[0])} {projection.pre} units)"
             )
 
 
@@ -210,9 +213,11 @@ def check_network(net: Network) -> None:
                 "taken off; give the lateral projection to a population with bottom-up input"
             )
     _check_objective(net)
+    taught = any(by_credit(p.plasticity) for p in net.bottom_ups)
     for projection in net.bottom_ups:
-        if is_supervised(projection.plasticity):
+        if is_supervised(projection.plasticity) and not taught:
             _check_arrival(net, projection)
+    check_taught(net)
     _check_targets(net)
     for projection in net.top_downs:
         _check_kolen_pollack(net, projection)

@@ -6,6 +6,9 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.checks import look_up
+from cortex_sim.credit.declared import by_credit
+from cortex_sim.credit.shipped import credit_network
+from cortex_sim.credit.wiring import told_by, wire
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
 from cortex_sim.projection import Projection
@@ -45,7 +48,7 @@ def word_for(rule: Any) -> Word:
     return Word(given)
 
 
-def rewired(net: Network, rule: Any, feedback: dict[str, Any]) -> Network:
+def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = None) -> Network:
     """Return the network under one rule; see `Network.with_rule`."""
     word = word_for(rule)
     called = type(word.rule).__name__
@@ -59,10 +62,25 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any]) -> Network:
             f"with_rule: {called} needs an objective, and network {net.name} has none; "
             "add net.objective(population, CrossEntropy())"
         )
-    other = net.copy()
-    other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
     learning = is_supervised(word.rule)
-    if learning and word.direct is not None:
+    taught = by_credit(word.rule)
+    if taught:
+        if feedback:
+            raise DeclarationError(
+                f"with_rule: {called} takes a credit network, not {feedback}; use credit=..."
+            )
+        trained = credit_network(credit, net.populations[str(net.objective_at)].size)
+        word = replace(word, rule=told_by(word.rule, trained))
+    elif credit is not None:
+        raise DeclarationError(
+            f"with_rule: {called} takes no credit network; leave credit out, or use 'tdca'"
+        )
+    other = net.copy()
+    other.credit_populations = {}
+    other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
+    if taught:
+        wire(other, trained)
+    elif learning and word.direct is not None:
         _add_direct(other, word, feedback)
     elif learning and word.beside is not None:
         _add_beside(other, word, feedback)
@@ -73,14 +91,18 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any]) -> Network:
 
 
 def with_settings(
-    net: Network, word: str, rule_settings: dict[str, Any], feedback: dict[str, Any]
+    net: Network,
+    word: str,
+    rule_settings: dict[str, Any],
+    feedback: dict[str, Any],
+    credit: Any = None,
 ) -> Network:
     """Return the network under a word, with settings of its rule and of the feedback it adds."""
     found = word_for(word)
     known = {field.name: None for field in fields(found.rule)}
     for setting in rule_settings:
         look_up(f"setting of rule {word}", setting, known)
-    return rewired(net, replace(found, rule=replace(found.rule, **rule_settings)), feedback)
+    return rewired(net, replace(found, rule=replace(found.rule, **rule_settings)), feedback, credit)
 
 
 def _under(word: Word, projection: Projection) -> Projection:

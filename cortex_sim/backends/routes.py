@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
+from cortex_sim.credit.declared import DeclaredCredit, declared_credit
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -21,7 +22,8 @@ class Plan:
 
     ``order`` are the populations, stimulus first. ``beside`` maps a bottom-up projection to the
     top-down one that shares its backward pass; ``apart`` are chain projections with no such partner;
-    ``direct`` bring the top's own credit; ``targets`` are used where a target rule holds.
+    ``direct`` bring the top's own credit; ``targets`` are used where a target rule holds; ``credit``
+    bring what credit populations send, in which ``taught`` is the credit network they belong to.
     """
 
     order: tuple[str, ...]
@@ -29,6 +31,8 @@ class Plan:
     apart: tuple[Projection, ...]
     direct: tuple[Projection, ...]
     targets: tuple[Projection, ...]
+    credit: tuple[Projection, ...]
+    taught: DeclaredCredit | None
 
     @property
     def by_targets(self) -> bool:
@@ -48,7 +52,11 @@ def plan(net: Network) -> Plan:
     beside: dict[str, Projection] = {}
     apart, direct, targets = [], [], []
     bottom_up = {p.name for p in net.bottom_ups}
+    credit = tuple(p for p in net.top_downs if p.pre in net.credit_populations)
+    taught = declared_credit(net) if credit else None
     for top_down in net.top_downs:
+        if top_down in credit:
+            continue
         match _arrival(net, top_down.post):
             case Arrival.TARGETS:
                 targets.append(top_down)
@@ -64,7 +72,7 @@ def plan(net: Network) -> Plan:
                 f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "
                 f"{p.pre}, but {p.post} gets its credit otherwise; use FeedbackAlignment() below {p.post}"
             )
-    return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets))
+    return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets), credit, taught)
 
 
 def _arrival(net: Network, population: str) -> Arrival:
@@ -88,7 +96,8 @@ def _order(net: Network) -> tuple[str, ...]:
     for p in net.bottom_ups:
         sorter.add(p.post, p.pre)
     for p in net.top_downs:
-        sorter.add(p.pre, p.post)  # the receiver's rate must exist before the sender's credit
+        if p.pre in net.populations:
+            sorter.add(p.pre, p.post)  # the receiver's rate must exist before the sender's credit
     try:
         return tuple(sorter.static_order())
     except CycleError as error:

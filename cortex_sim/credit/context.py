@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.arrays import Array, array_namespace, checked
+from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
 Parameters = Mapping[str, Array]
@@ -34,6 +35,9 @@ class Context(Protocol):
     def draw(self) -> dict[str, np.ndarray]:
         """Its parameters before training."""
 
+    def trained(self, parameters: Mapping[str, np.ndarray]) -> Context:
+        """Itself with what training made of its parameters: `draw` then returns those."""
+
     def seen(self, told: Told) -> tuple[Array, Array]:
         """The two signals that the network's first layer reads, each (…, presentation, unit)."""
 
@@ -55,6 +59,10 @@ class ErrorContext:
         """Nothing to draw."""
         return {}
 
+    def trained(self, parameters: Mapping[str, np.ndarray]) -> ErrorContext:
+        """Itself: it has nothing to train."""
+        return self
+
     def seen(self, told: Told) -> tuple[Array, Array]:
         """Error and target."""
         return told.error, told.goal
@@ -71,13 +79,29 @@ class RawContext:
 
     The broadcast is a contrast, tanh(α y_k − β r_k + γ r̄ + δ) with r̄ the mean rate of the top; α to δ are
     trained with everything else.
+
+    Parameters
+    ----------
+    contrast : tuple of four float
+        α, β, γ, δ before training.
     """
 
+    contrast: tuple[float, float, float, float] = (1.5, 0.5, 0.5, 0.0)
     parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {"contrast": (4, 1, 1)}
+
+    def __post_init__(self) -> None:
+        four = checked("RawContext contrast", self.contrast)
+        if four.shape != (4,):
+            raise DeclarationError(f"RawContext: contrast must be four numbers. Got {self.contrast!r}")
+        object.__setattr__(self, "contrast", tuple(four.tolist()))
 
     def draw(self) -> dict[str, np.ndarray]:
         """α, β, γ, δ as shape (4, 1, 1)."""
-        return {"contrast": np.array([1.5, 0.5, 0.5, 0.0]).reshape(4, 1, 1)}
+        return {"contrast": np.array(self.contrast).reshape(4, 1, 1)}
+
+    def trained(self, parameters: Mapping[str, np.ndarray]) -> RawContext:
+        """The same context, starting from the contrast that training found."""
+        return RawContext(tuple(np.ravel(parameters["contrast"])))
 
     def seen(self, told: Told) -> tuple[Array, Array]:
         """Rates, squashed, and target."""

@@ -61,10 +61,21 @@ class Placed:
 class CreditNetwork(Protocol):
     """A credit network apart from its parameters."""
 
-    context: Any
-    kernel: Any
-    signs: bool
-    gated: bool
+    @property
+    def context(self) -> Any:
+        """What it reads."""
+
+    @property
+    def kernel(self) -> Any:
+        """How its channels spread; one, or one for each level."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether units have receptor signs."""
+
+    @property
+    def gated(self) -> bool:
+        """Whether credit is multiplied by f′ at the unit."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every trained parameter, by name."""

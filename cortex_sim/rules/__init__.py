@@ -18,6 +18,7 @@ from cortex_sim.rules.low_rank_feedback import LowRankFeedback
 from cortex_sim.rules.oja import Oja
 from cortex_sim.rules.synaptic_scaling import SynapticScaling
 from cortex_sim.rules.target_prop import TargetProp
+from cortex_sim.rules.tdca import Tdca
 from cortex_sim.rules.three_factor import ThreeFactor
 from cortex_sim.rules.weight_mirror import WeightMirror
 
@@ -39,6 +40,7 @@ __all__ = [
     "Oja",
     "SynapticScaling",
     "TargetProp",
+    "Tdca",
     "ThreeFactor",
     "WeightMirror",
 ]

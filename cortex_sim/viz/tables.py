@@ -27,7 +27,12 @@ def network_table(net: Network) -> str:
     if net.bottom_ups:
         parts.append(_bottom_up(net))
     if net.top_downs:
-        parts.append(_top_down(net))
+        parts.append(_top_down(net, "top-down", net.top_downs))
+    if net.credit_populations:
+        parts += [
+            _credit_populations(net),
+            _top_down(net, "within the credit network", net.credit_projections),
+        ]
     if net.laterals:
         parts.append(_lateral(net))
     parts.append(f"objective: {_objective(net)}")
@@ -124,10 +129,18 @@ def _bottom_up(net: Network) -> Table:
     return table
 
 
-def _top_down(net: Network) -> Table:
+def _credit_populations(net: Network) -> Table:
+    table = _table("credit populations", "name", "units", "activation", "bias", "tau (ms)")
+    for p in net.credit_populations.values():
+        bias = "none" if p.biases is None else "trained"
+        table.add_row(p.name, str(p.size), settings(p.activation), bias, f"{p.tau_ms:g}")
+    return table
+
+
+def _top_down(net: Network, title: str, projections: list[Projection]) -> Table:
     columns = "projection", "feedback", "weights", "plasticity", "regulariser"
-    table = _table("top-down", *columns)
-    for p in net.top_downs:
+    table = _table(title, *columns)
+    for p in projections:
         weights = net.weight_shape(p)
         table.add_row(
             Text(p.name),

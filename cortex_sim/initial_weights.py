@@ -1,0 +1,39 @@
+"""Initial weights of a declared network: every projection draws from a stream of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.checks import require_count
+from cortex_sim.initialisers import stream
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
+
+
+def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
+    """Weights of all projections that have their own, by name; see `Network.initial_weights`."""
+    require_count("network " + net.name, minimum=0, seed=seed)
+    return {p.name: _weights(net, p, seed) for p in net.projections.values() if _has_its_own(net, p)}
+
+
+def _has_its_own(net: Network, projection: Projection) -> bool:
+    tied = projection.feedback is not None and projection.feedback.tied
+    return bool(net.weight_shape(projection)) and not tied
+
+
+def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:
+    rng, (pre, post) = stream(seed, projection.name), net.ends(projection)
+    if not projection.is_top_down:
+        return projection.connector.draw(rng, pre, post)
+    shape, feedback = net.weight_shape(projection), projection.feedback
+    senders = shape[0] if len(shape) == 4 else shape[1]
+    also: dict[str, Any] = {}
+    if getattr(feedback, "one_signal", False):  # drawn once for all that hear the sender
+        also["sender"] = stream(seed, projection.pre)
+    if getattr(feedback, "knows_shape", False):  # of maps, not of a row of units
+        also["post"] = post
+    return feedback.draw(rng, shape, senders, **also)  # type: ignore[union-attr]
