@@ -6,9 +6,9 @@ from cortex_sim.rules.base import WORDS
 
 every_word = pytest.mark.parametrize("word", sorted(WORDS))
 SHIPPED = {
-    "backprop", "bcm", "difference_target_prop", "direct_feedback_alignment", "feedback_alignment",
-    "gait_prop", "gait_prop_learned", "kolen_pollack", "sign_symmetric", "target_prop",
-    "weight_mirror",
+    "backprop", "bcm", "difference_target_prop", "direct_feedback_alignment", "error_diffusion",
+    "feedback_alignment", "gait_prop", "gait_prop_learned", "global_neuromodulator", "kolen_pollack",
+    "low_rank_feedback", "sign_symmetric", "target_prop", "weight_mirror",
 }  # fmt: skip
 
 # Feedback beside a plastic bottom-up projection, and the rule that changes it.
