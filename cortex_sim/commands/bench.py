@@ -36,6 +36,14 @@ def _brian2(blocks: int, threads: int, networks: list[str], tell: Callable[[str]
         return brian2_cost(blocks, networks or list(NETWORKS), tell)
 
 
+def _tdca(blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]) -> Results:
+    from cortex_sim.bench.tdca import NAMES, tdca_cost
+
+    for wanted in networks:
+        look_up("result of tdca", wanted, dict.fromkeys(NAMES), RunError)
+    return [r for r in tdca_cost(blocks, threads, tell) if not networks or r["network"] in networks]
+
+
 @dataclass(frozen=True)
 class _Benchmark:
     """A benchmark: what measures it, and how a person reads its results."""
@@ -71,18 +79,32 @@ _BENCHMARKS = {
             r.get("whole_s"),
         ),
     ),
+    "tdca": _Benchmark(
+        _tdca,
+        "one inner step of 256 lives, 196-64-10, batch 32, medians of interleaved blocks",
+        ("ours / baseline", "time ratio", "ours (µs)", "baseline (µs)", "a life alone"),
+        lambda r: (
+            {"step": "all lives, over direct feedback alignment", "lives": "a life, over the floor"}[
+                r["network"]
+            ],
+            r["ratio"],
+            1e6 * r["ours_s"],
+            1e6 * r["baseline_s"],
+            r["alone_ratio"] if "alone_ratio" in r else f"{1e6 * r['alone_s']:.0f} µs",
+        ),
+    ),
 }
 
 
 @app.command(epilog="Example: cortex-sim bench gait-step --json")
 def bench(
-    name: Annotated[str, typer.Argument(help="Benchmark: gait-step or brian2.")] = "gait-step",
+    name: Annotated[str, typer.Argument(help="Benchmark: gait-step, brian2 or tdca.")] = "gait-step",
     network: Annotated[list[str] | None, typer.Option(help="Only this network; repeatable.")] = None,
     blocks: Annotated[int, typer.Option(help="Timed pairs of blocks.", min=2)] = 9,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Measure the cost beside plain torch (gait-step) or a hand-written script (brian2)."""
+    """Measure the cost beside plain torch (gait-step), a hand-written script (brian2) or the floor (tdca)."""
     chosen = look_up("benchmark", name, _BENCHMARKS, RunError)
     with Console(stderr=True).status("measuring; leave the machine alone") as status:
         results = chosen.measure(blocks, threads, network or [], status.update)
@@ -95,7 +117,7 @@ def bench(
 
 def _instruction_set(name: str) -> dict[str, str]:
     """What torch computes with, where torch is what was measured."""
-    if name != "gait-step":
+    if name == "brian2":
         return {}
     import torch
 

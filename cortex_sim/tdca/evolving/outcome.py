@@ -1,4 +1,4 @@
-"""What an outer loop hands over: parameters by name, the credit network as a file, and how lives do with it."""
+"""What an outer loop hands over: its parameters, the credit network as a file, and how lives do with it."""
 
 from __future__ import annotations
 

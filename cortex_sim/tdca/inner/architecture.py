@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.activations import Linear, Relu
 from cortex_sim.backends.torch.settling import torch_rate
 from cortex_sim.connectors import Conv2d, Dense, Shape, size
 from cortex_sim.errors import BuildError
@@ -49,6 +50,16 @@ class Layer:
         if len(self.post) == 1:
             return a
         return a.reshape(len(a), presentations, -1, self.post[0]).transpose(2, 3).flatten(2)
+
+    def gated(self, c: Tensor, a: Tensor) -> Tensor:
+        """U = c ∘ f′(a); one operation instead of four where f is linear or rectifies."""
+        match self.activation:
+            case Linear():
+                return c
+            case Relu():
+                return torch.ops.aten.threshold_backward(c, a, 0)
+            case _:
+                return c * self.activation.gain(a)
 
     def flat(self, u: Tensor) -> Tensor:
         """The way back from `shaped`."""
@@ -99,19 +110,15 @@ class Architecture:
             rates.append(torch_rate(layer.activation)(a))
         return drives, rates, seen
 
-    def error(self, top: Tensor, goal: Tensor) -> Tensor:
-        """Objective of each life, mean over presentations, (life,)."""
+    def judged(self, top: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+        """Objective of every presentation (life, presentation), and credit of the top −∂E/∂r_L."""
         objective: Any = self.net.error
         if isinstance(objective, CrossEntropy):
-            return -objective.weight * (goal * torch.log_softmax(top, -1)).sum(-1).mean(-1)
-        return objective.error(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape[:2]).mean(-1)
-
-    def credit(self, top: Tensor, goal: Tensor) -> Tensor:
-        """Credit of the top, −∂E/∂r_L, (life, presentation, output)."""
-        objective: Any = self.net.error
-        if isinstance(objective, CrossEntropy):
-            return objective.weight * (goal - torch.softmax(top, -1))
-        return objective.credit(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape)
+            log_p = torch.log_softmax(top, -1)
+            error = -objective.weight * (goal * log_p).sum(-1)
+            return error, objective.weight * (goal - log_p.exp())
+        error = objective.error(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape[:2])
+        return error, objective.credit(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape)
 
     @property
     def worst(self) -> float:

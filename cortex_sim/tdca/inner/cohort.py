@@ -108,15 +108,15 @@ class Cohort:
         """Objective before the step (life,), and of each layer u and what it read."""
         drives, rates, seen = self.body.settle(self.weights, self.biases, x)
         top = rates[-1].flatten(2)
-        error = self.body.credit(top, y)
+        objective, error = self.body.judged(top, y)
         moment = Moment(self.weights, drives, rates, y, error, self.taken)
         credits = self.rule.credits(self.body, parameters, self.fixed, moment)
         local = []
         last = len(drives) - 1
         for i, (layer, a, c, read) in enumerate(zip(self.body.layers, drives, credits, seen, strict=True)):
-            u = c * layer.activation.gain(a) if self.rule.gated or i == last else c
+            u = layer.gated(c, a) if self.rule.gated or i == last else c
             local.append((layer.flat(u), read))
-        return self.body.error(top, y), local
+        return objective.mean(-1), local
 
     def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         """Take one inner step on presentations x (life, presentation, input) with targets y.

@@ -53,14 +53,7 @@ def tested(cohort: Cohort, drawn: Any) -> dict[str, list[float]]:
         top = cohort.settle(x)
         each = counted.double()
         right += ((top.argmax(-1) == y.argmax(-1)) * each).sum(1)
-        error += (_errors(cohort.body, top, y).double() * each).sum(1)
+        error += (cohort.body.judged(top, y)[0].double() * each).sum(1)
         shown += each.sum(1)
     found = {"objective": (error / shown).tolist()}
     return {"accuracy": (right / shown).tolist(), **found} if classes else found
-
-
-def _errors(body: Architecture, top: Tensor, goal: Tensor) -> Tensor:
-    """Objective of every presentation, (life, presentation)."""
-    lives, presentations = goal.shape[:2]
-    objective: Any = body.net.error
-    return objective.error(top.flatten(0, 1), goal.flatten(0, 1)).reshape(lives, presentations)

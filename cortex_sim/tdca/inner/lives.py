@@ -128,7 +128,7 @@ class PersistentLives:
             contained += int((~(loss.detach() <= worst)).sum())
             total = total + clipped(loss, worst)
         x, y = self._presentations(span.validation, "validation")
-        final = cohort.body.error(cohort.settle(x), y)
+        final = cohort.body.judged(cohort.settle(x), y)[0].mean(-1)
         contained += int((~(final.detach() <= worst)).sum())
         objective = total / span.window + span.validation_weight * clipped(final, worst)
         cohort.detach()
@@ -184,11 +184,13 @@ class WholeLives:
         total: Any = 0.0
         for _ in range(int(length)):
             x, y = tasks.presentations(span.batch, "train", generator)
-            loss = cohort.advance(parameters, x.repeat_interleave(members, 0), y.repeat_interleave(members, 0))
+            loss = cohort.advance(
+                parameters, x.repeat_interleave(members, 0), y.repeat_interleave(members, 0)
+            )
             self.contained += int((~(loss <= worst)).sum())
             total = total + clipped(loss, worst)
         x, y = tasks.presentations(span.validation * 4, "validation", generator)
         x, y = x.repeat_interleave(members, 0), y.repeat_interleave(members, 0)
-        final = clipped(self.body.error(cohort.settle(x), y), worst)
+        final = clipped(self.body.judged(cohort.settle(x), y)[0].mean(-1), worst)
         fitness = total / float(length) + span.validation_weight * final
         return fitness.reshape(self.lives, members).mean(0)

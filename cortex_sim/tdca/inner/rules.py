@@ -201,8 +201,10 @@ class Backprop:
     ) -> list[Tensor]:
         """Credit of every layer's population."""
         credits = [moment.error]
-        for layer, w, a in reversed(list(zip(body.layers[1:], moment.weights[1:], moment.drives[1:], strict=True))):
-            u = credits[0] * layer.activation.gain(a)
+        for layer, w, a in reversed(
+            list(zip(body.layers[1:], moment.weights[1:], moment.drives[1:], strict=True))
+        ):
+            u = layer.gated(credits[0], a)
             down = torch.bmm(layer.flat(u), w)  # (life, presentation · place, input of one unit)
             if isinstance(layer.projection.connector, Conv2d):
                 conv = layer.projection.connector

@@ -232,4 +232,7 @@ class Plain:
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight and bias of one layer."""
         scaled = u * (eta[:, 0, None, None] / presentations)
-        return torch.baddbmm(weight, scaled.transpose(1, 2), seen), bias + scaled.sum(1, keepdim=True), {}
+        moved = bias + scaled.sum(1, keepdim=True)
+        if not torch.is_grad_enabled():  # nothing will ask for the old weights: change them in place
+            return weight.baddbmm_(scaled.transpose(1, 2), seen), moved, {}
+        return torch.baddbmm(weight, scaled.transpose(1, 2), seen), moved, {}
