@@ -35,9 +35,15 @@ _RESIDUAL = 0.05  # of the last layers' weights before training
 
 
 def rms(x: Array) -> Array:
-    """Root mean square over units, of each presentation: (…, presentation, 1)."""
+    """Root mean square over units, of each presentation: (…, presentation, 1); never 0."""
     xp = array_namespace(x)
     return xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + _SMALL)
+
+
+def scale(x: Array) -> Array:
+    """The same, but 0 where all units are: no base, no credit."""
+    mean = array_namespace(x).mean(x * x, axis=-1, keepdims=True)
+    return mean / (mean + _SMALL) ** 0.5
 
 
 def _through(weights: Array, x: Array) -> Array:
@@ -191,7 +197,7 @@ class DenseCredit:
         x = xp.concat(seen, axis=-1)
         h = xp.tanh(_through(parameters["context"], x) + parameters["context_bias"])
         h = xp.tanh(_through(parameters["hidden"], h) + parameters["hidden_bias"])
-        s = rms(base)
+        s = scale(base)
         top = base + s * _through(parameters["top"], h)
         channels: dict[int, Array] = {}
         for level in {p.level for p in placed}:
@@ -272,7 +278,7 @@ class SharedCredit:
         """Credit of the top, and channels of each hidden population."""
         base = self.context.base(parameters, told)
         first, goal = self.context.seen(told)
-        s = rms(base)
+        s = scale(base)
         top = base + s * _small(parameters, "top", [first, goal])
         channels = []
         for p in placed:

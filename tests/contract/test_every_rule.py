@@ -142,7 +142,7 @@ def relabelled(net, seed=6):
     for name, p in net.populations.items():
         channels = p.shape[0]
         orders[name] = np.arange(channels) if name in fixed else rng.permutation(channels)
-    return orders
+    return orders | {name: np.arange(p.size) for name, p in net.credit_populations.items()}
 
 
 def units(population, order):
@@ -151,7 +151,8 @@ def units(population, order):
 
 def permuted(net, projection, weights, orders):
     """Weights of a projection when the units at both its ends go by new labels."""
-    pre, post = net.populations[projection.pre], net.populations[projection.post]
+    every = net.populations | net.credit_populations
+    pre, post = every[projection.pre], every[projection.post]
     if weights.ndim == 4:
         out, into = (pre, post) if projection.is_top_down else (post, pre)
         return weights[orders[out.name]][:, orders[into.name]]

@@ -106,18 +106,43 @@ def _downward(
     model: Model, phase: PhasePlan, images: list[int], drives: Values, rates: Values
 ) -> tuple[Values, Values]:
     direct = {p.name for p in model.plan.direct}
+    taught = _taught(model, phase, images, rates)
     credits: Values = {}
     u: Values = {}
     for name in reversed(model.plan.order):
         c = torch.zeros_like(rates[name])
         if name != model.stimulus:
-            c = c + _nudge(model, phase, name, rates[name], images)
+            if not (taught and name == model.net.objective_at):  # its nudge is what the credit network sees
+                c = c + _nudge(model, phase, name, rates[name], images)
             for p in model.net.credit_inputs(name):
+                if p in model.plan.credit:
+                    c = c + _delivers(phase, p) * taught.get(name, c.new_zeros(()))
+                    continue
                 told = credits[p.pre] * alive(phase, p.pre) if p.name in direct else u[p.pre]
                 c = c + _delivers(phase, p) * carried(model, p)(told)
         credits[name] = c
-        u[name] = c * model.net.populations[name].activation.gain(drives[name]) * alive(phase, name)
+        u[name] = c * _gain(model, name, drives[name]) * alive(phase, name)
     return credits, u
+
+
+def _gain(model: Model, name: str, a: Tensor) -> Tensor | float:
+    """f′(a), or 1 where credit has no part in it."""
+    declared = model.plan.taught
+    if declared is not None and name in declared.hidden and not declared.network.gated:
+        return 1.0
+    gain: Tensor = model.net.populations[name].activation.gain(a)
+    return gain
+
+
+def _taught(model: Model, phase: PhasePlan, images: list[int], rates: Values) -> Values:
+    """Credit from the credit network, in proportion to the nudge's strength; nothing without a nudge."""
+    top = model.net.objective_at
+    goal = phase.nudge.get(str(top))
+    if model.taught is None or model.net.error is None or goal is None:
+        return {}
+    wanted = torch.from_numpy(np.array(goal.values[images]))
+    told = model.taught.credits(rates, wanted, model.net.error.credit(rates[model.top], wanted))
+    return {name: goal.strength * c for name, c in told.items()}
 
 
 def _delivers(phase: PhasePlan, p: Projection) -> float:
@@ -138,6 +163,12 @@ def _nudge(model: Model, phase: PhasePlan, name: str, r: Tensor, images: list[in
 def check_settles(model: Model, phase: PhasePlan) -> None:
     """Raise `RunError` where a phase has no equilibrium to speak of."""
     owner = f"phase {phase.name}"
+    for p in model.net.credit_projections:
+        if p.name in phase.gates:
+            raise RunError(
+                f"{owner}: {p.name} is inside the credit network, which settles as a whole; cut or scale "
+                f"a projection that leaves it, such as {model.plan.credit[0].name}"
+            )
     for name, drive in phase.drive.items():
         if not isinstance(drive, (Constant, Images)):
             what = {"Series": "a time series", "White": "noise"}.get(type(drive).__name__, "no image set")

@@ -41,14 +41,15 @@ class FeedbackWeights(nn.Module):
         self, net: Network, drawn: Mapping[str, np.ndarray], weights: Weights, dtype: torch.dtype
     ) -> None:
         super().__init__()
-        self.projections = {p.name: p for p in net.top_downs}
+        top_downs = [*net.top_downs, *net.credit_projections]
+        self.projections = {p.name: p for p in top_downs}
         self._bottom_up = {p.name: p for p in net.bottom_ups}
         self.learned = nn.ParameterDict()
         self.auxiliary = nn.ParameterDict()
         self.fixed = nn.Module()
         self._seen: dict[str, int] = {}
         self._numbers: dict[str, tuple[int, float | None]] = {}
-        for p in net.top_downs:
+        for p in top_downs:
             if p.name in drawn:
                 b = torch.as_tensor(drawn[p.name].copy()).to(dtype)
                 if p.plasticity is not None:

@@ -18,6 +18,7 @@ from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.orthogonality import pull_back
 from cortex_sim.backends.torch.settling import Drives
+from cortex_sim.backends.torch.taught import TaughtCredit
 from cortex_sim.connectors import Conv2d, Dense
 from cortex_sim.errors import BuildError, DataError, RunError
 from cortex_sim.network import Network
@@ -83,6 +84,8 @@ class Model(nn.Module):
                 zero = torch.zeros(population.bias_shape, dtype=stored)
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
         self.feedback = FeedbackWeights(net, drawn, dict(self.weights.items()), stored)
+        declared = self.plan.taught
+        self.taught = None if declared is None else TaughtCredit(declared, self.feedback, stored)
         self.local = LocalRules(net, dict(self.weights.items()))
         self.to(device)
         self.renew_feedback()
@@ -158,17 +161,25 @@ class Model(nn.Module):
         goal = self.target_tensor(y)
         total = self.objective_value(rates[self.top], goal)
         self.error = total.detach()
-        if not (self.plan.direct or self.plan.by_targets):
+        if not (self.plan.direct or self.plan.by_targets or self.taught):
             return total
         top = rates[self.top].detach().flatten(1)
         c_top = self.net.error.credit(top, self._as_rates(goal, top))
+        if self.taught is not None:
+            credits = self.taught.credits(rates, self._as_rates(goal, top), c_top)
+            return self.injected(credits, {name: self._told_at(name, drives, rates) for name in credits})
         if self.plan.by_targets:
             return self.injected(target_credits(self, drives, rates, c_top), rates)
         return total + self.injected(direct_credits(self, c_top), rates)
 
+    def _told_at(self, name: str, drives: Drives, rates: Drives) -> Tensor:
+        """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
+        ungated = self.taught is not None and not self.taught.declared.network.gated
+        return drives[name] if ungated and name in self.taught.declared.hidden else rates[name]  # type: ignore[union-attr]
+
     @staticmethod
     def injected(credits: Drives, rates: Drives) -> Tensor:
-        """−⟨c·r⟩ summed over populations: its gradient at the rates is minus the credit."""
+        """−⟨c·r⟩ summed over populations: its gradient at the rates (or drives) is minus the credit."""
         presentations = len(next(iter(rates.values())))
         total = next(iter(rates.values())).new_zeros(())
         for name, c in credits.items():
@@ -223,7 +234,8 @@ class Model(nn.Module):
         self._renew_if_due()
         drives, rates = self.settle(self.stimulus_tensor(x))
         total = self._credit_terms(drives, rates, y)
-        named = {n: r for n, r in rates.items() if n != self.stimulus and r.requires_grad}
+        told = {n: self._told_at(n, drives, rates) for n in rates if n != self.stimulus}
+        named = {n: t for n, t in told.items() if t.requires_grad}
         if not named:
             return {}
         found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
