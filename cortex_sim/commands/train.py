@@ -20,6 +20,9 @@ def train(
     model: Annotated[str | None, typer.Argument(help="Model, or path/to/file.py:function.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set name, or a file or folder.")] = None,
     rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
+    credit: Annotated[
+        str | None, typer.Option(help="Credit network of --rule tdca: a file, or a name.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
     seed: Seed = None,
     config: Annotated[
@@ -45,6 +48,7 @@ def train(
     flags: dict[str, Any] = {
         "data": data,
         "rule": rule,
+        "credit": credit,
         "epochs": epochs,
         "seed": seed,
         "batch_size": batch_size,

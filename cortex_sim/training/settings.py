@@ -12,6 +12,7 @@ import yaml
 
 from cortex_sim import library, registry
 from cortex_sim.checks import look_up
+from cortex_sim.credit.shipped import shipped
 from cortex_sim.data import names as data_names
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
@@ -31,6 +32,8 @@ class Settings:
         Name of a data set, or a path.
     rule : str or None
         A word such as "gait_prop"; None runs the network as declared.
+    credit : str or None
+        Credit network of the rule "tdca": a file, or the name of a shipped one; None takes the one that fits.
     seed : int
         Of weights, data order and noise.
     epochs, batch_size : int
@@ -59,6 +62,7 @@ class Settings:
     model: str = "digits_mlp"
     data: str = "digits"
     rule: str | None = None
+    credit: str | None = None
     seed: int = 0
     epochs: int = 10
     batch_size: int = 64
@@ -80,6 +84,7 @@ class Settings:
         object.__setattr__(self, "precision", str(self.precision))
         object.__setattr__(self, "data", _located(self.data))
         object.__setattr__(self, "model", _located(self.model))
+        object.__setattr__(self, "credit", _located(self.credit))
         for name, kinds, wanted in _KINDS:
             value = getattr(self, name)
             if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
@@ -100,6 +105,7 @@ class Settings:
 _KINDS: list[tuple[str, Any, str]] = [
     *((name, (str,), "text") for name in ("model", "data", "device", "precision")),
     ("rule", (str, type(None)), "a word such as gait_prop"),
+    ("credit", (str, type(None)), "a file that cortex-sim evolve wrote, or the name of a shipped one"),
     *((n, (int,), "a whole number") for n in ("seed", "epochs", "batch_size", "hold_out", "threads")),
     ("checkpoint_every", (int,), "a whole number"),
     ("standardise", (bool,), "true or false"),
@@ -266,7 +272,7 @@ def _located(given: Any) -> Any:
         return given
     path, colon, function = given.partition(".py:")
     file = Path(f"{path}.py") if colon else Path(given)
-    known = given in library.names("models") or given in data_names()
+    known = given in library.names("models") or given in data_names() or given in shipped()
     if known or not file.exists():
         return given
     return f"{file.resolve()}{':' + function if colon else ''}"
@@ -290,10 +296,10 @@ def network(settings: Settings) -> Network:
     if settings.regulariser is not None:
         net = with_regularisers(net, settings.regulariser)
     rule = settings.rule
-    if rule is None and (settings.rule_settings or settings.feedback):
+    if rule is None and (settings.rule_settings or settings.feedback or settings.credit):
         rule = declared_rule(net)
     if rule is not None:
-        net = with_settings(net, rule, settings.rule_settings, settings.feedback)
+        net = with_settings(net, rule, settings.rule_settings, settings.feedback, settings.credit)
     net.check()
     return net
 
