@@ -106,7 +106,10 @@ class NRESSearch:
         phi = torch.stack((self.centre + shift, self.centre - shift), 1)  # (pair, sign, P)
         window = self._lives.unroll(phi.flatten(0, 1))
         plus, minus = window.loss[0::2], window.loss[1::2]
-        gradient = ((plus - minus) / (2 * self._sigma)) @ self._noise / len(self._noise)
+        slope = ((plus - minus) / (2 * self._sigma)).to(
+            self._noise.dtype
+        )  # losses may be more precise than φ
+        gradient = slope @ self._noise / len(self._noise)
         measured = {"loss": float(window.loss.mean()), "contained": float(window.contained)}
         return gradient, measured | {"sigma": self._sigma}
 

@@ -1,11 +1,8 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 from quadratic_lives import QuadraticLifetimes
 
-from cortex_sim.errors import BuildError, DeclarationError, RunError
+from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.tdca.outer import CMAES, PGPE, SNES
 
 ALL = [
@@ -93,25 +90,3 @@ def test_usual_speed_of_clipup_follows_the_samples():
     search.step()  # measures
     moved = search.step()["moved"]  # learns from it: the first push has the rate's length
     assert moved == pytest.approx(0.3 * 10 / 30)
-
-
-def test_missing_evotorch_is_named_with_the_way_out(monkeypatch):
-    monkeypatch.setitem(sys.modules, "evotorch", None)
-    with pytest.raises(BuildError, match=r"no module evotorch; pip install 'cortex-sim\[tdca\]'"):
-        begin(SNES())
-
-
-def test_loaded_when_asked_for_quietly_and_without_ray():
-    code = """
-import sys, torch
-from cortex_sim.tdca.outer import SNES
-assert "evotorch" not in sys.modules
-sys.path.insert(0, "tests/reference")
-from quadratic_lives import QuadraticLifetimes
-SNES(members=8).begin(QuadraticLifetimes(), torch.zeros(3), 1, torch.Generator()).step()
-import ray
-assert not ray.is_initialized()
-print("done")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
