@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,19 @@ from matplotlib.path import Path as Line
 from matplotlib.textpath import TextPath
 
 from cortex_sim.errors import DeclarationError
+from cortex_sim.viz import credit_columns
+from cortex_sim.viz.boxes import (
+    BOX_HEIGHT,
+    BOX_WIDTH,
+    GAP_SLANTED,
+    GAP_STRAIGHT,
+    LANE,
+    MARGIN,
+    PORT,
+    Box,
+    Point,
+    Way,
+)
 from cortex_sim.viz.tables import kind
 
 if TYPE_CHECKING:
@@ -26,33 +38,9 @@ if TYPE_CHECKING:
 DASHES = (0, (4, 2))
 SUFFIXES = (".png", ".svg", ".pdf")
 
-# Lengths in inches, and the axes' units are inches too: text and boxes keep their proportion.
-BOX_WIDTH, BOX_HEIGHT, LANE, MARGIN = 1.75, 0.5, 0.2, 0.25
-GAP_STRAIGHT, GAP_SLANTED = 0.55, 1.0  # between rows: slanted arrows need the room
-PORT = 0.35  # how far from the middle of a box its arrows leave and arrive
 UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: told apart by every eye
-ACROSS = "#009E73"
+ACROSS, TELLING = "#009E73", "#FBEDE3"
 SMALL, LARGE = 7.5, 10.0  # points
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class _Box:
-    x: float
-    y: float
-    row: int
-    outermost: frozenset[int]  # sides (-1 left, +1 right) on which its row ends with it
-
-
-@dataclass(frozen=True)
-class _Way:
-    """Corners of a projection's arrow, and the end of its label that is nearest to the arrow."""
-
-    projection: Projection
-    corners: list[Point]
-    label: Point
-    align: tuple[str, str]
 
 
 def draw(net: Network, path: str | Path | None = None) -> Figure:
@@ -60,7 +48,7 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
 
     Populations stand at the length of the longest path from the stimulus. Solid arrows are
     bottom-up projections, labelled by their rule; dashed ones top-down, labelled by their feedback
-    and, where it learns, its rule; loops lateral ones.
+    and, where it learns, its rule; loops lateral ones. A credit network stands beside, on the right.
 
     Parameters
     ----------
@@ -77,12 +65,17 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     if path is not None and Path(path).suffix.lower() not in SUFFIXES:
         raise DeclarationError(f"drawing {path}: the suffix must be one of {', '.join(SUFFIXES)}")
     boxes = _boxes(net)
-    near = [p for p in net.projections.values() if _adjacent(boxes, p)]
+    within = [p for p in net.projections.values() if p.pre in boxes and p.post in boxes]
+    near = [p for p in within if _adjacent(boxes, p)]
     ways = [_straight(net, boxes, p) for p in near]
     ways += [_loop(boxes, p) for p in net.laterals]
     beside = max(map(abs, _spread(boxes, ways)))
     ways += _around(boxes, [p for p in net.bottom_ups if p not in near], -1, beside)
-    ways += _around(boxes, [p for p in net.top_downs if p not in near], +1, beside)
+    ways += _around(boxes, [p for p in net.top_downs if p in within and p not in near], +1, beside)
+    if net.credit_populations:
+        edge = max(_spread(boxes, ways))
+        boxes, more = credit_columns.placed(net, boxes, edge)
+        ways += more
     figure, axes = _page(net, boxes, ways)
     for way in ways:
         _arrow(axes, way)
@@ -93,7 +86,7 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     return figure
 
 
-def _boxes(net: Network) -> dict[str, _Box]:
+def _boxes(net: Network) -> dict[str, Box]:
     """Where each population stands: rows by depth, within a row below what it mostly hears."""
     graph = networkx.DiGraph()
     graph.add_nodes_from(net.populations)
@@ -105,14 +98,14 @@ def _boxes(net: Network) -> dict[str, _Box]:
     labels = sum(_widest(projections) for projections in (net.bottom_ups, net.top_downs))
     loops = 0.25 + _widest(net.laterals) if net.laterals else 0.0
     column = max(BOX_WIDTH + 0.6, (labels + 1.0) / 0.67, BOX_WIDTH + loops + 0.3)
-    boxes: dict[str, _Box] = {}
+    boxes: dict[str, Box] = {}
     for depth, row in enumerate(rows):
         row.sort(key=lambda name: _mean(boxes[p.pre].x for p in net.inputs(name)))
         for place, name in enumerate(row):
             x = (place - (len(row) - 1) / 2) * column
             ends = {-1: place == 0, 1: place == len(row) - 1}
             outermost = frozenset(side for side, at_end in ends.items() if at_end)
-            boxes[name] = _Box(x, depth * pitch, depth, outermost)
+            boxes[name] = Box(x, depth * pitch, depth, outermost)
     return boxes
 
 
@@ -121,25 +114,25 @@ def _mean(numbers: Iterable[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _loop(boxes: dict[str, _Box], projection: Projection) -> _Way:
+def _loop(boxes: dict[str, Box], projection: Projection) -> Way:
     """Around the upper right corner of a box, clear of the ways that leave its sides."""
     box = boxes[projection.pre]
     right, top = box.x + BOX_WIDTH / 2, box.y + BOX_HEIGHT / 2
     inside, outside = right - 0.08, right + 0.15
     low, high = top - 0.1, top + 0.12
     corners = [(inside, top), (inside, high), (outside, high), (outside, low), (right, low)]
-    return _Way(projection, corners, (outside + 0.1, top + 0.07), ("left", "center"))
+    return Way(projection, corners, (outside + 0.1, top + 0.07), ("left", "center"))
 
 
-def _rise(boxes: dict[str, _Box], projection: Projection) -> int:
+def _rise(boxes: dict[str, Box], projection: Projection) -> int:
     return boxes[projection.post].row - boxes[projection.pre].row
 
 
-def _adjacent(boxes: dict[str, _Box], projection: Projection) -> bool:
+def _adjacent(boxes: dict[str, Box], projection: Projection) -> bool:
     return _rise(boxes, projection) == (-1 if projection.is_top_down else 1)
 
 
-def _straight(net: Network, boxes: dict[str, _Box], projection: Projection) -> _Way:
+def _straight(net: Network, boxes: dict[str, Box], projection: Projection) -> Way:
     """From row to row: up on the left of the boxes, down on the right."""
     side, rise = (1, -1) if projection.is_top_down else (-1, 1)
     pre, post = boxes[projection.pre], boxes[projection.post]
@@ -149,24 +142,24 @@ def _straight(net: Network, boxes: dict[str, _Box], projection: Projection) -> _
     x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
     clear = 0.07 + 0.08 * abs((end[0] - start[0]) / (end[1] - start[1]))
     label = x + side * clear, y
-    return _Way(projection, [start, end], label, ("left" if side > 0 else "right", "center"))
+    return Way(projection, [start, end], label, ("left" if side > 0 else "right", "center"))
 
 
-def _label_place(boxes: dict[str, _Box], net: Network, projection: Projection) -> float:
+def _label_place(boxes: dict[str, Box], net: Network, projection: Projection) -> float:
     """Share of a slanted arrow, from its start, at which its label meets no other arrow."""
     same = [p for p in net.projections.values() if p.is_top_down == projection.is_top_down]
-    same = [p for p in same if _adjacent(boxes, p)]
+    same = [p for p in same if p.pre in boxes and p.post in boxes and _adjacent(boxes, p)]
     leaving = sum(p.pre == projection.pre for p in same)
     arriving = sum(p.post == projection.post for p in same)
     return 0.75 if leaving > arriving else 0.25
 
 
-def _around(boxes: dict[str, _Box], projections: list[Projection], side: int, beside: float) -> list[_Way]:
+def _around(boxes: dict[str, Box], projections: list[Projection], side: int, beside: float) -> list[Way]:
     """Past other rows, by lanes beside all boxes; projections from one population share a lane."""
     lanes = _lanes(boxes, projections)
     boxes_end = max(abs(box.x) for box in boxes.values()) + BOX_WIDTH / 2
     first = max(beside + 0.15, boxes_end + _widest(projections) + 0.4)
-    ways: dict[tuple[str, bool], list[_Way]] = {}
+    ways: dict[tuple[str, bool], list[Way]] = {}
     for p in sorted(projections, key=lambda p: abs(_rise(boxes, p))):
         lane = side * (first + LANE * lanes[p.pre])
         rises = _rise(boxes, p) >= 0
@@ -179,11 +172,11 @@ def _around(boxes: dict[str, _Box], projections: list[Projection], side: int, be
         trunk = left[-1] if left else (lane, leave[-1][1])
         corners = [*([] if along else leave), trunk, (lane, y), *reversed(arrive)]
         label = x + side * 0.17, y + 0.03
-        along.append(_Way(p, corners, label, ("left" if side > 0 else "right", "bottom")))
+        along.append(Way(p, corners, label, ("left" if side > 0 else "right", "bottom")))
     return [way for along in ways.values() for way in along]
 
 
-def _lanes(boxes: dict[str, _Box], projections: list[Projection]) -> dict[str, int]:
+def _lanes(boxes: dict[str, Box], projections: list[Projection]) -> dict[str, int]:
     """Lane of each sender, the shortest way innermost, and none where two ways would overlap."""
     reach: dict[str, tuple[int, int]] = {}
     for p in projections:
@@ -209,7 +202,7 @@ def _port(projections: list[Projection], name: str, arriving: Projection | None,
     return -side * place * BOX_HEIGHT
 
 
-def _run(box: _Box, side: int, port: float, above: bool) -> list[Point]:
+def _run(box: Box, side: int, port: float, above: bool) -> list[Point]:
     """Corners from a box to its lane: out of its side where that is free, else over or under it."""
     if side in box.outermost:
         return [(box.x + side * BOX_WIDTH / 2, box.y + port)]
@@ -234,7 +227,7 @@ def _widest(projections: list[Projection]) -> float:
     return max((_text_width(_label(p), SMALL) for p in projections), default=0.0)
 
 
-def _spread(boxes: dict[str, _Box], ways: list[_Way]) -> list[float]:
+def _spread(boxes: dict[str, Box], ways: list[Way]) -> list[float]:
     """Where boxes, arrows and labels end, left and right."""
     xs = [box.x + side * BOX_WIDTH / 2 for box in boxes.values() for side in (-1, 1)]
     for way in ways:
@@ -244,13 +237,13 @@ def _spread(boxes: dict[str, _Box], ways: list[_Way]) -> list[float]:
     return xs
 
 
-def _page(net: Network, boxes: dict[str, _Box], ways: list[_Way]) -> tuple[Figure, Axes]:
+def _page(net: Network, boxes: dict[str, Box], ways: list[Way]) -> tuple[Figure, Axes]:
     """Empty page, large enough for all boxes, arrows and labels, with name and legend."""
     xs = [*_spread(boxes, ways), -1.1, 1.1]  # at least as wide as the legend
     if net.laterals:
         xs += [-1.8, 1.8]
     low, high = min(xs) - MARGIN, max(xs) + MARGIN
-    bottom = -BOX_HEIGHT / 2 - 0.55
+    bottom = min(box.y for box in boxes.values()) - BOX_HEIGHT / 2 - 0.55
     top = max(box.y for box in boxes.values()) + BOX_HEIGHT / 2 + 0.5
     figure = Figure(figsize=(high - low, top - bottom))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -268,7 +261,7 @@ def _page(net: Network, boxes: dict[str, _Box], ways: list[_Way]) -> tuple[Figur
     return figure, axes
 
 
-def _arrow(axes: Axes, way: _Way) -> None:
+def _arrow(axes: Axes, way: Way) -> None:
     down = way.projection.is_top_down
     colour = ACROSS if way.projection.is_lateral else DOWN if down else UP
     (x0, y0), (x1, y1) = way.corners[-2:]
@@ -286,8 +279,9 @@ def _arrow(axes: Axes, way: _Way) -> None:
     axes.text(x, y, words, size=SMALL, color=colour, ha=ha, va=va, bbox=paper, zorder=3)
 
 
-def _population(axes: Axes, net: Network, name: str, box: _Box) -> None:
-    population = net.populations[name]
+def _population(axes: Axes, net: Network, name: str, box: Box) -> None:
+    inside = name in net.credit_populations
+    population: Any = net.credit_populations[name] if inside else net.populations[name]
     corner = box.x - BOX_WIDTH / 2, box.y - BOX_HEIGHT / 2
     shape = BoxStyle("round", pad=0, rounding_size=0.06)
     stimulated, at_top = name in net.stimulated, name == net.objective_at
@@ -297,8 +291,8 @@ def _population(axes: Axes, net: Network, name: str, box: _Box) -> None:
             BOX_WIDTH,
             BOX_HEIGHT,
             boxstyle=shape,
-            facecolor="white" if stimulated else "#EEF1F4",
-            edgecolor=DOWN if at_top else INK,
+            facecolor="white" if stimulated else TELLING if inside else "#EEF1F4",
+            edgecolor=DOWN if at_top or inside else INK,
             linewidth=1.2 if at_top else 0.8,
             zorder=4,
         )

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
 import cortex_sim as cs
+from cortex_sim.credit import DenseCredit, SharedCredit, untrained
 
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 
@@ -37,6 +38,9 @@ NETWORKS = {
     "long labels": fan().with_rule("kolen_pollack"),
     "lateral": lateral(fan(skip=False)),
     "lateral, direct feedback": lateral(fan()).with_rule("direct_feedback_alignment"),
+    "credit network": cs.model("digits_mlp").with_rule("tdca", credit=untrained(DenseCredit())),
+    "credit network, fan-out": fan().with_rule("tdca", credit=untrained(DenseCredit(outputs=3))),
+    "credit network, shared": lateral(fan()).with_rule("tdca", credit=untrained(SharedCredit())),
 }
 every_network = pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 
@@ -53,11 +57,12 @@ def boxes(figure):
 def test_every_population_and_projection_is_there_once(net):
     figure = net.draw()
     said = texts(figure)
-    assert all(said.count(name) == 1 for name in net.populations)
-    assert len(boxes(figure)) == len(net.populations)
+    every = [*net.populations, *net.credit_populations]
+    assert all(said.count(name) == 1 for name in every)
+    assert len(boxes(figure)) == len(every)
     dashed = [p for p in figure.axes[0].patches if p.get_linestyle() == "--" or p._dash_pattern[1]]
-    assert len(dashed) == len(net.top_downs)
-    assert len(figure.axes[0].patches) == len(net.populations) + 2 * len(net.projections)
+    assert len(dashed) == len(net.top_downs) + len(net.credit_projections)
+    assert len(figure.axes[0].patches) == len(every) + 2 * len(net.projections)
 
 
 def test_arrows_say_rule_and_feedback():
@@ -90,7 +95,7 @@ def test_nothing_covers_anything(net):
     figure = net.draw()
     renderer = FigureCanvasAgg(figure).get_renderer()
     outlines = [box.get_window_extent(renderer) for box in boxes(figure)]
-    names = {*net.populations}
+    names = {*net.populations, *net.credit_populations}
     words = [
         text.get_window_extent(renderer)
         for text in figure.axes[0].texts
