@@ -1,4 +1,4 @@
-"""The network that a credit network learns to teach: 196-64-10 for images pooled to 14x14 (arXiv 2208.01416)."""
+"""The network that a credit network learns to teach: 196-64-10, images pooled to 14x14 (arXiv 2208.01416)."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,11 @@ from cortex_sim.chains import areas
 
 
 def tdca_mlp(
-    inputs: int = 196, hidden: Sequence[int] = (64,), classes: int = 10, activation: str = "relu"
+    inputs: int = 196,
+    hidden: Sequence[int] = (64,),
+    classes: int = 10,
+    activation: str = "relu",
+    objective: str = "cross_entropy",
 ) -> cs.Network:
     """A chain of dense projections, under backpropagation until `with_rule` says otherwise."""
     net = cs.Network("tdca_mlp")
@@ -18,5 +22,5 @@ def tdca_mlp(
         below = above
     it = net.population("IT", classes, activation="linear")
     net.bottom_up(below, it, cs.Dense(init=cs.He(gain=0.5**0.5)), plasticity=cs.Backprop())
-    net.objective(it, cs.CrossEntropy())
+    net.objective(it, objective)
     return net.with_rule("backprop")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from cortex_sim.checks import listed, look_up
 from cortex_sim.credit import TrainedCredit
 from cortex_sim.data.named import NAMED, find
+from cortex_sim.errors import DataError, RunError
 from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.inner.evaluation import lived, tested
@@ -22,6 +24,7 @@ from cortex_sim.tdca.tasks.settings import tasks_from
 
 Told = Callable[[str], None]
 Cells = dict[int, dict[str, list[float]]]
+_SEEN_IN_TESTS = ("side", "classes", "keep_outputs", "permute_pixels", "project")
 
 
 def parameters_of(settings: OuterSettings, phi: Tensor) -> dict[str, np.ndarray]:
@@ -51,25 +54,75 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
 
 
 def test_tasks(settings: OuterSettings, name: str, data_dir: Path | None) -> Any:
-    """Tasks of one data set, as tests see them: whole, under permuted labels, nothing else altered."""
-    kept = {k: settings.tasks[k] for k in ("side", "permute_pixels", "project") if k in settings.tasks}
+    """Tasks of one data set, as tests see them: read as for training, whole, under permuted labels."""
+    if settings.tasks["kind"] != "images":
+        return tasks_from(settings.tasks, data_dir)
+    kept = {k: settings.tasks[k] for k in _KEPT if k in settings.tasks}
+    limit = settings.tasks.get("limit")
+    limit = limit.get(name) if isinstance(limit, Mapping) else limit
+    if limit is not None and name in NAMED:
+        kept["limit"] = limit
     return tasks_from({"kind": "images", "sources": [name], **kept}, data_dir)
 
 
+_KEPT = ("side", "validation", "permute_pixels", "project")
+
+
 def present(settings: OuterSettings, data_dir: Path | None) -> tuple[list[str], list[str]]:
-    """Data sets to test on that are there, and those that are not."""
-    names = settings.tests().data
-    here = [n for n in names if n not in NAMED or find(n, data_dir) is not None]
+    """Data sets to test on that are there, and those that are not.
+
+    Raises
+    ------
+    DataError
+        If one is neither a name nor a file or folder.
+    """
+    if settings.tasks["kind"] != "images":
+        return [settings.tasks["kind"]], []
+    names = list(dict.fromkeys(settings.tests().data))
+    here = [n for n in names if (find(n, data_dir) is not None if n in NAMED else _stands(n))]
     return here, [n for n in names if n not in here]
 
 
+def _stands(path: str) -> bool:
+    if not Path(path).exists():
+        raise DataError(
+            f"testing: data {path!r} is no file or folder, and no name; names are {listed(NAMED)}"
+        )
+    return True
+
+
+def check(settings: OuterSettings, data_dir: Path | None) -> None:
+    """Refuse what `outcome` could not do, before the outer loop begins.
+
+    Raises
+    ------
+    CortexSimError
+        If a data set, network or control to be tested cannot be, or none is there.
+    """
+    tests, rule, first = settings.tests(), settings.inner_rule(), settings.body()
+    for how in tests.controls:
+        Altered(rule, how)
+    for suffix, other in tests.widths.items():
+        body = settings.body(**other)
+        if (body.inputs, body.outputs) != (first.inputs, first.outputs):
+            raise RunError(
+                f"testing: network {suffix!r} has {body.inputs} inputs and {body.outputs} outputs, the one "
+                f"that is trained {first.inputs} and {first.outputs}; give both the same"
+            )
+        rule.fixed(body, np.random.default_rng(0))
+    here, missing = present(settings, data_dir)
+    if not here:
+        raise DataError(f"testing: of data {listed(missing)} none is there; give one that is, such as digits")
+    for name in tests.elsewhere:
+        look_up("data set in elsewhere", name, dict.fromkeys([*tests.data, *here]), RunError)
+
+
 def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: Told) -> dict[str, Any]:
-    """Accuracy of lives on every data set and network asked for; ``per_life`` keeps them apart."""
+    """Accuracy of lives on every data set and network asked for; ``per_life`` keeps them apart.
+
+    Tasks without a data set go by their kind. Each set is read once.
+    """
     tests, rule = settings.tests(), settings.inner_rule()
-    if settings.tasks["kind"] != "images":
-        tasks = tasks_from(settings.tasks, data_dir)
-        cells = _cells(settings, rule, phi, tasks, tests, {}, told, settings.tasks["kind"])
-        return {"test_objective": _summary({settings.tasks["kind"]: cells}, "objective"), "missing": []}
     here, missing = present(settings, data_dir)
     found: dict[str, Cells] = {}
     for name in here:
@@ -85,11 +138,12 @@ def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: T
                 found[label] = _cells(settings, altered, phi, tasks, tests, {}, told, label)
     plain = {k: v for k, v in found.items() if ":" not in k}
     controls = {k.split(":")[1]: v for k, v in found.items() if ":" in k}
+    what = "accuracy" if "accuracy" in next(iter(found[here[0]].values())) else "objective"
     return {
-        "test_accuracy": _summary(plain, "accuracy"),
-        "controls": _summary(controls, "accuracy"),
+        "test_accuracy": _summary(plain, "accuracy") if what == "accuracy" else {},
+        "controls": _summary(controls, what),
         "test_objective": _summary(plain, "objective"),
-        "per_life": {k: {str(n): cell["accuracy"] for n, cell in v.items()} for k, v in found.items()},
+        "per_life": {k: {str(n): cell[what] for n, cell in v.items()} for k, v in found.items()},
         "missing": missing,
     }
 

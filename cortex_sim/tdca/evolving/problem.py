@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from cortex_sim.errors import RunError
+from cortex_sim.registry import registered_name
 from cortex_sim.tdca.evolving.settings import OuterSettings
+from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.inner.lives import PersistentLives, WholeLives
 from cortex_sim.tdca.outer.problem import Window, under, within
@@ -34,10 +37,17 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
                 f"model {settings.model}: has {body.inputs} inputs and {body.outputs} outputs, its tasks "
                 f"{tasks.inputs} and {tasks.outputs}; set model_settings to fit"
             )
+        _check_objective(settings, body, tasks)
+        rule.fixed(body, np.random.default_rng(0))
     named = start(rule, step, settings.seed)
     phi, span, seed = layout(rule, step).joined(named), settings.life_span(), settings.seed
     if search.serves == "lives":
         twins = bool(search.twins)
+        if twins and settings.lives % 2:
+            raise RunError(
+                f"setting lives: {settings.searcher['name']} has lives in pairs; give an even number. "
+                f"Got {settings.lives}"
+            )
         cohorts = [
             PersistentLives(body, rule, step, tasks, settings.lives, span, seed + i, twins)
             for i, body in enumerate(bodies)
@@ -54,6 +64,15 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
     searched = torch.zeros(len(phi), dtype=torch.bool)
     searched[-sum(p.size for p in step.draw().values()) :] = True  # a step's parameters come last
     return Restricted(lives, phi, searched), phi[searched]
+
+
+def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) -> None:
+    own, wanted = registered_name("objective", body.net.error), tasks.objective
+    if own != wanted:
+        raise RunError(
+            f"model {settings.model}: serves {own}, but its tasks {wanted}; "
+            f"set model_settings: {{objective: {wanted}}}"
+        )
 
 
 def whole(given: Any, centre: Tensor) -> Tensor:

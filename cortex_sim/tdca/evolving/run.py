@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from cortex_sim.errors import RunError
 from cortex_sim.tdca.evolving.figure import progress_figure
-from cortex_sim.tdca.evolving.outcome import finite, outcome, present, write_credit
+from cortex_sim.tdca.evolving.outcome import check, finite, outcome, write_credit
 from cortex_sim.tdca.evolving.problem import problem, whole
 from cortex_sim.tdca.evolving.settings import OuterSettings, described, from_file
 from cortex_sim.training.log import RunLog
@@ -57,7 +57,7 @@ def evolve(
     elif stands_at(out):
         raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
     given, centre = problem(settings, data_dir)
-    present(settings, data_dir)
+    check(settings, data_dir)
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / LOCK, timeout=0)
     try:

@@ -44,6 +44,18 @@ class Testing:
     elsewhere: list[str] = field(default_factory=list)
     controls: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for name in ("data", "steps", "elsewhere", "controls"):
+            if not isinstance(getattr(self, name), list):
+                raise RunError(f"setting {name} of testing must be a list. Got {getattr(self, name)!r}")
+        if not isinstance(self.widths, dict) or not all(isinstance(w, dict) for w in self.widths.values()):
+            raise RunError(f"setting widths of testing must map names to settings. Got {self.widths!r}")
+        if not self.data or not self.steps:
+            raise RunError("testing: data or steps is empty; give at least one of each")
+        for steps in self.steps:
+            require_count("testing", steps=steps)
+        require_count("testing", lives=self.lives)
+
 
 @dataclass(frozen=True)
 class OuterSettings:
@@ -207,11 +219,10 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     found = dict(below)
     for key, value in above.items():
         old = found.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        if both and not (key in _WHOLE and value.get("name") != old.get("name")):
-            found[key] = _merged(old, value)
-        else:
-            found[key] = value
+        found[key] = value
+        if isinstance(old, dict) and isinstance(value, dict):
+            another = key in _WHOLE and value.get("name", old.get("name")) != old.get("name")
+            found[key] = value if another else _merged(old, value)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cortex_sim.checks import require_count, require_nonnegative
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.cohort import Cohort, layout
 from cortex_sim.tdca.inner.rules import InnerRule
@@ -41,6 +42,12 @@ class Span:
     batch: int = 32
     validation: int = 128
     validation_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_count(self, shortest=self.shortest, window=self.window, batch=self.batch)
+        require_count(self, minimum=self.shortest, longest=self.longest)
+        require_count(self, validation=self.validation)
+        require_nonnegative(self, validation_weight=self.validation_weight)
 
     def lengths(self, count: int, generator: torch.Generator) -> Tensor:
         """Steps of ``count`` new lives."""
