@@ -41,7 +41,9 @@ Fixed = list[Tensor]  # what a rule draws for each life at birth, each (life, â€
 class InnerRule(Protocol):
     """Credit in many lives at once."""
 
-    gated: bool
+    @property
+    def gated(self) -> bool:
+        """Whether credit is multiplied by fâ€²."""
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
         """Its outer parameters before training, by name; {} where it has none."""

@@ -25,7 +25,7 @@ from torch import Tensor
 from cortex_sim.registry import register
 
 _ENERGY, _FIRST, _SECOND = 0.9, 0.9, 0.99  # decay of the running means
-_FLOOR = 1e-12  # under Adam's root: its slope at zero stays finite
+_FLOOR = 1e-12  # added to v̂ under Adam's root: its slope at zero stays finite
 _STEEP = math.log(math.e - 1)  # softplus of it is 1
 
 State = dict[str, list[Tensor]]
@@ -124,8 +124,8 @@ class Mixed:
         eta_2 = eta[:, 1, None, None] * math.sqrt(196 / seen.shape[-1])
         moved, m, v = _adam(change, means["m"], means["v"], after)
         bias_moved, bias_m, bias_v = _adam(bias_change, means["bias_m"], means["bias_v"], after)
-        weight = weight + eta_1 * change + eta_2 * moved
-        bias = bias + eta_1 * bias_change + eta_2 * bias_moved
+        weight = weight.addcmul(eta_1, change).addcmul(eta_2, moved)
+        bias = bias.addcmul(eta_1, bias_change).addcmul(eta_2, bias_moved)
         kept = {"energy": energy, "m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
         return weight, bias, kept
 
@@ -182,14 +182,17 @@ class Adam:
         bias_change = u.sum(1, keepdim=True) / presentations
         bias_moved, bias_m, bias_v = _adam(bias_change, means["bias_m"], means["bias_v"], after)
         kept = {"m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
-        return weight + eta_2 * moved, bias + eta_2 * bias_moved, kept
+        return weight.addcmul(eta_2, moved), bias.addcmul(eta_2, bias_moved), kept
 
 
 def _adam(change: Tensor, m: Tensor, v: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    m = _FIRST * m + (1 - _FIRST) * change
-    v = _SECOND * v + (1 - _SECOND) * change * change
-    moved = m / (1 - _FIRST**after) / (torch.sqrt(v / (1 - _SECOND**after) + _FLOOR) + 1e-8)
-    return moved, m, v
+    """m̂ / √v̂, m and v; written with few operations, each of which the meta-gradient has to remember."""
+    m = torch.lerp(m, change, 1 - _FIRST)
+    v = torch.addcmul(_SECOND * v, change, change, value=1 - _SECOND)
+    # √(v/(1 − β₂ᵗ) + floor), with the factor of m̂ divided out
+    factor = (1 - _FIRST**after).square()
+    scale = torch.rsqrt(torch.addcmul(_FLOOR * factor, v, factor / (1 - _SECOND**after)))
+    return m * scale, m, v
 
 
 @register("step", "plain")
