@@ -138,6 +138,11 @@ class Restricted:
         """Lives."""
         return self.inner.count
 
+    @property
+    def contained(self) -> int:
+        """As of the lifetimes."""
+        return self.inner.contained
+
     def whole(self, part: Tensor) -> Tensor:
         """All parameters (…, parameter), from those that are searched."""
         index = torch.nonzero(self.searched).flatten()

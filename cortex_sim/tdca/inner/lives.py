@@ -34,6 +34,8 @@ class Span:
         Presentations of the validation part on which a window ends.
     validation_weight : float
         Weight of the validation objective beside the mean over the window's steps.
+    relative : bool
+        Whether objectives count by their logarithm: a tenth less is worth the same early and late in life.
     """
 
     shortest: int = 20
@@ -42,6 +44,7 @@ class Span:
     batch: int = 32
     validation: int = 128
     validation_weight: float = 1.0
+    relative: bool = False
 
     def __post_init__(self) -> None:
         require_count(self, shortest=self.shortest, window=self.window, batch=self.batch)
@@ -56,9 +59,10 @@ class Span:
         return (drawn / self.window).round().clamp_min(1) * self.window
 
 
-def clipped(loss: Tensor, worst: float) -> Tensor:
-    """Losses with NaN and everything above ``worst`` set to it."""
-    return torch.nan_to_num(loss, nan=worst, posinf=worst).clamp(max=worst)
+def clipped(loss: Tensor, worst: float, relative: bool = False) -> Tensor:
+    """Losses with NaN and everything above ``worst`` set to it; ``relative``: log(loss + 0.01)."""
+    found = torch.nan_to_num(loss, nan=worst, posinf=worst).clamp(max=worst)
+    return torch.log(found + 0.01) if relative else found
 
 
 class PersistentLives:
@@ -133,11 +137,11 @@ class PersistentLives:
         for _ in range(span.window):
             loss = cohort.advance(parameters, *self._presentations(span.batch, "train"))
             contained += int((~(loss.detach() <= worst)).sum())
-            total = total + clipped(loss, worst)
+            total = total + clipped(loss, worst, span.relative)
         x, y = self._presentations(span.validation, "validation")
         final = cohort.body.judged(cohort.settle(x), y)[0].mean(-1)
         contained += int((~(final.detach() <= worst)).sum())
-        objective = total / span.window + span.validation_weight * clipped(final, worst)
+        objective = total / span.window + span.validation_weight * clipped(final, worst, span.relative)
         cohort.detach()
         return Window(objective, born, contained)
 
@@ -195,9 +199,9 @@ class WholeLives:
                 parameters, x.repeat_interleave(members, 0), y.repeat_interleave(members, 0)
             )
             self.contained += int((~(loss <= worst)).sum())
-            total = total + clipped(loss, worst)
+            total = total + clipped(loss, worst, span.relative)
         x, y = tasks.presentations(span.validation * 4, "validation", generator)
         x, y = x.repeat_interleave(members, 0), y.repeat_interleave(members, 0)
-        final = clipped(self.body.judged(cohort.settle(x), y)[0].mean(-1), worst)
+        final = clipped(self.body.judged(cohort.settle(x), y)[0].mean(-1), worst, span.relative)
         fitness = total / float(length) + span.validation_weight * final
         return fitness.reshape(self.lives, members).mean(0)
