@@ -1,0 +1,107 @@
+"""Run the studies of the top-down credit assignment network; goes on where it stopped.
+
+    export CORTEX_SIM_DATA=FOLDER
+    python benchmarks/tdca.py plan                        # what is done, what is open
+    python benchmarks/tdca.py run                         # all that is open, what matters most first
+    python benchmarks/tdca.py run first_table --jobs 2    # one study, two outer loops side by side
+
+Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is a ``cortex-sim evolve`` of one thread in
+``runs/tdca/NAME-SEED``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``. The
+command may run several times at once: each takes what no other is at; run it again when they are done.
+``--tiny`` runs every job on the embedded digits for three updates, into folders of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cortex_sim import library
+from cortex_sim.tdca.studies.jobs import Folders, Job, Work, work
+from cortex_sim.tdca.studies.transfer import Transfer
+
+ROOT = Path(__file__).resolve().parents[1]
+PROTOCOLS = ("tdca_learning_curves", "tdca_diffusion", "tdca_transfer")
+ORDER = ("first_table", "diffusion", "transfer", "tasks", "cnn")
+TINY: dict[str, Any] = {
+    "tasks": {"sources": ["digits"], "weights": None, "limit": None},
+    "span": {"longest": 40},
+    "iterations": 3,
+    "lives": 2,
+    "testing": {"data": ["digits"], "steps": [3, 5], "lives": 2},
+}
+
+
+def studies() -> dict[str, list[Work]]:
+    """Jobs of every study, in the order in which they are run."""
+    found: dict[str, list[Work]] = {}
+    for name in PROTOCOLS:
+        found |= library.load_module("protocols", name).jobs()
+    return {name: found[name] for name in ORDER}
+
+
+def chosen(names: list[str], tiny: bool = False) -> list[Work]:
+    """Jobs of these studies, or of all."""
+    known = studies()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        sys.exit(f"no study {unknown[0]!r}; known: {', '.join(known)}")
+    jobs = [job for name in names or known for job in known[name]]
+    return [shrunk(job) for job in jobs] if tiny else jobs
+
+
+def shrunk(job: Work) -> Work:
+    """The same job on next to nothing: shows that it runs."""
+    if isinstance(job, Transfer):
+        few = [replace(c, data="digits", steps=(3,)) for c in job.cells if "horizon" not in c.label]
+        return replace(job, cells=tuple(few))
+    assert isinstance(job, Job)
+    tasks = {**job.overrides.get("tasks", {}), **TINY["tasks"]}
+    return replace(job, overrides={**job.overrides, **TINY, "tasks": tasks})
+
+
+def folders(runs: Path | None, tiny: bool = False) -> Folders:
+    """Where runs and results are."""
+    if tiny:
+        own = runs or ROOT / "runs" / "tdca-tiny"
+        return Folders(own, own / "results")
+    return Folders(runs or ROOT / "runs" / "tdca", ROOT / "benchmarks" / "results" / "tdca")
+
+
+def state(job: Work, places: Folders) -> str:
+    """How far a job is."""
+    if places.result(job.key).is_file():
+        return "done"
+    return "begun" if (places.runs / job.key / "run.yaml").is_file() else "open"
+
+
+def say(text: str) -> None:
+    """One line, at once."""
+    print(text, flush=True)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=["plan", "run"])
+    parser.add_argument("study", nargs="*", help=", ".join(ORDER))
+    parser.add_argument("--jobs", type=int, default=1, help="outer loops side by side")
+    parser.add_argument("--runs", type=Path, help="folder of the run directories")
+    parser.add_argument("--tiny", action="store_true", help="three updates on the embedded digits")
+    given = parser.parse_args()
+    places = folders(given.runs and given.runs.resolve(), given.tiny)
+    jobs = chosen(given.study, given.tiny)
+    if given.what == "plan":
+        for job in jobs:
+            say(f"{state(job, places):6}{job.key}")
+    else:
+        failed = work(jobs, places, say, given.jobs)
+        if failed:
+            sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Claims tested by many outer loops: jobs in order, each run once, resumed, kept and compared."""

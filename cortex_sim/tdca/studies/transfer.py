@@ -1,0 +1,129 @@
+"""A trained rule elsewhere: other networks, data sets and horizons, its outer parameters as they were found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.errors import CortexSimError, RunError
+from cortex_sim.tdca.studies.jobs import Folders
+
+if TYPE_CHECKING:
+    from cortex_sim.tdca.evolving.settings import OuterSettings
+
+LIVES = 6
+OUTER = "outer.safetensors"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place to take a rule to.
+
+    Parameters
+    ----------
+    label : str
+    data : str
+        Data set, by name.
+    steps : tuple of int
+        Horizons, each with the schedule that ends there.
+    model : dict
+        Model settings that replace those of the outer loop.
+    """
+
+    label: str
+    data: str
+    steps: tuple[int, ...]
+    model: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One finished outer loop, taken to every cell. What was lived before an interruption stays.
+
+    Parameters
+    ----------
+    source : str
+        Name of the outer loop's job; its run directory must be there.
+    seed : int
+    cells : tuple of Cell
+    """
+
+    source: str
+    seed: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def key(self) -> str:
+        """Name of its result."""
+        return f"transfer_{self.source}-{self.seed}"
+
+    def do(self, folders: Folders) -> str:
+        """Live in every cell in a process of its own, and keep the result."""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        run = folders.runs / f"{self.source}-{self.seed}"
+        if not (run / OUTER).is_file():
+            raise RunError(f"{run}: no {OUTER}; run the job {self.source} with seed {self.seed} first")
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            return process.submit(self._lived, folders, run).result()
+
+    def _lived(self, folders: Folders, run: Path) -> str:
+        import torch
+
+        torch.set_num_threads(1)
+        unfinished = folders.runs / f"{self.key}.json"
+        found = json.loads(unfinished.read_text(encoding="utf-8")) if unfinished.is_file() else {}
+        trained = Trained(run, folders.data)
+        for cell in self.cells:
+            if cell.label in found:
+                continue
+            try:
+                found[cell.label] = {str(n): trained.accuracies(cell, n) for n in cell.steps}
+            except CortexSimError as error:  # a rule that does not fit there is an outcome
+                found[cell.label] = {"failed": str(error)}
+            part = unfinished.with_suffix(".part")
+            part.write_text(json.dumps(found), encoding="utf-8")
+            part.replace(unfinished)
+        settings = trained.settings
+        about = {"source": self.source, "rule": settings.rule, "searcher": settings.searcher}
+        folders.keep(self.key, {**about, "lives": LIVES, "per_life": found})
+        return f"{len(found)} cells"
+
+
+class Trained:
+    """Outer parameters of a finished run, and lives under them.
+
+    Parameters
+    ----------
+    run : Path
+        Its directory.
+    data_dir : Path, optional
+    """
+
+    def __init__(self, run: Path, data_dir: Path | None = None) -> None:
+        from safetensors.numpy import load_file
+
+        from cortex_sim.tdca.evolving.run import saved_settings
+        from cortex_sim.tdca.inner.cohort import layout
+
+        self.settings: OuterSettings = saved_settings(run)
+        self.rule, self.step = self.settings.inner_rule(), self.settings.inner_step()
+        self.phi = layout(self.rule, self.step).joined(load_file(str(run / OUTER)))
+        self.data_dir = data_dir
+        self._tasks: dict[str, Any] = {}
+
+    def accuracies(self, cell: Cell, steps: int, lives: int = LIVES) -> list[float]:
+        """Test accuracy of each life after so many steps."""
+        from cortex_sim.tdca.evolving.outcome import test_tasks
+        from cortex_sim.tdca.inner.evaluation import lived, tested
+
+        if cell.data not in self._tasks:
+            self._tasks[cell.data] = test_tasks(self.settings, cell.data, self.data_dir)
+        batch, body = self.settings.life_span().batch, self.settings.body(**cell.model)
+        at = lived(
+            body, self.rule, self.step, self.phi, self._tasks[cell.data], steps, seeds=lives, batch=batch
+        )
+        return tested(*at)["accuracy"]
