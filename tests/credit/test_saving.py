@@ -1,0 +1,64 @@
+"""A trained credit network as a file, and where one comes from."""
+
+import numpy as np
+import pytest
+
+from cortex_sim.credit import DenseCredit, Line, SharedCredit, TrainedCredit, load_credit, untrained
+from cortex_sim.credit.shipped import credit_network, shipped
+from cortex_sim.errors import DeclarationError, RunError
+
+NETWORKS = [
+    DenseCredit(3, (4, 5), 6, "raw", (Line(0.3), "modulo"), signs=True, levels=2, gated=False),
+    SharedCredit(4, 5, "raw", "sheet"),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: type(n).__name__)
+def test_a_file_keeps_everything(tmp_path, network):
+    trained = TrainedCredit(network, network.draw(3), {"steps": 7})
+    trained.save(tmp_path / "credit.safetensors")
+    again = load_credit(tmp_path / "credit.safetensors")
+    assert again.network == network and again.about == {"steps": 7}
+    assert list(again.parameters) and set(again.parameters) == set(network.shapes())
+    for name, values in trained.parameters.items():
+        assert again.parameters[name].dtype == np.float64
+        np.testing.assert_array_equal(again.parameters[name], values)
+    assert [p.name for p in tmp_path.iterdir()] == ["credit.safetensors"]
+
+
+def test_parameters_of_another_form_are_refused():
+    with pytest.raises(DeclarationError, match="parameters do not fit its form"):
+        TrainedCredit(DenseCredit(3), DenseCredit(4).draw(0), {})
+
+
+def test_a_missing_or_damaged_file_is_named(tmp_path):
+    with pytest.raises(RunError, match="no such file; cortex-sim evolve writes one"):
+        load_credit(tmp_path / "none.safetensors")
+    (tmp_path / "half.safetensors").write_bytes(b"\x08\x00")
+    with pytest.raises(RunError, match="half.safetensors: damaged"):
+        load_credit(tmp_path / "half.safetensors")
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.zeros(3)}, str(tmp_path / "other.safetensors"))
+    with pytest.raises(RunError, match="not a credit network of cortex-sim"):
+        load_credit(tmp_path / "other.safetensors")
+
+
+def test_a_user_may_give_an_object_a_file_or_nothing(tmp_path):
+    trained = untrained(DenseCredit(3))
+    trained.save(tmp_path / "credit.safetensors")
+    assert credit_network(trained, 3) is trained
+    assert credit_network(tmp_path / "credit.safetensors", 3).network == trained.network
+    assert credit_network(str(tmp_path / "credit.safetensors"), 3).network == trained.network
+    assert getattr(credit_network(None, 3).network, "outputs", 3) == 3
+    for name in shipped():
+        assert credit_network(name, 3).parameters
+
+
+@pytest.mark.parametrize("given", ["no such file", 3])
+def test_anything_else_is_refused(given):
+    with pytest.raises(DeclarationError, match="no such file|give a TrainedCredit"):
+        credit_network(given, 3)
