@@ -1,7 +1,7 @@
 """Credit diffusion: how few channels of credit suffice, how they spread, and what they save.
 
-Credit diffusion is the paper's (arXiv 2208.01416); kernels, channels and sizes are ours. A credit network of K
-channels has feedback of rank ≤ K.
+Credit diffusion is the paper's (arXiv 2208.01416); kernels, channels and sizes are ours. A credit network of
+K channels has feedback of rank ≤ K.
 
 Prediction: accuracy has its knee at K ≈ classes − 1 (the rank of the error's own space; arXiv 2502.20580 says
 so of low-rank feedback) and K = 16 is within half a point of K = n for ten classes, while the credit
@@ -22,7 +22,7 @@ CLASSES = (10, 2, 5)
 KERNELS = ("line", "sheet", "block", "modulo", "dense")
 WIDTHS = (0.25, 1.0, 2.0)  # 0.5 is the default
 BUDGET: dict[str, Any] = {
-    "iterations": 250,
+    "iterations": 150,
     "testing": {
         "data": ["mnist", "fashion_mnist"],
         "steps": [100, 300, 1000],
