@@ -28,7 +28,7 @@ DATA = ("mnist", "fashion_mnist", "digits", "cifar10")
 STEPS = (100, 1000)
 NUMBERS = tuple(2**n for n in range(11))
 BUDGET: dict[str, Any] = {
-    "iterations": 250,
+    "iterations": 150,
     "testing": {
         "data": ["mnist", "fashion_mnist"],
         "steps": [100, 300, 1000],
