@@ -59,7 +59,7 @@ class Cohort:
         self.body, self.rule, self.step = body, rule, step
         self.count, self.copies, self.dtype = count, copies, dtype
         self.taken = 0
-        self.done, self.length = torch.zeros(count), torch.ones(count)
+        self.done, self.length = torch.zeros(count, dtype=dtype), torch.ones(count, dtype=dtype)
         weights, biases, fixed = self._newborn(0)
         self.weights = [w.repeat(count, 1, 1) for w in weights]
         self.biases = [b.repeat(count, 1, 1) for b in biases]
