@@ -7,6 +7,7 @@ from cortex_sim.credit.context import ErrorContext, RawContext, Told
 from cortex_sim.credit.kernels import (
     Block,
     CoarseMap,
+    Learned,
     Line,
     Modulo,
     NoDiffusion,
@@ -24,6 +25,7 @@ __all__ = [
     "CreditNetwork",
     "DenseCredit",
     "ErrorContext",
+    "Learned",
     "Line",
     "Modulo",
     "NoDiffusion",

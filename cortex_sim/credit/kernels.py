@@ -223,3 +223,34 @@ class NoDiffusion:
                 "or a kernel such as Ring() that spreads them"
             )
         return np.eye(channels)
+
+
+@register("kernel", "learned")
+@dataclass(frozen=True)
+class Learned:
+    """D is trained with the credit network, for `units` units; it starts as a `Ring`.
+
+    A population of another size hears it interpolated linearly along the order of units.
+
+    Parameters
+    ----------
+    units : int
+        Rows of the D that is trained.
+    width : float, default 0.5
+        Of the ring that it starts from.
+    """
+
+    units: int
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_count(self, units=self.units)
+        require_positive(self, width=self.width)
+
+    def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
+        """Weights (unit, channel) before training."""
+        return Ring(self.width).weights(shape, channels, rng)
+
+    def interpolated(self, shape: Shape) -> np.ndarray:
+        """From the trained D to one for a population of this shape, (unit, unit of the trained D)."""
+        return _between(size(shape), self.units)

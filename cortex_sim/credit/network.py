@@ -25,7 +25,7 @@ from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_count, require_flag
 from cortex_sim.connectors import Shape
 from cortex_sim.credit.context import ErrorContext, Parameters, Told
-from cortex_sim.credit.kernels import Ring, diffusion
+from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import stream
 from cortex_sim.registry import make, register
@@ -92,6 +92,9 @@ class CreditNetwork(Protocol):
     def place(self, shapes: Sequence[Shape], outputs: int, rng: np.random.Generator) -> list[Placed]:
         """Channels, kernels and addresses for hidden populations of these shapes, the lowest first."""
 
+    def spread(self, parameters: Parameters, placed: Placed) -> Array:
+        """D (…, unit, K) of a population."""
+
     def credits(
         self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
     ) -> tuple[Array, list[Array]]:
@@ -140,6 +143,12 @@ class DenseCredit:
         require_flag(self, signs=self.signs, pooled=self.pooled, gated=self.gated)
         object.__setattr__(self, "context", make("context", self.context))
         _for_each_level(self)
+        learned = any(isinstance(kernel, Learned) for kernel in self.kernel)
+        if learned and (self.pooled or self.signs):
+            raise DeclarationError(
+                "DenseCredit: a learned kernel brings its own signs and has no neighbourhoods to pool; leave "
+                "out signs and pooled, or use Ring()"
+            )
         if self.pooled and len(set(self.channels)) > 1:
             raise DeclarationError(
                 f"DenseCredit: pooled rates need as many channels on each level. Got channels={self.channels}"
@@ -154,6 +163,8 @@ class DenseCredit:
         found["top"] = (self.outputs, h)
         for level, k in enumerate(self.channels):
             found |= {f"broadcast_{level}": (k, self.outputs), f"channels_{level}": (k, h)}
+            if isinstance(self.kernel[level], Learned):
+                found[f"diffusion_{level}"] = (self.kernel[level].units, k)
         return found
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
@@ -167,6 +178,9 @@ class DenseCredit:
                 drawn = np.zeros(shape)
             elif name == "context":
                 drawn = drawn / np.sqrt(2)
+            elif name.startswith("diffusion"):
+                ring = Ring(self.kernel[int(name.split("_")[1])].width)
+                drawn = diffusion(ring, shape[:1], shape[1], stream(seed, name))
             elif not name.startswith("broadcast"):
                 drawn = drawn / np.sqrt(self.hidden) * (1 if name == "hidden" else _RESIDUAL)
             found[name] = drawn
@@ -180,10 +194,20 @@ class DenseCredit:
                 "use one of the shared form, or train one for this number"
             )
         levels = [_level(i, len(shapes), self.levels) for i in range(len(shapes))]
-        return [
-            Placed(diffusion(self.kernel[n], shape, self.channels[n], rng, self.signs), None, n)
-            for n, shape in zip(levels, shapes, strict=True)
-        ]
+        placed = []
+        for n, shape in zip(levels, shapes, strict=True):
+            kernel = self.kernel[n]
+            if isinstance(kernel, Learned):
+                d = kernel.interpolated(shape)
+            else:
+                d = diffusion(kernel, shape, self.channels[n], rng, self.signs)
+            placed.append(Placed(d, None, n))
+        return placed
+
+    def spread(self, parameters: Parameters, placed: Placed) -> Array:
+        """D (…, unit, K) of a population: drawn, or learned and interpolated to its units."""
+        learned = f"diffusion_{placed.level}"
+        return placed.diffusion @ parameters[learned] if learned in parameters else placed.diffusion
 
     def credits(
         self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
@@ -272,25 +296,38 @@ class SharedCredit:
             for shape in shapes
         ]
 
+    def spread(self, parameters: Parameters, placed: Placed) -> Array:
+        """D (…, unit, K) of a population."""
+        return placed.diffusion
+
     def credits(
         self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
     ) -> tuple[Array, list[Array]]:
         """Credit of the top, and channels of each hidden population."""
         base = self.context.base(parameters, told)
-        first, goal = self.context.seen(told)
-        s = scale(base)
-        top = base + s * _small(parameters, "top", [first, goal])
+        seen = self.context.seen(told)
+        top = self.to_top(parameters, base, seen)
         channels = []
         for p in placed:
-            assert p.addresses is not None
-            alpha = p.addresses[..., None, :, :]  # (…, 1, channel, output)
-            e, y = first[..., None, :], goal[..., None, :]
-            xp = array_namespace(goal)
-            told_unit = xp.broadcast_arrays(alpha, e, y, alpha * e, alpha * y)
-            of_unit = _small(parameters, "unit", list(told_unit))
-            g = xp.mean(alpha * base[..., None, :] + s[..., None, :] * of_unit, axis=-1)
+            g = self.to_channels(parameters, base, seen, p)
             channels.append(g * (rms(top) / rms(g)))
         return top, channels
+
+    def to_top(self, parameters: Parameters, base: Array, seen: tuple[Array, Array]) -> Array:
+        """Credit of the top, from the base and the two signals that the context gives."""
+        return base + scale(base) * _small(parameters, "top", list(seen))
+
+    def to_channels(
+        self, parameters: Parameters, base: Array, seen: tuple[Array, Array], placed: Placed
+    ) -> Array:
+        """What the channels of one population hear, before it is normalised: (…, presentation, K)."""
+        assert placed.addresses is not None
+        alpha = placed.addresses[..., None, :, :]  # (…, 1, channel, output)
+        e, y = seen[0][..., None, :], seen[1][..., None, :]
+        xp = array_namespace(y)
+        told_unit = xp.broadcast_arrays(alpha, e, y, alpha * e, alpha * y)
+        of_unit = _small(parameters, "unit", list(told_unit))
+        return xp.mean(alpha * base[..., None, :] + scale(base)[..., None, :] * of_unit, axis=-1)
 
 
 def _small(parameters: Parameters, name: str, inputs: list[Array]) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim.credit.declared import BASE, CONTEXT, DEEP, FIRST, channels_of, taught
 from cortex_sim.credit.feedback import Addressed, Diffusion, Elementwise
-from cortex_sim.credit.kernels import NoDiffusion
+from cortex_sim.credit.kernels import Learned, NoDiffusion
 from cortex_sim.credit.network import DenseCredit, SharedCredit
 from cortex_sim.credit.saving import TrainedCredit
 from cortex_sim.errors import DeclarationError
@@ -89,7 +89,12 @@ def _dense(net: Network, network: DenseCredit, p: Any) -> None:
         net.credit_population(channels, network.channels[level])
         net.top_down(BASE, channels, feedback=Given(p[f"broadcast_{level}"]))
         net.top_down(DEEP, channels, feedback=Given(p[f"channels_{level}"]))
-        net.top_down(channels, name, feedback=Diffusion(network.kernel[level], network.signs))
+        kernel = network.kernel[level]
+        if isinstance(kernel, Learned):
+            spread = kernel.interpolated(net.populations[name].shape) @ p[f"diffusion_{level}"]
+            net.top_down(channels, name, feedback=Given(spread))
+        else:
+            net.top_down(channels, name, feedback=Diffusion(kernel, network.signs))
     net.top_down(top, str(net.objective_at), feedback=Diffusion(NoDiffusion()))
 
 

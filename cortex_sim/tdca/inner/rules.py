@@ -100,7 +100,8 @@ class TopDownCredit:
         placed = self._placed(body, fixed)
         rates = [r.flatten(2) for r in moment.rates[1:-1]]
         top, channels = self.credit_network.credits(parameters, told, placed, rates)
-        spread = [torch.bmm(g, p.diffusion.transpose(1, 2)) for g, p in zip(channels, placed, strict=True)]
+        kernels = [self.credit_network.spread(parameters, p) for p in placed]
+        spread = [torch.bmm(g, d.transpose(1, 2)) for g, d in zip(channels, kernels, strict=True)]
         return [*spread, top]
 
 
