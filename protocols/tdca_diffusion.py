@@ -60,6 +60,7 @@ def jobs() -> dict[str, list[Job]]:
         found.append(job(name_of(classes, UNITS, "identity"), classes, UNITS, kernel="identity"))
         found.append(_job(f"diffusion_c{classes}_dfa", "dfa_mnist", classes, {}))
     found += [job(name_of(10, 16, kernel), kernel=kernel) for kernel in KERNELS]
+    found.append(job(name_of(10, 16, "learned"), kernel={"name": "learned", "units": UNITS}))
     found.append(job(name_of(10, 16, "ring_signs"), signs=True))
     found += [
         job(name_of(10, k, f"ring_width_{width:g}"), channels=k, kernel={"name": "ring", "width": width})
