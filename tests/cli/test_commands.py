@@ -9,6 +9,7 @@ import yaml
 
 from cortex_sim import recording
 from cortex_sim.commands.demo import RULES, next_folder
+from cortex_sim.credit import DenseCredit, untrained
 from cortex_sim.training import settings
 
 TRAIN = "train net.py:small --data ok.npz --batch-size 8 --epochs 2"
@@ -106,6 +107,29 @@ def test_train(result, here):
     kept = json.loads((here / "new" / "metrics.json").read_text(encoding="utf-8"))
     assert kept == {key: value for key, value in metrics.items() if key != "out"}
     assert [line["step"] for line in curve(here / "new")] == [0, 6, 12]
+
+
+def test_train_under_a_credit_network(result, refused, here):
+    """The file is located, kept in run.yaml, and no longer needed once there is a checkpoint."""
+    (here / "credits").mkdir()
+    file = here / "credits" / "three.safetensors"
+    untrained(DenseCredit(outputs=3, channels=4)).save(file)
+    asked = "--rule tdca --credit credits/three.safetensors --set standardise=false"
+    metrics = result(f"{TRAIN} {asked} --out new")
+    assert metrics["rule"] == "tdca" and metrics["steps"] == 12
+    kept = yaml.safe_load((here / "new" / "run.yaml").read_text(encoding="utf-8"))
+    assert kept["credit"] == str(file)
+    (here / "new" / "metrics.json").unlink()
+    file.unlink()
+    assert without(result("train --resume --out new")) == without(metrics)
+
+
+def test_a_credit_network_that_does_not_fit_is_refused(refused, here):
+    untrained(DenseCredit(outputs=4)).save(here / "four.safetensors")
+    refused(f"{TRAIN} --rule tdca --credit four.safetensors --out new", "4 output units", "IT has 3")
+    refused(f"{TRAIN} --rule tdca --credit none.safetensors --out new", "none.safetensors", "no such file")
+    refused(f"{TRAIN} --rule backprop --credit four.safetensors --out new", "takes no credit network")
+    assert not (here / "new").exists()
 
 
 def test_table_for_people(run):

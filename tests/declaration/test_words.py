@@ -8,7 +8,7 @@ every_word = pytest.mark.parametrize("word", sorted(WORDS))
 SHIPPED = {
     "backprop", "bcm", "difference_target_prop", "direct_feedback_alignment", "error_diffusion",
     "feedback_alignment", "gait_prop", "gait_prop_learned", "global_neuromodulator", "kolen_pollack",
-    "low_rank_feedback", "sign_symmetric", "target_prop", "weight_mirror",
+    "low_rank_feedback", "sign_symmetric", "target_prop", "tdca", "weight_mirror",
 }  # fmt: skip
 
 # Feedback beside a plastic bottom-up projection, and the rule that changes it.

@@ -17,3 +17,10 @@ def test_a_path_becomes_absolute_and_a_name_stays(tmp_path, monkeypatch):
     assert settings.model == f"{tmp_path / 'mine.py'}:net"
     assert Settings(model="digits_mlp", data="digits").data == "digits"
     assert Settings(data="missing.npz").data == "missing.npz"
+
+
+def test_the_file_of_a_credit_network_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "credit.safetensors").write_bytes(b"")
+    assert Settings(credit="credit.safetensors").credit == str(tmp_path / "credit.safetensors")
+    assert Settings().credit is None
