@@ -263,6 +263,11 @@ class SharedCredit:
         require_flag(self, signs=self.signs, gated=self.gated)
         object.__setattr__(self, "context", make("context", self.context))
         object.__setattr__(self, "kernel", make("kernel", self.kernel))
+        if isinstance(self.kernel, Learned):
+            raise DeclarationError(
+                "SharedCredit: a learned kernel has a width of its own, this form has any; use DenseCredit(), "
+                "or Ring()"
+            )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every trained parameter, by name; weights (post, pre), biases (1, unit)."""

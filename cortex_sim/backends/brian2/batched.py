@@ -15,8 +15,10 @@ import numpy as np
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
 from cortex_sim.backends.brian2.equations import SENDING, reconstructs
 from cortex_sim.backends.brian2.operators import Operator, Patches, operator
+from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.backends.brian2.written import Written
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime
@@ -38,6 +40,8 @@ class Batched:
     patches : mapping of str to View
         Apical state of convolutions' inverses, by top-down projection.
     clock : brian2.Clock
+    credit : mapping of str to View
+        Credit populations.
     """
 
     in_units = False  # rule state and biases are the weights', not the neurons'
@@ -49,8 +53,10 @@ class Batched:
         units: Mapping[str, Unit],
         patches: Mapping[str, View],
         clock: Any,
+        credit: Mapping[str, View | Written],
     ) -> None:
         self.circuit, self.weights, self.units, self.patches = circuit, weights, units, patches
+        self.teaching = None if circuit.taught is None else Teaching(circuit.taught, weights, units, credit)
         net = circuit.net
         self.operators: dict[str, Operator] = {
             p.name: operator(net, p) for p in [*net.bottom_ups, *net.laterals]
@@ -97,6 +103,8 @@ class Batched:
         for name, unit in self._told.items():
             c[name] = unit.credit(r[name])
             u[name] = unit.to_learn(c[name])
+        if self.teaching is not None:
+            self.teaching.step(r)
         if self._top is not None and self._top.partition is not None:
             self._top.view["partition"][...] = self._top.partition
         for send in self._senders:
@@ -156,6 +164,12 @@ class Batched:
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = (alive * c[above]) @ b.T  # silenced units send none
+            case Way.CHANNELS:
+                assert self.teaching is not None
+                g, strength, d = self.teaching.rates, self.teaching.strength(above), self._matrix(p.name)
+
+                def send(c: Signals, u: Signals) -> None:
+                    down[...] = strength * (g[above] @ d.T)
             case _:
                 b = self._matrix(p.name)
 

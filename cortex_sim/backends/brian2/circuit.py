@@ -14,6 +14,7 @@ from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.routes import plan
 from cortex_sim.checks import look_up, require_positive
 from cortex_sim.connectors import Conv2d, Dense, Identity
+from cortex_sim.credit.declared import DeclaredCredit
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
@@ -33,6 +34,7 @@ class Way(Enum):
     INVERSE = "a loop through an error population, until W c = u"
     FREE = "B u"
     DIRECT = "B c_L"
+    CHANNELS = "D g, the rates of a credit population, times the nudge's strength"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Circuit:
     stimulus: str
     apicals: tuple[Apical, ...]
     identifier: Mapping[str, str]
+    taught: DeclaredCredit | None = None
 
     def apical_inputs(self, population: str) -> list[Apical]:
         """Apical compartments of a population."""
@@ -82,6 +85,10 @@ class Circuit:
     def lateral(self, population: str) -> Projection | None:
         """Lateral projection within a population, if it has one."""
         return next((p for p in self.net.laterals if p.post == population), None)
+
+    def gated(self, population: str) -> bool:
+        """Whether credit is multiplied by f′ in a population."""
+        return self.taught is None or self.taught.network.gated or population not in self.taught.hidden
 
     @property
     def hears_credit(self) -> bool:
@@ -126,10 +133,10 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     for p in net.projections.values():
         _check(p)
     taus = _taus(net, apical_tau_ms)
-    direct = {p.name for p in routes.direct}
-    apicals = tuple(_apical(net, p, taus[p.name], p.name in direct) for p in net.top_downs)
-    names = identifiers([*net.populations, *net.projections])
-    return Circuit(net, routes.order, net.stimulated[0], apicals, names)
+    ways = {p.name: Way.DIRECT for p in routes.direct} | {p.name: Way.CHANNELS for p in routes.credit}
+    apicals = tuple(_apical(net, p, taus[p.name], ways.get(p.name)) for p in net.top_downs)
+    names = identifiers([*net.populations, *net.credit_populations, *net.projections])
+    return Circuit(net, routes.order, net.stimulated[0], apicals, names, routes.taught)
 
 
 def _check(p: Projection) -> None:
@@ -163,11 +170,11 @@ def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
     return known
 
 
-def _apical(net: Network, p: Projection, tau_ms: float, direct: bool) -> Apical:
+def _apical(net: Network, p: Projection, tau_ms: float, way: Way | None) -> Apical:
     up = net.projections.get(p.mate)
     up = None if up is None or up.is_top_down else up
-    if direct:
-        return Apical(p, Way.DIRECT, up, tau_ms)
+    if way is not None:
+        return Apical(p, way, up, tau_ms)
     if up is not None and isinstance(up.connector, Identity):
         return Apical(p, Way.SAME, up, tau_ms)
     match p.feedback:

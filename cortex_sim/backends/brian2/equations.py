@@ -5,6 +5,8 @@
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
     credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
 
+At the top of a network that a credit network teaches, the nudge's error is what that network is told.
+
 Every right-hand side is taken at the old state of the whole network (see the orders below), so both
 engines take the same step.
 """
@@ -16,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
+from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective
 from cortex_sim.errors import BuildError
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.projection import Projection
@@ -36,6 +39,7 @@ def population_equations(
         return "\n".join([*lines, extra]).strip()
     population = circuit.population(name)
     rate, gain = _text(population, "rate_text"), _text(population, "gain_text")
+    gain = gain if circuit.gated(name) else "1"
     drives, lines = ["external"], ["external : 1", "alive : 1", "spontaneous : 1", "free : 1 (shared)"]
     for p in circuit.net.inputs(name):
         drives.append(_arriving(circuit, p.name, "drive", features, lines))
@@ -110,7 +114,14 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
                 f"population {name}: objective {type(top).__name__} has no rate dynamics; use CrossEntropy() "
                 "or SquaredError()"
             )
-    total = " + ".join([*told, "nudge"])
+    if circuit.taught is not None and name == circuit.taught.top:
+        lines[-1] = lines[-1].replace("nudge = strength * ", "error = ")
+        if not reads_objective(circuit.taught):
+            lines = [line for line in lines if not line.startswith(("error", "partition"))]
+        lines += context_equations(circuit.taught)
+    else:
+        told.append("nudge")
+    total = " + ".join(told)
     return [f"c = {total} : 1", f"u = alive * c * {gain} : 1", *lines]
 
 

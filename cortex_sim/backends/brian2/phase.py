@@ -45,6 +45,10 @@ def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequen
             view.put("goal", 0.0 if goal is None else goal.values[chosen])
     for p in stage.circuit.apicals:
         _set_apical(stage, weights, p, phase)
+    if stage.circuit.taught is not None:
+        goal = phase.nudge.get(stage.circuit.taught.top)
+        for view in stage.credit_views.values():
+            view.put("strength", 0.0 if goal is None else goal.strength)
     for projection in [*stage.circuit.net.bottom_ups, *stage.circuit.net.laterals]:
         if projection.name not in stage.features:
             gate = phase.gates.get(projection.name, Gate())

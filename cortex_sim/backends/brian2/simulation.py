@@ -14,6 +14,7 @@ import xarray as xr
 from cortex_sim.backends.brian2 import standalone
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.conductor import Conductor
+from cortex_sim.backends.brian2.credit_equations import check_gates, check_in_synapses
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import (
     STANDALONE,
@@ -112,6 +113,7 @@ class Simulation:
         equations_of(self.circuit, self.setup, frozenset())
         if engine == "synapses":
             check_no_sharing(self.circuit)
+            check_in_synapses(self.circuit)
         if target == STANDALONE:
             standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra
@@ -205,6 +207,7 @@ class Simulation:
         for shown in plan.shown:
             for phase in shown.phases:
                 whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
+                check_gates(self.circuit, phase)
                 for name, gate in phase.gates.items():
                     whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
                 for name in phase.nudge:

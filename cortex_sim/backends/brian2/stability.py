@@ -49,6 +49,7 @@ def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
     slow = [
         (f"population {n}", p.tau_ms) for n, p in circuit.net.populations.items() if n != circuit.stimulus
     ]
+    slow += [(f"population {n}", p.tau_ms) for n, p in circuit.net.credit_populations.items()]
     slow += [(f"projection {p.name}", p.tau_ms) for p in circuit.apicals if p.way is not Way.INVERSE]
     for owner, tau in slow:
         if dt_ms >= 2 * tau:

@@ -14,6 +14,7 @@ from brian2.equations.equations import EquationError
 
 from cortex_sim.backends.brian2.batched import Batched
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
+from cortex_sim.backends.brian2.credit_equations import credit_equations
 from cortex_sim.backends.brian2.equations import (
     MOVING,
     constants,
@@ -77,6 +78,8 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
             if "bias : 1" in text and supervised_inputs(circuit, name):
                 text = text.replace("bias : 1", "dbias/dt = eta_bias * u : 1\neta_bias : Hz (shared)")
         found[name] = text
+    for name in circuit.net.credit_populations:
+        found[name] = credit_equations(circuit, name)
     for p in circuit.apicals:
         if p.patchwise:
             found[p.name] = patch_equations(circuit, p) + "\nlistening : 1 (shared)"
@@ -124,13 +127,18 @@ class Stage:
         self.clock = brian2.Clock(setup.dt_ms * brian2.ms)
         self.texts = equations_of(circuit, setup, features)
         self.groups = {name: self._group(name) for name in circuit.net.populations}
+        credit = {name: self._credit_group(name) for name in circuit.net.credit_populations}
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
         views = {name: self._see(group) for name, group in self.groups.items()}
         self.units = {name: Unit(circuit, name, view, features) for name, view in views.items()}
+        self.credit_views = {name: self._see(group) for name, group in credit.items()}
+        self.groups |= credit
         self.patch_views = {name: View(group, presentations) for name, group in self.patches.items()}
         parts = (circuit, weights, self.units, self.patch_views, self.clock)
         self.engine: Batched | Synaptic = (
-            Synaptic(*parts, self.groups, self._see) if setup.engine == "synapses" else Batched(*parts)
+            Synaptic(*parts, self.groups, self._see)
+            if setup.engine == "synapses"
+            else Batched(*parts, self.credit_views)
         )
         self.own = extra(self.groups) if extra is not None else []
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
@@ -159,6 +167,21 @@ class Stage:
             why = " ".join(str(error).split())
             raise BuildError(f"population {name}: its equations are refused by brian2 ({why})") from error
 
+    def _credit_group(self, name: str) -> Any:
+        population = self.circuit.net.credit_populations[name]
+        group = brian2.NeuronGroup(
+            population.size * self.presentations,
+            self.texts[name],
+            method=self.setup.method,
+            namespace={"tau": population.tau_ms * brian2.ms},
+            clock=self.clock,
+            order=MOVING,
+            name=self.circuit.identifier[name],
+        )
+        if population.biases is not None:
+            group.bias = np.tile(population.biases, self.presentations)
+        return group
+
     def _patches(self, name: str) -> Any:
         p = next(p for p in self.circuit.apicals if p.name == name)
         assert p.up is not None
@@ -180,6 +203,8 @@ class Stage:
                 found[f"{name}:a"] = unit.view, "a"
                 for p in self.circuit.apical_inputs(name):
                     found[f"{name}:{p.name}"] = unit.view, self.circuit.var("c", p.name)
+        for name, view in self.credit_views.items():
+            found[f"{name}:a"] = view, "a"
         for name, view in self.patch_views.items():
             found[f"{name}:x"] = view, "x"
         for name, text in self.setup.equations.items():

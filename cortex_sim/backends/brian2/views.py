@@ -9,7 +9,9 @@ import numpy as np
 
 from cortex_sim.activations import LeakyRelu, Linear
 from cortex_sim.backends.brian2.circuit import Circuit
+from cortex_sim.backends.brian2.credit_equations import reads_objective
 from cortex_sim.backends.brian2.written import Written
+from cortex_sim.credit.context import Told
 from cortex_sim.objectives import CrossEntropy
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -74,6 +76,8 @@ class Unit:
         self.is_stimulus = name == circuit.stimulus
         population = circuit.population(name)
         self.rate, self.gain = numpy_functions(population.activation)
+        self.gain = self.gain if circuit.gated(name) else None
+        self.taught = circuit.taught is not None and name == circuit.taught.top
         self.objective = circuit.net.error if name == circuit.net.objective_at else None
         self.partition: np.ndarray | None = None  # 1 / softmax(r), where the objective asks for it
         self.told = [
@@ -112,7 +116,7 @@ class Unit:
 
     def credit(self, r: np.ndarray) -> np.ndarray:
         """Credit c = Σ c_p + nudge, (presentation, unit)."""
-        total = self._nudge(r)
+        total = None if self.taught else self._nudge(r)
         for compartment, gate in self._arriving:
             part = compartment if gate == 1 else gate * compartment
             total = part if total is None else total + part
@@ -126,19 +130,27 @@ class Unit:
     def _nudge(self, r: np.ndarray) -> np.ndarray | None:
         if not self._strength:
             return None
+        asked = self._asked(r)
+        return asked if self._strength == 1 else self._strength * asked
+
+    def _asked(self, r: np.ndarray) -> np.ndarray:
         goal = self.view["goal"]
         match self.objective:
             case None:
-                asked = goal - r
+                return goal - r
             case CrossEntropy(weight=weight):
                 grown = np.exp(r - r.max(axis=1, keepdims=True))
                 self.partition = grown.sum(axis=1, keepdims=True) / grown
-                asked = weight * (goal - 1 / self.partition)
+                return weight * (goal - 1 / self.partition)
             case objective:
-                asked = objective.credit(r, goal)
-        return asked if self._strength == 1 else self._strength * asked
+                return objective.credit(r, goal)
+
+    def told_above(self, r: np.ndarray) -> Told | None:
+        """What a credit network is told of this population, the top; nothing where it is not nudged."""
+        return Told(r, self.view["goal"], self._asked(r)) if self._strength else None
 
 
 def has_partition(circuit: Circuit, name: str) -> bool:
     """Whether the population's credit needs the partition of its rates."""
-    return name == circuit.net.objective_at and isinstance(circuit.net.error, CrossEntropy)
+    asked = name == circuit.net.objective_at and reads_objective(circuit.taught)
+    return asked and isinstance(circuit.net.error, CrossEntropy)

@@ -1,0 +1,219 @@
+"""TDCA in time: the credit network settles at torch's credits, and teaches as torch's update does."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from networks import chain, conv, shown
+from timed import NEAR, assert_close, by_population, expected, protocol, settled
+
+import cortex_sim as cs
+from cortex_sim.backends.torch.quasi_static import QuasiStatic
+from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit, untrained
+from cortex_sim.errors import BuildError, DeclarationError, RunError
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A context without text for brian2: tells the error alone."""
+
+    parameters = {}  # noqa: RUF012 - as the protocol has it
+
+    def draw(self):
+        return {}
+
+    def trained(self, parameters):
+        return self
+
+    def seen(self, told):
+        return told.error, told.goal
+
+    def base(self, parameters, told):
+        return told.error
+
+
+def taught(network=chain, form="dense", context="error", **settings):
+    """A network under a credit network whose parameters, biases too, are far from where training starts."""
+    net = network(init=NEAR)
+    if form == "dense":
+        outputs = net.populations["IT"].size
+        declared = DenseCredit(outputs, 5, 7, context, levels=2, **settings)
+    else:
+        declared = SharedCredit(5, 4, context, **settings)
+    start, rng = untrained(declared, seed=1), np.random.default_rng(3)
+    moved = {name: p + 0.3 * rng.normal(size=p.shape) for name, p in start.parameters.items()}
+    return net.with_rule("tdca", credit=TrainedCredit(start.network, moved, {}))
+
+
+FORMS = {
+    "dense, error": {},
+    "dense, raw": {"context": "raw"},
+    "pooled": {"pooled": True},
+    "ungated": {"gated": False},
+    "signs": {"signs": True},
+    "shared, error": {"form": "shared"},
+    "shared, raw": {"form": "shared", "context": "raw"},
+}
+
+
+@pytest.mark.parametrize(
+    "network, form", [*((chain, form) for form in FORMS), (conv, "pooled"), (conv, "shared, raw")]
+)
+def test_settles_where_torch_says(network, form):
+    net = taught(network, **FORMS[form])
+    x, y = shown(net, 3)
+    rates, credits = settled(cs.brian2.build(net, dt_ms=4.0), x, y)
+    their_rates, their_credits = expected(net, x, y)
+    assert_close(rates, their_rates, 1e-6)
+    assert_close(credits, their_credits, 1e-6, skip=net.stimulated)
+    assert all(np.abs(credits[name]).max() > 1e-2 for name in net.populations if name != "retina")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_plateau_changes_weights_as_one_update_of_torch(form):
+    net = taught(**FORMS[form])
+    x, y = shown(net, 3)
+    rate, seconds = 1e-3, 0.1
+    model = cs.torch.build(net, precision="64")
+    optimiser = torch.optim.SGD(model.parameters(), lr=rate)
+    before = {name: w.detach().numpy().copy() for name, w in model.weights.items()}
+    optimiser.zero_grad()
+    model(x, y).backward()
+    optimiser.step()
+    sim = cs.brian2.build(net, dt_ms=2.0)
+    script = protocol(net, x, y, batch=3, learn_ms=1000 * seconds, whole_eta_per_s=rate / seconds)
+    sim.run(script)
+    for name, start in before.items():
+        theirs = model.weights[name].detach().numpy() - start
+        ours = sim.weights.outward(name) - start
+        assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()
+
+
+def test_equations_written_for_brian2_are_those_that_the_engine_computes():
+    """Monitors read brian2's own text of every rate; the engine computes them apart, with numpy."""
+    import brian2
+
+    net = taught(context="raw")
+    watched = ("TDCA context", "TDCA base", "TDCA", "TDCA deep", "TDCA IT", "TDCA V1", "TDCA V2")
+    sim = cs.brian2.build(
+        net,
+        extra=lambda groups: [
+            *(brian2.StateMonitor(groups[name], "r", record=True) for name in watched),
+            brian2.StateMonitor(groups["IT"], ["base", "seen"], record=True),
+        ],
+    )
+    x, y = shown(net, 1)
+    settled(sim, x, y)
+    of = {name: m.r[:, -1] for name, m in zip(watched, sim.stage.own, strict=False)}
+    top = sim.stage.own[-1]
+    np.testing.assert_allclose(of["TDCA base"], top.base[:, -1], rtol=1e-9)
+    np.testing.assert_allclose(of["TDCA context"][:3], top.seen[:, -1], rtol=1e-9)
+    _, credits = expected(net, x, y)
+    np.testing.assert_allclose(of["TDCA IT"], credits["IT"][0], rtol=1e-6)
+    for name in ("V1", "V2"):
+        d = sim.weights.matrix[f"TDCA {name}->{name}"]
+        np.testing.assert_allclose(d @ of[f"TDCA {name}"], credits[name][0], rtol=1e-6, atol=1e-9)
+
+
+def test_without_a_nudge_there_is_no_credit():
+    net = taught(context="raw")
+    x, _ = shown(net, 3)
+    _, credits = settled(cs.brian2.build(net, dt_ms=2.0), x, None)
+    assert not any(c.any() for c in credits.values())
+
+
+def test_strength_scales_the_credit():
+    net = taught()
+    x, y = shown(net, 3)
+    found = []
+    for strength in (1.0, 0.25):
+        sim = cs.brian2.build(net, dt_ms=2.0)
+        found.append(by_population(net, sim.run(protocol(net, x, y, strength=strength)), "credit"))
+    for name, whole in found[0].items():
+        np.testing.assert_allclose(found[1][name], 0.25 * whole, atol=1e-12)
+    assert np.abs(found[0]["V1"]).max() > 1e-2
+
+
+def test_credit_comes_up_one_time_constant_after_another_and_goes_with_the_nudge():
+    net = taught()
+    x, y = shown(net, 2)
+    shared = {"drive": {"retina": x}}
+    script = cs.Protocol(
+        cs.Phase("settle", 200, **shared),
+        cs.Phase("told", 300, nudge={"IT": y}, **shared),
+        cs.Phase("after", 300, **shared),
+        record=cs.Record(("credit",), every_ms=10.0),
+        batch=2,
+    )
+    credit = by_population(net, cs.brian2.build(net, dt_ms=2.0).run(script), "credit")["V1"]
+    size = np.abs(credit).max(axis=2)  # (presentation, time_bin)
+    assert not size[:, :20].any()
+    assert (size[:, 20] < 0.3 * size[:, 49]).all()
+    assert (size[:, 49] > 1e-2).all()
+    assert (size[:, -1] < 1e-9).all()
+
+
+def test_cutting_the_way_down_silences_that_populations_credit_alone():
+    net = taught()
+    x, y = shown(net, 3)
+    sim, settled_at = cs.brian2.build(net, dt_ms=2.0), QuasiStatic(net)
+    script = protocol(net, x, y, cut=["TDCA V1->V1"])
+    credits, theirs = (by_population(net, s.run(script), "credit") for s in (sim, settled_at))
+    assert not credits["V1"].any()
+    _, intact = expected(net, x, y)
+    for name in ("V2", "IT"):
+        np.testing.assert_allclose(credits[name], intact[name], atol=1e-9)
+        np.testing.assert_allclose(theirs[name], intact[name], atol=1e-12)
+
+
+def test_delay_and_noise_act_on_the_credit_delivered():
+    net = taught()
+    x, y = shown(net, 3)
+    plain = settled(cs.brian2.build(net, dt_ms=2.0), x, y)[1]
+    late = by_population(
+        net,
+        cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, delay_ms={"TDCA V1->V1": 20.0})),
+        "credit",
+    )
+    np.testing.assert_allclose(late["V1"], plain["V1"], atol=1e-9)
+    script = protocol(net, x, y, noise={"TDCA V1->V1": 0.1})
+    noisy = by_population(net, cs.brian2.build(net, dt_ms=2.0).run(script), "credit")
+    off = noisy["V1"] - plain["V1"]
+    assert 0.05 < off.std() < 0.2
+    np.testing.assert_allclose(noisy["V2"], plain["V2"], atol=1e-12)
+
+
+def test_what_is_inside_the_credit_network_is_neither_cut_nor_recorded():
+    net = taught()
+    x, y = shown(net, 3)
+    sim = cs.brian2.build(net, dt_ms=2.0)
+    with pytest.raises(RunError, match=r"TDCA deep->TDCA V1 is inside .* leaves it, such as TDCA "):
+        sim.run(protocol(net, x, y, cut=["TDCA deep->TDCA V1"]))
+    with pytest.raises(DeclarationError, match="population of Record.*TDCA V1"):
+        sim.run(protocol(net, x, y).replace(record=cs.Record(populations=["TDCA V1"])))
+
+
+def test_a_time_step_too_long_for_a_credit_population_is_named():
+    net = taught()
+    net.credit_populations["TDCA deep"] = replace(net.credit_populations["TDCA deep"], tau_ms=0.4)
+    with pytest.raises(BuildError, match="population TDCA deep: a time step of 2 ms is too long"):
+        cs.brian2.build(net, dt_ms=2.0)
+
+
+def test_a_context_of_ones_own_is_refused_by_name():
+    net = taught(context=Opaque())
+    with pytest.raises(BuildError, match="Opaque has no rate dynamics; use ErrorContext"):
+        cs.brian2.build(net, dt_ms=2.0)
+
+
+def test_the_state_of_a_session_holds_the_credit_populations():
+    net = taught()
+    x, y = shown(net, 1)
+    one, other = cs.brian2.build(net, dt_ms=2.0), cs.brian2.build(net, dt_ms=2.0)
+    one.run(protocol(net, x, y, ms=30.0))
+    other.restore(one.state())
+    for name in net.credit_populations:
+        kept = other.state()[f"moving:{name}:a"]
+        np.testing.assert_array_equal(kept, one.state()[f"moving:{name}:a"])
+        assert np.abs(kept).max() > 1e-2
