@@ -10,7 +10,7 @@ import numpy as np
 from cortex_sim.arrays import checked
 from cortex_sim.checks import require_flag
 from cortex_sim.connectors import Shape
-from cortex_sim.credit.kernels import Ring, diffusion
+from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import make, register
 
@@ -38,6 +38,8 @@ class Diffusion:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kernel", make("kernel", self.kernel))
+        if isinstance(self.kernel, Learned):
+            raise DeclarationError("Diffusion: a learned kernel is an array; use Given(weights)")
         require_flag(self, signs=self.signs)
 
     def draw(

@@ -8,6 +8,7 @@ import cortex_sim as cs
 from cortex_sim.credit import (
     CoarseMap,
     DenseCredit,
+    Learned,
     NoDiffusion,
     Ring,
     SharedCredit,
@@ -118,6 +119,21 @@ def test_a_kernel_of_maps_knows_the_shape():
     d = net.initial_weights(0)["TDCA V2->V2"]
     np.testing.assert_array_equal(d, diffusion(CoarseMap(2), (7, 4, 3), 8, np.random.default_rng(0)))
     assert d.shape == (84, 8)
+
+
+def test_a_learned_kernel_is_declared_as_the_array_it_became():
+    network = DenseCredit(3, 4, 5, kernel=Learned(units=11), levels=2)
+    rng = np.random.default_rng(0)
+    credit = TrainedCredit(network, {n: rng.normal(size=s) for n, s in network.shapes().items()}, {})
+    net = dense_chain((13, 11, 7, 3)).with_rule("tdca", credit=credit)
+    d = net.initial_weights(0)
+    np.testing.assert_allclose(d["TDCA V1->V1"], credit.parameters["diffusion_0"], atol=1e-12)
+    assert d["TDCA V2->V2"].shape == (7, 4)
+    middle = credit.parameters["diffusion_1"][5]  # of 11 units the sixth, of 7 the fourth
+    np.testing.assert_allclose(d["TDCA V2->V2"][3], middle)
+    for wrong in (lambda: SharedCredit(4, kernel=Learned(11)), lambda: cs.Diffusion(Learned(11))):
+        with pytest.raises(cs.DeclarationError, match="learned kernel"):
+            wrong()
 
 
 def test_another_rule_takes_the_credit_network_away():
