@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.registry import register
+from cortex_sim.tdca.inner.moving import Moved
 
 _ENERGY, _FIRST, _SECOND = 0.9, 0.9, 0.99  # decay of the running means
 _FLOOR = 1e-12  # added to v̂ under Adam's root: its slope at zero stays finite
@@ -118,16 +119,15 @@ class Mixed:
         change = torch.bmm(u.transpose(1, 2), seen) / presentations
         bias_change = u.sum(1, keepdim=True) / presentations
         after = (done + 1)[:, None, None]
-        now = seen.detach().square().sum(-1).mean(-1)[:, None, None] + 1.0
+        now = seen.square().sum(-1).mean(-1)[:, None, None] + 1.0
         energy = _ENERGY * means["energy"] + (1 - _ENERGY) * now
         eta_1 = eta[:, 0, None, None] * 30 * (1 - _ENERGY**after) / energy
         eta_2 = eta[:, 1, None, None] * math.sqrt(196 / seen.shape[-1])
-        moved, m, v = _adam(change, means["m"], means["v"], after)
-        bias_moved, bias_m, bias_v = _adam(bias_change, means["bias_m"], means["bias_v"], after)
-        weight = weight.addcmul(eta_1, change).addcmul(eta_2, moved)
-        bias = bias.addcmul(eta_1, bias_change).addcmul(eta_2, bias_moved)
-        kept = {"energy": energy, "m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
-        return weight, bias, kept
+        weight, m, v = _moved(weight, change, means["m"], means["v"], eta_1, eta_2, after)
+        bias, bias_m, bias_v = _moved(
+            bias, bias_change, means["bias_m"], means["bias_v"], eta_1, eta_2, after
+        )
+        return weight, bias, {"energy": energy, "m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
 
 
 @register("step", "adam")
@@ -178,21 +178,20 @@ class Adam:
         change = torch.bmm(u.transpose(1, 2), seen) / presentations
         after = (done + 1)[:, None, None]
         eta_2 = eta[:, 0, None, None] * math.sqrt(196 / seen.shape[-1])
-        moved, m, v = _adam(change, means["m"], means["v"], after)
         bias_change = u.sum(1, keepdim=True) / presentations
-        bias_moved, bias_m, bias_v = _adam(bias_change, means["bias_m"], means["bias_v"], after)
-        kept = {"m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
-        return weight.addcmul(eta_2, moved), bias.addcmul(eta_2, bias_moved), kept
+        none = torch.zeros_like(eta_2)
+        weight, m, v = _moved(weight, change, means["m"], means["v"], none, eta_2, after)
+        bias, bias_m, bias_v = _moved(bias, bias_change, means["bias_m"], means["bias_v"], none, eta_2, after)
+        return weight, bias, {"m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
 
 
-def _adam(change: Tensor, m: Tensor, v: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """m̂ / √v̂, m and v; written with few operations, each of which the meta-gradient has to remember."""
-    m = torch.lerp(m, change, 1 - _FIRST)
-    v = torch.addcmul(_SECOND * v, change, change, value=1 - _SECOND)
-    # √(v/(1 − β₂ᵗ) + floor), with the factor of m̂ divided out
+def _moved(
+    weight: Tensor, change: Tensor, m: Tensor, v: Tensor, eta_1: Tensor, eta_2: Tensor, after: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Weight after η₁ U + η₂ m̂/√(v̂ + floor), and the means; the factor of m̂ is divided out of the root."""
     factor = (1 - _FIRST**after).square()
-    scale = torch.rsqrt(torch.addcmul(_FLOOR * factor, v, factor / (1 - _SECOND**after)))
-    return m * scale, m, v
+    k, q = _FLOOR * factor, factor / (1 - _SECOND**after)
+    return Moved.apply(weight, change, m, v, eta_1, eta_2, k, q, _FIRST, _SECOND)
 
 
 @register("step", "plain")
