@@ -265,7 +265,7 @@ class SharedCredit:
         object.__setattr__(self, "kernel", make("kernel", self.kernel))
         if isinstance(self.kernel, Learned):
             raise DeclarationError(
-                "SharedCredit: a learned kernel has a width of its own, this form has any; use DenseCredit(), "
+                "SharedCredit: a learned kernel has a width of its own, this form any; use DenseCredit(), "
                 "or Ring()"
             )
 

@@ -14,6 +14,7 @@ from agreement import relative_error
 from networks import built, chain, conv, shown
 
 import cortex_sim as cs
+from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit
 from cortex_sim.registry import find, names
 from cortex_sim.rules.base import WORDS
 from cortex_sim.rules.in_time import InTime, growth_of
@@ -24,6 +25,13 @@ FINITE = {
     "gait_prop, normalised step": cs.GaitProp(form="finite", normalised=True),
 }
 CARRIES_RECONSTRUCTION_ERROR = {"target_prop"}
+TAUGHT = {
+    "tdca, dense": lambda outputs: _all_alike(DenseCredit(outputs, 4, 5, levels=2, signs=True)),
+    "tdca, pooled and ungated": lambda outputs: _all_alike(
+        DenseCredit(outputs, 4, 5, pooled=True, gated=False)
+    ),
+    "tdca, shared": lambda outputs: _all_alike(SharedCredit(4, 5, kernel="dense")),
+}
 ROUNDING = dict.fromkeys(FINITE, 1e-5)  # of credit divided by a small step
 
 
@@ -32,11 +40,15 @@ class Case:
     name: str
     rule: Any
     network: Any
+    credit: Any = None  # from the number of outputs, the credit network of "tdca"
 
     @property
     def net(self):
         start = cs.Orthogonal(gain=1.2)
-        return self.network("tanh", start, objective="squared_error").with_rule(self.rule)
+        net = self.network("tanh", start, objective="squared_error")
+        if self.credit is None:
+            return net.with_rule(self.rule)
+        return net.with_rule(self.rule, credit=self.credit(net.populations["IT"].size))
 
     @property
     def tolerance(self):
@@ -50,6 +62,15 @@ def cases():
             if network is conv and getattr(_rule(rule), "chain_only", False):
                 continue
             yield pytest.param(Case(name, rule, network), id=f"{name}-{network.__name__}")
+    for name, credit in TAUGHT.items():
+        for network in (chain, conv):
+            yield pytest.param(Case(name, "tdca", network, credit), id=f"{name}-{network.__name__}")
+
+
+def _all_alike(network):
+    """A credit network none of whose parameters is too small to show."""
+    rng = np.random.default_rng(8)
+    return TrainedCredit(network, {n: rng.normal(size=s) for n, s in network.shapes().items()}, {})
 
 
 def _rule(rule):
