@@ -67,6 +67,9 @@ def _accuracy(axes: Any, metrics: Metrics) -> None:
         mean, sd = np.array(list(cells.values())).T
         axes.errorbar(steps, mean, sd, marker="o", markersize=3, capsize=2, color=f"C{number}", label=label)
     axes.set_xscale("log")
+    axes.minorticks_off()
+    ticks = sorted({int(n) for cells in metrics["test_accuracy"].values() for n in cells})
+    axes.set_xticks(ticks, [str(n) for n in ticks])
     axes.set(xlabel="inner steps of a life", ylabel="test accuracy", ylim=(None, 1.0))
     axes.set_title("each horizon with the schedule that ends there", fontsize=9)
     axes.legend(fontsize=8)
