@@ -6,8 +6,8 @@
     python benchmarks/tdca.py run first_table --jobs 2    # one study, two outer loops side by side
 
 Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is a ``cortex-sim evolve`` of one thread in
-``runs/tdca/NAME-SEED``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``. The
-command may run several times at once: each takes what no other is at; run it again when they are done.
+``runs/tdca/NAME-SEED``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``.
+The command may run several times at once: each takes what no other is at; run it again when they are done.
 ``--tiny`` runs every job on the embedded digits for three updates, into folders of its own.
 """
 

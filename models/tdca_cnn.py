@@ -8,7 +8,7 @@ import cortex_sim as cs
 def tdca_cnn(
     side: int = 14, maps: Sequence[int] = (8, 16), classes: int = 10, activation: str = "relu"
 ) -> cs.Network:
-    """Fields of 3x3 units at stride 2, then ten outputs, under backpropagation until `with_rule` says otherwise."""
+    """Fields of 3x3 units at stride 2, then the classes, under backpropagation until told otherwise."""
     net = cs.Network("tdca_cnn")
     below = net.population("retina", shape=(1, side, side))
     for name, channels in zip(("V1", "V2"), maps, strict=True):

@@ -24,7 +24,6 @@ from cortex_sim.tdca.tasks.settings import tasks_from
 
 Told = Callable[[str], None]
 Cells = dict[int, dict[str, list[float]]]
-_SEEN_IN_TESTS = ("side", "classes", "keep_outputs", "permute_pixels", "project")
 
 
 def parameters_of(settings: OuterSettings, phi: Tensor) -> dict[str, np.ndarray]:
@@ -54,7 +53,7 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
 
 
 def test_tasks(settings: OuterSettings, name: str, data_dir: Path | None) -> Any:
-    """Tasks of one data set, as tests see them: read as for training, whole, under permuted labels."""
+    """Tasks of one data set, as tests see them: read as for training, as many classes."""
     if settings.tasks["kind"] != "images":
         return tasks_from(settings.tasks, data_dir)
     kept = {k: settings.tasks[k] for k in _KEPT if k in settings.tasks}
@@ -65,7 +64,7 @@ def test_tasks(settings: OuterSettings, name: str, data_dir: Path | None) -> Any
     return tasks_from({"kind": "images", "sources": [name], **kept}, data_dir)
 
 
-_KEPT = ("side", "validation", "permute_pixels", "project")
+_KEPT = ("side", "validation", "classes", "keep_outputs", "permute_pixels", "project")
 
 
 def present(settings: OuterSettings, data_dir: Path | None) -> tuple[list[str], list[str]]:

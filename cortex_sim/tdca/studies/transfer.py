@@ -1,4 +1,4 @@
-"""A trained rule elsewhere: other networks, data sets and horizons, its outer parameters as they were found."""
+"""A trained rule elsewhere: other networks, data sets and horizons, outer parameters as they were found."""
 
 from __future__ import annotations
 
