@@ -55,6 +55,9 @@ def list_(
 def show(
     model: Annotated[str, typer.Argument(help="Model, or path/to/file.py:function.")],
     rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
+    credit: Annotated[
+        str | None, typer.Option(help="Credit network of --rule tdca: a file, or a name.")
+    ] = None,
     draw: Annotated[Path | None, typer.Option(help="Draw into this PNG, SVG or PDF.")] = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the declaration as YAML.")] = False,
     as_json: Json = False,
@@ -64,7 +67,9 @@ def show(
 
     net = library.model(model)
     if rule is not None:
-        net = net.with_rule(rule)
+        net = net.with_rule(rule, credit=credit)
+    elif credit is not None:
+        raise RunError("show: --credit needs --rule tdca")
     net.check()
     if draw is not None:
         net.draw(draw)

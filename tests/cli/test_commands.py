@@ -69,6 +69,13 @@ def test_show(run, result, here):
     assert result("show digits_mlp")["network"] == "digits_mlp"
 
 
+def test_show_a_credit_network(run, refused, here):
+    untrained(DenseCredit()).save(here / "ten.safetensors")
+    status, out, _ = run("show digits_mlp --rule tdca --credit ten.safetensors")
+    assert status == 0 and "TDCA deep->TDCA V1" in out
+    refused("show digits_mlp --credit ten.safetensors", "--credit needs --rule tdca")
+
+
 def test_show_yaml_can_be_read_back(run):
     import cortex_sim as cs
 
