@@ -10,8 +10,8 @@ import cortex_sim as cs
 from cortex_sim.credit import shipped as shipping
 from cortex_sim.credit.shipped import credit_network, shipped
 from cortex_sim.tdca.evolving.settings import from_file
+from cortex_sim.tdca.inner import evaluation
 from cortex_sim.tdca.inner.cohort import layout, start
-from cortex_sim.tdca.inner.evaluation import lived, tested
 from cortex_sim.tdca.tasks.settings import tasks_from
 
 FOLDER = Path(shipping.__file__).parent / "pretrained"
@@ -39,8 +39,8 @@ def test_it_teaches_better_than_before_it_was_trained(name):
     accuracy = []
     for parameters in (start(rule, step, 0), trained.parameters):
         phi = layout(rule, step).joined({**parameters, **steps})
-        cohort, drawn = lived(settings.body(), rule, step, phi, tasks, 60, seeds=6)
-        accuracy.append(np.array(tested(cohort, drawn)["accuracy"]))
+        cohort, drawn = evaluation.lived(settings.body(), rule, step, phi, tasks, 60, seeds=6)
+        accuracy.append(np.array(evaluation.tested(cohort, drawn)["accuracy"]))
     assert torch.isfinite(phi).all()
     assert (accuracy[1] - accuracy[0]).mean() > 0.01
 
