@@ -7,7 +7,7 @@ import pytest
 import taught
 import torch
 from agreement import relative_error
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import built, chain, conv, dense_chain, shown
 
@@ -40,8 +40,9 @@ def told(model, credit, rates, label):
     if isinstance(credit.network, SharedCredit):
         alpha = [model.feedback.fixed.get_buffer(f"TDCA base->TDCA {n}").tolist() for n in hidden]
         return taught.shared(p, d, alpha, *seen)
-    for i in range(len(hidden)):
-        p[f"broadcast_{i}"], p[f"channels_{i}"] = p["broadcast_0"], p["channels_0"]
+    if credit.network.levels == 1:
+        for i in range(len(hidden)):
+            p[f"broadcast_{i}"], p[f"channels_{i}"] = p["broadcast_0"], p["channels_0"]
     return taught.dense(p, d, *seen, [rates[n] for n in hidden] if credit.network.pooled else None)
 
 
@@ -76,12 +77,16 @@ def expected_changes(model, credit, x, y):
     form=st.sampled_from(["dense", "shared"]),
     pooled=st.booleans(),
     gated=st.booleans(),
+    by_level=st.booleans(),
 )
-def test_equals_the_equations(sizes, k, context, form, pooled, gated):
+@example([3, 4, 5, 2], 3, "error", "dense", False, True, True)
+def test_equals_the_equations(sizes, k, context, form, pooled, gated, by_level):
     if form == "shared":
         network = SharedCredit(k, 3, context, gated=gated)
     else:
-        network = DenseCredit(sizes[-1], k, 3, context, pooled=pooled and len(sizes) > 2, gated=gated)
+        levels = max(1, len(sizes) - 2) if by_level else 1
+        pooled = pooled and len(sizes) > 2
+        network = DenseCredit(sizes[-1], k, 3, context, levels=levels, pooled=pooled, gated=gated)
     credit = trained(network)
     model = built(dense_chain(sizes).with_rule("tdca", credit=credit))
     x, y = shown(model.net)
