@@ -4,6 +4,9 @@
     python benchmarks/tdca.py plan                        # what is done, what is open
     python benchmarks/tdca.py run                         # all that is open, what matters most first
     python benchmarks/tdca.py run first_table --jobs 2    # one study, two outer loops side by side
+    python benchmarks/tdca.py table mnist                 # one table of docs/results-tdca.md
+    python benchmarks/tdca.py page                        # writes all of them into it
+    python benchmarks/tdca.py figures                     # draws docs/figures/tdca_*.png
 
 Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is a ``cortex-sim evolve`` of one thread in
 ``runs/tdca/NAME-SEED``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``.
@@ -19,11 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import tdca_page
+
 from cortex_sim import library
 from cortex_sim.tdca.studies.jobs import Folders, Job, Work, work
 from cortex_sim.tdca.studies.transfer import Transfer
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "results-tdca.md"
 PROTOCOLS = ("tdca_learning_curves", "tdca_diffusion", "tdca_transfer")
 ORDER = ("first_table", "diffusion", "transfer", "tasks", "cnn")
 TINY: dict[str, Any] = {
@@ -78,6 +84,16 @@ def state(job: Work, places: Folders) -> str:
     return "begun" if (places.runs / job.key / "run.yaml").is_file() else "open"
 
 
+def draw(places: Folders, into: Path) -> None:
+    """Every figure that has a result to show."""
+    from cortex_sim.viz.panels import save_figure
+
+    for name in PROTOCOLS:
+        for title, figure in library.load_module("protocols", name).figures(places).items():
+            save_figure(figure, into / f"{title}.png")
+            say(str(into / f"{title}.png"))
+
+
 def say(text: str) -> None:
     """One line, at once."""
     print(text, flush=True)
@@ -86,13 +102,28 @@ def say(text: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=["plan", "run"])
-    parser.add_argument("study", nargs="*", help=", ".join(ORDER))
+    parser.add_argument("what", choices=["plan", "run", "table", "page", "figures"])
+    parser.add_argument(
+        "study", nargs="*", help=f"{', '.join(ORDER)}; of table: {', '.join(tdca_page.TABLES)}"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="outer loops side by side")
     parser.add_argument("--runs", type=Path, help="folder of the run directories")
     parser.add_argument("--tiny", action="store_true", help="three updates on the embedded digits")
     given = parser.parse_args()
     places = folders(given.runs and given.runs.resolve(), given.tiny)
+    if given.what == "table":
+        unknown = [name for name in given.study if name not in tdca_page.TABLES]
+        if unknown or not given.study:
+            parser.error(f"table needs one of {', '.join(tdca_page.TABLES)}")
+        for name in given.study:
+            say("\n".join(tdca_page.TABLES[name](places)))
+        return
+    if given.what == "page":
+        PAGE.write_text(tdca_page.page(PAGE.read_text(encoding="utf-8"), places), encoding="utf-8")
+        return
+    if given.what == "figures":
+        draw(places, places.results if given.tiny else ROOT / "docs" / "figures")
+        return
     jobs = chosen(given.study, given.tiny)
     if given.what == "plan":
         for job in jobs:

@@ -13,7 +13,10 @@ slower but goes on.
 from itertools import product
 from typing import Any
 
-from cortex_sim.tdca.studies.jobs import Job
+import numpy as np
+
+from cortex_sim.tdca.studies.compare import lives, spread
+from cortex_sim.tdca.studies.jobs import Folders, Job, studied
 
 RUN_BY = "python benchmarks/tdca.py run diffusion, then python benchmarks/tdca.py figures"
 UNITS = 64
@@ -68,3 +71,93 @@ def jobs() -> dict[str, list[Job]]:
     ]
     found.append(job(name_of(10, 16, "ring_ungated"), gated=False))
     return {"diffusion": found}
+
+
+def figures(folders: Folders) -> dict[str, Any]:
+    """Accuracy over K for each number of classes; parameters and outer time; kernels at K = 16."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(11, 7.2)
+    (early, late), (cost, kernels) = drawn.subplots(2, 2)
+    for axes, steps in ((early, 100), (late, 1000)):
+        for classes, colour in zip(CLASSES, COLOURS, strict=False):
+            _over_channels(axes, folders, classes, steps, colour)
+        plain(axes, "channels of credit, K", "test accuracy")
+        axes.set_title(f"MNIST after {steps} steps; ×: K = n, no diffusion; dotted: DFA", fontsize=10)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(CHANNELS, [str(k) for k in CHANNELS])
+    if late.lines:
+        late.legend(frameon=False, fontsize=8, title="classes", loc="lower right")
+    _cost(cost, folders)
+    _kernels(kernels, folders)
+    return {"tdca_diffusion": drawn}
+
+
+def _over_channels(axes: Any, folders: Folders, classes: int, steps: int, colour: str) -> None:
+    cells = [(k, spread(lives(folders, name_of(classes, k), "mnist", steps))) for k in CHANNELS]
+    seen = np.array([(k, *cell) for k, cell in cells if cell is not None])
+    if len(seen):
+        axes.errorbar(*seen.T, color=colour, marker="o", ms=4, capsize=2, label=str(classes))
+    off = spread(lives(folders, name_of(classes, UNITS, "identity"), "mnist", steps))
+    if off is not None:
+        axes.plot([UNITS], [off[0]], "x", color=colour, ms=8)
+    fixed = spread(lives(folders, f"diffusion_c{classes}_dfa", "mnist", steps))
+    if fixed is not None:
+        axes.axhline(fixed[0], color=colour, ls=":", lw=1)
+
+
+def _cost(axes: Any, folders: Folders) -> None:
+    from cortex_sim.viz.panels import COLOURS, plain
+
+    found = [(k, folders.kept(f"{name_of(10, k)}-0")) for k in CHANNELS]
+    known = np.array([(k, r["parameters"], r["outer_seconds"]) for k, r in found if r is not None])
+    plain(axes, "channels of credit, K", "outer parameters")
+    axes.set_title("what the credit network costs, 10 classes", fontsize=10)
+    if not len(known):
+        axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", color="0.4")
+        return
+    axes.plot(known[:, 0], known[:, 1], "o-", color=COLOURS[0])
+    beside = axes.twinx()
+    beside.plot(known[:, 0], known[:, 2], "s--", color=COLOURS[1], ms=4)
+    beside.set(ylabel="outer seconds (dashed)", ylim=(0, None))
+    beside.spines["top"].set_visible(False)
+    axes.set_ylim(0, None)
+
+
+def _kernels(axes: Any, folders: Folders) -> None:
+    from cortex_sim.viz.panels import COLOURS, plain
+
+    seen = [
+        (said, cell)
+        for said, name in kernels_tried().items()
+        if (cell := spread(lives(folders, name, "mnist", 1000))) is not None
+    ]
+    plain(axes, "test accuracy after 1000 steps", "")
+    axes.set_title("kernels at K = 16, 10 classes", fontsize=10)
+    if not seen:
+        axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", color="0.4")
+        return
+    names, cells = zip(*reversed(seen), strict=True)
+    mean, sd = np.array(cells).T
+    axes.errorbar(mean, range(len(names)), xerr=sd, fmt="o", color=COLOURS[0], capsize=2)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+
+
+def kernels_tried() -> dict[str, str]:
+    """What is said of each kernel at K = 16, and its job."""
+    found = {"ring, width 0.5": name_of(10, 16)}
+    found |= {kernel: name_of(10, 16, kernel) for kernel in KERNELS}
+    found |= {f"ring, width {w:g}": name_of(10, 16, f"ring_width_{w:g}") for w in WIDTHS}
+    return found | {
+        "ring, receptor signs": name_of(10, 16, "ring_signs"),
+        "ring, without f′": name_of(10, 16, "ring_ungated"),
+    }
+
+
+def main() -> None:
+    """Run what is not done yet, into ``runs/tdca``, and draw."""
+    studied("tdca_diffusion", jobs()["diffusion"], figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,10 @@ shuffled over units, credits of other presentations, noise of equal norm, no cre
 network untrained and frozen; readout only.
 """
 
-from cortex_sim.tdca.studies.jobs import Job
+from typing import Any
+
+from cortex_sim.tdca.studies.drawing import curve, finish_curves
+from cortex_sim.tdca.studies.jobs import Folders, Job, studied
 
 RUN_BY = "python benchmarks/tdca.py run first_table cnn, then python benchmarks/tdca.py figures"
 SEEDS = (0, 1, 2)
@@ -27,3 +30,80 @@ def jobs() -> dict[str, list[Job]]:
     controls = [Job(name, name) for name in (*FIXED[:2], FIXED[2], *ONCE)]
     repeated = [Job(name, name, seed) for seed in SEEDS[1:] for name in FIXED]
     return {"first_table": [*first, *controls, *repeated], "cnn": [Job(name, name) for name in CNN]}
+
+
+STEPS = (30, 100, 300, 1000, 3000)
+RULES = {
+    "tdca_mnist": "credit network, error",
+    "tdca_mnist_raw": "credit network, raw",
+    "tdca_mnist_nres": "credit network, error, by NRES",
+    "tdca_shared": "credit network, shared",
+    "backprop_mnist": "backpropagation",
+    "dfa_mnist": "direct feedback alignment",
+    "low_rank_mnist": "low-rank feedback",
+    "error_diffusion_mnist": "error diffusion",
+}
+CONTROLS = {
+    "units": "other units",
+    "presentations": "other presentations",
+    "noise": "noise",
+    "silent": "none",
+}
+
+
+def figures(folders: Folders) -> dict[str, Any]:
+    """Accuracy over steps: two widths, Fashion-MNIST, the controls; the convolutional network."""
+    from cortex_sim.viz.panels import COLOURS, new_figure
+
+    drawn = new_figure(11, 7.6)
+    panels = drawn.subplots(2, 2)
+    for axes, label, title in zip(
+        panels.flat,
+        ("mnist", "mnist@256", "fashion_mnist"),
+        ("MNIST, H = 64", "MNIST, H = 256 (never seen)", "Fashion-MNIST (never seen), H = 64"),
+        strict=False,
+    ):
+        for (name, said), colour in zip(RULES.items(), COLOURS, strict=True):
+            curve(axes, folders, name, label, STEPS, said, color=colour)
+        finish_curves(axes, STEPS, title)
+    last = panels[1, 1]
+    curve(last, folders, "tdca_mnist", "mnist", STEPS, "credit network, error", color=COLOURS[0])
+    for (how, said), colour in zip(CONTROLS.items(), COLOURS[1:], strict=False):
+        curve(last, folders, "tdca_mnist", f"mnist:{how}", STEPS, f"hidden credit: {said}", color=colour)
+    curve(last, folders, "tdca_mnist_untrained", "mnist", STEPS, "untrained, frozen", color="0.3", ls="--")
+    curve(last, folders, "readout_mnist", "mnist", STEPS, "readout only", color="0.6", ls="--")
+    finish_curves(last, STEPS, "controls: MNIST, H = 64")
+    for axes in (panels[0, 0], last):
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return {"tdca_learning_curves": drawn, "tdca_cnn": _convolutional(folders)}
+
+
+def _convolutional(folders: Folders) -> Any:
+    from cortex_sim.viz.panels import COLOURS, new_figure
+
+    drawn = new_figure(9, 3.6)
+    for axes, data in zip(drawn.subplots(1, 2), ("mnist", "fashion_mnist"), strict=True):
+        for (name, said), colour in zip(
+            (
+                ("tdca_cnn", RULES["tdca_mnist"]),
+                ("backprop_cnn", "backpropagation"),
+                ("dfa_cnn", RULES["dfa_mnist"]),
+            ),
+            (COLOURS[0], COLOURS[4], COLOURS[5]),
+            strict=True,
+        ):
+            curve(axes, folders, name, data, STEPS[:4], said, color=colour)
+        finish_curves(axes, STEPS[:4], f"two convolutions: {data}")
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return drawn
+
+
+def main() -> None:
+    """Run what is not done yet, into ``runs/tdca``, and draw."""
+    studied("tdca_learning_curves", [job for jobs_ in jobs().values() for job in jobs_], figures)
+
+
+if __name__ == "__main__":
+    main()

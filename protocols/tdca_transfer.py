@@ -14,7 +14,11 @@ permutations should do almost as well as a thousand.
 
 from typing import Any
 
-from cortex_sim.tdca.studies.jobs import Job
+import numpy as np
+
+from cortex_sim.tdca.studies.compare import lives, spread
+from cortex_sim.tdca.studies.drawing import heat
+from cortex_sim.tdca.studies.jobs import Folders, Job, studied
 from cortex_sim.tdca.studies.transfer import Cell, Transfer
 
 RUN_BY = "python benchmarks/tdca.py run transfer tasks, then python benchmarks/tdca.py figures"
@@ -26,6 +30,7 @@ ACTIVATIONS = ("relu", "tanh", "leaky_relu", "softplus")
 HORIZONS = (1000, 2000, 4000, 8000, 16000)
 DATA = ("mnist", "fashion_mnist", "digits", "cifar10")
 STEPS = (100, 1000)
+HOME_TASKS = "tasks of training"
 NUMBERS = tuple(2**n for n in range(11))
 BUDGET: dict[str, Any] = {
     "iterations": 150,
@@ -55,4 +60,78 @@ def jobs() -> dict[str, list[Any]]:
     """Outer loops on so many tasks, MNIST alone; and each source rule in every cell."""
     mnist = {"sources": ["mnist"], "weights": None, "limit": None}
     tasks = [Job(f"tasks_{n}", "tdca_mnist", 0, {**BUDGET, "tasks": {**mnist, "number": n}}) for n in NUMBERS]
-    return {"transfer": [Transfer(name, 0, tuple(cells())) for name in SOURCES], "tasks": tasks}
+    home = (Cell(HOME_TASKS, None, STEPS),)
+    seen = [Transfer(f"tasks_{n}", 0, home) for n in NUMBERS]
+    return {"transfer": [Transfer(name, 0, tuple(cells())) for name in SOURCES], "tasks": [*tasks, *seen]}
+
+
+def figures(folders: Folders) -> dict[str, Any]:
+    """Heat maps, credit network minus direct feedback alignment; accuracy over the number of tasks."""
+    from cortex_sim.viz.panels import new_figure
+
+    drawn = new_figure(12, 8.4)
+    panels = drawn.subplots(4, 3, width_ratios=[5, 4, 5], height_ratios=[4, 2, 4, 2])
+    both = [(data, n) for data in DATA[:2] for n in STEPS]
+    rows = [f"{_SHORT[data]}, {n}" for data, n in both]
+    shown = None
+    for top, source in ((0, "tdca_mnist"), (2, "tdca_shared")):
+        ours, theirs = f"transfer_{source}", "transfer_dfa_mnist"
+        for axes, what, columns in zip(
+            panels[top], ("width", "depth", "activation"), (WIDTHS, DEPTHS, ACTIVATIONS), strict=True
+        ):
+            cells = [[(f"{data} {what} {c}", n) for c in columns] for data, n in both]
+            shown = heat(axes, folders, ours, theirs, rows, columns, cells)
+            axes.set_title(f"{_SAID[source]}: {what}", fontsize=9)
+        below = panels[top + 1]
+        horizons = [[(f"{data} horizon {n}", n) for n in HORIZONS] for data in DATA[:2]]
+        shorts = [_SHORT[data] for data in DATA[:2]]
+        heat(below[0], folders, ours, theirs, shorts, HORIZONS, horizons)
+        below[0].set_title(f"{_SAID[source]}: horizon", fontsize=9)
+        sets = [[(f"data {data}", n) for data in DATA] for n in STEPS]
+        heat(below[1], folders, ours, theirs, [str(n) for n in STEPS], [_SHORT[d] for d in DATA], sets)
+        below[1].set_title(f"{_SAID[source]}: data set", fontsize=9)
+        below[2].set_axis_off()
+    drawn.suptitle(
+        "credit network minus direct feedback alignment, points; below it our accuracy", fontsize=10
+    )
+    drawn.colorbar(shown, ax=panels[1::2, 2], location="top", shrink=0.8, label="points")
+    return {"tdca_transfer": drawn, "tdca_tasks": _numbers(folders)}
+
+
+_SHORT = {"mnist": "MNIST", "fashion_mnist": "Fashion", "digits": "digits", "cifar10": "CIFAR-10"}
+_SAID = {"tdca_mnist": "dense", "tdca_shared": "shared"}
+
+
+def _numbers(folders: Folders) -> Any:
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(9, 3.6)
+    for axes, steps in zip(drawn.subplots(1, 2), STEPS, strict=True):
+        for (prefix, label, said), colour in zip(
+            (
+                ("transfer_tasks", HOME_TASKS, "the tasks of training"),
+                ("tasks", "mnist", "other label permutations"),
+                ("tasks", "fashion_mnist", "Fashion-MNIST, never seen"),
+            ),
+            COLOURS,
+            strict=False,
+        ):
+            cells = [(n, spread(lives(folders, f"{prefix}_{n}", label, steps))) for n in NUMBERS]
+            seen = np.array([(n, *cell) for n, cell in cells if cell is not None])
+            if len(seen):
+                axes.errorbar(*seen.T, color=colour, marker="o", ms=4, capsize=2, label=said)
+        plain(axes, "label permutations in meta-training", "test accuracy")
+        axes.set_title(f"after {steps} steps", fontsize=10)
+        axes.set_xscale("log", base=2)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
+    return drawn
+
+
+def main() -> None:
+    """Run what is not done yet, into ``runs/tdca``, and draw; the first table's outer loops must be there."""
+    studied("tdca_transfer", [job for jobs_ in jobs().values() for job in jobs_], figures)
+
+
+if __name__ == "__main__":
+    main()

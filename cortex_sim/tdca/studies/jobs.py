@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +173,27 @@ def work(jobs: Iterable[Work], folders: Folders, told: Told, workers: int = 1) -
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(take, jobs))
     return failed
+
+
+def studied(
+    name: str, jobs: Sequence[Work], figures: Callable[[Folders], dict[str, Any]], place: Path = Path("runs")
+) -> None:
+    """Do a protocol's jobs in ``PLACE/tdca``, then draw its figures into ``PLACE``.
+
+    Raises
+    ------
+    RunError
+        If a job failed; the others were done.
+    """
+    from cortex_sim.viz.panels import save_figure
+
+    folders = Folders(place / "tdca", place / "tdca" / "results")
+    failed = work(jobs, folders, print)
+    for title, figure in figures(folders).items():
+        save_figure(figure, place / f"{title}.png")
+        print(place / f"{title}.png")
+    if failed:
+        raise RunError(f"protocol {name}: failed: {', '.join(failed)}; see above")
 
 
 def _rounded(value: Any) -> Any:

@@ -24,8 +24,8 @@ class Cell:
     Parameters
     ----------
     label : str
-    data : str
-        Data set, by name.
+    data : str or None
+        Data set, by name; None stands for the tasks of the outer loop itself.
     steps : tuple of int
         Horizons, each with the schedule that ends there.
     model : dict
@@ -33,7 +33,7 @@ class Cell:
     """
 
     label: str
-    data: str
+    data: str | None
     steps: tuple[int, ...]
     model: dict[str, Any] = field(default_factory=dict)
 
@@ -113,17 +113,24 @@ class Trained:
         self.rule, self.step = self.settings.inner_rule(), self.settings.inner_step()
         self.phi = layout(self.rule, self.step).joined(load_file(str(run / OUTER)))
         self.data_dir = data_dir
-        self._tasks: dict[str, Any] = {}
+        self._tasks: dict[str | None, Any] = {}
 
     def accuracies(self, cell: Cell, steps: int, lives: int = LIVES) -> list[float]:
         """Test accuracy of each life after so many steps."""
-        from cortex_sim.tdca.evolving.outcome import test_tasks
         from cortex_sim.tdca.inner.evaluation import lived, tested
 
         if cell.data not in self._tasks:
-            self._tasks[cell.data] = test_tasks(self.settings, cell.data, self.data_dir)
+            self._tasks[cell.data] = self._drawn_from(cell.data)
         batch, body = self.settings.life_span().batch, self.settings.body(**cell.model)
         at = lived(
             body, self.rule, self.step, self.phi, self._tasks[cell.data], steps, seeds=lives, batch=batch
         )
         return tested(*at)["accuracy"]
+
+    def _drawn_from(self, data: str | None) -> Any:
+        from cortex_sim.tdca.evolving.outcome import test_tasks
+        from cortex_sim.tdca.tasks.settings import tasks_from
+
+        if data is None:
+            return tasks_from(self.settings.tasks, self.data_dir)
+        return test_tasks(self.settings, data, self.data_dir)

@@ -1,0 +1,87 @@
+"""What kept results say: lives of an arm, their spread, and differences between arms paired by life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from cortex_sim.errors import DataError
+from cortex_sim.tdca.studies.jobs import Folders
+
+SEEDS = (0, 1, 2)
+Lives = dict[int, np.ndarray]  # outer seed to accuracy of each life
+
+
+def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[int] = SEEDS) -> Lives:
+    """Accuracies of an arm, by outer seed; seeds that were not run, and cells that failed, are left out.
+
+    Parameters
+    ----------
+    folders : Folders
+    name : str
+        Of the job.
+    label : str
+        What was tested: "mnist", "mnist@256", "mnist:units", or the label of a cell.
+    steps : int
+        Inner steps.
+    seeds : sequence of int
+        Outer seeds looked for.
+    """
+    found = {}
+    for seed in seeds:
+        result = folders.kept(f"{name}-{seed}") or {}
+        accuracy = result.get("per_life", {}).get(label, {}).get(str(steps))
+        if accuracy is not None:
+            found[seed] = np.asarray(accuracy, dtype=float)
+    return found
+
+
+def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
+    """Mean and standard deviation over all lives of all seeds; None where there are none."""
+    if not found:
+        return None
+    every = np.concatenate(list(found.values()))
+    return float(every.mean()), float(every.std(ddof=1)) if len(every) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean paired difference and its 95 % interval, in units of accuracy."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+
+def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]) -> Difference | None:
+    """Ours minus theirs, paired by outer seed and life; a t interval.
+
+    With several seeds in common the unit is the seed, its lives averaged: lives under one credit network
+    are no independent trials of training one. With one seed the unit is the life, and nothing is said about
+    other outer loops. None without a seed in common.
+
+    Raises
+    ------
+    DataError
+        If a seed has other numbers of lives on the two sides.
+    """
+    common = sorted(ours.keys() & theirs.keys())
+    if not common:
+        return None
+    for seed in common:
+        if len(ours[seed]) != len(theirs[seed]):
+            raise DataError(
+                f"seed {seed}: {len(ours[seed])} lives on one side, {len(theirs[seed])} on the other; pairs "
+                "need the same lives, so run both arms with the same testing settings"
+            )
+    pairs = [ours[seed] - theirs[seed] for seed in common]
+    unit = pairs[0] if len(pairs) == 1 else np.array([p.mean() for p in pairs])
+    mean = float(unit.mean())
+    if len(unit) < 2:
+        return Difference(mean, float("-inf"), float("inf"), len(common))
+    half = float(stats.t.ppf(0.975, len(unit) - 1) * unit.std(ddof=1) / np.sqrt(len(unit)))
+    return Difference(mean, mean - half, mean + half, len(common))
