@@ -164,7 +164,7 @@ MANIPULATIONS = {
 }
 
 
-@pytest.mark.parametrize("word", ["gait_prop", "backprop", "direct_feedback_alignment"])
+@pytest.mark.parametrize("word", ["gait_prop", "backprop", "direct_feedback_alignment", "tdca"])
 @pytest.mark.parametrize("what", MANIPULATIONS)
 def test_a_manipulation_means_the_same(what, word):
     net = residual(init=NEAR).with_rule(word)

@@ -77,6 +77,13 @@ def context_equations(taught: DeclaredCredit) -> list[str]:
     return [f"seen = {told} * {seen} : 1", f"base = {told} * {base} : 1", *more]
 
 
+def shown_to_credit(circuit: Circuit, name: str) -> dict[str, str]:
+    """What synapses of the credit network read of the top population: variable to expression."""
+    if circuit.taught is None or name != circuit.taught.top:
+        return {}
+    return {"sent_seen": "seen", "sent_base": "base", "sent_goal": "int(strength != 0) * goal"}
+
+
 def reads_objective(taught: DeclaredCredit | None) -> bool:
     """Whether the nudge at the top needs the objective: of credit networks all but those with raw context."""
     return taught is None or not isinstance(taught.network.context, RawContext)
@@ -99,8 +106,11 @@ def check_in_synapses(circuit: Circuit) -> None:
     """Raise `BuildError` where a credit network cannot be made of synapses."""
     if circuit.taught is None:
         return
-    what = "the shared form" if isinstance(circuit.taught.network, SharedCredit) else "a credit network"
-    raise BuildError(
-        f"network {circuit.net.name}: {what} is computed as a whole, which the synapses engine cannot; use "
-        'engine="batched"'
-    )
+    network: Any = circuit.taught.network
+    shared = isinstance(network, SharedCredit)
+    if shared or network.pooled:
+        what = "the shared form of a credit network" if shared else "a credit network that pools hidden rates"
+        raise BuildError(
+            f"network {circuit.net.name}: {what} has no synapses one by one; use the dense form without "
+            'pooled, or engine="batched"'
+        )

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
-from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective
+from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective, shown_to_credit
 from cortex_sim.errors import BuildError
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.projection import Projection
@@ -172,12 +172,13 @@ def sending(circuit: Circuit, name: str) -> dict[str, str]:
         found[f"sent_{error}"] = error
     if any(p.way is Way.DIRECT and p.projection.pre == name for p in circuit.apicals):
         found["sent_c"] = "alive * c"
-    return found
+    return found | shown_to_credit(circuit, name)
 
 
 def sends_while_still(circuit: Circuit, name: str) -> bool:
     """Whether anything but plasticity reads what a population is `sending`."""
-    return any(p.projection.pre == name for p in circuit.apicals)
+    tells_above = circuit.taught is not None and name == circuit.taught.top
+    return tells_above or any(p.projection.pre == name for p in circuit.apicals)
 
 
 # -- plastic synapses, one by one ------------------------------------------------------------------

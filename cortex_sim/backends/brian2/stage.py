@@ -79,7 +79,8 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
                 text = text.replace("bias : 1", "dbias/dt = eta_bias * u : 1\neta_bias : Hz (shared)")
         found[name] = text
     for name in circuit.net.credit_populations:
-        found[name] = credit_equations(circuit, name)
+        also = "\nsent_r : 1" if setup.engine == "synapses" else ""
+        found[name] = credit_equations(circuit, name) + also
     for p in circuit.apicals:
         if p.patchwise:
             found[p.name] = patch_equations(circuit, p) + "\nlistening : 1 (shared)"

@@ -37,6 +37,11 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
             f"network {circuit.net.name}: noise is drawn outside brian2, step by step, and a C++ program "
             'takes none; use noise=0, or target="numpy"'
         )
+    if circuit.taught is not None:
+        raise BuildError(
+            f"network {circuit.net.name}: a credit network is not yet part of a C++ program; use "
+            'target="numpy" or "cython"'
+        )
     _check_compiler(circuit.net.name)
     plastic = {p.name for p in circuit.plastic()}
     for p in circuit.apicals:

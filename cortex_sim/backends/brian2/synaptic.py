@@ -14,6 +14,7 @@ import numpy as np
 
 from cortex_sim.backends.brian2.batched import bias_rates
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
+from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of
 from cortex_sim.backends.brian2.equations import (
     LEARNING,
     PREDICTING,
@@ -62,8 +63,10 @@ class Synaptic:
         for p in circuit.net.laterals:
             self._add(p, [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"])
         for apical in circuit.apicals:
-            if apical.way in (Way.FREE, Way.DIRECT):
+            if apical.way in (Way.FREE, Way.DIRECT, Way.CHANNELS):
                 self._add(apical.projection, self._top_down(apical))
+        for p in circuit.net.credit_projections:
+            self._add(p, lines_of(circuit, p))
         self.views = {name: see(made) for name, made in self.synapses.items()}
         self.objects = list(self.synapses.values())
         if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
@@ -73,6 +76,8 @@ class Synaptic:
             sums.connect()
             sums.summed_updaters["partition_post"].order = PREDICTING  # the nudge is read when sending
             self.objects.append(sums)
+        if circuit.taught is not None:
+            self.objects += CreditSynapses(circuit, groups, clock).objects
         self._learners: dict[str, Any] = {}  # what only plasticity reads
         for name in circuit.order:
             self._compute_once(name)
@@ -116,7 +121,8 @@ class Synaptic:
         return lines
 
     def _top_down(self, p: Apical) -> list[str]:
-        told = "sent_c_pre" if p.way is Way.DIRECT else "sent_u_pre"
+        others = {Way.DIRECT: "sent_c_pre", Way.CHANNELS: "strength_pre * sent_r_pre"}
+        told = others.get(p.way, "sent_u_pre")
         lines = [f"{self.circuit.var('down', p.name)}_post = w * {told} : 1 (summed)"]
         if reconstructs(p.projection):
             echo = self._echo(p.projection)

@@ -90,6 +90,38 @@ def test_a_plateau_changes_weights_as_one_update_of_torch(form):
         assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize("form", ["dense, error", "dense, raw"])
+def test_synapses_take_the_same_steps(form):
+    net = taught(**FORMS[form])
+    x, y = shown(net, 1)
+    script = protocol(net, x, y, ms=20.0, learn_ms=20.0, every_ms=4.0, batch=1, whole_eta_per_s=0.5)
+    found = []
+    for engine in ("batched", "synapses"):
+        sim = cs.brian2.build(net, dt_ms=2.0, engine=engine)
+        found.append((sim.run(script), sim.state()))
+    (first, state), (second, other) = found
+    for variable in ("rate", "credit", "drive"):
+        np.testing.assert_allclose(first[variable], second[variable], atol=1e-12)
+    for name in state:
+        np.testing.assert_allclose(other[name], state[name], atol=1e-12)
+    assert np.abs(first["credit"]).max() > 1e-2
+    start = cs.brian2.build(net).weights.matrix["retina->V1"]
+    assert np.abs(state["weight:retina->V1"] - start).max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    "form, further, wrong",
+    [
+        ("shared, error", {"engine": "synapses"}, "the shared form of a credit network has no synapses"),
+        ("pooled", {"engine": "synapses"}, "a credit network that pools hidden rates has no synapses"),
+        ("dense, raw", {"engine": "synapses", "target": "cpp_standalone"}, "not yet part of a C.. program"),
+    ],
+)
+def test_what_the_synapses_engine_cannot_do_is_refused(form, further, wrong):
+    with pytest.raises(BuildError, match=wrong):
+        cs.brian2.build(taught(**FORMS[form]), **further)
+
+
 def test_equations_written_for_brian2_are_those_that_the_engine_computes():
     """Monitors read brian2's own text of every rate; the engine computes them apart, with numpy."""
     import brian2
