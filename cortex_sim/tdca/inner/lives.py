@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cortex_sim.checks import require_count, require_nonnegative
+from cortex_sim.checks import require_count, require_flag, require_nonnegative
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.cohort import Cohort, layout
 from cortex_sim.tdca.inner.rules import InnerRule
@@ -25,7 +25,11 @@ class Span:
     Parameters
     ----------
     shortest, longest : int
-        Bounds of a life's inner steps; lengths are log-uniform between them, whole windows.
+        Bounds of a life's inner steps.
+    brief : float
+        How much more often short lives begin: lengths have a density in proportion to T^−(1 + brief), so that
+        at 0 births are log-uniform, and at 1 lives of every length, on a log scale, are equally many at any
+        moment. Lengths are whole windows.
     window : int
         Steps between two outer updates.
     batch : int
@@ -45,17 +49,23 @@ class Span:
     validation: int = 128
     validation_weight: float = 1.0
     relative: bool = False
+    brief: float = 0.0
 
     def __post_init__(self) -> None:
         require_count(self, shortest=self.shortest, window=self.window, batch=self.batch)
         require_count(self, minimum=self.shortest, longest=self.longest)
         require_count(self, validation=self.validation)
-        require_nonnegative(self, validation_weight=self.validation_weight)
+        require_nonnegative(self, validation_weight=self.validation_weight, brief=self.brief)
+        require_flag(self, relative=self.relative)
 
     def lengths(self, count: int, generator: torch.Generator) -> Tensor:
         """Steps of ``count`` new lives."""
-        low, high = math.log(self.shortest), math.log(self.longest)
-        drawn = torch.exp(low + (high - low) * torch.rand(count, generator=generator))
+        drawn = torch.rand(count, generator=generator)
+        if self.brief:
+            ends = [length**-self.brief for length in (self.shortest, self.longest)]
+            drawn = (ends[0] + (ends[1] - ends[0]) * drawn) ** (-1 / self.brief)
+        else:
+            drawn = self.shortest * (self.longest / self.shortest) ** drawn
         return (drawn / self.window).round().clamp_min(1) * self.window
 
 

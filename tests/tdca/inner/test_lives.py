@@ -227,6 +227,22 @@ def test_losses_are_clipped():
     assert clipped(given, 2.0)[:4].tolist() == [0.5, 2.0, 2.0, 2.0]
 
 
+def test_relative_objectives_count_by_their_logarithm():
+    one = Span(shortest=1, longest=1, window=1, batch=4, validation=6, validation_weight=0)
+    log = Span(shortest=1, longest=1, window=1, batch=4, validation=6, validation_weight=0, relative=True)
+    phi = phi_of(credit(), STEPS["mixed"], torch.float32)
+    plain, relative = (persistent(span=span).unroll(phi).loss for span in (one, log))
+    torch.testing.assert_close(relative, torch.log(plain + 0.01))
+    members = phi_of(Direct(), STEPS["mixed"], torch.float32)[None]
+    plain, relative = (
+        WholeLives(body_of(), Direct(), STEPS["mixed"], tasks(), 1, span).fitness(
+            members, torch.Generator().manual_seed(0)
+        )
+        for span in (one, log)
+    )
+    torch.testing.assert_close(relative, torch.log(plain + 0.01))
+
+
 def test_twins_are_equal_under_equal_phi_and_only_then():
     lives = persistent(count=6, twins=True)
     phi = phi_of(credit(), STEPS["mixed"], torch.float32).expand(6, -1).clone()
