@@ -1,0 +1,63 @@
+"""What one outer update costs with each searcher: the table of docs/outer-loops.md.
+
+    python benchmarks/outer_loops.py        # CPU time of this process, so a busy machine disturbs little
+
+A credit network of 16 channels teaches 64-32-10 on the embedded digits, batch 32. Searchers over windows
+advance 32 lives by 20 steps and ask for a validation batch; searchers over whole lives live 16 members × 2
+lives of 150 steps.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import torch
+
+from cortex_sim.tdca.evolving.problem import problem
+from cortex_sim.tdca.evolving.settings import OuterSettings
+
+UPDATES = 5
+SEARCHERS: dict[str, dict[str, Any]] = {
+    "meta_gradient": {},
+    "nres": {},
+    "pgpe": {"members": 16},
+    "snes": {"members": 16},
+    "cma_es": {"members": 16, "separable": True},
+}
+
+
+def cost(name: str, settings: dict[str, Any]) -> tuple[int, float]:
+    """Steps that lives take in one update, all lives together, and its median CPU time in ms."""
+    whole = "members" in settings
+    chosen = OuterSettings(
+        model_settings={"inputs": 64, "hidden": [32]},
+        tasks={"kind": "images", "sources": ["digits"], "side": 8},
+        span={"shortest": 150, "longest": 150, "window": 10} if whole else {"longest": 300},
+        searcher={"name": name, **settings},
+        lives=2 if whole else 32,
+    )
+    given, centre = problem(chosen, None)
+    search = chosen.search().begin(given, centre, UPDATES + 1, torch.Generator().manual_seed(0))
+    search.step()
+    seconds = []
+    for _ in range(UPDATES):
+        began = time.process_time()
+        search.step()
+        seconds.append(time.process_time() - began)
+    steps = settings["members"] * 2 * 150 if whole else 32 * 20
+    return steps, 1000 * statistics.median(seconds)
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    print("| searcher | inner steps an update | CPU ms an update | CPU µs an inner step |\n|---|---|---|---|")
+    for name, settings in SEARCHERS.items():
+        steps, ms = cost(name, settings)
+        print(f"| `{name}` | {steps} | {ms:.0f} | {1000 * ms / steps:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
