@@ -85,12 +85,18 @@ def state(job: Work, places: Folders) -> str:
 
 
 def draw(places: Folders, into: Path) -> None:
-    """Every figure that has a result to show."""
-    from cortex_sim.viz.panels import save_figure
+    """Every figure of the protocols; few colours, since they are kept in git."""
+    from io import BytesIO
 
+    from PIL import Image
+
+    into.mkdir(parents=True, exist_ok=True)
     for name in PROTOCOLS:
         for title, figure in library.load_module("protocols", name).figures(places).items():
-            save_figure(figure, into / f"{title}.png")
+            drawn = BytesIO()
+            figure.savefig(drawn, format="png", dpi=110)
+            few = Image.open(drawn).convert("RGB").quantize(96)
+            few.save(into / f"{title}.png", optimize=True)
             say(str(into / f"{title}.png"))
 
 

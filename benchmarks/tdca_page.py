@@ -144,7 +144,7 @@ def beaten(folders: Folders) -> list[str]:
     """Where backpropagation is beaten: the interval of the paired difference lies above 0."""
     found = []
     for name in CREDIT:
-        for label in (*WHERE, "fashion_mnist@256"):
+        for label in WHERE:
             for n in (*STEPS, 3000):
                 d = _difference(folders, name, "backprop_mnist", label, n)
                 if d is not None and d.low > 0:
@@ -255,7 +255,6 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "mnist": lambda f: accuracies(f, "mnist", (*STEPS, 3000), FIRST),
     "mnist_256": lambda f: accuracies(f, "mnist@256", (*STEPS, 3000), FIRST),
     "fashion": lambda f: accuracies(f, "fashion_mnist", (*STEPS, 3000), FIRST),
-    "fashion_256": lambda f: accuracies(f, "fashion_mnist@256", (*STEPS, 3000), FIRST),
     "late": late,
     "dfa": lambda f: differences(f, "dfa_mnist", WHERE, (*CREDIT, "backprop_mnist"), (*STEPS, 3000)),
     "backprop": lambda f: differences(f, "backprop_mnist", WHERE, CREDIT, (*STEPS, 3000)),

@@ -94,7 +94,8 @@ def figures(folders: Folders) -> dict[str, Any]:
     drawn.suptitle(
         "credit network minus direct feedback alignment, points; below it our accuracy", fontsize=10
     )
-    drawn.colorbar(shown, ax=panels[1::2, 2], location="top", shrink=0.8, label="points")
+    bar = panels[1, 2].inset_axes([0.1, 0.5, 0.8, 0.15])
+    drawn.colorbar(shown, cax=bar, orientation="horizontal", label="points")
     return {"tdca_transfer": drawn, "tdca_tasks": _numbers(folders)}
 
 

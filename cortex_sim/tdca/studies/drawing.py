@@ -59,7 +59,15 @@ def heat(
             mine, other = (lives(folders, name, label, steps, (0,)) for name in (ours, theirs))
             found, level = difference(mine, other), spread(mine)
             if found is None or level is None:
-                axes.text(j, i, _why(folders, ours, label), ha="center", va="center", fontsize=6, color="0.4")
+                axes.text(
+                    j,
+                    i,
+                    _why(folders, (ours, theirs), label),
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color="0.4",
+                )
                 continue
             values[i, j] = 100 * found.mean
             ink = "w" if abs(values[i, j]) > 14 else "k"
@@ -72,6 +80,7 @@ def heat(
     return shown
 
 
-def _why(folders: Folders, name: str, label: str) -> str:
-    result = folders.kept(f"{name}-0")
-    return NOT_YET if result is None or label not in result["per_life"] else "failed"
+def _why(folders: Folders, names: Sequence[str], label: str) -> str:
+    results = [folders.kept(f"{name}-0") for name in names]
+    ran = all(result is not None and label in result["per_life"] for result in results)
+    return "failed" if ran else NOT_YET

@@ -1,0 +1,73 @@
+"""docs/results-tdca.md says what benchmarks/results/tdca/ holds; every job is one that can be run."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from cortex_sim.tdca.studies.jobs import Folders, Job
+from cortex_sim.tdca.studies.transfer import Transfer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tdca(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("tdca")
+
+
+def test_page_is_what_the_results_make_of_it(tdca):
+    text = tdca.PAGE.read_text("utf-8")
+    for name in tdca.tdca_page.TABLES:
+        assert f"<!-- table {name} -->" in text
+    assert tdca.tdca_page.page(text, tdca.folders(None)) == text, "run: python benchmarks/tdca.py page"
+
+
+def test_every_job_has_a_name_of_its_own_and_settings_that_hold(tdca, tmp_path):
+    from cortex_sim.tdca.evolving.settings import configured
+
+    jobs = tdca.chosen([])
+    keys = [job.key for job in jobs]
+    assert len(set(keys)) == len(keys)
+    for job in jobs:
+        if isinstance(job, Transfer):
+            assert any(other.key == f"{job.source}-{job.seed}" for other in jobs)
+            continue
+        job.write(tmp_path / "job.yaml")
+        settings = configured(str(tmp_path / "job.yaml"))
+        rule, body = settings.inner_rule(), settings.body()
+        rule.fixed(body, importlib.import_module("numpy").random.default_rng(0))  # places the credit network
+        settings.search(), settings.inner_step(), settings.tests(), settings.life_span()
+
+
+def test_tables_say_what_is_missing_and_what_is_known(tdca, tmp_path):
+    page, folders = tdca.tdca_page, Folders(tmp_path, tmp_path)
+    for table in page.TABLES.values():
+        assert "not run yet" in "\n".join(table(folders)) or "–" in "\n".join(table(folders))
+    about = {"parameters": 9, "outer_seconds": 1.0, "searcher": {"name": "nres"}}
+    for name, level in (("tdca_mnist", 0.9), ("dfa_mnist", 0.7), ("backprop_mnist", 0.95)):
+        lives = {"mnist": {"30": [level, level + 0.02]}}
+        folders.keep(f"{name}-0", {**about, "per_life": lives})
+    asked = "\n".join(page.asked(folders))
+    assert "| accuracy, mnist | 30 | 76.0 % | 80.0 % | 91.0 ± 1.4 | yes | yes |" in asked
+    assert (
+        "| minus direct feedback alignment, mnist | 30 | interval above 0 | interval above 0 | +20.0 ["
+        in asked
+    )
+    assert page.beaten(folders) == ["Not run yet."]
+    assert "91.0 ± 1.4 | – | – | – | – | nres | 1 | 9 | 1 |" in "\n".join(page.TABLES["mnist"](folders))
+
+
+def test_figures_are_drawn_from_next_to_nothing(tdca, tmp_path):
+    folders = Folders(tmp_path, tmp_path)
+    about = {"parameters": 9, "outer_seconds": 1.0, "searcher": {"name": "nres"}}
+    for job in tdca.chosen(["diffusion"])[:4]:
+        assert isinstance(job, Job)
+        folders.keep(job.key, {**about, "per_life": {"mnist": {"100": [0.5, 0.6], "1000": [0.8, 0.9]}}})
+    tdca.draw(folders, tmp_path / "figures")
+    for path in (tmp_path / "figures").iterdir():
+        assert path.stat().st_size < 150_000
+    assert len(list((tmp_path / "figures").iterdir())) == 5
