@@ -34,3 +34,4 @@ lint: setup
 bench: setup
 	$(BIN)/cortex-sim bench gait-step
 	$(BIN)/cortex-sim bench brian2
+	$(BIN)/cortex-sim bench tdca
