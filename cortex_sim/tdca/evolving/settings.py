@@ -179,7 +179,7 @@ def from_file(path: Path) -> OuterSettings:
 
 
 def configured(name: str) -> OuterSettings:
-    """Settings of a shipped configuration ("tdca_mnist"), or of a file; one may build on another.
+    """Settings of a shipped configuration ("tdca_mnist", as listed "tdca/tdca_mnist"), or of a file.
 
     A file with ``base: NAME`` takes everything it does not set from that one; mappings are merged.
     """
@@ -199,7 +199,7 @@ def _path(name: str) -> Path:
         return own
     folder = library.folder("protocols") / "tdca"
     known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return look_up("configuration of evolve", name, known, RunError)
+    return look_up("configuration of evolve", name.removeprefix("tdca/"), known, RunError)
 
 
 def _known(content: Any, path: Path, *more: str) -> dict[str, Any]:
