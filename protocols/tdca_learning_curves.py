@@ -19,6 +19,7 @@ from cortex_sim.tdca.studies.jobs import Folders, Job, studied
 RUN_BY = "python benchmarks/tdca.py run first_table cnn, then python benchmarks/tdca.py figures"
 SEEDS = (0, 1, 2)
 FIRST = ("tdca_mnist", "dfa_mnist", "backprop_mnist")
+ADAM = ("dfa_mnist_adam", "backprop_mnist_adam")
 FIXED = ("error_diffusion_mnist", "low_rank_mnist", "tdca_mnist_untrained")
 ONCE = ("tdca_mnist_raw", "tdca_mnist_nres", "readout_mnist", "tdca_shared")
 CNN = ("tdca_cnn", "dfa_cnn", "backprop_cnn")
@@ -29,7 +30,8 @@ def jobs() -> dict[str, list[Job]]:
     first = [Job(name, name, seed) for seed in SEEDS for name in FIRST]
     controls = [Job(name, name) for name in (*FIXED[:2], FIXED[2], *ONCE)]
     repeated = [Job(name, name, seed) for seed in SEEDS[1:] for name in FIXED]
-    return {"first_table": [*first, *controls, *repeated], "cnn": [Job(name, name) for name in CNN]}
+    adam = [Job(name, name, seed) for name in ADAM for seed in SEEDS]
+    return {"first_table": [*first, *controls, *repeated, *adam], "cnn": [Job(name, name) for name in CNN]}
 
 
 STEPS = (30, 100, 300, 1000, 3000)
