@@ -96,7 +96,8 @@ def _difference(folders: Folders, ours: str, theirs: str, label: str, steps: int
 
 
 FIRST = ("tdca_mnist", "tdca_mnist_raw", "tdca_mnist_nres", "tdca_shared", "backprop_mnist", "dfa_mnist")
-FIRST = (*FIRST, "backprop_mnist_adam", "dfa_mnist_adam", "low_rank_mnist", "error_diffusion_mnist", "tdca_mnist_untrained", "readout_mnist")
+FIRST = (*FIRST, "backprop_mnist_adam", "dfa_mnist_adam", "low_rank_mnist", "error_diffusion_mnist")
+FIRST = (*FIRST, "tdca_mnist_untrained", "readout_mnist")
 CREDIT = FIRST[:4]
 WHERE = ("mnist", "mnist@256", "fashion_mnist")
 

@@ -87,8 +87,9 @@ def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[di
         over the floor's; ``alone_s`` is a life by itself.
     """
     torch.set_num_threads(threads)
-    many: dict[str, Any] = {"tdca": Lives(TopDownCredit(), LIVES), "direct": Lives(Direct(), LIVES), "floor": Floor(LIVES)}
-    one: dict[str, Any] = {"tdca": Lives(TopDownCredit(), 1), "direct": Lives(Direct(), 1), "floor": Floor(1)}
+    rules: dict[str, InnerRule] = {"tdca": TopDownCredit(), "direct": Direct()}
+    many: dict[str, Any] = {who: Lives(rule, LIVES) for who, rule in rules.items()} | {"floor": Floor(LIVES)}
+    one: dict[str, Any] = {who: Lives(rule, 1) for who, rule in rules.items()} | {"floor": Floor(1)}
     runs = [*many.values(), *one.values()]
     for run in runs:
         _seconds(run.step, 3)
