@@ -14,7 +14,7 @@ from torch import Tensor
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.layout import Layout
 from cortex_sim.tdca.inner.rules import InnerRule, Moment
-from cortex_sim.tdca.inner.step import Step
+from cortex_sim.tdca.inner.step import Local, Step, rates
 
 
 def layout(rule: InnerRule, step: Step) -> Layout:
@@ -127,14 +127,13 @@ class Cohort:
             Objective before the step.
         """
         loss, local = self.changes(parameters, x, y)
-        eta = self.step.rates(parameters, self.done, self.length)
+        eta = rates(parameters, self.done, self.length)
         last = len(local) - 1
         for i, (u, read) in enumerate(local):
             role = 1 if i == last else 0
             means = {name: self.means[name][i] for name in self.step.names}
-            weight, bias, kept = self.step.take(
-                eta[:, role], self.done, self.weights[i], self.biases[i], u, read, x.shape[1], means
-            )
+            layer = Local(self.weights[i], self.biases[i], u, read, x.shape[1])
+            weight, bias, kept = self.step.take(eta[:, role], self.done, layer, means)
             self.weights[i] = weight
             if self.body.layers[i].bias:
                 self.biases[i] = bias

@@ -32,6 +32,25 @@ _STEEP = math.log(math.e - 1)  # softplus of it is 1
 State = dict[str, list[Tensor]]
 
 
+@dataclass(frozen=True)
+class Local:
+    """One layer in a step: its weights (life, post, input), u and what it read, (life, place, ·).
+
+    Places are those of all ``presentations``; a dense projection has one in each.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    u: Tensor
+    seen: Tensor
+    presentations: int
+
+    def changes(self) -> tuple[Tensor, Tensor]:
+        """The rule's changes of weight and bias, U: means over presentations."""
+        change = torch.bmm(self.u.transpose(1, 2), self.seen) / self.presentations
+        return change, self.u.sum(1, keepdim=True) / self.presentations
+
+
 class Step(Protocol):
     """What turns a rule's changes into new weights."""
 
@@ -40,27 +59,17 @@ class Step(Protocol):
     def draw(self) -> dict[str, np.ndarray]:
         """Its outer parameters before training."""
 
-    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
-        """η of shape (life, role, part), for lives with ``done`` of ``life`` steps behind them."""
-
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
         """Running means at birth, zero, each (life, …)."""
 
     def take(
-        self,
-        eta: Tensor,
-        done: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        u: Tensor,
-        seen: Tensor,
-        presentations: int,
-        means: dict[str, Tensor],
+        self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight, bias and running means of one layer."""
 
 
-def _scheduled(parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+def rates(parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
+    """η of shape (life, role, part), for lives with ``done`` of ``life`` steps behind them."""
     rate, fall = parameters["step_rate"], parameters["step_fall"]  # (…, role, part, 2), (…, role, part)
     length = torch.log(life / 100)[:, None, None]
     left = (0.5 * (1 + torch.cos(math.pi * done / life))).clamp_min(1e-6)[:, None, None]
@@ -88,46 +97,20 @@ class Mixed:
         both = [[math.log(self.normalised), -0.1], [math.log(self.adam), -0.3]]
         return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 2))}
 
-    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
-        """η of shape (life, role, part)."""
-        return _scheduled(parameters, done, life)
-
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
         """Running means at birth."""
-        energy = [w.new_zeros(len(w), 1, 1) for w in weights]
-        zero = torch.zeros_like
-        return {
-            "energy": energy,
-            "m": [zero(w) for w in weights],
-            "v": [zero(w) for w in weights],
-            "bias_m": [zero(b) for b in biases],
-            "bias_v": [zero(b) for b in biases],
-        }
+        return {"energy": [w.new_zeros(len(w), 1, 1) for w in weights], **_still(weights, biases)}
 
     def take(
-        self,
-        eta: Tensor,
-        done: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        u: Tensor,
-        seen: Tensor,
-        presentations: int,
-        means: dict[str, Tensor],
+        self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight, bias and running means of one layer."""
-        change = torch.bmm(u.transpose(1, 2), seen) / presentations
-        bias_change = u.sum(1, keepdim=True) / presentations
         after = (done + 1)[:, None, None]
-        now = seen.square().sum(-1).mean(-1)[:, None, None] + 1.0
+        now = local.seen.square().sum(-1).mean(-1)[:, None, None] + 1.0
         energy = _ENERGY * means["energy"] + (1 - _ENERGY) * now
         eta_1 = eta[:, 0, None, None] * 30 * (1 - _ENERGY**after) / energy
-        eta_2 = eta[:, 1, None, None] * math.sqrt(196 / seen.shape[-1])
-        weight, m, v = _moved(weight, change, means["m"], means["v"], eta_1, eta_2, after)
-        bias, bias_m, bias_v = _moved(
-            bias, bias_change, means["bias_m"], means["bias_v"], eta_1, eta_2, after
-        )
-        return weight, bias, {"energy": energy, "m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
+        weight, bias, kept = _moved(eta_1, eta[:, 1, None, None], after, local, means)
+        return weight, bias, {"energy": energy, **kept}
 
 
 @register("step", "adam")
@@ -149,49 +132,36 @@ class Adam:
         both = [[math.log(self.adam), -0.3]]
         return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 1))}
 
-    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
-        """η of shape (life, role, 1)."""
-        return _scheduled(parameters, done, life)
-
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
         """Running means at birth."""
-        zero = torch.zeros_like
-        return {
-            "m": [zero(w) for w in weights],
-            "v": [zero(w) for w in weights],
-            "bias_m": [zero(b) for b in biases],
-            "bias_v": [zero(b) for b in biases],
-        }
+        return _still(weights, biases)
 
     def take(
-        self,
-        eta: Tensor,
-        done: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        u: Tensor,
-        seen: Tensor,
-        presentations: int,
-        means: dict[str, Tensor],
+        self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight, bias and running means of one layer."""
-        change = torch.bmm(u.transpose(1, 2), seen) / presentations
-        after = (done + 1)[:, None, None]
-        eta_2 = eta[:, 0, None, None] * math.sqrt(196 / seen.shape[-1])
-        bias_change = u.sum(1, keepdim=True) / presentations
-        none = torch.zeros_like(eta_2)
-        weight, m, v = _moved(weight, change, means["m"], means["v"], none, eta_2, after)
-        bias, bias_m, bias_v = _moved(bias, bias_change, means["bias_m"], means["bias_v"], none, eta_2, after)
-        return weight, bias, {"m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
+        eta_2 = eta[:, 0, None, None]
+        return _moved(torch.zeros_like(eta_2), eta_2, (done + 1)[:, None, None], local, means)
+
+
+def _still(weights: list[Tensor], biases: list[Tensor]) -> State:
+    """Adam's means of every weight and bias at birth."""
+    zeros = {"m": weights, "v": weights, "bias_m": biases, "bias_v": biases}
+    return {name: [torch.zeros_like(t) for t in like] for name, like in zeros.items()}
 
 
 def _moved(
-    weight: Tensor, change: Tensor, m: Tensor, v: Tensor, eta_1: Tensor, eta_2: Tensor, after: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Weight after η₁ U + η₂ m̂/√(v̂ + floor), and the means; the factor of m̂ is divided out of the root."""
+    eta_1: Tensor, eta_2: Tensor, after: Tensor, local: Local, means: dict[str, Tensor]
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """After η₁ U + η₂ √(196/inputs) m̂/√(v̂ + floor); the factor of m̂ is divided out of the root."""
+    eta_2 = eta_2 * math.sqrt(196 / local.seen.shape[-1])
     factor = (1 - _FIRST**after).square()
     k, q = _FLOOR * factor, factor / (1 - _SECOND**after)
-    return Moved.apply(weight, change, m, v, eta_1, eta_2, k, q, _FIRST, _SECOND)
+    rest = eta_1, eta_2, k, q, _FIRST, _SECOND
+    change, bias_change = local.changes()
+    weight, m, v = Moved.apply(local.weight, change, means["m"], means["v"], *rest)
+    bias, bias_m, bias_v = Moved.apply(local.bias, bias_change, means["bias_m"], means["bias_v"], *rest)
+    return weight, bias, {"m": m, "v": v, "bias_m": bias_m, "bias_v": bias_v}
 
 
 @register("step", "plain")
@@ -213,28 +183,16 @@ class Plain:
         both = [[math.log(self.rate), 0.0]]
         return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 1))}
 
-    def rates(self, parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
-        """η of shape (life, role, 1)."""
-        return _scheduled(parameters, done, life)
-
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
         """Nothing."""
         return {}
 
     def take(
-        self,
-        eta: Tensor,
-        done: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        u: Tensor,
-        seen: Tensor,
-        presentations: int,
-        means: dict[str, Tensor],
+        self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight and bias of one layer."""
-        scaled = u * (eta[:, 0, None, None] / presentations)
-        moved = bias + scaled.sum(1, keepdim=True)
+        scaled = local.u * (eta[:, 0, None, None] / local.presentations)
+        moved = local.bias + scaled.sum(1, keepdim=True)
         if not torch.is_grad_enabled():  # nothing will ask for the old weights: change them in place
-            return weight.baddbmm_(scaled.transpose(1, 2), seen), moved, {}
-        return torch.baddbmm(weight, scaled.transpose(1, 2), seen), moved, {}
+            return local.weight.baddbmm_(scaled.transpose(1, 2), local.seen), moved, {}
+        return torch.baddbmm(local.weight, scaled.transpose(1, 2), local.seen), moved, {}

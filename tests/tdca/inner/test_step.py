@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_sim.tdca.inner.step import Adam, Mixed, Plain
+from cortex_sim.tdca.inner.step import Adam, Local, Mixed, Plain, rates
 
 STEPS = {"mixed": Mixed(0.02, 0.05), "adam": Adam(0.05), "plain": Plain(0.1)}
 LIVES, PLACES, POST, PRE = 2, 6, 3, 5
@@ -70,10 +70,9 @@ def test_several_steps_equal_the_equations(name, grad):
         for t in range(6):
             u, seen = rng.normal(size=(LIVES, PLACES, POST)), rng.normal(size=(LIVES, PLACES, PRE))
             done = torch.full((LIVES,), float(t), dtype=torch.float64)
-            eta = step.rates(tensors, done, lengths)
-            weight, bias, means = step.take(
-                eta[:, 1], done, weight, bias, torch.as_tensor(u), torch.as_tensor(seen), 4, means
-            )
+            eta = rates(tensors, done, lengths)
+            local = Local(weight, bias, torch.as_tensor(u), torch.as_tensor(seen), 4)
+            weight, bias, means = step.take(eta[:, 1], done, local, means)
             for i, life in enumerate(by_hand):
                 wanted = eta_by_hand(parameters, t, float(lengths[i]))
                 np.testing.assert_allclose(eta[i], wanted, rtol=1e-12)
@@ -88,9 +87,7 @@ def test_each_life_has_its_own_schedule(done, life):
     done %= life
     parameters = Mixed().draw()
     own = {k: torch.as_tensor(np.stack([p, p + 0.5])) for k, p in parameters.items()}
-    eta = Mixed().rates(
-        own, torch.full((2,), done, dtype=torch.float64), torch.full((2,), life, dtype=torch.float64)
-    )
+    eta = rates(own, torch.full((2,), done, dtype=torch.float64), torch.full((2,), life, dtype=torch.float64))
     for i, shift in enumerate((0.0, 0.5)):
         wanted = eta_by_hand({k: p + shift for k, p in parameters.items()}, done, life)
         np.testing.assert_allclose(eta[i], wanted, rtol=1e-9)
@@ -99,7 +96,7 @@ def test_each_life_has_its_own_schedule(done, life):
 def test_the_rate_falls_to_nothing_at_the_end_of_a_life():
     parameters = {k: torch.as_tensor(p) for k, p in Adam(0.01).draw().items()}
     done = torch.arange(100, dtype=torch.float64)
-    eta = Adam().rates(parameters, done, torch.full((100,), 100.0, dtype=torch.float64))[:, 0, 0]
+    eta = rates(parameters, done, torch.full((100,), 100.0, dtype=torch.float64))[:, 0, 0]
     assert (eta.diff() < 0).all()
     np.testing.assert_allclose(eta[0], 0.01, rtol=1e-12)
     assert eta[-1] < 1e-5
@@ -116,7 +113,7 @@ def test_adam_is_torchs():
         u = torch.randn(1, PLACES, POST, generator=generator, dtype=torch.float64)
         seen = torch.randn(1, PLACES, 196, generator=generator, dtype=torch.float64)
         eta, done = torch.full((1, 1), 0.03, dtype=torch.float64), torch.tensor([float(t)]).double()
-        w, bias, means = step.take(eta, done, w, bias, u, seen, PLACES, means)
+        w, bias, means = step.take(eta, done, Local(w, bias, u, seen, PLACES), means)
         theirs.grad = -u[0].T @ seen[0] / PLACES
         optimiser.step()
         torch.testing.assert_close(w[0], theirs.detach(), rtol=0, atol=1e-6)  # the floor under our root
@@ -130,8 +127,8 @@ def test_no_change_is_a_finite_slope(name):
     u = torch.zeros(1, PLACES, POST, requires_grad=True)
     means = {k: v[0] for k, v in step.state([w], [b]).items()}
     parameters = {k: torch.as_tensor(p).float() for k, p in step.draw().items()}
-    eta = step.rates(parameters, torch.zeros(1), torch.ones(1) * 20)[:, 0]
-    weight, _, _ = step.take(eta, torch.zeros(1), w, b, u, torch.ones(1, PLACES, PRE), PLACES, means)
+    eta = rates(parameters, torch.zeros(1), torch.ones(1) * 20)[:, 0]
+    weight, _, _ = step.take(eta, torch.zeros(1), Local(w, b, u, torch.ones(1, PLACES, PRE), PLACES), means)
     assert not weight.any()
     (slope,) = torch.autograd.grad(weight.sum(), u)
     assert torch.isfinite(slope).all()
