@@ -147,6 +147,7 @@ def kernels_tried() -> dict[str, str]:
     """What is said of each kernel at K = 16, and its job."""
     found = {"ring, width 0.5": name_of(10, 16)}
     found |= {kernel: name_of(10, 16, kernel) for kernel in KERNELS}
+    found |= {"learned": name_of(10, 16, "learned")}
     found |= {f"ring, width {w:g}": name_of(10, 16, f"ring_width_{w:g}") for w in WIDTHS}
     return found | {
         "ring, receptor signs": name_of(10, 16, "ring_signs"),
