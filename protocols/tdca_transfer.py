@@ -95,7 +95,7 @@ def figures(folders: Folders) -> dict[str, Any]:
         "credit network minus direct feedback alignment, points; below it our accuracy", fontsize=10
     )
     bar = panels[1, 2].inset_axes([0.1, 0.5, 0.8, 0.15])
-    drawn.colorbar(shown, cax=bar, orientation="horizontal", label="points")
+    drawn.colorbar(shown, cax=bar, orientation="horizontal", label="points", extend="both")
     return {"tdca_transfer": drawn, "tdca_tasks": _numbers(folders)}
 
 

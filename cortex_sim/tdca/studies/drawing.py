@@ -11,6 +11,7 @@ from cortex_sim.tdca.studies.compare import difference, lives, spread
 from cortex_sim.tdca.studies.jobs import Folders
 
 NOT_YET = "not run yet"
+RANGE = 5.0  # points at the ends of a map's colours; what lies beyond has the end's colour
 
 
 def curve(
@@ -70,10 +71,10 @@ def heat(
                 )
                 continue
             values[i, j] = 100 * found.mean
-            ink = "w" if abs(values[i, j]) > 14 else "k"
+            ink = "w" if abs(values[i, j]) > 0.7 * RANGE else "k"
             text = f"{values[i, j]:+.1f}\n{100 * level[0]:.0f} %"
             axes.text(j, i, text, ha="center", va="center", fontsize=6.5, color=ink)
-    shown = axes.imshow(values, cmap="RdBu", vmin=-20, vmax=20, aspect="auto")
+    shown = axes.imshow(values, cmap="RdBu", vmin=-RANGE, vmax=RANGE, aspect="auto")
     axes.set_facecolor("0.9")
     axes.set_xticks(range(len(columns)), [str(c) for c in columns], fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
