@@ -15,7 +15,7 @@ STEPS = (30, 100, 300, 1000)
 SAID = {
     "tdca_mnist": "credit network, error",
     "tdca_mnist_raw": "credit network, raw (loss-free)",
-    "tdca_mnist_nres": "credit network, error",
+    "tdca_mnist_nres": "credit network, error, by NRES",
     "tdca_shared": "credit network, shared, error",
     "backprop_mnist": "backpropagation",
     "dfa_mnist": "direct feedback alignment",
@@ -133,6 +133,17 @@ def asked(folders: Folders) -> list[str]:
         lines.append(
             _row("minus backpropagation, mnist@256", str(n), "–", "not below -2", _points(found), "–", aim)
         )
+    return lines
+
+
+def again(folders: Folders) -> list[str]:
+    """The credit network minus its rivals, on lives that were not lived before."""
+    lines = _head("minus", "on", *map(str, STEPS), "outer seeds")
+    for theirs in ("dfa_mnist", "dfa_mnist_adam", "backprop_mnist"):
+        for label in WHERE:
+            found = [_difference(folders, "again_tdca_mnist", f"again_{theirs}", label, n) for n in STEPS]
+            seeds = next((str(d.seeds) for d in found if d is not None), NOT_YET)
+            lines.append(_row(SAID[theirs], label, *map(_points, found), seeds))
     return lines
 
 
@@ -262,6 +273,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "late": late,
     "dfa": lambda f: differences(f, "dfa_mnist", WHERE, (*CREDIT, "backprop_mnist"), (*STEPS, 3000)),
     "backprop": lambda f: differences(f, "backprop_mnist", WHERE, CREDIT, (*STEPS, 3000)),
+    "again": again,
     "beaten": beaten,
     "diffusion": diffusion,
     "transfer": transfer,

@@ -15,6 +15,7 @@ from typing import Any
 
 from cortex_sim.tdca.studies.drawing import curve, finish_curves
 from cortex_sim.tdca.studies.jobs import Folders, Job, studied
+from cortex_sim.tdca.studies.transfer import Cell, Transfer
 
 RUN_BY = "python benchmarks/tdca.py run first_table cnn, then python benchmarks/tdca.py figures"
 SEEDS = (0, 1, 2)
@@ -22,16 +23,27 @@ FIRST = ("tdca_mnist", "dfa_mnist", "backprop_mnist")
 ADAM = ("dfa_mnist_adam", "backprop_mnist_adam")
 FIXED = ("error_diffusion_mnist", "low_rank_mnist", "tdca_mnist_untrained")
 ONCE = ("tdca_mnist_raw", "tdca_mnist_nres", "readout_mnist", "tdca_shared")
+RIVALS = ("tdca_mnist", "dfa_mnist", "dfa_mnist_adam", "backprop_mnist")
+AGAIN = (  # lives not lived before, many enough for small differences
+    Cell("mnist", "mnist", (30, 100, 300, 1000)),
+    Cell("mnist@256", "mnist", (30, 100, 300, 1000), {"hidden": [256]}),
+    Cell("fashion_mnist", "fashion_mnist", (30, 100, 300, 1000)),
+)
 CNN = ("tdca_cnn", "dfa_cnn", "backprop_cnn")
 
 
-def jobs() -> dict[str, list[Job]]:
+def jobs() -> dict[str, list[Any]]:
     """Outer loops of the first table and of the convolutional network, what matters most first."""
     first = [Job(name, name, seed) for seed in SEEDS for name in FIRST]
     controls = [Job(name, name) for name in (*FIXED[:2], FIXED[2], *ONCE)]
     repeated = [Job(name, name, seed) for seed in SEEDS[1:] for name in FIXED]
     adam = [Job(name, name, seed) for name in ADAM for seed in SEEDS]
-    return {"first_table": [*first, *controls, *repeated, *adam], "cnn": [Job(name, name) for name in CNN]}
+    again = [Transfer(name, seed, AGAIN, "again", lives=24, births=1) for name in RIVALS for seed in SEEDS]
+    return {
+        "first_table": [*first, *controls, *repeated, *adam],
+        "again": again,
+        "cnn": [Job(name, name) for name in CNN],
+    }
 
 
 STEPS = (30, 100, 300, 1000, 3000)

@@ -48,16 +48,25 @@ class Transfer:
         Name of the outer loop's job; its run directory must be there.
     seed : int
     cells : tuple of Cell
+    study : str, default "transfer"
+        What its result is called, before the source's name.
+    lives : int, default 6
+        Lives in every cell.
+    births : int, default 0
+        Seed of births, tasks and presentations; 0 are those of every other test.
     """
 
     source: str
     seed: int
     cells: tuple[Cell, ...]
+    study: str = "transfer"
+    lives: int = LIVES
+    births: int = 0
 
     @property
     def key(self) -> str:
         """Name of its result."""
-        return f"transfer_{self.source}-{self.seed}"
+        return f"{self.study}_{self.source}-{self.seed}"
 
     def do(self, folders: Folders) -> str:
         """Live in every cell in a process of its own, and keep the result."""
@@ -81,7 +90,9 @@ class Transfer:
             if cell.label in found:
                 continue
             try:
-                found[cell.label] = {str(n): trained.accuracies(cell, n) for n in cell.steps}
+                found[cell.label] = {
+                    str(n): trained.accuracies(cell, n, self.lives, self.births) for n in cell.steps
+                }
             except CortexSimError as error:  # a rule that does not fit there is an outcome
                 found[cell.label] = {"failed": str(error)}
             part = unfinished.with_suffix(".part")
@@ -89,7 +100,7 @@ class Transfer:
             part.replace(unfinished)
         settings = trained.settings
         about = {"source": self.source, "rule": settings.rule, "searcher": settings.searcher}
-        folders.keep(self.key, {**about, "lives": LIVES, "per_life": found})
+        folders.keep(self.key, {**about, "lives": self.lives, "births": self.births, "per_life": found})
         return f"{len(found)} cells"
 
 
@@ -115,16 +126,15 @@ class Trained:
         self.data_dir = data_dir
         self._tasks: dict[str | None, Any] = {}
 
-    def accuracies(self, cell: Cell, steps: int, lives: int = LIVES) -> list[float]:
+    def accuracies(self, cell: Cell, steps: int, lives: int = LIVES, births: int = 0) -> list[float]:
         """Test accuracy of each life after so many steps."""
         from cortex_sim.tdca.inner.evaluation import lived, tested
 
         if cell.data not in self._tasks:
             self._tasks[cell.data] = self._drawn_from(cell.data)
         batch, body = self.settings.life_span().batch, self.settings.body(**cell.model)
-        at = lived(
-            body, self.rule, self.step, self.phi, self._tasks[cell.data], steps, seeds=lives, batch=batch
-        )
+        tasks, of = self._tasks[cell.data], {"seeds": lives, "batch": batch, "seed": births}
+        at = lived(body, self.rule, self.step, self.phi, tasks, steps, **of)
         return tested(*at)["accuracy"]
 
     def _drawn_from(self, data: str | None) -> Any:
