@@ -1,15 +1,17 @@
 """What one outer update costs with each searcher: the table of docs/outer-loops.md.
 
-    python benchmarks/outer_loops.py        # CPU time of this process, so a busy machine disturbs little
+    python benchmarks/outer_loops.py             # CPU time of this process: a busy machine disturbs little
+    python benchmarks/outer_loops.py channels    # the meta-gradient's update over K, for docs/results-tdca.md
 
 A credit network of 16 channels teaches 64-32-10 on the embedded digits, batch 32. Searchers over windows
 advance 32 lives by 20 steps and ask for a validation batch; searchers over whole lives live 16 members × 2
-lives of 150 steps.
+lives of 150 steps. Over K, lives are 196-64-10, and rounds over all K follow each other.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from typing import Any
 
@@ -19,6 +21,8 @@ from cortex_sim.tdca.evolving.problem import problem
 from cortex_sim.tdca.evolving.settings import OuterSettings
 
 UPDATES = 5
+ROUNDS = 9
+CHANNELS = (1, 4, 16, 64)
 SEARCHERS: dict[str, dict[str, Any]] = {
     "meta_gradient": {},
     "nres": {},
@@ -50,9 +54,33 @@ def cost(name: str, settings: dict[str, Any]) -> tuple[int, float]:
     return steps, 1000 * statistics.median(seconds)
 
 
+def channels() -> dict[int, float]:
+    """Median CPU ms of one update of the meta-gradient, by K."""
+    searches, took = {}, {k: [] for k in CHANNELS}
+    for k in CHANNELS:
+        chosen = OuterSettings(
+            rule={"name": "tdca", "credit_network": {"name": "dense", "channels": k}},
+            tasks={"kind": "images", "sources": ["digits"], "side": 14},
+        )
+        given, centre = problem(chosen, None)
+        searches[k] = chosen.search().begin(given, centre, ROUNDS + 1, torch.Generator().manual_seed(0))
+        searches[k].step()
+    for _ in range(ROUNDS):
+        for k in CHANNELS:
+            began = time.process_time()
+            searches[k].step()
+            took[k].append(time.process_time() - began)
+    return {k: 1000 * statistics.median(seconds) for k, seconds in took.items()}
+
+
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
+    if sys.argv[1:] == ["channels"]:
+        print("| K | CPU ms an update |\n|---|---|")
+        for k, ms in channels().items():
+            print(f"| {k} | {ms:.0f} |")
+        return
     print("| searcher | inner steps an update | CPU ms an update | CPU µs an inner step |\n|---|---|---|---|")
     for name, settings in SEARCHERS.items():
         steps, ms = cost(name, settings)

@@ -74,7 +74,7 @@ def jobs() -> dict[str, list[Job]]:
 
 
 def figures(folders: Folders) -> dict[str, Any]:
-    """Accuracy over K for each number of classes; parameters and outer time; kernels at K = 16."""
+    """Accuracy over K for each number of classes; parameters; kernels at K = 16."""
     from cortex_sim.viz.panels import COLOURS, new_figure, plain
 
     drawn = new_figure(11, 7.2)
@@ -110,17 +110,13 @@ def _cost(axes: Any, folders: Folders) -> None:
     from cortex_sim.viz.panels import COLOURS, plain
 
     found = [(k, folders.kept(f"{name_of(10, k)}-0")) for k in CHANNELS]
-    known = np.array([(k, r["parameters"], r["outer_seconds"]) for k, r in found if r is not None])
+    known = np.array([(k, r["parameters"]) for k, r in found if r is not None])
     plain(axes, "channels of credit, K", "outer parameters")
-    axes.set_title("what the credit network costs, 10 classes", fontsize=10)
+    axes.set_title("size of the credit network, 10 classes", fontsize=10)
     if not len(known):
         axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", color="0.4")
         return
     axes.plot(known[:, 0], known[:, 1], "o-", color=COLOURS[0])
-    beside = axes.twinx()
-    beside.plot(known[:, 0], known[:, 2], "s--", color=COLOURS[1], ms=4)
-    beside.set(ylabel="outer seconds (dashed)", ylim=(0, None))
-    beside.spines["top"].set_visible(False)
     axes.set_ylim(0, None)
 
 
