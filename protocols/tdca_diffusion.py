@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.tdca.studies.compare import lives, spread
-from cortex_sim.tdca.studies.jobs import Folders, Job, studied
+from cortex_sim.tdca.studies.jobs import SWEEP, Folders, Job, studied
 
 RUN_BY = "python benchmarks/tdca.py run diffusion, then python benchmarks/tdca.py figures"
 UNITS = 64
@@ -24,16 +24,6 @@ CHANNELS = (1, 2, 4, 8, 16, 32, 64)
 CLASSES = (10, 2, 5)
 KERNELS = ("line", "sheet", "block", "modulo", "dense")
 WIDTHS = (0.25, 1.0, 2.0)  # 0.5 is the default
-BUDGET: dict[str, Any] = {
-    "iterations": 150,
-    "testing": {
-        "data": ["mnist", "fashion_mnist"],
-        "steps": [100, 300, 1000],
-        "widths": {},
-        "elsewhere": [],
-        "controls": [],
-    },
-}
 
 
 def name_of(classes: int, channels: int, kernel: str = "ring") -> str:
@@ -52,7 +42,7 @@ def _job(name: str, config: str, classes: int, rule: dict[str, Any]) -> Job:
         few = {"tasks": {"classes": classes}, "model_settings": {"classes": classes}}
         if "credit_network" in rule:
             rule = {"credit_network": {**rule["credit_network"], "outputs": classes}}
-    return Job(name, config, 0, {**BUDGET, **few, **({"rule": rule} if rule else {})})
+    return Job(name, config, 0, {**SWEEP, **few, **({"rule": rule} if rule else {})})
 
 
 def jobs() -> dict[str, list[Job]]:

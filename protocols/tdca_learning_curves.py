@@ -87,9 +87,9 @@ def figures(folders: Folders) -> dict[str, Any]:
     curve(last, folders, "tdca_mnist_untrained", "mnist", STEPS, "untrained, frozen", color="0.3", ls="--")
     curve(last, folders, "readout_mnist", "mnist", STEPS, "readout only", color="0.6", ls="--")
     finish_curves(last, STEPS, "controls: MNIST, H = 64")
-    for axes in (panels[0, 0], last):
+    for axes, free in ((panels[0, 0], "lower right"), (last, "center right")):
         if axes.lines:
-            axes.legend(frameon=False, fontsize=8, loc="lower right")
+            axes.legend(frameon=False, fontsize=8, loc=free)
     return {"tdca_learning_curves": drawn, "tdca_cnn": _convolutional(folders)}
 
 

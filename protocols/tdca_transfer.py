@@ -18,7 +18,7 @@ import numpy as np
 
 from cortex_sim.tdca.studies.compare import lives, spread
 from cortex_sim.tdca.studies.drawing import heat
-from cortex_sim.tdca.studies.jobs import Folders, Job, studied
+from cortex_sim.tdca.studies.jobs import SWEEP, Folders, Job, studied
 from cortex_sim.tdca.studies.transfer import Cell, Transfer
 
 RUN_BY = "python benchmarks/tdca.py run transfer tasks, then python benchmarks/tdca.py figures"
@@ -32,16 +32,6 @@ DATA = ("mnist", "fashion_mnist", "digits", "cifar10")
 STEPS = (100, 1000)
 HOME_TASKS = "tasks of training"
 NUMBERS = tuple(2**n for n in range(11))
-BUDGET: dict[str, Any] = {
-    "iterations": 150,
-    "testing": {
-        "data": ["mnist", "fashion_mnist"],
-        "steps": [100, 300, 1000],
-        "widths": {},
-        "elsewhere": [],
-        "controls": [],
-    },
-}
 
 
 def cells() -> list[Cell]:
@@ -59,7 +49,7 @@ def cells() -> list[Cell]:
 def jobs() -> dict[str, list[Any]]:
     """Outer loops on so many tasks, MNIST alone; and each source rule in every cell."""
     mnist = {"sources": ["mnist"], "weights": None, "limit": None}
-    tasks = [Job(f"tasks_{n}", "tdca_mnist", 0, {**BUDGET, "tasks": {**mnist, "number": n}}) for n in NUMBERS]
+    tasks = [Job(f"tasks_{n}", "tdca_mnist", 0, {**SWEEP, "tasks": {**mnist, "number": n}}) for n in NUMBERS]
     home = (Cell(HOME_TASKS, None, STEPS),)
     seen = [Transfer(f"tasks_{n}", 0, home) for n in NUMBERS]
     return {"transfer": [Transfer(name, 0, tuple(cells())) for name in SOURCES], "tasks": [*tasks, *seen]}

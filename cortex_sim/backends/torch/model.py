@@ -174,8 +174,11 @@ class Model(nn.Module):
 
     def _told_at(self, name: str, drives: Drives, rates: Drives) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
-        ungated = self.taught is not None and not self.taught.declared.network.gated
-        return drives[name] if ungated and name in self.taught.declared.hidden else rates[name]  # type: ignore[union-attr]
+        if self.taught is None:
+            return rates[name]
+        declared = self.taught.declared
+        at_drives = name in declared.hidden and not declared.network.gated
+        return drives[name] if at_drives else rates[name]
 
     @staticmethod
     def injected(credits: Drives, rates: Drives) -> Tensor:

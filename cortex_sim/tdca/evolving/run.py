@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ from cortex_sim.tdca.evolving.problem import problem, whole
 from cortex_sim.tdca.evolving.settings import OuterSettings, described, from_file
 from cortex_sim.training.log import RunLog
 from cortex_sim.training.run import CHECKPOINT, LOCK, METRICS, RUN, machine, stands_at, write_whole
+
+_log = logging.getLogger(__name__)
 
 FIGURE = "progress.png"
 _LINE = 10  # outer updates that one line of metrics.jsonl is the mean of
@@ -53,7 +55,7 @@ def evolve(
     if resume:
         finished = out / METRICS
         if finished.is_file():
-            return json.loads(finished.read_text(encoding="utf-8"))
+            return _read(finished)
     elif stands_at(out):
         raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
     given, centre = problem(settings, data_dir)
@@ -68,6 +70,13 @@ def evolve(
         return _Evolution(settings, out, given, centre).go(data_dir)
     finally:
         lock.release()
+
+
+def _read(finished: Path) -> dict[str, Any]:
+    try:
+        return json.loads(finished.read_text(encoding="utf-8"))
+    except ValueError:
+        raise RunError(f"{finished}: damaged; remove it and resume to write it again") from None
 
 
 def saved_settings(out: Path) -> OuterSettings:
@@ -121,10 +130,13 @@ class _Evolution:
         at = self.out / CHECKPOINT
         if at.is_file():
             extra = self._restore(at)
+            recorded = yaml.safe_load((self.out / RUN).read_text(encoding="utf-8")).get("environment")
+            if recorded != machine(torch.get_num_threads()):
+                _log.warning("resumed in another environment; the result need not be the same bit for bit")
             self.log.cut_back(extra["files"])
             self.log.open()
         else:
-            content = self.settings.as_dict() | {"environment": machine()}
+            content = self.settings.as_dict() | {"environment": machine(torch.get_num_threads())}
             write_whole(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
             self.log.cut_back({})
             self.log.open()
@@ -188,6 +200,4 @@ class _Evolution:
         self.search.restore(tensors)
         self.iteration, self.contained = int(extra["iteration"]), int(extra["contained"])
         self.clock.before = float(extra["seconds"])
-        if not math.isfinite(self.clock.before):
-            raise RunError(f"checkpoint {at}: damaged (seconds)")
         return extra

@@ -24,6 +24,18 @@ from cortex_sim.errors import RunError
 
 Told = Callable[[str], None]
 Result = dict[str, Any]
+SWEEP: dict[
+    str, Any
+] = {  # what many outer loops of one study afford: settings that replace the first table's
+    "iterations": 150,
+    "testing": {
+        "data": ["mnist", "fashion_mnist"],
+        "steps": [100, 300, 1000],
+        "widths": {},
+        "elsewhere": [],
+        "controls": [],
+    },
+}
 _KEPT = ("parameters", "iterations", "rule", "searcher", "contained", "missing", "outer_seconds", "seconds")
 
 

@@ -1,0 +1,46 @@
+"""What the shipped credit networks add to their own untrained start, under the same rates and schedule.
+
+    python benchmarks/pretrained.py        # about 10 s; embedded digits, which none of them was trained on
+
+24 lives of 196-64-10 on digits brought to 14x14, labels permuted. The table of
+cortex_sim/credit/pretrained/README.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cortex_sim.credit import shipped as shipping
+from cortex_sim.tdca.evolving.settings import from_file
+from cortex_sim.tdca.inner.cohort import layout, start
+from cortex_sim.tdca.inner.evaluation import lived, tested
+from cortex_sim.tdca.tasks.settings import tasks_from
+
+STEPS, LIVES = (20, 30, 100, 300), 24
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    tasks = tasks_from({"kind": "images", "sources": ["digits"], "side": 14})
+    print(f"| name | {' | '.join(f'{n} steps' for n in STEPS)} |\n|{'---|' * (len(STEPS) + 1)}")
+    for name in shipping.shipped():
+        trained = shipping.credit_network(name, 10)
+        settings = from_file(Path(shipping.__file__).parent / "pretrained" / f"{name}.yaml")
+        rule, step = settings.inner_rule(), settings.inner_step()
+        rates = {k: np.array(v) for k, v in trained.about["step"].items()}
+        starts = (start(rule, step, 0), start(rule, step, 1), trained.parameters)
+        phis = [layout(rule, step).joined({**parameters, **rates}) for parameters in starts]
+        cells = []
+        for n in STEPS:
+            lives = [lived(settings.body(), rule, step, phi, tasks, n, seeds=LIVES) for phi in phis]
+            *before, after = (100 * float(np.mean(tested(*each)["accuracy"])) for each in lives)
+            cells.append(f"{after:.1f} ({before[0]:.1f}, {before[1]:.1f})")
+        print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
