@@ -214,6 +214,25 @@ def test_a_damaged_checkpoint_is_named(here, result, run):
     assert status == 2 and "checkpoint r/checkpoint.safetensors: damaged" in err and err.count("\n") == 1
 
 
+def test_a_damaged_result_is_named(here, result, run):
+    result("evolve small.yaml --out r")
+    (here / "r" / "metrics.json").write_text("{", encoding="utf-8")
+    status, _, err = run("evolve --resume --out r")
+    assert status == 2 and "metrics.json: damaged" in err and err.count("\n") == 1
+
+
+def test_going_on_in_another_environment_is_said(here, result, caplog):
+    result("evolve small.yaml --out r")
+    (here / "r" / "metrics.json").unlink()
+    result("evolve --resume --out r")
+    assert "another environment" not in caplog.text
+    (here / "r" / "metrics.json").unlink()
+    recorded = here / "r" / "run.yaml"
+    recorded.write_text(recorded.read_text("utf-8").replace("threads: 1", "threads: 7"), encoding="utf-8")
+    result("evolve --resume --out r")
+    assert "another environment" in caplog.text
+
+
 @pytest.mark.parametrize("searcher", [{"name": "meta_gradient"}, {"name": "nres", "sigma": 0.02}])
 def test_killed_at_a_random_moment_it_ends_where_it_would_have(here, config, searcher):
     name = config(
