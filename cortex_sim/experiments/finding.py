@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from cortex_sim import library, yaml_text
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol.experiment import Experiment
-from cortex_sim.protocol.protocol_yaml import experiment_from_data
+from cortex_sim.experiments.experiment import Experiment
+from cortex_sim.experiments.experiment_yaml import experiment_from_data
 
 #: What a protocol's Python file offers: ``experiment(seed)``, or the command that runs it otherwise.
 FUNCTION, OTHERWISE = "experiment", "RUN_BY"
