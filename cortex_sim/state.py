@@ -107,7 +107,7 @@ class State:
     def _feedback(self, name: str, net: Network, drawn: np.ndarray) -> np.ndarray:
         ours, theirs = self.network.projections.get(name), net.projections[name]
         kept = self.feedback.get(name)
-        same = ours is not None and ours.feedback == theirs.feedback
+        same = ours is not None and (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity)
         if kept is not None and same and kept.shape == drawn.shape:
             return kept
         _log.info("projection %s: its feedback weights are drawn anew, the state holds none for it", name)

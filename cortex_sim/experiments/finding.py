@@ -22,6 +22,17 @@ def names() -> list[str]:
     return [name for name in library.names("protocols") if "/" not in name]
 
 
+def command_of(name: str) -> str:
+    """Command that runs a shipped protocol, or a shipped configuration such as ``papers/gait_2020_tower``."""
+    folder, slash, own = name.rpartition("/")
+    if slash:
+        if folder == "tdca":
+            return f"cortex-sim evolve {own} --out DIR"
+        return f"cortex-sim train --config {name} --out DIR"
+    otherwise = getattr(library.load_module("protocols", name), OTHERWISE, None)
+    return otherwise or f"cortex-sim simulate {name} --out FILE.nc"
+
+
 def experiment(name_or_path: str, seed: int = 0) -> Experiment:
     """Experiment of a shipped protocol, of a Python file or of a YAML file.
 
