@@ -13,12 +13,14 @@ import brian2
 import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
+from cortex_sim.backends.brian2.edits import Left, by_channel
 from cortex_sim.backends.brian2.equations import SENDING, reconstructs
 from cortex_sim.backends.brian2.operators import Operator, Patches, operator
 from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.brian2.written import Written
+from cortex_sim.errors import RunError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime
@@ -61,6 +63,7 @@ class Batched:
         self.operators: dict[str, Operator] = {
             p.name: operator(net, p) for p in [*net.bottom_ups, *net.laterals]
         }
+        self._left = Left()
         self.eta: dict[str, float] = {}
         self.open_bias: dict[str, float] = {}
         self.step_s = float(clock.dt)
@@ -77,7 +80,19 @@ class Batched:
     def push(self) -> None:
         """Show the biases to the neurons; matrices are used where they are."""
         for name in self.weights.bias:
-            self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
+            shown = self.weights.bias_by_unit(name)
+            self.units[name].view["bias"][...] = shown
+            self._left.leave(f"bias of population {name}", shown)
+
+    def take_edits(self) -> None:
+        """Take over biases that were set in brian2's groups since the last run."""
+        for name, bias in self.weights.bias.items():
+            now = self.units[name].view["bias"]
+            label = f"bias of population {name}"
+            if self._left.edited(label, now, self.weights.bias_by_unit(name)):
+                if (now != now[:1]).any():
+                    raise RunError(f"{label}: differs between presentations; set it alike for all of them")
+                bias[...] = by_channel(label, now[0], len(bias))
 
     def pull(self) -> None:
         """Nothing to fetch: the weights are the engine's own."""

@@ -50,12 +50,14 @@ class Conductor:
         steps = sum(self.steps(phase) for one in shown for phase in one.phases)
         self._coming: Iterator[Shown] = iter(shown)
         self._trial_over = True
+        self.stage.engine.take_edits()
         self.stage.engine.push()
         self.stage.network.add(*self._operations)
         try:
             self.stage.network.run(steps * self.dt_ms * brian2.ms, namespace={})
         finally:
             self.stage.network.remove(*self._operations)
+            self.stage.engine.push()  # what an interrupted window has changed is no edit of the user's
 
     def steps(self, phase: PhasePlan) -> int:
         """Steps of a phase.
@@ -100,7 +102,6 @@ class Conductor:
             self._sample_steps = whole_steps("record: every_ms", self.wanted.every_ms, self.dt_ms)
         if shown.reset:
             rest(self.stage)
-            self.stage.delayed.clear()
 
     def _begin_phase(self) -> None:
         self._phase = self._shown.phases[self._number]

@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 
 def rest(stage: Stage) -> None:
-    """Drives and compartments at zero: where every trial starts unless it goes on from the last."""
-    for view, variable in stage.moving_variables().values():
-        view.put(variable, 0.0)
+    """Everything that passes at zero: where every trial starts unless it goes on from the last.
+
+    A program written down beforehand computes all but drives and compartments anew in each step before
+    they are read: it has no delays, no noise and no spontaneous activity.
+    """
+    if stage.setup.target == "cpp_standalone":
+        for view, variable in stage.moving_variables().values():
+            view.put(variable, 0.0)
+        return
+    users = stage.parameters_of_users()
+    for name, values in stage.passing().items():
+        if name not in users:
+            values[...] = 0.0
+    stage.delayed.clear()
 
 
 def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequence[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from cortex_sim.backends.brian2 import standalone
+from cortex_sim.backends.brian2.begun import Begun
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.conductor import Conductor
 from cortex_sim.backends.brian2.credit_equations import check_gates, check_in_synapses
@@ -31,6 +31,7 @@ from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown
 from cortex_sim.registry import registered_name
+from cortex_sim.state import State, as_state, initial
 
 ENGINES = {"batched": None, "synapses": None}
 METHODS = {"euler": None, "exponential_euler": None}
@@ -66,12 +67,16 @@ class Simulation:
     extra : callable, optional
         From the groups by population name, further brian2 objects to run along, such as monitors.
 
+    state : State, Model, Simulation or path, optional
+        What to start from in place of drawn weights: whatever `cs.load` reads or has a state.
+
     Attributes
     ----------
     net : Network
-        The declaration.
+        The declaration, a copy.
     weights : Weights
-        Weights, biases and rule state, kept from trial to trial.
+        Weights, biases and rule state, kept from trial to trial; set them by `Weights.overwrite`, or in
+        brian2's own objects.
     stage : Stage
         brian2's own objects for the presentations last shown side by side: ``stage.groups["V1"]`` is
         a NeuronGroup, ``stage.engine.synapses`` the Synapses (engine "synapses"), ``stage.network``
@@ -98,14 +103,18 @@ class Simulation:
         target: str = "numpy",
         equations: Mapping[str, str] | None = None,
         extra: Callable[[Mapping[str, Any]], list[Any]] | None = None,
+        state: Any = None,
     ) -> None:
         look_up("engine", engine, ENGINES, BuildError)
         look_up("method", method, METHODS, BuildError)
         look_up("target", target, TARGETS, BuildError)
         require_positive("simulation", dt_ms=dt_ms)
+        net = net.copy()  # what is declared further on is another network
         self.circuit = circuit(net, apical_tau_ms)
         self.net, self.seed = net, seed
-        self.weights = Weights(self.circuit, seed)
+        start = initial(net, seed) if state is None else as_state(state).fitted_to(net, seed)
+        self.preprocessing = start.preprocessing
+        self.weights = Weights(self.circuit, start)
         for name in equations or {}:
             look_up(f"population of {net.name}", name, net.populations, BuildError)
         self.setup = Setup(engine, float(dt_ms), method, self._noise(noise), dict(equations or {}), target)
@@ -117,7 +126,7 @@ class Simulation:
         if target == STANDALONE:
             standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra
-        self._on_their_way: dict[str, deque[np.ndarray]] = {}
+        self._begun: Begun | None = None  # restored, and not yet gone on with
         self._made: Stage | None = None  # not before it is needed: it may hold millions of neurons
 
     def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
@@ -150,6 +159,8 @@ class Simulation:
     def _stage(self, presentations: int, features: frozenset[str]) -> Stage:
         made = self._made
         if made is None or (made.presentations, made.features) != (presentations, features):
+            if made is not None:
+                made.engine.take_edits()
             with brian2_as_found(self.setup.target):
                 made = Stage(self.circuit, self.weights, self.setup, presentations, features, self._extra)
             self._made = made
@@ -181,11 +192,10 @@ class Simulation:
             return
         features = _features(plan)
         for size, group in groupby(plan.shown[first:], key=lambda shown: len(shown.trials)):
-            before = self._moving()
+            before = self._last()
             stage = self._stage(size, features)
-            self._continue(stage, before)
-            stage.delayed.update(self._on_their_way)
-            self._on_their_way = {}
+            before.go_on(stage)
+            self._begun = None
             with brian2_as_found(self.setup.target):
                 Conductor(stage, self.weights, self.seed, plan.wanted, keep).run(list(group))
 
@@ -218,36 +228,31 @@ class Simulation:
         if plan.wanted.every_ms is not None:
             whole_steps("record: every_ms", plan.wanted.every_ms, self.setup.dt_ms)
 
-    def _moving(self) -> dict[str, np.ndarray]:
-        return {} if self._made is None else {n: v.copy() for n, v in self._made.moving().items()}
+    def _last(self) -> Begun:
+        """What the trial before left behind."""
+        if self._begun is not None:
+            return self._begun
+        return Begun() if self._made is None else Begun.after(self._made)
 
-    @staticmethod
-    def _continue(stage: Stage, before: Mapping[str, np.ndarray]) -> None:
-        """Where a trial does not reset, it goes on from the last one, if as many are side by side."""
-        for name, values in stage.moving().items():
-            if name in before and before[name].shape == values.shape:
-                values[...] = before[name]
-            else:
-                values[...] = 0.0
+    def state(self) -> State:
+        """What the network has learned so far, to be saved, or to start another simulation or model from."""
+        if self._made is not None and self.setup.target != STANDALONE:
+            self._made.engine.take_edits()
+        from cortex_sim import __version__
+
+        origin = {"backend": "brian2", "seed": self.seed, "cortex_sim_version": __version__}
+        return State(self.net, **self.weights.as_learned(), preprocessing=self.preprocessing, origin=origin)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
-        moving = {f"moving:{name}": values for name, values in self._moving().items()}
-        delayed = {} if self._made is None else self._made.delayed
-        on_their_way = {f"delayed:{name}": np.stack(signals) for name, signals in delayed.items()}
-        return self.weights.as_state() | moving | on_their_way
+        return self.weights.as_state() | self._last().as_arrays()
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go back to a `checkpoint`."""
         self.weights.load_state(state)
-        moving = {k.removeprefix("moving:"): v for k, v in state.items() if k.startswith("moving:")}
-        first = next(iter(moving.values()), None)
-        if first is not None:
-            features = frozenset() if self._made is None else self._made.features
-            self._continue(self._stage(first.shape[0], features), moving)
-        self._on_their_way = {
-            k.removeprefix("delayed:"): deque(v) for k, v in state.items() if k.startswith("delayed:")
-        }
+        self._begun = Begun.from_arrays(state)
+        if self._made is not None:
+            self._made.engine.push()
 
     def attributes(self) -> dict[str, Any]:
         """What made a recording: network, rule, seed, backend, versions, time constants."""
@@ -293,4 +298,5 @@ def session(net: Network, seed: int, conditions: Conditions) -> Simulation:
         dt_ms=conditions.dt_ms,
         apical_tau_ms=conditions.apical_tau_ms,
         noise=conditions.noise,
+        state=conditions.state,
     )

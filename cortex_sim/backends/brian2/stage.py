@@ -196,8 +196,41 @@ class Stage:
             name=f"patches_{self.circuit.identifier[name]}",
         )
 
+    def views(self) -> dict[str, View | Written]:
+        """What every group holds, by a name of its own."""
+        found: dict[str, View | Written] = {name: unit.view for name, unit in self.units.items()}
+        return found | self.credit_views | {f"patches of {n}": v for n, v in self.patch_views.items()}
+
+    def lasting(self) -> set[str]:
+        """Variables that stay from trial to trial: biases, and rule state that lives in units."""
+        var = self.circuit.var
+        plastic = self.circuit.plastic()
+        kept = {var(v, p.name) for p in plastic for v in getattr(p.plasticity, "state", {})}
+        return kept | {"bias"}
+
+    def passing(self) -> dict[str, np.ndarray]:
+        """Every other variable of every group: what a trial leaves behind, and the next may read.
+
+        Drives, compartments, what was sent and what was heard, inputs, noise: whatever a group is given
+        is found here, so that nothing has to be remembered by a reset, a checkpoint or a resume.
+        """
+        lasting = self.lasting()
+        found: dict[str, np.ndarray] = {}
+        for name, view in self.views().items():
+            assert isinstance(view, View)
+            found |= {f"{name}:{v}": view[v] for v in view.own_variables() if v not in lasting}
+        return found
+
+    def parameters_of_users(self) -> set[str]:
+        """Parameters within equations of the user's own, as `passing` names them: set by nobody else."""
+        return {
+            f"{name}:{variable}"
+            for name, text in self.setup.equations.items()
+            for variable in brian2.Equations(text).parameter_names
+        }
+
     def moving_variables(self) -> dict[str, tuple[View | Written, str]]:
-        """What the next step depends on, drives and compartments: a name each, its view and variable."""
+        """Drives and compartments, which equations integrate: a name each, its view and variable."""
         found: dict[str, tuple[View | Written, str]] = {}
         for name, unit in self.units.items():
             if not unit.is_stimulus:
@@ -212,7 +245,3 @@ class Stage:
             for variable in brian2.Equations(text).diff_eq_names:
                 found[f"{name}:{variable}"] = self.units[name].view, variable
         return found
-
-    def moving(self) -> dict[str, np.ndarray]:
-        """The arrays of `moving_variables`."""
-        return {name: view[variable] for name, (view, variable) in self.moving_variables().items()}

@@ -15,6 +15,7 @@ import numpy as np
 from cortex_sim.backends.brian2.batched import bias_rates
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
 from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of
+from cortex_sim.backends.brian2.edits import Left, by_channel
 from cortex_sim.backends.brian2.equations import (
     LEARNING,
     PREDICTING,
@@ -57,6 +58,8 @@ class Synaptic:
         self.synapses: dict[str, Any] = {}
         self.eta: dict[str, float] = {}
         self._asleep: dict[str, list[Any]] = {}
+        self._left = Left()
+        self._written_down = False  # whether this is a program, whose variables have no values yet
         beside = {p.up.name: p for p in circuit.apicals if p.up is not None}
         for p in circuit.net.bottom_ups:
             self._add(p, self._bottom_up(p, beside.get(p.name)))
@@ -68,6 +71,7 @@ class Synaptic:
         for p in circuit.net.credit_projections:
             self._add(p, lines_of(circuit, p))
         self.views = {name: see(made) for name, made in self.synapses.items()}
+        self._written_down = any(isinstance(view, Written) for view in self.views.values())
         self.objects = list(self.synapses.values())
         if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
             top = groups[circuit.net.objective_at]
@@ -191,15 +195,47 @@ class Synaptic:
         """Write the weights, biases and rule state into brian2's variables."""
         for name, made in self.synapses.items():
             if name in self.weights.matrix:
-                made.w = self._flat(name, self.weights.matrix[name])
+                made.w = self._leave(f"weights of projection {name}", self._ours(name))
             for variable, values in self.weights.state.get(name, {}).items():
-                self._write(name, variable, values)
+                flat = self._leave(f"{variable} of projection {name}", self._flat_state(name, values))
+                owner, own = self._place(name, variable)
+                setattr(owner, own, flat)
         for name in self.weights.bias:
-            self.groups[name].bias = self.weights.bias_by_unit(name)
+            shown = self.weights.bias_by_unit(name)
+            self.groups[name].bias = self._leave(f"bias of population {name}", shown)
         for p in self.circuit.apicals:
             if p.way is Way.SIGN and p.up is not None:
                 w = self.weights.matrix[p.up.name]
                 self.synapses[p.up.name].size = float(np.sqrt(np.mean(w * w)))
+
+    def _leave(self, label: str, values: np.ndarray) -> np.ndarray:
+        if not self._written_down:
+            self._left.leave(label, values)
+        return values
+
+    def take_edits(self) -> None:
+        """Take over weights, biases and rule state that were set in brian2's objects since the last run."""
+        for name, made in self.synapses.items():
+            if name in self.weights.matrix:
+                now = np.asarray(made.w[:])
+                if self._left.edited(f"weights of projection {name}", now, self._ours(name)):
+                    self._unflat(name, self.weights.matrix[name], now)
+            for variable, values in self.weights.state.get(name, {}).items():
+                owner, own = self._place(name, variable)
+                now = np.asarray(getattr(owner, own)[:])
+                label = f"{variable} of projection {name}"
+                if self._left.edited(label, now, self._flat_state(name, values)):
+                    self._read(name, variable, values)
+        for name, bias in self.weights.bias.items():
+            now, label = np.asarray(self.groups[name].bias[:]), f"bias of population {name}"
+            if self._left.edited(label, now, self.weights.bias_by_unit(name)):
+                bias[...] = by_channel(label, now, len(bias))
+
+    def _ours(self, name: str) -> np.ndarray:
+        return self._flat(name, self.weights.matrix[name])
+
+    def _flat_state(self, name: str, values: np.ndarray) -> np.ndarray:
+        return self._flat(name, values) if values.ndim == 2 else values
 
     def pull(self) -> None:
         """Read them back."""
@@ -275,11 +311,6 @@ class Synaptic:
                 return self.groups[p.pre], own
             case _:
                 return self.synapses[name], own
-
-    def _write(self, name: str, variable: str, values: np.ndarray) -> None:
-        owner, own = self._place(name, variable)
-        flat = self._flat(name, values) if values.ndim == 2 else values
-        setattr(owner, own, flat)
 
     def _read(self, name: str, variable: str, values: np.ndarray) -> None:
         owner, own = self._place(name, variable)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from brian2.core.variables import ArrayVariable
 
 from cortex_sim.activations import LeakyRelu, Linear
 from cortex_sim.backends.brian2.circuit import Circuit
@@ -38,6 +39,18 @@ class View:
             )
             self._known[variable] = known
         return known
+
+    def own_variables(self) -> list[str]:
+        """Names of all variables that the group itself holds and that can change, sorted."""
+        return sorted(
+            name
+            for name, variable in self._group.variables.items()
+            if isinstance(variable, ArrayVariable)
+            and variable.owner is not None
+            and variable.owner.name == self._group.name
+            and not variable.read_only
+            and np.issubdtype(variable.dtype, np.floating)
+        )
 
     def put(self, variable: str, value: Any) -> None:
         """Set a variable, here and now."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.errors import RunError
-from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
-from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
+from cortex_sim.state import State
 
 
 class Weights:
@@ -27,12 +27,12 @@ class Weights:
         Rule state by projection and variable.
     """
 
-    def __init__(self, circuit: Circuit, seed: int) -> None:
+    def __init__(self, circuit: Circuit, start: State) -> None:
         self.circuit = circuit
         net = circuit.net
         self.shape: dict[str, tuple[int, ...]] = {}
         self.matrix: dict[str, np.ndarray] = {}
-        for name, drawn in net.initial_weights(seed).items():
+        for name, drawn in start.all_weights().items():
             p = net.projections[name]
             self.shape[name] = drawn.shape
             matrix = drawn.reshape(len(drawn), -1)
@@ -43,14 +43,28 @@ class Weights:
             for name, population in net.populations.items()
             if population.bias and name != circuit.stimulus
         }
-        self.state = {p.name: self._initial_state(p) for p in circuit.plastic()}
+        for name, values in start.biases.items():
+            self.bias[name][...] = values
+        self.state: dict[str, dict[str, np.ndarray]] = {
+            p.name: {v: np.array(x, dtype=np.float64) for v, x in start.rule_state.get(p.name, {}).items()}
+            for p in circuit.plastic()
+        }
         self.pulls = 0
 
-    def _initial_state(self, p: Projection) -> dict[str, np.ndarray]:
-        post, pre = self.matrix[p.name].shape
-        shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
-        kinds = getattr(p.plasticity, "state", {})
-        return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in kinds.items()}
+    def as_learned(self) -> dict[str, dict[str, Any]]:
+        """Copies in the declaration's shapes, as `cortex_sim.state.State` takes them."""
+        outward = {name: self.outward(name) for name in self.matrix}
+        down = {name for name in outward if self.circuit.net.projections[name].is_top_down}
+        return {
+            "weights": {name: w for name, w in outward.items() if name not in down},
+            "feedback": {name: w for name, w in outward.items() if name in down},
+            "biases": {name: b.copy() for name, b in self.bias.items()},
+            "rule_state": {
+                name: {v: x.copy() for v, x in variables.items()}
+                for name, variables in self.state.items()
+                if variables
+            },
+        }
 
     def outward(self, name: str) -> np.ndarray:
         """Weights in the declaration's own shape, a copy: of a convolution (C_out, C_in, k, k)."""

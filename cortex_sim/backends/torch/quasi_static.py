@@ -23,6 +23,7 @@ from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
+from cortex_sim.state import State
 from cortex_sim.validation import is_supervised
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class QuasiStatic:
     net : Network
     seed : int, default 0
         Of initial weights and noise.
+    state : State, optional
+        What to start from in place of drawn weights.
 
     Attributes
     ----------
@@ -51,11 +54,15 @@ class QuasiStatic:
         If a rule or regulariser has no meaning for a phase at equilibrium.
     """
 
-    def __init__(self, net: Network, seed: int = 0) -> None:
+    def __init__(self, net: Network, seed: int = 0, state: State | None = None) -> None:
         self.net, self.seed = net, seed
         self.model = Model(net, seed, "64", torch.device("cpu"))
         _check(net, self.model)
         self.windows = Windows(self.model)
+        if state is not None:
+            self.model.load_state(state)
+            for name, variables in state.fitted_to(net, seed).rule_state.items():
+                self.windows.state_of[name] |= {v: np.array(x, np.float64) for v, x in variables.items()}
         self._learned = 0  # how many `Shown` opened a window
         self._time_ms = 0.0
 
@@ -212,4 +219,4 @@ def _check(net: Network, model: Model) -> None:
 
 def session(net: Network, seed: int, conditions: Conditions) -> QuasiStatic:
     """Quasi-static session of an experiment; see `cortex_sim.backends.registry`."""
-    return QuasiStatic(net, seed)
+    return QuasiStatic(net, seed, conditions.state)
