@@ -117,7 +117,7 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("network: [\n", "network YAML text: while parsing"),
+        ("network: [\n", "network YAML text: not YAML (while parsing"),
         ("\n", "network YAML: needs the keys network, populations, projections, objective"),
         ("- a\n- b\n", "network YAML: needs the keys network"),
         ("populations: {}\nprojections: []\n", "network YAML: needs the keys network"),
@@ -203,7 +203,7 @@ def test_broken_yaml_says_what_is_wrong(text, message):
 
 
 def test_yaml_runs_no_code():
-    with pytest.raises(cs.DeclarationError, match="could not determine a constructor"):
+    with pytest.raises(cs.DeclarationError, match="the tag .*getcwd is not YAML that is read here"):
         cs.Network.from_yaml("network: !!python/object/apply:os.getcwd []\n")
 
 
