@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -122,9 +121,13 @@ class _Reading:
     def _mapping(self, node: yaml.MappingNode) -> dict[Any, Any]:
         _only(node, "map")
         found: dict[Any, Any] = {}
+        merged: dict[Any, Any] | None = None
         for key_node, value_node in node.value:
             if key_node.value == _MERGE and key_node.style is None:
-                raise ValueError(f"{_at(key_node)}: merge keys (<<) are not read; write the settings out")
+                if merged is not None:
+                    raise ValueError(f"<< is given twice (again in {_at(key_node)}); give it one list")
+                merged = self._merged(value_node)
+                continue
             key = self.data(key_node)
             if not isinstance(key, Hashable):
                 raise ValueError(f"{_at(key_node)}: a key must be text or a number. Got {key!r}")
@@ -134,7 +137,15 @@ class _Reading:
                     f"(the second stands in {_at(key_node)})"
                 )
             found[key] = self.data(value_node)
-        return found
+        return {**(merged or {}), **found}
+
+    def _merged(self, node: yaml.Node) -> dict[Any, Any]:
+        """What ``<<`` brings: one mapping, or several of which the first to give a key counts."""
+        given = self.data(node)
+        parts = given if isinstance(given, list) else [given]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError(f"{_at(node)}: << takes settings, name: value, or a list of them. Got {given!r}")
+        return {key: value for part in reversed(parts) for key, value in part.items()}
 
 
 def _at(node: yaml.Node) -> str:

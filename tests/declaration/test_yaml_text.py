@@ -88,7 +88,8 @@ def test_no_text_of_digits_is_read_as_a_number(text):
     [
         ("lr: 1\nb: 2\nlr: 3\n", r"lr is given twice below line 1; keep one \(the second stands in line 3\)"),
         ("{1: a, 1.0: b}", r"1.0 is given twice"),
-        ("a: 1\n<<: {b: 2}\n", r"line 2: merge keys \(<<\) are not read"),
+        ("a: 1\n<<: 2\n", r"line 2: << takes settings"),
+        ("<<: {a: 1}\n<<: {b: 2}\n", r"<< is given twice \(again in line 2\)"),
         ("? [1]\n: 2\n", "line 1: a key must be text or a number"),
         ("!!binary aGk=", "the tag tag:yaml.org,2002:binary is not YAML that is read here"),
         ("!!int x", "line 1: 'x' is no int"),
@@ -112,6 +113,11 @@ def test_aliases_are_read_until_they_stand_for_too_much(monkeypatch):
     lines = [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in zip("abcd", "bcde", strict=True)]
     with pytest.raises(cs.DeclarationError, match="aliases spell out more than 1000 values"):
         yaml_text.parse("x", "\n".join(["a: &a 1", *lines]))
+
+
+def test_merged_settings_give_way_to_those_beside_them():
+    text = "base: &b {lr: 1, steps: 2}\nother: &o {lr: 3, name: Adam}\nnow: {<<: [*b, *o], steps: 4}\n"
+    assert yaml_text.parse("x", text)["now"] == {"lr": 1, "name": "Adam", "steps": 4}
 
 
 def test_what_is_aliased_is_not_shared():
