@@ -1,17 +1,20 @@
 """cortex-sim: simulate how cortex assigns credit, from plasticity protocols to deep networks.
 
-Declaring a network imports neither torch nor brian2; ``cs.torch`` loads its backend when asked for.
+Declaring a network imports neither torch nor brian2; ``cs.torch`` and ``cs.brian2`` load
+theirs when asked for.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
+from cortex_sim.backends.registry import register_backend
 from cortex_sim.connectors import Conv2d, Dense, Identity
 from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
+from cortex_sim.experiments.experiment import Arm, Experiment
 from cortex_sim.feedback import (
     Given,
     Inverse,
@@ -28,7 +31,6 @@ from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
-from cortex_sim.protocol.experiment import Arm, Experiment
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.protocol import Protocol
@@ -58,16 +60,15 @@ from cortex_sim.rules import (
     WeightMirror,
 )
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, Word, register_word
+from cortex_sim.state import State, load, save
+
+if TYPE_CHECKING:
+    from cortex_sim import brian2, data, recording, torch, viz
 
 __version__ = "0.1.0"
 
-_ROOMS = {
-    "brian2": "cortex_sim.backends.brian2",
-    "recording": "cortex_sim.recording",
-    "torch": "cortex_sim.backends.torch",
-    "data": "cortex_sim.data",
-    "viz": "cortex_sim.viz",
-}
+#: Loaded when asked for: each imports a simulator or a drawing library.
+_ROOMS = ("brian2", "data", "recording", "torch", "viz")
 
 __all__ = [
     "Arm",
@@ -127,6 +128,7 @@ __all__ = [
     "SignSymmetric",
     "Softplus",
     "SquaredError",
+    "State",
     "Stimuli",
     "SynapticScaling",
     "Tanh",
@@ -141,10 +143,13 @@ __all__ = [
     "Xavier",
     "brian2",
     "data",
+    "load",
     "model",
     "recording",
     "register",
+    "register_backend",
     "register_word",
+    "save",
     "torch",
     "viz",
 ]
@@ -152,5 +157,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return import_module(_ROOMS[name])
+        return import_module(f"cortex_sim.{name}")
     raise AttributeError(f"module 'cortex_sim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -33,6 +33,16 @@ def main(arguments: list[str] | None = None) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="cortex-sim: %(message)s")
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):  # a locale without the letter is no reason to end
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    unreadable = [word for word in given if not word.isascii() and _undecoded(word)]
+    if unreadable:
+        return _fail(
+            f"{unreadable[0]!a}: the locale of this terminal cannot spell it; set PYTHONUTF8=1 or "
+            "LC_ALL=C.UTF-8, then try again",
+            2,
+        )
     try:
         status = app(given, prog_name="cortex-sim", standalone_mode=False)
     except typer.Exit as ended:
@@ -48,6 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     if status == _INTERRUPTED:  # what typer makes of Ctrl-C
         return _fail("interrupted; go on with --resume", _INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _undecoded(word: str) -> bool:
+    """Whether a word holds bytes that Python could not read in this locale."""
+    return any("\udc80" <= letter <= "\udcff" for letter in word)
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,5 +1,6 @@
 """Imports point one way: declaring a network loads no simulator and draws nothing."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,28 @@ def test_all_that_is_promised_is_there():
         assert getattr(cs, name) is not None
     with pytest.raises(AttributeError, match="module 'cortex_sim' has no attribute 'nonsense'"):
         cs.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("room", ["torch", "brian2", "data", "viz", "recording"])
+def test_rooms_are_real_modules(room):
+    """Imported by name, listed, and the same object by attribute."""
+    loaded_by(f"import cortex_sim.{room} as room; assert room is cs.{room}; assert {room!r} in dir(cs)")
+
+
+BELOW = {  # what may not be imported by whom: directions of the house
+    "backends": ("cortex_sim.experiments", "cortex_sim.commands", "cortex_sim.training"),
+    "protocol": ("cortex_sim.experiments", "cortex_sim.backends"),
+    "recording": ("cortex_sim.experiments", "cortex_sim.backends"),
+}
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_no_room_imports_upward(room):
+    folder = Path(cs.__file__).parent / room
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [f"{path.name}: {name}" for name in names if name.startswith(BELOW[room])]
+    assert found == []

@@ -47,8 +47,20 @@ def list_(
         print_json(found)
         return 0
     for name, names in found.items():
-        typer.echo(f"{name}: {', '.join(names) or 'none'}")
+        if kind == "protocols":
+            _print_protocols(names)
+        else:
+            typer.echo(f"{name}: {', '.join(names) or 'none'}")
     return 0
+
+
+def _print_protocols(names: list[str]) -> None:
+    """Protocols and configurations, each with the command that runs it."""
+    from cortex_sim.experiments.finding import command_of
+
+    width = max(map(len, names), default=0)
+    for name in names:
+        typer.echo(f"{name:{width}}  {command_of(name)}")
 
 
 @app.command(epilog="Example: cortex-sim show gait_tower --rule gait_prop --draw tower.png")

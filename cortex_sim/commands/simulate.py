@@ -26,7 +26,7 @@ def simulate(
     as_json: Json = False,
 ) -> int:
     """Run a protocol's arms on a network into one recording; an interrupted run goes on with --resume."""
-    from cortex_sim.protocol import finding, running
+    from cortex_sim.experiments import finding, running
 
     began = time.monotonic()
     experiment = finding.experiment(protocol, seed)

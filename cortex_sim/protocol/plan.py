@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from cortex_sim.state import State
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,21 @@ class Sample:
     time_ms: float
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What an experiment tells a backend besides network and seed.
+
+    The first four are of time, and a backend of equilibria does without them; ``state`` is what the
+    network starts from, None for weights drawn from the seed.
+    """
+
+    dt_ms: float = 1.0
+    apical_tau_ms: float = 10.0
+    noise: float = 0.0
+    engine: str = "batched"
+    state: State | None = None
+
+
 class Session(Protocol):
     """A network being simulated by one backend, whatever the backend."""
 
@@ -173,13 +191,13 @@ class Session(Protocol):
         """Raise at anything in the plan that this session cannot carry out, before anything is written."""
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
-        """Run ``plan.shown[first:]``; ``keep`` is called after each, when `state` is whole."""
+        """Run ``plan.shown[first:]``; ``keep`` is called after each, when `checkpoint` is whole."""
 
-    def state(self) -> dict[str, np.ndarray]:
+    def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `state`."""
+        """Go back to a `checkpoint`."""
 
     def attributes(self) -> dict[str, Any]:
         """What made the recording: network, rule, seed, backend, version."""

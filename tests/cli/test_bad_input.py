@@ -370,3 +370,19 @@ def test_diverging_run_keeps_its_metrics(rule, here, run):
     assert json.loads(lines[0])["step"] == 0
     assert "NaN" not in "".join(lines)
     assert not (here / "new" / "metrics.json").exists()
+
+
+def test_a_locale_that_cannot_spell_a_path_is_said(tmp_path):
+    """Python reads such a word as bytes, which other libraries then refuse in the middle of the work."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cortex_sim", "show", "digits_mlp", "--draw", str(tmp_path / "été.png")],
+        capture_output=True,
+        text=True,
+        env=os.environ | plain,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "cannot spell it; set PYTHONUTF8=1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

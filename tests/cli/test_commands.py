@@ -59,6 +59,13 @@ def test_list(result, run):
         assert result(f"list {kind}") == {kind: names}
     _, out, _ = run("list models")
     assert out == f"models: {', '.join(found['models'])}\n"
+    _, out, _ = run("list protocols")
+    said = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert list(said) == found["protocols"]
+    assert said["cut_top_down"] == "cortex-sim simulate cut_top_down --out FILE.nc"
+    assert said["papers/gait_2020_tower"] == "cortex-sim train --config papers/gait_2020_tower --out DIR"
+    assert said["tdca/tdca_mnist"] == "cortex-sim evolve tdca_mnist --out DIR"
+    assert said["tdca_diffusion"].startswith("python benchmarks/tdca.py run diffusion")
 
 
 def test_show(run, result, here):

@@ -5,7 +5,7 @@ import pytest
 from short_runs import both_engines, module, shortened
 
 import cortex_sim as cs
-from cortex_sim.protocol.finding import experiment
+from cortex_sim.experiments.finding import experiment
 
 NAME = "digits_online"
 PROJECTIONS = ("retina->V1", "V1->IT")

@@ -5,7 +5,7 @@ import pytest
 from short_runs import both_engines, module, runs_on_disk
 
 import cortex_sim as cs
-from cortex_sim.protocol.finding import experiment
+from cortex_sim.experiments.finding import experiment
 
 NAME = "gait_relaxation"
 SLOW_WAYS = [case for case in module(NAME).CASES if case != (1.0, 1.0)]

@@ -56,7 +56,7 @@ class KnownSession:
         trial = np.asarray(shown.trials)[:, None, None] + 0.5 * (shown.stage == "probe")
         return trial + np.arange(bins)[None, :, None] / 1000 + np.arange(units)[None, None, :] / 100
 
-    def state(self):
+    def checkpoint(self):
         return {"w": self.w, "begun": np.asarray(self.begun)}
 
     def restore(self, state):

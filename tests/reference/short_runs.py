@@ -8,7 +8,7 @@ import numpy as np
 
 import cortex_sim as cs
 from cortex_sim import library
-from cortex_sim.protocol.finding import experiment as found
+from cortex_sim.experiments.finding import experiment as found
 
 
 def module(name):

@@ -29,7 +29,7 @@ from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
-from cortex_sim.protocol.plan import Plan, Sample, Shown
+from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown
 from cortex_sim.registry import registered_name
 
 ENGINES = {"batched": None, "synapses": None}
@@ -167,7 +167,7 @@ class Simulation:
         RunError
             If a duration is no multiple of the time step, or weights leave the stable range.
         """
-        from cortex_sim.protocol.running import record
+        from cortex_sim.recording.session import record
 
         return record(self, protocol, progress=progress)
 
@@ -230,7 +230,7 @@ class Simulation:
             else:
                 values[...] = 0.0
 
-    def state(self) -> dict[str, np.ndarray]:
+    def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
         moving = {f"moving:{name}": values for name, values in self._moving().items()}
         delayed = {} if self._made is None else self._made.delayed
@@ -238,7 +238,7 @@ class Simulation:
         return self.weights.as_state() | moving | on_their_way
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `state`."""
+        """Go back to a `checkpoint`."""
         self.weights.load_state(state)
         moving = {k.removeprefix("moving:"): v for k, v in state.items() if k.startswith("moving:")}
         first = next(iter(moving.values()), None)
@@ -282,3 +282,15 @@ def _one_by_one(shown: Shown, network: str) -> None:
 
 def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def session(net: Network, seed: int, conditions: Conditions) -> Simulation:
+    """Simulation under an experiment's conditions; see `cortex_sim.backends.registry`."""
+    return Simulation(
+        net,
+        seed,
+        engine=conditions.engine,
+        dt_ms=conditions.dt_ms,
+        apical_tau_ms=conditions.apical_tau_ms,
+        noise=conditions.noise,
+    )

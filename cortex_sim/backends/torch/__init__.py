@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -13,12 +11,7 @@ from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from cortex_sim.protocol.experiment import Experiment
-
-__all__ = ["Model", "build", "run"]
+__all__ = ["Model", "build"]
 
 
 def build(net: Network, seed: int = 0, *, precision: Any = "32", device: str | torch.device = "cpu") -> Model:
@@ -49,18 +42,3 @@ def build(net: Network, seed: int = 0, *, precision: Any = "32", device: str | t
     except (RuntimeError, AssertionError) as error:
         raise BuildError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
     return Model(net, seed, str(precision), place)
-
-
-def run(
-    experiment: Experiment,
-    seed: int = 0,
-    *,
-    out: str | Path | None = None,
-    arms: Sequence[str] | None = None,
-    resume: bool = False,
-    progress: bool = True,
-) -> xr.Dataset:
-    """Run an experiment's arms at the equilibria of their phases; see `cortex_sim.protocol.running.run`."""
-    from cortex_sim.protocol import running
-
-    return running.run(experiment, "torch", seed, out=out, arms=arms, resume=resume, progress=progress)

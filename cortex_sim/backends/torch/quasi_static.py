@@ -20,7 +20,7 @@ from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
-from cortex_sim.protocol.plan import Plan, Sample, Shown, Wanted
+from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
 from cortex_sim.validation import is_supervised
@@ -69,7 +69,7 @@ class QuasiStatic:
         RunError
             If it asks for something that has no equilibrium.
         """
-        from cortex_sim.protocol.running import record
+        from cortex_sim.recording.session import record
 
         return record(self, protocol, progress=progress)
 
@@ -97,7 +97,7 @@ class QuasiStatic:
         for shown in plan.shown[first:]:
             keep(self._show(shown, plan.wanted))
 
-    def state(self) -> dict[str, np.ndarray]:
+    def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
         found = {name: tensor.detach().numpy().copy() for name, tensor in self._tensors().items()}
         for name, variables in self.windows.state_of.items():
@@ -106,7 +106,7 @@ class QuasiStatic:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `state`."""
+        """Go back to a `checkpoint`."""
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.as_tensor(state[name]))
         for name, variables in self.windows.state_of.items():
@@ -208,3 +208,8 @@ def _check(net: Network, model: Model) -> None:
                     f"projection {p.name}: {type(regulariser).__name__} does not act in protocols; use "
                     "Decay(), HardOrthogonality(), or a lateral projection with Decorrelation()"
                 )
+
+
+def session(net: Network, seed: int, conditions: Conditions) -> QuasiStatic:
+    """Quasi-static session of an experiment; see `cortex_sim.backends.registry`."""
+    return QuasiStatic(net, seed)

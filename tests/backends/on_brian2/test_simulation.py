@@ -122,14 +122,14 @@ def test_a_batch_changes_weights_by_the_mean_of_its_presentations(net):
     """To first order in η: at η·T = 1e-6 the three alone add up to what three side by side do."""
     net = net.with_rule("gait_prop")
     x, y = shown(net, 3)
-    start = cs.brian2.build(net).state()
+    start = cs.brian2.build(net).checkpoint()
 
     def change(chosen, batch):
         sim = cs.brian2.build(net, dt_ms=2.0)
         sim.run(
             protocol(net, x[chosen], y[chosen], ms=60.0, learn_ms=20.0, batch=batch, whole_eta_per_s=5e-5)
         )
-        state = sim.state()
+        state = sim.checkpoint()
         return {n: state[n] - w for n, w in start.items() if n.startswith(("weight:", "bias:"))}
 
     alone = [change([i], 1) for i in range(3)]
@@ -160,7 +160,7 @@ def test_restored_between_trials_it_goes_on_to_the_bit(engine):
 
     def keep(sample):
         samples.append(sample)
-        states.append(whole.state())
+        states.append(whole.checkpoint())
 
     whole.carry_out(whole_plan, 0, keep)
     later, again = fresh(), []
@@ -170,8 +170,8 @@ def test_restored_between_trials_it_goes_on_to_the_bit(engine):
         for variable, by_name in first.values.items():
             for name, values in by_name.items():
                 np.testing.assert_array_equal(values, second.values[variable][name])
-    for name, values in whole.state().items():
-        np.testing.assert_array_equal(values, later.state()[name], err_msg=name)
+    for name, values in whole.checkpoint().items():
+        np.testing.assert_array_equal(values, later.checkpoint()[name], err_msg=name)
 
 
 def test_hard_orthogonality_acts_between_trials():

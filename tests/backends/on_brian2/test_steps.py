@@ -52,11 +52,11 @@ def test_engines_agree_step_by_step(word):
         script = protocol(
             net, x, asked, ms=20.0, learn_ms=30.0, every_ms=2.0, batch=1, whole_eta_per_s=0.5, **further
         )
-        found.append((sim.run(script), sim.state()))
+        found.append((sim.run(script), sim.checkpoint()))
     (first, state), (second, other) = found
     for variable in ("rate", "credit", "drive"):
         np.testing.assert_allclose(first[variable], second[variable], atol=1e-12)
-    start = cs.brian2.build(net).state()
+    start = cs.brian2.build(net).checkpoint()
     assert any(np.abs(state[n] - w).max() > 1e-6 for n, w in start.items() if n.startswith("weight:"))
     for name, values in state.items():
         np.testing.assert_allclose(values, other[name], atol=1e-12, err_msg=name)

@@ -98,7 +98,7 @@ def test_synapses_take_the_same_steps(form):
     found = []
     for engine in ("batched", "synapses"):
         sim = cs.brian2.build(net, dt_ms=2.0, engine=engine)
-        found.append((sim.run(script), sim.state()))
+        found.append((sim.run(script), sim.checkpoint()))
     (first, state), (second, other) = found
     for variable in ("rate", "credit", "drive"):
         np.testing.assert_allclose(first[variable], second[variable], atol=1e-12)
@@ -244,8 +244,8 @@ def test_the_state_of_a_session_holds_the_credit_populations():
     x, y = shown(net, 1)
     one, other = cs.brian2.build(net, dt_ms=2.0), cs.brian2.build(net, dt_ms=2.0)
     one.run(protocol(net, x, y, ms=30.0))
-    other.restore(one.state())
+    other.restore(one.checkpoint())
     for name in net.credit_populations:
-        kept = other.state()[f"moving:{name}:a"]
-        np.testing.assert_array_equal(kept, one.state()[f"moving:{name}:a"])
+        kept = other.checkpoint()[f"moving:{name}:a"]
+        np.testing.assert_array_equal(kept, one.checkpoint()[f"moving:{name}:a"])
         assert np.abs(kept).max() > 1e-2

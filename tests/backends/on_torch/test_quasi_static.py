@@ -38,7 +38,7 @@ def test_goes_on_from_its_state_to_the_same_end(word):
     samples = carried_out(whole, plan)
     half = QuasiStatic(net, 4)
     carried_out(half, replace(plan, shown=plan.shown[:2]))
-    kept = {name: values.copy() for name, values in half.state().items()}
+    kept = {name: values.copy() for name, values in half.checkpoint().items()}
     again = QuasiStatic(net, 4)
     again.restore(kept)
     rest_of_it = carried_out(again, plan, first=2)
@@ -47,12 +47,12 @@ def test_goes_on_from_its_state_to_the_same_end(word):
         for variable in EVERYTHING:
             for name in net.populations:
                 np.testing.assert_array_equal(one.values[variable][name], other.values[variable][name])
-    ended, ended_again = whole.state(), again.state()
+    ended, ended_again = whole.checkpoint(), again.checkpoint()
     assert set(ended) == set(ended_again)
     for name, values in ended.items():
         assert isinstance(values, np.ndarray)
         np.testing.assert_array_equal(values, ended_again[name])
-        assert name in {"learned", "time_ms"} or values is not whole.state()[name]  # copies
+        assert name in {"learned", "time_ms"} or values is not whole.checkpoint()[name]  # copies
     assert samples[-1].time_ms == 5 * plan.shown[0].duration_ms
 
 
@@ -153,13 +153,13 @@ def test_what_does_not_settle_is_refused_before_anything_runs(change, says):
     x, y = shown(net)
     fine = labelled(net, x, y, eta={"V1->V2": 1.0})
     session, heard = session_of(net), []
-    before = session.state()
+    before = session.checkpoint()
     plan = planned(net, fine)
     bad = replace(plan.shown[0], number=1, phases=(replace(labelled(net, x, y), **change),))
     with pytest.raises(cs.RunError, match=says):
         session.carry_out(replace(plan, shown=(plan.shown[0], bad)), 0, heard.append)
     assert not heard
-    for name, values in session.state().items():
+    for name, values in session.checkpoint().items():
         np.testing.assert_array_equal(values, before[name])
 
 

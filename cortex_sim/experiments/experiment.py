@@ -12,6 +12,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.values import above_zero, at_least_zero
+from cortex_sim.state import State, as_state
 
 ENGINES = ("batched", "synapses")
 
@@ -58,6 +59,9 @@ class Experiment:
         Standard deviation of the noise on every driven unit.
     engine : {"batched", "synapses"}
         How brian2 runs it: matrix products, or brian2 ``Synapses``; the meaning is the same.
+    start : path, State, Model or Simulation, optional
+        What every arm starts from in place of drawn weights: a run directory, a file that `cs.save` wrote, a
+        state, or a built network. Arms under another rule keep its weights and biases.
 
     Examples
     --------
@@ -74,6 +78,7 @@ class Experiment:
     apical_tau_ms: float = 10.0
     noise: float = 0.0
     engine: str = "batched"
+    start: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -91,6 +96,11 @@ class Experiment:
         for name, arm in arms.items():
             if arm.network is not None:
                 _check_populations(name, self.network, arm.network)
+        object.__setattr__(self, "start", str(self.start) if isinstance(self.start, Path) else self.start)
+        # Read once: what the file holds later is another experiment's.
+        object.__setattr__(self, "_state", None if self.start is None else as_state(self.start))
+        for name in arms:
+            self.state_for(self.network_of(name), 0)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -98,16 +108,21 @@ class Experiment:
         """Network on which an arm runs."""
         return look_up("arm", arm, self.arms).network or self.network
 
+    def state_for(self, net: Network, seed: int) -> State | None:
+        """What a network of the experiment starts from; None where its weights are drawn from the seed."""
+        state: State | None = getattr(self, "_state")  # noqa: B009 - set past the frozen dataclass
+        return None if state is None else state.fitted_to(net, seed)
+
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The experiment as YAML, without loss; also written to ``path`` if given."""
-        from cortex_sim.protocol.protocol_yaml import write
+        from cortex_sim.experiments.experiment_yaml import write
 
         return write(self, path)
 
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Experiment:
         """Experiment from YAML text, or a file; ``seed`` draws from data sets whose entry has none."""
-        from cortex_sim.protocol.protocol_yaml import experiment_from_yaml
+        from cortex_sim.experiments.experiment_yaml import experiment_from_yaml
 
         return experiment_from_yaml(source, seed)
 

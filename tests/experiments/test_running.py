@@ -18,9 +18,11 @@ from known_session import Ended, KnownSession, network, protocol
 
 import cortex_sim as cs
 from cortex_sim import recording
+from cortex_sim.backends import registry
 from cortex_sim.errors import RunError
-from cortex_sim.protocol import running
+from cortex_sim.experiments import running
 from cortex_sim.recording import assembling, parts, recorder
+from cortex_sim.recording import session as session_module
 
 
 @pytest.fixture
@@ -30,10 +32,10 @@ def session(monkeypatch):
     class Own(KnownSession):
         pass
 
-    def start(experiment, net, seed):
+    def start(net, seed, conditions):
         return Own(net, seed)
 
-    monkeypatch.setattr(running, "_BACKENDS", {"brian2": start, "torch": start})
+    monkeypatch.setattr(registry, "_BACKENDS", {"brian2": start, "torch": start})
     return Own
 
 
@@ -150,7 +152,7 @@ def test_attributes_tell_arms_apart(session):
 def test_one_protocol_on_a_session_of_its_own(session):
     """Weights go on from where they are, and no snapshot pretends to know them before."""
     own = session(network(), 3)
-    first, second = (running.record(own, protocol(probe=False, repeat=1)) for _ in range(2))
+    first, second = (session_module.record(own, protocol(probe=False, repeat=1)) for _ in range(2))
     assert set(first.arm.values) == {"small"} and first.snapshot_trial.values.tolist() == [3, 6]
     weights = [made["weight:retina->V1"].values for made in (first, second)]
     np.testing.assert_allclose(weights[1] - weights[0], 7, atol=1e-12)
@@ -213,11 +215,12 @@ def test_chunks_of_any_length_give_the_same_bytes(experiment, session, tmp_path,
 
 WRITE = """
 import sys
-from cortex_sim.protocol import running
+from cortex_sim.backends import registry
+from cortex_sim.experiments import running
 from known_session import KnownSession, network, protocol
 import cortex_sim as cs
 
-running._BACKENDS = {"brian2": lambda experiment, net, seed: KnownSession(net, seed)}
+registry._BACKENDS["brian2"] = lambda net, seed, conditions: KnownSession(net, seed)
 running.run(cs.Experiment(network(), {"one": protocol()}), "brian2", out=sys.argv[1])
 """
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from cortex_sim import library, yaml_text
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol.experiment import Experiment
-from cortex_sim.protocol.protocol_yaml import experiment_from_data
+from cortex_sim.experiments.experiment import Experiment
+from cortex_sim.experiments.experiment_yaml import experiment_from_data
 
 #: What a protocol's Python file offers: ``experiment(seed)``, or the command that runs it otherwise.
 FUNCTION, OTHERWISE = "experiment", "RUN_BY"
@@ -20,6 +20,17 @@ FUNCTION, OTHERWISE = "experiment", "RUN_BY"
 def names() -> list[str]:
     """Names of the shipped protocols that are single files; those in folders are configurations."""
     return [name for name in library.names("protocols") if "/" not in name]
+
+
+def command_of(name: str) -> str:
+    """Command that runs a shipped protocol, or a shipped configuration such as ``papers/gait_2020_tower``."""
+    folder, slash, own = name.rpartition("/")
+    if slash:
+        if folder == "tdca":
+            return f"cortex-sim evolve {own} --out DIR"
+        return f"cortex-sim train --config {name} --out DIR"
+    otherwise = getattr(library.load_module("protocols", name), OTHERWISE, None)
+    return otherwise or f"cortex-sim simulate {name} --out FILE.nc"
 
 
 def experiment(name_or_path: str, seed: int = 0) -> Experiment:

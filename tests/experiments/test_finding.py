@@ -4,7 +4,7 @@ import pytest
 
 import cortex_sim as cs
 from cortex_sim import library
-from cortex_sim.protocol import finding
+from cortex_sim.experiments import finding
 
 OWN = """
 import cortex_sim as cs

@@ -1,0 +1,33 @@
+"""In time: declared networks as rate dynamics on brian2.
+
+The public face of `cortex_sim.backends.brian2`: ``cs.brian2``, or ``import cortex_sim.brian2``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cortex_sim.backends.brian2 import Simulation, build
+from cortex_sim.experiments import running
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cortex_sim.experiments.experiment import Experiment
+
+__all__ = ["Simulation", "build", "run"]
+
+
+def run(
+    experiment: Experiment,
+    seed: int = 0,
+    *,
+    out: str | Path | None = None,
+    arms: Sequence[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Run an experiment, each arm in time, as rate dynamics; see `cortex_sim.experiments.running.run`."""
+    return running.run(experiment, "brian2", seed, out=out, arms=arms, resume=resume, progress=progress)

@@ -1,0 +1,1 @@
+"""Experiments: networks under protocols, arm by arm, carried out by whichever backend is asked for."""

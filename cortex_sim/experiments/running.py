@@ -1,0 +1,146 @@
+"""Running an experiment: every arm planned, carried out by a backend, and recorded into one Dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.backends.registry import Start, backend_called
+from cortex_sim.checks import look_up
+from cortex_sim.errors import RunError
+from cortex_sim.experiments.experiment import Experiment
+from cortex_sim.protocol.plan import Conditions
+from cortex_sim.protocol.planning import plan
+from cortex_sim.recording.session import PlannedArm, in_memory, to_disk, with_rates
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def run(
+    experiment: Experiment,
+    backend: str,
+    seed: int = 0,
+    *,
+    out: str | Path | None = None,
+    arms: Sequence[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Run the arms of an experiment, one after another, into one recording.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    backend : str
+        "brian2": rate dynamics in time; "torch": the equilibrium that each phase settles to; or one of
+        your own, see `cortex_sim.register_backend`.
+    seed : int, default 0
+        Of weights, order and noise; every arm has the same.
+    out : path, optional
+        Recording to write (netCDF). While it runs, chunks gather in ``OUT.parts/``, about every 5
+        seconds, and memory holds one chunk. Without it the recording is gathered in memory.
+    arms : list of str, optional
+        Only these arms; all by default.
+    resume : bool, default False
+        Go on from the last chunk in ``OUT.parts/`` to the same file, bit for bit; where OUT is
+        finished, only open it again.
+    progress : bool, default True
+        Show a bar on standard error where that is a terminal.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory; where ``out`` is given, opened from the file, whose values are read when looked at.
+
+    Raises
+    ------
+    DeclarationError
+        If the protocol does not fit the network.
+    RunError
+        If the arms cannot share a recording, ``out`` stands already, or what is to be resumed was begun
+        with other settings.
+    """
+    start = backend_called(backend)
+    planned = _planned(experiment, arms, seed)
+    if out is None:
+        if resume:
+            raise RunError("resume: needs out, the recording to go on with")
+        return in_memory([_session(start, experiment, arm, seed) for arm in planned], progress)
+    from cortex_sim import recording
+    from cortex_sim.recording import parts
+
+    path = Path(out)
+    settings = _settings(experiment, planned, backend, seed)
+    if not (resume and _finished(path, settings)):
+        parts.require_place(path, settings, resume)
+        ready = [_session(start, experiment, arm, seed) for arm in planned]
+        to_disk(ready, progress, path, settings)
+    return recording.open_lazily(path)
+
+
+def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> list[PlannedArm]:
+    chosen = list(experiment.arms) if arms is None else list(dict.fromkeys(arms))
+    if not chosen:
+        raise RunError(f"arms: none named; known: {', '.join(experiment.arms)}")
+    made = []
+    for name in chosen:
+        protocol = look_up("arm", name, experiment.arms, RunError).protocol
+        net = experiment.network_of(name)
+        state = experiment.state_for(net, seed)
+        first = net.initial_weights(seed) if state is None else state.all_weights()
+        made.append(PlannedArm(name, net, with_rates(plan(protocol, net, seed)), first))
+    return made
+
+
+def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -> PlannedArm:
+    conditions = Conditions(
+        dt_ms=experiment.dt_ms,
+        apical_tau_ms=experiment.apical_tau_ms,
+        noise=experiment.noise,
+        engine=experiment.engine,
+        state=experiment.state_for(arm.net, seed),
+    )
+    session = start(arm.net, seed, conditions)
+    session.check(arm.plan)
+    return replace(arm, session=session)
+
+
+# -- what a recording says of its making ------------------------------------------------------------
+
+
+def _settings(experiment: Experiment, arms: list[PlannedArm], backend: str, seed: int) -> dict[str, Any]:
+    """Everything that the recorded numbers depend on, short enough for an attribute."""
+    from cortex_sim import __version__
+    from cortex_sim.recording.fingerprint import fingerprint
+
+    return {
+        "seed": seed,
+        "backend": backend,
+        "cortex_sim_version": __version__,
+        "dt_ms": experiment.dt_ms,
+        "apical_tau_ms": experiment.apical_tau_ms,
+        "noise": experiment.noise,
+        "engine": experiment.engine,
+        "arms": [arm.name for arm in arms],
+        "networks": fingerprint([arm.net.to_yaml() for arm in arms]),
+        "protocols": fingerprint([arm.plan for arm in arms]),
+        "start": "drawn" if experiment.start is None else fingerprint([arm.initial for arm in arms]),
+    }
+
+
+def _finished(out: Path, settings: dict[str, Any]) -> bool:
+    """Whether ``out`` is a finished recording made with these settings; others are an error."""
+    from cortex_sim import recording
+    from cortex_sim.recording import parts
+
+    if not out.is_file():
+        return False
+    with recording.open_lazily(out) as found:
+        kept = json.loads(found.attrs.get("run", "{}"))
+    parts.require_same(out, kept, settings)
+    parts.remove(out)  # a program that was ended between the last two steps leaves it
+    return True

@@ -1,0 +1,109 @@
+"""What is done to stimuli before a network sees them: fixed with its training set, the same ever after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.errors import DataError
+
+#: Axes of one presentation, by their number.
+_LAYOUTS = {1: "value", 3: "channel, row, column"}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Shape, and mean and standard deviation of the training set, with which stimuli are shown.
+
+    x' = (x − mean) / sd, with one mean and sd a channel for images, and one of each for everything else.
+    They belong to the network that was trained with them: other stimuli are shown through the same numbers,
+    so that a change of contrast or brightness reaches the network.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one presentation as the network takes it: (channel, row, column) or (value,).
+    mean, sd : tuple of float
+        One a channel, or one; in units of the stimuli, where 8-bit pixels run from 0 to 1. By default
+        nothing is changed.
+    """
+
+    shape: tuple[int, ...]
+    mean: tuple[float, ...] = (0.0,)
+    sd: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        for name, kind in (("shape", int), ("mean", float), ("sd", float)):
+            object.__setattr__(self, name, tuple(kind(value) for value in getattr(self, name)))
+        channels = self.shape[0] if len(self.shape) == 3 else 1
+        numbers = np.array([*self.mean, *self.sd])
+        for name in ("mean", "sd"):
+            if len(getattr(self, name)) not in (1, channels):
+                raise DataError(
+                    f"preprocessing: {name} must hold one number, or one for each of {channels} channels. "
+                    f"Got {getattr(self, name)}"
+                )
+        if not np.isfinite(numbers).all() or min(self.sd) <= 0:
+            raise DataError(
+                f"preprocessing: mean must be finite and sd above 0. Got mean {self.mean}, sd {self.sd}"
+            )
+
+    @property
+    def layout(self) -> str:
+        """Axes of one presentation, in words."""
+        return _LAYOUTS.get(len(self.shape), "axes as in shape")
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether values pass as they are."""
+        return set(self.mean) == {0.0} and set(self.sd) == {1.0}
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Stimuli as the network sees them, float32.
+
+        Parameters
+        ----------
+        x : array of shape (presentation, *shape)
+
+        Raises
+        ------
+        DataError
+            If a presentation has another shape.
+        """
+        if x.shape[1:] != self.shape:
+            raise DataError(
+                f"preprocessing: presentations have shape {x.shape[1:]}, but the network was trained on "
+                f"{self.shape} ({self.layout}); give that shape"
+            )
+        if self.changes_nothing:
+            return np.asarray(x, dtype=np.float32)
+        shaped = np.empty(x.shape, np.float32)
+        step = max(1, 2**22 // max(1, math.prod(self.shape)))  # a float64 copy of a few presentations only
+        for at in range(0, len(x), step):
+            shaped[at : at + step] = (x[at : at + step] - self._along(self.mean)) / self._along(self.sd)
+        return shaped
+
+    def _along(self, numbers: tuple[float, ...]) -> np.ndarray:
+        return np.asarray(numbers).reshape(-1, *[1] * (len(self.shape) - 1))
+
+    def to_data(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {field.name: list(getattr(self, field.name)) for field in fields(self)}
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> Preprocessing:
+        """Preprocessing from what `to_data` gave.
+
+        Raises
+        ------
+        DataError
+            If it is something else.
+        """
+        try:
+            return Preprocessing(**{name: tuple(values) for name, values in data.items()})
+        except (TypeError, ValueError) as error:
+            raise DataError(f"preprocessing: cannot be read ({error})") from None

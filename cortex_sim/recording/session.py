@@ -1,0 +1,165 @@
+"""A plan carried out on a session, and recorded: in memory, or into a file while it grows."""
+
+from __future__ import annotations
+
+import json
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.network import Network
+from cortex_sim.protocol.plan import Plan, Sample, Session
+from cortex_sim.protocol.planning import plan
+from cortex_sim.protocol.protocol import Protocol
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cortex_sim.recording.recorder import Store
+
+
+class OwnSession(Session, typing.Protocol):
+    """A session that says what it runs, as a built simulation does."""
+
+    net: Network
+    seed: int
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One arm, planned; with a session, ready to run.
+
+    ``initial`` are the weights by projection that its first snapshot shows; None where it has none.
+    """
+
+    name: str
+    net: Network
+    plan: Plan
+    initial: Mapping[str, np.ndarray] | None = None
+    session: Session | None = None
+
+
+def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -> xr.Dataset:
+    """Carry out one protocol on a session that is there already, from where its weights are.
+
+    Its one arm is called by the network's name; the first snapshot is that after the first trials.
+    """
+    full = with_rates(plan(protocol, session.net, session.seed))
+    arm = PlannedArm(session.net.name, session.net, full, None, session)
+    return in_memory([arm], progress)
+
+
+def with_rates(made: Plan) -> Plan:
+    """Whatever else is recorded, a recording has rates."""
+    variables = tuple(dict.fromkeys(("rate", *made.wanted.variables)))
+    return replace(made, wanted=replace(made.wanted, variables=variables))
+
+
+def in_memory(arms: list[PlannedArm], progress: bool) -> xr.Dataset:
+    """Carry out every arm and return the recording of all."""
+    from cortex_sim.recording.assembling import assemble
+    from cortex_sim.recording.recorder import Memory
+
+    stores, attributes = [Memory() for _ in arms], _attributes(arms)
+    return assemble(_carry_out(arms, stores, progress), stores, attributes)
+
+
+def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[str, Any]) -> None:
+    """Carry out every arm into ``out``; what its folder of parts holds already is gone on with."""
+    from cortex_sim.recording import parts
+    from cortex_sim.recording.assembling import write
+
+    _layout(arms)  # refused before a folder is made
+    attributes = {**_attributes(arms), "run": json.dumps(settings)}  # of sessions that have not begun
+    with parts.opened(out, settings) as folder:
+        stores = [parts.Parts(folder / f"{number:03d}") for number in range(len(arms))]
+        for arm, store in zip(arms, stores, strict=True):
+            if 0 < store.done < len(arm.plan.shown):
+                arm.session.restore(store.state())  # type: ignore[union-attr]
+        layout = _carry_out(arms, stores, progress)
+        whole = folder / "whole.nc"
+        write(layout, stores, attributes, whole)
+        whole.replace(out)
+        parts.remove(out)
+
+
+def _layout(arms: list[PlannedArm]) -> Any:
+    """Layout of all arms; the weights that they start from make the first snapshots."""
+    from cortex_sim.recording.layout import ArmLayout, Layout
+
+    return Layout(tuple(ArmLayout(a.name, a.net, a.plan, a.initial or {}) for a in arms))
+
+
+def _carry_out(arms: list[PlannedArm], stores: Sequence[Store], progress: bool) -> Any:
+    """Run what the stores do not hold yet; returns the layout of the whole."""
+    from cortex_sim.recording.recorder import Recorder
+
+    layout = _layout(arms)
+    total = sum(len(shown.trials) for arm in arms for shown in arm.plan.shown)
+    with _bar(total, progress) as advance:
+        for arm, rows, store in zip(arms, layout.arms, stores, strict=True):
+            session = arm.session
+            assert session is not None
+            advance(arm.name, sum(len(shown.trials) for shown in arm.plan.shown[: store.done]))
+            if store.done == len(arm.plan.shown):
+                continue
+            recorder = Recorder(layout, rows, store, session.checkpoint)
+
+            def keep(sample: Sample, recorder: Recorder = recorder, name: str = arm.name) -> None:
+                recorder.keep(sample)
+                advance(name, len(sample.shown.trials))
+
+            session.carry_out(arm.plan, recorder.done, keep)
+            if recorder.done < len(arm.plan.shown):
+                # brian2 answers Ctrl-C by ending its run early; in the middle of a trial no state is whole.
+                raise KeyboardInterrupt
+            recorder.flush()
+    return layout
+
+
+@contextmanager
+def _bar(total: int, wanted: bool) -> Iterator[Callable[[str, int], None]]:
+    """Yield what is called with the arm's name and how many presentations more are done."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda arm, more: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("presentations"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("", total=total)
+        yield lambda arm, more: shown.update(task, advance=more, description=f"arm {arm}")
+
+
+def _attributes(arms: list[PlannedArm]) -> dict[str, Any]:
+    """What the sessions say; where arms differ, JSON text of arm to value."""
+    told = {arm.name: arm.session.attributes() for arm in arms if arm.session is not None}
+    names = dict.fromkeys(name for one in told.values() for name in one)
+    gathered: dict[str, Any] = {}
+    for name in names:
+        values = {arm: one.get(name) for arm, one in told.items()}
+        first, *others = values.values()
+        value = first if all(other == first for other in others) else values
+        gathered[name] = _storable(value)
+    return gathered
+
+
+def _storable(value: Any) -> str | int | float:
+    """What netCDF takes: text and numbers as they are (torch's version is more than text), else JSON text."""
+    if isinstance(value, str):
+        return str(value)
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if plain else json.dumps(value, default=str)

@@ -1,0 +1,107 @@
+"""Files written whole or not at all, and tensors with a checksum; whatever goes wrong is one line.
+
+A file is written beside its place, as ``NAME.part``, brought to the disk and renamed. If that fails (a full
+disk, a folder that may not be written), the part is removed, what stood there before stays, and a `RunError`
+names the file and the way out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from cortex_sim.errors import RunError
+
+_KEY = "cortex_sim"  # where the metadata of our tensor files stands
+_SUM = "cortex_sim_checksum"
+
+
+@contextmanager
+def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Path]:
+    """Yield the place to write ``path``'s content to; it takes its name once all is on the disk.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written; nothing is left behind, and what ``path`` held before stays.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        why = getattr(error, "strerror", None) or error
+        raise RunError(f"{path}: cannot be written ({why}); {way_out}") from None
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write arrays and plain data as safetensors, with a checksum over both.
+
+    Parameters
+    ----------
+    path : Path
+    tensors : mapping of str to array
+    metadata : mapping
+        Whatever JSON can hold.
+    """
+    text = json.dumps(metadata)
+    # asarray, since ascontiguousarray would give a number an axis.
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    with whole(path) as part:
+        save_file(arrays, part, {_KEY: text, _SUM: checksum(arrays, text)})
+        part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
+
+
+def read_tensors(path: Path, what: str = "file") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Metadata and arrays of a file that `write_tensors` wrote.
+
+    Raises
+    ------
+    RunError
+        If it is missing, damaged in any bit, or no such file; ``what`` it should be is named.
+    """
+    if not path.is_file():
+        raise RunError(f"{what} {path}: no such file")
+    try:
+        with safe_open(path, framework="np") as opened:
+            labels = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise RunError(f"{what} {path}: damaged ({error})") from None
+    if _KEY not in labels or _SUM not in labels:
+        raise RunError(f"{what} {path}: not written by this version of cortex-sim")
+    if labels[_SUM] != checksum(tensors, labels[_KEY]):
+        raise RunError(f"{what} {path}: damaged, its content does not fit its checksum; use another copy")
+    metadata = json.loads(labels[_KEY])
+    return metadata, tensors
+
+
+def checksum(tensors: Mapping[str, np.ndarray], text: str) -> str:
+    """Digest of names, kinds, shapes and bytes of all arrays, and of the text beside them."""
+    found = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(tensors):
+        array = tensors[name]
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()

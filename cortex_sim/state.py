@@ -1,0 +1,313 @@
+"""State: everything that a network has learned, as one object that any backend gives and takes.
+
+Weights, biases, free feedback weights, auxiliary units, the state of rules, and the preprocessing with which
+stimuli were shown; in one safe file (safetensors and JSON, with a checksum), which runs no code.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.declaration_yaml import from_dict, to_dict
+from cortex_sim.errors import BuildError, DeclarationError, RunError
+from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.projection import Projection
+from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
+from cortex_sim.runs.files import read_tensors, write_tensors
+
+_log = logging.getLogger(__name__)
+
+FORMAT = 1
+CHECKPOINT = "checkpoint.safetensors"  # of a run directory
+Arrays = Mapping[str, np.ndarray]
+RuleState = Mapping[str, Arrays]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a network has learned, whatever backend it learned on.
+
+    Attributes
+    ----------
+    network : Network
+        The declaration.
+    weights : mapping of str to array
+        Bottom-up and lateral weights by projection, in the declaration's shape: (post, pre), of a
+        convolution (C_out, C_in, k, k).
+    biases : mapping of str to array
+        By population, one a unit or, where the shape has channels, one a channel.
+    feedback : mapping of str to array
+        Free top-down weights by projection; tied ones follow from ``weights``.
+    rule_state : mapping of str to mapping
+        State of rules by projection and variable.
+    auxiliary : mapping of str to array
+        Rows of auxiliary units by bottom-up projection (GAIT-prop's square form).
+    preprocessing : Preprocessing or None
+        How stimuli were shown; None where nothing is known of it.
+    origin : mapping
+        Plain data on where it comes from: backend, seed, updates, precision, version.
+    """
+
+    network: Network
+    weights: Arrays
+    biases: Arrays = field(default_factory=dict)
+    feedback: Arrays = field(default_factory=dict)
+    rule_state: RuleState = field(default_factory=dict)
+    auxiliary: Arrays = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Say what is inside in one line, not with every weight."""
+        count = sum(np.size(w) for w in self.all_weights().values())
+        told = ", ".join(f"{name} {value}" for name, value in self.origin.items())
+        return f"State({self.network.name!r}: {count} weights{'; ' + told if told else ''})"
+
+    def all_weights(self) -> dict[str, np.ndarray]:
+        """Weights of every projection that has its own, by name."""
+        return {**self.weights, **self.feedback}
+
+    def save(self, path: str | Path) -> None:
+        """Write it, whole or not at all; see `save`."""
+        write_tensors(Path(path), tensors_of(self), {"kind": "state", **metadata_of(self)})
+
+    def fitted_to(self, net: Network, seed: int = 0) -> State:
+        """The same weights and biases for a network that may learn by another rule.
+
+        Bottom-up and lateral weights and all biases must fit. Free feedback weights, auxiliary units and
+        rule state are taken where ``net`` has the same feedback and rule, else they are what a new
+        network would begin with (drawn from ``seed``), which the log says.
+
+        Raises
+        ------
+        BuildError
+            If a population or projection differs in what it is, or is missing on either side.
+        """
+        _require_same_populations(self.network, net)
+        new = initial(net, seed)
+        _require_same_shapes("projection", "weights", self.weights, new.weights, net)
+        _require_same_shapes("population", "biases", self.biases, new.biases, net)
+        feedback = {n: self._feedback(n, net, drawn) for n, drawn in new.feedback.items()}
+        rules = {n: self._rule_state(n, net, begun) for n, begun in new.rule_state.items()}
+        return replace(
+            self,
+            network=net,
+            feedback=feedback,
+            rule_state=rules,
+            auxiliary={n: rows for n, rows in self.auxiliary.items() if n in net.projections},
+        )
+
+    def _feedback(self, name: str, net: Network, drawn: np.ndarray) -> np.ndarray:
+        ours, theirs = self.network.projections.get(name), net.projections[name]
+        kept = self.feedback.get(name)
+        same = ours is not None and (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity)
+        if kept is not None and same and kept.shape == drawn.shape:
+            return kept
+        _log.info("projection %s: its feedback weights are drawn anew, the state holds none for it", name)
+        return drawn
+
+    def _rule_state(self, name: str, net: Network, begun: Arrays) -> Arrays:
+        ours, theirs = self.network.projections.get(name), net.projections[name]
+        kept = self.rule_state.get(name)
+        same = ours is not None and ours.plasticity == theirs.plasticity
+        if kept is not None and same and _shapes(kept) == _shapes(begun):
+            return kept
+        if begun:
+            _log.info("projection %s: the state of its rule begins anew, none is kept for it", name)
+        return begun
+
+
+def initial(net: Network, seed: int = 0) -> State:
+    """State with which a network begins: weights drawn from ``seed``, biases 0, rules at their start."""
+    drawn = net.initial_weights(seed)
+    top_down = {name for name in drawn if net.projections[name].is_top_down}
+    return State(
+        network=net,
+        weights={name: w for name, w in drawn.items() if name not in top_down},
+        biases={
+            name: np.zeros(population.bias_shape)
+            for name, population in net.populations.items()
+            if population.bias and net.inputs(name)
+        },
+        feedback={name: drawn[name] for name in drawn if name in top_down},
+        rule_state={p.name: _first(p, drawn[p.name]) for p in _with_state(net)},
+        origin={"seed": seed, "updates": 0},
+    )
+
+
+def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
+    return {name: np.shape(array) for name, array in arrays.items()}
+
+
+def _with_state(net: Network) -> list[Projection]:
+    return [p for p in net.projections.values() if p.plasticity and getattr(p.plasticity, "state", {})]
+
+
+def _first(p: Projection, w: np.ndarray) -> Arrays:
+    """A rule's state before it has seen anything; it sees a convolution as (C_out, C_in·k·k)."""
+    post, pre = w.reshape(len(w), -1).shape
+    if w.ndim == 4 and p.is_top_down:
+        post, pre = pre, post
+    shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
+    variables = getattr(p.plasticity, "state", {})
+    return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in variables.items()}
+
+
+def _require_same_populations(kept: Network, net: Network) -> None:
+    for name in {**kept.populations, **net.populations}:
+        ours, theirs = kept.populations.get(name), net.populations.get(name)
+        if ours is None or theirs is None:
+            where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
+            raise BuildError(f"population {name}: is in {where} only; give the state of the same network")
+        if (ours.shape, ours.activation) != (theirs.shape, theirs.activation):
+            raise BuildError(
+                f"population {name}: has shape {theirs.shape} and activation {theirs.activation!r} in "
+                f"network {net.name}, but {ours.shape} and {ours.activation!r} where its state comes "
+                "from; give the state of the same network"
+            )
+
+
+def _require_same_shapes(kind: str, what: str, kept: Arrays, new: Arrays, net: Network) -> None:
+    for name in {**kept, **new}:
+        ours, theirs = kept.get(name), new.get(name)
+        if ours is None or theirs is None:
+            where = f"network {net.name} has" if ours is None else "the state holds"
+            raise BuildError(
+                f"{kind} {name}: {where} {what}, the other does not; give the state of the same network"
+            )
+        if np.shape(ours) != np.shape(theirs):
+            raise BuildError(
+                f"{kind} {name}: {what} have shape {np.shape(theirs)}. Got {np.shape(ours)} in the state"
+            )
+
+
+# -- as a file ------------------------------------------------------------------------------------
+
+
+def tensors_of(state: State) -> dict[str, np.ndarray]:
+    """Its arrays by the names that they have in a file."""
+    found = {f"weight:{n}": w for n, w in state.weights.items()}
+    found |= {f"bias:{n}": b for n, b in state.biases.items()}
+    found |= {f"feedback:{n}": b for n, b in state.feedback.items()}
+    found |= {f"auxiliary:{n}": a for n, a in state.auxiliary.items()}
+    for name, variables in state.rule_state.items():
+        found |= {f"rule:{name}:{v}": x for v, x in variables.items()}
+    return {name: np.asarray(array) for name, array in found.items()}
+
+
+def metadata_of(state: State) -> dict[str, Any]:
+    """The rest of it as plain data."""
+    shown = state.preprocessing
+    return {
+        "state_format": FORMAT,
+        "network": to_dict(state.network),
+        "preprocessing": None if shown is None else shown.to_data(),
+        "origin": dict(state.origin),
+    }
+
+
+def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> State:
+    """State from the content of a file; other tensors of the file are passed over.
+
+    Raises
+    ------
+    RunError
+        If it holds no state that this version can read.
+    """
+    if metadata.get("state_format") != FORMAT:
+        raise RunError(f"{where}: holds no state of a network that this version of cortex-sim can read")
+    try:
+        net = from_dict(metadata["network"])
+        net.check()
+    except DeclarationError as error:
+        raise RunError(f"{where}: {error}") from None
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    rules: dict[str, dict[str, np.ndarray]] = {}
+    for label, array in tensors.items():
+        kind, _, name = label.partition(":")
+        if kind == "rule":
+            name, _, variable = name.rpartition(":")
+            rules.setdefault(name, {})[variable] = array
+        else:
+            parts.setdefault(kind, {})[name] = array
+    shown = metadata.get("preprocessing")
+    return State(
+        network=net,
+        weights=parts.get("weight", {}),
+        biases=parts.get("bias", {}),
+        feedback=parts.get("feedback", {}),
+        rule_state=rules,
+        auxiliary=parts.get("auxiliary", {}),
+        preprocessing=None if shown is None else Preprocessing.from_data(shown),
+        origin=dict(metadata.get("origin") or {}),
+    )
+
+
+def load(source: str | Path) -> State:
+    """State from a file that `save` wrote, from a checkpoint, or from a run directory.
+
+    The network comes from the file's data: no file is run.
+
+    Raises
+    ------
+    RunError
+        If there is none, or it is damaged.
+
+    Examples
+    --------
+    >>> import cortex_sim as cs
+    >>> model = cs.torch.build(cs.model("digits_mlp"))
+    >>> cs.save(model, "digits.safetensors")  # doctest: +SKIP
+    >>> cs.brian2.build(model.net, state=cs.load("digits.safetensors"))  # doctest: +SKIP
+    """
+    path = Path(source)
+    if path.is_dir():
+        if not (path / CHECKPOINT).is_file():
+            raise RunError(f"{path}: no run there (no {CHECKPOINT}); give a run directory or a state file")
+        path = path / CHECKPOINT
+    return from_parts(*read_tensors(path, "state"), where=f"state {path}")
+
+
+def save(thing: Any, path: str | Path) -> None:
+    """Write the state of a model, of a simulation, or a state itself; whole or not at all.
+
+    Parameters
+    ----------
+    thing : Model, Simulation or State
+    path : path
+        Usually ``NAME.safetensors``.
+
+    Raises
+    ------
+    RunError
+        If ``thing`` has no state, or it cannot be written.
+    """
+    as_state(thing).save(path)
+
+
+def as_state(thing: Any) -> State:
+    """State of whatever has one: a state, a path or a run directory, a built model or simulation.
+
+    Raises
+    ------
+    RunError
+        If it has none.
+    """
+    if isinstance(thing, State):
+        return thing
+    if isinstance(thing, (str, Path)):
+        return load(thing)
+    found = thing.state() if callable(getattr(thing, "state", None)) else None
+    if not isinstance(found, State):
+        raise RunError(
+            f"state: give a model, a simulation, a state (cs.load), a state file or a run directory. "
+            f"Got {thing!r}"
+        )
+    return found

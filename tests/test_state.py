@@ -1,0 +1,146 @@
+"""What a network has learned, as one object: written, read, and fitted to another rule."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import cortex_sim as cs
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.state import as_state, initial, tensors_of
+
+
+def network(rule="feedback_alignment", hidden=5):
+    net = cs.Network("small")
+    net.population("retina", shape=(1, 4, 4))
+    net.population("V1", shape=(2, 4, 4), activation="tanh")
+    net.population("V2", hidden, activation="tanh")
+    net.population("IT", 3)
+    net.bottom_up("retina", "V1", cs.Conv2d(kernel=3, padding=1), plasticity="backprop")
+    net.bottom_up("V1", "V2", plasticity="backprop")
+    net.bottom_up("V2", "IT", plasticity="backprop")
+    net.objective("IT", "cross_entropy")
+    return net.with_rule(rule)
+
+
+def learned(net, seed=1):
+    """A state whose every number differs from what a new network begins with."""
+    rng = np.random.default_rng(seed)
+    new = initial(net, seed)
+
+    def moved(arrays):
+        return {name: rng.normal(size=np.shape(a)) for name, a in arrays.items()}
+
+    return replace(
+        new,
+        weights=moved(new.weights),
+        biases=moved(new.biases),
+        feedback=moved(new.feedback),
+        rule_state={name: moved(variables) for name, variables in new.rule_state.items()},
+        preprocessing=Preprocessing((1, 4, 4), (0.25,), (2.0,)),
+        origin={"backend": "none", "updates": 7},
+    )
+
+
+def test_a_network_begins_with_drawn_weights_and_no_bias():
+    net = network()
+    new = initial(net, seed=3)
+    drawn = net.initial_weights(3)
+    assert set(new.all_weights()) == set(drawn)
+    for name, w in new.all_weights().items():
+        np.testing.assert_array_equal(w, drawn[name])
+    assert {name: b.shape for name, b in new.biases.items()} == {"V1": (2,), "V2": (5,), "IT": (3,)}
+    assert set(new.feedback) == {"V2->V1", "IT->V2"}
+    assert initial(network("bcm")).rule_state["V2->IT"].keys() == {"theta"}
+
+
+@pytest.mark.parametrize("rule", ["feedback_alignment", "bcm", "backprop"])
+def test_written_and_read(tmp_path, rule):
+    state = learned(network(rule))
+    cs.save(state, tmp_path / "kept.safetensors")
+    back = cs.load(tmp_path / "kept.safetensors")
+    assert back.network == state.network
+    assert back.preprocessing == state.preprocessing and back.origin == state.origin
+    ours, theirs = tensors_of(state), tensors_of(back)
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(theirs[name], array)
+        assert theirs[name].shape == array.shape
+
+
+def test_fitted_to_another_rule_weights_and_biases_stay():
+    state = learned(network("feedback_alignment"))
+    fitted = state.fitted_to(network("backprop"), seed=0)
+    assert fitted.weights is state.weights and fitted.biases is state.biases
+    assert fitted.feedback == {} and fitted.preprocessing == state.preprocessing
+
+
+def test_fitted_to_the_same_rule_feedback_stays():
+    state = learned(network("feedback_alignment"))
+    same = state.fitted_to(network("feedback_alignment"), seed=9)
+    np.testing.assert_array_equal(same.feedback["IT->V2"], state.feedback["IT->V2"])
+    other = state.fitted_to(network("kolen_pollack"), seed=9)
+    drawn = network("kolen_pollack").initial_weights(9)
+    np.testing.assert_array_equal(other.all_weights()["IT->V2"], drawn["IT->V2"])
+
+
+def test_rule_state_stays_only_with_its_rule():
+    state = learned(network("bcm"))
+    kept = state.fitted_to(network("bcm")).rule_state["V2->IT"]["theta"]
+    np.testing.assert_array_equal(kept, state.rule_state["V2->IT"]["theta"])
+    assert state.fitted_to(network("hebbian")).rule_state == {}
+
+
+def without_bias(net):
+    net.populations["V2"] = replace(net.populations["V2"], bias=False)
+    return net
+
+
+def extended(net):
+    net.population("V3", 4)
+    net.bottom_up("V1", "V3")
+    return net
+
+
+@pytest.mark.parametrize(
+    "net, message",
+    [
+        (lambda: network(hidden=6), r"population V2: has shape \(6,\)"),
+        (lambda: without_bias(network()), "population V2: the state holds biases, the other does not"),
+        (
+            lambda: extended(network()),
+            "population V3: is in network small only; give the state of the same network",
+        ),
+    ],
+)
+def test_another_network_is_refused(net, message):
+    with pytest.raises(BuildError, match=message):
+        learned(network()).fitted_to(net())
+
+
+def test_what_has_no_state_is_refused(tmp_path):
+    with pytest.raises(RunError, match="give a model, a simulation, a state"):
+        as_state(3)
+    with pytest.raises(RunError, match="no run there"):
+        cs.load(tmp_path)
+    with pytest.raises(RunError, match="no such file"):
+        cs.load(tmp_path / "none.safetensors")
+
+
+def test_an_experiment_starts_from_a_state(tmp_path):
+    net = network("backprop")
+    state = learned(net)
+    cs.save(state, tmp_path / "kept.safetensors")
+    show = cs.Protocol(
+        cs.Phase("show", 20, drive={"retina": np.ones((1, 1, 4, 4))}), record=cs.Record(weights=["V1->V2"])
+    )
+    for start in (state, tmp_path / "kept.safetensors", str(tmp_path / "kept.safetensors")):
+        experiment = cs.Experiment(net, {"one": show}, start=start)
+        np.testing.assert_array_equal(experiment.state_for(net, 0).weights["V1->V2"], state.weights["V1->V2"])
+    text = experiment.to_yaml()
+    assert cs.Experiment.from_yaml(text) == experiment
+    with pytest.raises(cs.DeclarationError, match="cs.save"):
+        cs.Experiment(net, {"one": show}, start=state).to_yaml()
+    with pytest.raises(BuildError, match="population V2"):
+        cs.Experiment(network("backprop", hidden=6), {"one": show}, start=state)
