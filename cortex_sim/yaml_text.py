@@ -6,7 +6,6 @@ YAML 1.2 (core schema): ``on``, ``5:00``, ``1_000`` and dates are text, ``010`` 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import yaml
 
 from cortex_sim.errors import CortexSimError, DeclarationError
+from cortex_sim.runs.files import write_text
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
@@ -155,7 +155,8 @@ def _at(node: yaml.Node) -> str:
 def _only(node: yaml.Node, tag: str) -> None:
     if node.tag != _TAG + tag:
         raise ValueError(
-            f"{_at(node)}: the tag {node.tag} is not YAML that is read here; give plain data, without it"
+            f"{_at(node)}: could not determine a constructor for the tag {node.tag}, so this is not YAML "
+            "that is read here; give plain data"
         )
 
 
@@ -239,10 +240,5 @@ def write(data: Any, path: str | Path | None = None) -> str:
     except RecursionError:
         raise DeclarationError("YAML: the data hold themselves, so they cannot be written") from None
     if path is not None:
-        part = Path(f"{path}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(Path(path), text)
     return text

@@ -91,7 +91,7 @@ def test_no_text_of_digits_is_read_as_a_number(text):
         ("a: 1\n<<: 2\n", r"line 2: << takes settings"),
         ("<<: {a: 1}\n<<: {b: 2}\n", r"<< is given twice \(again in line 2\)"),
         ("? [1]\n: 2\n", "line 1: a key must be text or a number"),
-        ("!!binary aGk=", "the tag tag:yaml.org,2002:binary is not YAML that is read here"),
+        ("!!binary aGk=", "tag tag:yaml.org,2002:binary, so this is not YAML that is read here"),
         ("!!int x", "line 1: 'x' is no int"),
         ("1e400", "line 1: 1e400 is too large for a number"),
         ("9" * 5000, "line 1: a number of 5000 digits is not read"),
