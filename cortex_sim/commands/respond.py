@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def respond(
     from cortex_sim import recording
     from cortex_sim.backends.torch.checkpoint import load_model
     from cortex_sim.training.run import CHECKPOINT, load_data, saved_settings
+    from cortex_sim.training.shown import preprocessing_of
 
     torch.set_num_threads(threads)
     began = time.monotonic()
@@ -36,15 +38,14 @@ def respond(
         raise RunError(f"--out {out}: something stands there; give a new file")
     if not out.parent.is_dir():
         raise RunError(f"--out {out}: no folder {out.parent}")
-    folder = run if run.is_dir() else run.parent
-    model = load_model(run / CHECKPOINT if run.is_dir() else run)
-    from dataclasses import replace
-
-    settings = saved_settings(folder)
+    checkpoint = run / CHECKPOINT if run.is_dir() else run
+    model = load_model(checkpoint)
+    settings = saved_settings(checkpoint.parent)
     settings = settings if data is None else replace(settings, data=data)
-    images = load_data(settings, model.net)
+    images = load_data(settings, model.net, standardise=False)
     x, y = images.x_test[:count], images.y_test[:count]
-    recorded = model.respond(x, y if credit else None)
+    shown = preprocessing_of(checkpoint, model.net)
+    recorded = model.respond(shown.apply(x), y if credit else None)
     recording.save(recorded, out)
     result = {
         "out": str(out),
