@@ -18,6 +18,9 @@ from cortex_sim.data.digits import digits
 from cortex_sim.data.images import ImageSet, image_set
 from cortex_sim.data.limits import MAX_BYTES, Progress
 from cortex_sim.data.named import NAMED, load_named
+from cortex_sim.data.sources import Source
+from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.data.stimulus_files import stimuli
 from cortex_sim.errors import DataError
 
 __all__ = [
@@ -25,12 +28,15 @@ __all__ = [
     "READERS",
     "ImageSet",
     "Reader",
+    "Source",
+    "StimulusSet",
     "digits",
     "image_set",
     "load",
     "load_named",
     "named",
     "names",
+    "stimuli",
 ]
 
 

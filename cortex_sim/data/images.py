@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cortex_sim.checks import listed
 from cortex_sim.data.arrays import (
     as_array,
     as_labels,
@@ -18,6 +19,7 @@ from cortex_sim.data.arrays import (
     require_known_labels,
     whole_number,
 )
+from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
 from cortex_sim.preprocessing import Preprocessing
 
@@ -76,6 +78,14 @@ class ImageSet:
     def parts(self) -> tuple[str, ...]:
         """Names of the parts that there are, of "train", "validation" and "test"."""
         return tuple(part for part in PARTS if part != "validation" or self.x_validation is not None)
+
+    def part(self, name: str) -> StimulusSet:
+        """One part with its labels, as stimuli numbered from 0: "train", "validation" or "test"."""
+        if name not in self.parts:
+            way = "; hold_out makes one" if name == "validation" else ""
+            raise DataError(f"data {self.name}: has no part {name!r}, but {listed(self.parts)}{way}")
+        x, y = getattr(self, f"x_{name}"), getattr(self, f"y_{name}")
+        return StimulusSet(x, labels=y, classes=self.classes, name=f"{self.name}, {name}")
 
     def preprocessing(self) -> Preprocessing:
         """Shape, mean and standard deviation of the training set, with which its network is shown stimuli.

@@ -117,10 +117,9 @@ class Run:
             )
         model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
         self.train = _tensors(images.x_train, images.y_train, model.device)
-        tested = images.x_test, images.y_test
-        if images.x_validation is not None:  # settings are chosen on it: the test set stays unseen
-            tested = images.x_validation, images.y_validation
-        self.test = _tensors(*tested, model.device)
+        # Where some are held out, settings are chosen on them: the test set stays unseen.
+        tested = images.part(images.parts[1])
+        self.test = _tensors(tested.x, tested.labels, model.device)
         self.glimpse, self.held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
         return Trainer(
             model,

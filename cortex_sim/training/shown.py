@@ -29,8 +29,8 @@ def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
         return kept
     if not (checkpoint.parent / RUN).is_file():
         raise RunError(
-            f"checkpoint {checkpoint}: holds no preprocessing, and no {RUN} beside it names the data that its "
-            f"network was trained on; give the run directory"
+            f"checkpoint {checkpoint}: holds no preprocessing, and no {RUN} beside it names the data that "
+            f"its network was trained on; give the run directory"
         )
     settings = saved_settings(checkpoint.parent)
     if not settings.standardise:
