@@ -15,7 +15,7 @@ from typing import Protocol
 from cortex_sim.checks import look_up
 from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
 from cortex_sim.data.digits import digits
-from cortex_sim.data.images import ImageSet, image_set
+from cortex_sim.data.images import PARTS, ImageSet, image_set
 from cortex_sim.data.limits import MAX_BYTES, Progress
 from cortex_sim.data.named import NAMED, load_named
 from cortex_sim.data.sources import Source
@@ -25,6 +25,7 @@ from cortex_sim.errors import DataError
 
 __all__ = [
     "NAMED",
+    "PARTS",
     "READERS",
     "ImageSet",
     "Reader",
