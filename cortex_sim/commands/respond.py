@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cortex_sim.checks import look_up
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json
-from cortex_sim.errors import RunError
+from cortex_sim.errors import DataError, RunError
 
 
 @app.command(epilog="Example: cortex-sim respond runs/tower --data mnist.npz --count 100 --out tower.nc")
@@ -18,17 +20,30 @@ def respond(
     run: Annotated[Path, typer.Argument(help="Run directory, or a checkpoint.")],
     out: Annotated[Path, typer.Option(help="Recording to write (netCDF).")],
     data: Annotated[str | None, typer.Option(help="Data set; else the run's own.")] = None,
-    count: Annotated[int | None, typer.Option(help="Test presentations to show; else all.", min=1)] = None,
+    stimuli: Annotated[
+        str | None,
+        typer.Option(help="Stimuli without labels: a folder of pictures, FILE.npy, FILE.npz[:ARRAY]."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Part of the data set: train, validation or test.")] = "test",
+    count: Annotated[int | None, typer.Option(help="Presentations to show; else all.", min=1)] = None,
+    population: Annotated[
+        list[str] | None, typer.Option(help="Population to record; may be repeated; else all.")
+    ] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(help="rate, drive or credit; may be repeated; else rate and drive.")
+    ] = None,
     credit: Annotated[bool, typer.Option("--credit", help="Record credit too.")] = False,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Show test stimuli to a trained network and record every population."""
+    """Show stimuli to a trained network, through the preprocessing of its training, and record it."""
     import torch
 
-    from cortex_sim import recording
     from cortex_sim.backends.torch.checkpoint import load_model
+    from cortex_sim.data import PARTS
+    from cortex_sim.data import stimuli as read_stimuli
     from cortex_sim.training.run import CHECKPOINT, load_data, saved_settings
+    from cortex_sim.training.shown import preprocessing_of
 
     torch.set_num_threads(threads)
     began = time.monotonic()
@@ -36,25 +51,32 @@ def respond(
         raise RunError(f"--out {out}: something stands there; give a new file")
     if not out.parent.is_dir():
         raise RunError(f"--out {out}: no folder {out.parent}")
-    folder = run if run.is_dir() else run.parent
-    model = load_model(run / CHECKPOINT if run.is_dir() else run)
-    from dataclasses import replace
-
-    settings = saved_settings(folder)
-    settings = settings if data is None else replace(settings, data=data)
-    images = load_data(settings, model.net)
-    x, y = images.x_test[:count], images.y_test[:count]
-    recorded = model.respond(x, y if credit else None)
-    recording.save(recorded, out)
+    if data is not None and stimuli is not None:
+        raise DataError("give --data (a labelled set) or --stimuli (any), not both")
+    look_up("--split", split, dict.fromkeys(PARTS), DataError)
+    checkpoint = run / CHECKPOINT if run.is_dir() else run
+    model = load_model(checkpoint)
+    if stimuli is not None:
+        shown = read_stimuli(stimuli).fit_to(model.net.populations[model.stimulus].shape, model.stimulus)
+    else:
+        settings = saved_settings(checkpoint.parent)
+        settings = settings if data is None else replace(settings, data=data)
+        shown = load_data(settings, model.net, standardise=False).part(split)
+    shown = shown[:count].shown_through(preprocessing_of(checkpoint, model.net))
+    variables = list(dict.fromkeys([*(variable or ["rate", "drive"]), *(["credit"] if credit else [])]))
+    recorded = model.respond(shown, populations=population, variables=variables, out=out)
+    with recorded:
+        dims = {str(k): int(v) for k, v in recorded.sizes.items()}
+    populations = [name for name in model.net.populations if not population or name in population]
     result = {
         "out": str(out),
-        "dims": {str(k): int(v) for k, v in recorded.sizes.items()},
-        "populations": list(model.net.populations),
+        "dims": dims,
+        "populations": populations,
         "seconds": round(time.monotonic() - began, 3),
     }
     if as_json:
         print_json(result)
     else:
-        dims = ", ".join(f"{v} {k}s" for k, v in result["dims"].items())  # type: ignore[attr-defined]
-        typer.echo(f"{out}: {dims}; populations {', '.join(model.net.populations)}")
+        told = ", ".join(f"{v} {k}s" for k, v in dims.items())
+        typer.echo(f"{out}: {told}; populations {', '.join(populations)}")
     return 0

@@ -15,22 +15,29 @@ from typing import Protocol
 from cortex_sim.checks import look_up
 from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
 from cortex_sim.data.digits import digits
-from cortex_sim.data.images import ImageSet, image_set
+from cortex_sim.data.images import PARTS, ImageSet, image_set
 from cortex_sim.data.limits import MAX_BYTES, Progress
 from cortex_sim.data.named import NAMED, load_named
+from cortex_sim.data.sources import Source
+from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.data.stimulus_files import stimuli
 from cortex_sim.errors import DataError
 
 __all__ = [
     "NAMED",
+    "PARTS",
     "READERS",
     "ImageSet",
     "Reader",
+    "Source",
+    "StimulusSet",
     "digits",
     "image_set",
     "load",
     "load_named",
     "named",
     "names",
+    "stimuli",
 ]
 
 

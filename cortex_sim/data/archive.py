@@ -40,6 +40,25 @@ def array_names(path: Path) -> list[str]:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
+def described(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and kind of dtype ("f", "U", "O" …) of every array of the file, from their headers alone."""
+    with _opened(path) as archive:
+        return {
+            info.filename.removesuffix(".npy"): _header(archive, info, path) for info in archive.infolist()
+        }
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tuple[tuple[int, ...], str]:
+    with archive.open(info) as member:
+        try:
+            shape, _, dtype = _HEADERS[npy.read_magic(member)](member)
+        except Exception as error:  # numpy parses Python literals: damage surfaces in any exception
+            raise DataError(
+                f"data {path}: {info.filename} has no readable header ({error}); save it with numpy.savez"
+            ) from error
+    return shape, dtype.kind
+
+
 def read_arrays(
     path: Path,
     required: Sequence[str],

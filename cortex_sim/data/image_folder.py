@@ -76,7 +76,7 @@ def _class_folders(path: Path, part: str) -> list[str]:
     folder = path / part
     if not folder.is_dir():
         raise DataError(f"data {path}: has no folder {part}; make it {FORM}")
-    found = _visible(folder)
+    found = visible(folder)
     for entry in found:
         if not entry.is_dir():
             raise DataError(f"data {path}: {entry.relative_to(path)} lies in no class; make it {FORM}")
@@ -85,7 +85,8 @@ def _class_folders(path: Path, part: str) -> list[str]:
     return [entry.name for entry in found]
 
 
-def _visible(folder: Path) -> list[Path]:
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted, but for hidden files and what desktops leave."""
     return sorted(
         entry
         for entry in folder.iterdir()
@@ -97,7 +98,7 @@ def _pictures(path: Path, folder: Path) -> list[Path]:
     """Pictures of one class, in order of name; a class may be missing from test, never empty."""
     if not folder.exists():
         return []
-    files = _visible(folder)
+    files = visible(folder)
     if not files:
         raise DataError(f"data {path}: class folder {folder.relative_to(path)} is empty; fill or remove it")
     for file in files:

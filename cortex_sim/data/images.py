@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cortex_sim.checks import listed
 from cortex_sim.data.arrays import (
     as_array,
     as_labels,
@@ -18,12 +19,16 @@ from cortex_sim.data.arrays import (
     require_known_labels,
     whole_number,
 )
+from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
+from cortex_sim.preprocessing import Preprocessing
+
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Stimuli with their labels, split into a training and a test set.
+    """Stimuli with their labels, split into a training and a test set, and perhaps a validation set.
 
     Every reader makes one through `image_set`, which checks and converts; so should you.
 
@@ -37,6 +42,8 @@ class ImageSet:
         The class of each presentation, as an index into ``classes``.
     classes : tuple of str
         The name of each class.
+    x_validation, y_validation : array, optional
+        Held back from the training set, to choose settings on; see `hold_out`.
     """
 
     name: str
@@ -45,11 +52,15 @@ class ImageSet:
     x_test: NDArray[np.float32]
     y_test: NDArray[np.int64]
     classes: tuple[str, ...]
+    x_validation: NDArray[np.float32] | None = None
+    y_validation: NDArray[np.int64] | None = None
 
     def __repr__(self) -> str:
         """Say what is inside in one line, not with every pixel."""
+        held = self.x_validation
+        validated = "" if held is None else f"{len(held)} to validate, "
         return (
-            f"ImageSet({self.name!r}: {len(self.x_train)} to train, {len(self.x_test)} to test, "
+            f"ImageSet({self.name!r}: {len(self.x_train)} to train, {validated}{len(self.x_test)} to test, "
             f"stimuli {self.stimulus_shape}, {self.n_classes} classes)"
         )
 
@@ -63,21 +74,51 @@ class ImageSet:
         """Number of classes, whether or not each occurs."""
         return len(self.classes)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that there are, of "train", "validation" and "test"."""
+        return tuple(part for part in PARTS if part != "validation" or self.x_validation is not None)
+
+    def part(self, name: str) -> StimulusSet:
+        """One part with its labels, as stimuli numbered from 0: "train", "validation" or "test"."""
+        if name not in self.parts:
+            way = "; hold_out makes one" if name == "validation" else ""
+            raise DataError(f"data {self.name}: has no part {name!r}, but {listed(self.parts)}{way}")
+        x, y = getattr(self, f"x_{name}"), getattr(self, f"y_{name}")
+        return StimulusSet(x, labels=y, classes=self.classes, name=f"{self.name}, {name}")
+
+    def preprocessing(self) -> Preprocessing:
+        """Shape, mean and standard deviation of the training set, with which its network is shown stimuli.
+
+        One mean and sd a channel for images of shape (channel, y, x), one of each for everything else,
+        over training presentations and positions. A constant channel has sd 1.
+        """
+        mean, sd = _moments(self.x_train)
+        return Preprocessing(self.stimulus_shape, tuple(mean.ravel()), tuple(sd.ravel()))
+
     def standardised(self) -> ImageSet:
         """Return the set with the training set's mean removed and its standard deviation made 1.
 
-        x' = (x - m) / s, with m and s over training presentations and positions: one of each per
-        channel for images of shape (channel, y, x), one of each for everything else. The test set
-        is shifted and scaled by the same m and s. A constant channel becomes 0.
+        Every part is shown through `preprocessing`, which is measured on the training set alone. A
+        constant channel becomes 0.
         """
-        mean, sd = _moments(self.x_train)
-        return replace(self, x_train=_scaled(self.x_train, mean, sd), x_test=_scaled(self.x_test, mean, sd))
+        return self._each(self.preprocessing().apply)
+
+    def _each(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> ImageSet:
+        """The same change made to the stimuli of every part."""
+        held = self.x_validation
+        return replace(
+            self,
+            x_train=change(self.x_train),
+            x_test=change(self.x_test),
+            x_validation=None if held is None else change(held),
+        )
 
     def hold_out(self, n: int, seed: int = 0) -> ImageSet:
-        """Return a set that tests on ``n`` presentations held back from the training set.
+        """Return a set whose validation part is ``n`` presentations held back from the training set.
 
-        For choosing settings: the original test set is not in the result, so it cannot be used up.
-        The name says so, lest a validation score be read as a test score.
+        For choosing settings: they are tried on the validation part, and the test set, which stays as
+        it is, is looked at once, at the end.
 
         Parameters
         ----------
@@ -86,6 +127,8 @@ class ImageSet:
         seed : int, default 0
             Which ones: the same seed holds back the same ones, in their original order.
         """
+        if self.x_validation is not None:
+            raise DataError(f"data {self.name}: has a validation part already; hold out once, from the whole")
         presentations = len(self.x_train)
         if presentations < 2:
             raise DataError(f"data {self.name}: 1 training presentation is too few to hold one out")
@@ -93,13 +136,13 @@ class ImageSet:
         seed = whole_number(self.name, "hold_out's seed", seed, 0, 2**63 - 1)
         held = np.zeros(presentations, bool)
         held[np.random.default_rng(seed).permutation(presentations)[:n]] = True
-        return ImageSet(
+        return replace(
+            self,
             name=f"{self.name}, {n} held out",
             x_train=self.x_train[~held],
             y_train=self.y_train[~held],
-            x_test=self.x_train[held],
-            y_test=self.y_train[held],
-            classes=self.classes,
+            x_validation=self.x_train[held],
+            y_validation=self.y_train[held],
         )
 
     def fit_to(self, shape: int | Sequence[int], population: str = "input") -> ImageSet:
@@ -136,11 +179,7 @@ class ImageSet:
                 f"the same axes in another order, {wanted}, which would scramble every image; give "
                 f"the population shape {have}"
             )
-        return replace(
-            self,
-            x_train=self.x_train.reshape(-1, *wanted),
-            x_test=self.x_test.reshape(-1, *wanted),
-        )
+        return self._each(lambda x: x.reshape(-1, *wanted))
 
 
 def image_set(
@@ -224,12 +263,3 @@ def _moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.fl
     sd = np.sqrt(variance)
     constant = sd <= np.finfo(np.float32).eps * np.abs(mean)  # what is left is rounding, not signal
     return mean, np.where(constant, 1.0, sd)
-
-
-def _scaled(
-    x: NDArray[np.float32], mean: NDArray[np.float64], sd: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    scaled = np.empty_like(x)
-    for block in blocks(x):
-        scaled[block] = (x[block] - mean) / sd
-    return scaled

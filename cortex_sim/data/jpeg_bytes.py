@@ -58,7 +58,7 @@ def read_jpeg_bytes(
     parts = [np.flatnonzero(~is_test), np.flatnonzero(is_test)]
     kept = [part[chosen(len(part), limit)] for part in parts]
     order, n_train = np.concatenate(kept), len(kept[0])  # training first, so that both sets are views
-    pictures = [_picture(jpeg, int(i), offset[i], offset[i + 1]) for i in order]
+    pictures = [picture(jpeg, int(i), offset[i], offset[i + 1]) for i in order]
     x = decode(source, pictures, ["JPEG"], grey=grey, max_bytes=max_bytes, progress=progress)
     return image_set(
         path.stem,
@@ -71,36 +71,32 @@ def read_jpeg_bytes(
     )
 
 
-def _picture(jpeg: NDArray[np.uint8], i: int, start: int, stop: int) -> Picture:
+def picture(jpeg: NDArray[np.uint8], i: int, start: int, stop: int) -> Picture:
+    """Image ``i``, not yet decoded."""
     return Picture(f"jpeg {i}", lambda: io.BytesIO(jpeg[start:stop].tobytes()))
 
 
 def _require_layout(source: str, arrays: dict[str, NDArray[Any]]) -> None:
     jpeg, offset, label, is_test = (arrays[name] for name in ARRAYS)
-
-    def refuse(name: str, right: str) -> DataError:
-        array = arrays[name]
-        return DataError(
-            f"data {source}: {name} has dtype {array.dtype} and shape {array.shape}; give {right}"
-        )
-
-    if jpeg.dtype != np.uint8 or jpeg.ndim != 1:
-        raise refuse("jpeg", "uint8 bytes of shape (n_bytes,)")
-    if offset.dtype.kind not in "iu" or offset.ndim != 1 or len(offset) < 2:
-        raise refuse("offset", "whole numbers of shape (n + 1,), with n at least 1")
+    require_slices(source, jpeg, offset)
     n = len(offset) - 1
     if label.shape != (n,):
-        raise refuse("label", f"one label for each of the {n} images, of shape ({n},)")
+        raise _refused(source, "label", label, f"one label for each of the {n} images, of shape ({n},)")
     if is_test.dtype != bool or is_test.shape != (n,):
-        raise refuse("is_test", f"one bool for each of the {n} images, of shape ({n},)")
+        raise _refused(source, "is_test", is_test, f"one bool for each of the {n} images, of shape ({n},)")
     if is_test.all() or not is_test.any():
         raise DataError(
             f"data {source}: is_test puts all {n} images into one set; mark some, not all, as test"
         )
-    _require_slices(source, offset, len(jpeg))
 
 
-def _require_slices(source: str, offset: NDArray[Any], n_bytes: int) -> None:
+def require_slices(source: str, jpeg: NDArray[Any], offset: NDArray[Any]) -> None:
+    """Raise `DataError` unless the offsets cut the bytes into images."""
+    if jpeg.dtype != np.uint8 or jpeg.ndim != 1:
+        raise _refused(source, "jpeg", jpeg, "uint8 bytes of shape (n_bytes,)")
+    if offset.dtype.kind not in "iu" or offset.ndim != 1 or len(offset) < 2:
+        raise _refused(source, "offset", offset, "whole numbers of shape (n + 1,), with n at least 1")
+    n_bytes = len(jpeg)
     shrinking = offset[1:] <= offset[:-1]  # compared, not subtracted: unsigned numbers wrap
     if shrinking.any():
         i = int(np.argmax(shrinking))
@@ -113,3 +109,7 @@ def _require_slices(source: str, offset: NDArray[Any], n_bytes: int) -> None:
             f"data {source}: offset runs from {offset[0]} to {offset[-1]}, but jpeg has {n_bytes} "
             f"bytes; give offsets between 0 and {n_bytes}"
         )
+
+
+def _refused(source: str, name: str, array: NDArray[Any], right: str) -> DataError:
+    return DataError(f"data {source}: {name} has dtype {array.dtype} and shape {array.shape}; give {right}")

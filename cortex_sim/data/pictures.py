@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+GREY = {"1", "L", "LA"}
+PALETTE = {"P", "PA"}
+ORIENTATION = 0x0112  # the EXIF tag
+LYING = {5, 6, 7, 8}  # its values that exchange width and height
 REPORT_EVERY = 1000
 
 
@@ -41,17 +45,20 @@ def decode(
     """Return all pictures as (picture, channel, y, x): grey if all are or it is asked for, else RGB.
 
     Headers are read first, so that a picture of another size is named before the long work, and
-    the array is allocated once. Transparency is dropped, not blended.
+    the array is allocated once. A picture whose EXIF says that it lies on its side is turned, as every
+    viewer does. Transparency is dropped, not blended.
     """
+    from PIL import ImageOps
+
     size, mode = _common_layout(source, pictures, formats)
-    mode = "L" if grey else mode
+    mode = "L" if grey else mode or _common_colour(source, pictures, formats)
     width, height = size
     shape = (len(pictures), len(mode), height, width)
     require_room(source, "pictures", shape, max_bytes)
     decoded = np.empty(shape, np.uint8)
     for i, picture in enumerate(pictures):
         with _reading(source, picture, formats) as image:
-            decoded[i] = _channels_first(image.convert(mode))
+            decoded[i] = _channels_first(ImageOps.exif_transpose(_opaque(image)).convert(mode))
         done = i + 1
         if progress and (done % REPORT_EVERY == 0 or done == len(pictures)):
             progress(done, len(pictures))
@@ -60,12 +67,13 @@ def decode(
 
 def _common_layout(
     source: str, pictures: Sequence[Picture], formats: Sequence[str]
-) -> tuple[tuple[int, int], str]:
+) -> tuple[tuple[int, int], str | None]:
+    """Size of every picture as it is seen, and its mode as far as headers tell: None if pixels must."""
     sizes: dict[tuple[int, int], str] = {}
     modes: set[str] = set()
     for picture in pictures:
         with _reading(source, picture, formats) as image:
-            sizes.setdefault(image.size, picture.name)
+            sizes.setdefault(_upright_size(image), picture.name)
             modes.add(image.mode)
         if len(sizes) > 1:
             (right, first), (wrong, other) = sizes.items()
@@ -78,7 +86,37 @@ def _common_layout(
                 f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
                 "would clip; save it with 8 bits a channel, as grey or RGB"
             )
-    return next(iter(sizes)), "L" if modes == {"L"} else "RGB"
+    return next(iter(sizes)), _told(modes)
+
+
+def _told(modes: set[str]) -> str | None:
+    if modes <= GREY:
+        return "L"
+    return None if modes <= GREY | PALETTE else "RGB"
+
+
+def _upright_size(image: Image) -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION) in LYING else (width, height)
+
+
+def _common_colour(source: str, pictures: Sequence[Picture], formats: Sequence[str]) -> str:
+    """Grey if every picture is stored as grey, or in a palette of which it uses greys alone; else RGB."""
+    for picture in pictures:
+        with _reading(source, picture, formats) as image:
+            if image.mode not in GREY and not (image.mode in PALETTE and _uses_greys_alone(image)):
+                return "RGB"
+    return "L"
+
+
+def _uses_greys_alone(image: Image) -> bool:
+    red, green, blue = np.moveaxis(np.asarray(_opaque(image)), 2, 0)
+    return np.array_equal(red, green) and np.array_equal(green, blue)
+
+
+def _opaque(image: Image) -> Image:
+    """Without its transparency; of a palette only the colours are taken."""
+    return image.convert("RGB") if image.mode in PALETTE else image
 
 
 def _channels_first(image: Image) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import h5netcdf
 import numpy as np
 import xarray as xr
 
+from cortex_sim.recording.guarded import guarded
 from cortex_sim.recording.layout import Layout, Rows
 from cortex_sim.recording.recorder import Store, joined
 
@@ -38,7 +39,7 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
     _write_empty(
         layout, attributes, {name: blocks[a] for a, (names, _) in axes.items() for name in names}, path
     )
-    with h5netcdf.File(path, "a") as file:
+    with guarded(path, "a") as guard, h5netcdf.File(guard, "a") as file:
         for axis, (names, pieces) in axes.items():
             file.resize_dimension(axis, lengths[axis])
             at = 0
@@ -50,6 +51,7 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
                         values.astype(object) if values.dtype.kind == "U" else values
                     )
                 at += count
+                guard.check()
 
 
 def _write_empty(layout: Layout, attributes: Mapping[str, Any], block: Mapping[str, int], path: Path) -> None:
@@ -57,13 +59,14 @@ def _write_empty(layout: Layout, attributes: Mapping[str, Any], block: Mapping[s
     empty = layout.empty([*layout.by_presentation(), *layout.by_snapshot()])
     encoding = {name: {"chunksizes": (block[name], *layout.shape(name))} for name in block}
     growing = ["presentation", *(["snapshot"] if layout.weights else [])]
-    # xarray would make them in the order of a set, which is another one in every process.
-    with h5netcdf.File(path, "w") as file:
-        for axis in growing:
-            file.dimensions[axis] = None
-    layout.dataset(empty, attributes).to_netcdf(
-        path, mode="a", engine="h5netcdf", unlimited_dims=growing, encoding=encoding
-    )
+    with guarded(path) as guard:
+        # xarray would make them in the order of a set, which is another one in every process.
+        with h5netcdf.File(guard, "w") as file:
+            for axis in growing:
+                file.dimensions[axis] = None
+        layout.dataset(empty, attributes).to_netcdf(
+            guard, mode="a", engine="h5netcdf", unlimited_dims=growing, encoding=encoding
+        )
 
 
 def _block_length(layout: Layout, names: Sequence[str], count: int) -> int:

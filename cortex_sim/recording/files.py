@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import xarray as xr
 
-from cortex_sim.errors import DataError
+from cortex_sim.errors import DataError, RunError
+from cortex_sim.recording.guarded import growing
 
 
 def save(recording: xr.Dataset, path: str | Path) -> None:
-    """Write a recording as netCDF, whole or not at all."""
-    part = Path(f"{path}.part")
+    """Write a recording as netCDF, whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written, of a full disk too; nothing is left behind.
+    """
     try:
-        recording.to_netcdf(part, engine="h5netcdf")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise DataError(f"recording {path}: cannot be written ({error})") from None
+        with growing(Path(path)) as file:
+            recording.to_netcdf(file, engine="h5netcdf")
+    except RunError as error:
+        raise DataError(f"recording {error}") from None
 
 
 def open_lazily(path: str | Path) -> xr.Dataset:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from cortex_sim.network import Network
 
@@ -23,6 +24,7 @@ def make_recording(
     values: Mapping[str, Mapping[str, np.ndarray]],
     *,
     stimulus_id: Sequence[str] | None = None,
+    descriptors: Mapping[str, ArrayLike] | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Gather variables of every population into one Dataset.
@@ -36,6 +38,8 @@ def make_recording(
         population missing from "credit" gets none, so its credit is 0.
     stimulus_id : sequence of str, optional
         One per presentation; numbered if left out.
+    descriptors : mapping of str to array of shape (presentation,), optional
+        What else is known of the stimuli; each becomes a coordinate.
     attributes : mapping, optional
         Network, rule, seed, ….
 
@@ -59,17 +63,24 @@ def make_recording(
         labels = {"units": "1", "long_name": MEANING[variable]}
         data[variable] = (("presentation", "neuroid"), np.concatenate(parts, axis=1), labels)
     shown = [str(i) for i in range(count)] if stimulus_id is None else list(stimulus_id)
+    return xr.Dataset(data, coordinates(net, names, shown, descriptors or {}), dict(attributes or {}))
+
+
+def coordinates(
+    net: Network, populations: Sequence[str], stimulus_id: Sequence[str], descriptors: Mapping[str, ArrayLike]
+) -> dict[str, Any]:
+    """Coordinates of every presentation and of every neuroid of these populations."""
     seen: Counter[str] = Counter()
     repetition = []
-    for s in shown:
-        repetition.append(seen[s])
-        seen[s] += 1
-    coordinates = {
-        "stimulus_id": ("presentation", np.asarray(shown, dtype=str)),
+    for shown in stimulus_id:
+        repetition.append(seen[shown])
+        seen[shown] += 1
+    return {
+        "stimulus_id": ("presentation", np.asarray(stimulus_id, dtype=str)),
         "repetition": ("presentation", np.asarray(repetition)),
-        **places(net, names),
+        **{name: ("presentation", np.asarray(values)) for name, values in descriptors.items()},
+        **places(net, populations),
     }
-    return xr.Dataset(data, coordinates, dict(attributes or {}))
 
 
 def places(net: Network, names: Sequence[str]) -> dict[str, Any]:

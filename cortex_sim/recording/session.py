@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
@@ -84,8 +85,15 @@ def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[st
                 arm.session.restore(store.state())  # type: ignore[union-attr]
         layout = _carry_out(arms, stores, progress)
         whole = folder / "whole.nc"
-        write(layout, stores, attributes, whole)
-        whole.replace(out)
+        try:
+            write(layout, stores, attributes, whole)
+            whole.replace(out)
+        except OSError as error:
+            whole.unlink(missing_ok=True)
+            raise RunError(
+                f"{out}: cannot be written ({error.strerror or error}); make room, then go on with --resume "
+                "(resume=True)"
+            ) from None
         parts.remove(out)
 
 

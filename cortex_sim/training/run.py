@@ -60,14 +60,17 @@ def machine(threads: int = 1) -> dict[str, Any]:
     }
 
 
-def load_data(settings: Settings, net: Network) -> ImageSet:
-    """Data of a run, fitted to the stimulated population; held-out and standardised as set."""
+def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet:
+    """Data of a run, fitted to the stimulated population; held-out and standardised as set.
+
+    With ``standardise`` False they are left as they come, whatever is set.
+    """
     population = net.stimulated[0]
     shape = net.populations[population].shape
     images = data.load(settings.data).fit_to(shape, population)
     if settings.hold_out:
         images = images.hold_out(settings.hold_out, seed=0)
-    return images.standardised() if settings.standardise else images
+    return images.standardised() if settings.standardise and standardise else images
 
 
 class Run:
@@ -114,7 +117,9 @@ class Run:
             )
         model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
         self.train = _tensors(images.x_train, images.y_train, model.device)
-        self.test = _tensors(images.x_test, images.y_test, model.device)
+        # Where some are held out, settings are chosen on them: the test set stays unseen.
+        tested = images.part(images.parts[1])
+        self.test = _tensors(tested.x, tested.labels, model.device)
         self.glimpse, self.held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
         return Trainer(
             model,

@@ -299,6 +299,29 @@ def test_respond_to_other_data_and_fewer(result, here, arrays):
     np.testing.assert_allclose(ours.values, theirs.values[::-1][:5], atol=1e-6)
 
 
+def test_respond_shows_other_data_through_the_runs_own_preprocessing(result, here, arrays):
+    """Half the contrast and another brightness reach the first population as they are."""
+    train, test = arrays["x_train"] * 0.5 + 3, arrays["x_test"] * 0.5 + 3
+    np.savez(here / "faint.npz", **(arrays | {"x_train": train, "x_test": test}))
+    result("respond done --out a.nc")
+    result("respond done --data faint.npz --out b.nc")
+    result("respond done/checkpoint.safetensors --data faint.npz --out c.nc")
+    plain, faint, again = (
+        recording.select(recording.load(here / f"{name}.nc"), population="retina").rate.values
+        for name in "abc"
+    )
+    sd, mean = arrays["x_train"].std(dtype=float), arrays["x_train"].mean(dtype=float)
+    np.testing.assert_allclose(faint, plain / 2 + (3 - mean / 2) / sd, atol=1e-5)
+    np.testing.assert_array_equal(again, faint)
+
+
+def test_respond_to_a_run_that_held_out_shows_the_test_set(result, here, arrays):
+    result(f"{TRAIN} --set hold_out=6 --set standardise=false --out new")
+    result("respond new --out a.nc")
+    retina = recording.select(recording.load(here / "a.nc"), population="retina").rate.values
+    np.testing.assert_array_equal(retina, arrays["x_test"].reshape(17, 20))
+
+
 # -- demo -----------------------------------------------------------------------------------------
 
 

@@ -122,3 +122,63 @@ def test_reports_progress(animals):
     seen = []
     read_image_folder(animals, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 4)]
+
+
+def turned(upright, orientation):
+    """How a camera stores an upright picture under each value of the EXIF tag."""
+    return {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright.T, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_pictures_stand_as_every_viewer_shows_them(tmp_path, kind):
+    """The sizes that must agree are those of the upright pictures."""
+    upright = np.zeros((16, 24), np.uint8)
+    upright[:8], upright[:, 16:] = 255, 100
+    for part in ("train", "test"):
+        (tmp_path / part / "a").mkdir(parents=True)
+        for orientation in range(1, 9):
+            tag = Image.Exif()
+            tag[0x0112] = orientation
+            stored = Image.fromarray(np.ascontiguousarray(turned(upright, orientation)))
+            stored.save(tmp_path / part / f"a/{orientation}.{kind}", exif=tag)
+    x = read_image_folder(tmp_path).x_train
+    assert x.shape == (8, 1, 16, 24)
+    for orientation in range(1, 9):
+        np.testing.assert_allclose(x[orientation - 1, 0], upright / 255, atol=0.02)
+
+
+def test_a_picture_that_lies_has_the_size_of_the_upright_one(animals):
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    Image.new("RGB", (7, 5)).save(animals / "train/dog/3.png", exif=tag)
+    with pytest.raises(DataError, match="train/dog/3.png has 5 x 7 pixels"):
+        read_image_folder(animals)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])
+def test_grey_in_whatever_mode_it_is_stored(tmp_path, mode):
+    levels = np.array([[0, 255, 255], [255, 0, 0]], np.uint8)
+    for part in ("train", "test"):
+        (tmp_path / part / "a").mkdir(parents=True)
+        Image.fromarray(levels).convert(mode).save(tmp_path / part / "a/1.png")
+        Image.fromarray(levels).save(tmp_path / part / "a/2.png")
+    images = read_image_folder(tmp_path)
+    assert images.stimulus_shape == (1, 2, 3)
+    np.testing.assert_array_equal(images.x_train[:, 0] * 255, [levels, levels])
+
+
+def test_a_palette_with_colours_in_use_is_colour(tmp_path):
+    for part in ("train", "test"):
+        paint(tmp_path / part / "a/1.png", 51, "L")
+        (tmp_path / part / "b").mkdir()
+        Image.new("RGB", (7, 5), (200, 10, 10)).convert("P").save(tmp_path / part / "b/2.png")
+    assert read_image_folder(tmp_path).stimulus_shape == (3, 5, 7)

@@ -199,11 +199,12 @@ def test_hold_out_splits_the_training_set(data, presentations, seed):
     x = np.stack([np.arange(presentations)] * 2, axis=1).astype(float)  # each knows its number
     images = image_set("ids", x, np.arange(presentations), -x[:1] - 1, [0])
     got, again = images.hold_out(n, seed), images.hold_out(n, seed)
-    train, test = got.x_train[:, 0], got.x_test[:, 0]
+    assert got.parts == ("train", "validation", "test")
+    train, test = got.x_train[:, 0], got.x_validation[:, 0]
     assert len(test) == n
     assert sorted([*train, *test]) == list(range(presentations))  # disjoint, complete, no test data
     np.testing.assert_array_equal(got.y_train, train)
-    np.testing.assert_array_equal(got.y_test, test)
+    np.testing.assert_array_equal(got.y_validation, test)
     np.testing.assert_array_equal(again.x_test, got.x_test)
     np.testing.assert_array_equal(train, np.sort(train))
     assert got.classes == images.classes
@@ -212,7 +213,7 @@ def test_hold_out_splits_the_training_set(data, presentations, seed):
 def test_hold_out_depends_on_the_seed_and_says_so_in_the_name():
     x = np.arange(200.0).reshape(100, 2)
     images = image_set("ids", x, [0] * 100, x, [0] * 100)
-    assert (images.hold_out(50, 0).x_test != images.hold_out(50, 1).x_test).any()
+    assert (images.hold_out(50, 0).x_validation != images.hold_out(50, 1).x_validation).any()
     assert images.hold_out(50).name == "ids, 50 held out"
 
 
@@ -263,3 +264,24 @@ def test_fit_to_refuses_to_scramble_axes():
 def test_fit_to_refuses_what_is_no_shape(shape, arrays):
     with pytest.raises(DataError, match="each size of population input must be a whole number"):
         image_set("tiny", **arrays).fit_to(shape)
+
+
+def test_hold_out_leaves_the_test_set_where_it_is(arrays):
+    """Held-back training presentations are the validation part, never what is called test."""
+    images = image_set("tiny", **arrays)
+    held = images.hold_out(4).standardised().fit_to(35)
+    shown = images.hold_out(4).preprocessing()
+    np.testing.assert_array_equal(held.x_test, shown.apply(images.x_test).reshape(-1, 35))
+    np.testing.assert_array_equal(held.y_test, images.y_test)
+    assert held.x_validation.shape == (4, 35) and "4 to validate" in repr(held)
+    with pytest.raises(DataError, match="has a validation part already"):
+        held.hold_out(1)
+
+
+def test_preprocessing_is_that_of_the_training_set_and_keeps_a_change_of_contrast(arrays):
+    images = image_set("tiny", **arrays)
+    shown = images.preprocessing()
+    np.testing.assert_array_equal(shown.apply(images.x_test), images.standardised().x_test)
+    faint = shown.apply(images.x_test * 0.5)
+    expected = images.standardised().x_test * 0.5 - 0.5 * shown.mean[0] / shown.sd[0]
+    np.testing.assert_allclose(faint, expected, atol=1e-6)

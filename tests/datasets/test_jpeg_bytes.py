@@ -162,3 +162,15 @@ def test_refuses_more_than_max_bytes(read, pictures):
     with pytest.raises(DataError, match=r"pictures of shape \(4, 3, 16, 24\) would take"):
         read(layout(pictures), max_bytes=4 * 4 * 3 * 16 * 24 - 1)
     assert len(read(layout(pictures), max_bytes=4 * 4 * 3 * 16 * 24).x_train) == 2
+
+
+def test_exif_orientation_counts_here_too(read):
+    """Stored lying, to be turned clockwise by a quarter: the left half is what stood on the right."""
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    lying = Image.new("L", (16, 24))
+    lying.paste(255, (0, 12, 16, 24))  # white below: left once turned
+    buffer = io.BytesIO()
+    lying.save(buffer, "JPEG", quality=95, exif=tag)
+    x = read(layout([jpeg("L", colour=255)] * 3 + [buffer.getvalue()])).x_test
+    np.testing.assert_allclose(x[1], x[0], atol=0.05)

@@ -253,11 +253,11 @@ class Model(nn.Module):
 
         return fit(self, train, epochs, **settings)
 
-    def respond(self, x: Any, y: Any = None, *, batch: int = 256) -> Any:
+    def respond(self, x: Any, y: Any = None, **settings: Any) -> Any:
         """Recording of every population; see `cortex_sim.backends.torch.responding.respond`."""
         from cortex_sim.backends.torch.responding import respond
 
-        return respond(self, x, y, batch=batch)
+        return respond(self, x, y, **settings)
 
     # -- after an optimiser's step ----------------------------------------------------------------
 

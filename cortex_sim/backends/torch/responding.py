@@ -1,7 +1,11 @@
-"""`Model.respond`: show stimuli, record every population."""
+"""`Model.respond`: show stimuli batch by batch; record populations in memory, or into a growing file."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,21 +13,51 @@ import torch
 import xarray as xr
 
 from cortex_sim.backends.torch.model import Model
-from cortex_sim.recording import make_recording
+from cortex_sim.checks import listed, look_up
+from cortex_sim.data.images import ImageSet
+from cortex_sim.data.sources import Source
+from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.errors import DataError, RunError
+from cortex_sim.recording import make_recording, open_lazily
 from cortex_sim.registry import registered_name
 
+VARIABLES = ("rate", "drive", "credit")
+Responses = dict[str, dict[str, np.ndarray]]  # variable to population to (presentation, *shape)
 
-def respond(model: Model, x: Any, y: Any = None, *, batch: int = 256) -> xr.Dataset:
+
+def respond(
+    model: Model,
+    x: Any,
+    y: Any = None,
+    *,
+    batch: int = 256,
+    populations: Sequence[str] | None = None,
+    variables: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+    out: str | Path | None = None,
+) -> xr.Dataset:
     """Settled rates and drives of every population, and with labels its credit.
 
     Parameters
     ----------
     model : Model
-    x : array of shape (presentation, *stimulus)
+    x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source
+        An image set shows its test part. A stimulus set is fitted to the network where it has not been,
+        and gives its ids and descriptors to the recording.
     y : array of labels (presentation,) or target rates (presentation, unit), optional
         With them the recording has the variable ``credit``.
     batch : int, default 256
         Presentations settled at a time.
+    populations : sequence of str, optional
+        Which to record; by default all.
+    variables : sequence of str, optional
+        Of "rate", "drive" and "credit"; rates are recorded in any case. Credit needs labels: ``y``, or
+        those of ``x``.
+    ids : sequence of str, optional
+        One a presentation, in place of those of ``x``.
+    out : path, optional
+        Write here batch by batch, as float32: memory then holds one batch. The recording is returned
+        opened, not read.
 
     Returns
     -------
@@ -34,27 +68,185 @@ def respond(model: Model, x: Any, y: Any = None, *, batch: int = 256) -> xr.Data
     ------
     DataError
         If the stimuli or labels do not fit the network.
+    RunError
+        If ``out`` stands there already or cannot be written, or rates are not finite.
     """
-    stimuli = model.stimulus_tensor(x)
+    shown = _shown(model, x, y, ids)
+    if batch < 1:
+        raise DataError(f"respond: batch must be at least 1. Got {batch!r}")
+    asked = _asked(model, variables, credit=y is not None)
+    named = _named(model, populations)
+    if out is None:
+        return _in_memory(model, shown, named, asked, batch)
+    from cortex_sim.recording.appending import appending
+
+    path = Path(out)
+    if path.exists():
+        raise RunError(f"recording {path}: something stands there; give a new file")
+    told = {**attributes(model), **shown.attributes}
+    with appending(path, model.net, named, asked, shown.ids, shown.descriptors, told) as file:
+        for found in _responses(model, shown, named, asked, batch):
+            file.add({variable: _side_by_side(model, named, found[variable]) for variable in asked})
+    return open_lazily(path)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Whatever was given to be shown, as a source with its ids."""
+
+    source: Source
+    ids: Sequence[str]
+    descriptors: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    y: Any = None
+
+    def batch(self, at: np.ndarray) -> tuple[Any, Any]:
+        x, y = self.source.batch(at, 0)
+        return x, y if self.y is None else self.y[at]
+
+
+class _Array:
+    """An array, or a tensor, as a source."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, indices: np.ndarray, epoch: int = 0) -> tuple[Any, None]:
+        return self.x[indices[0] : indices[-1] + 1], None
+
+
+def _shown(model: Model, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
+    if isinstance(x, (ImageSet, StimulusSet)):
+        source: Source = _of_a_set(model, x)
+    elif isinstance(x, Source):
+        source = x
+    else:
+        plain = isinstance(x, (np.ndarray, torch.Tensor)) and x.ndim > 1 and len(x) > 0
+        # Whatever else it is, the model says what is wrong with it.
+        source = _Array(x if plain else model.stimulus_tensor(x))
+    count = len(source)
+    if count == 0:
+        raise DataError("stimuli: there are none; give at least one presentation")
+    known = getattr(source, "ids", None) if ids is None else ids
+    names = [str(i) for i in range(count)] if known is None else [str(one) for one in known]
+    if len(names) != count:
+        raise DataError(f"stimuli: {len(names)} ids for {count} presentations; give one each")
     goals = None if y is None else model.target_tensor(y)
-    parts: dict[str, dict[str, list[np.ndarray]]] = {"rate": {}, "drive": {}}
-    for start in range(0, len(stimuli), batch):
-        part = stimuli[start : start + batch]
+    if goals is not None and len(goals) != count:
+        raise DataError(f"{len(goals)} labels for {count} presentations of {model.stimulus}; give one each")
+    if not isinstance(source, StimulusSet):
+        return _Shown(source, names, {}, {}, goals)
+    return _Shown(source, names, source.descriptors, _told(source), goals)
+
+
+def _of_a_set(model: Model, given: ImageSet | StimulusSet) -> StimulusSet:
+    """The test part of an image set as it is; stimuli fitted to the network, which the recording says."""
+    shape = model.net.populations[model.stimulus].shape
+    if isinstance(given, StimulusSet):
+        unlike = given.preprocessing is None and given.stimulus_shape != shape
+        return given.fit_to(shape, model.stimulus) if unlike else given
+    if math.prod(given.stimulus_shape) != math.prod(shape):
+        raise DataError(
+            f"stimuli must be an array of numbers, such as images.x_test, or a set, whose presentations fit "
+            f"population {model.stimulus} with {shape}. Got {given}"
+        )
+    return given.fit_to(shape, model.stimulus).part("test")
+
+
+def _told(stimuli: StimulusSet) -> dict[str, Any]:
+    """How stimuli were shown, for the recording's attributes."""
+    told: dict[str, Any] = {"stimuli": stimuli.name}
+    if stimuli.changes:
+        told["stimuli_changed"] = "; ".join(stimuli.changes)
+    if stimuli.preprocessing is not None:
+        told["stimuli_mean"] = list(stimuli.preprocessing.mean)
+        told["stimuli_sd"] = list(stimuli.preprocessing.sd)
+    return told
+
+
+def _asked(model: Model, variables: Sequence[str] | None, credit: bool) -> list[str]:
+    given = ["rate", "drive", *(["credit"] if credit else [])] if variables is None else variables
+    if isinstance(given, str):
+        given = [given]
+    for name in given:
+        look_up("variable", name, dict.fromkeys(VARIABLES), DataError)
+    if "credit" in given and model.net.error is None:
+        raise DataError(f"network {model.net.name}: has no objective, so there is no credit to record")
+    return list(dict.fromkeys(["rate", *given]))
+
+
+def _named(model: Model, populations: Sequence[str] | None) -> list[str]:
+    given = [populations] if isinstance(populations, str) else populations
+    for name in given or []:
+        look_up("population", name, model.net.populations, DataError)
+    if given is not None and not given:
+        raise DataError(f"respond: name at least one population of {listed(list(model.net.populations))}")
+    return [name for name in model.net.populations if given is None or name in given]
+
+
+def _responses(
+    model: Model, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
+) -> Iterator[Responses]:
+    """Every batch's values; a population that receives no credit has none."""
+    for start in range(0, len(shown.source), batch):
+        given, y = shown.batch(np.arange(start, min(start + batch, len(shown.source))))
+        x = model.stimulus_tensor(given)
         with torch.no_grad():
-            drives, rates = model.settle(part, credit=False)
-        found = {"rate": rates, "drive": {model.stimulus: part, **drives}}
-        if goals is not None:
-            found["credit"] = model.credits(part, goals[start : start + batch])
-        for variable, by_population in found.items():
-            for name, values in by_population.items():
-                kept = parts.setdefault(variable, {}).setdefault(name, [])
-                kept.append(_numpy(values))
-    ordered = list(model.net.populations)
+            drives, rates = model.settle(x, credit=False)
+        every = {"rate": rates, "drive": {model.stimulus: x, **drives}}
+        if "credit" in variables:
+            if y is None:
+                raise DataError("respond: credit needs labels; give y, or stimuli that have labels")
+            every["credit"] = model.credits(x, model.target_tensor(y))
+        found = {v: {n: _numpy(every[v][n]) for n in populations if n in every[v]} for v in variables}
+        _require_finite(found, start)
+        yield found
+
+
+def _require_finite(found: Responses, start: int) -> None:
+    for variable, by_population in found.items():
+        for name, values in by_population.items():
+            fine = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+            if not fine.all():
+                raise RunError(
+                    f"population {name}: its {variable} is not finite at presentation "
+                    f"{start + int(np.argmin(fine))}; the weights have diverged, or the stimulus is too large"
+                )
+
+
+def _in_memory(
+    model: Model, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
+) -> xr.Dataset:
+    parts = list(_responses(model, shown, populations, variables, batch))
     gathered = {
-        variable: {n: np.concatenate(by_population[n]) for n in ordered if n in by_population}
-        for variable, by_population in parts.items()
+        variable: {n: np.concatenate([part[variable][n] for part in parts]) for n in parts[0][variable]}
+        for variable in variables
     }
-    return make_recording(model.net, gathered, attributes=attributes(model))
+    return make_recording(
+        model.net,
+        gathered,
+        stimulus_id=shown.ids,
+        descriptors=shown.descriptors,
+        attributes={**attributes(model), **shown.attributes},
+    )
+
+
+def _side_by_side(
+    model: Model, populations: Sequence[str], by_population: dict[str, np.ndarray]
+) -> np.ndarray:
+    count = len(next(iter(by_population.values()), ()))
+    return np.concatenate(
+        [
+            by_population[n].reshape(count, -1)
+            if n in by_population
+            else np.zeros((count, model.net.populations[n].size), np.float32)
+            for n in populations
+        ],
+        axis=1,
+    )
 
 
 def _numpy(values: torch.Tensor) -> np.ndarray:

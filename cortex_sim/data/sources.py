@@ -1,0 +1,35 @@
+"""Source: what hands out presentations by number, a batch at a time, however they are kept."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Presentations that can be asked for by number; they need not all be in memory.
+
+    `cortex_sim.data.StimulusSet` is one, and so is a part of an image set (``images.part("test")``). One
+    of your own needs these two methods; with an attribute ``ids``, one text a presentation, recordings
+    name its stimuli.
+    """
+
+    def __len__(self) -> int:
+        """How many presentations there are."""
+
+    def batch(self, indices: NDArray[Any], epoch: int = 0) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Presentations by number, and their labels or target rates where there are any.
+
+        Parameters
+        ----------
+        indices : integer array of shape (n,)
+        epoch : int, default 0
+            How often all have been shown before; a source that varies its stimuli varies them by it.
+
+        Returns
+        -------
+        x : float32 array of shape (n, *stimulus)
+        y : array of shape (n,) or (n, unit), or None
+        """

@@ -1,0 +1,184 @@
+"""Stimuli with ids: what is shown to a network for its own sake, with labels or without."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cortex_sim.checks import listed
+from cortex_sim.data.arrays import as_labels, as_stored_stimuli
+from cortex_sim.data.fitting import fitted
+from cortex_sim.errors import DataError
+from cortex_sim.preprocessing import Preprocessing
+
+# Coordinates that a recording has anyway.
+TAKEN = {"stimulus_id", "repetition", "arm", "trial", "block", "stage", "presentation"}
+TAKEN |= {"neuroid", "neuroid_id", "population", "channel", "row", "column", "rate", "drive", "credit"}
+
+
+@dataclass(frozen=True, eq=False)
+class StimulusSet:
+    """Stimuli, a unique id for each, and what is known of them.
+
+    Parameters
+    ----------
+    x : array of shape (n, value), (n, y, x), (n, channel, y, x) or (n, y, x, channel)
+        The stimuli, with 1 or 3 channels; where both readings are possible, channels come first. uint8 is
+        kept as it is, a quarter of the memory, and means 0 to 1 wherever a batch is asked for.
+    ids : sequence of str, optional
+        By default the numbers from 0.
+    labels : integer or text array of shape (n,), optional
+        Text becomes an index into ``classes``, which are then its values, sorted.
+    descriptors : mapping of str to array of shape (n,)
+        Anything else that is known of every stimulus; it travels with it into recordings.
+    classes : sequence of str
+        Names of the labels.
+    name : str
+        What errors and recordings call the set.
+    preprocessing : Preprocessing, optional
+        Through which batches are handed out; see `shown_through`.
+    changes : tuple of str
+        What was done to the stimuli to fit them to a network.
+
+    Raises
+    ------
+    DataError
+        If ids are not unique, lengths differ, or values are not finite.
+
+    Examples
+    --------
+    >>> StimulusSet(np.zeros((3, 8, 8)), ids=["a", "b", "c"], labels=["cat", "dog", "cat"])
+    StimulusSet('stimuli': 3 of shape (1, 8, 8), 2 classes)
+    """
+
+    x: NDArray[Any]
+    ids: Sequence[str] | None = None
+    labels: Any = None
+    descriptors: Mapping[str, ArrayLike] = field(default_factory=dict)
+    classes: Sequence[str] = ()
+    name: str = "stimuli"
+    preprocessing: Preprocessing | None = None
+    changes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        x = as_stored_stimuli(self.name, "x", self.x)
+        ids = tuple(map(str, range(len(x)))) if self.ids is None else _unique(self.name, self.ids, len(x))
+        labels, classes = _labels(self.name, self.labels, self.classes, len(x))
+        told = {name: _descriptor(self.name, name, v, len(x)) for name, v in self.descriptors.items()}
+        checked = {"x": x, "ids": ids, "labels": labels, "classes": classes, "descriptors": told}
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """Say what is inside in one line, not with every pixel."""
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        known = f", with {listed(list(self.descriptors))}" if self.descriptors else ""
+        return f"StimulusSet({self.name!r}: {len(self)} of shape {self.stimulus_shape}{classes}{known})"
+
+    def __len__(self) -> int:
+        """How many stimuli there are."""
+        return len(self.x)
+
+    def __getitem__(self, which: Any) -> StimulusSet:
+        """The stimuli of a slice, of numbers, or of a mask, as a set."""
+        return self.take(np.arange(len(self))[which])
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        """Shape of one stimulus: (value,) or (channel, y, x)."""
+        return self.x.shape[1:]
+
+    def take(self, indices: ArrayLike) -> StimulusSet:
+        """The stimuli with these numbers, in this order, with everything that is known of them."""
+        at = np.atleast_1d(np.asarray(indices))
+        if at.dtype.kind not in "iu" or not len(at) or at.min() < -len(self) or at.max() >= len(self):
+            raise DataError(f"stimuli {self.name}: give numbers from 0 to {len(self) - 1}. Got {indices!r}")
+        assert self.ids is not None
+        return replace(
+            self,
+            x=self.x[at],
+            ids=[self.ids[i] for i in at],
+            labels=None if self.labels is None else self.labels[at],
+            descriptors={name: np.asarray(values)[at] for name, values in self.descriptors.items()},
+        )
+
+    def batch(
+        self, indices: NDArray[Any], epoch: int = 0
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+        """Stimuli by number as float32, 8-bit ones from 0 to 1, and their labels; the same in every epoch."""
+        x = self.x[indices]
+        # Divided, not multiplied by 1/255, so that these are the bits that an image set holds.
+        x = np.divide(x, np.float32(255), dtype=np.float32) if x.dtype == np.uint8 else x
+        shown = x if self.preprocessing is None else self.preprocessing.apply(x)
+        return shown, None if self.labels is None else self.labels[indices]
+
+    def shown_through(self, preprocessing: Preprocessing) -> StimulusSet:
+        """The same stimuli, handed out through a preprocessing, such as that of a trained network."""
+        if preprocessing.shape != self.stimulus_shape:
+            raise DataError(
+                f"stimuli {self.name}: have shape {self.stimulus_shape}, the preprocessing is for "
+                f"{preprocessing.shape}; use fit_to{preprocessing.shape} before"
+            )
+        return replace(self, preprocessing=preprocessing)
+
+    def fit_to(self, shape: int | Sequence[int], population: str = "input") -> StimulusSet:
+        """The same stimuli in the shape of the population that they drive; `changes` says what was done.
+
+        Pictures are resized by Pillow's bicubic filter, which is antialiased; grey becomes three equal
+        channels, colour its luminance (ITU-R 601). Shapes that would need more are refused: another ratio
+        of the sides, axes in another order, values that are no pictures.
+        """
+        wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
+        x, changes = fitted(self.name, self.x, wanted, population)
+        return replace(self, x=x, changes=(*self.changes, *changes))
+
+
+def _unique(source: str, ids: Sequence[str], count: int) -> tuple[str, ...]:
+    if isinstance(ids, str) or not all(isinstance(one, str) and one for one in ids):
+        raise DataError(f"stimuli {source}: ids must be a list of texts, none of them empty")
+    if len(ids) != count:
+        raise DataError(f"stimuli {source}: {len(ids)} ids for {count} stimuli; give one each")
+    twice = [one for one, times in Counter(ids).items() if times > 1]
+    if twice:
+        raise DataError(f"stimuli {source}: the id {twice[0]!r} stands for more than one; make ids unique")
+    return tuple(map(str, ids))
+
+
+def _labels(
+    source: str, labels: Any, classes: Sequence[str], count: int
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    names = tuple(map(str, classes))
+    if labels is None:
+        return None, names
+    array = np.asarray(labels)
+    if array.dtype.kind in "US":
+        known = np.asarray(names) if names else np.unique(array)
+        unknown = set(array.ravel().tolist()) - set(known.tolist())
+        if unknown:
+            raise DataError(f"stimuli {source}: labels {listed(sorted(unknown))} are no classes")
+        numbers = {name: i for i, name in enumerate(known.tolist())}
+        array = np.asarray([numbers[one] for one in array.ravel().tolist()]).reshape(array.shape)
+        names = tuple(map(str, known.tolist()))
+    checked = as_labels(source, "y", array, count)
+    if names and checked.max() >= len(names):
+        raise DataError(f"stimuli {source}: holds the label {checked.max()}, but {len(names)} classes")
+    return checked, names
+
+
+def _descriptor(source: str, name: str, values: ArrayLike, count: int) -> NDArray[Any]:
+    array = np.asarray(values)
+    if name in TAKEN:
+        raise DataError(
+            f"stimuli {source}: a recording has a {name} of its own; call the descriptor otherwise"
+        )
+    if array.shape != (count,) or array.dtype.kind not in "biufU":
+        raise DataError(
+            f"stimuli {source}: descriptor {name} has shape {array.shape} and dtype {array.dtype}; give one "
+            f"number or text for each of {count} stimuli"
+        )
+    return array

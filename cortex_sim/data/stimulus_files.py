@@ -1,0 +1,149 @@
+"""Stimuli from files that need no labels: folders of pictures, arrays, JPEG files in an .npz file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import listed
+from cortex_sim.data.archive import described, read_arrays
+from cortex_sim.data.image_folder import SUFFIXES, visible
+from cortex_sim.data.jpeg_bytes import picture, require_slices
+from cortex_sim.data.limits import MAX_BYTES, Progress, require_room
+from cortex_sim.data.pictures import Picture, decode
+from cortex_sim.data.stimuli import TAKEN, StimulusSet
+from cortex_sim.errors import DataError
+
+FORMS = (
+    "a folder of .png or .jpg pictures, a .npy file, an .npz file with images or with jpeg and offset, "
+    "or FILE.npz:ARRAY"
+)
+USUAL = ("images", "stimuli", "x")  # what an array of stimuli is called
+IDS, LABELS = ("stimulus_id", "ids"), ("labels", "label")
+
+
+def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None) -> StimulusSet:
+    """Read stimuli to be shown to a network; labels are taken where there are any.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder of .png or .jpg pictures of one size, in it or in folders below, whose ids are their paths
+        within it; a ``.npy`` file; an ``.npz`` file with an array ``images``, ``stimuli`` or ``x``, or
+        with ``jpeg`` and ``offset`` (image i is ``jpeg[offset[i]:offset[i + 1]]``); or
+        ``FILE.npz:ARRAY``. Other arrays of an .npz file with one number or text a stimulus become ids
+        (``stimulus_id``, ``ids``), labels (``labels``, ``label``) or descriptors. Never unpickled.
+    max_bytes : int, default 8 GiB
+        Refuse what would take more memory as float32.
+    progress : callable, optional
+        Called with (pictures done, pictures in all).
+
+    Raises
+    ------
+    DataError
+        If there is nothing of these forms, or it is damaged; says what would be right.
+    """
+    place = Path(os.path.expanduser(path))
+    if place.is_dir():
+        return _folder(place, max_bytes, progress)
+    file, key = place, None
+    if not place.exists() and ":" in place.name:
+        name, key = place.name.rsplit(":", 1)
+        file = place.with_name(name)
+    if not file.is_file():
+        raise DataError(f"stimuli {path}: no such file or folder; give {FORMS}")
+    if file.suffix.lower() == ".npy" and key is None:
+        return StimulusSet(_npy(file, max_bytes), name=file.stem)
+    if file.suffix.lower() == ".npz":
+        return _npz(file, key, max_bytes, progress)
+    raise DataError(f"stimuli {path}: of no accepted form; give {FORMS}")
+
+
+def _folder(path: Path, max_bytes: int, progress: Progress | None) -> StimulusSet:
+    files = _below(path)
+    if not files:
+        raise DataError(f"stimuli {path}: holds no pictures; give {FORMS}")
+    ids = [file.relative_to(path).as_posix() for file in files]
+    pictures = [
+        Picture(name, lambda file=file: file.open("rb"))  # type: ignore[misc]
+        for name, file in zip(ids, files, strict=True)
+    ]
+    x = decode(str(path), pictures, ["PNG", "JPEG"], max_bytes=max_bytes, progress=progress)
+    folders = [os.path.dirname(name) for name in ids]
+    return StimulusSet(
+        x, ids, descriptors={"folder": folders} if any(folders) else {}, name=path.resolve().name
+    )
+
+
+def _below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for entry in visible(folder):
+        if entry.is_dir():
+            found += _below(entry)
+        elif entry.suffix.lower() in SUFFIXES:
+            found.append(entry)
+        else:
+            raise DataError(f"stimuli {folder}: {entry.name} is no .png or .jpg file; move it elsewhere")
+    return found
+
+
+def _npy(file: Path, max_bytes: int) -> NDArray[Any]:
+    try:
+        # Mapped, so that a header that declares more than the file holds is refused, not allocated.
+        mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+        require_room(str(file), "the array", mapped.shape, max_bytes)
+        return np.array(mapped)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"stimuli {file}: not a readable .npy array of numbers ({error})") from None
+
+
+def _npz(file: Path, key: str | None, max_bytes: int, progress: Progress | None) -> StimulusSet:
+    shapes = described(file)
+    if key is None and {"jpeg", "offset"} <= set(shapes):
+        used: tuple[str, ...] = ("jpeg", "offset")
+        x = _jpegs(file, max_bytes, progress)
+    else:
+        used = (_key(file, key, shapes),)
+        require_room(str(file), used[0], shapes[used[0]][0], max_bytes)
+        x = read_arrays(file, used, max_bytes=max_bytes)[used[0]]
+    beside = [
+        name
+        for name, (shape, kind) in shapes.items()
+        if name not in used and x.ndim and shape == (len(x),) and kind in "biufU"
+    ]
+    known = read_arrays(file, beside, max_bytes=max_bytes)
+    ids = next((known.pop(name) for name in IDS if name in known), None)
+    labels = next(
+        (known.pop(name) for name in LABELS if name in known and known[name].dtype.kind in "iuU"), None
+    )
+    return StimulusSet(
+        x,
+        None if ids is None else [str(one) for one in ids.tolist()],
+        labels,
+        {name: values for name, values in known.items() if name not in TAKEN},
+        name=file.stem if key is None else f"{file.stem}, {key}",
+    )
+
+
+def _key(file: Path, key: str | None, shapes: dict[str, tuple[tuple[int, ...], str]]) -> str:
+    if key is not None and key not in shapes:
+        raise DataError(f"stimuli {file}: has no array {key!r}, but {listed(list(shapes))}")
+    usual = [name for name in USUAL if name in shapes]
+    if key is None and not usual and len(shapes) != 1:
+        raise DataError(
+            f"stimuli {file}: which array holds stimuli? Give {file}:ARRAY, one of {listed(list(shapes))}"
+        )
+    return key or next(iter([*usual, *shapes]))
+
+
+def _jpegs(file: Path, max_bytes: int, progress: Progress | None) -> NDArray[np.uint8]:
+    arrays = read_arrays(file, ("jpeg", "offset"), max_bytes=max_bytes)
+    jpeg, offset = arrays["jpeg"], arrays["offset"]
+    require_slices(str(file), jpeg, offset)
+    at = offset.tolist()
+    pictures = [picture(jpeg, i, at[i], at[i + 1]) for i in range(len(at) - 1)]
+    return decode(str(file), pictures, ["JPEG"], max_bytes=max_bytes, progress=progress)

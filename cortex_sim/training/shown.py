@@ -1,0 +1,48 @@
+"""The preprocessing of a run: whatever its network is shown goes through the same numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from cortex_sim.errors import RunError
+from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.training.run import RUN, load_data, saved_settings
+
+
+def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
+    """How the network of a checkpoint is shown stimuli, as it was while it was trained.
+
+    What the checkpoint holds; where it holds nothing, it is measured again on the run's own data,
+    which run.yaml beside the checkpoint names.
+
+    Raises
+    ------
+    RunError
+        If neither is there: other data must not be shown through their own mean and sd.
+    """
+    kept = _kept(checkpoint)
+    if kept is not None:
+        return kept
+    if not (checkpoint.parent / RUN).is_file():
+        raise RunError(
+            f"checkpoint {checkpoint}: holds no preprocessing, and no {RUN} beside it names the data that "
+            f"its network was trained on; give the run directory"
+        )
+    settings = saved_settings(checkpoint.parent)
+    if not settings.standardise:
+        return Preprocessing(net.populations[net.stimulated[0]].shape)
+    return load_data(settings, net, standardise=False).preprocessing()
+
+
+def _kept(checkpoint: Path) -> Preprocessing | None:
+    try:
+        with safe_open(str(checkpoint), framework="np") as opened:
+            told = json.loads((opened.metadata() or {}).get("cortex_sim", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(f"checkpoint {checkpoint}: damaged ({error})") from None
+    shown = told.get("preprocessing") if isinstance(told, dict) else None
+    return None if shown is None else Preprocessing.from_data(shown)
