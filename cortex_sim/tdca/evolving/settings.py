@@ -191,7 +191,7 @@ def _configured(name: str) -> dict[str, Any]:
     path = _path(name)
     content = _known(yaml_text.read("evolve", path), path, "base")
     base = content.pop("base", None)
-    return content if base is None else merged(_configured(str(base)), content)
+    return content if base is None else merged(_configured(str(base)), content, _WHOLE)
 
 
 def _path(name: str) -> Path:
@@ -211,6 +211,9 @@ def _known(content: Any, path: Path, *more: str) -> dict[str, Any]:
     for setting in found:
         look_up(f"setting of {path.name}", setting, known, RunError)
     return found
+
+
+_WHOLE = ("rule", "step", "searcher")  # a named choice is replaced whole where the name differs
 
 
 def described(settings: OuterSettings) -> dict[str, Any]:
