@@ -22,8 +22,9 @@ def demo(
     as_json: Json = False,
 ) -> int:
     """Train one declared network on handwritten digits by four rules and compare them."""
-    from cortex_sim.training.log import JSONL
-    from cortex_sim.training.run import stands_at, train
+    from cortex_sim.runs.directory import stands_at
+    from cortex_sim.runs.log import JSONL
+    from cortex_sim.training.run import train
     from cortex_sim.training.settings import resolve
     from cortex_sim.viz.curves import compare_rules, read_lines
 

@@ -3,13 +3,12 @@
 ``OUT.parts/`` holds ``settings.json`` and a folder an arm; in it ``000000.rows.safetensors``, … with what
 was recorded, and one ``….state.safetensors`` from which the session goes on. Every file is written beside
 its place and renamed, a chunk only after its state, so that whatever ends the program leaves a folder that
-can be gone on with.
+can be gone on with. Each carries a checksum, which is looked at before anything is gone on with.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from cortex_sim.errors import RunError
 from cortex_sim.recording.layout import Rows
+from cortex_sim.runs import directory
+from cortex_sim.runs.files import read_tensors, write_tensors, write_text
 
 _SETTINGS = "settings.json"
+_ROOM = "make room, then go on with resume (--resume)"
 _ROWS, _STATE = ".rows.safetensors", ".state.safetensors"
 
 
@@ -55,17 +55,9 @@ def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
 def opened(out: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     """The folder in which ``out`` is gathered, held so that no second process writes into it."""
     folder = folder_of(out)
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(f"{out}: another process is recording it; wait for it, or stop it") from None
-    try:
-        _write_whole(folder / _SETTINGS, json.dumps(settings, indent=1))
+    with directory.held(folder, "another process is recording it", out):
+        write_text(folder / _SETTINGS, json.dumps(settings, indent=1), _ROOM)
         yield folder
-    finally:
-        lock.release()
 
 
 def require_same(place: object, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -94,12 +86,15 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be made ({error.strerror}); {_ROOM}") from None
         self.files: list[Path] = []
         self.done = 0
         for path in sorted(folder.glob(f"*{_ROWS}")):
-            with _opened(path) as file:
-                self.done = int(file.metadata()["done"])
+            labels, _ = _read_whole(path)  # all of it: a chunk is gone on from only if every bit is right
+            self.done = int(labels["done"])
             self.files.append(path)
         keep = {*self.files, self._state(len(self.files) - 1)}
         for path in folder.iterdir():
@@ -109,16 +104,16 @@ class Parts:
     def add(self, rows: Rows, state: Mapping[str, np.ndarray], done: int) -> None:
         """Keep one chunk, and the state after it in place of the one before."""
         number = len(self.files)
-        _save(state, self._state(number), {})
+        write_tensors(self._state(number), state, {}, _ROOM)
         path = self.folder / f"{number:06d}{_ROWS}"
-        _save(rows, path, {"done": str(done)})
+        write_tensors(path, rows, {"done": done}, _ROOM)
         self.files.append(path)
         self.done = done
         self._state(number - 1).unlink(missing_ok=True)
 
     def state(self) -> dict[str, np.ndarray]:
         """Session state after the last chunk."""
-        return _load(self._state(len(self.files) - 1))
+        return _read_whole(self._state(len(self.files) - 1))[1]
 
     def read(self, names: list[str]) -> Iterator[Rows]:
         """Those variables, chunk by chunk; whatever a chunk lacks is left out."""
@@ -145,20 +140,12 @@ def remove(out: Path) -> None:
     shutil.rmtree(folder_of(out), ignore_errors=True)
 
 
-def _save(arrays: Mapping[str, np.ndarray], path: Path, labels: dict[str, str]) -> None:
-    part = path.with_suffix(".part")
-    # asarray, since ascontiguousarray would give a number an axis.
-    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    try:
-        save_file(whole, part, labels)
-        os.replace(part, path)
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path}: cannot be written ({error}); make room, then go on with resume") from None
+def _read_whole(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    return read_tensors(path, "recording in the making", _again(path.parents[1]))
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
-    with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+def _again(folder: Path) -> str:
+    return f"remove {folder} and start again"
 
 
 @contextmanager
@@ -167,21 +154,15 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="np") as file:
             yield file
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}); remove {path.parents[1]} and start again") from None
+        raise RunError(f"{path}: damaged ({error}); {_again(path.parents[1])}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         return read if isinstance(read, dict) else {}
-    except ValueError:
-        raise RunError(f"{path}: damaged; remove {path.parent} and start again") from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    except (OSError, ValueError):
+        raise RunError(f"{path}: damaged; {_again(path.parent)}") from None
 
 
 def _short(value: Any) -> str:

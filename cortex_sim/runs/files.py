@@ -49,13 +49,18 @@ def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Pa
         raise
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, way_out: str = "make room, then try again") -> None:
     """Write a text file, whole or not at all."""
-    with whole(path) as part:
+    with whole(path, way_out) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    way_out: str = "make room, then try again",
+) -> None:
     """Write arrays and plain data as safetensors, with a checksum over both.
 
     Parameters
@@ -64,22 +69,26 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
     tensors : mapping of str to array
     metadata : mapping
         Whatever JSON can hold.
+    way_out : str
+        What to do where it cannot be written, for the error.
     """
     text = json.dumps(metadata)
     # asarray, since ascontiguousarray would give a number an axis.
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    with whole(path) as part:
+    with whole(path, way_out) as part:
         save_file(arrays, part, {_KEY: text, _SUM: checksum(arrays, text)})
         part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
 
 
-def read_tensors(path: Path, what: str = "file") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_tensors(
+    path: Path, what: str = "file", way_out: str = "use another copy"
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Metadata and arrays of a file that `write_tensors` wrote.
 
     Raises
     ------
     RunError
-        If it is missing, damaged in any bit, or no such file; ``what`` it should be is named.
+        If it is missing, damaged in any bit, or no such file; names ``what`` it should be and the way out.
     """
     if not path.is_file():
         raise RunError(f"{what} {path}: no such file")
@@ -88,11 +97,11 @@ def read_tensors(path: Path, what: str = "file") -> tuple[dict[str, Any], dict[s
             labels = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise RunError(f"{what} {path}: damaged ({error})") from None
+        raise RunError(f"{what} {path}: damaged ({error}); {way_out}") from None
     if _KEY not in labels or _SUM not in labels:
         raise RunError(f"{what} {path}: not written by this version of cortex-sim")
     if labels[_SUM] != checksum(tensors, labels[_KEY]):
-        raise RunError(f"{what} {path}: damaged, its content does not fit its checksum; use another copy")
+        raise RunError(f"{what} {path}: damaged, its content does not fit its checksum; {way_out}")
     metadata = json.loads(labels[_KEY])
     return metadata, tensors
 

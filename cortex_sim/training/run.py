@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from filelock import FileLock, Timeout
 
-import cortex_sim
 from cortex_sim import data
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch import checkpoint, distributed
@@ -28,36 +23,21 @@ from cortex_sim.backends.torch.training import Diverged, Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
-from cortex_sim.training.log import RunLog
+from cortex_sim.runs import directory
+from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
+from cortex_sim.runs.environment import machine, warn_if_another
+from cortex_sim.runs.files import write_text
+from cortex_sim.runs.log import RunLog
 from cortex_sim.training.settings import Settings, from_file, network
 
-_log = logging.getLogger(__name__)
+__all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
 
-CHECKPOINT, RUN, METRICS = "checkpoint.safetensors", "run.yaml", "metrics.json"
-LOCK = ".lock"
 _FREE_ON_RESUME = ("threads", "device")
 _CLOCK_SECONDS = 300.0
 _HELD = 256  # presentations on which angles, credit norms and dead units are read
 _GLIMPSE = 10_000  # training presentations on which accuracy is followed during a run
 
 Progress = Callable[[int, int, str], None]
-
-
-def environment(settings: Settings) -> dict[str, Any]:
-    """What bit-identity depends on, kept in run.yaml."""
-    return machine(settings.threads)
-
-
-def machine(threads: int = 1) -> dict[str, Any]:
-    """Versions, threads and instruction set of this process."""
-    return {
-        "cortex_sim": cortex_sim.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "threads": threads,
-        "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "machine": platform.machine(),
-    }
 
 
 def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet:
@@ -94,13 +74,8 @@ class Run:
 
     def resume(self) -> dict[str, Any]:
         """Go on from the last checkpoint; a finished run only returns its metrics again."""
-        finished = self.out / METRICS
-        if not finished.is_file():
-            return self._run(resume=True)
-        try:
-            return json.loads(finished.read_text(encoding="utf-8"))
-        except ValueError:
-            raise RunError(f"{finished}: damaged; remove it and resume to write it again") from None
+        metrics = directory.finished(self.out)
+        return self._run(resume=True) if metrics is None else metrics
 
     # -- preparing --------------------------------------------------------------------------------
 
@@ -145,18 +120,8 @@ class Run:
         if self.rank:
             yield
             return
-        self.out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.out / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{self.out}: another process is training there; wait for it, or stop it"
-            ) from None
-        try:
+        with directory.held(self.out, "another process is training there"):
             yield
-        finally:
-            lock.release()
 
     def _go_on(self, trainer: Trainer, resume: bool) -> dict[str, Any]:
         at = self.out / CHECKPOINT
@@ -177,8 +142,8 @@ class Run:
     def _write_run_yaml(self) -> None:
         if self.rank == 0:
             self.out.mkdir(parents=True, exist_ok=True)
-            content = self.settings.as_dict() | {"environment": environment(self.settings)}
-            write_whole(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
+            content = self.settings.as_dict() | {"environment": machine(self.settings.threads)}
+            write_text(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -251,7 +216,7 @@ class Run:
             from cortex_sim.viz.curves import learning_curves
 
             learning_curves(self.log.lines(), self.out / "learning_curves.png", self.settings.rule)
-            write_whole(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
+            write_text(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
         self.log.close()
         return metrics
 
@@ -266,20 +231,6 @@ def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor,
     return x[index], y[index]
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def stands_at(out: Path) -> bool:
-    """Whether anything stands there already; an empty folder, or half-written files, do not count."""
-    if not out.is_dir():
-        return out.exists()
-    return any(path.suffix != ".part" and path.name != LOCK for path in out.iterdir())
-
-
 def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]:
     """Train as set, into the directory ``out``; returns the content of ``metrics.json``.
 
@@ -290,8 +241,8 @@ def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]
     """
     if resume:
         settings = _resumed(settings, out)
-    elif stands_at(out) and distributed.place()[0] == 0:
-        raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
+    elif distributed.place()[0] == 0:
+        directory.require_new(out)
     run = Run(settings, out)
     return run.resume() if resume else run.start()
 
@@ -305,8 +256,7 @@ def _resumed(settings: Settings, out: Path) -> Settings:
                 "leave it out, or start a new run"
             )
     recorded = yaml.safe_load((out / RUN).read_text(encoding="utf-8")).get("environment")
-    if recorded != environment(settings):
-        _log.warning("resumed in another environment; the result need not be the same bit for bit")
+    warn_if_another(recorded, settings.threads)
     return replace(saved, threads=settings.threads, device=settings.device)
 
 
@@ -318,6 +268,4 @@ def saved_settings(out: Path) -> Settings:
     RunError
         If there is no run in it.
     """
-    if not (out / RUN).is_file():
-        raise RunError(f"{out}: no run there (no {RUN}); start one with train --out {out}")
-    return Settings(**from_file(out / RUN))
+    return Settings(**from_file(directory.require_run(out, "train")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from cortex_sim.credit.shipped import shipped
 from cortex_sim.data import names as data_names
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.runs.merging import merged
 
 _CYCLE = {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False}
 
@@ -191,19 +191,6 @@ def _value(text: str, word: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise RunError(f"--set {word}: {text!r} is no value") from None
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` on top of ``base``; nested settings merge unless they name another optimiser, …."""
-    result = copy.deepcopy(dict(base))
-    for key, value in over.items():
-        old = result.get(key)
-        nested = isinstance(value, Mapping) and isinstance(old, Mapping)
-        if nested and value.get("name", old.get("name")) == old.get("name"):  # type: ignore[union-attr]
-            result[key] = merged(old, value)  # type: ignore[arg-type]
-        else:
-            result[key] = copy.deepcopy(value)
-    return result
 
 
 def _known(found: dict[str, Any], owner: str) -> dict[str, Any]:

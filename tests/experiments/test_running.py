@@ -23,6 +23,7 @@ from cortex_sim.errors import RunError
 from cortex_sim.experiments import running
 from cortex_sim.recording import assembling, parts, recorder
 from cortex_sim.recording import session as session_module
+from cortex_sim.runs import files
 
 
 @pytest.fixture
@@ -376,19 +377,35 @@ def test_damaged_chunk_says_so(experiment, session, tmp_path, every_trial):
         run(experiment, out=tmp_path / "a.nc", resume=True)
 
 
+@pytest.mark.parametrize("name", ["000002.rows.safetensors", "000002.state.safetensors"])
+def test_one_wrong_bit_is_refused_by_name(name, experiment, session, tmp_path, every_trial):
+    session.ends_before = 5
+    with pytest.raises(Ended):
+        run(experiment, out=tmp_path / "a.nc")
+    (kept,) = [
+        p for p in (tmp_path / "a.nc.parts" / "000").glob(f"*{name[6:]}") if "state" in name or p.name == name
+    ]
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(RunError, match=rf"{kept.name}: damaged, .*checksum; remove .*a.nc.parts"):
+        run(experiment, out=tmp_path / "a.nc", resume=True)
+
+
 def test_a_full_disk_costs_no_chunk_that_is_written(experiment, session, tmp_path, every_trial, monkeypatch):
     run(experiment, out=tmp_path / "whole.nc").close()
-    save, count = parts.save_file, itertools.count()
+    save, count = files.save_file, itertools.count()
 
     def full(arrays, path, labels):
         if next(count) > 6:
             raise OSError(28, "No space left on device")
         save(arrays, path, labels)
 
-    monkeypatch.setattr(parts, "save_file", full)
+    monkeypatch.setattr(files, "save_file", full)
     with pytest.raises(RunError, match="cannot be written .*No space left on device.*go on with resume"):
         run(experiment, out=tmp_path / "a.nc")
-    monkeypatch.setattr(parts, "save_file", save)
+    assert not list(tmp_path.rglob("*.part"))
+    monkeypatch.setattr(files, "save_file", save)
     run(experiment, out=tmp_path / "a.nc", resume=True).close()
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +10,20 @@ from typing import Any
 
 import torch
 import yaml
-from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from cortex_sim.errors import RunError
+from cortex_sim.runs import directory
+from cortex_sim.runs.directory import CHECKPOINT, METRICS, RUN
+from cortex_sim.runs.environment import machine, warn_if_another
+from cortex_sim.runs.files import read_tensors, write_tensors, write_text
+from cortex_sim.runs.log import RunLog
 from cortex_sim.tdca.evolving.figure import progress_figure
 from cortex_sim.tdca.evolving.outcome import check, finite, outcome, write_credit
 from cortex_sim.tdca.evolving.problem import problem, whole
 from cortex_sim.tdca.evolving.settings import OuterSettings, described, from_file
-from cortex_sim.training.log import RunLog
-from cortex_sim.training.run import CHECKPOINT, LOCK, METRICS, RUN, machine, stands_at, write_whole
-
-_log = logging.getLogger(__name__)
 
 FIGURE = "progress.png"
+_KIND = "outer loop"  # what its checkpoints say they are
 _LINE = 10  # outer updates that one line of metrics.jsonl is the mean of
 _FIGURE_SECONDS = 30.0
 
@@ -53,37 +50,20 @@ def evolve(
         If ``out`` holds something (or, with ``resume``, no run), or data needed for training is missing.
     """
     if resume:
-        finished = out / METRICS
-        if finished.is_file():
-            return _read(finished)
-    elif stands_at(out):
-        raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
+        metrics = directory.finished(out)
+        if metrics is not None:
+            return metrics
+    else:
+        directory.require_new(out)
     given, centre = problem(settings, data_dir)
     check(settings, data_dir)
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunError(f"{out}: another process is at it; wait for it, or stop it") from None
-    try:
+    with directory.held(out):
         return _Evolution(settings, out, given, centre).go(data_dir)
-    finally:
-        lock.release()
-
-
-def _read(finished: Path) -> dict[str, Any]:
-    try:
-        return json.loads(finished.read_text(encoding="utf-8"))
-    except ValueError:
-        raise RunError(f"{finished}: damaged; remove it and resume to write it again") from None
 
 
 def saved_settings(out: Path) -> OuterSettings:
     """Settings of the outer loop in ``out``."""
-    if not (out / RUN).is_file():
-        raise RunError(f"{out}: no run there (no {RUN}); start one with evolve CONFIG --out {out}")
-    return from_file(out / RUN)
+    return from_file(directory.require_run(out, "evolve CONFIG"))
 
 
 class _Evolution:
@@ -122,7 +102,7 @@ class _Evolution:
             "seconds": round(self.clock.seconds(), 3),
         }
         progress_figure(self.log.lines(), self.out / FIGURE, self.settings, metrics)
-        write_whole(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
+        write_text(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
         self.log.close()
         return metrics
 
@@ -131,13 +111,12 @@ class _Evolution:
         if at.is_file():
             extra = self._restore(at)
             recorded = yaml.safe_load((self.out / RUN).read_text(encoding="utf-8")).get("environment")
-            if recorded != machine(torch.get_num_threads()):
-                _log.warning("resumed in another environment; the result need not be the same bit for bit")
+            warn_if_another(recorded, torch.get_num_threads())
             self.log.cut_back(extra["files"])
             self.log.open()
         else:
             content = self.settings.as_dict() | {"environment": machine(torch.get_num_threads())}
-            write_whole(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
+            write_text(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
             self.log.cut_back({})
             self.log.open()
         self.clock.began = time.monotonic()
@@ -172,32 +151,20 @@ class _Evolution:
         self.log.write(line)
 
     def _save(self) -> None:
-        tensors = {name: t.contiguous() for name, t in self.search.state().items()}
         extra = {
             "iteration": self.iteration,
             "contained": self.contained,
             "seconds": self.clock.seconds(),
             "files": self.log.lengths(),
         }
-        path = self.out / CHECKPOINT
-        part = path.with_name(f"{path.name}.part")
-        save_file(tensors, str(part), {"cortex_sim_evolve": json.dumps(extra)})
-        part.chmod(self.out.stat().st_mode & 0o666)  # safetensors lets only the owner read
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
+        tensors = {name: t.detach().cpu().numpy() for name, t in self.search.state().items()}
+        write_tensors(self.out / CHECKPOINT, tensors, extra | {"kind": _KIND})
 
     def _restore(self, at: Path) -> dict[str, Any]:
-        try:
-            with safe_open(str(at), framework="pt") as opened:
-                text = (opened.metadata() or {}).get("cortex_sim_evolve")
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise RunError(f"checkpoint {at}: damaged ({error})") from None
-        if not text:
+        extra, tensors = read_tensors(at, "checkpoint")
+        if extra.get("kind") != _KIND:
             raise RunError(f"checkpoint {at}: not of an outer loop")
-        extra = json.loads(text)
-        self.search.restore(tensors)
+        self.search.restore({name: torch.from_numpy(array) for name, array in tensors.items()})
         self.iteration, self.contained = int(extra["iteration"]), int(extra["contained"])
         self.clock.before = float(extra["seconds"])
         return extra

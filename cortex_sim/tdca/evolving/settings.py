@@ -11,6 +11,7 @@ from cortex_sim import library, yaml_text
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import RunError
 from cortex_sim.registry import make, to_data
+from cortex_sim.runs.merging import merged
 from cortex_sim.tdca.inner import rules, step  # noqa: F401 - their names are registered
 from cortex_sim.tdca.inner.architecture import Architecture, architecture
 from cortex_sim.tdca.inner.lives import Span
@@ -190,7 +191,7 @@ def _configured(name: str) -> dict[str, Any]:
     path = _path(name)
     content = _known(yaml_text.read("evolve", path), path, "base")
     base = content.pop("base", None)
-    return content if base is None else _merged(_configured(str(base)), content)
+    return content if base is None else merged(_configured(str(base)), content, _WHOLE)
 
 
 def _path(name: str) -> Path:
@@ -213,17 +214,6 @@ def _known(content: Any, path: Path, *more: str) -> dict[str, Any]:
 
 
 _WHOLE = ("rule", "step", "searcher")  # a named choice is replaced whole where the name differs
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    found = dict(below)
-    for key, value in above.items():
-        old = found.get(key)
-        found[key] = value
-        if isinstance(old, dict) and isinstance(value, dict):
-            another = key in _WHOLE and value.get("name", old.get("name")) != old.get("name")
-            found[key] = value if another else _merged(old, value)
-    return found
 
 
 def described(settings: OuterSettings) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,8 @@ class RunLog:
         """Shorten the files to these byte lengths; files that are not listed go."""
         if not self.active:
             return
-        self.out.mkdir(parents=True, exist_ok=True)
-        (self.out / EVENTS).mkdir(exist_ok=True)
+        with _room(self.out):
+            (self.out / EVENTS).mkdir(parents=True, exist_ok=True)
         for path in (self.out / JSONL, *(self.out / EVENTS).iterdir()):
             length = lengths.get(str(path.relative_to(self.out)))
             if length is None:
@@ -57,10 +59,14 @@ class RunLog:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        self._events = SummaryWriter(str(self.out / EVENTS))
+        with _room(self.out / EVENTS):
+            self._events = SummaryWriter(str(self.out / EVENTS))
         path = self.out / JSONL
         if path.is_file():
-            self._lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            try:
+                self._lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            except ValueError:
+                raise RunError(f"{path}: damaged; put back another copy, or start a new run") from None
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one evaluation; what is not finite becomes null."""
@@ -68,10 +74,11 @@ class RunLog:
             return
         line = _finite(line)
         self._lines.append(line)
-        with (self.out / JSONL).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.out / JSONL, json.dumps(line))
+        with _room(self.out / EVENTS):
+            self._add_events(line)
+
+    def _add_events(self, line: dict[str, Any]) -> None:
         for name, value in line.items():
             if isinstance(value, dict):
                 for key, inner in value.items():
@@ -117,7 +124,38 @@ class RunLog:
         if self._bar is not None:
             self._bar.stop()
         if self._events is not None:
-            self._events.close()
+            with _room(self.out / EVENTS):
+                self._events.close()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a file and bring it to the disk, whole or not at all.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written; the file is left as it was.
+    """
+    before = path.stat().st_size if path.is_file() else 0
+    with _room(path):
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            if path.is_file():
+                os.truncate(path, before)
+            raise
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise RunError(f"{path}: cannot be written ({why}); make room, then go on with --resume") from None
 
 
 def _finite(value: Any) -> Any:

@@ -1,0 +1,85 @@
+"""A run directory: what stands in it, and the lock that one process at a time holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from cortex_sim.errors import RunError
+
+CHECKPOINT, RUN, METRICS = "checkpoint.safetensors", "run.yaml", "metrics.json"
+LOCK = ".lock"
+
+
+def stands_at(out: Path) -> bool:
+    """Whether anything stands there already; an empty folder, or half-written files, do not count."""
+    if not out.is_dir():
+        return out.exists()
+    return any(path.suffix != ".part" and path.name != LOCK for path in out.iterdir())
+
+
+def require_new(out: Path) -> None:
+    """Raise `RunError` if anything stands at ``out``."""
+    if stands_at(out):
+        raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
+
+
+def require_run(out: Path, command: str) -> Path:
+    """The ``run.yaml`` in ``out``; `RunError` says with which command to start a run if there is none."""
+    if not (out / RUN).is_file():
+        raise RunError(f"{out}: no run there (no {RUN}); start one with {command} --out {out}")
+    return out / RUN
+
+
+def finished(out: Path) -> dict[str, Any] | None:
+    """What a run that came to its end found, or None while it has not."""
+    path = out / METRICS
+    if not path.is_file():
+        return None
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        metrics = None
+    if not isinstance(metrics, dict):
+        raise RunError(f"{path}: damaged; remove it and resume to write it again")
+    return metrics
+
+
+@contextmanager
+def held(folder: Path, busy: str = "another process is at it", owner: Path | None = None) -> Iterator[None]:
+    """Make a directory and hold it, so that no second process writes into it; any death frees it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made with its parents if it is not there.
+    busy : str
+        What another holder is doing, for the error.
+    owner : Path, optional
+        What the error names; default the folder.
+
+    Raises
+    ------
+    RunError
+        If another process holds it, or it cannot be made or locked.
+    """
+    owner = owner or folder
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"{owner}: {busy}; wait for it, or stop it") from None
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror or error}); make room, or give another place"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
