@@ -212,11 +212,19 @@ def _tried(metrics: dict[str, Any] | None, best: bool) -> str:
 
 
 def angle_table(name: str) -> str:
-    """Angles to backpropagation over training, of the final runs whose evaluations were kept."""
+    """Angles to backpropagation over training: of the runs that chose the rate, then of the final ones.
+
+    Only of runs whose evaluations were kept.
+    """
     plan, results = study(name), load_results(name)
-    runs = {arm: _final(plan, results, arm).values() for arm in plan["arms"]}
-    kept = {arm: [m["over_training"] for m in found if m.get("over_training")] for arm, found in runs.items()}
-    return "\n".join(angles.table(kept))
+    chosen, final = {}, {}
+    for arm in plan["arms"]:
+        rate = best_rate(plan, results, arm)
+        found = [] if rate is None else [results.get(choice_key(plan, arm, rate), {})]
+        chosen[arm] = [m["over_training"] for m in found if m.get("over_training")]
+        found = _final(plan, results, arm).values()
+        final[arm] = [m["over_training"] for m in found if m.get("over_training")]
+    return "\n".join([*angles.table(chosen), "", *angles.table(final)])
 
 
 TABLES = {"study": table, "angles": angle_table}
