@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import angles
+import rates
 import yaml
 from filelock import FileLock
 
@@ -146,7 +148,7 @@ def once(name: str, key: str, arguments: list[str], runs: Path) -> None:
     metrics = train(arguments, runs / name / key)
     if metrics is None:
         return
-    keep(name, key, metrics)
+    keep(name, key, metrics | {"over_training": angles.over_training(runs / name / key)})
     accuracy = metrics.get("test_accuracy")
     said = metrics.get("diverged") or f"{accuracy:.2%} in {metrics['seconds']:.0f} s"
     print(f"{name} {key}: {said}", flush=True)
@@ -161,11 +163,12 @@ def table(name: str) -> str:
         "|---|---|---|---|---|---|",
     ]
     baseline = _final(plan, results, plan["baseline"])
-    for arm in plan["arms"]:
+    for arm, about in plan["arms"].items():
         found = _final(plan, results, arm)
         rate = best_rate(plan, results, arm)
+        chosen = "–" if rate is None else rates.said(rate, about["rates"])
         if not found:
-            lines.append(f"| {arm} | {rate or '–'} | – | 0 | – | – |")
+            lines.append(f"| {arm} | {chosen} | – | 0 | – | – |")
             continue
         values = [100 * m["test_accuracy"] for m in found.values()]
         pairs = [
@@ -173,35 +176,68 @@ def table(name: str) -> str:
         ]
         seconds = statistics.median(m["seconds"] for m in found.values())
         lines.append(
-            f"| {arm} | {rate:g} | {_spread(values)} | {len(values)} | "
+            f"| {arm} | {chosen} | {_spread(values)} | {len(values)} | "
             f"{_spread(pairs, sign=True) if pairs else '–'} | {seconds:.0f} |"
         )
-    held = (
-        f"Held-out accuracy (%) by arm and rate, {plan['choose_epochs']} epochs, {plan['hold_out']} "
-        "training presentations held back, seed 0"
-    )
-    tried = []
-    for key, arm, rate in grid_runs(plan):
-        metrics = results.get(key, {})
-        accuracy = metrics.get("test_accuracy")
-        outcome = (
-            "diverged" if "diverged" in metrics else "–" if accuracy is None else f"{100 * accuracy:.2f}"
-        )
-        if len(plan["arms"][arm]["rates"]) > 1:
-            tried.append(f"{arm} at {rate:g}: {outcome}")
     waiting = [arm for arm in plan["arms"] if len(_final(plan, results, arm)) < len(plan["seeds"])]
     open_arms = f"Not run to the end yet: {', '.join(waiting)}." if waiting else ""
-    return "\n".join([*lines, "", f"{held}: {'; '.join(tried)}. {open_arms}".rstrip()])
+    return "\n".join([*lines, "", *held_out(plan, results), *([open_arms] if open_arms else [])])
+
+
+def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
+    """How rates were chosen, as Markdown: the best of each arm is bold."""
+    grids = {arm: about["rates"] for arm, about in plan["arms"].items() if len(about["rates"]) > 1}
+    columns = sorted({rate for grid in grids.values() for rate in grid})
+    lines = [
+        f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
+        f"{plan['hold_out']} training presentations held back, seed 0; the best of each arm in bold:",
+        "",
+        f"| arm | {' | '.join(f'{rate:g}' for rate in columns)} |",
+        "|" + "---|" * (len(columns) + 1),
+    ]
+    for arm, grid in grids.items():
+        best = best_rate(plan, results, arm)
+        cells = [_tried(results.get(choice_key(plan, arm, r)), r == best) if r in grid else "" for r in columns]
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _tried(metrics: dict[str, Any] | None, best: bool) -> str:
+    if metrics is None:
+        return "–"
+    if "diverged" in metrics:
+        return "diverged"
+    accuracy = f"{100 * metrics['test_accuracy']:.2f}"
+    return f"**{accuracy}**" if best else accuracy
+
+
+def angle_table(name: str) -> str:
+    """Angles to backpropagation over training: of the runs that chose the rate, then of the final ones.
+
+    Only of runs whose evaluations were kept.
+    """
+    plan, results = study(name), load_results(name)
+    chosen, final = {}, {}
+    for arm in plan["arms"]:
+        rate = best_rate(plan, results, arm)
+        found = [] if rate is None else [results.get(choice_key(plan, arm, rate), {})]
+        chosen[arm] = [m["over_training"] for m in found if m.get("over_training")]
+        found = _final(plan, results, arm).values()
+        final[arm] = [m["over_training"] for m in found if m.get("over_training")]
+    return "\n".join([*angles.table(chosen), "", *angles.table(final)])
+
+
+TABLES = {"study": table, "angles": angle_table}
 
 
 def page(text: str) -> str:
-    """``docs/results.md`` with the table of each study between its two marks."""
-    for name in re.findall(r"<!-- study (\w+) -->", text):
-        start, end = f"<!-- study {name} -->", f"<!-- end {name} -->"
-        before, _, rest = text.partition(start)
-        _, _, after = rest.partition(end)
-        text = f"{before}{start}\n\n{table(name)}\n\n{end}{after}"
-    return text
+    """``docs/results.md`` with each table between its two marks."""
+
+    def filled(match: re.Match[str]) -> str:
+        what, name = match.groups()
+        return f"<!-- {what} {name} -->\n\n{TABLES[what](name)}\n\n<!-- end {what} {name} -->"
+
+    return re.sub(r"<!-- (study|angles) (\w+) -->.*?<!-- end \1 \2 -->", filled, text, flags=re.S)
 
 
 def _final(plan: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int, dict[str, Any]]:

@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cortex_sim import library
-from cortex_sim.tdca.studies.compare import Difference, Lives, difference, lives, spread
+from cortex_sim.tdca.studies.compare import (
+    Difference,
+    Lives,
+    difference,
+    difference_over_lives,
+    lives,
+    spread,
+)
 from cortex_sim.tdca.studies.jobs import Folders
 
 STEPS = (30, 100, 300, 1000)
@@ -137,14 +144,22 @@ def asked(folders: Folders) -> list[str]:
 
 
 def again(folders: Folders) -> list[str]:
-    """The credit network minus its rivals, on lives that were not lived before."""
-    lines = _head("minus", "on", *map(str, STEPS), "outer seeds")
+    """The credit network minus its rivals, on lives that were not lived before: over seeds, then over lives."""
+    lines = _head("minus", "on", *map(str, STEPS), "interval over")
     for theirs in ("dfa_mnist", "dfa_mnist_adam", "backprop_mnist"):
         for label in WHERE:
-            found = [_difference(folders, "again_tdca_mnist", f"again_{theirs}", label, n) for n in STEPS]
-            seeds = next((str(d.seeds) for d in found if d is not None), NOT_YET)
-            lines.append(_row(SAID[theirs], label, *map(_points, found), seeds))
+            arms = [(f"again_{name}", label) for name in ("tdca_mnist", theirs)]
+            for interval, over in ((difference, "outer seeds"), (difference_over_lives, "lives")):
+                found = [interval(*(lives(folders, *arm, n) for arm in arms)) for n in STEPS]
+                count = next((_units(folders, *arms[0], over) for d in found if d is not None), NOT_YET)
+                lines.append(_row(SAID[theirs], label, *map(_points, found), count))
     return lines
+
+
+def _units(folders: Folders, name: str, label: str, over: str) -> str:
+    """How many outer seeds or lives an interval is over."""
+    tested = lives(folders, name, label, STEPS[0])
+    return f"{len(tested) if over == 'outer seeds' else len(next(iter(tested.values())))} {over}"
 
 
 def _met(cell: tuple[float, float] | None, bound: float | None) -> str:
@@ -220,8 +235,11 @@ def _knee(folders: Folders, plan: Any, classes: int) -> str:
         return f"- Knee for {classes} classes: {NOT_YET}."
     near = {k: cell[0] >= whole[0] - 0.01 for k, cell in cells.items() if cell is not None}
     knee = [k for k in near if all(within for other, within in near.items() if other >= k)]
-    where = f"K = {knee[0]}" if knee else "none of these K"
-    return f"- Knee for {classes} classes, from where on K costs less than a point at 1000 steps: {where}."
+    if not knee:
+        return f"- For {classes} classes every K that was tried costs a point or more at 1000 steps."
+    below = [k for k in plan.CHANNELS if k < knee[0]]
+    tried = f"the next smaller that was tried, K = {below[-1]}, costs more" if below else "none is smaller"
+    return f"- For {classes} classes K costs less than a point at 1000 steps from K = {knee[0]} on; {tried}."
 
 
 def tasks(folders: Folders) -> list[str]:

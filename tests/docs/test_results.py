@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 from pathlib import Path
 
@@ -13,12 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "benchmarks" / "studies").glob("*.yaml"))
 
 
-@pytest.fixture(scope="module")
-def accuracy():
-    spec = importlib.util.spec_from_file_location("accuracy", ROOT / "benchmarks" / "accuracy.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def benchmark_module(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+@pytest.fixture
+def accuracy(benchmark_module):
+    return benchmark_module("accuracy")
 
 
 def test_page_is_what_the_results_make_of_it(accuracy):
@@ -57,3 +60,48 @@ def test_best_rate_is_chosen_on_held_out_presentations_only(accuracy):
 def test_results_are_of_runs_that_ended(path):
     for key, metrics in json.loads(path.read_text("utf-8")).items():
         assert "diverged" in metrics or (metrics["steps"] > 0 and 0 <= metrics["test_accuracy"] <= 1), key
+
+
+def test_a_rate_says_whether_it_was_a_choice(benchmark_module):
+    rates = benchmark_module("rates")
+    assert rates.said(0.01, [0.003, 0.01, 0.03]) == "0.01"
+    assert rates.said(0.03, [0.003, 0.01, 0.03]) == rates.said(0.03, [0.1, 0.03]) == "0.03 (edge)"
+    assert rates.said(0.003, [0.003]) == "0.003 (the only one)"
+    with pytest.raises(ValueError, match="none of those"):
+        rates.said(0.002, [0.001, 0.003])
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_rate_at_the_edge_of_its_grid_is_marked(accuracy, path):
+    plan, results = yaml.safe_load(path.read_text("utf-8")), accuracy.load_results(path.stem)
+    rows = [line.split(" | ") for line in accuracy.table(path.stem).splitlines()]
+    said = {row[0].removeprefix("| "): row[1] for row in rows if len(row) > 2}
+    for name, arm in plan["arms"].items():
+        grid, rate = arm["rates"], accuracy.best_rate(plan, results, name)
+        inner = sorted(grid)[1:-1]
+        assert said[name] == f"{rate:g}" if rate in inner else "(" in said[name] or rate is None
+
+
+def test_angles_are_means_over_runs_at_the_rate_that_teaches(benchmark_module, tmp_path):
+    angles = benchmark_module("angles")
+    assert angles.over_training(tmp_path) == []
+    lines = [
+        {"epoch": e, "rate": r, "angle_to_bp_deg": {"a": a, "top": 0.0}, "seconds": 1.0}
+        for e, r, a in ((0, 0.1, 90.0), (1, 1.0, 40.0), (2, 0.5, None), (3, 0.2, 20.0), (4, 0.0, 2.0))
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    run = angles.over_training(tmp_path)
+    assert run[1] == {"epoch": 1, "rate": 1.0, "angle_to_bp_deg": {"a": 40.0, "top": 0.0}}
+    rows = angles.table({"one": [run], "two": [run, run], "none": []})
+    assert rows[0] == "| arm | epoch 0 | epoch 1 | epoch 2 | epoch 3 | epoch 4 | mean of 1 to 3 | seeds |"
+    assert rows[2:4] == ["| one | 90 | 40 | – | 20 | 2 | 30 | 1 |", "| two | 90 | 40 | – | 20 | 2 | 30 | 2 |"]
+    assert angles.table({"none": []}) == ["Not run yet."]
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_arms_that_the_page_compares_differ_in_one_thing(path):
+    """Arms called hard have the one regulariser; arms called plain have none."""
+    for name, arm in yaml.safe_load(path.read_text("utf-8"))["arms"].items():
+        if "config" in arm and name.endswith(("_hard", "_plain")):
+            regulariser = yaml.safe_load((ROOT / arm["config"]).read_text("utf-8"))["regulariser"]
+            assert regulariser == ([{"name": "hard_orthogonality", "every": 8}] if "_hard" in name else [])

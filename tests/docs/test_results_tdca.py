@@ -73,3 +73,82 @@ def test_figures_are_drawn_from_next_to_nothing(tdca, tmp_path):
     for path in (tmp_path / "figures").iterdir():
         assert path.stat().st_size < 150_000
     assert len(list((tmp_path / "figures").iterdir())) == 5
+
+
+CURVES, SPREAD, AWAY = "tdca_learning_curves", "tdca_diffusion", "tdca_transfer"
+RING, HOME, DFA = "diffusion_c10_k16_ring", "transfer_tdca_mnist", "transfer_dfa_mnist"
+CLAIMS = [  # page, arm, arm it is compared with, what was tested, steps
+    (CURVES, "again_tdca_mnist", "again_dfa_mnist", "mnist", 30),
+    (CURVES, "again_tdca_mnist", "again_dfa_mnist", "mnist", 1000),
+    (CURVES, "again_tdca_mnist", "again_dfa_mnist", "mnist@256", 30),
+    (CURVES, "again_tdca_mnist", "again_dfa_mnist", "mnist@256", 1000),
+    (CURVES, "again_tdca_mnist", "again_dfa_mnist", "fashion_mnist", 30),
+    (CURVES, "again_tdca_mnist", "again_dfa_mnist", "fashion_mnist", 1000),
+    (CURVES, "tdca_mnist", "dfa_mnist", "mnist@256", 30),
+    (CURVES, "tdca_mnist", "dfa_mnist", "mnist", 3000),
+    (CURVES, "tdca_mnist", "dfa_mnist", "mnist@256", 3000),
+    (CURVES, "tdca_mnist_raw", "tdca_mnist", "mnist", 1000),
+    (CURVES, "tdca_mnist_raw", "tdca_mnist", "mnist", 3000),
+    (CURVES, "tdca_mnist_raw", "tdca_mnist", "mnist@256", 1000),
+    (CURVES, "tdca_mnist_raw", "tdca_mnist", "mnist@256", 3000),
+    (CURVES, "tdca_mnist_nres", "dfa_mnist", "mnist", 30),
+    (CURVES, "tdca_mnist_nres", "dfa_mnist", "mnist", 1000),
+    (CURVES, "tdca_mnist_nres", "dfa_mnist", "fashion_mnist", 1000),
+    (CURVES, "tdca_mnist", "tdca_mnist_untrained", "mnist", 30),
+    (CURVES, "tdca_mnist", "tdca_mnist_untrained", "mnist", 1000),
+    (CURVES, "tdca_mnist", "tdca_mnist_untrained", "mnist@256", 30),
+    (CURVES, "tdca_mnist", "readout_mnist", "mnist@256", 30),
+    (CURVES, "tdca_cnn", "dfa_cnn", "mnist", 30),
+    (CURVES, "tdca_cnn", "dfa_cnn", "mnist", 1000),
+    (SPREAD, "diffusion_c10_k16_modulo", RING, "mnist", 1000),
+    (SPREAD, "diffusion_c10_k16_learned", "diffusion_c10_k16_sheet", "mnist", 1000),
+    (AWAY, HOME, DFA, "mnist width 16", 1000),
+    (AWAY, HOME, DFA, "mnist width 32", 1000),
+    (AWAY, HOME, DFA, "mnist activation tanh", 1000),
+    (AWAY, HOME, DFA, "mnist horizon 16000", 16000),
+    (AWAY, HOME, DFA, "mnist depth 1", 1000),
+    (AWAY, HOME, DFA, "mnist depth 4", 1000),
+    (AWAY, HOME, DFA, "fashion_mnist width 64", 100),
+    (AWAY, HOME, DFA, "fashion_mnist width 64", 1000),
+    (AWAY, HOME, DFA, "fashion_mnist horizon 16000", 16000),
+    (AWAY, "tdca_shared", "tdca_mnist_untrained", "mnist", 1000),
+]
+
+
+@pytest.mark.parametrize("page, ours, theirs, label, steps", CLAIMS)
+def test_pages_of_protocols_give_the_intervals_that_the_results_give(tdca, page, ours, theirs, label, steps):
+    found = tdca.tdca_page._difference(tdca.folders(None), ours, theirs, label, steps)
+    text = " ".join((ROOT / "docs" / "protocols" / f"{page}.md").read_text("utf-8").split())
+    assert tdca.tdca_page._points(found).replace("-", "−") in text
+
+
+def test_page_of_diffusion_counts_updates_as_the_results_do(tdca):
+    places = tdca.folders(None)
+    updates = {places.kept(job.key)["iterations"] for job in tdca.studies()["diffusion"]}
+    assert updates == {150}
+    text = (ROOT / "docs" / "protocols" / "tdca_diffusion.md").read_text("utf-8")
+    assert "150 outer updates" in text
+    assert f"each of {len(tdca.studies()['diffusion'])} outer loops" in text
+
+
+def test_kernels_lie_as_near_to_each_other_as_the_page_says(tdca):
+    from cortex_sim.tdca.studies.compare import lives, spread
+
+    places = tdca.folders(None)
+    narrow = ("ring", "line", "sheet", "block", "modulo", "learned")
+    means = [spread(lives(places, f"diffusion_c10_k16_{k}", "mnist", 1000))[0] for k in narrow]
+    assert round(100 * (max(means) - min(means)), 1) == 0.5
+    text = (ROOT / "docs" / "protocols" / "tdca_diffusion.md").read_text("utf-8")
+    assert "within 0.5 points of each other" in " ".join(text.split())
+
+
+def test_shared_form_is_behind_where_the_page_says(tdca):
+    from cortex_sim import library
+
+    page, places = tdca.tdca_page, tdca.folders(None)
+    cells = [(c.label, n) for c in library.load_module("protocols", AWAY).cells() for n in c.steps]
+    found = [page._difference(places, "transfer_tdca_shared", DFA, *cell) for cell in cells]
+    assert not any(d.low > 0 for d in found)
+    behind = sum(d.high < 0 for d in found)
+    text = " ".join((ROOT / "docs" / "protocols" / f"{AWAY}.md").read_text("utf-8").split())
+    assert f"behind it in {behind} of {len(cells)}" in text

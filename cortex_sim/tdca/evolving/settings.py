@@ -29,7 +29,7 @@ class Testing:
     steps : list of int
         Inner steps after which lives end; each with the schedule that ends there.
     lives : int
-        Lives of each cell, the same for every rule.
+        Lives of each cell, the same for every rule and every ``seed`` of the outer loop.
     widths : dict of str to dict
         Other networks: the suffix of their results ("256" gives "mnist@256") to model settings.
     elsewhere : list of str

@@ -30,8 +30,9 @@ def lived(
 ) -> tuple[Cohort, Any]:
     """Lives that have taken ``steps`` inner steps under φ (parameter,), and their tasks.
 
-    With the same ``seed`` births, tasks and presentations are the same under every rule: differences
-    between rules are paired by life.
+    With the same ``seed`` births, tasks and presentations are the same under every rule and every φ, so that
+    differences are paired by life. Tests leave it at 0: outer loops of other seeds are tested on the same
+    lives, and more of them make no more lives.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn = tasks.draw(seeds, generator)

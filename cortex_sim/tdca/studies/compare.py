@@ -40,7 +40,10 @@ def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[i
 
 
 def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
-    """Mean and standard deviation over all lives of all seeds; None where there are none."""
+    """Mean and standard deviation over lives and outer seeds together; None where there are none.
+
+    The lives are the same under every seed: what is spread is both how they differ and how outer loops do.
+    """
     if not found:
         return None
     every = np.concatenate(list(found.values()))
@@ -49,7 +52,7 @@ def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean paired difference and its 95 % interval, in units of accuracy."""
+    """Mean paired difference and its 95 % interval, in units of accuracy; ``seeds`` counts outer seeds."""
 
     mean: float
     low: float
@@ -61,27 +64,59 @@ def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray])
     """Ours minus theirs, paired by outer seed and life; a t interval.
 
     With several seeds in common the unit is the seed, its lives averaged: lives under one credit network
-    are no independent trials of training one. With one seed the unit is the life, and nothing is said about
-    other outer loops. None without a seed in common.
+    are no independent trials of training one. The lives are the same under every seed (see
+    `cortex_sim.tdca.inner.evaluation.lived`), so the interval is of other outer loops on *these* lives.
+    With one seed the unit is the life, and nothing is said about other outer loops. None without a seed
+    in common.
 
     Raises
     ------
     DataError
         If a seed has other numbers of lives on the two sides.
     """
-    common = sorted(ours.keys() & theirs.keys())
-    if not common:
+    pairs = _pairs(ours, theirs)
+    if not pairs:
         return None
+    return _interval(pairs[0] if len(pairs) == 1 else np.array([p.mean() for p in pairs]), len(pairs))
+
+
+def difference_over_lives(
+    ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]
+) -> Difference | None:
+    """Ours minus theirs, each life averaged over the outer seeds; a t interval over lives.
+
+    It is of other lives under *these* outer loops, where `difference` is of other outer loops on these
+    lives; neither is of both at once. Every seed must have tested the same lives.
+
+    Raises
+    ------
+    DataError
+        If seeds or sides have other numbers of lives.
+    """
+    pairs = _pairs(ours, theirs)
+    if not pairs:
+        return None
+    counts = sorted({len(p) for p in pairs})
+    if len(counts) > 1:
+        raise DataError(f"outer seeds have {counts} lives; a mean over seeds needs the same lives under each")
+    return _interval(np.mean(pairs, axis=0), len(pairs))
+
+
+def _pairs(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+    """Differences of each life, for every outer seed in common."""
+    common = sorted(ours.keys() & theirs.keys())
     for seed in common:
         if len(ours[seed]) != len(theirs[seed]):
             raise DataError(
                 f"seed {seed}: {len(ours[seed])} lives on one side, {len(theirs[seed])} on the other; pairs "
                 "need the same lives, so run both arms with the same testing settings"
             )
-    pairs = [ours[seed] - theirs[seed] for seed in common]
-    unit = pairs[0] if len(pairs) == 1 else np.array([p.mean() for p in pairs])
+    return [ours[seed] - theirs[seed] for seed in common]
+
+
+def _interval(unit: np.ndarray, seeds: int) -> Difference:
     mean = float(unit.mean())
     if len(unit) < 2:
-        return Difference(mean, float("-inf"), float("inf"), len(common))
+        return Difference(mean, float("-inf"), float("inf"), seeds)
     half = float(stats.t.ppf(0.975, len(unit) - 1) * unit.std(ddof=1) / np.sqrt(len(unit)))
-    return Difference(mean, mean - half, mean + half, len(common))
+    return Difference(mean, mean - half, mean + half, seeds)

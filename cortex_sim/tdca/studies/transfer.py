@@ -53,7 +53,7 @@ class Transfer:
     lives : int, default 6
         Lives in every cell.
     births : int, default 0
-        Seed of births, tasks and presentations; 0 are those of every other test.
+        Seed of births, tasks and presentations, whatever the outer loop's; 0 are those of every other test.
     """
 
     source: str

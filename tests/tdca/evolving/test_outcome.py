@@ -68,6 +68,13 @@ def test_lives_are_paired_between_rules():
     assert found[0] == found[1]
 
 
+def test_lives_are_the_same_under_every_outer_seed():
+    """More outer seeds are no more lives; the page of results says so."""
+    phi = phi_of(made())
+    found = [outcome(made(seed=seed), phi, None, lambda _: None)["per_life"] for seed in (0, 1)]
+    assert found[0] == found[1]
+
+
 def test_present_names_what_is_there(tmp_path):
     assert present(made({"data": ["mnist", "digits"]}), tmp_path) == (["digits"], ["mnist"])
     with pytest.raises(DataError, match=r"nowhere.* names are .*digits"):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from cortex_sim.errors import DataError
-from cortex_sim.tdca.studies.compare import difference, lives, spread
+from cortex_sim.tdca.studies.compare import difference, difference_over_lives, lives, spread
 from cortex_sim.tdca.studies.jobs import Folders
 
 RNG = np.random.default_rng(0)
@@ -26,6 +26,22 @@ def test_several_seeds_are_the_paired_t_test_over_their_means():
     ours, theirs = ([side[s].mean() for s in (0, 1, 2)] for side in (OURS, THEIRS))
     expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
     np.testing.assert_allclose((found.low, found.high), expected)
+
+
+def test_over_lives_is_the_paired_t_test_over_means_of_seeds():
+    found = difference_over_lives(OURS, THEIRS)
+    ours, theirs = (np.mean([side[s] for s in (0, 1, 2)], axis=0) for side in (OURS, THEIRS))
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    np.testing.assert_allclose((found.low, found.high), expected)
+    assert (found.mean, found.seeds) == (pytest.approx(difference(OURS, THEIRS).mean), 3)
+    assert difference_over_lives({0: OURS[0]}, THEIRS) == difference({0: OURS[0]}, THEIRS)
+    assert difference_over_lives({1: OURS[1]}, {2: THEIRS[2]}) is None
+
+
+def test_over_lives_needs_the_same_lives_under_every_seed():
+    few = {1: OURS[1][:4]}
+    with pytest.raises(DataError, match=r"outer seeds have \[4, 6\] lives"):
+        difference_over_lives({0: OURS[0], **few}, {0: THEIRS[0], 1: THEIRS[1][:4]})
 
 
 def test_lives_are_paired_not_pooled():

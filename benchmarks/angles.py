@@ -1,0 +1,62 @@
+"""Angles to backpropagation while a network learns, not only at the end of its schedule, where the rate is 0.
+
+At the end of one cycle weights stand still: what follows them, a learned inverse or a mirror, catches up, and
+what is computed from them is pulled straight. An angle there says little about the updates that were made.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Evaluations = list[dict[str, Any]]
+
+
+def over_training(run: Path) -> Evaluations:
+    """Epoch, rate and angles of every evaluation of a run directory; empty where it has none."""
+    path = run / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [{name: line[name] for name in ("epoch", "rate", "angle_to_bp_deg")} for line in lines]
+
+
+def table(arms: Mapping[str, Sequence[Evaluations]]) -> list[str]:
+    """Markdown: for each arm its angles in degrees, projection by projection, mean over its runs.
+
+    Parameters
+    ----------
+    arms : dict of str to list of evaluations
+        Evaluations of each run of an arm; all runs were evaluated at the same epochs.
+    """
+    arms = {arm: runs for arm, runs in arms.items() if runs}
+    if not arms:
+        return ["Not run yet."]
+    last = max(line["epoch"] for runs in arms.values() for line in runs[0])
+    shown = sorted({0, 1, 2, last // 2, last - 1, last})
+    during = range(1, last)
+    first = next(iter(arms.values()))[0][0]["angle_to_bp_deg"]
+    below = list(first)[:-1]  # onto the top every rule is backpropagation
+    lines = [
+        "| arm | " + " | ".join(f"epoch {e}" for e in shown) + f" | mean of 1 to {last - 1} | seeds |",
+        "|" + "---|" * (len(shown) + 3),
+    ]
+    for arm, runs in arms.items():
+        cells = [_cell(runs, [epoch], below) for epoch in shown]
+        lines.append(f"| {arm} | {' | '.join(cells)} | {_cell(runs, during, below)} | {len(runs)} |")
+    return [*lines, "", f"In each cell: {', '.join(below)}."]
+
+
+def _cell(runs: Sequence[Evaluations], epochs: Sequence[int], below: Sequence[str]) -> str:
+    return ", ".join(_mean(runs, epochs, projection) for projection in below)
+
+
+def _mean(runs: Sequence[Evaluations], epochs: Sequence[int], projection: str) -> str:
+    found = [
+        line["angle_to_bp_deg"][projection] for run in runs for line in run if line["epoch"] in epochs
+    ]
+    known = [angle for angle in found if angle is not None]
+    return f"{statistics.mean(known):.0f}" if known else "–"
