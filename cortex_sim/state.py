@@ -230,7 +230,9 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
         raise RunError(f"{where}: {error}") from None
     parts: dict[str, dict[str, np.ndarray]] = {}
     rules: dict[str, dict[str, np.ndarray]] = {}
-    for label, array in tensors.items():
+    elsewhere = metadata.get("shared", {})  # a checkpoint keeps them under its model's names
+    named = {ours: tensors[theirs] for ours, theirs in elsewhere.items()} if elsewhere else tensors
+    for label, array in named.items():
         kind, _, name = label.partition(":")
         if kind == "rule":
             name, _, variable = name.rpartition(":")

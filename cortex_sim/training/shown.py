@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
 
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.runs.files import read_tensors
 from cortex_sim.training.run import RUN, load_data, saved_settings
 
 
@@ -39,10 +37,6 @@ def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
 
 
 def _kept(checkpoint: Path) -> Preprocessing | None:
-    try:
-        with safe_open(str(checkpoint), framework="np") as opened:
-            told = json.loads((opened.metadata() or {}).get("cortex_sim", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RunError(f"checkpoint {checkpoint}: damaged ({error})") from None
-    shown = told.get("preprocessing") if isinstance(told, dict) else None
+    metadata, _ = read_tensors(checkpoint, "checkpoint")
+    shown = metadata.get("preprocessing")
     return None if shown is None else Preprocessing.from_data(shown)

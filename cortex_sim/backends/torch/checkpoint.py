@@ -8,26 +8,36 @@ functions of seed, epoch and update, so there is no generator state to keep.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.training import Trainer
-from cortex_sim.declaration_yaml import from_dict, to_dict
+from cortex_sim.declaration_yaml import from_dict
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.runs.files import read_tensors, write_tensors
+from cortex_sim.state import State, metadata_of
 
-FORMAT = 1
+FORMAT = 2
 _KEYS = {"step", "seed", "precision", "optimiser", "schedule", "network", "extra"}
 
 
+def _about(model: Model, updates: int) -> State:
+    """What a state says of this model, without its arrays."""
+    origin = {"backend": "torch", "seed": model.seed, "updates": updates, "precision": model.precision}
+    return State(model.net, {}, preprocessing=model.preprocessing, origin=origin)
+
+
 def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
-    """Write a checkpoint of ``trainer`` with ``extra`` JSON data; atomic."""
+    """Write a checkpoint of ``trainer`` with ``extra`` JSON data; atomic.
+
+    `cortex_sim.load` reads it as the state of the network.
+    """
     model = trainer.model
     tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
     plain: dict[str, dict[str, Any]] = {}
@@ -46,15 +56,26 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
         "precision": model.precision,
         "optimiser": {"groups": state["param_groups"], "state": plain},
         "schedule": _schedule_state(trainer),
-        "network": to_dict(model.net),
+        **metadata_of(_about(model, trainer.step)),
+        "shared": _shared(model),
         "extra": extra,
     }
-    part = path.with_name(f"{path.name}.part")
-    save_file(tensors, str(part), {"cortex_sim": json.dumps(metadata)})
-    part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(part, path)
+    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    write_tensors(path, arrays, metadata)
+
+
+def _shared(model: Model) -> dict[str, str]:
+    """Names of a state's arrays, as `cortex_sim.state` calls them, to those of the model's tensors."""
+    names = {f"weight:{n}": f"weights.{n}" for n in model.weights}
+    names |= {f"bias:{n}": f"biases.{n}" for n in model.biases}
+    names |= {f"auxiliary:{n}": f"feedback.auxiliary.{n}" for n in model.feedback.auxiliary}
+    for p in model.feedback.projections.values():
+        if p.feedback is not None and not p.feedback.tied and model.net.weight_shape(p):
+            kind = "learned" if p.name in model.feedback.learned else "fixed"
+            names[f"feedback:{p.name}"] = f"feedback.{kind}.{p.name}"
+    for n, rule in model.local.state.items():
+        names |= {f"rule:{n}:{v}": f"local.state.{n}.{v}" for v, _ in rule.named_buffers()}
+    return {ours: f"model/{theirs}" for ours, theirs in names.items()}
 
 
 def _schedule_state(trainer: Trainer) -> dict[str, Any] | None:
@@ -80,18 +101,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     RunError
         If the file is missing, damaged, or no checkpoint of this package.
     """
-    if not path.is_file():
-        raise RunError(f"checkpoint {path}: no such file")
-    try:
-        with safe_open(str(path), framework="pt") as opened:
-            text = (opened.metadata() or {}).get("cortex_sim")
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        metadata = json.loads(text) if text else None
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise RunError(f"checkpoint {path}: damaged ({error})") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT or _KEYS - set(metadata):
+    metadata, arrays = read_tensors(path, "checkpoint")
+    if metadata.get("format") != FORMAT or _KEYS - set(metadata):
         raise RunError(f"checkpoint {path}: not a checkpoint of this version of cortex-sim")
-    return metadata, tensors
+    return metadata, {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
 def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
@@ -109,6 +122,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = trainer.model.steps_done = int(metadata["step"])
     trainer.losses = list(metadata.get("losses", []))
+    trainer.model.preprocessing = _preprocessing(metadata)
     return metadata["extra"]
 
 
@@ -119,6 +133,11 @@ def _load_model(model: Model, tensors: dict[str, torch.Tensor], path: Path) -> N
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise RunError(f"checkpoint {path}: does not fit network {model.net.name} ({first})") from None
+
+
+def _preprocessing(metadata: dict[str, Any]) -> Preprocessing | None:
+    shown = metadata.get("preprocessing")
+    return None if shown is None else Preprocessing.from_data(shown)
 
 
 def load_network(path: Path) -> Network:
@@ -142,4 +161,5 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     model = Model(net, int(metadata["seed"]), metadata["precision"], torch.device(device))
     _load_model(model, tensors, path)
     model.steps_done = int(metadata["step"])
+    model.preprocessing = _preprocessing(metadata)
     return model
