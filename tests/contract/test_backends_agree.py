@@ -64,9 +64,9 @@ def seen_by_both(net, script, engine="batched"):
     sessions, seen, changes = started(net, engine), [], []
     start = net.initial_weights(0)
     for session in sessions:
-        before = session.state()
+        before = session.checkpoint()
         recording = session.run(script)
-        after = session.state()
+        after = session.checkpoint()
         seen.append(recording)
         moved = {}
         for p in net.projections.values():

@@ -10,11 +10,19 @@ from cortex_sim.backends.torch.model import PRECISIONS, Model
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
+from cortex_sim.state import as_state
 
 __all__ = ["Model", "build"]
 
 
-def build(net: Network, seed: int = 0, *, precision: Any = "32", device: str | torch.device = "cpu") -> Model:
+def build(
+    net: Network,
+    seed: int = 0,
+    *,
+    precision: Any = "32",
+    device: str | torch.device = "cpu",
+    state: Any = None,
+) -> Model:
     """Build a declared network on torch.
 
     Parameters
@@ -27,6 +35,8 @@ def build(net: Network, seed: int = 0, *, precision: Any = "32", device: str | t
         Of rates and credit; with bf16 the weights themselves stay in 32 bits.
     device : str, default "cpu"
         Where the model lives.
+    state : State, model, simulation, path or run directory, optional
+        What it has learned already, instead of initial weights.
 
     Raises
     ------
@@ -41,4 +51,7 @@ def build(net: Network, seed: int = 0, *, precision: Any = "32", device: str | t
         torch.zeros(0, device=place)
     except (RuntimeError, AssertionError) as error:
         raise BuildError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return Model(net, seed, str(precision), place)
+    model = Model(net, seed, str(precision), place)
+    if state is not None:
+        model.load_state(as_state(state))
+    return model

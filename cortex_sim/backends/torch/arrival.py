@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
+from cortex_sim.backends.torch.settling import is_identity
 from cortex_sim.connectors import Conv2d
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Level
@@ -59,7 +60,7 @@ def _level(model: Model, name: str, a: Tensor, r: Tensor, c: Tensor, step: Tenso
 
 def carried(model: Model, path: Projection) -> Callable[[Tensor], Tensor]:
     """From (presentation, unit above) to B times it, (presentation, unit below)."""
-    if not path.connector.plastic:
+    if is_identity(path):
         return lambda u: u
     w = model.weights[path.mate] if path.mate in model.weights else torch.empty(0)
     b = model.feedback.stored(path.name, w).detach().to(model.compute)

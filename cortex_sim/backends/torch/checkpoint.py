@@ -121,6 +121,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = trainer.model.steps_done = int(metadata["step"])
+    trainer.model.trust_feedback()  # inverses renewed every few updates go on as they were
     trainer.losses = list(metadata.get("losses", []))
     trainer.model.preprocessing = _preprocessing(metadata)
     return metadata["extra"]

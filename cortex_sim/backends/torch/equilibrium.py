@@ -17,6 +17,7 @@ from torch import Tensor
 from cortex_sim.backends.torch.arrival import carried
 from cortex_sim.backends.torch.lateral import settled
 from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.settling import is_identity
 from cortex_sim.connectors import Conv2d
 from cortex_sim.errors import RunError
 from cortex_sim.projection import Projection
@@ -45,7 +46,7 @@ def settle(model: Model, phase: PhasePlan, images: Sequence[int]) -> Equilibrium
 
 def signal(model: Model, p: Projection, r: Tensor) -> Tensor:
     """W r of a bottom-up projection, (presentation, post unit), from r (presentation, pre unit)."""
-    if not p.connector.plastic:
+    if is_identity(p):
         return r
     w = model.weights[p.name]
     if isinstance(p.connector, Conv2d):

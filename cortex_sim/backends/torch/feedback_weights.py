@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cortex_sim.backends.torch import freshness
 from cortex_sim.backends.torch.inverse import (
     as_number,
     auxiliary_inverse,
@@ -18,6 +19,7 @@ from cortex_sim.backends.torch.inverse import (
     inverse_from_gram,
     sign_pattern,
 )
+from cortex_sim.backends.torch.settling import is_identity
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -47,8 +49,8 @@ class FeedbackWeights(nn.Module):
         self.learned = nn.ParameterDict()
         self.auxiliary = nn.ParameterDict()
         self.fixed = nn.Module()
-        self._seen: dict[str, int] = {}
-        self._numbers: dict[str, tuple[int, float | None]] = {}
+        self._marks: dict[str, freshness.Mark] = {}
+        self._numbers: dict[str, float | None] = {}
         for p in top_downs:
             if p.name in drawn:
                 b = torch.as_tensor(drawn[p.name].copy()).to(dtype)
@@ -56,7 +58,7 @@ class FeedbackWeights(nn.Module):
                     self.learned[p.name] = nn.Parameter(b)
                 else:
                     self.fixed.register_buffer(p.name, b)
-            elif isinstance(p.feedback, Inverse) and p.connector.plastic:
+            elif isinstance(p.feedback, Inverse) and not is_identity(p):
                 self._prepare_inverse(p, p.feedback, weights[p.mate].detach())
 
     def _prepare_inverse(self, p: Projection, inverse: Inverse, w: Tensor) -> None:
@@ -73,6 +75,12 @@ class FeedbackWeights(nn.Module):
     def plastic(self) -> dict[str, Tensor]:
         """Top-down weights that a rule changes, by projection."""
         return dict(self.learned.items())
+
+    @property
+    def free(self) -> dict[str, Tensor]:
+        """Top-down weights that follow from no others, by projection: learned, drawn or given."""
+        fixed = {n: b for n, b in self.fixed.named_buffers() if n not in self.inverses}
+        return dict(self.learned.items()) | fixed
 
     def plastic_or_free(self, name: str) -> Tensor:
         """The tensor of free top-down weights."""
@@ -112,52 +120,79 @@ class FeedbackWeights(nn.Module):
         if not isinstance(p.feedback, Inverse) or p.mate in self.auxiliary:
             return None
         kept = self.fixed.get_buffer(name)
-        seen, number = self._numbers.get(name, (-1, None))
-        if seen != kept._version:  # renewed, or read from a checkpoint
-            number = as_number(kept)
-            self._numbers[name] = kept._version, number
+        if torch.compiler.is_compiling():  # a number would be part of the compiled code
+            return kept
+        if name not in self._numbers:  # renewed, or read from a checkpoint
+            self._numbers[name] = as_number(kept)
+        number = self._numbers[name]
         return kept if number is None else number
 
     def matrix(self, name: str, dtype: torch.dtype) -> Tensor:
         """B of a dense top-down projection with no partner beside it, (post, pre)."""
         return self.plastic_or_free(name).to(dtype)
 
+    @property
+    def inverses(self) -> dict[str, Inverse]:
+        """Inverses that are kept, by top-down projection."""
+        return {
+            name: p.feedback
+            for name, p in self.projections.items()
+            if isinstance(p.feedback, Inverse) and not is_identity(p)
+        }
+
+    def belongs_to(self, name: str, weights: Weights) -> list[Tensor]:
+        """Tensors that an inverse follows from: weights, and auxiliary units where there are any."""
+        mate = self.projections[name].mate
+        extra = [self.auxiliary[mate]] if mate in self.auxiliary else []
+        return [weights[mate], *extra]
+
     @torch.no_grad()
     def renew(self, weights: Weights, steps_done: int) -> None:
         """Compute the inverses that are due after ``steps_done`` updates (all of them at 0)."""
-        for name, p in self.projections.items():
-            if not isinstance(p.feedback, Inverse) or not p.connector.plastic:
-                continue
-            if steps_done % p.feedback.refresh == 0:
-                self._renew(name, p, p.feedback, weights[p.mate])
+        for name, inverse in self.inverses.items():
+            if steps_done % inverse.refresh == 0:
+                self._renew(name, inverse, weights)
 
     @torch.no_grad()
-    def renew_changed(self, weights: Weights) -> None:
-        """Compute the inverses of weights that changed since they were last computed."""
-        for name, p in self.projections.items():
-            if isinstance(p.feedback, Inverse) and p.connector.plastic:
-                versions = weights[p.mate]._version
-                if self.auxiliary and p.mate in self.auxiliary:
-                    versions += self.auxiliary[p.mate]._version
-                if versions != self._seen.get(name):
-                    self._renew(name, p, p.feedback, weights[p.mate])
+    def renew_changed(self, weights: Weights, in_loop: bool) -> None:
+        """Compute the inverses of weights that are not those they were computed from."""
+        for name, inverse in self.inverses.items():
+            tensors = self.belongs_to(name, weights)
+            mark = self._marks.get(name)
+            if mark is None or not freshness.same(mark, tensors, in_loop):
+                self._renew(name, inverse, weights)
+                self._marks[name] = freshness.whole(tensors)
 
-    def _renew(self, name: str, p: Projection, inverse: Inverse, w: Tensor) -> None:
-        flat = w.flatten(1)
-        versions = w._version
-        if p.mate in self.auxiliary:
-            extra = self.auxiliary[p.mate]
-            versions += extra._version
-            kept = auxiliary_inverse(flat, extra, inverse.rescale, p.mate)
+    @torch.no_grad()
+    def mark(self, weights: Weights) -> None:
+        """Take the inverses as they are for those of the present weights, within a training loop."""
+        for name in self.inverses:
+            self._marks[name] = freshness.sampled(self.belongs_to(name, weights))
+
+    def forget(self) -> None:
+        """Nothing is known of what the inverses were computed from: they are renewed before use."""
+        self._marks.clear()
+        self._numbers.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy looks for itself whether its feedback belongs to its weights."""
+        return {**self.__dict__, "_marks": {}, "_numbers": {}}
+
+    def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
+        w, *extra = self.belongs_to(name, weights)
+        flat, mate = w.flatten(1), self.projections[name].mate
+        if extra:
+            kept = auxiliary_inverse(flat, extra[0], inverse.rescale, mate)
         else:
-            kept = gram_inverse(flat, inverse, p.mate)
+            kept = gram_inverse(flat, inverse, mate)
         self.fixed.get_buffer(name).copy_(kept)
-        self._seen[name] = versions
+        self._numbers.pop(name, None)
 
-    def terms(self, model: Model, presentations: int) -> Tensor | float:
+    def terms(self, model: Model, presentations: int, one: int | None = None) -> Tensor | float:
         """−⟨ΔB, B⟩ of rules that learn from spontaneous activity; its gradient is minus the change.
 
-        White activity ξ below and its echo y = Wξ above; beside a convolution, patch by patch.
+        White activity ξ below and its echo y = Wξ above; beside a convolution, patch by patch. With ``one``,
+        only that of the ``presentations`` is seen.
         """
         total: Tensor | float = 0.0
         for name, b in self.learned.items():
@@ -165,14 +200,16 @@ class FeedbackWeights(nn.Module):
             if not getattr(p.plasticity, "spontaneous", False):
                 continue
             w = model.weights[p.mate].detach().flatten(1)
-            noise = torch.randn(
-                presentations,
-                w.shape[1],
-                generator=model.noise(name),
-                dtype=w.dtype,
-                device=w.device,
-            )
+            noise = _white(model, name, presentations, w)
+            noise = noise if one is None else noise[one : one + 1]
             matrix = b.detach().flatten(1).T if b.dim() == 4 else b.detach()
             change = p.plasticity.change(matrix, noise @ w.T, noise)
             total = total - ((change.T.reshape(b.shape) if b.dim() == 4 else change) * b).sum()
         return total
+
+
+@torch.compiler.disable
+def _white(model: Model, name: str, presentations: int, w: Tensor) -> Tensor:
+    """White activity (presentation, inputs of w); a generator is no part of a compiled graph."""
+    generator = model.noise(name)
+    return torch.randn(presentations, w.shape[1], generator=generator, dtype=w.dtype, device=w.device)

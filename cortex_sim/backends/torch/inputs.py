@@ -1,4 +1,9 @@
-"""Stimuli, labels and target rates as tensors, checked against the network they are shown to."""
+"""Stimuli, labels and target rates as tensors, checked against the network they are shown to.
+
+Stimuli may be (presentation, *shape) of the stimulated population, flat (presentation, unit), or have axes
+of length 1 more or less; a flat population takes any shape, row by row. Integers of 8 bits without sign are
+grey levels, 0 to 255, and are shown as 0 to 1, as `cortex_sim.data` reads them.
+"""
 
 from __future__ import annotations
 
@@ -9,43 +14,113 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.data.axes import keeps_order, same_axes_in_another_order
 from cortex_sim.errors import DataError
 
 if TYPE_CHECKING:
     from cortex_sim.backends.torch.model import Model
 
+_HARDLY_COMPUTED = (torch.uint16, torch.uint32, torch.uint64)  # few of torch's operations know them
+_WAYS_OUT = {
+    "U": "holds text; give numbers, of classes by np.unique(y, return_inverse=True)[1]",
+    "S": "holds text; give numbers, of classes by np.unique(y, return_inverse=True)[1]",
+    "O": "holds objects, or lists of unequal length; give one array of numbers",
+    "c": "is complex; give real numbers, such as np.abs(x)",
+}
+
 
 def _tensor(what: str, given: Any) -> Tensor:
     if isinstance(given, Tensor):
-        return given
+        if given.is_complex():
+            raise DataError(f"{what}: the tensor {_WAYS_OUT['c']}")
+        given = given.clone() if given.is_inference() and not torch.is_inference_mode_enabled() else given
+        return given.long() if given.dtype in _HARDLY_COMPUTED else given
+    kind = type(given).__name__
+    expected = f"{what} must be an array of numbers, such as images.x_test of an ImageSet. Got {kind}"
     try:
-        return torch.as_tensor(np.asarray(given))
+        array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"{expected}, which is no array, or has lists of unequal length") from None
+    if array.dtype.kind not in "biuf":
+        complaint = _WAYS_OUT.get(array.dtype.kind, f"has dtype {array.dtype}; give numbers")
+        raise DataError(f"{expected}, which {complaint}")
+    return torch.as_tensor(_of_torch(array))
+
+
+def _of_torch(array: np.ndarray) -> np.ndarray:
+    """The same values in a dtype, byte order and layout that torch knows."""
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    elif array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64 if array.dtype.itemsize < 8 or _small(array) else np.float64)
+    native = array.dtype.newbyteorder("=")
+    array = np.ascontiguousarray(array, dtype=native) if array.ndim else array.astype(native)
+    return array if array.flags.writeable else array.copy()
+
+
+def _small(array: np.ndarray) -> bool:
+    return not array.size or int(array.max()) <= np.iinfo(np.int64).max
+
+
+@torch.compiler.disable
+def _require_finite(what: str, values: Tensor, name: str) -> None:
+    finite = torch.isfinite(values.detach()).flatten(1).all(1)
+    if not finite.all():
+        first = int((~finite).nonzero()[0])
         raise DataError(
-            f"{what} must be an array of numbers, such as images.x_test of an ImageSet. "
-            f"Got {type(given).__name__}"
-        ) from None
+            f"{what} hold NaN or infinite values at precision {name}, first in presentation {first}; leave "
+            "that presentation out or repair it"
+        )
 
 
-def stimulus_tensor(model: Model, x: Any) -> Tensor:
+def looks(tensor: Tensor, always: bool) -> bool:
+    """Whether values are looked at: within a training step not where that would halt an accelerator."""
+    exported = torch.compiler.is_exporting()
+    return not exported and (always or tensor.device.type == "cpu")
+
+
+def stimulus_tensor(model: Model, x: Any, look: bool = True) -> Tensor:
     """Stimuli as (presentation, *shape) on the model's device.
 
     Raises
     ------
     DataError
-        If there is no presentation, or the values of one do not fill the stimulated population.
+        If there is no presentation, the values of one do not fill the stimulated population, their axes
+        would be scrambled, or (where ``look``, or on the CPU) a value is not finite.
     """
     shape = model.net.populations[model.stimulus].shape
     tensor = _tensor("stimuli", x)
-    if tensor.dim() < 2 or len(tensor) == 0 or tensor[0].numel() != math.prod(shape):
+    _require_shape(model, tuple(tensor.shape), shape)
+    check = looks(tensor, look)
+    if tensor.dtype == torch.uint8:
+        tensor = tensor.to(model.device, torch.float64 if model.precision == "64" else torch.float32) / 255
+    tensor = tensor.to(model.device, model.compute).reshape(-1, *shape)
+    if check and tensor.is_floating_point():
+        _require_finite("stimuli", tensor, model.precision)
+    return tensor
+
+
+def _require_shape(model: Model, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    population, expected = f"population {model.stimulus}", f"(presentation, {', '.join(map(str, shape))})"
+    if len(given) >= 2 and given[0] > 0 and keeps_order(given[1:], shape):
+        return
+    if given and math.prod(given) == math.prod(shape):
         raise DataError(
-            f"stimuli have shape {tuple(tensor.shape)}, but population {model.stimulus} expects "
-            f"(presentation, {', '.join(map(str, shape))}) with at least one presentation"
+            f"stimuli have shape {given}, which is one presentation for {population} without its axis; give "
+            f"x[None], of shape {expected}"
         )
-    return tensor.to(model.device, model.compute).reshape(-1, *shape)
+    if len(given) >= 2 and same_axes_in_another_order(given[1:], shape):
+        raise DataError(
+            f"stimuli have presentations of shape {given[1:]}, {population} has the same axes in another "
+            f"order, {shape}, which would scramble every image; give {expected}, such as "
+            "np.moveaxis(x, -1, 1) for images whose channels come last"
+        )
+    raise DataError(
+        f"stimuli have shape {given}, but {population} expects {expected} with at least one presentation"
+    )
 
 
-def target_tensor(model: Model, y: Any) -> Tensor:
+def target_tensor(model: Model, y: Any, look: bool = True) -> Tensor:
     """Labels (presentation,) or target rates (presentation, unit) on the model's device.
 
     Raises
@@ -53,18 +128,37 @@ def target_tensor(model: Model, y: Any) -> Tensor:
     DataError
         If they do not fit the top population.
     """
-    tensor = _tensor("targets", y).to(model.device)
+    tensor = _tensor("targets", y)
+    check = looks(tensor, look)
     units = model.net.populations[model.top].size
     if tensor.dim() == 1 and not tensor.is_floating_point():
-        if len(tensor) and not 0 <= int(tensor.min()) <= int(tensor.max()) < units:
-            raise DataError(
-                f"labels run from {int(tensor.min())} to {int(tensor.max())}, but population "
-                f"{model.top} has {units} units: give labels from 0 to {units - 1}"
-            )
-        return tensor.long()
+        tensor = tensor.long()
+        if check:
+            _require_labels(tensor, model.top, units)
+        return tensor.to(model.device)
     if tensor.dim() != 2 or tensor.shape[1] != units:
+        whole = " (whole numbers kept as floats: y.astype(int))" if tensor.dim() == 1 else ""
         raise DataError(
             f"targets have shape {tuple(tensor.shape)}; population {model.top} takes whole-number "
-            f"labels (presentation,) or rates (presentation, {units})"
+            f"labels (presentation,){whole} or rates (presentation, {units})"
         )
+    tensor = tensor.to(model.device)
+    if check and tensor.is_floating_point():
+        _require_finite("targets", tensor.to(model.compute), model.precision)
     return tensor
+
+
+@torch.compiler.disable
+def _require_labels(labels: Tensor, top: str, units: int) -> None:
+    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
+    if 0 <= low <= high < units:
+        return
+    if low == 1 and high == units:
+        raise DataError(
+            f"labels run from 1 to {units}, but population {top} counts its {units} units from 0; they "
+            f"should start at 0, give labels from 0 to {units - 1}: subtract 1"
+        )
+    raise DataError(
+        f"labels run from {low} to {high}, but population {top} has {units} units: give labels from 0 to "
+        f"{units - 1}"
+    )

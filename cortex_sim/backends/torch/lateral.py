@@ -55,7 +55,7 @@ def settled(model: Model, population: str, a: Tensor, passing: Tensor | None = N
     name = f"{population}->{population}"
     if name not in model.weights:
         return a
-    exact = torch.float32 if a.dtype == torch.bfloat16 else a.dtype
+    exact = torch.float32 if a.dtype in (torch.bfloat16, torch.float16) else a.dtype
     circuit = model.weights[name].detach().to(exact)
     circuit = circuit if passing is None else circuit * passing
     circuit = circuit + torch.eye(len(circuit), dtype=exact, device=circuit.device)

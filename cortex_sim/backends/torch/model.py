@@ -3,80 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.routes import Plan, plan
-from cortex_sim.backends.torch import inputs, penalties, settling
+from cortex_sim.backends.torch import changes, inputs, outputs, penalties, settling, weights
 from cortex_sim.backends.torch.arrival import direct_credits, target_credits
+from cortex_sim.backends.torch.attachment import Attachment
+from cortex_sim.backends.torch.clock import Clock
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
+from cortex_sim.backends.torch.modes import differentiating, in_full_precision
 from cortex_sim.backends.torch.orthogonality import pull_back
+from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.settling import Drives
 from cortex_sim.backends.torch.taught import TaughtCredit
 from cortex_sim.connectors import Conv2d, Dense
 from cortex_sim.errors import BuildError, DataError, RunError
 from cortex_sim.network import Network
-from cortex_sim.objectives import CrossEntropy
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.validation import is_supervised
 
-F = nn.functional
+if TYPE_CHECKING:
+    from cortex_sim.preprocessing import Preprocessing
+    from cortex_sim.state import State
+
 PRECISIONS = {"32": torch.float32, "64": torch.float64, "bf16": torch.bfloat16}
 
 
 class Model(nn.Module):
     """A network built for torch; made by `cortex_sim.torch.build`.
 
-    ``model(x, y)`` is the scalar whose backward pass leaves minus every rule's change in ``.grad``;
-    `updates` gives the changes as tensors, `fit` trains, `respond` records.
+    ``model(x, y)`` is the surrogate whose backward pass leaves minus every rule's change in ``.grad``, and
+    ``model(x)`` the top population's rates; `loss` is the objective, `updates` gives the changes as tensors,
+    `fit` trains, `respond` records, `predict` gives the top's rates as an array.
 
     Attributes
     ----------
     net : Network
-        The declaration.
+        The declaration, as it was when the model was built.
     weights, biases, auxiliary : nn.ParameterDict
         By projection ("V1->IT") and population ("IT").
     feedback : FeedbackWeights
         B of each top-down projection.
-    error : float
-        Mean objective of the last batch given to ``model(x, y)``, as a tensor.
+    populations : nn.Module
+        A module for each population whose output are its rates: ``model.get_submodule("populations.V1")``.
+    error : Tensor
+        Mean objective of the last batch given to ``model(x, y)``.
+    preprocessing : Preprocessing or None
+        With which its training stimuli were shown; part of its state.
     """
 
+    @differentiating
     def __init__(self, net: Network, seed: int, precision: str, device: torch.device) -> None:
         super().__init__()
         net.check()
         check_settles(net)
+        net = net.copy()
         self.net, self.seed, self.precision = net, seed, precision
         self.compute = PRECISIONS[precision]
         self.plan: Plan = plan(net)
         self.top = net.objective_at or self.plan.order[-1]
         self.stimulus = net.stimulated[0]
-        self.rates = {name: settling.torch_rate(p.activation) for name, p in net.populations.items()}
-        self.steps_done = 0
+        self.populations = populations(net, self.stimulus)
+        self.preprocessing: Preprocessing | None = None
+        self.clock = Clock(seed)
         self.error = torch.zeros(())
-        self._attached = False
+        self.register_buffer("_place", torch.zeros(0), persistent=False)
+        self._attachment = Attachment()
         hard = (p.name for p in net.bottom_ups if _hard(p))
-        self._pulled, self._versions = next(hard, ""), -1
+        self._pulled, self._shown = next(hard, ""), -1
         self._check_precision()
         stored = torch.float64 if precision == "64" else torch.float32
         drawn = net.initial_weights(seed)
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         for p in [*net.bottom_ups, *net.laterals]:
-            if p.connector.plastic:
-                if not isinstance(p.connector, (Dense, Conv2d)):
-                    raise BuildError(
-                        f"projection {p.name}: the torch backend cannot run {type(p.connector).__name__}; "
-                        "use Dense, Conv2d or Identity"
-                    )
-                w = torch.as_tensor(drawn[p.name].copy()).to(stored)
+            if not settling.is_identity(p):
+                w = torch.as_tensor(_own_weights(p, drawn).copy()).to(stored)
                 self.weights[p.name] = nn.Parameter(w, requires_grad=p.plasticity is not None)
         for name, population in net.populations.items():
             if population.bias and net.inputs(name):
@@ -88,6 +96,7 @@ class Model(nn.Module):
         self.taught = None if declared is None else TaughtCredit(declared, self.feedback, stored)
         self.local = LocalRules(net, dict(self.weights.items()))
         self.to(device)
+        self.register_load_state_dict_post_hook(_loaded)
         self.renew_feedback()
 
     def _check_precision(self) -> None:
@@ -101,17 +110,33 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(iter(self.weights.values())).device
+        place: torch.device = self.get_buffer("_place").device
+        return place
+
+    @property
+    def steps_done(self) -> int:
+        """Updates made."""
+        return self.clock.updates
+
+    @steps_done.setter
+    def steps_done(self, updates: int) -> None:
+        self.clock.updates = updates
+
+    def population(self, name: str) -> Population:
+        """The module of one population: its output are its rates."""
+        module: Any = self.populations._modules[name]
+        found: Population = module
+        return found
 
     # -- settling ---------------------------------------------------------------------------------
 
-    def stimulus_tensor(self, x: Any) -> Tensor:
+    def stimulus_tensor(self, x: Any, look: bool = True) -> Tensor:
         """Stimuli as (presentation, *shape) on the model's device, checked against the network."""
-        return inputs.stimulus_tensor(self, x)
+        return inputs.stimulus_tensor(self, x, look)
 
-    def target_tensor(self, y: Any) -> Tensor:
+    def target_tensor(self, y: Any, look: bool = True) -> Tensor:
         """Labels (presentation,) or target rates (presentation, unit) on the model's device."""
-        return inputs.target_tensor(self, y)
+        return inputs.target_tensor(self, y, look)
 
     def settle(self, x: Tensor, credit: bool = True) -> tuple[Drives, Drives]:
         """Drives and rates of every population; see `cortex_sim.backends.torch.settling.settle`."""
@@ -121,58 +146,91 @@ class Model(nn.Module):
 
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
         """Mean objective over presentations."""
-        objective = self.net.error
-        assert objective is not None
-        if len(y) != len(r_top):
-            raise DataError(
-                f"{len(y)} labels for {len(r_top)} presentations of population {self.stimulus}; give one each"
-            )
-        r_top = r_top.flatten(1)
-        if r_top.dtype == torch.bfloat16:
-            r_top = r_top.float()
-        if isinstance(objective, CrossEntropy) and y.dim() == 1:
-            return objective.weight * F.cross_entropy(r_top, y)
-        return objective.error(r_top, self._as_rates(y, r_top)).mean()
-
-    def _as_rates(self, y: Tensor, r_top: Tensor) -> Tensor:
-        if y.dim() == 1:
-            return F.one_hot(y, r_top.shape[1]).to(r_top.dtype)
-        return y.to(r_top.dtype)
+        return outputs.objective_value(self, r_top, y)
 
     def forward(self, x: Any, y: Any = None) -> Tensor:
-        """Scalar whose gradient is minus the change of every plastic weight, mean over the batch."""
-        self._renew_if_due()
-        total = self._rule_terms(x, y, learning=self.training)
-        return total + penalties.terms(self) if self.training else total
+        """The surrogate of `surrogate` for stimuli with labels or targets, the top's rates without.
 
-    def _rule_terms(self, x: Any, y: Any, learning: bool) -> Tensor:
-        """Terms whose gradient is minus what the rules say; ``learning`` lets their state move on."""
-        stimuli = self.stimulus_tensor(x)
+        Rates (presentation, unit) are in plain autograd's graph: their gradient is backpropagation's,
+        whatever rules are declared. A network without an objective needs no labels: in training mode
+        ``model(x)`` is its surrogate.
+        """
+        if y is None and (self.net.error is not None or not self.training):
+            return outputs.top_rates(self, inputs.stimulus_tensor(self, x, look=False))
+        self._before_use(training=self.training)
+        total, self.error = self.rule_terms(x, y, learning=self.training, look=False)
+        if self.training:
+            with in_full_precision(self.device):
+                total = total + penalties.terms(self)
+            self._after_showing()
+        return total
+
+    def surrogate(self, x: Any, y: Any = None) -> Tensor:
+        """Scalar whose gradient is minus the change of every plastic weight, mean over the batch.
+
+        It is built for its gradient alone: its value is the objective for some rules only; see `loss`. In
+        training mode it holds the regularisers' terms too. The same as ``model(x, y)``.
+        """
+        if y is None and self.net.error is not None:
+            raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
+        value: Tensor = self(x, y)
+        return value
+
+    def loss(self, x: Any, y: Any) -> Tensor:
+        """Mean objective over presentations, a number without a graph; training goes by ``model(x, y)``."""
+        return outputs.loss(self, x, y)
+
+    def predict(self, x: Any, *, batch: int = 256) -> Any:
+        """Rates of the top population; see `cortex_sim.backends.torch.outputs.predict`."""
+        return outputs.predict(self, x, batch)
+
+    def rule_terms(
+        self, x: Any, y: Any, learning: bool, look: bool = True, one: int | None = None, of: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Terms whose gradient is minus what the rules say, and the mean objective.
+
+        ``learning`` lets the rules' state move on. With ``one``, x holds that presentation of a batch ``of``
+        so many.
+        """
+        stimuli = self.stimulus_tensor(x, look)
+        self._require_gradient_arrives(stimuli)
         drives, rates = self.settle(stimuli)
-        total = self._credit_terms(drives, rates, y)
-        return total + self.local.terms(self, rates, learning) + self.feedback.terms(self, len(stimuli))
+        with in_full_precision(self.device):
+            total, error = self.credit_terms(drives, rates, y, look)
+            total = total + self.local.terms(self, rates, learning)
+            return total + self.feedback.terms(self, of or len(stimuli), one), error
 
-    def _credit_terms(self, drives: Drives, rates: Drives, y: Any) -> Tensor:
+    def _require_gradient_arrives(self, stimuli: Tensor) -> None:
+        paths = [*self.plan.beside.values(), *self.plan.apart]
+        if stimuli.requires_grad and not any(p.post == self.stimulus for p in paths):
+            raise DataError(
+                f"stimuli need a gradient, but no projection brings credit to population {self.stimulus}, so "
+                "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
+            )
+
+    def credit_terms(self, drives: Drives, rates: Drives, y: Any, look: bool) -> tuple[Tensor, Tensor]:
+        """Terms of what supervised rules say, and the mean objective."""
         if self.net.error is None:
-            self.error = torch.zeros((), device=self.device)
-            return self.error
+            zero = torch.zeros((), device=self.device)
+            return zero, zero
         if y is None:
             raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
-        goal = self.target_tensor(y)
+        goal = inputs.target_tensor(self, y, look)
         total = self.objective_value(rates[self.top], goal)
-        self.error = total.detach()
+        error = total.detach()
         if not (self.plan.direct or self.plan.by_targets or self.taught):
-            return total
+            return total, error
         top = rates[self.top].detach().flatten(1)
-        c_top = self.net.error.credit(top, self._as_rates(goal, top))
+        c_top = self.net.error.credit(top, outputs.as_rates(goal, top))
         if self.taught is not None:
-            credits = self.taught.credits(rates, self._as_rates(goal, top), c_top)
-            return self.injected(credits, {name: self._told_at(name, drives, rates) for name in credits})
+            credits = self.taught.credits(rates, outputs.as_rates(goal, top), c_top)
+            told = {name: self.told_at(name, drives, rates) for name in credits}
+            return self.injected(credits, told), error
         if self.plan.by_targets:
-            return self.injected(target_credits(self, drives, rates, c_top), rates)
-        return total + self.injected(direct_credits(self, c_top), rates)
+            return self.injected(target_credits(self, drives, rates, c_top), rates), error
+        return total + self.injected(direct_credits(self, c_top), rates), error
 
-    def _told_at(self, name: str, drives: Drives, rates: Drives) -> Tensor:
+    def told_at(self, name: str, drives: Drives, rates: Drives) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
         if self.taught is None:
             return rates[name]
@@ -189,69 +247,31 @@ class Model(nn.Module):
             total = total - (c.detach() * rates[name].flatten(1)).sum() / presentations
         return total
 
-    # -- local updates as plain tensors -----------------------------------------------------------
+    # -- what users do with a model ---------------------------------------------------------------
 
-    def updates(self, x: Any, y: Any = None, *, biases: bool = False) -> dict[str, Tensor]:
-        """Change Δw/η of every plastic projection for one batch, regularisers left out.
-
-        Parameters
-        ----------
-        x : array of shape (presentation, *stimulus)
-        y : array of labels (presentation,) or target rates (presentation, unit)
-        biases : bool, default False
-            Also the biases' changes, under their population's name.
-
-        Returns
-        -------
-        dict of str to Tensor
-            Projection name to change, of the weights' shape.
-        """
-        self._renew_if_due()
-        return self._negative_gradients(self._rule_terms(x, y, learning=False), biases, True)
+    def updates(
+        self, x: Any, y: Any = None, *, biases: bool = False, per_presentation: bool = False
+    ) -> dict[str, Tensor]:
+        """Change Δw/η by projection; see `cortex_sim.backends.torch.changes.updates`."""
+        return changes.updates(self, x, y, biases, per_presentation)
 
     def backprop_updates(self, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
         """What backpropagation would change: minus autograd's gradient of the same objective."""
-        if self.net.error is None:
-            raise RunError(f"network {self.net.name}: has no objective, so backpropagation has no update")
-        _, rates = self.settle(self.stimulus_tensor(x), credit=False)
-        return self._negative_gradients(
-            self.objective_value(rates[self.top], self.target_tensor(y)), biases, False
-        )
-
-    def _negative_gradients(self, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:
-        wanted: dict[str, Tensor] = {n: w for n, w in self.weights.items() if w.requires_grad}
-        if by_rule:
-            wanted |= self.feedback.plastic
-        else:
-            wanted = {n: w for n, w in wanted.items() if not self.net.projections[n].is_lateral}
-        if biases:
-            wanted |= {n: b for n, b in self.biases.items() if b.requires_grad}
-        found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
-        return {
-            name: torch.zeros_like(w) if g is None else -g
-            for (name, w), g in zip(wanted.items(), found, strict=True)
-        }
+        return changes.backprop_updates(self, x, y, biases)
 
     def credits(self, x: Any, y: Any) -> dict[str, Tensor]:
         """Credit c of every population that gets any, (presentation, *shape)."""
-        self._renew_if_due()
-        drives, rates = self.settle(self.stimulus_tensor(x))
-        total = self._credit_terms(drives, rates, y)
-        told = {n: self._told_at(n, drives, rates) for n in rates if n != self.stimulus}
-        named = {n: t for n, t in told.items() if t.requires_grad}
-        if not named:
-            return {}
-        found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
-        count = len(rates[self.stimulus])
-        return {n: -g * count for n, g in zip(named, found, strict=True) if g is not None}
+        return changes.credits(self, x, y)
 
-    # -- what users do with a model ---------------------------------------------------------------
-
+    @differentiating
     def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float]]:
         """Train; see `cortex_sim.backends.torch.fitting.fit`."""
         from cortex_sim.backends.torch.fitting import fit
 
-        return fit(self, train, epochs, **settings)
+        try:
+            return fit(self, train, epochs, **settings)
+        finally:
+            self.detach()
 
     def respond(self, x: Any, y: Any = None, **settings: Any) -> Any:
         """Recording of every population; see `cortex_sim.backends.torch.responding.respond`."""
@@ -259,22 +279,53 @@ class Model(nn.Module):
 
         return respond(self, x, y, **settings)
 
+    def set_weights(self, given: Mapping[str, Any]) -> None:
+        """Overwrite bottom-up, lateral or free top-down weights by projection, then renew the feedback."""
+        weights.set_weights(self, given)
+        self.renew_feedback()
+
+    def set_biases(self, given: Mapping[str, Any]) -> None:
+        """Overwrite biases by population, one a unit or, where the shape has channels, one a channel."""
+        weights.set_biases(self, given)
+
+    def state(self) -> State:
+        """Everything that it has learned; see `cortex_sim.state.State`."""
+        return weights.state(self)
+
+    def load_state(self, given: State) -> None:
+        """Take over the state of the same network, trained here, on brian2, or under another rule."""
+        weights.load_state(self, given)
+        self.renew_feedback()
+
     # -- after an optimiser's step ----------------------------------------------------------------
 
     def attach(self, optimiser: torch.optim.Optimizer) -> None:
-        """Let every step of ``optimiser`` be followed by `after_update`; needed once per optimiser."""
-        optimiser.register_step_post_hook(lambda *_: self.after_update())
-        self._attached = True
+        """Let every step of ``optimiser``, and of no other, be followed by `after_update` while it lives.
+
+        Raises
+        ------
+        RunError
+            If it is an optimiser of another model.
+        """
+        self._attachment.begin(self, optimiser)
+
+    def detach(self) -> None:
+        """Follow no optimiser any more: from here on feedback follows the weights at once."""
+        self._attachment.end()
+        self._shown = -1
 
     @torch.no_grad()
     def after_update(self) -> None:
         """Count the update, pull hard-orthogonal weights back, renew feedback that is due."""
-        self.steps_done += 1
-        for p in self.net.bottom_ups:
-            for rule in _hard(p):
-                if self.steps_done % rule.every == 0:
-                    self.pull_back(p.name, rule)
-        self.feedback.renew(self.weights, self.steps_done)
+        self.clock.updated()
+        self._shown = -1
+        with in_full_precision(self.device):
+            for p in self.net.bottom_ups:
+                for rule in _hard(p):
+                    if self.steps_done % rule.every == 0:
+                        self.pull_back(p.name, rule)
+            self.feedback.renew(self.weights, self.steps_done)
+        self.feedback.mark(self.weights)
 
     def pull_back(self, name: str, rule: HardOrthogonality) -> None:
         """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
@@ -287,56 +338,60 @@ class Model(nn.Module):
         if extra is not None:
             extra.copy_(pulled[len(rows) :])
 
+    @differentiating
     def renew_feedback(self) -> None:
         """Compute every tied feedback anew from the present weights."""
-        self.feedback.renew(self.weights, 0)
+        self._shown = -1
+        self.feedback.forget()
+        with in_full_precision(self.device):
+            self.feedback.renew_changed(self.weights, in_loop=False)
 
-    def _renew_if_due(self) -> None:
-        """Where no optimiser is attached, feedback follows the weights at once."""
-        if self._attached:
+    def trust_feedback(self) -> None:
+        """Take feedback that was loaded together with its weights for theirs, as a resumed loop left it."""
+        self.feedback.mark(self.weights)
+
+    @torch.compiler.disable
+    def _before_use(self, training: bool = False) -> None:
+        """Let feedback belong to the present weights, and refuse an optimiser that is not attached."""
+        with torch.inference_mode(False), in_full_precision(self.device):
+            self.feedback.renew_changed(self.weights, in_loop=self._attachment.holds)
+        if not (self._pulled and training):
             return
-        self.feedback.renew_changed(self.weights)
         versions = sum(w._version for w in self.weights.values())
-        if self._pulled and self.training and versions != self._versions and self._versions >= 0:
+        if self._shown not in (-1, versions):
             raise RunError(
                 f"network {self.net.name}: {self._pulled} has HardOrthogonality, which acts after each "
-                "optimiser step; call model.attach(optimiser) once before training"
+                "optimiser step; call model.attach(optimiser) once before training, for each optimiser"
             )
-        self._versions = versions
+        self._shown = versions
+
+    @torch.compiler.disable
+    def _after_showing(self) -> None:
+        self.clock.shown()
 
     def noise(self, name: str) -> torch.Generator:
-        """Noise of one projection at this update: a pure function of seed, update, rank and name."""
-        rank = torch.distributed.get_rank() if _distributed() else 0
-        entropy = [self.seed, self.steps_done, rank, crc32(name.encode())]
-        state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-        return torch.Generator(self.device).manual_seed(int(state) >> 1)
+        """Noise of one projection at this draw: a pure function of seed, draw, rank and name."""
+        return self.clock.generator(name, self.device)
 
-    def set_weights(self, weights: Mapping[str, Any]) -> None:
-        """Overwrite bottom-up, lateral or free top-down weights by name, then renew the feedback."""
-        for name, values in weights.items():
-            target = self.weights[name] if name in self.weights else self.feedback.plastic_or_free(name)
-            new = torch.as_tensor(values)
-            if new.shape != target.shape:
-                raise BuildError(
-                    f"projection {name}: weights have shape {tuple(target.shape)}. Got {tuple(new.shape)}"
-                )
-            if self.net.projections[name].is_lateral and new.diagonal().any():
-                raise BuildError(
-                    f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to "
-                    "itself; give them with it set to 0"
-                )
-            with torch.no_grad():
-                target.copy_(new)
-        self.renew_feedback()
-        self._versions = -1
+
+def _loaded(model: nn.Module, _: Any) -> None:
+    """After ``load_state_dict``, of whatever part: feedback is renewed before it is used."""
+    assert isinstance(model, Model)
+    model.feedback.forget()
+    model._shown = -1
+
+
+def _own_weights(p: Projection, drawn: Mapping[str, Any]) -> Any:
+    if p.name not in drawn or not isinstance(p.connector, (Dense, Conv2d)):
+        raise BuildError(
+            f"projection {p.name}: the torch backend cannot run {type(p.connector).__name__}; "
+            "use Dense, Conv2d or Identity"
+        )
+    return drawn[p.name]
 
 
 def _hard(p: Projection) -> list[HardOrthogonality]:
     return [rule for rule in p.regularisers if isinstance(rule, HardOrthogonality)]
-
-
-def _distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 __all__ = ["PRECISIONS", "Drives", "Model"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.backends.torch.lateral import settled
 from cortex_sim.backends.torch.operations import (
     ConvWithFeedback,
@@ -15,7 +14,7 @@ from cortex_sim.backends.torch.operations import (
     DenseWithFeedback,
     DenseWithInverse,
 )
-from cortex_sim.connectors import Conv2d, Dense
+from cortex_sim.connectors import Conv2d, Dense, Identity
 from cortex_sim.projection import Projection
 from cortex_sim.validation import is_supervised
 
@@ -26,33 +25,15 @@ F = nn.functional
 Drives = dict[str, Tensor]
 
 
-def torch_rate(activation: Any) -> Any:
-    """Rate function as torch's own fused operation; any other activation as it is written."""
-    match activation:
-        case Linear():
-            return lambda a: a
-        case LeakyRelu(slope=slope):
-            return lambda a: F.leaky_relu(a, slope)
-        case Relu():
-            return torch.relu
-        case Tanh():
-            return torch.tanh
-        case Logistic():
-            return torch.sigmoid
-        case Softplus():
-            return F.softplus
-        case _:
-            return activation.rate
-
-
 def settle(model: Model, x: Tensor, credit: bool) -> tuple[Drives, Drives]:
     """Drives a and rates r of every population at equilibrium.
 
     With ``credit`` the graph's backward pass is the declared rule's; without, it is plain
     autograd's, which is what backpropagation would do on the same weights.
     """
+    compute = working_dtype(model)
     drives: Drives = {}
-    rates: Drives = {model.stimulus: x}
+    rates: Drives = {model.stimulus: model.population(model.stimulus)(x)}
     for name in model.plan.order:
         if name == model.stimulus:
             continue
@@ -60,20 +41,34 @@ def settle(model: Model, x: Tensor, credit: bool) -> tuple[Drives, Drives]:
         if credit:
             for path in model.plan.apart:
                 if path.pre == name:
-                    b = model.feedback.matrix(path.name, model.compute)
+                    b = model.feedback.matrix(path.name, a.dtype)
                     a = CreditPath.apply(a, rates[path.post], b)
         drives[name] = a
-        rates[name] = model.rates[name](a)
+        rates[name] = model.population(name)(a)
+    if compute != model.compute:  # within autocast only the way there is in low precision
+        drives = {name: a.to(model.compute) for name, a in drives.items()}
+        rates = {name: r.to(model.compute) for name, r in rates.items()}
     return drives, rates
+
+
+def working_dtype(model: Model) -> torch.dtype:
+    """Precision of drives: the model's, or within ``autocast`` its own."""
+    kind = model.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.compute
+
+
+def is_identity(p: Projection) -> bool:
+    """Whether a projection passes rates on as they are: `Identity` alone, no connector unknown to us."""
+    return isinstance(p.connector, Identity)
 
 
 def _drive(model: Model, name: str, rates: Drives, credit: bool) -> Tensor:
     population = model.net.populations[name]
     bias = model.biases.get(name)
     total: Tensor | None = None
-    for p in sorted(model.net.inputs(name), key=lambda p: p.connector.plastic, reverse=True):
+    for p in sorted(model.net.inputs(name), key=is_identity):
         part = _through(model, p, rates[p.pre], bias, credit)
-        if p.connector.plastic and _takes_bias(p, population.shape):
+        if not is_identity(p) and _takes_bias(p, population.shape):
             bias = None
         part = part.reshape(len(part), *population.shape)
         total = part if total is None else total + part
@@ -88,15 +83,17 @@ def _through(model: Model, p: Projection, r: Tensor, bias: Tensor | None, credit
     beside = model.plan.beside.get(p.name) if credit else None
     if credit and beside is None:
         r = r.detach()
-    if not p.connector.plastic:
+    if is_identity(p):
         return r
+    compute = working_dtype(model)
+    r = r.to(compute)
     w = model.weights[p.name]
     if credit and not is_supervised(p.plasticity):
         w = w.detach()
-    w = w.to(model.compute)
+    w = w.to(compute)
     if not _takes_bias(p, model.net.populations[p.post].shape):
         bias = None
-    bias = None if bias is None else bias.to(model.compute)
+    bias = None if bias is None else bias.to(compute)
     own = beside is not None and not model.feedback.is_transpose(beside.name)
     if not own:
         if isinstance(p.connector, Conv2d):
@@ -105,13 +102,13 @@ def _through(model: Model, p: Projection, r: Tensor, bias: Tensor | None, credit
     assert beside is not None
     rule = beside.plasticity if model.feedback.reads_credit(beside.name) else None
     if isinstance(p.connector, Conv2d):
-        kernel = model.feedback.stored(beside.name, w).to(model.compute)
+        kernel = model.feedback.stored(beside.name, w).to(compute)
         return ConvWithFeedback.apply(r, w, bias, kernel, rule, p.connector.stride, p.connector.padding)
     m = model.feedback.kept_gram(beside.name)
     if m is not None:
-        m = m if isinstance(m, float) else m.to(model.compute)
+        m = m if isinstance(m, float) else m.to(compute)
         return DenseWithInverse.apply(r.flatten(1), w, bias, m)
-    b = model.feedback.stored(beside.name, w).to(model.compute)
+    b = model.feedback.stored(beside.name, w).to(compute)
     return DenseWithFeedback.apply(r.flatten(1), w, bias, b, rule)
 
 

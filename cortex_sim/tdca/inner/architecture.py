@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.activations import Linear, Relu
-from cortex_sim.backends.torch.settling import torch_rate
+from cortex_sim.backends.torch.populations import torch_rate
 from cortex_sim.connectors import Conv2d, Dense, Shape, size
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network

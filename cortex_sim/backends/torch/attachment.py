@@ -1,0 +1,70 @@
+"""One optimiser at a time, attached to a model: what acts after each of its steps, while it lives."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from torch.optim import Optimizer
+
+from cortex_sim.errors import RunError
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.model import Model
+
+
+class Attachment:
+    """Holds neither model nor optimiser alive; ends with the optimiser, or by `end`."""
+
+    def __init__(self) -> None:
+        self._optimiser: weakref.ref[Optimizer] | None = None
+        self._hook: Any = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is an optimiser whose steps are followed."""
+        return self._optimiser is not None and self._optimiser() is not None
+
+    def begin(self, model: Model, optimiser: Optimizer) -> None:
+        """Follow every step of ``optimiser`` by `Model.after_update`, and no other's.
+
+        Raises
+        ------
+        RunError
+            If it holds none of the model's parameters.
+        """
+        if not isinstance(optimiser, Optimizer):
+            raise RunError(
+                f"attach: give an optimiser of torch.optim, such as torch.optim.SGD(model.parameters(), "
+                f"lr=0.1). Got {type(optimiser).__name__}"
+            )
+        own = {id(p) for p in model.parameters()}
+        if not any(id(p) in own for group in optimiser.param_groups for p in group["params"]):
+            raise RunError(
+                f"network {model.net.name}: the optimiser holds none of this model's parameters; make it "
+                "with model.parameters() of the model that it is attached to"
+            )
+        self.end()
+        followed = weakref.ref(model)
+
+        def after_step(*_: Any) -> None:
+            present = followed()
+            if present is not None:
+                present.after_update()
+
+        self._hook = optimiser.register_step_post_hook(after_step)
+        self._optimiser = weakref.ref(optimiser)
+
+    def end(self) -> None:
+        """Follow no optimiser any more."""
+        if self._hook is not None:
+            self._hook.remove()
+        self._optimiser = self._hook = None
+
+    def __deepcopy__(self, memo: Any) -> Attachment:
+        """A copy of a model has no optimiser of its own yet."""
+        return Attachment()
+
+    def __reduce__(self) -> tuple[type[Attachment], tuple[()]]:
+        """Nor has one that was sent to another process."""
+        return Attachment, ()

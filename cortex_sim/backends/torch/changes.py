@@ -1,0 +1,97 @@
+"""What a batch would change, as plain tensors: by the rules, by backpropagation, and the credit itself.
+
+These only look: they advance no noise and no rule's state, and leave `Model.error` alone. They work in any
+of torch's gradient modes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.modes import differentiating
+from cortex_sim.errors import DataError, RunError
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.model import Model
+
+
+@differentiating
+def updates(model: Model, x: Any, y: Any, biases: bool, per_presentation: bool) -> dict[str, Tensor]:
+    """Change Δw/η of every plastic projection for one batch, regularisers left out.
+
+    Parameters
+    ----------
+    model : Model
+    x : array of shape (presentation, *stimulus)
+    y : array of labels (presentation,) or target rates (presentation, unit)
+    biases : bool
+        Also the biases' changes, under their population's name.
+    per_presentation : bool
+        One change for each presentation, along a first axis; their mean is the change of the batch.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Projection name to change, of the weights' shape.
+    """
+    model._before_use()
+    stimuli = model.stimulus_tensor(x).detach()
+    goals = None if y is None or model.net.error is None else model.target_tensor(y)
+    if goals is not None and len(goals) != len(stimuli):
+        raise DataError(
+            f"{len(goals)} labels for {len(stimuli)} presentations of population {model.stimulus}; "
+            "give one each"
+        )
+    if not per_presentation:
+        return _negative_gradients(model, model.rule_terms(stimuli, goals, False)[0], biases, True)
+    each = []
+    for i in range(len(stimuli)):
+        goal = None if goals is None else goals[i : i + 1]
+        total, _ = model.rule_terms(stimuli[i : i + 1], goal, False, one=i, of=len(stimuli))
+        each.append(_negative_gradients(model, total, biases, True))
+    return {name: torch.stack([change[name] for change in each]) for name in each[0]}
+
+
+@differentiating
+def backprop_updates(model: Model, x: Any, y: Any, biases: bool) -> dict[str, Tensor]:
+    """What backpropagation would change: minus autograd's gradient of the same objective."""
+    if model.net.error is None:
+        raise RunError(f"network {model.net.name}: has no objective, so backpropagation has no update")
+    _, rates = model.settle(model.stimulus_tensor(x).detach(), credit=False)
+    total = model.objective_value(rates[model.top], model.target_tensor(y))
+    return _negative_gradients(model, total, biases, False)
+
+
+@differentiating
+def credits(model: Model, x: Any, y: Any) -> dict[str, Tensor]:
+    """Credit c of every population that gets any, (presentation, *shape)."""
+    model._before_use()
+    drives, rates = model.settle(model.stimulus_tensor(x).detach())
+    total, _ = model.credit_terms(drives, rates, y, look=True)
+    told = {n: model.told_at(n, drives, rates) for n in rates if n != model.stimulus}
+    named = {n: t for n, t in told.items() if t.requires_grad}
+    if not named or not total.requires_grad:
+        return {}
+    found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    count = len(rates[model.stimulus])
+    return {n: -g * count for n, g in zip(named, found, strict=True) if g is not None}
+
+
+def _negative_gradients(model: Model, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:
+    wanted: dict[str, Tensor] = {n: w for n, w in model.weights.items() if w.requires_grad}
+    if by_rule:
+        wanted |= model.feedback.plastic
+    else:
+        wanted = {n: w for n, w in wanted.items() if not model.net.projections[n].is_lateral}
+    if biases:
+        wanted |= {n: b for n, b in model.biases.items() if b.requires_grad}
+    if not wanted:
+        return {}
+    found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(w) if g is None else -g
+        for (name, w), g in zip(wanted.items(), found, strict=True)
+    }

@@ -1,0 +1,67 @@
+"""Whether tied feedback still belongs to its weights: by their content, not by who says it changed them.
+
+Weights change by optimisers, by hand, through ``.data``, by loading, averaging, moving and copying, and
+not all of these leave a trace in torch's version counters. Outside a training loop the weights themselves
+are therefore compared with those that the feedback was computed from. In the loop of an attached optimiser
+feedback may be older than the weights (``Inverse(refresh=...)``); there, each step leaves a mark of the
+weights, and what differs from it was changed by hand. A mark holds version, place in memory and, on the CPU,
+a sample of some 4,096 weights. What is *not* noticed in a loop, until the next renewal that is due: an
+edit through ``.data`` that spares the sample, and on a GPU, where looking would halt the device, every
+edit through ``.data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_SAMPLE = 4096
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How some tensors looked, every ``stride``-th value; ``left`` by a step of a training loop, or not."""
+
+    key: tuple[tuple[int, int], ...]
+    values: tuple[Tensor, ...]
+    stride: int
+    left: bool
+
+
+def _key(tensors: Sequence[Tensor]) -> tuple[tuple[int, int], ...]:
+    return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+
+
+def _every(t: Tensor, stride: int) -> Tensor:
+    return t.detach().flatten()[::stride]
+
+
+def whole(tensors: Sequence[Tensor]) -> Mark:
+    """Mark of tensors with all of their values."""
+    return Mark(_key(tensors), tuple(_every(t, 1).clone() for t in tensors), 1, left=False)
+
+
+def sampled(tensors: Sequence[Tensor]) -> Mark:
+    """Mark of tensors cheap enough for every step of a training loop."""
+    largest = max(t.numel() for t in tensors)
+    stride = (largest // _SAMPLE) | 1  # odd, so that it does not keep to a few columns
+    on_cpu = all(t.device.type == "cpu" for t in tensors)
+    values = tuple(_every(t, stride).clone() for t in tensors) if on_cpu else ()
+    return Mark(_key(tensors), values, stride, left=True)
+
+
+def same(mark: Mark, tensors: Sequence[Tensor], in_loop: bool) -> bool:
+    """Whether the tensors still are what ``mark`` was made of."""
+    if in_loop and mark.key != _key(tensors):
+        return False
+    if in_loop and any(t.device.type != "cpu" for t in tensors):
+        return True
+    if not in_loop and mark.left:
+        return False
+    return all(
+        kept.dtype == t.dtype and kept.device == t.device and torch.equal(kept, _every(t, mark.stride))
+        for kept, t in zip(mark.values, tensors, strict=True)
+    )

@@ -1,0 +1,117 @@
+"""Weights, biases and the whole state of a model: given by name, taken out, and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import BuildError
+from cortex_sim.state import State
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.model import Model
+
+
+def set_weights(model: Model, weights: Mapping[str, Any]) -> None:
+    """Overwrite weights by the name of their projection; all of them, or none where one is wrong."""
+    owners = dict(model.weights.items()) | model.feedback.free
+    new = _checked("projection", "weights", weights, owners)
+    for name, values in new.items():
+        if model.net.projections[name].is_lateral and values.diagonal().any():
+            raise BuildError(
+                f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to "
+                "itself; give them with it set to 0"
+            )
+    _overwrite(owners, new)
+
+
+def set_biases(model: Model, biases: Mapping[str, Any]) -> None:
+    """Overwrite biases by the name of their population; all of them, or none where one is wrong."""
+    owners = dict(model.biases.items())
+    _overwrite(owners, _checked("population", "biases", biases, owners))
+
+
+def state(model: Model) -> State:
+    """Everything that a model has learned, as arrays."""
+    from cortex_sim import __version__
+
+    return State(
+        network=model.net.copy(),
+        weights={n: _array(w) for n, w in model.weights.items()},
+        biases={n: _array(b) for n, b in model.biases.items()},
+        feedback={n: _array(b) for n, b in model.feedback.free.items() if n in model.net.projections},
+        rule_state={n: {v: _array(s) for v, s in model.local.of(n).items()} for n in model.local.state},
+        auxiliary={n: _array(a) for n, a in model.feedback.auxiliary.items()},
+        preprocessing=model.preprocessing,
+        origin={
+            "backend": "torch",
+            "seed": model.seed,
+            "updates": model.steps_done,
+            "precision": model.precision,
+            "version": __version__,
+        },
+    )
+
+
+def load_state(model: Model, given: State) -> None:
+    """Take over what a state holds; feedback is renewed from the new weights.
+
+    Raises
+    ------
+    BuildError
+        If it is of another network.
+    """
+    found = given.fitted_to(model.net, model.seed)
+    set_weights(model, {**found.weights, **found.feedback})
+    set_biases(model, found.biases)
+    auxiliary = {n: a for n, a in found.auxiliary.items() if n in model.feedback.auxiliary}
+    owners = dict(model.feedback.auxiliary.items())
+    _overwrite(owners, _checked("projection", "auxiliary units", auxiliary, owners))
+    for name, variables in found.rule_state.items():
+        kept = model.local.of(name)
+        _overwrite(kept, _checked(f"projection {name}: variable", "state", variables, kept))
+    model.preprocessing = found.preprocessing
+
+
+def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    if not isinstance(given, Mapping):
+        example = next(iter(owners), "V1->IT" if kind == "projection" else "V1")
+        raise BuildError(
+            f"{what}: give a mapping from {kind} to array, such as {{{example!r}: array}}. "
+            f"Got {type(given).__name__}"
+        )
+    found = {}
+    for name, values in given.items():
+        target = look_up(f"{kind} with {what}", name, owners, BuildError)
+        try:
+            array = (
+                values.detach().cpu().double().numpy() if isinstance(values, Tensor) else np.asarray(values)
+            )
+            new = torch.from_numpy(np.array(array, dtype=np.float64)).to(target.dtype)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise BuildError(f"{kind} {name}: {what} must be an array of numbers ({error})") from None
+        if new.shape != target.shape:
+            raise BuildError(
+                f"{kind} {name}: {what} have shape {tuple(target.shape)}. Got {tuple(new.shape)}"
+            )
+        if array.dtype.kind not in "biuf":
+            raise BuildError(f"{kind} {name}: {what} must be real numbers. Got {array.dtype}")
+        if not torch.isfinite(new).all():
+            raise BuildError(f"{kind} {name}: {what} hold NaN or infinite values; give finite numbers")
+        found[name] = new
+    return found
+
+
+@torch.no_grad()
+def _overwrite(owners: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
+    for name, values in new.items():
+        owners[name].copy_(values)
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().cpu().numpy().copy()
