@@ -1,63 +1,244 @@
-"""YAML as declarations and protocols use it: plain data only, no key twice, 1e-3 a number."""
+"""YAML as everything here reads and writes it: plain data, YAML 1.2's core schema, nothing twice.
+
+One reader and one writer for networks, protocols, settings and run directories. Scalars are those of
+YAML 1.2 (core schema): ``on``, ``5:00``, ``1_000`` and dates are text, ``010`` is ten, ``1e-3`` a number.
+"""
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from cortex_sim.errors import DeclarationError
+from cortex_sim.errors import CortexSimError, DeclarationError
+from cortex_sim.runs.files import write_text
 
+_TAG = "tag:yaml.org,2002:"
+_MERGE = "<<"
+#: Values that aliases may spell out in all: text of a few lines cannot stand for gigabytes.
+_LARGEST = 1_000_000
+_MOST_DIGITS = 1_000
 
-class _Loader(yaml.SafeLoader):
-    """Safe loading that refuses a key given twice, and reads 1e-3 as YAML 1.2 does."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [key.value for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            line = node.start_mark.line + 1
-            raise DeclarationError(f"{key} is given twice below line {line}; keep one")
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+#: YAML 1.2, section 10.3.2: what a plain scalar is, the first that fits; anything else is text.
+_CORE: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
+    ("null", r"~|null|Null|NULL|", "~nN", lambda text: None),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text.lower() == "true"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", lambda text: _whole(text)),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+        lambda text: _real(text),
+    ),
 )
 
 
-def read(what: str, source: str | Path) -> Any:
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits is not read")
+    based = text.startswith(("0o", "0x"))
+    return int(text, 0) if based else int(text)  # 010 is ten
+
+
+def _real(text: str) -> float:
+    named = text.lower().lstrip("+-").startswith((".inf", ".nan"))
+    value = float(text.replace(".", "", 1) if named else text)
+    if not named and value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is too large for a number")
+    return value
+
+
+class _Nodes(yaml.SafeLoader):
+    """Text as a tree of nodes, each scalar tagged as YAML 1.2 does; nothing is made of it yet."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - not those of YAML 1.1
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes all text that a reader of YAML 1.2, or of 1.1, would take for something else."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - those of YAML 1.1, and ours below
+        first: list(known) for first, known in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write everything out: an object that stands twice is data twice."""
+        return True
+
+
+for _name, _pattern, _first, _ in _CORE:
+    for _schema in (_Nodes, _Writer):
+        empty = [""] if _name == "null" else []
+        _schema.add_implicit_resolver(_TAG + _name, re.compile(f"(?:{_pattern})$"), [*_first, *empty])
+_MAKE = {_TAG + name: (re.compile(pattern), make) for name, pattern, _, make in _CORE}
+
+
+def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
+    plain = text.isprintable()  # else escaped: line breaks and their like would not all come back
+    return writer.represent_scalar(_TAG + "str", text, style=None if plain else '"')
+
+
+_KEPT: tuple[Any, ...] = (type(None), bool, int, float, list, tuple, dict, None)  # None: all others, refused
+_Writer.yaml_representers = {kind: _Writer.yaml_representers[kind] for kind in _KEPT}
+_NUMPY: Any = np.generic
+_Writer.add_representer(str, _text)
+_Writer.add_multi_representer(Path, lambda writer, path: _text(writer, str(path)))
+_Writer.add_multi_representer(_NUMPY, lambda writer, value: writer.represent_data(value.item()))
+
+
+class _Reading:
+    """Plain data from a tree of nodes."""
+
+    def __init__(self) -> None:
+        self._within: list[yaml.Node] = []
+        self._left = _LARGEST
+
+    def data(self, node: yaml.Node | None) -> Any:
+        """What a node says; ValueError with its line where it may not."""
+        if node is None:
+            return None
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"aliases spell out more than {_LARGEST} values; write less")
+        if any(node is outer for outer in self._within):
+            raise ValueError(f"{_at(node)} holds itself; write the settings out")
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        self._within.append(node)
+        try:
+            return self._mapping(node) if isinstance(node, yaml.MappingNode) else self._list(node)
+        finally:
+            self._within.pop()
+
+    def _list(self, node: yaml.Node) -> list[Any]:
+        _only(node, "seq")
+        return [self.data(item) for item in node.value]
+
+    def _mapping(self, node: yaml.MappingNode) -> dict[Any, Any]:
+        _only(node, "map")
+        found: dict[Any, Any] = {}
+        merged: dict[Any, Any] | None = None
+        for key_node, value_node in node.value:
+            if key_node.value == _MERGE and key_node.style is None:
+                if merged is not None:
+                    raise ValueError(f"<< is given twice (again in {_at(key_node)}); give it one list")
+                merged = self._merged(value_node)
+                continue
+            key = self.data(key_node)
+            if not isinstance(key, Hashable):
+                raise ValueError(f"{_at(key_node)}: a key must be text or a number. Got {key!r}")
+            if key in found:
+                raise ValueError(
+                    f"{key} is given twice below line {node.start_mark.line + 1}; keep one "
+                    f"(the second stands in {_at(key_node)})"
+                )
+            found[key] = self.data(value_node)
+        return {**(merged or {}), **found}
+
+    def _merged(self, node: yaml.Node) -> dict[Any, Any]:
+        """What ``<<`` brings: one mapping, or several of which the first to give a key counts."""
+        given = self.data(node)
+        parts = given if isinstance(given, list) else [given]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError(f"{_at(node)}: << takes settings, name: value, or a list of them. Got {given!r}")
+        return {key: value for part in reversed(parts) for key, value in part.items()}
+
+
+def _at(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
+def _only(node: yaml.Node, tag: str) -> None:
+    if node.tag != _TAG + tag:
+        raise ValueError(
+            f"{_at(node)}: could not determine a constructor for the tag {node.tag}, so this is not YAML "
+            "that is read here; give plain data"
+        )
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    if node.tag == _TAG + "str":
+        return node.value
+    pattern, make = _MAKE.get(node.tag, (None, None))
+    if pattern is None or make is None:
+        _only(node, "str")
+    elif pattern.fullmatch(node.value):
+        try:
+            return make(node.value)
+        except ValueError as error:
+            raise ValueError(f"{_at(node)}: {error}") from None
+    raise ValueError(f"{_at(node)}: {node.value!r} is no {node.tag.removeprefix(_TAG)}")
+
+
+def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) -> Any:
+    """Plain data from YAML text; ``what`` names it in an error, which is of class ``error``.
+
+    Raises
+    ------
+    CortexSimError
+        Of the class ``error``, if it is no YAML, gives a key twice, or holds more than plain data.
+    """
+    loader = None
+    try:
+        loader = _Nodes(text)
+        return _Reading().data(loader.get_single_node())
+    except yaml.YAMLError as wrong:
+        said = " ".join(str(wrong).split()).replace('in "<unicode string>", ', "")
+        raise error(f"{what}: not YAML ({said})") from None
+    except RecursionError:
+        raise error(f"{what}: not YAML that is read here (nested too deeply)") from None
+    except ValueError as wrong:
+        raise error(f"{what}: {wrong}") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def read(what: str, source: str | Path, error: type[CortexSimError] = DeclarationError) -> Any:
     """Plain data from YAML text, or from a file where ``source`` is a path; ``what`` it is, for errors.
+
+    Text is told from a path by its line break.
+
+    Raises
+    ------
+    CortexSimError
+        Of the class ``error``, if it cannot be read, is no YAML, gives a key twice, or holds more than
+        plain data.
+    """
+    if isinstance(source, str) and "\n" in source:
+        return parse(f"{what} YAML text", source, error)
+    where = f"{what} YAML {source}"
+    try:
+        text = Path(source).read_text(encoding="utf-8")
+    except OSError as wrong:
+        raise error(f"{where}: cannot be read ({wrong.strerror})") from None
+    except UnicodeError:
+        raise error(f"{where}: cannot be read (it is no UTF-8 text)") from None
+    except ValueError as wrong:  # a name that no file can have
+        raise error(f"{where}: cannot be read ({wrong})") from None
+    return parse(where, text, error)
+
+
+def write(data: Any, path: str | Path | None = None) -> str:
+    """YAML text of plain data; also written to ``path``, whole or not at all.
 
     Raises
     ------
     DeclarationError
-        If it cannot be read, is no YAML, or gives a key twice.
+        If it holds something that is no plain data.
     """
-    is_text = isinstance(source, str) and "\n" in source
-    where = "text" if is_text else source
     try:
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-        return yaml.load(text, _Loader)
-    except DeclarationError as error:
-        raise DeclarationError(f"{what} YAML: {error}") from None
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise DeclarationError(f"{what} YAML {where}: cannot be read ({why})") from None
-    except yaml.YAMLError as error:
-        raise DeclarationError(f"{what} YAML {where}: {' '.join(str(error).split())}") from None
-
-
-def write(data: Any, path: str | Path | None = None) -> str:
-    """YAML text of plain data; also written to ``path``, whole or not at all."""
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
+    except yaml.representer.RepresenterError as wrong:
+        raise DeclarationError(
+            f"YAML: {wrong.args[-1]!r} is no plain data, so it cannot be written"
+        ) from None
+    except RecursionError:
+        raise DeclarationError("YAML: the data hold themselves, so they cannot be written") from None
     if path is not None:
-        part = Path(f"{path}.part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        write_text(Path(path), text)
     return text

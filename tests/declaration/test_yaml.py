@@ -117,7 +117,7 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("network: [\n", "network YAML text: while parsing"),
+        ("network: [\n", "network YAML text: not YAML (while parsing"),
         ("\n", "network YAML: needs the keys network, populations, projections, objective"),
         ("- a\n- b\n", "network YAML: needs the keys network"),
         ("populations: {}\nprojections: []\n", "network YAML: needs the keys network"),

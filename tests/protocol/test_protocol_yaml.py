@@ -156,7 +156,7 @@ E = "network: digits_mlp\narms:\n  a: {phases: [{name: a, duration: 1 ms}]%s}\n"
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("phases: [\n", "protocol YAML text: while parsing"),
+        ("phases: [\n", "protocol YAML text: not YAML (while parsing"),
         ("- 1\n- 2\n", "protocol: expected settings, key: value"),
         ("trials: 3\n\n", "protocol: needs phases"),
         ("phases: {a: 1}\n", "phases must be a list of phases"),
