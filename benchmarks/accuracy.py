@@ -25,8 +25,9 @@ from typing import Any
 
 import angles
 import rates
-import yaml
 from filelock import FileLock
+
+from cortex_sim import yaml_text
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -39,7 +40,7 @@ def study(name: str) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         sys.exit(f"no study {name!r}; known: {known}")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml_text.read("study", path)
 
 
 def results_path(name: str) -> Path:

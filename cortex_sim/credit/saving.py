@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.numpy import save_file
 from cortex_sim.credit.network import CreditNetwork
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.registry import from_data, to_data
+from cortex_sim.runs.files import whole
 
 _KEY = "cortex_sim_credit"
 
@@ -47,11 +47,10 @@ class TrainedCredit:
         """Write to ``path``, whole or not at all."""
         path = Path(path)
         text = json.dumps({"network": to_data("credit_network", self.network), "about": self.about})
-        part = path.with_name(f"{path.name}.part")
         tensors = {name: np.ascontiguousarray(p, np.float64) for name, p in self.parameters.items()}
-        save_file(tensors, str(part), {_KEY: text})
-        part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
-        os.replace(part, path)
+        with whole(path) as part:
+            save_file(tensors, str(part), {_KEY: text})
+            part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
 
 
 def untrained(network: CreditNetwork, seed: int = 0) -> TrainedCredit:

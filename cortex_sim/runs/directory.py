@@ -16,6 +16,10 @@ CHECKPOINT, RUN, METRICS = "checkpoint.safetensors", "run.yaml", "metrics.json"
 LOCK = ".lock"
 
 
+class Busy(RunError):
+    """Another process holds the directory."""
+
+
 def stands_at(out: Path) -> bool:
     """Whether anything stands there already; an empty folder, or half-written files, do not count."""
     if not out.is_dir():
@@ -65,8 +69,10 @@ def held(folder: Path, busy: str = "another process is at it", owner: Path | Non
 
     Raises
     ------
+    Busy
+        If another process holds it.
     RunError
-        If another process holds it, or it cannot be made or locked.
+        If it cannot be made or locked.
     """
     owner = owner or folder
     lock = FileLock(folder / LOCK, timeout=0)
@@ -74,7 +80,7 @@ def held(folder: Path, busy: str = "another process is at it", owner: Path | Non
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise RunError(f"{owner}: {busy}; wait for it, or stop it") from None
+        raise Busy(f"{owner}: {busy}; wait for it, or stop it") from None
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written ({error.strerror or error}); make room, or give another place"

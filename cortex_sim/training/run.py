@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
-from cortex_sim import data
+from cortex_sim import data, yaml_text
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch import checkpoint, distributed
 from cortex_sim.backends.torch.diagnostics import diagnose
@@ -28,7 +27,7 @@ from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.log import RunLog
-from cortex_sim.training.settings import Settings, from_file, network
+from cortex_sim.training.settings import Settings, from_file, network, read_yaml
 
 __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
 
@@ -143,7 +142,7 @@ class Run:
         if self.rank == 0:
             self.out.mkdir(parents=True, exist_ok=True)
             content = self.settings.as_dict() | {"environment": machine(self.settings.threads)}
-            write_text(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
+            write_text(self.out / RUN, yaml_text.write(content))
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -255,7 +254,7 @@ def _resumed(settings: Settings, out: Path) -> Settings:
                 f"--resume {out}: {name} is {getattr(saved, name)!r} in run.yaml, {value!r} now; "
                 "leave it out, or start a new run"
             )
-    recorded = yaml.safe_load((out / RUN).read_text(encoding="utf-8")).get("environment")
+    recorded = read_yaml(out / RUN).get("environment")
     warn_if_another(recorded, settings.threads)
     return replace(saved, threads=settings.threads, device=settings.device)
 

@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cortex_sim import library, registry
+from cortex_sim import library, registry, yaml_text
 from cortex_sim.checks import look_up
 from cortex_sim.credit.shipped import shipped
 from cortex_sim.data import names as data_names
@@ -154,11 +152,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         If it cannot be read or is not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"configuration {path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise RunError(f"configuration {path}: not YAML ({' '.join(str(error).split())})") from None
+    content = yaml_text.parse(f"configuration {path}", text, RunError)
     if not isinstance(content, dict):
         raise RunError(f"configuration {path}: expected settings, name: value. Got {type(content).__name__}")
     return content
@@ -187,34 +184,13 @@ def from_assignments(assignments: list[str]) -> dict[str, Any]:
 
 
 def _value(text: str, word: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RunError(f"--set {word}: {text!r} is no value") from None
+    return yaml_text.parse(f"--set {word}", text, RunError)
 
 
 def _known(found: dict[str, Any], owner: str) -> dict[str, Any]:
     for name in found:
         look_up(f"setting in {owner}", name, dict.fromkeys(_NAMES), RunError)
-    return _numbers(found)
-
-
-def _numbers(value: Any) -> Any:
-    """``1e-3`` as YAML 1.1 writes it (text) becomes the number it means."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    return _number(value) if isinstance(value, str) else value
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return found
 
 
 def resolve(

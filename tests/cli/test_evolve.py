@@ -150,6 +150,39 @@ def test_tasks_without_a_data_set(here, result, name):
     assert bool(metrics["test_accuracy"]) == (name == "teacher")
 
 
+def test_one_wrong_bit_in_its_checkpoint_is_refused(here, result, refused):
+    result("evolve small.yaml --out r")
+    (here / "r" / "metrics.json").unlink()  # as if it had not come to its end
+    kept = here / "r" / "checkpoint.safetensors"
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 1
+    kept.write_bytes(content)
+    refused("evolve --out r --resume", "checkpoint.safetensors", "damaged", "checksum")
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "checkpoint.safetensors", "outer.safetensors", "metrics.json"])
+def test_a_full_disk_is_one_line_and_loses_nothing(name, here, result, run, monkeypatch):
+    sync = os.fsync
+
+    def full(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(f"{name}.part"):
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        status, _, said = run("evolve small.yaml --out r")
+    assert status == 2 and len(said.splitlines()) == 1
+    assert name in said and "No space left on device" in said
+    assert not list((here / "r").glob("*.part"))
+    if name == "run.yaml":
+        result("evolve small.yaml --out r")  # nothing stands there yet
+        return
+    result("evolve --out r --resume")
+    result("evolve small.yaml --out whole")
+    assert outcome(here / "r") == outcome(here / "whole")
+
+
 def test_missing_training_data_is_named(refused, config):
     name = config("mnist", tasks={"sources": ["digits", "mnist"]})
     refused(f"evolve {name} --out r", "mnist.npz")

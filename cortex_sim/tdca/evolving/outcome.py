@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from cortex_sim.checks import listed, look_up
 from cortex_sim.credit import TrainedCredit
 from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
+from cortex_sim.runs.files import write_tensors
 from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.inner.evaluation import lived, tested
@@ -35,10 +34,7 @@ def parameters_of(settings: OuterSettings, phi: Tensor) -> dict[str, np.ndarray]
 def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
     """Write ``outer.safetensors``, and ``credit.safetensors`` where the rule has a credit network."""
     named = parameters_of(settings, phi)
-    part = out / "outer.safetensors.part"
-    save_file({k: np.ascontiguousarray(v) for k, v in named.items()}, str(part))
-    part.chmod(out.stat().st_mode & 0o666)
-    os.replace(part, out / "outer.safetensors")
+    write_tensors(out / "outer.safetensors", named, {})
     rule = settings.inner_rule()
     if not isinstance(rule, TopDownCredit):
         return False

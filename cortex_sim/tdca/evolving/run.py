@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from cortex_sim import yaml_text
 from cortex_sim.errors import RunError
 from cortex_sim.runs import directory
 from cortex_sim.runs.directory import CHECKPOINT, METRICS, RUN
@@ -110,13 +110,13 @@ class _Evolution:
         at = self.out / CHECKPOINT
         if at.is_file():
             extra = self._restore(at)
-            recorded = yaml.safe_load((self.out / RUN).read_text(encoding="utf-8")).get("environment")
+            recorded = yaml_text.read("configuration", self.out / RUN, RunError).get("environment")
             warn_if_another(recorded, torch.get_num_threads())
             self.log.cut_back(extra["files"])
             self.log.open()
         else:
             content = self.settings.as_dict() | {"environment": machine(torch.get_num_threads())}
-            write_text(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
+            write_text(self.out / RUN, yaml_text.write(content))
             self.log.cut_back({})
             self.log.open()
         self.clock.began = time.monotonic()

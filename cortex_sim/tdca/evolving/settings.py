@@ -176,7 +176,7 @@ def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
 
 def from_file(path: Path) -> OuterSettings:
     """Settings from a configuration or a ``run.yaml``; unknown names are errors that list the known ones."""
-    return OuterSettings(**_known(yaml_text.read("evolve", path), path))
+    return OuterSettings(**_known(yaml_text.read("evolve configuration", path, RunError), path))
 
 
 def configured(name: str) -> OuterSettings:
@@ -189,7 +189,7 @@ def configured(name: str) -> OuterSettings:
 
 def _configured(name: str) -> dict[str, Any]:
     path = _path(name)
-    content = _known(yaml_text.read("evolve", path), path, "base")
+    content = _known(yaml_text.read("evolve configuration", path, RunError), path, "base")
     base = content.pop("base", None)
     return content if base is None else merged(_configured(str(base)), content, _WHOLE)
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
 from filelock import FileLock, Timeout
 
+from cortex_sim import yaml_text
 from cortex_sim.errors import RunError
 
 Told = Callable[[str], None]
@@ -126,11 +126,11 @@ class Job:
 
         content = {"base": self.config, **self.overrides, "seed": self.seed}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml_text.write(content), encoding="utf-8")
         whole = configured(str(path)).as_dict()
         if "testing" in self.overrides:
             whole["testing"] = self.overrides["testing"]
-        path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml_text.write(whole), encoding="utf-8")
 
 
 def called(arguments: list[str], folders: Folders) -> dict[str, Any]:
