@@ -64,12 +64,27 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
+def spelled(name: str, known: Iterable[str]) -> str:
+    """The known name that is meant: "GAIT prop" and "gait-prop" mean "gait_prop"; else ``name`` itself."""
+    names = list(known)
+    if name in names:
+        return name
+    meant = [n for n in names if isinstance(n, str) and _letters(n) == _letters(name)]
+    return meant[0] if len(meant) == 1 else name
+
+
+def _letters(name: str) -> str:
+    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
+
+
 def look_up(
     kind: str, name: str, table: Mapping[str, T], error: type[CortexSimError] = DeclarationError
 ) -> T:
     """Return ``table[name]``, or raise with the known names and the nearest one."""
-    if isinstance(name, str) and name in table:
-        return table[name]
+    if isinstance(name, str):
+        found = spelled(name, table)
+        if found in table:
+            return table[found]
     near: list[Any] = get_close_matches(str(name), list(table), n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise error(f"unknown {kind} {name!r}{hint}; known: {listed(table)}")

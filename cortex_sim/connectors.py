@@ -18,8 +18,9 @@ Shape = tuple[int, ...]
 class Connector(Protocol):
     """How a projection connects two populations.
 
-    ``plastic`` says whether its weights can change at all. Weights are seen by rules as a matrix of
-    shape (post, inputs of one post unit): for a convolution, (C_out, C_in·k·k).
+    ``plastic`` says whether its weights can change at all; one that says no runs with the weights it
+    draws. Only `Identity` has none. Weights are seen by rules as a matrix of shape (post, inputs of one
+    post unit): for a convolution, (C_out, C_in·k·k).
     """
 
     plastic: ClassVar[bool]
@@ -150,6 +151,11 @@ class Conv2d:
         """Weights of shape (C_out, C_in, kernel, kernel)."""
         shape = self.weight_shape(pre, post)
         return self.init.draw(rng, shape[0], size(shape[1:])).reshape(shape)
+
+
+def has_weights(connector: Any) -> bool:
+    """Whether a connector has weights, plastic or not: every one but `Identity`, which passes rates on."""
+    return not isinstance(connector, Identity)
 
 
 @register("connector", "identity")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
 _CREDIT_POPULATION = ("size", "activation", "tau_ms", "biases")
-_BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers")
+_BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers")
 _LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers")
 _NETWORK = ("network", "populations", "projections", "objective", "credit_populations")
@@ -50,6 +51,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             entry["plasticity"] = to_data("rule", p.plasticity)
         if p.regularisers:
             entry["regularisers"] = [to_data("regulariser", r) for r in p.regularisers]
+        if p.by_word:
+            entry["by_word"] = [to_data("regulariser", r) for r in p.by_word]
         data["projections"].append(entry)
     if net.error is not None:
         data["objective"] = {"population": net.objective_at, **to_data("objective", net.error)}
@@ -120,7 +123,15 @@ def _add_projection(net: Network, entry: Any) -> None:
 
 def _bottom_up(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
     _only(f"bottom-up projection {entry['pre']}->{entry['post']}", entry, _BOTTOM_UP)
-    net.bottom_up(entry["pre"], entry["post"], entry.get("connector", "dense"), **own)
+    made = net.bottom_up(entry["pre"], entry["post"], entry.get("connector", "dense"), **own)
+    added = tuple(make("regulariser", r) for r in entry.get("by_word") or ())
+    for regulariser in added:
+        if regulariser not in made.regularisers:
+            raise DeclarationError(
+                f"projection {made.name}: by_word has {regulariser!r}, which is none of its regularisers; "
+                "remove it there, or add it to them"
+            )
+    net.projections[made.name] = replace(made, by_word=added)
 
 
 def _top_down(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:

@@ -146,6 +146,7 @@ class Network:
         validation.check_free(self, projection)
         validation.check_acyclic(self, projection)
         link.check(projection.name, source.shape, goal.shape)
+        validation.check_connector(self, projection)
         validation.check_bottom_up(projection)
         return self._add(projection)
 

@@ -31,6 +31,8 @@ class Projection:
         How its weights change; None where they do not.
     regularisers : tuple of regularisers
         What else acts on its weights.
+    by_word : tuple of regularisers
+        Those of them that `Network.with_rule` added: they go when another word comes.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Projection:
     feedback: Feedback | None = None
     plasticity: Any = None
     regularisers: tuple[Any, ...] = ()
+    by_word: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:

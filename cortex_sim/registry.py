@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from logging import getLogger
 from reprlib import repr as short
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +18,7 @@ from cortex_sim.errors import DeclarationError
 
 C = TypeVar("C", bound=type)
 
+_log = getLogger(__name__)
 _TABLES: dict[str, dict[str, type]] = {}
 
 #: What an object must have to serve as one of a kind: all attributes of one of these groups.
@@ -33,11 +37,16 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
 def register(kind: str, name: str) -> Callable[[C], C]:
     """Enter a class under ``name`` among its kind ("rule", "activation", "connector", …).
 
+    The same class once more, from a cell that is run again or a module that is reloaded, takes the place
+    of the former one.
+
     Raises
     ------
     DeclarationError
         If another class already has the name, or it is no dataclass: settings must be data.
     """
+    if not isinstance(name, str) or not name.strip() or name != name.strip():
+        raise DeclarationError(f"{kind}: a registered name is text without blanks around it. Got {name!r}")
 
     def enter(cls: C) -> C:
         if not is_dataclass(cls):
@@ -47,17 +56,43 @@ def register(kind: str, name: str) -> Callable[[C], C]:
             )
         table = _TABLES.setdefault(kind, {})
         known = table.get(name)
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            raise DeclarationError(f"{kind} {name!r} is taken by {known.__qualname__}; choose another name")
+        if known is not None and not is_same(known, cls):
+            raise DeclarationError(
+                f"{kind} {name!r} is taken by {known.__module__}.{known.__qualname__}; choose another name"
+            )
+        if known is not None and known is not cls:
+            _log.info("%s %r: %s was declared anew and takes its place", kind, name, cls.__qualname__)
         table[name] = cls
         return cls
 
     return enter
 
 
+def is_same(one: type, other: type) -> bool:
+    """Whether two classes are one, declared twice: of one name in one module, or in one file."""
+    if one is other:
+        return True
+    if one.__qualname__ != other.__qualname__:
+        return False
+    homes = {"__main__" if m == "__mp_main__" else m for m in (one.__module__, other.__module__)}
+    if len(homes) == 1:
+        return True
+    files = [getattr(sys.modules.get(module, ModuleType("")), "__file__", None) for module in homes]
+    return files[0] is not None and files[0] == files[1]
+
+
 def names(kind: str) -> list[str]:
     """Names known for a kind, sorted."""
-    return sorted(_TABLES.get(kind, {}))
+    return sorted(name for name in _TABLES.get(kind, {}) if ":" not in name)
+
+
+def known_as(kind: str, value: object) -> str | None:
+    """Name under which the class of ``value`` is known, if it is."""
+    table = _TABLES.get(kind, {})
+    for name, cls in table.items():
+        if type(value) is cls:
+            return name
+    return next((name for name, cls in table.items() if is_same(cls, type(value))), None)
 
 
 def find(kind: str, name: str) -> type:
@@ -67,9 +102,9 @@ def find(kind: str, name: str) -> type:
 
 def registered_name(kind: str, value: object) -> str:
     """Name under which the class of ``value`` is registered."""
-    for name, cls in _TABLES.get(kind, {}).items():
-        if type(value) is cls:
-            return name
+    name = known_as(kind, value)
+    if name is not None:
+        return name
     raise DeclarationError(
         f"{kind} {type(value).__name__} has no registered name; "
         f"put @cortex_sim.register({kind!r}, NAME) above its class"
@@ -84,14 +119,26 @@ def make(kind: str, value: Any) -> Any:
         return from_data(kind, value)
     if isinstance(value, type):
         raise DeclarationError(f"{kind}: give {value.__name__}(), an object, not the class itself")
-    if type(value) not in _TABLES.get(kind, {}).values():
+    if known_as(kind, value) is None:
         _check_own(kind, value)
+        _adopt(kind, type(value))
     return value
+
+
+def _adopt(kind: str, cls: type) -> None:
+    """Know a class that its user did not register by where it stands, so that it can be written down."""
+    if not is_dataclass(cls):
+        raise DeclarationError(
+            f"{kind} {cls.__qualname__} must be a dataclass, so that its settings can be kept with the "
+            f"network; write @dataclass(frozen=True) above it, and @cortex_sim.register({kind!r}, NAME) "
+            "above that to give it a name"
+        )
+    _TABLES.setdefault(kind, {})[f"{cls.__module__}:{cls.__qualname__}"] = cls
 
 
 def _check_own(kind: str, value: Any) -> None:
     """An object of a class not registered as this kind must at least be able to serve as one."""
-    others = [k for k, table in _TABLES.items() if type(value) in table.values()]
+    others = [k for k in _TABLES if known_as(k, value) is not None]
     groups = _NEEDS.get(kind, ())
     if not others and any(all(hasattr(value, need) for need in group) for group in groups):
         return
@@ -119,6 +166,12 @@ def from_data(kind: str, data: dict[str, Any]) -> Any:
     name = settings.pop("name", None)
     if not isinstance(name, str):
         raise DeclarationError(f"{kind}: settings need a name, one of {listed(names(kind))}. Got {data!r}")
+    if ":" in name and name not in _TABLES.get(kind, {}):
+        module, _, word = name.partition(":")
+        raise DeclarationError(
+            f"{kind} {word} was declared in the module {module} and has no registered name: run that module "
+            f"and make one {word}() known, or put @cortex_sim.register({kind!r}, NAME) above its class"
+        )
     cls: Any = find(kind, name)
     known = {field.name: field for field in fields(cls)} if is_dataclass(cls) else {}
     for setting in settings:
@@ -141,8 +194,8 @@ def _plain(value: Any) -> Any:
         return array_to_data(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    for kind, table in _TABLES.items():
-        if type(value) in table.values():
+    for kind in _TABLES:
+        if is_dataclass(value) and known_as(kind, value) is not None:
             return to_data(kind, value)
     return value
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cortex_sim.activations import Invertible
 from cortex_sim.checks import listed
-from cortex_sim.connectors import Dense, size
+from cortex_sim.connectors import Conv2d, Dense, has_weights, size
 from cortex_sim.credit.checking import check_taught, check_within
 from cortex_sim.credit.declared import by_credit
 from cortex_sim.errors import DeclarationError
@@ -29,8 +29,11 @@ def is_supervised(rule: Any) -> bool:
 
 
 def is_top_down_rule(rule: Any) -> bool:
-    """Whether a rule changes top-down weights (it names the bottom-up projection it runs beside)."""
-    return hasattr(rule, "of")
+    """Whether a rule changes top-down weights: it says ``top_down = True``, whatever settings it has."""
+    said = getattr(rule, "top_down", None)
+    if said is not None:
+        return bool(said)
+    return bool(getattr(rule, "spontaneous", False) or getattr(rule, "reads_credit", False))
 
 
 def is_lateral_rule(rule: Any) -> bool:
@@ -82,20 +85,37 @@ def check_acyclic(net: Network, new: Projection) -> None:
         paths.extend([*path, step] for step in steps)
 
 
+def check_connector(net: Network, projection: Projection) -> None:
+    """A connector has the weights of a matrix or of a convolution, or it is `Identity` and has none."""
+    (before, after), link = net.ends(projection), projection.connector
+    shape, word = tuple(link.weight_shape(before, after)), type(link).__name__
+    if isinstance(link, Conv2d) or not has_weights(link):
+        return
+    if shape != (size(after), size(before)):
+        raise DeclarationError(
+            f"projection {projection.name}: {word} has weights of shape {shape}, but {projection.post} has "
+            f"{size(after)} units and {projection.pre} {size(before)}; a connector of your own has weights "
+            f"(post units, pre units), {(size(after), size(before))}; without weights, use Identity()"
+        )
+
+
 def check_bottom_up(projection: Projection) -> None:
     """A bottom-up projection's rule must be able to act on it."""
     rule, name = projection.plasticity, projection.name
+    word = type(projection.connector).__name__
+    fixed = f"{word}() never changes its weights (plastic = False)"
     if projection.regularisers and not projection.connector.plastic:
-        raise DeclarationError(
-            f"projection {name}: {type(projection.connector).__name__}() has no weights for "
-            f"{type(projection.regularisers[0]).__name__} to act on; remove the regulariser, or use Dense()"
+        acting = type(projection.regularisers[0]).__name__
+        lacks = (
+            fixed if has_weights(projection.connector) else f"{word}() has no weights for {acting} to act on"
         )
+        raise DeclarationError(f"projection {name}: {lacks}; remove the regulariser, or use Dense()")
     if rule is None:
         return
     if not projection.connector.plastic:
+        lacks = fixed if has_weights(projection.connector) else f"{word}() has no weights to learn"
         raise DeclarationError(
-            f"projection {name}: {type(projection.connector).__name__}() has no weights to learn; "
-            f"remove plasticity={type(rule).__name__}(...), or use Dense()"
+            f"projection {name}: {lacks}; remove plasticity={type(rule).__name__}(...), or use Dense()"
         )
     if is_top_down_rule(rule):
         raise DeclarationError(
@@ -135,10 +155,9 @@ def check_feedback(net: Network, projection: Projection) -> None:
     """Tied feedback and top-down rules must belong to the bottom-up projection beside them."""
     name, feedback, rule = projection.name, projection.feedback, projection.plasticity
     check_within(net, projection)
-    for part in (feedback, rule):
-        of = getattr(part, "of", None)
-        if of is None:
-            continue
+    parts: tuple[Any, ...] = (feedback, rule)
+    for part in filter(_names_its_partner, parts):
+        of = part.of
         beside = net.projections.get(of)
         if beside is None or beside.kind != BOTTOM_UP:
             raise DeclarationError(
@@ -155,7 +174,7 @@ def check_feedback(net: Network, projection: Projection) -> None:
         raise DeclarationError(
             f"projection {name}: {type(rule).__name__} is a rule for "
             f"{'lateral' if is_lateral_rule(rule) else 'bottom-up'} projections; top-down ones "
-            f"learn by a rule that names its partner, such as KolenPollack(of={projection.mate!r})"
+            f"learn by a rule with top_down = True, such as KolenPollack(of={projection.mate!r})"
         )
     if rule is not None and feedback is not None and feedback.tied:
         raise DeclarationError(
@@ -183,6 +202,12 @@ def check_feedback(net: Network, projection: Projection) -> None:
                 f"give shape {expected} (of {size(net.ends(projection)[1])} "
                 f"{projection.post} units by {size(net.ends(projection)[0])} {projection.pre} units)"
             )
+
+
+def _names_its_partner(part: Any) -> bool:
+    """Whether ``of`` is the bottom-up projection that this feedback or rule belongs to."""
+    runs_beside = getattr(part, "tied", False) or is_top_down_rule(part)
+    return runs_beside and getattr(part, "of", None) is not None
 
 
 def _check_inverse(net: Network, projection: Projection, inverse: Inverse) -> None:
@@ -251,7 +276,7 @@ def _check_arrival(net: Network, projection: Projection) -> None:
             f"{post}; add net.top_down({senders[0]!r}, {post!r}, feedback={rule.accepts[0].__name__}(...))"
         )
     for path in arriving:
-        over_identity = not path.connector.plastic
+        over_identity = not has_weights(path.connector)
         if not over_identity and not isinstance(path.feedback, rule.accepts):
             raise DeclarationError(
                 f"projection {projection.name}: learns by {word}, which takes its credit through {kinds}; "

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.checks import look_up
+from cortex_sim.connectors import has_weights
 from cortex_sim.credit.declared import by_credit
 from cortex_sim.credit.shipped import credit_network
 from cortex_sim.credit.wiring import told_by, wire
@@ -108,9 +109,10 @@ def with_settings(
 def _under(word: Word, projection: Projection) -> Projection:
     if projection.is_lateral or projection.plasticity is None:
         return projection
-    kinds = {type(r) for r in projection.regularisers}
+    own = tuple(r for r in projection.regularisers if r not in projection.by_word)
+    kinds = {type(r) for r in own}
     added = tuple(r for r in word.adds if type(r) not in kinds)
-    return replace(projection, plasticity=word.rule, regularisers=projection.regularisers + added)
+    return replace(projection, plasticity=word.rule, regularisers=own + added, by_word=added)
 
 
 def _needs_credit(net: Network) -> set[str]:
@@ -139,18 +141,25 @@ def _add_beside(net: Network, word: Word, settings: dict[str, Any]) -> None:
     for up in net.bottom_ups:
         if up.pre not in needing or up.post not in leading:
             continue
-        if up.connector.plastic:
+        if has_weights(up.connector):
             parts = word.beside(up.name)  # type: ignore[misc]
-            _put(net, up.post, up.pre, parts, settings, up)
+            _put(net, up.post, up.pre, replace(parts, regularisers=_shared(word, parts, up)), settings)
         else:  # an identity's inverse, transpose and sign pattern are all the identity
-            _put(net, up.post, up.pre, TopDown(Transpose(of=up.name)), {}, up)
+            _put(net, up.post, up.pre, TopDown(Transpose(of=up.name)), {})
+
+
+def _shared(word: Word, parts: TopDown, up: Projection) -> tuple[Any, ...]:
+    """Regularisers going down: what the word puts on both sides is one, as the bottom-up side has it."""
+    on_both = {type(r) for r in word.adds}
+    above = {type(r): r for r in up.regularisers if type(r) in on_both}
+    return tuple(above.get(type(r), r) for r in parts.regularisers)
 
 
 def _add_direct(net: Network, word: Word, settings: dict[str, Any]) -> None:
     for name in net.populations:
         learns = any(p.plasticity is not None for p in net.inputs(name))
         if learns and name != net.objective_at:
-            _put(net, net.objective_at, name, word.direct(), settings, None)  # type: ignore[misc, arg-type]
+            _put(net, net.objective_at, name, word.direct(), settings)  # type: ignore[misc, arg-type]
 
 
 def _put(
@@ -159,19 +168,14 @@ def _put(
     post: str,
     parts: TopDown,
     settings: dict[str, Any],
-    up: Projection | None,
 ) -> None:
     known = {field.name: None for field in fields(parts.feedback) if field.name != "of"}  # type: ignore[arg-type]
     for setting in settings:
         look_up(f"setting of {type(parts.feedback).__name__} feedback", setting, known)
-    regularisers = parts.regularisers
-    if up is not None and regularisers:  # one decay on both, where the bottom-up one was given its own
-        kinds = {type(r): r for r in up.regularisers}
-        regularisers = tuple(kinds.get(type(r), r) for r in regularisers)
     net.top_down(
         pre,
         post,
         feedback=replace(parts.feedback, **settings),  # type: ignore[type-var]
         plasticity=parts.plasticity,
-        regulariser=regularisers,
+        regulariser=parts.regularisers,
     )

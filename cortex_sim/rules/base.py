@@ -6,13 +6,17 @@ in which the weight should change. Whoever takes the step owns η.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from cortex_sim.arrays import Array
+from cortex_sim.checks import spelled
+from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
+from cortex_sim.registry import is_same
 
 __all__ = [
     "LOCAL_GROWTH",
@@ -188,8 +192,29 @@ class Word:
 
 
 WORDS: dict[str, Word] = {}
+_HOMES: dict[str, str] = {}  # by word, the module that registered it
 
 
 def register_word(name: str, word: Word) -> None:
-    """Make ``net.with_rule(name)`` and ``--rule name`` mean ``word``."""
-    WORDS[name] = word
+    """Make ``net.with_rule(name)`` and ``--rule name`` mean ``word``.
+
+    A word may be registered again where it was before, for a rule of the same class: a cell that is run
+    again, a module that is reloaded.
+
+    Raises
+    ------
+    DeclarationError
+        If another word has the name.
+    """
+    if not isinstance(name, str) or not name.strip() or name != name.strip():
+        raise DeclarationError(f"register_word: a word is text without blanks around it. Got {name!r}")
+    home = sys._getframe(1).f_globals.get("__name__", "")
+    meant = spelled(name, WORDS)
+    known = WORDS.get(meant)
+    again = known is not None and meant == name and _HOMES.get(name) == home
+    if known is not None and not (again and is_same(type(known.rule), type(word.rule))):
+        raise DeclarationError(
+            f"register_word: {meant!r} is taken, by {_HOMES.get(meant)} for {type(known.rule).__name__}; "
+            "choose another name"
+        )
+    WORDS[name], _HOMES[name] = word, home

@@ -30,6 +30,7 @@ class InverseLearning:
     """
 
     of: str | HasName
+    top_down: ClassVar[bool] = True
     growth: ClassVar[str] = "(r_post - reconstruction_post) * r_pre"  # Δw/η of one synapse, in time
     spontaneous: ClassVar[bool] = True
 

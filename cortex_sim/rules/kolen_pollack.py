@@ -31,6 +31,7 @@ class KolenPollack:
     """
 
     of: str | HasName
+    top_down: ClassVar[bool] = True
     growth: ClassVar[str] = "r_post * u_pre"  # Δw/η of one synapse, in time
     reads_credit: ClassVar[bool] = True
 

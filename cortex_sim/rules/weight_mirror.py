@@ -30,6 +30,7 @@ class WeightMirror:
     """
 
     of: str | HasName
+    top_down: ClassVar[bool] = True
     growth: ClassVar[str] = "r_post * r_pre"  # Δw/η of one synapse, in spontaneous activity
     spontaneous: ClassVar[bool] = True
 

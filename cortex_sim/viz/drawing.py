@@ -15,6 +15,7 @@ from matplotlib.patches import BoxStyle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Line
 from matplotlib.textpath import TextPath
 
+from cortex_sim.connectors import has_weights
 from cortex_sim.errors import DeclarationError
 from cortex_sim.viz import credit_columns
 from cortex_sim.viz.boxes import (
@@ -214,7 +215,7 @@ def _label(projection: Projection) -> str:
     parts = [projection.feedback] if projection.feedback is not None else []
     if projection.plasticity is not None:
         parts.append(projection.plasticity)
-    if not projection.is_top_down and not projection.connector.plastic:
+    if not projection.is_top_down and not has_weights(projection.connector):
         parts.append(projection.connector)  # type: ignore[arg-type]
     return " + ".join(map(kind, parts)) or "fixed"
 

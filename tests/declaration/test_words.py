@@ -199,3 +199,23 @@ def test_a_supervised_word_needs_an_objective(word):
     with pytest.raises(cs.DeclarationError, match="network aimless has none; add net.objective"):
         net.with_rule(word)
     assert net.with_rule("bcm").bottom_ups[0].plasticity == cs.Bcm()
+
+
+@every_word
+@pytest.mark.parametrize("before", sorted(WORDS))
+def test_a_words_own_additions_go_with_the_word(before, word, graph):
+    if refused_on(word, graph) or refused_on(before, graph):
+        pytest.skip("target propagation takes chains only; test_validation says so")
+    once = graph.with_rule(word)
+    between = graph.with_rule(before)
+    assert between.with_rule(word) == once
+    assert between.copy().with_rule(word) == once
+    assert cs.Network.from_yaml(between.to_yaml()).with_rule(word) == once
+    for p in graph.bottom_ups:  # and what the user declared stays
+        assert once.projections[p.name].regularisers[: len(p.regularisers)] == p.regularisers
+
+
+def test_weight_mirror_keeps_its_own_decay(graph):
+    net = graph.with_rule("weight_mirror")
+    learned = [p for p in net.top_downs if p.plasticity is not None]
+    assert {p.regularisers for p in learned} == {(cs.Decay(1.0),)}

@@ -1,0 +1,145 @@
+"""Registered names: never another's, the same class again, and classes that nobody registered."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import cortex_sim as cs
+from cortex_sim import registry
+from cortex_sim.rules.base import WORDS
+from cortex_sim.validation import is_top_down_rule
+
+
+def two(**settings):
+    net = cs.Network("two")
+    net.population("retina", 5)
+    net.population("V1", 3, activation=settings.pop("activation", "linear"))
+    net.bottom_up("retina", "V1", settings.pop("connector", "dense"), **settings)
+    return net
+
+
+def declared(name, qualname, module):
+    cls = dataclass(frozen=True)(type(name, (), {"change": lambda self, w, r_pre, r_post: 0 * w}))
+    cls.__qualname__, cls.__module__ = qualname, module
+    return cls
+
+
+@pytest.mark.parametrize("kind", sorted(registry._TABLES))
+def test_no_shipped_name_is_ever_replaced(kind, own_names):
+    for name in registry.names(kind):
+        shipped = registry.find(kind, name)
+        for module in ("__main__", "mine"):
+            mine = declared(shipped.__name__, shipped.__qualname__, module)
+            with pytest.raises(cs.DeclarationError, match=f"{kind} '{name}' is taken by cortex_sim"):
+                cs.register(kind, name)(mine)
+        assert registry.find(kind, name) is shipped
+
+
+def test_the_same_class_again_takes_its_own_place(own_names):
+    first, again = (declared("Mine", "Mine", "__main__") for _ in range(2))
+    cs.register("rule", "mine")(first)
+    net = two(plasticity=first())
+    cs.register("rule", "mine")(again)
+    assert registry.find("rule", "mine") is again
+    assert net.to_yaml() == two(plasticity=again()).to_yaml()  # a former object is still known
+    with pytest.raises(cs.DeclarationError, match="is taken by __main__.Mine; choose another name"):
+        cs.register("rule", "mine")(declared("Mine", "Mine", "another"))
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+@pytest.mark.parametrize(
+    "spelling", [str, str.upper, lambda w: w.replace("_", "-"), lambda w: w.replace("_", " ")]
+)
+def test_no_shipped_word_is_ever_replaced(word, spelling, own_names):
+    with pytest.raises(cs.DeclarationError, match=f"register_word: '{word}' is taken, by cortex_sim"):
+        cs.register_word(spelling(word), cs.Word(WORDS[word].rule))
+
+
+def test_a_word_may_be_registered_again_where_it_was(own_names):
+    for scale in (1.0, 2.0):
+        word = cs.Word(cs.FeedbackAlignment(), beside=lambda up, scale=scale: cs.TopDown(cs.Random(scale)))
+        cs.register_word("again", word)
+    with pytest.raises(cs.DeclarationError, match="'again' is taken, by .*test_names for FeedbackAlignment"):
+        cs.register_word("again", cs.Word(cs.Backprop()))
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    """Nobody registered it."""
+
+    rate: float = 0.5
+
+    def change(self, w, r_pre, r_post):
+        return self.rate * r_post.T @ r_pre / len(r_pre)
+
+
+@dataclass(frozen=True)
+class Square:
+    """An activation that nobody registered."""
+
+    scale: float = 2.0
+    invertible: ClassVar[bool] = False
+
+    def rate(self, a):
+        return self.scale * a * a
+
+    def gain(self, a):
+        return 2 * self.scale * a
+
+
+@dataclass(frozen=True)
+class Ones:
+    """Initial weights that nobody registered."""
+
+    def draw(self, rng, post, fan_in):
+        return np.ones((post, fan_in))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"plasticity": Unnamed(0.1)}, {"activation": Square(3.0)}, {"connector": cs.Dense(init=Ones())}],
+    ids=["rule", "activation", "initialiser"],
+)
+def test_what_nobody_registered_is_still_written_and_read(settings, own_names):
+    net = two(**settings)
+    assert cs.Network.from_yaml(net.to_yaml()) == net
+    assert not any(":" in name for kind in registry._TABLES for name in registry.names(kind))
+
+
+def test_what_is_not_known_by_its_place_says_how(own_names):
+    text = two(plasticity=Unnamed()).to_yaml().replace("Unnamed", "Elsewhere")
+    with pytest.raises(cs.DeclarationError, match="rule Elsewhere was declared in the module .*test_names"):
+        cs.Network.from_yaml(text)
+
+
+def test_settings_that_could_not_be_kept_are_refused_before_any_work():
+    class Loose:
+        def change(self, w, r_pre, r_post):
+            return w
+
+    with pytest.raises(cs.DeclarationError, match="rule .*Loose must be a dataclass"):
+        two(plasticity=Loose())
+
+
+@pytest.mark.parametrize("spelling", ["gait-prop", "Gait-Prop", "GAIT prop", " gait_prop "])
+def test_a_rule_may_be_spelled_as_people_do(spelling):
+    net = two(plasticity=spelling)
+    assert net.projection("retina->V1").plasticity == cs.GaitProp()
+    net.objective("V1", "squared_error")
+    assert net.with_rule(spelling) == net.with_rule("gait_prop")
+
+
+def test_a_setting_called_of_makes_no_top_down_rule(own_names):
+    @dataclass(frozen=True)
+    class Share:
+        of: float = 0.5
+
+        def change(self, w, r_pre, r_post):
+            return self.of * r_post.T @ r_pre / len(r_pre)
+
+    assert not is_top_down_rule(Share())
+    assert two(plasticity=Share()).projection("retina->V1").plasticity == Share()
+    for rule in (cs.KolenPollack, cs.WeightMirror, cs.InverseLearning):
+        assert is_top_down_rule(rule(of="V1->IT"))
