@@ -60,7 +60,9 @@ def respond(
         shown = read_stimuli(stimuli).fit_to(model.net.populations[model.stimulus].shape, model.stimulus)
     else:
         settings = saved_settings(checkpoint.parent)
-        settings = settings if data is None else replace(settings, data=data)
+        if data is not None:  # held out is what the run held out, unless it is asked of the other set too
+            held = settings.hold_out if split == "validation" else 0
+            settings = replace(settings, data=data, hold_out=held)
         shown = load_data(settings, model.net, standardise=False).part(split)
     shown = shown[:count].shown_through(preprocessing_of(checkpoint, model.net))
     variables = list(dict.fromkeys([*(variable or ["rate", "drive"]), *(["credit"] if credit else [])]))

@@ -322,6 +322,28 @@ def test_respond_to_a_run_that_held_out_shows_the_test_set(result, here, arrays)
     np.testing.assert_array_equal(retina, arrays["x_test"].reshape(17, 20))
 
 
+def test_respond_to_stimuli_without_labels(result, refused, here, arrays):
+    """Some populations and variables, ids and descriptors from the file; nothing stands for labels."""
+    x = np.repeat(np.repeat(arrays["x_test"], 2, axis=1), 2, axis=2)
+    np.savez(here / "shown.npz", images=x, category=np.array(["cat"] * 17))
+    asked = "respond done --stimuli shown.npz --population IT --population V2 --variable rate"
+    said = result(f"{asked} --count 5 --out new.nc")
+    assert said["dims"] == {"presentation": 5, "neuroid": 10} and said["populations"] == ["V2", "IT"]
+    recorded = recording.load(here / "new.nc")
+    assert set(recorded.data_vars) == {"rate"} and set(recorded.category.values) == {"cat"}
+    assert "resized from 8 x 10 to 4 x 5" in recorded.attrs["stimuli_changed"]
+    refused(f"{asked} --credit --out other.nc", "credit needs labels")
+    refused(f"{asked} --data ok.npz --out other.nc", "not both")
+    refused("respond done --stimuli shown.npz --population V9 --out other.nc", "V9")
+    refused("respond done --stimuli none.npz --out other.nc", "none.npz: no such file")
+
+
+def test_respond_to_a_part_of_the_data(result, refused, here, arrays):
+    assert result("respond done --split train --out new.nc")["dims"]["presentation"] == 48
+    refused("respond done --split validation --out other.nc", "has no part 'validation'", "hold_out")
+    refused("respond done --split tests --out other.nc", "did you mean 'test'?")
+
+
 # -- demo -----------------------------------------------------------------------------------------
 
 
