@@ -198,7 +198,9 @@ def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
     ]
     for arm, grid in grids.items():
         best = best_rate(plan, results, arm)
-        cells = [_tried(results.get(choice_key(plan, arm, r)), r == best) if r in grid else "" for r in columns]
+        cells = [
+            _tried(results.get(choice_key(plan, arm, r)), r == best) if r in grid else "" for r in columns
+        ]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return [*lines, ""]
 

@@ -55,8 +55,6 @@ def _cell(runs: Sequence[Evaluations], epochs: Sequence[int], below: Sequence[st
 
 
 def _mean(runs: Sequence[Evaluations], epochs: Sequence[int], projection: str) -> str:
-    found = [
-        line["angle_to_bp_deg"][projection] for run in runs for line in run if line["epoch"] in epochs
-    ]
+    found = [line["angle_to_bp_deg"][projection] for run in runs for line in run if line["epoch"] in epochs]
     known = [angle for angle in found if angle is not None]
     return f"{statistics.mean(known):.0f}" if known else "–"

@@ -18,7 +18,9 @@ def said(rate: float, tried: Sequence[float]) -> str:
         Those it was chosen among, itself included.
     """
     if rate not in tried:
-        raise ValueError(f"rate {rate:g} is none of those that were tried: {', '.join(f'{r:g}' for r in tried)}")
+        raise ValueError(
+            f"rate {rate:g} is none of those that were tried: {', '.join(f'{r:g}' for r in tried)}"
+        )
     if len(set(tried)) == 1:
         return f"{rate:g} (the only one)"
     return f"{rate:g} (edge)" if rate in (min(tried), max(tried)) else f"{rate:g}"

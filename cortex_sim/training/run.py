@@ -22,6 +22,7 @@ from cortex_sim.backends.torch.training import Diverged, Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.runs import directory
 from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
@@ -82,7 +83,10 @@ class Run:
         """Everything that can be refused, before anything is written."""
         settings = self.settings
         torch.set_num_threads(settings.threads)
-        images = load_data(settings, net)
+        images = load_data(settings, net, standardise=False)
+        shape = net.populations[net.stimulated[0]].shape
+        shown = images.preprocessing() if settings.standardise else Preprocessing(shape)
+        images = images.standardised() if settings.standardise else images
         units = net.populations[net.objective_at].size if net.objective_at else images.n_classes
         if images.n_classes > units:
             raise RunError(
@@ -90,6 +94,7 @@ class Run:
                 f"{units} units; use a model with at least {images.n_classes}"
             )
         model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
+        model.preprocessing = shown
         self.train = _tensors(images.x_train, images.y_train, model.device)
         # Where some are held out, settings are chosen on them: the test set stays unseen.
         tested = images.part(images.parts[1])

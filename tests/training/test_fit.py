@@ -163,3 +163,28 @@ def test_nan_among_stimuli_is_said():
 def test_optimiser_that_needs_a_closure_is_not_offered():
     with pytest.raises(RunError, match="unknown optimiser 'LBFGS'"):
         model().fit((X, Y), batch_size=8, optimiser="LBFGS")
+
+
+def test_fit_called_again_goes_on_with_another_order(monkeypatch):
+    from cortex_sim.backends.torch import training
+
+    seen, original = [], training.batches
+
+    def spy(*arguments):
+        for index in original(*arguments):
+            seen.append(index.copy())
+            yield index
+
+    monkeypatch.setattr(training, "batches", spy)
+    digits = cs.data.load("digits")
+    apart, whole = (cs.torch.build(cs.model("digits_mlp")) for _ in range(2))
+    for _ in range(3):
+        apart.fit(digits, 1, batch_size=500, progress=False)
+    orders, seen[:] = [np.concatenate(seen[k : k + 3]) for k in range(0, 9, 3)], []
+    assert not any(np.array_equal(orders[a], orders[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    whole.fit(digits, 3, batch_size=500, progress=False)
+    np.testing.assert_array_equal(np.concatenate(seen[:9]), np.concatenate(orders))
+    again = cs.torch.build(apart.net, state=apart.state())
+    seen[:] = []
+    again.fit(digits, 1, batch_size=500, progress=False)
+    assert not any(np.array_equal(np.concatenate(seen[:3]), order) for order in orders)

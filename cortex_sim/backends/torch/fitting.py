@@ -25,7 +25,10 @@ def fit(
     schedule: Setting | None = None,
     progress: bool | None = None,
 ) -> list[dict[str, float]]:
-    """Train a model and return its learning curve.
+    """Train a model and return its learning curve; called again, it goes on where the last call ended.
+
+    The order of presentations is a function of the model's seed and of how many epochs it has been
+    trained for in all; optimiser and schedule begin anew.
 
     Parameters
     ----------

@@ -71,6 +71,7 @@ class Model(nn.Module):
         self.stimulus = net.stimulated[0]
         self.populations = populations(net, self.stimulus)
         self.preprocessing: Preprocessing | None = None
+        self.epochs_done = 0  # of training, whichever call of fit they were made by
         self.clock = Clock(seed)
         self.error = torch.zeros(())
         self.register_buffer("_place", torch.zeros(0), persistent=False)

@@ -36,7 +36,7 @@ _SCHEDULES: dict[str, Any] = {
 }
 
 
-class Diverged(RuntimeError):
+class Diverged(RunError):
     """The objective became infinite or NaN; a smaller rate or a regulariser may help."""
 
     def __init__(self, trainer: Trainer, what: str) -> None:
@@ -156,6 +156,7 @@ class Trainer:
                 f"training: batch size {self.batch_size} exceeds the {len(self.x)} training presentations; "
                 "give a smaller one"
             )
+        self.begun_at = self.model.epochs_done  # a further fit goes on with another order
         self.rank, self.ranks = distributed.place()
         if self.batch_size % self.ranks:
             raise RunError(
@@ -196,12 +197,14 @@ class Trainer:
         self.model.train()
         done = self.step % self.steps_per_epoch
         self.losses = self.losses[:done]
-        for number, index in enumerate(batches(self.model.seed, self.epoch, len(self.x), self.batch_size)):
+        order = batches(self.model.seed, self.begun_at + self.epoch, len(self.x), self.batch_size)
+        for number, index in enumerate(order):
             if number < done:
                 continue
             self.update(torch.from_numpy(index[self.rank :: self.ranks]))
             if after_step is not None:
                 after_step()
+        self.model.epochs_done = self.begun_at + self.epoch
         return float(np.mean(self.losses)) if self.losses else float("nan")
 
     def update(self, index: Tensor) -> None:

@@ -52,6 +52,7 @@ def state(model: Model) -> State:
             "backend": "torch",
             "seed": model.seed,
             "updates": model.steps_done,
+            "epochs": model.epochs_done,
             "precision": model.precision,
             "version": __version__,
         },
@@ -76,6 +77,7 @@ def load_state(model: Model, given: State) -> None:
         kept = model.local.of(name)
         _overwrite(kept, _checked(f"projection {name}: variable", "state", variables, kept))
     model.preprocessing = found.preprocessing
+    model.epochs_done = int(found.origin.get("epochs", 0))
 
 
 def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> dict[str, Tensor]:
