@@ -204,3 +204,32 @@ def test_state_travels_between_models(word):
     np.testing.assert_array_equal(other.predict(x), model.predict(x))
     for name, change in model.updates(x, y, biases=True).items():
         assert torch.equal(change, other.updates(x, y, biases=True)[name])
+
+
+class Halved(cs.Identity):
+    """A connector of one's own without plasticity, which is no identity."""
+
+
+class Elsewhere:
+    """As `Halved`, of no class that torch knows."""
+
+    plastic = False
+
+    def weight_shape(self, pre, post):
+        return ()
+
+    def check(self, name, pre, post):
+        pass
+
+    def draw(self, rng, pre, post):
+        return np.empty(0)
+
+
+@pytest.mark.parametrize("connector", [Elsewhere(), Halved()], ids=["unknown", "derived"])
+def test_no_connector_of_ones_own_passes_for_an_identity(connector):
+    net = cs.Network("own")
+    net.population("retina", 4)
+    net.population("V1", 4)
+    net.bottom_up("retina", "V1", connector)
+    with pytest.raises(cs.CortexSimError, match="retina->V1"):
+        cs.torch.build(net)
