@@ -59,7 +59,7 @@ def working_dtype(model: Model) -> torch.dtype:
 
 def is_identity(p: Projection) -> bool:
     """Whether a projection passes rates on as they are: `Identity` alone, no connector unknown to us."""
-    return isinstance(p.connector, Identity)
+    return type(p.connector) is Identity
 
 
 def _drive(model: Model, name: str, rates: Drives, credit: bool) -> Tensor:

@@ -83,7 +83,7 @@ def test_an_edit_after_training_is_noticed(network, edit):
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
 def test_an_edit_between_two_steps_of_an_attached_optimiser_is_noticed(edit):
     model = new_model(refresh=100)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
     model.attach(optimiser)
     x, y = shown(model.net)
     for _ in range(2):
