@@ -201,3 +201,27 @@ def test_a_configuration_without_a_model_is_refused_where_none_is_given(tmp_path
     assert main(["train", "--config", "half.yaml", "--out", "new"]) == 2
     assert "give a model" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("epochs: 3\nepochs: 4\n", "epochs is given twice"),
+        ("optimiser:\n  name: Adam\n  lr: 0.1\n  lr: 0.2\n", "lr is given twice"),
+        ("epochs: 5:00\n", "epochs must be a whole number. Got '5:00'"),
+        ("standardise: on\n", "standardise must be true or false. Got 'on'"),
+    ],
+)
+def test_a_configuration_says_one_thing_once(text, said, tmp_path):
+    (tmp_path / "own.yaml").write_text(f"model: digits_mlp\n{text}", encoding="utf-8")
+    with pytest.raises(cs.RunError, match=said):
+        resolve(None, config=tmp_path / "own.yaml")
+
+
+def test_numbers_are_those_of_the_text(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "model: digits_mlp\nepochs: 010\nrule_settings: {gain: 1e-3}\n", "utf-8"
+    )
+    found = resolve(None, config=tmp_path / "own.yaml")
+    assert found.epochs == 10 and found.rule_settings == {"gain": 0.001}
+    assert resolve("digits_mlp", assignments=["optimiser.name='1e-3'"]).optimiser["name"] == "1e-3"
