@@ -13,7 +13,7 @@ import brian2
 import numpy as np
 
 from cortex_sim.backends.brian2.equations import SENDING
-from cortex_sim.backends.brian2.noise import TrialNoise
+from cortex_sim.backends.brian2.noise import TrialNoise, noise_size
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import Stage
@@ -169,7 +169,7 @@ class Conductor:
             if sd:
                 target = self.stage.units[name].view["noise"]
                 tau_ms = self.stage.circuit.population(name).tau_ms
-                size = sd * np.sqrt(2 * tau_ms / self.dt_ms)  # of a, at rest, standard deviation sd
+                size = sd * noise_size(self.dt_ms / tau_ms, self.stage.setup.method)
                 target[...] = size * self._noise.draw(f"noise {name}", target.shape[1])
         if self._phase.eta:
             self.stage.engine.refresh()

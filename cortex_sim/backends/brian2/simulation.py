@@ -21,6 +21,7 @@ from cortex_sim.backends.brian2.stage import (
     Setup,
     Stage,
     brian2_as_found,
+    check_device,
     check_patches,
     equations_of,
 )
@@ -105,6 +106,7 @@ class Simulation:
         extra: Callable[[Mapping[str, Any]], list[Any]] | None = None,
         state: Any = None,
     ) -> None:
+        check_device()
         look_up("engine", engine, ENGINES, BuildError)
         look_up("method", method, METHODS, BuildError)
         look_up("target", target, TARGETS, BuildError)

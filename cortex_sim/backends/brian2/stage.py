@@ -10,6 +10,7 @@ from typing import Any
 
 import brian2
 import numpy as np
+from brian2.devices.device import RuntimeDevice
 from brian2.equations.equations import EquationError
 
 from cortex_sim.backends.brian2.batched import Batched
@@ -47,9 +48,21 @@ class Setup:
     target: str = "numpy"
 
 
+def check_device() -> None:
+    """Raise `BuildError` where the script around chose another device: it would take brian2's objects."""
+    device = brian2.get_device()
+    if not isinstance(device, RuntimeDevice):
+        raise BuildError(
+            f"brian2: its device is {type(device).__name__}, set outside, which runs nothing step by step; "
+            'call brian2.set_device("runtime") first (for a C++ program give cs.brian2.build '
+            'engine="synapses", target="cpp_standalone", which set the device while they need it)'
+        )
+
+
 @contextmanager
 def brian2_as_found(target: str) -> Iterator[None]:
     """Use a code generation target, and leave brian2's preferences and random state as they were."""
+    check_device()
     device = brian2.get_device()
     before, random = brian2.prefs.codegen.target, device.get_random_state()
     brian2.prefs.codegen.target = target
