@@ -6,8 +6,11 @@ Written with operators that numpy and torch share, and beside them as text in `a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_positive
@@ -18,7 +21,8 @@ from cortex_sim.registry import register
 class Activation(Protocol):
     """The rate function of a population.
 
-    ``invertible`` says whether `drive` exists.
+    ``invertible`` says whether `drive` exists. Where rates have a lower bound, ``lowest`` says which
+    (−1 of tanh, 0 of relu); without it, it is looked for where a population is ``nonnegative``.
     """
 
     invertible: ClassVar[bool]
@@ -36,6 +40,18 @@ class Invertible(Activation, Protocol):
 
     def drive(self, r: Array) -> Array:
         """Drive f⁻¹(r), elementwise; a rate outside f's range is read as the nearest inside."""
+
+
+def lower_bound(activation: Activation) -> float:
+    """The lowest rate that an activation says it gives, or was found to give at drives of all sizes."""
+    said = getattr(activation, "lowest", None)
+    if said is not None:
+        return float(said)
+    drives = np.concatenate([[0.0], *(sign * np.geomspace(1e-6, 1e3, 400) for sign in (-1, 1))])
+    try:
+        return float(np.min(activation.rate(drives)))
+    except (TypeError, AttributeError, ValueError):  # it takes tensors only
+        return -math.inf
 
 
 @register("activation", "linear")
@@ -107,6 +123,7 @@ class Relu:
     """f(a) = max(a, 0); silent below threshold, so it has no inverse."""
 
     invertible: ClassVar[bool] = False
+    lowest: ClassVar[float] = 0.0
     rate_text: ClassVar[str] = "int(a > 0) * a"
     gain_text: ClassVar[str] = "int(a > 0)"
 
@@ -134,6 +151,7 @@ class Tanh:
     """f(a) = tanh(a); rates between −1 and 1."""
 
     invertible: ClassVar[bool] = True
+    lowest: ClassVar[float] = -1.0
     rate_text: ClassVar[str] = "tanh(a)"
     gain_text: ClassVar[str] = "(1 - tanh(a)**2)"
 
@@ -157,6 +175,7 @@ class Logistic:
     """f(a) = 1 / (1 + e⁻ᵃ); rates between 0 and 1."""
 
     invertible: ClassVar[bool] = True
+    lowest: ClassVar[float] = 0.0
     rate_text: ClassVar[str] = "0.5 * (1 + tanh(0.5 * a))"
     gain_text: ClassVar[str] = "0.25 * (1 - tanh(0.5 * a)**2)"
 
@@ -182,6 +201,7 @@ class Softplus:
     """f(a) = log(1 + eᵃ); positive rates."""
 
     invertible: ClassVar[bool] = True
+    lowest: ClassVar[float] = 0.0
     rate_text: ClassVar[str] = "(int(a > 0) * a + log1p(exp(-abs(a))))"
     gain_text: ClassVar[str] = "0.5 * (1 + tanh(0.5 * a))"
 

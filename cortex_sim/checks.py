@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -57,6 +58,28 @@ def require_flag(owner: object, **values: bool) -> None:
     for name, value in values.items():
         if not isinstance(value, bool):
             raise DeclarationError(f"{name_of(owner)}: {name} must be True or False. Got {value!r}")
+
+
+def require_name(owner: str, name: object) -> None:
+    """Raise `DeclarationError` unless ``name`` can name a thing in files and recordings.
+
+    A name is text as it is shown: Unicode's normal form C, no blank at either end, no "/", nothing that
+    cannot be seen. Other tools refuse such names in netCDF, and no folder can have them.
+    """
+    if not isinstance(name, str) or not name:
+        hint = "" if isinstance(name, str) else "; in YAML, put it in quotes"
+        raise DeclarationError(f"{owner}: name must be a non-empty string. Got {name!r}{hint}")
+    wrong = ""
+    if name != name.strip():
+        wrong = "no blanks at its ends"
+    elif "/" in name or name in (".", ".."):
+        wrong = 'no "/", nor dots alone'
+    elif not name.isprintable():
+        wrong = "no control characters"
+    elif unicodedata.normalize("NFC", name) != name:
+        wrong = f"Unicode's composed form, {unicodedata.normalize('NFC', name)!r}"
+    if wrong:
+        raise DeclarationError(f"{owner}: a name has {wrong}. Got {name!r}")
 
 
 def listed(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim import validation
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense, Shape
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.errors import DeclarationError
@@ -29,7 +29,7 @@ class Network:
     Parameters
     ----------
     name : str
-        What it is called in tables, drawings and recordings.
+        What it is called in tables, drawings, recordings and files: no "/", no blank at either end.
 
     Examples
     --------
@@ -44,8 +44,7 @@ class Network:
     """
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name:
-            raise DeclarationError(f"network: name must be a non-empty string. Got {name!r}")
+        require_name("network", name)
         self.name = name
         self.populations: dict[str, Population] = {}
         self.credit_populations: dict[str, CreditPopulation] = {}
@@ -71,6 +70,11 @@ class Network:
         DeclarationError
             If the name is taken or malformed, or neither or both of size and shape are given.
         """
+        if isinstance(size, (tuple, list)) and shape is None:
+            raise DeclarationError(
+                f"population {name}: size must be a whole number, of units; give shape={size!r} for "
+                f"(unit,) or (channel, row, column). Got {size!r}"
+            )
         if (size is None) == (shape is None):
             raise DeclarationError(f"population {name}: give either a size or shape=(channel, row, column)")
         self._check_name(name)

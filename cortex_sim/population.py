@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from cortex_sim.activations import Activation, Linear
+from cortex_sim.activations import Activation, Linear, lower_bound
 from cortex_sim.checks import require_count, require_flag, require_positive
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ -]*")
+_NAME = re.compile(r"[A-Za-z_]([A-Za-z0-9_ -]*[A-Za-z0-9_-])?")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Population:
     Parameters
     ----------
     name : str
-        Letters, digits, blanks, ``_`` and ``-``, starting with a letter; unique in its network.
+        Letters, digits, blanks within, ``_`` and ``-``, starting with a letter; unique in its network.
     shape : tuple of int
         (unit,) or (channel, row, column).
     activation : Activation
@@ -45,7 +45,8 @@ class Population:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DeclarationError(
                 f"population {self.name!r}: a name holds letters, digits, blanks, _ and -, and starts "
-                'with a letter ("V1", "V4 left"); "/" and "->" are kept for neuroids and projections'
+                'with a letter ("V1", "V4 left"); "/" and "->" are kept for neuroids and projections, and '
+                "no blank stands at its ends"
             )
         label = f"population {self.name}"
         if len(self.shape) not in (1, 3):
@@ -58,11 +59,10 @@ class Population:
         require_positive(label, tau_ms=self.tau_ms)
         object.__setattr__(self, "tau_ms", float(self.tau_ms))
         require_flag(label, bias=self.bias, nonnegative=self.nonnegative)
-        negative_rates = ("linear", "leakyrelu", "tanh")
-        if self.nonnegative and type(self.activation).__name__.lower() in negative_rates:
+        if self.nonnegative and not lower_bound(self.activation) >= 0:
             raise DeclarationError(
                 f"{label}: nonnegative, but its activation {type(self.activation).__name__} gives "
-                "negative rates; use relu, softplus or logistic"
+                "negative rates; use relu, softplus or logistic, or one of your own with lowest = 0.0"
             )
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_name
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.protocol import Protocol
@@ -130,6 +130,7 @@ class Experiment:
 def _as_arm(name: Any, given: Any) -> Arm:
     if not isinstance(name, str) or not name:
         raise DeclarationError(f"Experiment: an arm's name must be a non-empty string. Got {name!r}")
+    require_name(f"Experiment: arm {name!r}", name)
     if isinstance(given, Arm):
         return given
     if not isinstance(given, Protocol):

@@ -8,6 +8,7 @@ import pytest
 
 import cortex_sim as cs
 from cortex_sim import registry
+from cortex_sim.activations import lower_bound
 from cortex_sim.rules.base import WORDS
 from cortex_sim.validation import is_top_down_rule
 
@@ -143,3 +144,56 @@ def test_a_setting_called_of_makes_no_top_down_rule(own_names):
     assert two(plasticity=Share()).projection("retina->V1").plasticity == Share()
     for rule in (cs.KolenPollack, cs.WeightMirror, cs.InverseLearning):
         assert is_top_down_rule(rule(of="V1->IT"))
+
+
+NO_NAMES = [" V1", "V1 ", "V1\n", "a/b", "V\x001", "", "e\u0301", 3, None, "."]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_that_files_and_other_tools_refuse(name):
+    protocol = cs.Protocol(cs.Phase("p", 20))
+    net = two()
+    for declare in (
+        lambda: cs.Network(name),
+        lambda: cs.Network("n").population(name, 3),
+        lambda: cs.Network("n").credit_population(name, 3),
+        lambda: cs.Experiment(net, {name: protocol}),
+    ):
+        with pytest.raises(cs.DeclarationError, match="name"):
+            declare()
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Of the name of a shipped activation, yet never negative."""
+
+    invertible: ClassVar[bool] = False
+
+    def rate(self, a):
+        return abs(a)
+
+    def gain(self, a):
+        return (a > 0) - 1.0 * (a < 0)
+
+
+@dataclass(frozen=True)
+class Shifted(Linear):
+    """Softly negative, whatever it is called."""
+
+    def rate(self, a):
+        return abs(a) - 0.1
+
+
+def test_nonnegative_asks_what_an_activation_gives_not_what_it_is_called(own_names):
+    net = cs.Network("n")
+    assert net.population("a", 3, activation=Linear(), nonnegative=True).nonnegative
+    with pytest.raises(cs.DeclarationError, match="population b: nonnegative, but its activation Shifted"):
+        net.population("b", 3, activation=Shifted(), nonnegative=True)
+    for word in registry.names("activation"):
+        fits = word in ("relu", "softplus", "logistic")
+        assert (lower_bound(registry.make("activation", word)) >= 0) == fits
+
+
+def test_a_shape_given_as_a_size_says_so():
+    with pytest.raises(cs.DeclarationError, match=r"give shape=\(3, 32, 32\)"):
+        cs.Network("n").population("retina", (3, 32, 32))
