@@ -138,6 +138,7 @@ def _channels_first(source: str, name: str, x: NDArray[Any]) -> NDArray[Any]:
     raise DataError(
         f"data {source}: {name} has shape {x.shape}; give (presentation, value), (presentation, y, "
         "x), (presentation, channel, y, x) or (presentation, y, x, channel), with 1 or 3 channels"
+        f"{'; a single presentation is given as x[None]' if x.ndim == 1 else ''}"
     )
 
 

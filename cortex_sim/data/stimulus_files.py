@@ -68,15 +68,16 @@ def _folder(path: Path, max_bytes: int, progress: Progress | None) -> StimulusSe
     if not files:
         raise DataError(f"stimuli {path}: holds no pictures; give {FORMS}")
     ids = [file.relative_to(path).as_posix() for file in files]
-    pictures = [
-        Picture(name, lambda file=file: file.open("rb"))  # type: ignore[misc]
-        for name, file in zip(ids, files, strict=True)
-    ]
+    pictures = [_picture(name, file) for name, file in zip(ids, files, strict=True)]
     x = decode(str(path), pictures, ["PNG", "JPEG"], max_bytes=max_bytes, progress=progress)
     folders = [os.path.dirname(name) for name in ids]
     return StimulusSet(
         x, ids, descriptors={"folder": folders} if any(folders) else {}, name=path.resolve().name
     )
+
+
+def _picture(name: str, file: Path) -> Picture:
+    return Picture(name, lambda: file.open("rb"))
 
 
 def _below(folder: Path) -> list[Path]:

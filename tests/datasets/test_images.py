@@ -114,7 +114,14 @@ BROKEN = {  # what is done to the arrays: what the error must say
         "label 18446744073709551615 in presentation 0, too large",
     ),
     "float labels": (lambda a: {"y_train": a["y_train"] / 2}, "y_train has dtype float64"),
-    "text labels": (lambda a: {"y_test": np.array(["a", "b"])}, "y_test has dtype <U1"),
+    "text labels": (
+        lambda a: {"y_test": np.array(["a", "b"])},
+        r"y_test has dtype <U1; .*classes, y_test = numpy.unique\(texts, return_inverse=True\)",
+    ),
+    "a single presentation": (
+        lambda a: {"x_test": a["x_test"][0, 0]},
+        r"x_test has shape \(7,\).* given as x\[None\]",
+    ),
     "one-hot labels": (lambda a: {"y_test": np.eye(2, 3, dtype=int)}, r"y_test has shape \(2, 3\)"),
     "objects": (lambda a: {"x_train": a["x_train"].astype(object)}, "x_train has dtype object"),
     "complex": (lambda a: {"x_train": a["x_train"] * 1j}, "x_train has dtype complex128"),
