@@ -68,10 +68,16 @@ class RunLog:
             return
         line = _finite(line)
         self._lines.append(line)
-        with (self.out / JSONL).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with (self.out / JSONL).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise RunError(
+                f"{self.out / JSONL}: cannot be written ({error.strerror or error}); make room, "
+                "then go on with --resume"
+            ) from None
         for name, value in line.items():
             if isinstance(value, dict):
                 for key, inner in value.items():

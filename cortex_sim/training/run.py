@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from cortex_sim.backends.torch.training import Diverged, Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.runs.files import write_text
 from cortex_sim.training.log import RunLog
 from cortex_sim.training.settings import Settings, from_file, network
 
@@ -263,9 +263,7 @@ def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor,
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, text)
 
 
 def stands_at(out: Path) -> bool:

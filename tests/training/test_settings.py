@@ -201,3 +201,13 @@ def test_a_configuration_without_a_model_is_refused_where_none_is_given(tmp_path
     assert main(["train", "--config", "half.yaml", "--out", "new"]) == 2
     assert "give a model" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_only_a_run_yaml_stands_on_its_own(tmp_path):
+    """A configuration of one's own gets what ships for the model, whichever settings it gives."""
+    own = tmp_path / "own.yaml"
+    own.write_text("model: digits_mlp\nrule: gait_prop\nrule_settings: {}\n", encoding="utf-8")
+    assert resolve(None, config=own) == resolve("digits_mlp", flags={"rule": "gait_prop"})
+    run = tmp_path / "run.yaml"
+    run.write_text("model: digits_mlp\nrule: gait_prop\nenvironment: {}\n", encoding="utf-8")
+    assert resolve(None, config=run) == Settings(model="digits_mlp", rule="gait_prop")

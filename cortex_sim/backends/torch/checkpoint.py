@@ -8,39 +8,50 @@ functions of seed, epoch and update, so there is no generator state to keep.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.declaration_yaml import from_dict, to_dict
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.network import Network
+from cortex_sim.runs.files import read_tensors, write_tensors
 
 FORMAT = 1
-_KEYS = {"step", "seed", "precision", "optimiser", "schedule", "network", "extra"}
+_KEYS = {
+    "step",
+    "first_epoch",
+    "epochs_done",
+    "seed",
+    "precision",
+    "optimiser",
+    "schedule",
+    "network",
+    "extra",
+}
 
 
 def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
-    """Write a checkpoint of ``trainer`` with ``extra`` JSON data; atomic."""
+    """Write a checkpoint of ``trainer`` with ``extra`` JSON data; whole, with a checksum, or not at all."""
     model = trainer.model
-    tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    tensors = {f"model/{k}": _array(v) for k, v in model.state_dict().items()}
     plain: dict[str, dict[str, Any]] = {}
     state = trainer.optimiser.state_dict()
     for index, values in state["state"].items():
         for key, value in values.items():
             if isinstance(value, torch.Tensor):
-                tensors[f"optimiser/{index}/{key}"] = value.detach().contiguous()
+                tensors[f"optimiser/{index}/{key}"] = _array(value)
             else:
                 plain.setdefault(str(index), {})[key] = value
     metadata = {
         "format": FORMAT,
         "step": trainer.step,
+        "first_epoch": trainer.first_epoch,
+        "epochs_done": model.epochs_done,
         "losses": trainer.losses if trainer.step % trainer.steps_per_epoch else [],
         "seed": model.seed,
         "precision": model.precision,
@@ -49,12 +60,12 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
         "network": to_dict(model.net),
         "extra": extra,
     }
-    part = path.with_name(f"{path.name}.part")
-    save_file(tensors, str(part), {"cortex_sim": json.dumps(metadata)})
-    part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(part, path)
+    write_tensors(path, tensors, metadata)
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().cpu().numpy()
+    return array
 
 
 def _schedule_state(trainer: Trainer) -> dict[str, Any] | None:
@@ -80,18 +91,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     RunError
         If the file is missing, damaged, or no checkpoint of this package.
     """
-    if not path.is_file():
-        raise RunError(f"checkpoint {path}: no such file")
-    try:
-        with safe_open(str(path), framework="pt") as opened:
-            text = (opened.metadata() or {}).get("cortex_sim")
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        metadata = json.loads(text) if text else None
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise RunError(f"checkpoint {path}: damaged ({error})") from None
+    metadata, arrays = read_tensors(path, "checkpoint")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT or _KEYS - set(metadata):
         raise RunError(f"checkpoint {path}: not a checkpoint of this version of cortex-sim")
-    return metadata, tensors
+    return metadata, {name: torch.tensor(array) for name, array in arrays.items()}
 
 
 def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
@@ -108,6 +111,8 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = trainer.model.steps_done = int(metadata["step"])
+    trainer.first_epoch = int(metadata["first_epoch"])
+    trainer.model.epochs_done = int(metadata["epochs_done"])
     trainer.losses = list(metadata.get("losses", []))
     return metadata["extra"]
 
@@ -142,4 +147,5 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     model = Model(net, int(metadata["seed"]), metadata["precision"], torch.device(device))
     _load_model(model, tensors, path)
     model.steps_done = int(metadata["step"])
+    model.epochs_done = int(metadata["epochs_done"])
     return model

@@ -60,6 +60,7 @@ class Model(nn.Module):
         self.stimulus = net.stimulated[0]
         self.rates = {name: settling.torch_rate(p.activation) for name, p in net.populations.items()}
         self.steps_done = 0
+        self.epochs_done = 0  # a further fit goes on with the next epoch's order
         self.error = torch.zeros(())
         self._attached = False
         hard = (p.name for p in net.bottom_ups if _hard(p))
@@ -247,7 +248,7 @@ class Model(nn.Module):
 
     # -- what users do with a model ---------------------------------------------------------------
 
-    def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float]]:
+    def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float | None]]:
         """Train; see `cortex_sim.backends.torch.fitting.fit`."""
         from cortex_sim.backends.torch.fitting import fit
 
