@@ -144,7 +144,7 @@ def asked(folders: Folders) -> list[str]:
 
 
 def again(folders: Folders) -> list[str]:
-    """The credit network minus its rivals, on lives that were not lived before: over seeds, then over lives."""
+    """The credit network minus its rivals, on lives not lived before: over seeds, then over lives."""
     lines = _head("minus", "on", *map(str, STEPS), "interval over")
     for theirs in ("dfa_mnist", "dfa_mnist_adam", "backprop_mnist"):
         for label in WHERE:

@@ -112,9 +112,13 @@ def _report(model: str, rule: str | None, metrics: dict[str, Any], out: Path, as
     rows = [
         (name, angles.get(name), value) for name, value in (metrics["orthogonality_deviation"] or {}).items()
     ]
+    test, train_share = metrics["test_accuracy"], metrics["train_accuracy"]
+    if test is None or train_share is None:
+        quality = f"test objective {metrics['test_loss']:.4g}"
+    else:
+        quality = f"test accuracy {test:.2%}, train {train_share:.2%}"
     typer.echo(
-        f"{model}, {rule or 'as declared'}: test accuracy {metrics['test_accuracy']:.2%}, "
-        f"train {metrics['train_accuracy']:.2%}, {metrics['steps']} updates, "
+        f"{model}, {rule or 'as declared'}: {quality}, {metrics['steps']} updates, "
         f"{metrics['seconds']:.0f} s\nrun directory: {out}"
     )
     print_table(

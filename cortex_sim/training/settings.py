@@ -224,7 +224,7 @@ def resolve(
     if rule is None and not is_code(name):
         rule = declared_rule(library.model(name, **(given.get("model_settings") or {})))
     base = asdict(Settings())
-    if "rule_settings" not in from_config:  # a run.yaml or full configuration stands on its own
+    if config is None or "environment" not in read_yaml(config):  # a run.yaml stands on its own
         base = merged(base, defaults(name, rule))
     return Settings(**merged(base, given))
 

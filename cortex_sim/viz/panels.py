@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cortex_sim.checks import look_up
-from cortex_sim.errors import DataError
+from cortex_sim.errors import DataError, RunError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,8 +41,13 @@ def plain(axes: Axes, x: str, y: str) -> None:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=150)
-    os.replace(part, path)
+    try:
+        figure.savefig(part, dpi=150)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        why = error.strerror or error
+        raise RunError(f"{path}: cannot be written ({why}); make room, then try again") from None
 
 
 def finished(figure: Figure, path: str | Path | None) -> Figure:

@@ -188,3 +188,39 @@ def test_fit_called_again_goes_on_with_another_order(monkeypatch):
     seen[:] = []
     again.fit(digits, 1, batch_size=500, progress=False)
     assert not any(np.array_equal(np.concatenate(seen[:3]), order) for order in orders)
+
+
+def orders(built, calls, epochs, monkeypatch):
+    """Order of presentations in each epoch of several calls of fit."""
+    seen = []
+
+    def spy(seed, epoch, count, size):
+        parts = list(batches(seed, epoch, count, size))
+        seen.append(np.concatenate(parts).tolist())
+        return iter(parts)
+
+    monkeypatch.setattr("cortex_sim.backends.torch.training.batches", spy)
+    for _ in range(calls):
+        built.fit((X, Y), epochs=epochs, batch_size=8)
+    return seen
+
+
+def test_a_further_fit_goes_on_with_the_next_order(monkeypatch):
+    built = model()
+    apart = orders(built, 3, 1, monkeypatch)
+    assert built.epochs_done == 3
+    assert apart == orders(model(), 1, 3, monkeypatch)
+    assert apart[0] != apart[1] != apart[2]
+
+
+def test_target_rates_without_classes_have_no_accuracy():
+    rates = torch.rand(40, 10, generator=torch.Generator().manual_seed(0))
+    built = model()
+    share, loss = evaluate(built, torch.as_tensor(X), rates)
+    assert share is None and math.isfinite(loss)
+    one_hot = torch.eye(10)[torch.as_tensor(Y)]
+    assert evaluate(built, torch.as_tensor(X), one_hot)[0] is not None
+
+
+def test_diverged_is_of_the_kind_that_is_caught():
+    assert issubclass(Diverged, CortexSimError)

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.errors import RunError
+from cortex_sim.runs import files
 from cortex_sim.training import run as run_module
 from cortex_sim.training.run import train
 
@@ -74,7 +75,7 @@ def in_write(step):
     """Kill when half of a checkpoint's bytes are in its .part file."""
 
     def patch():
-        write, steps = checkpoint.save_file, []
+        write, steps = files.save_file, []
         save = checkpoint.save
 
         def noting(path, trainer, extra):
@@ -87,7 +88,7 @@ def in_write(step):
                 os.truncate(path, os.path.getsize(path) // 2)
                 die()
 
-        checkpoint.save, checkpoint.save_file = noting, torn
+        checkpoint.save, files.save_file = noting, torn
 
     return patch
 

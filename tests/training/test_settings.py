@@ -225,3 +225,13 @@ def test_numbers_are_those_of_the_text(tmp_path):
     found = resolve(None, config=tmp_path / "own.yaml")
     assert found.epochs == 10 and found.rule_settings == {"gain": 0.001}
     assert resolve("digits_mlp", assignments=["optimiser.name='1e-3'"]).optimiser["name"] == "1e-3"
+
+
+def test_only_a_run_yaml_stands_on_its_own(tmp_path):
+    """A configuration of one's own gets what ships for the model, whichever settings it gives."""
+    own = tmp_path / "own.yaml"
+    own.write_text("model: digits_mlp\nrule: gait_prop\nrule_settings: {}\n", encoding="utf-8")
+    assert resolve(None, config=own) == resolve("digits_mlp", flags={"rule": "gait_prop"})
+    run = tmp_path / "run.yaml"
+    run.write_text("model: digits_mlp\nrule: gait_prop\nenvironment: {}\n", encoding="utf-8")
+    assert resolve(None, config=run) == Settings(model="digits_mlp", rule="gait_prop")

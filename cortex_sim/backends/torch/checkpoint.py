@@ -24,7 +24,17 @@ from cortex_sim.runs.files import read_tensors, write_tensors
 from cortex_sim.state import State, metadata_of
 
 FORMAT = 2
-_KEYS = {"step", "seed", "precision", "optimiser", "schedule", "network", "extra"}
+_KEYS = {
+    "first_epoch",
+    "epochs_done",
+    "step",
+    "seed",
+    "precision",
+    "optimiser",
+    "schedule",
+    "network",
+    "extra",
+}
 
 
 def _about(model: Model, updates: int) -> State:
@@ -51,6 +61,8 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
     metadata = {
         "format": FORMAT,
         "step": trainer.step,
+        "first_epoch": trainer.first_epoch,
+        "epochs_done": model.epochs_done,
         "losses": trainer.losses if trainer.step % trainer.steps_per_epoch else [],
         "seed": model.seed,
         "precision": model.precision,
@@ -122,6 +134,8 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = trainer.model.steps_done = int(metadata["step"])
     trainer.model.trust_feedback()  # inverses renewed every few updates go on as they were
+    trainer.first_epoch = int(metadata["first_epoch"])
+    trainer.model.epochs_done = int(metadata["epochs_done"])
     trainer.losses = list(metadata.get("losses", []))
     trainer.model.preprocessing = _preprocessing(metadata)
     return metadata["extra"]
@@ -162,5 +176,6 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     model = Model(net, int(metadata["seed"]), metadata["precision"], torch.device(device))
     _load_model(model, tensors, path)
     model.steps_done = int(metadata["step"])
+    model.epochs_done = int(metadata["epochs_done"])
     model.preprocessing = _preprocessing(metadata)
     return model

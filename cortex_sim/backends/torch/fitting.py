@@ -24,11 +24,11 @@ def fit(
     optimiser: Setting = "Adam",
     schedule: Setting | None = None,
     progress: bool | None = None,
-) -> list[dict[str, float]]:
-    """Train a model and return its learning curve; called again, it goes on where the last call ended.
+) -> list[dict[str, float | None]]:
+    """Train a model and return its learning curve.
 
-    The order of presentations is a function of the model's seed and of how many epochs it has been
-    trained for in all; optimiser and schedule begin anew.
+    A further call goes on with the order of the next epoch (``model.epochs_done`` counts them) and with a
+    new optimiser and schedule.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ def fit(
     -------
     list of dict
         One entry an epoch: ``epoch``, ``train_loss`` (mean over the epoch's updates), and
-        ``train_accuracy``; with an image set ``test_accuracy`` and ``test_loss`` too.
+        ``train_accuracy`` (None for target rates that name no class); with an image set ``test_accuracy``
+        and ``test_loss`` too.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def fit(
     curve = []
     for _ in track(range(epochs), "training", console=console, disable=not shown, transient=True):
         loss = trainer.train_epoch()
-        line = {
+        line: dict[str, float | None] = {
             "epoch": trainer.epoch,
             "train_loss": loss,
             "train_accuracy": evaluate(model, x, y)[0],

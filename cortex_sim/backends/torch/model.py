@@ -265,7 +265,7 @@ class Model(nn.Module):
         return changes.credits(self, x, y)
 
     @differentiating
-    def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float]]:
+    def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float | None]]:
         """Train; see `cortex_sim.backends.torch.fitting.fit`."""
         from cortex_sim.backends.torch.fitting import fit
 

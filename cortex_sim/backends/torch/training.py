@@ -156,12 +156,12 @@ class Trainer:
                 f"training: batch size {self.batch_size} exceeds the {len(self.x)} training presentations; "
                 "give a smaller one"
             )
-        self.begun_at = self.model.epochs_done  # a further fit goes on with another order
         self.rank, self.ranks = distributed.place()
         if self.batch_size % self.ranks:
             raise RunError(
                 f"training: batch size {self.batch_size} cannot be split evenly over {self.ranks} ranks"
             )
+        self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
         self.parallel = distributed.wrap(self.model)
@@ -197,14 +197,14 @@ class Trainer:
         self.model.train()
         done = self.step % self.steps_per_epoch
         self.losses = self.losses[:done]
-        order = batches(self.model.seed, self.begun_at + self.epoch, len(self.x), self.batch_size)
-        for number, index in enumerate(order):
+        epoch = self.first_epoch + self.epoch
+        for number, index in enumerate(batches(self.model.seed, epoch, len(self.x), self.batch_size)):
             if number < done:
                 continue
             self.update(torch.from_numpy(index[self.rank :: self.ranks]))
             if after_step is not None:
                 after_step()
-        self.model.epochs_done = self.begun_at + self.epoch
+        self.model.epochs_done = epoch + 1
         return float(np.mean(self.losses)) if self.losses else float("nan")
 
     def update(self, index: Tensor) -> None:
@@ -226,8 +226,11 @@ class Trainer:
 
 
 @torch.no_grad()
-def evaluate(model: Model, x: Tensor, y: Tensor, batch: int = 1000) -> tuple[float, float]:
-    """Share of presentations whose most active top unit is the label, and the mean objective."""
+def evaluate(model: Model, x: Tensor, y: Tensor, batch: int = 1000) -> tuple[float | None, float]:
+    """Share of presentations whose most active top unit is the label, and the mean objective.
+
+    The share is None where there are no classes: target rates other than one-hot ones.
+    """
     right, error = 0, 0.0
     for start in range(0, len(x), batch):
         part = model.stimulus_tensor(x[start : start + batch])
@@ -240,4 +243,13 @@ def evaluate(model: Model, x: Tensor, y: Tensor, batch: int = 1000) -> tuple[flo
         right += int((top.argmax(1) == label).sum())
         if model.net.error is not None:
             error += float(model.objective_value(top, goal)) * len(part)
-    return right / len(x), error / len(x)
+    return right / len(x) if has_classes(y) else None, error / len(x)
+
+
+def has_classes(y: Tensor) -> bool:
+    """Whether these are labels, or target rates that are one at a single one of several units."""
+    if y.dim() == 1:
+        return True
+    targets = y.flatten(1)
+    one_hot = ((targets == 0) | (targets == 1)).all() and (targets.sum(1) == 1).all()
+    return targets.shape[1] > 1 and bool(one_hot)
