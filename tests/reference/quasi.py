@@ -53,7 +53,7 @@ def own_rules():
 
 def moved(session, before):
     """Change of each weight and bias since the state ``before``."""
-    after = session.state()
+    after = session.checkpoint()
     return {n.partition(":")[2]: after[n] - before[n] for n in after if n.startswith(("weight", "bias"))}
 
 

@@ -1,6 +1,8 @@
 """What torch's users expect of a module: modes, hooks, copies, autocast, outputs, and noise of its own."""
 
 import pickle
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -206,23 +208,25 @@ def test_state_travels_between_models(word):
         assert torch.equal(change, other.updates(x, y, biases=True)[name])
 
 
+@dataclass(frozen=True)
 class Halved(cs.Identity):
     """A connector of one's own without plasticity, which is no identity."""
 
 
+@dataclass(frozen=True)
 class Elsewhere:
     """As `Halved`, of no class that torch knows."""
 
-    plastic = False
+    plastic: ClassVar[bool] = False
 
     def weight_shape(self, pre, post):
-        return ()
+        return (post[0], pre[0])
 
     def check(self, name, pre, post):
         pass
 
     def draw(self, rng, pre, post):
-        return np.empty(0)
+        return np.eye(post[0], pre[0])
 
 
 @pytest.mark.parametrize("connector", [Elsewhere(), Halved()], ids=["unknown", "derived"])

@@ -35,7 +35,7 @@ def test_a_nudged_phase_learns_what_an_update_is(network):
     for name, c in session.model.credits(x, y).items():
         torch.testing.assert_close(found.credits[name], c.detach())
     rates = {p.name: 0.3 for p in session.net.bottom_ups}
-    before = session.state()
+    before = session.checkpoint()
     carried_out(session, planned(session.net, labelled(session.net, x, y, eta=rates, duration_ms=100.0)))
     changes = moved(session, before)
     for name, change in ours.items():

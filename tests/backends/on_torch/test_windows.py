@@ -38,7 +38,7 @@ def test_a_phase_with_an_open_window_is_one_update(network, word):
             model.local.of(name)[variable].copy_(torch.as_tensor(drawn))
     opened = [p for p in net.projections.values() if p.plasticity is not None and not spontaneous(p)]
     eta = {p.name: 0.3 + 0.1 * i for i, p in enumerate(opened)}
-    before = session.state()
+    before = session.checkpoint()
     carried_out(session, planned(net, labelled(net, x, y, eta=eta, modulator=modulator)))
     changes, expected = moved(session, before), model.updates(x, y, biases=True)
     assert set(eta) <= set(expected)
@@ -62,7 +62,7 @@ def test_spontaneous_activity_changes_on_average_as_the_model_says(network, word
     session = session_of(net)
     opened = {p.name: 0.5 for p in net.top_downs if spontaneous(p)}
     rest = {p.post: 0.7 for p in net.top_downs}
-    before = session.state()
+    before = session.checkpoint()
     phase = PhasePlan("rest", 20_000.0, spontaneous=rest, eta=opened)
     carried_out(session, planned(net, phase, count=2))
     changes = moved(session, before)
@@ -103,7 +103,7 @@ def test_noise_does_not_depend_on_what_is_shown_beside():
     changes = []
     for plan in (both, *alone):
         session = session_of(net)
-        before = session.state()
+        before = session.checkpoint()
         carried_out(session, plan)
         changes.append(moved(session, before))
     for name in opened:
@@ -119,7 +119,7 @@ def test_every_phase_has_noise_of_its_own():
     changes = []
     for phases in ([rest], [rest, replace(rest, name="again")]):
         session = session_of(net)
-        before = session.state()
+        before = session.checkpoint()
         carried_out(session, planned(net, *phases))
         changes.append(moved(session, before)["V2->V1"])
     first, both = changes
@@ -144,7 +144,7 @@ def test_silenced_units_are_silent_in_spontaneous_activity_and_a_cut_way_has_no_
     alive = np.ones(11)
     alive[4] = 0
     session = session_of(net)
-    before = session.state()
+    before = session.checkpoint()
     phase = PhasePlan("rest", 30.0, alive={"V1": alive}, gates={"V2->IT": Gate(cut=True)}, **settings)
     carried_out(session, planned(net, phase))
     change = moved(session, before)
@@ -196,7 +196,7 @@ def test_the_modulator_of_a_phase_turns_eligibility_into_change():
     seen = PhasePlan(
         "see", 20.0, drive={"retina": Constant(np.ones(3))}, eta={"retina->V1": 1.0}, modulator=0.0
     )
-    before = session.state()
+    before = session.checkpoint()
     carried_out(session, planned(net, seen, count=1))
     assert not moved(session, before)["retina->V1"].any()
     e = session.windows.state_of["retina->V1"]["e"].copy()
@@ -219,9 +219,9 @@ def test_windows_follow_one_another_and_feedback_follows_the_weights():
     stored = apart.model.feedback.stored("V2->V1", apart.model.weights["V1->V2"])
     np.testing.assert_allclose(stored, b, atol=1e-12)
     carried_out(apart, planned(net, second))
-    for name, value in together.state().items():
+    for name, value in together.checkpoint().items():
         if name.startswith(("weight", "bias")):
-            np.testing.assert_array_equal(apart.state()[name], value)
+            np.testing.assert_array_equal(apart.checkpoint()[name], value)
 
 
 def test_a_phase_that_learns_is_recorded_at_its_end():
@@ -289,7 +289,7 @@ def test_lateral_projections_are_cut_scaled_silenced_and_learn():
             a += 0.05 * (-a + up - factor * (a * alive) @ inhibition.T)
         np.testing.assert_allclose(found["drive"]["V1"][:, 0], a, atol=1e-10)
         np.testing.assert_allclose(found["rate"]["V1"][:, 0], a * alive, atol=1e-10)
-    before = session.state()
+    before = session.checkpoint()
     carried_out(session, planned(net, replace(phase, eta={"V1->V1": 0.7}), count=4))
     r = a * alive
     growth = r.T @ r / 4
