@@ -74,7 +74,7 @@ def test_a_rate_says_whether_it_was_a_choice(benchmark_module):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_rate_at_the_edge_of_its_grid_is_marked(accuracy, path):
     plan, results = yaml.safe_load(path.read_text("utf-8")), accuracy.load_results(path.stem)
-    rows = [line.split(" | ") for line in accuracy.table(path.stem).splitlines()]
+    rows = [line.split(" | ") for line in accuracy.table(path.stem).split("\n\n")[0].splitlines()]
     said = {row[0].removeprefix("| "): row[1] for row in rows if len(row) > 2}
     for name, arm in plan["arms"].items():
         grid, rate = arm["rates"], accuracy.best_rate(plan, results, name)
