@@ -20,10 +20,10 @@ RULE = "--rule gait_prop --set feedback.refresh=3"
 # The program, but its disk is slow: half a checkpoint is written, then for a long time nothing.
 SLOW_DISK = """
 import os, sys, time
-from cortex_sim.backends.torch import checkpoint
+from cortex_sim.runs import files
 from cortex_sim.cli import main
 
-write, count = checkpoint.save_file, 0
+write, count = files.save_file, 0
 
 def slow(tensors, path, metadata):
     global count
@@ -34,7 +34,7 @@ def slow(tensors, path, metadata):
         open("half", "w").close()
         time.sleep(600)
 
-checkpoint.save_file = slow
+files.save_file = slow
 sys.exit(main(sys.argv[1:]))
 """
 
