@@ -25,6 +25,7 @@ from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
+from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.validation import is_supervised
 
 F = nn.functional
@@ -53,6 +54,8 @@ class Model(nn.Module):
         super().__init__()
         net.check()
         check_settles(net)
+        for p in net.projections.values():
+            check_agreement(p.plasticity)
         self.net, self.seed, self.precision = net, seed, precision
         self.compute = PRECISIONS[precision]
         self.plan: Plan = plan(net)
