@@ -111,7 +111,9 @@ class InTime:
             kind = PerSynapse if variable == "w" else type(self.kinds[variable])
             code, names = _read(rule, variable, text, kind, self.kinds, self._constants)
             reads |= names
-            if variable != "w":
+            if variable == "w":
+                self._text = code
+            else:
                 self._moving[variable] = code
         self._pre = "u_pre" if getattr(rule, "reads_credit", False) else "r_pre"
         reads |= {self._pre, "r_post" if hasattr(rule, "change") else "u_post"}
@@ -143,6 +145,12 @@ class InTime:
         """
         moved = {name: self._speed(name, code, w, state, signals) for name, code in self._moving.items()}
         return self._growth(w, state, signals), moved
+
+    def growth_by_text(
+        self, w: np.ndarray, state: Mapping[str, np.ndarray], **signals: np.ndarray
+    ) -> np.ndarray:
+        """Δw/η (post, pre) synapse by synapse from the text alone, whatever the rule's ``change`` says."""
+        return self._by_presentation(self._text, w, state, signals)
 
     def _growth(self, w: np.ndarray, state: Mapping[str, np.ndarray], signals: Mapping[str, Any]) -> Any:
         """By the rule's array equation: one matrix product, where the text would need every synapse."""

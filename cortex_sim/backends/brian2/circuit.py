@@ -21,6 +21,7 @@ from cortex_sim.network import Network
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay, HardOrthogonality
+from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.rules.in_time import InTime, constants_of
 from cortex_sim.validation import is_supervised
 
@@ -131,6 +132,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
             'use GaitProp() in its limit form, or backend "torch"'
         )
     for p in net.projections.values():
+        check_agreement(p.plasticity)
         _check(p)
     taus = _taus(net, apical_tau_ms)
     ways = {p.name: Way.DIRECT for p in routes.direct} | {p.name: Way.CHANNELS for p in routes.credit}

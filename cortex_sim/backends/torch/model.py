@@ -26,6 +26,7 @@ from cortex_sim.errors import BuildError, DataError, RunError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
+from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.validation import is_supervised
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Model(nn.Module):
         net.check()
         check_settles(net)
         net = net.copy()
+        for p in net.projections.values():
+            check_agreement(p.plasticity)
         self.net, self.seed, self.precision = net, seed, precision
         self.compute = PRECISIONS[precision]
         self.plan: Plan = plan(net)
