@@ -85,8 +85,9 @@ def _resumed(
 ) -> Any:
     """What is asked of a resumed run: its own settings, with whatever is given again on top."""
     from cortex_sim import library
+    from cortex_sim.default_settings import merged
     from cortex_sim.training.run import CHECKPOINT
-    from cortex_sim.training.settings import Settings, from_assignments, from_file, is_code, merged
+    from cortex_sim.training.settings import Settings, from_assignments, from_file, is_code
 
     given = merged(from_file(config) if config else {}, from_assignments(assignments or []))
     given |= {k: v for k, v in flags.items() if v is not None}

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from filelock import FileLock, Timeout
 
 import cortex_sim
-from cortex_sim import data
+from cortex_sim import data, yaml_text
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch import checkpoint, distributed
 from cortex_sim.backends.torch.diagnostics import diagnose
@@ -173,7 +172,7 @@ class Run:
         if self.rank == 0:
             self.out.mkdir(parents=True, exist_ok=True)
             content = self.settings.as_dict() | {"environment": environment(self.settings)}
-            write_whole(self.out / RUN, yaml.safe_dump(content, sort_keys=False))
+            write_whole(self.out / RUN, yaml_text.write(content))
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -299,7 +298,7 @@ def _resumed(settings: Settings, out: Path) -> Settings:
                 f"--resume {out}: {name} is {getattr(saved, name)!r} in run.yaml, {value!r} now; "
                 "leave it out, or start a new run"
             )
-    recorded = yaml.safe_load((out / RUN).read_text(encoding="utf-8")).get("environment")
+    recorded = yaml_text.read_file(str(out / RUN), out / RUN, RunError).get("environment")
     if recorded != environment(settings):
         _log.warning("resumed in another environment; the result need not be the same bit for bit")
     return replace(saved, threads=settings.threads, device=settings.device)
