@@ -13,6 +13,7 @@ from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, 
 from cortex_sim.backends.registry import register_backend
 from cortex_sim.connectors import Conv2d, Dense, Identity
 from cortex_sim.credit.feedback import Diffusion
+from cortex_sim.default_settings import Defaults, defaults, with_defaults
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
 from cortex_sim.experiments.experiment import Arm, Experiment
 from cortex_sim.feedback import (
@@ -83,6 +84,7 @@ __all__ = [
     "Decay",
     "DeclarationError",
     "Decorrelation",
+    "Defaults",
     "Dense",
     "DifferenceTargetProp",
     "Diffusion",
@@ -143,6 +145,7 @@ __all__ = [
     "Xavier",
     "brian2",
     "data",
+    "defaults",
     "load",
     "model",
     "recording",
@@ -152,6 +155,7 @@ __all__ = [
     "save",
     "torch",
     "viz",
+    "with_defaults",
 ]
 
 

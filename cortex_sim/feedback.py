@@ -124,7 +124,16 @@ class Inverse:
 @register("feedback", "random")
 @dataclass(frozen=True)
 class Random:
-    """B drawn once: normal, standard deviation scale/√(units that send), fixed unless it has plasticity."""
+    """B drawn once: normal, standard deviation scale/√(units that send), fixed unless it has plasticity.
+
+    Parameters
+    ----------
+    scale : float, default 1.0
+        Length of a row of B, on average; positive. Credit then keeps its size per unit on the way down, which
+        is far more than Wᵀ brings where few units send to many: from 10 units to 4096, 20 times what an
+        orthogonal W's transpose does. √(units that send / the larger of the two numbers) gives B the size
+        of an orthogonal W, √(2 · units that send / units that receive) that of `He` weights.
+    """
 
     scale: float = 1.0
     tied: ClassVar[bool] = False

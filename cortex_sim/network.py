@@ -16,7 +16,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
 from cortex_sim.objectives import Objective
-from cortex_sim.population import Population
+from cortex_sim.population import Population, shape_of
 from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN, Projection
 from cortex_sim.registry import make
 
@@ -70,21 +70,10 @@ class Network:
         DeclarationError
             If the name is taken or malformed, or neither or both of size and shape are given.
         """
-        if isinstance(size, (tuple, list)) and shape is None:
-            raise DeclarationError(
-                f"population {name}: size must be a whole number, of units; give shape={size!r} for "
-                f"(unit,) or (channel, row, column). Got {size!r}"
-            )
-        if (size is None) == (shape is None):
-            raise DeclarationError(f"population {name}: give either a size or shape=(channel, row, column)")
+        form = shape_of(name, size, shape)
         self._check_name(name)
-        if shape is not None and not isinstance(shape, Iterable):
-            raise DeclarationError(
-                f"population {name}: shape must be (unit,) or (channel, row, column). Got {shape!r}"
-            )
-        form = tuple(shape) if shape is not None else (size,)
         rate = make("activation", activation)
-        population = Population(name, form, rate, tau_ms, bias, nonnegative)  # type: ignore[arg-type]
+        population = Population(name, form, rate, tau_ms, bias, nonnegative)
         self.populations[name] = population
         return population
 

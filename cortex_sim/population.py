@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from cortex_sim.activations import Activation, Linear, lower_bound
 from cortex_sim.checks import require_count, require_flag, require_positive
@@ -11,6 +13,22 @@ from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
 
 _NAME = re.compile(r"[A-Za-z_]([A-Za-z0-9_ -]*[A-Za-z0-9_-])?")
+
+
+def shape_of(name: str, size: Any, shape: Any) -> Shape:
+    """The shape that a size or a shape gives a population; one of the two must be there."""
+    if isinstance(size, (tuple, list)) and shape is None:
+        raise DeclarationError(
+            f"population {name}: size must be a whole number, of units; give shape={size!r} for "
+            f"(unit,) or (channel, row, column). Got {size!r}"
+        )
+    if (size is None) == (shape is None):
+        raise DeclarationError(f"population {name}: give either a size or shape=(channel, row, column)")
+    if shape is not None and not isinstance(shape, Iterable):
+        raise DeclarationError(
+            f"population {name}: shape must be (unit,) or (channel, row, column). Got {shape!r}"
+        )
+    return tuple(shape) if shape is not None else (size,)
 
 
 @dataclass(frozen=True)

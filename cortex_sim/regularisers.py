@@ -41,8 +41,9 @@ class Orthogonality:
     strength : float, default 1e-3
         λ; positive.
     diagonal : bool, default True
-        False punishes only off-diagonal terms, as the code of arXiv 2006.06438 does; row norms are
-        then free and GAIT-prop no longer equals backpropagation at the optimum.
+        False is the penalty of arXiv 2006.06438's code, λ‖off(WᵀW)‖², off without the diagonal (there
+        weights are (input, unit)): ΔW/η = −4λW·off(WᵀW), and `gain` plays no part. Columns become
+        orthogonal and their norms stay free, so GAIT-prop need not equal backpropagation at the optimum.
     probes : int or None, default None
         Number of random vectors v that estimate the gradient as mean of (G − g²I)v vᵀW, unbiased;
         None computes it whole.

@@ -14,9 +14,10 @@ from cortex_sim.credit.declared import by_credit
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Given, Inverse
 from cortex_sim.initialisers import GivenWeights
+from cortex_sim.paths import Paths
 from cortex_sim.projection import BOTTOM_UP, Projection
 from cortex_sim.regularisers import Decay
-from cortex_sim.rules.base import Arrival, TargetRule
+from cortex_sim.rules.base import WORDS, Arrival, TargetRule
 from cortex_sim.rules.kolen_pollack import KolenPollack
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ def _check_inverse(net: Network, projection: Projection, inverse: Inverse) -> No
 
 def check_network(net: Network) -> None:
     """Everything that needs the whole network; see `Network.check`."""
-    if not net.bottom_ups:
+    paths = Paths(net)
+    if not paths.inputs:
         raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
     if len(net.stimulated) > 1:
         raise DeclarationError(
@@ -241,9 +243,9 @@ def check_network(net: Network) -> None:
     taught = any(by_credit(p.plasticity) for p in net.bottom_ups)
     for projection in net.bottom_ups:
         if is_supervised(projection.plasticity) and not taught:
-            _check_arrival(net, projection)
+            _check_arrival(net, projection, paths)
     check_taught(net)
-    _check_targets(net)
+    _check_targets(net, paths)
     for projection in net.top_downs:
         _check_kolen_pollack(net, projection)
 
@@ -262,18 +264,19 @@ def _check_objective(net: Network) -> None:
         )
 
 
-def _check_arrival(net: Network, projection: Projection) -> None:
+def _check_arrival(net: Network, projection: Projection, paths: Paths) -> None:
     """The post population must get credit, by feedback that the rule accepts, from where it says."""
     rule, post = projection.plasticity, projection.post
-    word, arriving = type(rule).__name__, net.credit_inputs(post)
+    word, arriving = type(rule).__name__, paths.credit_inputs.get(post, [])
     kinds = " or ".join(kind.__name__ for kind in rule.accepts)
     if post != net.objective_at and not arriving:
-        senders: list[Any] = [p.post for p in net.bottom_ups if p.pre == post] or [net.objective_at]
+        senders: list[Any] = [p.post for p in paths.onward.get(post, [])] or [net.objective_at]
         if rule.arrival is Arrival.DIRECT:
             senders = [net.objective_at]
         raise DeclarationError(
             f"projection {projection.name}: learns by {word}, but no top-down projection brings credit to "
-            f"{post}; add net.top_down({senders[0]!r}, {post!r}, feedback={rule.accepts[0].__name__}(...))"
+            f"{post}; add net.top_down({senders[0]!r}, {post!r}, feedback={rule.accepts[0].__name__}(...)), "
+            f"or use {_whole(rule)}, which adds all that are needed"
         )
     for path in arriving:
         over_identity = not has_weights(path.connector)
@@ -287,48 +290,35 @@ def _check_arrival(net: Network, projection: Projection) -> None:
                 f"projection {path.name}: {word} of {projection.name} takes credit straight from the top; "
                 f"use net.top_down({net.objective_at!r}, {post!r}, ...)"
             )
-        if rule.arrival is not Arrival.DIRECT and not _has_credit(net, path.pre, {post}):
+        if rule.arrival is not Arrival.DIRECT and not paths.has_credit_without(path.pre, post):
             raise DeclarationError(
                 f"projection {path.name}: brings {post} the credit of {path.pre}, which gets none itself; "
                 f"add a top-down projection from above to {path.pre}"
             )
-    _check_no_path_missing(net, projection)
+    _check_no_path_missing(net, projection, paths)
 
 
-def _has_credit(net: Network, population: str, seen: set[str]) -> bool:
-    if population == net.objective_at:
-        return True
-    if population in seen:
-        return False
-    return any(_has_credit(net, p.pre, seen | {population}) for p in net.credit_inputs(population))
+def _whole(rule: Any) -> str:
+    """How to put a whole network under a rule, with the top-down projections that it needs."""
+    words = [word for word, meant in WORDS.items() if type(meant.rule) is type(rule)]
+    return f'net.with_rule("{words[0]}")' if words else f"net.with_rule({type(rule).__name__}())"
 
 
-def _check_no_path_missing(net: Network, projection: Projection) -> None:
+def _check_no_path_missing(net: Network, projection: Projection, paths: Paths) -> None:
     """A rule that runs beside bottom-up projections must run beside all that lead to the objective."""
     rule, post = projection.plasticity, projection.post
     if rule.arrival is Arrival.DIRECT:
         return
-    for onward in net.bottom_ups:
-        leads_up = onward.pre == post and _reaches(net, onward.post)
-        if leads_up and onward.mate not in net.projections and not _skips(net, post):
+    by_hand = any(p.mate not in net.projections for p in paths.credit_inputs.get(post, []))
+    for onward in paths.onward.get(post, []):
+        if onward.post in paths.leading and onward.mate not in net.projections and not by_hand:
             raise DeclarationError(
                 f"projection {projection.name}: {post} also drives {onward.post}, whose credit never comes "
                 f"back; add net.top_down({onward.post!r}, {post!r}, ...)"
             )
 
 
-def _skips(net: Network, post: str) -> bool:
-    """Whether the user wired this population's credit by hand, not beside the bottom-up projections."""
-    return any(p.mate not in net.projections for p in net.credit_inputs(post))
-
-
-def _reaches(net: Network, population: str) -> bool:
-    if population == net.objective_at:
-        return True
-    return any(_reaches(net, p.post) for p in net.bottom_ups if p.pre == population)
-
-
-def _check_targets(net: Network) -> None:
+def _check_targets(net: Network, paths: Paths) -> None:
     """Rules that work by targets hold for the whole network and invert its activations."""
     rules = [p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity)]
     by_target = [rule for rule in rules if rule.arrival is Arrival.TARGETS]
@@ -349,12 +339,11 @@ def _check_targets(net: Network) -> None:
                 "softplus or linear"
             )
         if isinstance(first, TargetRule) and first.chain_only:
-            _check_chain(net, population.name, word)
+            _check_chain(paths, population.name, word)
 
 
-def _check_chain(net: Network, population: str, word: str) -> None:
-    inputs = net.inputs(population)
-    onward = [p for p in net.bottom_ups if p.pre == population]
+def _check_chain(paths: Paths, population: str, word: str) -> None:
+    inputs, onward = paths.inputs[population], paths.onward.get(population, [])
     if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):
         raise DeclarationError(
             f"population {population}: {word} inverts the whole drive, so it takes chains of Dense "

@@ -12,6 +12,7 @@ from cortex_sim.credit.shipped import credit_network
 from cortex_sim.credit.wiring import told_by, wire
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
+from cortex_sim.paths import Paths
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
@@ -130,10 +131,7 @@ def _needs_credit(net: Network) -> set[str]:
 
 
 def _leads_to_objective(net: Network) -> set[str]:
-    leading = {net.objective_at}
-    for _ in net.bottom_ups:
-        leading |= {p.pre for p in net.bottom_ups if p.post in leading}
-    return {name for name in leading if name is not None}
+    return Paths(net).leading
 
 
 def _add_beside(net: Network, word: Word, settings: dict[str, Any]) -> None:

@@ -211,9 +211,13 @@ def read(what: str, source: str | Path, error: type[CortexSimError] = Declaratio
     """
     if isinstance(source, str) and "\n" in source:
         return parse(f"{what} YAML text", source, error)
-    where = f"{what} YAML {source}"
+    return read_file(f"{what} YAML {source}", source, error)
+
+
+def read_file(where: str, path: str | Path, error: type[CortexSimError] = DeclarationError) -> Any:
+    """Plain data from a YAML file, which errors call ``where``; see `read`."""
     try:
-        text = Path(source).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as wrong:
         raise error(f"{where}: cannot be read ({wrong.strerror})") from None
     except UnicodeError:

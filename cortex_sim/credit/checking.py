@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortex_sim.credit.declared import by_credit, declared_credit
+from cortex_sim.credit.kernels import diffusion
 from cortex_sim.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def check_within(net: Network, projection: Projection) -> None:
     if kernel is not None:
         sender, receiver = net.ends(projection)
         try:
-            kernel.weights(receiver, sender[0], np.random.default_rng(0))
+            diffusion(kernel, receiver, sender[0], np.random.default_rng(0))
         except DeclarationError as error:
             raise DeclarationError(f"projection {projection.name}: {error}") from None
 

@@ -7,6 +7,7 @@ says what D is for any number of units: one trained credit network serves popula
 from __future__ import annotations
 
 from dataclasses import dataclass
+from logging import getLogger
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,10 @@ from cortex_sim.checks import require_count, require_positive
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
+
+_log = getLogger(__name__)
+_NOTHING = 1e-150  # whose square, in a row's length, is nothing
+_TIE = 1e-9  # two channels as near as each other are both nearest
 
 
 class Kernel(Protocol):
@@ -44,12 +49,18 @@ def diffusion(
     Raises
     ------
     DeclarationError
-        If the kernel does not fit the population.
+        If the kernel does not fit the population, or leaves a unit without credit.
     """
     require_count("credit diffusion", channels=channels)
     weights = kernel.weights(shape, channels, rng)
     length = np.linalg.norm(weights, axis=1, keepdims=True)
-    d = weights / np.where(length > 0, length, 1.0)
+    silent = int(np.count_nonzero(~(length > 0)))
+    if silent:
+        raise DeclarationError(
+            f"credit diffusion: {kernel!r} brings no credit to {silent} of {len(weights)} units from "
+            f"{channels} channels; use a wider kernel, or Block() for the nearest channel alone"
+        )
+    d = weights / length
     return d * rng.choice([-1.0, 1.0], size=(len(d), 1)) if signs else d
 
 
@@ -59,7 +70,19 @@ def _places(count: int) -> np.ndarray:
 
 
 def _bell(distance: np.ndarray, width: float) -> np.ndarray:
-    return np.exp(-0.5 * (distance / width) ** 2)
+    """exp(−½ d²/width²) of (unit, channel); a unit too far from all takes its nearest channel alone."""
+    distance = np.abs(distance)
+    with np.errstate(over="ignore", under="ignore"):  # very many widths away is nothing at all
+        bell = np.exp(-0.5 * (distance / width) ** 2)
+        lost = bell.max(axis=1) < _NOTHING
+        if lost.any():
+            _log.warning(
+                "credit kernel: width %g is so narrow that %d of %d units take their nearest channel alone",
+                *(width, np.count_nonzero(lost), len(lost)),
+            )
+            further = distance[lost] - distance[lost].min(axis=1, keepdims=True)
+            bell[lost] = further <= _TIE
+    return bell
 
 
 @register("kernel", "line")

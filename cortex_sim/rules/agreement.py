@@ -30,8 +30,8 @@ def check_agreement(rule: Any) -> None:
     """
     if not (hasattr(rule, "change") and getattr(rule, "growth", None) is not None and is_dataclass(rule)):
         return
-    cls = type(rule)
-    key = (cls, cls.change, repr(rule.growth), repr(rule))
+    cls: Any = type(rule)
+    key = (cls, cls.change, repr(getattr(rule, "growth", None)), repr(rule))
     if key in _FOUND:
         return
     with np.errstate(all="ignore"):  # a logarithm of a negative rate is the same in both

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from cortex_sim import library, registry, yaml_text
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, spelled
 from cortex_sim.credit.shipped import shipped
 from cortex_sim.data import names as data_names
+from cortex_sim.default_settings import declared_rule, with_regularisers
+from cortex_sim.default_settings import shipped as shipped_settings
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.rules.base import WORDS
 from cortex_sim.runs.merging import merged
 
 _CYCLE = {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False}
@@ -83,6 +86,8 @@ class Settings:
         object.__setattr__(self, "data", _located(self.data))
         object.__setattr__(self, "model", _located(self.model))
         object.__setattr__(self, "credit", _located(self.credit))
+        if isinstance(self.rule, str):
+            object.__setattr__(self, "rule", spelled(self.rule, WORDS))
         for name, kinds, wanted in _KINDS:
             value = getattr(self, name)
             if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
@@ -125,22 +130,9 @@ _LEAST = {
 _NAMES = {f.name for f in fields(Settings)}
 
 
-def declared_rule(net: Network) -> str | None:
-    """Registered name of the one rule that all plastic bottom-up projections carry, if it is one."""
-    rules = [p.plasticity for p in net.bottom_ups if p.plasticity is not None]
-    if not rules or any(type(rule) is not type(rules[0]) for rule in rules):
-        return None
-    return registry.registered_name("rule", rules[0])
-
-
 def defaults(model: str, rule: str | None) -> dict[str, Any]:
     """Settings that ship for a model and a rule (``protocols/defaults/MODEL.yaml``); may be none."""
-    path = library.folder("protocols") / "defaults" / f"{model}.yaml"
-    if not path.is_file():
-        return {}
-    content = read_yaml(path)
-    found = merged(content.get("all") or {}, (content.get("rules") or {}).get(rule) or {})
-    return _known(found, str(path.name))
+    return _known(shipped_settings(model, rule), f"{model}.yaml")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -151,11 +143,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     RunError
         If it cannot be read or is not a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"configuration {path}: cannot be read ({error})") from None
-    content = yaml_text.parse(f"configuration {path}", text, RunError)
+    content = yaml_text.read_file(f"configuration {path}", path, RunError)
     if not isinstance(content, dict):
         raise RunError(f"configuration {path}: expected settings, name: value. Got {type(content).__name__}")
     return content
@@ -265,13 +253,3 @@ def network(settings: Settings) -> Network:
         net = with_settings(net, rule, settings.rule_settings, settings.feedback, settings.credit)
     net.check()
     return net
-
-
-def with_regularisers(net: Network, regularisers: list[Any]) -> Network:
-    """The network with these regularisers on every plastic projection that credit passes through."""
-    made = tuple(registry.make("regulariser", r) for r in regularisers)
-    other = net.copy()
-    for p in net.bottom_ups:
-        if p.plasticity is not None and p.pre not in net.stimulated:
-            other.projections[p.name] = replace(p, regularisers=made)
-    return other

@@ -1,3 +1,6 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +96,51 @@ def test_initial_weights_that_are_none_are_refused(init, message):
     with pytest.raises(cs.DeclarationError) as refusal:
         cs.Dense(init=init)
     assert message in str(refusal.value)
+
+
+@dataclass(frozen=True)
+class Fixed(cs.Dense):
+    """A connector of one's own: weights that never change."""
+
+    plastic: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A connector of one's own that claims to have no weights."""
+
+    plastic: ClassVar[bool] = False
+
+    def weight_shape(self, pre, post):
+        return ()
+
+    def check(self, name, pre, post):
+        pass
+
+    def draw(self, rng, pre, post):
+        return np.empty(0)
+
+
+def with_a_fixed_step(connector):
+    net = cs.Network("n")
+    for name, size in (("retina", 5), ("V1", 3), ("IT", 2)):
+        net.population(name, size)
+    net.bottom_up("retina", "V1", plasticity="backprop")
+    net.bottom_up("V1", "IT", connector)
+    net.objective("IT", "squared_error")
+    return net
+
+
+def test_a_connector_that_does_not_learn_is_no_identity(own_names):
+    net = with_a_fixed_step(Fixed())
+    assert net.initial_weights(0)["V1->IT"].shape == (2, 3)
+    assert cs.Network.from_yaml(net.to_yaml()) == net
+    down = net.with_rule("gait_prop").projection("IT->V1")
+    assert isinstance(down.feedback, cs.Inverse)  # not the transpose of an identity
+    with pytest.raises(cs.DeclarationError, match="never changes its weights .plastic = False."):
+        net.bottom_up("retina", "IT", Fixed(), plasticity="backprop")
+
+
+def test_only_identity_has_no_weights(own_names):
+    with pytest.raises(cs.DeclarationError, match=r"Nothing has weights of shape \(\), .*use Identity\(\)"):
+        with_a_fixed_step(Nothing())

@@ -8,6 +8,7 @@ import yaml
 import cortex_sim as cs
 from cortex_sim.cli import main
 from cortex_sim.errors import CortexSimError, RunError
+from cortex_sim.library import configuration
 from cortex_sim.training.settings import (
     Settings,
     defaults,
@@ -235,3 +236,11 @@ def test_only_a_run_yaml_stands_on_its_own(tmp_path):
     run = tmp_path / "run.yaml"
     run.write_text("model: digits_mlp\nrule: gait_prop\nenvironment: {}\n", encoding="utf-8")
     assert resolve(None, config=run) == Settings(model="digits_mlp", rule="gait_prop")
+
+
+@pytest.mark.parametrize("name", ["papers/gait_2020_tower", "papers/gait_2021_cifar_deep"])
+def test_configurations_of_papers_keep_their_exact_inverse(name):
+    """What ships for the model renews the inverse every few updates, and rescales it; the papers do not."""
+    feedback = resolve(None, config=configuration(name)).feedback
+    assert (feedback["refresh"], feedback["rescale"], feedback["tolerance"]) == (1, False, 0.0)
+    assert feedback["damping"] == 0.0 and feedback["auxiliary"] is True

@@ -36,8 +36,12 @@ def deviation(w: Tensor) -> float:
 def penalty_gradient(w: Tensor, rule: Orthogonality, generator: torch.Generator) -> Tensor:
     """Gradient 4λ(G − g²I)W of the penalty λ‖G − g²I‖², or its estimate from probes.
 
-    arXiv 2102.11598; without the diagonal, the code of arXiv 2006.06438.
+    arXiv 2102.11598; without the diagonal, 4λW·off(WᵀW), the code of arXiv 2006.06438.
     """
+    if not rule.diagonal:
+        columns = w.square().sum(0)  # what off leaves out
+        product = (w @ w.T) @ w if w.shape[0] <= w.shape[1] else w @ (w.T @ w)
+        return 4 * rule.strength * (product - w * columns)
     wide = w if w.shape[0] <= w.shape[1] else w.T
     goal = squared_gain(wide) if rule.gain is None else rule.gain**2
     if rule.probes is not None:
@@ -46,10 +50,7 @@ def penalty_gradient(w: Tensor, rule: Orthogonality, generator: torch.Generator)
         grad = (wide @ echo - goal * v) @ echo.T / rule.probes
     else:
         g = wide @ wide.T
-        if rule.diagonal:
-            g.diagonal().sub_(goal)
-        else:
-            g.diagonal().zero_()
+        g.diagonal().sub_(goal)
         grad = g @ wide
     grad = 4 * rule.strength * grad
     return grad if w.shape[0] <= w.shape[1] else grad.T

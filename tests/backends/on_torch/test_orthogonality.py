@@ -39,11 +39,26 @@ def test_soft_penalty_is_autograd_of_what_it_says(shape, gain):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_the_diagonal(shape):
-    """λ Σ_{i≠j} G_ij², as the code of arXiv 2006.06438 has it."""
+    """λ Σ_{i≠j} (WᵀW)_ij², as the code of arXiv 2006.06438 has it, whose weights are (input, unit)."""
     w = weights(shape)
-    g = smaller_gram(w)
+    g = w.T @ w
     (0.3 * (g.square().sum() - g.diagonal().square().sum())).backward()
-    assert relative_error(of(w, cs.Orthogonality(0.3, diagonal=False)), w.grad) < 1e-12
+    ours = of(w, cs.Orthogonality(0.3, diagonal=False))
+    assert relative_error(ours, w.grad) < 1e-12
+    theirs = w.detach().numpy().T  # (input, unit)
+    overlap = theirs @ theirs.T
+    step = 4 * 0.3 * (overlap - np.diag(np.diag(overlap))) @ theirs
+    np.testing.assert_allclose(ours.numpy(), step.T, atol=1e-12)
+
+
+def test_without_the_diagonal_norms_of_columns_are_free():
+    """Orthogonal columns of any norm are at rest; orthogonal rows of unequal norm are not."""
+    q = torch.linalg.qr(weights((5, 5)).detach())[0]
+    norms = torch.linspace(0.7, 1.3, 5, dtype=q.dtype)
+    rule = cs.Orthogonality(0.3, diagonal=False)
+    assert of(q * norms, rule).abs().max() < 1e-12
+    assert of(norms[:, None] * q, rule).abs().max() > 0.01
+    assert of(q * norms, cs.Orthogonality(0.3)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("shape", SHAPES)
