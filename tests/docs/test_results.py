@@ -88,15 +88,16 @@ def test_angles_are_means_over_runs_at_the_rate_that_teaches(benchmark_module, t
     angles = benchmark_module("angles")
     assert angles.over_training(tmp_path) == []
     lines = [
-        {"epoch": e, "rate": r, "angle_to_bp_deg": {"a": a, "top": 0.0}, "seconds": 1.0}
+        {"epoch": e, "rate": r, "angle_to_bp_deg": {"V1->IT": 0.0, "eye->V1": a}, "seconds": 1.0}
         for e, r, a in ((0, 0.1, 90.0), (1, 1.0, 40.0), (2, 0.5, None), (3, 0.2, 20.0), (4, 0.0, 2.0))
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     run = angles.over_training(tmp_path)
-    assert run[1] == {"epoch": 1, "rate": 1.0, "angle_to_bp_deg": {"a": 40.0, "top": 0.0}}
+    assert run[1] == {"epoch": 1, "rate": 1.0, "angle_to_bp_deg": {"V1->IT": 0.0, "eye->V1": 40.0}}
     rows = angles.table({"one": [run], "two": [run, run], "none": []})
     assert rows[0] == "| arm | epoch 0 | epoch 1 | epoch 2 | epoch 3 | epoch 4 | mean of 1 to 3 | seeds |"
     assert rows[2:4] == ["| one | 90 | 40 | – | 20 | 2 | 30 | 1 |", "| two | 90 | 40 | – | 20 | 2 | 30 | 2 |"]
+    assert rows[-1] == "In each cell: eye->V1."
     assert angles.table({"none": []}) == ["Not run yet."]
 
 
