@@ -190,6 +190,8 @@ def table(name: str) -> str:
 def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
     """How rates were chosen, as Markdown: the best of each arm is bold."""
     grids = {arm: about["rates"] for arm, about in plan["arms"].items() if len(about["rates"]) > 1}
+    if not grids:
+        return []
     columns = sorted({rate for grid in grids.values() for rate in grid})
     lines = [
         f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
