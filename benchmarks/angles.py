@@ -38,8 +38,7 @@ def table(arms: Mapping[str, Sequence[Evaluations]]) -> list[str]:
     last = max(line["epoch"] for runs in arms.values() for line in runs[0])
     shown = sorted({0, 1, 2, last // 2, last - 1, last})
     during = range(1, last)
-    first = next(iter(arms.values()))[0][0]["angle_to_bp_deg"]
-    below = list(first)[:-1]  # onto the top every rule is backpropagation
+    below = _upward(list(next(iter(arms.values()))[0][0]["angle_to_bp_deg"]))[:-1]
     lines = [
         "| arm | " + " | ".join(f"epoch {e}" for e in shown) + f" | mean of 1 to {last - 1} | seeds |",
         "|" + "---|" * (len(shown) + 3),
@@ -48,6 +47,17 @@ def table(arms: Mapping[str, Sequence[Evaluations]]) -> list[str]:
         cells = [_cell(runs, [epoch], below) for epoch in shown]
         lines.append(f"| {arm} | {' | '.join(cells)} | {_cell(runs, during, below)} | {len(runs)} |")
     return [*lines, "", f"In each cell: {', '.join(below)}."]
+
+
+def _upward(names: Sequence[str]) -> list[str]:
+    """Projections of a chain from the retina up. Onto the top, the last, every rule is backpropagation."""
+    pairs = dict(name.split("->") for name in names)
+    (place,) = set(pairs) - set(pairs.values())
+    found = []
+    while place in pairs:
+        found.append(f"{place}->{pairs[place]}")
+        place = pairs[place]
+    return found
 
 
 def _cell(runs: Sequence[Evaluations], epochs: Sequence[int], below: Sequence[str]) -> str:
