@@ -196,7 +196,8 @@ def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
     columns = sorted({rate for grid in grids.values() for rate in grid})
     lines = [
         f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
-        f"{plan['hold_out']} training presentations held back{_of(plan)}, seed 0; the best of each arm in bold:",
+        f"{plan['hold_out']} training presentations held back{_of(plan)}, seed 0; the best of each arm in "
+        "bold:",
         "",
         f"| arm | {' | '.join(f'{rate:g}' for rate in columns)} |",
         "|" + "---|" * (len(columns) + 1),
