@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import brian2
 import numpy as np
 
-from cortex_sim.backends.brian2.equations import SENDING
+from cortex_sim.backends.brian2.circuit import Apical
+from cortex_sim.backends.brian2.equations import ARRIVING
 from cortex_sim.backends.brian2.noise import TrialNoise, noise_size
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
@@ -35,13 +36,14 @@ class Conductor:
     ) -> None:
         self.stage, self.weights, self.seed, self.wanted, self.keep = stage, weights, seed, wanted, keep
         self.dt_ms = stage.setup.dt_ms
+        self._past: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
         self._operations = [
             brian2.NetworkOperation(self._start, clock=stage.clock, when="start"),
             brian2.NetworkOperation(self._end, clock=stage.clock, when="end"),
         ]
         if stage.features:
             arrival = brian2.NetworkOperation(
-                self._drive_arrives, clock=stage.clock, when="groups", order=SENDING + 0.4
+                self._drive_arrives, clock=stage.clock, when="groups", order=ARRIVING
             )
             self._operations.append(arrival)
 
@@ -113,8 +115,10 @@ class Conductor:
         moving = any(isinstance(given, (Series, White)) for given in self._phase.drive.values())
         noisy = any(self.stage.setup.noise.values())
         self._changing = moving or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
+        apicals = self.stage.circuit.apicals
+        self._gain = {p.name: self.weights.rescale(p) for p in apicals if p.name in self.stage.features}
         self._credit_arrives(moved=False)  # what is on its way meets the gates of this phase
-        self._rescaled = [p for p in self.stage.circuit.apicals if p.rescale] if self._phase.eta else []
+        self._rescaled = [p for p in apicals if p.rescale] if self._phase.eta else []
 
     def _end_phase(self) -> None:
         if self._phase.eta:
@@ -181,6 +185,9 @@ class Conductor:
             self.stage.engine.pull()
             for p in self._rescaled:
                 set_gain(self.stage, self.weights, p, self._phase.gates.get(p.name, Gate()))
+                if p.name in self.stage.features:
+                    self._gain[p.name] = self.weights.rescale(p)
+                    self._deliver(p)
                 self.stage.units[p.projection.post].begin()
 
     # -- signals on their way -------------------------------------------------------------------------
@@ -189,20 +196,26 @@ class Conductor:
         """What delayed or noisy top-down projections deliver, after the compartments have ``moved``."""
         for p in self.stage.circuit.apicals:
             if p.name in self.stage.features:
-                view = self.stage.units[p.projection.post].view
-                var = self.stage.circuit.var
-                signal = self.weights.rescale(p) * view[var("c", p.name)]
-                view[var("heard", p.name)][...] = self._arrived(p.name, signal, moved)
+                compartment = self.stage.units[p.projection.post].view[self.stage.circuit.var("c", p.name)]
+                self._past[p.name] = self._arrived(p.name, compartment, moved)
+                self._deliver(p)
+
+    def _deliver(self, p: Apical) -> None:
+        """An inverse's gain is that of the present weights, as where nothing is delayed."""
+        past, noise = self._past[p.name]
+        heard = self.stage.circuit.var("heard", p.name)
+        self.stage.units[p.projection.post].view[heard][...] = self._gain[p.name] * past + noise
 
     def _drive_arrives(self) -> None:
         for p in [*self.stage.circuit.net.bottom_ups, *self.stage.circuit.net.laterals]:
             if p.name in self.stage.features:
                 view = self.stage.units[p.post].view
                 var = self.stage.circuit.var
-                view[var("heard", p.name)][...] = self._arrived(p.name, view[var("drive", p.name)], True)
+                past, noise = self._arrived(p.name, view[var("drive", p.name)], True)
+                view[var("heard", p.name)][...] = past + noise
 
-    def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> np.ndarray:
-        """What a gate lets through of a signal: as it was ``delay_ms`` ago, scaled, with noise."""
+    def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> tuple[np.ndarray, np.ndarray | float]:
+        """What a gate lets through of a signal, as it was ``delay_ms`` ago and scaled; and the noise added."""
         gate = self._phase.gates.get(name, Gate())
         waiting = self.stage.delayed.setdefault(name, deque())
         if moved:
@@ -211,10 +224,10 @@ class Conductor:
         while len(waiting) > late + 1:
             waiting.popleft()
         if gate.cut:
-            return np.zeros_like(signal)
+            return np.zeros_like(signal), 0.0
         past = waiting[0] if len(waiting) == late + 1 else np.zeros_like(signal)
         noise = gate.noise_sd * self._noise.draw(f"gate {name}", signal.shape[1]) if gate.noise_sd else 0.0
-        return gate.scale * past + noise
+        return gate.scale * past, noise
 
     # -- what is seen -----------------------------------------------------------------------------------
 

@@ -26,8 +26,9 @@ from cortex_sim.rules.base import PerPost, PerPre
 from cortex_sim.rules.in_time import growth_of
 
 # Within brian2's slot "groups": predictions of the error populations, then what they and everybody
-# else send, then weights, and neurons last.
-PREDICTING, SENDING, LEARNING, MOVING = 0, 1, 1.5, 2
+# else send, what of it arrives through gates with delay or noise, what is made of its echo, then
+# weights, and neurons last.
+PREDICTING, SENDING, ARRIVING, ECHOING, LEARNING, MOVING = 0, 1, 1.2, 1.4, 1.5, 2
 
 
 def population_equations(
