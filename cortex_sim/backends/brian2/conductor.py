@@ -14,7 +14,7 @@ import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical
 from cortex_sim.backends.brian2.equations import ARRIVING
-from cortex_sim.backends.brian2.noise import TrialNoise, noise_size
+from cortex_sim.backends.brian2.noise import TrialNoise, fluctuate
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import Stage
@@ -171,10 +171,10 @@ class Conductor:
             target[...] = sd * self._noise.draw(f"spontaneous {name}", target.shape[1])
         for name, sd in self.stage.setup.noise.items():
             if sd:
-                target = self.stage.units[name].view["noise"]
-                tau_ms = self.stage.circuit.population(name).tau_ms
-                size = sd * noise_size(self.dt_ms / tau_ms, self.stage.setup.method)
-                target[...] = size * self._noise.draw(f"noise {name}", target.shape[1])
+                view, method = self.stage.units[name].view, self.stage.setup.method
+                drawn = self._noise.draw(f"noise {name}", view["noise"].shape[1])
+                step = self.dt_ms / self.stage.circuit.population(name).tau_ms
+                view["noise"][...] = fluctuate(view["fluctuation"], drawn, sd, step, method)
         if self._phase.eta:
             self.stage.engine.refresh()
             self._rescale()
@@ -215,7 +215,7 @@ class Conductor:
                 view[var("heard", p.name)][...] = past + noise
 
     def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> tuple[np.ndarray, np.ndarray | float]:
-        """What a gate lets through of a signal, as it was ``delay_ms`` ago and scaled; and the noise added."""
+        """What a gate lets through of a signal, as it was ``delay_ms`` ago and scaled; and added noise."""
         gate = self._phase.gates.get(name, Gate())
         waiting = self.stage.delayed.setdefault(name, deque())
         if moved:

@@ -55,7 +55,7 @@ def population_equations(
         drives.append(f"-{gate} * {circuit.var('drive', lateral.name)}")
     if noisy:
         drives.append("noise")
-        lines.append("noise : 1")
+        lines += ["noise : 1", "fluctuation : 1"]
     moving = " + ".join(drives).replace("+ -", "- ")
     head = [
         f"da/dt = (-a + {moving}) / tau : 1",

@@ -28,7 +28,7 @@ _TAKEN = {
         "free",
         "shown",
     ),
-    *("bias", "external", "noise", "nudge", "goal", "strength", "spontaneous", "partition", "lastupdate"),
+    *("bias", "external", "noise", "fluctuation", "nudge", "goal", "strength", "spontaneous", "partition", "lastupdate"),
     *(
         "ms",
         "second",
