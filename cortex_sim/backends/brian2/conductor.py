@@ -158,7 +158,8 @@ class Conductor:
                     bin_ = min(int((self._step + 1e-9) * self.dt_ms / given.bin_ms), len(given.values) - 1)
                     target[...] = given.values[bin_]
                 case White():
-                    hold = 1 if given.hold_ms is None else max(1, round(given.hold_ms / self.dt_ms))
+                    held = self.dt_ms if given.hold_ms is None else given.hold_ms
+                    hold = whole_steps(f"drive of {name}: hold_ms", held, self.dt_ms)
                     if self._step % hold == 0:
                         target[...] = given.mean + given.sd * self._noise.draw(
                             f"drive {name}", target.shape[1]
@@ -264,14 +265,16 @@ class Conductor:
 
 
 def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
-    """Number of steps in a duration.
+    """Number of steps in a duration: at least 1 where it is not 0.
 
     Raises
     ------
     RunError
         If it is no whole number.
     """
-    steps = round(duration_ms / dt_ms)
-    if abs(steps * dt_ms - duration_ms) > 1e-6 * max(dt_ms, duration_ms):
-        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:g}. Got {duration_ms:g}")
+    exact = duration_ms / dt_ms
+    steps = round(exact)
+    # A millionth of a step, and what rounding makes of a quotient as large as this one.
+    if abs(exact - steps) > 1e-6 + 1e-15 * exact or (duration_ms > 0 and not steps):
+        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:.12g}. Got {duration_ms:.12g}")
     return steps

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.restoring import require_own
 from cortex_sim.backends.torch.equilibrium import Equilibrium, check_settles, settle
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.windows import Noise, Windows
@@ -119,7 +120,14 @@ class QuasiStatic:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `checkpoint`."""
+        """Go back to a `checkpoint`.
+
+        Raises
+        ------
+        RunError
+            If it is damaged, or another network's; then nothing is changed.
+        """
+        require_own(self.net.name, self.checkpoint(), state)
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.as_tensor(state[name]))
         for name, variables in self.windows.state_of.items():
