@@ -92,7 +92,9 @@ def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> l
         net = experiment.network_of(name)
         state = experiment.state_for(net, seed)
         first = net.initial_weights(seed) if state is None else state.all_weights()
-        made.append(PlannedArm(name, net, with_rates(plan(protocol, net, seed)), first))
+        preprocessing = None if state is None else state.preprocessing
+        full = with_rates(plan(protocol, net, seed, preprocessing))
+        made.append(PlannedArm(name, net, full, first))
     return made
 
 

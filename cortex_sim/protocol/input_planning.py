@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,24 +13,37 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
 from cortex_sim.population import Population
+from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.inputs import Noise, Stimuli, TimeSeries
 from cortex_sim.protocol.plan import Constant, Images, Input, Series, White
 
 
 @dataclass
 class Arrays:
-    """Converts arrays to float64; one that several phases share is converted once."""
+    """Converts arrays to float64; one that several phases share is converted once.
 
+    Attributes
+    ----------
+    preprocessing : mapping of str to Preprocessing
+        By population, with what a trained network is shown the images of data sets.
+    """
+
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     known: dict[Any, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    drawn: dict[tuple[Stimuli, str], np.ndarray] = field(default_factory=dict)
+    drawn: dict[tuple[Stimuli, Any], np.ndarray] = field(default_factory=dict)
 
-    def of(self, given: Any, part: str) -> np.ndarray:
-        """An array as it is, or the images or labels of a data set, drawn once."""
+    def images(self, given: Any, population: str) -> np.ndarray:
+        """An array as it is, or the images of a data set as this population is shown them, drawn once."""
         if not isinstance(given, Stimuli):
             return given
-        if (given, part) not in self.drawn:
-            self.drawn[given, part] = getattr(given, part)
-        return self.drawn[given, part]
+        shown = self.preprocessing.get(population)
+        if (given, shown) not in self.drawn:
+            self.drawn[given, shown] = given.images if shown is None else given.images_through(shown)
+        return self.drawn[given, shown]
+
+    def labels(self, given: Any) -> np.ndarray:
+        """An array as it is, or the labels of a data set."""
+        return given.labels if isinstance(given, Stimuli) else given
 
     def float64(self, array: np.ndarray) -> np.ndarray:
         """The array in float64, contiguous and read-only."""
@@ -50,7 +64,7 @@ def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> 
         return Series(_series(label, population, given.values, arrays), given.bin_ms)
     if isinstance(given, float):
         return Constant(np.full(population.size, given))
-    array = arrays.of(given, "images")
+    array = arrays.images(given, population.name)
     values = arrays.float64(array)
     if array.shape in (population.shape, (population.size,)):
         return Constant(values.reshape(population.size))
@@ -99,7 +113,7 @@ def goals_of(owner: str, net: Network, population: Population, given: Any, array
             f"{label}: it has no bottom-up input, so its drive sets its rate and a nudge does "
             "nothing; nudge a population above, or change the drive"
         )
-    labels = arrays.of(given, "labels")
+    labels = arrays.labels(given)
     if labels.ndim == 1 and labels.dtype.kind in "iu" and population.name == net.objective_at:
         return Goals(_one_hot(label, population, labels), each=True)
     values = arrays.float64(labels)

@@ -16,6 +16,7 @@ from cortex_sim.protocol.values import Comparable, above_zero, at_least_zero, nu
 
 if TYPE_CHECKING:
     from cortex_sim.data import ImageSet
+    from cortex_sim.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,8 @@ class Noise:
 class Stimuli:
     """A data set by name: as a drive its images, as a nudge their labels; YAML keeps the name only.
 
+    A network that holds the preprocessing of its training is shown them through that, as everything else.
+
     Parameters
     ----------
     data : str
@@ -76,7 +79,8 @@ class Stimuli:
     seed : int, default 0
         Which ones are drawn; the same for images and labels.
     standardise : bool, default False
-        Whether the training set's mean is removed and its standard deviation made 1.
+        Whether the data set's own mean is removed and its standard deviation made 1, both of its training
+        part. Not asked where the network holds the preprocessing of its training.
     """
 
     data: str
@@ -100,6 +104,25 @@ class Stimuli:
     def images(self) -> np.ndarray:
         """Images of shape (presentation, value) or (presentation, channel, row, column)."""
         return getattr(self._loaded(), f"x_{self.split}")[self._drawn()]
+
+    def images_through(self, preprocessing: Preprocessing) -> np.ndarray:
+        """The images as a trained network is shown them; ``standardise`` is not asked.
+
+        Raises
+        ------
+        DeclarationError
+            If they have another shape than those that it was trained on.
+        """
+        raw = getattr(_loaded(self.data, False), f"x_{self.split}")[self._drawn()]
+        shape, wanted = raw.shape[1:], preprocessing.shape
+        one_is_flat = 1 in (len(shape), len(wanted)) and np.prod(shape) == np.prod(wanted)
+        if shape != wanted and not one_is_flat:
+            raise DeclarationError(
+                f"Stimuli {self.data}: presentations have shape {shape}, but the network was trained on "
+                f"{wanted} ({preprocessing.layout}); bring them to that shape with "
+                f"cs.data.stimuli(...).fit_to{wanted} and give the array"
+            )
+        return preprocessing.apply(raw.reshape(len(raw), *wanted))
 
     @property
     def labels(self) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from cortex_sim.checks import listed, look_up, require_count
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.input_planning import Arrays
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.phase_planning import Draft, Lesion, draft, lesion_of
@@ -21,7 +22,7 @@ from cortex_sim.protocol.protocol import INTERVAL, Protocol
 SIDE_BY_SIDE = 256
 
 
-def plan(protocol: Protocol, net: Network, seed: int) -> Plan:
+def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessing | None = None) -> Plan:
     """Everything that a protocol does on a network, in order, as checked arrays.
 
     Parameters
@@ -30,6 +31,9 @@ def plan(protocol: Protocol, net: Network, seed: int) -> Plan:
     net : Network
     seed : int
         Draws the order of shuffled images.
+    preprocessing : Preprocessing, optional
+        Of the network's training: with it the stimulus population is shown the images of data sets that are
+        given by name. Arrays are shown as they are.
 
     Raises
     ------
@@ -43,7 +47,8 @@ def plan(protocol: Protocol, net: Network, seed: int) -> Plan:
     if isinstance(protocol.eta_per_s, Mapping):
         for name in protocol.eta_per_s:
             look_up("projection in eta_per_s of Protocol", name, net.projections)
-    arrays, lesion = Arrays(), lesion_of(net, protocol.lesion)
+    through = {} if preprocessing is None else dict.fromkeys(net.stimulated, preprocessing)
+    arrays, lesion = Arrays(through), lesion_of(net, protocol.lesion)
     trials = _Stage("trial", protocol, _drafts(net, protocol, lesion, arrays))
     stages = [trials]
     if protocol.probe is not None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
@@ -30,6 +31,10 @@ class OwnSession(Session, typing.Protocol):
 
     net: Network
     seed: int
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """With what it is shown the images of data sets."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -
 
     Its one arm is called by the network's name; the first snapshot is that after the first trials.
     """
-    full = with_rates(plan(protocol, session.net, session.seed))
+    full = with_rates(plan(protocol, session.net, session.seed, session.preprocessing))
     arm = PlannedArm(session.net.name, session.net, full, None, session)
     return in_memory([arm], progress)
 

@@ -119,6 +119,10 @@ class InTime:
         reads |= {self._pre, "r_post" if hasattr(rule, "change") else "u_post"}
         self.reads = frozenset(reads.intersection(_SYNAPSE) - {"w"})
 
+    def __reduce__(self) -> tuple[type[InTime], tuple[Any]]:
+        """Read anew from the rule: code cannot be pickled."""
+        return InTime, (self.rule,)
+
     def initial_state(self, shape: tuple[int, int]) -> State:
         """State at the start, float64, for weights of ``shape`` (post, pre)."""
         post, pre = shape

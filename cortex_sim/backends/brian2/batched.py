@@ -14,7 +14,7 @@ import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
 from cortex_sim.backends.brian2.edits import Left, by_channel
-from cortex_sim.backends.brian2.equations import SENDING, reconstructs
+from cortex_sim.backends.brian2.equations import LEARNING, SENDING, reconstructs
 from cortex_sim.backends.brian2.operators import Operator, Patches, operator
 from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
@@ -74,7 +74,12 @@ class Batched:
         }
         self.top = net.objective_at
         self._wire()
-        self.objects = [brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING)]
+        self._now: tuple[Signals, Signals] = ({}, {})  # r and u of this step
+        self.objects = [
+            brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING),
+            # Apart from it: in between arrives what is delayed or noisy, whose echo some rules read.
+            brian2.NetworkOperation(self.learn, clock=clock, when="groups", order=LEARNING),
+        ]
         self.modulator = 1.0
 
     def push(self) -> None:
@@ -107,7 +112,7 @@ class Batched:
         self.open_bias = bias_rates(self.circuit, eta)
 
     def step(self) -> None:
-        """Everything that one step needs from elsewhere, at the old state; then the weights' own step."""
+        """Everything that one step needs from elsewhere, at the old state."""
         for name in self.open_bias:  # as the last step left it: neurons move on the old bias
             self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
         r = {name: unit.rates() for name, unit in self.units.items()}
@@ -124,8 +129,12 @@ class Batched:
             self._top.view["partition"][...] = self._top.partition
         for send in self._senders:
             send(c, u)
+        self._now = r, u
+
+    def learn(self) -> None:
+        """The weights' own step: Δw = η·growth·dt of every open window, all from the old weights."""
         if self.eta:
-            self._learn(r, u)
+            self._learn(*self._now)
 
     def _wire(self) -> None:
         """Look up once what every step needs: arrays that brian2 and the weights keep for good."""
@@ -224,7 +233,6 @@ class Batched:
         return send
 
     def _learn(self, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]) -> None:
-        """Δw = η·growth·dt of every open window, all from the old weights."""
         changes = []
         for name, eta in self.eta.items():
             p, w = self.circuit.net.projections[name], self.weights.matrix[name]

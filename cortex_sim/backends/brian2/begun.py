@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.stage import Stage
+from cortex_sim.backends.restoring import require_numbers
+from cortex_sim.errors import RunError
 
 _MOVING, _DELAYED = "moving:", "delayed:"
 
@@ -47,6 +50,23 @@ class Begun:
             for name, signals in self.delayed.items()
             if name in stage.features and signals.shape[1] == stage.presentations
         }
+
+    def check(self, circuit: Circuit) -> None:
+        """Raise `RunError` where this was not left by a simulation of such a circuit."""
+        net = circuit.net
+        groups = {*net.populations, *net.credit_populations, *(f"patches of {p}" for p in net.projections)}
+        for prefix, entries, known, axes in (
+            (_MOVING, self.passing, groups, (1, 2)),
+            (_DELAYED, self.delayed, set(net.projections), (3,)),
+        ):
+            for name, values in entries.items():
+                owner = name.rpartition(":")[0] if prefix == _MOVING else name
+                if owner not in known or values.ndim not in axes:
+                    raise RunError(
+                        f"network {net.name}: the checkpoint holds {prefix + name!r} of shape "
+                        f"{values.shape}, which is not of it; give what checkpoint() of this network gave"
+                    )
+                require_numbers(net.name, prefix + name, values)
 
     def as_arrays(self) -> dict[str, np.ndarray]:
         """The same by flat names, for a checkpoint."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 import brian2
 import numpy as np
 
-from cortex_sim.backends.brian2.equations import SENDING
-from cortex_sim.backends.brian2.noise import TrialNoise, noise_size
+from cortex_sim.backends.brian2.circuit import Apical
+from cortex_sim.backends.brian2.equations import ARRIVING
+from cortex_sim.backends.brian2.noise import TrialNoise, fluctuate
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import Stage
@@ -35,13 +36,14 @@ class Conductor:
     ) -> None:
         self.stage, self.weights, self.seed, self.wanted, self.keep = stage, weights, seed, wanted, keep
         self.dt_ms = stage.setup.dt_ms
+        self._past: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
         self._operations = [
             brian2.NetworkOperation(self._start, clock=stage.clock, when="start"),
             brian2.NetworkOperation(self._end, clock=stage.clock, when="end"),
         ]
         if stage.features:
             arrival = brian2.NetworkOperation(
-                self._drive_arrives, clock=stage.clock, when="groups", order=SENDING + 0.4
+                self._drive_arrives, clock=stage.clock, when="groups", order=ARRIVING
             )
             self._operations.append(arrival)
 
@@ -113,8 +115,10 @@ class Conductor:
         moving = any(isinstance(given, (Series, White)) for given in self._phase.drive.values())
         noisy = any(self.stage.setup.noise.values())
         self._changing = moving or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
+        apicals = self.stage.circuit.apicals
+        self._gain = {p.name: self.weights.rescale(p) for p in apicals if p.name in self.stage.features}
         self._credit_arrives(moved=False)  # what is on its way meets the gates of this phase
-        self._rescaled = [p for p in self.stage.circuit.apicals if p.rescale] if self._phase.eta else []
+        self._rescaled = [p for p in apicals if p.rescale] if self._phase.eta else []
 
     def _end_phase(self) -> None:
         if self._phase.eta:
@@ -154,7 +158,8 @@ class Conductor:
                     bin_ = min(int((self._step + 1e-9) * self.dt_ms / given.bin_ms), len(given.values) - 1)
                     target[...] = given.values[bin_]
                 case White():
-                    hold = 1 if given.hold_ms is None else max(1, round(given.hold_ms / self.dt_ms))
+                    held = self.dt_ms if given.hold_ms is None else given.hold_ms
+                    hold = whole_steps(f"drive of {name}: hold_ms", held, self.dt_ms)
                     if self._step % hold == 0:
                         target[...] = given.mean + given.sd * self._noise.draw(
                             f"drive {name}", target.shape[1]
@@ -167,10 +172,10 @@ class Conductor:
             target[...] = sd * self._noise.draw(f"spontaneous {name}", target.shape[1])
         for name, sd in self.stage.setup.noise.items():
             if sd:
-                target = self.stage.units[name].view["noise"]
-                tau_ms = self.stage.circuit.population(name).tau_ms
-                size = sd * noise_size(self.dt_ms / tau_ms, self.stage.setup.method)
-                target[...] = size * self._noise.draw(f"noise {name}", target.shape[1])
+                view, method = self.stage.units[name].view, self.stage.setup.method
+                drawn = self._noise.draw(f"noise {name}", view["noise"].shape[1])
+                step = self.dt_ms / self.stage.circuit.population(name).tau_ms
+                view["noise"][...] = fluctuate(view["fluctuation"], drawn, sd, step, method)
         if self._phase.eta:
             self.stage.engine.refresh()
             self._rescale()
@@ -181,6 +186,9 @@ class Conductor:
             self.stage.engine.pull()
             for p in self._rescaled:
                 set_gain(self.stage, self.weights, p, self._phase.gates.get(p.name, Gate()))
+                if p.name in self.stage.features:
+                    self._gain[p.name] = self.weights.rescale(p)
+                    self._deliver(p)
                 self.stage.units[p.projection.post].begin()
 
     # -- signals on their way -------------------------------------------------------------------------
@@ -189,20 +197,26 @@ class Conductor:
         """What delayed or noisy top-down projections deliver, after the compartments have ``moved``."""
         for p in self.stage.circuit.apicals:
             if p.name in self.stage.features:
-                view = self.stage.units[p.projection.post].view
-                var = self.stage.circuit.var
-                signal = self.weights.rescale(p) * view[var("c", p.name)]
-                view[var("heard", p.name)][...] = self._arrived(p.name, signal, moved)
+                compartment = self.stage.units[p.projection.post].view[self.stage.circuit.var("c", p.name)]
+                self._past[p.name] = self._arrived(p.name, compartment, moved)
+                self._deliver(p)
+
+    def _deliver(self, p: Apical) -> None:
+        """An inverse's gain is that of the present weights, as where nothing is delayed."""
+        past, noise = self._past[p.name]
+        heard = self.stage.circuit.var("heard", p.name)
+        self.stage.units[p.projection.post].view[heard][...] = self._gain[p.name] * past + noise
 
     def _drive_arrives(self) -> None:
         for p in [*self.stage.circuit.net.bottom_ups, *self.stage.circuit.net.laterals]:
             if p.name in self.stage.features:
                 view = self.stage.units[p.post].view
                 var = self.stage.circuit.var
-                view[var("heard", p.name)][...] = self._arrived(p.name, view[var("drive", p.name)], True)
+                past, noise = self._arrived(p.name, view[var("drive", p.name)], True)
+                view[var("heard", p.name)][...] = past + noise
 
-    def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> np.ndarray:
-        """What a gate lets through of a signal: as it was ``delay_ms`` ago, scaled, with noise."""
+    def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> tuple[np.ndarray, np.ndarray | float]:
+        """What a gate lets through of a signal, as it was ``delay_ms`` ago and scaled; and added noise."""
         gate = self._phase.gates.get(name, Gate())
         waiting = self.stage.delayed.setdefault(name, deque())
         if moved:
@@ -211,10 +225,10 @@ class Conductor:
         while len(waiting) > late + 1:
             waiting.popleft()
         if gate.cut:
-            return np.zeros_like(signal)
+            return np.zeros_like(signal), 0.0
         past = waiting[0] if len(waiting) == late + 1 else np.zeros_like(signal)
         noise = gate.noise_sd * self._noise.draw(f"gate {name}", signal.shape[1]) if gate.noise_sd else 0.0
-        return gate.scale * past + noise
+        return gate.scale * past, noise
 
     # -- what is seen -----------------------------------------------------------------------------------
 
@@ -251,14 +265,16 @@ class Conductor:
 
 
 def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
-    """Number of steps in a duration.
+    """Number of steps in a duration: at least 1 where it is not 0.
 
     Raises
     ------
     RunError
         If it is no whole number.
     """
-    steps = round(duration_ms / dt_ms)
-    if abs(steps * dt_ms - duration_ms) > 1e-6 * max(dt_ms, duration_ms):
-        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:g}. Got {duration_ms:g}")
+    exact = duration_ms / dt_ms
+    steps = round(exact)
+    # A millionth of a step, and what rounding makes of a quotient as large as this one.
+    if abs(exact - steps) > 1e-6 + 1e-15 * exact or (duration_ms > 0 and not steps):
+        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:.12g}. Got {duration_ms:.12g}")
     return steps

@@ -26,8 +26,9 @@ from cortex_sim.rules.base import PerPost, PerPre
 from cortex_sim.rules.in_time import growth_of
 
 # Within brian2's slot "groups": predictions of the error populations, then what they and everybody
-# else send, then weights, and neurons last.
-PREDICTING, SENDING, LEARNING, MOVING = 0, 1, 1.5, 2
+# else send, what of it arrives through gates with delay or noise, what is made of its echo, then
+# weights, and neurons last.
+PREDICTING, SENDING, ARRIVING, ECHOING, LEARNING, MOVING = 0, 1, 1.2, 1.4, 1.5, 2
 
 
 def population_equations(
@@ -54,7 +55,7 @@ def population_equations(
         drives.append(f"-{gate} * {circuit.var('drive', lateral.name)}")
     if noisy:
         drives.append("noise")
-        lines.append("noise : 1")
+        lines += ["noise : 1", "fluctuation : 1"]
     moving = " + ".join(drives).replace("+ -", "- ")
     head = [
         f"da/dt = (-a + {moving}) / tau : 1",

@@ -28,18 +28,28 @@ class TrialNoise:
         return np.stack([stream.standard_normal(units) for stream in streams])
 
 
-def noise_size(step: float, method: str) -> float:
-    """Standard deviation of the noise, drawn every step, that gives a resting drive that of one.
+def fluctuate(xi: np.ndarray, drawn: np.ndarray, sd: float, step: float, method: str) -> np.ndarray:
+    """Move a fluctuation ξ on by one step, in place, and return the input that makes a drive follow it.
 
-    One step of the drive is a ← ρ a + g noise, whose stationary variance is g² size² / (1 − ρ²). So size is
-    √(1 − ρ²)/g exactly, at any step; √(2τ/dt) is its limit for short ones.
+    ξ is an Ornstein–Uhlenbeck process, moved exactly: ξ' = e^(−dt/τ) ξ + sd √(1 − e^(−2dt/τ)) n. One step
+    of a drive is a ← k a + (1 − k)·input, so the input (ξ' − kξ)/(1 − k) adds ξ to it: a resting drive has
+    this standard deviation and the autocorrelation e^(−Δ/τ), whatever the step and the method.
 
     Parameters
     ----------
+    xi : array
+        The fluctuation; changed.
+    drawn : array
+        Standard normal numbers n.
+    sd : float
+        Standard deviation of a resting drive.
     step : float
         dt/τ, positive; below 2 for "euler".
     method : {"euler", "exponential_euler"}
-        How the drive is integrated.
+        How the drive is integrated, which decides k: 1 − dt/τ, or e^(−dt/τ).
     """
     kept, gain = (1 - step, step) if method == "euler" else (np.exp(-step), -np.expm1(-step))
-    return float(np.sqrt(1 - kept**2) / gain)
+    before = xi.copy()
+    xi *= np.exp(-step)
+    xi += sd * np.sqrt(-np.expm1(-2 * step)) * drawn
+    return (xi - kept * before) / gain

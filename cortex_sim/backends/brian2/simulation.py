@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +14,7 @@ import xarray as xr
 from cortex_sim.backends.brian2 import standalone
 from cortex_sim.backends.brian2.begun import Begun
 from cortex_sim.backends.brian2.circuit import circuit
-from cortex_sim.backends.brian2.conductor import Conductor
+from cortex_sim.backends.brian2.conductor import Conductor, whole_steps
 from cortex_sim.backends.brian2.credit_equations import check_gates, check_in_synapses
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import (
@@ -27,10 +28,11 @@ from cortex_sim.backends.brian2.stage import (
 )
 from cortex_sim.backends.brian2.synaptic import check_no_sharing
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.backends.restoring import require_own
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
-from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown
+from cortex_sim.protocol.plan import Conditions, Input, Plan, Sample, Series, Shown, White
 from cortex_sim.registry import registered_name
 from cortex_sim.state import State, as_state, initial
 
@@ -179,6 +181,12 @@ class Simulation:
             If the protocol does not fit the network.
         RunError
             If a duration is no multiple of the time step, or weights leave the stable range.
+
+        Notes
+        -----
+        Noise is a function of the seed and of stage, block, trial and step within the protocol. A second run
+        of the same protocol meets the same noise; ``build(net, seed=1, state=simulation)`` goes on from the
+        same weights under other noise.
         """
         from cortex_sim.recording.session import record
 
@@ -214,14 +222,14 @@ class Simulation:
         for size in {len(shown.trials) for shown in plan.shown}:
             check_patches(self.circuit, size)
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
-        from cortex_sim.backends.brian2.conductor import whole_steps
-
         for shown in plan.shown:
             for phase in shown.phases:
                 whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
                 check_gates(self.circuit, phase)
                 for name, gate in phase.gates.items():
                     whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
+                for name, given in phase.drive.items():
+                    self._check_input(f"phase {phase.name}: drive of {name}", given)
                 for name in phase.nudge:
                     if name == self.circuit.stimulus:
                         raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
@@ -229,6 +237,16 @@ class Simulation:
                 _one_by_one(shown, self.net.name)
         if plan.wanted.every_ms is not None:
             whole_steps("record: every_ms", plan.wanted.every_ms, self.setup.dt_ms)
+
+    def _check_input(self, owner: str, given: Input) -> None:
+        dt_ms = self.setup.dt_ms
+        if isinstance(given, White) and given.hold_ms is not None:
+            whole_steps(f"{owner}: hold_ms", given.hold_ms, dt_ms)
+        if isinstance(given, Series) and given.bin_ms < dt_ms * (1 - 1e-6):
+            raise RunError(
+                f"{owner}: bins of {given.bin_ms:g} ms are shorter than a step of dt_ms={dt_ms:g}, so some "
+                "would never be shown; use a smaller dt_ms, or average bins"
+            )
 
     def _last(self) -> Begun:
         """What the trial before left behind."""
@@ -250,11 +268,50 @@ class Simulation:
         return self.weights.as_state() | self._last().as_arrays()
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `checkpoint`."""
+        """Go back to a `checkpoint`.
+
+        Raises
+        ------
+        RunError
+            If it is damaged, or another network's; then nothing is changed.
+        """
+        require_own(self.net.name, self.weights.as_state(), state)
+        begun = Begun.from_arrays(state)
+        begun.check(self.circuit)
         self.weights.load_state(state)
-        self._begun = Begun.from_arrays(state)
+        self._begun = begun
         if self._made is not None:
             self._made.engine.push()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy needs: brian2's own objects are made anew, and go on from where these are.
+
+        Raises
+        ------
+        RunError
+            If ``extra`` is a function that cannot be written to a file.
+        """
+        name = getattr(self._extra, "__qualname__", "")
+        if "<" in name:
+            raise RunError(
+                f"network {self.net.name}: a simulation whose extra is {name} cannot be pickled; define that "
+                "function at the top of a module, or keep simulation.checkpoint() and simulation.state()"
+            )
+        return self._parts()
+
+    def __deepcopy__(self, known: dict[int, Any]) -> Simulation:
+        """A simulation of its own, from the same weights, state and last trial."""
+        made = Simulation.__new__(type(self))
+        known[id(self)] = made
+        parts = self._parts()
+        extra = parts.pop("_extra")
+        vars(made).update(deepcopy(parts, known), _extra=extra)
+        return made
+
+    def _parts(self) -> dict[str, Any]:
+        if self._made is not None:
+            self._made.engine.take_edits()
+        return vars(self) | {"_begun": self._last(), "_made": None}
 
     def attributes(self) -> dict[str, Any]:
         """What made a recording: network, rule, seed, backend, versions, time constants."""

@@ -17,6 +17,7 @@ from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
 from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of
 from cortex_sim.backends.brian2.edits import Left, by_channel
 from cortex_sim.backends.brian2.equations import (
+    ECHOING,
     LEARNING,
     PREDICTING,
     SENDING,
@@ -34,8 +35,6 @@ from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.validation import is_supervised
-
-ECHOING = SENDING + 0.25  # after the drives that it reads
 
 
 class Synaptic:

@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.restoring import require_own
 from cortex_sim.backends.torch.equilibrium import Equilibrium, check_settles, settle
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
@@ -65,6 +67,11 @@ class QuasiStatic:
                 self.windows.state_of[name] |= {v: np.array(x, np.float64) for v, x in variables.items()}
         self._learned = 0  # how many `Shown` opened a window
         self._time_ms = 0.0
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """With what its training, if it had one, showed stimuli."""
+        return self.model.preprocessing
 
     def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
         """Carry out a protocol and return its recording; weights go on from where they are.
@@ -113,7 +120,14 @@ class QuasiStatic:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `checkpoint`."""
+        """Go back to a `checkpoint`.
+
+        Raises
+        ------
+        RunError
+            If it is damaged, or another network's; then nothing is changed.
+        """
+        require_own(self.net.name, self.checkpoint(), state)
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.as_tensor(state[name]))
         for name, variables in self.windows.state_of.items():

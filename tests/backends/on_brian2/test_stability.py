@@ -9,6 +9,7 @@ from timed import NEAR, protocol, shown
 
 import cortex_sim as cs
 from cortex_sim.backends.brian2 import stage
+from cortex_sim.backends.brian2.conductor import whole_steps
 from cortex_sim.backends.brian2.stability import largest_step
 
 
@@ -132,3 +133,55 @@ def test_convolutions_beyond_the_documented_size_are_named(monkeypatch):
     assert (
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3)).sizes["presentation"] == 3
     )
+
+
+@pytest.mark.parametrize(
+    "duration_ms, dt_ms",
+    [(1e6 + 0.5, 1.0), (1e8 + 0.25, 1.0), (2.0001, 1.0), (1e-9, 1.0), (0.3, 0.2), (1e5 + 0.05, 0.1)],
+)
+def test_no_part_of_a_step_passes_however_long_the_phase(duration_ms, dt_ms):
+    with pytest.raises(cs.RunError, match="phase long must be a multiple of dt_ms"):
+        whole_steps("phase long", duration_ms, dt_ms)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7, 10**5 + 1, 10**8 + 3])
+@pytest.mark.parametrize("dt_ms", [0.1, 0.3, 1.0, 1 / 3, 0.7])
+def test_whole_steps_are_whole_after_rounding(steps, dt_ms):
+    assert whole_steps("phase", steps * dt_ms, dt_ms) == steps
+    assert whole_steps("phase", float(f"{steps * dt_ms:.12g}"), float(f"{dt_ms:.12g}")) == steps
+
+
+@pytest.mark.parametrize("engine", ["batched", "synapses"])
+def test_noise_is_held_for_whole_steps(engine):
+    sim = cs.brian2.build(chain(init=NEAR).with_rule("gait_prop"), engine=engine, dt_ms=2.0)
+
+    def held(hold_ms):
+        given = cs.Noise(1.0, hold_ms=hold_ms)
+        record = cs.Record(("rate",), populations=["retina"], every_ms=2.0)
+        return cs.Protocol(cs.Phase("flicker", 24, drive={"retina": given}), record=record)
+
+    for hold_ms in (1.0, 3.0, 5.0):
+        with pytest.raises(cs.RunError, match="phase flicker: drive of retina: hold_ms must be a multiple"):
+            sim.run(held(hold_ms))
+    rates = sim.run(held(6.0)).rate.isel(neuroid=0).values.ravel()
+    assert len(set(rates)) == 4 and (rates.reshape(4, 3) == rates[::3, None]).all()
+
+
+def test_bins_shorter_than_a_step_are_refused():
+    sim = cs.brian2.build(chain(init=NEAR).with_rule("gait_prop"), dt_ms=2.0)
+    film = cs.TimeSeries(np.arange(20.0), bin_ms=1.0)
+    with pytest.raises(cs.RunError, match="drive of retina: bins of 1 ms are shorter than a step"):
+        sim.run(cs.Protocol(cs.Phase("film", 20, drive={"retina": film})))
+
+
+def test_a_second_run_meets_the_same_noise_and_another_seed_other_noise():
+    net = chain(init=NEAR).with_rule("gait_prop")
+    sim = cs.brian2.build(net, dt_ms=2.0, noise=0.1)
+    script = cs.Protocol(cs.Phase("rest", 40), trials=2)
+    first, second = sim.run(script).rate.values, sim.run(script).rate.values
+    np.testing.assert_array_equal(first, second)
+    assert (first[0] != first[1]).any()
+    other = cs.brian2.build(net, seed=1, state=sim, dt_ms=2.0, noise=0.1)
+    assert (other.run(script).rate.values != first).any()
+    for name, w in sim.weights.matrix.items():
+        np.testing.assert_array_equal(other.weights.matrix[name], w)

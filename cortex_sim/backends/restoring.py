@@ -1,0 +1,56 @@
+"""Whether a checkpoint is one of this network: asked before anything is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.errors import RunError
+
+_KINDS = ("weight:", "bias:", "state:", "auxiliary:")
+
+
+def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None:
+    """Raise where a checkpoint lacks what a network has, or has it otherwise.
+
+    Parameters
+    ----------
+    network : str
+        Its name, for the message.
+    own : mapping of str to array
+        What a checkpoint of the network holds, by name.
+    given : mapping of str to array
+        The checkpoint.
+
+    Raises
+    ------
+    RunError
+        Naming the first entry that is missing, damaged or of another shape.
+    """
+    if not isinstance(given, Mapping):
+        raise RunError(
+            f"network {network}: a checkpoint is the mapping that checkpoint() gave. Got "
+            f"{type(given).__name__}"
+        )
+    way = "; give what checkpoint() of this network gave"
+    for name, ours in own.items():
+        if name not in given:
+            raise RunError(f"network {network}: the checkpoint holds no {name!r}{way}")
+        theirs = np.asarray(given[name])
+        if theirs.shape != np.shape(ours):
+            raise RunError(
+                f"network {network}: {name!r} has shape {theirs.shape} in the checkpoint, and "
+                f"{np.shape(ours)} here{way}"
+            )
+        require_numbers(network, name, theirs)
+    for name in given:
+        if name not in own and str(name).startswith(_KINDS):
+            raise RunError(f"network {network}: the checkpoint holds {name!r}, which is not of it{way}")
+
+
+def require_numbers(network: str, name: str, values: Any) -> None:
+    """Raise `RunError` where an entry of a checkpoint holds anything but numbers."""
+    if np.asarray(values).dtype.kind not in "fiub":
+        raise RunError(f"network {network}: {name!r} in the checkpoint is no array of numbers; it is damaged")
