@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 # Threads that spin while they wait make two processes on shared cores many times slower; this must
 # be said before torch is imported.
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
+_HEARD_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,5 +68,9 @@ def _undecoded(word: str) -> bool:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"cortex-sim: {' '.join(message.split())}", file=sys.stderr)
+    """Say it once: the processes that ``torchrun`` started find the same, and the first speaks."""
+    if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":
+        time.sleep(_HEARD_S)  # the first that ends ends all of them
+    else:
+        print(f"cortex-sim: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 import tomllib
@@ -103,6 +104,21 @@ def own(kind: str, target: str) -> Callable[..., Any]:
     return found
 
 
+def _functions_of(file: Path) -> str:
+    """What to give in place of a file: it, with one of its functions. It is read, not run."""
+    if not file.is_file():
+        return f"no file {file}; give path/to/file.py:function"
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError):
+        return f"name the function that makes the network, {file}:function"
+    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
+    if not functions:
+        return f"{file.name} has no function; write one that returns a Network, and give {file}:function"
+    choice = " or ".join(f"{file}:{name}" for name in functions[:3])
+    return f"name the function that makes the network, such as {choice}"
+
+
 def model(name: str, **settings: Any) -> Network:
     """Declared network of a shipped model ("gait_tower"), or of ``path/to/file.py:function``.
 
@@ -116,6 +132,8 @@ def model(name: str, **settings: Any) -> Network:
     if not isinstance(name, str):
         raise DeclarationError(f"model: give a name, or path/to/file.py:function. Got {name!r}")
     with told(f"model {name}"):
+        if name.endswith(".py"):
+            raise DeclarationError(f"model {name}: {_functions_of(Path(name))}")
         build = own("model", name) if ".py:" in name else getattr(load_module("models", name), name)
         net = build(**settings)
     if not hasattr(net, "bottom_ups"):

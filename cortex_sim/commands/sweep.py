@@ -34,7 +34,7 @@ def sweep(
     from cortex_sim.runs import directory
     from cortex_sim.runs.sweep import sweep as run
     from cortex_sim.training import sweeping
-    from cortex_sim.viz.sweeps import by_rule
+    from cortex_sim.viz.sweeps import by_rule, tested_on
 
     if not resume:
         directory.require_new(out)
@@ -45,7 +45,7 @@ def sweep(
         typer.echo(line, err=as_json)
 
     rows = run(asked, sweeping.trained, out, jobs, told)
-    by_rule(rows, out / "test_accuracy.png")
+    by_rule(rows, out / f"{tested_on(rows)}_accuracy.png")
     if as_json:
         print_json({"out": str(out), "jobs": len(asked), "rows": rows})
     else:
@@ -54,8 +54,8 @@ def sweep(
 
 
 def _report(rows: list[dict[str, Any]], out: Path) -> None:
-    from cortex_sim.viz.sweeps import spreads
+    from cortex_sim.viz.sweeps import spreads, tested_on
 
     table = [(label, len(values), mean, sd) for label, (values, mean, sd) in spreads(rows).items()]
-    print_table("test accuracy over seeds", ("", "seeds", "mean", "sd"), table)
+    print_table(f"{tested_on(rows)} accuracy over seeds", ("", "seeds", "mean", "sd"), table)
     typer.echo(f"results: {out / 'results.csv'}")

@@ -66,12 +66,13 @@ def train(
     try:
         metrics = run(settings, out, resume)
     except Diverged as error:
-        typer.echo(f"cortex-sim: {error}", err=True)
+        if rank == 0:
+            typer.echo(f"cortex-sim: {error}", err=True)
         return 1
     finally:
         distributed.finish()
     if rank == 0:
-        _report(settings.model, settings.rule, metrics, out, as_json)
+        _report(settings.model, metrics, out, as_json)
     return 0
 
 
@@ -104,23 +105,29 @@ def _resumed(
     return settings
 
 
-def _report(model: str, rule: str | None, metrics: dict[str, Any], out: Path, as_json: bool) -> None:
+def _report(model: str, metrics: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json({**metrics, "out": str(out)})
         return
+    from cortex_sim.training.naming import joined
+
     angles = metrics["angle_to_bp_deg"] or {}
     rows = [
         (name, angles.get(name), value) for name, value in (metrics["orthogonality_deviation"] or {}).items()
     ]
-    test, train_share = metrics["test_accuracy"], metrics["train_accuracy"]
-    if test is None or train_share is None:
-        quality = f"test objective {metrics['test_loss']:.4g}"
+    part = "validation" if "validation_loss" in metrics else "test"
+    tested, train_share = metrics[f"{part}_accuracy"], metrics["train_accuracy"]
+    if tested is None or train_share is None:
+        quality = f"{part} objective {metrics[f'{part}_loss']:.4g}"
     else:
-        quality = f"test accuracy {test:.2%}, train {train_share:.2%}"
+        quality = f"{part} accuracy {tested:.2%}, train {train_share:.2%}"
+    learned_by = joined(metrics["rule"], metrics.get("regulariser") or [])
     typer.echo(
-        f"{model}, {rule or 'as declared'}: {quality}, {metrics['steps']} updates, "
-        f"{metrics['seconds']:.0f} s\nrun directory: {out}"
+        f"{model}, {learned_by}: {quality}, {metrics['steps']} updates, {metrics['seconds']:.0f} s\n"
+        f"run directory: {out}"
     )
+    for warning in metrics.get("warnings") or []:
+        typer.echo(f"warning: {warning}")
     print_table(
         "last update of each projection",
         ("projection", "angle to backprop (deg)", "orthogonality deviation"),

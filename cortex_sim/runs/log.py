@@ -115,8 +115,10 @@ class RunLog:
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("training", total=total)
             self._bar.start()
-        seen = self.last().get("test_accuracy")
-        tested = "" if seen is None else f", test accuracy {seen:.1%}"
+        last = self.last()
+        part = "validation" if "validation_accuracy" in last else "test"
+        seen = last.get(f"{part}_accuracy")
+        tested = "" if seen is None else f", {part} accuracy {seen:.1%}"
         self._bar.update(self._task, completed=step, description=doing or f"objective {loss:.3f}{tested}")
 
     def close(self) -> None:

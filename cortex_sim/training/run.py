@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 
 from cortex_sim import data, yaml_text
 from cortex_sim.backends import torch as backend
-from cortex_sim.backends.torch import checkpoint, distributed
+from cortex_sim.backends.torch import checkpoint, distributed, noticing
 from cortex_sim.backends.torch.diagnostics import diagnose
 from cortex_sim.backends.torch.training import Diverged, Trainer, evaluate
 from cortex_sim.data.images import ImageSet
@@ -28,6 +28,7 @@ from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.log import RunLog
+from cortex_sim.training.naming import regularisers_of, rule_label, settings_remarks
 from cortex_sim.training.settings import Settings, from_file, network, read_yaml
 
 __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
@@ -97,10 +98,11 @@ class Run:
         model.preprocessing = shown
         self.train = _tensors(images.x_train, images.y_train, model.device)
         # Where some are held out, settings are chosen on them: the test set stays unseen.
-        tested = images.part(images.parts[1])
+        self.part = images.parts[1]
+        tested = images.part(self.part)
         self.test = _tensors(tested.x, tested.labels, model.device)
         self.glimpse, self.held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
-        return Trainer(
+        trainer = Trainer(
             model,
             *self.train,
             settings.epochs,
@@ -108,6 +110,9 @@ class Run:
             settings.optimiser,
             settings.schedule,
         )
+        for remark in settings_remarks(settings, net):
+            trainer.remark(remark)
+        return trainer
 
     def _run(self, resume: bool) -> dict[str, Any]:
         at = self.out / CHECKPOINT
@@ -121,10 +126,9 @@ class Run:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the run directory, so that a second process cannot write into it; freed by any death."""
-        if self.rank:
-            yield
-            return
-        with directory.held(self.out, "another process is training there"):
+        with ExitStack() as stack:
+            lock = directory.held(self.out, "another process is training there")
+            distributed.on_first(lambda: stack.enter_context(lock))
             yield
 
     def _go_on(self, trainer: Trainer, resume: bool) -> dict[str, Any]:
@@ -133,21 +137,22 @@ class Run:
         if resume:
             extra = checkpoint.restore(trainer, at)
             self.seconds = float(extra["seconds"])
-            self.log.cut_back(extra["files"])
-            self.log.open()
+            distributed.on_first(lambda: self._open(extra["files"]))
         else:
-            self._write_run_yaml()
-            self.log.cut_back({})
-            self.log.open()
+            distributed.on_first(self._begin)
             self._evaluate(trainer, train_loss=None)
             self._save(trainer)
         return self._train(trainer)
 
-    def _write_run_yaml(self) -> None:
-        if self.rank == 0:
-            self.out.mkdir(parents=True, exist_ok=True)
-            content = self.settings.as_dict() | {"environment": machine(self.settings.threads)}
-            write_text(self.out / RUN, yaml_text.write(content))
+    def _begin(self) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        content = self.settings.as_dict() | {"environment": machine(self.settings.threads)}
+        write_text(self.out / RUN, yaml_text.write(content))
+        self._open({})
+
+    def _open(self, lengths: dict[str, int]) -> None:
+        self.log.cut_back(lengths)
+        self.log.open()
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -175,54 +180,80 @@ class Run:
         return self.seconds
 
     def _evaluate(self, trainer: Trainer, train_loss: float | None) -> None:
-        """One line of metrics; the mean objective over the epoch's updates stands beside the tests."""
-        if self.rank:
-            return
-        model = trainer.model
+        """One line of metrics; the mean objective over the epoch's presentations stands beside the tests."""
+        distributed.on_first(lambda: self._write_line(trainer, train_loss))
+
+    def _write_line(self, trainer: Trainer, train_loss: float | None) -> None:
+        model, part = trainer.model, self.part
         train_accuracy, _ = evaluate(model, *self.glimpse)
-        test_accuracy, test_loss = evaluate(model, *self.test)
+        accuracy, loss = evaluate(model, *self.test)
+        unseen = {} if part == "test" else {"test_accuracy": None, "test_loss": None}
         line = {
             "step": trainer.step,
             "epoch": trainer.epoch,
             "rate": trainer.rate,
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
-            "test_accuracy": test_accuracy,
-            "test_loss": test_loss,
+            f"{part}_accuracy": accuracy,
+            f"{part}_loss": loss,
+            **unseen,
             **diagnose(model, *self.held),
             "seconds": round(self._clock(), 3),
         }
         self.log.write(line)
-        if not math.isfinite(test_loss):
-            raise Diverged(trainer, f"the objective on the test set is {test_loss}")
+        if not math.isfinite(loss):
+            raise Diverged.at(trainer, f"the objective on the {part} set is {loss}")
+        self._notice(trainer, over=False)
+
+    def _notice(self, trainer: Trainer, over: bool) -> None:
+        """Warn of a curve that went wrong; from all its lines, so that a resumed run says the same."""
+        if trainer.model.net.error is None:
+            return
+        curve = self.log.lines()
+        said = [noticing.growth(curve, self.part)]
+        if over and curve:
+            y = self.test[1].cpu()
+            said.append(noticing.learned(curve, self.part, noticing.chance_of(y), len(y)))
+        for remark in filter(None, said):
+            trainer.remark(remark)
 
     def _save(self, trainer: Trainer) -> None:
-        if self.rank == 0:
+        def write() -> None:
             extra = {"seconds": self._clock(), "files": self.log.lengths()}
             checkpoint.save(self.out / CHECKPOINT, trainer, extra)
+
+        distributed.on_first(write)
         self._saved = time.monotonic()
 
     def _finish(self, trainer: Trainer) -> dict[str, Any]:
         last = self.log.last()
         train_accuracy, _ = evaluate(trainer.model, *self.train)
+        net, part = trainer.model.net, self.part
+        self._notice(trainer, over=True)
+        unseen = {} if part == "test" else {"test_accuracy": None, "test_loss": None}
         metrics = {
             "model": self.settings.model,
             "rule": self.settings.rule,
-            "test_accuracy": last.get("test_accuracy"),
+            "regulariser": regularisers_of(net),
+            f"{part}_accuracy": last.get(f"{part}_accuracy"),
             "train_accuracy": train_accuracy,
-            "test_loss": last.get("test_loss"),
+            f"{part}_loss": last.get(f"{part}_loss"),
+            **unseen,
             "seconds": round(self._clock(), 3),
             "steps": trainer.step,
             "angle_to_bp_deg": last.get("angle_to_bp_deg"),
             "orthogonality_deviation": last.get("orthogonality_deviation"),
+            "warnings": trainer.remarks,
         }
-        if self.rank == 0:
-            from cortex_sim.viz.curves import learning_curves
-
-            learning_curves(self.log.lines(), self.out / "learning_curves.png", self.settings.rule)
-            write_text(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
+        distributed.on_first(lambda: self._write_end(metrics, rule_label(self.settings.rule, net)))
         self.log.close()
         return metrics
+
+    def _write_end(self, metrics: dict[str, Any], learned_by: str) -> None:
+        from cortex_sim.viz.curves import learning_curves
+
+        learning_curves(self.log.lines(), self.out / "learning_curves.png", learned_by)
+        write_text(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
 
 
 def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -245,8 +276,8 @@ def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]
     """
     if resume:
         settings = _resumed(settings, out)
-    elif distributed.place()[0] == 0:
-        directory.require_new(out)
+    else:
+        distributed.on_first(lambda: directory.require_new(out))
     run = Run(settings, out)
     return run.resume() if resume else run.start()
 

@@ -98,7 +98,7 @@ class Settings:
         for name in ("optimiser", "schedule", "objective"):
             value = getattr(self, name)
             if value is not None and not isinstance(value.get("name"), str):
-                raise RunError(f"setting {name} needs a name, such as {name}.name=Adam. Got {value!r}")
+                raise RunError(f"setting {name} needs a name, such as {_NAMED[name]}. Got {value!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data, in order."""
@@ -118,6 +118,22 @@ _KINDS: list[tuple[str, Any, str]] = [
     ("objective", (dict, type(None)), "settings with a name, such as objective.name=squared_error"),
     ("regulariser", (list, type(None)), "a list such as [hard_orthogonality]"),
 ]
+
+_NAMED = {
+    "optimiser": "optimiser.name=SGD",
+    "schedule": "schedule.name=StepLR",
+    "objective": "objective.name=cross_entropy",
+}
+# Settings inside others, which are often asked for as if they stood alone.
+_INSIDE = {
+    **dict.fromkeys(("lr", "momentum", "weight_decay", "betas", "eps", "nesterov"), "optimiser"),
+    **dict.fromkeys(("max_lr", "pct_start", "T_max", "step_size", "milestones", "total_steps"), "schedule"),
+    **dict.fromkeys(("damping", "refresh", "rescale", "solver", "auxiliary"), "feedback"),
+    **dict.fromkeys(("gamma", "relative"), "rule_settings"),
+    **dict.fromkeys(("hidden", "classes"), "model_settings"),
+}
+_CALLED = {"learning_rate": "optimiser.lr", "rate": "optimiser.lr", "optimizer": "optimiser"}
+_CALLED |= {"scheduler": "schedule", "lr_scheduler": "schedule", "regularizer": "regulariser"}
 
 _LEAST = {
     "seed": 0,
@@ -167,8 +183,18 @@ def from_assignments(assignments: list[str]) -> dict[str, Any]:
             place = place.setdefault(key, {})
             if not isinstance(place, dict):
                 raise RunError(f"--set {word}: {key} was set to {place!r} before; give one of the two")
-        place[keys[-1]] = _value(text, word)
+        value = _value(text, word)
+        if len(keys) == 1 and keys[0] in _NAMED:
+            value = _as_named(value)
+            if isinstance(value, dict) and isinstance(place.get(name), dict):
+                value = {**place[name], **value}  # optimiser.lr=0.1 before optimiser=SGD
+        place[keys[-1]] = value
     return _known(found, "--set")
+
+
+def _as_named(value: Any) -> Any:
+    """``optimiser=AdamW`` means ``optimiser.name=AdamW``."""
+    return {"name": value} if isinstance(value, str) else value
 
 
 def _value(text: str, word: str) -> Any:
@@ -177,8 +203,11 @@ def _value(text: str, word: str) -> Any:
 
 def _known(found: dict[str, Any], owner: str) -> dict[str, Any]:
     for name in found:
+        meant = f"{_INSIDE[name]}.{name}" if name in _INSIDE else _CALLED.get(name)
+        if meant and name not in _NAMES:
+            raise RunError(f"unknown setting in {owner} {name!r} (did you mean {meant}?)")
         look_up(f"setting in {owner}", name, dict.fromkeys(_NAMES), RunError)
-    return found
+    return {name: _as_named(value) if name in _NAMED else value for name, value in found.items()}
 
 
 def resolve(

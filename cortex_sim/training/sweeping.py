@@ -66,4 +66,7 @@ def trained(job: Job, folder: Path) -> Mapping[str, Any]:
         metrics = train(settings, folder, resume=(folder / RUN).is_file())
     except Diverged as error:
         return {"test_accuracy": None, "diverged": str(error)}
-    return {name: value for name, value in metrics.items() if name not in ("model", "rule")}
+    found = {name: value for name, value in metrics.items() if name not in ("model", "rule")}
+    for name, between in (("regulariser", " + "), ("warnings", "; ")):
+        found[name] = between.join(found.get(name) or [])
+    return found

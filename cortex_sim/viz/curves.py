@@ -33,12 +33,21 @@ def _angles(axes: Axes, lines: Lines, named: Mapping[str, str]) -> None:
     plain(axes, "epoch", "angle to backpropagation (deg)")
 
 
+def tested_on(lines: Lines) -> str:
+    """Part of the data that a run was followed on: "test", or "validation" where some were held out."""
+    return "validation" if "validation_loss" in lines[0] else "test"
+
+
 def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
-    """One run: accuracy, objective, angle and orthogonality by epoch, saved at ``path``."""
+    """One run: accuracy, objective, angle and orthogonality by epoch, saved at ``path``.
+
+    ``rule`` names what it learned by in the title: rule and regularisers.
+    """
+    part = tested_on(lines)
     figure = new_figure(11, 6.5)
     accuracy, error, angle, orthogonality = figure.subplots(2, 2).flat
     epochs = [line["epoch"] for line in lines]
-    accuracy.plot(epochs, [line["test_accuracy"] for line in lines], color=COLOURS[0], label="test")
+    accuracy.plot(epochs, [line[f"{part}_accuracy"] for line in lines], color=COLOURS[0], label=part)
     accuracy.plot(
         epochs,
         [line["train_accuracy"] for line in lines],
@@ -49,7 +58,7 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     plain(accuracy, "epoch", "accuracy")
     accuracy.set_ylim(0, 1.02)
     accuracy.legend(frameon=False, loc="lower right")
-    error.plot(epochs, [line["test_loss"] for line in lines], color=COLOURS[0], label="test")
+    error.plot(epochs, [line[f"{part}_loss"] for line in lines], color=COLOURS[0], label=part)
     trained = [(line["epoch"], line["train_loss"]) for line in lines if line["train_loss"] is not None]
     if trained:
         error.plot(*zip(*trained, strict=True), color=COLOURS[1], ls="--", label="training")

@@ -1,4 +1,4 @@
-"""Figures of sweeps: test accuracy by rule and settings, mean and standard deviation over seeds."""
+"""Figures of sweeps: accuracy by rule and settings, mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from cortex_sim.viz.panels import COLOURS, finished, new_figure, plain
 Spread = tuple[list[float], float | None, float | None]
 
 
+def tested_on(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Part of the data that the runs are compared on: "validation" where some were held out, else "test"."""
+    return "validation" if any(row.get("validation_accuracy") is not None for row in rows) else "test"
+
+
 def spreads(rows: Sequence[Mapping[str, Any]]) -> dict[str, Spread]:
     """Accuracies, their mean and standard deviation over seeds, by rule and settings.
 
     What stands before ``seed`` in a row tells its group. Runs that diverged have no accuracy.
     """
+    measure = f"{tested_on(rows)}_accuracy"
     groups: dict[str, list[float]] = {}
     for row in rows:
         names = list(row)[: list(row).index("seed")]
         label = ", ".join(str(row[n]) if n == "rule" else f"{n}={row[n]}" for n in names)
         group = groups.setdefault(label, [])
-        if row.get("test_accuracy") is not None:
-            group.append(float(row["test_accuracy"]))
+        if row.get(measure) is not None:
+            group.append(float(row[measure]))
     return {label: (values, *_spread(values)) for label, values in groups.items()}
 
 
@@ -47,5 +53,5 @@ def by_rule(rows: Sequence[Mapping[str, Any]], path: Path | None = None) -> Figu
             )
     axes.set_yticks(range(len(found)), list(found))
     axes.invert_yaxis()
-    plain(axes, "test accuracy (%), mean ± sd over seeds", "")
+    plain(axes, f"{tested_on(rows)} accuracy (%), mean ± sd over seeds", "")
     return finished(figure, path)

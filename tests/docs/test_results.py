@@ -55,6 +55,16 @@ def test_best_rate_is_chosen_on_held_out_presentations_only(accuracy):
     assert accuracy.best_rate(plan, {"choose-3/a/0.1": {"test_accuracy": 0.9}}, "a") is None
 
 
+def test_rates_are_chosen_by_validation_accuracy_where_it_has_its_name(accuracy):
+    plan = {"choose_epochs": 3, "arms": {"a": {"rates": [0.1, 0.2]}}}
+    results = {
+        "choose-3/a/0.1": {"validation_accuracy": 0.8, "test_accuracy": None},
+        "choose-3/a/0.2": {"validation_accuracy": 0.9, "test_accuracy": None},
+    }
+    assert accuracy.best_rate(plan, results, "a") == 0.2
+    assert accuracy.chosen_by({"test_accuracy": 0.7}) == 0.7  # kept before
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda p: p.stem
 )

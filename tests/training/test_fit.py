@@ -108,7 +108,8 @@ def test_batches_cover_an_epoch_once_and_depend_on_seed_and_epoch():
     def order(seed, epoch):
         return np.concatenate(list(batches(seed, epoch, 23, 5)))
 
-    assert len(set(order(0, 0))) == 20
+    assert sorted(order(0, 0)) == list(range(23))
+    assert [len(part) for part in batches(0, 0, 23, 5)] == [5, 5, 5, 5, 3]
     assert order(0, 0).tolist() == order(0, 0).tolist()
     assert order(0, 0).tolist() != order(0, 1).tolist()
     assert order(0, 1).tolist() != order(1, 0).tolist()
@@ -123,11 +124,19 @@ def test_batches_cover_an_epoch_once_and_depend_on_seed_and_epoch():
         ({"train": (X, Y + 1)}, "labels from 0 to 9"),
         ({"train": (X, Y - 1)}, "labels from 0 to 9"),
         ({"train": (X, np.eye(3)[Y % 3])}, "population IT takes"),
-        ({"batch_size": 41}, "batch size 41 exceeds the 40"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1"),
         ({"optimiser": "Adm"}, "did you mean 'Adam'"),
-        ({"optimiser": {"lr": 0.1}}, "unknown optimiser"),
+        ({"optimiser": {"lr": 0.1}}, 'optimiser needs a name: give "Adam"'),
+        ({"optimiser": {"lr": "abc"}}, "optimiser needs a name"),
+        ({"optimiser": {"name": "Adam", "lr": "abc"}}, "lr must be a number.* Got 'abc'"),
+        ({"optimiser": torch.optim.SGD}, 'optimiser must be "Adam"'),
+        ({"optimiser": torch.optim.SGD([torch.zeros(3, requires_grad=True)], 0.1)}, "not this model's"),
+        ({"schedule": 3}, 'schedule must be "OneCycleLR"'),
+        ({"lr": 0.1}, 'fit: unknown setting .lr.; give optimiser={"name": "Adam"'),
+        ({"optimizer": "Adam"}, "unknown setting 'optimizer'; give optimiser="),
+        ({"epoch": 3}, "did you mean 'epochs'?"),
+        ({"nope": 3}, "known: train, epochs"),
         ({"optimiser": {"name": "SGD", "rate": 0.1}}, "unknown setting 'rate'; known: .*lr"),
         ({"schedule": "Nope"}, "unknown schedule 'Nope'"),
     ],

@@ -19,4 +19,4 @@ def test_a_run_in_progress_cannot_be_resumed_beside_it(tmp_path):
     with FileLock(out / LOCK), pytest.raises(cs.RunError, match="another process is training there"):
         train(settings, out, resume=True)
     assert (out / "metrics.jsonl").read_bytes() == before
-    assert train(settings, out, resume=True)["steps"] == 23  # freed again
+    assert train(settings, out, resume=True)["steps"] == 24  # freed again

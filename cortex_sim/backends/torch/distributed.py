@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import distributed as dist
 from torch import nn
+
+from cortex_sim.errors import CortexSimError
 
 
 def start(device: str) -> tuple[int, int]:
@@ -30,10 +33,14 @@ def place() -> tuple[int, int]:
 def wrap(model: nn.Module) -> Any:
     """The model as it is, or averaging its gradients over ranks.
 
-    Buffers are not broadcast: inverses follow from equal weights, rule state from the rates of all ranks.
+    Buffers (feedback, rule state) start as those of rank 0, as weights do, and are not broadcast again:
+    inverses follow from equal weights, rule state from the rates of all ranks.
     """
     if place()[1] == 1:
         return model
+    for buffer in model.buffers():
+        if buffer.numel():
+            dist.broadcast(buffer, 0)
     parallel: Any = nn.parallel.DistributedDataParallel
     known = inspect.signature(parallel).parameters
     # torch 2.13 renamed the option and warns about the old name.
@@ -46,6 +53,34 @@ def gathered(values: torch.Tensor) -> torch.Tensor:
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, values.contiguous())
     return torch.cat(parts)
+
+
+def mean(value: torch.Tensor) -> float:
+    """A number's mean over ranks, each of which stands for equally many presentations.
+
+    Not finite on every rank where it is not on one, so that all of them see it and none waits for another.
+    """
+    ranks = place()[1]
+    if ranks == 1:
+        return float(value)
+    total = value.detach().double().reshape(1)
+    dist.all_reduce(total)
+    return float(total) / ranks
+
+
+def on_first(work: Callable[[], None]) -> None:
+    """Do ``work`` on rank 0 alone; what it raises, every rank raises, so that none waits for it in vain."""
+    rank, ranks = place()
+    failed: list[Any] = [None]
+    if rank == 0:
+        try:
+            work()
+        except CortexSimError as error:
+            failed = [error]
+    if ranks > 1:
+        dist.broadcast_object_list(failed, 0)
+    if failed[0] is not None:
+        raise failed[0]
 
 
 def finish() -> None:

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 
+from cortex_sim.backends.torch import noticing
 from cortex_sim.backends.torch.model import Model
-from cortex_sim.backends.torch.training import Setting, Trainer, evaluate
+from cortex_sim.backends.torch.optimising import Optimiser, Setting
+from cortex_sim.backends.torch.showing import InMemory, shown
+from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.data.images import ImageSet
-from cortex_sim.errors import DataError
+from cortex_sim.data.sources import Source
+from cortex_sim.errors import DataError, RunError
+
+Curve = list[dict[str, float | None]]
+
+_NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "progress")
+_GLIMPSE = 1000  # presentations on which the objective before training is read
+# What other libraries call things, and how it is said here.
+_ELSEWHERE = {
+    **dict.fromkeys(("lr", "learning_rate", "rate"), 'optimiser={"name": "Adam", "lr": 0.001}'),
+    **dict.fromkeys(("momentum", "weight_decay"), 'optimiser={"name": "SGD", "lr": 0.1, "momentum": 0.9}'),
+    **dict.fromkeys(("optimizer", "opt", "optim"), 'optimiser="Adam", in British spelling'),
+    **dict.fromkeys(("scheduler", "lr_scheduler"), 'schedule="OneCycleLR"'),
+    **dict.fromkeys(("batch", "batchsize"), "batch_size=64"),
+    **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs"), "epochs=10"),
+    **dict.fromkeys(("verbose", "progress_bar"), "progress=True"),
+    "rule": "a network under that rule: cs.torch.build(net.with_rule(...))",
+    "seed": "the seed when the model is built: cs.torch.build(net, seed)",
+    "x": "both as one: fit((x, y))",
+    "y": "both as one: fit((x, y))",
+    "labels": "both as one: fit((x, y))",
+    "validation_data": "an ImageSet with a validation part: images.hold_out(500)",
+}
 
 
 def fit(
@@ -21,10 +48,11 @@ def fit(
     epochs: int = 10,
     *,
     batch_size: int = 64,
-    optimiser: Setting = "Adam",
+    optimiser: Optimiser = "Adam",
     schedule: Setting | None = None,
     progress: bool | None = None,
-) -> list[dict[str, float | None]]:
+    **unknown: Any,
+) -> Curve:
     """Train a model and return its learning curve.
 
     A further call goes on with the order of the next epoch (``model.epochs_done`` counts them) and with a
@@ -33,13 +61,14 @@ def fit(
     Parameters
     ----------
     model : Model
-    train : ImageSet, or pair (x, y)
-        An image set's training part; or stimuli (presentation, *shape) with labels (presentation,)
-        or target rates (presentation, unit).
+    train : ImageSet, Source, or pair (x, y)
+        An image set's training part; a source of presentations with their labels; or stimuli
+        (presentation, *shape) with labels (presentation,) or target rates (presentation, unit).
     epochs : int, default 10
     batch_size : int, default 64
-    optimiser : str or dict, default "Adam"
-        Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``.
+        The last batch of an epoch holds what remains. A size larger than the data is reduced, with a warning.
+    optimiser : str, dict or torch.optim.Optimizer, default "Adam"
+        Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or one over the model's parameters.
     schedule : str or dict, optional
         Any of torch.optim.lr_scheduler, stepped after every update.
     progress : bool, optional
@@ -48,33 +77,83 @@ def fit(
     Returns
     -------
     list of dict
-        One entry an epoch: ``epoch``, ``train_loss`` (mean over the epoch's updates), and
-        ``train_accuracy`` (None for target rates that name no class); with an image set ``test_accuracy``
-        and ``test_loss`` too.
+        One entry an epoch: ``epoch``, ``train_loss`` (mean over the epoch's presentations, each before its
+        update), and ``train_accuracy`` (None for target rates that name no class). With an image set
+        ``test_accuracy`` and ``test_loss`` too; where it has a validation part, ``validation_accuracy`` and
+        ``validation_loss``, and those of the test set, which stays unseen, are None.
 
     Raises
     ------
     DataError
         If the data do not fit the network.
+    RunError
+        If a setting is unknown, or no setting of the optimiser or schedule.
     """
+    for name in unknown:
+        raise RunError(f"fit: unknown setting {name!r}; {_way_out(name)}")
+    source = _source(model, train)
+    trainer = Trainer(model, source, None, epochs, batch_size, optimiser, schedule)
     images = train if isinstance(train, ImageSet) else None
-    pair = (images.x_train, images.y_train) if images is not None else train
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or len(pair[0]) != len(pair[1]):
-        raise DataError("fit: give an ImageSet, or (x, y) with as many labels as presentations")
-    x, y = model.stimulus_tensor(pair[0]), model.target_tensor(pair[1])
-    trainer = Trainer(model, x, y, epochs, batch_size, optimiser, schedule)
-    shown = sys.stderr.isatty() if progress is None else progress
+    before = evaluate(model, *_glimpse(source, model))[1] if model.net.error is not None else None
+    on_bar = sys.stderr.isatty() if progress is None else progress
     console = Console(stderr=True)
-    curve = []
-    for _ in track(range(epochs), "training", console=console, disable=not shown, transient=True):
+    curve: Curve = []
+    for _ in track(range(epochs), "training", console=console, disable=not on_bar, transient=True):
         loss = trainer.train_epoch()
         line: dict[str, float | None] = {
             "epoch": trainer.epoch,
             "train_loss": loss,
-            "train_accuracy": evaluate(model, x, y)[0],
+            "train_accuracy": evaluate(model, source)[0],
         }
         if images is not None:
-            test = model.stimulus_tensor(images.x_test), torch.as_tensor(images.y_test)
-            line["test_accuracy"], line["test_loss"] = evaluate(model, *test)
+            line |= _tested(model, images)
         curve.append(line)
+        _notice(trainer, [{"epoch": 0, "train_loss": before}, *curve], over=trainer.epoch == epochs)
     return curve
+
+
+def _way_out(name: str) -> str:
+    if name in _ELSEWHERE:
+        return f"give {_ELSEWHERE[name]}"
+    near = get_close_matches(name, _NAMES, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_NAMES)}"
+
+
+def _source(model: Model, train: Any) -> Any:
+    """What to train on as a source; arrays are checked whole, and lie in memory as tensors."""
+    if isinstance(train, ImageSet):
+        train = train.x_train, train.y_train
+    elif isinstance(train, Source):
+        return train
+    if not isinstance(train, (tuple, list)) or len(train) != 2 or len(train[0]) != len(train[1]):
+        raise DataError(
+            "fit: give an ImageSet, or (x, y) with as many labels as presentations, or a source with "
+            "batch(indices, epoch)"
+        )
+    return InMemory(model.stimulus_tensor(train[0]), model.target_tensor(train[1]))
+
+
+def _glimpse(source: Any, model: Model) -> tuple[Any, Any]:
+    return shown(source, np.arange(min(len(source), _GLIMPSE)), model.epochs_done)
+
+
+def _tested(model: Model, images: ImageSet) -> dict[str, float | None]:
+    """Accuracy and objective on the part that is not trained on; where there is one to choose by, on that."""
+    part = images.parts[1]
+    held = images.part(part)
+    x, y = model.stimulus_tensor(held.x), torch.as_tensor(held.labels)
+    found: dict[str, float | None] = {}
+    found[f"{part}_accuracy"], found[f"{part}_loss"] = evaluate(model, x, y)
+    return found if part == "test" else {**found, "test_accuracy": None, "test_loss": None}
+
+
+def _notice(trainer: Trainer, curve: Any, over: bool) -> None:
+    if trainer.model.net.error is None:
+        return
+    said = [noticing.growth(curve, "train")]
+    if over:
+        y = trainer.source.y.cpu() if isinstance(trainer.source, InMemory) else None
+        chance = None if y is None else noticing.chance_of(y)
+        said.append(noticing.learned(curve, "train", chance, len(trainer.source)))
+    for remark in filter(None, said):
+        trainer.remark(remark)

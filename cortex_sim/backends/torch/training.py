@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,115 +13,32 @@ from torch import Tensor
 
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.model import Model
-from cortex_sim.checks import listed, look_up, require_count
+from cortex_sim.backends.torch.optimising import (
+    Optimiser,
+    Setting,
+    make_optimiser,
+    make_schedule,
+    schedule_remarks,
+)
+from cortex_sim.backends.torch.showing import as_source, batch_size_for, batches, shown
+from cortex_sim.checks import require_count
 from cortex_sim.errors import CortexSimError, RunError
 
-Setting = str | Mapping[str, Any]
+__all__ = ["Diverged", "Optimiser", "Setting", "Trainer", "evaluate", "has_classes"]
+__all__ += ["batches", "make_optimiser", "make_schedule"]
 
-# Those that need a closure, sparse gradients, functions or other schedules cannot be told in words.
-_NOT_OFFERED = {"Optimizer", "LBFGS", "SparseAdam", "LRScheduler", "ReduceLROnPlateau"}
-_NOT_OFFERED |= {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
-_OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
-    name: cls
-    for name, cls in vars(torch.optim).items()
-    if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and name not in _NOT_OFFERED
-}
-_SCHEDULES: dict[str, Any] = {
-    name: cls
-    for name, cls in vars(torch.optim.lr_scheduler).items()
-    if isinstance(cls, type)
-    and issubclass(cls, torch.optim.lr_scheduler.LRScheduler)
-    and name not in _NOT_OFFERED
-    and not name.startswith("_")
-}
+_log = logging.getLogger(__name__)
 
 
 class Diverged(RunError):
     """The objective became infinite or NaN; a smaller rate or a regulariser may help."""
 
-    def __init__(self, trainer: Trainer, what: str) -> None:
+    @classmethod
+    def at(cls, trainer: Trainer, what: str) -> Diverged:
+        """Where a training run stands, and what happened there."""
         rate = f"the learning rate is {trainer.rate:.3g}"
         way_out = "" if ";" in what else "; try a lower one or an orthogonality regulariser"
-        super().__init__(f"training diverged at step {trainer.step}, {rate}: {what}{way_out}")
-
-
-def make_optimiser(model: Model, optimiser: Setting) -> torch.optim.Optimizer:
-    """Any optimiser of torch.optim by name, with its settings; attached to the model.
-
-    Parameters
-    ----------
-    optimiser : str or dict
-        "Adam", or ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``.
-    """
-    settings = _settings(optimiser)
-    name = settings.pop("name", "")
-    cls: Any = look_up("optimiser", name, _OPTIMISERS, RunError)
-    _known_settings(f"optimiser {name}", cls, settings)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise RunError(f"network {model.net.name}: nothing to train, no projection has plasticity")
-    try:
-        made: torch.optim.Optimizer = cls(parameters, **settings)
-    except (TypeError, ValueError, IndexError) as error:
-        raise RunError(f"optimiser {name}: {error}") from None
-    model.attach(made)
-    return made
-
-
-def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, steps: int) -> Any:
-    """Any schedule of torch.optim.lr_scheduler by name, stepped after every update; or None.
-
-    The number of updates (``total_steps``, ``T_max``) and the peak (``max_lr``) are filled in.
-    """
-    if schedule is None:
-        return None
-    settings = _settings(schedule)
-    name = settings.pop("name", "")
-    cls = look_up("schedule", name, _SCHEDULES, RunError)
-    known = _known_settings(f"schedule {name}", cls, settings)
-    rate = optimiser.param_groups[0]["lr"]
-    for key, value in (
-        ("total_steps", steps),
-        ("T_max", steps),
-        ("total_iters", steps),
-        ("max_lr", rate),
-    ):
-        said_otherwise = key in settings or (key == "total_steps" and "epochs" in settings)
-        if key in known and not said_otherwise:
-            settings[key] = value
-    try:
-        made = cls(optimiser, **settings)
-    except ZeroDivisionError:  # OneCycleLR where pct_start is just one update
-        raise RunError(
-            f"schedule {name}: {steps} updates are too few for it; train longer, or schedule=null"
-        ) from None
-    except (TypeError, ValueError, IndexError) as error:
-        raise RunError(f"schedule {name}: {error}") from None
-    if getattr(made, "total_steps", steps) < steps:
-        raise RunError(
-            f"schedule {name}: ends after {made.total_steps} updates, the run has {steps}; "
-            "leave its length out, it is filled in"
-        )
-    return made
-
-
-def _settings(given: Setting) -> dict[str, Any]:
-    return {"name": given} if isinstance(given, str) else dict(given)
-
-
-def _known_settings(owner: str, cls: Any, settings: Mapping[str, Any]) -> set[str]:
-    known = set(inspect.signature(cls).parameters) - {"self", "params", "optimizer"}
-    for setting in settings:
-        if setting not in known:
-            raise RunError(f"{owner}: unknown setting {setting!r}; known: {listed(known)}")
-    return known
-
-
-def batches(seed: int, epoch: int, count: int, size: int) -> Iterator[np.ndarray]:
-    """Indices of each batch of an epoch: a pure function of seed and epoch; a last part-batch is left out."""
-    order = np.random.default_rng([seed, 1 + epoch]).permutation(count)
-    for start in range(0, count - size + 1, size):
-        yield order[start : start + size]
+        return cls(f"training diverged at step {trainer.step}, {rate}: {what}{way_out}")
 
 
 @dataclass
@@ -131,32 +48,32 @@ class Trainer:
     Parameters
     ----------
     model : Model
-    x, y : Tensor
-        Stimuli (presentation, *shape) and labels or target rates.
+    x : Tensor or Source
+        Stimuli (presentation, *shape), or a source that hands them out with their labels.
+    y : Tensor or None
+        Labels or target rates; None with a source.
     epochs, batch_size : int
-        A batch is split evenly over ranks where there are several.
+        A batch is split evenly over ranks where there are several. One larger than the data is reduced.
     optimiser, schedule : str or dict
         See `make_optimiser` and `make_schedule`.
     """
 
     model: Model
-    x: Tensor
-    y: Tensor
+    x: Any
+    y: Any
     epochs: int
     batch_size: int
-    optimiser_setting: Setting = "Adam"
+    optimiser_setting: Optimiser = "Adam"
     schedule_setting: Setting | None = None
     step: int = 0
     losses: list[float] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require_count("training", epochs=self.epochs, batch_size=self.batch_size)
-        if len(self.x) < self.batch_size:
-            raise RunError(
-                f"training: batch size {self.batch_size} exceeds the {len(self.x)} training presentations; "
-                "give a smaller one"
-            )
+        self.source = as_source(self.x, self.y)
         self.rank, self.ranks = distributed.place()
+        self.batch_size, said = batch_size_for(len(self.source), self.batch_size, self.ranks)
         if self.batch_size % self.ranks:
             raise RunError(
                 f"training: batch size {self.batch_size} cannot be split evenly over {self.ranks} ranks"
@@ -164,12 +81,26 @@ class Trainer:
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
+        for remark in [*said, *schedule_remarks(self.schedule, self.total_steps)]:
+            self.remark(remark)
         self.parallel = distributed.wrap(self.model)
+
+    def remark(self, said: str) -> None:
+        """Warn in the log, once, and keep it for the summary."""
+        if said not in self.remarks:
+            self.remarks.append(said)
+            if self.rank == 0:
+                _log.warning("%s", said)
+
+    @property
+    def presentations(self) -> int:
+        """Presentations in one epoch."""
+        return len(self.source) - len(self.source) % self.ranks
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in one epoch."""
-        return len(self.x) // self.batch_size
+        """Updates in one epoch; the last may be made by fewer presentations than the others."""
+        return -(-self.presentations // self.batch_size)
 
     @property
     def total_steps(self) -> int:
@@ -187,7 +118,7 @@ class Trainer:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def train_epoch(self, after_step: Callable[[], None] | None = None) -> float:
-        """Go on to the end of the present epoch; mean objective of the updates made.
+        """Go on to the end of the present epoch; mean objective of its presentations before each update.
 
         Raises
         ------
@@ -198,27 +129,43 @@ class Trainer:
         done = self.step % self.steps_per_epoch
         self.losses = self.losses[:done]
         epoch = self.first_epoch + self.epoch
-        for number, index in enumerate(batches(self.model.seed, epoch, len(self.x), self.batch_size)):
-            if number < done:
+        order = batches(self.model.seed, epoch, len(self.source), self.batch_size)
+        for number, index in enumerate(order):
+            shared = len(index) - len(index) % self.ranks  # every rank takes equally many
+            if number < done or not shared:
                 continue
-            self.update(torch.from_numpy(index[self.rank :: self.ranks]))
+            self.update(torch.from_numpy(index[:shared][self.rank :: self.ranks]))
             if after_step is not None:
                 after_step()
         self.model.epochs_done = epoch + 1
-        return float(np.mean(self.losses)) if self.losses else float("nan")
+        return self._mean_loss()
+
+    def _mean_loss(self) -> float:
+        """Mean over presentations: the last batch may hold fewer."""
+        if not self.losses:
+            return float("nan")
+        whole = [self.batch_size] * self.steps_per_epoch
+        whole[-1] = self.presentations - self.batch_size * (self.steps_per_epoch - 1)
+        return float(np.average(self.losses, weights=whole[-len(self.losses) :]))
 
     def update(self, index: Tensor) -> None:
         """One update from the presentations at ``index``."""
-        total = self.parallel(self.x[index], self.y[index])
-        loss = float(self.model.error)
+        epoch = self.first_epoch + self.epoch
+        try:
+            total = self.parallel(*shown(self.source, index.numpy(), epoch))
+        except CortexSimError:
+            distributed.mean(torch.tensor(float("nan")))  # the other ranks wait for this one's objective
+            raise
+        # The one number that leaves the device; where it is not finite on one rank, it is on none.
+        loss = distributed.mean(self.model.error)
         if not np.isfinite(loss):
-            raise Diverged(self, f"the objective is {loss}")
+            raise Diverged.at(self, f"the objective is {loss}")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         try:
             self.optimiser.step()
         except CortexSimError as error:  # weights that can no longer be inverted
-            raise Diverged(self, str(error)) from None
+            raise Diverged.at(self, str(error)) from None
         if self.schedule is not None and self.step + 1 < self.total_steps:
             self.schedule.step()
         self.step += 1
@@ -226,24 +173,36 @@ class Trainer:
 
 
 @torch.no_grad()
-def evaluate(model: Model, x: Tensor, y: Tensor, batch: int = 1000) -> tuple[float | None, float]:
+def evaluate(model: Model, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
     """Share of presentations whose most active top unit is the label, and the mean objective.
 
     The share is None where there are no classes: target rates other than one-hot ones.
+
+    Parameters
+    ----------
+    model : Model
+    x, y : Tensor; or a source in place of both
+    batch : int, default 1000
+        Presentations settled at once.
     """
-    right, error = 0, 0.0
-    for start in range(0, len(x), batch):
-        part = model.stimulus_tensor(x[start : start + batch])
-        goal = model.target_tensor(y[start : start + batch])
+    source = as_source(x, y)
+    right, error, classes = 0, 0.0, True
+    for start in range(0, len(source), batch):
+        part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
+        part = model.stimulus_tensor(part)
+        if goal is None and model.net.error is None:  # nothing to compare with, and nothing that asks
+            return None, 0.0
+        goal = model.target_tensor(goal)
         _, rates = model.settle(part, credit=False)
         top = (
             rates[model.top].flatten(1).float() if model.precision == "bf16" else rates[model.top].flatten(1)
         )
+        classes = classes and has_classes(goal)
         label = goal if goal.dim() == 1 else goal.argmax(1)
         right += int((top.argmax(1) == label).sum())
         if model.net.error is not None:
             error += float(model.objective_value(top, goal)) * len(part)
-    return right / len(x) if has_classes(y) else None, error / len(x)
+    return right / len(source) if classes else None, error / len(source)
 
 
 def has_classes(y: Tensor) -> bool:

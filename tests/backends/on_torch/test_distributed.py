@@ -42,17 +42,48 @@ NETWORKS = {
 
 
 def data():
+    """Of which the last batch of 8 holds 6, three for each of two ranks."""
     rng = np.random.default_rng(0)
-    return torch.as_tensor(rng.normal(size=(24, 1, 5, 5))), torch.as_tensor(rng.integers(3, size=24))
+    return torch.as_tensor(rng.normal(size=(22, 1, 5, 5))), torch.as_tensor(rng.integers(3, size=22))
 
 
 def trained(word):
     """All tensors after two epochs of batches of 8, on as many ranks as there are."""
     model = cs.torch.build(NETWORKS[word](), precision="64")
     trainer = Trainer(model, *data(), 2, 8, {"name": "SGD", "lr": 0.01, "momentum": 0.9})
-    for _ in range(2):
-        trainer.train_epoch()
-    return model.state_dict()
+    losses = [trainer.train_epoch() for _ in range(2)]
+    return model.state_dict() | {"losses": torch.tensor(losses, dtype=torch.float64)}
+
+
+def what_is_raised(work):
+    """Kind and text of the error, as every rank finds it."""
+    try:
+        work()
+    except cs.CortexSimError as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
+
+
+def diverging(rank):
+    """Only the second rank's objective is not finite."""
+    model = cs.torch.build(gait("backprop"), precision="64")
+    if rank:
+        model.register_forward_hook(lambda m, *_: setattr(m, "error", torch.tensor(float("nan"))))
+    Trainer(model, *data(), 1, 8, {"name": "SGD", "lr": 0.01}).train_epoch()
+
+
+def refused_by_the_first():
+    def work():
+        raise cs.RunError("something stands there")
+
+    distributed.on_first(work)
+
+
+def buffers_of_rank(rank):
+    """Feedback after wrapping a model whose seed differs from rank to rank."""
+    model = cs.torch.build(gait("direct_feedback_alignment"), rank, precision="64")
+    distributed.wrap(model)
+    return dict(model.named_buffers())
 
 
 def a_free_port():
@@ -70,9 +101,8 @@ def as_torchrun_would(folder, ranks=2):
         env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         command = [sys.executable, str(HERE), str(folder)]
         started.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
-    for process in started:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * ranks, said
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +129,53 @@ def test_ranks_end_where_one_process_does(by_rank, word):
         assert not name.startswith("weights") or not torch.allclose(tensor, start[name], rtol=1e-4)
 
 
+def test_an_objective_that_is_not_finite_on_one_rank_ends_all(by_rank):
+    said = [states["diverged"] for states in by_rank]
+    assert said[0] == said[1] and said[0].startswith("Diverged: training diverged at step 0")
+
+
+def test_what_the_first_refuses_every_rank_refuses(by_rank):
+    assert [states["refused"] for states in by_rank] == ["RunError: something stands there"] * 2
+
+
+def test_buffers_start_as_those_of_the_first(by_rank):
+    first, second = (states["buffers"] for states in by_rank)
+    own = dict(cs.torch.build(gait("direct_feedback_alignment"), 0, precision="64").named_buffers())
+    other = dict(cs.torch.build(gait("direct_feedback_alignment"), 1, precision="64").named_buffers())
+    for name, tensor in own.items():
+        assert torch.equal(first[name], tensor) and torch.equal(second[name], tensor), name
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in own.items())
+
+
+def started(command, folder, ranks=2):
+    """Exit status and standard error of each rank of a command."""
+    port, found = str(a_free_port()), []
+    for rank in range(ranks):
+        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+        env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        found.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, cwd=folder))
+    said = [process.communicate(timeout=120)[1] for process in found]
+    return [process.returncode for process in found], said
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        ("digits_mlp --rule gait_porp --out new", "did you mean 'gait_prop'?"),
+        ("digits_mlp --out taken", "something stands there"),
+    ],
+    ids=["before they meet", "after"],
+)
+def test_a_mistake_is_said_once(words, line, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "run.yaml").write_text("", encoding="utf-8")
+    status, said = started([sys.executable, "-m", "cortex_sim", "train", *words.split()], tmp_path)
+    assert status == [2, 2]
+    assert said[0].startswith("cortex-sim: ") and line in said[0] and said[0].count("\n") == 1
+    assert said[1] == ""
+
+
 def test_alone_there_is_one_place_and_no_wrapper():
     model = cs.torch.build(gait())
     assert distributed.place() == (0, 1)
@@ -114,7 +191,11 @@ def test_a_batch_that_cannot_be_split_is_refused(monkeypatch):
 def _rank(folder):
     rank, ranks = distributed.start("cpu")
     assert ranks == 2
-    torch.save({word: trained(word) for word in NETWORKS}, Path(folder) / f"{rank}.pt")
+    found = {word: trained(word) for word in NETWORKS}
+    found["diverged"] = what_is_raised(lambda: diverging(rank))
+    found["refused"] = what_is_raised(refused_by_the_first)
+    found["buffers"] = buffers_of_rank(rank)
+    torch.save(found, Path(folder) / f"{rank}.pt")
     distributed.finish()
 
 

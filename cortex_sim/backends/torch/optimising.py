@@ -1,0 +1,167 @@
+"""Optimisers and schedules of torch, by name with their settings, or as they are."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from cortex_sim.backends.torch.model import Model
+from cortex_sim.checks import listed, look_up
+from cortex_sim.errors import RunError
+
+Setting = str | Mapping[str, Any]
+Optimiser = Setting | torch.optim.Optimizer
+
+# Those that need a closure, sparse gradients, functions or other schedules cannot be told in words.
+_NOT_OFFERED = {"Optimizer", "LBFGS", "SparseAdam", "LRScheduler", "ReduceLROnPlateau"}
+_NOT_OFFERED |= {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
+_OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+    name: cls
+    for name, cls in vars(torch.optim).items()
+    if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and name not in _NOT_OFFERED
+}
+_SCHEDULES: dict[str, Any] = {
+    name: cls
+    for name, cls in vars(torch.optim.lr_scheduler).items()
+    if isinstance(cls, type)
+    and issubclass(cls, torch.optim.lr_scheduler.LRScheduler)
+    and name not in _NOT_OFFERED
+    and not name.startswith("_")
+}
+_EXAMPLES = {
+    "optimiser": '"Adam", {"name": "SGD", "lr": 0.1}, or an optimiser that holds the model\'s parameters',
+    "schedule": '"OneCycleLR", or {"name": "StepLR", "step_size": 100}',
+}
+_LENGTHS = ("total_steps", "T_max", "total_iters")
+
+
+def make_optimiser(model: Model, optimiser: Optimiser) -> torch.optim.Optimizer:
+    """Any optimiser of torch.optim by name, with its settings, or one that is made; attached to the model.
+
+    Parameters
+    ----------
+    optimiser : str, dict or torch.optim.Optimizer
+        "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, or one over the model's parameters.
+    """
+    if isinstance(optimiser, torch.optim.Optimizer):
+        return _own(model, optimiser)
+    settings = _settings("optimiser", optimiser)
+    name = settings.pop("name")
+    cls: Any = look_up("optimiser", name, _OPTIMISERS, RunError)
+    _known_settings(f"optimiser {name}", cls, settings)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise RunError(f"network {model.net.name}: nothing to train, no projection has plasticity")
+    try:
+        made: torch.optim.Optimizer = cls(parameters, **settings)
+    except (TypeError, ValueError, IndexError) as error:
+        raise RunError(f"optimiser {name}: {error}") from None
+    model.attach(made)
+    return made
+
+
+def _own(model: Model, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    name = type(optimiser).__name__
+    if isinstance(optimiser, torch.optim.LBFGS):
+        raise RunError("optimiser LBFGS: needs the objective several times an update; give another, or Adam")
+    own = {id(p) for p in model.parameters()}
+    if any(id(p) not in own for group in optimiser.param_groups for p in group["params"]):
+        raise RunError(
+            f"network {model.net.name}: optimiser {name} holds parameters that are not this model's; make it "
+            "with model.parameters() of the model that is trained, or give its name and settings"
+        )
+    model.attach(optimiser)
+    return optimiser
+
+
+def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, steps: int) -> Any:
+    """Any schedule of torch.optim.lr_scheduler by name, stepped after every update; or None.
+
+    The number of updates (``total_steps``, ``T_max``) and the peak (``max_lr``) are filled in.
+    """
+    if schedule is None:
+        return None
+    settings = _settings("schedule", schedule)
+    name = settings.pop("name")
+    cls = look_up("schedule", name, _SCHEDULES, RunError)
+    known = _known_settings(f"schedule {name}", cls, settings)
+    rate = optimiser.param_groups[0]["lr"]
+    for key, value in (*((length, steps) for length in _LENGTHS), ("max_lr", rate)):
+        said_otherwise = key in settings or (key == "total_steps" and "epochs" in settings)
+        if key in known and not said_otherwise:
+            settings[key] = value
+    try:
+        made = cls(optimiser, **settings)
+    except ZeroDivisionError:  # OneCycleLR where pct_start is just one update
+        raise RunError(
+            f"schedule {name}: {steps} updates are too few for it; train longer, or schedule=null"
+        ) from None
+    except (TypeError, ValueError, IndexError) as error:
+        raise RunError(f"schedule {name}: {error}") from None
+    if getattr(made, "total_steps", steps) < steps:
+        raise RunError(
+            f"schedule {name}: ends after {made.total_steps} updates, the run has {steps}; "
+            "leave its length out, it is filled in"
+        )
+    return made
+
+
+def schedule_remarks(schedule: Any, steps: int) -> list[str]:
+    """What to say of a schedule that does not fit the number of updates, in words; mostly nothing."""
+    if schedule is None:
+        return []
+    name = type(schedule).__name__
+    lengths = [getattr(schedule, key) for key in _LENGTHS if hasattr(schedule, key)]
+    said = []
+    for length in lengths[:1]:
+        if length > steps:
+            said.append(
+                f"schedule {name}: is made for {length} updates, and cut off by the end of the run, {steps}; "
+                "leave its length out, it is filled in"
+            )
+        elif length < steps:
+            said.append(
+                f"schedule {name}: has run its course after {length} of the run's {steps} updates; leave its "
+                "length out to spread it over the run"
+            )
+    changes = [*getattr(schedule, "milestones", ()), *_first_change(schedule)]
+    late = sorted(int(change) for change in changes if change >= steps)
+    if late:
+        said.append(
+            f"schedule {name}: would change the rate at update {late[0]}, and the run has {steps}; schedules "
+            "count updates, not epochs"
+        )
+    return said
+
+
+def _first_change(schedule: Any) -> list[int]:
+    """When a schedule in steps of fixed length changes the rate first, if it is one."""
+    return [getattr(schedule, key) for key in ("step_size", "T_0") if hasattr(schedule, key)]
+
+
+def _settings(kind: str, given: Setting) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"name": given}
+    if not isinstance(given, Mapping):
+        raise RunError(f"{kind} must be {_EXAMPLES[kind]}. Got {given!r}")
+    if "name" not in given:
+        raise RunError(f"{kind} needs a name: give {_EXAMPLES[kind]}. Got {dict(given)!r}")
+    return dict(given)
+
+
+def _known_settings(owner: str, cls: Any, settings: Mapping[str, Any]) -> set[str]:
+    signature = inspect.signature(cls).parameters
+    known = set(signature) - {"self", "params", "optimizer"}
+    for setting, value in settings.items():
+        if setting not in known:
+            raise RunError(f"{owner}: unknown setting {setting!r}; known: {listed(known)}")
+        number = isinstance(signature[setting].default, (int, float)) or setting in _NUMBERS
+        if number and isinstance(value, str):
+            raise RunError(f"{owner}: {setting} must be a number, such as 0.001. Got {value!r}")
+    return known
+
+
+_NUMBERS = {"lr", "max_lr", "base_lr", "step_size", "gamma", *_LENGTHS}

@@ -1,0 +1,94 @@
+"""What a model is trained on: presentations asked for by number, whether they lie in memory or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from cortex_sim.data.sources import Source
+from cortex_sim.errors import DataError
+
+
+class InMemory:
+    """Stimuli and labels or target rates as tensors, as a source."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        """How many presentations there are."""
+        return len(self.x)
+
+    def batch(self, indices: Any, epoch: int = 0) -> tuple[Tensor, Tensor]:
+        """Presentations by number, on the device on which they lie; the same in every epoch."""
+        return self.x[indices], self.y[indices]
+
+
+def as_source(x: Any, y: Any = None) -> Any:
+    """Stimuli with labels as a source; a source as it is."""
+    if y is not None:
+        return InMemory(x, y)
+    if not isinstance(x, Source):
+        raise DataError(
+            "training: give stimuli with labels or targets, or a source with len(source) and "
+            f"batch(indices, epoch). Got {type(x).__name__}"
+        )
+    if not len(x):
+        raise DataError("training: the source holds no presentations; give at least one")
+    return x
+
+
+def shown(source: Any, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
+    """One batch of a source: as many stimuli, and labels or targets, as were asked for.
+
+    Raises
+    ------
+    DataError
+        If it hands out others than asked for.
+    """
+    found = source.batch(indices, epoch)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise DataError("source: batch(indices, epoch) must return (x, y), with y None where there are none")
+    x, y = found
+    if len(x) != len(indices) or (y is not None and len(y) != len(indices)):
+        labels = "none" if y is None else len(y)
+        raise DataError(
+            f"source: was asked for {len(indices)} presentations, and gave {len(x)} stimuli with {labels} "
+            "labels; give each that was asked for"
+        )
+    return x, y
+
+
+def batches(seed: int, epoch: int, count: int, size: int) -> Iterator[np.ndarray]:
+    """Indices of each batch of an epoch, the last what remains: a pure function of seed and epoch."""
+    order = np.random.default_rng([seed, 1 + epoch]).permutation(count)
+    for start in range(0, count, size):
+        yield order[start : start + size]
+
+
+def batch_size_for(count: int, asked: int, ranks: int) -> tuple[int, list[str]]:
+    """Presentations in one batch, and what is to be said where that is not what was asked for.
+
+    Raises
+    ------
+    DataError
+        If there are fewer presentations than ranks.
+    """
+    if count < ranks:
+        raise DataError(f"training: {count} presentations are too few for {ranks} ranks; use fewer ranks")
+    shared = count - count % ranks
+    said = []
+    if asked > shared:
+        said.append(
+            f"training: batch size {asked} exceeds the {count} training presentations, and is reduced to "
+            f"{shared}: one update an epoch"
+        )
+    if shared < count:
+        said.append(
+            f"training: {count - shared} of {count} presentations, another each epoch, are left out, so that "
+            f"{ranks} ranks have equally many"
+        )
+    return min(asked, shared), said
