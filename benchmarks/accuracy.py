@@ -25,6 +25,7 @@ from typing import Any
 
 import angles
 import rates
+import subset
 from filelock import FileLock
 
 from cortex_sim import yaml_text
@@ -119,6 +120,8 @@ def run(name: str, data_dir: Path, runs: Path, only: list[str], seeds: list[int]
     """Every run of a study that is not done yet: first the choice of rates, then all seeds."""
     plan = study(name)
     data = data_dir / plan["data"]
+    if "presentations" in plan:
+        data = subset.of(data, plan["presentations"], runs / name)
     arms = {n: a for n, a in plan["arms"].items() if not only or n in only}
     held = [
         "--epochs",
@@ -191,7 +194,7 @@ def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
     columns = sorted({rate for grid in grids.values() for rate in grid})
     lines = [
         f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
-        f"{plan['hold_out']} training presentations held back, seed 0; the best of each arm in bold:",
+        f"{plan['hold_out']} training presentations held back{_of(plan)}, seed 0; the best of each arm in bold:",
         "",
         f"| arm | {' | '.join(f'{rate:g}' for rate in columns)} |",
         "|" + "---|" * (len(columns) + 1),
@@ -203,6 +206,10 @@ def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
         ]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _of(plan: dict[str, Any]) -> str:
+    return f" of {plan['presentations']}" if "presentations" in plan else ""
 
 
 def _tried(metrics: dict[str, Any] | None, best: bool) -> str:

@@ -1,0 +1,41 @@
+"""Some presentations of a data set, for choices that must be cheap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import cortex_sim as cs
+
+TEST = 1000  # never looked at by a choice of rates, but a data set has some
+
+
+def of(data: Path, count: int, into: Path) -> Path:
+    """An .npz file with ``count`` training presentations of a data set, drawn with seed 0; made once.
+
+    Parameters
+    ----------
+    data : Path
+        The whole data set, in any form that `cortex_sim.data.load` reads.
+    count : int
+        Training presentations kept.
+    into : Path
+        Folder of the file.
+    """
+    path = into / f"{data.stem}-{count}.npz"
+    if path.is_file():
+        return path
+    whole = cs.data.load(data)
+    kept = np.random.default_rng(0).permutation(len(whole.x_train))[:count]
+    into.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.stem}.part.npz")
+    np.savez(
+        part,
+        x_train=whole.x_train[kept],
+        y_train=whole.y_train[kept],
+        x_test=whole.x_test[:TEST],
+        y_test=whole.y_test[:TEST],
+    )
+    part.replace(path)
+    return path
