@@ -17,7 +17,7 @@ from cortex_sim.errors import DataError, RunError
 
 @app.command(epilog="Example: cortex-sim respond runs/tower --data mnist.npz --count 100 --out tower.nc")
 def respond(
-    run: Annotated[Path, typer.Argument(help="Run directory, or a checkpoint.")],
+    run: Annotated[Path, typer.Argument(help="Run directory, a checkpoint, or a file of cs.save.")],
     out: Annotated[Path, typer.Option(help="Recording to write (netCDF).")],
     data: Annotated[str | None, typer.Option(help="Data set; else the run's own.")] = None,
     stimuli: Annotated[
@@ -39,10 +39,11 @@ def respond(
     """Show stimuli to a trained network, through the preprocessing of its training, and record it."""
     import torch
 
-    from cortex_sim.backends.torch.checkpoint import load_model
+    from cortex_sim.backends.torch import load
     from cortex_sim.data import PARTS
     from cortex_sim.data import stimuli as read_stimuli
-    from cortex_sim.training.run import CHECKPOINT, load_data, saved_settings
+    from cortex_sim.training.run import CHECKPOINT, RUN, load_data, saved_settings
+    from cortex_sim.training.settings import Settings
     from cortex_sim.training.shown import preprocessing_of
 
     torch.set_num_threads(threads)
@@ -55,11 +56,12 @@ def respond(
         raise DataError("give --data (a labelled set) or --stimuli (any), not both")
     look_up("--split", split, dict.fromkeys(PARTS), DataError)
     checkpoint = run / CHECKPOINT if run.is_dir() else run
-    model = load_model(checkpoint)
+    model = load(checkpoint)
     if stimuli is not None:
         shown = read_stimuli(stimuli).fit_to(model.net.populations[model.stimulus].shape, model.stimulus)
     else:
-        settings = saved_settings(checkpoint.parent)
+        alone = data is not None and not (checkpoint.parent / RUN).is_file()
+        settings = Settings() if alone else saved_settings(checkpoint.parent)
         if data is not None:  # held out is what the run held out, unless it is asked of the other set too
             held = settings.hold_out if split == "validation" else 0
             settings = replace(settings, data=data, hold_out=held)

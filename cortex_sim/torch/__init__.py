@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cortex_sim.state
-from cortex_sim.backends.torch import Model, build
+from cortex_sim.backends.torch import Model, build, load
 from cortex_sim.experiments import running
 
 if TYPE_CHECKING:
@@ -19,27 +18,6 @@ if TYPE_CHECKING:
     from cortex_sim.experiments.experiment import Experiment
 
 __all__ = ["Model", "build", "load", "run"]
-
-
-def load(source: str | Path, *, device: str = "cpu") -> Model:
-    """Model of a run directory, a checkpoint, or a file that `cs.save` wrote; its weights as they were.
-
-    The network comes from the file's data: no file is run.
-
-    Parameters
-    ----------
-    source : path
-    device : str, default "cpu"
-
-    Raises
-    ------
-    RunError
-        If there is none, or it is damaged.
-    """
-    state = cortex_sim.state.load(source)
-    told = state.origin
-    seed, precision = int(told.get("seed", 0)), str(told.get("precision", "32"))
-    return build(state.network, seed, precision=precision, device=device, state=state)
 
 
 def run(

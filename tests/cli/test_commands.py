@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+import cortex_sim as cs
 from cortex_sim import recording
 from cortex_sim.commands.demo import RULES, next_folder
 from cortex_sim.credit import DenseCredit, untrained
@@ -313,6 +314,16 @@ def test_respond_shows_other_data_through_the_runs_own_preprocessing(result, her
     sd, mean = arrays["x_train"].std(dtype=float), arrays["x_train"].mean(dtype=float)
     np.testing.assert_allclose(faint, plain / 2 + (3 - mean / 2) / sd, atol=1e-5)
     np.testing.assert_array_equal(again, faint)
+
+
+def test_respond_to_a_state_file_shows_what_the_run_shows(result, refused, here):
+    cs.save(cs.torch.load(here / "done"), here / "kept.safetensors")
+    result("respond done --out a.nc")
+    result("respond kept.safetensors --data ok.npz --out b.nc")
+    ours, theirs = (recording.load(here / f"{name}.nc") for name in "ab")
+    np.testing.assert_array_equal(theirs.rate, ours.rate)
+    assert theirs.attrs["updates"] == ours.attrs["updates"] > 0
+    refused("respond kept.safetensors --out c.nc", "no run there")
 
 
 def test_respond_to_a_run_that_held_out_shows_the_test_set(result, here, arrays):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.state import as_state
+from cortex_sim.state import load as read_state
 
-__all__ = ["Model", "build"]
+__all__ = ["Model", "build", "load"]
 
 
 def build(
@@ -55,3 +57,24 @@ def build(
     if state is not None:
         model.load_state(as_state(state))
     return model
+
+
+def load(source: str | Path, *, device: str = "cpu") -> Model:
+    """Model of a run directory, a checkpoint, or a file that `cs.save` wrote; its weights as they were.
+
+    The network comes from the file's data: no file is run.
+
+    Parameters
+    ----------
+    source : path
+    device : str, default "cpu"
+
+    Raises
+    ------
+    RunError
+        If there is none, or it is damaged.
+    """
+    state = read_state(source)
+    told = state.origin
+    seed, precision = int(told.get("seed", 0)), str(told.get("precision", "32"))
+    return build(state.network, seed, precision=precision, device=device, state=state)

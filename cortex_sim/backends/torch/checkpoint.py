@@ -39,7 +39,13 @@ _KEYS = {
 
 def _about(model: Model, updates: int) -> State:
     """What a state says of this model, without its arrays."""
-    origin = {"backend": "torch", "seed": model.seed, "updates": updates, "precision": model.precision}
+    origin = {
+        "backend": "torch",
+        "seed": model.seed,
+        "updates": updates,
+        "epochs": model.epochs_done,
+        "precision": model.precision,
+    }
     return State(model.net, {}, preprocessing=model.preprocessing, origin=origin)
 
 
@@ -167,15 +173,3 @@ def _network(metadata: dict[str, Any], path: Path) -> Network:
     except DeclarationError as error:
         raise RunError(f"checkpoint {path}: {error}") from None
     return net
-
-
-def load_model(path: Path, device: str = "cpu") -> Model:
-    """Model rebuilt from a checkpoint alone: the network comes from its data, no file is run."""
-    metadata, tensors = read(path)
-    net = _network(metadata, path)
-    model = Model(net, int(metadata["seed"]), metadata["precision"], torch.device(device))
-    _load_model(model, tensors, path)
-    model.steps_done = int(metadata["step"])
-    model.epochs_done = int(metadata["epochs_done"])
-    model.preprocessing = _preprocessing(metadata)
-    return model

@@ -78,6 +78,7 @@ def load_state(model: Model, given: State) -> None:
         _overwrite(kept, _checked(f"projection {name}: variable", "state", variables, kept))
     model.preprocessing = found.preprocessing
     model.epochs_done = int(found.origin.get("epochs", 0))
+    model.steps_done = int(found.origin.get("updates", 0))
 
 
 def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -102,7 +102,7 @@ def test_state_is_part_of_what_is_saved(tmp_path):
     for name, tensor in through.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
     assert not torch.equal(through.model.weights["retina->V1"], stopped.model.weights["retina->V1"])
-    loaded = checkpoint.load_model(path)
+    loaded = cs.torch.load(path)
     assert torch.equal(loaded.local.of("retina->V1")["theta"], stopped.model.local.of("retina->V1")["theta"])
 
 

@@ -217,7 +217,7 @@ def test_a_checkpoint_holds_all_of_it(tmp_path, network):
     with torch.no_grad():
         model.feedback.fixed.get_buffer("TDCA V1->V1").mul_(1.5)
     checkpoint.save(tmp_path / "c.safetensors", trainer, {})
-    again = checkpoint.load_model(tmp_path / "c.safetensors")
+    again = cs.torch.load(tmp_path / "c.safetensors")
     assert again.net == net
     for name, c in model.credits(x, y).items():
         assert torch.equal(again.credits(x, y)[name], c)

@@ -96,7 +96,7 @@ def test_a_rule_with_state_is_saved_and_loaded(tmp_path):
     mean = model.local.of("retina->V1")["mean"]
     np.testing.assert_allclose(mean, 1 - 0.8**2)
     checkpoint.save(tmp_path / "own.safetensors", trainer, {})
-    loaded = checkpoint.load_model(tmp_path / "own.safetensors")
+    loaded = cs.torch.load(tmp_path / "own.safetensors")
     assert loaded.net.projection("retina->V1").plasticity == Sliding(rate=0.2)
     assert torch.equal(loaded.local.of("retina->V1")["mean"], mean)
 
