@@ -68,6 +68,25 @@ def test_two_jobs_of_one_name_are_refused(tmp_path):
         sweep([*jobs(), jobs()[0]], squared, tmp_path)
 
 
+def counted(job: Job, folder: Path):
+    return {"data": job.configuration["settings"]["data"]["sha256"]}
+
+
+def test_other_data_at_the_same_place_are_not_silently_the_same(tmp_path):
+    told: list[str] = []
+    own = tmp_path / "own.npz"
+
+    def swept():
+        asked = sweeping.jobs("digits_mlp", [None], 1, [], {"data": str(own)})
+        return sweep(asked, counted, tmp_path / "out", told=told.append)
+
+    own.write_bytes(b"some")
+    first = swept()
+    assert swept() == first and told[-1].endswith(": done before")
+    own.write_bytes(b"more")
+    assert swept() != first and told[-1].endswith("anew: what was kept is of another configuration")
+
+
 def test_grid_divides_at_commas_outside_brackets():
     assert sweeping.grid(["a=1,2", "b=[1,2],3"]) == [
         ("a=1", "b=[1,2]"), ("a=1", "b=3"), ("a=2", "b=[1,2]"), ("a=2", "b=3"),
