@@ -7,28 +7,32 @@
 A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms and the rates that each
 arm may choose from. The choice is made on presentations held back from the training set, seed 0,
 never on the test set; then every arm runs with its best rate and every seed. Runs are directories of
-``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``. The command may
-run several times at once: each takes what no other is at; run it again when they are done.
+``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``, each with the
+fingerprint of its settings and data: where these are others now, the run is made anew, and says so. The
+command may run several times at once: each takes what no other is at; run it again when they are done.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import re
 import statistics
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import angles
 import rates
 import subset
-from filelock import FileLock
 
 from cortex_sim import yaml_text
+from cortex_sim.runs.results import OneFile
+from cortex_sim.runs.sweep import Job, work
+from cortex_sim.training import sweeping
+from cortex_sim.training.settings import resolve
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -51,46 +55,57 @@ def results_path(name: str) -> Path:
 
 def load_results(name: str) -> dict[str, Any]:
     """Results so far: key of the run to its metrics."""
-    path = results_path(name)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return OneFile(results_path(name)).all()
 
 
-def keep(name: str, key: str, metrics: dict[str, Any]) -> None:
-    """Add one run's metrics; the file is written whole or not at all."""
-    path = results_path(name)
-    path.parent.mkdir(exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        results = load_results(name)
-        results[key] = {k: v for k, v in metrics.items() if k not in ("model", "out")}
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(path)
+def job(plan: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, flags: dict[str, Any]) -> Job:
+    """One run of an arm; the data count by their content, of which it may see some presentations."""
+    about, data = plan["arms"][arm], data_dir / plan["data"]
+    settings = resolve(
+        plan["model"],
+        config=ROOT / about["config"] if "config" in about else None,
+        assignments=[f"optimiser.lr={rate}"],
+        flags={"data": str(data), "rule": about["rule"], **flags},
+    )
+    configuration = sweeping.configuration_of(settings)
+    if "presentations" in plan:
+        configuration["presentations"] = plan["presentations"]
+    return Job(key, configuration, {"rule": settings.rule}, {"settings": settings.as_dict()})
 
 
-def train(arguments: list[str], out: Path) -> dict[str, Any] | None:
-    """Metrics of one training run: a new one, one gone on with, or a finished one read again.
-
-    None where another worker is at it: several may be started beside each other, one a core.
-    """
-    command = [sys.executable, "-m", "cortex_sim", "train", *arguments, "--out", str(out), "--json"]
-    if (out / "run.yaml").is_file():
-        command.append("--resume")
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    if "another process is training there" in done.stderr:
-        return None
-    if done.returncode == 1:  # it diverged, which is a result too
-        return {"diverged": done.stderr.strip().splitlines()[-1]}
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+def choices(plan: dict[str, Any], data_dir: Path, only: Sequence[str] = ()) -> list[Job]:
+    """The runs that choose rates."""
+    flags = {"epochs": plan["choose_epochs"], "seed": 0, "hold_out": plan["hold_out"]}
+    return [
+        job(plan, arm, rate, key, data_dir, flags)
+        for key, arm, rate in grid_runs(plan)
+        if (not only or arm in only) and len(plan["arms"][arm]["rates"]) > 1
+    ]
 
 
-def arguments_of(plan: dict[str, Any], arm: dict[str, Any], data: Path, rate: float) -> list[str]:
-    """Options that an arm's runs share."""
-    given = [plan["model"], "--data", str(data), "--rule", arm["rule"], "--threads", "1"]
-    if "config" in arm:
-        given += ["--config", str(ROOT / arm["config"])]
-    return [*given, "--set", f"optimiser.lr={rate}"]
+def finals(
+    plan: dict[str, Any], results: dict[str, Any], data_dir: Path, only: Sequence[str] = (), seeds: Any = None
+) -> list[Job]:
+    """Every seed of every arm whose rate is chosen."""
+    made = []
+    for seed in plan["seeds"] if seeds is None else seeds:
+        for arm in plan["arms"]:
+            rate = best_rate(plan, results, arm)
+            if rate is not None and (not only or arm in only):
+                flags = {"epochs": plan["epochs"], "seed": seed}
+                made.append(job(plan, arm, rate, final_key(arm, rate, seed), data_dir, flags))
+    return made
+
+
+def measured(job: Job, folder: Path) -> dict[str, Any]:
+    """What a run found, and its evaluations while it went on."""
+    seen = job.configuration.get("presentations")
+    if seen is not None:
+        settings = dict(job.given["settings"])
+        settings["data"] = str(subset.of(Path(settings["data"]), seen, folder.parent))
+        job = replace(job, given={"settings": settings})
+    metrics = sweeping.trained(job, folder)
+    return {**job.labels, **metrics, "over_training": angles.over_training(folder)}
 
 
 def grid_runs(plan: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
@@ -105,6 +120,11 @@ def choice_key(plan: dict[str, Any], arm: str, rate: float) -> str:
     return f"choose-{plan['choose_epochs']}/{arm}/{rate:g}"
 
 
+def final_key(arm: str, rate: float, seed: int) -> str:
+    """Key of a run with the chosen rate."""
+    return f"final/{arm}/{rate:g}/seed-{seed}"
+
+
 def best_rate(plan: dict[str, Any], results: dict[str, Any], name: str) -> float | None:
     """The rate with the best held-out accuracy, or None while one is missing."""
     rates = plan["arms"][name]["rates"]
@@ -113,61 +133,46 @@ def best_rate(plan: dict[str, Any], results: dict[str, Any], name: str) -> float
     found = {rate: results.get(choice_key(plan, name, rate)) for rate in rates}
     if any(metrics is None for metrics in found.values()):
         return None
-    return max(rates, key=lambda rate: chosen_by(found[rate]) or 0.0)
+    return max(rates, key=lambda rate: reached(found[rate] or {}) or 0.0)
 
 
-def chosen_by(metrics: dict[str, Any] | None) -> float | None:
-    """Accuracy on the presentations held out; results kept from before it had its own name call it "test"."""
-    found = metrics or {}
-    held = found.get("validation_accuracy")
-    return found.get("test_accuracy") if held is None else held
-
-
-def run(name: str, data_dir: Path, runs: Path, only: list[str], seeds: list[int] | None) -> None:
+def run(
+    name: str, data_dir: Path, runs: Path, only: list[str], seeds: list[int] | None, processes: int = 1
+) -> None:
     """Every run of a study that is not done yet: first the choice of rates, then all seeds."""
-    plan = study(name)
-    data = data_dir / plan["data"]
-    if "presentations" in plan:
-        data = subset.of(data, plan["presentations"], runs / name)
-    arms = {n: a for n, a in plan["arms"].items() if not only or n in only}
-    held = [
-        "--epochs",
-        str(plan["choose_epochs"]),
-        "--seed",
-        "0",
-        "--set",
-        f"hold_out={plan['hold_out']}",
-    ]
-    for key, arm, rate in grid_runs(plan):
-        if arm not in arms or len(arms[arm]["rates"]) == 1 or key in load_results(name):
-            continue
-        once(name, key, [*arguments_of(plan, arms[arm], data, rate), *held], runs)
-    for seed in seeds if seeds is not None else plan["seeds"]:
-        for arm in arms:
-            rate = best_rate(plan, load_results(name), arm)
-            if rate is None:
-                continue
-            key = f"final/{arm}/{rate:g}/seed-{seed}"
-            if key in load_results(name):
-                continue
-            whole = ["--epochs", str(plan["epochs"]), "--seed", str(seed)]
-            once(name, key, [*arguments_of(plan, arms[arm], data, rate), *whole], runs)
+    plan, results = study(name), OneFile(results_path(name))
+    if not (data_dir / plan["data"]).exists():
+        sys.exit(f"no {plan['data']} in {data_dir}; give --data-dir")
+    places = {"folder": runs / name, "results": results, "processes": processes, "told": say, "shown": shown}
+    ended = work(choices(plan, data_dir, only), measured, **places)
+    ended += work(finals(plan, results.all(), data_dir, only, seeds), measured, **places)
+    if any(end.failed for end in ended):
+        sys.exit("some runs failed; the others are done")
 
 
-def once(name: str, key: str, arguments: list[str], runs: Path) -> None:
-    """One run, its result kept and shown."""
-    metrics = train(arguments, runs / name / key)
-    if metrics is None:
-        return
-    keep(name, key, metrics | {"over_training": angles.over_training(runs / name / key)})
-    accuracy = chosen_by(metrics)
-    said = metrics.get("diverged") or f"{accuracy:.2%} in {metrics['seconds']:.0f} s"
-    print(f"{name} {key}: {said}", flush=True)
+def shown(metrics: Mapping[str, Any]) -> str:
+    """One line about a run."""
+    if "diverged" in metrics:
+        return str(metrics["diverged"])
+    return f"{reached(metrics):.2%} in {metrics['seconds']:.0f} s"
+
+
+def say(text: str) -> None:
+    """One line, at once."""
+    print(text, flush=True)
+
+
+def reached(metrics: Mapping[str, Any]) -> float | None:
+    """Accuracy on what a run was tested on: presentations held back, or else the test set."""
+    held = metrics.get("validation_accuracy")
+    return metrics.get("test_accuracy") if held is None else held
 
 
 def table(name: str) -> str:
     """The study as Markdown: mean and spread over seeds, paired difference, how rates were chosen."""
     plan, results = study(name), load_results(name)
+    if not plan["seeds"]:  # rates alone were chosen
+        return "\n".join(held_out(plan, results))
     lines = [
         "| arm | rate | test accuracy, mean ± sd (%) | seeds | difference to "
         f"{plan['baseline']}, paired (points) | seconds |",
@@ -203,8 +208,8 @@ def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
     columns = sorted({rate for grid in grids.values() for rate in grid})
     lines = [
         f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
-        f"{plan['hold_out']} training presentations held back{_of(plan)}, seed 0; the best of each arm in "
-        "bold:",
+        f"{plan['hold_out']} training presentations held back{_of(plan)}, seed 0; "
+        "the best of each arm in bold:",
         "",
         f"| arm | {' | '.join(f'{rate:g}' for rate in columns)} |",
         "|" + "---|" * (len(columns) + 1),
@@ -227,7 +232,7 @@ def _tried(metrics: dict[str, Any] | None, best: bool) -> str:
         return "–"
     if "diverged" in metrics:
         return "diverged"
-    accuracy = f"{100 * (chosen_by(metrics) or 0.0):.2f}"
+    accuracy = f"{100 * (reached(metrics) or 0.0):.2f}"
     return f"**{accuracy}**" if best else accuracy
 
 
@@ -264,7 +269,7 @@ def _final(plan: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int,
     rate = best_rate(plan, results, arm)
     if rate is None:
         return {}
-    found = {seed: results.get(f"final/{arm}/{rate:g}/seed-{seed}") for seed in plan["seeds"]}
+    found = {seed: results.get(final_key(arm, rate, seed)) for seed in plan["seeds"]}
     return {seed: m for seed, m in found.items() if m and m.get("test_accuracy") is not None}
 
 
@@ -282,14 +287,16 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accuracy")
     parser.add_argument("--arm", action="append", default=[], help="only this arm; repeatable")
     parser.add_argument("--seed", action="append", type=int, help="only this seed; repeatable")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     given = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if given.what == "page":
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     elif given.study is None:
         parser.error(f"{given.what} needs a study")
     elif given.what == "run":
         data_dir, runs = given.data_dir.resolve(), given.runs.resolve()
-        run(given.study, data_dir, runs, given.arm, given.seed)
+        run(given.study, data_dir, runs, given.arm, given.seed, given.jobs)
     else:
         print(table(given.study))
 

@@ -8,8 +8,9 @@
     python benchmarks/tdca.py page                        # writes all of them into it
     python benchmarks/tdca.py figures                     # draws docs/figures/tdca_*.png
 
-Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is a ``cortex-sim evolve`` of one thread in
-``runs/tdca/NAME-SEED``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``.
+Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is an outer loop of one thread in
+``runs/tdca/NAME-SEED/run``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``
+with the fingerprint of their configuration: where that is another now, the job is done anew, and says so.
 The command may run several times at once: each takes what no other is at; run it again when they are done.
 ``--tiny`` runs every job on the embedded digits for three updates, into folders of its own.
 """
@@ -17,6 +18,7 @@ The command may run several times at once: each takes what no other is at; run i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import Any
 import tdca_page
 
 from cortex_sim import library
-from cortex_sim.tdca.studies.jobs import Folders, Job, Work, work
+from cortex_sim.tdca.studies.jobs import Folders, Job, Work, is_done, work
 from cortex_sim.tdca.studies.transfer import Transfer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,9 +81,11 @@ def folders(runs: Path | None, tiny: bool = False) -> Folders:
 
 def state(job: Work, places: Folders) -> str:
     """How far a job is."""
-    if places.result(job.key).is_file():
+    if is_done(job, places):
         return "done"
-    return "begun" if (places.runs / job.key / "run.yaml").is_file() else "open"
+    if places.kept(job.key) is not None:
+        return "other"  # what is kept is of another configuration
+    return "begun" if places.run(job.key).is_dir() else "open"
 
 
 def draw(places: Folders, into: Path) -> None:
@@ -135,6 +139,7 @@ def main() -> None:
         for job in jobs:
             say(f"{state(job, places):6}{job.key}")
     else:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         failed = work(jobs, places, say, given.jobs)
         if failed:
             sys.exit(f"failed: {', '.join(failed)}")

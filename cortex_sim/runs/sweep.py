@@ -1,8 +1,8 @@
 """A sweep: many jobs, several at a time, each done once; killed, it goes on and ends as if it had not been.
 
-``OUT/jobs/KEY/`` holds a job's own work in ``run/``, and its ``result.json`` once it is done, with the
-fingerprint of the configuration it was made with. A kept result, or work that was begun, is gone on with only
-where the fingerprint is the same.
+``FOLDER/KEY/`` holds a job's own work in ``run/``; its result is kept once it is done, with the fingerprint
+of the configuration it was made with. A kept result, or work that was begun, is gone on with only where the
+fingerprint is the same; otherwise the job is done anew, and says so.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +22,13 @@ from joblib import Parallel, delayed
 
 from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.recording.fingerprint import fingerprint
-from cortex_sim.runs import directory
+from cortex_sim.runs import directory, workers
 from cortex_sim.runs.files import write_text
+from cortex_sim.runs.results import FINGERPRINT, FileEach, Results, read
 
 RESULT, BEGUN, WORK = "result.json", "job.json", "run"
 CSV, JSON = "results.csv", "results.json"
+_PATIENCE = 1.0  # seconds for which a job's folder is asked for: workers of a killed sweep need some to end
 _CLOCK = "seconds"  # ends the names of measurements that no two runs share
 
 Row = dict[str, Any]
@@ -40,14 +44,17 @@ class Job:
     key : str
         Name of its folder.
     configuration : mapping
-        Plain data that decides its result.
+        Plain data that decides its result, see `cortex_sim.runs.identity`.
     labels : mapping
         What tells it from the others in the table: rule, seed, settings.
+    given : mapping
+        What its work needs to be told besides, such as paths; decides nothing.
     """
 
     key: str
     configuration: Mapping[str, Any]
     labels: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -56,15 +63,67 @@ class Job:
 
 
 Do = Callable[[Job, Path], Mapping[str, Any]]
+Shown = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """What became of a job: its measurements, or why it has none."""
+class Ended:
+    """What became of a job: its measurements, or None; what was said of it; whether it failed."""
 
     metrics: Mapping[str, Any] | None
     said: str
     failed: bool = False
+
+
+def work(
+    jobs: Sequence[Job],
+    do: Do,
+    folder: Path,
+    results: Results,
+    processes: int = 1,
+    told: Told = print,
+    shown: Shown | None = None,
+) -> list[Ended]:
+    """Do every job that is not done yet, each in a folder of its own.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    do : callable
+        Does a job in the folder it is given (going on with what stands there) and returns what it
+        measured, as plain data. With several processes it must be a function of a module.
+    folder : Path
+        Where the jobs' folders are.
+    results : Results
+        Where results are kept.
+    processes : int
+        Jobs side by side; the processes end with this one. Several programs may share the folders: each
+        skips what another is at.
+    told : callable
+        Takes a line about every job.
+    shown : callable, optional
+        What is told of a new result, from its measurements.
+
+    Returns
+    -------
+    list of Ended
+        In the order of the jobs.
+
+    Raises
+    ------
+    RunError
+        If two jobs share a key.
+    """
+    keys = [job.key for job in jobs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise RunError(f"sweep {folder}: two jobs are called {key}; give each setting once")
+    calls = (delayed(_taken)(job, do, folder / job.key, results, os.getpid(), shown) for job in jobs)
+    ended = []
+    for job, end in zip(jobs, Parallel(n_jobs=processes, return_as="generator")(calls), strict=True):
+        told(f"{job.key}: {end.said}")
+        ended.append(end)
+    return ended
 
 
 def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told = print) -> list[Row]:
@@ -94,29 +153,19 @@ def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told
     RunError
         If two jobs share a key, or jobs failed; the others were done.
     """
-    keys = [job.key for job in jobs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise RunError(f"sweep {out}: two jobs are called {key}; give each setting once")
-    calls = (delayed(_taken)(job, do, out / "jobs" / job.key) for job in jobs)
-    rows, failed = [], []
-    for job, ended in zip(jobs, Parallel(n_jobs=processes, return_as="generator")(calls), strict=True):
-        told(f"{job.key}: {ended.said}")
-        if ended.failed:
-            failed.append(job.key)
-        if ended.metrics is not None:
-            rows.append({**job.labels, **_flat(ended.metrics)})
+    kept = FileEach(out / "jobs", f"{{key}}/{RESULT}")
+    ended = work(jobs, do, out / "jobs", kept, processes, told)
+    failed = [job.key for job, end in zip(jobs, ended, strict=True) if end.failed]
+    rows = [
+        {**job.labels, **_flat(end.metrics)}
+        for job, end in zip(jobs, ended, strict=True)
+        if end.metrics is not None
+    ]
     write_text(out / JSON, json.dumps(rows, indent=1) + "\n") if rows else None
     write_text(out / CSV, as_csv(rows)) if rows else None
     if failed:
         raise RunError(f"sweep {out}: failed: {', '.join(failed)}; the others are done, resume to try again")
     return rows
-
-
-def kept(folder: Path, job: Job) -> Mapping[str, Any] | None:
-    """A job's result, or None while there is none of its configuration."""
-    found = _read(folder / RESULT)
-    return found["metrics"] if found.get("fingerprint") == job.fingerprint else None
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -129,43 +178,48 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _taken(job: Job, do: Do, folder: Path) -> _Ended:
-    try:
-        with directory.held(folder):
-            return _done(job, do, folder)
-    except directory.Busy:
-        return _Ended(None, "another process is at it; left to it")
-    except CortexSimError as error:
-        return _Ended(None, f"failed: {error}", failed=True)
+def _taken(job: Job, do: Do, folder: Path, results: Results, parent: int, shown: Shown | None) -> Ended:
+    workers.end_with(parent)
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with directory.held(folder):
+                return _done(job, do, folder, results, shown)
+        except directory.Busy as busy:
+            # The work itself may meet a folder that is held, such as that of a run started beside it.
+            if time.monotonic() > until:
+                return Ended(None, f"{_where(busy, folder)}; left to it")
+            time.sleep(_PATIENCE / 20)
+        except CortexSimError as error:
+            return Ended(None, f"failed: {error}", failed=True)
 
 
-def _done(job: Job, do: Do, folder: Path) -> _Ended:
-    metrics = kept(folder, job)
-    if metrics is not None:
-        return _Ended(metrics, "done before")
-    begun, said = _read(folder / BEGUN).get("fingerprint"), "done"
-    if begun not in (None, job.fingerprint):
-        said = "done anew: what was kept is of another configuration"
+def _where(busy: directory.Busy, folder: Path) -> str:
+    said = str(busy).split(";")[0]
+    return said.removeprefix(f"{folder}: ")
+
+
+def _done(job: Job, do: Do, folder: Path, results: Results, shown: Shown | None) -> Ended:
+    kept, mine = results.get(job.key), job.fingerprint
+    if kept is not None and kept.get(FINGERPRINT) == mine:
+        return Ended(_measured(kept), "done before")
+    begun = (read(folder / BEGUN) or {}).get(FINGERPRINT)
+    anew = kept is not None or begun not in (None, mine)
+    if kept is not None:  # it must not stand beside results of this configuration
+        results.drop(job.key)
+    if begun != mine:
         shutil.rmtree(folder / WORK, ignore_errors=True)
-        (folder / RESULT).unlink(missing_ok=True)
-    mark = {"fingerprint": job.fingerprint}
-    write_text(folder / BEGUN, json.dumps({**mark, "configuration": job.configuration}, indent=1) + "\n")
+    about = {FINGERPRINT: mine, "configuration": job.configuration}
+    write_text(folder / BEGUN, json.dumps(about, indent=1) + "\n")
     # Through JSON, so that a result read again is the same as one just made.
     metrics = json.loads(json.dumps(do(job, folder / WORK)))
-    write_text(folder / RESULT, json.dumps({**mark, "metrics": metrics}, indent=1) + "\n")
-    return _Ended(metrics, said)
+    results.put(job.key, {FINGERPRINT: mine, **metrics})
+    said = "done" if shown is None else shown(metrics)
+    return Ended(metrics, f"{said}; anew: what was kept is of another configuration" if anew else said)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise RunError(f"{path}: damaged; remove it to do the job again")
-    return found
+def _measured(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kept.items() if name != FINGERPRINT}
 
 
 def _flat(metrics: Mapping[str, Any], under: str = "") -> Row:

@@ -6,14 +6,20 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cortex_sim
+from cortex_sim import data
 from cortex_sim.errors import RunError
+from cortex_sim.runs import identity
 from cortex_sim.runs.directory import RUN
 from cortex_sim.runs.sweep import Job
 
-_FREE = ("threads", "device")  # what does not belong to a configuration
+if TYPE_CHECKING:
+    from cortex_sim.training.settings import Settings
+
+_FREE = ("threads", "device")  # decide no result
+ADDED: dict[str, Any] = {}  # settings that came later, see `cortex_sim.runs.identity`
 
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:
@@ -42,14 +48,35 @@ def jobs(
     made = []
     for rule, words, seed in itertools.product(rules, grid(assignments), range(seeds)):
         settings = resolve(model, assignments=list(words), flags={**flags, "rule": rule, "seed": seed})
-        configuration = {
-            "settings": {k: v for k, v in settings.as_dict().items() if k not in _FREE},
-            "cortex_sim": cortex_sim.__version__,
-        }
+        configuration = {"settings": configuration_of(settings), "cortex_sim": cortex_sim.__version__}
         named = "-".join([settings.rule or "declared", *words, f"seed={seed}"])
         labels = {"rule": settings.rule or "declared", **dict(w.split("=", 1) for w in words), "seed": seed}
-        made.append(Job(re.sub(r"[^\w.=+-]", "_", named), configuration, labels))
+        key = re.sub(r"[^\w.=+-]", "_", named)
+        made.append(Job(key, configuration, labels, {"settings": settings.as_dict()}))
     return made
+
+
+def configuration_of(settings: Settings) -> dict[str, Any]:
+    """What decides the result of a training run; data and code by their content, wherever they lie."""
+    from cortex_sim.training.settings import is_code
+
+    decides = identity.settings_of(settings.as_dict(), _FREE, ADDED)
+    decides["data"] = _data(settings.data)
+    if is_code(settings.model):
+        file, _, function = settings.model.rpartition(":")
+        decides["model"] = {**identity.content(Path(file)), "function": function}
+    if settings.credit is not None and Path(settings.credit).is_file():
+        decides["credit"] = identity.content(Path(settings.credit))
+    return decides
+
+
+def _data(name: str) -> Any:
+    """A data set that comes with an installation, or is not there, by its name."""
+    if name in data.NAMED:
+        found = None if data.NAMED[name].file is None else data.named.find(name)
+    else:
+        found = Path(name).expanduser()
+    return name if found is None or not found.exists() else identity.content(found)
 
 
 def trained(job: Job, folder: Path) -> Mapping[str, Any]:
@@ -59,7 +86,7 @@ def trained(job: Job, folder: Path) -> Mapping[str, Any]:
     from cortex_sim.training.run import train
     from cortex_sim.training.settings import Settings, is_code
 
-    settings = Settings(**job.configuration["settings"])
+    settings = Settings(**job.given["settings"])
     if is_code(settings.model):
         library.model(settings.model, **settings.model_settings)  # registers rules of the user's own
     try:

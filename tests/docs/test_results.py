@@ -68,9 +68,16 @@ def test_rates_are_chosen_by_validation_accuracy_where_it_has_its_name(accuracy)
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda p: p.stem
 )
-def test_results_are_of_runs_that_ended(path):
+def test_results_are_of_runs_that_ended(accuracy, path):
     for key, metrics in json.loads(path.read_text("utf-8")).items():
-        assert "diverged" in metrics or (metrics["steps"] > 0 and 0 <= metrics["test_accuracy"] <= 1), key
+        assert "diverged" in metrics or (metrics["steps"] > 0 and 0 <= accuracy.reached(metrics) <= 1), key
+
+
+def test_accuracy_is_that_of_presentations_held_back_where_there_are_some(accuracy):
+    assert accuracy.reached({"validation_accuracy": 0.5, "test_accuracy": None}) == 0.5
+    assert accuracy.reached({"validation_accuracy": 0.0}) == 0.0
+    assert accuracy.reached({"test_accuracy": 0.6}) == 0.6
+    assert accuracy.reached({"diverged": "..."}) is None
 
 
 def test_a_rate_says_whether_it_was_a_choice(benchmark_module):

@@ -152,3 +152,8 @@ def test_shared_form_is_behind_where_the_page_says(tdca):
     behind = sum(d.high < 0 for d in found)
     text = " ".join((ROOT / "docs" / "protocols" / f"{AWAY}.md").read_text("utf-8").split())
     assert f"behind it in {behind} of {len(cells)}" in text
+
+
+def test_kept_results_are_of_the_configurations_that_would_be_run(tdca):
+    places = tdca.folders(None)
+    assert {job.key for job in tdca.chosen([]) if tdca.state(job, places) != "done"} == set()

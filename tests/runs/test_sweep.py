@@ -46,7 +46,7 @@ def test_a_result_of_another_configuration_is_made_anew_and_said(tmp_path):
     sweep(jobs(), squared, tmp_path, told=told.append)
     rows = sweep(jobs(rate=2.0), squared, tmp_path, told=told.append)
     assert [row["of.rate"] for row in rows] == [2.0] * 3 and times(tmp_path, 0) == 1
-    assert told[-1] == "seed-2: done anew: what was kept is of another configuration"
+    assert told[-1] == "seed-2: done; anew: what was kept is of another configuration"
 
 
 def test_what_another_process_is_at_is_skipped(tmp_path):
@@ -66,6 +66,25 @@ def test_a_failure_is_named_and_the_others_go_on(tmp_path):
 def test_two_jobs_of_one_name_are_refused(tmp_path):
     with pytest.raises(RunError, match="two jobs are called seed-0; give each setting once"):
         sweep([*jobs(), jobs()[0]], squared, tmp_path)
+
+
+def counted(job: Job, folder: Path):
+    return {"data": job.configuration["settings"]["data"]["sha256"]}
+
+
+def test_other_data_at_the_same_place_are_not_silently_the_same(tmp_path):
+    told: list[str] = []
+    own = tmp_path / "own.npz"
+
+    def swept():
+        asked = sweeping.jobs("digits_mlp", [None], 1, [], {"data": str(own)})
+        return sweep(asked, counted, tmp_path / "out", told=told.append)
+
+    own.write_bytes(b"some")
+    first = swept()
+    assert swept() == first and told[-1].endswith(": done before")
+    own.write_bytes(b"more")
+    assert swept() != first and told[-1].endswith("anew: what was kept is of another configuration")
 
 
 def test_grid_divides_at_commas_outside_brackets():

@@ -187,6 +187,11 @@ def configured(name: str) -> OuterSettings:
     return OuterSettings(**_configured(name))
 
 
+def based(name: str, content: Mapping[str, Any]) -> OuterSettings:
+    """Settings of a configuration with others in their place; mappings are merged."""
+    return OuterSettings(**merged(_configured(name), _known(dict(content), Path(name)), _WHOLE))
+
+
 def _configured(name: str) -> dict[str, Any]:
     path = _path(name)
     content = _known(yaml_text.read("evolve configuration", path, RunError), path, "base")

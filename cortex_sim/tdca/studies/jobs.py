@@ -1,27 +1,30 @@
 """Jobs of a study: outer loops by configuration, overrides and seed, each run once and its result kept.
 
-A job is a ``cortex-sim evolve`` of its own in ``RUNS/NAME-SEED``; its result, every life apart, goes to
-``RESULTS/NAME-SEED.json``. What is interrupted goes on; what is done is left alone; several workers may
-share the folders, each takes what no other is at.
+A job is an outer loop of its own, as of ``cortex-sim evolve``, in ``RUNS/NAME-SEED/run``; its result, every
+life apart, goes to ``RESULTS/NAME-SEED.json`` with the fingerprint of its configuration. What is interrupted
+goes on; what is done, with this configuration, is left alone; several programs may share the folders, each
+takes what no other is at.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cortex_sim import yaml_text
 from cortex_sim.errors import RunError
+from cortex_sim.runs import identity, sweep
+from cortex_sim.runs.directory import RUN
+from cortex_sim.runs.results import FINGERPRINT, FileEach
 
+if TYPE_CHECKING:
+    from cortex_sim.tdca.evolving.settings import OuterSettings
+
+ADDED: dict[str, Any] = {}  # settings of outer loops that came later, see `cortex_sim.runs.identity`
 Told = Callable[[str], None]
 Result = dict[str, Any]
 SWEEP: dict[
@@ -54,21 +57,22 @@ class Folders:
     results: Path
     data: Path | None = None
 
-    def result(self, key: str) -> Path:
-        """File of a job's result."""
-        return self.results / f"{key}.json"
+    @property
+    def kept_in(self) -> FileEach:
+        """Results, a file each."""
+        return FileEach(self.results)
+
+    def run(self, key: str) -> Path:
+        """A job's own run directory."""
+        return self.runs / key / sweep.WORK
 
     def kept(self, key: str) -> Result | None:
         """A job's result, or None while it has none."""
-        path = self.result(key)
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return self.kept_in.get(key)
 
-    def keep(self, key: str, result: Result) -> None:
+    def keep(self, key: str, result: Mapping[str, Any]) -> None:
         """Write a result, whole or not at all; accuracies to five digits."""
-        self.results.mkdir(parents=True, exist_ok=True)
-        part = self.result(key).with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(_rounded(result), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(self.result(key))
+        self.kept_in.put(key, rounded(result))
 
 
 class Work(Protocol):
@@ -76,10 +80,17 @@ class Work(Protocol):
 
     @property
     def key(self) -> str:
-        """Name of its run directory and of its result."""
+        """Name of its folder and of its result."""
 
-    def do(self, folders: Folders) -> str:
-        """Do it, keep the result and say how it went."""
+    @property
+    def source(self) -> str | None:
+        """Name of the job whose result it builds on, or None."""
+
+    def configuration(self, folders: Folders) -> dict[str, Any]:
+        """Plain data that decides its result."""
+
+    def do(self, folder: Path, folders: Folders) -> Result:
+        """Do it in a folder, from where it stopped, and return the result."""
 
 
 @dataclass(frozen=True)
@@ -108,54 +119,54 @@ class Job:
         """Name of its run directory and of its result."""
         return f"{self.name}-{self.seed}"
 
-    def do(self, folders: Folders) -> str:
-        """Run it in a process of its own, from where it stopped."""
-        out, settings = folders.runs / self.key, folders.runs / f"{self.key}.yaml"
-        self.write(settings)
-        command = ["evolve", str(settings), "--out", str(out), "--json"]
-        if (out / "run.yaml").is_file():
-            command.append("--resume")
-        metrics = called(command, folders)
-        result = {name: metrics[name] for name in _KEPT} | {"per_life": metrics["per_life"]}
-        folders.keep(self.key, {"config": self.config, "overrides": self.overrides, **result})
-        return said(metrics)
+    @property
+    def source(self) -> str | None:
+        """It builds on no other."""
+        return None
 
-    def write(self, path: Path) -> None:
-        """Write its configuration. Its own ``testing`` replaces the base's whole."""
-        from cortex_sim.tdca.evolving.settings import configured
+    def settings(self) -> OuterSettings:
+        """Its configuration with what it sets. Its own ``testing`` replaces the base's whole."""
+        from cortex_sim.tdca.evolving.settings import OuterSettings, based
 
-        content = {"base": self.config, **self.overrides, "seed": self.seed}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml_text.write(content), encoding="utf-8")
-        whole = configured(str(path)).as_dict()
+        whole = based(self.config, {**self.overrides, "seed": self.seed}).as_dict()
         if "testing" in self.overrides:
             whole["testing"] = self.overrides["testing"]
-        path.write_text(yaml_text.write(whole), encoding="utf-8")
+        return OuterSettings(**whole)
+
+    def configuration(self, folders: Folders) -> dict[str, Any]:
+        """Its settings; published data sets count by their name, files of a user's own by content."""
+        settings = self.settings()
+        found = identity.settings_of(settings.as_dict(), (), ADDED)
+        named = [*settings.tasks.get("sources", []), *settings.tests().data]
+        files = [path for name in dict.fromkeys(named) if (path := _file(name)) is not None]
+        return {**found, "files": [identity.content(path) for path in files]} if files else found
+
+    def do(self, folder: Path, folders: Folders) -> Result:
+        """Run the outer loop, from where it stopped."""
+        import torch
+
+        from cortex_sim.tdca.evolving.run import evolve
+
+        torch.set_num_threads(1)
+        metrics = evolve(self.settings(), folder, folders.data, resume=(folder / RUN).is_file())
+        found = {name: metrics[name] for name in (*_KEPT, "per_life")}
+        return {"config": self.config, "overrides": self.overrides, **found}
+
+    def write(self, path: Path) -> None:
+        """Write its configuration, as ``cortex-sim evolve`` takes it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml_text.write(self.settings().as_dict()), encoding="utf-8")
 
 
-def called(arguments: list[str], folders: Folders) -> dict[str, Any]:
-    """What a command of cortex-sim prints last, run by one thread.
-
-    Raises
-    ------
-    RunError
-        With the command's own last line, if it fails.
-    """
-    data = [] if folders.data is None else ["--data-dir", str(folders.data)]
-    command = [sys.executable, "-m", "cortex_sim", *arguments, *data, "--threads", "1"]
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=alone, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise RunError(lines[-1])
-    return json.loads(done.stdout.splitlines()[-1])
+def asked(job: Work, folders: Folders) -> sweep.Job:
+    """The job as a sweep takes it."""
+    return sweep.Job(job.key, job.configuration(folders), {}, {"job": job, "folders": folders})
 
 
-def said(metrics: Mapping[str, Any]) -> str:
-    """One line about a finished outer loop."""
-    label, cells = next(iter(metrics["test_accuracy"].items()))
-    shown = ", ".join(f"{mean:.3f} ({steps})" for steps, (mean, _) in cells.items())
-    return f"{label} {shown}; {metrics['seconds']:.0f} s"
+def is_done(job: Work, folders: Folders) -> bool:
+    """Whether a result of this configuration is kept."""
+    kept = folders.kept(job.key)
+    return kept is not None and kept.get(FINGERPRINT) == asked(job, folders).fingerprint
 
 
 def work(jobs: Iterable[Work], folders: Folders, told: Told, workers: int = 1) -> list[str]:
@@ -167,24 +178,29 @@ def work(jobs: Iterable[Work], folders: Folders, told: Told, workers: int = 1) -
         Keys of jobs that failed; the others go on.
     """
     failed: list[str] = []
-
-    def take(job: Work) -> None:
-        if folders.result(job.key).is_file():
-            return
-        folders.runs.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folders.runs / f"{job.key}.lock", timeout=0):
-                if not folders.result(job.key).is_file():  # else done by another in between
-                    told(f"{job.key}: {job.do(folders)}")
-        except Timeout:
-            told(f"{job.key}: another worker is at it")
-        except RunError as error:
-            failed.append(job.key)
-            told(f"{job.key}: failed: {error}")
-
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(take, jobs))
+    # What a job builds on is done before it is asked what it depends on.
+    for _, group in itertools.groupby(jobs, key=lambda job: job.source is None):
+        wanted = [asked(job, folders) for job in group]
+        ended = sweep.work(wanted, _done, folders.runs, folders.kept_in, workers, told, _shown)
+        failed += [job.key for job, end in zip(wanted, ended, strict=True) if end.failed]
     return failed
+
+
+def _done(job: sweep.Job, folder: Path) -> Result:
+    found = job.given["job"].do(folder, job.given["folders"])
+    return json.loads(json.dumps(rounded(found), sort_keys=True))
+
+
+def _shown(result: Mapping[str, Any]) -> str:
+    cells = f"{len(result['per_life'])} cells"
+    return f"{cells}; {result['seconds']:.0f} s" if "seconds" in result else cells
+
+
+def _file(name: str) -> Path | None:
+    from cortex_sim.data import NAMED
+
+    path = Path(name).expanduser()
+    return None if name in NAMED or not path.exists() else path
 
 
 def studied(
@@ -208,12 +224,13 @@ def studied(
         raise RunError(f"protocol {name}: failed: {', '.join(failed)}; see above")
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """The value with every number in it to five digits."""
     match value:
         case float():
             return round(value, 5)
         case dict():
-            return {k: _rounded(v) for k, v in value.items()}
+            return {k: rounded(v) for k, v in value.items()}
         case list() | tuple():
-            return [_rounded(v) for v in value]
+            return [rounded(v) for v in value]
     return value

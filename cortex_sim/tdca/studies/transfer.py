@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.errors import CortexSimError, RunError
-from cortex_sim.tdca.studies.jobs import Folders
+from cortex_sim.runs.files import write_text
+from cortex_sim.runs.results import FINGERPRINT, read
+from cortex_sim.runs.sweep import BEGUN
+from cortex_sim.tdca.studies.jobs import Folders, Result
 
 if TYPE_CHECKING:
     from cortex_sim.tdca.evolving.settings import OuterSettings
@@ -68,23 +71,26 @@ class Transfer:
         """Name of its result."""
         return f"{self.study}_{self.source}-{self.seed}"
 
-    def do(self, folders: Folders) -> str:
-        """Live in every cell in a process of its own, and keep the result."""
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
+    def configuration(self, folders: Folders) -> dict[str, Any]:
+        """Its cells, and the configuration of the outer loop it takes there."""
+        home = folders.kept(f"{self.source}-{self.seed}") or {}
+        return {
+            "source": home.get(FINGERPRINT, self.source),
+            "seed": self.seed,
+            "cells": [asdict(cell) for cell in self.cells],
+            "lives": self.lives,
+            "births": self.births,
+        }
 
-        run = folders.runs / f"{self.source}-{self.seed}"
-        if not (run / OUTER).is_file():
-            raise RunError(f"{run}: no {OUTER}; run the job {self.source} with seed {self.seed} first")
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            return process.submit(self._lived, folders, run).result()
-
-    def _lived(self, folders: Folders, run: Path) -> str:
+    def do(self, folder: Path, folders: Folders) -> Result:
+        """Live in every cell, from where it stopped."""
         import torch
 
+        run = self._home(folders)
         torch.set_num_threads(1)
-        unfinished = folders.runs / f"{self.key}.json"
-        found = json.loads(unfinished.read_text(encoding="utf-8")) if unfinished.is_file() else {}
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / "lived.json"
+        found = read(unfinished) or {}
         trained = Trained(run, folders.data)
         for cell in self.cells:
             if cell.label in found:
@@ -95,13 +101,21 @@ class Transfer:
                 }
             except CortexSimError as error:  # a rule that does not fit there is an outcome
                 found[cell.label] = {"failed": str(error)}
-            part = unfinished.with_suffix(".part")
-            part.write_text(json.dumps(found), encoding="utf-8")
-            part.replace(unfinished)
+            write_text(unfinished, json.dumps(found))
         settings = trained.settings
         about = {"source": self.source, "rule": settings.rule, "searcher": settings.searcher}
-        folders.keep(self.key, {**about, "lives": self.lives, "births": self.births, "per_life": found})
-        return f"{len(found)} cells"
+        return {**about, "lives": self.lives, "births": self.births, "per_life": found}
+
+    def _home(self, folders: Folders) -> Path:
+        """The outer loop's run directory, which must be that of its kept result."""
+        key = f"{self.source}-{self.seed}"
+        run, first = folders.run(key), f"run the job {self.source} with seed {self.seed} first"
+        if not (run / OUTER).is_file():
+            raise RunError(f"{run}: no {OUTER}; {first}")
+        begun = (read(folders.runs / key / BEGUN) or {}).get(FINGERPRINT)
+        if begun != (folders.kept(key) or {}).get(FINGERPRINT):
+            raise RunError(f"{run}: of another configuration than the result that is kept of it; {first}")
+        return run
 
 
 class Trained:

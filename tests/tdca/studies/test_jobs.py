@@ -1,30 +1,39 @@
 """Jobs are done once, in order, failures apart; a configuration is its base with what the job sets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import pytest
-from filelock import FileLock
 
 from cortex_sim.errors import RunError
-from cortex_sim.tdca.evolving.settings import configured
-from cortex_sim.tdca.studies.jobs import Folders, Job, work
+from cortex_sim.runs import directory
+from cortex_sim.tdca.evolving.settings import OuterSettings, configured
+from cortex_sim.tdca.studies.jobs import ADDED, Folders, Job, asked, is_done, work
 from cortex_sim.tdca.studies.transfer import Cell, Trained, Transfer
+
+FIRST = {  # what OuterSettings began with
+    "model", "model_settings", "also", "rule", "step", "tasks", "span", "searcher", "iterations", "lives",
+    "frozen", "testing", "seed", "checkpoint_every",
+}  # fmt: skip
 
 
 @dataclass
 class Noted:
-    """A job that notes when it is done."""
+    """A job that leaves a mark each time it is done."""
 
     key: str
-    done: list = field(default_factory=list)
     fails: bool = False
+    setting: int = 1
+    source: str | None = None
 
-    def do(self, folders):
+    def configuration(self, folders):
+        return {"setting": self.setting}
+
+    def do(self, folder, folders):
         if self.fails:
             raise RunError("came apart")
-        self.done.append(self.key)
-        folders.keep(self.key, {"per_life": {}})
-        return "well"
+        with (folders.runs / "order").open("a") as file:
+            file.write(self.key)
+        return {"per_life": {}, "half": 0.123456789}
 
 
 @pytest.fixture
@@ -32,28 +41,80 @@ def folders(tmp_path):
     return Folders(tmp_path / "runs", tmp_path / "results")
 
 
-def test_in_order_and_once(folders):
-    done, told = [], []
-    jobs = [Noted(key, done) for key in ("b", "a", "c")]
-    assert work(jobs, folders, told.append) == []
-    work(jobs, folders, told.append)
-    assert done == ["b", "a", "c"]
-    assert told == ["b: well", "a: well", "c: well"]
+def order(folders):
+    return (folders.runs / "order").read_text("utf-8")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_in_order_and_once(folders, workers):
+    told = []
+    jobs = [Noted(key) for key in ("b", "a", "c")]
+    assert work(jobs, folders, told.append, workers) == []
+    work(jobs, folders, told.append, workers)
+    assert sorted(order(folders)) == ["a", "b", "c"] and (workers == 2 or order(folders) == "bac")
+    assert told == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: done before" for k in "bac"]
+    assert folders.kept("a")["half"] == 0.12346 and is_done(jobs[0], folders)
+
+
+def test_a_result_of_another_configuration_is_made_anew_and_said(folders):
+    told = []
+    work([Noted("a")], folders, told.append)
+    other = Noted("a", setting=2)
+    assert not is_done(other, folders)
+    work([other], folders, told.append)
+    assert told[1] == "a: 0 cells; anew: what was kept is of another configuration"
+    folders.keep("a", {"per_life": {}})  # of no configuration
+    work([other], folders, told.append)
+    assert told[2] == told[1] and order(folders) == "aaa"
 
 
 def test_a_failure_is_named_and_the_others_go_on(folders):
-    done, told = [], []
-    assert work([Noted("a", fails=True), Noted("b", done)], folders, told.append) == ["a"]
-    assert done == ["b"]
+    told = []
+    assert work([Noted("a", fails=True), Noted("b")], folders, told.append) == ["a"]
+    assert order(folders) == "b"
     assert told[0] == "a: failed: came apart"
 
 
 def test_what_another_worker_is_at_is_left_to_it(folders):
-    done, told = [], []
-    folders.runs.mkdir()
-    with FileLock(folders.runs / "a.lock"):
-        assert work([Noted("a", done)], folders, told.append) == []
-    assert (done, told) == ([], ["a: another worker is at it"])
+    told = []
+    with directory.held(folders.runs / "a"):
+        assert work([Noted("a")], folders, told.append) == []
+    assert told == ["a: another process is at it; left to it"] and folders.kept("a") is None
+
+
+def test_what_decides_an_outer_loop_is_its_settings(tmp_path, folders):
+    base = Job("few", "tdca_mnist", 3, {"iterations": 7})
+    renamed = Job("other", "tdca_mnist", 3, {"iterations": 7})
+    assert asked(base, folders).fingerprint == asked(renamed, folders).fingerprint
+    for other in (Job("few", "tdca_mnist", 4, {"iterations": 7}), Job("few", "tdca_mnist", 3)):
+        assert asked(base, folders).fingerprint != asked(other, folders).fingerprint
+
+
+def test_files_of_ones_own_count_by_content(tmp_path, folders):
+    own = tmp_path / "own.npz"
+    own.write_bytes(b"1")
+    job = Job("few", "tdca_digits", 0, {"testing": {"data": [str(own)]}})
+    before = asked(job, folders).fingerprint
+    own.write_bytes(b"2")
+    assert asked(job, folders).fingerprint != before
+
+
+def test_a_transfer_is_of_its_source_as_it_was_found(folders):
+    away = Transfer("few", 0, (Cell("home", "digits", (3,)),))
+    before = asked(away, folders).fingerprint
+    folders.keep("few-0", {"fingerprint": "some"})
+    some = asked(away, folders).fingerprint
+    folders.keep("few-0", {"fingerprint": "other"})
+    assert len({before, some, asked(away, folders).fingerprint}) == 3
+    folders.run("few-0").mkdir(parents=True)
+    (folders.run("few-0") / "outer.safetensors").touch()
+    with pytest.raises(RunError, match="of another configuration than the result that is kept"):
+        away.do(folders.run(away.key), folders)
+
+
+def test_a_new_setting_must_say_what_outer_loops_did_before_it():
+    """Kept results stay what they are only if the setting stands in ADDED."""
+    assert {f.name for f in fields(OuterSettings)} == FIRST | set(ADDED)
 
 
 def test_configuration_is_the_base_merged_but_for_its_tests(tmp_path):
@@ -88,7 +149,7 @@ def test_an_outer_loop_and_then_elsewhere(folders, tmp_path):
     assert work(jobs[1:], folders, print) == ["transfer_tiny-1"]  # nothing there to be taken elsewhere
     assert work(jobs, folders, print) == []
     mine = folders.kept("tiny-1")["per_life"]["digits"]["3"]
-    trained = Trained(folders.runs / "tiny-1")
+    trained = Trained(folders.run("tiny-1"))
     assert len(mine) == 2
     found = folders.kept("transfer_tiny-1")["per_life"]
     assert found["home"]["3"][:2] != found["wide"]["3"][:2]

@@ -1,0 +1,60 @@
+"""What makes two runs the same run: plain data whose fingerprint decides whether a kept result is reused.
+
+Every setting counts with its value, defaults resolved, so that a default that changes makes another run. Left
+out is what decides no result (threads, device, paths) and what a settings class lists as added later, while
+it has the value under which runs do what they did before it was there: a new setting with such a default
+leaves the fingerprints of all kept results as they were. Data, and code of a user's own, count by their
+content, wherever they lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+
+def settings_of(
+    settings: Mapping[str, Any], free: Collection[str], added: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings that decide a result.
+
+    Parameters
+    ----------
+    settings : mapping
+        All of them, defaults resolved.
+    free : collection of str
+        Those that decide nothing.
+    added : mapping
+        Those that came later, to the value under which a run does what it did without them. The value
+        stays as it is written, whatever becomes of the default.
+    """
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in free and not (name in added and added[name] == value)
+    }
+
+
+def content(path: Path) -> dict[str, str]:
+    """Name and content of a file; of a folder, names, sizes and times of all files in it.
+
+    A folder of pictures is too large to be read whole each time; copied without its times it counts as
+    another.
+    """
+    if path.is_dir():
+        text = hashlib.sha256()
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            about = file.stat()
+            text.update(f"{file.relative_to(path)}\0{about.st_size}\0{about.st_mtime_ns}\0".encode())
+        return {"folder": path.name, "sha256": text.hexdigest()}
+    about = path.stat()
+    return {"file": path.name, "sha256": _digest(path, about.st_size, about.st_mtime_ns)}
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, time: int) -> str:  # once for all jobs of a sweep, while it stays the same
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
