@@ -39,7 +39,14 @@ _KEYS = {
 
 def _about(model: Model, updates: int) -> State:
     """What a state says of this model, without its arrays."""
-    origin = {"backend": "torch", "seed": model.seed, "updates": updates, "precision": model.precision}
+    origin = {
+        "backend": "torch",
+        "seed": model.seed,
+        "updates": updates,
+        "draws": model.clock.draws,
+        "epochs": model.epochs_done,
+        "precision": model.precision,
+    }
     return State(model.net, {}, preprocessing=model.preprocessing, origin=origin)
 
 

@@ -59,9 +59,14 @@ def fit(
     """
     images = train if isinstance(train, ImageSet) else None
     pair = (images.x_train, images.y_train) if images is not None else train
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or len(pair[0]) != len(pair[1]):
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise DataError("fit: give an ImageSet, or (x, y) with as many labels as presentations")
     x, y = model.stimulus_tensor(pair[0]), model.target_tensor(pair[1])
+    if len(x) != len(y):
+        raise DataError(
+            f"fit: {len(y)} labels for {len(x)} presentations; give an ImageSet, or (x, y) with as many "
+            "labels as presentations"
+        )
     trainer = Trainer(model, x, y, epochs, batch_size, optimiser, schedule)
     shown = sys.stderr.isatty() if progress is None else progress
     console = Console(stderr=True)
