@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import numbers
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
+from reprlib import repr as short
 from typing import Any, TypeVar
 
 from cortex_sim.errors import CortexSimError, DeclarationError
@@ -51,6 +55,23 @@ def require_count(owner: object, minimum: int = 1, **values: int) -> None:
             raise DeclarationError(
                 f"{name_of(owner)}: {name} must be a whole number of at least {minimum}. Got {value!r}"
             )
+
+
+def require_path(what: str, given: object, error: type[CortexSimError] = DeclarationError) -> Path:
+    """Return ``given`` as a path, or raise ``error``: it is none, or no file can have that name.
+
+    Whether something stands there is not asked.
+    """
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
+        raise error(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")
+    path = Path(os.fspath(given))
+    try:
+        path.with_name(f"{path.name or 'name'}.part").lstat()  # the name under which it would be written
+    except (OSError, ValueError) as wrong:
+        if isinstance(wrong, ValueError) or wrong.errno == errno.ENAMETOOLONG:
+            why = wrong if isinstance(wrong, ValueError) else wrong.strerror
+            raise error(f"{what} {short(str(given))}: no file can have that name ({why})") from None
+    return path
 
 
 def require_flag(owner: object, **values: bool) -> None:

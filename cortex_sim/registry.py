@@ -21,6 +21,23 @@ C = TypeVar("C", bound=type)
 _log = getLogger(__name__)
 _TABLES: dict[str, dict[str, type]] = {}
 
+#: What there is to register: a name entered under another word would never be looked up.
+KINDS = (
+    "activation",
+    "connector",
+    "context",
+    "credit_network",
+    "feedback",
+    "initialiser",
+    "inner_rule",
+    "kernel",
+    "objective",
+    "regulariser",
+    "rule",
+    "searcher",
+    "step",
+)
+
 #: What an object must have to serve as one of a kind: all attributes of one of these groups.
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "activation": (("rate", "gain"),),
@@ -45,6 +62,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
     DeclarationError
         If another class already has the name, or it is no dataclass: settings must be data.
     """
+    look_up("kind to register", kind, dict.fromkeys(KINDS))
     if not isinstance(name, str) or not name.strip() or name != name.strip():
         raise DeclarationError(f"{kind}: a registered name is text without blanks around it. Got {name!r}")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.checks import require_path
 from cortex_sim.declaration_yaml import from_dict, to_dict
 from cortex_sim.errors import BuildError, DeclarationError, RunError
 from cortex_sim.network import Network
@@ -269,7 +270,7 @@ def load(source: str | Path) -> State:
     >>> cs.save(model, "digits.safetensors")  # doctest: +SKIP
     >>> cs.brian2.build(model.net, state=cs.load("digits.safetensors"))  # doctest: +SKIP
     """
-    path = Path(source)
+    path = require_path("cs.load", source, RunError)
     if path.is_dir():
         if not (path / CHECKPOINT).is_file():
             raise RunError(f"{path}: no run there (no {CHECKPOINT}); give a run directory or a state file")
@@ -291,7 +292,7 @@ def save(thing: Any, path: str | Path) -> None:
     RunError
         If ``thing`` has no state, or it cannot be written.
     """
-    as_state(thing).save(path)
+    as_state(thing).save(require_path("cs.save", path, RunError))
 
 
 def as_state(thing: Any) -> State:
@@ -310,6 +311,11 @@ def as_state(thing: Any) -> State:
     if not isinstance(found, State):
         raise RunError(
             f"state: give a model, a simulation, a state (cs.load), a state file or a run directory. "
-            f"Got {thing!r}"
+            f"Got {_short(thing)}"
         )
     return found
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 and "\n" not in text else f"a {type(value).__name__}"

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cortex_sim.errors import CortexSimError, DeclarationError
+from cortex_sim.checks import require_path
+from cortex_sim.errors import CortexSimError, DeclarationError, RunError
 from cortex_sim.runs.files import write_text
 
 _TAG = "tag:yaml.org,2002:"
@@ -209,6 +210,8 @@ def read(what: str, source: str | Path, error: type[CortexSimError] = Declaratio
         Of the class ``error``, if it cannot be read, is no YAML, gives a key twice, or holds more than
         plain data.
     """
+    if not isinstance(source, (str, Path)):
+        raise error(f"{what} YAML: give a path, or text with line breaks. Got {source!r}")
     if isinstance(source, str) and "\n" in source:
         return parse(f"{what} YAML text", source, error)
     return read_file(f"{what} YAML {source}", source, error)
@@ -244,5 +247,5 @@ def write(data: Any, path: str | Path | None = None) -> str:
     except RecursionError:
         raise DeclarationError("YAML: the data hold themselves, so they cannot be written") from None
     if path is not None:
-        write_text(Path(path), text)
+        write_text(require_path("YAML", path, RunError), text)
     return text

@@ -144,3 +144,22 @@ def test_an_experiment_starts_from_a_state(tmp_path):
         cs.Experiment(net, {"one": show}, start=state).to_yaml()
     with pytest.raises(BuildError, match="population V2"):
         cs.Experiment(network("backprop", hidden=6), {"one": show}, start=state)
+
+
+@pytest.mark.parametrize("given", [None, 3, "", "n" * 300, "a\0b", b"bytes"])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(RunError, match=r"give a path|no file can have that name"):
+        cs.load(given)
+    with pytest.raises(RunError, match=r"give a path|no file can have that name"):
+        cs.save(initial(network()), given)
+
+
+def test_a_loaded_model_goes_on_with_other_noise_and_another_order(tmp_path):
+    model = cs.torch.build(network("weight_mirror"))
+    x, y = np.random.default_rng(0).normal(size=(12, 1, 4, 4)), np.arange(12) % 3
+    model.fit((x, y), 2, batch_size=4, progress=False)
+    cs.save(model, tmp_path / "kept")
+    back = cs.torch.load(tmp_path / "kept")
+    assert (back.steps_done, back.epochs_done, back.clock.draws) == (6, 2, model.clock.draws)
+    for name, change in model.updates(x, y).items():
+        np.testing.assert_array_equal(back.updates(x, y)[name], change)

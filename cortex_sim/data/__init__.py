@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_path
 from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
 from cortex_sim.data.digits import digits
 from cortex_sim.data.images import PARTS, ImageSet, image_set
@@ -110,6 +110,8 @@ def load(
 def _existing(name_or_path: str | Path) -> Path:
     if not isinstance(name_or_path, (str, Path)):
         raise DataError(f"data must be a name or a path. Got {name_or_path!r}; {_forms()}")
+    if name_or_path != "":
+        require_path("data", name_or_path, DataError)
     path = Path(os.path.expanduser(name_or_path))
     if name_or_path != "" and path.exists():  # Path("") would be the current folder
         return path

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.checks import listed
+from cortex_sim.checks import listed, require_path
 from cortex_sim.data.archive import described, read_arrays
 from cortex_sim.data.image_folder import SUFFIXES, visible
 from cortex_sim.data.jpeg_bytes import picture, require_slices
@@ -47,7 +47,7 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
     DataError
         If there is nothing of these forms, or it is damaged; says what would be right.
     """
-    place = Path(os.path.expanduser(path))
+    place = Path(os.path.expanduser(require_path("stimuli", path, DataError)))
     if place.is_dir():
         return _folder(place, max_bytes, progress)
     file, key = place, None

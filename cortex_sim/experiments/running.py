@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.backends.registry import Start, backend_called
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_path
 from cortex_sim.errors import RunError
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.protocol.plan import Conditions
 from cortex_sim.protocol.planning import plan
+from cortex_sim.recording.fingerprint import fingerprint
 from cortex_sim.recording.session import PlannedArm, in_memory, to_disk, with_rates
+from cortex_sim.state import tensors_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +75,7 @@ def run(
     from cortex_sim import recording
     from cortex_sim.recording import parts
 
-    path = Path(out)
+    path = require_path("out", out, RunError)
     settings = _settings(experiment, planned, backend, seed)
     if not (resume and _finished(path, settings)):
         parts.require_place(path, settings, resume)
@@ -107,6 +109,11 @@ def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -
         state=experiment.state_for(arm.net, seed),
     )
     session = start(arm.net, seed, conditions)
+    if not callable(getattr(session, "check", None)):
+        raise RunError(
+            f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is no session; "
+            "see cortex_sim.register_backend"
+        )
     session.check(arm.plan)
     return replace(arm, session=session)
 
@@ -117,7 +124,6 @@ def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -
 def _settings(experiment: Experiment, arms: list[PlannedArm], backend: str, seed: int) -> dict[str, Any]:
     """Everything that the recorded numbers depend on, short enough for an attribute."""
     from cortex_sim import __version__
-    from cortex_sim.recording.fingerprint import fingerprint
 
     return {
         "seed": seed,
@@ -130,8 +136,16 @@ def _settings(experiment: Experiment, arms: list[PlannedArm], backend: str, seed
         "arms": [arm.name for arm in arms],
         "networks": fingerprint([arm.net.to_yaml() for arm in arms]),
         "protocols": fingerprint([arm.plan for arm in arms]),
-        "start": "drawn" if experiment.start is None else fingerprint([arm.initial for arm in arms]),
+        "start": _started(experiment, arms, seed),
     }
+
+
+def _started(experiment: Experiment, arms: list[PlannedArm], seed: int) -> str:
+    """What the arms start from, all of it: weights, biases and the state of rules."""
+    if experiment.start is None:
+        return "drawn"
+    states = [experiment.state_for(arm.net, seed) for arm in arms]
+    return fingerprint([{} if state is None else tensors_of(state) for state in states])
 
 
 def _finished(out: Path, settings: dict[str, Any]) -> bool:

@@ -35,7 +35,7 @@ class TimeSeries(Comparable):
     bin_ms: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", numeric("TimeSeries", "values", self.values))
+        object.__setattr__(self, "values", as_stimuli("TimeSeries", "values", self.values))
         object.__setattr__(self, "bin_ms", above_zero("TimeSeries", "bin_ms", self.bin_ms))
 
 
@@ -190,7 +190,17 @@ def as_drive(owner: str, what: str, value: Any) -> Drive:
         )
     if isinstance(value, (bool, int, float, np.number)):
         return number(owner, what, value.item() if isinstance(value, np.number) else value)
-    return numeric(owner, what, value)
+    return as_stimuli(owner, what, value)
+
+
+def as_stimuli(owner: str, what: str, value: Any) -> np.ndarray:
+    """Values of a drive; 8-bit ones are grey levels, 0 to 1, as everywhere else."""
+    values = numeric(owner, what, value)
+    if values.dtype != np.uint8:
+        return values
+    scaled = values / np.float32(255)
+    scaled.setflags(write=False)
+    return scaled
 
 
 def as_goal(owner: str, what: str, value: Any) -> np.ndarray | Stimuli:
@@ -203,7 +213,13 @@ def as_goal(owner: str, what: str, value: Any) -> np.ndarray | Stimuli:
             f"{owner}: {what} must be labels of shape (presentation,), target rates of shape (presentation, "
             f"unit) or one target of shape (unit,). Got {value!r}"
         )
-    return numeric(owner, what, value)
+    goal = numeric(owner, what, value)
+    if goal.dtype == np.uint8 and goal.ndim > 1 and goal.max() > 1:
+        raise DeclarationError(
+            f"{owner}: {what} holds target rates of 8 bits, which as a drive mean grey levels from 0 to 1; "
+            "give y / 255, or y.astype(float)"
+        )
+    return goal
 
 
 def _no_image_set(owner: str, what: str, value: Any, part: str) -> None:

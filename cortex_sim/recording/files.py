@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from cortex_sim.checks import require_path
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.recording.guarded import growing
 
@@ -19,7 +20,7 @@ def save(recording: xr.Dataset, path: str | Path) -> None:
         If it cannot be written, of a full disk too; nothing is left behind.
     """
     try:
-        with growing(Path(path)) as file:
+        with growing(require_path("file", path, DataError)) as file:
             recording.to_netcdf(file, engine="h5netcdf")
     except RunError as error:
         raise DataError(f"recording {error}") from None
@@ -35,7 +36,7 @@ def open_lazily(path: str | Path) -> xr.Dataset:
     DataError
         If the file is missing, damaged or no recording.
     """
-    if not Path(path).is_file():
+    if not require_path("recording", path, DataError).is_file():
         raise DataError(f"recording {path}: no such file")
     try:
         recording = xr.open_dataset(path, engine="h5netcdf", decode_timedelta=False)

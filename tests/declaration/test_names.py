@@ -197,3 +197,8 @@ def test_nonnegative_asks_what_an_activation_gives_not_what_it_is_called(own_nam
 def test_a_shape_given_as_a_size_says_so():
     with pytest.raises(cs.DeclarationError, match=r"give shape=\(3, 32, 32\)"):
         cs.Network("n").population("retina", (3, 32, 32))
+
+
+def test_a_kind_that_nothing_looks_up_is_refused():
+    with pytest.raises(cs.DeclarationError, match="did you mean 'rule'"):
+        cs.register("rules", "mine")

@@ -62,7 +62,6 @@ def test_rates_are_chosen_by_validation_accuracy_where_it_has_its_name(accuracy)
         "choose-3/a/0.2": {"validation_accuracy": 0.9, "test_accuracy": None},
     }
     assert accuracy.best_rate(plan, results, "a") == 0.2
-    assert accuracy.chosen_by({"test_accuracy": 0.7}) == 0.7  # kept before
 
 
 @pytest.mark.parametrize(
@@ -92,6 +91,9 @@ def test_a_rate_says_whether_it_was_a_choice(benchmark_module):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_rate_at_the_edge_of_its_grid_is_marked(accuracy, path):
     plan, results = yaml.safe_load(path.read_text("utf-8")), accuracy.load_results(path.stem)
+    if not plan["seeds"]:
+        assert "Held-out accuracy" in accuracy.table(path.stem)
+        return
     first = accuracy.table(path.stem).split("\n\n")[0]
     rows = [line.split(" | ") for line in first.splitlines()[2:]]
     said = {row[0].removeprefix("| "): row[1] for row in rows}

@@ -489,3 +489,30 @@ def test_progress_is_drawn_on_a_terminal_only(experiment, session, capfd, monkey
 
 def test_parts_folder_stands_beside_its_recording(tmp_path):
     assert parts.folder_of(tmp_path / "a.nc") == tmp_path / "a.nc.parts"
+
+
+def test_what_starts_with_other_biases_is_not_resumed(session, tmp_path):
+    net = network()
+    name = next(name for name, p in net.populations.items() if p.bias and net.inputs(name))
+    model = cs.torch.build(net)
+
+    def started():
+        return cs.Experiment(net, {"one": protocol()}, start=model.state())
+
+    run(started(), out=tmp_path / "made.nc").close()
+    run(started(), out=tmp_path / "made.nc", resume=True).close()
+    model.set_biases({name: np.ones(net.populations[name].bias_shape)})
+    with pytest.raises(RunError, match="start"):
+        run(started(), out=tmp_path / "made.nc", resume=True)
+
+
+@pytest.mark.parametrize("out", [3, "", "n" * 300, "a\0b"])
+def test_what_no_file_can_be_called_is_refused(experiment, session, out):
+    with pytest.raises(RunError, match=r"give a path|no file can have that name"):
+        run(experiment, out=out)
+
+
+def test_a_backend_whose_start_returns_no_session_is_named(experiment, monkeypatch):
+    monkeypatch.setattr(registry, "_BACKENDS", {"brian2": lambda net, seed, conditions: None})
+    with pytest.raises(RunError, match="no session"):
+        run(experiment)

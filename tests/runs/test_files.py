@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and one flipped bit is seen."""
 
+import os
 import resource
 import signal
 
@@ -90,3 +91,25 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text").write_text("no tensors", encoding="utf-8")
     with pytest.raises(RunError, match="state .*text: damaged"):
         read_tensors(tmp_path / "text", "state")
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b", "no/such/folder", "taken"])
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path, name):
+    (tmp_path / "taken").mkdir()
+    for write in (lambda path: write_text(path, "x"), lambda path: write_tensors(path, ARRAYS, {})):
+        with pytest.raises(RunError, match=r"no file can have|make the folder|is a folder"):
+            write(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_kill_leaves_no_file_of_another_name(tmp_path, monkeypatch):
+    seen = []
+    replaced = os.replace
+
+    def replacing(part, path):
+        seen.extend(sorted(p.name for p in tmp_path.iterdir()))
+        replaced(part, path)
+
+    monkeypatch.setattr(os, "replace", replacing)
+    write_tensors(tmp_path / "kept.safetensors", ARRAYS, {})
+    assert seen == ["kept.safetensors.part"]

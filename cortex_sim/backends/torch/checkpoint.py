@@ -43,6 +43,7 @@ def _about(model: Model, updates: int) -> State:
         "backend": "torch",
         "seed": model.seed,
         "updates": updates,
+        "draws": model.clock.draws,
         "epochs": model.epochs_done,
         "precision": model.precision,
     }

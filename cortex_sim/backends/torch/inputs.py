@@ -33,10 +33,14 @@ def _tensor(what: str, given: Any) -> Tensor:
     if isinstance(given, Tensor):
         if given.is_complex():
             raise DataError(f"{what}: the tensor {_WAYS_OUT['c']}")
+        if given.layout != torch.strided or given.is_quantized:
+            raise DataError(f"{what}: the tensor is sparse or quantised; give x.to_dense() or x.dequantize()")
         given = given.clone() if given.is_inference() and not torch.is_inference_mode_enabled() else given
         return given.long() if given.dtype in _HARDLY_COMPUTED else given
     kind = type(given).__name__
     expected = f"{what} must be an array of numbers, such as images.x_test of an ImageSet. Got {kind}"
+    if np.ma.is_masked(given):
+        raise DataError(f"{what}: some values are masked; leave those presentations out, or fill them")
     try:
         array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError):
@@ -143,6 +147,13 @@ def target_tensor(model: Model, y: Any, look: bool = True) -> Tensor:
             f"labels (presentation,){whole} or rates (presentation, {units})"
         )
     tensor = tensor.to(model.device)
+    if tensor.dtype == torch.bool:
+        tensor = tensor.to(model.compute)
+    if check and tensor.dtype == torch.uint8 and bool((tensor > 1).any()):
+        raise DataError(
+            "targets are of 8 bits, which mean grey levels from 0 to 1 as stimuli, but rates as they are for "
+            f"population {model.top}; give y / 255, or y.astype(float)"
+        )
     if check and tensor.is_floating_point():
         _require_finite("targets", tensor.to(model.compute), model.precision)
     return tensor

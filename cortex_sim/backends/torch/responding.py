@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from cortex_sim.backends.torch.model import Model
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, look_up, require_path
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
 from cortex_sim.data.stimuli import StimulusSet
@@ -80,7 +80,7 @@ def respond(
         return _in_memory(model, shown, named, asked, batch)
     from cortex_sim.recording.appending import appending
 
-    path = Path(out)
+    path = require_path("recording", out, RunError)
     if path.exists():
         raise RunError(f"recording {path}: something stands there; give a new file")
     told = {**attributes(model), **shown.attributes}
@@ -125,6 +125,7 @@ def _shown(model: Model, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
         source = x
     else:
         plain = isinstance(x, (np.ndarray, torch.Tensor)) and x.ndim > 1 and len(x) > 0
+        plain = plain and getattr(x, "layout", torch.strided) == torch.strided
         # Whatever else it is, the model says what is wrong with it.
         source = _Array(x if plain else model.stimulus_tensor(x))
     count = len(source)

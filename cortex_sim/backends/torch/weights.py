@@ -52,6 +52,7 @@ def state(model: Model) -> State:
             "backend": "torch",
             "seed": model.seed,
             "updates": model.steps_done,
+            "draws": model.clock.draws,
             "epochs": model.epochs_done,
             "precision": model.precision,
             "version": __version__,
@@ -77,8 +78,10 @@ def load_state(model: Model, given: State) -> None:
         kept = model.local.of(name)
         _overwrite(kept, _checked(f"projection {name}: variable", "state", variables, kept))
     model.preprocessing = found.preprocessing
+    # Order and noise go on from there: what was drawn already does not come twice.
     model.epochs_done = int(found.origin.get("epochs", 0))
-    model.steps_done = int(found.origin.get("updates", 0))
+    model.clock.updates = int(found.origin.get("updates", 0))
+    model.clock.draws = int(found.origin.get("draws", model.clock.updates))
 
 
 def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> dict[str, Tensor]:

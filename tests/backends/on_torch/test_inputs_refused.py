@@ -132,3 +132,43 @@ def test_other_stimuli_are_refused_with_the_way_out(net, x, given, message):
 def test_other_labels_are_refused_with_the_way_out(net, x, y, message):
     with pytest.raises(cs.DataError, match=message):
         cs.torch.build(net).updates(x, y)
+
+
+@pytest.mark.parametrize(
+    "form, said",
+    [
+        (lambda x: np.ma.masked_array(x, mask=x > 1), "masked"),
+        (lambda x: torch.tensor(x).to_sparse(), "to_dense"),
+        (iter, "array of numbers"),
+    ],
+)
+def test_values_that_are_hidden_are_not_shown(net, x, form, said):
+    model = cs.torch.build(net)
+    for show in (
+        lambda given: model.respond(given),
+        lambda given: model.updates(given, Y),
+        lambda given: model.predict(given),
+        lambda given: model.fit((given, Y), 1, batch_size=2, progress=False),
+    ):
+        with pytest.raises(cs.DataError, match=said):
+            show(form(x))
+
+
+def test_masked_labels_and_grey_levels_as_rates_are_refused(net, x):
+    model = cs.torch.build(net)
+    with pytest.raises(cs.DataError, match="masked"):
+        model.updates(x, np.ma.masked_array(Y, mask=[1, 0, 0, 0, 0]))
+    with pytest.raises(cs.DataError, match="grey levels"):
+        model.updates(x, np.full((5, 4), 200, np.uint8))
+
+
+def test_one_hot_targets_may_be_of_any_kind(net, x):
+    one_hot = np.eye(4)[Y]
+    right = cs.torch.build(net).fit((x, one_hot), 1, batch_size=2, progress=False)
+    for kind in (bool, np.uint8, np.float16):
+        assert cs.torch.build(net).fit((x, one_hot.astype(kind)), 1, batch_size=2, progress=False) == right
+
+
+def test_one_label_for_all_is_refused_by_fit(net, x):
+    with pytest.raises(cs.DataError, match="targets have shape"):
+        cs.torch.build(net).fit((x, 2), 1, progress=False)
