@@ -213,13 +213,7 @@ def as_goal(owner: str, what: str, value: Any) -> np.ndarray | Stimuli:
             f"{owner}: {what} must be labels of shape (presentation,), target rates of shape (presentation, "
             f"unit) or one target of shape (unit,). Got {value!r}"
         )
-    goal = numeric(owner, what, value)
-    if goal.dtype == np.uint8 and goal.ndim > 1 and goal.max() > 1:
-        raise DeclarationError(
-            f"{owner}: {what} holds target rates of 8 bits, which as a drive mean grey levels from 0 to 1; "
-            "give y / 255, or y.astype(float)"
-        )
-    return goal
+    return numeric(owner, what, value)
 
 
 def _no_image_set(owner: str, what: str, value: Any, part: str) -> None:
