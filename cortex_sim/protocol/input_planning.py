@@ -116,6 +116,11 @@ def goals_of(owner: str, net: Network, population: Population, given: Any, array
     labels = arrays.labels(given)
     if labels.ndim == 1 and labels.dtype.kind in "iu" and population.name == net.objective_at:
         return Goals(_one_hot(label, population, labels), each=True)
+    if labels.dtype == np.uint8 and labels.max() > 1:
+        raise DeclarationError(
+            f"{label}: targets are 8-bit, which are grey levels from 0 to 255 in an image and no rates; give "
+            "floats, such as targets / 255"
+        )
     values = arrays.float64(labels)
     if labels.shape in (population.shape, (population.size,)):
         goals = Goals(values.reshape(1, population.size), each=False)

@@ -67,6 +67,11 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
         given = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise DeclarationError(f"{owner}: {what} must be an array of numbers ({error})") from None
+    if np.ma.is_masked(value):
+        raise DeclarationError(
+            f"{owner}: {what} has masked values, which would be taken as they are; leave those presentations "
+            "out, or fill them: values.filled(0.0)"
+        )
     if given.dtype.kind == "b":
         given = given.astype(np.float64)
     if given.dtype.kind not in "fiu":

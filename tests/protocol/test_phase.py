@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import cortex_sim as cs
+from cortex_sim.errors import DeclarationError
 
 
 def test_names_may_be_given_as_the_objects_that_have_them():
@@ -136,3 +137,12 @@ def test_8_bit_drives_are_grey_levels_as_everywhere_else():
     np.testing.assert_allclose(phase.drive["V1"].values, [0, 0.2, 1], rtol=1e-6)
     labels = np.array([1, 7], np.uint8)
     np.testing.assert_array_equal(cs.Phase("p", 10, nudge={"IT": labels}).nudge["IT"], labels)
+
+
+def test_masked_values_are_refused():
+    values = np.ma.masked_greater(np.arange(4.0), 2)
+    for given in ({"drive": {"retina": values}}, {"nudge": {"V1": values}}):
+        with pytest.raises(DeclarationError, match=r"masked values.*values.filled"):
+            cs.Phase("show", 20, **given)
+    whole = np.ma.masked_array(np.arange(4.0), mask=False)
+    assert cs.Phase("show", 20, drive={"retina": whole}).drive["retina"].sum() == 6

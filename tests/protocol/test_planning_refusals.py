@@ -30,6 +30,7 @@ IMAGES = np.zeros((4, 7))
     [
         ({"drive": {"retna": 1}}, "drive of phase p 'retna' (did you mean 'retina'?); known: IT, V1, retina"),
         ({"nudge": {"ITT": [1]}}, "nudge of phase p 'ITT' (did you mean 'IT'?)"),
+        ({"nudge": {"V1": np.full((4, 30), 200, np.uint8)}}, "8-bit, which are grey levels"),
         ({"spontaneous": ["V2"]}, "spontaneous of phase p 'V2'; known: IT, V1, retina"),
         ({"silence": ["V2"]}, "silence of phase p 'V2'"),
         ({"silence": ["V2/1"]}, "silence of phase p 'V2'"),
