@@ -95,8 +95,8 @@ PLACES = {
     "nothing to resume": ("train --resume --out new", "new: no run there"),
     "nothing in it": ("train --resume --out .", "no run there"),
     "resume a file": ("train --resume --out ok.npz", "ok.npz: no run there"),
-    "no such run": ("respond nope --out new.nc", "checkpoint nope: no such file"),
-    "no checkpoint": ("respond ok.npz --out new.nc", "checkpoint ok.npz: damaged"),
+    "no such run": ("respond nope --out new.nc", "state nope: no such file"),
+    "no checkpoint": ("respond ok.npz --out new.nc", "state ok.npz: damaged"),
     "no configuration": (f"{TRAIN} --config nope.yaml", "configuration nope.yaml: cannot be read"),
     "configuration": (f"{TRAIN} --config ok.npz", "configuration ok.npz"),
 }

@@ -9,10 +9,10 @@ import torch
 from networks import chain, conv, shown
 
 import cortex_sim as cs
-from cortex_sim.backends.torch import training
+from cortex_sim.backends.torch import optimising
 from cortex_sim.backends.torch.training import Trainer, make_optimiser, make_schedule
 
-OPTIMISERS = sorted(training._OPTIMISERS)
+OPTIMISERS = sorted(optimising._OPTIMISERS)
 REFUSES = ("LBFGS", "SparseAdam", "Muon")  # need a closure, sparse gradients, matrices only
 RATES = {"SGD": 0.1, "ASGD": 0.1, "Adadelta": 1.0, "RAdam": 0.05, "Adafactor": 0.02, "Adagrad": 0.1}
 
