@@ -65,7 +65,7 @@ def test_an_optimiser_of_ones_own_steps_by_minus_its_gradient():
     "setting, message",
     [
         ("Adem", "unknown optimiser 'Adem' (did you mean 'Adam'?)"),
-        ({"lr": 0.1}, "unknown optimiser ''"),
+        ({"lr": 0.1}, 'optimiser needs a name: give "Adam"'),
         ({"name": "SGD", "rate": 0.1}, "optimiser SGD: unknown setting 'rate'; known: dampening"),
         ({"name": "SGD", "lr": -1}, "optimiser SGD: Invalid learning rate"),
         ({"name": "Adam", "betas": 3}, "optimiser Adam"),
