@@ -68,7 +68,7 @@ def test_killed_while_a_checkpoint_is_written(here):
     resume = [sys.executable, "-m", "cortex_sim", "train", "--resume", "--out", "killed", "--json"]
     done = subprocess.run(resume, cwd=here, env=place, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["steps"] == 18
-    assert done.stderr == ""
+    assert done.stderr.count("\n") == 1 and "nothing was learned" in done.stderr  # in 18 updates
 
     assert main([*TRAIN.split(), *RULE.split(), "--out", "whole"]) == 0
     assert tensors(here / "killed") == tensors(here / "whole")

@@ -85,7 +85,6 @@ def test_options_reach_the_reader(tmp_path):
             r"unknown data 'digit' \(did you mean 'digits'\?\); known: cifar10, digits, fashion_mnist, mnist",
         ),
         ("", "unknown data ''"),
-        ("\0", "unknown data"),
         ("nowhere.npz", "data nowhere.npz: no such file or folder"),
         ("no/where", "data no/where: no such file or folder"),
         (Path("nowhere"), "data nowhere: no such file or folder"),
@@ -99,6 +98,11 @@ def test_errors_list_names_and_forms(wrong, message):
         data.load(wrong)
     for form in ("digits", "x_train, y_train", "jpeg, offset", "idx3-ubyte", "train/CLASS/"):
         assert form in str(caught.value)
+
+
+def test_a_name_that_no_file_can_have_is_said():
+    with pytest.raises(DataError, match=r"data '\\x00': no file can have that name"):
+        data.load("\0")
 
 
 def test_damaged_archive_is_a_data_error(tmp_path):

@@ -35,8 +35,9 @@ def test_tuned_rules_are_words_and_what_ships_for_a_rule_is_tuned(model):
         assert cs.defaults(model, rule).tuned == (rule in tuned_rules(model))
 
 
-def test_feedback_alignment_is_not_tuned_for_conv4():
-    assert not cs.defaults("conv4", "feedback_alignment").tuned
+def test_what_was_not_chosen_for_a_rule_says_so():
+    assert not cs.defaults("conv4", "kolen_pollack").tuned
+    assert cs.defaults("conv4", "feedback_alignment").tuned
     assert cs.defaults("conv4", "Gait-Prop") == cs.defaults("conv4")
     assert cs.defaults(cs.model("conv4")).tuned
 

@@ -75,7 +75,7 @@ def test_presentations_that_are_left_out_belong_to_the_configuration(accuracy, p
     whole, few = accuracy.choices(PLAN, place)[0], accuracy.choices(some, place)[0]
     assert whole.fingerprint != few.fingerprint
     found = accuracy.measured(few, place / "runs" / "run")
-    assert found["steps"] == 2 and (place / "runs" / "set-150.npz").is_file()  # 130, 64 a batch
+    assert found["steps"] == 3 and (place / "runs" / "set-150.npz").is_file()  # 130, 64 a batch
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

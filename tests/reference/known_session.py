@@ -23,7 +23,7 @@ class KnownSession:
 
     def __init__(self, net, seed):
         type(self).made += 1
-        self.net, self.seed = net, seed
+        self.net, self.seed, self.preprocessing = net, seed, None
         self.w = net.initial_weights(seed)[UP].copy()
         self.begun = 0
 
