@@ -22,9 +22,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/cortex-sim demo
 
-# make test ARGS="-m slow" runs the slow ones, ARGS="-m ''" all.
+# One worker a core, each of one thread. make test ARGS="-m slow" runs the slow ones, ARGS="-m ''" all.
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
