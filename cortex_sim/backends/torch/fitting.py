@@ -125,12 +125,16 @@ def _source(model: Model, train: Any) -> Any:
         train = train.x_train, train.y_train
     elif isinstance(train, Source):
         return train
-    if not isinstance(train, (tuple, list)) or len(train) != 2 or len(train[0]) != len(train[1]):
-        raise DataError(
-            "fit: give an ImageSet, or (x, y) with as many labels as presentations, or a source with "
-            "batch(indices, epoch)"
-        )
-    return InMemory(model.stimulus_tensor(train[0]), model.target_tensor(train[1]))
+    forms = (
+        "give an ImageSet, or (x, y) with as many labels as presentations, or a source with "
+        "batch(indices, epoch)"
+    )
+    if not isinstance(train, (tuple, list)) or len(train) != 2:
+        raise DataError(f"fit: {forms}")
+    x, y = model.stimulus_tensor(train[0]), model.target_tensor(train[1])
+    if len(x) != len(y):
+        raise DataError(f"fit: {len(y)} labels for {len(x)} presentations; {forms}")
+    return InMemory(x, y)
 
 
 def _glimpse(source: Any, model: Model) -> tuple[Any, Any]:
