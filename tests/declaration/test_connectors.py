@@ -90,7 +90,7 @@ def test_a_convolution_that_cannot_be_is_refused(settings, message):
         ([["a"]], "weights must be an array of numbers"),
         (np.array([[1j]]), "weights must be an array of numbers (these are complex128)"),
     ],
-    ids=str,
+    ids=lambda given: "object" if type(given) is object else str(given),  # no address
 )
 def test_initial_weights_that_are_none_are_refused(init, message):
     with pytest.raises(cs.DeclarationError) as refusal:
