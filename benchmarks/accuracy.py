@@ -249,7 +249,8 @@ def angle_table(name: str) -> str:
         chosen[arm] = [m["over_training"] for m in found if m.get("over_training")]
         found = _final(plan, results, arm).values()
         final[arm] = [m["over_training"] for m in found if m.get("over_training")]
-    return "\n".join([*angles.table(chosen), "", *angles.table(final)])
+    choosing = [*angles.table(chosen), ""] if any(len(a["rates"]) > 1 for a in plan["arms"].values()) else []
+    return "\n".join([*choosing, *angles.table(final)])
 
 
 TABLES = {"study": table, "angles": angle_table}
