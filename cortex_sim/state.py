@@ -275,7 +275,8 @@ def load(source: str | Path) -> State:
         if not (path / CHECKPOINT).is_file():
             raise RunError(f"{path}: no run there (no {CHECKPOINT}); give a run directory or a state file")
         path = path / CHECKPOINT
-    return from_parts(*read_tensors(path, "state"), where=f"state {path}")
+    what = "checkpoint" if path.name == CHECKPOINT else "state"
+    return from_parts(*read_tensors(path, what), where=f"{what} {path}")
 
 
 def save(thing: Any, path: str | Path) -> None:

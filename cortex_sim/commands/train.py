@@ -23,6 +23,9 @@ def train(
     credit: Annotated[
         str | None, typer.Option(help="Credit network of --rule tdca: a file, or a name.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Run or state file to start from; else weights are drawn.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
     seed: Seed = None,
     config: Annotated[
@@ -49,6 +52,7 @@ def train(
         "data": data,
         "rule": rule,
         "credit": credit,
+        "start": start,
         "epochs": epochs,
         "seed": seed,
         "batch_size": batch_size,

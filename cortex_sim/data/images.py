@@ -102,7 +102,11 @@ class ImageSet:
         Every part is shown through `preprocessing`, which is measured on the training set alone. A
         constant channel becomes 0.
         """
-        return self._each(self.preprocessing().apply)
+        return self.shown_through(self.preprocessing())
+
+    def shown_through(self, preprocessing: Preprocessing) -> ImageSet:
+        """Return the set as a network sees it whose training had this preprocessing."""
+        return self._each(preprocessing.apply)
 
     def _each(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> ImageSet:
         """The same change made to the stimuli of every part."""

@@ -28,8 +28,10 @@ from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.log import RunLog
+from cortex_sim.state import State, as_state
+from cortex_sim.state import load as load_state
 from cortex_sim.training.naming import regularisers_of, rule_label, settings_remarks
-from cortex_sim.training.settings import Settings, from_file, network, read_yaml
+from cortex_sim.training.settings import Settings, from_file, is_code, network, read_yaml
 
 __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
 
@@ -80,14 +82,15 @@ class Run:
 
     # -- preparing --------------------------------------------------------------------------------
 
-    def _prepare(self, net: Network) -> Trainer:
+    def _prepare(self, net: Network, begun: State | None) -> Trainer:
         """Everything that can be refused, before anything is written."""
         settings = self.settings
         torch.set_num_threads(settings.threads)
         images = load_data(settings, net, standardise=False)
-        shape = net.populations[net.stimulated[0]].shape
-        shown = images.preprocessing() if settings.standardise else Preprocessing(shape)
-        images = images.standardised() if settings.standardise else images
+        fresh = begun is None and settings.start is not None
+        start = as_state(settings.start).fitted_to(net, settings.seed) if fresh else None
+        shown = self._preprocessing(images, begun or start, net)
+        images = images.shown_through(shown)
         units = net.populations[net.objective_at].size if net.objective_at else images.n_classes
         if images.n_classes > units:
             raise RunError(
@@ -95,6 +98,8 @@ class Run:
                 f"{units} units; use a model with at least {images.n_classes}"
             )
         model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
+        if start is not None:
+            model.load_state(start)
         model.preprocessing = shown
         self.train = _tensors(images.x_train, images.y_train, model.device)
         # Where some are held out, settings are chosen on them: the test set stays unseen.
@@ -114,14 +119,36 @@ class Run:
             trainer.remark(remark)
         return trainer
 
+    def _preprocessing(self, images: ImageSet, before: State | None, net: Network) -> Preprocessing:
+        """That of the weights which training goes on from, else measured on the training set."""
+        if before is not None and before.preprocessing is not None:
+            return before.preprocessing
+        shape = net.populations[net.stimulated[0]].shape
+        return images.preprocessing() if self.settings.standardise else Preprocessing(shape)
+
     def _run(self, resume: bool) -> dict[str, Any]:
         at = self.out / CHECKPOINT
         resume = resume and at.is_file()
         # The checkpoint's network is data: going on never runs a file that run.yaml names.
-        net = checkpoint.load_network(at) if resume else network(self.settings)
-        trainer = self._prepare(net)
+        begun = load_state(at) if resume else None
+        net = network(self.settings) if begun is None else begun.network
+        if begun is not None:
+            self._require_own(begun, at)
+        trainer = self._prepare(net, begun)
         with self._alone():
             return self._go_on(trainer, resume)
+
+    def _require_own(self, begun: State, at: Path) -> None:
+        """Raise where the checkpoint is of another network than run.yaml; code of a user's own is not run."""
+        if is_code(self.settings.model) or self.settings.credit is not None:
+            return
+        declared = network(self.settings)
+        if declared != begun.network:
+            raise RunError(
+                f"checkpoint {at}: holds network {begun.network.name}, which is not what {RUN} declares "
+                f"({rule_label(self.settings.rule, declared)} on {declared.name}); put this run's own "
+                "checkpoint back, or start a new run"
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

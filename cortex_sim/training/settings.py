@@ -35,6 +35,9 @@ class Settings:
         A word such as "gait_prop"; None runs the network as declared.
     credit : str or None
         Credit network of the rule "tdca": a file, or the name of a shipped one; None takes the one that fits.
+    start : str or None
+        Run directory or state file whose weights, biases and preprocessing training starts from; None draws
+        weights from the seed.
     seed : int
         Of weights, data order and noise.
     epochs, batch_size : int
@@ -64,6 +67,7 @@ class Settings:
     data: str = "digits"
     rule: str | None = None
     credit: str | None = None
+    start: str | None = None
     seed: int = 0
     epochs: int = 10
     batch_size: int = 64
@@ -86,6 +90,7 @@ class Settings:
         object.__setattr__(self, "data", _located(self.data))
         object.__setattr__(self, "model", _located(self.model))
         object.__setattr__(self, "credit", _located(self.credit))
+        object.__setattr__(self, "start", _located(self.start))
         if isinstance(self.rule, str):
             object.__setattr__(self, "rule", spelled(self.rule, WORDS))
         for name, kinds, wanted in _KINDS:
@@ -109,6 +114,7 @@ _KINDS: list[tuple[str, Any, str]] = [
     *((name, (str,), "text") for name in ("model", "data", "device", "precision")),
     ("rule", (str, type(None)), "a word such as gait_prop"),
     ("credit", (str, type(None)), "a file that cortex-sim evolve wrote, or the name of a shipped one"),
+    ("start", (str, type(None)), "a run directory, or a file of cs.save"),
     *((n, (int,), "a whole number") for n in ("seed", "epochs", "batch_size", "hold_out", "threads")),
     ("checkpoint_every", (int,), "a whole number"),
     ("standardise", (bool,), "true or false"),

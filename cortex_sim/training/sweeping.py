@@ -12,14 +12,14 @@ import cortex_sim
 from cortex_sim import data
 from cortex_sim.errors import RunError
 from cortex_sim.runs import identity
-from cortex_sim.runs.directory import RUN
+from cortex_sim.runs.directory import CHECKPOINT, RUN
 from cortex_sim.runs.sweep import Job
 
 if TYPE_CHECKING:
     from cortex_sim.training.settings import Settings
 
 _FREE = ("threads", "device")  # decide no result
-ADDED: dict[str, Any] = {}  # settings that came later, see `cortex_sim.runs.identity`
+ADDED: dict[str, Any] = {"start": None}  # settings that came later, see `cortex_sim.runs.identity`
 
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:
@@ -67,6 +67,9 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
         decides["model"] = {**identity.content(Path(file)), "function": function}
     if settings.credit is not None and Path(settings.credit).is_file():
         decides["credit"] = identity.content(Path(settings.credit))
+    if settings.start is not None:
+        place = Path(settings.start)
+        decides["start"] = identity.content(place / CHECKPOINT if place.is_dir() else place)
     return decides
 
 

@@ -95,3 +95,8 @@ def test_a_simulation_starts_from_a_run_directory(tmp_path):
     np.testing.assert_allclose(
         settled(sim, x).rate.values, cs.torch.load(run).respond(x).rate.values, atol=1e-5
     )
+
+    shown = cs.Protocol(cs.Phase("show", 400, drive={"retina": x}), batch=3)
+    experiment = cs.Experiment(state.network, {"trained": shown}, start=run)
+    made = cs.brian2.run(experiment, seed=5, progress=False)
+    np.testing.assert_allclose(made.rate.values, cs.torch.load(run).respond(x).rate.values, atol=1e-5)

@@ -16,9 +16,7 @@ import torch
 
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.training import Trainer
-from cortex_sim.declaration_yaml import from_dict
-from cortex_sim.errors import DeclarationError, RunError
-from cortex_sim.network import Network
+from cortex_sim.errors import RunError
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.runs.files import read_tensors, write_tensors
 from cortex_sim.state import State, metadata_of
@@ -37,12 +35,12 @@ _KEYS = {
 }
 
 
-def _about(model: Model, updates: int) -> State:
+def _about(model: Model) -> State:
     """What a state says of this model, without its arrays."""
     origin = {
         "backend": "torch",
         "seed": model.seed,
-        "updates": updates,
+        "updates": model.steps_done,
         "draws": model.clock.draws,
         "epochs": model.epochs_done,
         "precision": model.precision,
@@ -75,7 +73,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
         "precision": model.precision,
         "optimiser": {"groups": state["param_groups"], "state": plain},
         "schedule": _schedule_state(trainer),
-        **metadata_of(_about(model, trainer.step)),
+        **metadata_of(_about(model)),
         "shared": _shared(model),
         "extra": extra,
     }
@@ -139,7 +137,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     trainer.optimiser.load_state_dict({"state": state, "param_groups": saved["groups"]})
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
-    trainer.step = trainer.model.steps_done = int(metadata["step"])
+    trainer.step = int(metadata["step"])  # updates made before this run are in the model's clock
     trainer.model.trust_feedback()  # inverses renewed every few updates go on as they were
     trainer.first_epoch = int(metadata["first_epoch"])
     trainer.model.epochs_done = int(metadata["epochs_done"])
@@ -160,17 +158,3 @@ def _load_model(model: Model, tensors: dict[str, torch.Tensor], path: Path) -> N
 def _preprocessing(metadata: dict[str, Any]) -> Preprocessing | None:
     shown = metadata.get("preprocessing")
     return None if shown is None else Preprocessing.from_data(shown)
-
-
-def load_network(path: Path) -> Network:
-    """Network that a checkpoint holds, as data: no file is run."""
-    return _network(read(path)[0], path)
-
-
-def _network(metadata: dict[str, Any], path: Path) -> Network:
-    try:
-        net = from_dict(metadata["network"])
-        net.check()
-    except DeclarationError as error:
-        raise RunError(f"checkpoint {path}: {error}") from None
-    return net
