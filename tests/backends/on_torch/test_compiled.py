@@ -5,6 +5,7 @@ import torch
 from networks import chain, conv, shown
 
 import cortex_sim as cs
+from cortex_sim.rules.base import WORDS
 
 
 @pytest.mark.parametrize("network", [chain, conv])
@@ -15,21 +16,23 @@ def test_the_way_up_is_exported(network):
     torch.testing.assert_close(exported.module()(x), model(x))
 
 
+WITHOUT = {"target_prop": "takes dense projections only", "tdca": "a credit network, tested on its own"}
+ALL = [
+    pytest.param(
+        word, backend, marks=() if (word, backend) == ("gait_prop", "aot_eager") else pytest.mark.slow
+    )
+    for word in sorted(set(WORDS) - set(WITHOUT))
+    for backend in ("aot_eager", "inductor")
+    if backend == "aot_eager" or word in ("gait_prop", "feedback_alignment", "direct_feedback_alignment")
+]
+
+
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(
-    "word",
-    [
-        "gait_prop",
-        *(
-            pytest.param(word, marks=pytest.mark.slow)
-            for word in ["backprop", "feedback_alignment", "weight_mirror", "kolen_pollack", "sign_symmetric"]
-        ),
-    ],
-)
-def test_compiled_training_is_eager_training(word):
+@pytest.mark.parametrize("word, backend", ALL)
+def test_compiled_training_is_eager_training(word, backend):
     eager, compiled = (cs.torch.build(conv().with_rule(word), seed=1) for _ in range(2))
     x, y = (torch.as_tensor(values) for values in shown(eager.net))
-    for model, step in ((eager, eager), (compiled, torch.compile(compiled, backend="aot_eager"))):
+    for model, step in ((eager, eager), (compiled, torch.compile(compiled, backend=backend))):
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
         model.attach(optimiser)
         for _ in range(4):
@@ -38,3 +41,7 @@ def test_compiled_training_is_eager_training(word):
             optimiser.step()
     for ours, theirs in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_words_left_out_are_words():
+    assert set(WITHOUT) < set(WORDS)
