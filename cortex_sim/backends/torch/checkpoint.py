@@ -16,6 +16,7 @@ import torch
 
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.training import Trainer
+from cortex_sim.backends.torch.weights import origin
 from cortex_sim.errors import RunError
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.runs.files import read_tensors, write_tensors
@@ -37,15 +38,7 @@ _KEYS = {
 
 def _about(model: Model) -> State:
     """What a state says of this model, without its arrays."""
-    origin = {
-        "backend": "torch",
-        "seed": model.seed,
-        "updates": model.steps_done,
-        "draws": model.clock.draws,
-        "epochs": model.epochs_done,
-        "precision": model.precision,
-    }
-    return State(model.net, {}, preprocessing=model.preprocessing, origin=origin)
+    return State(model.net, {}, preprocessing=model.preprocessing, origin=origin(model))
 
 
 def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:

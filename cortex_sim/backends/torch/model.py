@@ -114,8 +114,7 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        place: torch.device = self.get_buffer("_place").device
-        return place
+        return self.get_buffer("_place").device
 
     @property
     def steps_done(self) -> int:

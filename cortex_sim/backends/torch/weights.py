@@ -38,8 +38,6 @@ def set_biases(model: Model, biases: Mapping[str, Any]) -> None:
 
 def state(model: Model) -> State:
     """Everything that a model has learned, as arrays."""
-    from cortex_sim import __version__
-
     return State(
         network=model.net.copy(),
         weights={n: _array(w) for n, w in model.weights.items()},
@@ -48,16 +46,23 @@ def state(model: Model) -> State:
         rule_state={n: {v: _array(s) for v, s in model.local.of(n).items()} for n in model.local.state},
         auxiliary={n: _array(a) for n, a in model.feedback.auxiliary.items()},
         preprocessing=model.preprocessing,
-        origin={
-            "backend": "torch",
-            "seed": model.seed,
-            "updates": model.steps_done,
-            "draws": model.clock.draws,
-            "epochs": model.epochs_done,
-            "precision": model.precision,
-            "version": __version__,
-        },
+        origin=origin(model),
     )
+
+
+def origin(model: Model) -> dict[str, Any]:
+    """Where a model's state comes from, and what order and noise go on from."""
+    from cortex_sim import __version__
+
+    return {
+        "backend": "torch",
+        "seed": model.seed,
+        "updates": model.steps_done,
+        "draws": model.clock.draws,
+        "epochs": model.epochs_done,
+        "precision": model.precision,
+        "cortex_sim_version": __version__,
+    }
 
 
 def load_state(model: Model, given: State) -> None:
