@@ -29,7 +29,8 @@ ALL = [
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("word, backend", ALL)
-def test_compiled_training_is_eager_training(word, backend):
+def test_compiled_training_is_eager_training(word, backend, monkeypatch):
+    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)  # others leave pipes open
     eager, compiled = (cs.torch.build(conv().with_rule(word), seed=1) for _ in range(2))
     x, y = (torch.as_tensor(values) for values in shown(eager.net))
     for model, step in ((eager, eager), (compiled, torch.compile(compiled, backend=backend))):
