@@ -3,6 +3,7 @@
 import pytest
 import torch
 from networks import chain, conv, shown
+from torch._inductor import config as inductor_config
 
 import cortex_sim as cs
 from cortex_sim.rules.base import WORDS
@@ -29,8 +30,8 @@ ALL = [
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("word, backend", ALL)
-def test_compiled_training_is_eager_training(word, backend, monkeypatch):
-    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)  # others leave pipes open
+@inductor_config.patch(compile_threads=1)  # more would be processes, which leave pipes open
+def test_compiled_training_is_eager_training(word, backend):
     eager, compiled = (cs.torch.build(conv().with_rule(word), seed=1) for _ in range(2))
     x, y = (torch.as_tensor(values) for values in shown(eager.net))
     for model, step in ((eager, eager), (compiled, torch.compile(compiled, backend=backend))):
