@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.checks import look_up
+from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
 from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN
 from cortex_sim.registry import make, to_data
 
 if TYPE_CHECKING:
-    from cortex_sim.credit.population import CreditPopulation
     from cortex_sim.network import Network
 
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
-_CREDIT_POPULATION = ("size", "activation", "tau_ms", "biases")
 _BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers")
 _LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers")
-_NETWORK = ("network", "populations", "projections", "objective", "credit_populations")
+_NETWORK = ("network", "populations", "projections", "objective", "teacher")
 
 
 def to_dict(net: Network) -> dict[str, Any]:
@@ -37,8 +36,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             "bias": population.bias,
             "nonnegative": population.nonnegative,
         }
-    if net.credit_populations:
-        data["credit_populations"] = {p.name: _credit_entry(p) for p in net.credit_populations.values()}
+    if net.teacher is not None:
+        data["teacher"] = net.teacher.to_data()
     for p in net.projections.values():
         entry: dict[str, Any] = {"kind": p.kind, "pre": p.pre, "post": p.post}
         if p.is_top_down:
@@ -59,23 +58,17 @@ def to_dict(net: Network) -> dict[str, Any]:
     return data
 
 
-def _credit_entry(population: CreditPopulation) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "size": population.size,
-        "activation": to_data("activation", population.activation),
-        "tau_ms": population.tau_ms,
-    }
-    if population.biases is not None:
-        entry["biases"] = array_to_data(population.biases)
-    return entry
-
-
 def from_dict(data: Any) -> Network:
     """Network from plain data; unknown keys are errors that list the known ones."""
     from cortex_sim.network import Network
 
     if not isinstance(data, dict) or "network" not in data:
         raise DeclarationError(f"network YAML: needs the keys {', '.join(_NETWORK)}")
+    if "credit_populations" in data:
+        raise DeclarationError(
+            f"network YAML {data['network']}: credit_populations are the teacher's and are not declared one "
+            'by one; use net.with_rule("tdca", credit=...) and write that network'
+        )
     _only("network YAML", data, _NETWORK)
     net = Network(data["network"])
     populations, projections = data.get("populations") or {}, data.get("projections") or []
@@ -86,7 +79,8 @@ def from_dict(data: Any) -> Network:
     for name, entry in populations.items():
         _only(f"population {name}", entry, _POPULATION)
         net.population(name, **entry)
-    _add_credit_populations(net, data.get("credit_populations") or {})
+    if data.get("teacher") is not None:
+        net.teacher = Teacher.from_data(data["teacher"])
     for entry in projections:
         _add_projection(net, entry)
     if data.get("objective"):
@@ -95,18 +89,6 @@ def from_dict(data: Any) -> Network:
         settings = {key: value for key, value in objective.items() if key != "population"}
         net.objective(objective.get("population", ""), make("objective", settings))
     return net
-
-
-def _add_credit_populations(net: Network, entries: Any) -> None:
-    if not isinstance(entries, dict):
-        raise DeclarationError(f"network YAML {net.name}: credit_populations are name: settings")
-    for name, entry in entries.items():
-        _only(f"credit population {name}", entry, _CREDIT_POPULATION)
-        if "size" not in entry:
-            raise DeclarationError(f"credit population {name}: needs size")
-        biases = entry.get("biases")
-        made = entry | ({"biases": array_from_data(biases)} if is_array_data(biases) else {})
-        net.credit_population(name, **made)
 
 
 def _add_projection(net: Network, entry: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortex_sim.checks import require_count
+from cortex_sim.credit.feedback import Addressed
 from cortex_sim.initialisers import stream
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
     """Weights of all projections that have their own, by name; see `Network.initial_weights`."""
     require_count("network " + net.name, minimum=0, seed=seed)
-    return {p.name: _weights(net, p, seed) for p in net.projections.values() if _has_its_own(net, p)}
+    addresses = [p for p in net.credit_projections if isinstance(p.feedback, Addressed)]
+    own = [p for p in net.projections.values() if _has_its_own(net, p)]
+    return {p.name: _weights(net, p, seed) for p in (*own, *addresses)}
 
 
 def _has_its_own(net: Network, projection: Projection) -> bool:

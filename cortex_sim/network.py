@@ -12,6 +12,7 @@ from cortex_sim import validation
 from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense, Shape
 from cortex_sim.credit.population import CreditPopulation
+from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
@@ -31,6 +32,13 @@ class Network:
     name : str
         What it is called in tables, drawings, recordings and files: no "/", no blank at either end.
 
+    Attributes
+    ----------
+    populations, projections : dict
+        By name.
+    teacher : Teacher or None
+        The credit network that teaches it, put there by ``with_rule("tdca", credit=...)``.
+
     Examples
     --------
     >>> import cortex_sim as cs
@@ -47,8 +55,8 @@ class Network:
         require_name("network", name)
         self.name = name
         self.populations: dict[str, Population] = {}
-        self.credit_populations: dict[str, CreditPopulation] = {}
         self.projections: dict[str, Projection] = {}
+        self.teacher: Teacher | None = None
         self.objective_at: str | None = None
         self.error: Objective | None = None
 
@@ -75,27 +83,6 @@ class Network:
         rate = make("activation", activation)
         population = Population(name, form, rate, tau_ms, bias, nonnegative)
         self.populations[name] = population
-        return population
-
-    def credit_population(
-        self,
-        name: str,
-        size: int,
-        *,
-        activation: Any = "linear",
-        tau_ms: float = 10.0,
-        biases: Any = None,
-    ) -> CreditPopulation:
-        """Add a population of a credit network, which the rule `Tdca` reads.
-
-        Raises
-        ------
-        DeclarationError
-            If the name is taken or malformed.
-        """
-        self._check_name(name)
-        population = CreditPopulation(name, size, make("activation", activation), tau_ms, biases)
-        self.credit_populations[name] = population
         return population
 
     def bottom_up(
@@ -154,8 +141,8 @@ class Network:
     ) -> Projection:
         """Add a projection that brings credit from ``pre`` down to ``post``.
 
-        Its weights B have shape (post units, pre units), or, beside a convolution, that kernel's. Credit
-        populations send to each other and to populations, and hear nobody else.
+        Its weights B have shape (post units, pre units), or, beside a convolution, that kernel's. Where the
+        network has a teacher, its credit populations may send too.
 
         Raises
         ------
@@ -163,7 +150,7 @@ class Network:
             If a population is unknown, the pair is already connected this way, or the feedback
             belongs to another pair of populations.
         """
-        source, goal = self._place(pre, credit=True), self._place(post, credit=True)
+        source, goal = self._place(pre, credit=True), self._place(post)
         mate = self.projections.get(f"{goal.name}->{source.name}")
         projection = Projection(
             TOP_DOWN,
@@ -240,13 +227,18 @@ class Network:
 
     @property
     def top_downs(self) -> list[Projection]:
-        """Top-down projections onto populations, in order of declaration."""
-        return [p for p in self.projections.values() if p.is_top_down and p.post in self.populations]
+        """Top-down projections, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_top_down]
+
+    @property
+    def credit_populations(self) -> dict[str, CreditPopulation]:
+        """Populations of the credit network that teaches this one, by name; {} without."""
+        return {} if self.teacher is None else self.teacher.populations
 
     @property
     def credit_projections(self) -> list[Projection]:
-        """Top-down projections within the credit network, in order of declaration."""
-        return [p for p in self.projections.values() if p.is_top_down and p.post in self.credit_populations]
+        """Top-down projections within that credit network."""
+        return [] if self.teacher is None else list(self.teacher.projections.values())
 
     @property
     def laterals(self) -> list[Projection]:
@@ -268,8 +260,9 @@ class Network:
         return [name for name in self.populations if name not in driven]
 
     def projection(self, name: str) -> Projection:
-        """Projection called ``pre->post``."""
-        return look_up(f"projection of {self.name}", name, self.projections)
+        """Projection called ``pre->post``, those within its credit network among them."""
+        every = self.projections | ({} if self.teacher is None else self.teacher.projections)
+        return look_up(f"projection of {self.name}", name, every)
 
     def ends(self, projection: Projection) -> tuple[Shape, Shape]:
         """Shapes of its two populations, credit populations among them: pre and post."""
@@ -285,6 +278,8 @@ class Network:
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
         """Initial weights of all projections that have their own, float64, by name.
+
+        Of a credit network these are its kernels and addresses; its trained parameters are its teacher's.
 
         Tied top-down projections and identities have none. Each projection draws from its own
         stream: the same seed gives the same weights on every backend and under every rule. What is
@@ -323,8 +318,7 @@ class Network:
         """A network of its own with the same declaration."""
         other = Network(self.name)
         other.populations = dict(self.populations)
-        other.credit_populations = dict(self.credit_populations)
-        other.projections = dict(self.projections)
+        other.projections, other.teacher = dict(self.projections), self.teacher
         other.objective_at, other.error = self.objective_at, self.error
         return other
 

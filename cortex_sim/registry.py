@@ -24,6 +24,7 @@ _TABLES: dict[str, dict[str, type]] = {}
 #: What there is to register: a name entered under another word would never be looked up.
 KINDS = (
     "activation",
+    "channel_set",
     "connector",
     "context",
     "credit_network",
@@ -41,8 +42,9 @@ KINDS = (
 #: What an object must have to serve as one of a kind: all attributes of one of these groups.
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "activation": (("rate", "gain"),),
-    "context": (("draw", "seen", "base"),),
+    "context": (("parameters", "reads_error", "signals", "draw", "trained", "seen", "base"),),
     "connector": (("plastic", "weight_shape", "check", "draw"),),
+    "credit_network": (("outputs", "context", "sets", "addressed", "gated", "shapes", "draw", "credits"),),
     "feedback": (("tied",),),
     "initialiser": (("draw",),),
     "kernel": (("weights",),),
@@ -224,6 +226,6 @@ def _rich(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_rich(key, item) for item in value)
     if isinstance(value, dict) and "name" in value:
-        kind = {"init": "initialiser"}.get(key, key)
+        kind = {"init": "initialiser", "sets": "channel_set"}.get(key, key)
         return from_data(kind, value)
     return value

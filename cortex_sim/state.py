@@ -106,11 +106,11 @@ class State:
         )
 
     def _feedback(self, name: str, net: Network, drawn: np.ndarray) -> np.ndarray:
-        ours, theirs = self.network.projections.get(name), net.projections[name]
-        kept = self.feedback.get(name)
-        same = ours is not None and (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity)
-        if kept is not None and same and kept.shape == drawn.shape:
-            return kept
+        theirs, kept = net.projection(name), self.feedback.get(name)
+        if kept is not None and kept.shape == drawn.shape:
+            ours = self.network.projection(name)
+            if (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity):
+                return kept
         _log.info("projection %s: its feedback weights are drawn anew, the state holds none for it", name)
         return drawn
 
@@ -128,7 +128,7 @@ class State:
 def initial(net: Network, seed: int = 0) -> State:
     """State with which a network begins: weights drawn from ``seed``, biases 0, rules at their start."""
     drawn = net.initial_weights(seed)
-    top_down = {name for name in drawn if net.projections[name].is_top_down}
+    top_down = {name for name in drawn if net.projection(name).is_top_down}
     return State(
         network=net,
         weights={name: w for name, w in drawn.items() if name not in top_down},

@@ -9,8 +9,8 @@ import numpy as np
 from cortex_sim.activations import Invertible
 from cortex_sim.checks import listed
 from cortex_sim.connectors import Conv2d, Dense, has_weights, size
-from cortex_sim.credit.checking import check_taught, check_within
-from cortex_sim.credit.declared import by_credit
+from cortex_sim.credit.checking import check_leaving, check_teacher
+from cortex_sim.credit.teacher import by_credit
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Given, Inverse
 from cortex_sim.initialisers import GivenWeights
@@ -155,7 +155,7 @@ def check_lateral(projection: Projection) -> None:
 def check_feedback(net: Network, projection: Projection) -> None:
     """Tied feedback and top-down rules must belong to the bottom-up projection beside them."""
     name, feedback, rule = projection.name, projection.feedback, projection.plasticity
-    check_within(net, projection)
+    check_leaving(net, projection)
     parts: tuple[Any, ...] = (feedback, rule)
     for part in filter(_names_its_partner, parts):
         of = part.of
@@ -244,7 +244,7 @@ def check_network(net: Network) -> None:
     for projection in net.bottom_ups:
         if is_supervised(projection.plasticity) and not taught:
             _check_arrival(net, projection, paths)
-    check_taught(net)
+    check_teacher(net)
     _check_targets(net, paths)
     for projection in net.top_downs:
         _check_kolen_pollack(net, projection)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim.checks import look_up
 from cortex_sim.connectors import has_weights
-from cortex_sim.credit.declared import by_credit
 from cortex_sim.credit.shipped import credit_network
-from cortex_sim.credit.wiring import told_by, wire
+from cortex_sim.credit.teacher import by_credit, teach
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
 from cortex_sim.paths import Paths
@@ -72,16 +71,15 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
                 f"with_rule: {called} takes a credit network, not {feedback}; use credit=..."
             )
         trained = credit_network(credit, net.populations[str(net.objective_at)].size)
-        word = replace(word, rule=told_by(word.rule, trained))
     elif credit is not None:
         raise DeclarationError(
             f"with_rule: {called} takes no credit network; leave credit out, or use 'tdca'"
         )
     other = net.copy()
-    other.credit_populations = {}
+    other.teacher = None
     other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
     if taught:
-        wire(other, trained)
+        teach(other, trained)
     elif learning and word.direct is not None:
         _add_direct(other, word, feedback)
     elif learning and word.beside is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from cortex_sim.credit.declared import DeclaredCredit, declared_credit
+from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -32,7 +32,7 @@ class Plan:
     direct: tuple[Projection, ...]
     targets: tuple[Projection, ...]
     credit: tuple[Projection, ...]
-    taught: DeclaredCredit | None
+    taught: Teacher | None
 
     @property
     def by_targets(self) -> bool:
@@ -53,7 +53,6 @@ def plan(net: Network) -> Plan:
     apart, direct, targets = [], [], []
     bottom_up = {p.name for p in net.bottom_ups}
     credit = tuple(p for p in net.top_downs if p.pre in net.credit_populations)
-    taught = declared_credit(net) if credit else None
     for top_down in net.top_downs:
         if top_down in credit:
             continue
@@ -72,7 +71,7 @@ def plan(net: Network) -> Plan:
                 f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "
                 f"{p.pre}, but {p.post} gets its credit otherwise; use FeedbackAlignment() below {p.post}"
             )
-    return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets), credit, taught)
+    return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets), credit, net.teacher)
 
 
 def _arrival(net: Network, population: str) -> Arrival:

@@ -3,7 +3,8 @@
 Plain data and numpy: neither torch nor brian2. They are trained in `cortex_sim.tdca`.
 """
 
-from cortex_sim.credit.context import ErrorContext, RawContext, Told
+from cortex_sim.credit.context import Context, ErrorContext, RawContext, Told
+from cortex_sim.credit.dense import DenseCredit
 from cortex_sim.credit.kernels import (
     Block,
     CoarseMap,
@@ -16,12 +17,16 @@ from cortex_sim.credit.kernels import (
     Sheet,
     diffusion,
 )
-from cortex_sim.credit.network import CreditNetwork, DenseCredit, Placed, SharedCredit
+from cortex_sim.credit.network import ChannelSet, CreditNetwork, Placed, place, pooled, spread
 from cortex_sim.credit.saving import TrainedCredit, load_credit, untrained
+from cortex_sim.credit.shared import SharedCredit
+from cortex_sim.credit.teacher import Teacher
 
 __all__ = [
     "Block",
+    "ChannelSet",
     "CoarseMap",
+    "Context",
     "CreditNetwork",
     "DenseCredit",
     "ErrorContext",
@@ -35,9 +40,13 @@ __all__ = [
     "Scattered",
     "SharedCredit",
     "Sheet",
+    "Teacher",
     "Told",
     "TrainedCredit",
     "diffusion",
     "load_credit",
+    "place",
+    "pooled",
+    "spread",
     "untrained",
 ]

@@ -1,4 +1,4 @@
-"""What a declaration with credit populations must satisfy."""
+"""What a declaration with a teacher must satisfy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortex_sim.credit.declared import by_credit, declared_credit
+from cortex_sim.checks import listed
+from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.credit.kernels import diffusion
+from cortex_sim.credit.teacher import by_credit, taught
+from cortex_sim.credit.view import channels_of
 from cortex_sim.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -15,51 +18,71 @@ if TYPE_CHECKING:
     from cortex_sim.projection import Projection
 
 
-def check_within(net: Network, projection: Projection) -> None:
-    """Credit populations hear each other; what they send changes in the outer loop only."""
-    pre, post = projection.pre, projection.post
-    if post in net.credit_populations and pre not in net.credit_populations:
-        raise DeclarationError(
-            f"projection {projection.name}: {post} is a credit population and hears of {pre} by its context "
-            "alone; project from a credit population"
-        )
-    if pre not in net.credit_populations:
+def check_leaving(net: Network, projection: Projection) -> None:
+    """What a credit population sends is spread by a kernel that fits, and changes in the outer loop only."""
+    if projection.pre not in net.credit_populations:
         return
     if projection.plasticity is not None or projection.regularisers:
         raise DeclarationError(
             f"projection {projection.name}: weights of a credit network change in the outer loop only "
             "(cortex-sim evolve); leave plasticity and regulariser out"
         )
-    kernel = getattr(projection.feedback, "kernel", None)
-    if kernel is not None:
+    if isinstance(projection.feedback, Diffusion):
         sender, receiver = net.ends(projection)
         try:
-            diffusion(kernel, receiver, sender[0], np.random.default_rng(0))
+            diffusion(projection.feedback.kernel, receiver, sender[0], np.random.default_rng(0))
         except DeclarationError as error:
             raise DeclarationError(f"projection {projection.name}: {error}") from None
 
 
-def check_taught(net: Network) -> None:
-    """A credit network teaches the whole network; what it needs must be there."""
+def check_teacher(net: Network) -> None:
+    """A credit network teaches the whole network; every population that learns hears it, and nobody else."""
     rules = {p.name: p.plasticity for p in net.bottom_ups if hasattr(p.plasticity, "arrival")}
     first = next((rule for rule in rules.values() if by_credit(rule)), None)
+    teacher = net.teacher
     if first is None:
-        if net.credit_populations:
+        if teacher is not None:
             raise DeclarationError(
-                f"network {net.name}: has credit populations, but no projection learns from them; use "
+                f"network {net.name}: has a credit network, but no projection learns from it; use "
                 "plasticity=Tdca(), or net.with_rule(...)"
             )
         return
+    again = 'use net.with_rule("tdca", credit=...)'
     for name, rule in rules.items():
         if rule != first:
             raise DeclarationError(
                 f"projection {name}: learns by {rule!r}, but {first!r} teaches network {net.name}, and a "
                 'credit network teaches all of it; use net.with_rule("tdca")'
             )
-    declared_credit(net)
-    for path in net.top_downs:
-        if path.pre not in net.credit_populations:
+    if teacher is None:
+        raise DeclarationError(
+            f"network {net.name}: {next(iter(rules))} learns by {type(first).__name__}, and there is no "
+            f"credit network to teach it; {again}, which adds one"
+        )
+    top = net.populations[str(net.objective_at)]
+    told, has = (teacher.top, teacher.outputs, teacher.hidden), (top.name, top.size, taught(net))
+    if told != has:
+        raise DeclarationError(
+            f"network {net.name}: its credit network teaches {listed([*told[2], told[0]])} with {told[1]} "
+            f"outputs, but {listed([*has[2], has[0]])} learn, of {has[1]} outputs; {again}"
+        )
+    expected = {f"{channels_of(name)}->{name}": name for name in (*teacher.hidden, teacher.top)}
+    found = {p.name: p for p in net.top_downs}
+    for path, name in expected.items():
+        if path not in found:
             raise DeclarationError(
-                f"projection {path.name}: brings credit from {path.pre}, but {type(first).__name__} takes it "
-                "from credit populations only; remove the projection"
+                f"network {net.name}: the projection {path}, which brings {name} its credit, is missing; "
+                f"{again}, or cut it in a protocol"
+            )
+    for path, p in found.items():
+        if path not in expected:
+            raise DeclarationError(
+                f"projection {path}: brings credit from {p.pre}, but {type(first).__name__} takes it from "
+                "the channels of a credit network only; remove the projection"
+            )
+        if not isinstance(p.feedback, first.accepts):
+            kinds = " or ".join(kind.__name__ for kind in first.accepts)
+            raise DeclarationError(
+                f"projection {path}: {type(first).__name__} takes {kinds} there. "
+                f"Got {type(p.feedback).__name__}"
             )

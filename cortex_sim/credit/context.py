@@ -28,9 +28,17 @@ class Told:
 
 
 class Context(Protocol):
-    """The part of what stands at the top that a credit network may read."""
+    """The part of what stands at the top that a credit network may read, as signals with name and size.
+
+    ``parameters`` are the shapes of what it trains, by name; ``reads_error`` says whether the objective's
+    credit is read at all.
+    """
 
     parameters: ClassVar[Mapping[str, tuple[int, ...]]]
+    reads_error: ClassVar[bool]
+
+    def signals(self, outputs: int) -> dict[str, int]:
+        """Units of each signal, by name, for a top population of so many units."""
 
     def draw(self) -> dict[str, np.ndarray]:
         """Its parameters before training."""
@@ -38,8 +46,8 @@ class Context(Protocol):
     def trained(self, parameters: Mapping[str, np.ndarray]) -> Context:
         """Itself with what training made of its parameters: `draw` then returns those."""
 
-    def seen(self, told: Told) -> tuple[Array, Array]:
-        """The two signals that the network's first layer reads, each (…, presentation, unit)."""
+    def seen(self, told: Told) -> dict[str, Array]:
+        """Those signals, each (…, presentation, unit): what the network's first layer reads."""
 
     def base(self, parameters: Parameters, told: Told) -> Array:
         """Signal that is broadcast before anything is learned, (…, presentation, unit of the top)."""
@@ -54,6 +62,7 @@ class ErrorContext:
     """
 
     parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    reads_error: ClassVar[bool] = True
 
     def draw(self) -> dict[str, np.ndarray]:
         """Nothing to draw."""
@@ -63,9 +72,13 @@ class ErrorContext:
         """Itself: it has nothing to train."""
         return self
 
-    def seen(self, told: Told) -> tuple[Array, Array]:
+    def signals(self, outputs: int) -> dict[str, int]:
+        """Error and target, as large as the top."""
+        return {"error": outputs, "goal": outputs}
+
+    def seen(self, told: Told) -> dict[str, Array]:
         """Error and target."""
-        return told.error, told.goal
+        return {"error": told.error, "goal": told.goal}
 
     def base(self, parameters: Parameters, told: Told) -> Array:
         """The error itself."""
@@ -88,6 +101,7 @@ class RawContext:
 
     contrast: tuple[float, float, float, float] = (1.5, 0.5, 0.5, 0.0)
     parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {"contrast": (4, 1, 1)}
+    reads_error: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         four = checked("RawContext contrast", self.contrast)
@@ -103,9 +117,13 @@ class RawContext:
         """The same context, starting from the contrast that training found."""
         return RawContext(tuple(np.ravel(parameters["contrast"])))
 
-    def seen(self, told: Told) -> tuple[Array, Array]:
+    def signals(self, outputs: int) -> dict[str, int]:
+        """Rates and target, as large as the top."""
+        return {"rates": outputs, "goal": outputs}
+
+    def seen(self, told: Told) -> dict[str, Array]:
         """Rates, squashed, and target."""
-        return array_namespace(told.rates).tanh(0.25 * told.rates), told.goal
+        return {"rates": array_namespace(told.rates).tanh(0.25 * told.rates), "goal": told.goal}
 
     def base(self, parameters: Parameters, told: Told) -> Array:
         """The contrast of target and rates."""
@@ -114,3 +132,18 @@ class RawContext:
         alpha, beta, gamma, delta = (c[..., i, :, :] for i in range(4))
         mean = xp.mean(told.rates, axis=-1, keepdims=True)
         return xp.tanh(alpha * told.goal - beta * told.rates + gamma * mean + delta)
+
+
+def check_context(context: Context, outputs: int) -> None:
+    """Raise `DeclarationError` where a context's signals are not what it declares, tried on zeros."""
+    word = type(context).__name__
+    nothing = Told(*(np.zeros((1, outputs)) for _ in range(3)))
+    declared = {name: (1, units) for name, units in context.signals(outputs).items()}
+    seen = {name: np.shape(signal) for name, signal in context.seen(nothing).items()}
+    if declared != seen:
+        raise DeclarationError(
+            f"{word}: its signals for {outputs} outputs must have shapes {declared}, as (presentation, unit)"
+            f". Got {seen}; let signals(outputs) and seen(told) agree in name, order and size"
+        )
+    if (base := np.shape(context.base(context.draw(), nothing))) != (1, outputs):
+        raise DeclarationError(f"{word}: base must have a unit for each of {outputs} outputs. Got {base}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,7 @@ class TrainedCredit:
     about: dict[str, Any]
 
     def __post_init__(self) -> None:
-        expected = self.network.shapes()
-        given = {name: tuple(np.shape(p)) for name, p in self.parameters.items()}
-        if given != expected:
-            wrong = sorted(set(given.items()) ^ set(expected.items()))
-            raise DeclarationError(f"credit network: parameters do not fit its form ({wrong[0][0]}: {wrong})")
+        check_parameters(self.network, self.parameters)
 
     def save(self, path: str | Path) -> None:
         """Write to ``path``, whole or not at all."""
@@ -51,6 +48,15 @@ class TrainedCredit:
         with whole(path) as part:
             save_file(tensors, str(part), {_KEY: text})
             part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
+
+
+def check_parameters(network: CreditNetwork, parameters: Mapping[str, Any]) -> None:
+    """Raise `DeclarationError` where parameters are not those of the network's ``shapes()``."""
+    expected = network.shapes()
+    given = {name: tuple(np.shape(p)) for name, p in parameters.items()}
+    if given != expected:
+        wrong = sorted(set(given.items()) ^ set(expected.items()))
+        raise DeclarationError(f"credit network: parameters do not fit its form ({wrong[0][0]}: {wrong})")
 
 
 def untrained(network: CreditNetwork, seed: int = 0) -> TrainedCredit:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cortex_sim.checks import listed
-from cortex_sim.credit.network import DenseCredit, SharedCredit
 from cortex_sim.credit.saving import TrainedCredit, load_credit, untrained
+from cortex_sim.credit.shared import SharedCredit
 from cortex_sim.errors import DeclarationError, RunError
 
 _FOLDER = Path(__file__).resolve().parent / "pretrained"
@@ -55,8 +55,7 @@ def _default(outputs: int) -> TrainedCredit:
     for name in _PREFERRED:
         if name in shipped():
             trained = load_credit(_FOLDER / f"{name}{_SUFFIX}")
-            fixed = trained.network.outputs if isinstance(trained.network, DenseCredit) else outputs
-            if fixed == outputs:
+            if trained.network.outputs in (None, outputs):
                 return trained
     _log.warning("no trained credit network for %d outputs is shipped: using an untrained one", outputs)
     return untrained(SharedCredit())

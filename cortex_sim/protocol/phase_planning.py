@@ -30,7 +30,7 @@ def lesion_of(net: Network, names: Iterable[str]) -> Lesion:
     """Sort the names of a lesion into projections and populations or units, and check them."""
     cut = tuple(name for name in names if "->" in name)
     silence = tuple(name for name in names if "->" not in name)
-    _known("projection in lesion", cut, net.projections)
+    _passing("lesion", cut, net)
     alive(net, "lesion", silence)
     return Lesion(cut, silence)
 
@@ -133,7 +133,7 @@ def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.nda
 def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
     owner = f"phase {phase.name}"
     for what in ("cut", "scale", "delay_ms", "noise"):
-        _known(f"projection in {what} of {owner}", getattr(phase, what), net.projections)
+        _passing(f"{what} of {owner}", getattr(phase, what), net)
     cut = {*lesion.cut, *phase.cut}
     touched = [*cut, *phase.scale, *phase.delay_ms, *phase.noise]
     gates = {
@@ -147,6 +147,19 @@ def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
         if name in touched
     }
     return {name: gate for name, gate in gates.items() if gate != Gate()}
+
+
+def _passing(where: str, names: Iterable[str], net: Network) -> None:
+    """Projections whose signal can be acted on: none within a credit network, which settles as a whole."""
+    inside = {p.name for p in net.credit_projections}
+    for name in names:
+        if name in inside:
+            leaving = next(p.name for p in net.top_downs)
+            raise DeclarationError(
+                f"{where}: {name} is inside the credit network, which settles as a whole; cut, scale, delay "
+                f"or disturb a projection that leaves it, such as {leaving}"
+            )
+    _known(f"projection in {where}", names, net.projections)
 
 
 def _errors(net: Network, phase: Phase) -> frozenset[str]:

@@ -44,7 +44,7 @@ class Arrival(Enum):
     CHAIN = "c = B u of the population that sends"
     DIRECT = "c = B c_L, whatever lies between"
     TARGETS = "a target, found from the target of the population that sends"
-    CREDIT = "c = D g of the channels of a credit network, whose populations are declared too"
+    CREDIT = "c = D g of the channels of a credit network, the network's teacher"
 
 
 #: `local_step` as text: one synapse at one moment, as ``growth`` of unsupervised rules.

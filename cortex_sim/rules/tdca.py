@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from cortex_sim.checks import require_flag
-from cortex_sim.credit.context import ErrorContext
 from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.feedback import Given
-from cortex_sim.registry import make, register
+from cortex_sim.registry import register
 from cortex_sim.rules.base import Arrival, Word, register_word
 
 
 @register("rule", "tdca")
 @dataclass(frozen=True)
 class Tdca:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = D g, g the channels of a credit network declared above.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = D g, g the channels of the network's teacher.
 
-    The credit network is part of the declaration: populations and top-down projections (equations in
-    `cortex_sim.credit.network`). What these do not say stands here.
-
-    Parameters
-    ----------
-    context : Context or str, default "error"
-        What the credit network is told of the top: "error" or "raw".
-    pooled : bool, default False
-        Whether it also reads the mean hidden rate around each channel.
-    gated : bool, default True
-        Whether credit is multiplied by f′ at hidden units; at the top it always is.
+    What the credit network reads, and whether f′ has part in the credit of hidden units, is said by the
+    credit network, ``net.teacher.network`` (equations in `cortex_sim.credit.network`).
 
     References
     ----------
@@ -36,15 +25,8 @@ class Tdca:
     credit by diffusion. Equations, inputs and sizes are ours.
     """
 
-    context: Any = field(default_factory=ErrorContext)
-    pooled: bool = False
-    gated: bool = True
     arrival: ClassVar[Arrival] = Arrival.CREDIT
     accepts: ClassVar[tuple[type, ...]] = (Diffusion, Given)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "context", make("context", self.context))
-        require_flag(self, pooled=self.pooled, gated=self.gated)
 
 
 register_word("tdca", Word(Tdca()))

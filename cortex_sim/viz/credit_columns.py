@@ -48,7 +48,8 @@ def _column(net: Network, name: str, seen: frozenset[str]) -> int:
 
 def _height(net: Network, boxes: Mapping[str, Box], name: str, otherwise: float) -> float:
     """That of the first that hears it: of the single one, or of the top where there are several."""
-    heard = [p.post for p in net.projections.values() if p.pre == name and p.post in boxes]
+    every = [*net.projections.values(), *net.credit_projections]
+    heard = [p.post for p in every if p.pre == name and p.post in boxes]
     return boxes[heard[0]].y if len(heard) == 1 else otherwise
 
 

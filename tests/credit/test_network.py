@@ -6,7 +6,7 @@ import taught
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_sim.credit import DenseCredit, ErrorContext, RawContext, Ring, SharedCredit, Told
+from cortex_sim.credit import DenseCredit, ErrorContext, RawContext, Ring, SharedCredit, Told, place
 from cortex_sim.credit.network import rms, scale
 from cortex_sim.errors import DeclarationError
 
@@ -37,7 +37,7 @@ def test_dense_equals_the_equations(hidden, outputs, k, h, context, pool):
     rng = np.random.default_rng([len(hidden), outputs, k, h])
     network = DenseCredit(outputs, k, h, context, levels=len(hidden), pooled=pool)
     p, seen = trained(network, rng), told(rng, outputs)
-    placed = network.place([(n,) for n in hidden], outputs, rng)
+    placed = place(network, [(n,) for n in hidden], outputs, rng)
     rates = [rng.random(size=(3, n)) for n in hidden]
     top, channels = network.credits(p, seen, placed, rates)
     for b in range(3):
@@ -58,7 +58,7 @@ def test_shared_equals_the_equations(hidden, outputs, k, h, context):
     rng = np.random.default_rng([len(hidden), outputs, k, h])
     network = SharedCredit(k, h, context)
     p, seen = trained(network, rng), told(rng, outputs)
-    placed = network.place([(n,) for n in hidden], outputs, rng)
+    placed = place(network, [(n,) for n in hidden], outputs, rng)
     top, channels = network.credits(p, seen, placed)
     for b in range(3):
         expected_top, expected = taught.shared(
@@ -76,14 +76,14 @@ def test_shared_equals_the_equations(hidden, outputs, k, h, context):
 def test_no_error_no_credit_exactly(network):
     rng = np.random.default_rng(0)
     silent = Told(rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), np.zeros((2, 3)))
-    top, (g,) = network.credits(trained(network, rng), silent, network.place([(7,)], 3, rng))
+    top, (g,) = network.credits(trained(network, rng), silent, place(network, [(7,)], 3, rng))
     assert not top.any() and not g.any()
 
 
 @pytest.mark.parametrize("network", [DenseCredit(3, 5, context="raw"), SharedCredit(5, context="raw")])
 def test_the_raw_context_reads_no_objective(network):
     rng = np.random.default_rng(0)
-    seen, p, placed = told(rng, 3), trained(network, rng), network.place([(7,)], 3, rng)
+    seen, p, placed = told(rng, 3), trained(network, rng), place(network, [(7,)], 3, rng)
     blind = Told(seen.rates, seen.goal, np.full((3, 3), np.nan))
     for with_error, without in zip(
         network.credits(p, seen, placed), network.credits(p, blind, placed), strict=True
@@ -94,7 +94,7 @@ def test_the_raw_context_reads_no_objective(network):
 def test_credit_below_is_as_large_as_at_the_top():
     rng = np.random.default_rng(0)
     network = DenseCredit(3, 5)
-    top, (g,) = network.credits(trained(network, rng), told(rng, 3), network.place([(7,)], 3, rng))
+    top, (g,) = network.credits(trained(network, rng), told(rng, 3), place(network, [(7,)], 3, rng))
     np.testing.assert_allclose(rms(g), rms(top), rtol=1e-9)
 
 
@@ -102,7 +102,7 @@ def test_before_training_little_is_added_to_a_broadcast():
     network = DenseCredit(3, 5)
     rng, p = np.random.default_rng(0), network.draw(0)
     seen = told(rng, 3)
-    top, (g,) = network.credits(p, seen, network.place([(7,)], 3, rng))
+    top, (g,) = network.credits(p, seen, place(network, [(7,)], 3, rng))
     assert 0 < np.linalg.norm(top - seen.error) < 0.3 * np.linalg.norm(seen.error)
     broadcast = seen.error @ p["broadcast_0"].T
     cosine = (g * broadcast).sum(1) / np.linalg.norm(g, axis=1) / np.linalg.norm(broadcast, axis=1)
@@ -117,7 +117,7 @@ def test_scale_is_the_root_mean_square_but_zero_at_zero():
 
 def test_hidden_populations_share_the_levels_there_are():
     rng = np.random.default_rng(0)
-    placed = DenseCredit(3, (2, 4), levels=2).place([(5,), (6,), (7,)], 3, rng)
+    placed = place(DenseCredit(3, (2, 4), levels=2), [(5,), (6,), (7,)], 3, rng)
     assert [p.level for p in placed] == [0, 0, 1]
     assert [p.diffusion.shape for p in placed] == [(5, 2), (6, 2), (7, 4)]
 
@@ -150,4 +150,4 @@ def test_wrong_settings_are_refused(settings, message):
 
 def test_another_number_of_outputs_is_refused():
     with pytest.raises(DeclarationError, match="trained for 10 output units, the network has 3"):
-        DenseCredit().place([(5,)], 3, np.random.default_rng(0))
+        place(DenseCredit(), [(5,)], 3, np.random.default_rng(0))

@@ -51,4 +51,4 @@ def test_it_teaches_better_than_before_it_was_trained(name):
 def test_the_word_alone_takes_one():
     net = cs.model("digits_mlp").with_rule("tdca")
     own = credit_network("tdca_mnist", 10).parameters["hidden"]
-    assert (net.projections["TDCA->TDCA deep"].feedback.weights == own).all()
+    assert (net.teacher.parameters["hidden"] == own).all()

@@ -156,7 +156,6 @@ def test_names_that_files_and_other_tools_refuse(name):
     for declare in (
         lambda: cs.Network(name),
         lambda: cs.Network("n").population(name, 3),
-        lambda: cs.Network("n").credit_population(name, 3),
         lambda: cs.Experiment(net, {name: protocol}),
     ):
         with pytest.raises(cs.DeclarationError, match="name"):

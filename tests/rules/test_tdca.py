@@ -1,4 +1,7 @@
-"""TDCA in the declaration: the credit network stands as populations and top-down projections."""
+"""TDCA in the declaration: a teacher over the network, shown as populations and top-down projections."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from cortex_sim.credit import (
     diffusion,
     untrained,
 )
-from cortex_sim.credit.declared import declared_credit, taught
+from cortex_sim.credit.teacher import taught
 from cortex_sim.initialisers import stream
 from cortex_sim.rules.base import Arrival
 
@@ -25,37 +28,16 @@ RAW = untrained(DenseCredit(3, 4, 5, "raw", pooled=True, gated=False), 2)
 forms = pytest.mark.parametrize("credit", [DENSE, SHARED, RAW], ids=["dense", "shared", "raw"])
 
 
-def by_hand():
-    """What `with_rule("tdca", credit=DENSE)` declares, for one hidden population."""
-    p = DENSE.parameters
-    net = cs.Network("by hand")
+def two():
+    """One hidden population under DENSE."""
+    net = cs.Network("two")
     net.population("retina", 7)
     net.population("V1", 11, activation="tanh")
     net.population("IT", 3)
-    net.bottom_up("retina", "V1", plasticity=cs.Tdca())
+    net.bottom_up("retina", "V1", plasticity="tdca")
     net.bottom_up("V1", "IT", plasticity="tdca")
     net.objective("IT", "cross_entropy")
-    net.credit_population("TDCA context", 6)
-    net.credit_population("TDCA base", 3)
-    net.credit_population("TDCA", 5, activation="tanh", biases=p["context_bias"][0])
-    net.credit_population("TDCA deep", 5, activation="tanh", biases=p["hidden_bias"][0])
-    net.credit_population("TDCA IT", 3)
-    net.top_down("TDCA context", "TDCA", feedback=cs.Given(p["context"]))
-    net.top_down("TDCA", "TDCA deep", feedback=cs.Given(p["hidden"]))
-    net.top_down("TDCA base", "TDCA IT", feedback=cs.Diffusion(NoDiffusion()))
-    net.top_down("TDCA deep", "TDCA IT", feedback=cs.Given(p["top"]))
-    channels = net.credit_population("TDCA V1", 4)
-    net.top_down("TDCA base", channels, feedback=cs.Given(p["broadcast_0"]))
-    net.top_down("TDCA deep", channels, feedback=cs.Given(p["channels_0"]))
-    net.top_down(channels, "V1", feedback=cs.Diffusion())
-    net.top_down("TDCA IT", "IT", feedback=cs.Diffusion("identity"))
-    return net
-
-
-def test_a_user_can_declare_the_same_by_hand():
-    net = by_hand()
-    net.check()
-    assert net.with_rule("tdca", credit=DENSE) == net
+    return net.with_rule("tdca", credit=DENSE)
 
 
 def test_every_plastic_projection_carries_the_rule():
@@ -79,16 +61,42 @@ def test_survives_yaml_and_copies(network, credit):
 
 
 @forms
-def test_what_was_trained_is_read_back_from_the_declaration(credit):
-    net = chain().with_rule("tdca", credit=credit)
-    declared = declared_credit(net)
-    found = declared.parameters(net.initial_weights(0)) | declared.constants
-    for name, values in found.items():
-        trained = credit.parameters[name.replace("_1", "_0")]  # both hidden populations hear the one set
-        np.testing.assert_array_equal(values, trained)
-    assert {name.replace("_1", "_0") for name in found} == set(credit.parameters)
-    assert declared.network.gated == credit.network.gated
-    assert type(declared.network) is type(credit.network)
+def test_the_teacher_holds_what_was_trained(credit):
+    teacher = chain().with_rule("tdca", credit=credit).teacher
+    assert teacher.network == credit.network
+    assert (teacher.top, teacher.outputs, teacher.hidden) == ("IT", 3, ("V1", "V2"))
+    assert teacher.parameters.keys() == credit.parameters.keys()
+    for name, values in credit.parameters.items():
+        np.testing.assert_array_equal(teacher.parameters[name], values)
+        with pytest.raises(ValueError, match="read-only"):
+            teacher.parameters[name][...] = 0
+
+
+def test_what_is_shown_of_it_carries_the_trained_weights():
+    net = chain().with_rule("tdca", credit=DENSE)
+    shown = {p.name: p.feedback for p in net.credit_projections}
+    of = {"TDCA context->TDCA": "context", "TDCA->TDCA deep": "hidden", "TDCA deep->TDCA IT": "top"}
+    of |= {f"TDCA base->TDCA {n}": "broadcast_0" for n in ("V1", "V2")}  # both hear the one set
+    of |= {f"TDCA deep->TDCA {n}": "channels_0" for n in ("V1", "V2")}
+    for name, parameter in of.items():
+        np.testing.assert_array_equal(shown.pop(name).weights, DENSE.parameters[parameter])
+    assert list(shown) == ["TDCA base->TDCA IT"]
+    assert not set(net.initial_weights(0)) & set(of)  # they belong to the teacher, and are not drawn
+
+
+def test_two_teachers_are_equal_where_all_they_hold_is():
+    net, same = (chain().with_rule("tdca", credit=DENSE) for _ in range(2))
+    assert net.teacher == same.teacher and hash(net.teacher) == hash(same.teacher)
+    parameters = dict(DENSE.parameters) | {"top": DENSE.parameters["top"] + 1}
+    for other in (
+        replace(net.teacher, parameters=parameters),
+        replace(net.teacher, tau_ms=20.0),
+        replace(net.teacher, network=replace(DENSE.network, gated=False)),
+    ):
+        assert other != net.teacher
+        same.teacher = other
+        assert same != net
+    assert net.teacher != chain().teacher
 
 
 def test_hidden_populations_hear_the_level_of_their_height():
@@ -138,7 +146,7 @@ def test_a_learned_kernel_is_declared_as_the_array_it_became():
 
 def test_another_rule_takes_the_credit_network_away():
     net = chain().with_rule("tdca", credit=DENSE).with_rule("backprop")
-    assert not net.credit_populations and not net.credit_projections
+    assert net.teacher is None and not net.credit_populations and not net.credit_projections
     assert net == chain().with_rule("backprop")
 
 
@@ -169,11 +177,9 @@ def without_objective():
 @pytest.mark.parametrize(
     "ask, message",
     [
-        (lambda: chain().with_rule("tdca", credit=untrained(DenseCredit(5))), "for 5 output units, and IT"),
+        (lambda: chain().with_rule("tdca", credit=untrained(DenseCredit(5))), "for 5 output units, IT has 3"),
         (lambda: chain().with_rule("backprop", credit=DENSE), "Backprop takes no credit network"),
         (lambda: chain().with_rule("tdca", credit=DENSE, scale=2.0), "takes a credit network, not {'scale'"),
-        (lambda: chain().with_rule(cs.Tdca("raw"), credit=DENSE), "asks for context=.*was trained with"),
-        (lambda: chain().with_rule(cs.Tdca(pooled=True), credit=DENSE), "asks for pooled=True"),
         (lambda: without_objective().with_rule("tdca"), "needs an objective"),
         (lambda: without_objective().check(), "needs an objective"),
         (
@@ -182,7 +188,7 @@ def without_objective():
         ),
         (
             lambda: chain().with_rule("tdca", credit=TrainedCredit(Other(), {}, {})),
-            "Other cannot be declared as populations",
+            "credit_network must be one of dense, shared, or an object with outputs, context, sets",
         ),
     ],
 )  # fmt: skip
@@ -200,67 +206,80 @@ class Other:
         return {}
 
 
-def missing(name):
-    def change(net):
-        net.projections.pop(name, None)
-        net.credit_populations.pop(name, None)
-        if name in ("TDCA V1", "TDCA base"):
-            net.projections = {n: p for n, p in net.projections.items() if name not in (p.pre, p.post)}
-
-    return change
+def gone(name):
+    return lambda net: net.projections.pop(name)
 
 
-def idle(net):
-    net.credit_population("TDCA V7", 3)
+def untaught(net):
+    net.teacher = None
 
 
 def from_the_top(net):
     net.top_down("IT", "V1", feedback="random")
 
 
+def from_within(net):
+    net.top_down("TDCA deep", "V1", feedback="random")
+
+
+def another_kind(net):
+    net.projections["TDCA V1->V1"] = replace(net.projection("TDCA V1->V1"), feedback=cs.Random())
+
+
+def one_more(net):
+    net.population("V7", 4)
+    net.bottom_up("retina", "V7", plasticity="tdca")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
-        (missing("TDCA V1"), 'needs a credit population "TDCA V1" to give V1 its credit'),
-        (missing("TDCA base"), 'needs a credit population "TDCA base" of 3 units, as many as IT'),
-        (missing("TDCA V1->V1"), r"needs the top-down projection TDCA V1->V1; add net.top_down\('TDCA V1"),
-        (missing("TDCA deep->TDCA V1"), "needs the top-down projection TDCA deep->TDCA V1"),
-        (missing("TDCA IT->IT"), "needs the top-down projection TDCA IT->IT"),
-        (idle, "credit populations TDCA V7 have no part"),
-        (from_the_top, "IT->V1: brings credit from IT, but Tdca takes it from credit populations"),
+        (untaught, r"retina->V1 learns by Tdca, and there is no credit network.*with_rule\("),
+        (gone("TDCA V1->V1"), "TDCA V1->V1, which brings V1 its credit, is missing; use net.with_rule"),
+        (gone("TDCA IT->IT"), "TDCA IT->IT, which brings IT its credit, is missing"),
+        (from_the_top, "IT->V1: brings credit from IT, but Tdca takes it from the channels"),
+        (from_within, "TDCA deep->V1: brings credit from TDCA deep, but Tdca"),
+        (another_kind, "TDCA V1->V1: Tdca takes Diffusion or Given there. Got Random"),
+        (one_more, "teaches IT, V1 with 3 outputs, but IT, V1, V7 learn"),
     ],
 )  # fmt: skip
 def test_a_part_that_is_missing_or_too_much_is_named(change, message):
-    net = by_hand()
+    net = two()
     change(net)
     with pytest.raises(cs.DeclarationError, match=message):
         net.check()
 
 
+def test_a_kernel_of_ones_own_may_be_given():
+    net = two()
+    d = np.random.default_rng(0).normal(size=(11, 4))
+    net.projections["TDCA V1->V1"] = replace(net.projection("TDCA V1->V1"), feedback=cs.Given(d))
+    net.check()
+    np.testing.assert_array_equal(net.initial_weights(0)["TDCA V1->V1"], d)
+    assert cs.Network.from_yaml(net.to_yaml()) == net
+
+
 def test_a_credit_network_teaches_all_of_the_network():
-    net = by_hand()
+    net = two()
     net.population("extra", 4)
     net.bottom_up("V1", "extra", plasticity="backprop")
     with pytest.raises(cs.DeclarationError, match=r"V1->extra: learns by Backprop\(\), but Tdca"):
         net.check()
 
 
-def test_credit_populations_without_the_rule_are_refused():
+def test_a_teacher_without_the_rule_is_refused():
     net = chain().with_rule("backprop")
-    net.credit_population("TDCA base", 3)
-    with pytest.raises(cs.DeclarationError, match="has credit populations, but no projection learns from"):
+    net.teacher = two().teacher
+    with pytest.raises(cs.DeclarationError, match="has a credit network, but no projection learns from it"):
         net.check()
 
 
 @pytest.mark.parametrize(
     "ask, message",
     [
-        (lambda net: net.credit_population("V1", 3), "population V1: the name is taken"),
         (lambda net: net.population("TDCA", 3), "population TDCA: the name is taken"),
-        (lambda net: net.credit_population("a/b", 3), "a name holds letters"),
-        (lambda net: net.credit_population("more", 3, biases=[1.0]), r"shape \(1,\); give \(3,\)"),
-        (lambda net: net.bottom_up("TDCA", "V1"), "unknown population of by hand 'TDCA'"),
-        (lambda net: net.top_down("V1", "TDCA", feedback="random"), "hears of V1 by its context alone"),
+        (lambda net: net.bottom_up("TDCA", "V1"), "unknown population of two 'TDCA'"),
+        (lambda net: net.top_down("V1", "TDCA", feedback="random"), "unknown population of two 'TDCA'"),
         (
             lambda net: net.top_down("TDCA deep", "V1", feedback="random", regulariser=cs.Decay()),
             "change in the outer loop only",
@@ -269,27 +288,79 @@ def test_credit_populations_without_the_rule_are_refused():
             lambda net: net.top_down("TDCA deep", "V1", feedback=cs.Given(np.ones((2, 2)))),
             r"weights have shape \(2, 2\), give shape \(11, 5\)",
         ),
+        (lambda net: replace(net.teacher, parameters={}), "parameters do not fit its form"),
+        (lambda net: replace(net.teacher, outputs=4), "trained for 3 output units, IT has 4"),
+        (lambda net: replace(net.teacher, tau_ms=0), "teacher: tau_ms must be"),
+        (lambda net: cs.Network.from_yaml("network: n\ncredit_populations: {}"), "the teacher's and are not"),
+        (lambda net: cs.Network.from_yaml("network: n\nteacher: {top: IT}"), "teacher: needs credit_network"),
     ],
 )  # fmt: skip
-def test_credit_populations_hear_each_other_only(ask, message):
+def test_what_the_teacher_does_not_allow(ask, message):
     with pytest.raises(cs.DeclarationError, match=message):
-        ask(by_hand())
+        ask(two())
 
 
-def test_a_small_network_of_another_size_is_refused():
-    p = SHARED.parameters
-    from cortex_sim.credit.feedback import Addressed
+def test_a_population_called_like_a_part_of_it_is_refused():
+    net = cs.Network("clash")
+    net.population("retina", 7)
+    net.population("TDCA base", 3)
+    net.bottom_up("retina", "TDCA base", plasticity="tdca")
+    net.objective("TDCA base", "cross_entropy")
+    with pytest.raises(
+        cs.DeclarationError, match="TDCA base: its name is that of a part of the credit network"
+    ):
+        net.with_rule("tdca", credit=DENSE)
 
-    with pytest.raises(cs.DeclarationError, match=r"Addressed: weights must have shape \(5, 5\)"):
-        Addressed(p["unit"][:, :2], p["unit_bias"], p["unit_out"])
+
+# -- contexts ----------------------------------------------------------------------------------------
 
 
-def test_the_shared_form_has_one_small_network():
-    from dataclasses import replace
+@dataclass(frozen=True)
+class Declares:
+    """The error in one unit, declared as ``sizes``."""
 
-    net = chain().with_rule("tdca", credit=SHARED)
-    p = net.projection("TDCA base->TDCA V2")
-    other = replace(p.feedback, out=p.feedback.out + 1)
-    net.projections[p.name] = replace(p, feedback=other)
-    with pytest.raises(cs.DeclarationError, match="has one small network for all populations"):
-        net.check()
+    sizes: Any
+    broadcast: int = 3
+    parameters: ClassVar = {}
+    reads_error: ClassVar[bool] = True
+
+    def signals(self, outputs):
+        return dict(self.sizes)
+
+    def draw(self):
+        return {}
+
+    def trained(self, parameters):
+        return self
+
+    def seen(self, told):
+        return {"size": abs(told.error).sum(-1, keepdims=True)}
+
+    def base(self, parameters, told):
+        return told.error[..., : self.broadcast]
+
+
+def test_the_first_layer_is_as_large_as_the_signals_that_are_declared():
+    credit = untrained(DenseCredit(3, 4, 5, Declares((("size", 1),))))
+    net = chain().with_rule("tdca", credit=credit)
+    assert credit.parameters["context"].shape == (5, 1)
+    assert net.credit_populations["TDCA context"].size == 1
+
+
+@pytest.mark.parametrize(
+    "context, message",
+    [
+        (Declares((("size", 2),)), r"must have shapes {'size': \(1, 2\)}.*Got {'size': \(1, 1\)}"),
+        (Declares((("reward", 1),)), "let signals.outputs. and seen.told. agree"),
+        (Declares((("size", 1),), broadcast=2), "base must have a unit for each of 3 outputs"),
+    ],
+)
+def test_signals_that_are_not_what_was_declared_are_refused(context, message):
+    with pytest.raises(cs.DeclarationError, match=message):
+        chain().with_rule("tdca", credit=untrained(DenseCredit(3, 4, 5, context)))
+
+
+def test_the_shared_form_takes_signals_of_the_top_s_size_or_of_one_unit():
+    assert SharedCredit(4, 5, Declares((("size", 1),))).shapes()["unit"] == (5, 3)
+    with pytest.raises(cs.DeclarationError, match="SharedCredit: Declares has signals of .* use DenseCredit"):
+        SharedCredit(4, 5, Declares((("size", 2),)))

@@ -62,7 +62,8 @@ def test_every_population_and_projection_is_there_once(net):
     assert len(boxes(figure)) == len(every)
     dashed = [p for p in figure.axes[0].patches if p.get_linestyle() == "--" or p._dash_pattern[1]]
     assert len(dashed) == len(net.top_downs) + len(net.credit_projections)
-    assert len(figure.axes[0].patches) == len(every) + 2 * len(net.projections)
+    arrows = [*net.projections, *net.credit_projections]
+    assert len(figure.axes[0].patches) == len(every) + 2 * len(arrows)
 
 
 def test_arrows_say_rule_and_feedback():

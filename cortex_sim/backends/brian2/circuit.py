@@ -14,7 +14,7 @@ from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.routes import plan
 from cortex_sim.checks import look_up, require_positive
 from cortex_sim.connectors import Conv2d, Dense, Identity
-from cortex_sim.credit.declared import DeclaredCredit
+from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
@@ -73,7 +73,7 @@ class Circuit:
     stimulus: str
     apicals: tuple[Apical, ...]
     identifier: Mapping[str, str]
-    taught: DeclaredCredit | None = None
+    taught: Teacher | None = None
 
     def apical_inputs(self, population: str) -> list[Apical]:
         """Apical compartments of a population."""
@@ -137,7 +137,8 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     taus = _taus(net, apical_tau_ms)
     ways = {p.name: Way.DIRECT for p in routes.direct} | {p.name: Way.CHANNELS for p in routes.credit}
     apicals = tuple(_apical(net, p, taus[p.name], ways.get(p.name)) for p in net.top_downs)
-    names = identifiers([*net.populations, *net.credit_populations, *net.projections])
+    inside = (p.name for p in net.credit_projections)
+    names = identifiers([*net.populations, *net.credit_populations, *net.projections, *inside])
     return Circuit(net, routes.order, net.stimulated[0], apicals, names, routes.taught)
 
 

@@ -6,8 +6,13 @@
     channels        τ da/dt = −a + W r_base + s · W r_deep                        r = a · rms(r_top)/rms(a)
 
 A power is a mean square over the units of one presentation; it follows without delay. In the shared form
-small networks, applied to base and context, stand where the weights are. Populations below hear r in
-proportion to the nudge's strength. At rest these are the equations of `cortex_sim.credit.network`.
+small networks, applied to base and context, stand where the weights are. Of any other form only what leaves
+it moves in time, top and channels:
+
+    τ da/dt = −a + what its ``credits`` say at the present rates              r = a
+
+Populations below hear r in proportion to the nudge's strength. At rest these are the equations of
+`cortex_sim.credit.network`.
 """
 
 from __future__ import annotations
@@ -15,9 +20,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.credit.context import ErrorContext, RawContext
-from cortex_sim.credit.declared import BASE, CONTEXT, DEEP, DeclaredCredit, channels_of
-from cortex_sim.credit.network import SharedCredit
-from cortex_sim.errors import BuildError, RunError
+from cortex_sim.credit.dense import DenseCredit
+from cortex_sim.credit.population import Part
+from cortex_sim.credit.shared import SharedCredit
+from cortex_sim.credit.teacher import Teacher
+from cortex_sim.errors import BuildError
 
 if TYPE_CHECKING:
     from cortex_sim.backends.brian2.circuit import Circuit
@@ -28,51 +35,49 @@ _SMALL = "1e-12"  # of `cortex_sim.credit.network`
 def credit_equations(circuit: Circuit, name: str) -> str:
     """Equations of one credit population."""
     assert circuit.taught is not None
-    population, taught = circuit.net.credit_populations[name], circuit.taught
-    drives = ["heard"] if name in (CONTEXT, BASE) else []
+    populations = circuit.net.credit_populations
+    population, apart = populations[name], not moves_in_parts(circuit.taught)
+    leaving = population.part in (Part.TOP, Part.CHANNELS)
+    drives = ["heard"] if population.part in (Part.CONTEXT, Part.BASE) or (leaving and apart) else []
     lines = ["heard : 1"] if drives else []
-    for p in circuit.net.credit_projections:
+    for p in circuit.net.credit_projections if not apart else []:
         if p.post == name:
             drive = circuit.var("drive", p.name)
             lines.append(f"{drive} : 1")
-            drives.append(f"base_size * {drive}" if p.pre == DEEP else drive)
+            scaled = leaving and populations[p.pre].part is Part.LAYER
+            drives.append(f"base_size * {drive}" if scaled else drive)
     if population.biases is not None:
         drives.append("bias")
         lines.append("bias : 1")
     rate: Any = population.activation.rate_text  # type: ignore[attr-defined]
-    if name == channels_of(taught.top) or _is_channels(taught, name):
+    if leaving and not apart:
         lines += ["base_power : 1", f"base_size = base_power / sqrt(base_power + {_SMALL}) : 1"]
-    if _is_channels(taught, name):
+    if population.part is Part.CHANNELS and not apart:
         rate = f"a * sqrt((top_power + {_SMALL}) / (own_power + {_SMALL}))"
         lines += ["top_power : 1", "own_power : 1"]
     head = [f"da/dt = (-a + {' + '.join(drives)}) / tau : 1", f"r = {rate} : 1"]
     return "\n".join([*head, *lines, "strength : 1 (shared)"])
 
 
-def _is_channels(taught: DeclaredCredit, name: str) -> bool:
-    return any(name == channels_of(hidden) for hidden in taught.hidden)
+def moves_in_parts(teacher: Teacher) -> bool:
+    """Whether the credit network's own populations move in time, and not what leaves it alone."""
+    return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
-def context_equations(taught: DeclaredCredit) -> list[str]:
-    """What the top population shows to the credit network: ``seen`` beside the goal, and ``base``.
+def context_equations(taught: Teacher) -> list[str]:
+    """What the top shows to synapses of the credit network, ``seen`` beside the goal, and ``base``.
 
-    Raises
-    ------
-    BuildError
-        If the context has no text.
+    Nothing of a context of one's own, which the batched engine computes with numpy.
     """
-    match taught.network.context:
+    match taught.network.context.trained(taught.parameters):
         case ErrorContext():
             seen, base, more = "error", "error", []
         case RawContext(contrast=(alpha, beta, gamma, delta)):
             seen, more = "tanh(0.25 * r)", ["mean_rate : 1"]
             contrast = f"{alpha!r} * goal + {-beta!r} * r + {gamma!r} * mean_rate + {delta!r}"
             base = f"tanh({contrast.replace('+ -', '- ')})"
-        case other:
-            raise BuildError(
-                f"population {taught.top}: {type(other).__name__} has no rate dynamics; use ErrorContext() "
-                "or RawContext()"
-            )
+        case _:
+            return []
     told = "int(strength != 0)"
     return [f"seen = {told} * {seen} : 1", f"base = {told} * {base} : 1", *more]
 
@@ -84,22 +89,9 @@ def shown_to_credit(circuit: Circuit, name: str) -> dict[str, str]:
     return {"sent_seen": "seen", "sent_base": "base", "sent_goal": "int(strength != 0) * goal"}
 
 
-def reads_objective(taught: DeclaredCredit | None) -> bool:
-    """Whether the nudge at the top needs the objective: of credit networks all but those with raw context."""
-    return taught is None or not isinstance(taught.network.context, RawContext)
-
-
-def check_gates(circuit: Circuit, phase: Any) -> None:
-    """Raise `RunError` where a phase cuts, scales, delays or disturbs what is inside the credit network."""
-    for p in circuit.net.credit_projections:
-        if p.name in phase.gates:
-            leaving = next(
-                p.name for p in circuit.apicals if p.projection.pre in circuit.net.credit_populations
-            )
-            raise RunError(
-                f"phase {phase.name}: {p.name} is inside the credit network, which settles as a whole; cut, "
-                f"scale, delay or disturb a projection that leaves it, such as {leaving}"
-            )
+def reads_objective(taught: Teacher | None) -> bool:
+    """Whether the nudge at the top needs the objective: of contexts, what those say."""
+    return taught is None or bool(taught.network.context.reads_error)
 
 
 def check_in_synapses(circuit: Circuit) -> None:
@@ -107,10 +99,16 @@ def check_in_synapses(circuit: Circuit) -> None:
     if circuit.taught is None:
         return
     network: Any = circuit.taught.network
-    shared = isinstance(network, SharedCredit)
-    if shared or network.pooled:
-        what = "the shared form of a credit network" if shared else "a credit network that pools hidden rates"
-        raise BuildError(
-            f"network {circuit.net.name}: {what} has no synapses one by one; use the dense form without "
-            'pooled, or engine="batched"'
-        )
+    if not isinstance(network, DenseCredit):
+        own = f"the credit network {type(network).__name__}"
+        what = "the shared form of a credit network" if isinstance(network, SharedCredit) else own
+    elif network.pooled:
+        what = "a credit network that pools hidden rates"
+    elif not isinstance(network.context, (ErrorContext, RawContext)):
+        what = f"the context {type(network.context).__name__}"
+    else:
+        return
+    raise BuildError(
+        f"network {circuit.net.name}: {what} has no synapses one by one; use the dense form without "
+        'pooled, with ErrorContext() or RawContext(), or engine="batched"'
+    )

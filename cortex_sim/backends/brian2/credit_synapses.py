@@ -12,9 +12,9 @@ import brian2
 import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Circuit
-from cortex_sim.backends.brian2.credit_equations import reads_objective
 from cortex_sim.backends.brian2.equations import LEARNING, PREDICTING, SENDING
-from cortex_sim.credit.declared import BASE, CONTEXT, channels_of
+from cortex_sim.credit.population import Part
+from cortex_sim.feedback import Given
 
 Connect = Callable[[Any], None]
 
@@ -22,10 +22,17 @@ Connect = Callable[[Any], None]
 def lines_of(circuit: Circuit, p: Any) -> list[str]:
     """What one projection within the credit network sums up; of the base, its power too."""
     lines = [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"]
-    if p.pre == BASE:
-        size = circuit.net.credit_populations[BASE].size
-        lines.append(f"base_power_post = sent_r_pre**2 / {size} : 1 (summed)")
+    sender = circuit.net.credit_populations[p.pre]
+    if sender.part is Part.BASE:
+        lines.append(f"base_power_post = sent_r_pre**2 / {sender.size} : 1 (summed)")
     return lines
+
+
+def weights_of(circuit: Circuit, p: Any) -> np.ndarray:
+    """Its weights (post, pre): trained parameters of the teacher, or the identity."""
+    if isinstance(p.feedback, Given):
+        return p.feedback.weights
+    return np.eye(circuit.net.credit_populations[p.post].size)
 
 
 class CreditSynapses:
@@ -41,22 +48,22 @@ class CreditSynapses:
         assert circuit.taught is not None
         self.circuit, self.groups, self.clock = circuit, groups, clock
         self.objects: list[Any] = []
-        taught, outputs = circuit.taught, circuit.population(circuit.taught.top).size
-        channels = [channels_of(name) for name in taught.hidden]
-        for name in circuit.net.credit_populations:
-            order = SENDING - 0.5 if name in channels else PREDICTING - 1
+        taught, outputs, populations = circuit.taught, circuit.taught.outputs, circuit.net.credit_populations
+        part = {kind: [n for n, p in populations.items() if p.part is kind] for kind in Part}
+        (top,), (base,), (context,) = part[Part.TOP], part[Part.BASE], part[Part.CONTEXT]
+        for name, population in populations.items():
+            order = SENDING - 0.5 if population.part is Part.CHANNELS else PREDICTING - 1
             groups[name].run_regularly("sent_r = r", clock=clock, when="groups", order=order)
-        if not reads_objective(taught):
+        if not taught.network.context.reads_error:
             text = f"mean_rate_post = sent_r_pre / {outputs}"
             self._sum(taught.top, taught.top, text, _all, PREDICTING)
-        for name in channels:
-            own = circuit.net.credit_populations[name].size
-            top = channels_of(taught.top)
+        for name in part[Part.CHANNELS]:
+            own = populations[name].size
             self._sum(name, name, f"own_power_post = a_pre**2 / {own}", _all, PREDICTING)
             self._sum(top, name, f"top_power_post = a_pre**2 / {outputs}", _all, PREDICTING)
-        self._sum(taught.top, BASE, "heard_post = sent_base_pre", _one_by_one, SENDING)
+        self._sum(taught.top, base, "heard_post = sent_base_pre", _one_by_one, SENDING)
         told = f"heard_post = int(j < {outputs}) * sent_seen_pre + int(j >= {outputs}) * sent_goal_pre"
-        self._sum(taught.top, CONTEXT, told, _twice(outputs), SENDING)
+        self._sum(taught.top, context, told, _twice(outputs), SENDING)
 
     def _sum(self, pre: str, post: str, text: str, connect: Connect, order: float) -> None:
         variable = text.split(" = ")[0]

@@ -15,7 +15,7 @@ from cortex_sim.backends.brian2 import standalone
 from cortex_sim.backends.brian2.begun import Begun
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.conductor import Conductor, whole_steps
-from cortex_sim.backends.brian2.credit_equations import check_gates, check_in_synapses
+from cortex_sim.backends.brian2.credit_equations import check_in_synapses
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.stage import (
     STANDALONE,
@@ -225,7 +225,6 @@ class Simulation:
         for shown in plan.shown:
             for phase in shown.phases:
                 whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
-                check_gates(self.circuit, phase)
                 for name, gate in phase.gates.items():
                     whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
                 for name, given in phase.drive.items():

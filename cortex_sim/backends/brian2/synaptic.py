@@ -14,7 +14,7 @@ import numpy as np
 
 from cortex_sim.backends.brian2.batched import bias_rates
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
-from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of
+from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of, weights_of
 from cortex_sim.backends.brian2.edits import Left, by_channel
 from cortex_sim.backends.brian2.equations import (
     ECHOING,
@@ -68,7 +68,7 @@ class Synaptic:
             if apical.way in (Way.FREE, Way.DIRECT, Way.CHANNELS):
                 self._add(apical.projection, self._top_down(apical))
         for p in circuit.net.credit_projections:
-            self._add(p, lines_of(circuit, p))
+            self._add(p, lines_of(circuit, p), weights_of(circuit, p))
         self.views = {name: see(made) for name, made in self.synapses.items()}
         self._written_down = any(isinstance(view, Written) for view in self.views.values())
         self.objects = list(self.synapses.values())
@@ -139,8 +139,11 @@ class Synaptic:
             return f"{heard}_pre"
         return f"({self.circuit.var('gate', p.mate)}_pre * {self.circuit.var('drive', p.mate)}_pre)"
 
-    def _add(self, p: Projection, lines: list[str]) -> None:
-        """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it."""
+    def _add(self, p: Projection, lines: list[str], fixed: np.ndarray | None = None) -> None:
+        """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it.
+
+        ``fixed`` are weights that no trial changes, which nobody else keeps.
+        """
         namespace: dict[str, Any] = {}
         if p.plasticity is not None:
             lines = [*lines, *self._learning(p)]
@@ -160,10 +163,12 @@ class Synaptic:
         if isinstance(p.connector, Identity):
             made.connect(j="i")
         else:
-            post, pre = self.weights.matrix[p.name].shape
+            post, pre = (self.weights.matrix[p.name] if fixed is None else fixed).shape
             i, j = np.tile(np.arange(pre), post), np.repeat(np.arange(post), pre)
             keep = i != j if p.pre == p.post else slice(None)
             made.connect(i=i[keep], j=j[keep])
+        if fixed is not None:
+            made.w = fixed.ravel()
         for variable, updater in made.summed_updaters.items():
             first = variable.startswith("predicted_")
             echoing = variable.startswith("reconstruction_")

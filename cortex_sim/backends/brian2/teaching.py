@@ -6,16 +6,19 @@ Every credit population hears the old state of the others; see `credit_equations
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from cortex_sim.backends.brian2.credit_equations import moves_in_parts
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.brian2.written import Written
 from cortex_sim.credit.context import Told
-from cortex_sim.credit.declared import BASE, CONTEXT, DEEP, FIRST, DeclaredCredit, channels_of
-from cortex_sim.credit.network import SharedCredit, pooled, rms
+from cortex_sim.credit.network import pooled, rms
+from cortex_sim.credit.population import Part
+from cortex_sim.credit.shared import SharedCredit
+from cortex_sim.credit.teacher import Teacher
+from cortex_sim.feedback import Given
 
 Signals = Mapping[str, np.ndarray]
 
@@ -25,7 +28,7 @@ class Teaching:
 
     Parameters
     ----------
-    declared : DeclaredCredit
+    teacher : Teacher
     weights : Weights
     units : mapping of str to Unit
         Populations of the bottom-up network.
@@ -40,25 +43,21 @@ class Teaching:
 
     def __init__(
         self,
-        declared: DeclaredCredit,
+        teacher: Teacher,
         weights: Weights,
         units: Mapping[str, Unit],
         credit: Mapping[str, View | Written],
     ) -> None:
-        self.declared, self.units, self.credit = declared, units, credit
+        self.teacher, self.units, self.credit = teacher, units, credit
         self.rates: dict[str, np.ndarray] = {}
-        self._network: Any = declared.network
-        self._placed = declared.placed(weights.matrix)
-        self._parameters = dict(declared.constants) | declared.parameters(weights.matrix)
-        self._top = channels_of(declared.top)
-        self._channels = [channels_of(name) for name in declared.hidden]
-        self._drive = {
-            name: {p.pre: view[weights.circuit.var("drive", p.name)] for p in _onto(weights, name)}
-            for name, view in credit.items()
-        }
-        self._matrix = {
-            name: {p.pre: weights.matrix[p.name] for p in _onto(weights, name)} for name in credit
-        }
+        self._network, self._parameters = teacher.network, teacher.parameters
+        self._placed = teacher.placed(weights.matrix)
+        self._named = {kind: [n for n, p in teacher.populations.items() if p.part is kind] for kind in Part}
+        (self._top,), self._channels = self._named[Part.TOP], self._named[Part.CHANNELS]
+        self._apart = not moves_in_parts(teacher)
+        var = weights.circuit.var
+        drives = {} if self._apart else teacher.projections
+        self._drives = {n: credit[p.post][var("drive", n)] for n, p in drives.items()}
 
     def strength(self, name: str) -> np.ndarray:
         """How strongly a credit population is heard below, as brian2 keeps it: shape (1,)."""
@@ -66,58 +65,71 @@ class Teaching:
 
     def step(self, r: Signals) -> None:
         """Fill in what every credit population hears, from the rates of all populations."""
-        self._respond()
-        top = self.units[self.declared.top]
-        told = top.told_above(r[self.declared.top])
+        top = self.units[self.teacher.top]
+        told = top.told_above(r[self.teacher.top])
         if "mean_rate" in top.view:
-            top.view["mean_rate"][...] = r[self.declared.top].mean(axis=1, keepdims=True)
-        self._hear(told, r)
-        base = self.rates[BASE]
-        for name in (self._top, *self._channels):
-            self.credit[name]["base_power"][...] = np.mean(base * base, axis=1, keepdims=True)
-        if isinstance(self._network, SharedCredit):
-            self._small_networks(told)
+            top.view["mean_rate"][...] = r[self.teacher.top].mean(axis=1, keepdims=True)
+        hidden = [r[name] for name in self.teacher.hidden]
+        for name in self._named[Part.BASE]:
+            heard = 0.0 if told is None else self._network.context.base(self._parameters, told)
+            self.credit[name]["heard"][...] = heard
+        if self._apart:
+            self._as_a_whole(told, hidden)
             return
-        for name, drives in self._drive.items():
-            for pre, drive in drives.items():
-                drive[...] = self.rates[pre] @ self._matrix[name][pre].T
+        self._respond()
+        (base,) = self._named[Part.BASE]
+        power = np.mean(self.rates[base] ** 2, axis=1, keepdims=True)
+        for name in (self._top, *self._channels):
+            self.credit[name]["base_power"][...] = power
+        if isinstance(self._network, SharedCredit):
+            self._small_networks(self._network, told, self.rates[base])
+        else:
+            self._layers(told, hidden)
 
     def _respond(self) -> None:
         """Rates of all credit populations, at the state the last step left."""
         a = {name: view["a"] for name, view in self.credit.items()}
-        self.rates |= {n: np.tanh(x) if n in (FIRST, DEEP) else x for n, x in a.items()}
+        layers = self._named[Part.LAYER]
+        self.rates |= {n: np.tanh(x) if n in layers else x for n, x in a.items()}
         power = np.mean(a[self._top] ** 2, axis=1, keepdims=True)
         for name in self._channels:
             self.rates[name] = a[name] * (rms(a[self._top]) / rms(a[name]))
             self.credit[name]["top_power"][...] = power
             self.credit[name]["own_power"][...] = np.mean(a[name] ** 2, axis=1, keepdims=True)
 
-    def _hear(self, told: Told | None, r: Signals) -> None:
-        """Context and base: what stands at the top, and pooled rates."""
-        context = self.declared.network.context
-        self.credit[BASE]["heard"][...] = 0.0 if told is None else context.base(self._parameters, told)
-        if CONTEXT not in self.credit:
-            return
+    def _as_a_whole(self, told: Told | None, hidden: list[np.ndarray]) -> None:
+        """A form of one's own: top and channels follow what its equations say now."""
+        self.rates |= {name: view["a"] for name, view in self.credit.items()}
+        names = (self._top, *self._channels)
         if told is None:
-            self.credit[CONTEXT]["heard"][...] = 0.0
+            for name in names:
+                self.credit[name]["heard"][...] = 0.0
             return
-        seen = list(context.seen(told))
-        if self._network.pooled:
-            seen.append(pooled(self._placed, [r[name] for name in self.declared.hidden]))
-        self.credit[CONTEXT]["heard"][...] = np.concatenate(seen, axis=1)
+        top, channels = self._network.credits(self._parameters, told, self._placed, hidden)
+        for name, credit in zip(names, (top, *channels), strict=True):
+            self.credit[name]["heard"][...] = credit
 
-    def _small_networks(self, told: Told | None) -> None:
+    def _layers(self, told: Told | None, hidden: list[np.ndarray]) -> None:
+        """The dense form: the context's signals, and pooled rates; weights between all others."""
+        (context,) = self._named[Part.CONTEXT]
+        if told is None:
+            self.credit[context]["heard"][...] = 0.0
+        else:
+            seen = list(self._network.context.seen(told).values())
+            if self._network.pooled:
+                seen.append(pooled(self._placed, hidden))
+            self.credit[context]["heard"][...] = np.concatenate(seen, axis=1)
+        for name, p in self.teacher.projections.items():
+            sent = self.rates[p.pre]
+            self._drives[name][...] = sent @ p.feedback.weights.T if isinstance(p.feedback, Given) else sent
+
+    def _small_networks(self, network: SharedCredit, told: Told | None, base: np.ndarray) -> None:
         """The shared form: one small network for every channel, one for every output."""
-        base, parameters = self.rates[BASE], self._parameters
         if told is None:
             nothing = np.zeros_like(base)
             told = Told(nothing, nothing, nothing)
-        seen = self._network.context.seen(told)
-        self._drive[self._top][BASE][...] = self._network.to_top(parameters, base, seen)
-        for name, placed in zip(self._channels, self._placed, strict=True):
-            self._drive[name][BASE][...] = self._network.to_channels(parameters, base, seen, placed)
-
-
-def _onto(weights: Weights, name: str) -> list[Any]:
-    """Projections onto a credit population."""
-    return [p for p in weights.circuit.net.credit_projections if p.post == name]
+        seen = network.context.seen(told)
+        to_top, *to_channels = self._drives.values()
+        to_top[...] = network.to_top(self._parameters, base, seen)
+        for drive, placed in zip(to_channels, self._placed, strict=True):
+            drive[...] = network.to_channels(self._parameters, base, seen, placed)

@@ -33,7 +33,7 @@ class Weights:
         self.shape: dict[str, tuple[int, ...]] = {}
         self.matrix: dict[str, np.ndarray] = {}
         for name, drawn in start.all_weights().items():
-            p = net.projections[name]
+            p = net.projection(name)
             self.shape[name] = drawn.shape
             matrix = drawn.reshape(len(drawn), -1)
             as_kernel = drawn.ndim == 4 and p.is_top_down
@@ -54,7 +54,7 @@ class Weights:
     def as_learned(self) -> dict[str, dict[str, Any]]:
         """Copies in the declaration's shapes, as `cortex_sim.state.State` takes them."""
         outward = {name: self.outward(name) for name in self.matrix}
-        down = {name for name in outward if self.circuit.net.projections[name].is_top_down}
+        down = {name for name in outward if self.circuit.net.projection(name).is_top_down}
         return {
             "weights": {name: w for name, w in outward.items() if name not in down},
             "feedback": {name: w for name, w in outward.items() if name in down},
@@ -69,7 +69,7 @@ class Weights:
     def outward(self, name: str) -> np.ndarray:
         """Weights in the declaration's own shape, a copy: of a convolution (C_out, C_in, k, k)."""
         matrix, shape = self.matrix[name], self.shape[name]
-        as_kernel = len(shape) == 4 and self.circuit.net.projections[name].is_top_down
+        as_kernel = len(shape) == 4 and self.circuit.net.projection(name).is_top_down
         return (matrix.T if as_kernel else matrix).reshape(shape).copy()
 
     def overwrite(self, name: str, values: np.ndarray) -> None:
@@ -86,7 +86,7 @@ class Weights:
         if given.shape != self.shape[name]:
             raise RunError(f"projection {name}: weights have shape {self.shape[name]}. Got {given.shape}")
         matrix = given.reshape(len(given), -1)
-        as_kernel = given.ndim == 4 and self.circuit.net.projections[name].is_top_down
+        as_kernel = given.ndim == 4 and self.circuit.net.projection(name).is_top_down
         self.matrix[name][...] = matrix.T if as_kernel else matrix
 
     def bias_by_unit(self, population: str) -> np.ndarray:

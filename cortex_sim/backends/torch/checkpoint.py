@@ -79,10 +79,9 @@ def _shared(model: Model) -> dict[str, str]:
     names = {f"weight:{n}": f"weights.{n}" for n in model.weights}
     names |= {f"bias:{n}": f"biases.{n}" for n in model.biases}
     names |= {f"auxiliary:{n}": f"feedback.auxiliary.{n}" for n in model.feedback.auxiliary}
-    for p in model.feedback.projections.values():
-        if p.feedback is not None and not p.feedback.tied and model.net.weight_shape(p):
-            kind = "learned" if p.name in model.feedback.learned else "fixed"
-            names[f"feedback:{p.name}"] = f"feedback.{kind}.{p.name}"
+    for n in model.feedback.free:
+        kind = "learned" if n in model.feedback.learned else "fixed"
+        names[f"feedback:{n}"] = f"feedback.{kind}.{n}"
     for n, rule in model.local.state.items():
         names |= {f"rule:{n}:{v}": f"local.state.{n}.{v}" for v, _ in rule.named_buffers()}
     return {ours: f"model/{theirs}" for ours, theirs in names.items()}

@@ -164,12 +164,6 @@ def _nudge(model: Model, phase: PhasePlan, name: str, r: Tensor, images: list[in
 def check_settles(model: Model, phase: PhasePlan) -> None:
     """Raise `RunError` where a phase has no equilibrium to speak of."""
     owner = f"phase {phase.name}"
-    for p in model.net.credit_projections:
-        if p.name in phase.gates:
-            raise RunError(
-                f"{owner}: {p.name} is inside the credit network, which settles as a whole; cut or scale "
-                f"a projection that leaves it, such as {model.plan.credit[0].name}"
-            )
     for name, drive in phase.drive.items():
         if not isinstance(drive, (Constant, Images)):
             what = {"Series": "a time series", "White": "noise"}.get(type(drive).__name__, "no image set")

@@ -9,30 +9,32 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.credit.context import Told
-from cortex_sim.credit.declared import DeclaredCredit
+from cortex_sim.credit.teacher import Teacher
 
 if TYPE_CHECKING:
     from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 
 
 class TaughtCredit(nn.Module):
-    """A declared credit network on torch; its weights are those of the model's top-down projections.
+    """A teacher on torch: its equations, with its parameters as tensors.
 
     Parameters
     ----------
-    declared : DeclaredCredit
+    declared : Teacher
+        Part of the declaration, and so of every checkpoint; its tensors are not saved a second time.
     feedback : FeedbackWeights
-        Where those weights are kept.
+        Where kernels and addresses are kept.
     dtype : torch.dtype
-        Of what is no projection's weight: biases, and the small networks of the shared form.
+        Of its parameters.
     """
 
-    def __init__(self, declared: DeclaredCredit, feedback: FeedbackWeights, dtype: torch.dtype) -> None:
+    def __init__(self, declared: Teacher, feedback: FeedbackWeights, dtype: torch.dtype) -> None:
         super().__init__()
         self.declared, self.dtype = declared, dtype
         self._weights = feedback.fixed.named_buffers  # not the module: its tensors belong to the feedback
-        for name, value in declared.constants.items():
-            self.register_buffer(name, torch.as_tensor(value.copy()).to(dtype))
+        for name, value in declared.parameters.items():
+            tensor = torch.as_tensor(value.copy()).to(dtype)
+            self.register_buffer(_PREFIX + name, tensor, persistent=False)
 
     @torch.no_grad()
     def credits(self, rates: Mapping[str, Tensor], goal: Tensor, error: Tensor) -> dict[str, Tensor]:
@@ -45,13 +47,15 @@ class TaughtCredit(nn.Module):
         goal, error : Tensor of shape (presentation, output)
             Target rates, and the objective's credit at the top.
         """
-        declared, weights = self.declared, dict(self._weights())
-        seen = {name: rates[name].flatten(1).to(self.dtype) for name in (*declared.hidden, declared.top)}
-        told = Told(seen[declared.top], goal.to(self.dtype), error.to(self.dtype))
-        parameters = dict(self.named_buffers(recurse=False)) | declared.parameters(weights)
-        placed = declared.placed(weights)
-        top, channels = declared.network.credits(
-            parameters, told, placed, [seen[name] for name in declared.hidden]
-        )
-        told_below = zip(declared.hidden, channels, placed, strict=True)
-        return {declared.top: top} | {name: g @ p.diffusion.T for name, g, p in told_below}
+        teacher = self.declared
+        seen = {name: rates[name].flatten(1).to(self.dtype) for name in (*teacher.hidden, teacher.top)}
+        told = Told(seen[teacher.top], goal.to(self.dtype), error.to(self.dtype))
+        parameters = {n.removeprefix(_PREFIX): p for n, p in self.named_buffers(recurse=False)}
+        placed = teacher.placed(dict(self._weights()))
+        hidden = [seen[name] for name in teacher.hidden]
+        top, channels = teacher.network.credits(parameters, told, placed, hidden)
+        told_below = zip(teacher.hidden, channels, placed, strict=True)
+        return {teacher.top: top} | {name: g @ p.diffusion.T for name, g, p in told_below}
+
+
+_PREFIX = "credit "  # a parameter may be called like something that a module has

@@ -22,7 +22,7 @@ def set_weights(model: Model, weights: Mapping[str, Any]) -> None:
     owners = dict(model.weights.items()) | model.feedback.free
     new = _checked("projection", "weights", weights, owners)
     for name, values in new.items():
-        if model.net.projections[name].is_lateral and values.diagonal().any():
+        if model.net.projection(name).is_lateral and values.diagonal().any():
             raise BuildError(
                 f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to "
                 "itself; give them with it set to 0"
@@ -42,7 +42,7 @@ def state(model: Model) -> State:
         network=model.net.copy(),
         weights={n: _array(w) for n, w in model.weights.items()},
         biases={n: _array(b) for n, b in model.biases.items()},
-        feedback={n: _array(b) for n, b in model.feedback.free.items() if n in model.net.projections},
+        feedback={n: _array(b) for n, b in model.feedback.free.items()},
         rule_state={n: {v: _array(s) for v, s in model.local.of(n).items()} for n in model.local.state},
         auxiliary={n: _array(a) for n, a in model.feedback.auxiliary.items()},
         preprocessing=model.preprocessing,

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from cortex_sim.checks import look_up, require_count
 from cortex_sim.connectors import Conv2d, size
-from cortex_sim.credit import DenseCredit, Placed, Told
+from cortex_sim.credit import DenseCredit, Placed, Told, place, spread
+from cortex_sim.credit.network import level_of
 from cortex_sim.registry import make, register
 from cortex_sim.tdca.inner.architecture import Architecture
 
@@ -83,14 +84,14 @@ class TopDownCredit:
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
         """Kernels of all hidden populations, then their addresses where the form has any."""
-        placed = self.credit_network.place(body.hidden, body.outputs, rng)
+        placed = place(self.credit_network, body.hidden, body.outputs, rng)
         addresses = [p.addresses for p in placed if p.addresses is not None]
         return [p.diffusion for p in placed] + addresses
 
     def _placed(self, body: Architecture, fixed: Fixed) -> list[Placed]:
-        count, levels = len(body.hidden), self.credit_network.levels
+        count, sets = len(body.hidden), len(self.credit_network.sets)
         addresses: Sequence[Tensor | None] = fixed[count:] or [None] * count
-        return [Placed(fixed[i], addresses[i], i * levels // count) for i in range(count)]
+        return [Placed(fixed[i], addresses[i], level_of(i, count, sets)) for i in range(count)]
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
@@ -100,9 +101,9 @@ class TopDownCredit:
         placed = self._placed(body, fixed)
         rates = [r.flatten(2) for r in moment.rates[1:-1]]
         top, channels = self.credit_network.credits(parameters, told, placed, rates)
-        kernels = [self.credit_network.spread(parameters, p) for p in placed]
-        spread = [torch.bmm(g, d.transpose(1, 2)) for g, d in zip(channels, kernels, strict=True)]
-        return [*spread, top]
+        kernels = [spread(parameters, p) for p in placed]
+        below = [torch.bmm(g, d.transpose(1, 2)) for g, d in zip(channels, kernels, strict=True)]
+        return [*below, top]
 
 
 class _Fixed:

@@ -1,6 +1,6 @@
 """TDCA in time: the credit network settles at torch's credits, and teaches as torch's update does."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,26 +11,7 @@ from timed import NEAR, assert_close, by_population, expected, protocol, settled
 import cortex_sim as cs
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
 from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit, untrained
-from cortex_sim.errors import BuildError, DeclarationError, RunError
-
-
-@dataclass(frozen=True)
-class Opaque:
-    """A context without text for brian2: tells the error alone."""
-
-    parameters = {}  # noqa: RUF012 - as the protocol has it
-
-    def draw(self):
-        return {}
-
-    def trained(self, parameters):
-        return self
-
-    def seen(self, told):
-        return told.error, told.goal
-
-    def base(self, parameters, told):
-        return told.error
+from cortex_sim.errors import BuildError, DeclarationError
 
 
 def taught(network=chain, form="dense", context="error", **settings):
@@ -220,7 +201,7 @@ def test_what_is_inside_the_credit_network_is_neither_cut_nor_recorded():
     net = taught()
     x, y = shown(net, 3)
     sim = cs.brian2.build(net, dt_ms=2.0)
-    with pytest.raises(RunError, match=r"TDCA deep->TDCA V1 is inside .* leaves it, such as TDCA "):
+    with pytest.raises(DeclarationError, match=r"TDCA deep->TDCA V1 is inside .* leaves it, such as TDCA "):
         sim.run(protocol(net, x, y, cut=["TDCA deep->TDCA V1"]))
     with pytest.raises(DeclarationError, match="population of Record.*TDCA V1"):
         sim.run(protocol(net, x, y).replace(record=cs.Record(populations=["TDCA V1"])))
@@ -228,14 +209,8 @@ def test_what_is_inside_the_credit_network_is_neither_cut_nor_recorded():
 
 def test_a_time_step_too_long_for_a_credit_population_is_named():
     net = taught()
-    net.credit_populations["TDCA deep"] = replace(net.credit_populations["TDCA deep"], tau_ms=0.4)
-    with pytest.raises(BuildError, match="population TDCA deep: a time step of 2 ms is too long"):
-        cs.brian2.build(net, dt_ms=2.0)
-
-
-def test_a_context_of_ones_own_is_refused_by_name():
-    net = taught(context=Opaque())
-    with pytest.raises(BuildError, match="Opaque has no rate dynamics; use ErrorContext"):
+    net.teacher = replace(net.teacher, tau_ms=0.4)
+    with pytest.raises(BuildError, match="population TDCA context: a time step of 2 ms is too long"):
         cs.brian2.build(net, dt_ms=2.0)
 
 

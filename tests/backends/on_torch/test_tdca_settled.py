@@ -72,7 +72,8 @@ def test_silent_units_learn_nothing():
 
 
 def test_a_gate_inside_the_credit_network_is_refused():
-    session, x, y = taught_session()
-    phase = labelled(session.net, x, y, gates={"TDCA deep->TDCA V1": Gate(cut=True)})
-    with pytest.raises(cs.RunError, match=r"TDCA deep->TDCA V1 is inside the credit network.*TDCA V1->V1"):
-        carried_out(session, planned(session.net, phase))
+    session, x, _ = taught_session()
+    for change in ({"cut": ["TDCA deep->TDCA V1"]}, {"scale": {"TDCA deep->TDCA V1": 0.5}}):
+        phase = cs.Phase("all", 10, drive={"retina": x}, **change)
+        with pytest.raises(cs.DeclarationError, match=r"TDCA deep->TDCA V1 is inside .* such as TDCA V1->V1"):
+            session.run(cs.Protocol(phase))

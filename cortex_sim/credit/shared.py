@@ -1,0 +1,138 @@
+"""Shared credit network: one small network for every channel, found by the channel's random address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.checks import require_count, require_flag
+from cortex_sim.credit.context import ErrorContext, Parameters, Told
+from cortex_sim.credit.kernels import Learned, Ring
+from cortex_sim.credit.network import RESIDUAL, ChannelSet, Placed, rms, scale
+from cortex_sim.errors import DeclarationError
+from cortex_sim.initialisers import stream
+from cortex_sim.registry import make, register
+
+_MANY = 7  # any number of outputs but one: how many signals a context has does not depend on it
+
+
+@register("credit_network", "shared")
+@dataclass(frozen=True)
+class SharedCredit:
+    """One small network for every channel: any width, depth and number of outputs.
+
+    A channel has an address α_k for each output k, drawn at random with the bottom-up network. It hears
+    the mean over outputs of α_k b_k + s ψ(α_k, e_k, y_k, α_k e_k, α_k y_k) with one ψ for all and e, y the
+    context's signals; output k of the top adds a second small network of (e_k, y_k). A context with other
+    signals has as many more or fewer of them; a signal of one unit is heard at every output.
+
+    Parameters
+    ----------
+    channels : int, default 16
+        K of each hidden population.
+    hidden : int, default 8
+        Units of each of the two small networks.
+    context, kernel, signs, gated
+        As of `DenseCredit`.
+    """
+
+    channels: int = 16
+    hidden: int = 8
+    context: Any = field(default_factory=ErrorContext)
+    kernel: Any = field(default_factory=Ring)
+    signs: bool = False
+    gated: bool = True
+    outputs: ClassVar[int | None] = None
+    addressed: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_count(self, channels=self.channels, hidden=self.hidden)
+        require_flag(self, signs=self.signs, gated=self.gated)
+        object.__setattr__(self, "context", make("context", self.context))
+        object.__setattr__(self, "kernel", make("kernel", self.kernel))
+        signals = self.context.signals(_MANY)
+        if set(signals.values()) - {1, _MANY}:
+            raise DeclarationError(
+                f"SharedCredit: {type(self.context).__name__} has signals of {signals} units for {_MANY} "
+                "outputs; each must have one for each output, or one in all; DenseCredit() takes any"
+            )
+        if isinstance(self.kernel, Learned):
+            raise DeclarationError(
+                "SharedCredit: a learned kernel has a width of its own, this form any; use DenseCredit(), "
+                "or Ring()"
+            )
+
+    @property
+    def sets(self) -> tuple[ChannelSet, ...]:
+        """One, for all hidden populations."""
+        return (ChannelSet(self.channels, self.kernel, self.signs),)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every trained parameter, by name; weights (post, pre), biases (1, unit)."""
+        h, count = self.hidden, len(self.context.signals(_MANY))
+        found = dict(self.context.parameters)
+        found |= {"unit": (h, 1 + 2 * count), "unit_bias": (1, h), "unit_out": (1, h)}
+        return found | {"top": (h, count), "top_bias": (1, h), "top_out": (1, h)}
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Parameters before training."""
+        found = self.context.draw()
+        for name, shape in self.shapes().items():
+            if name in found:
+                continue
+            drawn = stream(seed, f"credit {name}").normal(size=shape)
+            if name.endswith("_bias"):
+                drawn = np.zeros(shape)
+            elif name.endswith("_out"):
+                drawn = drawn / np.sqrt(self.hidden) * RESIDUAL
+            found[name] = drawn
+        return found
+
+    def credits(
+        self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
+    ) -> tuple[Array, list[Array]]:
+        """Credit of the top, and channels of each hidden population."""
+        base = self.context.base(parameters, told)
+        seen = self.context.seen(told)
+        top = self.to_top(parameters, base, seen)
+        channels = []
+        for p in placed:
+            g = self.to_channels(parameters, base, seen, p)
+            channels.append(g * (rms(top) / rms(g)))
+        return top, channels
+
+    def to_top(self, parameters: Parameters, base: Array, seen: Mapping[str, Array]) -> Array:
+        """Credit of the top, from the base and the signals that the context gives."""
+        _, *signals = array_namespace(base).broadcast_arrays(base, *seen.values())
+        return base + scale(base) * _small(parameters, "top", signals)
+
+    def to_channels(
+        self, parameters: Parameters, base: Array, seen: Mapping[str, Array], placed: Placed
+    ) -> Array:
+        """What the channels of one population hear, before it is normalised: (…, presentation, K)."""
+        assert placed.addresses is not None
+        alpha = placed.addresses[..., None, :, :]  # (…, 1, channel, output)
+        signals = [signal[..., None, :] for signal in seen.values()]
+        xp = array_namespace(base)
+        told_unit = xp.broadcast_arrays(alpha, *signals, *(alpha * signal for signal in signals))
+        of_unit = _small(parameters, "unit", list(told_unit))
+        return xp.mean(alpha * base[..., None, :] + scale(base)[..., None, :] * of_unit, axis=-1)
+
+
+def _small(parameters: Parameters, name: str, inputs: list[Array]) -> Array:
+    """A network of one hidden layer, applied to every element: inputs (…, ) each, output (…, )."""
+    xp = array_namespace(inputs[0])
+    w, bias, out = parameters[name], parameters[f"{name}_bias"], parameters[f"{name}_out"]
+    lead = inputs[0].ndim + 1 - w.ndim  # axes between a life's own and the hidden unit's
+    w, bias, out = (_spread(p, lead) for p in (w, bias, out))
+    h = xp.stack(inputs, axis=-1) @ w.swapaxes(-1, -2)
+    return xp.sum(xp.tanh(h + bias) * out, axis=-1)
+
+
+def _spread(p: Array, lead: int) -> Array:
+    """Insert axes after a life's own axis, so that it stays with its life."""
+    return p if p.ndim == 2 else p.reshape(p.shape[0], *[1] * lead, *p.shape[1:])

@@ -1,0 +1,179 @@
+"""Teacher: a trained credit network over the network that it teaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.arrays import Array, array_from_data, array_to_data, checked
+from cortex_sim.checks import require_positive
+from cortex_sim.connectors import Shape
+from cortex_sim.credit.context import check_context
+from cortex_sim.credit.feedback import Diffusion
+from cortex_sim.credit.kernels import Learned, NoDiffusion
+from cortex_sim.credit.network import Placed, check_outputs, level_of
+from cortex_sim.credit.population import CreditPopulation
+from cortex_sim.credit.saving import TrainedCredit, check_parameters
+from cortex_sim.credit.view import View, addresses_of, channels_of, view
+from cortex_sim.errors import DeclarationError
+from cortex_sim.feedback import Feedback, Given
+from cortex_sim.projection import Projection
+from cortex_sim.registry import from_data, make, to_data
+from cortex_sim.rules.base import Arrival
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+_SETTINGS = ("credit_network", "parameters", "top", "outputs", "hidden", "tau_ms")
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A credit network, its trained parameters, and whom it teaches.
+
+    Its equations are ``network``'s. `populations` and `projections` show it to print, drawing and rate
+    dynamics; nothing is read back from them.
+
+    Parameters
+    ----------
+    network : CreditNetwork
+    parameters : mapping of str to array
+        By the names of ``network.shapes()``.
+    top : str
+        The top population.
+    outputs : int
+        Its units.
+    hidden : tuple of str
+        Populations below the top that it teaches, the lowest first.
+    tau_ms : float, default 10.0
+        Time constant of its populations, in ms; used by rate dynamics.
+    """
+
+    network: Any
+    parameters: Mapping[str, np.ndarray]
+    top: str
+    outputs: int
+    hidden: tuple[str, ...]
+    tau_ms: float = 10.0
+
+    def __post_init__(self) -> None:
+        network = make("credit_network", self.network)
+        check_outputs(network, self.outputs, self.top)
+        check_context(network.context, self.outputs)
+        check_parameters(network, self.parameters)
+        require_positive("teacher", tau_ms=self.tau_ms)
+        arrays = {name: checked(f"credit network {name}", p) for name, p in self.parameters.items()}
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "parameters", arrays)
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Teacher):
+            return NotImplemented
+        mine, theirs = ({n: v for n, v in vars(t).items() if n in _PLAIN} for t in (self, other))
+        same = mine == theirs and self.parameters.keys() == other.parameters.keys()
+        return same and all(np.array_equal(p, other.parameters[n]) for n, p in self.parameters.items())
+
+    def __hash__(self) -> int:
+        return hash((self.top, self.outputs, self.hidden))
+
+    def level(self, hidden: str) -> int:
+        """Set of channels that a hidden population hears."""
+        return level_of(self.hidden.index(hidden), len(self.hidden), len(self.network.sets))
+
+    def leaving(self, shapes: Mapping[str, Shape]) -> dict[str, Feedback]:
+        """Feedback of the projections onto the populations it teaches, by population, from their shapes."""
+        found: dict[str, Feedback] = {}
+        for name in self.hidden:
+            level = self.level(name)
+            heard = self.network.sets[level]
+            if isinstance(heard.kernel, Learned):
+                learned = self.parameters[f"diffusion_{level}"]
+                found[name] = Given(heard.kernel.interpolated(shapes[name]) @ learned)
+            else:
+                found[name] = Diffusion(heard.kernel, heard.signs)
+        return found | {self.top: Diffusion(NoDiffusion())}
+
+    def placed(self, weights: Mapping[str, Array]) -> list[Placed]:
+        """Kernels and addresses of the hidden populations, from weights by the name of their projection."""
+        return [
+            Placed(
+                weights[f"{channels_of(name)}->{name}"],
+                weights[addresses_of(name)] if self.network.addressed else None,
+                self.level(name),
+            )
+            for name in self.hidden
+        ]
+
+    @cached_property
+    def _view(self) -> View:
+        return view(self)
+
+    @property
+    def populations(self) -> dict[str, CreditPopulation]:
+        """Its populations, as they are shown, by name."""
+        return self._view.populations
+
+    @property
+    def projections(self) -> dict[str, Projection]:
+        """Top-down projections between them, by name."""
+        return self._view.projections
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain data, without loss."""
+        return {
+            "credit_network": to_data("credit_network", self.network),
+            "parameters": {name: array_to_data(p) for name, p in self.parameters.items()},
+            **{name: getattr(self, name) for name in ("top", "outputs", "tau_ms")},
+            "hidden": list(self.hidden),
+        }
+
+    @staticmethod
+    def from_data(data: Any) -> Teacher:
+        """Teacher from what `to_data` gave."""
+        if not isinstance(data, dict) or set(data) != set(_SETTINGS):
+            raise DeclarationError(f"teacher: needs {', '.join(_SETTINGS)}, as to_yaml writes them")
+        parameters = {name: array_from_data(p) for name, p in data["parameters"].items()}
+        own = {name: data[name] for name in ("top", "outputs", "hidden", "tau_ms")}
+        return Teacher(from_data("credit_network", data["credit_network"]), parameters, **own)
+
+
+_PLAIN = ("network", "top", "outputs", "hidden", "tau_ms")
+
+
+def by_credit(rule: Any) -> bool:
+    """Whether a rule takes its credit from a credit network."""
+    return getattr(rule, "arrival", None) is Arrival.CREDIT
+
+
+def taught(net: Network) -> tuple[str, ...]:
+    """Populations below the top whose inputs a credit network teaches, the lowest first."""
+    learning = {p.post for p in net.bottom_ups if by_credit(p.plasticity)} - {net.objective_at}
+    order = TopologicalSorter({name: [p.pre for p in net.inputs(name)] for name in net.populations})
+    return tuple(name for name in order.static_order() if name in learning)
+
+
+def teach(net: Network, trained: TrainedCredit) -> None:
+    """Put a credit network over ``net``, whose plastic projections learn by `Tdca`; changed in place.
+
+    Raises
+    ------
+    DeclarationError
+        If it was trained for another number of outputs, or its channels do not fit a population.
+    """
+    top = net.populations[str(net.objective_at)]
+    teacher = Teacher(trained.network, trained.parameters, top.name, top.size, taught(net))
+    taken = sorted(set(teacher.populations) & set(net.populations))
+    if taken:
+        raise DeclarationError(
+            f"population {taken[0]}: its name is that of a part of the credit network; choose another"
+        )
+    net.teacher = teacher
+    shapes = {name: population.shape for name, population in net.populations.items()}
+    for name, feedback in teacher.leaving(shapes).items():
+        net.top_down(channels_of(name), name, feedback=feedback)
