@@ -136,7 +136,7 @@ def test_it_trains():
         gain[:, 10:20] = 1.0  # of the target alone, and so one number: the values are broadcast
     net = cs.model("digits_mlp").with_rule("tdca", credit=TrainedCredit(network, p, {}))
     history = cs.torch.build(net).fit(
-        images, epochs=3, optimiser={"name": "Adam", "lr": 1e-2}, progress=False
+        images, epochs=6, optimiser={"name": "Adam", "lr": 1e-2}, progress=False
     )
     assert history[-1]["test_accuracy"] > 0.8
 
