@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch import distributed
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.optimising import (
     Optimiser,
     Setting,
@@ -47,7 +47,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : Model
+    model : Core
     x : Tensor or Source
         Stimuli (presentation, *shape), or a source that hands them out with their labels.
     y : Tensor or None
@@ -58,7 +58,7 @@ class Trainer:
         See `make_optimiser` and `make_schedule`.
     """
 
-    model: Model
+    model: Core
     x: Any
     y: Any
     epochs: int
@@ -173,14 +173,14 @@ class Trainer:
 
 
 @torch.no_grad()
-def evaluate(model: Model, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
+def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
     """Share of presentations whose most active top unit is the label, and the mean objective.
 
     The share is None where there are no classes: target rates other than one-hot ones.
 
     Parameters
     ----------
-    model : Model
+    model : Core
     x, y : Tensor; or a source in place of both
     batch : int, default 1000
         Presentations settled at once.
