@@ -41,10 +41,14 @@ class Operator:
     pre: Shape
     post: Shape
 
+    #: What messages call it.
+    called = "connector"
     #: Whether there are weights.
     weighted = True
     #: How units are connected synapse by synapse: "all", "one_to_one", or "" where synapses share weights.
     synapses = ""
+    #: Whether one weight belongs to several synapses, at different places.
+    shares_weights = True
     #: Whether feedback weights have the shape of the bottom-up ones, and not (post, pre) of their own.
     feedback_like_weights = True
     #: Whether `drive` adds the post population's bias itself.

@@ -22,6 +22,7 @@ class ConvOperator(Operator):
 
     connector: Conv2d
 
+    called = "convolution"
     adds_bias = True
 
     @property

@@ -14,6 +14,7 @@ class DenseOperator(Operator):
     """W of shape (post unit, pre unit)."""
 
     synapses = "all"
+    shares_weights = False
     feedback_like_weights = False
     takes_gram = True
 

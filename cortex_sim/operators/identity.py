@@ -14,6 +14,7 @@ class IdentityOperator(Operator):
 
     weighted = False
     synapses = "one_to_one"
+    shares_weights = False
 
     def up(self, r: Array, w: Array) -> Array:
         """The rates themselves."""
