@@ -46,6 +46,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
 
     `cortex_sim.load` reads it as the state of the network.
     """
+    trainer.require_inverses()
     model = trainer.model
     tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
     plain: dict[str, dict[str, Any]] = {}

@@ -142,11 +142,11 @@ class Core(nn.Module):
 
     # -- rates ------------------------------------------------------------------------------------
 
-    def stimulus_tensor(self, x: Any, look: bool = True) -> Tensor:
+    def stimulus_tensor(self, x: Any, look: bool | None = True) -> Tensor:
         """Stimuli as (presentation, *shape) on the model's device, checked against the network."""
         return inputs.stimulus_tensor(x, self.stimulated, self.precision, self.device, look)
 
-    def target_tensor(self, y: Any, look: bool = True) -> Tensor:
+    def target_tensor(self, y: Any, look: bool | None = True) -> Tensor:
         """Labels (presentation,) or target rates (presentation, unit) on the model's device."""
         return inputs.target_tensor(y, self.net.populations[self.top], self.precision, self.device, look)
 
@@ -189,19 +189,20 @@ class Core(nn.Module):
         _, rates = self.settle(stimuli, credit=False)
         return rates[self.top].flatten(1)
 
-    def forward(self, x: Any, y: Any = None) -> Tensor:
+    def forward(self, x: Any, y: Any = None, *, checked: bool = False) -> Tensor:
         """The surrogate for stimuli with labels or targets, the top's rates without.
 
         The surrogate is a scalar whose gradient is minus the change of every plastic weight, mean over the
         batch; its value is the objective for some rules only. In training mode it holds the regularisers'
         terms too. Rates (presentation, unit) are in plain autograd's graph: their gradient is
         backpropagation's, whatever rules are declared. A network without an objective needs no labels: in
-        training mode ``model(x)`` is its surrogate.
+        training mode ``model(x)`` is its surrogate. ``checked`` says that x and y come from `stimulus_tensor`
+        and `target_tensor`: their values are not looked at again.
         """
         if y is None and (self.net.error is not None or not self.training):
             return self.top_rates(self.stimulus_tensor(x, look=False))
         self.prepare(training=self.training)
-        total, self.error = self.rule_terms(x, y, learning=self.training, look=False)
+        total, self.error = self.rule_terms(x, y, learning=self.training, look=None if checked else False)
         if self.training:
             with in_full_precision(self.device):
                 total = total + penalties.terms(self.net, self.weights, self.feedback, self.noise)
@@ -209,7 +210,13 @@ class Core(nn.Module):
         return total
 
     def rule_terms(
-        self, x: Any, y: Any, learning: bool, look: bool = True, one: int | None = None, of: int | None = None
+        self,
+        x: Any,
+        y: Any,
+        learning: bool,
+        look: bool | None = True,
+        one: int | None = None,
+        of: int | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Terms whose gradient is minus what the rules say, and the mean objective.
 
@@ -232,7 +239,7 @@ class Core(nn.Module):
                 "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
             )
 
-    def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool) -> tuple[Tensor, Tensor]:
+    def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""
         if self.net.error is None:
             zero = torch.zeros((), device=self.device)

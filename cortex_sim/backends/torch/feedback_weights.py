@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from cortex_sim.backends.torch.inverse import (
     inverse_from_gram,
     sign_pattern,
 )
+from cortex_sim.errors import RunError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -49,6 +51,8 @@ class FeedbackWeights(nn.Module):
         self.fixed = nn.Module()
         self._marks: dict[str, freshness.Mark] = {}
         self._numbers: dict[str, float | None] = {}
+        self._unread: list[tuple[Tensor, str]] = []  # of inverses, whether they failed
+        self._deferring = False
         for p in top_downs:
             if p.name in drawn:
                 b = torch.as_tensor(drawn[p.name].copy()).to(dtype)
@@ -169,6 +173,34 @@ class FeedbackWeights(nn.Module):
         for name in self.inverses:
             self._marks[name] = freshness.sampled(self.belongs_to(name, weights))
 
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Within it nothing is read from the device: whoever asks for it reads what is `pending`."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+
+    def pending(self) -> Tensor:
+        """By inverse that was computed since they were last read: 0 unless it failed."""
+        place = next(iter(self.fixed.buffers()), torch.empty(0)).device
+        none = torch.zeros(0, dtype=torch.int32, device=place)
+        return torch.cat([none, *(failed.reshape(1) for failed, _ in self._unread)])
+
+    def require(self, failed: Sequence[float]) -> None:
+        """Take what was read of the `pending` inverses.
+
+        Raises
+        ------
+        RunError
+            If one failed.
+        """
+        complaints = [said for number, (_, said) in zip(failed, self._unread, strict=True) if number]
+        self._unread.clear()
+        if complaints:
+            raise RunError(complaints[0])
+
     def forget(self) -> None:
         """Nothing is known of what the inverses were computed from: they are renewed before use."""
         self._marks.clear()
@@ -176,17 +208,23 @@ class FeedbackWeights(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy looks for itself whether its feedback belongs to its weights."""
-        return {**self.__dict__, "_marks": {}, "_numbers": {}}
+        return {**self.__dict__, "_marks": {}, "_numbers": {}, "_unread": []}
 
     def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
         w, *extra = self.belongs_to(name, weights)
         flat, mate = self.operators[name].matrix(w), self.projections[name].mate
         if extra:
-            kept = auxiliary_inverse(flat, extra[0], inverse.rescale, mate)
+            solved = auxiliary_inverse(flat, extra[0], inverse.rescale, mate)
         else:
-            kept = gram_inverse(flat, inverse, mate)
-        self.fixed.get_buffer(name).copy_(kept)
+            solved = gram_inverse(flat, inverse, mate)
+        self.fixed.get_buffer(name).copy_(solved.kept)
         self._numbers.pop(name, None)
+        if not solved.multiple:
+            self._numbers[name] = None
+        if solved.failed is not None:
+            self._unread.append((solved.failed, solved.complaint))
+        if not self._deferring:
+            self.require(self.pending().tolist())
 
     def terms(
         self, weights: Weights, generator: Noise, presentations: int, one: int | None = None

@@ -77,14 +77,14 @@ def _require_finite(what: str, values: Tensor, name: str) -> None:
         )
 
 
-def looks(tensor: Tensor, always: bool) -> bool:
-    """Whether values are looked at: within a training step not where that would halt an accelerator."""
+def looks(tensor: Tensor, look: bool | None) -> bool:
+    """Whether values are looked at: False means not where that would halt an accelerator, None not at all."""
     exported = torch.compiler.is_exporting()
-    return not exported and (always or tensor.device.type == "cpu")
+    return not exported and look is not None and (look or tensor.device.type == "cpu")
 
 
 def stimulus_tensor(
-    x: Any, population: Population, precision: str, device: torch.device, look: bool = True
+    x: Any, population: Population, precision: str, device: torch.device, look: bool | None = True
 ) -> Tensor:
     """Stimuli of a population as (presentation, *shape) on the device.
 
@@ -127,7 +127,9 @@ def _require_shape(stimulated: Population, given: tuple[int, ...]) -> None:
     )
 
 
-def target_tensor(y: Any, top: Population, precision: str, device: torch.device, look: bool = True) -> Tensor:
+def target_tensor(
+    y: Any, top: Population, precision: str, device: torch.device, look: bool | None = True
+) -> Tensor:
     """Labels (presentation,) or target rates (presentation, unit) of the top population on the device.
 
     Raises

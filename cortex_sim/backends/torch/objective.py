@@ -34,5 +34,5 @@ def mean_objective(objective: Objective, r_top: Tensor, y: Tensor, stimulus: str
 def as_rates(y: Tensor, r_top: Tensor) -> Tensor:
     """Target rates (presentation, unit) in the precision of ``r_top``; labels as one unit of 1."""
     if y.dim() == 1:
-        return F.one_hot(y, r_top.shape[1]).to(r_top.dtype)
+        return torch.zeros_like(r_top).scatter_(1, y[:, None], 1)  # one_hot would read labels from the device
     return y.to(r_top.dtype)
