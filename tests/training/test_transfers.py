@@ -26,16 +26,12 @@ class Reads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def trainer(word, precision="32"):
-    net = cs.model("digits_mlp").with_rule(word)
-    if word == "gait_prop":
-        net = net.with_rule("gait_prop", refresh=2)
-    built = cs.torch.build(net, precision=precision)
+def trainer(word, **feedback):
+    built = cs.torch.build(cs.model("digits_mlp").with_rule(word, **feedback))
     rng = np.random.default_rng(0)
     x = built.stimulus_tensor(rng.normal(size=(16, 64)))
-    return Trainer(
-        built, x, built.target_tensor(rng.integers(10, size=16)), 5, 8, {"name": "SGD", "lr": 1e-3}
-    )
+    y = built.target_tensor(rng.integers(10, size=16))
+    return Trainer(built, x, y, 5, 8, {"name": "SGD", "lr": 1e-3})
 
 
 WORDS = ["backprop", "gait_prop", "gait_prop_learned", "kolen_pollack", "target_prop", "tdca"]
@@ -58,12 +54,8 @@ def test_the_counter_counts():
 
 
 def test_weights_that_lose_their_rank_end_the_run_before_the_next_update():
-    net = cs.model("digits_mlp").with_rule("gait_prop", damping=0)
-    built = cs.torch.build(net)
-    x, y = np.random.default_rng(0).normal(size=(8, 64)), np.arange(8)
-    training = Trainer(
-        built, built.stimulus_tensor(x), built.target_tensor(y), 5, 8, {"name": "SGD", "lr": 1e-3}
-    )
+    training = trainer("gait_prop", damping=0)
+    built = training.model
     training.update(torch.arange(8))
     with torch.no_grad(), built.feedback.deferring():
         built.weights["V1->IT"][1:] = 0.0
