@@ -33,7 +33,7 @@ def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:
     if not projection.is_top_down:
         return projection.connector.draw(rng, pre, post)
     shape, feedback = net.weight_shape(projection), projection.feedback
-    senders = shape[0] if len(shape) == 4 else shape[1]
+    senders = shape[0] if net.operator(projection).feedback_like_weights else shape[1]
     also: dict[str, Any] = {}
     if getattr(feedback, "one_signal", False):  # drawn once for all that hear the sender
         also["sender"] = stream(seed, projection.pre)

@@ -13,10 +13,11 @@ from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense, Shape
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
-from cortex_sim.errors import DeclarationError
+from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
 from cortex_sim.objectives import Objective
+from cortex_sim.operators import Operator, operator_of
 from cortex_sim.population import Population, shape_of
 from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN, Projection
 from cortex_sim.registry import make
@@ -272,9 +273,25 @@ class Network:
     def weight_shape(self, projection: Projection) -> tuple[int, ...]:
         """Shape of its weights; of a top-down one beside a convolution, the bottom-up kernel's."""
         pre, post = self.ends(projection)
-        if projection.is_top_down and not isinstance(projection.connector, Dense):
+        if projection.is_top_down and self.operator(projection).feedback_like_weights:
             return projection.connector.weight_shape(post, pre)
         return projection.connector.weight_shape(pre, post)
+
+    def operator(self, projection: Projection) -> Operator:
+        """Linear algebra of a projection in the bottom-up direction; of a top-down one, of what is beside it.
+
+        Raises
+        ------
+        BuildError
+            If its connector has none.
+        """
+        pre, post = self.ends(projection)
+        if projection.is_top_down:
+            pre, post = post, pre
+        try:
+            return operator_of(projection.connector, pre, post)
+        except BuildError as error:
+            raise BuildError(f"projection {projection.name}: {error}") from None
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
         """Initial weights of all projections that have their own, float64, by name.

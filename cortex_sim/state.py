@@ -138,7 +138,7 @@ def initial(net: Network, seed: int = 0) -> State:
             if population.bias and net.inputs(name)
         },
         feedback={name: drawn[name] for name in drawn if name in top_down},
-        rule_state={p.name: _first(p, drawn[p.name]) for p in _with_state(net)},
+        rule_state={p.name: _first(net, p, drawn[p.name]) for p in _with_state(net)},
         origin={"seed": seed, "updates": 0},
     )
 
@@ -151,11 +151,10 @@ def _with_state(net: Network) -> list[Projection]:
     return [p for p in net.projections.values() if p.plasticity and getattr(p.plasticity, "state", {})]
 
 
-def _first(p: Projection, w: np.ndarray) -> Arrays:
+def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
     """A rule's state before it has seen anything; it sees a convolution as (C_out, C_in·k·k)."""
-    post, pre = w.reshape(len(w), -1).shape
-    if w.ndim == 4 and p.is_top_down:
-        post, pre = pre, post
+    op = net.operator(p)
+    post, pre = (op.feedback_matrix(w) if p.is_top_down else op.matrix(w)).shape
     shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
     variables = getattr(p.plasticity, "state", {})
     return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in variables.items()}

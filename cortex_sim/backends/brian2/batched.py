@@ -15,7 +15,6 @@ import numpy as np
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
 from cortex_sim.backends.brian2.edits import Left, by_channel
 from cortex_sim.backends.brian2.equations import LEARNING, SENDING, reconstructs
-from cortex_sim.backends.brian2.operators import Operator, Patches, operator
 from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
@@ -59,10 +58,6 @@ class Batched:
     ) -> None:
         self.circuit, self.weights, self.units, self.patches = circuit, weights, units, patches
         self.teaching = None if circuit.taught is None else Teaching(circuit.taught, weights, units, credit)
-        net = circuit.net
-        self.operators: dict[str, Operator] = {
-            p.name: operator(net, p) for p in [*net.bottom_ups, *net.laterals]
-        }
         self._left = Left()
         self.eta: dict[str, float] = {}
         self.open_bias: dict[str, float] = {}
@@ -72,7 +67,7 @@ class Batched:
             p.name: sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
             for p in circuit.plastic()
         }
-        self.top = net.objective_at
+        self.top = circuit.net.objective_at
         self._wire()
         self._now: tuple[Signals, Signals] = ({}, {})  # r and u of this step
         self.objects = [
@@ -141,7 +136,7 @@ class Batched:
         var, net = self.circuit.var, self.circuit.net
         self._lifts: list[tuple[Lift, str, np.ndarray, np.ndarray]] = [
             (
-                self.operators[p.name].up,
+                self.circuit.operators[p.name].up,
                 p.pre,
                 self._matrix(p.name),
                 self.units[p.post].view[var("drive", p.name)],
@@ -167,19 +162,19 @@ class Batched:
         match p.way:
             case Way.INVERSE:
                 return self._loop(p, w, down)
-            case Way.SAME:
+            case Way.UNWEIGHTED:
 
                 def send(c: Signals, u: Signals) -> None:
-                    down[...] = u[above]
+                    down[...] = p.operator.down(u[above], _NONE)
             case Way.TRANSPOSE | Way.SIGN:
                 assert p.up is not None  # tied feedback has a partner
-                lower = self.operators[p.up.name].down
+                lower = p.operator.down
                 seen = signs if p.way is Way.SIGN else _as_they_are
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = lower(u[above], seen(w))
             case Way.FREE if p.up is not None:
-                lower, b = self.operators[p.up.name].down, self._matrix(p.name)
+                lower, b = p.operator.down, self._matrix(p.name)
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = lower(u[above], b.T)
@@ -220,15 +215,13 @@ class Batched:
         """The same, each patch of a convolution on its own; units hear the sum of their patches."""
         assert p.up is not None
         above, w, patch = p.projection.pre, self._matrix(p.up.name), self.patches[p.name]
-        patches = self.operators[p.up.name]
-        assert isinstance(patches, Patches)
         delivered = self.units[p.projection.post].view[self.circuit.var("c", p.name)]
 
         def send(c: Signals, u: Signals) -> None:
             x = patch["x"].reshape(-1, w.shape[1])
-            missing = patch["listening"] * (patches.told(u[above]) - x @ w.T)
+            missing = patch["listening"] * (p.operator.by_place(u[above]) - x @ w.T)
             patch["down"][...] = (missing @ w).reshape(len(delivered), -1)
-            delivered[...] = patches.gathered(patch["x"])
+            delivered[...] = p.operator.gathered(x)
 
         return send
 
@@ -265,21 +258,19 @@ class Batched:
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], int]:
         """Signals a rule reads, each patch of a convolution a presentation; and the number of places."""
-        p, rule = self.circuit.net.projections[name], self.rules[name]
+        p, rule, op = self.circuit.net.projections[name], self.rules[name], self.circuit.operators[name]
         if not p.is_top_down:
-            op = self.operators[name]
-            found = {"r_pre": op.seen(r[p.pre])}
+            found = {"r_pre": op.patches(r[p.pre])}
             if "u_post" in rule.reads:
-                found["u_post"] = op.told(u[p.post])
+                found["u_post"] = op.by_place(u[p.post])
             if "r_post" in rule.reads:
-                found["r_post"] = op.told(r[p.post])
+                found["r_post"] = op.by_place(r[p.post])
             return found, op.places
-        op = self.operators[p.mate]
-        found = {"r_post": op.seen(r[p.post])}
+        found = {"r_post": op.patches(r[p.post])}
         if getattr(p.plasticity, "spontaneous", False):
-            found["r_pre"] = op.told(self._echo(p))
+            found["r_pre"] = op.by_place(self._echo(p))
         if "u_pre" in rule.reads:
-            found["u_pre"] = op.told(u[p.pre])
+            found["u_pre"] = op.by_place(u[p.pre])
         return found, op.places if not (reconstructs(p) or "r_pre" in found) else 1
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.routes import plan
 from cortex_sim.checks import look_up, require_positive
-from cortex_sim.connectors import Conv2d, Dense, Identity
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
+from cortex_sim.operators import Operator
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay, HardOrthogonality
@@ -29,7 +29,7 @@ from cortex_sim.validation import is_supervised
 class Way(Enum):
     """What brings credit into an apical compartment."""
 
-    SAME = "u, unit by unit, beside an identity"
+    UNWEIGHTED = "what the connector beside it makes of u, which has no weights"
     TRANSPOSE = "Wᵀ u"
     SIGN = "sign(Wᵀ) u, scaled"
     INVERSE = "a loop through an error population, until W c = u"
@@ -42,12 +42,13 @@ class Way(Enum):
 class Apical:
     """One top-down projection: an apical compartment of its post population.
 
-    ``up`` is the bottom-up projection beside it, where there is one; ``damping`` and ``rescale`` are
-    the inverse's.
+    ``up`` is the bottom-up projection beside it, where there is one, and ``operator`` its linear algebra;
+    ``damping`` and ``rescale`` are the inverse's.
     """
 
     projection: Projection
     way: Way
+    operator: Operator
     up: Projection | None
     tau_ms: float
     damping: float = 0.0
@@ -61,7 +62,7 @@ class Apical:
     @property
     def patchwise(self) -> bool:
         """Whether every patch of a convolution has an apical state of its own."""
-        return self.way is Way.INVERSE and self.up is not None and isinstance(self.up.connector, Conv2d)
+        return self.way is Way.INVERSE and self.operator.shares_weights
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Circuit:
     stimulus: str
     apicals: tuple[Apical, ...]
     identifier: Mapping[str, str]
+    operators: Mapping[str, Operator]
     taught: Teacher | None = None
 
     def apical_inputs(self, population: str) -> list[Apical]:
@@ -137,17 +139,13 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     taus = _taus(net, apical_tau_ms)
     ways = {p.name: Way.DIRECT for p in routes.direct} | {p.name: Way.CHANNELS for p in routes.credit}
     apicals = tuple(_apical(net, p, taus[p.name], ways.get(p.name)) for p in net.top_downs)
-    inside = (p.name for p in net.credit_projections)
-    names = identifiers([*net.populations, *net.credit_populations, *net.projections, *inside])
-    return Circuit(net, routes.order, net.stimulated[0], apicals, names, routes.taught)
+    every = [*net.projections.values(), *net.credit_projections]
+    names = identifiers([*net.populations, *net.credit_populations, *(p.name for p in every)])
+    operators = {p.name: net.operator(p) for p in every}
+    return Circuit(net, routes.order, net.stimulated[0], apicals, names, operators, routes.taught)
 
 
 def _check(p: Projection) -> None:
-    if not isinstance(p.connector, (Dense, Conv2d, Identity)):
-        raise BuildError(
-            f"projection {p.name}: rate dynamics cannot run {type(p.connector).__name__}; use Dense, Conv2d "
-            "or Identity"
-        )
     for rule in p.regularisers:
         if not isinstance(rule, (Decay, HardOrthogonality)):
             raise BuildError(
@@ -176,24 +174,25 @@ def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
 def _apical(net: Network, p: Projection, tau_ms: float, way: Way | None) -> Apical:
     up = net.projections.get(p.mate)
     up = None if up is None or up.is_top_down else up
+    op = net.operator(p)
     if way is not None:
-        return Apical(p, way, up, tau_ms)
-    if up is not None and isinstance(up.connector, Identity):
-        return Apical(p, Way.SAME, up, tau_ms)
+        return Apical(p, way, op, up, tau_ms)
+    if not op.weighted:
+        return Apical(p, Way.UNWEIGHTED, op, up, tau_ms)
     match p.feedback:
         case Transpose():
-            return Apical(p, Way.TRANSPOSE, up, tau_ms)
+            return Apical(p, Way.TRANSPOSE, op, up, tau_ms)
         case SignSymmetric():
-            return Apical(p, Way.SIGN, up, tau_ms)
+            return Apical(p, Way.SIGN, op, up, tau_ms)
         case Inverse(auxiliary=True):
             raise BuildError(
                 f"projection {p.name}: auxiliary units have no rate dynamics; use Inverse(auxiliary=False), "
                 "whose loop reaches the same inverse without them"
             )
         case Inverse(damping=damping, rescale=rescale):
-            return Apical(p, Way.INVERSE, up, tau_ms, damping, rescale)
+            return Apical(p, Way.INVERSE, op, up, tau_ms, damping, rescale)
         case _:
-            return Apical(p, Way.FREE, up, tau_ms)
+            return Apical(p, Way.FREE, op, up, tau_ms)
 
 
 def settings_of(rule: Any) -> dict[str, float]:

@@ -103,8 +103,7 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
 def patch_states(circuit: Circuit, p: Apical) -> int:
     """Apical states of one presentation beside a convolution: places times C_in·k·k."""
     assert p.up is not None
-    places = int(np.prod(circuit.population(p.projection.pre).shape[1:]))
-    return places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
+    return p.operator.places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
 
 
 def check_patches(circuit: Circuit, presentations: int) -> None:

@@ -29,7 +29,6 @@ from cortex_sim.backends.brian2.equations import (
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.brian2.written import Written
-from cortex_sim.connectors import Conv2d, Identity
 from cortex_sim.errors import BuildError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
@@ -102,13 +101,13 @@ class Synaptic:
     def _bottom_up(self, p: Projection, beside: Apical | None) -> list[str]:
         var = self.circuit.var
         rate = f"{self.circuit.sent_rate(p, 'pre')}_pre"
-        carried = rate if isinstance(p.connector, Identity) else f"w * {rate}"
+        carried = f"w * {rate}" if self.circuit.operators[p.name].weighted else rate
         lines = [f"{var('drive', p.name)}_post = {carried} : 1 (summed)"]
         if beside is None:
             return lines
         down = f"{var('down', beside.name)}_pre"
         match beside.way:
-            case Way.SAME:
+            case Way.UNWEIGHTED:
                 lines.append(f"{down} = sent_u_post : 1 (summed)")
             case Way.TRANSPOSE:
                 lines.append(f"{down} = w * sent_u_post : 1 (summed)")
@@ -148,7 +147,7 @@ class Synaptic:
         if p.plasticity is not None:
             lines = [*lines, *self._learning(p)]
             namespace = settings_of(p.plasticity)
-        elif not isinstance(p.connector, Identity):
+        elif self.circuit.operators[p.name].weighted:
             lines = [*lines, "w : 1"]
         made = brian2.Synapses(
             self.groups[p.pre],
@@ -160,7 +159,7 @@ class Synaptic:
             name=f"synapses_{self.circuit.identifier[p.name]}",
             order=LEARNING,
         )
-        if isinstance(p.connector, Identity):
+        if self.circuit.operators[p.name].synapses == "one_to_one":
             made.connect(j="i")
         else:
             post, pre = (self.weights.matrix[p.name] if fixed is None else fixed).shape
@@ -328,10 +327,10 @@ class Synaptic:
 def check_no_sharing(circuit: Circuit) -> None:
     """Raise `BuildError` where synapses would have to share a weight."""
     for p in circuit.net.bottom_ups:
-        if isinstance(p.connector, Conv2d):
+        if not circuit.operators[p.name].synapses:
             raise BuildError(
                 f"projection {p.name}: the synapses engine gives every synapse its own weight, and a "
-                'convolution shares them; use engine="batched"'
+                f'{circuit.operators[p.name].called} shares them; use engine="batched"'
             )
     for name, population in circuit.net.populations.items():
         if len(population.shape) == 3 and population.bias and supervised_inputs(circuit, name):

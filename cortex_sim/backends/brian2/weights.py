@@ -33,11 +33,8 @@ class Weights:
         self.shape: dict[str, tuple[int, ...]] = {}
         self.matrix: dict[str, np.ndarray] = {}
         for name, drawn in start.all_weights().items():
-            p = net.projection(name)
             self.shape[name] = drawn.shape
-            matrix = drawn.reshape(len(drawn), -1)
-            as_kernel = drawn.ndim == 4 and p.is_top_down
-            self.matrix[name] = np.array(matrix.T if as_kernel else matrix, dtype=np.float64, order="C")
+            self.matrix[name] = np.array(self._as_matrix(name, drawn), dtype=np.float64, order="C")
         self.bias = {
             name: np.zeros(population.bias_shape)
             for name, population in net.populations.items()
@@ -69,8 +66,16 @@ class Weights:
     def outward(self, name: str) -> np.ndarray:
         """Weights in the declaration's own shape, a copy: of a convolution (C_out, C_in, k, k)."""
         matrix, shape = self.matrix[name], self.shape[name]
-        as_kernel = len(shape) == 4 and self.circuit.net.projection(name).is_top_down
-        return (matrix.T if as_kernel else matrix).reshape(shape).copy()
+        if self.circuit.net.projection(name).is_top_down:
+            return np.array(self.circuit.operators[name].as_feedback(matrix, shape))
+        return matrix.reshape(shape).copy()
+
+    def _as_matrix(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Weights in the declaration's shape as rules see them."""
+        op = self.circuit.operators[name]
+        top_down = self.circuit.net.projection(name).is_top_down
+        found: np.ndarray = op.feedback_matrix(values) if top_down else op.matrix(values)
+        return found
 
     def overwrite(self, name: str, values: np.ndarray) -> None:
         """Set weights given in the declaration's shape.
@@ -85,9 +90,7 @@ class Weights:
         given = np.asarray(values, dtype=np.float64)
         if given.shape != self.shape[name]:
             raise RunError(f"projection {name}: weights have shape {self.shape[name]}. Got {given.shape}")
-        matrix = given.reshape(len(given), -1)
-        as_kernel = given.ndim == 4 and self.circuit.net.projection(name).is_top_down
-        self.matrix[name][...] = matrix.T if as_kernel else matrix
+        self.matrix[name][...] = self._as_matrix(name, given)
 
     def bias_by_unit(self, population: str) -> np.ndarray:
         """Bias of every unit, (unit,)."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from cortex_sim.backends.torch.model import PRECISIONS, Model
+from cortex_sim.backends.torch.inputs import PRECISIONS
+from cortex_sim.backends.torch.model import Model
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network

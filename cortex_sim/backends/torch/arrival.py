@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
-from torch.nn.grad import conv2d_input
+from torch import Tensor, nn
 
-from cortex_sim.backends.torch.settling import is_identity
-from cortex_sim.connectors import Conv2d
-from cortex_sim.projection import Projection
-from cortex_sim.rules.base import Level
-from cortex_sim.validation import is_supervised
+from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
+from cortex_sim.backends.torch.settling import Values
+from cortex_sim.backends.torch.steps import Path, Step
+from cortex_sim.population import Population
+from cortex_sim.rules.base import Level, TargetRule
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Drives, Model
+Weights = Mapping[str, Tensor] | nn.ParameterDict
+Carry = Callable[[Path], Callable[[Tensor], Tensor]]
+
+
+def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) -> Carry:
+    """How credit is carried down: from a path, u (presentation, unit above) to B u, (presentation, unit)."""
+
+    def carried(path: Path) -> Callable[[Tensor], Tensor]:
+        op, down = path.operator, torch.empty(0)
+        if op.weighted:
+            w = weights.get(path.projection.mate, down)
+            down = feedback.matrix(path.name, w).detach().to(dtype).T
+        return lambda u: op.down(u, down)
+
+    return carried
 
 
 @torch.no_grad()
-def direct_credits(model: Model, c_top: Tensor) -> Drives:
+def direct_credits(steps: tuple[Step, ...], carried: Carry, c_top: Tensor) -> Values:
     """C = B c_L of every population that hears the top, (presentation, unit)."""
-    return {path.post: carried(model, path)(c_top) for path in model.plan.direct}
+    return {step.name: carried(path)(c_top) for step in steps for path in step.paths if path.direct}
 
 
 @torch.no_grad()
-def target_credits(model: Model, drives: Drives, rates: Drives, c_top: Tensor) -> Drives:
+def target_credits(
+    steps: tuple[Step, ...],
+    rule: TargetRule,
+    carried: Carry,
+    biases: Weights,
+    drives: Values,
+    rates: Values,
+    top: str,
+    c_top: Tensor,
+) -> Values:
     """Credit of every population that gets any, (presentation, unit).
 
     A population's credit is the sum of what is delivered to it; its step π is the smallest that
     its outgoing projections ask for.
     """
-    rule = next(p.plasticity for p in model.net.bottom_ups if is_supervised(p.plasticity))
-    credits: Drives = {model.top: c_top}
-    steps: Drives = {model.top: torch.full_like(c_top[:, :1], rule.top_step())}
-    for name in reversed(model.plan.order):
-        paths = [p for p in model.plan.targets if p.pre == name]
+    credits: Values = {top: c_top}
+    asked: Values = {top: torch.full_like(c_top[:, :1], rule.top_step())}
+    for step in reversed(steps):
+        name = step.name
+        paths = [(s.name, p) for s in steps for p in s.paths if p.projection.pre == name]
         if name not in credits or not paths:
             continue
-        above = _level(model, name, drives[name], rates[name], credits[name], steps[name])
-        for path in paths:
-            below = rates[path.post].flatten(1)
-            credit, step = rule.delivered(carried(model, path), above, below)
-            known = path.post in credits
-            credits[path.post] = credits[path.post] + credit if known else credit
-            steps[path.post] = torch.minimum(steps[path.post], step) if known else step
-    return {name: c for name, c in credits.items() if name != model.stimulus}
+        bias = biases[name].detach() if name in biases else None
+        above = _level(step.population, bias, drives[name], rates[name], credits[name], asked[name])
+        for below, path in paths:
+            credit, least = rule.delivered(carried(path), above, rates[below].flatten(1))
+            known = below in credits
+            credits[below] = credits[below] + credit if known else credit
+            asked[below] = torch.minimum(asked[below], least) if known else least
+    return {name: c for name, c in credits.items() if name != steps[0].name}
 
 
-def _level(model: Model, name: str, a: Tensor, r: Tensor, c: Tensor, step: Tensor) -> Level:
-    population = model.net.populations[name]
-    bias = torch.zeros_like(a[:1])
-    if name in model.biases:
-        b = model.biases[name].detach().to(a.dtype)
-        bias = bias + b.reshape(-1, *[1] * (len(population.shape) - 1))
-    return Level(population.activation, a.flatten(1), r.flatten(1), bias.flatten(1), c, step)
-
-
-def carried(model: Model, path: Projection) -> Callable[[Tensor], Tensor]:
-    """From (presentation, unit above) to B times it, (presentation, unit below)."""
-    if is_identity(path):
-        return lambda u: u
-    w = model.weights[path.mate] if path.mate in model.weights else torch.empty(0)
-    b = model.feedback.stored(path.name, w).detach().to(model.compute)
-    if not isinstance(path.connector, Conv2d):
-        return lambda u: u @ b.T
-    above = model.net.populations[path.pre].shape
-    below = model.net.populations[path.post].shape
-    stride, padding = path.connector.stride, path.connector.padding
-
-    def scattered(u: Tensor) -> Tensor:
-        maps = u.reshape(-1, *above)
-        return conv2d_input((len(u), *below), b, maps, stride, padding).flatten(1)
-
-    return scattered
+def _level(
+    population: Population, bias: Tensor | None, a: Tensor, r: Tensor, c: Tensor, step: Tensor
+) -> Level:
+    own = torch.zeros_like(a[:1])
+    if bias is not None:
+        own = own + bias.to(a.dtype).reshape(-1, *[1] * (len(population.shape) - 1))
+    return Level(population.activation, a.flatten(1), r.flatten(1), own.flatten(1), c, step)

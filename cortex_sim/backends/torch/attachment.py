@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch.optim import Optimizer
 
 from cortex_sim.errors import RunError
-
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
 
 
 class Attachment:
@@ -25,8 +23,10 @@ class Attachment:
         """Whether there is an optimiser whose steps are followed."""
         return self._optimiser is not None and self._optimiser() is not None
 
-    def begin(self, model: Model, optimiser: Optimizer) -> None:
-        """Follow every step of ``optimiser`` by `Model.after_update`, and no other's.
+    def begin(
+        self, network: str, parameters: Iterable[Any], after_update: Callable[[], None], optimiser: Optimizer
+    ) -> None:
+        """Follow every step of ``optimiser``, and no other's, by ``after_update``, a method of the model.
 
         Raises
         ------
@@ -38,19 +38,19 @@ class Attachment:
                 f"attach: give an optimiser of torch.optim, such as torch.optim.SGD(model.parameters(), "
                 f"lr=0.1). Got {type(optimiser).__name__}"
             )
-        own = {id(p) for p in model.parameters()}
+        own = {id(p) for p in parameters}
         if not any(id(p) in own for group in optimiser.param_groups for p in group["params"]):
             raise RunError(
-                f"network {model.net.name}: the optimiser holds none of this model's parameters; make it "
+                f"network {network}: the optimiser holds none of this model's parameters; make it "
                 "with model.parameters() of the model that it is attached to"
             )
         self.end()
-        followed = weakref.ref(model)
+        followed = weakref.WeakMethod(after_update)
 
         def after_step(*_: Any) -> None:
             present = followed()
             if present is not None:
-                present.after_update()
+                present()
 
         self._hook = optimiser.register_step_post_hook(after_step)
         self._optimiser = weakref.ref(optimiser)

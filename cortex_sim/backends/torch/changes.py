@@ -6,25 +6,25 @@ of torch's gradient modes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating
 from cortex_sim.errors import DataError, RunError
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
-
 
 @differentiating
-def updates(model: Model, x: Any, y: Any, biases: bool, per_presentation: bool) -> dict[str, Tensor]:
+def updates(
+    model: Core, x: Any, y: Any = None, *, biases: bool = False, per_presentation: bool = False
+) -> dict[str, Tensor]:
     """Change Δw/η of every plastic projection for one batch, regularisers left out.
 
     Parameters
     ----------
-    model : Model
+    model : Core
     x : array of shape (presentation, *stimulus)
     y : array of labels (presentation,) or target rates (presentation, unit)
     biases : bool
@@ -37,7 +37,7 @@ def updates(model: Model, x: Any, y: Any, biases: bool, per_presentation: bool) 
     dict of str to Tensor
         Projection name to change, of the weights' shape.
     """
-    model._before_use()
+    model.prepare()
     stimuli = model.stimulus_tensor(x).detach()
     goals = None if y is None or model.net.error is None else model.target_tensor(y)
     if goals is not None and len(goals) != len(stimuli):
@@ -56,7 +56,7 @@ def updates(model: Model, x: Any, y: Any, biases: bool, per_presentation: bool) 
 
 
 @differentiating
-def backprop_updates(model: Model, x: Any, y: Any, biases: bool) -> dict[str, Tensor]:
+def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
     """What backpropagation would change: minus autograd's gradient of the same objective."""
     if model.net.error is None:
         raise RunError(f"network {model.net.name}: has no objective, so backpropagation has no update")
@@ -66,9 +66,9 @@ def backprop_updates(model: Model, x: Any, y: Any, biases: bool) -> dict[str, Te
 
 
 @differentiating
-def credits(model: Model, x: Any, y: Any) -> dict[str, Tensor]:
+def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     """Credit c of every population that gets any, (presentation, *shape)."""
-    model._before_use()
+    model.prepare()
     drives, rates = model.settle(model.stimulus_tensor(x).detach())
     total, _ = model.credit_terms(drives, rates, y, look=True)
     told = {n: model.told_at(n, drives, rates) for n in rates if n != model.stimulus}
@@ -80,7 +80,7 @@ def credits(model: Model, x: Any, y: Any) -> dict[str, Tensor]:
     return {n: -g * count for n, g in zip(named, found, strict=True) if g is not None}
 
 
-def _negative_gradients(model: Model, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:
+def _negative_gradients(model: Core, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:
     wanted: dict[str, Tensor] = {n: w for n, w in model.weights.items() if w.requires_grad}
     if by_rule:
         wanted |= model.feedback.plastic

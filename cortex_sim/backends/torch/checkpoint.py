@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.backends.torch.weights import origin
 from cortex_sim.errors import RunError
@@ -36,7 +36,7 @@ _KEYS = {
 }
 
 
-def _about(model: Model) -> State:
+def _about(model: Core) -> State:
     """What a state says of this model, without its arrays."""
     return State(model.net, {}, preprocessing=model.preprocessing, origin=origin(model))
 
@@ -46,6 +46,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
 
     `cortex_sim.load` reads it as the state of the network.
     """
+    trainer.require_inverses()
     model = trainer.model
     tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
     plain: dict[str, dict[str, Any]] = {}
@@ -74,7 +75,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
     write_tensors(path, arrays, metadata)
 
 
-def _shared(model: Model) -> dict[str, str]:
+def _shared(model: Core) -> dict[str, str]:
     """Names of a state's arrays, as `cortex_sim.state` calls them, to those of the model's tensors."""
     names = {f"weight:{n}": f"weights.{n}" for n in model.weights}
     names |= {f"bias:{n}": f"biases.{n}" for n in model.biases}
@@ -138,7 +139,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     return metadata["extra"]
 
 
-def _load_model(model: Model, tensors: dict[str, torch.Tensor], path: Path) -> None:
+def _load_model(model: Core, tensors: dict[str, torch.Tensor], path: Path) -> None:
     state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
     try:
         model.load_state_dict(state)

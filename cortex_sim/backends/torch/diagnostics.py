@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch import changes
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.orthogonality import deviation
 from cortex_sim.backends.torch.penalties import gradients
 from cortex_sim.regularisers import HardOrthogonality
@@ -37,14 +38,14 @@ def angle_deg(a: Tensor, b: Tensor) -> float | None:
     return math.degrees(2 * math.atan2(difference, total))
 
 
-def angles_to_backprop(model: Model, x: Any, y: Any) -> Readings:
+def angles_to_backprop(model: Core, x: Any, y: Any) -> Readings:
     """Angle between each plastic projection's update and backpropagation's, in degrees.
 
     Same weights, same batch, same precision; before optimiser and regulariser.
     """
     if model.net.error is None:
         return _undefined(model, "the network has no objective")
-    ours, theirs = model.updates(x, y), model.backprop_updates(x, y)
+    ours, theirs = changes.updates(model, x, y), changes.backprop_updates(model, x, y)
     angles: Readings = {}
     for name, update in theirs.items():
         angles[name] = angle_deg(ours[name], update)
@@ -53,28 +54,28 @@ def angles_to_backprop(model: Model, x: Any, y: Any) -> Readings:
     return angles
 
 
-def _undefined(model: Model, why: str) -> Readings:
+def _undefined(model: Core, why: str) -> Readings:
     names = [p.name for p in model.net.bottom_ups if p.plasticity is not None]
     _log.warning("no angle to backpropagation: %s", why)
     return dict.fromkeys(names)
 
 
-def orthogonality_deviations(model: Model) -> Readings:
+def orthogonality_deviations(model: Core) -> Readings:
     """‖G/s² − I‖_F/√n of every bottom-up projection with weights; 0 is orthogonal."""
     found: Readings = {}
     for name in (p.name for p in model.net.bottom_ups if p.name in model.weights):
-        value = deviation(model.weights[name].flatten(1))
+        value = deviation(model.matrix(name))
         found[name] = value if math.isfinite(value) else None
         if found[name] is None:
             _log.warning("%s: no orthogonality deviation, its weights are zero or not finite", name)
     return found
 
 
-def credit_norms(model: Model, x: Any, y: Any) -> Readings:
+def credit_norms(model: Core, x: Any, y: Any) -> Readings:
     """Root mean square over presentations of ‖c‖ of each population; 0 where no credit arrives."""
     if model.net.error is None:
         return {name: 0.0 for name in model.plan.order if name != model.stimulus}
-    credits = model.credits(x, y)
+    credits = changes.credits(model, x, y)
     return {
         name: float(credits[name].flatten(1).norm(dim=1).square().mean().sqrt()) if name in credits else 0.0
         for name in model.plan.order
@@ -83,7 +84,7 @@ def credit_norms(model: Model, x: Any, y: Any) -> Readings:
 
 
 @torch.no_grad()
-def dead_units(model: Model, x: Any) -> Readings:
+def dead_units(model: Core, x: Any) -> Readings:
     """Share of each population's units whose rate is the same in every presentation."""
     _, rates = model.settle(model.stimulus_tensor(x), credit=False)
     return {
@@ -93,7 +94,7 @@ def dead_units(model: Model, x: Any) -> Readings:
     }
 
 
-def regulariser_shares(model: Model, x: Any, y: Any) -> Readings:
+def regulariser_shares(model: Core, x: Any, y: Any) -> Readings:
     """Regularisers' part of the gradient, ‖penalty‖ / (‖penalty‖ + ‖rule‖), by regularised projection.
 
     Hard orthogonality acts after the step and has no part in it.
@@ -103,18 +104,19 @@ def regulariser_shares(model: Model, x: Any, y: Any) -> Readings:
     ]
     if not soft:
         return {}
-    updates = model.updates(x, y)
+    updates = changes.updates(model, x, y)
     shares: Readings = {}
     for p in soft:
         own = model.weights[p.name]
-        penalty = sum((g for w, g in gradients(model, p) if w is own), torch.zeros_like(own))
+        pairs = gradients(p, model.net.operator(p), model.weights, model.feedback, model.noise)
+        penalty = sum((g for w, g in pairs if w is own), torch.zeros_like(own))
         rule = updates[p.name].norm() if p.name in updates else torch.zeros(())
         both = float(penalty.norm() + rule)
         shares[p.name] = float(penalty.norm()) / both if both > 0 else None
     return shares
 
 
-def diagnose(model: Model, x: Any, y: Any) -> dict[str, Readings]:
+def diagnose(model: Core, x: Any, y: Any) -> dict[str, Readings]:
     """All readings on one held-out batch."""
     return {
         "angle_to_bp_deg": angles_to_backprop(model, x, y),

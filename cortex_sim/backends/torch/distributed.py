@@ -55,17 +55,17 @@ def gathered(values: torch.Tensor) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def mean(value: torch.Tensor) -> float:
-    """A number's mean over ranks, each of which stands for equally many presentations.
+def means(values: torch.Tensor) -> list[float]:
+    """Means over ranks, each of which stands for equally many presentations; one transfer from the device.
 
     Not finite on every rank where it is not on one, so that all of them see it and none waits for another.
     """
-    ranks = place()[1]
-    if ranks == 1:
-        return float(value)
-    total = value.detach().double().reshape(1)
-    dist.all_reduce(total)
-    return float(total) / ranks
+    ranks, total = place()[1], values.detach()
+    if ranks > 1:
+        total = total.double()
+        dist.all_reduce(total)
+    found: list[float] = total.tolist()
+    return [value / ranks for value in found]
 
 
 def on_first(work: Callable[[], None]) -> None:

@@ -14,16 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch.arrival import carried
-from cortex_sim.backends.torch.lateral import settled
-from cortex_sim.backends.torch.model import Model
-from cortex_sim.backends.torch.settling import is_identity
-from cortex_sim.connectors import Conv2d
+from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.settling import Interventions, Values
+from cortex_sim.backends.torch.settling import settle as settle_rates
+from cortex_sim.backends.torch.steps import Path
 from cortex_sim.errors import RunError
-from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan
-
-Values = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,60 +33,38 @@ class Equilibrium:
 
 
 @torch.no_grad()
-def settle(model: Model, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
+def settle(model: Core, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
     """Where a phase would settle with the present weights, for the presentations ``images``."""
-    drives, rates = _upward(model, phase, list(images))
-    credits, u = _downward(model, phase, list(images), drives, rates)
+    acting = interventions(model, phase, list(images))
+    shown = acting.external[model.stimulus]
+    drives, rates = settle_rates(model.steps, shown, model.carrier(credit=False), acting)
+    drives, rates = _by_unit({model.stimulus: shown, **drives}), _by_unit(rates)
+    credits, u = _downward(model, phase, acting, list(images), drives, rates)
     return Equilibrium(drives, rates, credits, u)
 
 
-def signal(model: Model, p: Projection, r: Tensor) -> Tensor:
-    """W r of a bottom-up projection, (presentation, post unit), from r (presentation, pre unit)."""
-    if is_identity(p):
-        return r
-    w = model.weights[p.name]
-    if isinstance(p.connector, Conv2d):
-        maps = r.reshape(-1, *model.net.populations[p.pre].shape)
-        return torch.nn.functional.conv2d(maps, w, None, p.connector.stride, p.connector.padding).flatten(1)
-    return r @ w.T
+def _by_unit(values: Values) -> Values:
+    return {name: value.flatten(1) for name, value in values.items()}
+
+
+def interventions(model: Core, phase: PhasePlan, images: list[int]) -> Interventions:
+    """What a phase does to the pass, for the presentations ``images``."""
+    net = model.net
+    return Interventions(
+        external={
+            name: _given(phase.drive.get(name), images, population.size).reshape(-1, *population.shape)
+            for name, population in net.populations.items()
+        },
+        gates={name: 0.0 if gate.cut else gate.scale for name, gate in phase.gates.items()},
+        alive={name: torch.as_tensor(units) for name, units in phase.alive.items()},
+        spontaneous=frozenset(phase.spontaneous),
+    )
 
 
 def passes(phase: PhasePlan, name: str) -> float:
     """Factor on a projection's signal."""
     gate = phase.gates.get(name, Gate())
     return 0.0 if gate.cut else gate.scale
-
-
-def alive(phase: PhasePlan, name: str) -> Tensor | float:
-    """1 for each active unit of a population, 0 for each silenced one."""
-    return torch.as_tensor(phase.alive[name]) if name in phase.alive else 1.0
-
-
-def _upward(model: Model, phase: PhasePlan, images: list[int]) -> tuple[Values, Values]:
-    drives: Values = {}
-    rates: Values = {}
-    for name in model.plan.order:
-        a = _given(phase.drive.get(name), images, model.net.populations[name].size)
-        if name == model.stimulus:
-            r = a
-        else:
-            a = _drive(model, phase, name, a, rates)
-            r = model.net.populations[name].activation.rate(a)
-        if name in phase.spontaneous:
-            r = torch.zeros_like(r)
-        drives[name], rates[name] = a, r * alive(phase, name)
-    return drives, rates
-
-
-def _drive(model: Model, phase: PhasePlan, name: str, a: Tensor, rates: Values) -> Tensor:
-    population = model.net.populations[name]
-    for p in model.net.inputs(name):
-        a = a + passes(phase, p.name) * signal(model, p, rates[p.pre])
-    if name in model.biases:
-        bias = model.biases[name]
-        a = a + bias.repeat_interleave(population.size // len(bias))
-    heard = passes(phase, f"{name}->{name}") * alive(phase, name) * (name not in phase.spontaneous)
-    return settled(model, name, a, torch.ones(population.size, dtype=a.dtype) * heard)
 
 
 def _given(drive: Input | None, images: list[int], units: int) -> Tensor:
@@ -104,29 +78,31 @@ def _given(drive: Input | None, images: list[int], units: int) -> Tensor:
 
 
 def _downward(
-    model: Model, phase: PhasePlan, images: list[int], drives: Values, rates: Values
+    model: Core, phase: PhasePlan, acting: Interventions, images: list[int], drives: Values, rates: Values
 ) -> tuple[Values, Values]:
-    direct = {p.name for p in model.plan.direct}
     taught = _taught(model, phase, images, rates)
+    carried = model.carried()
     credits: Values = {}
     u: Values = {}
-    for name in reversed(model.plan.order):
+    for step in reversed(model.steps):
+        name = step.name
         c = torch.zeros_like(rates[name])
         if name != model.stimulus:
             if not (taught and name == model.net.objective_at):  # its nudge is what the credit network sees
                 c = c + _nudge(model, phase, name, rates[name], images)
-            for p in model.net.credit_inputs(name):
-                if p in model.plan.credit:
-                    c = c + _delivers(phase, p) * taught.get(name, c.new_zeros(()))
+            for path in step.paths:
+                pre = path.projection.pre
+                if path.from_teacher:
+                    c = c + _delivers(phase, path) * taught.get(name, c.new_zeros(()))
                     continue
-                told = credits[p.pre] * alive(phase, p.pre) if p.name in direct else u[p.pre]
-                c = c + _delivers(phase, p) * carried(model, p)(told)
+                sent = credits[pre] * acting.active(pre) if path.direct else u[pre]
+                c = c + _delivers(phase, path) * carried(path)(sent)
         credits[name] = c
-        u[name] = c * _gain(model, name, drives[name]) * alive(phase, name)
+        u[name] = c * _gain(model, name, drives[name]) * acting.active(name)
     return credits, u
 
 
-def _gain(model: Model, name: str, a: Tensor) -> Tensor | float:
+def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
     """f′(a), or 1 where credit has no part in it."""
     declared = model.plan.taught
     if declared is not None and name in declared.hidden and not declared.network.gated:
@@ -135,7 +111,7 @@ def _gain(model: Model, name: str, a: Tensor) -> Tensor | float:
     return gain
 
 
-def _taught(model: Model, phase: PhasePlan, images: list[int], rates: Values) -> Values:
+def _taught(model: Core, phase: PhasePlan, images: list[int], rates: Values) -> Values:
     """Credit from the credit network, in proportion to the nudge's strength; nothing without a nudge."""
     top = model.net.objective_at
     goal = phase.nudge.get(str(top))
@@ -146,12 +122,12 @@ def _taught(model: Model, phase: PhasePlan, images: list[int], rates: Values) ->
     return {name: goal.strength * c for name, c in told.items()}
 
 
-def _delivers(phase: PhasePlan, p: Projection) -> float:
+def _delivers(phase: PhasePlan, p: Path) -> float:
     """Factor on the credit a top-down projection brings; a silent error population brings none."""
     return 0.0 if p.name in phase.errors_silenced else passes(phase, p.name)
 
 
-def _nudge(model: Model, phase: PhasePlan, name: str, r: Tensor, images: list[int]) -> Tensor:
+def _nudge(model: Core, phase: PhasePlan, name: str, r: Tensor, images: list[int]) -> Tensor:
     goal = phase.nudge.get(name)
     if goal is None:
         return torch.zeros_like(r)
@@ -161,7 +137,7 @@ def _nudge(model: Model, phase: PhasePlan, name: str, r: Tensor, images: list[in
     return goal.strength * (wanted - r)
 
 
-def check_settles(model: Model, phase: PhasePlan) -> None:
+def check_settles(model: Core, phase: PhasePlan) -> None:
     """Raise `RunError` where a phase has no equilibrium to speak of."""
     owner = f"phase {phase.name}"
     for name, drive in phase.drive.items():

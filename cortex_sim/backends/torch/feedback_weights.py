@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +20,14 @@ from cortex_sim.backends.torch.inverse import (
     inverse_from_gram,
     sign_pattern,
 )
-from cortex_sim.backends.torch.settling import is_identity
+from cortex_sim.errors import RunError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Orthogonality
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
-
 Weights = Mapping[str, Tensor] | nn.ParameterDict
+Noise = Callable[[str], torch.Generator]  # of one projection, by name
 
 
 class FeedbackWeights(nn.Module):
@@ -45,12 +44,15 @@ class FeedbackWeights(nn.Module):
         super().__init__()
         top_downs = [*net.top_downs, *net.credit_projections]
         self.projections = {p.name: p for p in top_downs}
+        self.operators = {p.name: net.operator(p) for p in top_downs}
         self._bottom_up = {p.name: p for p in net.bottom_ups}
         self.learned = nn.ParameterDict()
         self.auxiliary = nn.ParameterDict()
         self.fixed = nn.Module()
         self._marks: dict[str, freshness.Mark] = {}
         self._numbers: dict[str, float | None] = {}
+        self._unread: list[tuple[Tensor, str]] = []  # of inverses, whether they failed
+        self._deferring = False
         for p in top_downs:
             if p.name in drawn:
                 b = torch.as_tensor(drawn[p.name].copy()).to(dtype)
@@ -58,12 +60,12 @@ class FeedbackWeights(nn.Module):
                     self.learned[p.name] = nn.Parameter(b)
                 else:
                     self.fixed.register_buffer(p.name, b)
-            elif isinstance(p.feedback, Inverse) and not is_identity(p):
+            elif isinstance(p.feedback, Inverse) and self.operators[p.name].weighted:
                 self._prepare_inverse(p, p.feedback, weights[p.mate].detach())
 
     def _prepare_inverse(self, p: Projection, inverse: Inverse, w: Tensor) -> None:
-        check_invertible(w.flatten(1), inverse, str(inverse.of))
-        flat = w.flatten(1)
+        flat = self.operators[p.name].matrix(w)
+        check_invertible(flat, inverse, str(inverse.of))
         shape: tuple[int, ...] = (min(flat.shape),) * 2
         if inverse.auxiliary and flat.shape[0] < flat.shape[1]:
             learns = any(isinstance(r, Orthogonality) for r in self._bottom_up[p.mate].regularisers)
@@ -96,16 +98,22 @@ class FeedbackWeights(nn.Module):
 
     def stored(self, name: str, w: Tensor) -> Tensor:
         """B as stored, from the bottom-up weights ``w`` where it is read off them."""
-        feedback = self.projections[name].feedback
-        if isinstance(feedback, SignSymmetric):
-            pattern = sign_pattern(w.detach())
-            return pattern if w.dim() == 4 else pattern.T
-        if isinstance(feedback, Transpose):
-            return w.detach() if w.dim() == 4 else w.detach().T
-        if isinstance(feedback, Inverse):
-            b = self._inverse(name, w.detach().flatten(1))
-            return b.T.reshape(w.shape) if w.dim() == 4 else b
-        return self.plastic_or_free(name)
+        feedback, op = self.projections[name].feedback, self.operators[name]
+        match feedback:
+            case SignSymmetric():
+                b = op.matrix(sign_pattern(w.detach())).T
+            case Transpose():
+                b = op.matrix(w.detach()).T
+            case Inverse():
+                b = self._inverse(name, op.matrix(w.detach()))
+            case _:
+                return self.plastic_or_free(name)
+        return op.as_feedback(b, tuple(w.shape) if op.feedback_like_weights else tuple(b.shape))
+
+    def matrix(self, name: str, w: Tensor) -> Tensor:
+        """B as rules see it, (input, channel): what carries credit down is its transpose."""
+        b: Tensor = self.operators[name].feedback_matrix(self.stored(name, w))
+        return b
 
     def _inverse(self, name: str, w: Tensor) -> Tensor:
         """B (inputs, post) of an inverse, from what is kept of it and the present weights."""
@@ -127,17 +135,13 @@ class FeedbackWeights(nn.Module):
         number = self._numbers[name]
         return kept if number is None else number
 
-    def matrix(self, name: str, dtype: torch.dtype) -> Tensor:
-        """B of a dense top-down projection with no partner beside it, (post, pre)."""
-        return self.plastic_or_free(name).to(dtype)
-
     @property
     def inverses(self) -> dict[str, Inverse]:
         """Inverses that are kept, by top-down projection."""
         return {
             name: p.feedback
             for name, p in self.projections.items()
-            if isinstance(p.feedback, Inverse) and not is_identity(p)
+            if isinstance(p.feedback, Inverse) and self.operators[name].weighted
         }
 
     def belongs_to(self, name: str, weights: Weights) -> list[Tensor]:
@@ -169,6 +173,34 @@ class FeedbackWeights(nn.Module):
         for name in self.inverses:
             self._marks[name] = freshness.sampled(self.belongs_to(name, weights))
 
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Within it nothing is read from the device: whoever asks for it reads what is `pending`."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+
+    def pending(self) -> Tensor:
+        """By inverse that was computed since they were last read: 0 unless it failed."""
+        place = next(iter(self.fixed.buffers()), torch.empty(0)).device
+        none = torch.zeros(0, dtype=torch.int32, device=place)
+        return torch.cat([none, *(failed.reshape(1) for failed, _ in self._unread)])
+
+    def require(self, failed: Sequence[float]) -> None:
+        """Take what was read of the `pending` inverses.
+
+        Raises
+        ------
+        RunError
+            If one failed.
+        """
+        complaints = [said for number, (_, said) in zip(failed, self._unread, strict=True) if number]
+        self._unread.clear()
+        if complaints:
+            raise RunError(complaints[0])
+
     def forget(self) -> None:
         """Nothing is known of what the inverses were computed from: they are renewed before use."""
         self._marks.clear()
@@ -176,19 +208,27 @@ class FeedbackWeights(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy looks for itself whether its feedback belongs to its weights."""
-        return {**self.__dict__, "_marks": {}, "_numbers": {}}
+        return {**self.__dict__, "_marks": {}, "_numbers": {}, "_unread": []}
 
     def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
         w, *extra = self.belongs_to(name, weights)
-        flat, mate = w.flatten(1), self.projections[name].mate
+        flat, mate = self.operators[name].matrix(w), self.projections[name].mate
         if extra:
-            kept = auxiliary_inverse(flat, extra[0], inverse.rescale, mate)
+            solved = auxiliary_inverse(flat, extra[0], inverse.rescale, mate)
         else:
-            kept = gram_inverse(flat, inverse, mate)
-        self.fixed.get_buffer(name).copy_(kept)
+            solved = gram_inverse(flat, inverse, mate)
+        self.fixed.get_buffer(name).copy_(solved.kept)
         self._numbers.pop(name, None)
+        if not solved.multiple:
+            self._numbers[name] = None
+        if solved.failed is not None:
+            self._unread.append((solved.failed, solved.complaint))
+        if not self._deferring:
+            self.require(self.pending().tolist())
 
-    def terms(self, model: Model, presentations: int, one: int | None = None) -> Tensor | float:
+    def terms(
+        self, weights: Weights, generator: Noise, presentations: int, one: int | None = None
+    ) -> Tensor | float:
         """−⟨ΔB, B⟩ of rules that learn from spontaneous activity; its gradient is minus the change.
 
         White activity ξ below and its echo y = Wξ above; beside a convolution, patch by patch. With ``one``,
@@ -199,17 +239,16 @@ class FeedbackWeights(nn.Module):
             p = self.projections[name]
             if not getattr(p.plasticity, "spontaneous", False):
                 continue
-            w = model.weights[p.mate].detach().flatten(1)
-            noise = _white(model, name, presentations, w)
+            op = self.operators[name]
+            w = op.matrix(weights[p.mate].detach())
+            noise = _white(generator, name, presentations, w)
             noise = noise if one is None else noise[one : one + 1]
-            matrix = b.detach().flatten(1).T if b.dim() == 4 else b.detach()
-            change = p.plasticity.change(matrix, noise @ w.T, noise)
-            total = total - ((change.T.reshape(b.shape) if b.dim() == 4 else change) * b).sum()
+            change = p.plasticity.change(op.feedback_matrix(b.detach()), noise @ w.T, noise)
+            total = total - (op.as_feedback(change, tuple(b.shape)) * b).sum()
         return total
 
 
 @torch.compiler.disable
-def _white(model: Model, name: str, presentations: int, w: Tensor) -> Tensor:
+def _white(noise: Noise, name: str, presentations: int, w: Tensor) -> Tensor:
     """White activity (presentation, inputs of w); a generator is no part of a compiled graph."""
-    generator = model.noise(name)
-    return torch.randn(presentations, w.shape[1], generator=generator, dtype=w.dtype, device=w.device)
+    return torch.randn(presentations, w.shape[1], generator=noise(name), dtype=w.dtype, device=w.device)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from cortex_sim.backends.torch import noticing
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.optimising import Optimiser, Setting
 from cortex_sim.backends.torch.showing import InMemory, shown
 from cortex_sim.backends.torch.training import Trainer, evaluate
@@ -43,7 +43,7 @@ _ELSEWHERE = {
 
 
 def fit(
-    model: Model,
+    model: Core,
     train: Any,
     epochs: int = 10,
     *,
@@ -60,7 +60,7 @@ def fit(
 
     Parameters
     ----------
-    model : Model
+    model : Core
     train : ImageSet, Source, or pair (x, y)
         An image set's training part; a source of presentations with their labels; or stimuli
         (presentation, *shape) with labels (presentation,) or target rates (presentation, unit).
@@ -119,7 +119,7 @@ def _way_out(name: str) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_NAMES)}"
 
 
-def _source(model: Model, train: Any) -> Any:
+def _source(model: Core, train: Any) -> Any:
     """What to train on as a source; arrays are checked whole, and lie in memory as tensors."""
     if isinstance(train, ImageSet):
         train = train.x_train, train.y_train
@@ -137,11 +137,11 @@ def _source(model: Model, train: Any) -> Any:
     return InMemory(x, y)
 
 
-def _glimpse(source: Any, model: Model) -> tuple[Any, Any]:
+def _glimpse(source: Any, model: Core) -> tuple[Any, Any]:
     return shown(source, np.arange(min(len(source), _GLIMPSE)), model.epochs_done)
 
 
-def _tested(model: Model, images: ImageSet) -> dict[str, float | None]:
+def _tested(model: Core, images: ImageSet) -> dict[str, float | None]:
     """Accuracy and objective on the part that is not trained on; where there is one to choose by, on that."""
     part = images.parts[1]
     held = images.part(part)

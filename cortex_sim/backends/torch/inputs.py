@@ -8,7 +8,7 @@ grey levels, 0 to 255, and are shown as 0 to 1, as `cortex_sim.data` reads them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from cortex_sim.data.axes import keeps_order, same_axes_in_another_order
 from cortex_sim.errors import DataError
+from cortex_sim.population import Population
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
+PRECISIONS = {"32": torch.float32, "64": torch.float64, "bf16": torch.bfloat16}
 
 _HARDLY_COMPUTED = (torch.uint16, torch.uint32, torch.uint64)  # few of torch's operations know them
 _WAYS_OUT = {
@@ -77,14 +77,16 @@ def _require_finite(what: str, values: Tensor, name: str) -> None:
         )
 
 
-def looks(tensor: Tensor, always: bool) -> bool:
-    """Whether values are looked at: within a training step not where that would halt an accelerator."""
+def looks(tensor: Tensor, look: bool | None) -> bool:
+    """Whether values are looked at: False means not where that would halt an accelerator, None not at all."""
     exported = torch.compiler.is_exporting()
-    return not exported and (always or tensor.device.type == "cpu")
+    return not exported and look is not None and (look or tensor.device.type == "cpu")
 
 
-def stimulus_tensor(model: Model, x: Any, look: bool = True) -> Tensor:
-    """Stimuli as (presentation, *shape) on the model's device.
+def stimulus_tensor(
+    x: Any, population: Population, precision: str, device: torch.device, look: bool | None = True
+) -> Tensor:
+    """Stimuli of a population as (presentation, *shape) on the device.
 
     Raises
     ------
@@ -92,20 +94,21 @@ def stimulus_tensor(model: Model, x: Any, look: bool = True) -> Tensor:
         If there is no presentation, the values of one do not fill the stimulated population, their axes
         would be scrambled, or (where ``look``, or on the CPU) a value is not finite.
     """
-    shape = model.net.populations[model.stimulus].shape
+    shape = population.shape
     tensor = _tensor("stimuli", x)
-    _require_shape(model, tuple(tensor.shape), shape)
+    _require_shape(population, tuple(tensor.shape))
     check = looks(tensor, look)
     if tensor.dtype == torch.uint8:
-        tensor = tensor.to(model.device, torch.float64 if model.precision == "64" else torch.float32) / 255
-    tensor = tensor.to(model.device, model.compute).reshape(-1, *shape)
+        tensor = tensor.to(device, torch.float64 if precision == "64" else torch.float32) / 255
+    tensor = tensor.to(device, PRECISIONS[precision]).reshape(-1, *shape)
     if check and tensor.is_floating_point():
-        _require_finite("stimuli", tensor, model.precision)
+        _require_finite("stimuli", tensor, precision)
     return tensor
 
 
-def _require_shape(model: Model, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    population, expected = f"population {model.stimulus}", f"(presentation, {', '.join(map(str, shape))})"
+def _require_shape(stimulated: Population, given: tuple[int, ...]) -> None:
+    shape = stimulated.shape
+    population, expected = f"population {stimulated.name}", f"(presentation, {', '.join(map(str, shape))})"
     if len(given) >= 2 and given[0] > 0 and keeps_order(given[1:], shape):
         return
     if given and math.prod(given) == math.prod(shape):
@@ -124,8 +127,10 @@ def _require_shape(model: Model, given: tuple[int, ...], shape: tuple[int, ...])
     )
 
 
-def target_tensor(model: Model, y: Any, look: bool = True) -> Tensor:
-    """Labels (presentation,) or target rates (presentation, unit) on the model's device.
+def target_tensor(
+    y: Any, top: Population, precision: str, device: torch.device, look: bool | None = True
+) -> Tensor:
+    """Labels (presentation,) or target rates (presentation, unit) of the top population on the device.
 
     Raises
     ------
@@ -134,28 +139,28 @@ def target_tensor(model: Model, y: Any, look: bool = True) -> Tensor:
     """
     tensor = _tensor("targets", y)
     check = looks(tensor, look)
-    units = model.net.populations[model.top].size
+    units = top.size
     if tensor.dim() == 1 and not tensor.is_floating_point():
         tensor = tensor.long()
         if check:
-            _require_labels(tensor, model.top, units)
-        return tensor.to(model.device)
+            _require_labels(tensor, top.name, units)
+        return tensor.to(device)
     if tensor.dim() != 2 or tensor.shape[1] != units:
         whole = " (whole numbers kept as floats: y.astype(int))" if tensor.dim() == 1 else ""
         raise DataError(
-            f"targets have shape {tuple(tensor.shape)}; population {model.top} takes whole-number "
+            f"targets have shape {tuple(tensor.shape)}; population {top.name} takes whole-number "
             f"labels (presentation,){whole} or rates (presentation, {units})"
         )
-    tensor = tensor.to(model.device)
+    tensor = tensor.to(device)
     if tensor.dtype == torch.bool:
-        tensor = tensor.to(model.compute)
+        tensor = tensor.to(PRECISIONS[precision])
     if check and tensor.dtype == torch.uint8 and bool((tensor > 1).any()):
         raise DataError(
             "targets are of 8 bits, which mean grey levels from 0 to 1 as stimuli, but rates as they are for "
-            f"population {model.top}; give y / 255, or y.astype(float)"
+            f"population {top.name}; give y / 255, or y.astype(float)"
         )
     if check and tensor.is_floating_point():
-        _require_finite("targets", tensor.to(model.compute), model.precision)
+        _require_finite("targets", tensor.to(PRECISIONS[precision]), precision)
     return tensor
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.orthogonality import gram, largest_eigenvalue_size, squared_gain
-from cortex_sim.errors import BuildError, RunError
+from cortex_sim.errors import BuildError
 from cortex_sim.feedback import Inverse
 
 _log = logging.getLogger(__name__)
@@ -16,17 +17,27 @@ _log = logging.getLogger(__name__)
 _SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no inverse any more
 
 
+@dataclass(frozen=True)
+class Solved:
+    """A computed inverse, and what is still to be read from the device: whether there was one.
+
+    ``failed`` is not 0 where the solver failed, None where it cannot; ``complaint`` says so in words;
+    ``multiple`` is whether it may be a multiple of the identity, so that its product need not be made.
+    """
+
+    kept: Tensor
+    failed: Tensor | None
+    complaint: str = ""
+    multiple: bool = False
+
+
 @torch.no_grad()
-def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Tensor:
+def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (post, inputs); never below float32.
 
     B = WᵀM or MWᵀ with this M. Kept in place of B because it ages more slowly: G changes only to
-    second order while W moves along orthogonal matrices, B to first order.
-
-    Raises
-    ------
-    RunError
-        If the weights have lost their rank and damping is 0.
+    second order while W moves along orthogonal matrices, B to first order. It fails where the weights have
+    lost their rank and damping is 0.
     """
     wide = w.float() if w.dtype in (torch.bfloat16, torch.float16) else w
     g = gram(wide)
@@ -34,9 +45,15 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Tensor:
     scale = squared_gain(wide) + inverse.damping
     m = _series(g, float(scale), inverse, name) if inverse.solver == "iterative" else None
     if m is not None:
-        return m if inverse.rescale else m / scale
-    m = _direct(g, name)
-    return m * scale if inverse.rescale else m
+        return Solved(m if inverse.rescale else m / scale, None, multiple=True)
+    factor, failed = torch.linalg.cholesky_ex(g)
+    factor.diagonal().add_(failed != 0)  # where it failed it is not used, but must not be singular
+    m = torch.cholesky_inverse(factor)
+    complaint = (
+        f"projection {name}: its weights have lost their rank and cannot be inverted; give "
+        "Inverse(damping=1e-3), a smaller learning rate, or an orthogonality regulariser"
+    )
+    return Solved(m * scale if inverse.rescale else m, failed, complaint)
 
 
 @torch.no_grad()
@@ -51,16 +68,6 @@ def as_number(m: Tensor) -> float | None:
 def inverse_from_gram(w: Tensor, m: Tensor) -> Tensor:
     """B (inputs, post) from w (post, inputs) and M of `gram_inverse`."""
     return w.T @ m if w.shape[0] <= w.shape[1] else m @ w.T
-
-
-def _direct(g: Tensor, name: str) -> Tensor:
-    factor, failed = torch.linalg.cholesky_ex(g)
-    if failed.item():
-        raise RunError(
-            f"projection {name}: its weights have lost their rank and cannot be inverted; give "
-            "Inverse(damping=1e-3), a smaller learning rate, or an orthogonality regulariser"
-        )
-    return torch.cholesky_inverse(factor)
 
 
 def _series(g: Tensor, scale: float, inverse: Inverse, name: str) -> Tensor | None:
@@ -85,17 +92,16 @@ def _series(g: Tensor, scale: float, inverse: Inverse, name: str) -> Tensor | No
 
 
 @torch.no_grad()
-def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool, name: str) -> Tensor:
+def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool, name: str) -> Solved:
     """Columns of [W; A]⁻¹ that belong to real units, (inputs, post)."""
     square = torch.cat([w, auxiliary])
     columns = torch.eye(square.shape[0], w.shape[0], dtype=w.dtype, device=w.device)
     b, failed = torch.linalg.solve_ex(square, columns)
-    if failed.item():
-        raise RunError(
-            f"projection {name}: weights and auxiliary units are singular together; give the projection "
-            "an orthogonality regulariser or use auxiliary=False"
-        )
-    return b * squared_gain(w) if rescale else b
+    complaint = (
+        f"projection {name}: weights and auxiliary units are singular together; give the projection "
+        "an orthogonality regulariser or use auxiliary=False"
+    )
+    return Solved(b * squared_gain(w) if rescale else b, failed, complaint)
 
 
 @torch.no_grad()

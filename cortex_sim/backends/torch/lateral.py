@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -11,9 +9,6 @@ from cortex_sim.activations import Linear
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.validation import is_supervised
-
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
 
 
 def check_settles(net: Network) -> None:
@@ -37,14 +32,18 @@ def check_settles(net: Network) -> None:
             )
 
 
-def settled(model: Model, population: str, a: Tensor, passing: Tensor | None = None) -> Tensor:
-    """Drive (presentation, *shape) with what the population's lateral projection takes off.
+def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None) -> Tensor:
+    """Drive (presentation, *shape) with what a population's lateral projection takes off.
 
     Parameters
     ----------
     a : Tensor of shape (presentation, *shape)
         Drive without it.
-    passing : Tensor of shape (unit,), optional
+    w : Tensor of shape (unit, unit)
+        Lateral weights L.
+    name : str
+        Of the projection.
+    hears : Tensor of shape (unit,), optional
         What of each unit's rate the projection hears; all of it by default.
 
     Raises
@@ -52,12 +51,9 @@ def settled(model: Model, population: str, a: Tensor, passing: Tensor | None = N
     RunError
         If the lateral weights have grown so that activity would run away.
     """
-    name = f"{population}->{population}"
-    if name not in model.weights:
-        return a
     exact = torch.float32 if a.dtype in (torch.bfloat16, torch.float16) else a.dtype
-    circuit = model.weights[name].detach().to(exact)
-    circuit = circuit if passing is None else circuit * passing
+    circuit = w.detach().to(exact)
+    circuit = circuit if hears is None else circuit * hears
     circuit = circuit + torch.eye(len(circuit), dtype=exact, device=circuit.device)
     _check_stable(circuit, name)
     flat = torch.linalg.solve(circuit.T, a.flatten(1).to(exact), left=False)  # rows are presentations

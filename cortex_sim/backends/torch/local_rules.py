@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.torch import distributed
-from cortex_sim.backends.torch.operations import as_patches
-from cortex_sim.connectors import Conv2d
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.validation import is_supervised
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
+Weights = Mapping[str, Tensor] | nn.ParameterDict
 
 
 class LocalRules(nn.Module):
@@ -25,40 +23,33 @@ class LocalRules(nn.Module):
     def __init__(self, net: Network, weights: dict[str, Tensor]) -> None:
         super().__init__()
         self.projections = [
-            p
+            (p, net.operator(p))
             for p in [*net.bottom_ups, *net.laterals]
             if p.plasticity is not None and not is_supervised(p.plasticity)
         ]
         self.state = nn.ModuleDict()
-        for p in self.projections:
+        for p, op in self.projections:
             variables = getattr(p.plasticity, "state", {})
             if not variables:
                 continue
             w = weights[p.name]
             self.state[p.name] = nn.Module()
             for variable, kind in variables.items():
-                values = torch.full(_shape(kind, w, p.name), float(kind.initial), dtype=w.dtype)
+                values = torch.full(_shape(kind, op.matrix(w), p.name), float(kind.initial), dtype=w.dtype)
                 self.state[p.name].register_buffer(variable, values)
 
     def of(self, name: str) -> dict[str, Tensor]:
         """State of a projection's rule, by variable."""
         return dict(self.state[name].named_buffers()) if name in self.state else {}
 
-    def terms(self, model: Model, rates: dict[str, Tensor], learning: bool) -> Tensor | float:
+    def terms(self, weights: Weights, rates: dict[str, Tensor], learning: bool) -> Tensor | float:
         """−⟨Δw/η, w⟩: its gradient is minus the change; ``learning`` lets state move on."""
         total: Tensor | float = 0.0
-        for p in self.projections:
-            w = model.weights[p.name]
-            r_pre, r_post = rates[p.pre].detach(), rates[p.post].detach()
-            positions = 1
-            if isinstance(p.connector, Conv2d):
-                c = p.connector
-                r_pre = as_patches(r_pre, c.kernel, c.stride, c.padding)
-                positions = r_post[0, 0].numel()
-                r_post = r_post.flatten(2).transpose(1, 2).flatten(0, 1)
-            pre = r_pre.flatten(1).to(w.dtype)
-            post = r_post.flatten(1).to(w.dtype)
-            matrix = w.detach().flatten(1)
+        for p, op in self.projections:
+            w = weights[p.name]
+            pre = op.patches(rates[p.pre].detach().flatten(1)).to(w.dtype)
+            post = op.by_place(rates[p.post].detach().flatten(1)).to(w.dtype)
+            matrix = op.matrix(w.detach())
             change, new = self._change(p.name, p.plasticity, matrix, pre, post)
             if learning and new:
                 if distributed.place()[1] > 1:  # state follows what all ranks are shown
@@ -66,7 +57,7 @@ class LocalRules(nn.Module):
                     new = self._change(p.name, p.plasticity, matrix, *shown)[1]
                 for variable, buffer in self.of(p.name).items():
                     buffer.copy_(new[variable])
-            total = total - positions * (change.reshape(w.shape) * w).sum()
+            total = total - op.places * (change.reshape(w.shape) * w).sum()
         return total
 
     def _change(
@@ -78,8 +69,7 @@ class LocalRules(nn.Module):
         return rule.change(w, r_pre, r_post, state)  # a change may be a view of the state
 
 
-def _shape(kind: Any, w: Tensor, name: str) -> tuple[int, ...]:
-    matrix = w.flatten(1)
+def _shape(kind: Any, matrix: Tensor, name: str) -> tuple[int, ...]:
     match kind:
         case PerPost():
             return (matrix.shape[0],)

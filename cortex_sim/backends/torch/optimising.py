@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import RunError
 
@@ -38,7 +38,7 @@ _EXAMPLES = {
 _LENGTHS = ("total_steps", "T_max", "total_iters")
 
 
-def make_optimiser(model: Model, optimiser: Optimiser) -> torch.optim.Optimizer:
+def make_optimiser(model: Core, optimiser: Optimiser) -> torch.optim.Optimizer:
     """Any optimiser of torch.optim by name, with its settings, or one that is made; attached to the model.
 
     Parameters
@@ -63,7 +63,7 @@ def make_optimiser(model: Model, optimiser: Optimiser) -> torch.optim.Optimizer:
     return made
 
 
-def _own(model: Model, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
+def _own(model: Core, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
     name = type(optimiser).__name__
     if isinstance(optimiser, torch.optim.LBFGS):
         raise RunError("optimiser LBFGS: needs the objective several times an update; give another, or Adam")

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.orthogonality import penalty_gradient
+from cortex_sim.network import Network
+from cortex_sim.operators import Operator
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay, Orthogonality
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
+Weights = Mapping[str, Tensor] | nn.ParameterDict
+Noise = Callable[[str], torch.Generator]  # of one projection, by name
 
 
-def terms(model: Model) -> Tensor | float:
+def terms(net: Network, weights: Weights, feedback: FeedbackWeights, noise: Noise) -> Tensor | float:
     """⟨gradient, w⟩ of every regulariser: what its own gradient adds is the regulariser's."""
     total: Tensor | float = 0.0
-    for p in model.net.projections.values():
-        for w, gradient in gradients(model, p):
+    for p in net.projections.values():
+        for w, gradient in gradients(p, net.operator(p), weights, feedback, noise):
             total = total + (gradient * w).sum()
     return total
 
 
-def gradients(model: Model, p: Projection) -> list[tuple[Tensor, Tensor]]:
+def gradients(
+    p: Projection, op: Operator, weights: Weights, feedback: FeedbackWeights, noise: Noise
+) -> list[tuple[Tensor, Tensor]]:
     """Pairs (weights, gradient of the regularisers) of one projection; empty where there are none."""
     pairs = []
     for rule in p.regularisers:
         if isinstance(rule, Decay):
-            w = model.feedback.learned[p.name] if p.is_top_down else model.weights[p.name]
+            w = feedback.learned[p.name] if p.is_top_down else weights[p.name]
             pairs.append((w, rule.rate * w.detach()))
         elif isinstance(rule, Orthogonality):
-            pairs += _orthogonality(model, p, rule)
+            extra = feedback.auxiliary.get(p.name)
+            pairs += _orthogonality(weights[p.name], extra, op, rule, noise(p.name))
     return pairs
 
 
-def _orthogonality(model: Model, p: Projection, rule: Orthogonality) -> list[tuple[Tensor, Tensor]]:
-    w = model.weights[p.name]
-    flat = w.detach().flatten(1)
-    if p.name not in model.feedback.auxiliary:
-        return [(w, penalty_gradient(flat, rule, model.noise(p.name)).reshape(w.shape))]
-    extra = model.feedback.auxiliary[p.name]
+def _orthogonality(
+    w: Tensor, extra: Tensor | None, op: Operator, rule: Orthogonality, noise: torch.Generator
+) -> list[tuple[Tensor, Tensor]]:
+    flat = op.matrix(w.detach())
+    if extra is None:
+        return [(w, penalty_gradient(flat, rule, noise).reshape(w.shape))]
     both = torch.cat([flat, extra.detach()])  # auxiliary units are rows of W̃ like any other
-    gradient = penalty_gradient(both, rule, model.noise(p.name))
+    gradient = penalty_gradient(both, rule, noise)
     return [(w, gradient[: len(flat)].reshape(w.shape)), (extra, gradient[len(flat) :])]

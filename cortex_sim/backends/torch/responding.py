@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import xarray as xr
 
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.changes import credits
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.checks import listed, look_up, require_path
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
@@ -26,7 +27,7 @@ Responses = dict[str, dict[str, np.ndarray]]  # variable to population to (prese
 
 
 def respond(
-    model: Model,
+    model: Core,
     x: Any,
     y: Any = None,
     *,
@@ -40,7 +41,7 @@ def respond(
 
     Parameters
     ----------
-    model : Model
+    model : Core
     x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source
         An image set shows its test part. A stimulus set is fitted to the network where it has not been,
         and gives its ids and descriptors to the recording.
@@ -118,7 +119,7 @@ class _Array:
         return self.x[indices[0] : indices[-1] + 1], None
 
 
-def _shown(model: Model, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
+def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
     if isinstance(x, (ImageSet, StimulusSet)):
         source: Source = _of_a_set(model, x)
     elif isinstance(x, Source):
@@ -143,7 +144,7 @@ def _shown(model: Model, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
     return _Shown(source, names, source.descriptors, _told(source), goals)
 
 
-def _of_a_set(model: Model, given: ImageSet | StimulusSet) -> StimulusSet:
+def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
     """The test part of an image set as it is; stimuli fitted to the network, which the recording says."""
     shape = model.net.populations[model.stimulus].shape
     if isinstance(given, StimulusSet):
@@ -168,7 +169,7 @@ def _told(stimuli: StimulusSet) -> dict[str, Any]:
     return told
 
 
-def _asked(model: Model, variables: Sequence[str] | None, credit: bool) -> list[str]:
+def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[str]:
     given = ["rate", "drive", *(["credit"] if credit else [])] if variables is None else variables
     if isinstance(given, str):
         given = [given]
@@ -179,7 +180,7 @@ def _asked(model: Model, variables: Sequence[str] | None, credit: bool) -> list[
     return list(dict.fromkeys(["rate", *given]))
 
 
-def _named(model: Model, populations: Sequence[str] | None) -> list[str]:
+def _named(model: Core, populations: Sequence[str] | None) -> list[str]:
     given = [populations] if isinstance(populations, str) else populations
     for name in given or []:
         look_up("population", name, model.net.populations, DataError)
@@ -189,7 +190,7 @@ def _named(model: Model, populations: Sequence[str] | None) -> list[str]:
 
 
 def _responses(
-    model: Model, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
+    model: Core, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
 ) -> Iterator[Responses]:
     """Every batch's values; a population that receives no credit has none."""
     for start in range(0, len(shown.source), batch):
@@ -201,7 +202,7 @@ def _responses(
         if "credit" in variables:
             if y is None:
                 raise DataError("respond: credit needs labels; give y, or stimuli that have labels")
-            every["credit"] = model.credits(x, model.target_tensor(y))
+            every["credit"] = credits(model, x, model.target_tensor(y))
         found = {v: {n: _numpy(every[v][n]) for n in populations if n in every[v]} for v in variables}
         _require_finite(found, start)
         yield found
@@ -219,7 +220,7 @@ def _require_finite(found: Responses, start: int) -> None:
 
 
 def _in_memory(
-    model: Model, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
+    model: Core, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
 ) -> xr.Dataset:
     parts = list(_responses(model, shown, populations, variables, batch))
     gathered = {
@@ -236,7 +237,7 @@ def _in_memory(
 
 
 def _side_by_side(
-    model: Model, populations: Sequence[str], by_population: dict[str, np.ndarray]
+    model: Core, populations: Sequence[str], by_population: dict[str, np.ndarray]
 ) -> np.ndarray:
     count = len(next(iter(by_population.values()), ()))
     return np.concatenate(
@@ -255,7 +256,7 @@ def _numpy(values: torch.Tensor) -> np.ndarray:
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
-def attributes(model: Model) -> dict[str, Any]:
+def attributes(model: Core) -> dict[str, Any]:
     """What made a recording: network, rules, seed, backend, version."""
     from cortex_sim import __version__
 

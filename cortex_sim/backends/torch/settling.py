@@ -1,117 +1,120 @@
-"""Settled drives and rates, population by population, in a graph whose backward pass carries credit."""
+"""One pass upward: drives and rates of every population at equilibrium.
+
+What differs between passes is how rates are carried over a projection (`Carrier`), and what a protocol does
+meanwhile (`Interventions`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cortex_sim.backends.torch.lateral import settled
-from cortex_sim.backends.torch.operations import (
-    ConvWithFeedback,
-    CreditPath,
-    DenseWithFeedback,
-    DenseWithInverse,
-)
-from cortex_sim.connectors import Conv2d, Dense, Identity
-from cortex_sim.projection import Projection
-from cortex_sim.validation import is_supervised
+from cortex_sim.backends.torch.steps import Link, Step
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
-
-F = nn.functional
-Drives = dict[str, Tensor]
+Values = dict[str, Tensor]
 
 
-def settle(model: Model, x: Tensor, credit: bool) -> tuple[Drives, Drives]:
-    """Drives a and rates r of every population at equilibrium.
+class Carrier(Protocol):
+    """How rates travel in one kind of pass; the axes of rates and drives are its own affair."""
 
-    With ``credit`` the graph's backward pass is the declared rule's; without, it is plain
-    autograd's, which is what backpropagation would do on the same weights.
+    def bias(self, step: Step) -> Tensor | None:
+        """Bias of a population, if it has one."""
+
+    def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
+        """W r (+ b, if it is given) of one projection, in the form of the population's drive."""
+
+    def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
+        """A drive with a bias that no projection has added."""
+
+    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
+        """A drive with what the lateral projection takes off; ``hears`` is what of each unit it hears."""
+
+    def rate(self, step: Step, a: Tensor) -> Tensor:
+        """Rates of a population."""
+
+
+@dataclass(frozen=True)
+class Interventions:
+    """What a phase of a protocol does to a pass.
+
+    Parameters
+    ----------
+    external : mapping of str to Tensor
+        Drive beside that of projections, by population.
+    gates : mapping of str to float
+        Factor on a projection's signal; 0 where it is cut.
+    alive : mapping of str to Tensor of shape (unit,)
+        1 for each active unit, 0 for each silenced one.
+    spontaneous : frozenset of str
+        Populations whose rates are noise, of mean zero.
     """
-    compute = working_dtype(model)
-    drives: Drives = {}
-    rates: Drives = {model.stimulus: model.population(model.stimulus)(x)}
-    for name in model.plan.order:
-        if name == model.stimulus:
-            continue
-        a = settled(model, name, _drive(model, name, rates, credit))
-        if credit:
-            for path in model.plan.apart:
-                if path.pre == name:
-                    b = model.feedback.matrix(path.name, a.dtype)
-                    a = CreditPath.apply(a, rates[path.post], b)
-        drives[name] = a
-        rates[name] = model.population(name)(a)
-    if compute != model.compute:  # within autocast only the way there is in low precision
-        drives = {name: a.to(model.compute) for name, a in drives.items()}
-        rates = {name: r.to(model.compute) for name, r in rates.items()}
+
+    external: Mapping[str, Tensor] = field(default_factory=dict)
+    gates: Mapping[str, float] = field(default_factory=dict)
+    alive: Mapping[str, Tensor] = field(default_factory=dict)
+    spontaneous: frozenset[str] = frozenset()
+
+    def passes(self, projection: str) -> float:
+        """Factor on a projection's signal."""
+        return self.gates.get(projection, 1.0)
+
+    def active(self, population: str) -> Tensor | float:
+        """1 for each active unit of a population, 0 for each silenced one."""
+        return self.alive.get(population, 1.0)
+
+    def acted_on(self, population: str, r: Tensor) -> Tensor:
+        """Rates as the phase leaves them, from (presentation, *shape)."""
+        if population in self.spontaneous:
+            return torch.zeros_like(r)
+        if population in self.alive:
+            return r * self.alive[population].to(r.dtype).reshape(r.shape[1:])
+        return r
+
+    def heard(self, population: str, like: Tensor) -> Tensor:
+        """What of each unit's rate a lateral projection hears, (unit,)."""
+        factor = self.passes(f"{population}->{population}") * (population not in self.spontaneous)
+        return like.new_ones(like[0].numel()) * factor * self.active(population)
+
+
+def settle(
+    steps: tuple[Step, ...], x: Tensor, carrier: Carrier, acting: Interventions | None = None
+) -> tuple[Values, Values]:
+    """Drives a (of all but the stimulated population) and rates r at equilibrium.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+        The stimulated population first.
+    x : Tensor
+        Its rates.
+    carrier : Carrier
+    acting : Interventions, optional
+    """
+    first = steps[0].name
+    drives: Values = {}
+    rates: Values = {first: x if acting is None else acting.acted_on(first, x)}
+    for step in steps[1:]:
+        a = _drive(step, rates, carrier, acting)
+        hears = None if acting is None else acting.heard(step.name, a)
+        drives[step.name] = a = carrier.settled(step, a, rates, hears)
+        r = carrier.rate(step, a)
+        rates[step.name] = r if acting is None else acting.acted_on(step.name, r)
     return drives, rates
 
 
-def working_dtype(model: Model) -> torch.dtype:
-    """Precision of drives: the model's, or within ``autocast`` its own."""
-    kind = model.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.compute
-
-
-def is_identity(p: Projection) -> bool:
-    """Whether a projection passes rates on as they are: `Identity` alone, no connector unknown to us."""
-    return type(p.connector) is Identity
-
-
-def _drive(model: Model, name: str, rates: Drives, credit: bool) -> Tensor:
-    population = model.net.populations[name]
-    bias = model.biases.get(name)
-    total: Tensor | None = None
-    for p in sorted(model.net.inputs(name), key=is_identity):
-        part = _through(model, p, rates[p.pre], bias, credit)
-        if not is_identity(p) and _takes_bias(p, population.shape):
-            bias = None
-        part = part.reshape(len(part), *population.shape)
+def _drive(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
+    bias = carrier.bias(step)
+    total = None if acting is None else acting.external.get(step.name)
+    for link in step.inputs:
+        fused = bias if acting is None and link.operator.adds_bias else None
+        part = carrier.through(step, link, rates[link.projection.pre], fused)
+        bias = None if fused is not None else bias
+        if acting is not None:
+            part = acting.passes(link.name) * part
         total = part if total is None else total + part
     assert total is not None  # every population but the stimulated one has an input
-    if bias is not None:
-        total = total + bias.to(total.dtype).reshape(-1, *[1] * (len(population.shape) - 1))
-    return total
-
-
-def _through(model: Model, p: Projection, r: Tensor, bias: Tensor | None, credit: bool) -> Tensor:
-    """What a projection adds to the drive; its backward pass carries credit where one is due."""
-    beside = model.plan.beside.get(p.name) if credit else None
-    if credit and beside is None:
-        r = r.detach()
-    if is_identity(p):
-        return r
-    compute = working_dtype(model)
-    r = r.to(compute)
-    w = model.weights[p.name]
-    if credit and not is_supervised(p.plasticity):
-        w = w.detach()
-    w = w.to(compute)
-    if not _takes_bias(p, model.net.populations[p.post].shape):
-        bias = None
-    bias = None if bias is None else bias.to(compute)
-    own = beside is not None and not model.feedback.is_transpose(beside.name)
-    if not own:
-        if isinstance(p.connector, Conv2d):
-            return F.conv2d(r, w, bias, p.connector.stride, p.connector.padding)
-        return F.linear(r.flatten(1), w, bias)
-    assert beside is not None
-    rule = beside.plasticity if model.feedback.reads_credit(beside.name) else None
-    if isinstance(p.connector, Conv2d):
-        kernel = model.feedback.stored(beside.name, w).to(compute)
-        return ConvWithFeedback.apply(r, w, bias, kernel, rule, p.connector.stride, p.connector.padding)
-    m = model.feedback.kept_gram(beside.name)
-    if m is not None:
-        m = m if isinstance(m, float) else m.to(compute)
-        return DenseWithInverse.apply(r.flatten(1), w, bias, m)
-    b = model.feedback.stored(beside.name, w).to(compute)
-    return DenseWithFeedback.apply(r.flatten(1), w, bias, b, rule)
-
-
-def _takes_bias(p: Projection, shape: tuple[int, ...]) -> bool:
-    """Whether torch adds the population's bias inside this projection's own operation."""
-    return isinstance(p.connector, Conv2d) or (isinstance(p.connector, Dense) and len(shape) == 1)
+    return total if bias is None else carrier.biased(step, total, bias)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch import distributed
-from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.optimising import (
     Optimiser,
     Setting,
@@ -20,7 +20,7 @@ from cortex_sim.backends.torch.optimising import (
     make_schedule,
     schedule_remarks,
 )
-from cortex_sim.backends.torch.showing import as_source, batch_size_for, batches, shown
+from cortex_sim.backends.torch.showing import InMemory, as_source, batch_size_for, batches, shown
 from cortex_sim.checks import require_count
 from cortex_sim.errors import CortexSimError, RunError
 
@@ -47,7 +47,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : Model
+    model : Core
     x : Tensor or Source
         Stimuli (presentation, *shape), or a source that hands them out with their labels.
     y : Tensor or None
@@ -58,7 +58,7 @@ class Trainer:
         See `make_optimiser` and `make_schedule`.
     """
 
-    model: Model
+    model: Core
     x: Any
     y: Any
     epochs: int
@@ -72,6 +72,11 @@ class Trainer:
     def __post_init__(self) -> None:
         require_count("training", epochs=self.epochs, batch_size=self.batch_size)
         self.source = as_source(self.x, self.y)
+        self.checked = isinstance(self.source, InMemory)
+        if self.checked:  # once, so that no step looks at values again
+            x, y = self.source.x, self.source.y
+            y = y if self.model.net.error is None else self.model.target_tensor(y)
+            self.source = InMemory(self.model.stimulus_tensor(x), y)
         self.rank, self.ranks = distributed.place()
         self.batch_size, said = batch_size_for(len(self.source), self.batch_size, self.ranks)
         if self.batch_size % self.ranks:
@@ -137,6 +142,7 @@ class Trainer:
             self.update(torch.from_numpy(index[:shared][self.rank :: self.ranks]))
             if after_step is not None:
                 after_step()
+        self.require_inverses()
         self.model.epochs_done = epoch + 1
         return self._mean_loss()
 
@@ -151,36 +157,47 @@ class Trainer:
     def update(self, index: Tensor) -> None:
         """One update from the presentations at ``index``."""
         epoch = self.first_epoch + self.epoch
+        pending = self.model.feedback.pending()
         try:
-            total = self.parallel(*shown(self.source, index.numpy(), epoch))
+            total = self.parallel(*shown(self.source, index.numpy(), epoch), checked=self.checked)
         except CortexSimError:
-            distributed.mean(torch.tensor(float("nan")))  # the other ranks wait for this one's objective
+            # The other ranks wait for this one's numbers.
+            distributed.means(torch.full((1 + len(pending),), float("nan"), device=self.model.device))
             raise
-        # The one number that leaves the device; where it is not finite on one rank, it is on none.
-        loss = distributed.mean(self.model.error)
+        # All that leaves the device; where an objective is not finite on one rank, it is on none.
+        loss, *failed = distributed.means(torch.cat([self.model.error.reshape(1), pending]))
+        self._require_inverses(failed)
         if not np.isfinite(loss):
             raise Diverged.at(self, f"the objective is {loss}")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        try:
+        with self.model.feedback.deferring():  # whether inverses exist is read with the next objective
             self.optimiser.step()
-        except CortexSimError as error:  # weights that can no longer be inverted
-            raise Diverged.at(self, str(error)) from None
         if self.schedule is not None and self.step + 1 < self.total_steps:
             self.schedule.step()
         self.step += 1
         self.losses.append(loss)
 
+    def require_inverses(self) -> None:
+        """Raise `Diverged` where weights can no longer be inverted; before anything is kept of them."""
+        self._require_inverses(self.model.feedback.pending().tolist())
+
+    def _require_inverses(self, failed: list[float]) -> None:
+        try:
+            self.model.feedback.require(failed)
+        except RunError as error:
+            raise Diverged.at(self, str(error)) from None
+
 
 @torch.no_grad()
-def evaluate(model: Model, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
+def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
     """Share of presentations whose most active top unit is the label, and the mean objective.
 
     The share is None where there are no classes: target rates other than one-hot ones.
 
     Parameters
     ----------
-    model : Model
+    model : Core
     x, y : Tensor; or a source in place of both
     batch : int, default 1000
         Presentations settled at once.

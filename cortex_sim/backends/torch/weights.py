@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.state import State
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.model import Model
 
-
-def set_weights(model: Model, weights: Mapping[str, Any]) -> None:
+def set_weights(model: Core, weights: Mapping[str, Any]) -> None:
     """Overwrite weights by the name of their projection; all of them, or none where one is wrong."""
     owners = dict(model.weights.items()) | model.feedback.free
     new = _checked("projection", "weights", weights, owners)
@@ -28,15 +26,16 @@ def set_weights(model: Model, weights: Mapping[str, Any]) -> None:
                 "itself; give them with it set to 0"
             )
     _overwrite(owners, new)
+    model.renew_feedback()
 
 
-def set_biases(model: Model, biases: Mapping[str, Any]) -> None:
+def set_biases(model: Core, biases: Mapping[str, Any]) -> None:
     """Overwrite biases by the name of their population; all of them, or none where one is wrong."""
     owners = dict(model.biases.items())
     _overwrite(owners, _checked("population", "biases", biases, owners))
 
 
-def state(model: Model) -> State:
+def state(model: Core) -> State:
     """Everything that a model has learned, as arrays."""
     return State(
         network=model.net.copy(),
@@ -50,7 +49,7 @@ def state(model: Model) -> State:
     )
 
 
-def origin(model: Model) -> dict[str, Any]:
+def origin(model: Core) -> dict[str, Any]:
     """Where a model's state comes from, and what order and noise go on from."""
     from cortex_sim import __version__
 
@@ -65,7 +64,7 @@ def origin(model: Model) -> dict[str, Any]:
     }
 
 
-def load_state(model: Model, given: State) -> None:
+def load_state(model: Core, given: State) -> None:
     """Take over what a state holds; feedback is renewed from the new weights.
 
     Raises
@@ -87,6 +86,7 @@ def load_state(model: Model, given: State) -> None:
     model.epochs_done = int(found.origin.get("epochs", 0))
     model.clock.updates = int(found.origin.get("updates", 0))
     model.clock.draws = int(found.origin.get("draws", model.clock.updates))
+    model.renew_feedback()
 
 
 def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> dict[str, Tensor]:

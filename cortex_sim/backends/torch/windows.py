@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch.equilibrium import Equilibrium, alive, passes, signal
-from cortex_sim.backends.torch.model import Model
-from cortex_sim.backends.torch.operations import as_patches
-from cortex_sim.connectors import Conv2d
+from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.equilibrium import Equilibrium, passes
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -52,10 +50,11 @@ class Windows:
         Rule state by projection and variable, float64.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Core) -> None:
         self.model, self.net = model, model.net
         plastic = [p for p in self.net.projections.values() if p.plasticity is not None]
         self._rules = {p.name: _in_time(p) for p in plastic}
+        self._ops = {p.name: self.net.operator(p) for p in plastic}
         self.state_of: dict[str, State] = {}
         for name, rule in self._rules.items():
             post, inputs = self.matrix(name).shape
@@ -68,10 +67,9 @@ class Windows:
 
     def matrix(self, name: str) -> Tensor:
         """The same memory as rules see it: (post, inputs), of one place of a convolution."""
-        w = self.own(name).detach()
-        if w.dim() == 4 and self.net.projections[name].is_top_down:
-            return w.flatten(1).T
-        return w.flatten(1)
+        w, p = self.own(name).detach(), self.net.projections[name]
+        found: Tensor = self._ops[name].feedback_matrix(w) if p.is_top_down else self._ops[name].matrix(w)
+        return found
 
     @torch.no_grad()
     def learn(self, phase: PhasePlan, found: Equilibrium, noise: Noise) -> None:
@@ -119,7 +117,9 @@ class Windows:
         total = np.zeros_like(w)
         moved_by = {variable: np.zeros_like(x) for variable, x in state.items()}
         for chunk in noise.chunks(p.post, steps, self.net.populations[p.post].size):
-            below = torch.from_numpy(phase.spontaneous[p.post] * chunk) * alive(phase, p.post)
+            below = torch.from_numpy(phase.spontaneous[p.post] * chunk) * torch.as_tensor(
+                phase.alive.get(p.post, 1.0)
+            )
             growth, moved = rule(w, state, **self._echo(p, phase, below))
             share = len(chunk) / (steps * noise.presentations)
             total += share * growth
@@ -131,36 +131,22 @@ class Windows:
 
     def _signals(self, p: Projection, found: Equilibrium) -> tuple[dict[str, np.ndarray], int]:
         """What the rule reads, each place of a convolution a presentation; and the number of places."""
-        reads = self._rules[p.name].reads
-        near, far = (p.post, p.pre) if p.is_top_down else (p.pre, p.post)  # in the bottom-up direction
+        reads, op = self._rules[p.name].reads, self._ops[p.name]
+        below, above = (p.post, p.pre) if p.is_top_down else (p.pre, p.post)  # in the bottom-up direction
         sides = ("post", "pre") if p.is_top_down else ("pre", "post")
         given = {
-            f"r_{sides[0]}": self._seen(p, near, found.rates[near]),
-            f"r_{sides[1]}": self._told(p, far, found.rates[far]),
-            f"u_{sides[0]}": self._seen(p, near, found.u[near]),
-            f"u_{sides[1]}": self._told(p, far, found.u[far]),
+            f"r_{sides[0]}": op.patches(found.rates[below]),
+            f"r_{sides[1]}": op.by_place(found.rates[above]),
+            f"u_{sides[0]}": op.patches(found.u[below]),
+            f"u_{sides[1]}": op.by_place(found.u[above]),
         }
-        places = len(given[f"r_{sides[1]}"]) // len(found.rates[far])
-        return {name: values for name, values in given.items() if name in reads}, places
+        return {name: values.numpy() for name, values in given.items() if name in reads}, op.places
 
     def _echo(self, p: Projection, phase: PhasePlan, below: Tensor) -> dict[str, np.ndarray]:
-        up = self.net.projections[p.mate]
-        above = passes(phase, up.name) * signal(self.model, up, below)
-        return {"r_post": self._seen(p, p.post, below), "r_pre": self._told(p, p.pre, above)}
-
-    def _seen(self, p: Projection, population: str, values: Tensor) -> np.ndarray:
-        """Values of the lower population by place, (presentation·place, inputs of one post unit)."""
-        if isinstance(p.connector, Conv2d):
-            maps = values.reshape(-1, *self.net.populations[population].shape)
-            values = as_patches(maps, p.connector.kernel, p.connector.stride, p.connector.padding)
-        return values.numpy()
-
-    def _told(self, p: Projection, population: str, values: Tensor) -> np.ndarray:
-        """Values of the upper population by place, (presentation·place, unit or channel)."""
-        if isinstance(p.connector, Conv2d):
-            by_channel = values.reshape(len(values), self.net.populations[population].shape[0], -1)
-            values = by_channel.transpose(1, 2).flatten(0, 1)
-        return values.numpy()
+        """Activity below a top-down projection, and what of it arrives above."""
+        op = self._ops[p.name]
+        above = passes(phase, p.mate) * op.up(below, self.model.matrix(p.mate).detach())
+        return {"r_post": op.patches(below).numpy(), "r_pre": op.by_place(above).numpy()}
 
 
 def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:

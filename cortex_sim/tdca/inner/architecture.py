@@ -1,13 +1,14 @@
 """A declared chain of populations, compiled for many lives side by side.
 
-Rates have shape (life, presentation, *population), weights (life, post, inputs of one post unit). A
-convolution is the same dense product at every patch, so one local step serves both.
+Rates have shape (life, presentation, unit), weights (life, post, inputs of one place). A connector's
+operator makes one dense product at every place of each, so one local step serves all connectors.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,100 +16,166 @@ import torch
 from torch import Tensor
 
 from cortex_sim.activations import Linear, Relu
+from cortex_sim.backends.routes import plan
 from cortex_sim.backends.torch.populations import torch_rate
-from cortex_sim.connectors import Conv2d, Dense, Shape, size
+from cortex_sim.backends.torch.settling import settle
+from cortex_sim.backends.torch.steps import Link, Step, compiled
+from cortex_sim.connectors import Shape
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
+from cortex_sim.operators import Operator
 from cortex_sim.projection import Projection
-
-F = torch.nn.functional
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One bottom-up projection and the population it drives."""
+    """A population and the one projection that drives it."""
 
-    projection: Projection
-    pre: Shape
-    post: Shape
-    activation: Any
-    bias: bool
+    step: Step
 
-    def seen(self, r: Tensor) -> Tensor:
-        """What each output place reads, (life, presentation · place, input), from the rates below."""
-        lives, presentations = r.shape[:2]
-        if not isinstance(self.projection.connector, Conv2d):
-            return r.reshape(lives, presentations, -1)
-        conv = self.projection.connector
-        flat = r.reshape(lives * presentations, *self.pre)
-        patches = F.unfold(flat, conv.kernel, padding=conv.padding, stride=conv.stride)
-        return patches.transpose(1, 2).reshape(lives, -1, patches.shape[1])
+    @property
+    def link(self) -> Link:
+        """The projection."""
+        return self.step.inputs[0]
 
-    def shaped(self, a: Tensor, presentations: int) -> Tensor:
-        """(life, presentation · place, channel) as (life, presentation, unit), places innermost."""
-        if len(self.post) == 1:
-            return a
-        return a.reshape(len(a), presentations, -1, self.post[0]).transpose(2, 3).flatten(2)
+    @property
+    def operator(self) -> Operator:
+        """Its linear algebra."""
+        return self.link.operator
 
-    def gated(self, c: Tensor, a: Tensor) -> Tensor:
-        """U = c ∘ f′(a); one operation instead of four where f is linear or rectifies."""
-        match self.activation:
-            case Linear():
-                return c
-            case Relu():
-                return torch.ops.aten.threshold_backward(c, a, 0)
-            case _:
-                return c * self.activation.gain(a)
+    @property
+    def projection(self) -> Projection:
+        """As it is declared."""
+        return self.link.projection
 
-    def flat(self, u: Tensor) -> Tensor:
-        """The way back from `shaped`."""
-        if len(self.post) == 1:
-            return u
-        return u.reshape(*u.shape[:2], self.post[0], -1).transpose(2, 3).reshape(len(u), -1, self.post[0])
+    @property
+    def pre(self) -> Shape:
+        """Shape of the population below."""
+        return self.operator.pre
+
+    @property
+    def post(self) -> Shape:
+        """Shape of the population."""
+        return self.operator.post
+
+    @property
+    def bias(self) -> bool:
+        """Whether the population has biases that learn."""
+        return self.step.population.bias
+
+
+def gated(step: Step, c: Tensor, a: Tensor) -> Tensor:
+    """U = c ∘ f′(a) of a population; one operation instead of four where f is linear or rectifies."""
+    match step.population.activation:
+        case Linear():
+            return c
+        case Relu():
+            return torch.ops.aten.threshold_backward(c, a, 0)
+        case activation:
+            return c * activation.gain(a)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Carrier of rates (life, presentation, unit); keeps what every place read, for the local step."""
+
+    weights: Mapping[str, Tensor]
+    biases: Mapping[str, Tensor]
+    read: dict[str, Tensor] = field(default_factory=dict)
+
+    def bias(self, step: Step) -> Tensor | None:
+        """Biases (life, 1, channel)."""
+        return self.biases.get(step.name)
+
+    def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
+        """Drive (life, presentation, unit): one product at every place."""
+        op = link.operator
+        if not op.weighted:
+            fixed: Tensor = op.up(r, None)
+            return fixed
+        self.read[link.name] = read = op.patches(r)
+        up = self.weights[link.name].transpose(1, 2)
+        drive: Tensor = op.placed(torch.bmm(read, up) if bias is None else torch.baddbmm(bias, read, up))
+        return drive
+
+    def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
+        """A drive with one bias a channel."""
+        return a + bias.repeat_interleave(a.shape[2] // bias.shape[2], dim=2)
+
+    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
+        """The drive itself: a chain has no lateral projections."""
+        return a
+
+    def rate(self, step: Step, a: Tensor) -> Tensor:
+        """Rates of a population."""
+        return torch_rate(step.population.activation)(a)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The chain, lowest layer first, and the objective at its top."""
+    """The chain, and the objective at its top.
+
+    Parameters
+    ----------
+    net : Network
+    steps : tuple of Step
+        Every population, the stimulated one first.
+    layers : tuple of Layer
+        Those whose projection has weights, which learn; the lowest first, the top last.
+    """
 
     net: Network
+    steps: tuple[Step, ...]
     layers: tuple[Layer, ...]
 
     @property
     def inputs(self) -> int:
         """Units of the stimulated population."""
-        return size(self.layers[0].pre)
+        return self.steps[0].population.size
 
     @property
     def outputs(self) -> int:
         """Units of the top population."""
-        return size(self.layers[-1].post)
+        return self.steps[-1].population.size
 
     @property
     def hidden(self) -> list[Shape]:
-        """Shapes of the populations between."""
+        """Shapes of the populations between whose weights learn."""
         return [layer.post for layer in self.layers[:-1]]
 
     def born(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights and biases at birth: those that every backend starts from with this seed."""
         drawn = self.net.initial_weights(seed)
-        weights = [drawn[layer.projection.name].reshape(layer.post[0], -1) for layer in self.layers]
+        weights = [layer.operator.matrix(drawn[layer.link.name]) for layer in self.layers]
         return weights, [np.zeros((1, layer.post[0])) for layer in self.layers]
 
     def settle(
         self, weights: list[Tensor], biases: list[Tensor], x: Tensor
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Drives, rates (the stimulus first) and what each layer reads, for x (life, presentation, input)."""
-        drives, rates, seen = [], [x], []
-        for layer, w, b in zip(self.layers, weights, biases, strict=True):
-            read = layer.seen(rates[-1])
-            a = torch.baddbmm(b, read, w.transpose(1, 2))
-            a = layer.shaped(a, x.shape[1])
-            seen.append(read)
-            drives.append(a)
-            rates.append(torch_rate(layer.activation)(a))
-        return drives, rates, seen
+    ) -> tuple[dict[str, Tensor], list[Tensor], list[Tensor]]:
+        """Drives by population, rates of layers (the stimulus first) and what each layer reads.
+
+        For x (life, presentation, input).
+        """
+        carrier = SideBySide(
+            {layer.link.name: w for layer, w in zip(self.layers, weights, strict=True)},
+            {layer.step.name: b for layer, b in zip(self.layers, biases, strict=True)},
+        )
+        drives, rates = settle(self.steps, x, carrier)
+        names = [layer.step.name for layer in self.layers]
+        read = [carrier.read[layer.link.name] for layer in self.layers]
+        return drives, [x, *(rates[n] for n in names)], read
+
+    def down(self, u: Tensor, above: int, w: Tensor, drives: Mapping[str, Tensor]) -> Tensor:
+        """Wᵀ u of layer ``above``, at the population of the layer below; what lies between has no weights."""
+        link = self.layers[above].link
+        c: Tensor = link.operator.down(u, w)
+        between = {step.name: step for step in self.steps[1:]}
+        while (name := link.projection.pre) != self.layers[above - 1].step.name:
+            step = between[name]
+            link = step.inputs[0]
+            c = link.operator.down(gated(step, c, drives[name]), None)
+        return c
 
     def judged(self, top: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """Objective of every presentation (life, presentation), and credit of the top −∂E/∂r_L."""
@@ -132,25 +199,31 @@ def architecture(net: Network) -> Architecture:
     Raises
     ------
     BuildError
-        If the network is no chain of plastic `Dense` and `Conv2d` projections under an objective.
+        If the network is no chain under an objective, or a projection has weights that do not learn.
     """
     net.check()
     if net.objective_at is None or net.error is None:
         raise BuildError(f"network {net.name}: has no objective; a life learns to serve one")
     if net.laterals:
         raise BuildError(f"projection {net.laterals[0].name}: lateral projections have no lives side by side")
-    layers, below = [], net.stimulated[0]
-    while below != net.objective_at:
-        onward = [p for p in net.bottom_ups if p.pre == below]
-        if len(onward) != 1 or len(net.inputs(onward[0].post)) != 1:
+    steps = compiled(net, plan(net))
+    layers = []
+    for step in steps[1:]:
+        onward = [p for p in net.bottom_ups if p.pre == step.inputs[0].projection.pre]
+        if len(onward) != 1 or len(step.inputs) != 1:
             raise BuildError(
-                f"network {net.name}: lives side by side need a chain, and {below} projects to "
+                f"network {net.name}: lives side by side need a chain, and {onward[0].pre} projects to "
                 f"{len(onward)} populations or to one with several inputs"
             )
-        p = onward[0]
-        if not isinstance(p.connector, (Dense, Conv2d)) or p.plasticity is None:
-            raise BuildError(f"projection {p.name}: give it Dense or Conv2d and a plasticity rule")
-        pre, post = net.populations[p.pre], net.populations[p.post]
-        layers.append(Layer(p, pre.shape, post.shape, post.activation, post.bias))
-        below = p.post
-    return Architecture(net, tuple(layers))
+        link = step.inputs[0]
+        if link.operator.weighted and link.projection.plasticity is None:
+            raise BuildError(
+                f"projection {link.name}: has weights, but they do not learn; give it a plasticity rule"
+            )
+        if link.operator.weighted:
+            layers.append(Layer(step))
+    if not layers or layers[-1].step.name != net.objective_at:
+        raise BuildError(
+            f"network {net.name}: {net.objective_at} must be driven by weights that learn; use Dense() there"
+        )
+    return Architecture(net, steps, tuple(layers))

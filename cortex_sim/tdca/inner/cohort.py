@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.tdca.inner.architecture import Architecture
+from cortex_sim.tdca.inner.architecture import Architecture, gated
 from cortex_sim.tdca.inner.layout import Layout
 from cortex_sim.tdca.inner.rules import InnerRule, Moment
 from cortex_sim.tdca.inner.step import Local, Step, rates
@@ -102,20 +102,20 @@ class Cohort:
 
     def settle(self, x: Tensor) -> Tensor:
         """Rates at the top, (life, presentation, output)."""
-        return self.body.settle(self.weights, self.biases, x)[1][-1].flatten(2)
+        return self.body.settle(self.weights, self.biases, x)[1][-1]
 
     def changes(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Any]]:
         """Objective before the step (life,), and of each layer u and what it read."""
         drives, rates, seen = self.body.settle(self.weights, self.biases, x)
-        top = rates[-1].flatten(2)
-        objective, error = self.body.judged(top, y)
+        objective, error = self.body.judged(rates[-1], y)
         moment = Moment(self.weights, drives, rates, y, error, self.taken)
         credits = self.rule.credits(self.body, parameters, self.fixed, moment)
         local = []
-        last = len(drives) - 1
-        for i, (layer, a, c, read) in enumerate(zip(self.body.layers, drives, credits, seen, strict=True)):
-            u = layer.gated(c, a) if self.rule.gated or i == last else c
-            local.append((layer.flat(u), read))
+        last = len(credits) - 1
+        for i, (layer, c, read) in enumerate(zip(self.body.layers, credits, seen, strict=True)):
+            step = layer.step
+            u = gated(step, c, drives[step.name]) if self.rule.gated or i == last else c
+            local.append((layer.operator.by_place(u), read))
         return objective.mean(-1), local
 
     def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:

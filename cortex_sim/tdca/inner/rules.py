@@ -15,21 +15,23 @@ import torch
 from torch import Tensor
 
 from cortex_sim.checks import look_up, require_count
-from cortex_sim.connectors import Conv2d, size
 from cortex_sim.credit import DenseCredit, Placed, Told, place, spread
 from cortex_sim.credit.network import level_of
+from cortex_sim.operators import units
 from cortex_sim.registry import make, register
-from cortex_sim.tdca.inner.architecture import Architecture
-
-F = torch.nn.functional
+from cortex_sim.tdca.inner.architecture import Architecture, gated
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A batch as a rule meets it: settled lives, targets, the top's own credit, and the step's number."""
+    """A batch as a rule meets it.
+
+    ``weights`` by layer, ``drives`` by population, ``rates`` by layer (the stimulus first), ``goal`` the
+    targets, ``error`` the top's own credit, ``number`` the step's.
+    """
 
     weights: list[Tensor]
-    drives: list[Tensor]
+    drives: dict[str, Tensor]
     rates: list[Tensor]
     goal: Tensor
     error: Tensor
@@ -99,7 +101,7 @@ class TopDownCredit:
         """Credit of every layer's population."""
         told = Told(moment.rates[-1], moment.goal, moment.error)
         placed = self._placed(body, fixed)
-        rates = [r.flatten(2) for r in moment.rates[1:-1]]
+        rates = moment.rates[1:-1]
         top, channels = self.credit_network.credits(parameters, told, placed, rates)
         kernels = [spread(parameters, p) for p in placed]
         below = [torch.bmm(g, d.transpose(1, 2)) for g, d in zip(channels, kernels, strict=True)]
@@ -120,7 +122,7 @@ class _Fixed:
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
         """B (unit, output) of every hidden population."""
-        return [self._matrix(rng, size(shape), body.outputs) for shape in body.hidden]
+        return [self._matrix(rng, units(shape), body.outputs) for shape in body.hidden]
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
@@ -205,18 +207,10 @@ class Backprop:
     ) -> list[Tensor]:
         """Credit of every layer's population."""
         credits = [moment.error]
-        for layer, w, a in reversed(
-            list(zip(body.layers[1:], moment.weights[1:], moment.drives[1:], strict=True))
-        ):
-            u = layer.gated(credits[0], a)
-            down = torch.bmm(layer.flat(u), w)  # (life, presentation · place, input of one unit)
-            if isinstance(layer.projection.connector, Conv2d):
-                conv = layer.projection.connector
-                lives, presentations = u.shape[:2]
-                places = down.reshape(lives * presentations, -1, down.shape[-1]).transpose(1, 2)
-                folded = F.fold(places, layer.pre[1:], conv.kernel, padding=conv.padding, stride=conv.stride)
-                down = folded.reshape(lives, presentations, -1)
-            credits.insert(0, down)
+        for above in range(len(body.layers) - 1, 0, -1):
+            step = body.layers[above].step
+            u = gated(step, credits[0], moment.drives[step.name])
+            credits.insert(0, body.down(u, above, moment.weights[above], moment.drives))
         return credits
 
 

@@ -108,6 +108,36 @@ class ConvWithFeedback(torch.autograd.Function):
         return grad_r, grad_w, grad_bias, grad_b, None, None, None
 
 
+class ThroughOperator(torch.autograd.Function):
+    """Any operator's W r upward, B u downward, place by place; W and B in their own shapes."""
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, w: Tensor, b: Tensor, operator: Any, rule: Any) -> Tensor:
+        """Drive of shape (presentation, post unit), from r (presentation, pre unit)."""
+        ctx.save_for_backward(r, b)
+        ctx.operator, ctx.rule, ctx.shape = operator, rule, w.shape
+        up: Tensor = operator.up(r, operator.matrix(w))
+        return up
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Gradients of r, w and (for a rule that reads credit) of B."""
+        (g,) = grads
+        r, b = ctx.saved_tensors
+        operator = ctx.operator
+        need_r, need_w, need_b = ctx.needs_input_grad[:3]
+        down = operator.feedback_matrix(b)
+        grad_r = operator.down(g, down.T) if need_r else None
+        grad_w = grad_b = None
+        if need_w:
+            grad_w = (operator.by_place(g).T @ operator.patches(r)).reshape(ctx.shape)
+        if need_b and ctx.rule is not None:
+            u = operator.by_place(g * -len(g))
+            change = ctx.rule.change(down, u, operator.patches(r)) * operator.places
+            grad_b = -operator.as_feedback(change, b.shape)
+        return grad_r, grad_w, grad_b, None, None
+
+
 class CreditPath(torch.autograd.Function):
     """A top-down projection with no bottom-up partner: adds nothing upward, c = B u downward."""
 

@@ -1,0 +1,92 @@
+"""How a model carries rates upward: with its parameters, in a graph whose backward pass carries credit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
+from cortex_sim.backends.torch.lateral import without_lateral
+from cortex_sim.backends.torch.steps import Link, Step
+from cortex_sim.operators.autograd import CreditPath
+
+
+@dataclass(frozen=True)
+class ByParameters:
+    """Carrier of rates (presentation, *shape) over a model's weights.
+
+    Parameters
+    ----------
+    weights, biases : mapping of str to Tensor
+    feedback : FeedbackWeights
+    populations : nn.Module
+        Rate functions by name.
+    dtype : torch.dtype
+        Precision of drives.
+    credit : bool
+        Whether the backward pass is the declared rules', or plain autograd's.
+    """
+
+    weights: Mapping[str, Tensor] | nn.ParameterDict
+    biases: Mapping[str, Tensor] | nn.ParameterDict
+    feedback: FeedbackWeights
+    populations: nn.Module
+    dtype: torch.dtype
+    credit: bool
+
+    def bias(self, step: Step) -> Tensor | None:
+        """Bias of a population, (unit,) or (channel,)."""
+        bias: Tensor | None = self.biases.get(step.name)
+        return None if bias is None else bias.to(self.dtype)
+
+    def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
+        """What a projection adds to the drive; its backward pass carries credit where one is due."""
+        return self._through(link, r, bias).reshape(-1, *step.population.shape)
+
+    def _through(self, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
+        op = link.operator
+        if self.credit and link.beside is None:
+            r = r.detach()
+        if not op.weighted:
+            unused: Tensor = op.drive(r, None, None)
+            return unused
+        r, w = r.to(self.dtype), self.weights[link.name]
+        w = (w if link.supervised or not self.credit else w.detach()).to(self.dtype)
+        drive: Tensor
+        if not self.credit or link.beside is None or self.feedback.is_transpose(link.beside.name):
+            drive = op.drive(r, w, bias)
+            return drive
+        name = link.beside.name
+        gram = self.feedback.kept_gram(name) if op.takes_gram else None
+        if gram is not None:
+            m = gram if isinstance(gram, float) else gram.to(self.dtype)
+            drive = op.drive_with_gram(r, w, bias, m)
+            return drive
+        rule = link.beside.plasticity if self.feedback.reads_credit(name) else None
+        b = self.feedback.stored(name, w).to(self.dtype)
+        drive = op.drive_with_feedback(r, w, bias, b, rule)
+        return drive
+
+    def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
+        """A drive with its bias, one a unit or a channel."""
+        return a + bias.to(a.dtype).reshape(-1, *[1] * (len(step.population.shape) - 1))
+
+    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
+        """Without what the lateral projection takes off; what the population sends down leaves here."""
+        name = f"{step.name}->{step.name}"
+        if name in self.weights:
+            a = without_lateral(a, self.weights[name], name, hears)
+        for p in step.senders if self.credit else ():
+            b = self.feedback.plastic_or_free(p.name).to(a.dtype)
+            a = CreditPath.apply(a, rates[p.post], b)
+        return a
+
+    def rate(self, step: Step, a: Tensor) -> Tensor:
+        """Rates by the population's module, where hooks find them."""
+        population = self.populations._modules[step.name]
+        assert population is not None
+        r: Tensor = population(a)
+        return r

@@ -1,0 +1,370 @@
+"""A declared network as parameters, state and forward pass: rates upward, credit through autograd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cortex_sim.backends.routes import Plan, plan
+from cortex_sim.backends.torch import inputs, penalties
+from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, target_credits
+from cortex_sim.backends.torch.attachment import Attachment
+from cortex_sim.backends.torch.carrying import ByParameters
+from cortex_sim.backends.torch.clock import Clock
+from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
+from cortex_sim.backends.torch.inputs import PRECISIONS
+from cortex_sim.backends.torch.lateral import check_settles
+from cortex_sim.backends.torch.local_rules import LocalRules
+from cortex_sim.backends.torch.modes import differentiating, in_full_precision
+from cortex_sim.backends.torch.objective import as_rates, mean_objective
+from cortex_sim.backends.torch.orthogonality import pull_back
+from cortex_sim.backends.torch.populations import Population, populations
+from cortex_sim.backends.torch.settling import Values, settle
+from cortex_sim.backends.torch.steps import compiled
+from cortex_sim.backends.torch.taught import TaughtCredit
+from cortex_sim.errors import BuildError, DataError, RunError
+from cortex_sim.network import Network
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import HardOrthogonality
+from cortex_sim.rules.agreement import check_agreement
+from cortex_sim.validation import is_supervised
+
+if TYPE_CHECKING:
+    from cortex_sim.preprocessing import Preprocessing
+
+
+class Core(nn.Module):
+    """Parameters, state and forward pass of a network built for torch; `Model` adds what users do with it.
+
+    ``core(x, y)`` is the surrogate whose backward pass leaves minus every rule's change in ``.grad``, and
+    ``core(x)`` the top population's rates.
+
+    Attributes
+    ----------
+    net : Network
+        The declaration, as it was when the model was built.
+    weights, biases, auxiliary : nn.ParameterDict
+        By projection ("V1->IT") and population ("IT").
+    feedback : FeedbackWeights
+        B of each top-down projection.
+    populations : nn.Module
+        A module for each population whose output are its rates: ``model.get_submodule("populations.V1")``.
+    error : Tensor
+        Mean objective of the last batch given to ``model(x, y)``.
+    preprocessing : Preprocessing or None
+        With which its training stimuli were shown; part of its state.
+    """
+
+    @differentiating
+    def __init__(self, net: Network, seed: int, precision: str, device: torch.device) -> None:
+        super().__init__()
+        net.check()
+        check_settles(net)
+        net = net.copy()
+        for p in net.projections.values():
+            check_agreement(p.plasticity)
+        self.net, self.seed, self.precision = net, seed, precision
+        self.compute = PRECISIONS[precision]
+        self.plan: Plan = plan(net)
+        self.steps = compiled(net, self.plan)
+        self.top = net.objective_at or self.plan.order[-1]
+        self.stimulus = net.stimulated[0]
+        self.populations = populations(net, self.stimulus)
+        self.preprocessing: Preprocessing | None = None
+        self.epochs_done = 0  # of training, whichever call of fit they were made by
+        self.clock = Clock(seed)
+        self.error = torch.zeros(())
+        self.register_buffer("_place", torch.zeros(0), persistent=False)
+        self._attachment = Attachment()
+        hard = (p.name for p in net.bottom_ups if _hard(p))
+        self._pulled, self._shown = next(hard, ""), -1
+        self._check_precision()
+        stored = torch.float64 if precision == "64" else torch.float32
+        drawn = net.initial_weights(seed)
+        self.weights = nn.ParameterDict()
+        self.biases = nn.ParameterDict()
+        for p in [*net.bottom_ups, *net.laterals]:
+            if net.operator(p).weighted:
+                w = torch.as_tensor(drawn[p.name].copy()).to(stored)
+                self.weights[p.name] = nn.Parameter(w, requires_grad=p.plasticity is not None)
+        for name, population in net.populations.items():
+            if population.bias and net.inputs(name):
+                learns = any(is_supervised(p.plasticity) for p in net.inputs(name))
+                zero = torch.zeros(population.bias_shape, dtype=stored)
+                self.biases[name] = nn.Parameter(zero, requires_grad=learns)
+        self.feedback = FeedbackWeights(net, drawn, dict(self.weights.items()), stored)
+        declared = self.plan.taught
+        self.taught = None if declared is None else TaughtCredit(declared, self.feedback, stored)
+        self.local = LocalRules(net, dict(self.weights.items()))
+        self.to(device)
+        self.register_load_state_dict_post_hook(_loaded)
+        self.renew_feedback()
+
+    def _check_precision(self) -> None:
+        rules = [p.plasticity for p in self.net.bottom_ups if is_supervised(p.plasticity)]
+        if self.precision != "64" and any(getattr(rule, "needs_float64", False) for rule in rules):
+            raise BuildError(
+                f"network {self.net.name}: {rules[0]!r} loses its small step at precision {self.precision}; "
+                'build with precision="64" (--precision 64), or use the limit form'
+            )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.get_buffer("_place").device
+
+    @property
+    def steps_done(self) -> int:
+        """Updates made."""
+        return self.clock.updates
+
+    @steps_done.setter
+    def steps_done(self, updates: int) -> None:
+        self.clock.updates = updates
+
+    def matrix(self, name: str) -> Tensor:
+        """Bottom-up or lateral weights as rules see them, (post, inputs of one place)."""
+        found: Tensor = self.net.operator(self.net.projections[name]).matrix(self.weights[name])
+        return found
+
+    def population(self, name: str) -> Population:
+        """The module of one population: its output are its rates."""
+        module: Any = self.populations._modules[name]
+        found: Population = module
+        return found
+
+    @property
+    def stimulated(self) -> Any:
+        """The stimulated population, as it is declared."""
+        return self.net.populations[self.stimulus]
+
+    # -- rates ------------------------------------------------------------------------------------
+
+    def stimulus_tensor(self, x: Any, look: bool | None = True) -> Tensor:
+        """Stimuli as (presentation, *shape) on the model's device, checked against the network."""
+        return inputs.stimulus_tensor(x, self.stimulated, self.precision, self.device, look)
+
+    def target_tensor(self, y: Any, look: bool | None = True) -> Tensor:
+        """Labels (presentation,) or target rates (presentation, unit) on the model's device."""
+        return inputs.target_tensor(y, self.net.populations[self.top], self.precision, self.device, look)
+
+    def settle(self, x: Tensor, credit: bool = True) -> tuple[Values, Values]:
+        """Values and rates of every population at equilibrium, (presentation, *shape).
+
+        With ``credit`` the graph's backward pass is the declared rules'; without, it is plain
+        autograd's, which is what backpropagation would do on the same weights.
+        """
+        drives, rates = settle(self.steps, self.population(self.stimulus)(x), self.carrier(credit))
+        if self._working_dtype() != self.compute:  # within autocast only the way there is in low precision
+            drives = {name: a.to(self.compute) for name, a in drives.items()}
+            rates = {name: r.to(self.compute) for name, r in rates.items()}
+        return drives, rates
+
+    def carrier(self, credit: bool) -> ByParameters:
+        """How rates are carried by the present parameters."""
+        return ByParameters(
+            self.weights, self.biases, self.feedback, self.populations, self._working_dtype(), credit
+        )
+
+    def carried(self) -> Carry:
+        """How credit is carried down by the present feedback weights."""
+        return carrying(self.weights, self.feedback, self.compute)
+
+    def _working_dtype(self) -> torch.dtype:
+        """Precision of drives: the model's, or within ``autocast`` its own."""
+        kind = self.device.type
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.compute
+
+    # -- credit -----------------------------------------------------------------------------------
+
+    def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
+        """Mean objective over presentations, from the top's rates and labels or target rates."""
+        assert self.net.error is not None
+        return mean_objective(self.net.error, r_top, y, self.stimulus)
+
+    def top_rates(self, stimuli: Tensor) -> Tensor:
+        """Rates of the top population, (presentation, unit), in plain autograd's graph."""
+        _, rates = self.settle(stimuli, credit=False)
+        return rates[self.top].flatten(1)
+
+    def forward(self, x: Any, y: Any = None, *, checked: bool = False) -> Tensor:
+        """The surrogate for stimuli with labels or targets, the top's rates without.
+
+        The surrogate is a scalar whose gradient is minus the change of every plastic weight, mean over the
+        batch; its value is the objective for some rules only. In training mode it holds the regularisers'
+        terms too. Rates (presentation, unit) are in plain autograd's graph: their gradient is
+        backpropagation's, whatever rules are declared. A network without an objective needs no labels: in
+        training mode ``model(x)`` is its surrogate. ``checked`` says that x and y come from `stimulus_tensor`
+        and `target_tensor`: their values are not looked at again.
+        """
+        if y is None and (self.net.error is not None or not self.training):
+            return self.top_rates(self.stimulus_tensor(x, look=False))
+        self.prepare(training=self.training)
+        total, self.error = self.rule_terms(x, y, learning=self.training, look=None if checked else False)
+        if self.training:
+            with in_full_precision(self.device):
+                total = total + penalties.terms(self.net, self.weights, self.feedback, self.noise)
+            self._after_showing()
+        return total
+
+    def rule_terms(
+        self,
+        x: Any,
+        y: Any,
+        learning: bool,
+        look: bool | None = True,
+        one: int | None = None,
+        of: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Terms whose gradient is minus what the rules say, and the mean objective.
+
+        ``learning`` lets the rules' state move on. With ``one``, x holds that presentation of a batch ``of``
+        so many.
+        """
+        stimuli = self.stimulus_tensor(x, look)
+        self._require_gradient_arrives(stimuli)
+        drives, rates = self.settle(stimuli)
+        with in_full_precision(self.device):
+            total, error = self.credit_terms(drives, rates, y, look)
+            total = total + self.local.terms(self.weights, rates, learning)
+            return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), error
+
+    def _require_gradient_arrives(self, stimuli: Tensor) -> None:
+        paths = [*self.plan.beside.values(), *self.plan.apart]
+        if stimuli.requires_grad and not any(p.post == self.stimulus for p in paths):
+            raise DataError(
+                f"stimuli need a gradient, but no projection brings credit to population {self.stimulus}, so "
+                "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
+            )
+
+    def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
+        """Terms of what supervised rules say, and the mean objective."""
+        if self.net.error is None:
+            zero = torch.zeros((), device=self.device)
+            return zero, zero
+        if y is None:
+            raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
+        goal = self.target_tensor(y, look)
+        total = self.objective_value(rates[self.top], goal)
+        error = total.detach()
+        if not (self.plan.direct or self.plan.by_targets or self.taught):
+            return total, error
+        top = rates[self.top].detach().flatten(1)
+        c_top = self.net.error.credit(top, as_rates(goal, top))
+        if self.taught is not None:
+            credits = self.taught.credits(rates, as_rates(goal, top), c_top)
+            told = {name: self.told_at(name, drives, rates) for name in credits}
+            return self.injected(credits, told), error
+        if self.plan.by_targets:
+            rule = next(p.plasticity for p in self.net.bottom_ups if is_supervised(p.plasticity))
+            credits = target_credits(
+                self.steps, rule, self.carried(), self.biases, drives, rates, self.top, c_top
+            )
+            return self.injected(credits, rates), error
+        return total + self.injected(direct_credits(self.steps, self.carried(), c_top), rates), error
+
+    def told_at(self, name: str, drives: Values, rates: Values) -> Tensor:
+        """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
+        if self.taught is None:
+            return rates[name]
+        declared = self.taught.declared
+        at_drives = name in declared.hidden and not declared.network.gated
+        return drives[name] if at_drives else rates[name]
+
+    @staticmethod
+    def injected(credits: Values, rates: Values) -> Tensor:
+        """−⟨c·r⟩ summed over populations: its gradient at the rates (or drives) is minus the credit."""
+        presentations = len(next(iter(rates.values())))
+        total = next(iter(rates.values())).new_zeros(())
+        for name, c in credits.items():
+            total = total - (c.detach() * rates[name].flatten(1)).sum() / presentations
+        return total
+
+    # -- after an optimiser's step ----------------------------------------------------------------
+
+    def attach(self, optimiser: torch.optim.Optimizer) -> None:
+        """Let every step of ``optimiser``, and of no other, be followed by `after_update` while it lives.
+
+        Raises
+        ------
+        RunError
+            If it is an optimiser of another model.
+        """
+        self._attachment.begin(self.net.name, self.parameters(), self.after_update, optimiser)
+
+    def detach(self) -> None:
+        """Follow no optimiser any more: from here on feedback follows the weights at once."""
+        self._attachment.end()
+        self._shown = -1
+
+    @torch.no_grad()
+    def after_update(self) -> None:
+        """Count the update, pull hard-orthogonal weights back, renew feedback that is due."""
+        self.clock.updated()
+        self._shown = -1
+        with in_full_precision(self.device):
+            for p in self.net.bottom_ups:
+                for rule in _hard(p):
+                    if self.steps_done % rule.every == 0:
+                        self.pull_back(p.name, rule)
+            self.feedback.renew(self.weights, self.steps_done)
+        self.feedback.mark(self.weights)
+
+    def pull_back(self, name: str, rule: HardOrthogonality) -> None:
+        """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
+        w = self.weights[name]
+        rows = self.matrix(name)
+        extra = self.feedback.auxiliary.get(name)
+        both = rows if extra is None else torch.cat([rows, extra])
+        pulled = pull_back(both, rule, f"projection {name}")
+        w.copy_(pulled[: len(rows)].reshape(w.shape))
+        if extra is not None:
+            extra.copy_(pulled[len(rows) :])
+
+    @differentiating
+    def renew_feedback(self) -> None:
+        """Compute every tied feedback anew from the present weights."""
+        self._shown = -1
+        self.feedback.forget()
+        with in_full_precision(self.device):
+            self.feedback.renew_changed(self.weights, in_loop=False)
+
+    def trust_feedback(self) -> None:
+        """Take feedback that was loaded together with its weights for theirs, as a resumed loop left it."""
+        self.feedback.mark(self.weights)
+
+    @torch.compiler.disable
+    def prepare(self, training: bool = False) -> None:
+        """Let feedback belong to the present weights, and refuse an optimiser that is not attached."""
+        with torch.inference_mode(False), in_full_precision(self.device):
+            self.feedback.renew_changed(self.weights, in_loop=self._attachment.holds)
+        if not (self._pulled and training):
+            return
+        versions = sum(w._version for w in self.weights.values())
+        if self._shown not in (-1, versions):
+            raise RunError(
+                f"network {self.net.name}: {self._pulled} has HardOrthogonality, which acts after each "
+                "optimiser step; call model.attach(optimiser) once before training, for each optimiser"
+            )
+        self._shown = versions
+
+    @torch.compiler.disable
+    def _after_showing(self) -> None:
+        self.clock.shown()
+
+    def noise(self, name: str) -> torch.Generator:
+        """Noise of one projection at this draw: a pure function of seed, draw, rank and name."""
+        return self.clock.generator(name, self.device)
+
+
+def _loaded(model: nn.Module, _: Any) -> None:
+    """After ``load_state_dict``, of whatever part: feedback is renewed before it is used."""
+    assert isinstance(model, Core)
+    model.feedback.forget()
+    model._shown = -1
+
+
+def _hard(p: Projection) -> list[HardOrthogonality]:
+    return [rule for rule in p.regularisers if isinstance(rule, HardOrthogonality)]

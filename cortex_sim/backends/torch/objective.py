@@ -1,0 +1,38 @@
+"""The objective as a batch's mean, and labels as target rates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cortex_sim.errors import DataError
+from cortex_sim.objectives import CrossEntropy, Objective
+
+
+def mean_objective(objective: Objective, r_top: Tensor, y: Tensor, stimulus: str) -> Tensor:
+    """Mean objective over presentations, from the top's rates and labels or target rates.
+
+    Raises
+    ------
+    DataError
+        If there are not as many labels as presentations of population ``stimulus``.
+    """
+    if len(y) != len(r_top):
+        raise DataError(
+            f"{len(y)} labels for {len(r_top)} presentations of population {stimulus}; give one each"
+        )
+    r_top = r_top.flatten(1)
+    if r_top.dtype == torch.bfloat16:
+        r_top = r_top.float()
+    if isinstance(objective, CrossEntropy) and y.dim() == 1:
+        return objective.weight * F.cross_entropy(r_top, y)
+    mean: Tensor = objective.error(r_top, as_rates(y, r_top)).mean()
+    return mean
+
+
+def as_rates(y: Tensor, r_top: Tensor) -> Tensor:
+    """Target rates (presentation, unit) in the precision of ``r_top``; labels as one unit of 1."""
+    if y.dim() == 1:
+        return torch.zeros_like(r_top).scatter_(1, y[:, None], 1)  # one_hot would read labels from the device
+    return y.to(r_top.dtype)

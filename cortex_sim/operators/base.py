@@ -1,0 +1,151 @@
+"""The linear algebra of a connector: upward W r, downward Wᵀ u, and the matrix that a rule sees.
+
+Every connector is a matrix w (post channel, input) applied at one place or at many. A place reads some pre
+units (its patch) and drives one unit of every post channel:
+
+    patches    r (…, presentation, pre unit)   -> (…, presentation · place, input)
+    by_place   a (…, presentation, post unit)  -> (…, presentation · place, channel)
+    placed     the way back from by_place
+    gathered   x (…, presentation · place, input) -> (…, presentation, pre unit), summed over places
+
+so that W r = placed(patches(r) wᵀ) and Wᵀ u = gathered(by_place(u) w), whatever the connector. A rule acts on
+w with every place as a presentation of its own. Arrays are numpy's or torch's, with any leading axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
+from math import prod
+from typing import Any
+
+from cortex_sim.arrays import Array
+from cortex_sim.connectors import Shape
+from cortex_sim.errors import BuildError
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A connector between populations of two shapes; by itself that of a matrix between all units.
+
+    A subclass says what differs. A connector with weights gives `patches`, `by_place`, `placed`, `gathered`
+    and `places`; one without gives `up` and `down`.
+
+    Parameters
+    ----------
+    pre, post : tuple of int
+        Shapes of the populations, in the bottom-up direction.
+    """
+
+    pre: Shape
+    post: Shape
+
+    #: What messages call it.
+    called = "connector"
+    #: Whether there are weights.
+    weighted = True
+    #: How units are connected synapse by synapse: "all", "one_to_one", or "" where synapses share weights.
+    synapses = ""
+    #: Whether one weight belongs to several synapses, at different places.
+    shares_weights = True
+    #: Whether feedback weights have the shape of the bottom-up ones, and not (post, pre) of their own.
+    feedback_like_weights = True
+    #: Whether `drive` adds the post population's bias itself.
+    adds_bias = False
+    #: Whether the backward pass may take an inverse as WᵀM, so that B need not be made.
+    takes_gram = False
+
+    @property
+    def places(self) -> int:
+        """Places at which the matrix is applied."""
+        return 1
+
+    # -- places -------------------------------------------------------------------------------------
+
+    def patches(self, r: Array) -> Array:
+        """What each place reads, (…, presentation · place, input)."""
+        return r
+
+    def by_place(self, a: Array) -> Array:
+        """Post units by place, (…, presentation · place, channel)."""
+        return a
+
+    def placed(self, a: Array) -> Array:
+        """Post units (…, presentation, post unit), from values by place."""
+        return a
+
+    def gathered(self, x: Array) -> Array:
+        """Sum over the places that read a pre unit, (…, presentation, pre unit)."""
+        return x
+
+    # -- the two ways -------------------------------------------------------------------------------
+
+    def up(self, r: Array, w: Array) -> Array:
+        """W r, (…, presentation, post unit), from the matrix w (…, channel, input)."""
+        return self.placed(self.patches(r) @ w.swapaxes(-1, -2))
+
+    def down(self, u: Array, w: Array) -> Array:
+        """Wᵀ u, (…, presentation, pre unit), from the matrix w (…, channel, input)."""
+        return self.gathered(self.by_place(u) @ w)
+
+    # -- how weights are kept -----------------------------------------------------------------------
+
+    def matrix(self, weights: Array) -> Array:
+        """Weights in the connector's own shape as the matrix (channel, input), the same memory."""
+        return weights.reshape(len(weights), -1)
+
+    def feedback_matrix(self, feedback: Array) -> Array:
+        """Feedback weights in their own shape as rules of top-down projections see them, (input, channel)."""
+        return feedback.reshape(len(feedback), -1).T if self.feedback_like_weights else feedback
+
+    def as_feedback(self, matrix: Array, like: tuple[int, ...]) -> Array:
+        """The way back from `feedback_matrix`, in shape ``like``."""
+        return (matrix.T if self.feedback_like_weights else matrix).reshape(like)
+
+    # -- on torch, for training ---------------------------------------------------------------------
+
+    def drive(self, r: Any, w: Any, bias: Any) -> Any:
+        """W r + b of rates (presentation, *pre), in autograd's graph; ``bias`` only where `adds_bias`."""
+        return self.up(r.flatten(1), None if w is None else self.matrix(w))
+
+    def drive_with_feedback(self, r: Any, w: Any, bias: Any, b: Any, rule: Any) -> Any:
+        """The same, with a backward pass that carries B u down; ``rule`` is one of B's that reads credit."""
+        from cortex_sim.operators.autograd import ThroughOperator
+
+        return ThroughOperator.apply(r.flatten(1), w, b, self, rule)
+
+    def drive_with_gram(self, r: Any, w: Any, bias: Any, m: Any) -> Any:
+        """The same with B = WᵀM or MWᵀ, where `takes_gram`."""
+        raise NotImplementedError(type(self).__name__)
+
+
+@singledispatch
+def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
+    """Operator of a connector between populations of shapes ``pre`` and ``post``.
+
+    A connector's type is registered with ``@operator_of.register``; a connector of one's own may bring a
+    method ``operator(pre, post)`` instead.
+
+    Raises
+    ------
+    BuildError
+        If it has none.
+    """
+    own: Callable[[Shape, Shape], Operator] | None = getattr(connector, "operator", None)
+    if own is None:
+        raise without_operator(connector)
+    return own(pre, post)
+
+
+def without_operator(connector: Any) -> BuildError:
+    """What to say of a connector that has none."""
+    return BuildError(
+        f"{type(connector).__name__} has no operator, so nothing can run it; give the class a method "
+        "operator(pre, post) that returns a cortex_sim.operators.Operator, or use Dense, Conv2d or Identity"
+    )
+
+
+def units(shape: Shape) -> int:
+    """Units of a population of this shape."""
+    return prod(shape)

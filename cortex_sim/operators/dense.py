@@ -1,0 +1,47 @@
+"""Dense projections: one place, which reads every pre unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_sim.connectors import Dense, Shape
+from cortex_sim.operators.base import Operator, operator_of
+
+
+@dataclass(frozen=True)
+class DenseOperator(Operator):
+    """W of shape (post unit, pre unit)."""
+
+    synapses = "all"
+    shares_weights = False
+    feedback_like_weights = False
+    takes_gram = True
+
+    @property
+    def adds_bias(self) -> bool:  # type: ignore[override]
+        """Whether there is one bias a unit, as torch's product takes it, and not one a channel."""
+        return len(self.post) == 1
+
+    def drive(self, r: Any, w: Any, bias: Any) -> Any:
+        """W r + b, one fused product."""
+        from torch.nn.functional import linear
+
+        return linear(r.flatten(1), w, bias)
+
+    def drive_with_feedback(self, r: Any, w: Any, bias: Any, b: Any, rule: Any) -> Any:
+        """The same; backward B u."""
+        from cortex_sim.operators.autograd import DenseWithFeedback
+
+        return DenseWithFeedback.apply(r.flatten(1), w, bias, b, rule)
+
+    def drive_with_gram(self, r: Any, w: Any, bias: Any, m: Any) -> Any:
+        """The same; backward WᵀM u or MWᵀ u."""
+        from cortex_sim.operators.autograd import DenseWithInverse
+
+        return DenseWithInverse.apply(r.flatten(1), w, bias, m)
+
+
+@operator_of.register(Dense)
+def _(connector: Dense, pre: Shape, post: Shape) -> DenseOperator:
+    return DenseOperator(pre, post)
