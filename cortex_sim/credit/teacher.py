@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.arrays import Array, array_from_data, array_to_data, checked
+from cortex_sim.arrays import Array, array_from_data, array_to_data, checked, is_array_data
 from cortex_sim.checks import require_positive
 from cortex_sim.connectors import Shape
 from cortex_sim.credit.context import check_context
@@ -138,7 +138,10 @@ class Teacher:
         """Teacher from what `to_data` gave."""
         if not isinstance(data, dict) or set(data) != set(_SETTINGS):
             raise DeclarationError(f"teacher: needs {', '.join(_SETTINGS)}, as to_yaml writes them")
-        parameters = {name: array_from_data(p) for name, p in data["parameters"].items()}
+        arrays = data["parameters"]
+        if not (isinstance(arrays, dict) and all(is_array_data(p) for p in arrays.values())):
+            raise DeclarationError("teacher: parameters must be arrays by name, as to_yaml writes them")
+        parameters = {name: array_from_data(p) for name, p in arrays.items()}
         own = {name: data[name] for name in ("top", "outputs", "hidden", "tau_ms")}
         return Teacher(from_data("credit_network", data["credit_network"]), parameters, **own)
 

@@ -15,6 +15,7 @@ from cortex_sim.credit import (
     NoDiffusion,
     Ring,
     SharedCredit,
+    Teacher,
     TrainedCredit,
     diffusion,
     untrained,
@@ -293,6 +294,7 @@ def test_a_teacher_without_the_rule_is_refused():
         (lambda net: replace(net.teacher, tau_ms=0), "teacher: tau_ms must be"),
         (lambda net: cs.Network.from_yaml("network: n\ncredit_populations: {}"), "the teacher's and are not"),
         (lambda net: cs.Network.from_yaml("network: n\nteacher: {top: IT}"), "teacher: needs credit_network"),
+        (lambda net: Teacher.from_data(net.teacher.to_data() | {"parameters": {"top": 3}}), "arrays by name"),
     ],
 )  # fmt: skip
 def test_what_the_teacher_does_not_allow(ask, message):
