@@ -183,10 +183,10 @@ def protocols() -> Iterator[tuple[str, object]]:
         record = cs.Record(("rate", "drive", "credit"), phase="learn", weights=True)
         for batch in (1, 2):
             script = cs.Protocol(*phases, batch=batch, record=record)
-            runs = {"equilibrium": lambda: session_of(cs, net)}
-            runs["batched"] = lambda: cs.brian2.build(net, seed=3, engine="batched", dt_ms=1.0)
+            runs = {"equilibrium": lambda net=net: session_of(cs, net)}
+            runs["batched"] = lambda net=net: cs.brian2.build(net, seed=3, engine="batched", dt_ms=1.0)
             if batch == 1:
-                runs["synapses"] = lambda: cs.brian2.build(net, seed=3, engine="synapses", dt_ms=1.0)
+                runs["synapses"] = lambda net=net: cs.brian2.build(net, seed=3, engine="synapses", dt_ms=1.0)
             for engine, build in runs.items():
                 label = f"protocol/{name}/{engine}/{batch}"
                 try:
