@@ -38,13 +38,8 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
         )
     w: Any = op.matrix(rng.normal(size=shape)) if op.weighted else None
     r, u = rng.normal(size=(_SHOWN, units(pre))), rng.normal(size=(_SHOWN, units(post)))
-    up, down = op.up(r, w), op.down(u, w)
-    for way, found, like in (("up", up, u), ("down", down, r)):
-        if found.shape != like.shape:
-            raise DeclarationError(
-                f"projection {name}: {word}'s operator gives shape {found.shape} going {way}, and "
-                f"(presentation, unit) is {like.shape} there; return one value a unit"
-            )
+    up = _shaped(f"projection {name}: {word}", "up", op.up(r, w), u)
+    down = _shaped(f"projection {name}: {word}", "down", op.down(u, w), r)
     forth, back = (up * u).sum(1), (r * down).sum(1)
     scale = np.linalg.norm(up) * np.linalg.norm(u) + np.linalg.norm(r) * np.linalg.norm(down)
     if not np.allclose(forth, back, rtol=0, atol=1e-6 * scale):
@@ -53,3 +48,12 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
             f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, mend the one or the "
             "other"
         )
+
+
+def _shaped(called: str, way: str, found: Any, like: np.ndarray) -> np.ndarray:
+    if np.shape(found) != like.shape:
+        raise DeclarationError(
+            f"{called}'s operator gives shape {np.shape(found)} going {way}, and (presentation, unit) is "
+            f"{like.shape} there; return one value a unit"
+        )
+    return np.asarray(found)
