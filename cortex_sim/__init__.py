@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.backends.registry import register_backend
-from cortex_sim.connectors import Conv2d, Dense, Identity
+from cortex_sim.connectors import Conv2d, Dense, Identity, Unweighted
 from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.default_settings import Defaults, defaults, with_defaults
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
@@ -64,12 +64,12 @@ from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, 
 from cortex_sim.state import State, load, save
 
 if TYPE_CHECKING:
-    from cortex_sim import brian2, data, recording, torch, viz
+    from cortex_sim import brian2, data, operators, recording, torch, viz
 
 __version__ = "0.1.0"
 
 #: Loaded when asked for: each imports a simulator or a drawing library.
-_ROOMS = ("brian2", "data", "recording", "torch", "viz")
+_ROOMS = ("brian2", "data", "operators", "recording", "torch", "viz")
 
 __all__ = [
     "Arm",
@@ -140,6 +140,7 @@ __all__ = [
     "ThreeFactor",
     "TopDown",
     "Transpose",
+    "Unweighted",
     "WeightMirror",
     "Word",
     "Xavier",
@@ -148,6 +149,7 @@ __all__ = [
     "defaults",
     "load",
     "model",
+    "operators",
     "recording",
     "register",
     "register_backend",

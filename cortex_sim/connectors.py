@@ -19,7 +19,7 @@ class Connector(Protocol):
     """How a projection connects two populations.
 
     ``plastic`` says whether its weights can change at all; one that says no runs with the weights it
-    draws. Only `Identity` has none. Weights are seen by rules as a matrix of shape (post, inputs of one
+    draws. Those that are `Unweighted` have none. Weights are seen by rules as a matrix of shape (post, inputs of one
     post unit): for a convolution, (C_out, C_in·k·k).
     """
 
@@ -153,21 +153,32 @@ class Conv2d:
         return self.init.draw(rng, shape[0], size(shape[1:])).reshape(shape)
 
 
-def has_weights(connector: Any) -> bool:
-    """Whether a connector has weights, plastic or not: every one but `Identity`, which passes rates on."""
-    return not isinstance(connector, Identity)
-
-
-@register("connector", "identity")
-@dataclass(frozen=True)
-class Identity:
-    """Each pre unit to the post unit of the same place, weight 1 (a skip connection); not plastic."""
+class Unweighted:
+    """Base of connectors without weights; a class of one's own adds ``operator(pre, post)``, and `check`."""
 
     plastic: ClassVar[bool] = False
 
     def weight_shape(self, pre: Shape, post: Shape) -> Shape:
         """No weights: ()."""
         return ()
+
+    def check(self, name: str, pre: Shape, post: Shape) -> None:
+        """Any two shapes will do."""
+
+    def draw(self, rng: np.random.Generator, pre: Shape, post: Shape) -> np.ndarray:
+        """Nothing to draw: an empty array."""
+        return np.empty(0)
+
+
+def has_weights(connector: Any) -> bool:
+    """Whether a connector has weights, plastic or not: every one but those that are `Unweighted`."""
+    return not isinstance(connector, Unweighted)
+
+
+@register("connector", "identity")
+@dataclass(frozen=True)
+class Identity(Unweighted):
+    """Each pre unit to the post unit of the same place, weight 1 (a skip connection); not plastic."""
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
         """Both populations must have one shape."""
@@ -177,7 +188,3 @@ class Identity:
                 f"projection {name}: Identity() needs populations of one shape, but {before} has shape "
                 f"{pre} and {after} {post}; make them equal, or use Dense()"
             )
-
-    def draw(self, rng: np.random.Generator, pre: Shape, post: Shape) -> np.ndarray:
-        """Nothing to draw: an empty array."""
-        return np.empty(0)

@@ -14,6 +14,7 @@ from cortex_sim.credit.teacher import by_credit
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Given, Inverse
 from cortex_sim.initialisers import GivenWeights
+from cortex_sim.operators.checking import brings_operator, check_operator
 from cortex_sim.paths import Paths
 from cortex_sim.projection import BOTTOM_UP, Projection
 from cortex_sim.regularisers import Decay
@@ -87,16 +88,20 @@ def check_acyclic(net: Network, new: Projection) -> None:
 
 
 def check_connector(net: Network, projection: Projection) -> None:
-    """A connector has the weights of a matrix or of a convolution, or it is `Identity` and has none."""
+    """One's own connector has an operator that holds what it says, or the weights of a matrix."""
     (before, after), link = net.ends(projection), projection.connector
     shape, word = tuple(link.weight_shape(before, after)), type(link).__name__
+    if brings_operator(link):
+        check_operator(projection.name, link, before, after)
+        return
     if isinstance(link, Conv2d) or not has_weights(link):
         return
     if shape != (size(after), size(before)):
         raise DeclarationError(
             f"projection {projection.name}: {word} has weights of shape {shape}, but {projection.post} has "
             f"{size(after)} units and {projection.pre} {size(before)}; a connector of your own has weights "
-            f"(post units, pre units), {(size(after), size(before))}; without weights, use Identity()"
+            f"(post units, pre units), {(size(after), size(before))}, or a method operator(pre, post); "
+            "without weights, use Identity()"
         )
 
 
@@ -215,7 +220,8 @@ def _check_inverse(net: Network, projection: Projection, inverse: Inverse) -> No
     shape = net.weight_shape(projection)
     if not shape:
         return
-    post, fan_in = (shape[0], size(shape[1:])) if len(shape) == 4 else (shape[1], shape[0])
+    kept_alike = net.operator(projection).feedback_like_weights
+    post, fan_in = (shape[0], size(shape[1:])) if kept_alike else (shape[1], shape[0])
     if inverse.auxiliary and post > fan_in:
         raise DeclarationError(
             f"projection {projection.name}: {inverse.of} has {post} post units for {fan_in} inputs, and "

@@ -4,5 +4,17 @@ from cortex_sim.operators.base import Operator, operator_of, units
 from cortex_sim.operators.conv2d import ConvOperator
 from cortex_sim.operators.dense import DenseOperator
 from cortex_sim.operators.identity import IdentityOperator
+from cortex_sim.operators.places import AtPlaces, Tied
+from cortex_sim.operators.weightless import Weightless
 
-__all__ = ["ConvOperator", "DenseOperator", "IdentityOperator", "Operator", "operator_of", "units"]
+__all__ = [
+    "AtPlaces",
+    "ConvOperator",
+    "DenseOperator",
+    "IdentityOperator",
+    "Operator",
+    "Tied",
+    "Weightless",
+    "operator_of",
+    "units",
+]

@@ -13,11 +13,12 @@ import numpy as np
 
 from cortex_sim.arrays import Array
 from cortex_sim.connectors import Conv2d, Shape
-from cortex_sim.operators.base import Operator, operator_of, units
+from cortex_sim.operators.base import operator_of, units
+from cortex_sim.operators.places import AtPlaces
 
 
 @dataclass(frozen=True)
-class ConvOperator(Operator):
+class ConvOperator(AtPlaces):
     """Kernels (C_out, C_in, k, k) between populations of shape (channel, row, column)."""
 
     connector: Conv2d
@@ -25,46 +26,26 @@ class ConvOperator(Operator):
     called = "convolution"
     adds_bias = True
 
-    @property
-    def places(self) -> int:
-        """Output positions."""
-        return self.post[1] * self.post[2]
-
     def patches(self, r: Array) -> Array:
         """What each place reads, (…, presentation · place, C_in·k·k)."""
-        lead = r.shape[:-2]
         if isinstance(r, np.ndarray):
-            padded = np.concatenate([r, np.zeros((*r.shape[:-1], 1))], axis=-1)
-            return padded[..., self.index].reshape(*lead, -1, self.index.shape[1])
+            return super().patches(r)
         from torch.nn.functional import unfold
 
         c = self.connector
         columns = unfold(r.reshape(-1, *self.pre), c.kernel, padding=c.padding, stride=c.stride)
-        return columns.transpose(1, 2).reshape(*lead, -1, columns.shape[1])
-
-    def by_place(self, a: Array) -> Array:
-        """Post units by place, (…, presentation · place, C_out)."""
-        lead = a.shape[:-2]
-        return a.reshape(*a.shape[:-1], self.post[0], -1).swapaxes(-1, -2).reshape(*lead, -1, self.post[0])
-
-    def placed(self, a: Array) -> Array:
-        """Post units (…, presentation, post unit), from values by place."""
-        lead = a.shape[:-2]
-        by_presentation = a.reshape(*lead, -1, self.places, self.post[0])
-        return by_presentation.swapaxes(-1, -2).reshape(*lead, -1, units(self.post))
+        return columns.transpose(1, 2).reshape(*r.shape[:-2], -1, columns.shape[1])
 
     def gathered(self, x: Array) -> Array:
         """Sum over the patches that a pre unit lies in, (…, presentation, pre unit)."""
-        lead, size = x.shape[:-2], units(self.pre)
         if isinstance(x, np.ndarray):
-            rows = x.reshape(-1, self.index.size)
-            return np.asarray((self._incidence.T @ rows.T).T).reshape(*lead, -1, size)
+            return super().gathered(x)
         from torch.nn.functional import fold
 
         c = self.connector
         columns = x.reshape(-1, self.places, x.shape[-1]).transpose(1, 2)
         summed = fold(columns, self.pre[1:], c.kernel, padding=c.padding, stride=c.stride)
-        return summed.reshape(*lead, -1, size)
+        return summed.reshape(*x.shape[:-2], -1, units(self.pre))
 
     def up(self, r: Array, w: Array) -> Array:
         """W applied at every place, (…, presentation, post unit)."""
@@ -99,7 +80,7 @@ class ConvOperator(Operator):
         return w.reshape(len(w), self.pre[0], self.connector.kernel, self.connector.kernel)
 
     @cached_property
-    def index(self) -> np.ndarray:
+    def index(self) -> np.ndarray:  # type: ignore[override]
         """Pre unit under each entry of the kernel, (place, C_in·k·k); their number stands for padding."""
         border, side, step = self.connector.padding, self.connector.kernel, self.connector.stride
         grid = np.pad(
@@ -110,16 +91,6 @@ class ConvOperator(Operator):
         windows: np.ndarray = np.lib.stride_tricks.sliding_window_view(grid, (side, side), (1, 2))  # type: ignore[call-overload]
         windows = windows[:, ::step, ::step]
         return windows.transpose(1, 2, 0, 3, 4).reshape(windows.shape[1] * windows.shape[2], -1)
-
-    @cached_property
-    def _incidence(self) -> Any:
-        """Which entry of which patch is which pre unit, sparse (place · input, pre unit)."""
-        from scipy import sparse
-
-        entries, inside = np.arange(self.index.size), self.index.ravel() < units(self.pre)
-        ones = np.ones(inside.sum())
-        shape = (self.index.size, units(self.pre))
-        return sparse.csr_array((ones, (entries[inside], self.index.ravel()[inside])), shape)
 
 
 @operator_of.register(Conv2d)

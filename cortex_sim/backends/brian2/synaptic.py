@@ -327,10 +327,16 @@ class Synaptic:
 def check_no_sharing(circuit: Circuit) -> None:
     """Raise `BuildError` where synapses would have to share a weight."""
     for p in circuit.net.bottom_ups:
-        if not circuit.operators[p.name].synapses:
+        op = circuit.operators[p.name]
+        if not op.weighted and not op.synapses:
+            raise BuildError(
+                f"projection {p.name}: the synapses engine connects unit by unit, and "
+                f'{type(p.connector).__name__} has no weights to do so; use engine="batched"'
+            )
+        if not op.synapses:
             raise BuildError(
                 f"projection {p.name}: the synapses engine gives every synapse its own weight, and a "
-                f'{circuit.operators[p.name].called} shares them; use engine="batched"'
+                f'{op.called} shares them; use engine="batched"'
             )
     for name, population in circuit.net.populations.items():
         if len(population.shape) == 3 and population.bias and supervised_inputs(circuit, name):

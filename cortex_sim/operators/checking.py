@@ -1,0 +1,59 @@
+"""Whether the operator of a connector of one's own says one thing upward and downward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.connectors import Conv2d, Dense, Identity, Shape
+from cortex_sim.errors import DeclarationError
+from cortex_sim.operators.base import operator_of, units
+
+_OURS = (Dense, Conv2d, Identity)
+_SHOWN = 3  # presentations: more than one, so that an operator must keep them apart
+
+
+def brings_operator(connector: Any) -> bool:
+    """Whether a connector of one's own has an operator, by a method or by registration."""
+    registered = operator_of.dispatch(type(connector)) is not operator_of.dispatch(object)
+    return type(connector) not in _OURS and (registered or hasattr(connector, "operator"))
+
+
+def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
+    """Shapes of W r and Wᵀ u, and ⟨W r, u⟩ = ⟨r, Wᵀ u⟩, on random values.
+
+    Raises
+    ------
+    DeclarationError
+        If the operator of projection ``name`` breaks one of them.
+    """
+    op, word = operator_of(connector, pre, post), type(connector).__name__
+    rng = np.random.default_rng(0)
+    shape = tuple(connector.weight_shape(pre, post))
+    if op.weighted != bool(shape):
+        raise DeclarationError(
+            f"projection {name}: {word} has weights of shape {shape}, but its operator says weighted = "
+            f"{op.weighted}; return Weightless(...) from operator(pre, post) where weight_shape gives ()"
+        )
+    w: Any = op.matrix(rng.normal(size=shape)) if op.weighted else None
+    r, u = rng.normal(size=(_SHOWN, units(pre))), rng.normal(size=(_SHOWN, units(post)))
+    up = _shaped(f"projection {name}: {word}", "up", op.up(r, w), u)
+    down = _shaped(f"projection {name}: {word}", "down", op.down(u, w), r)
+    forth, back = (up * u).sum(1), (r * down).sum(1)
+    scale = np.linalg.norm(up) * np.linalg.norm(u) + np.linalg.norm(r) * np.linalg.norm(down)
+    if not np.allclose(forth, back, rtol=0, atol=1e-6 * scale):
+        raise DeclarationError(
+            f"projection {name}: down of {word}'s operator is not the transpose of its up, <W r, u> is "
+            f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, mend the one or the "
+            "other"
+        )
+
+
+def _shaped(called: str, way: str, found: Any, like: np.ndarray) -> np.ndarray:
+    if np.shape(found) != like.shape:
+        raise DeclarationError(
+            f"{called}'s operator gives shape {np.shape(found)} going {way}, and (presentation, unit) is "
+            f"{like.shape} there; return one value a unit"
+        )
+    return np.asarray(found)
