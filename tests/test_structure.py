@@ -11,8 +11,17 @@ import cortex_sim
 HOME = Path(cortex_sim.__file__).parent
 CONNECTORS = {"Dense", "Conv2d", "Identity"}
 KERNEL = {"kernel", "stride", "padding", "dilation"}
-# Where a connector is made, or its initial weights are looked at: none runs its linear algebra.
-ALLOWED: set[tuple[str, str]] = set()
+# Checks of a declaration, none of which runs a connector's linear algebra.
+ALLOWED = {
+    ("validation.py", text)
+    for text in (
+        "if not (projection.is_top_down or isinstance(projection.connector, Dense)):",
+        "if isinstance(link, Conv2d) or not has_weights(link):",
+        'if getattr(feedback, "dense_only", False) and not isinstance(projection.connector, Dense):',
+        "post, fan_in = (shape[0], size(shape[1:])) if len(shape) == 4 else (shape[1], shape[0])",
+        "if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):",
+    )
+}
 
 
 def sources():
