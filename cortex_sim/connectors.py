@@ -19,8 +19,8 @@ class Connector(Protocol):
     """How a projection connects two populations.
 
     ``plastic`` says whether its weights can change at all; one that says no runs with the weights it
-    draws. Those that are `Unweighted` have none. Weights are seen by rules as a matrix of shape (post, inputs of one
-    post unit): for a convolution, (C_out, C_in·k·k).
+    draws. Those that are `Unweighted` have none. Weights are seen by rules as a matrix of shape (post,
+    inputs of one post unit): for a convolution, (C_out, C_in·k·k).
     """
 
     plastic: ClassVar[bool]

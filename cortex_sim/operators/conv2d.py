@@ -80,7 +80,7 @@ class ConvOperator(AtPlaces):
         return w.reshape(len(w), self.pre[0], self.connector.kernel, self.connector.kernel)
 
     @cached_property
-    def index(self) -> np.ndarray:  # type: ignore[override]
+    def index(self) -> np.ndarray:
         """Pre unit under each entry of the kernel, (place, C_in·k·k); their number stands for padding."""
         border, side, step = self.connector.padding, self.connector.kernel, self.connector.stride
         grid = np.pad(

@@ -1,4 +1,4 @@
-"""One matrix at many places, each of which reads pre units of its own: convolutions, and what resembles them."""
+"""One matrix at many places, each of which reads pre units of its own, as in a convolution."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class AtPlaces(Operator):
 
     def patches(self, r: Array) -> Array:
         """What each place reads, (…, presentation · place, input)."""
+        padded: Array
         if isinstance(r, np.ndarray):
             padded = np.concatenate([r, np.zeros((*r.shape[:-1], 1), dtype=r.dtype)], axis=-1)
         else:
