@@ -1,7 +1,8 @@
 """Activations: rate r = f(a) from drive a, gain f′(a), and drive f⁻¹(r) where f can be inverted.
 
 Written with operators that numpy and torch share, and beside them as text in `a` for brian2
-(``rate_text``, ``gain_text``), which a user's own activation needs only to be run in time.
+(``rate_text``, ``gain_text``), which a user's own activation needs only to be run in time. An activation
+may have parameters, one value a unit or a channel: see `cortex_sim.transfers`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_positive
 from cortex_sim.registry import register
+from cortex_sim.transfers import bound, parameters_of
 
 
 @runtime_checkable
@@ -49,7 +51,8 @@ def lower_bound(activation: Activation) -> float:
         return float(said)
     drives = np.concatenate([[0.0], *(sign * np.geomspace(1e-6, 1e3, 400) for sign in (-1, 1))])
     try:
-        return float(np.min(activation.rate(drives)))
+        start = {name: np.full(1, float(value)) for name, value in parameters_of(activation).items()}
+        return float(np.min(bound(activation, start).rate(drives)))
     except (TypeError, AttributeError, ValueError):  # it takes tensors only
         return -math.inf
 

@@ -41,6 +41,13 @@ def require_window(owner: object, window: float) -> None:
         raise DeclarationError(f"{name_of(owner)}: window must be at least 1 presentation. Got {window}")
 
 
+def require_finite(owner: object, **values: float) -> None:
+    """Raise `DeclarationError` unless every value is a finite number."""
+    for name, value in values.items():
+        if not _number(value):
+            raise DeclarationError(f"{name_of(owner)}: {name} must be a finite number. Got {value!r}")
+
+
 def require_nonnegative(owner: object, **values: float) -> None:
     """Raise `DeclarationError` unless every value is a finite number of at least 0."""
     for name, value in values.items():

@@ -1,7 +1,8 @@
 """State: everything that a network has learned, as one object that any backend gives and takes.
 
-Weights, biases, free feedback weights, auxiliary units, the state of rules, and the preprocessing with which
-stimuli were shown; in one safe file (safetensors and JSON, with a checksum), which runs no code.
+Weights, biases, free feedback weights, auxiliary units, the state of rules, the parameters of activations,
+and the preprocessing with which stimuli were shown; in one safe file (safetensors and JSON, with a checksum),
+which runs no code.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.runs.files import read_tensors, write_tensors
+from cortex_sim.transfers import initial_values, parameters_of
 
 _log = logging.getLogger(__name__)
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"  # of a run directory
 Arrays = Mapping[str, np.ndarray]
-RuleState = Mapping[str, Arrays]
+Variables = Mapping[str, Arrays]  # by projection or population, then by name
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,8 @@ class State:
         State of rules by projection and variable.
     auxiliary : mapping of str to array
         Rows of auxiliary units by bottom-up projection (GAIT-prop's square form).
+    transfers : mapping of str to mapping
+        Parameters of activations by population and name, one a unit or a channel.
     preprocessing : Preprocessing or None
         How stimuli were shown; None where nothing is known of it.
     origin : mapping
@@ -60,8 +64,9 @@ class State:
     weights: Arrays
     biases: Arrays = field(default_factory=dict)
     feedback: Arrays = field(default_factory=dict)
-    rule_state: RuleState = field(default_factory=dict)
+    rule_state: Variables = field(default_factory=dict)
     auxiliary: Arrays = field(default_factory=dict)
+    transfers: Variables = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
 
@@ -95,6 +100,9 @@ class State:
         new = initial(net, seed)
         _require_same_shapes("projection", "weights", self.weights, new.weights, net)
         _require_same_shapes("population", "biases", self.biases, new.biases, net)
+        for name, values in new.transfers.items():
+            kept = self.transfers.get(name, {})
+            _require_same_shapes(f"population {name}: parameter", "values", kept, values, net)
         feedback = {n: self._feedback(n, net, drawn) for n, drawn in new.feedback.items()}
         rules = {n: self._rule_state(n, net, begun) for n, begun in new.rule_state.items()}
         return replace(
@@ -139,6 +147,7 @@ def initial(net: Network, seed: int = 0) -> State:
         },
         feedback={name: drawn[name] for name in drawn if name in top_down},
         rule_state={p.name: _first(net, p, drawn[p.name]) for p in _with_state(net)},
+        transfers=_first_transfers(net),
         origin={"seed": seed, "updates": 0},
     )
 
@@ -158,6 +167,12 @@ def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
     shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
     variables = getattr(p.plasticity, "state", {})
     return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in variables.items()}
+
+
+def _first_transfers(net: Network) -> Variables:
+    """Parameters of activations before they have moved; the stimulated population has none."""
+    driven = {n: p for n, p in net.populations.items() if net.inputs(n)}
+    return {n: initial_values(p) for n, p in driven.items() if parameters_of(p.activation)}
 
 
 def _require_same_populations(kept: Network, net: Network) -> None:
@@ -199,6 +214,8 @@ def tensors_of(state: State) -> dict[str, np.ndarray]:
     found |= {f"auxiliary:{n}": a for n, a in state.auxiliary.items()}
     for name, variables in state.rule_state.items():
         found |= {f"rule:{name}:{v}": x for v, x in variables.items()}
+    for name, variables in state.transfers.items():
+        found |= {f"transfer:{name}:{v}": x for v, x in variables.items()}
     return {name: np.asarray(array) for name, array in found.items()}
 
 
@@ -229,14 +246,14 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
     except DeclarationError as error:
         raise RunError(f"{where}: {error}") from None
     parts: dict[str, dict[str, np.ndarray]] = {}
-    rules: dict[str, dict[str, np.ndarray]] = {}
+    nested: dict[str, dict[str, dict[str, np.ndarray]]] = {"rule": {}, "transfer": {}}
     elsewhere = metadata.get("shared", {})  # a checkpoint keeps them under its model's names
     named = {ours: tensors[theirs] for ours, theirs in elsewhere.items()} if elsewhere else tensors
     for label, array in named.items():
         kind, _, name = label.partition(":")
-        if kind == "rule":
+        if kind in nested:
             name, _, variable = name.rpartition(":")
-            rules.setdefault(name, {})[variable] = array
+            nested[kind].setdefault(name, {})[variable] = array
         else:
             parts.setdefault(kind, {})[name] = array
     shown = metadata.get("preprocessing")
@@ -245,8 +262,9 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
         weights=parts.get("weight", {}),
         biases=parts.get("bias", {}),
         feedback=parts.get("feedback", {}),
-        rule_state=rules,
+        rule_state=nested["rule"],
         auxiliary=parts.get("auxiliary", {}),
+        transfers=nested["transfer"],
         preprocessing=None if shown is None else Preprocessing.from_data(shown),
         origin=dict(metadata.get("origin") or {}),
     )

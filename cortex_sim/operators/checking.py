@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.connectors import Conv2d, Dense, Identity, Shape
-from cortex_sim.errors import DeclarationError
+from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.operators.base import operator_of, units
 
 _OURS = (Dense, Conv2d, Identity)
@@ -26,9 +26,12 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     Raises
     ------
     DeclarationError
-        If the operator of projection ``name`` breaks one of them.
+        If the operator of projection ``name`` breaks one of them, or there is none.
     """
-    op, word = operator_of(connector, pre, post), type(connector).__name__
+    try:
+        op, word = operator_of(connector, pre, post), type(connector).__name__
+    except BuildError as error:
+        raise DeclarationError(f"projection {name}: {error}") from None
     rng = np.random.default_rng(0)
     shape = tuple(connector.weight_shape(pre, post))
     if op.weighted != bool(shape):

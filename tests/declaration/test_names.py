@@ -31,6 +31,8 @@ def declared(name, qualname, module):
 def test_no_shipped_name_is_ever_replaced(kind, own_names):
     for name in registry.names(kind):
         shipped = registry.find(kind, name)
+        if not shipped.__module__.startswith("cortex_sim."):  # another test's
+            continue
         for module in ("__main__", "mine"):
             mine = declared(shipped.__name__, shipped.__qualname__, module)
             with pytest.raises(cs.DeclarationError, match=f"{kind} '{name}' is taken by cortex_sim"):

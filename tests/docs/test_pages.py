@@ -46,7 +46,7 @@ def registries():
 def test_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = code_of(page)
-    exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
+    exec(compile(code, str(page), "exec", dont_inherit=True), {"__name__": "__main__"})
     printed = capsys.readouterr().out
     missing = [said for said in promised(code) if said not in printed]
     assert not missing, f"{page.name} promises {missing}, printed:\n{printed}"

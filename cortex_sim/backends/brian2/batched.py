@@ -78,21 +78,20 @@ class Batched:
         self.modulator = 1.0
 
     def push(self) -> None:
-        """Show the biases to the neurons; matrices are used where they are."""
-        for name in self.weights.bias:
-            shown = self.weights.bias_by_unit(name)
-            self.units[name].view["bias"][...] = shown
-            self._left.leave(f"bias of population {name}", shown)
+        """Show biases and activations' parameters to the neurons; matrices are used where they are."""
+        for name, variable, label, values in self.weights.of_units():
+            shown = self.weights.shown(name, values)
+            self.units[name].view[variable][...] = shown
+            self._left.leave(label, shown)
 
     def take_edits(self) -> None:
-        """Take over biases that were set in brian2's groups since the last run."""
-        for name, bias in self.weights.bias.items():
-            now = self.units[name].view["bias"]
-            label = f"bias of population {name}"
-            if self._left.edited(label, now, self.weights.bias_by_unit(name)):
+        """Take over what was set of these in brian2's groups since the last run."""
+        for name, variable, label, values in self.weights.of_units():
+            now = self.units[name].view[variable]
+            if self._left.edited(label, now, self.weights.shown(name, values)):
                 if (now != now[:1]).any():
                     raise RunError(f"{label}: differs between presentations; set it alike for all of them")
-                bias[...] = by_channel(label, now[0], len(bias))
+                values[...] = by_channel(label, now[0], len(values))
 
     def pull(self) -> None:
         """Nothing to fetch: the weights are the engine's own."""

@@ -24,6 +24,7 @@ from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import PerPost, PerPre
 from cortex_sim.rules.in_time import growth_of
+from cortex_sim.transfers import parameters_of
 
 # Within brian2's slot "groups": predictions of the error populations, then what they and everybody
 # else send, what of it arrives through gates with delay or noise, what is made of its echo, then
@@ -44,6 +45,7 @@ def population_equations(
     drives, lines = ["external"], ["external : 1", "alive : 1", "spontaneous : 1", "free : 1 (shared)"]
     for p in circuit.net.inputs(name):
         drives.append(_arriving(circuit, p.name, "drive", features, lines))
+    lines += [f"transfer_{parameter} : 1" for parameter in parameters_of(population.activation)]
     if population.bias:
         drives.append("bias")
         lines.append("bias : 1")
@@ -72,7 +74,7 @@ def _text(population: Any, which: str) -> str:
             f"population {population.name}: {type(population.activation).__name__} has no {which}, its text "
             'for brian2; give the class rate_text and gain_text, such as "tanh(a)"'
         )
-    return f"({text})"
+    return f"({_renamed(text, {p: f'transfer_{p}' for p in parameters_of(population.activation)})})"
 
 
 def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], lines: list[str]) -> str:

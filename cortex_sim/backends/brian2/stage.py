@@ -135,6 +135,7 @@ class Stage:
                 f'batch={presentations}; use batch=1, or engine="batched"'
             )
         self.circuit, self.setup, self.presentations = circuit, setup, presentations
+        self.weights = weights
         self.features = features
         self.delayed: dict[str, deque[np.ndarray]] = {}  # signals on their way, oldest first
         self.clock = brian2.Clock(setup.dt_ms * brian2.ms)
@@ -143,7 +144,7 @@ class Stage:
         credit = {name: self._credit_group(name) for name in circuit.net.credit_populations}
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
         views = {name: self._see(group) for name, group in self.groups.items()}
-        self.units = {name: Unit(circuit, name, view, features) for name, view in views.items()}
+        self.units = {name: Unit(circuit, name, view, features, weights) for name, view in views.items()}
         self.credit_views = {name: self._see(group) for name, group in credit.items()}
         self.groups |= credit
         self.patch_views = {name: View(group, presentations) for name, group in self.patches.items()}
@@ -214,11 +215,11 @@ class Stage:
         return found | self.credit_views | {f"patches of {n}": v for n, v in self.patch_views.items()}
 
     def lasting(self) -> set[str]:
-        """Variables that stay from trial to trial: biases, and rule state that lives in units."""
+        """Variables that stay from trial to trial: biases, parameters of activations, rule state of units."""
         var = self.circuit.var
         plastic = self.circuit.plastic()
         kept = {var(v, p.name) for p in plastic for v in getattr(p.plasticity, "state", {})}
-        return kept | {"bias"}
+        return kept | {variable for _, variable, _, _ in self.weights.of_units()} | {"bias"}
 
     def passing(self) -> dict[str, np.ndarray]:
         """Every other variable of every group: what a trial leaves behind, and the next may read.

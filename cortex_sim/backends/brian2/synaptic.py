@@ -203,9 +203,8 @@ class Synaptic:
                 flat = self._leave(f"{variable} of projection {name}", self._flat_state(name, values))
                 owner, own = self._place(name, variable)
                 setattr(owner, own, flat)
-        for name in self.weights.bias:
-            shown = self.weights.bias_by_unit(name)
-            self.groups[name].bias = self._leave(f"bias of population {name}", shown)
+        for name, variable, label, values in self.weights.of_units():
+            setattr(self.groups[name], variable, self._leave(label, self.weights.shown(name, values)))
         for p in self.circuit.apicals:
             if p.way is Way.SIGN and p.up is not None:
                 w = self.weights.matrix[p.up.name]
@@ -229,10 +228,10 @@ class Synaptic:
                 label = f"{variable} of projection {name}"
                 if self._left.edited(label, now, self._flat_state(name, values)):
                     self._read(name, variable, values)
-        for name, bias in self.weights.bias.items():
-            now, label = np.asarray(self.groups[name].bias[:]), f"bias of population {name}"
-            if self._left.edited(label, now, self.weights.bias_by_unit(name)):
-                bias[...] = by_channel(label, now, len(bias))
+        for name, variable, label, values in self.weights.of_units():
+            now = np.asarray(getattr(self.groups[name], variable)[:])
+            if self._left.edited(label, now, self.weights.shown(name, values)):
+                values[...] = by_channel(label, now, len(values))
 
     def _ours(self, name: str) -> np.ndarray:
         return self._flat(name, self.weights.matrix[name])

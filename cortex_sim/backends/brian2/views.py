@@ -11,6 +11,7 @@ from brian2.core.variables import ArrayVariable
 from cortex_sim.activations import LeakyRelu, Linear
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.credit_equations import reads_objective
+from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.brian2.written import Written
 from cortex_sim.credit.context import Told
 from cortex_sim.objectives import CrossEntropy
@@ -65,13 +66,12 @@ def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
 
     The activation's methods first find out whose arrays they got, which costs as much as a small array.
     """
-    match activation:
-        case Linear():
-            return _as_it_is, None
-        case LeakyRelu(slope=slope):
-            return lambda a: np.where(a > 0, a, slope * a), lambda a: np.where(a > 0, 1.0, slope)
-        case _:
-            return activation.rate, activation.gain
+    if type(activation) is Linear:  # and not what inherits from it, whose rate may be another
+        return _as_it_is, None
+    if type(activation) is LeakyRelu:
+        slope = activation.slope
+        return lambda a: np.where(a > 0, a, slope * a), lambda a: np.where(a > 0, 1.0, slope)
+    return activation.rate, activation.gain
 
 
 def _as_it_is(a: np.ndarray) -> np.ndarray:
@@ -84,12 +84,14 @@ class Unit:
     What holds for a whole phase (who is silenced, gates, the nudge's strength) is read once, by `begin`.
     """
 
-    def __init__(self, circuit: Circuit, name: str, view: View | Written, heard: frozenset[str]) -> None:
+    def __init__(
+        self, circuit: Circuit, name: str, view: View | Written, heard: frozenset[str], weights: Weights
+    ) -> None:
         self.view = view
         self.is_stimulus = name == circuit.stimulus
-        population = circuit.population(name)
-        self.rate, self.gain = numpy_functions(population.activation)
-        self.gain = self.gain if circuit.gated(name) else None
+        self._gated = circuit.gated(name)
+        self._transfer = lambda: numpy_functions(weights.transfer(name))
+        self.rate, self.gain = self._transfer()
         self.taught = circuit.taught is not None and name == circuit.taught.top
         self.objective = circuit.net.error if name == circuit.net.objective_at else None
         self.partition: np.ndarray | None = None  # 1 / softmax(r), where the objective asks for it
@@ -109,6 +111,7 @@ class Unit:
         self._alive = None if (alive == 1).all() else alive
         if self.is_stimulus:
             return
+        self.rate, self.gain = self._transfer()
         self._free = bool(self.view["free"][0])
         if "strength" in self.view:
             self._strength = float(self.view["strength"][0])
@@ -137,7 +140,7 @@ class Unit:
 
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
-        u = c if self.gain is None else c * self.gain(self.view["a"])
+        u = c if self.gain is None or not self._gated else c * self.gain(self.view["a"])
         return u if self._alive is None else self._alive * u
 
     def _nudge(self, r: np.ndarray) -> np.ndarray | None:

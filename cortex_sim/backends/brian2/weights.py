@@ -1,8 +1,8 @@
-"""Everything that lasts from trial to trial: weights, biases, rule state, as float64 matrices."""
+"""Everything that lasts from trial to trial: weights, biases, rule and activation state, in float64."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.errors import RunError
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.state import State
+from cortex_sim.transfers import bound
 
 
 class Weights:
@@ -25,6 +26,8 @@ class Weights:
         By population, one per unit, or per channel where the shape has channels.
     state : dict of str to dict
         Rule state by projection and variable.
+    transfers : dict of str to dict
+        Parameters of activations by population and name, one per unit or per channel.
     """
 
     def __init__(self, circuit: Circuit, start: State) -> None:
@@ -46,6 +49,10 @@ class Weights:
             p.name: {v: np.array(x, dtype=np.float64) for v, x in start.rule_state.get(p.name, {}).items()}
             for p in circuit.plastic()
         }
+        self.transfers: dict[str, dict[str, np.ndarray]] = {
+            name: {v: np.array(x, dtype=np.float64) for v, x in values.items()}
+            for name, values in start.transfers.items()
+        }
         self.pulls = 0
 
     def as_learned(self) -> dict[str, dict[str, Any]]:
@@ -60,6 +67,9 @@ class Weights:
                 name: {v: x.copy() for v, x in variables.items()}
                 for name, variables in self.state.items()
                 if variables
+            },
+            "transfers": {
+                name: {v: x.copy() for v, x in kept.items()} for name, kept in self.transfers.items()
             },
         }
 
@@ -94,8 +104,25 @@ class Weights:
 
     def bias_by_unit(self, population: str) -> np.ndarray:
         """Bias of every unit, (unit,)."""
-        values = self.bias[population]
+        return self.shown(population, self.bias[population])
+
+    def of_units(self) -> Iterator[tuple[str, str, str, np.ndarray]]:
+        """What neurons show as variables: population, variable, what messages call it, and its values."""
+        for name, bias in self.bias.items():
+            yield name, "bias", f"bias of population {name}", bias
+        for name, kept in self.transfers.items():
+            for variable, values in kept.items():
+                yield name, f"transfer_{variable}", f"{variable} of population {name}", values
+
+    def shown(self, population: str, values: np.ndarray) -> np.ndarray:
+        """Values of every unit, (unit,), from those of its units or channels."""
         return np.repeat(values, self.circuit.population(population).size // len(values))
+
+    def transfer(self, population: str) -> Any:
+        """Activation of a population as a function of drives (presentation, unit)."""
+        kept = self.transfers.get(population, {})
+        by_unit = {variable: self.shown(population, values) for variable, values in kept.items()}
+        return bound(self.circuit.population(population).activation, by_unit)
 
     def rescale(self, p: Apical) -> float:
         """s² + α, s² = ‖W‖²_F / min(post, pre): what an inverse's output may be multiplied by, else 1."""
@@ -118,6 +145,8 @@ class Weights:
         found |= {f"bias:{n}": b.copy() for n, b in self.bias.items()}
         for name, variables in self.state.items():
             found |= {f"state:{name}:{v}": np.array(x) for v, x in variables.items()}
+        for name, kept in self.transfers.items():
+            found |= {f"transfer:{name}:{v}": x.copy() for v, x in kept.items()}
         return found | {"pulls": np.array(self.pulls)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -129,6 +158,9 @@ class Weights:
         for name, variables in self.state.items():
             for variable, values in variables.items():
                 values[...] = state[f"state:{name}:{variable}"]
+        for name, kept in self.transfers.items():
+            for variable, values in kept.items():
+                values[...] = state[f"transfer:{name}:{variable}"]
         self.pulls = int(state["pulls"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ def target_credits(
     rule: TargetRule,
     carried: Carry,
     biases: Weights,
+    transfer: Callable[[str], Any],
     drives: Values,
     rates: Values,
     top: str,
@@ -50,7 +52,7 @@ def target_credits(
     """Credit of every population that gets any, (presentation, unit).
 
     A population's credit is the sum of what is delivered to it; its step π is the smallest that
-    its outgoing projections ask for.
+    its outgoing projections ask for. ``transfer`` gives a population's activation by name.
     """
     credits: Values = {top: c_top}
     asked: Values = {top: torch.full_like(c_top[:, :1], rule.top_step())}
@@ -60,7 +62,9 @@ def target_credits(
         if name not in credits or not paths:
             continue
         bias = biases[name].detach() if name in biases else None
-        above = _level(step.population, bias, drives[name], rates[name], credits[name], asked[name])
+        own = _own_drive(step.population, bias, drives[name])
+        a, r = drives[name].flatten(1), rates[name].flatten(1)
+        above = Level(transfer(name), a, r, own, credits[name], asked[name])
         for below, path in paths:
             credit, least = rule.delivered(carried(path), above, rates[below].flatten(1))
             known = below in credits
@@ -69,10 +73,9 @@ def target_credits(
     return {name: c for name, c in credits.items() if name != steps[0].name}
 
 
-def _level(
-    population: Population, bias: Tensor | None, a: Tensor, r: Tensor, c: Tensor, step: Tensor
-) -> Level:
+def _own_drive(population: Population, bias: Tensor | None, a: Tensor) -> Tensor:
+    """What no projection brings to a drive: the bias, (1, unit)."""
     own = torch.zeros_like(a[:1])
     if bias is not None:
         own = own + bias.to(a.dtype).reshape(-1, *[1] * (len(population.shape) - 1))
-    return Level(population.activation, a.flatten(1), r.flatten(1), own.flatten(1), c, step)
+    return own.flatten(1)

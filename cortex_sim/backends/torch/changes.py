@@ -1,7 +1,7 @@
 """What a batch would change, as plain tensors: by the rules, by backpropagation, and the credit itself.
 
-These only look: they advance no noise and no rule's state, and leave `Model.error` alone. They work in any
-of torch's gradient modes.
+These only look: they run in evaluation mode, advance no noise and no state, and leave `Model.error` alone.
+They work in any of torch's gradient modes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
-from cortex_sim.backends.torch.modes import differentiating
+from cortex_sim.backends.torch.modes import differentiating, only_looking
 from cortex_sim.errors import DataError, RunError
 
 
 @differentiating
+@only_looking
 def updates(
     model: Core, x: Any, y: Any = None, *, biases: bool = False, per_presentation: bool = False
 ) -> dict[str, Tensor]:
@@ -56,6 +57,7 @@ def updates(
 
 
 @differentiating
+@only_looking
 def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
     """What backpropagation would change: minus autograd's gradient of the same objective."""
     if model.net.error is None:
@@ -66,6 +68,7 @@ def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> di
 
 
 @differentiating
+@only_looking
 def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     """Credit c of every population that gets any, (presentation, *shape)."""
     model.prepare()

@@ -85,6 +85,8 @@ def _shared(model: Core) -> dict[str, str]:
         names[f"feedback:{n}"] = f"feedback.{kind}.{n}"
     for n, rule in model.local.state.items():
         names |= {f"rule:{n}:{v}": f"local.state.{n}.{v}" for v, _ in rule.named_buffers()}
+    for n, values in model.transfer_values().items():
+        names |= {f"transfer:{n}:{v}": f"populations.{n}.transfer_{v}" for v in values}
     return {ours: f"model/{theirs}" for ours, theirs in names.items()}
 
 

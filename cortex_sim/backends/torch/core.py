@@ -29,6 +29,7 @@ from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
+from cortex_sim.transfers import adapts
 from cortex_sim.validation import is_supervised
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ class Core(nn.Module):
         self.steps = compiled(net, self.plan)
         self.top = net.objective_at or self.plan.order[-1]
         self.stimulus = net.stimulated[0]
-        self.populations = populations(net, self.stimulus)
+        stored = torch.float64 if precision == "64" else torch.float32
+        self.populations = populations(net, self.stimulus, stored)
+        adapting = (n for n, p in net.populations.items() if adapts(p.activation) and n != self.stimulus)
+        self._adapting = tuple(adapting)
         self.preprocessing: Preprocessing | None = None
         self.epochs_done = 0  # of training, whichever call of fit they were made by
         self.clock = Clock(seed)
@@ -81,7 +85,6 @@ class Core(nn.Module):
         hard = (p.name for p in net.bottom_ups if _hard(p))
         self._pulled, self._shown = next(hard, ""), -1
         self._check_precision()
-        stored = torch.float64 if precision == "64" else torch.float32
         drawn = net.initial_weights(seed)
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
@@ -134,6 +137,15 @@ class Core(nn.Module):
         module: Any = self.populations._modules[name]
         found: Population = module
         return found
+
+    def transfer(self, name: str) -> Any:
+        """Activation of a population as a function of drives (presentation, unit)."""
+        return self.population(name).transfer(self.compute)
+
+    def transfer_values(self) -> dict[str, dict[str, Tensor]]:
+        """Parameters of activations as they are kept, by population and name; only of those that have any."""
+        every = {name: self.population(name).values() for name in self.net.populations}
+        return {name: values for name, values in every.items() if values}
 
     @property
     def stimulated(self) -> Any:
@@ -220,14 +232,16 @@ class Core(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Terms whose gradient is minus what the rules say, and the mean objective.
 
-        ``learning`` lets the rules' state move on. With ``one``, x holds that presentation of a batch ``of``
-        so many.
+        ``learning`` lets the rules' state and the parameters of activations move on. With ``one``, x holds
+        that presentation of a batch ``of`` so many.
         """
         stimuli = self.stimulus_tensor(x, look)
         self._require_gradient_arrives(stimuli)
         drives, rates = self.settle(stimuli)
         with in_full_precision(self.device):
             total, error = self.credit_terms(drives, rates, y, look)
+            for name in self._adapting if learning else ():
+                self.population(name).adapt(drives[name])
             total = total + self.local.terms(self.weights, rates, learning)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), error
 
@@ -260,7 +274,7 @@ class Core(nn.Module):
         if self.plan.by_targets:
             rule = next(p.plasticity for p in self.net.bottom_ups if is_supervised(p.plasticity))
             credits = target_credits(
-                self.steps, rule, self.carried(), self.biases, drives, rates, self.top, c_top
+                self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
             )
             return self.injected(credits, rates), error
         return total + self.injected(direct_credits(self.steps, self.carried(), c_top), rates), error

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch import changes
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.orthogonality import deviation
 from cortex_sim.backends.torch.penalties import gradients
 from cortex_sim.regularisers import HardOrthogonality
@@ -84,6 +85,7 @@ def credit_norms(model: Core, x: Any, y: Any) -> Readings:
 
 
 @torch.no_grad()
+@only_looking
 def dead_units(model: Core, x: Any) -> Readings:
     """Share of each population's units whose rate is the same in every presentation."""
     _, rates = model.settle(model.stimulus_tensor(x), credit=False)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.settling import Interventions, Values
 from cortex_sim.backends.torch.settling import settle as settle_rates
 from cortex_sim.backends.torch.steps import Path
@@ -33,6 +34,7 @@ class Equilibrium:
 
 
 @torch.no_grad()
+@only_looking
 def settle(model: Core, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
     """Where a phase would settle with the present weights, for the presentations ``images``."""
     acting = interventions(model, phase, list(images))
@@ -107,7 +109,7 @@ def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
     declared = model.plan.taught
     if declared is not None and name in declared.hidden and not declared.network.gated:
         return 1.0
-    gain: Tensor = model.net.populations[name].activation.gain(a)
+    gain: Tensor = model.transfer(name).gain(a)
     return gain
 
 

@@ -15,7 +15,7 @@ def check_settles(net: Network) -> None:
     """Raise `BuildError` where a lateral projection has no equilibrium that torch can give."""
     for lateral in net.laterals:
         population = net.populations[lateral.post]
-        if not isinstance(population.activation, Linear):
+        if type(population.activation) is not Linear:
             kind = type(population.activation).__name__
             raise BuildError(
                 f"projection {lateral.name}: {population.name} is {kind}, and torch settles lateral "

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.checks import require_count
 from cortex_sim.errors import RunError
 
 
 @torch.no_grad()
+@only_looking
 def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
     """Rates of the top population for any number of stimuli.
 
@@ -39,6 +41,7 @@ def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
 
 
 @torch.no_grad()
+@only_looking
 def loss(model: Core, x: Any, y: Any) -> Tensor:
     """Mean objective over presentations, without a graph."""
     if model.net.error is None:

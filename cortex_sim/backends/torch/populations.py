@@ -8,43 +8,77 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cortex_sim import transfers
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
+from cortex_sim.backends.torch import distributed
 from cortex_sim.network import Network
+from cortex_sim.population import Population as Declared
 
 F = nn.functional
+Rate = Callable[[Tensor], Tensor]
+
+# By class, and not what inherits from it, whose rate may be another.
+_FUSED: dict[type, Callable[[Any], Rate]] = {
+    Linear: lambda f: lambda a: a,
+    LeakyRelu: lambda f: lambda a: F.leaky_relu(a, f.slope),
+    Relu: lambda f: torch.relu,
+    Tanh: lambda f: torch.tanh,
+    Logistic: lambda f: torch.sigmoid,
+    Softplus: lambda f: F.softplus,
+}
 
 
-def torch_rate(activation: Any) -> Callable[[Tensor], Tensor]:
+def torch_rate(activation: Any) -> Rate:
     """Rate function as torch's own fused operation; any other activation as it is written."""
-    match activation:
-        case Linear():
-            return lambda a: a
-        case LeakyRelu(slope=slope):
-            return lambda a: F.leaky_relu(a, slope)
-        case Relu():
-            return torch.relu
-        case Tanh():
-            return torch.tanh
-        case Logistic():
-            return torch.sigmoid
-        case Softplus():
-            return F.softplus
-        case _:
-            rate: Callable[[Tensor], Tensor] = activation.rate
-            return rate
+    fused = _FUSED.get(type(activation))
+    rate: Rate = activation.rate if fused is None else fused(activation)
+    return rate
 
 
 class Population(nn.Module):
-    """r = f(a) of one population; the stimulated one passes its stimulus on."""
+    """r = f(a) of one population; the stimulated one passes its stimulus on.
 
-    def __init__(self, activation: Any) -> None:
+    The parameters of its activation, where it has any, are buffers: ``transfer_NAME``.
+    """
+
+    def __init__(self, declared: Declared, stimulated: bool, dtype: torch.dtype) -> None:
         super().__init__()
-        self.activation = activation
-        self._rate = torch_rate(activation)
+        self.declared = declared
+        self.activation = Linear() if stimulated else declared.activation
+        self._rate = torch_rate(self.activation)
+        start = {} if stimulated else transfers.initial_values(declared)
+        self._names = tuple(start)
+        for name, values in start.items():
+            self.register_buffer(f"transfer_{name}", torch.as_tensor(values).to(dtype))
 
     def forward(self, a: Tensor) -> Tensor:
         """Rates (presentation, *shape) from drives of the same shape."""
-        return self._rate(a)
+        if not self._names:
+            return self._rate(a)
+        rates: Tensor = self.transfer(a.dtype).rate(a.flatten(1))
+        return rates.reshape(a.shape)
+
+    def values(self) -> dict[str, Tensor]:
+        """Parameters of its activation as they are kept, (unit,) or (channel,)."""
+        return {name: self.get_buffer(f"transfer_{name}") for name in self._names}
+
+    def transfer(self, dtype: torch.dtype) -> Any:
+        """Its activation as a function of drives (presentation, unit), with the present parameters."""
+        # Copies: the parameters may move before the backward pass asks for what these drives met.
+        kept = {name: v.to(dtype, copy=True) for name, v in self.values().items()}
+        return transfers.bound(
+            self.declared.activation, {name: transfers.by_unit(self.declared, v) for name, v in kept.items()}
+        )
+
+    @torch.no_grad()
+    def adapt(self, a: Tensor) -> None:
+        """Let the parameters move with drives (presentation, *shape), those of all ranks."""
+        values = self.values()
+        shown = distributed.gathered(a.flatten(1)) if distributed.place()[1] > 1 else a.flatten(1)
+        kept = {name: v.clone() for name, v in values.items()}
+        found = transfers.next_values(self.declared, shown.to(next(iter(kept.values())).dtype), kept)
+        for name, buffer in values.items():
+            buffer.copy_(found[name])
 
     def extra_repr(self) -> str:
         """Its activation."""
@@ -59,9 +93,9 @@ class Population(nn.Module):
         self._rate = torch_rate(self.activation)
 
 
-def populations(net: Network, stimulus: str) -> nn.Module:
+def populations(net: Network, stimulus: str, dtype: torch.dtype) -> nn.Module:
     """Container of all populations by name: ``model.get_submodule("populations.V1")``."""
     container = nn.Module()
     for name, population in net.populations.items():
-        container._modules[name] = Population(Linear() if name == stimulus else population.activation)
+        container._modules[name] = Population(population, name == stimulus, dtype)
     return container

@@ -14,6 +14,7 @@ import xarray as xr
 
 from cortex_sim.backends.torch.changes import credits
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.modes import looking
 from cortex_sim.checks import listed, look_up, require_path
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
@@ -196,7 +197,7 @@ def _responses(
     for start in range(0, len(shown.source), batch):
         given, y = shown.batch(np.arange(start, min(start + batch, len(shown.source))))
         x = model.stimulus_tensor(given)
-        with torch.no_grad():
+        with torch.no_grad(), looking(model):
             drives, rates = model.settle(x, credit=False)
         every = {"rate": rates, "drive": {model.stimulus: x, **drives}}
         if "credit" in variables:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.optimising import (
     Optimiser,
     Setting,
@@ -190,6 +191,7 @@ class Trainer:
 
 
 @torch.no_grad()
+@only_looking
 def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
     """Share of presentations whose most active top unit is the label, and the mean objective.
 

@@ -44,6 +44,7 @@ def state(model: Core) -> State:
         feedback={n: _array(b) for n, b in model.feedback.free.items()},
         rule_state={n: {v: _array(s) for v, s in model.local.of(n).items()} for n in model.local.state},
         auxiliary={n: _array(a) for n, a in model.feedback.auxiliary.items()},
+        transfers={n: {v: _array(x) for v, x in kept.items()} for n, kept in model.transfer_values().items()},
         preprocessing=model.preprocessing,
         origin=origin(model),
     )
@@ -81,6 +82,9 @@ def load_state(model: Core, given: State) -> None:
     for name, variables in found.rule_state.items():
         kept = model.local.of(name)
         _overwrite(kept, _checked(f"projection {name}: variable", "state", variables, kept))
+    for name, kept in model.transfer_values().items():
+        given_here = found.transfers.get(name, {})
+        _overwrite(kept, _checked(f"population {name}: parameter", "values", given_here, kept))
     model.preprocessing = found.preprocessing
     # Order and noise go on from there: what was drawn already does not come twice.
     model.epochs_done = int(found.origin.get("epochs", 0))

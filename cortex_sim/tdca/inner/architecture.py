@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
 from cortex_sim.operators import Operator
+from cortex_sim.population import Population
 from cortex_sim.projection import Projection
+from cortex_sim.transfers import adapts, bound, by_unit, initial_values, next_values, parameters_of
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,13 @@ class Layer:
         return self.step.population.bias
 
 
-def gated(step: Step, c: Tensor, a: Tensor) -> Tensor:
+def gated(transfer: Any, c: Tensor, a: Tensor) -> Tensor:
     """U = c ∘ f′(a) of a population; one operation instead of four where f is linear or rectifies."""
-    match step.population.activation:
-        case Linear():
-            return c
-        case Relu():
-            return torch.ops.aten.threshold_backward(c, a, 0)
-        case activation:
-            return c * activation.gain(a)
+    if type(transfer) is Linear:
+        return c
+    if type(transfer) is Relu:
+        return torch.ops.aten.threshold_backward(c, a, 0)
+    return c * transfer.gain(a)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class SideBySide:
 
     weights: Mapping[str, Tensor]
     biases: Mapping[str, Tensor]
+    transfers: Mapping[str, Any]
     read: dict[str, Tensor] = field(default_factory=dict)
 
     def bias(self, step: Step) -> Tensor | None:
@@ -109,7 +111,7 @@ class SideBySide:
 
     def rate(self, step: Step, a: Tensor) -> Tensor:
         """Rates of a population."""
-        return torch_rate(step.population.activation)(a)
+        return torch_rate(self.transfers[step.name])(a)
 
 
 @dataclass(frozen=True)
@@ -150,23 +152,56 @@ class Architecture:
         weights = [layer.operator.matrix(drawn[layer.link.name]) for layer in self.layers]
         return weights, [np.zeros((1, layer.post[0])) for layer in self.layers]
 
+    @cached_property
+    def driven(self) -> dict[str, Population]:
+        """Populations by name, without the stimulated one."""
+        return {step.name: step.population for step in self.steps[1:]}
+
+    def first_transfers(self) -> dict[str, dict[str, np.ndarray]]:
+        """Parameters of activations at birth, by population and name; of those that have any."""
+        return {n: initial_values(p) for n, p in self.driven.items() if parameters_of(p.activation)}
+
+    def transfers(self, values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
+        """Activations by population as functions of the drive, from their parameters (life, value)."""
+        return {
+            name: bound(
+                population.activation,
+                {n: by_unit(population, v)[:, None] for n, v in values.get(name, {}).items()},
+            )
+            for name, population in self.driven.items()
+        }
+
+    def adapted(
+        self, values: Mapping[str, Mapping[str, Tensor]], drives: Mapping[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
+        """Parameters (life, value) after drives (life, presentation, unit) that were learned from."""
+        return {
+            name: next_values(self.driven[name], drives[name].detach(), kept)
+            if adapts(self.driven[name].activation)
+            else dict(kept)
+            for name, kept in values.items()
+        }
+
     def settle(
-        self, weights: list[Tensor], biases: list[Tensor], x: Tensor
+        self, weights: list[Tensor], biases: list[Tensor], x: Tensor, transfers: Mapping[str, Any]
     ) -> tuple[dict[str, Tensor], list[Tensor], list[Tensor]]:
         """Drives by population, rates of layers (the stimulus first) and what each layer reads.
 
-        For x (life, presentation, input).
+        For x (life, presentation, input), and activations as `transfers` gives them.
         """
         carrier = SideBySide(
             {layer.link.name: w for layer, w in zip(self.layers, weights, strict=True)},
             {layer.step.name: b for layer, b in zip(self.layers, biases, strict=True)},
+            transfers,
         )
         drives, rates = settle(self.steps, x, carrier)
         names = [layer.step.name for layer in self.layers]
         read = [carrier.read[layer.link.name] for layer in self.layers]
         return drives, [x, *(rates[n] for n in names)], read
 
-    def down(self, u: Tensor, above: int, w: Tensor, drives: Mapping[str, Tensor]) -> Tensor:
+    def down(
+        self, u: Tensor, above: int, w: Tensor, drives: Mapping[str, Tensor], transfers: Mapping[str, Any]
+    ) -> Tensor:
         """Wᵀ u of layer ``above``, at the population of the layer below; what lies between has no weights."""
         link = self.layers[above].link
         c: Tensor = link.operator.down(u, w)
@@ -174,7 +209,7 @@ class Architecture:
         while (name := link.projection.pre) != self.layers[above - 1].step.name:
             step = between[name]
             link = step.inputs[0]
-            c = link.operator.down(gated(step, c, drives[name]), None)
+            c = link.operator.down(gated(transfers[name], c, drives[name]), None)
         return c
 
     def judged(self, top: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:

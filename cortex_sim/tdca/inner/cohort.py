@@ -64,6 +64,10 @@ class Cohort:
         self.weights = [w.repeat(count, 1, 1) for w in weights]
         self.biases = [b.repeat(count, 1, 1) for b in biases]
         self.fixed = [f.repeat(count, *[1] * (f.dim() - 1)) for f in fixed]
+        self.transfers = {
+            name: {v: torch.as_tensor(x).to(dtype).repeat(count, 1) for v, x in values.items()}
+            for name, values in body.first_transfers().items()
+        }
         self.means = step.state(self.weights, self.biases)
 
     def _newborn(self, seed: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
@@ -98,25 +102,35 @@ class Cohort:
             for values in self.means.values():
                 for mean in values:
                     mean[lives] = 0.0
+            for name, newborn in self.body.first_transfers().items():
+                for variable, first in newborn.items():
+                    self.transfers[name][variable][lives] = torch.as_tensor(first).to(self.dtype)
             self.done[lives], self.length[lives] = 0.0, length[i]
 
     def settle(self, x: Tensor) -> Tensor:
         """Rates at the top, (life, presentation, output)."""
-        return self.body.settle(self.weights, self.biases, x)[1][-1]
+        return self.body.settle(self.weights, self.biases, x, self.body.transfers(self.transfers))[1][-1]
 
     def changes(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Any]]:
         """Objective before the step (life,), and of each layer u and what it read."""
-        drives, rates, seen = self.body.settle(self.weights, self.biases, x)
+        loss, local, _ = self._changes(parameters, x, y)
+        return loss, local
+
+    def _changes(
+        self, parameters: dict[str, Tensor], x: Tensor, y: Tensor
+    ) -> tuple[Tensor, list[Any], dict[str, Tensor]]:
+        transfers = self.body.transfers(self.transfers)
+        drives, rates, seen = self.body.settle(self.weights, self.biases, x, transfers)
         objective, error = self.body.judged(rates[-1], y)
-        moment = Moment(self.weights, drives, rates, y, error, self.taken)
+        moment = Moment(self.weights, drives, rates, y, error, self.taken, transfers)
         credits = self.rule.credits(self.body, parameters, self.fixed, moment)
         local = []
         last = len(credits) - 1
         for i, (layer, c, read) in enumerate(zip(self.body.layers, credits, seen, strict=True)):
-            step = layer.step
-            u = gated(step, c, drives[step.name]) if self.rule.gated or i == last else c
+            name = layer.step.name
+            u = gated(transfers[name], c, drives[name]) if self.rule.gated or i == last else c
             local.append((layer.operator.by_place(u), read))
-        return objective.mean(-1), local
+        return objective.mean(-1), local, drives
 
     def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         """Take one inner step on presentations x (life, presentation, input) with targets y.
@@ -126,7 +140,8 @@ class Cohort:
         Tensor of shape (life,)
             Objective before the step.
         """
-        loss, local = self.changes(parameters, x, y)
+        loss, local, drives = self._changes(parameters, x, y)
+        self.transfers = self.body.adapted(self.transfers, drives)
         eta = rates(parameters, self.done, self.length)
         last = len(local) - 1
         for i, (u, read) in enumerate(local):
@@ -149,6 +164,9 @@ class Cohort:
         self.biases = [b.detach() for b in self.biases]
         self.means = {name: [m.detach() for m in values] for name, values in self.means.items()}
 
+    def _by_transfer(self) -> dict[str, Tensor]:
+        return {f"transfer/{n}/{v}": x for n, values in self.transfers.items() for v, x in values.items()}
+
     def lost(self) -> Tensor:
         """Lives whose weights are no longer finite, (life,) bool."""
         finite = torch.ones(self.count, dtype=torch.bool)
@@ -162,6 +180,7 @@ class Cohort:
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""
         found = {f"{name}/{i}": t for name, ts in self._parts().items() for i, t in enumerate(ts)}
+        found |= self._by_transfer()
         found |= {"done": self.done, "length": self.length, "taken": torch.tensor(self.taken)}
         return {name: t.detach().clone() for name, t in found.items()}
 
@@ -170,5 +189,8 @@ class Cohort:
         for name, values in self._parts().items():
             for i in range(len(values)):
                 values[i] = state[f"{name}/{i}"].clone()
+        self.transfers = {
+            n: {v: state[f"transfer/{n}/{v}"].clone() for v in values} for n, values in self.transfers.items()
+        }
         self.done, self.length = state["done"].clone(), state["length"].clone()
         self.taken = int(state["taken"])

@@ -6,7 +6,7 @@ step that follows is the same for all, u = c ∘ f′(a).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -27,7 +27,7 @@ class Moment:
     """A batch as a rule meets it.
 
     ``weights`` by layer, ``drives`` by population, ``rates`` by layer (the stimulus first), ``goal`` the
-    targets, ``error`` the top's own credit, ``number`` the step's.
+    targets, ``error`` the top's own credit, ``number`` the step's, ``transfers`` activations by population.
     """
 
     weights: list[Tensor]
@@ -36,6 +36,7 @@ class Moment:
     goal: Tensor
     error: Tensor
     number: int
+    transfers: Mapping[str, Any]
 
 
 Fixed = list[Tensor]  # what a rule draws for each life at birth, each (life, …)
@@ -209,8 +210,9 @@ class Backprop:
         credits = [moment.error]
         for above in range(len(body.layers) - 1, 0, -1):
             step = body.layers[above].step
-            u = gated(step, credits[0], moment.drives[step.name])
-            credits.insert(0, body.down(u, above, moment.weights[above], moment.drives))
+            u = gated(moment.transfers[step.name], credits[0], moment.drives[step.name])
+            c = body.down(u, above, moment.weights[above], moment.drives, moment.transfers)
+            credits.insert(0, c)
         return credits
 
 

@@ -99,7 +99,7 @@ def test_backprop_through_convolutions_is_the_gradient(activation):
     changes = changes_in(lives, {}, x, y)
     for ws in lives.weights:
         ws.requires_grad_(True)
-    _, rates, _ = lives.body.settle(lives.weights, lives.biases, x)
+    _, rates, _ = lives.body.settle(lives.weights, lives.biases, x, lives.body.transfers({}))
     error = -(y * torch.log_softmax(rates[-1], -1)).sum(-1).mean(1).sum()
     for change, gradient in zip(changes, torch.autograd.grad(error, lives.weights), strict=True):
         torch.testing.assert_close(change, -gradient, rtol=1e-9, atol=1e-9)
@@ -166,10 +166,11 @@ def credits_of(how, number=0):
 
     altered = Altered(Direct(), how)
     object.__setattr__(altered, "rule", Listening())
-    drives, rates, _ = lives.body.settle(lives.weights, lives.biases, x)
+    transfers = lives.body.transfers({})
+    drives, rates, _ = lives.body.settle(lives.weights, lives.biases, x, transfers)
     _, error = lives.body.judged(rates[-1], y)
     found = altered.credits(
-        lives.body, {}, lives.fixed, Moment(lives.weights, drives, rates, y, error, number)
+        lives.body, {}, lives.fixed, Moment(lives.weights, drives, rates, y, error, number, transfers)
     )
     return told["plain"], found
 
