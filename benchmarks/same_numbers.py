@@ -3,6 +3,7 @@
     python benchmarks/same_numbers.py measure before.npz           # with the code that is imported
     python benchmarks/same_numbers.py compare before.npz after.npz
     python benchmarks/same_numbers.py commits HEAD~3 HEAD          # both, in worktrees of their own
+    python benchmarks/same_numbers.py golden                       # renews what the test suite holds
 
 Measured are the updates, credits and backpropagation's updates of every rule word on every model, in both
 precisions; what 20 training steps leave of four models and their optimisers; protocols of each kind on both
@@ -14,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,7 @@ TRAINING = {
     "digits_mlp": "gait_prop",
 }
 PRESENTATIONS = 3
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "numbers.json"
 
 
 def kept(array) -> Arrays:
@@ -79,13 +83,13 @@ def rules() -> Iterator[tuple[str, object]]:
                     yield f"{name}/{type(error).__name__}", {}
 
 
-def training() -> Iterator[tuple[str, object]]:
+def training(models: tuple[str, ...] = tuple(TRAINING)) -> Iterator[tuple[str, object]]:
     """Weights, buffers and optimiser after 20 steps."""
     import cortex_sim as cs
     from cortex_sim.backends.torch.training import Trainer
 
-    for model, word in TRAINING.items():
-        net = cs.model(model).with_rule(word)
+    for model in models:
+        net = cs.model(model).with_rule(TRAINING[model])
         built = cs.torch.build(net, seed=2)
         x, y = stimuli(net, 40)
         source = built.stimulus_tensor(x), built.target_tensor(y)
@@ -205,7 +209,9 @@ def session_of(cs, net):
     return QuasiStatic(net, 3)
 
 
-def interventions(cs) -> Iterator[tuple[str, object]]:
+def interventions(
+    cs, engines: tuple[str, ...] = ("batched", "synapses", "equilibrium")
+) -> Iterator[tuple[str, object]]:
     """What a phase can do beside showing and nudging."""
     net = networks()["dense gait_prop"]
     rng = np.random.default_rng(7)
@@ -223,7 +229,7 @@ def interventions(cs) -> Iterator[tuple[str, object]]:
         script = cs.Protocol(
             cs.Phase("learn", 20, **{**phase, **extra}), record=cs.Record(("rate", "credit"), weights=True)
         )
-        for engine in ("batched", "synapses", *(["equilibrium"] if label in settled else [])):
+        for engine in engines if label in settled else engines[:-1]:
             timed_session = engine != "equilibrium"
             session = (
                 cs.brian2.build(net, seed=3, engine=engine, dt_ms=1.0)
@@ -316,6 +322,57 @@ def compare(before: Path, after: Path) -> int:
     return len(wrong)
 
 
+def few() -> Iterator[tuple[str, object]]:
+    """What the test suite holds: small networks under every rule, 20 training steps, some protocols."""
+    import cortex_sim as cs
+
+    for name, net in networks().items():
+        x, y = rng_stimuli(net)
+        yield f"updates/{name}", cs.torch.build(net, seed=1, precision="64").updates(x, y, biases=True)
+    yield from training(("digits_mlp",))
+    yield from interventions(cs, ("batched", "equilibrium"))
+    yield from evolving()
+
+
+def rng_stimuli(net):
+    """Random stimuli, and labels where the network has an objective."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(PRESENTATIONS, *net.populations[net.stimulated[0]].shape))
+    return x, rng.integers(3, size=PRESENTATIONS) if net.objective_at else None
+
+
+def summary(array) -> list[float]:
+    """Norm of an array, and its sums under three fixed patterns of signs, over the root of its size."""
+    flat = np.asarray(array, dtype=np.float64).ravel()
+    signs = np.random.default_rng(flat.size).choice([-1.0, 1.0], size=(3, flat.size))
+    return [float(np.linalg.norm(flat)), *(float(s) for s in signs @ flat / max(1, flat.size) ** 0.5)]
+
+
+def summaries(parts: Iterator[tuple[str, object]]) -> dict[str, list[float]]:
+    """Every array that is no counter, by name."""
+    found = {}
+    for name, arrays in parts:
+        for key, values in arrays.items():
+            plain = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+            if plain.dtype.kind == "f" and plain.size:
+                found[f"{name}/{key}"] = summary(plain)
+    return found
+
+
+def golden(path: Path) -> None:
+    """Write what the test suite holds, with what made it."""
+    import torch
+
+    torch.set_num_threads(1)
+    made = {
+        "command": "python benchmarks/same_numbers.py golden",
+        "versions": {"numpy": np.__version__, "torch": torch.__version__.split("+")[0]},
+        "date": datetime.now(UTC).date().isoformat(),
+        "reason": "a change of structure must not change a number; see tests/golden/test_numbers.py",
+    }
+    path.write_text(json.dumps({**made, "summaries": summaries(few())}, indent=1) + "\n", "utf-8")
+
+
 def deviation(a: np.ndarray, b: np.ndarray) -> float:
     """‖a − b‖/‖a‖; infinite where shapes differ, or NaN stands in one alone."""
     if a.shape != b.shape or (np.isnan(a) != np.isnan(b)).any():
@@ -355,7 +412,12 @@ def main(arguments: list[str] | None = None) -> int:
     both = commands.add_parser("commits")
     both.add_argument("before")
     both.add_argument("after", nargs="?", default="HEAD")
+    kept = commands.add_parser("golden")
+    kept.add_argument("file", type=Path, nargs="?", default=GOLDEN)
     given = parser.parse_args(arguments)
+    if given.command == "golden":
+        golden(given.file)
+        return 0
     if given.command == "measure":
         measure(given.file, given.only)
         return 0
