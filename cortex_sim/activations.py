@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.capabilities import activation_of
 from cortex_sim.checks import require_positive
 from cortex_sim.registry import register
 
@@ -44,7 +45,7 @@ class Invertible(Activation, Protocol):
 
 def lower_bound(activation: Activation) -> float:
     """The lowest rate that an activation says it gives, or was found to give at drives of all sizes."""
-    said = getattr(activation, "lowest", None)
+    said = activation_of(activation).lowest
     if said is not None:
         return float(said)
     drives = np.concatenate([[0.0], *(sign * np.geomspace(1e-6, 1e3, 400) for sign in (-1, 1))])

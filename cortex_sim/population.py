@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cortex_sim.activations import Activation, Linear, lower_bound
+from cortex_sim.capabilities import activation_of
 from cortex_sim.checks import require_count, require_flag, require_positive
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
@@ -77,6 +78,7 @@ class Population:
         require_positive(label, tau_ms=self.tau_ms)
         object.__setattr__(self, "tau_ms", float(self.tau_ms))
         require_flag(label, bias=self.bias, nonnegative=self.nonnegative)
+        activation_of(self.activation)  # a misspelt capability is refused here, before it is missed
         if self.nonnegative and not lower_bound(self.activation) >= 0:
             raise DeclarationError(
                 f"{label}: nonnegative, but its activation {type(self.activation).__name__} gives "

@@ -6,6 +6,7 @@ They belong to the projection, not to the rule, so backpropagation can run with 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError
@@ -24,6 +25,7 @@ class Decay:
     """
 
     rate: float = 1e-4
+    lateral: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_nonnegative(self, rate=self.rate)

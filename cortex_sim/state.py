@@ -148,7 +148,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
 
 
 def _with_state(net: Network) -> list[Projection]:
-    return [p for p in net.projections.values() if p.plasticity and getattr(p.plasticity, "state", {})]
+    return [p for p in net.projections.values() if p.rule.state]
 
 
 def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
@@ -156,7 +156,7 @@ def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
     op = net.operator(p)
     post, pre = (op.feedback_matrix(w) if p.is_top_down else op.matrix(w)).shape
     shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
-    variables = getattr(p.plasticity, "state", {})
+    variables = p.rule.state
     return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in variables.items()}
 
 

@@ -13,14 +13,13 @@ CONNECTORS = {"Dense", "Conv2d", "Identity"}
 KERNEL = {"kernel", "stride", "padding", "dilation"}
 # Checks of a declaration, none of which runs a connector's linear algebra.
 ALLOWED = {
-    ("validation.py", text)
-    for text in (
-        "if not (projection.is_top_down or isinstance(projection.connector, Dense)):",
-        "if isinstance(link, Conv2d) or not has_weights(link):",
-        'if getattr(feedback, "dense_only", False) and not isinstance(projection.connector, Dense):',
-        "post, fan_in = (shape[0], size(shape[1:])) if len(shape) == 4 else (shape[1], shape[0])",
+    ("validation.py", "if not (projection.is_top_down or isinstance(projection.connector, Dense)):"),
+    ("validation.py", "if isinstance(link, Conv2d) or not has_weights(link):"),
+    ("validation.py", "if source.dense_only and not isinstance(projection.connector, Dense):"),
+    (
+        "rules/checking.py",
         "if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):",
-    )
+    ),
 }
 
 

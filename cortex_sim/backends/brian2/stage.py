@@ -217,7 +217,7 @@ class Stage:
         """Variables that stay from trial to trial: biases, and rule state that lives in units."""
         var = self.circuit.var
         plastic = self.circuit.plastic()
-        kept = {var(v, p.name) for p in plastic for v in getattr(p.plasticity, "state", {})}
+        kept = {var(v, p.name) for p in plastic for v in p.rule.state}
         return kept | {"bias"}
 
     def passing(self) -> dict[str, np.ndarray]:
