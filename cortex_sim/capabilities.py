@@ -175,12 +175,18 @@ class DeclaredRegulariser:
         The regulariser itself.
     lateral : bool
         It may act on lateral weights.
+    by_backend : bool
+        Backends know how it acts, so it needs no `change`.
+    change : method or None
+        ``change(w)``, its Δw/η from weights (post, inputs), added to what the rule says.
     check, check_whole : method or None
         Its own checks.
     """
 
     part: Any = None
     lateral: bool = _flag()
+    by_backend: bool = _flag()
+    change: Callable[..., Any] | None = _capability(_METHOD)
     check: Callable[..., Any] | None = _capability(_METHOD)
     check_whole: Callable[..., Any] | None = _capability(_METHOD)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortex_sim.capabilities import DeclaredFeedback, DeclaredRule
+from cortex_sim.capabilities import DeclaredFeedback, DeclaredRule, connector_of
 from cortex_sim.checks import listed
 from cortex_sim.connectors import Conv2d, Dense, has_weights, size
 from cortex_sim.credit.checking import check_leaving
@@ -68,6 +68,7 @@ def check_acyclic(net: Network, new: Projection) -> None:
 def check_connector(net: Network, projection: Projection) -> None:
     """One's own connector has an operator that holds what it says, or the weights of a matrix."""
     (before, after), link = net.ends(projection), projection.connector
+    connector_of(link)  # a misspelt capability is refused here, before it is missed
     shape, word = tuple(link.weight_shape(before, after)), type(link).__name__
     if brings_operator(link):
         check_operator(projection.name, link, before, after)
@@ -81,6 +82,16 @@ def check_connector(net: Network, projection: Projection) -> None:
             f"(post units, pre units), {(size(after), size(before))}, or a method operator(pre, post); "
             "without weights, use Identity()"
         )
+
+
+def check_regularisers(projection: Projection) -> None:
+    """A regulariser must say how it acts, unless backends know it."""
+    for regulariser in projection.acting:
+        if not (regulariser.change or regulariser.by_backend):
+            raise DeclarationError(
+                f"projection {projection.name}: {type(regulariser.part).__name__} has no change(w), so it "
+                "would never act; give the class one that returns its Δw/η"
+            )
 
 
 def check_bottom_up(projection: Projection) -> None:
@@ -165,6 +176,7 @@ def check_parts(net: Network, projection: Projection) -> None:
     if projection.rule.top_down and projection.is_top_down:
         check_partner(net, projection, projection.rule)
     check_rule(projection)
+    check_regularisers(projection)
     if projection.is_top_down:
         check_feedback(net, projection)
     elif projection.is_lateral:
@@ -193,10 +205,9 @@ def check_network(net: Network) -> None:
                 "taken off; give the lateral projection to a population with bottom-up input"
             )
     _check_objective(net)
-    for projection in net.projections.values():
-        check_parts(net, projection)
     check_credit(net, paths)
     for projection in net.projections.values():
+        check_parts(net, projection)
         for part in projection.declared:
             if part.check_whole is not None:
                 part.check_whole(net, projection)
