@@ -27,6 +27,11 @@ def check_rule(projection: Projection) -> None:
     else:
         _check_on_bottom_up(projection)
     rule = projection.rule
+    if rule.supervised != bool(rule.accepts) or not (rule.supervised or rule.change):
+        raise DeclarationError(
+            f"projection {projection.name}: {_word(projection)} must declare change(...) where it is "
+            "unsupervised, both arrival and accepts where it is supervised; add what is missing"
+        )
     if rule.arrival is Arrival.TARGETS and not (rule.top_step and rule.delivered):
         raise DeclarationError(
             f"projection {projection.name}: {_word(projection)} works by targets, and lacks top_step() or "

@@ -262,6 +262,14 @@ def test_free_feedback_must_give_its_weights():
         declare(Nowhere(), "feedback")
 
 
+@pytest.mark.parametrize("half", [{"arrival": Arrival.CHAIN}, {"accepts": (cs.Random,)}, {}])
+def test_a_registered_rule_that_declares_half_is_refused(half):
+    cls = type("Half", (), {**half, "__annotations__": {}})
+    cs.register("rule", "half")(dataclass(frozen=True)(cls))
+    with refused("^projection retina->V1: Half must declare change", "add what is missing"):
+        two("half")
+
+
 def test_a_rule_by_targets_must_find_them():
     @dataclass(frozen=True)
     class Aimless:
