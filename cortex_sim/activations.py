@@ -14,9 +14,10 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.capabilities import activation_of
 from cortex_sim.checks import require_positive
 from cortex_sim.registry import register
-from cortex_sim.transfers import bound, parameters_of
+from cortex_sim.transfers import bound
 
 
 @runtime_checkable
@@ -46,12 +47,12 @@ class Invertible(Activation, Protocol):
 
 def lower_bound(activation: Activation) -> float:
     """The lowest rate that an activation says it gives, or was found to give at drives of all sizes."""
-    said = getattr(activation, "lowest", None)
+    said = activation_of(activation).lowest
     if said is not None:
         return float(said)
     drives = np.concatenate([[0.0], *(sign * np.geomspace(1e-6, 1e3, 400) for sign in (-1, 1))])
     try:
-        start = {name: np.full(1, float(value)) for name, value in parameters_of(activation).items()}
+        start = {name: np.full(1, float(v)) for name, v in activation_of(activation).parameters.items()}
         return float(np.min(bound(activation, start).rate(drives)))
     except (TypeError, AttributeError, ValueError):  # it takes tensors only
         return -math.inf

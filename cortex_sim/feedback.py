@@ -9,14 +9,19 @@ kernel's own shape (C_out, C_in, k, k) and applied by transposed convolution.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from cortex_sim.arrays import checked
 from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
+from cortex_sim.connectors import size
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
 
 
 class Feedback(Protocol):
@@ -120,6 +125,19 @@ class Inverse:
                 f"give damping=0 with auxiliary=True. Got damping={self.damping}"
             )
 
+    def check(self, net: Network, projection: Projection) -> None:
+        """Auxiliary units fill up a post population that is smaller than its inputs."""
+        shape = net.weight_shape(projection)
+        if not (self.auxiliary and shape):
+            return
+        kept_alike = net.operator(projection).feedback_like_weights
+        post, fan_in = (shape[0], size(shape[1:])) if kept_alike else (shape[1], shape[0])
+        if post > fan_in:
+            raise DeclarationError(
+                f"projection {projection.name}: {self.of} has {post} post units for {fan_in} inputs, and "
+                "auxiliary units only fill up a smaller post population; use auxiliary=False"
+            )
+
 
 @register("feedback", "random")
 @dataclass(frozen=True)
@@ -162,6 +180,17 @@ class Given:
 
     def __hash__(self) -> int:
         return hash(self.weights.tobytes())
+
+    def check(self, net: Network, projection: Projection) -> None:
+        """The array must have the shape of the projection's weights."""
+        expected = net.weight_shape(projection)
+        if self.weights.shape != expected:
+            pre, post = net.ends(projection)
+            raise DeclarationError(
+                f"projection {projection.name}: weights have shape {self.weights.shape}, "
+                f"give shape {expected} (of {size(post)} {projection.post} units by {size(pre)} "
+                f"{projection.pre} units)"
+            )
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
         """The given weights; the generator is not touched."""

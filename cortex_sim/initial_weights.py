@@ -24,19 +24,18 @@ def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
 
 
 def _has_its_own(net: Network, projection: Projection) -> bool:
-    tied = projection.feedback is not None and projection.feedback.tied
-    return bool(net.weight_shape(projection)) and not tied
+    return bool(net.weight_shape(projection)) and not projection.source.tied
 
 
 def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:
     rng, (pre, post) = stream(seed, projection.name), net.ends(projection)
     if not projection.is_top_down:
         return projection.connector.draw(rng, pre, post)
-    shape, feedback = net.weight_shape(projection), projection.feedback
+    shape, source = net.weight_shape(projection), projection.source
     senders = shape[0] if net.operator(projection).feedback_like_weights else shape[1]
     also: dict[str, Any] = {}
-    if getattr(feedback, "one_signal", False):  # drawn once for all that hear the sender
+    if source.one_signal:  # drawn once for all that hear the sender
         also["sender"] = stream(seed, projection.pre)
-    if getattr(feedback, "knows_shape", False):  # of maps, not of a row of units
+    if source.knows_shape:  # of maps, not of a row of units
         also["post"] = post
-    return feedback.draw(rng, shape, senders, **also)  # type: ignore[union-attr]
+    return source.draw(rng, shape, senders, **also)  # type: ignore[misc]

@@ -128,7 +128,7 @@ class Network:
         validation.check_acyclic(self, projection)
         link.check(projection.name, source.shape, goal.shape)
         validation.check_connector(self, projection)
-        validation.check_bottom_up(projection)
+        validation.check_parts(self, projection)
         return self._add(projection)
 
     def top_down(
@@ -163,7 +163,7 @@ class Network:
             _several("regulariser", regulariser),
         )
         validation.check_free(self, projection)
-        validation.check_feedback(self, projection)
+        validation.check_parts(self, projection)
         return self._add(projection)
 
     def lateral(
@@ -203,7 +203,7 @@ class Network:
         )
         validation.check_free(self, projection)
         projection.connector.check(projection.name, place.shape, place.shape)
-        validation.check_lateral(projection)
+        validation.check_parts(self, projection)
         return self._add(projection)
 
     def objective(self, population: Place, objective: Objective | str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cortex_sim.activations import Activation, Linear, lower_bound
+from cortex_sim.capabilities import DeclaredActivation, activation_of
 from cortex_sim.checks import require_count, require_flag, require_positive
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
@@ -78,12 +80,17 @@ class Population:
         require_positive(label, tau_ms=self.tau_ms)
         object.__setattr__(self, "tau_ms", float(self.tau_ms))
         require_flag(label, bias=self.bias, nonnegative=self.nonnegative)
-        check_parameters(self)
+        check_parameters(self)  # a misspelt capability is refused here too, before it is missed
         if self.nonnegative and not lower_bound(self.activation) >= 0:
             raise DeclarationError(
                 f"{label}: nonnegative, but its activation {type(self.activation).__name__} gives "
                 "negative rates; use relu, softplus or logistic, or one of your own with lowest = 0.0"
             )
+
+    @cached_property
+    def declared(self) -> DeclaredActivation:
+        """What its activation declares."""
+        return activation_of(self.activation)
 
     @property
     def size(self) -> int:

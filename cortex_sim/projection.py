@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from cortex_sim.capabilities import (
+    DeclaredFeedback,
+    DeclaredRegulariser,
+    DeclaredRule,
+    feedback_of,
+    regulariser_of,
+    rule_of,
+)
 from cortex_sim.connectors import Connector
 from cortex_sim.feedback import Feedback
 
@@ -63,3 +72,23 @@ class Projection:
     def is_lateral(self) -> bool:
         """Whether it joins a population to itself."""
         return self.kind == LATERAL
+
+    @cached_property
+    def rule(self) -> DeclaredRule:
+        """What its plasticity declares; all no where it has none."""
+        return rule_of(self.plasticity)
+
+    @cached_property
+    def source(self) -> DeclaredFeedback:
+        """What its feedback declares; all no where it has none."""
+        return feedback_of(self.feedback)
+
+    @cached_property
+    def acting(self) -> tuple[DeclaredRegulariser, ...]:
+        """What its regularisers declare."""
+        return tuple(regulariser_of(one) for one in self.regularisers)
+
+    @property
+    def declared(self) -> tuple[DeclaredRule | DeclaredFeedback | DeclaredRegulariser, ...]:
+        """What all of its parts declare: rule, feedback, regularisers."""
+        return (self.rule, self.source, *self.acting)

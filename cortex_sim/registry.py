@@ -49,6 +49,7 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "initialiser": (("draw",),),
     "kernel": (("weights",),),
     "objective": (("error", "credit"),),
+    "regulariser": (("change",),),
     "rule": (("change",), ("arrival", "accepts")),
 }
 

@@ -6,7 +6,9 @@ They belong to the projection, not to the rule, so backpropagation can run with 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from cortex_sim.arrays import Array
 from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
@@ -24,9 +26,14 @@ class Decay:
     """
 
     rate: float = 1e-4
+    lateral: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_nonnegative(self, rate=self.rate)
+
+    def change(self, w: Array) -> Array:
+        """ΔW/η, as w (post, inputs)."""
+        return -self.rate * w
 
 
 @register("regulariser", "orthogonality")
@@ -59,6 +66,7 @@ class Orthogonality:
     diagonal: bool = True
     probes: int | None = None
     gain: float | None = 1.0
+    by_backend: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_positive(self, strength=self.strength)
@@ -95,6 +103,7 @@ class HardOrthogonality:
     every: int = 8
     steps: int = 1
     strength: float = 1.0
+    by_backend: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_count(self, every=self.every, steps=self.steps)

@@ -157,7 +157,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
 
 
 def _with_state(net: Network) -> list[Projection]:
-    return [p for p in net.projections.values() if p.plasticity and getattr(p.plasticity, "state", {})]
+    return [p for p in net.projections.values() if p.rule.state]
 
 
 def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
@@ -165,14 +165,14 @@ def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
     op = net.operator(p)
     post, pre = (op.feedback_matrix(w) if p.is_top_down else op.matrix(w)).shape
     shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
-    variables = getattr(p.plasticity, "state", {})
+    variables = p.rule.state
     return {v: np.full(shapes[type(kind)], float(kind.initial)) for v, kind in variables.items()}
 
 
 def _first_transfers(net: Network) -> Variables:
     """Parameters of activations before they have moved; the stimulated population has none."""
     driven = {n: p for n, p in net.populations.items() if net.inputs(n)}
-    return {n: initial_values(p) for n, p in driven.items() if parameters_of(p.activation)}
+    return {n: initial_values(p) for n, p in driven.items() if parameters_of(p)}
 
 
 def _require_same_populations(kept: Network, net: Network) -> None:

@@ -57,27 +57,25 @@ def bound(activation: Any, values: Values) -> Any:
     return Bound(activation, values) if values else activation
 
 
-def parameters_of(activation: Any) -> Mapping[str, float]:
-    """Parameters that an activation declares, by name, with the values they begin with."""
-    found: Mapping[str, float] = getattr(activation, "parameters", {})
-    return found
+def parameters_of(population: Population) -> Mapping[str, float]:
+    """Parameters of a population's activation, by name, with the values they begin with."""
+    return population.declared.parameters
 
 
-def adapts(activation: Any) -> bool:
-    """Whether its parameters move while a network learns."""
-    return bool(parameters_of(activation)) and hasattr(activation, "adapted")
+def adapts(population: Population) -> bool:
+    """Whether they move while a network learns."""
+    return bool(parameters_of(population)) and population.declared.adapted is not None
 
 
 def _channels(population: Population) -> int:
     """Values of one parameter: units, or channels where it is declared so."""
-    by_channel = getattr(population.activation, "per", "unit") == "channel"
-    return population.shape[0] if by_channel else population.size
+    return population.shape[0] if population.declared.per == "channel" else population.size
 
 
 def initial_values(population: Population) -> dict[str, np.ndarray]:
     """Values that a network begins with, (unit,) or (channel,), by name."""
     count = _channels(population)
-    return {name: np.full(count, float(v)) for name, v in parameters_of(population.activation).items()}
+    return {name: np.full(count, float(v)) for name, v in parameters_of(population).items()}
 
 
 def by_unit(population: Population, values: Array) -> Array:
@@ -107,7 +105,8 @@ def next_values(population: Population, a: Array, values: Values) -> dict[str, A
     DeclarationError
         If it gives other names or shapes than the parameters'.
     """
-    found: dict[str, Array] = population.activation.adapted(rows(population, a), **values)  # type: ignore[attr-defined]
+    adapted: Any = population.declared.adapted
+    found: dict[str, Array] = adapted(rows(population, a), **values)
     for name in {**found, **values}:
         shapes = [tuple(given[name].shape) if name in given else None for given in (found, values)]
         if shapes[0] != shapes[1]:
@@ -127,24 +126,19 @@ def check_parameters(population: Population) -> None:
     DeclarationError
         With what would be right.
     """
-    activation, declared = population.activation, parameters_of(population.activation)
-    label = f"population {population.name}: {type(activation).__name__}"
-    per = getattr(activation, "per", "unit")
-    if per not in ("unit", "channel"):
-        raise DeclarationError(f'{label}: per must be "unit" or "channel". Got {per!r}')
-    if not isinstance(declared, Mapping):
-        raise DeclarationError(
-            f"{label}: parameters must be a mapping from name to initial value. Got {declared!r}"
-        )
+    said, declared = population.declared, parameters_of(population)
+    label = f"population {population.name}: {type(population.activation).__name__}"
     for name, value in declared.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise DeclarationError(f"{label}: a parameter needs a Python name. Got {name!r}")
         require_finite(label, **{name: value})
-    for method in ("rate", "gain", "drive", "adapted") if declared else ():
-        if hasattr(activation, method) and not _takes(getattr(activation, method), declared):
+    activation: Any = population.activation
+    methods = {"rate": activation.rate, "gain": activation.gain, "drive": said.drive, "adapted": said.adapted}
+    for name, method in methods.items() if declared else ():
+        if method is not None and not _takes(method, declared):
             raise DeclarationError(
-                f"{label}: its {method} does not take the parameters {', '.join(declared)} by name; "
-                f"write def {method}(self, {'r' if method == 'drive' else 'a'}, *, {', '.join(declared)})"
+                f"{label}: its {name} does not take the parameters {', '.join(declared)} by name; "
+                f"write def {name}(self, {'r' if name == 'drive' else 'a'}, *, {', '.join(declared)})"
             )
 
 

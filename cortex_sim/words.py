@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from cortex_sim.capabilities import rule_of
 from cortex_sim.checks import look_up
 from cortex_sim.connectors import has_weights
 from cortex_sim.credit.shipped import credit_network
-from cortex_sim.credit.teacher import by_credit, teach
+from cortex_sim.credit.teacher import teach
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
 from cortex_sim.paths import Paths
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
-from cortex_sim.validation import is_lateral_rule, is_supervised, is_top_down_rule
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -28,12 +28,12 @@ def word_for(rule: Any) -> Word:
     if isinstance(rule, str):
         return look_up("rule", rule, WORDS)
     given = make("rule", rule)
-    if is_top_down_rule(given):
+    if rule_of(given).top_down:
         raise DeclarationError(
             f"with_rule: {type(given).__name__} changes top-down weights; use a word "
             "('kolen_pollack', 'weight_mirror', 'gait_prop_learned') or a bottom-up rule"
         )
-    if is_lateral_rule(given):
+    if rule_of(given).lateral:
         raise DeclarationError(
             f"with_rule: {type(given).__name__} changes lateral weights; use "
             f"net.lateral(population, plasticity={type(given).__name__}())"
@@ -41,7 +41,7 @@ def word_for(rule: Any) -> Word:
     for word in WORDS.values():
         if type(word.rule) is type(given):
             return replace(word, rule=given)
-    if is_supervised(given):
+    if rule_of(given).supervised:
         raise DeclarationError(
             f"with_rule: how {type(given).__name__} gets its credit is not known; "
             "call cortex_sim.register_word(name, Word(rule, beside=...)) once"
@@ -58,13 +58,13 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
             f"with_rule: network {net.name} has no plastic bottom-up projection to put under {called}; "
             "declare plasticity=... where weights should learn"
         )
-    if is_supervised(word.rule) and net.objective_at is None:
+    learning = rule_of(word.rule).supervised
+    if learning and net.objective_at is None:
         raise DeclarationError(
             f"with_rule: {called} needs an objective, and network {net.name} has none; "
             "add net.objective(population, CrossEntropy())"
         )
-    learning = is_supervised(word.rule)
-    taught = by_credit(word.rule)
+    taught = rule_of(word.rule).taught
     if taught:
         if feedback:
             raise DeclarationError(

@@ -1,26 +1,27 @@
 """One home for each idea: what the package's own source may and may not hold."""
 
 import ast
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import networkx as nx
 import pytest
 
 import cortex_sim
+from cortex_sim import capabilities
 
 HOME = Path(cortex_sim.__file__).parent
 CONNECTORS = {"Dense", "Conv2d", "Identity"}
 KERNEL = {"kernel", "stride", "padding", "dilation"}
 # Checks of a declaration, none of which runs a connector's linear algebra.
 ALLOWED = {
-    ("validation.py", text)
-    for text in (
-        "if not (projection.is_top_down or isinstance(projection.connector, Dense)):",
-        "if isinstance(link, Conv2d) or not has_weights(link):",
-        'if getattr(feedback, "dense_only", False) and not isinstance(projection.connector, Dense):',
-        "post, fan_in = (shape[0], size(shape[1:])) if len(shape) == 4 else (shape[1], shape[0])",
+    ("validation.py", "if not (projection.is_top_down or isinstance(projection.connector, Dense)):"),
+    ("validation.py", "if isinstance(link, Conv2d) or not has_weights(link):"),
+    ("validation.py", "if source.dense_only and not isinstance(projection.connector, Dense):"),
+    (
+        "rules/checking.py",
         "if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):",
-    )
+    ),
 }
 
 
@@ -103,6 +104,45 @@ def allowed(name, line):
 def test_the_look_finds_what_is_planted(planted):
     tree = ast.parse(planted)
     assert {*branches(tree), *ranks(tree)}
+
+
+CAPABILITIES = {
+    field.name
+    for view in vars(capabilities).values()
+    if is_dataclass(view)
+    for field in fields(view)
+    if "kind" in field.metadata
+}
+# What has a method of such a name without being a part of a network: a model, a session.
+NO_PART = {
+    ("state.py", "getattr", "state"),
+    ("experiments/running.py", "getattr", "check"),
+}
+
+
+def probes(tree):
+    """Capabilities that are asked for by name: ``getattr(rule, "lateral", False)``, ``hasattr``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
+            asked = node.args[1]
+            named = isinstance(asked, ast.Constant) and asked.value in CAPABILITIES
+            if node.func.id in ("getattr", "hasattr") and named:
+                yield node.func.id, asked.value
+
+
+def test_capabilities_are_read_in_one_place():
+    assert {"spontaneous", "tied", "lowest", "operator", "check"} <= CAPABILITIES
+    found = {
+        (path.relative_to(HOME).as_posix(), *probe)
+        for path in HOME.rglob("*.py")
+        for probe in probes(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert found == NO_PART
+
+
+@pytest.mark.parametrize("planted", ['getattr(p.plasticity, "lateral", False)', 'hasattr(rule, "arrival")'])
+def test_the_look_finds_a_probe_that_is_planted(planted):
+    assert list(probes(ast.parse(planted)))
 
 
 def imports(folder):

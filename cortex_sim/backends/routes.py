@@ -13,7 +13,6 @@ from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Arrival
-from cortex_sim.validation import is_supervised
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def plan(net: Network) -> Plan:
             case _:
                 apart.append(top_down)
     for p in net.top_downs:
-        if getattr(p.plasticity, "reads_credit", False) and beside.get(p.mate) is not p:
+        if p.rule.reads_credit and beside.get(p.mate) is not p:
             raise BuildError(
                 f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "
                 f"{p.pre}, but {p.post} gets its credit otherwise; use FeedbackAlignment() below {p.post}"
@@ -76,7 +75,7 @@ def plan(net: Network) -> Plan:
 
 def _arrival(net: Network, population: str) -> Arrival:
     """How credit reaches a population: as its inputs' rules say, else as the network's target rule."""
-    said = {p.plasticity.arrival: p.name for p in net.inputs(population) if is_supervised(p.plasticity)}
+    said = {p.rule.arrival: p.name for p in net.inputs(population) if p.rule.arrival is not None}
     if len(said) > 1:
         raise BuildError(
             f"population {population}: {' and '.join(said.values())} expect credit in different ways; "
@@ -84,9 +83,8 @@ def _arrival(net: Network, population: str) -> Arrival:
         )
     if said:
         return next(iter(said))
-    rules = (p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
-    anywhere = {rule.arrival for rule in rules}
-    return Arrival.TARGETS if Arrival.TARGETS in anywhere else Arrival.CHAIN
+    by_targets = any(p.rule.arrival is Arrival.TARGETS for p in net.bottom_ups)
+    return Arrival.TARGETS if by_targets else Arrival.CHAIN
 
 
 def _order(net: Network) -> tuple[str, ...]:

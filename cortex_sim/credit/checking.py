@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cortex_sim.checks import listed
-from cortex_sim.credit.feedback import Diffusion
-from cortex_sim.credit.kernels import diffusion
-from cortex_sim.credit.teacher import by_credit, taught
+from cortex_sim.credit.teacher import taught
 from cortex_sim.credit.view import channels_of
 from cortex_sim.errors import DeclarationError
 
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_leaving(net: Network, projection: Projection) -> None:
-    """What a credit population sends is spread by a kernel that fits, and changes in the outer loop only."""
+    """What a credit population sends changes in the outer loop only."""
     if projection.pre not in net.credit_populations:
         return
     if projection.plasticity is not None or projection.regularisers:
@@ -27,18 +23,12 @@ def check_leaving(net: Network, projection: Projection) -> None:
             f"projection {projection.name}: weights of a credit network change in the outer loop only "
             "(cortex-sim evolve); leave plasticity and regulariser out"
         )
-    if isinstance(projection.feedback, Diffusion):
-        sender, receiver = net.ends(projection)
-        try:
-            diffusion(projection.feedback.kernel, receiver, sender[0], np.random.default_rng(0))
-        except DeclarationError as error:
-            raise DeclarationError(f"projection {projection.name}: {error}") from None
 
 
 def check_teacher(net: Network) -> None:
     """A credit network teaches the whole network; every population that learns hears it, and nobody else."""
-    rules = {p.name: p.plasticity for p in net.bottom_ups if hasattr(p.plasticity, "arrival")}
-    first = next((rule for rule in rules.values() if by_credit(rule)), None)
+    rules = {p.name: p.plasticity for p in net.bottom_ups if p.rule.supervised}
+    first = next((p.plasticity for p in net.bottom_ups if p.rule.taught), None)
     teacher = net.teacher
     if first is None:
         if teacher is not None:

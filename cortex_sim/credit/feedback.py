@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from cortex_sim.connectors import Shape
 from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import make, register
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
 
 
 @register("feedback", "diffusion")
@@ -46,6 +50,14 @@ class Diffusion:
     ) -> np.ndarray:
         """D of shape (unit, channel), for a population of shape ``post``."""
         return diffusion(self.kernel, post, senders, rng, self.signs)
+
+    def check(self, net: Network, projection: Projection) -> None:
+        """The kernel must fit the channels that send and the population that receives."""
+        sender, receiver = net.ends(projection)
+        try:
+            diffusion(self.kernel, receiver, sender[0], np.random.default_rng(0))
+        except DeclarationError as error:
+            raise DeclarationError(f"projection {projection.name}: {error}") from None
 
 
 @dataclass(frozen=True)

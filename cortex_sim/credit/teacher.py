@@ -24,7 +24,6 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback, Given
 from cortex_sim.projection import Projection
 from cortex_sim.registry import from_data, make, to_data
-from cortex_sim.rules.base import Arrival
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -149,14 +148,9 @@ class Teacher:
 _PLAIN = ("network", "top", "outputs", "hidden", "tau_ms")
 
 
-def by_credit(rule: Any) -> bool:
-    """Whether a rule takes its credit from a credit network."""
-    return getattr(rule, "arrival", None) is Arrival.CREDIT
-
-
 def taught(net: Network) -> tuple[str, ...]:
     """Populations below the top whose inputs a credit network teaches, the lowest first."""
-    learning = {p.post for p in net.bottom_ups if by_credit(p.plasticity)} - {net.objective_at}
+    learning = {p.post for p in net.bottom_ups if p.rule.taught} - {net.objective_at}
     order = TopologicalSorter({name: [p.pre for p in net.inputs(name)] for name in net.populations})
     return tuple(name for name in order.static_order() if name in learning)
 

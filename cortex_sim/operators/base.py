@@ -21,6 +21,7 @@ from math import prod
 from typing import Any
 
 from cortex_sim.arrays import Array
+from cortex_sim.capabilities import connector_of
 from cortex_sim.connectors import Shape
 from cortex_sim.errors import BuildError
 
@@ -132,7 +133,7 @@ def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
     BuildError
         If it has none.
     """
-    own: Callable[[Shape, Shape], Operator] | None = getattr(connector, "operator", None)
+    own: Callable[[Shape, Shape], Operator] | None = connector_of(connector).operator
     if own is None:
         raise without_operator(connector)
     return own(pre, post)

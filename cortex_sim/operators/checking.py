@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.capabilities import connector_of
 from cortex_sim.connectors import Conv2d, Dense, Identity, Shape
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.operators.base import operator_of, units
@@ -17,7 +18,7 @@ _SHOWN = 3  # presentations: more than one, so that an operator must keep them a
 def brings_operator(connector: Any) -> bool:
     """Whether a connector of one's own has an operator, by a method or by registration."""
     registered = operator_of.dispatch(type(connector)) is not operator_of.dispatch(object)
-    return type(connector) not in _OURS and (registered or hasattr(connector, "operator"))
+    return type(connector) not in _OURS and (registered or connector_of(connector).operator is not None)
 
 
 def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:

@@ -197,9 +197,9 @@ def _windows(net: Network, phase: Phase, eta_per_s: Any) -> dict[str, float]:
 def _opened_by_true(net: Network, phase: Phase) -> list[str]:
     plastic = [p for p in net.projections.values() if p.plasticity is not None]
     if phase.spontaneous:
-        opened = [p.name for p in plastic if _is_spontaneous(p) and p.post in phase.spontaneous]
+        opened = [p.name for p in plastic if p.rule.spontaneous and p.post in phase.spontaneous]
     else:
-        opened = [p.name for p in plastic if not _is_spontaneous(p)]
+        opened = [p.name for p in plastic if not p.rule.spontaneous]
     if opened:
         return opened
     if not plastic:
@@ -214,10 +214,6 @@ def _opened_by_true(net: Network, phase: Phase) -> list[str]:
     raise DeclarationError(f"phase {phase.name}: plasticity=True opens nothing, for network {net.name} {why}")
 
 
-def _is_spontaneous(projection: Any) -> bool:
-    return bool(getattr(projection.plasticity, "spontaneous", False))
-
-
 def _check_opens(net: Network, phase: Phase, name: str) -> None:
     projection = net.projections[name]
     if projection.plasticity is None:
@@ -225,7 +221,7 @@ def _check_opens(net: Network, phase: Phase, name: str) -> None:
         raise DeclarationError(
             f"phase {phase.name}: {name} has no plasticity rule, so no window to open; known: {plastic}"
         )
-    if _is_spontaneous(projection) and projection.post not in phase.spontaneous:
+    if projection.rule.spontaneous and projection.post not in phase.spontaneous:
         raise DeclarationError(
             f"phase {phase.name}: {name} learns from spontaneous activity of {projection.post}; "
             f"add spontaneous=[{projection.post!r}], or open its window in another phase"
@@ -244,8 +240,8 @@ def _rate(phase: Phase, eta_per_s: Any, name: str) -> float:
 
 
 def _check_modulator(net: Network, phase: Phase) -> None:
-    rules = [p.plasticity for p in net.projections.values()]
-    if phase.modulator != 1.0 and not any("modulator" in getattr(rule, "state", {}) for rule in rules):
+    modulated = any("modulator" in p.rule.state for p in net.projections.values())
+    if phase.modulator != 1.0 and not modulated:
         raise DeclarationError(
             f"phase {phase.name}: modulator={phase.modulator:g}, but no rule of network {net.name} has one; "
             "use a three-factor rule, or leave modulator out"

@@ -181,5 +181,5 @@ def _wanted(net: Network, protocol: Protocol) -> Wanted:
 
 def _has_weights(net: Network, name: str) -> bool:
     projection = net.projections[name]
-    tied = projection.feedback is not None and projection.feedback.tied
+    tied = projection.source.tied
     return bool(net.weight_shape(projection)) and not tied

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.capabilities import rule_of
 from cortex_sim.errors import DeclarationError
 from cortex_sim.rules.in_time import InTime, growth_of
 
@@ -28,10 +29,11 @@ def check_agreement(rule: Any) -> None:
 
     A rule without both has nothing to compare. A rule that agreed once is not compared again.
     """
-    if not (hasattr(rule, "change") and getattr(rule, "growth", None) is not None and is_dataclass(rule)):
+    declared = rule_of(rule)
+    if declared.change is None or declared.growth is None or not is_dataclass(rule):
         return
     cls: Any = type(rule)
-    key = (cls, cls.change, repr(getattr(rule, "growth", None)), repr(rule))
+    key = (cls, cls.change, repr(declared.growth), repr(rule))
     if key in _FOUND:
         return
     with np.errstate(all="ignore"):  # a logarithm of a negative rate is the same in both
@@ -45,7 +47,7 @@ def _compare_weights(rule: Any, draw: Draw) -> None:
     w, pre, post, state = _numbers(rule, _PRESENTATIONS, draw)
     change = _changed(rule, w, pre, post, state)[0]
     by_text = InTime(rule).growth_by_text(w, state, **_signals(rule, pre, post))
-    if getattr(rule, "lateral", False):  # no unit has a synapse onto itself
+    if rule_of(rule).lateral:  # no unit has a synapse onto itself
         by_text = by_text - np.diag(np.diag(by_text))
     _require(rule, "w", change, by_text, _SAME)
 
@@ -95,7 +97,7 @@ def _changed(rule: Any, w: np.ndarray, pre: np.ndarray, post: np.ndarray, state:
 
 
 def _signals(rule: Any, pre: np.ndarray, post: np.ndarray) -> Mapping[str, np.ndarray]:
-    sent = "u_pre" if getattr(rule, "reads_credit", False) else "r_pre"
+    sent = "u_pre" if rule_of(rule).reads_credit else "r_pre"
     return {sent: pre, "r_post": post}
 
 
@@ -112,7 +114,7 @@ def _numbers(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """w, what the pre and the post side send, and a state of the declared shapes."""
     rng = np.random.default_rng(0)
-    inputs = _POST if getattr(rule, "lateral", False) else _PRE
+    inputs = _POST if rule_of(rule).lateral else _PRE
     w, pre, post = (draw(rng, shape) for shape in ((_POST, inputs), (count, inputs), (count, _POST)))
     start = InTime(rule).initial_state((_POST, inputs))
     return w, pre, post, {name: draw(rng, values.shape) for name, values in start.items()}

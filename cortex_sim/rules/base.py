@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol
 
 from cortex_sim.arrays import Array
+from cortex_sim.capabilities import Arrival
 from cortex_sim.checks import spelled
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
@@ -36,15 +36,6 @@ __all__ = [
     "local_step",
     "register_word",
 ]
-
-
-class Arrival(Enum):
-    """How credit reaches a population through the top-down projections onto it."""
-
-    CHAIN = "c = B u of the population that sends"
-    DIRECT = "c = B c_L, whatever lies between"
-    TARGETS = "a target, found from the target of the population that sends"
-    CREDIT = "c = D g of the channels of a credit network, the network's teacher"
 
 
 #: `local_step` as text: one synapse at one moment, as ``growth`` of unsupervised rules.
@@ -95,7 +86,6 @@ class Level:
         return self.r + self.step * self.c
 
 
-@runtime_checkable
 class TargetRule(Protocol):
     """A supervised rule whose credit is the way to a target, found from the top down.
 
@@ -116,7 +106,6 @@ class TargetRule(Protocol):
         """
 
 
-@runtime_checkable
 class Unsupervised(Protocol):
     """A rule that reads the rates on both sides of a projection, and its own state if it has any.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.capabilities import rule_of
 from cortex_sim.checks import listed
 from cortex_sim.errors import DeclarationError
 from cortex_sim.rules.base import LOCAL_GROWTH, Global, PerPost, PerPre, PerSynapse, local_step
@@ -54,8 +55,9 @@ def growth_of(rule: Any) -> dict[str, str]:
     DeclarationError
         If the rule has none, or one for a variable that is neither w nor its state.
     """
-    said = getattr(rule, "growth", None)
-    if said is None and hasattr(rule, "arrival"):
+    declared = rule_of(rule)
+    said = declared.growth
+    if said is None and declared.supervised:
         said = LOCAL_GROWTH  # every supervised rule makes the same local step
     if said is None:
         raise DeclarationError(
@@ -66,10 +68,10 @@ def growth_of(rule: Any) -> dict[str, str]:
     if "w" not in texts:
         raise DeclarationError(f'rule {_name(rule)}: growth has no entry "w"; it has {listed(texts)}')
     for variable in texts:
-        if variable != "w" and variable not in _state(rule):
+        if variable != "w" and variable not in declared.state:
             raise DeclarationError(
                 f"rule {_name(rule)}: growth of {variable!r}, which is no state of the rule; "
-                f"known: w, {listed(_state(rule))}"
+                f"known: w, {listed(declared.state)}"
             )
     return texts
 
@@ -103,7 +105,9 @@ class InTime:
 
     def __init__(self, rule: Any) -> None:
         self.rule = rule
-        self.kinds: Mapping[str, Any] = _state(rule)
+        declared = rule_of(rule)
+        self.kinds: Mapping[str, Any] = declared.state
+        self._by_change = declared.change is not None
         self._constants = constants_of(rule)
         self._moving: dict[str, CodeType] = {}
         reads: set[str] = set()
@@ -115,8 +119,8 @@ class InTime:
                 self._text = code
             else:
                 self._moving[variable] = code
-        self._pre = "u_pre" if getattr(rule, "reads_credit", False) else "r_pre"
-        reads |= {self._pre, "r_post" if hasattr(rule, "change") else "u_post"}
+        self._pre = "u_pre" if declared.reads_credit else "r_pre"
+        reads |= {self._pre, "r_post" if self._by_change else "u_post"}
         self.reads = frozenset(reads.intersection(_SYNAPSE) - {"w"})
 
     def __reduce__(self) -> tuple[type[InTime], tuple[Any]]:
@@ -158,7 +162,7 @@ class InTime:
 
     def _growth(self, w: np.ndarray, state: Mapping[str, np.ndarray], signals: Mapping[str, Any]) -> Any:
         """By the rule's array equation: one matrix product, where the text would need every synapse."""
-        if not hasattr(self.rule, "change"):
+        if not self._by_change:
             return local_step(signals["u_post"], signals["r_pre"])
         sides = signals[self._pre], signals["r_post"]
         return self.rule.change(w, *sides, dict(state))[0] if self.kinds else self.rule.change(w, *sides)
@@ -248,10 +252,6 @@ def _readable(node: ast.AST) -> bool:
 
 def _count(signals: Mapping[str, np.ndarray]) -> int:
     return len(next(iter(signals.values())))
-
-
-def _state(rule: Any) -> Mapping[str, Any]:
-    return getattr(rule, "state", None) or {}
 
 
 def _name(rule: Any) -> str:

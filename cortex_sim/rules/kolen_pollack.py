@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import HasName, Random, projection_name
 from cortex_sim.registry import register
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Array, TopDown, Word, register_word
 from cortex_sim.rules.feedback_alignment import FeedbackAlignment
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
 
 
 @register("rule", "kolen_pollack")
@@ -41,6 +46,20 @@ class KolenPollack:
     def change(self, w: Array, u_pre: Array, r_post: Array) -> Array:
         """ΔB/η as (post, pre), from u_pre (presentation, pre) and r_post (presentation, post)."""
         return r_post.T @ u_pre / u_pre.shape[0]
+
+    def check_whole(self, net: Network, projection: Projection) -> None:
+        """Both weights must forget alike, or they never become each other's transpose."""
+        beside = net.projections[projection.mate]
+        down, up = _decay(projection), _decay(beside)
+        if down != up or not up:
+            raise DeclarationError(
+                f"projection {projection.name}: KolenPollack needs one decay, above 0, on both weights; "
+                f"{projection.name} has {down:g}, {beside.name} {up:g}: give regulariser=Decay(1e-4) to both"
+            )
+
+
+def _decay(projection: Projection) -> float:
+    return sum(one.rate for one in projection.regularisers if isinstance(one, Decay))
 
 
 register_word(

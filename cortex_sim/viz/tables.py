@@ -160,15 +160,14 @@ def _lateral(net: Network) -> Table:
 
 
 def _feedback(projection: Projection) -> str:
-    of = getattr(projection.feedback, "of", None)
+    of = projection.source.of
     return settings(projection.feedback) + (f" of {of}" if of else "")
 
 
 def _rule(projection: Projection) -> str:
     if projection.plasticity is not None:
         return settings(projection.plasticity)
-    tied = projection.feedback is not None and projection.feedback.tied
-    return "" if tied else "fixed"
+    return "" if projection.source.tied else "fixed"
 
 
 def _objective(net: Network) -> str:

@@ -5,8 +5,9 @@ Two things keep them apart, and they alone set the tolerances: what has not sett
 credits within the window and at equilibrium does not: a relative η·T.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from networks import Spread, chain, conv, residual, shown
 from timed import by_population
 
 import cortex_sim as cs
+from cortex_sim import registry
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
 from cortex_sim.rules.base import WORDS
 
@@ -132,6 +134,50 @@ def test_the_third_factor_of_a_phase():
     _, half = both_agree(net, learning(net, modulator=-0.5))
     for p in net.bottom_ups:
         assert half[p.name] == pytest.approx(0.5 * plain[p.name], rel=DRIFT)
+
+
+@dataclass(frozen=True)
+class OwnThreshold:
+    """A rule that inherits nothing and is registered nowhere: it declares by class attributes alone."""
+
+    window: float = 10.0
+    tau_ms: float = 1000.0
+    state: ClassVar = {"level": cs.PerPost(0.2)}
+    growth: ClassVar = {
+        "w": "(r_post - level) * r_pre",
+        "level": "(r_post - level) / (tau_ms * ms)",
+    }
+
+    def change(self, w, r_pre, r_post, state):
+        kept = (1 - 1 / self.window) ** len(r_post)
+        moved = kept * state["level"] + (1 - kept) * r_post.mean(0)
+        return (r_post - state["level"]).T @ r_pre / len(r_pre), {"level": moved}
+
+
+@dataclass(frozen=True)
+class OwnFeedbackRule:
+    """A rule of top-down weights, by one capability: it reads credit."""
+
+    of: str
+    reads_credit: ClassVar = True
+    growth: ClassVar = "2 * r_post * u_pre - w"
+
+    def change(self, w, u_pre, r_post):
+        return 2 * r_post.T @ u_pre / len(u_pre) - w
+
+
+@pytest.mark.parametrize("engine", ["batched", "synapses"])
+def test_rules_that_inherit_nothing(engine, monkeypatch):
+    tables = {kind: dict(table) for kind, table in registry._TABLES.items()}
+    monkeypatch.setattr(registry, "_TABLES", tables)  # what is known by its place is forgotten again
+    count = 1 if engine == "synapses" else 3
+    for net in (chain(init=NEAR).with_rule(OwnThreshold()), chain(init=NEAR).with_rule("feedback_alignment")):
+        for path in net.top_downs:
+            del net.projections[path.name]
+            net.top_down(path.pre, path.post, feedback="random", plasticity=OwnFeedbackRule(of=path.mate))
+        _, largest = both_agree(net, learning(net, count), engine)
+        plastic = [p.name for p in net.projections.values() if p.plasticity is not None]
+        assert len(plastic) >= 3 and all(largest[name] > 1e-3 * ETA_T for name in plastic)
 
 
 # -- what a protocol does to a network ---------------------------------------------------------------

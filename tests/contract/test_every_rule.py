@@ -18,7 +18,6 @@ from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit
 from cortex_sim.registry import find, names
 from cortex_sim.rules.base import WORDS
 from cortex_sim.rules.in_time import InTime, growth_of
-from cortex_sim.validation import is_supervised
 
 FINITE = {
     "gait_prop, fixed step": cs.GaitProp(form="finite"),
@@ -116,7 +115,7 @@ def test_no_credit_no_supervised_change(case):
     with torch.no_grad():
         goal = model.settle(model.stimulus_tensor(x))[1]["IT"].flatten(1)
     ours = changes(model, x, goal)
-    supervised = {p.name for p in model.net.bottom_ups if is_supervised(p.plasticity)}
+    supervised = {p.name for p in model.net.bottom_ups if p.rule.supervised}
     reads = {p.name for p in model.net.top_downs if p.plasticity is not None} & set(ours)
     if case.name in CARRIES_RECONSTRUCTION_ERROR:
         assert max(ours[name].abs().max() for name in supervised) > 1e-3
@@ -335,7 +334,7 @@ def test_an_unsupervised_rule_is_its_change_of_the_recorded_rates(case):
     ours = model.updates(x, goal)
     rates = recorded(model, x)
     for p in model.net.bottom_ups:
-        if p.plasticity is None or is_supervised(p.plasticity):
+        if p.plasticity is None or p.rule.supervised:
             continue
         pre, post, places = sides(model.net, p, rates[p.pre], rates[p.post])
         w = model.weights[p.name].detach().numpy()

@@ -9,8 +9,8 @@ import pytest
 import cortex_sim as cs
 from cortex_sim import registry
 from cortex_sim.activations import lower_bound
+from cortex_sim.capabilities import rule_of
 from cortex_sim.rules.base import WORDS
-from cortex_sim.validation import is_top_down_rule
 
 
 def two(**settings):
@@ -142,10 +142,10 @@ def test_a_setting_called_of_makes_no_top_down_rule(own_names):
         def change(self, w, r_pre, r_post):
             return self.of * r_post.T @ r_pre / len(r_pre)
 
-    assert not is_top_down_rule(Share())
+    assert not rule_of(Share()).top_down
     assert two(plasticity=Share()).projection("retina->V1").plasticity == Share()
     for rule in (cs.KolenPollack, cs.WeightMirror, cs.InverseLearning):
-        assert is_top_down_rule(rule(of="V1->IT"))
+        assert rule_of(rule(of="V1->IT")).top_down
 
 
 NO_NAMES = [" V1", "V1 ", "V1\n", "a/b", "V\x001", "", "e\u0301", 3, None, "."]

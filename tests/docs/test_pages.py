@@ -6,11 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from cortex_sim import registry
+from cortex_sim import capabilities, registry
 from cortex_sim.rules import base
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,25 @@ def test_every_word_has_a_page():
     pages = {page.stem for page in (ROOT / "docs" / "rules").glob("*.md")}
     variants = {"gait_prop_learned": "gait_prop"}
     assert {variants.get(word, word) for word in words} <= pages
+
+
+def test_the_table_of_capabilities_is_complete():
+    page = (ROOT / "docs" / "writing-a-rule.md").read_text("utf-8")
+    table = page.split("## Capabilities")[1].split("```")[0]
+    listed: dict[str, set[str]] = {}
+    kinds: list[str] = []
+    for row in re.findall(r"^\| (.*?) ?\| (`.*?) \|", table, re.M):
+        kinds = row[0].split(", ") if row[0].strip() else kinds
+        for kind in kinds:
+            listed.setdefault(kind, set()).update(re.findall(r"`(\w+)(?:\( \))?`", row[1]))
+    views = {
+        "rule": capabilities.DeclaredRule,
+        "feedback": capabilities.DeclaredFeedback,
+        "regulariser": capabilities.DeclaredRegulariser,
+        "activation": capabilities.DeclaredActivation,
+        "connector": capabilities.DeclaredConnector,
+    }
+    assert listed == {kind: {f.name for f in fields(view)} - {"part"} for kind, view in views.items()}
 
 
 @pytest.mark.parametrize(

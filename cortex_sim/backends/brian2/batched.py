@@ -23,7 +23,6 @@ from cortex_sim.errors import RunError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime
-from cortex_sim.validation import is_supervised
 
 Signals = Mapping[str, np.ndarray]
 Send = Callable[[Signals, Signals], None]
@@ -266,7 +265,7 @@ class Batched:
                 found["r_post"] = op.by_place(r[p.post])
             return found, op.places
         found = {"r_post": op.patches(r[p.post])}
-        if getattr(p.plasticity, "spontaneous", False):
+        if p.rule.spontaneous:
             found["r_pre"] = op.by_place(self._echo(p))
         if "u_pre" in rule.reads:
             found["u_pre"] = op.by_place(u[p.pre])
@@ -277,7 +276,7 @@ def bias_rates(circuit: Circuit, eta: Mapping[str, float]) -> dict[str, float]:
     """Rate in 1/s at which each population's bias learns: that of its first open supervised input."""
     found: dict[str, float] = {}
     for p in circuit.net.bottom_ups:
-        learns = p.name in eta and is_supervised(p.plasticity)
+        learns = p.name in eta and p.rule.supervised
         if learns and circuit.population(p.post).bias and p.post not in found:
             found[p.post] = eta[p.name]
     return found

@@ -23,7 +23,6 @@ from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay, HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.rules.in_time import InTime, constants_of
-from cortex_sim.validation import is_supervised
 
 
 class Way(Enum):
@@ -128,7 +127,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     net.check()
     routes = plan(net)
     if routes.by_targets:
-        rule = next(p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
+        rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
             f"network {net.name}: {rule!r} finds targets layer by layer, which has no rate dynamics here; "
             'use GaitProp() in its limit form, or backend "torch"'

@@ -19,6 +19,7 @@ from typing import Any
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
 from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective, shown_to_credit
+from cortex_sim.capabilities import activation_of
 from cortex_sim.errors import BuildError
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.projection import Projection
@@ -45,7 +46,7 @@ def population_equations(
     drives, lines = ["external"], ["external : 1", "alive : 1", "spontaneous : 1", "free : 1 (shared)"]
     for p in circuit.net.inputs(name):
         drives.append(_arriving(circuit, p.name, "drive", features, lines))
-    lines += [f"transfer_{parameter} : 1" for parameter in parameters_of(population.activation)]
+    lines += [f"transfer_{parameter} : 1" for parameter in parameters_of(population)]
     if population.bias:
         drives.append("bias")
         lines.append("bias : 1")
@@ -68,13 +69,14 @@ def population_equations(
 
 
 def _text(population: Any, which: str) -> str:
-    text = getattr(population.activation, which, None)
+    declared = activation_of(population.activation)
+    text = declared.rate_text if which == "rate_text" else declared.gain_text
     if text is None:
         raise BuildError(
             f"population {population.name}: {type(population.activation).__name__} has no {which}, its text "
             'for brian2; give the class rate_text and gain_text, such as "tanh(a)"'
         )
-    return f"({_renamed(text, {p: f'transfer_{p}' for p in parameters_of(population.activation)})})"
+    return f"({_renamed(text, {p: f'transfer_{p}' for p in parameters_of(population)})})"
 
 
 def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], lines: list[str]) -> str:
@@ -144,7 +146,7 @@ def _compartment(circuit: Circuit, p: Apical) -> list[str]:
 
 def reconstructs(p: Projection) -> bool:
     """Whether a top-down rule compares activity with what the projection makes of its echo."""
-    return "reconstruction_post" in str(getattr(p.plasticity, "growth", ""))
+    return "reconstruction_post" in str(p.rule.growth)
 
 
 def patch_equations(circuit: Circuit, p: Apical) -> str:
@@ -195,14 +197,14 @@ def growth_texts(circuit: Circuit, p: Projection, echo: str) -> dict[str, str]:
     State per post (pre) unit lives in that unit under a name of its own, ``theta_V1_to_IT``.
     """
     texts = growth_of(p.plasticity)
-    state = getattr(p.plasticity, "state", {})
+    state = p.rule.state
     renamed = {f"u_{side}": f"sent_u_{side}" for side in ("pre", "post")}
     renamed |= {f"r_{side}": f"{circuit.sent_rate(p, side)}_{side}" for side in ("pre", "post")}
     for variable, kind in state.items():
         own = circuit.var(variable, p.name)
         side = {PerPost: "_post", PerPre: "_pre"}.get(type(kind), "")
         renamed[variable] = f"{own}{side}"
-    if getattr(p.plasticity, "spontaneous", False):
+    if p.rule.spontaneous:
         renamed["r_pre"] = echo
     renamed["reconstruction_post"] = f"{circuit.var('reconstruction', p.name)}_post"
     return {variable: _renamed(text, renamed) for variable, text in texts.items()}
@@ -213,7 +215,7 @@ def unit_state_equations(circuit: Circuit, name: str) -> tuple[str, dict[str, An
     lines: list[str] = []
     namespace: dict[str, Any] = {}
     for p in circuit.plastic():
-        state = getattr(p.plasticity, "state", {})
+        state = p.rule.state
         growth = growth_of(p.plasticity)
         for side, kind, unit in (("_post", PerPost, p.post), ("_pre", PerPre, p.pre)):
             mine = {v for v, k in state.items() if isinstance(k, kind)}

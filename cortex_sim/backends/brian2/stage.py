@@ -218,7 +218,7 @@ class Stage:
         """Variables that stay from trial to trial: biases, parameters of activations, rule state of units."""
         var = self.circuit.var
         plastic = self.circuit.plastic()
-        kept = {var(v, p.name) for p in plastic for v in getattr(p.plasticity, "state", {})}
+        kept = {var(v, p.name) for p in plastic for v in p.rule.state}
         return kept | {variable for _, variable, _, _ in self.weights.of_units()} | {"bias"}
 
     def passing(self) -> dict[str, np.ndarray]:

@@ -33,7 +33,6 @@ from cortex_sim.errors import BuildError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
-from cortex_sim.validation import is_supervised
 
 
 class Synaptic:
@@ -179,7 +178,7 @@ class Synaptic:
         decay = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
         lost = f" - {decay!r} * w" if decay else ""
         lines = [f"dw/dt = eta * ({texts['w']}{lost}) : 1 (clock-driven)", "eta : Hz (shared)"]
-        for variable, kind in getattr(p.plasticity, "state", {}).items():
+        for variable, kind in p.rule.state.items():
             own = self.circuit.var(variable, p.name)
             match kind:
                 case PerSynapse() if variable in texts:
@@ -306,7 +305,7 @@ class Synaptic:
         """Where a rule's state lives, and under which name."""
         p = self.circuit.net.projections[name]
         own = self.circuit.var(variable, name)
-        match p.plasticity.state[variable]:
+        match p.rule.state[variable]:
             case PerPost():
                 return self.groups[p.post], own
             case PerPre():
@@ -347,4 +346,4 @@ def check_no_sharing(circuit: Circuit) -> None:
 
 def supervised_inputs(circuit: Circuit, name: str) -> bool:
     """Whether the population's bias learns."""
-    return any(is_supervised(p.plasticity) for p in circuit.net.inputs(name))
+    return any(p.rule.supervised for p in circuit.net.inputs(name))

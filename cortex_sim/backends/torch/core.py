@@ -30,7 +30,6 @@ from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.transfers import adapts
-from cortex_sim.validation import is_supervised
 
 if TYPE_CHECKING:
     from cortex_sim.preprocessing import Preprocessing
@@ -74,7 +73,7 @@ class Core(nn.Module):
         self.stimulus = net.stimulated[0]
         stored = torch.float64 if precision == "64" else torch.float32
         self.populations = populations(net, self.stimulus, stored)
-        adapting = (n for n, p in net.populations.items() if adapts(p.activation) and n != self.stimulus)
+        adapting = (n for n, p in net.populations.items() if adapts(p) and n != self.stimulus)
         self._adapting = tuple(adapting)
         self.preprocessing: Preprocessing | None = None
         self.epochs_done = 0  # of training, whichever call of fit they were made by
@@ -94,7 +93,7 @@ class Core(nn.Module):
                 self.weights[p.name] = nn.Parameter(w, requires_grad=p.plasticity is not None)
         for name, population in net.populations.items():
             if population.bias and net.inputs(name):
-                learns = any(is_supervised(p.plasticity) for p in net.inputs(name))
+                learns = any(p.rule.supervised for p in net.inputs(name))
                 zero = torch.zeros(population.bias_shape, dtype=stored)
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
         self.feedback = FeedbackWeights(net, drawn, dict(self.weights.items()), stored)
@@ -106,10 +105,10 @@ class Core(nn.Module):
         self.renew_feedback()
 
     def _check_precision(self) -> None:
-        rules = [p.plasticity for p in self.net.bottom_ups if is_supervised(p.plasticity)]
-        if self.precision != "64" and any(getattr(rule, "needs_float64", False) for rule in rules):
+        small = [p.plasticity for p in self.net.bottom_ups if p.rule.needs_float64]
+        if self.precision != "64" and small:
             raise BuildError(
-                f"network {self.net.name}: {rules[0]!r} loses its small step at precision {self.precision}; "
+                f"network {self.net.name}: {small[0]!r} loses its small step at precision {self.precision}; "
                 'build with precision="64" (--precision 64), or use the limit form'
             )
 
@@ -272,7 +271,7 @@ class Core(nn.Module):
             told = {name: self.told_at(name, drives, rates) for name in credits}
             return self.injected(credits, told), error
         if self.plan.by_targets:
-            rule = next(p.plasticity for p in self.net.bottom_ups if is_supervised(p.plasticity))
+            rule = next(p.plasticity for p in self.net.bottom_ups if p.rule.supervised)
             credits = target_credits(
                 self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
             )

@@ -150,14 +150,14 @@ def check_settles(model: Core, phase: PhasePlan) -> None:
                 'image set, or use backend "brian2"'
             )
     for name in phase.errors_silenced:
-        if not getattr(model.net.projections[name].feedback, "damping", 0.0):
+        if not model.net.projections[name].source.damping:
             raise RunError(
                 f"{owner}: without its error population {name} keeps the credit that it has, for ever where "
                 'damping is 0; give Inverse(damping=1e-3), cut the projection, or use backend "brian2"'
             )
     for name in phase.eta:
         p = model.net.projections[name]
-        listens = bool(getattr(p.plasticity, "spontaneous", False))
+        listens = p.rule.spontaneous
         if listens and p.post not in phase.spontaneous:
             raise RunError(
                 f"{owner}: {name} learns from spontaneous activity of {p.post}; let {p.post} be spontaneous "

@@ -94,7 +94,7 @@ class FeedbackWeights(nn.Module):
 
     def reads_credit(self, name: str) -> bool:
         """Whether the projection's plasticity needs the credit that passes through it."""
-        return getattr(self.projections[name].plasticity, "reads_credit", False)
+        return self.projections[name].rule.reads_credit
 
     def stored(self, name: str, w: Tensor) -> Tensor:
         """B as stored, from the bottom-up weights ``w`` where it is read off them."""
@@ -237,7 +237,7 @@ class FeedbackWeights(nn.Module):
         total: Tensor | float = 0.0
         for name, b in self.learned.items():
             p = self.projections[name]
-            if not getattr(p.plasticity, "spontaneous", False):
+            if not p.rule.spontaneous:
                 continue
             op = self.operators[name]
             w = op.matrix(weights[p.mate].detach())

@@ -8,7 +8,6 @@ from torch import Tensor
 from cortex_sim.activations import Linear
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
-from cortex_sim.validation import is_supervised
 
 
 def check_settles(net: Network) -> None:
@@ -21,7 +20,7 @@ def check_settles(net: Network) -> None:
                 f"projection {lateral.name}: {population.name} is {kind}, and torch settles lateral "
                 "projections of linear populations only; use activation='linear', or run it in time on brian2"
             )
-        learning = [p for p in net.inputs(population.name) if is_supervised(p.plasticity)]
+        learning = [p for p in net.inputs(population.name) if p.rule.supervised]
         learning += [p for p in net.top_downs if p.pre == population.name]
         if learning:
             raise BuildError(

@@ -12,7 +12,6 @@ from cortex_sim.backends.torch import distributed
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
-from cortex_sim.validation import is_supervised
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
 
@@ -25,11 +24,11 @@ class LocalRules(nn.Module):
         self.projections = [
             (p, net.operator(p))
             for p in [*net.bottom_ups, *net.laterals]
-            if p.plasticity is not None and not is_supervised(p.plasticity)
+            if p.plasticity is not None and not p.rule.supervised
         ]
         self.state = nn.ModuleDict()
         for p, op in self.projections:
-            variables = getattr(p.plasticity, "state", {})
+            variables = p.rule.state
             if not variables:
                 continue
             w = weights[p.name]

@@ -1,4 +1,4 @@
-"""Regularisers that act through the gradient: decay and the soft orthogonality penalties."""
+"""Regularisers that act through the gradient: the soft orthogonality penalties, and any with ``change``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_sim.backends.torch.orthogonality import penalty_gradient
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.projection import Projection
-from cortex_sim.regularisers import Decay, Orthogonality
+from cortex_sim.regularisers import Orthogonality
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
 Noise = Callable[[str], torch.Generator]  # of one projection, by name
@@ -32,14 +32,22 @@ def gradients(
 ) -> list[tuple[Tensor, Tensor]]:
     """Pairs (weights, gradient of the regularisers) of one projection; empty where there are none."""
     pairs = []
-    for rule in p.regularisers:
-        if isinstance(rule, Decay):
-            w = feedback.learned[p.name] if p.is_top_down else weights[p.name]
-            pairs.append((w, rule.rate * w.detach()))
-        elif isinstance(rule, Orthogonality):
+    for declared in p.acting:
+        rule = declared.part
+        if isinstance(rule, Orthogonality):
             extra = feedback.auxiliary.get(p.name)
             pairs += _orthogonality(weights[p.name], extra, op, rule, noise(p.name))
+        elif declared.change is not None:
+            w = feedback.learned[p.name] if p.is_top_down else weights[p.name]
+            pairs.append((w, -_changed(declared.change, w.detach(), op, p.is_top_down)))
     return pairs
+
+
+def _changed(change: Callable[[Tensor], Tensor], w: Tensor, op: Operator, down: bool) -> Tensor:
+    """Δw/η of a regulariser that says it itself, of the weights' own shape."""
+    if down:
+        return op.as_feedback(change(op.feedback_matrix(w)), tuple(w.shape))
+    return change(op.matrix(w)).reshape(w.shape)
 
 
 def _orthogonality(

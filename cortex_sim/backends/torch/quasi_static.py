@@ -26,7 +26,6 @@ from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
 from cortex_sim.state import State
-from cortex_sim.validation import is_supervised
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -212,12 +211,12 @@ def _sampled(found: Equilibrium, wanted: Wanted) -> dict[str, dict[str, np.ndarr
 
 
 def _tied(p: Projection) -> bool:
-    return p.feedback is not None and p.feedback.tied
+    return p.source.tied
 
 
 def _check(net: Network, model: Model) -> None:
     if model.plan.by_targets:
-        rule = next(p.plasticity for p in net.bottom_ups if is_supervised(p.plasticity))
+        rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
             f"network {net.name}: {rule!r} finds targets layer by layer, and a protocol's nudges, cuts and "
             "gates act on credit; use GaitProp() in its limit form, or train with model.fit"

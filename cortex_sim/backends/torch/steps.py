@@ -13,7 +13,6 @@ from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
-from cortex_sim.validation import is_supervised
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Link:
     @property
     def supervised(self) -> bool:
         """Whether its weights learn from credit."""
-        return is_supervised(self.projection.plasticity)
+        return self.projection.rule.supervised
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import PhasePlan, Shown
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime, State
-from cortex_sim.validation import is_supervised
 
 STEP_MS = 1.0  # of noise, and of rule state within a phase
 _CHUNK = 1000  # steps of noise held at once
@@ -153,7 +152,7 @@ def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
     """η of each bias that learns: that of its population's first supervised input with an open window."""
     found: dict[str, float] = {}
     for p in net.bottom_ups:
-        if p.name in eta and is_supervised(p.plasticity) and net.populations[p.post].bias:
+        if p.name in eta and p.rule.supervised and net.populations[p.post].bias:
             found.setdefault(p.post, eta[p.name])
     return found
 

@@ -159,7 +159,7 @@ class Architecture:
 
     def first_transfers(self) -> dict[str, dict[str, np.ndarray]]:
         """Parameters of activations at birth, by population and name; of those that have any."""
-        return {n: initial_values(p) for n, p in self.driven.items() if parameters_of(p.activation)}
+        return {n: initial_values(p) for n, p in self.driven.items() if parameters_of(p)}
 
     def transfers(self, values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
         """Activations by population as functions of the drive, from their parameters (life, value)."""
@@ -177,7 +177,7 @@ class Architecture:
         """Parameters (life, value) after drives (life, presentation, unit) that were learned from."""
         return {
             name: next_values(self.driven[name], drives[name].detach(), kept)
-            if adapts(self.driven[name].activation)
+            if adapts(self.driven[name])
             else dict(kept)
             for name, kept in values.items()
         }

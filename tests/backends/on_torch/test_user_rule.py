@@ -1,13 +1,13 @@
 """Rules defined outside the package: a class, one line to register it, and it is used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from agreement import relative_error
-from networks import built, chain, dense_chain, shown
+from networks import built, chain, conv, dense_chain, shown
 
 import cortex_sim as cs
 from cortex_sim import registry
@@ -165,6 +165,56 @@ def test_a_plastic_top_down_rule():
     model = built(net)
     change = model.updates(*shown(net))["V2->V1"]
     assert relative_error(change, -model.feedback.learned["V2->V1"].detach()) < 1e-12
+
+
+def register_pull():
+    @cs.register("regulariser", "pull")
+    @dataclass(frozen=True)
+    class Pull:
+        """Towards rows of mean zero: Δw/η = −strength · mean of the row."""
+
+        strength: float = 0.3
+        lateral: ClassVar = True
+
+        def change(self, w):
+            return -self.strength * (w.mean(1)[:, None] + 0 * w)
+
+    return Pull
+
+
+@pytest.mark.parametrize("network", [chain, conv])
+def test_a_regulariser_acts_on_weights_as_rules_see_them(network):
+    pull = register_pull()
+    net = network().with_rule("kolen_pollack")
+    pulled = net.copy()
+    for p in (*net.bottom_ups, *net.top_downs):
+        more = (*p.regularisers, pull(0.7))
+        pulled.projections[p.name] = replace(p, regularisers=more) if p.plasticity else p
+    ours, plain = built(pulled), built(net)
+    x, y = shown(net)
+    for model in (ours, plain):
+        model(x, y).backward()
+    for p in (q for q in net.projections.values() if q.plasticity is not None):
+        w = ours.feedback.learned[p.name] if p.is_top_down else ours.weights[p.name]
+        as_plain = plain.feedback.learned[p.name] if p.is_top_down else plain.weights[p.name]
+        op, values = net.operator(p), w.detach()
+        matrix = op.feedback_matrix(values) if p.is_top_down else op.matrix(values)
+        expected = 0.7 * matrix.mean(1, keepdim=True).expand_as(matrix)
+        found = w.grad - as_plain.grad
+        found = op.feedback_matrix(found) if p.is_top_down else op.matrix(found)
+        assert relative_error(found, expected) < 1e-10
+
+
+def test_a_regulariser_that_would_never_act_is_refused():
+    @cs.register("regulariser", "idle")
+    @dataclass(frozen=True)
+    class Idle:
+        strength: float = 0.3
+
+    net = dense_chain((5, 3))
+    net.projections.clear()
+    with pytest.raises(cs.DeclarationError, match=r"projection retina->IT: Idle has no change\(w\)"):
+        net.bottom_up("retina", "IT", regulariser=Idle())
 
 
 def test_what_is_no_rule_is_refused():

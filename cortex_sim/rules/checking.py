@@ -1,0 +1,175 @@
+"""What the capabilities of a rule ask of the projection that carries it, and of the network around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.capabilities import Arrival, activation_of
+from cortex_sim.connectors import Dense, has_weights
+from cortex_sim.credit.checking import check_teacher
+from cortex_sim.errors import DeclarationError
+from cortex_sim.rules.base import WORDS
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.paths import Paths
+    from cortex_sim.projection import Projection
+
+
+def check_rule(projection: Projection) -> None:
+    """A rule must be able to act on the weights of the projection that it was given to."""
+    if projection.plasticity is None:
+        return
+    if projection.is_top_down:
+        _check_on_top_down(projection)
+    elif projection.is_lateral:
+        _check_on_lateral(projection)
+    else:
+        _check_on_bottom_up(projection)
+    rule = projection.rule
+    if rule.supervised != bool(rule.accepts) or not (rule.supervised or rule.change):
+        raise DeclarationError(
+            f"projection {projection.name}: {_word(projection)} must declare change(...) where it is "
+            "unsupervised, both arrival and accepts where it is supervised; add what is missing"
+        )
+    if rule.arrival is Arrival.TARGETS and not (rule.top_step and rule.delivered):
+        raise DeclarationError(
+            f"projection {projection.name}: {_word(projection)} works by targets, and lacks top_step() or "
+            "delivered(carry, above, r_below); add both, as cortex_sim/rules/target_prop.py does"
+        )
+
+
+def _check_on_bottom_up(projection: Projection) -> None:
+    name, word, link = projection.name, _word(projection), type(projection.connector).__name__
+    if not projection.connector.plastic:
+        fixed = f"{link}() never changes its weights (plastic = False)"
+        lacks = fixed if has_weights(projection.connector) else f"{link}() has no weights to learn"
+        raise DeclarationError(f"projection {name}: {lacks}; remove plasticity={word}(...), or use Dense()")
+    if projection.rule.top_down:
+        raise DeclarationError(
+            f"projection {name}: {word} changes top-down weights, {name} is bottom-up; "
+            "give it to the net.top_down(...) that runs beside it"
+        )
+    if projection.rule.lateral:
+        raise DeclarationError(
+            f"projection {name}: {word} changes lateral weights, {name} is bottom-up; "
+            f"use net.lateral({projection.post!r}, plasticity={word}())"
+        )
+
+
+def _check_on_lateral(projection: Projection) -> None:
+    if not projection.rule.lateral:
+        raise DeclarationError(
+            f"projection {projection.name}: {_word(projection)} is no rule for lateral projections; use "
+            "Decorrelation(), or a rule of your own that has lateral = True and leaves the diagonal at zero"
+        )
+
+
+def _check_on_top_down(projection: Projection) -> None:
+    if not projection.rule.top_down:
+        raise DeclarationError(
+            f"projection {projection.name}: {_word(projection)} is a rule for "
+            f"{'lateral' if projection.rule.lateral else 'bottom-up'} projections; top-down ones "
+            f"learn by a rule with top_down = True, such as KolenPollack(of={projection.mate!r})"
+        )
+
+
+def check_credit(net: Network, paths: Paths) -> None:
+    """Every supervised rule must get its credit, as it says that it arrives."""
+    supervised = [p for p in net.bottom_ups if p.rule.supervised]
+    if not any(p.rule.taught for p in supervised):
+        for projection in supervised:
+            _check_arrival(net, projection, paths)
+    check_teacher(net)
+    _check_targets(net, paths)
+
+
+def _check_arrival(net: Network, projection: Projection, paths: Paths) -> None:
+    """The post population must get credit, by feedback that the rule accepts, from where it says."""
+    rule, post = projection.rule, projection.post
+    word, arriving = _word(projection), paths.credit_inputs.get(post, [])
+    kinds = " or ".join(kind.__name__ for kind in rule.accepts)
+    if post != net.objective_at and not arriving:
+        senders: list[Any] = [p.post for p in paths.onward.get(post, [])] or [net.objective_at]
+        if rule.arrival is Arrival.DIRECT:
+            senders = [net.objective_at]
+        raise DeclarationError(
+            f"projection {projection.name}: learns by {word}, but no top-down projection brings credit to "
+            f"{post}; add net.top_down({senders[0]!r}, {post!r}, feedback={rule.accepts[0].__name__}(...)), "
+            f"or use {_whole(projection.plasticity)}, which adds all that are needed"
+        )
+    for path in arriving:
+        over_identity = not has_weights(path.connector)
+        if not over_identity and not isinstance(path.feedback, rule.accepts):
+            raise DeclarationError(
+                f"projection {projection.name}: learns by {word}, which takes its credit through {kinds}; "
+                f"{path.name} has {type(path.feedback).__name__}, change one of the two"
+            )
+        if rule.arrival is Arrival.DIRECT and path.pre != net.objective_at:
+            raise DeclarationError(
+                f"projection {path.name}: {word} of {projection.name} takes credit straight from the top; "
+                f"use net.top_down({net.objective_at!r}, {post!r}, ...)"
+            )
+        if rule.arrival is not Arrival.DIRECT and not paths.has_credit_without(path.pre, post):
+            raise DeclarationError(
+                f"projection {path.name}: brings {post} the credit of {path.pre}, which gets none itself; "
+                f"add a top-down projection from above to {path.pre}"
+            )
+    _check_no_path_missing(net, projection, paths)
+
+
+def _whole(rule: Any) -> str:
+    """How to put a whole network under a rule, with the top-down projections that it needs."""
+    words = [word for word, meant in WORDS.items() if type(meant.rule) is type(rule)]
+    return f'net.with_rule("{words[0]}")' if words else f"net.with_rule({type(rule).__name__}())"
+
+
+def _check_no_path_missing(net: Network, projection: Projection, paths: Paths) -> None:
+    """A rule that runs beside bottom-up projections must run beside all that lead to the objective."""
+    post = projection.post
+    if projection.rule.arrival is Arrival.DIRECT:
+        return
+    by_hand = any(p.mate not in net.projections for p in paths.credit_inputs.get(post, []))
+    for onward in paths.onward.get(post, []):
+        if onward.post in paths.leading and onward.mate not in net.projections and not by_hand:
+            raise DeclarationError(
+                f"projection {projection.name}: {post} also drives {onward.post}, whose credit never comes "
+                f"back; add net.top_down({onward.post!r}, {post!r}, ...)"
+            )
+
+
+def _check_targets(net: Network, paths: Paths) -> None:
+    """Rules that work by targets hold for the whole network and invert its activations."""
+    supervised = [p for p in net.bottom_ups if p.rule.supervised]
+    by_target = [p for p in supervised if p.rule.arrival is Arrival.TARGETS]
+    if not by_target:
+        return
+    first, declared = by_target[0].plasticity, by_target[0].rule
+    if any(p.plasticity != first for p in supervised):
+        raise DeclarationError(
+            f"network {net.name}: {first!r} finds targets for the whole network, so every supervised "
+            f"projection must carry it; use net.with_rule({first!r})"
+        )
+    word = type(first).__name__
+    for population in {p.post: net.populations[p.post] for p in net.bottom_ups}.values():
+        if not activation_of(population.activation).invertible:
+            raise DeclarationError(
+                f"population {population.name}: {word} needs the inverse of the rate function, and "
+                f"{type(population.activation).__name__} has none; use leaky_relu, tanh, logistic, "
+                "softplus or linear"
+            )
+        if declared.chain_only:
+            _check_chain(paths, population.name, word)
+
+
+def _check_chain(paths: Paths, population: str, word: str) -> None:
+    inputs, onward = paths.inputs[population], paths.onward.get(population, [])
+    if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):
+        raise DeclarationError(
+            f"population {population}: {word} inverts the whole drive, so it takes chains of Dense "
+            "projections only; use DifferenceTargetProp() for other graphs"
+        )
+
+
+def _word(projection: Projection) -> str:
+    return type(projection.plasticity).__name__
