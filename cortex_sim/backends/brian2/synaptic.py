@@ -133,10 +133,11 @@ class Synaptic:
 
     def _echo(self, p: Projection) -> str:
         """What of the activity below arrives above, by the projection beside a top-down one."""
-        heard = self.circuit.var("heard", p.mate)
+        var = self.circuit.var
+        heard = var("heard", p.mate)
         if heard in self.groups[p.pre].variables:
             return f"{heard}_pre"
-        return f"({self.circuit.var('gate', p.mate)}_pre * {self.circuit.var('drive', p.mate)}_pre)"
+        return f"({var('gate', p.mate)}_pre * {var('drive', p.mate)}_pre)"
 
     def _add(self, p: Projection, lines: list[str], fixed: np.ndarray | None = None) -> None:
         """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it.
