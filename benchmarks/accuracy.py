@@ -1,4 +1,4 @@
-"""Run the accuracy studies and gather them into tables; goes on where it stopped.
+"""Run the accuracy studies and gather them into tables; continues where it stopped.
 
     python benchmarks/accuracy.py run gait_tower --data-dir ../shared/data
     python benchmarks/accuracy.py table gait_tower
@@ -8,8 +8,9 @@ A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms 
 arm may choose from. The choice is made on presentations held back from the training set, seed 0,
 never on the test set; then every arm runs with its best rate and every seed. Runs are directories of
 ``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``, each with the
-fingerprint of its settings and data: where these are others now, the run is made anew, and says so. The
-command may run several times at once: each takes what no other is at; run it again when they are done.
+fingerprint of its settings and data: where these are others now, the run is made again, which is reported.
+The command may run several times at once: each takes work that no other has taken; run it again when they
+are done.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
     python benchmarks/outer_loops.py channels    # the meta-gradient's update over K, for docs/results-tdca.md
 
 A credit network of 16 channels teaches 64-32-10 on the embedded digits, batch 32. Searchers over windows
-advance 32 lives by 20 steps and ask for a validation batch; searchers over whole lives live 16 members × 2
-lives of 150 steps. Over K, lives are 196-64-10, and rounds over all K follow each other.
+advance 32 inner runs by 20 steps and ask for a validation batch; searchers over whole inner runs live 16
+members × 2 inner runs of 150 steps. Over K, inner runs are 196-64-10, and rounds over all K follow each
+other.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SEARCHERS: dict[str, dict[str, Any]] = {
 
 
 def cost(name: str, settings: dict[str, Any]) -> tuple[int, float]:
-    """Steps that lives take in one update, all lives together, and its median CPU time in ms."""
+    """Steps that inner runs take in one update, all inner runs together, and its median CPU time in ms."""
     whole = "members" in settings
     chosen = OuterSettings(
         model_settings={"inputs": 64, "hidden": [32]},

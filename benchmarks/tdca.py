@@ -1,4 +1,4 @@
-"""Run the studies of the top-down credit assignment network; goes on where it stopped.
+"""Run the studies of the top-down credit assignment network; continues where it stopped.
 
     export CORTEX_SIM_DATA=FOLDER
     python benchmarks/tdca.py plan                        # what is done, what is open
@@ -9,9 +9,10 @@
     python benchmarks/tdca.py figures                     # draws docs/figures/tdca_*.png
 
 Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is an outer loop of one thread in
-``runs/tdca/NAME-SEED/run``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``
-with the fingerprint of their configuration: where that is another now, the job is done anew, and says so.
-The command may run several times at once: each takes what no other is at; run it again when they are done.
+``runs/tdca/NAME-SEED/run``; results, every inner run apart, are kept in
+``benchmarks/results/tdca/NAME-SEED.json`` with the fingerprint of their configuration: where that is
+another now, the job is done again, which is reported. The command may run several times at once: each
+takes work that no other has taken; run it again when they are done.
 ``--tiny`` runs every job on the embedded digits for three updates, into folders of its own.
 """
 

@@ -144,7 +144,7 @@ def asked(folders: Folders) -> list[str]:
 
 
 def again(folders: Folders) -> list[str]:
-    """The credit network minus its rivals, on lives not lived before: over seeds, then over lives."""
+    """The credit network minus its rivals, on new inner runs: over seeds, then over inner runs."""
     lines = _head("minus", "on", *map(str, STEPS), "interval over")
     for theirs in ("dfa_mnist", "dfa_mnist_adam", "backprop_mnist"):
         for label in WHERE:
@@ -157,7 +157,7 @@ def again(folders: Folders) -> list[str]:
 
 
 def _units(folders: Folders, name: str, label: str, over: str) -> str:
-    """How many outer seeds or lives an interval is over."""
+    """How many outer seeds or inner runs an interval is over."""
     tested = lives(folders, name, label, STEPS[0])
     return f"{len(tested) if over == 'outer seeds' else len(next(iter(tested.values())))} {over}"
 

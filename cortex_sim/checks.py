@@ -60,7 +60,7 @@ def require_count(owner: object, minimum: int = 1, **values: int) -> None:
 def require_path(what: str, given: object, error: type[CortexSimError] = DeclarationError) -> Path:
     """Return ``given`` as a path, or raise ``error``: it is none, or no file can have that name.
 
-    Whether something stands there is not asked.
+    Whether it already exists is not checked.
     """
     if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
         raise error(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")

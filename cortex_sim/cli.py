@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
     if status == _INTERRUPTED:  # what typer makes of Ctrl-C
-        return _fail("interrupted; go on with --resume", _INTERRUPTED)
+        return _fail("interrupted; continue with --resume", _INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 

@@ -154,7 +154,7 @@ class Conv2d:
 
 
 class Unweighted:
-    """Base of connectors without weights; a class of one's own adds ``operator(pre, post)``, and `check`."""
+    """Base of connectors without weights; a user-defined class adds ``operator(pre, post)``, and `check`."""
 
     plastic: ClassVar[bool] = False
 

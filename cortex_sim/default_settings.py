@@ -1,7 +1,7 @@
 """The settings that ship for a model under a rule: found by a grid, kept as data, the same for everybody.
 
 ``cortex-sim train`` starts from them; here they reach Python. Without them ``net.with_rule("gait_prop")``
-is the rule as its authors wrote it: no regulariser, an exact inverse computed anew at every update.
+is the rule as its authors wrote it: no regulariser, an exact inverse recomputed at every update.
 """
 
 from __future__ import annotations

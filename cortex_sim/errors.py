@@ -10,7 +10,7 @@ class DeclarationError(CortexSimError):
 
 
 class BuildError(CortexSimError):
-    """A declared network that the chosen backend cannot run as it stands."""
+    """A declared network that the chosen backend cannot run as declared."""
 
 
 class DataError(CortexSimError):

@@ -19,7 +19,7 @@ _LAYOUTS = {1: "value", 3: "channel, row, column"}
 class Preprocessing:
     """Shape, and mean and standard deviation of the training set, with which stimuli are shown.
 
-    x' = (x − mean) / sd, with one mean and sd a channel for images, and one of each for everything else.
+    x' = (x − mean) / sd, with one mean and sd per channel for images, and one of each for everything else.
     They belong to the network that was trained with them: other stimuli are shown through the same numbers,
     so that a change of contrast or brightness reaches the network.
 

@@ -62,7 +62,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
     Raises
     ------
     DeclarationError
-        If another class already has the name, or it is no dataclass: settings must be data.
+        If another class already has the name, or it is not a dataclass: settings must be data.
     """
     look_up("kind to register", kind, dict.fromkeys(KINDS))
     if not isinstance(name, str) or not name.strip() or name != name.strip():
@@ -81,7 +81,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
                 f"{kind} {name!r} is taken by {known.__module__}.{known.__qualname__}; choose another name"
             )
         if known is not None and known is not cls:
-            _log.info("%s %r: %s was declared anew and takes its place", kind, name, cls.__qualname__)
+            _log.info("%s %r: %s was declared again and replaces it", kind, name, cls.__qualname__)
         table[name] = cls
         return cls
 

@@ -181,7 +181,7 @@ def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) 
     Raises
     ------
     CortexSimError
-        Of the class ``error``, if it is no YAML, gives a key twice, or holds more than plain data.
+        Of the class ``error``, if it is not YAML, gives a key twice, or holds more than plain data.
     """
     loader = None
     try:
@@ -207,7 +207,7 @@ def read(what: str, source: str | Path, error: type[CortexSimError] = Declaratio
     Raises
     ------
     CortexSimError
-        Of the class ``error``, if it cannot be read, is no YAML, gives a key twice, or holds more than
+        Of the class ``error``, if it cannot be read, is not YAML, gives a key twice, or holds more than
         plain data.
     """
     if not isinstance(source, (str, Path)):
@@ -224,7 +224,7 @@ def read_file(where: str, path: str | Path, error: type[CortexSimError] = Declar
     except OSError as wrong:
         raise error(f"{where}: cannot be read ({wrong.strerror})") from None
     except UnicodeError:
-        raise error(f"{where}: cannot be read (it is no UTF-8 text)") from None
+        raise error(f"{where}: cannot be read (it is not UTF-8 text)") from None
     except ValueError as wrong:  # a name that no file can have
         raise error(f"{where}: cannot be read ({wrong})") from None
     return parse(where, text, error)
@@ -236,13 +236,13 @@ def write(data: Any, path: str | Path | None = None) -> str:
     Raises
     ------
     DeclarationError
-        If it holds something that is no plain data.
+        If it holds something that is not plain data.
     """
     try:
         text = yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
     except yaml.representer.RepresenterError as wrong:
         raise DeclarationError(
-            f"YAML: {wrong.args[-1]!r} is no plain data, so it cannot be written"
+            f"YAML: {wrong.args[-1]!r} is not plain data, so it cannot be written"
         ) from None
     except RecursionError:
         raise DeclarationError("YAML: the data hold themselves, so they cannot be written") from None

@@ -132,7 +132,7 @@ def figure(recording, by_seed):
 
 
 def main(seeds: int = SEEDS) -> None:
-    """All seeds on both backends, under half a minute each; goes on where it was interrupted."""
+    """All seeds on both backends, under half a minute each; continues where it was interrupted."""
     from pathlib import Path
 
     folder = Path("runs/digits_online")

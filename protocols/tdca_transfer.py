@@ -2,13 +2,14 @@
 
 The paper (arXiv 2208.01416) claims that one credit network serves data sets it never saw and other
 architectures; the networks, ranges and controls here are ours. Nothing is trained for it: the outer loops of
-the first table live other lives, each rule with the rates it was found to need at home, and failures stay.
+the first table live other inner runs, each rule with the rates it was found to need at home, and failures
+stay.
 
 Prediction: with diffusion drawn anew, the credit network's advantage over direct feedback alignment after 100
 steps holds at a quarter to four times its width and on Fashion-MNIST; it shrinks with depth, since one set of
 channels tells every population the same, and with activations whose gain never vanishes; beyond the longest
-life of training (1000 steps) the scheduled rate is an extrapolation that may fail. Number of tasks: a credit
-network sees error and target, never the stimulus, so that there is little to memorise: few label
+inner run of training (1000 steps) the scheduled rate is an extrapolation that may fail. Number of tasks: a
+credit network sees error and target, never the stimulus, so that there is little to memorise: few label
 permutations should do almost as well as a thousand.
 """
 

@@ -53,4 +53,6 @@ def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None
 def require_numbers(network: str, name: str, values: Any) -> None:
     """Raise `RunError` where an entry of a checkpoint holds anything but numbers."""
     if np.asarray(values).dtype.kind not in "fiub":
-        raise RunError(f"network {network}: {name!r} in the checkpoint is no array of numbers; it is damaged")
+        raise RunError(
+            f"network {network}: {name!r} in the checkpoint is not an array of numbers; it is damaged"
+        )

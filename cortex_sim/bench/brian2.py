@@ -122,7 +122,7 @@ def whole_process(name: str, batch: int, repeats: int = 3) -> float:
 
 
 def brian2_cost(blocks: int, networks: Sequence[str], tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """One result per network, engine and batch; ratio is ours ÷ the script. ``tell`` hears of progress."""
+    """One result per network, engine and batch; ratio is ours ÷ the script. ``report`` gets progress."""
     results = []
     for name in networks:
         large = name == "784-256-256-10"

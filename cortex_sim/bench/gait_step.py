@@ -1,4 +1,4 @@
-"""What one whole training step costs beside backpropagation in plain torch.
+"""What one whole training step costs compared with backpropagation in plain torch.
 
 Ours: forward, credit, updates, orthogonality control and feedback renewal, optimiser's step, in the
 configuration of ``protocols/defaults``. The baseline: ``nn.Sequential``, ``cross_entropy``, autograd,
@@ -190,7 +190,7 @@ def _reset_peak() -> None:
 def gait_step(
     blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """One result per network and rule; ratio is ours ÷ baseline. ``tell`` hears what is measured."""
+    """One result per network and rule; ratio is ours ÷ baseline. ``report`` gets progress."""
     torch.set_num_threads(threads)
     results = []
     for name in networks:

@@ -22,7 +22,7 @@ from cortex_sim.tdca.inner.rules import Direct, InnerRule, TopDownCredit
 from cortex_sim.tdca.inner.step import Plain
 
 LIVES, BATCH, INPUTS, HIDDEN, OUTPUTS = 256, 32, 196, 64, 10
-STEPS, ALONE = 10, 20  # steps of a block: of all lives at once, and of lives one by one
+STEPS, ALONE = 10, 20  # steps of a block: of all inner runs at once, and of inner runs one by one
 NAMES = ("step", "lives")
 
 
@@ -43,7 +43,7 @@ class Lives:
         self.y = torch.nn.functional.one_hot(labels, OUTPUTS).float()
 
     def step(self) -> None:
-        """One inner step of every life."""
+        """One inner step of every inner run."""
         self.cohort.advance(self.parameters, self.x, self.y)
 
 
@@ -82,9 +82,9 @@ def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[di
     Returns
     -------
     list of dict
-        ``step``: a step with the credit network over one with direct feedback alignment, for 256 lives at
-        once (``alone_ratio`` the same for a single life). ``lives``: seconds per life and step, batched,
-        over the floor's; ``alone_s`` is a life by itself.
+        ``step``: a step with the credit network over one with direct feedback alignment, for 256 inner
+        runs at once (``alone_ratio`` the same for a single inner run). ``lives``: seconds per inner run
+        and step, batched, over the floor's; ``alone_s`` is an inner run by itself.
     """
     torch.set_num_threads(threads)
     rules: dict[str, InnerRule] = {"tdca": TopDownCredit(), "direct": Direct()}

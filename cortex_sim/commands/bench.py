@@ -81,12 +81,13 @@ _BENCHMARKS = {
     ),
     "tdca": _Benchmark(
         _tdca,
-        "one inner step of 256 lives, 196-64-10, batch 32, medians of interleaved blocks",
-        ("ours / baseline", "time ratio", "ours (µs)", "baseline (µs)", "a life alone"),
+        "one inner step of 256 inner runs, 196-64-10, batch 32, medians of interleaved blocks",
+        ("ours / baseline", "time ratio", "ours (µs)", "baseline (µs)", "an inner run alone"),
         lambda r: (
-            {"step": "all lives, over direct feedback alignment", "lives": "a life, over the floor"}[
-                r["network"]
-            ],
+            {
+                "step": "all inner runs, over direct feedback alignment",
+                "lives": "an inner run, over the floor",
+            }[r["network"]],
             r["ratio"],
             1e6 * r["ours_s"],
             1e6 * r["baseline_s"],

@@ -30,7 +30,7 @@ def demo(
 
     folder = next_folder(Path("runs")) if out is None else out
     if stands_at(folder):
-        raise RunError(f"--out {folder}: something stands there; give a new directory")
+        raise RunError(f"--out {folder}: already exists; give a new directory")
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, dict[str, Any]] = {}
     for rule in RULES:

@@ -15,7 +15,7 @@ from cortex_sim.errors import RunError
 
 @app.command(epilog="Example: cortex-sim evolve tdca_mnist --data-dir data --out runs/tdca_mnist")
 def evolve(
-    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
+    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to continue in).")],
     config: Annotated[str | None, typer.Argument(help="Configuration: a name, or a YAML file.")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where named data sets are; else $CORTEX_SIM_DATA.")
@@ -74,7 +74,7 @@ def _report(metrics: dict[str, Any], out: Path) -> None:
         (label, *(f"{row[n][0]:.3f} ± {row[n][1]:.3f}" if n in row else None for n in steps))
         for label, row in cells.items()
     ]
-    print_table("mean and standard deviation over lives, after inner steps", ("", *steps), rows)
+    print_table("mean and standard deviation over inner runs, after inner steps", ("", *steps), rows)
     typer.echo(
         f"{metrics['rule']['name']}: {metrics['parameters']} outer parameters, {metrics['iterations']} outer "
         f"updates, {metrics['seconds']:.0f} s\nrun directory: {out}"

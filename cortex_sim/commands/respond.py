@@ -49,7 +49,7 @@ def respond(
     torch.set_num_threads(threads)
     began = time.monotonic()
     if out.exists():
-        raise RunError(f"--out {out}: something stands there; give a new file")
+        raise RunError(f"--out {out}: already exists; give a new file")
     if not out.parent.is_dir():
         raise RunError(f"--out {out}: no folder {out.parent}")
     if data is not None and stimuli is not None:

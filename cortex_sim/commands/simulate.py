@@ -25,7 +25,7 @@ def simulate(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Run a protocol's arms on a network into one recording; an interrupted run goes on with --resume."""
+    """Run a protocol's arms on a network into one recording; an interrupted run continues with --resume."""
     from cortex_sim.experiments import finding, running
 
     began = time.monotonic()

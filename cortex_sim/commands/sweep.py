@@ -17,7 +17,7 @@ from cortex_sim.commands.output import Json, print_json, print_table
 )
 def sweep(
     model: Annotated[str, typer.Argument(help="Model, or path/to/file.py:function.")],
-    out: Annotated[Path, typer.Option(help="Folder to make (or with --resume, to go on in).")],
+    out: Annotated[Path, typer.Option(help="Folder to make (or with --resume, to continue in).")],
     rule: Annotated[list[str] | None, typer.Option(help="One word, repeatable; else as declared.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)] = 1,
     setting: Annotated[

@@ -16,7 +16,7 @@ from cortex_sim.library import configuration
 
 @app.command(epilog="Example: cortex-sim train gait_tower --data mnist.npz --rule gait_prop --out runs/tower")
 def train(
-    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
+    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to continue in).")],
     model: Annotated[str | None, typer.Argument(help="Model, or path/to/file.py:function.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set name, or a file or folder.")] = None,
     rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
@@ -40,7 +40,7 @@ def train(
     checkpoint_every: Annotated[int | None, typer.Option(help="Updates between checkpoints.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Train a model into a run directory; an interrupted run goes on with --resume."""
+    """Train a model into a run directory; an interrupted run continues with --resume."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads or 1))
     from cortex_sim.backends.torch import distributed
     from cortex_sim.backends.torch.training import Diverged

@@ -217,8 +217,8 @@ class CoarseMap:
         places = self.grid**2
         if channels % places:
             raise DeclarationError(
-                f"CoarseMap(grid={self.grid}): {channels} channels are no whole number of maps of {places} "
-                f"places; use a multiple of {places}"
+                f"CoarseMap(grid={self.grid}): {channels} channels are not a whole number of maps of "
+                f"{places} places; use a multiple of {places}"
             )
         if len(shape) == 1:
             return Ring(self.width).weights(shape, channels, rng)
@@ -236,7 +236,7 @@ def _between(count: int, grid: int) -> np.ndarray:
 @register("kernel", "identity")
 @dataclass(frozen=True)
 class NoDiffusion:
-    """D = I: one channel a unit, so K is the number of units and belongs to one width only."""
+    """D = I: one channel per unit, so K is the number of units and belongs to one width only."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""

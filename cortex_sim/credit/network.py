@@ -7,7 +7,7 @@
     credit  c_l = D_l g_l                                                    (`cortex_sim.credit.kernels`)
 
 So do the forms that are here (`DenseCredit`, `SharedCredit`): the network starts as a fixed broadcast and
-adds to it by trained weights. Everything is proportional to s: no base, no credit. A form of one's own has
+adds to it by trained weights. Everything is proportional to s: no base, no credit. A user-defined form has
 ``credits`` of its own. All of it is per presentation, so a batch's update is the mean of its presentations'.
 
 The paper (arXiv 2208.01416) states that such a network exists and what it replaces; its inputs, form and
@@ -78,7 +78,7 @@ class ChannelSet:
 
 @dataclass(frozen=True)
 class Placed:
-    """What a credit network needs of one population, drawn anew whenever the bottom-up network changes.
+    """What a credit network needs of one population, redrawn whenever the bottom-up network changes.
 
     ``diffusion`` D (unit, K); ``addresses`` (K, outputs) where the form has any, else None; ``level`` says
     which of the network's sets of channels it hears.

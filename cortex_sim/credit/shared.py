@@ -127,12 +127,12 @@ def _small(parameters: Parameters, name: str, inputs: list[Array]) -> Array:
     """A network of one hidden layer, applied to every element: inputs (…, ) each, output (…, )."""
     xp = array_namespace(inputs[0])
     w, bias, out = parameters[name], parameters[f"{name}_bias"], parameters[f"{name}_out"]
-    lead = inputs[0].ndim + 1 - w.ndim  # axes between a life's own and the hidden unit's
+    lead = inputs[0].ndim + 1 - w.ndim  # axes between an inner run's own and the hidden unit's
     w, bias, out = (_spread(p, lead) for p in (w, bias, out))
     h = xp.stack(inputs, axis=-1) @ w.swapaxes(-1, -2)
     return xp.sum(xp.tanh(h + bias) * out, axis=-1)
 
 
 def _spread(p: Array, lead: int) -> Array:
-    """Insert axes after a life's own axis, so that it stays with its life."""
+    """Insert axes after an inner run's own axis, so that it stays with its inner run."""
     return p if p.ndim == 2 else p.reshape(p.shape[0], *[1] * lead, *p.shape[1:])

@@ -81,17 +81,17 @@ def load(
     ----------
     name_or_path : str or Path
         A known name, see `names`, or a path in one of the forms of `READERS`. A str that is a known
-        name is the name; to read a folder so called, give a Path or write ``./`` before it. But for
+        name is the name; to read a folder of that name, give a Path or write ``./`` before it. But for
         "digits" names are looked for in the folder that $CORTEX_SIM_DATA names, see `named.find`.
     max_bytes : int, default 8 GiB
         Refuse files that would take more memory as float32.
     progress : callable, optional
-        Called now and then with (parts done, parts in all) while reading files.
+        Called from time to time with (parts done, parts in all) while reading files.
 
     Raises
     ------
     DataError
-        If there is no such data, or it is damaged or malformed; says what would be right.
+        If there is no such data, or it is damaged or malformed; the message says what would be accepted.
 
     Examples
     --------

@@ -73,7 +73,7 @@ def as_stored_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[Any]
 
 def as_labels(source: str, name: str, values: ArrayLike, presentations: int) -> NDArray[np.int64]:
     """Return labels as int64 of shape (presentation,), none of them negative."""
-    right = "give one whole number a presentation, from 0 to n_classes - 1"
+    right = "give one whole number per presentation, from 0 to n_classes - 1"
     y = as_array(source, name, values, "iu", f"{right}, as int64{_numbering(name, values)}")
     if y.ndim != 1:
         raise DataError(f"data {source}: {name} has shape {y.shape}; {right}, of shape (n,)")
@@ -119,7 +119,7 @@ def class_names(source: str, classes: Any, y_train: NDArray[np.int64]) -> tuple[
     if names.ndim != 1 or names.dtype.kind not in "USiu":
         raise DataError(
             f"data {source}: classes has dtype {names.dtype} and shape {names.shape}; "
-            "give one text a class, of shape (n_classes,)"
+            "give one text per class, of shape (n_classes,)"
         )
     return tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()

@@ -21,7 +21,7 @@ def fitted(
     Raises
     ------
     DataError
-        If that would scramble or distort them; says what would be right.
+        If that would scramble or distort them; the message says what would be accepted.
     """
     have = x.shape[1:]
     if have == wanted:

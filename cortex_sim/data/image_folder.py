@@ -104,7 +104,7 @@ def _pictures(path: Path, folder: Path) -> list[Path]:
     for file in files:
         if file.suffix.lower() not in SUFFIXES:
             raise DataError(
-                f"data {path}: {file.relative_to(path)} is no .png or .jpg file; "
+                f"data {path}: {file.relative_to(path)} is not a .png or .jpg file; "
                 "convert it or move it elsewhere"
             )
     return files

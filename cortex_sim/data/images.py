@@ -90,7 +90,7 @@ class ImageSet:
     def preprocessing(self) -> Preprocessing:
         """Shape, mean and standard deviation of the training set, with which its network is shown stimuli.
 
-        One mean and sd a channel for images of shape (channel, y, x), one of each for everything else,
+        One mean and sd per channel for images of shape (channel, y, x), one of each for everything else,
         over training presentations and positions. A constant channel has sd 1.
         """
         mean, sd = _moments(self.x_train)
@@ -172,7 +172,7 @@ class ImageSet:
         have = self.stimulus_shape
         if math.prod(wanted) != math.prod(have):
             raise DataError(
-                f"data {self.name} has {_spelled(have)} values a presentation, population "
+                f"data {self.name} has {_spelled(have)} values per presentation, population "
                 f"{population} expects {_spelled(wanted)}; give the population shape {have}, "
                 "or choose other data"
             )

@@ -14,7 +14,7 @@ MAX_BYTES = 8 * 2**30  # 8 GiB: CIFAR-10 as float32 takes 0.7, ImageNet at 64 x 
 DEFLATE_RATIO = 1032  # zlib cannot pack tighter, so whatever claims to be smaller is lying
 
 Progress = Callable[[int, int], None]
-"""Called now and then with (parts done, parts in all); a command line draws it, nobody else."""
+"""Called from time to time with (parts done, parts in all); a command line draws it, nobody else."""
 
 
 def require_room(source: str, what: str, shape: Sequence[int], max_bytes: int) -> None:

@@ -84,7 +84,8 @@ NAMED: dict[str, Named] = {
     "fashion_mnist": Named(
         _idx,
         "fashion-mnist",
-        "install Debian's package dataset-fashion-mnist, or put its four IDX files into a folder so called",
+        "install Debian's package dataset-fashion-mnist, or put its four IDX files into a folder of that "
+        "name",
         (DEBIAN / "fashion-mnist",),
     ),
     "mnist": Named(
@@ -143,7 +144,7 @@ def load_named(
     max_bytes : int, default 8 GiB
         Refuse files that would take more memory as float32.
     progress : callable, optional
-        Called now and then with (parts done, parts in all).
+        Called from time to time with (parts done, parts in all).
 
     Raises
     ------

@@ -84,7 +84,7 @@ def _common_layout(
         if not modes <= EIGHT_BIT:
             raise DataError(
                 f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
-                "would clip; save it with 8 bits a channel, as grey or RGB"
+                "would clip; save it with 8 bits per channel, as grey or RGB"
             )
     return next(iter(sizes)), _told(modes)
 

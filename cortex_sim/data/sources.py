@@ -12,7 +12,7 @@ class Source(Protocol):
     """Presentations that can be asked for by number; they need not all be in memory.
 
     `cortex_sim.data.StimulusSet` is one, and so is a part of an image set (``images.part("test")``). One
-    of your own needs these two methods; with an attribute ``ids``, one text a presentation, recordings
+    of your own needs these two methods; with an attribute ``ids``, one text per presentation, recordings
     name its stimuli.
     """
 

@@ -131,7 +131,7 @@ class StimulusSet:
 
         Pictures are resized by Pillow's bicubic filter, which is antialiased; grey becomes three equal
         channels, colour its luminance (ITU-R 601). Shapes that would need more are refused: another ratio
-        of the sides, axes in another order, values that are no pictures.
+        of the sides, axes in another order, values that are not pictures.
         """
         wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
         x, changes = fitted(self.name, self.x, wanted, population)
@@ -160,7 +160,7 @@ def _labels(
         known = np.asarray(names) if names else np.unique(array)
         unknown = set(array.ravel().tolist()) - set(known.tolist())
         if unknown:
-            raise DataError(f"stimuli {source}: labels {listed(sorted(unknown))} are no classes")
+            raise DataError(f"stimuli {source}: labels {listed(sorted(unknown))} are not classes")
         numbers = {name: i for i, name in enumerate(known.tolist())}
         array = np.asarray([numbers[one] for one in array.ravel().tolist()]).reshape(array.shape)
         names = tuple(map(str, known.tolist()))

@@ -111,7 +111,7 @@ def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -
     session = start(arm.net, seed, conditions)
     if not callable(getattr(session, "check", None)):
         raise RunError(
-            f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is no session; "
+            f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is not a session; "
             "see cortex_sim.register_backend"
         )
     session.check(arm.plan)

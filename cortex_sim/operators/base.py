@@ -124,7 +124,7 @@ class Operator:
 def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
     """Operator of a connector between populations of shapes ``pre`` and ``post``.
 
-    A connector's type is registered with ``@operator_of.register``; a connector of one's own may bring a
+    A connector's type is registered with ``@operator_of.register``; a user-defined connector may bring a
     method ``operator(pre, post)`` instead.
 
     Raises

@@ -1,4 +1,4 @@
-"""Whether the operator of a connector of one's own says one thing upward and downward."""
+"""Whether the operator of a user-defined connector says one thing upward and downward."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 3  # presentations: more than one, so that an operator must keep them a
 
 
 def brings_operator(connector: Any) -> bool:
-    """Whether a connector of one's own has an operator, by a method or by registration."""
+    """Whether a user-defined connector has an operator, by a method or by registration."""
     registered = operator_of.dispatch(type(connector)) is not operator_of.dispatch(object)
     return type(connector) not in _OURS and (registered or hasattr(connector, "operator"))
 
@@ -54,6 +54,6 @@ def _shaped(called: str, way: str, found: Any, like: np.ndarray) -> np.ndarray:
     if np.shape(found) != like.shape:
         raise DeclarationError(
             f"{called}'s operator gives shape {np.shape(found)} going {way}, and (presentation, unit) is "
-            f"{like.shape} there; return one value a unit"
+            f"{like.shape} there; return one value per unit"
         )
     return np.asarray(found)

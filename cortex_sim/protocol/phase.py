@@ -46,7 +46,7 @@ class Phase(Comparable):
         learn from spontaneous activity; in a phase with ``spontaneous`` it opens exactly those of
         the populations named there.
     spontaneous : list of populations, or mapping of population to standard deviation
-        Their rates are white noise, drawn anew every step; the standard deviation is 1 if not given.
+        Their rates are white noise, redrawn every step; the standard deviation is 1 if not given.
     silence : list of populations or units
         Their rates are 0; they send no credit and do not learn.
     cut : list of projections

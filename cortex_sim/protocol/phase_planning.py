@@ -44,7 +44,7 @@ class Draft:
     goals: Mapping[str, tuple[Goals, float]]
 
     def lengths(self) -> dict[str, int]:
-        """What has one entry a presentation, and how many."""
+        """What has one entry per presentation, and how many."""
         found = {}
         for population, given in self.plan.drive.items():
             if isinstance(given, Images):

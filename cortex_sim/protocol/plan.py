@@ -40,7 +40,7 @@ class Series:
 
 @dataclass(frozen=True)
 class White:
-    """Gaussian input, drawn anew for every unit and presentation each ``hold_ms`` (None: every step)."""
+    """Gaussian input, independent for every unit and presentation, held for ``hold_ms`` (None: one step)."""
 
     mean: float
     sd: float
@@ -76,7 +76,7 @@ class PhasePlan:
     ----------
     drive : population to input; sets the rate of a stimulated population, adds to any other's drive.
     nudge : population to goal.
-    spontaneous : population to standard deviation: its rate is white noise, drawn anew every step.
+    spontaneous : population to standard deviation: its rate is white noise, redrawn every step.
     alive : population to (unit,) of 1 (active) and 0 (silenced).
     gates : projection to gate.
     errors_silenced : top-down projections whose error population is silent.

@@ -22,7 +22,7 @@ class Record:
     populations : list of populations or None
         None records all.
     every_ms : float or None
-        A time bin of this length after another, through all phases; None keeps one sample a trial.
+        A time bin of this length after another, through all phases; None keeps one sample per trial.
     phase : str or None
         The phase at whose end that one sample is taken; None takes the last one.
     weights : list of projections or bool

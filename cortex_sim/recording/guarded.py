@@ -24,7 +24,7 @@ class Guarded(io.RawIOBase):
     ----------
     path : Path
     mode : {"w", "a"}
-        "w" begins anew, "a" goes on with what stands there.
+        "w" starts a new file, "a" continues the existing one.
     """
 
     def __init__(self, path: Path, mode: str = "w") -> None:

@@ -81,7 +81,7 @@ class ArmLayout:
 
     @cached_property
     def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Start, end and phase of the time bins; None where there is one value a presentation.
+        """Start, end and phase of the time bins; None where there is one value per presentation.
 
         A protocol whose probes have time bins has phases of the same lengths in trials and probes.
         """
@@ -143,11 +143,11 @@ class Layout:
         return {name: f"weight:{name}" for name in self.arms[0].plan.wanted.weights}
 
     def by_presentation(self) -> list[str]:
-        """Names of everything that has one row a presentation."""
+        """Names of everything that has one row per presentation."""
         return [*self.variables, "stimulus_id", "repetition", "arm", "trial", "block", "stage"]
 
     def by_snapshot(self) -> list[str]:
-        """Names of everything that has one row a snapshot; none where no weights are recorded."""
+        """Names of everything that has one row per snapshot; none where no weights are recorded."""
         if not self.weights:
             return []
         return [*self.weights.values(), "snapshot_ms", "snapshot_trial", "snapshot_arm"]

@@ -3,7 +3,7 @@
 ``OUT.parts/`` holds ``settings.json`` and a folder an arm; in it ``000000.rows.safetensors``, … with what
 was recorded, and one ``….state.safetensors`` from which the session goes on. Every file is written beside
 its place and renamed, a chunk only after its state, so that whatever ends the program leaves a folder that
-can be gone on with. Each carries a checksum, which is looked at before anything is gone on with.
+can be continued. Each carries a checksum, which is looked at before anything is continued.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cortex_sim.runs import directory
 from cortex_sim.runs.files import read_tensors, write_tensors, write_text
 
 _SETTINGS = "settings.json"
-_ROOM = "make room, then go on with resume (--resume)"
+_ROOM = "make room, then continue with resume (--resume)"
 _ROWS, _STATE = ".rows.safetensors", ".state.safetensors"
 
 
@@ -38,13 +38,11 @@ def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
     folder = folder_of(out)
     begun = folder / _SETTINGS
     if out.exists():
-        raise RunError(
-            f"{out}: something stands there; give a new file, or resume (--resume) to open it again"
-        )
+        raise RunError(f"{out}: already exists; give a new file, or resume (--resume) to open it again")
     if resume and not folder.is_dir():
         raise RunError(f"{out}: nothing to resume, no folder {folder}; start it without resume")
     if begun.is_file() and not resume:
-        raise RunError(f"{out}: begun in {folder}; go on with resume (--resume), or remove that folder")
+        raise RunError(f"{out}: begun in {folder}; continue with resume (--resume), or remove that folder")
     if not out.parent.is_dir():
         raise RunError(f"{out}: no folder {out.parent}")
     if begun.is_file():

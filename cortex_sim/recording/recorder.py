@@ -67,7 +67,7 @@ class Recorder:
     arm : ArmLayout
         Of this arm.
     store : Store
-        Where chunks go; one that holds some already is gone on with.
+        Where chunks go; one that holds some already is continued.
     state : callable
         The session's state, asked for when a chunk is full.
     """
@@ -76,7 +76,7 @@ class Recorder:
         self._layout, self._arm, self._store, self._state = layout, arm, store, state
         counts = [len(s.trials) if s.stage == "trial" else 0 for s in arm.plan.shown]
         self._trials = np.cumsum(counts)
-        # From the plan, not from the session's clock, which starts anew where a run is resumed.
+        # From the plan, not from the session's clock, which starts again where a run is resumed.
         self._time_ms = np.cumsum([shown.duration_ms for shown in arm.plan.shown])
         self._rows: list[Rows] = []
         self._bytes = 0

@@ -129,7 +129,7 @@ def _among(recording: xr.Dataset, what: str, coordinate: str, values: Any) -> np
 
 def _within(recording: xr.Dataset, time_ms: Any) -> np.ndarray:
     if "time_bin_start" not in recording.coords:
-        raise DataError("select: time_ms needs time bins; this recording has one value a presentation")
+        raise DataError("select: time_ms needs time bins; this recording has one value per presentation")
     start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
     if np.ndim(time_ms) == 0:
         mask = (start <= time_ms) & (time_ms < end)

@@ -77,7 +77,7 @@ def in_memory(arms: list[PlannedArm], progress: bool) -> xr.Dataset:
 
 
 def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[str, Any]) -> None:
-    """Carry out every arm into ``out``; what its folder of parts holds already is gone on with."""
+    """Carry out every arm into ``out``; what its folder of parts holds already is continued."""
     from cortex_sim.recording import parts
     from cortex_sim.recording.assembling import write
 
@@ -96,8 +96,8 @@ def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[st
         except OSError as error:
             whole.unlink(missing_ok=True)
             raise RunError(
-                f"{out}: cannot be written ({error.strerror or error}); make room, then go on with --resume "
-                "(resume=True)"
+                f"{out}: cannot be written ({error.strerror or error}); make room, then continue with "
+                f"--resume (resume=True)"
             ) from None
         parts.remove(out)
 

@@ -30,7 +30,7 @@ def stands_at(out: Path) -> bool:
 def require_new(out: Path) -> None:
     """Raise `RunError` if anything stands at ``out``."""
     if stands_at(out):
-        raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
+        raise RunError(f"--out {out}: already exists; give a new directory, or --resume to continue")
 
 
 def require_run(out: Path, command: str) -> Path:
@@ -55,7 +55,9 @@ def finished(out: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def held(folder: Path, busy: str = "another process is at it", owner: Path | None = None) -> Iterator[None]:
+def held(
+    folder: Path, busy: str = "another process is working on it", owner: Path | None = None
+) -> Iterator[None]:
     """Make a directory and hold it, so that no second process writes into it; any death frees it.
 
     Parameters

@@ -157,7 +157,7 @@ def _room(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or error
-        raise RunError(f"{path}: cannot be written ({why}); make room, then go on with --resume") from None
+        raise RunError(f"{path}: cannot be written ({why}); make room, then continue with --resume") from None
 
 
 def _finite(value: Any) -> Any:

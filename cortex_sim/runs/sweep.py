@@ -1,8 +1,8 @@
 """A sweep: many jobs, several at a time, each done once; killed, it goes on and ends as if it had not been.
 
 ``FOLDER/KEY/`` holds a job's own work in ``run/``; its result is kept once it is done, with the fingerprint
-of the configuration it was made with. A kept result, or work that was begun, is gone on with only where the
-fingerprint is the same; otherwise the job is done anew, and says so.
+of the configuration it was made with. A kept result, or work that was begun, is continued only where the
+fingerprint is the same; otherwise the job is done again, which is reported.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def work(
         Where results are kept.
     processes : int
         Jobs side by side; the processes end with this one. Several programs may share the folders: each
-        skips what another is at.
+        skips what another process is working on.
     told : callable
         Takes a line about every job.
     shown : callable, optional
@@ -136,9 +136,9 @@ def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told
         Does a job in the folder it is given (going on with what stands there) and returns what it
         measured, as plain data. With several processes it must be a function of a module.
     out : Path
-        Folder of the sweep; one that holds a sweep is gone on with.
+        Folder of the sweep; one that holds a sweep is continued.
     processes : int
-        Jobs side by side. Several sweeps may share a folder: each skips what another is at.
+        Jobs side by side. Several sweeps may share a folder: each skips what another process is working on.
     told : callable
         Takes a line about every job.
 
@@ -215,7 +215,7 @@ def _done(job: Job, do: Do, folder: Path, results: Results, shown: Shown | None)
     metrics = json.loads(json.dumps(do(job, folder / WORK)))
     results.put(job.key, {FINGERPRINT: mine, **metrics})
     said = "done" if shown is None else shown(metrics)
-    return Ended(metrics, f"{said}; anew: what was kept is of another configuration" if anew else said)
+    return Ended(metrics, f"{said}; done again: the kept result has another configuration" if anew else said)
 
 
 def _measured(kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ _watching: list[int] = []
 def end_with(parent: int) -> None:
     """From now on this process ends, at once, when the process ``parent`` has; in the parent itself, nothing.
 
-    A worker that outlives a killed sweep would hold its job, and write, while the sweep is gone on with.
-    Nothing is tidied up: what a kill leaves behind can be gone on with.
+    A worker that outlives a killed sweep would hold its job, and write, while the sweep is continued.
+    Nothing is tidied up: what a kill leaves behind can be continued.
     """
     if os.getpid() == parent or parent in _watching:
         return

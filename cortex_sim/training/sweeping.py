@@ -83,7 +83,7 @@ def _data(name: str) -> Any:
 
 
 def trained(job: Job, folder: Path) -> Mapping[str, Any]:
-    """Metrics of one training run, gone on with where it was interrupted; a divergence is a result."""
+    """Metrics of one training run, continued where it was interrupted; a divergence is a result."""
     from cortex_sim import library
     from cortex_sim.backends.torch.training import Diverged
     from cortex_sim.training.run import train

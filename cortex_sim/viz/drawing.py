@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DASHES = (0, (4, 2))
 SUFFIXES = (".png", ".svg", ".pdf")
 
-UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: told apart by every eye
+UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: distinguished by every eye
 ACROSS, TELLING = "#009E73", "#FBEDE3"
 SMALL, LARGE = 7.5, 10.0  # points
 

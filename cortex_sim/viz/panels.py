@@ -18,7 +18,7 @@ from cortex_sim.errors import DataError, RunError
 if TYPE_CHECKING:
     import xarray as xr
 
-# Okabe & Ito's palette: told apart by readers who do not see all colours.
+# Okabe & Ito's palette: distinguished by readers who do not see all colours.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 DASHES = ("-", "--", ":", "-.")
 SUFFIXES = (".png", ".svg", ".pdf")

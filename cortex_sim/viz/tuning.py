@@ -24,7 +24,7 @@ from cortex_sim.viz.panels import (
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST = 8  # neuroids that can be told apart in one panel
+MOST = 8  # neuroids that can be distinguished in one panel
 
 
 def tuning_curves(

@@ -83,12 +83,12 @@ VALUES = {
     "presentations": ("respond done --out new.nc --count 0", "--count"),
 }
 PLACES = {
-    "out is a folder": ("train digits_mlp --out done", "--out done: something stands there"),
-    "out is a file": ("train digits_mlp --out ok.npz", "--out ok.npz: something stands there"),
+    "out is a folder": ("train digits_mlp --out done", "--out done: already exists"),
+    "out is a file": ("train digits_mlp --out ok.npz", "--out ok.npz: already exists"),
     "out below a file": (f"{TRAIN} --out ok.npz/new", "ok.npz/new: cannot be written (Not a directory)"),
-    "demo's out": ("demo --out done", "--out done: something stands there"),
+    "demo's out": ("demo --out done", "--out done: already exists"),
     "demo below a file": ("demo --out ok.npz/new", "ok.npz/new: Not a directory"),
-    "recording": ("respond done --out ok.npz", "--out ok.npz: something stands there"),
+    "recording": ("respond done --out ok.npz", "--out ok.npz: already exists"),
     "recording nowhere": ("respond done --out nowhere/new.nc", "no folder nowhere"),
     "drawing nowhere": ("show digits_mlp --draw nowhere/new.png", "drawing nowhere/new.png"),
     "drawing's kind": ("show digits_mlp --draw new.txt", "drawing new.txt"),

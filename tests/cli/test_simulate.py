@@ -142,7 +142,7 @@ REFUSED = {
     "no such projection": ("own.py:unknown --out a.nc", "IT->V2"),
     "no experiment": ("own.py:nothing --out a.nc", "cs.Experiment"),
     "no out": ("own.py", "--out"),
-    "taken": ("own.py --out own.py", "own.py: something stands there"),
+    "taken": ("own.py --out own.py", "own.py: already exists"),
     "nowhere": ("own.py --out nowhere/a.nc", "no folder nowhere"),
     "nothing to resume": ("own.py --out a.nc --resume", "a.nc: nothing to resume"),
     "not its recording": ("own.py --out own.py --resume", "recording own.py: cannot be read"),
@@ -201,7 +201,7 @@ def test_ended_in_the_middle_of_a_write(name, status, run, here):
     done = in_its_own_process(here, ["-c", ENDED.replace("SIGNAL", name)], "own.py --out a.nc")
     assert done.returncode == status, done.stderr
     if name == "SIGINT":
-        assert done.stderr.endswith("cortex-sim: interrupted; go on with --resume\n")
+        assert done.stderr.endswith("cortex-sim: interrupted; continue with --resume\n")
     assert not (here / "a.nc").exists() and (here / "a.nc.parts").is_dir()
     done = in_its_own_process(here, ["-m", "cortex_sim"], "own.py --out a.nc --resume --json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""A credit network and a context of one's own, a class each: they teach on torch, in time, and in lives."""
+"""A user-defined credit network and context, one class each: on torch, in time, and in inner runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

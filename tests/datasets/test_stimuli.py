@@ -82,7 +82,7 @@ BROKEN = {
     "one text as ids": ({"ids": "abc"}, "ids must be a list of texts"),
     "labels": ({"labels": [0, 1]}, "2 labels, but x has 3"),
     "label without class": ({"labels": [0, 1, 2], "classes": ["a", "b"]}, "the label 2, but 2 classes"),
-    "text without class": ({"labels": ["a", "b", "c"], "classes": ["a", "b"]}, "labels c are no classes"),
+    "text without class": ({"labels": ["a", "b", "c"], "classes": ["a", "b"]}, "labels c are not classes"),
     "descriptor": ({"descriptors": {"age": [1, 2]}}, r"descriptor age has shape \(2,\)"),
     "reserved": ({"descriptors": {"rate": [1, 2, 3]}}, "a recording has a rate of its own"),
     "not finite": ({"x": np.full((3, 4), np.nan)}, "NaN or infinite values"),
@@ -143,7 +143,7 @@ def test_reads_folders(tmp_path):
     assert read.ids == ("a.png", "near/b.png") and read.descriptors["folder"].tolist() == ["", "near"]
     assert read.stimulus_shape == (1, 6, 8) and read.x[:, 0, 0, 0].tolist() == [10, 200]
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(DataError, match="notes.txt is no .png or .jpg file"):
+    with pytest.raises(DataError, match="notes.txt is not a .png or .jpg file"):
         data.stimuli(tmp_path)
 
 

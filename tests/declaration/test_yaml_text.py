@@ -128,7 +128,7 @@ def test_what_is_aliased_is_not_shared():
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"a"])
 def test_only_plain_data_is_written(value):
-    with pytest.raises(cs.DeclarationError, match="is no plain data, so it cannot be written"):
+    with pytest.raises(cs.DeclarationError, match="is not plain data, so it cannot be written"):
         yaml_text.write({"a": [value]})
 
 

@@ -38,7 +38,7 @@ def test_half_written_files_and_locks_are_nothing(tmp_path):
         (tmp_path / name).write_text("", encoding="utf-8")
     directory.require_new(tmp_path)
     (tmp_path / "notes").write_text("", encoding="utf-8")
-    with pytest.raises(RunError, match="something stands there"):
+    with pytest.raises(RunError, match="already exists"):
         directory.require_new(tmp_path)
 
 

@@ -98,7 +98,7 @@ class Batched:
         """Nothing to fetch: the weights are the engine's own."""
 
     def refresh(self) -> None:
-        """Nothing is kept of whole matrices: each step reads them anew."""
+        """Nothing is kept of whole matrices: each step reads them again."""
 
     def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
         """Let these projections learn, at their rates in 1/s, from now on."""

@@ -123,7 +123,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     DeclarationError
         If the declaration cannot run.
     BuildError
-        If rate dynamics cannot run it as it stands.
+        If rate dynamics cannot run it as declared.
     """
     net.check()
     routes = plan(net)

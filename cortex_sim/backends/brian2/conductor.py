@@ -24,7 +24,7 @@ from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Series, Shown, Wan
 
 
 class Conductor:
-    """Carries out a sequence of `Shown` on one `Stage`; ``keep`` hears of each when it is over."""
+    """Carries out a sequence of `Shown` on one `Stage`; ``keep`` receives each when it is over."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Conductor:
             self.stage.network.run(steps * self.dt_ms * brian2.ms, namespace={})
         finally:
             self.stage.network.remove(*self._operations)
-            self.stage.engine.push()  # what an interrupted window has changed is no edit of the user's
+            self.stage.engine.push()  # what an interrupted window has changed is not an edit of the user's
 
     def steps(self, phase: PhasePlan) -> int:
         """Steps of a phase.
@@ -270,7 +270,7 @@ def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
     Raises
     ------
     RunError
-        If it is no whole number.
+        If it is not a whole number.
     """
     exact = duration_ms / dt_ms
     steps = round(exact)

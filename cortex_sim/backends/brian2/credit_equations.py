@@ -1,4 +1,4 @@
-"""Credit populations as brian2 equations: the credit network, one compartment a unit.
+"""Credit populations as brian2 equations: the credit network, one compartment per unit.
 
     context, base   τ da/dt = −a + what is heard of the top                       r = a
     two layers      τ da/dt = −a + W r_pre + bias                                 r = tanh(a)
@@ -67,7 +67,7 @@ def moves_in_parts(teacher: Teacher) -> bool:
 def context_equations(taught: Teacher) -> list[str]:
     """What the top shows to synapses of the credit network, ``seen`` beside the goal, and ``base``.
 
-    Nothing of a context of one's own, which the batched engine computes with numpy.
+    Nothing of a user-defined context, which the batched engine computes with numpy.
     """
     match taught.network.context.trained(taught.parameters):
         case ErrorContext():

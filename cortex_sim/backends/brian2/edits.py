@@ -39,7 +39,7 @@ class Left:
 
 
 def by_channel(label: str, by_unit: np.ndarray, channels: int) -> np.ndarray:
-    """One bias a unit, or a channel, from those of all units.
+    """One bias per unit or channel, from those of all units.
 
     Raises
     ------

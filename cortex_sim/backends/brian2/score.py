@@ -68,7 +68,7 @@ def score(plan: Plan, dt_ms: float) -> Score:
     Raises
     ------
     RunError
-        If a duration is no whole number of steps.
+        If a duration is not a whole number of steps.
     """
     pieces: list[Piece] = []
     samples: list[list[int]] = []

@@ -173,14 +173,14 @@ class Simulation:
     def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 
-        Weights go on from where they are; see `cortex_sim.protocol.Protocol`.
+        Weights continue from their present values; see `cortex_sim.protocol.Protocol`.
 
         Raises
         ------
         DeclarationError
             If the protocol does not fit the network.
         RunError
-            If a duration is no multiple of the time step, or weights leave the stable range.
+            If a duration is not a multiple of the time step, or weights leave the stable range.
 
         Notes
         -----
@@ -195,7 +195,7 @@ class Simulation:
     # -- the session that protocols run on (cortex_sim.protocol.plan.Session) -------------------------
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
-        """Run ``plan.shown[first:]``; ``keep`` hears of each when it is over."""
+        """Run ``plan.shown[first:]``; ``keep`` receives each when it is over."""
         self.check(plan)
         if self.setup.target == STANDALONE:
             self._compile(plan, first, keep)
@@ -213,7 +213,7 @@ class Simulation:
         if first:
             raise RunError(
                 f"network {self.net.name}: a C++ program runs as a whole and cannot go on in the middle; "
-                'start anew, or use target="numpy"'
+                'start from the beginning, or use target="numpy"'
             )
         standalone.carry_out(self.circuit, self.weights, self.setup, plan, keep, self._extra)
 
@@ -283,7 +283,7 @@ class Simulation:
             self._made.engine.push()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy needs: brian2's own objects are made anew, and go on from where these are.
+        """What a copy needs: brian2's own objects are made again, and go on from where these are.
 
         Raises
         ------

@@ -98,7 +98,7 @@ class Teaching:
             self.credit[name]["own_power"][...] = np.mean(a[name] ** 2, axis=1, keepdims=True)
 
     def _as_a_whole(self, told: Told | None, hidden: list[np.ndarray]) -> None:
-        """A form of one's own: top and channels follow what its equations say now."""
+        """A user-defined form: top and channels follow what its equations say now."""
         self.rates |= {name: view["a"] for name, view in self.credit.items()}
         names = (self._top, *self._channels)
         if told is None:

@@ -46,7 +46,7 @@ def build(
     DeclarationError
         If the declaration cannot run or would silently not learn.
     BuildError
-        If torch cannot run it as it stands.
+        If torch cannot run it as declared.
     """
     look_up("precision", str(precision), PRECISIONS, BuildError)
     try:

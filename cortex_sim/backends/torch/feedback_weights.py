@@ -250,5 +250,5 @@ class FeedbackWeights(nn.Module):
 
 @torch.compiler.disable
 def _white(noise: Noise, name: str, presentations: int, w: Tensor) -> Tensor:
-    """White activity (presentation, inputs of w); a generator is no part of a compiled graph."""
+    """White activity (presentation, inputs of w); a generator is not part of a compiled graph."""
     return torch.randn(presentations, w.shape[1], generator=noise(name), dtype=w.dtype, device=w.device)

@@ -44,7 +44,7 @@ def _tensor(what: str, given: Any) -> Tensor:
     try:
         array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError):
-        raise DataError(f"{expected}, which is no array, or has lists of unequal length") from None
+        raise DataError(f"{expected}, which is not an array, or has lists of unequal length") from None
     if array.dtype.kind not in "biuf":
         complaint = _WAYS_OUT.get(array.dtype.kind, f"has dtype {array.dtype}; give numbers")
         raise DataError(f"{expected}, which {complaint}")

@@ -14,7 +14,7 @@ from cortex_sim.feedback import Inverse
 
 _log = logging.getLogger(__name__)
 
-_SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no inverse any more
+_SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no longer an inverse
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class QuasiStatic:
         return self.model.preprocessing
 
     def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
-        """Carry out a protocol and return its recording; weights go on from where they are.
+        """Carry out a protocol and return its recording; weights continue from their present values.
 
         Raises
         ------

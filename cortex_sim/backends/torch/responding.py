@@ -83,7 +83,7 @@ def respond(
 
     path = require_path("recording", out, RunError)
     if path.exists():
-        raise RunError(f"recording {path}: something stands there; give a new file")
+        raise RunError(f"recording {path}: already exists; give a new file")
     told = {**attributes(model), **shown.attributes}
     with appending(path, model.net, named, asked, shown.ids, shown.descriptors, told) as file:
         for found in _responses(model, shown, named, asked, batch):

@@ -1,4 +1,4 @@
-"""What an outer loop hands over: its parameters, the credit network as a file, and how lives do with it."""
+"""What an outer loop yields: its parameters, the credit network as a file, and test results."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def present(settings: OuterSettings, data_dir: Path | None) -> tuple[list[str], 
 def _stands(path: str) -> bool:
     if not Path(path).exists():
         raise DataError(
-            f"testing: data {path!r} is no file or folder, and no name; names are {listed(NAMED)}"
+            f"testing: data {path!r} is neither a file or folder nor a known name; names are {listed(NAMED)}"
         )
     return True
 
@@ -113,7 +113,7 @@ def check(settings: OuterSettings, data_dir: Path | None) -> None:
 
 
 def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: Told) -> dict[str, Any]:
-    """Accuracy of lives on every data set and network asked for; ``per_life`` keeps them apart.
+    """Accuracy of inner runs on every data set and network asked for; ``per_life`` keeps them apart.
 
     Tasks without a data set go by their kind. Each set is read once.
     """
@@ -163,7 +163,7 @@ def _cells(
 
 
 def _summary(found: dict[str, Cells], what: str) -> dict[str, dict[str, list[float]]]:
-    """Mean and standard deviation over lives."""
+    """Mean and standard deviation over inner runs."""
     return {
         label: {str(n): [float(np.mean(c[what])), float(np.std(c[what]))] for n, c in cells.items()}
         for label, cells in found.items()
@@ -171,5 +171,5 @@ def _summary(found: dict[str, Cells], what: str) -> dict[str, dict[str, list[flo
 
 
 def finite(phi: Tensor) -> bool:
-    """Whether the outer loop has not come apart."""
+    """Whether the outer loop has stayed finite."""
     return bool(torch.isfinite(phi).all())

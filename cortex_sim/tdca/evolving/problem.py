@@ -1,4 +1,4 @@
-"""The lives that a configuration asks for, as its searcher meets them."""
+"""The inner runs that a configuration asks for, as its searcher meets them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cortex_sim.tdca.tasks.settings import tasks_from
 
 
 def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor]:
-    """Lives, and the outer parameters that are searched as they are before it.
+    """Inner runs, and the outer parameters that are searched as they are before it.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         twins = bool(search.twins)
         if twins and settings.lives % 2:
             raise RunError(
-                f"setting lives: {settings.searcher['name']} has lives in pairs; give an even number. "
+                f"setting lives: {settings.searcher['name']} has inner runs in pairs; give an even number. "
                 f"Got {settings.lives}"
             )
         cohorts = [
@@ -57,7 +57,7 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
             raise RunError("setting also: twins of several networks are not born together; leave it empty")
     else:
         if len(bodies) > 1:
-            raise RunError("setting also: whole lives are of one network; leave it empty")
+            raise RunError("setting also: whole inner runs are of one network; leave it empty")
         lives = WholeLives(bodies[0], rule, step, tasks, settings.lives, span)
     if not settings.frozen:
         return lives, phi
@@ -76,7 +76,7 @@ def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) ->
 
 
 def whole(given: Any, centre: Tensor) -> Tensor:
-    """φ of the problem's lives, from what is searched of it."""
+    """φ of the problem's inner runs, from what is searched of it."""
     return given.whole(centre) if isinstance(given, Restricted) else centre
 
 
@@ -86,7 +86,7 @@ class TakingTurns:
     Parameters
     ----------
     cohorts : sequence of PersistentLives
-        With equally many lives.
+        With equally many inner runs.
     """
 
     def __init__(self, cohorts: Sequence[PersistentLives]) -> None:
@@ -94,7 +94,7 @@ class TakingTurns:
         self.parameters, self.count = cohorts[0].parameters, cohorts[0].count
 
     def due(self) -> Tensor:
-        """Lives that the next window begins anew."""
+        """Inner runs that the next window begins again."""
         return self.cohorts[self.turn].due()
 
     def unroll(self, phi: Tensor) -> Window:
@@ -150,11 +150,11 @@ class Restricted:
         return every.index_copy(-1, index, part)
 
     def due(self) -> Tensor:
-        """As of the lives."""
+        """As of the inner runs."""
         return self.inner.due()
 
     def unroll(self, phi: Tensor) -> Window:
-        """As of the lives."""
+        """As of the inner runs."""
         return self.inner.unroll(self.whole(phi))
 
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
@@ -162,9 +162,9 @@ class Restricted:
         return self.inner.fitness(self.whole(phi), generator)
 
     def state(self) -> dict[str, Tensor]:
-        """As of the lives."""
+        """As of the inner runs."""
         return self.inner.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """As of the lives."""
+        """As of the inner runs."""
         self.inner.restore(state)

@@ -27,9 +27,9 @@ class Testing:
     data : list of str
         Data sets, by name; one whose file is absent is left out, visibly.
     steps : list of int
-        Inner steps after which lives end; each with the schedule that ends there.
+        Inner steps after which inner runs end; each with the schedule that ends there.
     lives : int
-        Lives of each cell, the same for every rule and every ``seed`` of the outer loop.
+        Inner runs of each cell, the same for every rule and every ``seed`` of the outer loop.
     widths : dict of str to dict
         Other networks: the suffix of their results ("256" gives "mnist@256") to model settings.
     elsewhere : list of str
@@ -76,13 +76,13 @@ class OuterSettings:
     tasks : dict
         Distribution of tasks to train on, see `cortex_sim.tdca.tasks.settings.tasks_from`.
     span : dict
-        How long lives last, see `cortex_sim.tdca.inner.lives.Span`.
+        How long inner runs last, see `cortex_sim.tdca.inner.lives.Span`.
     searcher : dict
         meta_gradient, nres, pgpe, snes or cma_es, and its settings.
     iterations : int
         Outer updates.
     lives : int
-        Lives side by side; for searchers over whole lives, lives of each member.
+        Inner runs side by side; for searchers over whole inner runs, inner runs of each member.
     frozen : bool
         Whether the credit network stays untrained: only rates and schedule are searched.
     testing : dict
@@ -126,11 +126,11 @@ class OuterSettings:
         return asdict(self)
 
     def body(self, **settings: Any) -> Architecture:
-        """The network that lives are made of; ``settings`` replace some of the model's."""
+        """The network that inner runs are made of; ``settings`` replace some of the model's."""
         return architecture(library.model(self.model, **{**self.model_settings, **settings}))
 
     def inner_rule(self) -> Any:
-        """The rule by which lives learn."""
+        """The rule by which inner runs learn."""
         return make("inner_rule", _lists(self.rule))
 
     def inner_step(self) -> Any:
@@ -138,7 +138,7 @@ class OuterSettings:
         return make("step", self.step)
 
     def life_span(self) -> Span:
-        """How long lives last."""
+        """How long inner runs last."""
         return Span(**self.span)
 
     def search(self) -> Any:

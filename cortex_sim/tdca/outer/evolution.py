@@ -1,4 +1,4 @@
-"""Evolution over whole lives: evotorch's PGPE, SNES and CMA-ES as outer loops."""
+"""Evolution over whole inner runs: evotorch's PGPE, SNES and CMA-ES as outer loops."""
 
 from __future__ import annotations
 

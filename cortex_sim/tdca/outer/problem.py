@@ -1,4 +1,4 @@
-"""Between the two loops: what an outer loop asks of the lives it learns from, and what it offers itself."""
+"""Between the two loops: what an outer loop needs of inner runs, and what it offers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cortex_sim.errors import DeclarationError, RunError
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What one unroll of all lives gives back.
+    """What one unroll of all inner runs gives back.
 
     Parameters
     ----------
-    loss : tensor of shape (life,)
-        Mean clipped loss of each life over the window; differentiable in φ where φ requires a gradient.
-    born : tensor of bool, shape (life,)
-        The life began at the start of this window.
+    loss : tensor of shape (run,)
+        Mean clipped loss of each inner run over the window; differentiable in φ where φ requires a gradient.
+    born : tensor of bool, shape (run,)
+        The inner run began at the start of this window.
     contained : int
         Losses that were NaN or above the clip, and were set to it.
     """
@@ -33,10 +33,10 @@ class Window:
 
 
 class Lives(Protocol):
-    """Lives that persist from unroll to unroll: truncated unrolls of an inner loop.
+    """Inner runs that persist from unroll to unroll: truncated unrolls of an inner loop.
 
-    ``due()``, of shape (life,), says which lives the next unroll begins anew; before the first unroll
-    all are. Made with twins, lives 2i and 2i + 1 share task, random numbers and length, and differ in
+    ``due()``, of shape (run,), says which inner runs the next unroll begins again; before the first unroll
+    all are. Made with twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ in
     nothing but the φ they are given.
     """
 
@@ -47,15 +47,15 @@ class Lives(Protocol):
 
     @property
     def count(self) -> int:
-        """How many lives there are."""
+        """How many inner runs there are."""
         ...
 
     def due(self) -> Tensor:
-        """Lives that the next unroll begins anew, bool of shape (life,)."""
+        """Inner runs that the next unroll begins again, bool of shape (run,)."""
         ...
 
     def unroll(self, phi: Tensor) -> Window:
-        """Begin the lives that are due, and advance all by one window under φ: (P,), or (life, P)."""
+        """Begin the inner runs that are due, and advance all by one window under φ: (P,), or (run, P)."""
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -68,7 +68,7 @@ class Lives(Protocol):
 
 
 class Lifetimes(Protocol):
-    """Whole lives from birth, for outer loops that need no more than a number for each.
+    """Whole inner runs from the start, for outer loops that need no more than a number for each.
 
     ``contained`` counts the losses that were set to the clip since it was made.
     """
@@ -101,7 +101,7 @@ class Search(Protocol):
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on, the lives included, by name."""
+        """Everything the next step depends on, the inner runs included, by name."""
         ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -115,7 +115,7 @@ def started(owner: str, problem: Any, centre: Tensor) -> Tensor:
     Raises
     ------
     DeclarationError
-        If it is no finite vector with as many numbers as the problem has parameters.
+        If it is not a finite vector with as many numbers as the problem has parameters.
     """
     require_count(owner, parameters=problem.parameters)
     if not centre.is_floating_point() or tuple(centre.shape) != (problem.parameters,):

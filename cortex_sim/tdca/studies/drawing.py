@@ -17,7 +17,7 @@ RANGE = 5.0  # points at the ends of a map's colours; what lies beyond has the e
 def curve(
     axes: Any, folders: Folders, name: str, label: str, steps: Sequence[int], title: str, **style: Any
 ) -> None:
-    """Accuracy of an arm over inner steps: mean over all lives, and one standard deviation as a band."""
+    """Accuracy of an arm over inner steps: mean over all inner runs, and one standard deviation as a band."""
     cells = [(n, spread(lives(folders, name, label, n))) for n in steps]
     seen = np.array([(n, *cell) for n, cell in cells if cell is not None])
     if not len(seen):

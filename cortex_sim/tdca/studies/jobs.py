@@ -1,9 +1,9 @@
 """Jobs of a study: outer loops by configuration, overrides and seed, each run once and its result kept.
 
 A job is an outer loop of its own, as of ``cortex-sim evolve``, in ``RUNS/NAME-SEED/run``; its result, every
-life apart, goes to ``RESULTS/NAME-SEED.json`` with the fingerprint of its configuration. What is interrupted
-goes on; what is done, with this configuration, is left alone; several programs may share the folders, each
-takes what no other is at.
+inner run apart, goes to ``RESULTS/NAME-SEED.json`` with the fingerprint of its configuration. What is
+interrupted goes on; what is done, with this configuration, is left alone; several programs may share the
+folders, each takes work that no other has taken.
 """
 
 from __future__ import annotations

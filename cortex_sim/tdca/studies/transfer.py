@@ -54,9 +54,9 @@ class Transfer:
     study : str, default "transfer"
         What its result is called, before the source's name.
     lives : int, default 6
-        Lives in every cell.
+        Inner runs in every cell.
     births : int, default 0
-        Seed of births, tasks and presentations, whatever the outer loop's; 0 are those of every other test.
+        Seed of starts, tasks and presentations, whatever the outer loop's; 0 are those of every other test.
     """
 
     source: str
@@ -119,7 +119,7 @@ class Transfer:
 
 
 class Trained:
-    """Outer parameters of a finished run, and lives under them.
+    """Outer parameters of a finished run, and inner runs under them.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Trained:
         self._tasks: dict[str | None, Any] = {}
 
     def accuracies(self, cell: Cell, steps: int, lives: int = LIVES, births: int = 0) -> list[float]:
-        """Test accuracy of each life after so many steps."""
+        """Test accuracy of each inner run after so many steps."""
         from cortex_sim.tdca.inner.evaluation import lived, tested
 
         if cell.data not in self._tasks:

@@ -88,7 +88,7 @@ class FunctionTasks:
             yield x, self.function.targets(task, x), torch.ones(x.shape[:2], dtype=torch.bool)
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-        """A task for every life, see `cortex_sim.tdca.tasks.batch.draw`."""
+        """A task for every inner run, see `cortex_sim.tdca.tasks.batch.draw`."""
         return draw(self, lives, generator, twins)
 
 

@@ -1,7 +1,7 @@
 """Tasks from image sets: which classes, under which labels, through which scrambling of the pixels.
 
 All images stand in one table, sorted by source, part and class, so that a class is a range of rows
-and a batch for hundreds of lives is one gather.
+and a batch for hundreds of inner runs is one gather.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ImageTasks:
     permute_labels : bool, default True
         Whether a random output unit stands for each class; else they keep their order.
     classes : int, optional
-        How many random classes of its source a life sees; by default all.
+        How many random classes of its source an inner run sees; by default all.
     keep_outputs : bool, default False
         Whether there is an output unit for every class of the source, seen or not.
     permute_pixels : bool, default False
@@ -193,7 +193,7 @@ class ImageTasks:
             yield x, y, number < total
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-        """A task for every life, see `cortex_sim.tdca.tasks.batch.draw`."""
+        """A task for every inner run, see `cortex_sim.tdca.tasks.batch.draw`."""
         return draw(self, lives, generator, twins)
 
     def _ends(self, task: Task, part: str) -> Tensor:

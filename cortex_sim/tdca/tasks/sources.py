@@ -1,4 +1,4 @@
-"""An image set as lives see it: grey, of one size, standardised, in three parts."""
+"""An image set as inner runs see it: grey, of one size, standardised, in three parts."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _resized(name: str, x: NDArray[np.float32], side: int) -> Tensor:
         edge = math.isqrt(x.shape[1])
         if edge * edge != x.shape[1]:
             raise DataError(
-                f"data {name}: {x.shape[1]} values a presentation are no square image; "
+                f"data {name}: {x.shape[1]} values per presentation do not form a square image; "
                 "give images of shape (channel, y, x)"
             )
         x = x.reshape(-1, 1, edge, edge)

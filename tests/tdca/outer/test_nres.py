@@ -15,7 +15,7 @@ def begin(lives, seed=1, **own):
 
 
 def of_whole_lives(lives, estimate, repeats=60):
-    """Estimates (repeat, P), each the mean over all windows of one generation of lives."""
+    """Estimates (repeat, P), each the mean over all windows of one generation of inner runs."""
     return np.array(
         [np.mean([estimate().numpy() for _ in range(lives.windows)], axis=0) for _ in range(repeats)]
     )
