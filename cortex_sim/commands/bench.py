@@ -105,7 +105,7 @@ def bench(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Measure the cost beside plain torch (gait-step), a hand-written script (brian2) or the floor (tdca)."""
+    """Measure the cost against plain torch (gait-step), a script by hand (brian2) or the floor (tdca)."""
     chosen = look_up("benchmark", name, _BENCHMARKS, RunError)
     with Console(stderr=True).status("measuring; leave the machine alone") as status:
         results = chosen.measure(blocks, threads, network or [], status.update)
@@ -117,7 +117,7 @@ def bench(
 
 
 def _instruction_set(name: str) -> dict[str, str]:
-    """What torch computes with, where torch is what was measured."""
+    """The instruction set that torch computes with, where torch was measured."""
     if name == "brian2":
         return {}
     import torch

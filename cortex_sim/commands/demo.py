@@ -16,8 +16,8 @@ RULES = ("backprop", "feedback_alignment", "gait_prop", "gait_prop_learned")
 
 @app.command(epilog="Example: cortex-sim demo --out runs/demo")
 def demo(
-    out: Annotated[Path | None, typer.Option(help="New directory; default the next runs/demo-N.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, data order and noise.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="New directory; by default the next runs/demo-N.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, data order and noise.", min=0)] = 0,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:

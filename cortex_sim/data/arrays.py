@@ -1,4 +1,4 @@
-"""Arrays as they come, checked and converted once, so that inside the package they are trusted."""
+"""Arrays from outside, checked and converted once, so that inside the package they are trusted."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def as_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[np.float32]
 
 
 def as_stored_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[Any]:
-    """The same, but 8-bit stimuli stay uint8: a quarter of the memory for whoever scales by the batch."""
+    """The same, but 8-bit stimuli stay uint8, a quarter of the memory, to be scaled batch by batch."""
     x = as_array(source, name, values, "biuf", "give numbers: uint8 from 0 to 255, or float32")
     if x.dtype != np.uint8:
         return as_stimuli(source, name, x)
@@ -89,10 +89,10 @@ def as_labels(source: str, name: str, values: ArrayLike, presentations: int) -> 
 
 
 def _numbering(name: str, values: ArrayLike) -> str:
-    """What makes numbers of texts, for the error that refuses texts."""
+    """How to convert text labels to numbers, for the error message."""
     try:
         texts = np.asarray(values).dtype.kind in "US"
-    except ValueError:  # no array at all, which is said elsewhere
+    except ValueError:  # not an array at all, which is reported elsewhere
         return ""
     if not texts:
         return ""

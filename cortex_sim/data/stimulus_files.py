@@ -22,12 +22,12 @@ FORMS = (
     "a folder of .png or .jpg pictures, a .npy file, an .npz file with images or with jpeg and offset, "
     "or FILE.npz:ARRAY"
 )
-USUAL = ("images", "stimuli", "x")  # what an array of stimuli is called
+USUAL = ("images", "stimuli", "x")  # names of arrays of stimuli
 IDS, LABELS = ("stimulus_id", "ids"), ("labels", "label")
 
 
 def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None) -> StimulusSet:
-    """Read stimuli to be shown to a network; labels are taken where there are any.
+    """Read stimuli to present to a network, with labels if there are any.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
     Raises
     ------
     DataError
-        If there is nothing of these forms, or it is damaged; the message says what would be accepted.
+        If the path has none of these forms, or is damaged; the message says what would be accepted.
     """
     place = Path(os.path.expanduser(require_path("stimuli", path, DataError)))
     if place.is_dir():
@@ -60,7 +60,7 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
         return StimulusSet(_npy(file, max_bytes), name=file.stem)
     if file.suffix.lower() == ".npz":
         return _npz(file, key, max_bytes, progress)
-    raise DataError(f"stimuli {path}: of no accepted form; give {FORMS}")
+    raise DataError(f"stimuli {path}: not in an accepted form; give {FORMS}")
 
 
 def _folder(path: Path, max_bytes: int, progress: Progress | None) -> StimulusSet:

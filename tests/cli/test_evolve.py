@@ -194,7 +194,7 @@ def test_data_missing_for_tests_alone_is_left_out_visibly(run, config):
     status, out, err = run(f"evolve {name} --out r --json")
     metrics = json.loads(out.splitlines()[-1])
     assert status == 0 and metrics["missing"] == ["mnist"]
-    assert "not tested on mnist: its file is not there" in err
+    assert "not tested on mnist: its file is missing" in err
     assert metrics["test_accuracy"].keys() == {"digits"}
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_done_is_refused_before_it_begins(refused, config, settin
 def test_run_directories_that_do_not_fit(here, run, result, refused, config):
     refused("evolve --out r", "give a configuration")
     refused("evolve small.yaml --out done", "already exists", "--resume")
-    refused("evolve --resume --out r", "no run there")
+    refused("evolve --resume --out r", "holds no run")
     first = result("evolve small.yaml --out r")
     refused("evolve small.yaml --out r", "already exists")
     assert result("evolve --resume --out r") == first

@@ -77,7 +77,7 @@ def test_fitting_changes_channels_and_says_so(pictures):
 
 X = np.zeros((3, 4))
 BROKEN = {
-    "ids twice": ({"ids": ["a", "b", "a"]}, "the id 'a' stands for more than one"),
+    "ids twice": ({"ids": ["a", "b", "a"]}, "the id 'a' is not unique"),
     "too few ids": ({"ids": ["a"]}, "1 ids for 3 stimuli"),
     "one text as ids": ({"ids": "abc"}, "ids must be a list of texts"),
     "labels": ({"labels": [0, 1]}, "2 labels, but x has 3"),
@@ -156,7 +156,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
         "empty": "holds no pictures",
         "a.npy": "not a readable .npy array",
         "o.npy": "not a readable .npy array",
-        "a.txt": "of no accepted form",
+        "a.txt": "not in an accepted form",
         "nowhere": "no such file or folder",
         "nowhere.npz:x": "no such file or folder",
     }.items():

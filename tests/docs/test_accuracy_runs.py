@@ -46,13 +46,13 @@ def test_runs_are_made_once_and_anew_where_the_data_changed(accuracy, place, cap
         return capsys.readouterr().out.splitlines()
 
     first = run()
-    assert len(first) == 3 and not any("done before" in line or "anew" in line for line in first)
+    assert len(first) == 3 and not any("already done" in line or "again" in line for line in first)
     kept = json.loads((place / "results" / "few.json").read_text("utf-8"))
     assert sorted(key.split("/")[0] for key in kept) == ["choose-1", "choose-1", "final"]
     assert all(m["fingerprint"] and m["rule"] == "backprop" and m["over_training"] for m in kept.values())
-    assert all(line.endswith(": done before") for line in run())
+    assert all(line.endswith(": already done") for line in run())
     os.utime(place / "set.npz", (1, 1))  # another time, the same content
-    assert all(line.endswith(": done before") for line in run())
+    assert all(line.endswith(": already done") for line in run())
     write(place / "set.npz", 1)
     anew = run()
     assert all(line.endswith("anew: what was kept is of another configuration") for line in anew[:2])

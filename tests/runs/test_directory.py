@@ -15,8 +15,8 @@ def test_held_by_one_and_freed_by_an_error(tmp_path):
     out = tmp_path / "deep" / "run"
     with pytest.raises(ZeroDivisionError), directory.held(out):
         with (
-            pytest.raises(RunError, match="run: another process is training there; wait for it"),
-            directory.held(out, "another process is training there"),
+            pytest.raises(RunError, match="run: another process is training in it; wait for it"),
+            directory.held(out, "another process is training in it"),
         ):
             pass
         raise ZeroDivisionError

@@ -38,7 +38,7 @@ def test_each_job_once_and_one_tidy_table(tmp_path):
     assert (tmp_path / "results.csv").read_text() == "seed,square,of.rate\n0,0,1.0\n1,1,1.0\n2,4,1.0\n"
     assert json.loads((tmp_path / "results.json").read_text()) == rows
     assert sweep(jobs(), squared, tmp_path, told=told.append) == rows
-    assert times(tmp_path, 0) == 1 and told[-1] == "seed-2: done before"
+    assert times(tmp_path, 0) == 1 and told[-1] == "seed-2: already done"
 
 
 def test_a_result_of_another_configuration_is_made_anew_and_said(tmp_path):
@@ -82,7 +82,7 @@ def test_other_data_at_the_same_place_are_not_silently_the_same(tmp_path):
 
     own.write_bytes(b"some")
     first = swept()
-    assert swept() == first and told[-1].endswith(": done before")
+    assert swept() == first and told[-1].endswith(": already done")
     own.write_bytes(b"more")
     assert swept() != first and told[-1].endswith("anew: what was kept is of another configuration")
 

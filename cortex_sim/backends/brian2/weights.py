@@ -1,4 +1,4 @@
-"""Everything that lasts from trial to trial: weights, biases, rule state, as float64 matrices."""
+"""Everything that persists from trial to trial: weights, biases, rule state, as float64 matrices."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Weights:
         Raises
         ------
         RunError
-            If the name is unknown, or the shape another.
+            If the name is unknown, or the shape is wrong.
         """
         if name not in self.matrix:
             raise RunError(f"projection {name}: has no weights of its own; known: {', '.join(self.matrix)}")
@@ -98,7 +98,7 @@ class Weights:
         return np.repeat(values, self.circuit.population(population).size // len(values))
 
     def rescale(self, p: Apical) -> float:
-        """s² + α, s² = ‖W‖²_F / min(post, pre): what an inverse's output may be multiplied by, else 1."""
+        """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1."""
         if not p.rescale or p.up is None:
             return 1.0
         w = self.matrix[p.up.name]

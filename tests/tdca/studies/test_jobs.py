@@ -52,7 +52,7 @@ def test_in_order_and_once(folders, workers):
     assert work(jobs, folders, told.append, workers) == []
     work(jobs, folders, told.append, workers)
     assert sorted(order(folders)) == ["a", "b", "c"] and (workers == 2 or order(folders) == "bac")
-    assert told == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: done before" for k in "bac"]
+    assert told == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: already done" for k in "bac"]
     assert folders.kept("a")["half"] == 0.12346 and is_done(jobs[0], folders)
 
 
