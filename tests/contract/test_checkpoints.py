@@ -64,7 +64,7 @@ DAMAGED = {
         lambda k: k | {"bias:V1": np.array(list("abcd"))},
         "'bias:V1' in the checkpoint is not an array",
     ),
-    "more": (lambda k: k | {"weight:V1->V4": np.zeros((2, 2))}, "holds 'weight:V1->V4', which is not of it"),
+    "more": (lambda k: k | {"weight:V1->V4": np.zeros((2, 2))}, "V1->V4', which does not belong to it"),
     "nothing": (lambda k: {}, "the checkpoint holds no"),
     "no mapping": (lambda k: "run/checkpoint", "is the mapping that checkpoint"),
 }

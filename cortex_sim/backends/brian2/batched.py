@@ -259,7 +259,7 @@ class Batched:
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], int]:
-        """Signals that a rule reads, a patch of a convolution as one presentation; and the number of places."""
+        """Signals that a rule reads, each patch of a convolution a presentation; and the number of places."""
         p, rule, op = self.circuit.net.projections[name], self.rules[name], self.circuit.operators[name]
         if not p.is_top_down:
             found = {"r_pre": op.patches(r[p.pre])}

@@ -18,7 +18,7 @@ Carry = Callable[[Path], Callable[[Tensor], Tensor]]
 
 
 def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) -> Carry:
-    """A function that carries credit down a path, u (presentation, unit above) to B u (presentation, unit)."""
+    """A function that carries credit down a path, from u of the population above to B u."""
 
     def carried(path: Path) -> Callable[[Tensor], Tensor]:
         op, down = path.operator, torch.empty(0)

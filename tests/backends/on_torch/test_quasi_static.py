@@ -116,7 +116,7 @@ def test_attributes_say_what_made_the_recording():
 
 @pytest.mark.parametrize("word", sorted(TARGETS))
 def test_target_rules_are_refused(word):
-    with pytest.raises(cs.BuildError, match="finds targets layer by layer.*limit form"):
+    with pytest.raises(cs.BuildError, match="computes targets layer by layer.*limit form"):
         QuasiStatic(chain().with_rule(word))
 
 
