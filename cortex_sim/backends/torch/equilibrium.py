@@ -88,8 +88,7 @@ def _downward(
         name = step.name
         c = torch.zeros_like(rates[name])
         if name != model.stimulus:
-            if not (taught and name == model.net.objective_at):  # its nudge is the input of the credit
-            network
+            if not (taught and name == model.net.objective_at):  # nudged through the credit network
                 c = c + _nudge(model, phase, name, rates[name], images)
             for path in step.paths:
                 pre = path.projection.pre

@@ -31,8 +31,8 @@ class TaughtCredit(nn.Module):
     def __init__(self, declared: Teacher, feedback: FeedbackWeights, dtype: torch.dtype) -> None:
         super().__init__()
         self.declared, self.dtype = declared, dtype
-        self._weights = feedback.fixed.named_buffers  # not the module itself: its tensors belong to the
-        feedback for name, value in declared.parameters.items():
+        self._weights = feedback.fixed.named_buffers  # not the module, which owns its tensors
+        for name, value in declared.parameters.items():
             tensor = torch.as_tensor(value.copy()).to(dtype)
             self.register_buffer(_PREFIX + name, tensor, persistent=False)
 
