@@ -1,6 +1,6 @@
-"""What an inner step costs with a credit network, beside direct feedback alignment and beside the floor.
+"""The cost of an inner step with a credit network, relative to direct feedback alignment and the floor.
 
-All in one process, interleaved block by block; medians over blocks are compared. The step is the bare one:
+All in one process, interleaved block by block; medians over blocks are compared. The step is minimal:
 settle, credit, local change, no optimiser state. The floor is the step's batched products alone: two forward,
 two weight changes.
 """
@@ -27,7 +27,7 @@ NAMES = ("step", "lives")
 
 
 class Lives:
-    """A cohort under one rule, with what it is shown: one step a call."""
+    """A cohort under one rule, with its stimuli: one step per call."""
 
     def __init__(self, rule: InnerRule, count: int) -> None:
         net = library.model("tdca_mlp", inputs=INPUTS, hidden=[HIDDEN], classes=OUTPUTS)
@@ -48,7 +48,7 @@ class Lives:
 
 
 class Floor:
-    """The four batched products that no step can do without."""
+    """The four batched products that every step needs."""
 
     def __init__(self, count: int) -> None:
         generator = torch.Generator().manual_seed(0)

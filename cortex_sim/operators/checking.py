@@ -1,4 +1,4 @@
-"""Whether the operator of a user-defined connector says one thing upward and downward."""
+"""Whether the operator of a user-defined connector is consistent upward and downward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.operators.base import operator_of, units
 
 _OURS = (Dense, Conv2d, Identity)
-_SHOWN = 3  # presentations: more than one, so that an operator must keep them apart
+_SHOWN = 3  # presentations: more than one, so that an operator must not mix them
 
 
 def brings_operator(connector: Any) -> bool:
@@ -45,8 +45,8 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     if not np.allclose(forth, back, rtol=0, atol=1e-6 * scale):
         raise DeclarationError(
             f"projection {name}: down of {word}'s operator is not the transpose of its up, <W r, u> is "
-            f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, mend the one or the "
-            "other"
+            f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, correct the one or "
+            f"the other"
         )
 
 

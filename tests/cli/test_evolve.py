@@ -201,8 +201,8 @@ def test_data_missing_for_tests_alone_is_left_out_visibly(run, config):
 @pytest.mark.parametrize(
     "settings, said",
     [
-        ({"testing": {"data": ["mnist"]}}, "of data mnist none is there"),
-        ({"testing": {"data": ["nowhere"]}}, "data 'nowhere' is no file or folder"),
+        ({"testing": {"data": ["mnist"]}}, "no data set of mnist is present"),
+        ({"testing": {"data": ["nowhere"]}}, "data 'nowhere' is neither a file"),
         ({"testing": {"controls": ["sign"]}}, "known: noise, presentations, silent, units"),
         ({"testing": {"widths": {"a": {"hiden": [3]}}}}, "hiden"),
         ({"testing": {"widths": {"a": {"classes": 3}}}}, "network 'a' has 64 inputs and 3 outputs"),

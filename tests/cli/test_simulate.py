@@ -129,7 +129,7 @@ def test_both_backends_record_the_same_thing(result, here):
 
 
 REFUSED = {
-    "no equilibrium": ("own.py:film --out a.nc --backend torch", "every_ms=2 asks for time within a phase"),
+    "no equilibrium": ("own.py:film --out a.nc --backend torch", "every_ms=2 needs time within a phase"),
     "off the step": ("own.py:odd --out a.nc", "every_ms must be a multiple of dt_ms=1"),
     "no such protocol": ("nope --out a.nc", "unknown protocol 'nope'"),
     "no such file": ("nope.py --out a.nc", "nope.py"),
@@ -161,7 +161,7 @@ def test_bad_input_is_one_line_and_status_2(line, said, run, here):
 def test_resume_with_another_seed(run, here):
     assert run("simulate own.py --out a.nc")[0] == 0
     status, _, err = run("simulate own.py --out a.nc --resume --seed 1")
-    assert status == 2 and "was made with seed 0, and 1 is asked for" in err
+    assert status == 2 and "was made with seed 0, and 1 is requested" in err
 
 
 # -- in a process of its own ------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_runs_are_made_once_and_anew_where_the_data_changed(accuracy, place, cap
     assert all(line.endswith(": already done") for line in run())
     write(place / "set.npz", 1)
     anew = run()
-    assert all(line.endswith("anew: what was kept is of another configuration") for line in anew[:2])
+    assert all(line.endswith("done again: the kept result has another configuration") for line in anew[:2])
     now = json.loads((place / "results" / "few.json").read_text("utf-8"))
     assert all(now[key]["fingerprint"] != kept[key]["fingerprint"] for key in kept if "choose" in key)
 
@@ -66,7 +66,7 @@ def test_a_result_without_a_fingerprint_is_not_taken_for_its_name(accuracy, plac
     old = {made.key: {"test_accuracy": 0.99}}
     (place / "results" / "few.json").write_text(json.dumps(old), "utf-8")
     accuracy.run("few", place, place / "runs", [], [])
-    assert "anew" in capsys.readouterr().out.splitlines()[0]
+    assert "done again" in capsys.readouterr().out.splitlines()[0]
     assert accuracy.load_results("few")[made.key]["fingerprint"] == made.fingerprint
 
 

@@ -514,5 +514,5 @@ def test_what_no_file_can_be_called_is_refused(experiment, session, out):
 
 def test_a_backend_whose_start_returns_no_session_is_named(experiment, monkeypatch):
     monkeypatch.setattr(registry, "_BACKENDS", {"brian2": lambda net, seed, conditions: None})
-    with pytest.raises(RunError, match="no session"):
+    with pytest.raises(RunError, match="not a session"):
         run(experiment)

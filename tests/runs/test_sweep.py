@@ -84,7 +84,7 @@ def test_other_data_at_the_same_place_are_not_silently_the_same(tmp_path):
     first = swept()
     assert swept() == first and told[-1].endswith(": already done")
     own.write_bytes(b"more")
-    assert swept() != first and told[-1].endswith("anew: what was kept is of another configuration")
+    assert swept() != first and told[-1].endswith("done again: the kept result has another configuration")
 
 
 def test_grid_divides_at_commas_outside_brackets():

@@ -1,4 +1,4 @@
-"""The meta-gradient: backpropagation through what the inner runs have learned, window by window."""
+"""The meta-gradient: backpropagation through the steps of inner runs, window by window."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cortex_sim.tdca.outer.problem import Lives, started, under, within
 class MetaGradient:
     """Descend the mean loss of a window along its gradient through the window's inner steps.
 
-    g = ∂/∂φ mean_i L_i(φ), where L_i is the mean loss of inner run i over the window. Where an inner run
-    comes from is taken as given: the gradient ends at the window's start. It is the gradient of the whole
-    inner run's loss when the window is the whole inner run, and otherwise biased towards what pays at once.
+    g = ∂/∂φ mean_i L_i(φ), where L_i is the mean loss of inner run i over the window. The
+    state at the start of the window is constant: the gradient ends there. It is the gradient of the loss of
+    the whole inner run if the window is the whole run, and otherwise biased towards short-term gains.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ class MetaGradient:
     final : float, default 0.1
         Fraction of the rate left at the end of the cosine.
     apart : bool, default False
-        Give each inner run its own copy of φ, so that an inner run whose gradient is not finite is left
-        out alone. Otherwise its NaN reaches the mean, and the whole step is left out.
+        Give each inner run its own copy of φ, so that an inner run whose gradient is not finite alone
+        is left out. Otherwise its NaN reaches the mean, and the whole step is left out.
 
     Notes
     -----
@@ -58,7 +58,7 @@ class MetaGradient:
     def begin(
         self, problem: Lives, centre: Tensor, iterations: int, generator: Generator
     ) -> MetaGradientSearch:
-        """Start at ``centre``; the inner runs bring all the randomness there is."""
+        """Start at ``centre``; all randomness comes from the inner runs."""
         phi = started("meta_gradient", problem, centre)
         descent = Descent(phi, self.rate, iterations, self.clip, self.final)
         return MetaGradientSearch(problem, descent, self.apart)
@@ -98,7 +98,7 @@ class MetaGradientSearch:
         if self._apart:
             finite = torch.isfinite(gradient).all(1)
             left_out = int((~finite).sum())
-            gradient = gradient[finite].mean(0)  # NaN where no inner run is left: the step is left out
+            gradient = gradient[finite].mean(0)  # NaN if no inner run is left: the step is skipped
         mean = float(window.loss.detach().mean())
         measured = {"loss": mean, "contained": float(window.contained), "left_out": float(left_out)}
         return gradient, measured
@@ -108,6 +108,6 @@ class MetaGradientSearch:
         return self._descent.state() | under("lives/", self._lives.state())
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         self._descent.restore(state)
         self._lives.restore(within("lives/", state))

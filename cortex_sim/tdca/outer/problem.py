@@ -15,14 +15,14 @@ from cortex_sim.errors import DeclarationError, RunError
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What one unroll of all inner runs gives back.
+    """Result of one unroll of all inner runs.
 
     Parameters
     ----------
     loss : tensor of shape (run,)
         Mean clipped loss of each inner run over the window; differentiable in φ where φ requires a gradient.
     born : tensor of bool, shape (run,)
-        The inner run began at the start of this window.
+        Whether the inner run started with this window.
     contained : int
         Losses that were NaN or above the clip, and were set to it.
     """
@@ -35,9 +35,9 @@ class Window:
 class Lives(Protocol):
     """Inner runs that persist from unroll to unroll: truncated unrolls of an inner loop.
 
-    ``due()``, of shape (run,), says which inner runs the next unroll begins again; before the first unroll
-    all are. Made with twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ in
-    nothing but the φ they are given.
+    ``due()``, of shape (run,), says which inner runs start again in the next unroll; before the first unroll
+    all do. Made with twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ
+    only in their φ.
     """
 
     @property
@@ -47,15 +47,15 @@ class Lives(Protocol):
 
     @property
     def count(self) -> int:
-        """How many inner runs there are."""
+        """Number of inner runs."""
         ...
 
     def due(self) -> Tensor:
-        """Inner runs that the next unroll begins again, bool of shape (run,)."""
+        """Inner runs that start again in the next unroll, bool of shape (run,)."""
         ...
 
     def unroll(self, phi: Tensor) -> Window:
-        """Begin the inner runs that are due, and advance all by one window under φ: (P,), or (run, P)."""
+        """Start the inner runs that are due, and advance all by one window under φ: (P,), or (run, P)."""
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -63,14 +63,14 @@ class Lives(Protocol):
         ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         ...
 
 
 class Lifetimes(Protocol):
-    """Whole inner runs from the start, for outer loops that need no more than a number for each.
+    """Whole inner runs, for outer loops that need only one number for each.
 
-    ``contained`` counts the losses that were set to the clip since it was made.
+    ``contained`` counts the losses set to the clip since its construction.
     """
 
     @property
@@ -84,12 +84,12 @@ class Lifetimes(Protocol):
         ...
 
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
-        """Fitness (member,) of φ (member, P), lower is better; all members of a call meet the same tasks."""
+        """Fitness (member,) of φ (member, P), lower is better; all members of a call have the same tasks."""
         ...
 
 
 class Search(Protocol):
-    """An outer loop that runs: it improves ``centre``, the φ it would hand over now, of shape (P,)."""
+    """A running outer loop: it improves ``centre``, its present φ of shape (P,)."""
 
     @property
     def centre(self) -> Tensor:
@@ -97,7 +97,7 @@ class Search(Protocol):
         ...
 
     def step(self) -> dict[str, float]:
-        """Make one outer iteration; returns what it measured (always ``loss`` and ``contained``)."""
+        """Make one outer iteration; returns its measurements (always ``loss`` and ``contained``)."""
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -105,7 +105,7 @@ class Search(Protocol):
         ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state, bit for bit as the saved search would have."""
+        """Continue from a saved state, bit for bit as the saved search would have."""
         ...
 
 

@@ -24,11 +24,11 @@ def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[i
     name : str
         Of the job.
     label : str
-        What was tested: "mnist", "mnist@256", "mnist:units", or the label of a cell.
+        Tested data: "mnist", "mnist@256", "mnist:units", or the label of a cell.
     steps : int
         Inner steps.
     seeds : sequence of int
-        Outer seeds looked for.
+        Outer seeds to include.
     """
     found = {}
     for seed in seeds:
@@ -42,8 +42,8 @@ def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[i
 def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
     """Mean and standard deviation over inner runs and outer seeds together; None where there are none.
 
-    The inner runs are the same under every seed: what is spread is both how they differ and how outer
-    loops do.
+    The inner runs are the same under every seed: the spread covers differences between inner runs and between
+    outer loops.
     """
     if not found:
         return None
@@ -66,14 +66,14 @@ def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray])
 
     With several seeds in common the unit is the seed, its inner runs averaged: inner runs under one credit
     network are not independent trials of training one. The inner runs are the same under every seed (see
-    `cortex_sim.tdca.inner.evaluation.lived`), so the interval is of other outer loops on *these* inner runs.
-    With one seed the unit is the inner run, and nothing is said about other outer loops. None without a seed
-    in common.
+    `cortex_sim.tdca.inner.evaluation.lived`), so that the interval generalises to other outer loops on
+    *these* inner runs. With one seed the unit is the inner run, and nothing is said about other outer
+    loops. None without a seed in common.
 
     Raises
     ------
     DataError
-        If a seed has other numbers of inner runs on the two sides.
+        If a seed has different numbers of inner runs on the two sides.
     """
     pairs = _pairs(ours, theirs)
     if not pairs:
@@ -86,13 +86,13 @@ def difference_over_lives(
 ) -> Difference | None:
     """Ours minus theirs, each inner run averaged over the outer seeds; a t interval over inner runs.
 
-    It is of other inner runs under *these* outer loops, where `difference` is of other outer loops on these
-    inner runs; neither is of both at once. Every seed must have tested the same inner runs.
+    It generalises to other inner runs under *these* outer loops, and `difference` to other outer loops on
+    these inner runs; neither generalises to both at once. Every seed must have tested the same inner runs.
 
     Raises
     ------
     DataError
-        If seeds or sides have other numbers of inner runs.
+        If seeds or sides have different numbers of inner runs.
     """
     pairs = _pairs(ours, theirs)
     if not pairs:

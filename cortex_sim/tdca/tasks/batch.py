@@ -1,7 +1,7 @@
 """The tasks of many inner runs at once: one each, or one per pair; replaced when a run ends.
 
-A distribution says what a task is, as named tensors with a leading axis ``task``, and what it shows;
-everything else is said here once, for every kind of task.
+A distribution says what a task is, as named tensors with a leading axis ``task``, and its stimuli;
+everything else is defined here once, for every kind of task.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from cortex_sim.errors import DeclarationError, RunError
 
 PARTS = {"train": 0, "validation": 1, "test": 2}
 Task = dict[str, Tensor]
-"""Named tensors of shape (task, ...): all that tells one task from another."""
+"""Named tensors of shape (task, ...): everything that differs between tasks."""
 
 
 class Distribution(Protocol):
-    """A distribution of tasks that have numbers of inputs and outputs, and an objective, in common."""
+    """A distribution of tasks with the same numbers of inputs and outputs, and the same objective."""
 
     @property
     def inputs(self) -> int:
@@ -44,7 +44,7 @@ class Distribution(Protocol):
         """Stimuli (task, batch, input) and targets (task, batch, output), drawn with replacement."""
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Stimuli, targets and ``counted`` (task, presentation), until a part has been shown once."""
+        """Stimuli, targets and ``counted`` (task, presentation), until a part has been presented once."""
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
         """A task for every inner run, see the function `draw`."""
@@ -111,8 +111,8 @@ class TaskBatch:
         """The whole of a part, every presentation once, ``chunk`` at a time.
 
         Yields x and y as `presentations` gives them, and ``counted``, bool of shape (run,
-        presentation): False where an inner run's part has ended before another inner run's, and x and y only
-        fill the place. Images come class by class: the first chunks alone are not a representative sample.
+        presentation): False where an inner run's part has ended before another inner run's, and x and y are
+        padding. Images come class by class: the first chunks alone are not a representative sample.
         """
         require_count("test_presentations", chunk=chunk)
         for x, y, counted in self.distribution.every(self.task, part, chunk):
@@ -124,7 +124,7 @@ class TaskBatch:
         Parameters
         ----------
         slots : bool tensor of shape (run,)
-            Which inner runs get a new task; of twins, both or neither.
+            Which inner runs get a new task; of two twins, both or neither.
         generator : torch.Generator
         """
         if slots.dtype != torch.bool or slots.shape != (self.lives,):
@@ -147,11 +147,11 @@ class TaskBatch:
         return replace(self, task={k: old.index_copy(0, places, new[k]) for k, old in self.task.items()})
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to `restore` these tasks, as named tensors."""
+        """Everything needed to `restore` these tasks, as named tensors."""
         return dict(self.task)
 
     def restore(self, state: dict[str, Tensor]) -> TaskBatch:
-        """A batch with the tasks of a saved `state` in place of these."""
+        """A batch with the tasks of a saved `state`."""
         if state.keys() != self.task.keys():
             raise RunError(f"tasks: saved are {listed(state)}, but these tasks have {listed(self.task)}")
         for name, now in self.task.items():
@@ -177,15 +177,15 @@ def draw(distribution: Distribution, lives: int, generator: Generator, twins: bo
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """A fixed number of distinct tasks of a distribution, drawn once and used again and again.
+    """A fixed number of distinct tasks of a distribution, drawn once and reused.
 
     Parameters
     ----------
     distribution : Distribution
     number : int
-        How many tasks there are.
+        Number of tasks.
     seed : int, default 0
-        Which ones: with the same seed, the same.
+        Seed of the tasks.
     """
 
     distribution: Distribution
@@ -213,7 +213,7 @@ class Fixed:
 
     @cached_property
     def pool(self) -> Task:
-        """The tasks there are."""
+        """The fixed tasks."""
         return self.distribution.tasks(self.number, Generator().manual_seed(self.seed))
 
     def tasks(self, count: int, generator: Generator) -> Task:
@@ -222,11 +222,11 @@ class Fixed:
         return {name: tensor[which] for name, tensor in self.pool.items()}
 
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
-        """As the distribution shows them."""
+        """As from the distribution."""
         return self.distribution.shown(task, batch, part, generator)
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """As the distribution shows them."""
+        """As from the distribution."""
         return self.distribution.every(task, part, chunk)
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:

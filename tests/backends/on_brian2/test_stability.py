@@ -126,7 +126,7 @@ def test_convolutions_beyond_the_documented_size_are_named(monkeypatch):
     x, y = shown(net, 3)
     states = 3 * (3 * 2) * (7 * 2 * 2)  # presentations, places of V2->V4 with kernel 2, inputs of a patch
     monkeypatch.setattr(stage, "PATCH_LIMIT", states - 1)
-    message = rf"projection V4->V2: {states} apical states of patches are too many .* use backend \"torch\""
+    message = rf"projection V4->V2: {states} apical states of patches are too many .* backend \"torch\""
     with pytest.raises(cs.BuildError, match=message):
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3))
     monkeypatch.setattr(stage, "PATCH_LIMIT", states)

@@ -108,7 +108,7 @@ def test_a_transfer_is_of_its_source_as_it_was_found(folders):
     assert len({before, some, asked(away, folders).fingerprint}) == 3
     folders.run("few-0").mkdir(parents=True)
     (folders.run("few-0") / "outer.safetensors").touch()
-    with pytest.raises(RunError, match="of another configuration than the result that is kept"):
+    with pytest.raises(RunError, match="has another configuration than its kept result"):
         away.do(folders.run(away.key), folders)
 
 
