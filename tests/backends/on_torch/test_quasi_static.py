@@ -145,7 +145,10 @@ def test_a_rule_without_growth_is_refused():
             {"spontaneous": {"V1": 1.0}, "eta": {"V1->V2": 1.0}},
             "phase learn: V1->V2 would learn from activity that noise drives.*brian2",
         ),
-        ({"errors_silenced": frozenset(["V2->V1"])}, "without its error population V2->V1 keeps its present credit"),
+        (
+            {"errors_silenced": frozenset(["V2->V1"])},
+            "without its error population V2->V1 keeps its present credit",
+        ),
     ],
 )
 def test_what_does_not_settle_is_refused_before_anything_runs(change, says):
