@@ -120,7 +120,7 @@ def _numbers(folders: Folders) -> Any:
 
 
 def main() -> None:
-    """Run the jobs that are not done yet, into ``runs/tdca``, and draw; needs the first table's outer loops."""
+    """Run the jobs that are not done yet, into ``runs/tdca``, and draw; needs those of the first table."""
     studied("tdca_transfer", [job for jobs_ in jobs().values() for job in jobs_], figures)
 
 
