@@ -101,7 +101,7 @@ def test_whole_lives_for_searchers_that_ask_for_them(more):
         ({"tasks": {"kind": "teacher", "widths": [4, 3]}}, "has 5 inputs and 3 outputs, its tasks 4 and 3"),
         ({**NRES, **ALSO}, "pairs of several networks do not start together"),
         ({**PGPE, **ALSO}, "whole inner runs are of one network"),
-        ({**NRES, "lives": 3}, "setting lives: nres has inner runs in pairs; give an even number. Got 3"),
+        ({**NRES, "lives": 3}, "setting lives: nres needs inner runs in pairs; give an even number. Got 3"),
         ({"rule": {"name": "tdca"}}, "trained for 10 output units, the network has 3"),
         ({"rule": {"name": "tdca"}, **PGPE}, "trained for 10 output units, the network has 3"),
         (
