@@ -1,15 +1,16 @@
-"""Run the accuracy studies and gather them into tables; goes on where it stopped.
+"""Run the accuracy studies and gather them into tables; continues where it stopped.
 
     python benchmarks/accuracy.py run gait_tower --data-dir ../shared/data
     python benchmarks/accuracy.py table gait_tower
     python benchmarks/accuracy.py page                 # writes every table into docs/results.md
 
-A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms and the rates that each
-arm may choose from. The choice is made on presentations held back from the training set, seed 0,
+A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms and the learning
+rates that each arm may choose from. The choice is made on presentations held out of the training set, seed 0,
 never on the test set; then every arm runs with its best rate and every seed. Runs are directories of
 ``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``, each with the
-fingerprint of its settings and data: where these are others now, the run is made anew, and says so. The
-command may run several times at once: each takes what no other is at; run it again when they are done.
+fingerprint of its settings and data: if these have changed, the run is made again, which is reported.
+The command may run several times at once: each takes work that no other has taken; run it again when they
+are done.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def load_results(name: str) -> dict[str, Any]:
 
 
 def job(plan: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, flags: dict[str, Any]) -> Job:
-    """One run of an arm; the data count by their content, of which it may see some presentations."""
+    """One run of an arm; data count by their content, and the run may use a subset of the presentations."""
     about, data = plan["arms"][arm], data_dir / plan["data"]
     settings = resolve(
         plan["model"],
@@ -74,7 +75,7 @@ def job(plan: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, f
 
 
 def choices(plan: dict[str, Any], data_dir: Path, only: Sequence[str] = ()) -> list[Job]:
-    """The runs that choose rates."""
+    """The runs that choose learning rates."""
     flags = {"epochs": plan["choose_epochs"], "seed": 0, "hold_out": plan["hold_out"]}
     return [
         job(plan, arm, rate, key, data_dir, flags)
@@ -98,7 +99,7 @@ def finals(
 
 
 def measured(job: Job, folder: Path) -> dict[str, Any]:
-    """What a run found, and its evaluations while it went on."""
+    """Metrics of a run, and its evaluations during training."""
     seen = job.configuration.get("presentations")
     if seen is not None:
         settings = dict(job.given["settings"])
@@ -116,7 +117,7 @@ def grid_runs(plan: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
 
 
 def choice_key(plan: dict[str, Any], arm: str, rate: float) -> str:
-    """Key of the run that tries a rate; the number of epochs belongs to it."""
+    """Key of the run that tries a rate; it includes the number of epochs."""
     return f"choose-{plan['choose_epochs']}/{arm}/{rate:g}"
 
 
@@ -158,12 +159,12 @@ def shown(metrics: Mapping[str, Any]) -> str:
 
 
 def say(text: str) -> None:
-    """One line, at once."""
+    """Print one line immediately."""
     print(text, flush=True)
 
 
 def reached(metrics: Mapping[str, Any]) -> float | None:
-    """Accuracy on what a run was tested on: presentations held back, or else the test set."""
+    """Accuracy on the evaluated part: held-out presentations if any, else the test set."""
     held = metrics.get("validation_accuracy")
     return metrics.get("test_accuracy") if held is None else held
 
@@ -171,7 +172,7 @@ def reached(metrics: Mapping[str, Any]) -> float | None:
 def table(name: str) -> str:
     """The study as Markdown: mean and spread over seeds, paired difference, how rates were chosen."""
     plan, results = study(name), load_results(name)
-    if not plan["seeds"]:  # rates alone were chosen
+    if not plan["seeds"]:  # only rates were chosen
         return "\n".join(held_out(plan, results))
     lines = [
         "| arm | rate | test accuracy, mean ± sd (%) | seeds | difference to "
@@ -196,7 +197,7 @@ def table(name: str) -> str:
             f"{_spread(pairs, sign=True) if pairs else '–'} | {seconds:.0f} |"
         )
     waiting = [arm for arm in plan["arms"] if len(_final(plan, results, arm)) < len(plan["seeds"])]
-    open_arms = f"Not run to the end yet: {', '.join(waiting)}." if waiting else ""
+    open_arms = f"Not finished yet: {', '.join(waiting)}." if waiting else ""
     return "\n".join([*lines, "", *held_out(plan, results), *([open_arms] if open_arms else [])])
 
 
@@ -208,7 +209,7 @@ def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
     columns = sorted({rate for grid in grids.values() for rate in grid})
     lines = [
         f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
-        f"{plan['hold_out']} training presentations held back{_of(plan)}, seed 0; "
+        f"{plan['hold_out']} training presentations held out{_of(plan)}, seed 0; "
         "the best of each arm in bold:",
         "",
         f"| arm | {' | '.join(f'{rate:g}' for rate in columns)} |",
@@ -239,7 +240,7 @@ def _tried(metrics: dict[str, Any] | None, best: bool) -> str:
 def angle_table(name: str) -> str:
     """Angles to backpropagation over training: of the runs that chose the rate, then of the final ones.
 
-    Only of runs whose evaluations were kept.
+    Only for runs with kept evaluations.
     """
     plan, results = study(name), load_results(name)
     chosen, final = {}, {}
@@ -257,7 +258,7 @@ TABLES = {"study": table, "angles": angle_table}
 
 
 def page(text: str) -> str:
-    """``docs/results.md`` with each table between its two marks."""
+    """``docs/results.md`` with each table between its two markers."""
 
     def filled(match: re.Match[str]) -> str:
         what, name = match.groups()
@@ -288,7 +289,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accuracy")
     parser.add_argument("--arm", action="append", default=[], help="only this arm; repeatable")
     parser.add_argument("--seed", action="append", type=int, help="only this seed; repeatable")
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--jobs", type=int, default=1, help="runs in parallel")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if given.what == "page":

@@ -1,7 +1,7 @@
-"""Angles to backpropagation while a network learns, not only at the end of its schedule, where the rate is 0.
+"""Angles to backpropagation during learning, not only at the end of the schedule, where the rate is 0.
 
-At the end of one cycle weights stand still: what follows them, a learned inverse or a mirror, catches up, and
-what is computed from them is pulled straight. An angle there says little about the updates that were made.
+At the end of one cycle weights hardly change: a learned inverse or a mirror catches up with them, and they
+have become orthogonal. An angle there says little about the updates during training.
 """
 
 from __future__ import annotations

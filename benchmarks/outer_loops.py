@@ -1,11 +1,11 @@
-"""What one outer update costs with each searcher: the table of docs/outer-loops.md.
+"""The cost of one outer update with each searcher: the table of docs/outer-loops.md.
 
-    python benchmarks/outer_loops.py             # CPU time of this process: a busy machine disturbs little
+    python benchmarks/outer_loops.py             # CPU time of this process: little affected by other load
     python benchmarks/outer_loops.py channels    # the meta-gradient's update over K, for docs/results-tdca.md
 
 A credit network of 16 channels teaches 64-32-10 on the embedded digits, batch 32. Searchers over windows
-advance 32 lives by 20 steps and ask for a validation batch; searchers over whole lives live 16 members × 2
-lives of 150 steps. Over K, lives are 196-64-10, and rounds over all K follow each other.
+advance 32 inner runs by 20 steps and evaluate a validation batch; searchers over whole inner runs make 16
+members × 2 inner runs of 150 steps. Over K, inner runs are 196-64-10, measured in rounds over all K.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SEARCHERS: dict[str, dict[str, Any]] = {
 
 
 def cost(name: str, settings: dict[str, Any]) -> tuple[int, float]:
-    """Steps that lives take in one update, all lives together, and its median CPU time in ms."""
+    """Inner steps in one update, over all inner runs, and its median CPU time in ms."""
     whole = "members" in settings
     chosen = OuterSettings(
         model_settings={"inputs": 64, "hidden": [32]},
@@ -77,11 +77,13 @@ def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
     if sys.argv[1:] == ["channels"]:
-        print("| K | CPU ms an update |\n|---|---|")
+        print("| K | CPU ms per update |\n|---|---|")
         for k, ms in channels().items():
             print(f"| {k} | {ms:.0f} |")
         return
-    print("| searcher | inner steps an update | CPU ms an update | CPU µs an inner step |\n|---|---|---|---|")
+    print(
+        "| searcher | inner steps per update | CPU ms per update | CPU µs per inner step |\n|---|---|---|---|"
+    )
     for name, settings in SEARCHERS.items():
         steps, ms = cost(name, settings)
         print(f"| `{name}` | {steps} | {ms:.0f} | {1000 * ms / steps:.0f} |", flush=True)

@@ -1,8 +1,8 @@
-"""What the shipped credit networks add to their own untrained start, under the same rates and schedule.
+"""What training added to the shipped credit networks, under the same rates and schedule.
 
     python benchmarks/pretrained.py        # about 10 s; embedded digits, which none of them was trained on
 
-24 lives of 196-64-10 on digits brought to 14x14, labels permuted. The table of
+24 inner runs of 196-64-10 on digits brought to 14x14, labels permuted. This is the table of
 cortex_sim/credit/pretrained/README.md.
 """
 

@@ -1,4 +1,4 @@
-"""How a table says a learning rate that was chosen among several."""
+"""How tables print a learning rate that was chosen among several."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 
 def said(rate: float, tried: Sequence[float]) -> str:
-    """The rate, and whether the choice was one: ``0.01 (edge)``, ``0.003 (the only one)``, or ``0.003``.
+    """The rate, and whether there was a choice: ``0.01 (edge)``, ``0.003 (the only one)``, or ``0.003``.
 
-    At an edge the best rate may lie beyond what was tried, so that the arm may be better than its row says.
+    At an edge the best rate may be beyond the tried ones, so that the arm may be better than its row.
 
     Parameters
     ----------
     rate : float
-        The one that was chosen.
+        The chosen rate.
     tried : sequence of float
-        Those it was chosen among, itself included.
+        The rates it was chosen from, itself included.
     """
     if rate not in tried:
         raise ValueError(
-            f"rate {rate:g} is none of those that were tried: {', '.join(f'{r:g}' for r in tried)}"
+            f"rate {rate:g} is not among those that were tried: {', '.join(f'{r:g}' for r in tried)}"
         )
     if len(set(tried)) == 1:
         return f"{rate:g} (the only one)"

@@ -1,14 +1,14 @@
-"""Did a change of the code change a number? Measures a commit, and compares two.
+"""Whether a change of the code changed a number: measures a commit, and compares two.
 
     python benchmarks/same_numbers.py measure before.npz           # with the code that is imported
     python benchmarks/same_numbers.py compare before.npz after.npz
-    python benchmarks/same_numbers.py commits HEAD~3 HEAD          # both, in worktrees of their own
+    python benchmarks/same_numbers.py commits HEAD~3 HEAD          # both, in separate worktrees
     python benchmarks/same_numbers.py golden                       # renews what the test suite holds
 
 Measured are the updates, credits and backpropagation's updates of every rule word on every model, in both
-precisions; what 20 training steps leave of four models and their optimisers; protocols of each kind on both
-engines and at equilibrium; and an outer loop after 5 updates. All are the same bit for bit, or within
-tolerances that stand below, for the reasons that `compare` is asked to print.
+precisions; four models and their optimisers after 20 training steps; protocols of each kind on both
+engines and at equilibrium; and an outer loop after 5 updates. All are equal bit for bit, or within the
+tolerances below; `compare` prints the deviations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
-LARGE, KEPT = 20_000, 4_000  # entries above which an array is kept as a sample, and of how many
+LARGE, KEPT = 20_000, 4_000  # arrays above this size are sampled, by this many entries
 SINGLE, DOUBLE, TRAINED = 1e-6, 1e-12, 1e-4  # relative: float32, float64, float32 after 20 steps
 SMALLER = {"gait_imagenet": {"classes": 20}}
 TRAINING = {
@@ -41,7 +41,7 @@ GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "numbers.
 
 
 def kept(array) -> Arrays:
-    """An array whole, or a sample of it; always with a number that any changed bit changes."""
+    """A whole array, or a sample of it; always with a number that depends on every bit."""
     values = np.ascontiguousarray(array)
     digest = int.from_bytes(hashlib.sha256(values.tobytes()).digest()[:6], "big")
     flat = values.ravel()
@@ -166,7 +166,7 @@ def networks():
 
 
 def protocols() -> Iterator[tuple[str, object]]:
-    """Recordings: settle, learn, dream where something listens; cut, scaled, silenced, delayed, noisy."""
+    """Recordings: settle, learn, spontaneous activity if used; cut, scaled, silenced, delayed, noisy."""
     import cortex_sim as cs
 
     for name, net in networks().items():
@@ -212,7 +212,7 @@ def session_of(cs, net):
 def interventions(
     cs, engines: tuple[str, ...] = ("batched", "synapses", "equilibrium")
 ) -> Iterator[tuple[str, object]]:
-    """What a phase can do beside showing and nudging."""
+    """Manipulations in a phase, besides inputs and nudges."""
     net = networks()["dense gait_prop"]
     rng = np.random.default_rng(7)
     shown = {"retina": rng.normal(size=(3, 7)), "V2": 0.1}
@@ -293,14 +293,14 @@ def measure(path: Path, only: list[str]) -> None:
 
 
 def tolerance(name: str, dtype) -> float:
-    """How far two values of one name may be apart, relative to the array's norm."""
+    """Tolerated difference of two values of one name, relative to the array's norm."""
     if dtype == np.float64:
         return DOUBLE
     return TRAINED if name.startswith(("training/", "evolve/")) else SINGLE
 
 
 def compare(before: Path, after: Path) -> int:
-    """Print what differs; the number of arrays beyond tolerance, and of names that one lacks."""
+    """Print differences; returns the number of arrays beyond tolerance or missing on one side."""
     a, b = np.load(before), np.load(after)
     wrong = sorted(set(a.files) ^ set(b.files))
     for name in wrong:
@@ -374,7 +374,7 @@ def golden(path: Path) -> None:
 
 
 def deviation(a: np.ndarray, b: np.ndarray) -> float:
-    """‖a − b‖/‖a‖; infinite where shapes differ, or NaN stands in one alone."""
+    """‖a − b‖/‖a‖; infinite where shapes differ, or if only one has NaN."""
     if a.shape != b.shape or (np.isnan(a) != np.isnan(b)).any():
         return float("inf")
     a, b = np.nan_to_num(a.astype(np.float64)), np.nan_to_num(b.astype(np.float64))
@@ -383,7 +383,7 @@ def deviation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def commits(before: str, after: str) -> int:
-    """Measure two commits, each in a worktree of its own, and compare them."""
+    """Measure two commits, each in its own worktree, and compare them."""
     home = Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory() as place:
         files = []

@@ -8,11 +8,11 @@ import numpy as np
 
 import cortex_sim as cs
 
-TEST = 1000  # never looked at by a choice of rates, but a data set has some
+TEST = 1000  # not used by a choice of rates, but a data set needs some
 
 
 def of(data: Path, count: int, into: Path) -> Path:
-    """An .npz file with ``count`` training presentations of a data set, drawn with seed 0; made once.
+    """An .npz file with ``count`` training presentations of a data set, drawn with seed 0; written once.
 
     Parameters
     ----------

@@ -1,18 +1,19 @@
-"""Run the studies of the top-down credit assignment network; goes on where it stopped.
+"""Run the studies of the top-down credit assignment network; continues where it stopped.
 
     export CORTEX_SIM_DATA=FOLDER
-    python benchmarks/tdca.py plan                        # what is done, what is open
-    python benchmarks/tdca.py run                         # all that is open, what matters most first
-    python benchmarks/tdca.py run first_table --jobs 2    # one study, two outer loops side by side
+    python benchmarks/tdca.py plan                        # what is done, what is not
+    python benchmarks/tdca.py run                         # all that is not done, most important first
+    python benchmarks/tdca.py run first_table --jobs 2    # one study, two outer loops in parallel
     python benchmarks/tdca.py table mnist                 # one table of docs/results-tdca.md
     python benchmarks/tdca.py page                        # writes all of them into it
     python benchmarks/tdca.py figures                     # draws docs/figures/tdca_*.png
 
 Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is an outer loop of one thread in
-``runs/tdca/NAME-SEED/run``; results, every life apart, are kept in ``benchmarks/results/tdca/NAME-SEED.json``
-with the fingerprint of their configuration: where that is another now, the job is done anew, and says so.
-The command may run several times at once: each takes what no other is at; run it again when they are done.
-``--tiny`` runs every job on the embedded digits for three updates, into folders of its own.
+``runs/tdca/NAME-SEED/run``; results, with every inner run, are kept in
+``benchmarks/results/tdca/NAME-SEED.json`` with the fingerprint of their configuration: if that has
+changed, the job is done again, which is reported. The command may run several times at once: each
+takes work that no other has taken; run it again when they are done.
+``--tiny`` runs every job on the embedded digits for three updates, into separate folders.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def chosen(names: list[str], tiny: bool = False) -> list[Work]:
 
 
 def shrunk(job: Work) -> Work:
-    """The same job on next to nothing: shows that it runs."""
+    """The same job on a tiny scale, to show that it runs."""
     if isinstance(job, Transfer):
         few = [replace(c, data="digits", steps=(3,)) for c in job.cells if "horizon" not in c.label]
         return replace(job, cells=tuple(few))
@@ -72,7 +73,7 @@ def shrunk(job: Work) -> Work:
 
 
 def folders(runs: Path | None, tiny: bool = False) -> Folders:
-    """Where runs and results are."""
+    """Folders of runs and results."""
     if tiny:
         own = runs or ROOT / "runs" / "tdca-tiny"
         return Folders(own, own / "results")
@@ -80,16 +81,16 @@ def folders(runs: Path | None, tiny: bool = False) -> Folders:
 
 
 def state(job: Work, places: Folders) -> str:
-    """How far a job is."""
+    """State of a job."""
     if is_done(job, places):
         return "done"
     if places.kept(job.key) is not None:
-        return "other"  # what is kept is of another configuration
+        return "other"  # the kept result has another configuration
     return "begun" if places.run(job.key).is_dir() else "open"
 
 
 def draw(places: Folders, into: Path) -> None:
-    """Every figure of the protocols; few colours, since they are kept in git."""
+    """Every figure of the protocols; few colours, for small files in git."""
     from io import BytesIO
 
     from PIL import Image
@@ -105,7 +106,7 @@ def draw(places: Folders, into: Path) -> None:
 
 
 def say(text: str) -> None:
-    """One line, at once."""
+    """Print one line immediately."""
     print(text, flush=True)
 
 
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument(
         "study", nargs="*", help=f"{', '.join(ORDER)}; of table: {', '.join(tdca_page.TABLES)}"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="outer loops side by side")
+    parser.add_argument("--jobs", type=int, default=1, help="outer loops in parallel")
     parser.add_argument("--runs", type=Path, help="folder of the run directories")
     parser.add_argument("--tiny", action="store_true", help="three updates on the embedded digits")
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the results of ``benchmarks/tdca.py`` say, as tables of ``docs/results-tdca.md``."""
+"""Tables of ``docs/results-tdca.md`` from the results of ``benchmarks/tdca.py``."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _arm(folders: Folders, name: str, label: str, said: str, steps: Sequence[int
 
 
 def accuracies(folders: Folders, label: str, steps: Sequence[int], names: Sequence[str]) -> list[str]:
-    """Table of arms, and of every spoiled credit that was tested there; controls are always listed."""
+    """Table of arms, and of every corrupted credit that was tested; controls are always listed."""
     lines = _head("rule", *map(str, steps), "outer method", "outer seeds", "outer parameters", "outer s")
     lines += [_arm(folders, name, label, SAID[name], steps) for name in names]
     source = names[0]
@@ -110,7 +110,7 @@ WHERE = ("mnist", "mnist@256", "fashion_mnist")
 
 
 def asked(folders: Folders) -> list[str]:
-    """What was demanded and aimed at before the runs, beside what came out."""
+    """Criteria and aims set before the runs, with the results."""
     lines = _head("", "at", "must", "aim", "measured", "must met", "aim met")
 
     def level(
@@ -144,12 +144,12 @@ def asked(folders: Folders) -> list[str]:
 
 
 def again(folders: Folders) -> list[str]:
-    """The credit network minus its rivals, on lives not lived before: over seeds, then over lives."""
+    """The credit network minus its rivals, on new inner runs: over seeds, then over inner runs."""
     lines = _head("minus", "on", *map(str, STEPS), "interval over")
     for theirs in ("dfa_mnist", "dfa_mnist_adam", "backprop_mnist"):
         for label in WHERE:
             arms = [(f"again_{name}", label) for name in ("tdca_mnist", theirs)]
-            for interval, over in ((difference, "outer seeds"), (difference_over_lives, "lives")):
+            for interval, over in ((difference, "outer seeds"), (difference_over_lives, "inner runs")):
                 found = [interval(*(lives(folders, *arm, n) for arm in arms)) for n in STEPS]
                 count = next((_units(folders, *arms[0], over) for d in found if d is not None), NOT_YET)
                 lines.append(_row(SAID[theirs], label, *map(_points, found), count))
@@ -157,7 +157,7 @@ def again(folders: Folders) -> list[str]:
 
 
 def _units(folders: Folders, name: str, label: str, over: str) -> str:
-    """How many outer seeds or lives an interval is over."""
+    """Number of outer seeds or inner runs of an interval."""
     tested = lives(folders, name, label, STEPS[0])
     return f"{len(tested) if over == 'outer seeds' else len(next(iter(tested.values())))} {over}"
 
@@ -171,7 +171,7 @@ def _yes(met: bool) -> str:
 
 
 def beaten(folders: Folders) -> list[str]:
-    """Where backpropagation is beaten: the interval of the paired difference lies above 0."""
+    """Where backpropagation is beaten: the interval of the paired difference is above 0."""
     found = []
     for name in CREDIT:
         for label in WHERE:
@@ -186,7 +186,7 @@ def beaten(folders: Folders) -> list[str]:
 
 
 def late(folders: Folders) -> list[str]:
-    """Fashion-MNIST from 300 to 3000 steps: does it fall?"""
+    """Change on Fashion-MNIST from 300 to 3000 steps."""
     lines = _head("rule", "3000 minus 300 steps, points", "outer seeds")
     for name in FIRST:
         d = difference(*(lives(folders, name, "fashion_mnist", n) for n in (3000, 300)))
@@ -195,7 +195,7 @@ def late(folders: Folders) -> list[str]:
 
 
 def diffusion(folders: Folders) -> list[str]:
-    """K and number of classes; then kernels; then where the knee lies."""
+    """K and number of classes; then kernels; then the position of the knee."""
     plan: Any = library.load_module("protocols", "tdca_diffusion")
     steps = (100, 1000)
     lines = _head(
@@ -302,7 +302,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
 
 
 def page(text: str, folders: Folders) -> str:
-    """The page with each table between its two marks."""
+    """The page with each table between its two markers."""
 
     def filled(match: re.Match[str]) -> str:
         name = match.group(1)

@@ -1,7 +1,7 @@
 """cortex-sim: simulate how cortex assigns credit, from plasticity protocols to deep networks.
 
-Declaring a network imports neither torch nor brian2; ``cs.torch`` and ``cs.brian2`` load
-theirs when asked for.
+Declaring a network imports neither torch nor brian2; ``cs.torch`` and ``cs.brian2``
+import theirs on first use.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Loaded when asked for: each imports a simulator or a drawing library.
+#: Loaded on first use: each imports a simulator or a drawing library.
 _ROOMS = ("brian2", "data", "operators", "recording", "torch", "viz")
 
 __all__ = [

@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 
 from cortex_sim.errors import DeclarationError
 
-#: What a backend hands to a rule: a numpy array or a torch tensor; rules keep to shared operators.
+#: What a backend passes to a rule: a numpy array or a torch tensor; rules use only shared operators.
 Array = Any
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What the reference networks in ``models/`` share: one step up under GAIT-prop, and area names."""
+"""Shared by the reference networks in ``models/``: one step up under GAIT-prop, and area names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_sim.population import Population
 from cortex_sim.rules.gait_prop import GaitProp
 
 #: Half of all drives fall on the lower slope, so rates carry (1 + slope²)/2 of the drives' variance
-#: and a deep network would fall silent. This start, √(2/1.01), gives back what the activation takes
+#: and activity would vanish in a deep network. This initial gain, √(2/1.01), compensates for it
 #: (measured: it trains better on CIFAR-10). The papers' own, for MNIST, is gain 1.
 VARIANCE_KEPT = Orthogonal(gain=(2 / (1 + LeakyRelu().slope ** 2)) ** 0.5)
 
@@ -20,9 +20,9 @@ _VENTRAL_STREAM = ("V1", "V2", "V3", "V4", "PIT", "CIT", "AIT")
 
 
 def join(net: Network, below: Population, above: Population, connector: Connector) -> Population:
-    """Return ``above``, now driven by ``below`` under GAIT-prop, with the inverse on the way down.
+    """Return ``above``, now driven by ``below`` under GAIT-prop, with the inverse as feedback.
 
-    No inverse goes down to a population that the stimulus drives: nothing below it needs credit.
+    There is no inverse to the stimulus population, which needs no credit.
     """
     learns = below.name not in net.stimulated
     up = net.bottom_up(below, above, connector, plasticity=GaitProp())

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def name_of(owner: object) -> str:
-    """How an error calls its object: a given name, else the class."""
+    """The name of an object in errors: a given name, else its class."""
     return owner if isinstance(owner, str) else type(owner).__name__
 
 
@@ -65,15 +65,17 @@ def require_count(owner: object, minimum: int = 1, **values: int) -> None:
 
 
 def require_path(what: str, given: object, error: type[CortexSimError] = DeclarationError) -> Path:
-    """Return ``given`` as a path, or raise ``error``: it is none, or no file can have that name.
+    """Return ``given`` as a path, or raise ``error`` if it is not one or no file can have that name.
 
-    Whether something stands there is not asked.
+    Whether it already exists is not checked.
     """
     if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
         raise error(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")
     path = Path(os.fspath(given))
     try:
-        path.with_name(f"{path.name or 'name'}.part").lstat()  # the name under which it would be written
+        path.with_name(
+            f"{path.name or 'name'}.part"
+        ).lstat()  # the name under which it would be written first
     except (OSError, ValueError) as wrong:
         if isinstance(wrong, ValueError) or wrong.errno == errno.ENAMETOOLONG:
             why = wrong if isinstance(wrong, ValueError) else wrong.strerror
@@ -89,10 +91,10 @@ def require_flag(owner: object, **values: bool) -> None:
 
 
 def require_name(owner: str, name: object) -> None:
-    """Raise `DeclarationError` unless ``name`` can name a thing in files and recordings.
+    """Raise `DeclarationError` unless ``name`` is usable in files and recordings.
 
-    A name is text as it is shown: Unicode's normal form C, no blank at either end, no "/", nothing that
-    cannot be seen. Other tools refuse such names in netCDF, and no folder can have them.
+    A name is visible text in Unicode's normal form C, without blanks at the ends and without "/".
+    Other names are refused by other tools in netCDF, or are impossible for folders.
     """
     if not isinstance(name, str) or not name:
         hint = "" if isinstance(name, str) else "; in YAML, put it in quotes"
@@ -111,12 +113,12 @@ def require_name(owner: str, name: object) -> None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as a reader would want them: sorted, separated by commas."""
+    """Names for a message: sorted, separated by commas."""
     return ", ".join(sorted(names)) or "none"
 
 
 def spelled(name: str, known: Iterable[str]) -> str:
-    """The known name that is meant: "GAIT prop" and "gait-prop" mean "gait_prop"; else ``name`` itself."""
+    """The known name in this spelling: "GAIT prop" and "gait-prop" mean "gait_prop"; else ``name`` itself."""
     names = list(known)
     if name in names:
         return name

@@ -7,7 +7,7 @@ import sys
 import time
 
 # Threads that spin while they wait make two processes on shared cores many times slower; this must
-# be said before torch is imported.
+# be set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="cortex-sim: %(message)s")
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    for stream in (sys.stdout, sys.stderr):  # a locale without the letter is no reason to end
+    for stream in (sys.stdout, sys.stderr):  # a locale without a character must not end the program
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     unreadable = [word for word in given if not word.isascii() and _undecoded(word)]
@@ -57,18 +57,18 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), 2)
     except OSError as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
-    if status == _INTERRUPTED:  # what typer makes of Ctrl-C
-        return _fail("interrupted; go on with --resume", _INTERRUPTED)
+    if status == _INTERRUPTED:  # typer's exception for Ctrl-C
+        return _fail("interrupted; continue with --resume", _INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 
 def _undecoded(word: str) -> bool:
-    """Whether a word holds bytes that Python could not read in this locale."""
+    """Whether a word contains bytes that Python could not decode in this locale."""
     return any("\udc80" <= letter <= "\udcff" for letter in word)
 
 
 def _fail(message: str, status: int) -> int:
-    """Say it once: the processes that ``torchrun`` started find the same, and the first speaks."""
+    """Print the message once: all processes of ``torchrun`` meet the same error, and the first prints it."""
     if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":
         time.sleep(_HEARD_S)  # the first that ends ends all of them
     else:

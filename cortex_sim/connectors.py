@@ -18,8 +18,8 @@ Shape = tuple[int, ...]
 class Connector(Protocol):
     """How a projection connects two populations.
 
-    ``plastic`` says whether its weights can change at all; one that says no runs with the weights it
-    draws. Those that are `Unweighted` have none. Weights are seen by rules as a matrix of shape (post,
+    ``plastic`` says whether its weights can change at all; otherwise the drawn weights stay.
+    `Unweighted` connectors have none. Rules see weights as a matrix of shape (post,
     inputs of one post unit): for a convolution, (C_out, C_in·k·k).
     """
 
@@ -154,7 +154,7 @@ class Conv2d:
 
 
 class Unweighted:
-    """Base of connectors without weights; a class of one's own adds ``operator(pre, post)``, and `check`."""
+    """Base of connectors without weights; a user-defined class adds ``operator(pre, post)``, and `check`."""
 
     plastic: ClassVar[bool] = False
 
@@ -163,7 +163,7 @@ class Unweighted:
         return ()
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Any two shapes will do."""
+        """Any two shapes are valid."""
 
     def draw(self, rng: np.random.Generator, pre: Shape, post: Shape) -> np.ndarray:
         """Nothing to draw: an empty array."""
@@ -171,14 +171,14 @@ class Unweighted:
 
 
 def has_weights(connector: Any) -> bool:
-    """Whether a connector has weights, plastic or not: every one but those that are `Unweighted`."""
+    """Whether a connector has weights, plastic or not: all except those that are `Unweighted`."""
     return not isinstance(connector, Unweighted)
 
 
 @register("connector", "identity")
 @dataclass(frozen=True)
 class Identity(Unweighted):
-    """Each pre unit to the post unit of the same place, weight 1 (a skip connection); not plastic."""
+    """Each pre unit to the post unit at the same place, weight 1 (a skip connection); not plastic."""
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
         """Both populations must have one shape."""

@@ -1,4 +1,4 @@
-"""A network as YAML and back, without loss: the declaration is data, reading it runs no code."""
+"""A network as YAML and back, without loss: the declaration is data, and reading it runs no code."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _bottom_up(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None
     for regulariser in added:
         if regulariser not in made.regularisers:
             raise DeclarationError(
-                f"projection {made.name}: by_word has {regulariser!r}, which is none of its regularisers; "
+                f"projection {made.name}: by_word has {regulariser!r}, which is not one of its regularisers; "
                 "remove it there, or add it to them"
             )
     net.projections[made.name] = replace(made, by_word=added)

@@ -1,7 +1,8 @@
-"""The settings that ship for a model under a rule: found by a grid, kept as data, the same for everybody.
+"""The settings that ship for a model under a rule: chosen by a grid search and kept as data.
 
-``cortex-sim train`` starts from them; here they reach Python. Without them ``net.with_rule("gait_prop")``
-is the rule as its authors wrote it: no regulariser, an exact inverse computed anew at every update.
+``cortex-sim train`` starts from them; this module gives them to Python code. Without them
+``net.with_rule("gait_prop")`` is the rule as its authors wrote it: no regulariser, an exact inverse
+recomputed at every update.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cortex_sim.rules.base import WORDS
 from cortex_sim.runs.merging import merged
 from cortex_sim.words import with_settings
 
-#: What training does where nothing ships, or what ships says nothing.
+#: Settings of training where none ship.
 BASE: dict[str, Any] = {
     "epochs": 10,
     "batch_size": 64,
@@ -41,9 +42,9 @@ class Defaults:
         A word such as "gait_prop"; None where the model's projections carry several rules.
     tuned : bool
         Whether these settings were chosen for this rule on this model; otherwise they are those of the
-        model's other rules, and a rate that suits them may be far off for this one.
+        model's other rules, and their learning rate may be far off for this one.
     shipped : dict
-        What ``protocols/defaults/MODEL.yaml`` says, as ``cortex-sim train`` takes it; may be empty.
+        The settings in ``protocols/defaults/MODEL.yaml``; may be empty.
 
     Examples
     --------
@@ -66,7 +67,7 @@ class Defaults:
 
     @property
     def standardise(self) -> bool:
-        """Whether stimuli are standardised, by ``images.standardised()``, before they are shown."""
+        """Whether stimuli are standardised, by ``images.standardised()``, before they are presented."""
         return bool(merged(BASE, self.shipped)["standardise"])
 
     @property
@@ -81,7 +82,7 @@ class Defaults:
 
     @property
     def regularisers(self) -> list[Any] | None:
-        """Regularisers in place of the declared ones; None keeps those."""
+        """Regularisers that replace the declared ones; None keeps those."""
         return copy.deepcopy(self.shipped.get("regulariser"))
 
     def on(self, net: Network) -> Network:
@@ -146,7 +147,7 @@ def with_defaults(model: str, rule: str | None = None, **settings: Any) -> tuple
 
 
 def shipped(model: str, rule: str | None) -> dict[str, Any]:
-    """What ships for a model and a rule, as plain data; empty where nothing does."""
+    """The settings that ship for a model and a rule, as plain data; empty if none do."""
     content = _content(model)
     rule = None if rule is None else spelled(rule, WORDS)
     every, by_rule = content.get("all") or {}, content.get("rules") or {}
@@ -154,7 +155,7 @@ def shipped(model: str, rule: str | None) -> dict[str, Any]:
 
 
 def tuned_rules(model: str) -> list[str]:
-    """Words that a model's settings were chosen for; other rules borrow them."""
+    """Rules that a model's settings were chosen for; other rules borrow them."""
     return list(_content(model).get("rules") or {})
 
 

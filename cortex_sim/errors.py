@@ -1,16 +1,16 @@
-"""What cortex-sim raises: each message names the object, what was wrong and what would be right."""
+"""The exceptions of cortex-sim: each message names the object, what was wrong and what would be right."""
 
 
 class CortexSimError(ValueError):
-    """Any input that cortex-sim refuses; the command line turns it into one line and status 2."""
+    """Base of all errors about refused input; the command line turns it into one line and status 2."""
 
 
 class DeclarationError(CortexSimError):
-    """A network, population, projection or rule that cannot mean anything."""
+    """A network, population, projection or rule without a valid meaning."""
 
 
 class BuildError(CortexSimError):
-    """A declared network that the chosen backend cannot run as it stands."""
+    """A declared network that the chosen backend cannot run as declared."""
 
 
 class DataError(CortexSimError):
@@ -18,4 +18,4 @@ class DataError(CortexSimError):
 
 
 class RunError(CortexSimError):
-    """A run directory or setting that does not fit what was asked."""
+    """A run directory or setting that does not fit the request."""

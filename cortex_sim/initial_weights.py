@@ -1,4 +1,4 @@
-"""Initial weights of a declared network: every projection draws from a stream of its own."""
+"""Initial weights of a declared network: every projection has its own random stream."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:
     shape, source = net.weight_shape(projection), projection.source
     senders = shape[0] if net.operator(projection).feedback_like_weights else shape[1]
     also: dict[str, Any] = {}
-    if source.one_signal:  # drawn once for all that hear the sender
+    if source.one_signal:  # drawn once for all receivers of the sender
         also["sender"] = stream(seed, projection.pre)
     if source.knows_shape:  # of maps, not of a row of units
         also["post"] = post

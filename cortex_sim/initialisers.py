@@ -1,4 +1,4 @@
-"""Initial weights: drawn with numpy in float64, each projection from a stream of its own."""
+"""Initial weights: drawn with numpy in float64, each projection from its own random stream."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class He:
 @register("initialiser", "zeros")
 @dataclass(frozen=True)
 class Zeros:
-    """No weight to begin with: what a lateral projection starts from."""
+    """All weights zero: the start of a lateral projection."""
 
     def draw(self, rng: np.random.Generator, post: int, fan_in: int) -> np.ndarray:
         """Zeros of shape (post, fan_in); the generator is not touched."""
@@ -92,7 +92,7 @@ class Zeros:
 @register("initialiser", "array")
 @dataclass(frozen=True, eq=False)
 class GivenWeights:
-    """Weights given as an array, of the projection's own shape."""
+    """Weights given as an array, of the projection's shape."""
 
     weights: np.ndarray
 

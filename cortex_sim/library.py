@@ -1,4 +1,4 @@
-"""Where models and protocols are found: in the installed package, else beside it in its repository."""
+"""Where models and protocols are found: in the installed package, else next to it in its repository."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def names(kind: str) -> list[str]:
 
 
 def configuration(name: str) -> Path:
-    """File of a configuration: a path of the user's own, or a shipped one such as ``papers/gait_2020_tower``.
+    """File of a configuration: a user's path, or a shipped one such as ``papers/gait_2020_tower``.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def configuration(name: str) -> Path:
 
 
 def load_module(kind: str, name: str) -> ModuleType:
-    """Module ``cortex_sim.KIND.NAME``, importable by worker processes under that name too."""
+    """Module ``cortex_sim.KIND.NAME``, importable under that name, also by worker processes."""
     look_up(kind.removesuffix("s"), name, dict.fromkeys(names(kind)))
     return _load(f"cortex_sim.{kind}.{name}", folder(kind) / f"{name}.py")
 
@@ -91,12 +91,12 @@ def _load(full_name: str, path: Path) -> ModuleType:
 
 
 def own(kind: str, target: str) -> Callable[..., Any]:
-    """Function of a user's own file, given as ``path/to/file.py:function``."""
+    """Function in a user's file, given as ``path/to/file.py:function``."""
     path, _, function = target.rpartition(":")
     file = Path(path)
     if not file.is_file():
         raise DeclarationError(f"{kind} {target}: no file {file}; give path/to/file.py:function")
-    place = crc32(str(file.resolve()).encode())  # two files of one name are two modules
+    place = crc32(str(file.resolve()).encode())  # two files of the same name are two modules
     module = _load(f"cortex_sim_user_{file.stem}_{place:08x}", file)
     found = getattr(module, function, None)
     if not callable(found):
@@ -105,7 +105,7 @@ def own(kind: str, target: str) -> Callable[..., Any]:
 
 
 def _functions_of(file: Path) -> str:
-    """What to give in place of a file: it, with one of its functions. It is read, not run."""
+    """What to give instead of a file: the file with one of its functions. It is read, not run."""
     if not file.is_file():
         return f"no file {file}; give path/to/file.py:function"
     try:
@@ -125,7 +125,7 @@ def model(name: str, **settings: Any) -> Network:
     Parameters
     ----------
     name : str
-        Name of the model, or file and function of your own. Files are run: give only your own.
+        Name of the model, or your own file and function. Files are run: give only your own.
     **settings
         Arguments of the model's function, such as ``classes=100``.
     """
@@ -143,7 +143,7 @@ def model(name: str, **settings: Any) -> Network:
 
 @contextmanager
 def told(owner: str) -> Iterator[None]:
-    """Turn whatever the code of a model or protocol raises into a `DeclarationError` that names it."""
+    """Turn any exception in the code of a model or protocol into a `DeclarationError` that names it."""
     try:
         yield
     except CortexSimError:
@@ -153,13 +153,13 @@ def told(owner: str) -> Iterator[None]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is the package's own code, which is not where a model or protocol went wrong."""
+    """Whether a file is the package's own code, rather than the code of a model or protocol."""
     inside = path.is_relative_to(_PACKAGE)
     return inside and path.relative_to(_PACKAGE).parts[0] not in ("models", "protocols")
 
 
 def _place(error: BaseException) -> str:
-    """What was raised, and where in the file that raised it."""
+    """The exception, and its place in the file that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not (f.filename.startswith("<") or _is_ours(Path(f.filename)))]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

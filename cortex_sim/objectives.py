@@ -1,4 +1,4 @@
-"""Objectives: what the top population should do. Credit there is c_L = −∂E/∂r_L, per presentation."""
+"""Objectives: what is minimised at the top population. Credit there is c_L = −∂E/∂r_L, per presentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cortex_sim.registry import register
 
 
 class Objective(Protocol):
-    """Error E of one presentation, and the credit it gives the top population."""
+    """Value E for one presentation, and the credit it gives the top population."""
 
     def error(self, r: Array, target: Array) -> Array:
         """E of shape (presentation,), from r and target of shape (presentation, unit)."""
@@ -28,7 +28,7 @@ class CrossEntropy:
     Parameters
     ----------
     weight : float, default 1.0
-        Factor on E, and so on all credit; ½ gives the output target of arXiv 2102.11598's code.
+        Factor on E, and thereby on all credit; ½ gives the output target of arXiv 2102.11598's code.
     """
 
     weight: float = 1.0
@@ -58,7 +58,7 @@ class SquaredError:
     Parameters
     ----------
     weight : float, default 1.0
-        Factor on E, and so on all credit; ½ gives the output target of arXiv 2102.11598's code.
+        Factor on E, and thereby on all credit; ½ gives the output target of arXiv 2102.11598's code.
     """
 
     weight: float = 1.0

@@ -1,4 +1,4 @@
-"""Paths through a network: what leads to the objective, and where its credit comes; each found once."""
+"""Paths through a network: which populations lead to the objective, and which receive its credit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Paths:
     """A declaration's projections by the population that they come from or go to.
 
-    Every question takes time in proportion to the network, or none once it was asked: asking projection
-    by projection stays near linear in depth.
+    Every property is computed once, in time proportional to the network, so that checking projection
+    by projection stays nearly linear in depth.
     """
 
     net: Network
@@ -49,7 +49,7 @@ class Paths:
         return _reached(self.net.objective_at, self._senders_to_receivers())
 
     def has_credit_without(self, population: str, other: str) -> bool:
-        """Whether a population gets credit on a way that does not lead through ``other``."""
+        """Whether a population receives credit on a path that does not lead through ``other``."""
         if population not in self.credited or not self._credit_returns:
             return population in self.credited
         ways = self._senders_to_receivers()

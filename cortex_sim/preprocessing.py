@@ -1,4 +1,4 @@
-"""What is done to stimuli before a network sees them: fixed with its training set, the same ever after."""
+"""Preprocessing of stimuli: measured on a network's training set, and constant from then on."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LAYOUTS = {1: "value", 3: "channel, row, column"}
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shape, and mean and standard deviation of the training set, with which stimuli are shown.
+    """Shape, and mean and standard deviation of the training set, by which stimuli are standardised.
 
-    x' = (x − mean) / sd, with one mean and sd a channel for images, and one of each for everything else.
-    They belong to the network that was trained with them: other stimuli are shown through the same numbers,
-    so that a change of contrast or brightness reaches the network.
+    x' = (x − mean) / sd, with one mean and sd per channel for images, and one of each for everything else.
+    They belong to the network that was trained with them: other stimuli are transformed with the same
+    numbers, so that a change of contrast or brightness reaches the network.
 
     Parameters
     ----------
     shape : tuple of int
         Of one presentation as the network takes it: (channel, row, column) or (value,).
     mean, sd : tuple of float
-        One a channel, or one; in units of the stimuli, where 8-bit pixels run from 0 to 1. By default
+        One per channel, or one; in units of the stimuli, where 8-bit pixels run from 0 to 1. By default
         nothing is changed.
     """
 
@@ -59,7 +59,7 @@ class Preprocessing:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether values pass as they are."""
+        """Whether values stay unchanged."""
         return set(self.mean) == {0.0} and set(self.sd) == {1.0}
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ class Projection:
         Names of the populations it comes from and goes to.
     connector : Connector
         What connects to what, and the initial weights. Of a top-down projection: that of the
-        bottom-up projection it runs beside, in the other direction, else `Dense`.
+        bottom-up projection it is paired with, in the other direction, else `Dense`.
     feedback : Feedback or None
         Top-down only: where its weights come from.
     plasticity : rule or None
@@ -41,7 +41,7 @@ class Projection:
     regularisers : tuple of regularisers
         What else acts on its weights.
     by_word : tuple of regularisers
-        Those of them that `Network.with_rule` added: they go when another word comes.
+        Those of them that `Network.with_rule` added, which the next call of it removes.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Projection:
 
     @property
     def mate(self) -> str:
-        """Name of the projection that runs beside this one in the other direction."""
+        """Name of the projection in the other direction between the same populations."""
         return f"{self.post}->{self.pre}"
 
     @property
@@ -70,7 +70,7 @@ class Projection:
 
     @property
     def is_lateral(self) -> bool:
-        """Whether it joins a population to itself."""
+        """Whether it connects a population to itself."""
         return self.kind == LATERAL
 
     @cached_property

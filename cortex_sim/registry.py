@@ -21,7 +21,7 @@ C = TypeVar("C", bound=type)
 _log = getLogger(__name__)
 _TABLES: dict[str, dict[str, type]] = {}
 
-#: What there is to register: a name entered under another word would never be looked up.
+#: The kinds that can be registered: a name under another kind would never be looked up.
 KINDS = (
     "activation",
     "channel_set",
@@ -39,7 +39,7 @@ KINDS = (
     "step",
 )
 
-#: What an object must have to serve as one of a kind: all attributes of one of these groups.
+#: What an object needs to serve as one of a kind: all attributes of one of these groups.
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "activation": (("rate", "gain"),),
     "context": (("parameters", "reads_error", "signals", "draw", "trained", "seen", "base"),),
@@ -55,15 +55,15 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def register(kind: str, name: str) -> Callable[[C], C]:
-    """Enter a class under ``name`` among its kind ("rule", "activation", "connector", …).
+    """Register a class under ``name`` for a kind ("rule", "activation", "connector", …).
 
-    The same class once more, from a cell that is run again or a module that is reloaded, takes the place
-    of the former one.
+    The same class, from a notebook cell that is run again or a reloaded module, replaces the former
+    one.
 
     Raises
     ------
     DeclarationError
-        If another class already has the name, or it is no dataclass: settings must be data.
+        If another class already has the name, or it is not a dataclass: settings must be data.
     """
     look_up("kind to register", kind, dict.fromkeys(KINDS))
     if not isinstance(name, str) or not name.strip() or name != name.strip():
@@ -82,7 +82,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
                 f"{kind} {name!r} is taken by {known.__module__}.{known.__qualname__}; choose another name"
             )
         if known is not None and known is not cls:
-            _log.info("%s %r: %s was declared anew and takes its place", kind, name, cls.__qualname__)
+            _log.info("%s %r: %s was declared again and replaces it", kind, name, cls.__qualname__)
         table[name] = cls
         return cls
 
@@ -90,7 +90,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
 
 
 def is_same(one: type, other: type) -> bool:
-    """Whether two classes are one, declared twice: of one name in one module, or in one file."""
+    """Whether two classes are the same, declared twice: equal names in one module or file."""
     if one is other:
         return True
     if one.__qualname__ != other.__qualname__:
@@ -133,7 +133,7 @@ def registered_name(kind: str, value: object) -> str:
 
 
 def make(kind: str, value: Any) -> Any:
-    """Turn what a user gave (name, ``{name: …, setting: …}`` or an object) into an object of ``kind``."""
+    """Turn a user's argument (name, ``{name: …, setting: …}`` or an object) into an object of ``kind``."""
     if isinstance(value, str):
         return from_data(kind, {"name": value})
     if isinstance(value, dict):
@@ -147,10 +147,10 @@ def make(kind: str, value: Any) -> Any:
 
 
 def _adopt(kind: str, cls: type) -> None:
-    """Know a class that its user did not register by where it stands, so that it can be written down."""
+    """Register an unregistered class by its module and name, so that it can be stored."""
     if not is_dataclass(cls):
         raise DeclarationError(
-            f"{kind} {cls.__qualname__} must be a dataclass, so that its settings can be kept with the "
+            f"{kind} {cls.__qualname__} must be a dataclass, so that its settings can be stored with the "
             f"network; write @dataclass(frozen=True) above it, and @cortex_sim.register({kind!r}, NAME) "
             "above that to give it a name"
         )
@@ -158,7 +158,7 @@ def _adopt(kind: str, cls: type) -> None:
 
 
 def _check_own(kind: str, value: Any) -> None:
-    """An object of a class not registered as this kind must at least be able to serve as one."""
+    """Check that an object of a class not registered as this kind can serve as one."""
     others = [k for k in _TABLES if known_as(k, value) is not None]
     groups = _NEEDS.get(kind, ())
     if not others and any(all(hasattr(value, need) for need in group) for group in groups):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def word_for(rule: Any) -> Word:
-    """Word of a name or of a rule object (the first registered with a rule of its class)."""
+    """Word of that name or for a rule object (the first registered with a rule of its class)."""
     if isinstance(rule, Word):
         return rule
     if isinstance(rule, str):
@@ -43,7 +43,7 @@ def word_for(rule: Any) -> Word:
             return replace(word, rule=given)
     if rule_of(given).supervised:
         raise DeclarationError(
-            f"with_rule: how {type(given).__name__} gets its credit is not known; "
+            f"with_rule: how {type(given).__name__} receives its credit is unknown; "
             "call cortex_sim.register_word(name, Word(rule, beside=...)) once"
         )
     return Word(given)
@@ -140,12 +140,12 @@ def _add_beside(net: Network, word: Word, settings: dict[str, Any]) -> None:
         if has_weights(up.connector):
             parts = word.beside(up.name)  # type: ignore[misc]
             _put(net, up.post, up.pre, replace(parts, regularisers=_shared(word, parts, up)), settings)
-        else:  # an identity's inverse, transpose and sign pattern are all the identity
+        else:  # the inverse, transpose and sign pattern of an identity are the identity
             _put(net, up.post, up.pre, TopDown(Transpose(of=up.name)), {})
 
 
 def _shared(word: Word, parts: TopDown, up: Projection) -> tuple[Any, ...]:
-    """Regularisers going down: what the word puts on both sides is one, as the bottom-up side has it."""
+    """Regularisers of the top-down side; what a word adds to both is as on the bottom-up side."""
     on_both = {type(r) for r in word.adds}
     above = {type(r): r for r in up.regularisers if type(r) in on_both}
     return tuple(above.get(type(r), r) for r in parts.regularisers)

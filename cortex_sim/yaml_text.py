@@ -1,4 +1,4 @@
-"""YAML as everything here reads and writes it: plain data, YAML 1.2's core schema, nothing twice.
+"""Reading and writing of YAML: plain data, YAML 1.2's core schema, no duplicate keys.
 
 One reader and one writer for networks, protocols, settings and run directories. Scalars are those of
 YAML 1.2 (core schema): ``on``, ``5:00``, ``1_000`` and dates are text, ``010`` is ten, ``1e-3`` a number.
@@ -20,11 +20,11 @@ from cortex_sim.runs.files import write_text
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
-#: Values that aliases may spell out in all: text of a few lines cannot stand for gigabytes.
+#: Total number of values from aliases: a few lines of text must not expand to gigabytes.
 _LARGEST = 1_000_000
 _MOST_DIGITS = 1_000
 
-#: YAML 1.2, section 10.3.2: what a plain scalar is, the first that fits; anything else is text.
+#: YAML 1.2, section 10.3.2: types of plain scalars; the first that fits counts, anything else is text.
 _CORE: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
     ("null", r"~|null|Null|NULL|", "~nN", lambda text: None),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text.lower() == "true"),
@@ -40,7 +40,7 @@ _CORE: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
 
 def _whole(text: str) -> int:
     if len(text) > _MOST_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits is not read")
+        raise ValueError(f"a number of {len(text)} digits is too long")
     based = text.startswith(("0o", "0x"))
     return int(text, 0) if based else int(text)  # 010 is ten
 
@@ -54,20 +54,20 @@ def _real(text: str) -> float:
 
 
 class _Nodes(yaml.SafeLoader):
-    """Text as a tree of nodes, each scalar tagged as YAML 1.2 does; nothing is made of it yet."""
+    """Text as a tree of nodes, each scalar tagged as in YAML 1.2; no objects are made yet."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - not those of YAML 1.1
 
 
 class _Writer(yaml.SafeDumper):
-    """Quotes all text that a reader of YAML 1.2, or of 1.1, would take for something else."""
+    """Quotes all text that a reader of YAML 1.2 or 1.1 would take for another type."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - those of YAML 1.1, and ours below
         first: list(known) for first, known in yaml.SafeDumper.yaml_implicit_resolvers.items()
     }
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write everything out: an object that stands twice is data twice."""
+        """Write no aliases: an object that occurs twice is written twice."""
         return True
 
 
@@ -79,7 +79,7 @@ _MAKE = {_TAG + name: (re.compile(pattern), make) for name, pattern, _, make in 
 
 
 def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
-    plain = text.isprintable()  # else escaped: line breaks and their like would not all come back
+    plain = text.isprintable()  # otherwise escaped: not all line breaks would be read back
     return writer.represent_scalar(_TAG + "str", text, style=None if plain else '"')
 
 
@@ -99,14 +99,14 @@ class _Reading:
         self._left = _LARGEST
 
     def data(self, node: yaml.Node | None) -> Any:
-        """What a node says; ValueError with its line where it may not."""
+        """Value of a node; ValueError with its line if it is not allowed."""
         if node is None:
             return None
         self._left -= 1
         if self._left < 0:
-            raise ValueError(f"aliases spell out more than {_LARGEST} values; write less")
+            raise ValueError(f"aliases expand to more than {_LARGEST} values; write less")
         if any(node is outer for outer in self._within):
-            raise ValueError(f"{_at(node)} holds itself; write the settings out")
+            raise ValueError(f"{_at(node)} contains itself; write the settings out")
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         self._within.append(node)
@@ -135,13 +135,13 @@ class _Reading:
             if key in found:
                 raise ValueError(
                     f"{key} is given twice below line {node.start_mark.line + 1}; keep one "
-                    f"(the second stands in {_at(key_node)})"
+                    f"(the second is in {_at(key_node)})"
                 )
             found[key] = self.data(value_node)
         return {**(merged or {}), **found}
 
     def _merged(self, node: yaml.Node) -> dict[Any, Any]:
-        """What ``<<`` brings: one mapping, or several of which the first to give a key counts."""
+        """Value of ``<<``: one mapping, or several, of which the first with a key counts."""
         given = self.data(node)
         parts = given if isinstance(given, list) else [given]
         if not all(isinstance(part, dict) for part in parts):
@@ -157,7 +157,7 @@ def _only(node: yaml.Node, tag: str) -> None:
     if node.tag != _TAG + tag:
         raise ValueError(
             f"{_at(node)}: could not determine a constructor for the tag {node.tag}, so this is not YAML "
-            "that is read here; give plain data"
+            "that is accepted here; give plain data"
         )
 
 
@@ -181,7 +181,7 @@ def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) 
     Raises
     ------
     CortexSimError
-        Of the class ``error``, if it is no YAML, gives a key twice, or holds more than plain data.
+        Of the class ``error``, if it is not YAML, gives a key twice, or holds more than plain data.
     """
     loader = None
     try:
@@ -191,7 +191,7 @@ def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) 
         said = " ".join(str(wrong).split()).replace('in "<unicode string>", ', "")
         raise error(f"{what}: not YAML ({said})") from None
     except RecursionError:
-        raise error(f"{what}: not YAML that is read here (nested too deeply)") from None
+        raise error(f"{what}: not YAML that is accepted here (nested too deeply)") from None
     except ValueError as wrong:
         raise error(f"{what}: {wrong}") from None
     finally:
@@ -200,14 +200,14 @@ def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) 
 
 
 def read(what: str, source: str | Path, error: type[CortexSimError] = DeclarationError) -> Any:
-    """Plain data from YAML text, or from a file where ``source`` is a path; ``what`` it is, for errors.
+    """Plain data from YAML text, or from a file if ``source`` is a path; ``what`` names it in errors.
 
-    Text is told from a path by its line break.
+    Text is distinguished from a path by its line break.
 
     Raises
     ------
     CortexSimError
-        Of the class ``error``, if it cannot be read, is no YAML, gives a key twice, or holds more than
+        Of the class ``error``, if it cannot be read, is not YAML, gives a key twice, or holds more than
         plain data.
     """
     if not isinstance(source, (str, Path)):
@@ -224,7 +224,7 @@ def read_file(where: str, path: str | Path, error: type[CortexSimError] = Declar
     except OSError as wrong:
         raise error(f"{where}: cannot be read ({wrong.strerror})") from None
     except UnicodeError:
-        raise error(f"{where}: cannot be read (it is no UTF-8 text)") from None
+        raise error(f"{where}: cannot be read (it is not UTF-8 text)") from None
     except ValueError as wrong:  # a name that no file can have
         raise error(f"{where}: cannot be read ({wrong})") from None
     return parse(where, text, error)
@@ -236,16 +236,16 @@ def write(data: Any, path: str | Path | None = None) -> str:
     Raises
     ------
     DeclarationError
-        If it holds something that is no plain data.
+        If it holds something that is not plain data.
     """
     try:
         text = yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
     except yaml.representer.RepresenterError as wrong:
         raise DeclarationError(
-            f"YAML: {wrong.args[-1]!r} is no plain data, so it cannot be written"
+            f"YAML: {wrong.args[-1]!r} is not plain data, so it cannot be written"
         ) from None
     except RecursionError:
-        raise DeclarationError("YAML: the data hold themselves, so they cannot be written") from None
+        raise DeclarationError("YAML: the data contain themselves, so they cannot be written") from None
     if path is not None:
         write_text(require_path("YAML", path, RunError), text)
     return text

@@ -4,7 +4,7 @@ import cortex_sim as cs
 
 
 def digits_mlp(hidden: int = 64, classes: int = 10) -> cs.Network:
-    """Two plastic projections up; one inverse down, the one a protocol can cut (IT->V1)."""
+    """Two plastic projections up; one inverse down (IT->V1), which a protocol can cut."""
     net = cs.Network("digits_mlp")
     retina = net.population("retina", 64)
     v1 = net.population("V1", hidden, activation="leaky_relu")

@@ -1,7 +1,7 @@
 """GAIT-prop's network of fixed width, 784 throughout (Ahmad et al. 2020, arXiv 2006.06438).
 
 The published output is 784 wide too, and all but ten of its units have their own rate as target;
-here the ten are declared, and ``Inverse(auxiliary=True)`` adds the others where they are wanted.
+here the ten are declared, and ``Inverse(auxiliary=True)`` adds the others if required.
 """
 
 import cortex_sim as cs

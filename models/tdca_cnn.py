@@ -1,4 +1,4 @@
-"""A small convolutional network for a credit network to teach: two convolutions on 14x14 images."""
+"""A small convolutional network to train with a credit network: two convolutions on 14x14 images."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import cortex_sim as cs
 def tdca_cnn(
     side: int = 14, maps: Sequence[int] = (8, 16), classes: int = 10, activation: str = "relu"
 ) -> cs.Network:
-    """Fields of 3x3 units at stride 2, then the classes, under backpropagation until told otherwise."""
+    """Fields of 3x3 units at stride 2, then the classes, by default under backpropagation."""
     net = cs.Network("tdca_cnn")
     below = net.population("retina", shape=(1, side, side))
     for name, channels in zip(("V1", "V2"), maps, strict=True):

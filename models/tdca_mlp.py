@@ -1,4 +1,4 @@
-"""The network that a credit network learns to teach: 196-64-10, images pooled to 14x14 (arXiv 2208.01416)."""
+"""The network that a credit network is trained on: 196-64-10, images pooled to 14x14 (arXiv 2208.01416)."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def tdca_mlp(
     activation: str = "relu",
     objective: str = "cross_entropy",
 ) -> cs.Network:
-    """A chain of dense projections, under backpropagation until `with_rule` says otherwise."""
+    """A chain of dense projections, under backpropagation unless changed by `with_rule`."""
     net = cs.Network("tdca_mlp")
     below = net.population("retina", inputs)
     for name, size in zip(areas(len(hidden)), hidden, strict=True):

@@ -5,7 +5,7 @@ doi:10.1152/jn.1965.28.6.1029 (both). As a consequence of BCM: Bienenstock, Coop
 doi:10.1523/JNEUROSCI.02-01-00032.1982. Less loss where the closed eye is
 silent: Rittenhouse, Shouval, Paradiso & Bear (1999), Nature 397, doi:10.1038/16922.
 
-Prediction: after normal rearing every cell is selective and answers both eyes alike (ocular dominance
+Prediction: after normal rearing every cell is selective and responds to both eyes equally (ocular dominance
 about 0). With the left eye closed, so that it sends noise only, cells lose their response to it, and
 dominance goes to the right eye (towards −1). Controls: with both eyes closed the same noise changes
 dominance much less; with both open it stays at 0; from a left eye that is silent the response is kept.
@@ -17,7 +17,7 @@ import cortex_sim as cs
 
 PATTERNS, UNITS, CELLS = 5, 10, 20  # UNITS in each eye: the left eye is the first half of the retina
 REARING, DEPRIVATION = 4000, 6000  # trials
-NOISE = 0.3  # standard deviation in every retinal unit that is not silent, on what it sees
+NOISE = 0.3  # standard deviation in every retinal unit that is not silent, added to its input
 PROJECTION = "retina->V1"
 AFTER_REARING = {  # (left, right): whether an eye sees, and whether it has noise
     "both open": ((1, 1), (1, 1)),
@@ -46,7 +46,7 @@ def images(sees, noisy, seed: int) -> np.ndarray:
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """One rearing, four ways to go on; patterns and noise are the same in all."""
+    """The same rearing, then four conditions; patterns and noise are the same in all."""
     net = cs.Network("two eyes")
     retina = net.population("retina", 2 * UNITS)
     v1 = net.population("V1", CELLS, activation="linear", tau_ms=3, bias=False)
@@ -151,7 +151,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run all arms; print and draw what came out."""
+    """Run all arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("bcm_ocular_dominance", recording, figure(recording), statistics(recording))
 

@@ -4,7 +4,7 @@ Bienenstock, Cooper & Munro (1982), Theory for the development of neuron selecti
 doi:10.1523/JNEUROSCI.02-01-00032.1982; with the threshold ⟨y²⟩ of Intrator & Cooper (1992), Neural
 Networks 5, doi:10.1016/S0893-6080(05)80003-6.
 
-Prediction: of five patterns shown equally often, every BCM unit ends answering a single one, at rate 5
+Prediction: of five patterns presented equally often, every BCM unit finally responds to one, at rate 5
 (where y = θ = y²/5), and none of the others: selectivity 1 − mean/maximum goes to 1 − 1/5 = 0.8. Different
 units choose different patterns. Control: under Hebb's rule, without a threshold, selectivity is lost.
 """
@@ -26,7 +26,7 @@ def patterns() -> np.ndarray:
 
 
 def network(rule, seed: int) -> cs.Network:
-    """Rectified units that begin answering every pattern, about equally."""
+    """Rectified units that initially respond to every pattern about equally."""
     net = cs.Network("selectivity")
     retina = net.population("retina", UNITS)
     v1 = net.population("V1", CELLS, activation="relu", tau_ms=5, bias=False, nonnegative=True)
@@ -110,7 +110,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run both arms; print and draw what came out."""
+    """Run both arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("bcm_selectivity", recording, figure(recording), statistics(recording))
 

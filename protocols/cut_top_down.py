@@ -1,13 +1,13 @@
-"""What a cut, late or noisy top-down projection does to learning.
+"""The effect of a cut, late or noisy top-down projection on learning.
 
 GAIT-prop by dynamic inversion: Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438. That learning in
 sensory cortex needs input to apical tufts: Doron et al. (2020), Science 370, doi:10.1126/science.aaz3136.
 
 Prediction: with the inverse from IT to V1 cut, V1->IT still learns and retina->V1 does not move at all, so
-that few V1 units stay a poor basis for digits. Credit that comes late, but while its image is seen, teaches
-less in the same window (at 50 ms, half). Credit that comes one image late moves retina->V1 too, but for the
+that few V1 units stay a poor basis for digits. Credit that is late, but arrives while its image is presented,
+changes less in the same window (at 50 ms, half). Credit one image late moves retina->V1 too, but for the
 wrong image: it is of no use. Noise of mean zero averages out over a window and over images. Control: the
-intact projection, same digits, same order, same first weights.
+intact projection, same digits, same order, same initial weights.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ ARMS = {
     "cut": {"cut": [DOWN]},
     "50 ms late": {"delay_ms": {DOWN: 50}},
     "one image late": {"delay_ms": {DOWN: TRIAL_MS}},
-    "noisy": {"noise": {DOWN: 1.0}},  # anew each ms; the credit of a V1 unit is 0.25 at first, then less
+    "noisy": {"noise": {DOWN: 1.0}},  # redrawn each ms; the credit of a V1 unit is 0.25 at first, then less
 }
 
 
@@ -34,7 +34,7 @@ def test_digits() -> cs.Stimuli:
 
 
 def protocol(digits: cs.Stimuli, gates: dict) -> cs.Protocol:
-    """Images follow one another without pause, so that late credit meets the next one."""
+    """Images follow one another without pause, so that late credit acts during the next one."""
     shown, told = {"retina": digits}, {"IT": digits}
     return cs.Protocol(
         cs.Phase("settle", SETTLE_MS, drive=shown, **gates),
@@ -57,7 +57,7 @@ def experiment(seed: int = 0) -> cs.Experiment:
 
 
 def accuracies(recording, arm: str) -> np.ndarray:
-    """Share of test digits answered right, before learning and after each block, (block,)."""
+    """Accuracy on test digits, before learning and after each block, (block,)."""
     from cortex_sim.viz.arms import accuracy
 
     labels = {f"probe {i}": label for i, label in enumerate(test_digits().labels)}
@@ -67,7 +67,7 @@ def accuracies(recording, arm: str) -> np.ndarray:
 
 
 def change(recording, projection: str, arm: str) -> tuple[np.ndarray, np.ndarray]:
-    """Trials, and what has been added to the weights over their first length, (snapshot, post, pre)."""
+    """Trials, and the change of weights relative to their initial length, (snapshot, post, pre)."""
     trials, weights = cs.recording.weights_of(recording, projection, arm)
     return trials, (weights - weights[0]) / np.linalg.norm(weights[0])
 
@@ -91,7 +91,7 @@ def statistics(recording) -> dict[str, dict[str, float]]:
 
 
 def figure(recording):
-    """Accuracy over blocks, and how far both projections have moved."""
+    """Accuracy over blocks, and the change of both projections."""
     from cortex_sim.viz.panels import COLOURS, new_figure, plain
 
     drawn = new_figure(11, 3.4)
@@ -112,7 +112,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run all arms; print and draw what came out."""
+    """Run all arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("cut_top_down", recording, figure(recording), statistics(recording))
 

@@ -1,14 +1,14 @@
 """Lateral decorrelation makes a projection orthogonal enough for GAIT-prop.
 
-Decorrelation: Földiák (1990), Biol. Cybern. 64, doi:10.1007/BF02331346; beside Oja's rule: Földiák (1989),
-Int. Joint Conf. on Neural Networks. As the local route to the orthogonal weights under which GAIT-prop equals
-backpropagation: Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438, discussion.
+Decorrelation: Földiák (1990), Biol. Cybern. 64, doi:10.1007/BF02331346; with Oja's rule: Földiák (1989),
+Int. Joint Conf. on Neural Networks. As a local mechanism for the orthogonal weights under which GAIT-prop
+equals backpropagation: Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438, discussion.
 
 Prediction: on white input, Oja's rule with decorrelating lateral projections ends at W Wᵀ = I, lateral
-weights at zero; put into a network, GAIT-prop's update below W then points where backpropagation's does. On
-correlated input rates become uncorrelated and W spans the leading components, but its rows need not be
-orthogonal. Control: without lateral projections rows stay as oblique as they were (white), or all become
-the first component (correlated).
+weights at zero; put into a network, GAIT-prop's update below W then has the direction of
+backpropagation's. On correlated input rates become uncorrelated and W spans the leading components, but
+its rows need not be orthogonal. Control: without lateral projections rows stay as oblique as they were
+(white), or all become the first component (correlated).
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ import numpy as np
 import cortex_sim as cs
 
 UNITS, CELLS, REACH = 16, 8, 2.0  # of the retina; of V1; distance over which correlation falls to 1/e
-TRIALS, BATCH = 16000, 20  # presentations, and how many side by side
+TRIALS, BATCH = 16000, 20  # presentations, and batch size
 PROJECTION, LATERAL = "retina->V1", "V1->V1"
 INPUTS, CIRCUITS = ("white", "correlated"), ("lateral", "alone")
 
 
 def correlations(kind: str) -> np.ndarray:
-    """Of the images' units, (unit, unit): none, or falling with distance on a line."""
+    """Correlations of the images' units, (unit, unit): none, or falling with distance on a line."""
     place = np.arange(UNITS)
     return {"white": np.eye(UNITS), "correlated": np.exp(-abs(place[:, None] - place) / REACH)}[kind]
 
@@ -46,7 +46,7 @@ def network(circuit: str, seed: int) -> cs.Network:
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """Both inputs, to cells with and without lateral projections; first weights are the same in all."""
+    """Both inputs, to cells with and without lateral projections; initial weights are the same in all."""
     arms = {}
     for kind in INPUTS:
         for circuit in CIRCUITS:
@@ -102,7 +102,7 @@ def leading(kind: str, weights: np.ndarray) -> float:
 
 
 def statistics(recording) -> dict[str, dict[str, float]]:
-    """Orthogonality and angle before and after, and what came of rates, row lengths and span."""
+    """Orthogonality and angle before and after; correlation of rates, row lengths and span."""
     found = {}
     for arm in dict.fromkeys(recording["arm"].values.tolist()):
         weights = cs.recording.weights_of(recording, PROJECTION, arm)[1]
@@ -148,7 +148,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run all arms; print and draw what came out."""
+    """Run all arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("decorrelation_orthogonality", recording, figure(recording), statistics(recording))
 

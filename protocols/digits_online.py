@@ -3,10 +3,10 @@
 GAIT-prop: Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438. Digits: Alpaydin & Kaynak (1998),
 UCI repository, doi:10.24432/C50P49.
 
-Prediction: 500 digits, each shown once and learned from as it is shown, teach the rate dynamics as much as
-they teach the same network at its equilibria (torch, one update of size η·T a digit): test accuracy with
-GAIT-prop by dynamic inversion is at most 2 points lower. Beside it: an inverse learned from spontaneous
-activity, where no weight is copied. Controls: backpropagation (transpose) and feedback alignment (random).
+Prediction: from 500 digits, each presented once and learned online, the rate dynamics learn as much as
+the same network at its equilibria (torch, one update of size η·T per digit): test accuracy with
+GAIT-prop by dynamic inversion is at most 2 points lower. In addition: an inverse learned from spontaneous
+activity, without copies of weights. Controls: backpropagation (transpose) and feedback alignment (random).
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def test_digits() -> cs.Stimuli:
 
 
 def arm(word: str, eta_t: float, digits: cs.Stimuli, probe: cs.Protocol | None) -> cs.Arm:
-    """One pass over the digits, one after another; the answer is read before the label is shown."""
+    """One pass over the digits, one after another; the response is read before the label is given."""
     shown, told = {"retina": digits}, {"IT": digits}
     eta = dict.fromkeys(("retina->V1", "V1->IT"), 1000 * eta_t / LEARN_MS)
     eta["IT->V1"] = 1000 * INVERSE_ETA_T / DREAM_MS
@@ -55,14 +55,14 @@ def arm(word: str, eta_t: float, digits: cs.Stimuli, probe: cs.Protocol | None) 
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """One rule an arm, at its own η; the same digits in the same order, the same first weights."""
+    """One rule per arm, at its own η; the same digits in the same order, the same initial weights."""
     probe = cs.Protocol(cs.Phase("settle", SETTLE_MS, drive={"retina": test_digits()}))
     arms = {name: arm(word, eta_t, training(seed), probe) for name, (word, eta_t) in ARMS.items()}
     return cs.Experiment(cs.model("digits_mlp", hidden=HIDDEN), arms=arms)
 
 
 def correct(recording, name: str, stage: str, block: int = 1, seed: int = 0) -> np.ndarray:
-    """Whether each answer of an arm is right, (presentation,)."""
+    """Whether each response of an arm is right, (presentation,)."""
     from cortex_sim.viz.arms import accuracy
 
     labels = {str(i): label for i, label in enumerate(training(seed).labels)}
@@ -72,7 +72,7 @@ def correct(recording, name: str, stage: str, block: int = 1, seed: int = 0) -> 
 
 
 def statistics(recording, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Accuracy of each arm: on test digits before and after, and on the last digits as they came."""
+    """Accuracy of each arm: on test digits before and after, and online on the last digits."""
     return {
         name: {
             "test before": correct(recording, name, "probe", 0).mean(),
@@ -104,7 +104,7 @@ def search(seeds=range(100, 103)) -> dict[str, dict[str, float]]:
 
 
 def figure(recording, by_seed):
-    """Accuracy on the way, and after; ``by_seed`` is backend to arm to test accuracies, (seed,)."""
+    """Accuracy during learning and after it; ``by_seed`` is backend to arm to test accuracies, (seed,)."""
     from cortex_sim.viz.arms import running_mean
     from cortex_sim.viz.panels import COLOURS, new_figure, plain
 
@@ -132,7 +132,7 @@ def figure(recording, by_seed):
 
 
 def main(seeds: int = SEEDS) -> None:
-    """All seeds on both backends, under half a minute each; goes on where it was interrupted."""
+    """All seeds on both backends, under half a minute each; continues where it was interrupted."""
     from pathlib import Path
 
     folder = Path("runs/digits_online")

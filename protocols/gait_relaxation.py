@@ -1,4 +1,4 @@
-"""GAIT-prop's credit relaxes to the inverse without any inverse being computed.
+"""GAIT-prop's credit relaxes to the inverse without matrix inversion.
 
 GAIT-prop: Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438. The loop, an error population that
 compares what is demanded (u) with what the apical state c would cause (Wc): Podlaski & Machens (2020),
@@ -17,7 +17,7 @@ import numpy as np
 
 import cortex_sim as cs
 
-BELOW, ABOVE, DEMANDS = 16, 8, 8  # units of V1 and of IT, and demands u shown side by side
+BELOW, ABOVE, DEMANDS = 16, 8, 8  # units of V1 and of IT, and demands u in one batch
 TAU_MS, DAMPING = 10.0, 1e-3
 SPREADS = (1.0, 1.4, 2.0, 2.8, 4.0)  # largest over smallest singular value; the largest is 1
 GAINS = (0.5, 0.7, 1.0, 1.4, 2.0)  # every singular value
@@ -44,7 +44,7 @@ def demands(seed: int) -> np.ndarray:
 
 
 def network(way: str, spread: float, gain: float, seed: int) -> cs.Network:
-    """Linear populations in the dark: rates stay zero, so the demand is the goal itself."""
+    """Linear populations without input: rates stay zero, so the demand is the goal itself."""
     net = cs.Network("relaxation")
     retina = net.population("retina", BELOW)
     v1 = net.population("V1", BELOW, activation="linear", bias=False)
@@ -58,7 +58,7 @@ def network(way: str, spread: float, gain: float, seed: int) -> cs.Network:
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """One way of feedback and one set of weights an arm; the same demands."""
+    """One kind of feedback and one set of weights per arm; the same demands."""
     protocol = cs.Protocol(
         cs.Phase("demand", duration_ms=2000, nudge={"IT": demands(seed)}),
         batch=DEMANDS,
@@ -72,13 +72,13 @@ def experiment(seed: int = 0) -> cs.Experiment:
 
 
 def fixed_point(way: str, spread: float, gain: float, seed: int) -> np.ndarray:
-    """Where credit settles, (presentation, unit): the damped inverse of the demands, or their transpose."""
+    """Fixed point of credit, (presentation, unit): the damped inverse of the demands, or their transpose."""
     w, u = weights(spread, gain, seed), demands(seed)
     return u @ (np.linalg.solve(w @ w.T + DAMPING * np.eye(ABOVE), w) if way == "inverse" else w)
 
 
 def error(recording, way: str, spread: float, gain: float, to: str = "inverse"):
-    """Times in ms, and distance of V1's credit to a fixed point over its length, each (time bin,)."""
+    """Times in ms, and distance of V1's credit to a fixed point relative to its length, each (time bin,)."""
     target = fixed_point(to, spread, gain, recording.attrs["seed"])
     arm = cs.recording.select(recording, arm=name_of(way, spread, gain), population="V1")
     missing = arm["credit"].transpose("time_bin", "presentation", "neuroid").values - target
@@ -86,7 +86,7 @@ def error(recording, way: str, spread: float, gain: float, to: str = "inverse"):
 
 
 def time_to(times: np.ndarray, errors: np.ndarray, level: float) -> float:
-    """First time at which the error is down to a level, between bins along an exponential; else infinite."""
+    """First time at which the error is down to a level, interpolated exponentially; else infinite."""
     if errors.min() > level:
         return np.inf
     end = int(np.argmax(errors <= level))
@@ -96,12 +96,12 @@ def time_to(times: np.ndarray, errors: np.ndarray, level: float) -> float:
 
 
 def predicted_rate(way: str, spread: float, gain: float) -> float:
-    """Of the slowest direction, in 1/ms: (σ²_min + α)/τ, or 1/τ with the transpose."""
+    """Rate of the slowest direction, in 1/ms: (σ²_min + α)/τ, or 1/τ with the transpose."""
     return ((gain / spread) ** 2 + DAMPING if way == "inverse" else 1.0) / TAU_MS
 
 
 def statistics(recording) -> dict[str, dict[str, float]]:
-    """Time to 1 % of where credit settles, late rate of decay, both predictions, distance to the inverse."""
+    """Time to 1 % of the fixed point, late rate of decay, both predictions, distance to the inverse."""
     found = {}
     for way, case in product(WAYS, CASES):
         times, errors = error(recording, way, *case, to=way)
@@ -126,7 +126,7 @@ def figure(recording):
     for spread, colour in zip(SPREADS, COLOURS, strict=False):
         for way, style in zip(WAYS, ("-", "--"), strict=True):
             times, errors = error(recording, way, spread, 1.0)
-            if (way, spread) != ("transpose", 1.0):  # the same as the inverse but for the damping
+            if (way, spread) != ("transpose", 1.0):  # the same as the inverse except for damping
                 label = f"{spread:g}" if way == "inverse" else None
                 course.semilogy(times, errors, color=colour, ls=style, label=label)
     course.axhline(0.01, color="0.6", lw=1, ls=":")
@@ -158,7 +158,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run all arms; print and draw what came out."""
+    """Run all arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("gait_relaxation", recording, figure(recording), statistics(recording))
 

@@ -3,11 +3,11 @@
 Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438; inverses learned from noise: Bengio (2014),
 arXiv 1407.7906, Lee et al. (2015), arXiv 1412.7525.
 
-Prediction: while a network learns digits, top-down weights B that begin at random and learn between digits
+Prediction: while a network learns digits, top-down weights B that start at random and learn between digits
 to predict spontaneous V1 activity ξ from its echo y = Wξ in IT, dB/dt = η(ξ − By)yᵀ, come to deliver the
 credit W⁺u: for orthogonal W the initial B fades as exp(−ηt), and the cosine to W⁺u rises to the ceiling
 that sampling noise of variance η·dt/2 leaves. No weight is copied. Controls: the exact inverse by dynamic
-inversion (cosine 1), and the same random B without learning, which W can only come to meet part of the way,
+inversion (cosine 1), and the same random B without learning, to which W can align only in part,
 as in feedback alignment (Lillicrap et al. 2016, doi:10.1038/ncomms13276).
 """
 
@@ -22,12 +22,12 @@ ARMS = {"exact": "gait_prop", "learned": "gait_prop_learned", "not learned": "ga
 
 
 def digits(seed: int) -> cs.Stimuli:
-    """Digits to learn, each shown once."""
+    """Digits to learn, each presented once."""
     return cs.Stimuli("digits", count=TRIALS, seed=seed, standardise=True)
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """The same digits and first weights in every arm; only the arm that learns its inverse dreams."""
+    """The same digits and initial weights in every arm; spontaneous activity where the inverse learns."""
     shown, told = {"retina": digits(seed)}, {"IT": digits(seed)}
     phases = [
         cs.Phase("settle", SETTLE_MS, drive=shown),
@@ -58,10 +58,10 @@ def delivered(recording, arm: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def predicted(trials: np.ndarray) -> np.ndarray:
-    """Cosine after so many dreams, for orthogonal W that stands still."""
+    """Cosine after each period of spontaneous activity, for constant orthogonal W."""
     left = np.exp(-INVERSE_ETA * DREAM_MS / 1000 * trials)
     inverse, start = CLASSES, HIDDEN  # ‖W⁺‖², and ‖B‖² as it is drawn
-    missed = (HIDDEN - CLASSES) * CLASSES  # ⟨‖(ξ − W⁺y)yᵀ‖²⟩: what an echo cannot tell, at B = W⁺
+    missed = (HIDDEN - CLASSES) * CLASSES  # ⟨‖(ξ − W⁺y)yᵀ‖²⟩: what an echo cannot determine, at B = W⁺
     noise = INVERSE_ETA * 1e-3 / 2 * missed * (1 - left**2)
     kept = (1 - left) ** 2 * inverse
     return np.sqrt(kept / (kept + left**2 * start + noise))
@@ -90,7 +90,7 @@ def answers(recording, arm: str) -> np.ndarray:
 
 
 def figure(recording):
-    """Direction and length of the credit delivered, and what it teaches."""
+    """Direction and length of the delivered credit, and accuracy."""
     from cortex_sim.viz.arms import running_mean
     from cortex_sim.viz.panels import COLOURS, new_figure, plain
 
@@ -115,7 +115,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run all arms; print and draw what came out."""
+    """Run all arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("learned_inverse", recording, figure(recording), statistics(recording))
 

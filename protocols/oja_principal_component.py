@@ -26,7 +26,7 @@ def images(seed: int) -> np.ndarray:
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """One unit, one rule an arm, the same images and first weights."""
+    """One unit, one rule per arm, the same images and initial weights."""
     net = cs.Network("one linear unit")
     retina = net.population("retina", UNITS)
     v1 = net.population("V1", 1, activation="linear", tau_ms=5, bias=False)
@@ -43,7 +43,7 @@ def experiment(seed: int = 0) -> cs.Experiment:
 
 
 def component(recording) -> np.ndarray:
-    """First eigenvector of the correlation matrix of what the retina was shown, of shape (unit,)."""
+    """First eigenvector of the correlation matrix of the presented images, of shape (unit,)."""
     shown = cs.recording.select(recording, population="retina", arm="Oja")["rate"].values
     first = np.linalg.eigh(shown.T @ shown)[1][:, -1]
     return first * np.sign(first.sum())
@@ -57,7 +57,7 @@ def course(recording, arm: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def statistics(recording) -> dict[str, dict[str, float]]:
-    """Direction and length of each arm's weights, as the prediction names them."""
+    """Direction and length of each arm's weights, as in the prediction."""
     found = {}
     for arm in ("Oja", "Hebb"):
         _, cosine, length = course(recording, arm)
@@ -76,7 +76,7 @@ def figure(recording):
     for arm, colour in zip(("Oja", "Hebb"), COLOURS, strict=False):
         trials, cosine, length = course(recording, arm)
         last = cs.recording.weights_of(recording, PROJECTION, arm)[1][-1, 0]
-        broad = {"lw": 4, "alpha": 0.5} if arm == "Oja" else {"lw": 1.5}  # both can be seen
+        broad = {"lw": 4, "alpha": 0.5} if arm == "Oja" else {"lw": 1.5}  # so that both are visible
         direction.plot(trials, cosine, color=colour, label=arm, **broad)
         size.semilogy(trials, length, color=colour)
         style = {"color": colour, "ls": "-" if arm == "Oja" else "--", "label": f"{arm}, over its length"}
@@ -94,7 +94,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run both arms; print and draw what came out."""
+    """Run both arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("oja_principal_component", recording, figure(recording), statistics(recording))
 

@@ -1,29 +1,29 @@
 """Slow stimulation depresses, fast stimulation potentiates, and history moves the frequency between.
 
 Dudek & Bear (1992), PNAS 89, doi:10.1073/pnas.89.10.4363 (depression at 1 to 3 Hz, potentiation at 50, no
-change at 10); Kirkwood, Rioult & Bear (1996), Nature 381, doi:10.1038/381526a0 (in cortex reared in the dark
-the crossing lies lower). As a consequence of BCM: Bienenstock, Cooper & Munro (1982),
+change at 10); Kirkwood, Rioult & Bear (1996), Nature 381, doi:10.1038/381526a0 (in dark-reared cortex
+the crossing is lower). As a consequence of BCM: Bienenstock, Cooper & Munro (1982),
 doi:10.1523/JNEUROSCI.02-01-00032.1982.
 
 Prediction: where post fires as pre does, the change per pulse under BCM is φ(y) = y (y − θ): below zero up
 to y = θ and above zero beyond, and θ is the mean square rate of the history. The covariance rule changes
-sign at the mean rate, but only where pre is held while post is moved; where both are moved together it
-never depresses. Control: Hebb's rule knows neither a crossing nor a history.
+sign at the mean rate, but only if pre is held while post varies; if both vary together it never
+depresses. Control: Hebb's rule has neither a crossing nor a dependence on history.
 """
 
 import numpy as np
 
 import cortex_sim as cs
 
-HZ = 0.1  # rate of 1 Hz: a rate of 1 stands for 10 Hz
-FREQUENCIES = np.arange(1, 26)  # Hz, each on a pathway to a cell of its own
+HZ = 0.1  # rate of 1 Hz: a rate of 1 means 10 Hz
+FREQUENCIES = np.arange(1, 26)  # Hz, each on a pathway to its own cell
 HELD = 20  # Hz, of pre where only post is moved
 HISTORIES = {"quiet": 7, "active": 10}  # Hz, before pairing
 TAU_MS = 2000  # of θ and of the means
 RULES = {"BCM": cs.Bcm(tau_ms=TAU_MS), "covariance": cs.Covariance(tau_ms=TAU_MS), "Hebb": cs.Hebbian()}
 STIMULI = {"both moved": FREQUENCIES, "pre held": np.full_like(FREQUENCIES, HELD)}  # frequency of pre
 PROJECTION = "retina->V1"
-PAIR_MS, ETA = 50, 1e-5  # 1 / s; so little that weights stay near 1 while they are measured
+PAIR_MS, ETA = 50, 1e-5  # 1 / s; small enough for weights to stay near 1
 
 
 def network(rule) -> cs.Network:
@@ -50,7 +50,7 @@ def protocol(pre_hz: np.ndarray, history_hz: float) -> cs.Protocol:
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """Every rule after every history, with both kinds of pairing; nothing in it is random."""
+    """Every rule after every history, with both kinds of pairing; without random numbers."""
     arms = {
         f"{rule}, {history}, {stimulus}": cs.Arm(protocol(pre, hz), network(RULES[rule]))
         for stimulus, pre in STIMULI.items()
@@ -84,7 +84,7 @@ def predicted_hz(arm: str) -> float:
 
 
 def statistics(recording) -> dict[str, dict[str, float]]:
-    """Where each arm's curve crosses, where it should, and its lowest and highest change per pulse."""
+    """Measured and predicted crossing of each arm's curve, and its lowest and highest change per pulse."""
     found = {}
     for arm in dict.fromkeys(recording["arm"].values.tolist()):
         change = change_per_pulse(recording, arm)
@@ -106,7 +106,9 @@ def figure(recording):
     titles = ("pre and post at this frequency", f"pre held at {HELD} Hz, post at this frequency")
     for axes, stimulus, title in zip(panels, STIMULI, titles, strict=True):
         for rule, colour in zip(RULES, COLOURS, strict=False):
-            for history, broad in zip(HISTORIES, (True, False), strict=True):  # so that equal ones show
+            for history, broad in zip(
+                HISTORIES, (True, False), strict=True
+            ):  # so that equal curves are visible
                 change = change_per_pulse(recording, f"{rule}, {history}, {stimulus}")
                 label = f"{rule}, {history} ({HISTORIES[history]} Hz) before"
                 style = {"lw": 5, "alpha": 0.4} if broad else {"lw": 1.5}
@@ -121,7 +123,7 @@ def figure(recording):
 
 
 def main(seed: int = 0) -> None:
-    """Run all arms; print and draw what came out."""
+    """Run all arms; print and draw the results."""
     recording = cs.brian2.run(experiment(seed), seed=seed)
     cs.viz.keep("pairing_frequency", recording, figure(recording), statistics(recording))
 

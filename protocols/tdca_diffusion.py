@@ -3,11 +3,11 @@
 Credit diffusion is the paper's (arXiv 2208.01416); kernels, channels and sizes are ours. A credit network of
 K channels has feedback of rank ≤ K.
 
-Prediction: accuracy has its knee at K ≈ classes − 1 (the rank of the error's own space; arXiv 2502.20580 says
-so of low-rank feedback) and K = 16 is within half a point of K = n for ten classes, while the credit
+Prediction: accuracy has its knee at K ≈ classes − 1 (the dimension of the error; arXiv 2502.20580 finds this
+for low-rank feedback) and K = 16 is within half a point of K = n for ten classes, while the credit
 network's channel parameters fall in proportion to K. Which kernel spreads the channels matters little where
 K is above the knee; a kernel as wide as several channels lowers the rank and hurts. Without f′ learning is
-slower but goes on.
+slower but continues.
 """
 
 from itertools import product
@@ -27,7 +27,7 @@ WIDTHS = (0.25, 1.0, 2.0)  # 0.5 is the default
 
 
 def name_of(classes: int, channels: int, kernel: str = "ring") -> str:
-    """Arm of so many classes, channels and one kernel."""
+    """Arm with these numbers of classes and channels, and this kernel."""
     return f"diffusion_c{classes}_k{channels}_{kernel}"
 
 
@@ -130,7 +130,7 @@ def _kernels(axes: Any, folders: Folders) -> None:
 
 
 def kernels_tried() -> dict[str, str]:
-    """What is said of each kernel at K = 16, and its job."""
+    """Label of each kernel at K = 16, and its job."""
     found = {"ring, width 0.5": name_of(10, 16)}
     found |= {kernel: name_of(10, 16, kernel) for kernel in KERNELS}
     found |= {"learned": name_of(10, 16, "learned")}
@@ -142,7 +142,7 @@ def kernels_tried() -> dict[str, str]:
 
 
 def main() -> None:
-    """Run what is not done yet, into ``runs/tdca``, and draw."""
+    """Run the jobs that are not done yet, into ``runs/tdca``, and draw."""
     studied("tdca_diffusion", jobs()["diffusion"], figures)
 
 

@@ -1,12 +1,12 @@
-"""Learning curves of a credit network beside backpropagation and fixed broadcast rules.
+"""Learning curves of a credit network compared with backpropagation and fixed broadcast rules.
 
 Top-down credit assignment: arXiv 2208.01416 (its abstracts only; the credit network's inputs, form and outer
-loops are ours). Every rule gets rates and schedule from the same outer loop at the same budget, and lives
-the same lives: births, tasks and presentations are paired.
+loops are ours). Every rule gets rates and schedule from the same outer loop at the same budget, and is
+tested on the same inner runs: initial weights, tasks and presentations are paired.
 
-Prediction: taught by a credit network, lives learn early almost as fast as by backpropagation, well ahead of
-direct feedback alignment at 30 and 100 steps, and are not behind it at 300 and 1000, on the trained width
-(H = 64) and on one never seen (H = 256). Controls, each of which must take the early advantage away: credits
+Prediction: with a credit network early learning is almost as fast as by backpropagation, well ahead of
+direct feedback alignment at 30 and 100 steps, and not behind it at 300 and 1000, on the trained width
+(H = 64) and on a new one (H = 256). Controls, each of which must remove the early advantage: credits
 shuffled over units, credits of other presentations, noise of equal norm, no credit below the top; the credit
 network untrained and frozen; readout only.
 """
@@ -24,7 +24,7 @@ ADAM = ("dfa_mnist_adam", "backprop_mnist_adam")
 FIXED = ("error_diffusion_mnist", "low_rank_mnist", "tdca_mnist_untrained")
 ONCE = ("tdca_mnist_raw", "tdca_mnist_nres", "readout_mnist", "tdca_shared")
 RIVALS = ("tdca_mnist", "dfa_mnist", "dfa_mnist_adam", "backprop_mnist")
-AGAIN = (  # 24 lives that no other test has; the same under every outer seed
+AGAIN = (  # 24 inner runs of no other test; the same under every outer seed
     Cell("mnist", "mnist", (30, 100, 300, 1000)),
     Cell("mnist@256", "mnist", (30, 100, 300, 1000), {"hidden": [256]}),
     Cell("fashion_mnist", "fashion_mnist", (30, 100, 300, 1000)),
@@ -33,7 +33,7 @@ CNN = ("tdca_cnn", "dfa_cnn", "backprop_cnn")
 
 
 def jobs() -> dict[str, list[Any]]:
-    """Outer loops of the first table and of the convolutional network, what matters most first."""
+    """Outer loops of the first table and of the convolutional network, most important first."""
     first = [Job(name, name, seed) for seed in SEEDS for name in FIRST]
     controls = [Job(name, name) for name in (*FIXED[:2], FIXED[2], *ONCE)]
     repeated = [Job(name, name, seed) for seed in SEEDS[1:] for name in FIXED]
@@ -115,7 +115,7 @@ def _convolutional(folders: Folders) -> Any:
 
 
 def main() -> None:
-    """Run what is not done yet, into ``runs/tdca``, and draw."""
+    """Run the jobs that are not done yet, into ``runs/tdca``, and draw."""
     studied("tdca_learning_curves", [job for jobs_ in jobs().values() for job in jobs_], figures)
 
 

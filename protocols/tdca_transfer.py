@@ -1,14 +1,14 @@
-"""One trained credit network elsewhere: data sets, widths, depths, activations, horizons, numbers of tasks.
+"""Transfer of a trained credit network: data sets, widths, depths, activations, horizons, numbers of tasks.
 
-The paper (arXiv 2208.01416) claims that one credit network serves data sets it never saw and other
-architectures; the networks, ranges and controls here are ours. Nothing is trained for it: the outer loops of
-the first table live other lives, each rule with the rates it was found to need at home, and failures stay.
+The paper (arXiv 2208.01416) claims that one credit network serves unseen data sets and other
+architectures; the networks, ranges and controls here are ours. Nothing is trained for it: the rules of the
+first table are tested in new conditions with the rates of their own outer loops, and failures are kept.
 
-Prediction: with diffusion drawn anew, the credit network's advantage over direct feedback alignment after 100
+Prediction: with redrawn diffusion, the credit network's advantage over direct feedback alignment after 100
 steps holds at a quarter to four times its width and on Fashion-MNIST; it shrinks with depth, since one set of
-channels tells every population the same, and with activations whose gain never vanishes; beyond the longest
-life of training (1000 steps) the scheduled rate is an extrapolation that may fail. Number of tasks: a credit
-network sees error and target, never the stimulus, so that there is little to memorise: few label
+channels sends every population the same, and with activations whose gain never vanishes; beyond the longest
+inner run of training (1000 steps) the scheduled rate is an extrapolation that may fail. Number of tasks: a
+credit network sees error and target, never the stimulus, so that there is little to memorise: few label
 permutations should do almost as well as a thousand.
 """
 
@@ -35,7 +35,7 @@ NUMBERS = tuple(2**n for n in range(11))
 
 
 def cells() -> list[Cell]:
-    """Everywhere else that a trained rule is taken."""
+    """All conditions in which a trained rule is tested."""
     found = [Cell(f"data {name}", name, STEPS) for name in DATA]
     for data in DATA[:2]:
         found += [Cell(f"{data} width {n}", data, STEPS, {"hidden": [n]}) for n in WIDTHS]
@@ -47,7 +47,7 @@ def cells() -> list[Cell]:
 
 
 def jobs() -> dict[str, list[Any]]:
-    """Outer loops on so many tasks, MNIST alone; and each source rule in every cell."""
+    """Outer loops on these numbers of tasks, MNIST only; and each source rule in every cell."""
     mnist = {"sources": ["mnist"], "weights": None, "limit": None}
     tasks = [Job(f"tasks_{n}", "tdca_mnist", 0, {**SWEEP, "tasks": {**mnist, "number": n}}) for n in NUMBERS]
     home = (Cell(HOME_TASKS, None, STEPS),)
@@ -120,7 +120,7 @@ def _numbers(folders: Folders) -> Any:
 
 
 def main() -> None:
-    """Run what is not done yet, into ``runs/tdca``, and draw; the first table's outer loops must be there."""
+    """Run the jobs that are not done yet, into ``runs/tdca``, and draw; needs those of the first table."""
     studied("tdca_transfer", [job for jobs_ in jobs().values() for job in jobs_], figures)
 
 

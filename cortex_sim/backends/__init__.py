@@ -1,1 +1,1 @@
-"""What runs a declared network: ``torch`` for training at scale."""
+"""Backends, which run a declared network: ``torch`` at equilibrium, ``brian2`` in time."""

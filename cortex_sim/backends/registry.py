@@ -1,6 +1,6 @@
 """Backends by name: what `cs.torch.run`, `cs.brian2.run` and ``simulate --backend`` look up.
 
-A backend enters by one function, which makes a session of a network; see `register_backend`.
+A backend is registered as one function, which makes a session from a network; see `register_backend`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cortex_sim.protocol.plan import Conditions, Session
 #: Makes a session of a declared network from (net, seed, conditions).
 Start = Callable[[Network, int, Conditions], Session]
 
-#: Where the package's own are found; loaded when asked for, since each imports a simulator.
+#: The package's own backends, imported on first use, since each imports a simulator.
 _SHIPPED = {
     "brian2": "cortex_sim.backends.brian2.simulation:session",
     "torch": "cortex_sim.backends.torch.quasi_static:session",
@@ -25,12 +25,12 @@ _BACKENDS: dict[str, Start | str] = dict(_SHIPPED)
 
 
 def register_backend(name: str, start: Start) -> None:
-    """Enter a backend of your own, on which experiments can then be run by its name.
+    """Register a user-defined backend, on which experiments can then be run by its name.
 
     Parameters
     ----------
     name : str
-        What ``cortex-sim simulate --backend`` and `cortex_sim.experiments.running.run` call it.
+        Its name for ``cortex-sim simulate --backend`` and `cortex_sim.experiments.running.run`.
     start : callable
         ``start(net, seed, conditions)`` returns a `cortex_sim.protocol.plan.Session`: an object that
         carries out a plan trial by trial, and whose ``checkpoint`` holds all that the next trial depends on.

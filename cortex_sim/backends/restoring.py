@@ -1,4 +1,4 @@
-"""Whether a checkpoint is one of this network: asked before anything is overwritten."""
+"""Whether a checkpoint belongs to this network, checked before anything is overwritten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = ("weight:", "bias:", "state:", "auxiliary:")
 
 
 def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None:
-    """Raise where a checkpoint lacks what a network has, or has it otherwise.
+    """Raise where a checkpoint does not match a network.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None
     """
     if not isinstance(given, Mapping):
         raise RunError(
-            f"network {network}: a checkpoint is the mapping that checkpoint() gave. Got "
+            f"network {network}: a checkpoint is the mapping that checkpoint() returned. Got "
             f"{type(given).__name__}"
         )
-    way = "; give what checkpoint() of this network gave"
+    way = "; give what checkpoint() of this network returned"
     for name, ours in own.items():
         if name not in given:
             raise RunError(f"network {network}: the checkpoint holds no {name!r}{way}")
@@ -47,10 +47,14 @@ def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None
         require_numbers(network, name, theirs)
     for name in given:
         if name not in own and str(name).startswith(_KINDS):
-            raise RunError(f"network {network}: the checkpoint holds {name!r}, which is not of it{way}")
+            raise RunError(
+                f"network {network}: the checkpoint holds {name!r}, which does not belong to it{way}"
+            )
 
 
 def require_numbers(network: str, name: str, values: Any) -> None:
     """Raise `RunError` where an entry of a checkpoint holds anything but numbers."""
     if np.asarray(values).dtype.kind not in "fiub":
-        raise RunError(f"network {network}: {name!r} in the checkpoint is no array of numbers; it is damaged")
+        raise RunError(
+            f"network {network}: {name!r} in the checkpoint is not an array of numbers; it is damaged"
+        )

@@ -1,4 +1,4 @@
-"""The order in which populations settle, and by which way each top-down projection brings credit.
+"""The order in which populations settle, and the route by which each top-down projection brings credit.
 
 Pure analysis of the declaration: nothing here touches a tensor.
 """
@@ -17,12 +17,12 @@ from cortex_sim.rules.base import Arrival
 
 @dataclass(frozen=True)
 class Plan:
-    """How credit travels.
+    """The routes of credit through a network.
 
     ``order`` are the populations, stimulus first. ``beside`` maps a bottom-up projection to the
     top-down one that shares its backward pass; ``apart`` are chain projections with no such partner;
-    ``direct`` bring the top's own credit; ``targets`` are used where a target rule holds; ``credit``
-    bring what credit populations send, in which ``taught`` is the credit network they belong to.
+    ``direct`` bring the top's own credit; ``targets`` are used if the network has a target rule; ``credit``
+    bring what credit populations send, and ``taught`` is the credit network they belong to.
     """
 
     order: tuple[str, ...]
@@ -35,12 +35,12 @@ class Plan:
 
     @property
     def by_targets(self) -> bool:
-        """Whether a target rule holds for the network."""
+        """Whether the network has a target rule."""
         return bool(self.targets)
 
 
 def plan(net: Network) -> Plan:
-    """Plan of a network that has passed `Network.check`.
+    """Routes of a network that has passed `Network.check`.
 
     Raises
     ------
@@ -68,18 +68,19 @@ def plan(net: Network) -> Plan:
         if p.rule.reads_credit and beside.get(p.mate) is not p:
             raise BuildError(
                 f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "
-                f"{p.pre}, but {p.post} gets its credit otherwise; use FeedbackAlignment() below {p.post}"
+                f"{p.pre}, but {p.post} gets its credit by another route; use FeedbackAlignment() below "
+                f"{p.post}"
             )
     return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets), credit, net.teacher)
 
 
 def _arrival(net: Network, population: str) -> Arrival:
-    """How credit reaches a population: as its inputs' rules say, else as the network's target rule."""
+    """How credit reaches a population: by its inputs' rules, else by the network's target rule."""
     said = {p.rule.arrival: p.name for p in net.inputs(population) if p.rule.arrival is not None}
     if len(said) > 1:
         raise BuildError(
             f"population {population}: {' and '.join(said.values())} expect credit in different ways; "
-            "give both rules of one kind"
+            "give both projections rules of one kind"
         )
     if said:
         return next(iter(said))
@@ -88,7 +89,7 @@ def _arrival(net: Network, population: str) -> Arrival:
 
 
 def _order(net: Network) -> tuple[str, ...]:
-    """Populations such that rates go forward and credit comes backward in one pass each."""
+    """Order of populations in which one forward pass gives rates and one backward pass gives credit."""
     sorter = TopologicalSorter({name: [] for name in net.populations})
     for p in net.bottom_ups:
         sorter.add(p.post, p.pre)

@@ -1,4 +1,4 @@
-"""What a built simulation costs beside the brian2 script that anybody would write for the same network.
+"""The cost of a built simulation relative to a straightforward brian2 script for the same network.
 
 Both simulate the same dense chain with credit (GAIT-prop by dynamic inversion) for the same
 presentations in one process, in interleaved blocks; medians over blocks are compared. ``whole_s`` is a
@@ -28,13 +28,13 @@ NETWORKS: dict[str, tuple[int, ...]] = {
     "64-128-64-10": (64, 128, 64, 10),
     "784-256-256-10": (784, 256, 256, 10),
 }
-#: Engine, and presentations side by side. A block is one simulated second.
+#: Engine and batch size. A block is one simulated second.
 CASES = (("batched", 1), ("batched", 256), ("synapses", 1))
 BLOCK_MS, DT_MS = 1000.0, 1.0
 
 
 def chain(sizes: Sequence[int]) -> Network:
-    """Dense chain under GAIT-prop, without biases, as the script has none."""
+    """Dense chain under GAIT-prop, without biases, like the script."""
     net = Network("-".join(map(str, sizes)))
     names = ["retina", *(f"V{i}" for i in range(1, len(sizes) - 1)), "IT"]
     for name, size in zip(names, sizes, strict=True):
@@ -46,13 +46,13 @@ def chain(sizes: Sequence[int]) -> Network:
 
 
 def shown(net: Network, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise stimuli and labels: cost does not depend on what is shown."""
+    """Noise stimuli and labels: the cost does not depend on them."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(count, net.populations["retina"].size)), rng.integers(10, size=count)
 
 
 def protocol(net: Network, count: int, ms: float) -> Protocol:
-    """One phase, nudged, all presentations side by side."""
+    """One nudged phase, with all presentations in one batch."""
     x, y = shown(net, count)
     return Protocol(Phase("show", ms, drive={"retina": x}, nudge={"IT": y}), batch=count)
 
@@ -67,7 +67,7 @@ class Pair:
     ms: float
 
     def ours(self) -> None:
-        """One block of the built simulation, recorded as ever."""
+        """One block of the built simulation, recorded as usual."""
         self.simulation.run(self.protocol)
 
     def by_hand(self) -> None:
@@ -105,7 +105,7 @@ def measure(sides: Pair, blocks: int) -> dict[str, Any]:
 
 
 def one_second(name: str, batch: int) -> None:
-    """Entry of the fresh process: one simulated second from nothing."""
+    """Entry of the fresh process: one simulated second from scratch."""
     net = chain(NETWORKS[name])
     build(net, dt_ms=DT_MS).run(protocol(net, batch, 1000.0))
 
@@ -122,16 +122,16 @@ def whole_process(name: str, batch: int, repeats: int = 3) -> float:
 
 
 def brian2_cost(blocks: int, networks: Sequence[str], tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """One result per network, engine and batch; ratio is ours ÷ the script. ``tell`` hears of progress."""
+    """One result per network, engine and batch; ratio is ours ÷ the script. ``report`` gets progress."""
     results = []
     for name in networks:
         large = name == "784-256-256-10"
         for engine, batch in CASES:
-            tell(f"{name}, {engine}, {batch} side by side: {blocks} pairs of blocks")
+            tell(f"{name}, {engine}, batch {batch}: {blocks} pairs of blocks")
             found = {"network": name, "engine": engine, "batch": batch, "dt_ms": DT_MS, "blocks": blocks}
             found |= measure(pair(name, engine, batch, BLOCK_MS), blocks)
             if large and engine == "batched":
-                tell(f"{name}, {batch} side by side: fresh processes")
+                tell(f"{name}, batch {batch}: fresh processes")
                 found["whole_s"] = whole_process(name, batch)
             results.append(found)
     return results

@@ -1,7 +1,7 @@
-"""What anybody would write in brian2 for GAIT-prop by dynamic inversion on a dense chain: the baseline.
+"""A straightforward brian2 script for GAIT-prop by dynamic inversion on a dense chain: the baseline.
 
 Leaky ReLU areas, softmax cross-entropy at a linear top, one stimulus held. Same equations, same
-numbers and same code generation (numpy) as the built simulation, nothing that it offers beside them.
+numbers and same code generation (numpy) as the built simulation, without its other features.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def groups_of(sizes: Sequence[int], presentations: int, clock: brian2.Clock) -> 
 
 
 def run_with_numpy(network: brian2.Network, ms: float) -> None:
-    """Run with the target that a simulation has by default."""
+    """Run with a simulation's default target."""
     before = brian2.prefs.codegen.target
     brian2.prefs.codegen.target = "numpy"
     try:
@@ -94,7 +94,7 @@ class BatchedByHand:
         self.groups = groups
 
     def run(self, ms: float) -> None:
-        """Simulate so long."""
+        """Simulate for this time."""
         run_with_numpy(self.network, ms)
 
 
@@ -133,5 +133,5 @@ class SynapsesByHand:
         self.groups = groups[1:]
 
     def run(self, ms: float) -> None:
-        """Simulate so long."""
+        """Simulate for this time."""
         run_with_numpy(self.network, ms)

@@ -1,9 +1,9 @@
-"""What one whole training step costs beside backpropagation in plain torch.
+"""The cost of one whole training step relative to backpropagation in plain torch.
 
 Ours: forward, credit, updates, orthogonality control and feedback renewal, optimiser's step, in the
 configuration of ``protocols/defaults``. The baseline: ``nn.Sequential``, ``cross_entropy``, autograd,
 the same optimiser. Blocks of whole cycles (everything that acts every n-th step acts equally often in
-each block) are interleaved, and medians over blocks compared.
+each block) are interleaved, and medians over blocks are compared.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Step = Callable[[], None]
 
 
 def deep_in_plain_torch() -> nn.Module:
-    """gait_cifar_deep as anybody would write it."""
+    """gait_cifar_deep in plain torch."""
     layers: list[nn.Module] = [nn.Flatten(), nn.Linear(3072, 1024), nn.LeakyReLU(0.1)]
     for _ in range(5):
         layers += [nn.Linear(1024, 1024), nn.LeakyReLU(0.1)]
@@ -44,7 +44,7 @@ def deep_in_plain_torch() -> nn.Module:
 
 
 def conv4_in_plain_torch() -> nn.Module:
-    """conv4 as anybody would write it."""
+    """conv4 in plain torch."""
     layers: list[nn.Module] = []
     for before, after, stride in [(3, 32, 1), (32, 64, 2), (64, 128, 2), (128, 256, 2)]:
         layers += [nn.Conv2d(before, after, 3, stride, 1), nn.LeakyReLU(0.1)]
@@ -58,7 +58,7 @@ BASELINES: dict[str, Callable[[], nn.Module]] = {
 
 
 def stimuli(batches: int) -> tuple[Tensor, Tensor]:
-    """Noise images and labels: cost does not depend on what is shown."""
+    """Noise images and labels: the cost does not depend on them."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batches * BATCH, 3, 32, 32, generator=generator)
     return x, torch.randint(0, 10, (len(x),), generator=generator)
@@ -93,7 +93,7 @@ def our_step(name: str, rule: str, x: Tensor, y: Tensor) -> tuple[Step, int]:
 
 
 def cycle(net: Network) -> int:
-    """Updates after which everything that acts now and then has acted equally often."""
+    """Updates after which everything that acts every n-th step has acted equally often."""
     periods = [r.every for p in net.bottom_ups for r in p.regularisers if isinstance(r, HardOrthogonality)]
     periods += [p.feedback.refresh for p in net.top_downs if isinstance(p.feedback, Inverse)]
     return lcm(*periods)
@@ -190,7 +190,7 @@ def _reset_peak() -> None:
 def gait_step(
     blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """One result per network and rule; ratio is ours ÷ baseline. ``tell`` hears what is measured."""
+    """One result per network and rule; ratio is ours ÷ baseline. ``report`` gets progress."""
     torch.set_num_threads(threads)
     results = []
     for name in networks:

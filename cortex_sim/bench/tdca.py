@@ -1,6 +1,6 @@
-"""What an inner step costs with a credit network, beside direct feedback alignment and beside the floor.
+"""The cost of an inner step with a credit network, relative to direct feedback alignment and the floor.
 
-All in one process, interleaved block by block; medians over blocks are compared. The step is the bare one:
+All in one process, interleaved block by block; medians over blocks are compared. The step is minimal:
 settle, credit, local change, no optimiser state. The floor is the step's batched products alone: two forward,
 two weight changes.
 """
@@ -22,12 +22,12 @@ from cortex_sim.tdca.inner.rules import Direct, InnerRule, TopDownCredit
 from cortex_sim.tdca.inner.step import Plain
 
 LIVES, BATCH, INPUTS, HIDDEN, OUTPUTS = 256, 32, 196, 64, 10
-STEPS, ALONE = 10, 20  # steps of a block: of all lives at once, and of lives one by one
+STEPS, ALONE = 10, 20  # steps of a block: of all inner runs at once, and of inner runs one by one
 NAMES = ("step", "lives")
 
 
 class Lives:
-    """A cohort under one rule, with what it is shown: one step a call."""
+    """A cohort under one rule, with its stimuli: one step per call."""
 
     def __init__(self, rule: InnerRule, count: int) -> None:
         net = library.model("tdca_mlp", inputs=INPUTS, hidden=[HIDDEN], classes=OUTPUTS)
@@ -43,12 +43,12 @@ class Lives:
         self.y = torch.nn.functional.one_hot(labels, OUTPUTS).float()
 
     def step(self) -> None:
-        """One inner step of every life."""
+        """One inner step of every inner run."""
         self.cohort.advance(self.parameters, self.x, self.y)
 
 
 class Floor:
-    """The four batched products that no step can do without."""
+    """The four batched products that every step needs."""
 
     def __init__(self, count: int) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -82,9 +82,9 @@ def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[di
     Returns
     -------
     list of dict
-        ``step``: a step with the credit network over one with direct feedback alignment, for 256 lives at
-        once (``alone_ratio`` the same for a single life). ``lives``: seconds per life and step, batched,
-        over the floor's; ``alone_s`` is a life by itself.
+        ``step``: a step with the credit network over one with direct feedback alignment, for 256 inner
+        runs at once (``alone_ratio`` the same for a single inner run). ``lives``: seconds per inner run
+        and step, batched, over the floor's; ``alone_s`` is an inner run by itself.
     """
     torch.set_num_threads(threads)
     rules: dict[str, InnerRule] = {"tdca": TopDownCredit(), "direct": Direct()}

@@ -1,4 +1,4 @@
-"""Commands of the command line, one file a family; importing them registers them."""
+"""Commands of the command line, one file per group; importing them registers them."""
 
 from cortex_sim.commands import bench, demo, evolve, look, respond, simulate, sweep, train
 

@@ -81,12 +81,13 @@ _BENCHMARKS = {
     ),
     "tdca": _Benchmark(
         _tdca,
-        "one inner step of 256 lives, 196-64-10, batch 32, medians of interleaved blocks",
-        ("ours / baseline", "time ratio", "ours (µs)", "baseline (µs)", "a life alone"),
+        "one inner step of 256 inner runs, 196-64-10, batch 32, medians of interleaved blocks",
+        ("ours / baseline", "time ratio", "ours (µs)", "baseline (µs)", "an inner run alone"),
         lambda r: (
-            {"step": "all lives, over direct feedback alignment", "lives": "a life, over the floor"}[
-                r["network"]
-            ],
+            {
+                "step": "all inner runs, over direct feedback alignment",
+                "lives": "an inner run, over the floor",
+            }[r["network"]],
             r["ratio"],
             1e6 * r["ours_s"],
             1e6 * r["baseline_s"],
@@ -104,7 +105,7 @@ def bench(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Measure the cost beside plain torch (gait-step), a hand-written script (brian2) or the floor (tdca)."""
+    """Measure the cost against plain torch (gait-step), a script by hand (brian2) or the floor (tdca)."""
     chosen = look_up("benchmark", name, _BENCHMARKS, RunError)
     with Console(stderr=True).status("measuring; leave the machine alone") as status:
         results = chosen.measure(blocks, threads, network or [], status.update)
@@ -116,7 +117,7 @@ def bench(
 
 
 def _instruction_set(name: str) -> dict[str, str]:
-    """What torch computes with, where torch is what was measured."""
+    """The instruction set that torch computes with, where torch was measured."""
     if name == "brian2":
         return {}
     import torch

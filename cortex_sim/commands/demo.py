@@ -16,8 +16,8 @@ RULES = ("backprop", "feedback_alignment", "gait_prop", "gait_prop_learned")
 
 @app.command(epilog="Example: cortex-sim demo --out runs/demo")
 def demo(
-    out: Annotated[Path | None, typer.Option(help="New directory; default the next runs/demo-N.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, data order and noise.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="New directory; by default the next runs/demo-N.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, data order and noise.", min=0)] = 0,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
@@ -30,7 +30,7 @@ def demo(
 
     folder = next_folder(Path("runs")) if out is None else out
     if stands_at(folder):
-        raise RunError(f"--out {folder}: something stands there; give a new directory")
+        raise RunError(f"--out {folder}: already exists; give a new directory")
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, dict[str, Any]] = {}
     for rule in RULES:

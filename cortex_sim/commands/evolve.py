@@ -15,17 +15,17 @@ from cortex_sim.errors import RunError
 
 @app.command(epilog="Example: cortex-sim evolve tdca_mnist --data-dir data --out runs/tdca_mnist")
 def evolve(
-    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
+    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to continue in).")],
     config: Annotated[str | None, typer.Argument(help="Configuration: a name, or a YAML file.")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where named data sets are; else $CORTEX_SIM_DATA.")
     ] = None,
     seed: Seed = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Train a credit network in an outer loop; what it finds is credit.safetensors."""
+    """Train a credit network in an outer loop; the result is credit.safetensors."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     from dataclasses import replace
 
@@ -45,7 +45,7 @@ def evolve(
         _unchanged(settings, config, seed, out)
     metrics = run(settings, out, data_dir, resume)
     for name in metrics["missing"]:
-        typer.echo(f"cortex-sim: not tested on {name}: its file is not there", err=True)
+        typer.echo(f"cortex-sim: not tested on {name}: its file is missing", err=True)
     if as_json:
         print_json({**metrics, "out": str(out)})
     else:
@@ -54,7 +54,7 @@ def evolve(
 
 
 def _unchanged(settings: Any, config: str | None, seed: int | None, out: Path) -> None:
-    """What is given again with --resume must be what the run was started with."""
+    """Options given again with --resume must be those that the run was started with."""
     from cortex_sim.tdca.evolving.settings import configured
 
     if seed is not None and seed != settings.seed:
@@ -74,7 +74,7 @@ def _report(metrics: dict[str, Any], out: Path) -> None:
         (label, *(f"{row[n][0]:.3f} ± {row[n][1]:.3f}" if n in row else None for n in steps))
         for label, row in cells.items()
     ]
-    print_table("mean and standard deviation over lives, after inner steps", ("", *steps), rows)
+    print_table("mean and standard deviation over inner runs, after inner steps", ("", *steps), rows)
     typer.echo(
         f"{metrics['rule']['name']}: {metrics['parameters']} outer parameters, {metrics['iterations']} outer "
         f"updates, {metrics['seconds']:.0f} s\nrun directory: {out}"

@@ -36,7 +36,9 @@ KINDS = {
 
 @app.command("list", epilog="Example: cortex-sim list rules")
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="models, rules, data or protocols; else all.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="models, rules, data or protocols; all by default.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """List what ships: models, rules, data sets, protocols."""
@@ -66,7 +68,7 @@ def _print_protocols(names: list[str]) -> None:
 @app.command(epilog="Example: cortex-sim show gait_tower --rule gait_prop --draw tower.png")
 def show(
     model: Annotated[str, typer.Argument(help="Model, or path/to/file.py:function.")],
-    rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Rule, such as gait_prop; by default as declared.")] = None,
     credit: Annotated[
         str | None, typer.Option(help="Credit network of --rule tdca: a file, or a name.")
     ] = None,

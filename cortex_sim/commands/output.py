@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="End with one JSON object on the last line.")]
-Seed = Annotated[int | None, typer.Option(help="Of weights, data order and noise.", min=0)]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, data order and noise.", min=0)]
 Threads = Annotated[int, typer.Option(help="Threads that torch may use.", min=1)]
 
 

@@ -19,24 +19,24 @@ from cortex_sim.errors import DataError, RunError
 def respond(
     run: Annotated[Path, typer.Argument(help="Run directory, a checkpoint, or a file of cs.save.")],
     out: Annotated[Path, typer.Option(help="Recording to write (netCDF).")],
-    data: Annotated[str | None, typer.Option(help="Data set; else the run's own.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data set; by default the run's own.")] = None,
     stimuli: Annotated[
         str | None,
         typer.Option(help="Stimuli without labels: a folder of pictures, FILE.npy, FILE.npz[:ARRAY]."),
     ] = None,
     split: Annotated[str, typer.Option(help="Part of the data set: train, validation or test.")] = "test",
-    count: Annotated[int | None, typer.Option(help="Presentations to show; else all.", min=1)] = None,
+    count: Annotated[int | None, typer.Option(help="Number of presentations; all by default.", min=1)] = None,
     population: Annotated[
-        list[str] | None, typer.Option(help="Population to record; may be repeated; else all.")
+        list[str] | None, typer.Option(help="Population to record; repeatable; all by default.")
     ] = None,
     variable: Annotated[
-        list[str] | None, typer.Option(help="rate, drive or credit; may be repeated; else rate and drive.")
+        list[str] | None, typer.Option(help="rate, drive or credit; repeatable; by default rate and drive.")
     ] = None,
     credit: Annotated[bool, typer.Option("--credit", help="Record credit too.")] = False,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Show stimuli to a trained network, through the preprocessing of its training, and record it."""
+    """Present stimuli to a trained network, with the preprocessing of its training, and record it."""
     import torch
 
     from cortex_sim.backends.torch import load
@@ -49,7 +49,7 @@ def respond(
     torch.set_num_threads(threads)
     began = time.monotonic()
     if out.exists():
-        raise RunError(f"--out {out}: something stands there; give a new file")
+        raise RunError(f"--out {out}: already exists; give a new file")
     if not out.parent.is_dir():
         raise RunError(f"--out {out}: no folder {out.parent}")
     if data is not None and stimuli is not None:
@@ -62,7 +62,7 @@ def respond(
     else:
         alone = data is not None and not (checkpoint.parent / RUN).is_file()
         settings = Settings() if alone else saved_settings(checkpoint.parent)
-        if data is not None:  # held out is what the run held out, unless it is asked of the other set too
+        if data is not None:  # --data: held out is what the run held out
             held = settings.hold_out if split == "validation" else 0
             settings = replace(settings, data=data, hold_out=held)
         shown = load_data(settings, model.net, standardise=False).part(split)

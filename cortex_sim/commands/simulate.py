@@ -18,14 +18,16 @@ from cortex_sim.commands.output import Json, Threads, print_json
 def simulate(
     protocol: Annotated[str, typer.Argument(help="Protocol, path/to/file.py, or a YAML file.")],
     out: Annotated[Path, typer.Option(help="Recording to write (netCDF).")],
-    backend: Annotated[str, typer.Option(help="brian2: in time; torch: its equilibria.")] = "brian2",
+    backend: Annotated[str, typer.Option(help="brian2 (dynamics in time) or torch (equilibria).")] = "brian2",
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm; repeatable.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order and noise.", min=0)] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole trials.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.", min=0)] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after the last recorded trials.")
+    ] = False,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Run a protocol's arms on a network into one recording; an interrupted run goes on with --resume."""
+    """Run a protocol's arms on a network into one recording; an interrupted run continues with --resume."""
     from cortex_sim.experiments import finding, running
 
     began = time.monotonic()
@@ -56,7 +58,7 @@ def simulate(
 
 @contextmanager
 def _limited(threads: int) -> Iterator[None]:
-    """Let the matrix products of numpy, and of torch once it is imported, use so many threads."""
+    """Let the matrix products of numpy, and of torch once it is imported, use this many threads."""
     import os
 
     from threadpoolctl import threadpool_limits

@@ -17,19 +17,19 @@ from cortex_sim.commands.output import Json, print_json, print_table
 )
 def sweep(
     model: Annotated[str, typer.Argument(help="Model, or path/to/file.py:function.")],
-    out: Annotated[Path, typer.Option(help="Folder to make (or with --resume, to go on in).")],
-    rule: Annotated[list[str] | None, typer.Option(help="One word, repeatable; else as declared.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to make (or with --resume, to continue in).")],
+    rule: Annotated[list[str] | None, typer.Option(help="Rule, repeatable; by default as declared.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)] = 1,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="name=a,b,c to try each value, repeatable.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data set name, or a file or folder.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
-    jobs: Annotated[int, typer.Option(help="Runs side by side, a process each.", min=1)] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a sweep that was ended.")] = False,
+    jobs: Annotated[int, typer.Option(help="Runs in parallel, one process each.", min=1)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Train every rule with every setting and seed; what is done is kept, one table of all."""
+    """Train every rule with every setting and seed; results are kept and gathered in one table."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from cortex_sim.runs import directory
     from cortex_sim.runs.sweep import sweep as run

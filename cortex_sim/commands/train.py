@@ -16,15 +16,15 @@ from cortex_sim.library import configuration
 
 @app.command(epilog="Example: cortex-sim train gait_tower --data mnist.npz --rule gait_prop --out runs/tower")
 def train(
-    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to go on in).")],
+    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to continue in).")],
     model: Annotated[str | None, typer.Argument(help="Model, or path/to/file.py:function.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set name, or a file or folder.")] = None,
-    rule: Annotated[str | None, typer.Option(help="One word, such as gait_prop; else as declared.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Rule, such as gait_prop; by default as declared.")] = None,
     credit: Annotated[
         str | None, typer.Option(help="Credit network of --rule tdca: a file, or a name.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Run or state file to start from; else weights are drawn.")
+        str | None, typer.Option(help="Run or state file to start from; by default weights are drawn.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
     seed: Seed = None,
@@ -32,15 +32,15 @@ def train(
         str | None, typer.Option(help="Settings: a YAML file, a run.yaml, or a name of list protocols.")
     ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="name=value, repeatable.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     batch_size: Annotated[int | None, typer.Option(help="Presentations in one update.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="32, 64 or bf16.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads torch may use; else 1.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads torch may use; default 1.", min=1)] = None,
     checkpoint_every: Annotated[int | None, typer.Option(help="Updates between checkpoints.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Train a model into a run directory; an interrupted run goes on with --resume."""
+    """Train a model into a run directory; an interrupted run continues with --resume."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads or 1))
     from cortex_sim.backends.torch import distributed
     from cortex_sim.backends.torch.training import Diverged
@@ -88,7 +88,7 @@ def _resumed(
     assignments: list[str] | None,
     flags: dict[str, Any],
 ) -> Any:
-    """What is asked of a resumed run: its own settings, with whatever is given again on top."""
+    """Settings requested of a resumed run: its own, overridden by those given again."""
     from cortex_sim import library
     from cortex_sim.runs.directory import CHECKPOINT
     from cortex_sim.runs.merging import merged
@@ -100,7 +100,7 @@ def _resumed(
         given["model"] = model
     settings = Settings(**merged(saved.as_dict(), given))
     if is_code(settings.model) and settings.model == model:
-        library.model(model, **settings.model_settings)  # registers rules of the user's own
+        library.model(model, **settings.model_settings)  # registers user-defined rules
     elif is_code(settings.model) and not (out / CHECKPOINT).is_file():
         raise RunError(
             f"--resume {out}: has no checkpoint yet, and {settings.model} is code, run only when named; "

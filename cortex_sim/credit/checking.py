@@ -1,4 +1,4 @@
-"""What a declaration with a teacher must satisfy."""
+"""Requirements on a declaration with a teacher."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_leaving(net: Network, projection: Projection) -> None:
-    """What a credit population sends changes in the outer loop only."""
+    """A projection from a credit population has a kernel that fits, and changes in the outer loop only."""
     if projection.pre not in net.credit_populations:
         return
     if projection.plasticity is not None or projection.regularisers:
@@ -26,7 +26,7 @@ def check_leaving(net: Network, projection: Projection) -> None:
 
 
 def check_teacher(net: Network) -> None:
-    """A credit network teaches the whole network; every population that learns hears it, and nobody else."""
+    """A credit network teaches the whole network; exactly the populations that learn receive its credit."""
     rules = {p.name: p.plasticity for p in net.bottom_ups if p.rule.supervised}
     first = next((p.plasticity for p in net.bottom_ups if p.rule.taught), None)
     teacher = net.teacher
@@ -47,7 +47,7 @@ def check_teacher(net: Network) -> None:
     if teacher is None:
         raise DeclarationError(
             f"network {net.name}: {next(iter(rules))} learns by {type(first).__name__}, and there is no "
-            f"credit network to teach it; {again}, which adds one"
+            f"credit network for it; {again}, which adds one"
         )
     top = net.populations[str(net.objective_at)]
     told, has = (teacher.top, teacher.outputs, teacher.hidden), (top.name, top.size, taught(net))

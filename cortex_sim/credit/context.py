@@ -1,4 +1,4 @@
-"""What a credit network is told of a presentation, and the broadcast it starts from."""
+"""The input of a credit network in a presentation, and the broadcast that it starts from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Parameters = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Told:
-    """What stands at the top in a presentation, arrays of shape (…, presentation, unit of the top).
+    """The state of the top population in a presentation, arrays of shape (…, presentation, unit of the top).
 
     ``rates`` r_L, ``goal`` the target (one-hot for labels), ``error`` the objective's credit −∂E/∂r_L.
     """
@@ -28,23 +28,23 @@ class Told:
 
 
 class Context(Protocol):
-    """The part of what stands at the top that a credit network may read, as signals with name and size.
+    """What a credit network reads of the top population, as signals with name and size.
 
-    ``parameters`` are the shapes of what it trains, by name; ``reads_error`` says whether the objective's
-    credit is read at all.
+    ``parameters`` are the shapes of its trained parameters, by name; ``reads_error`` says whether it reads
+    the objective's credit.
     """
 
     parameters: ClassVar[Mapping[str, tuple[int, ...]]]
     reads_error: ClassVar[bool]
 
     def signals(self, outputs: int) -> dict[str, int]:
-        """Units of each signal, by name, for a top population of so many units."""
+        """Units of each signal, by name, for a top population of this many units."""
 
     def draw(self) -> dict[str, np.ndarray]:
         """Its parameters before training."""
 
     def trained(self, parameters: Mapping[str, np.ndarray]) -> Context:
-        """Itself with what training made of its parameters: `draw` then returns those."""
+        """The same context with trained parameters, which `draw` then returns."""
 
     def seen(self, told: Told) -> dict[str, Array]:
         """Those signals, each (…, presentation, unit): what the network's first layer reads."""
@@ -56,7 +56,7 @@ class Context(Protocol):
 @register("context", "error")
 @dataclass(frozen=True)
 class ErrorContext:
-    """The objective's error and the target: replaces the way back, not the objective.
+    """The objective's error and the target: replaces the backward pass, not the objective.
 
     For cross-entropy the error, target − softmax, is the gradient at the output. Zero error, zero credit.
     """
@@ -69,7 +69,7 @@ class ErrorContext:
         return {}
 
     def trained(self, parameters: Mapping[str, np.ndarray]) -> ErrorContext:
-        """Itself: it has nothing to train."""
+        """The context itself: it has no parameters."""
         return self
 
     def signals(self, outputs: int) -> dict[str, int]:
@@ -88,7 +88,7 @@ class ErrorContext:
 @register("context", "raw")
 @dataclass(frozen=True)
 class RawContext:
-    """Output rates and target alone: no objective is evaluated, no gradient of one is read.
+    """Output rates and target only: neither an objective nor its gradient is evaluated.
 
     The broadcast is a contrast, tanh(α y_k − β r_k + γ r̄ + δ) with r̄ the mean rate of the top; α to δ are
     trained with everything else.
@@ -114,7 +114,7 @@ class RawContext:
         return {"contrast": np.array(self.contrast).reshape(4, 1, 1)}
 
     def trained(self, parameters: Mapping[str, np.ndarray]) -> RawContext:
-        """The same context, starting from the contrast that training found."""
+        """The same context, with the trained contrast."""
         return RawContext(tuple(np.ravel(parameters["contrast"])))
 
     def signals(self, outputs: int) -> dict[str, int]:
@@ -135,7 +135,7 @@ class RawContext:
 
 
 def check_context(context: Context, outputs: int) -> None:
-    """Raise `DeclarationError` where a context's signals are not what it declares, tried on zeros."""
+    """Raise `DeclarationError` if a context's signals, tried on zeros, differ from its declaration."""
     word = type(context).__name__
     nothing = Told(*(np.zeros((1, outputs)) for _ in range(3)))
     declared = {name: (1, units) for name, units in context.signals(outputs).items()}

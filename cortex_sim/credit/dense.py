@@ -36,9 +36,9 @@ class DenseCredit:
     kernel : Kernel or str, or a sequence of them, default Ring()
         How channels spread, one for all levels or one for each.
     signs : bool, default False
-        Whether units answer to credit with a receptor sign of their own.
+        Whether each unit has its own receptor sign for credit.
     levels : int, default 1
-        Sets of channels. Hidden population i of n hears set ⌊i·levels/n⌋.
+        Sets of channels. Hidden population i of n receives set ⌊i·levels/n⌋.
     pooled : bool, default False
         Whether the mean of the hidden rates around each channel, Dᵀr normalised, is read too.
     gated : bool, default True
@@ -64,7 +64,7 @@ class DenseCredit:
         learned = any(isinstance(kernel, Learned) for kernel in self.kernel)
         if learned and (self.pooled or self.signs):
             raise DeclarationError(
-                "DenseCredit: a learned kernel brings its own signs and has no neighbourhoods to pool; leave "
+                "DenseCredit: a learned kernel has its own signs and no neighbourhoods to pool; leave "
                 "out signs and pooled, or use Ring()"
             )
         if self.pooled and len(set(self.channels)) > 1:

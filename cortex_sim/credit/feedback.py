@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 @register("feedback", "diffusion")
 @dataclass(frozen=True)
 class Diffusion:
-    """Credit diffusion, c_i = Σ_k D_ik g_k: every unit hears the channels near its own place.
+    """Credit diffusion, c_i = Σ_k D_ik g_k: every unit receives the channels near its own place.
 
-    D is drawn for the population as it is: another width, another D.
+    D is drawn for the population's shape: another width, another D.
 
     Parameters
     ----------
     kernel : Kernel or str, default Ring()
-        Where units stand among the channels; see `cortex_sim.credit`.
+        Positions of units among the channels; see `cortex_sim.credit`.
     signs : bool, default False
-        Whether units answer with a receptor sign ±1 of their own.
+        Whether each unit has its own receptor sign ±1.
     """
 
     kernel: Any = field(default_factory=Ring)
@@ -64,7 +64,7 @@ class Diffusion:
 class Addressed:
     """Of a credit network with addresses: B holds α of shape (channel, output), normal.
 
-    They are drawn with the bottom-up network; what a channel makes of them is the network's own.
+    They are drawn with the bottom-up network; the network defines how a channel uses them.
     """
 
     tied: ClassVar[bool] = False
@@ -76,6 +76,6 @@ class Addressed:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """Of the shared form: output j of the top hears output j alone, through a small network."""
+    """Of the shared form: output j of the top receives only output j, through a small network."""
 
     tied: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Credit diffusion: how K credit channels spread over the units of a population.
 
-c_i = Σ_k D_ik g_k. Rows of D have length 1, so that credit has the same size whatever the kernel. A kernel
-says what D is for any number of units: one trained credit network serves populations of any width.
+c_i = Σ_k D_ik g_k. Rows of D have length 1, so that the size of credit does not depend on the kernel. A
+kernel defines D for any number of units: one trained credit network serves populations of any width.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
 _log = getLogger(__name__)
-_NOTHING = 1e-150  # whose square, in a row's length, is nothing
-_TIE = 1e-9  # two channels as near as each other are both nearest
+_NOTHING = 1e-150  # whose square is negligible in a row's length
+_TIE = 1e-9  # two channels at this difference of distance are both nearest
 
 
 class Kernel(Protocol):
-    """Where a unit stands among the channels."""
+    """The position of a unit among the channels."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
-        """Weights of any length, (unit, channel), for a population of this shape."""
+        """Weights before normalisation, (unit, channel), for a population of this shape."""
 
 
 def diffusion(
@@ -44,7 +44,7 @@ def diffusion(
     rng : numpy.random.Generator
         Of kernels that are random, and of the signs.
     signs : bool, default False
-        Whether each unit's receptors answer to credit with a sign of their own, ±1 at random.
+        Whether each unit has its own receptor sign for credit, ±1 at random.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def diffusion(
     if silent:
         raise DeclarationError(
             f"credit diffusion: {kernel!r} brings no credit to {silent} of {len(weights)} units from "
-            f"{channels} channels; use a wider kernel, or Block() for the nearest channel alone"
+            f"{channels} channels; use a wider kernel, or Block() for the nearest channel only"
         )
     d = weights / length
     return d * rng.choice([-1.0, 1.0], size=(len(d), 1)) if signs else d
@@ -70,14 +70,14 @@ def _places(count: int) -> np.ndarray:
 
 
 def _bell(distance: np.ndarray, width: float) -> np.ndarray:
-    """exp(−½ d²/width²) of (unit, channel); a unit too far from all takes its nearest channel alone."""
+    """exp(−½ d²/width²) of (unit, channel); a unit too far from all takes only its nearest channel."""
     distance = np.abs(distance)
-    with np.errstate(over="ignore", under="ignore"):  # very many widths away is nothing at all
+    with np.errstate(over="ignore", under="ignore"):  # at very many widths this underflows to 0
         bell = np.exp(-0.5 * (distance / width) ** 2)
         lost = bell.max(axis=1) < _NOTHING
         if lost.any():
             _log.warning(
-                "credit kernel: width %g is so narrow that %d of %d units take their nearest channel alone",
+                "credit kernel: width %g is so narrow that %d of %d units take their nearest channel only",
                 *(width, np.count_nonzero(lost), len(lost)),
             )
             further = distance[lost] - distance[lost].min(axis=1, keepdims=True)
@@ -110,7 +110,7 @@ class Line:
 @register("kernel", "ring")
 @dataclass(frozen=True)
 class Ring:
-    """`Line`, closed to a ring: no channel stands at an edge.
+    """`Line`, closed to a ring: no channel is at an edge.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def _grid(count: int) -> np.ndarray:
 @register("kernel", "sheet")
 @dataclass(frozen=True)
 class Sheet:
-    """Gaussian on a sheet: units and channels stand in rows on a unit square.
+    """Gaussian on a sheet: units and channels are in rows on a unit square.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class Sheet:
 @register("kernel", "block")
 @dataclass(frozen=True)
 class Block:
-    """Neighbours hear the same channel: unit i of n hears channel ⌊iK/n⌋."""
+    """Neighbours receive the same channel: unit i of n receives channel ⌊iK/n⌋."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""
@@ -172,7 +172,7 @@ class Block:
 @register("kernel", "modulo")
 @dataclass(frozen=True)
 class Modulo:
-    """Unit i hears channel i mod K, as in error diffusion (arXiv 2606.31700)."""
+    """Unit i receives channel i mod K, as in error diffusion (arXiv 2606.31700)."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""
@@ -182,7 +182,7 @@ class Modulo:
 @register("kernel", "dense")
 @dataclass(frozen=True)
 class Scattered:
-    """Every unit hears every channel with a weight of its own, normal: no neighbourhood at all."""
+    """Every unit receives every channel with its own normal weight: no neighbourhoods."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""
@@ -200,7 +200,7 @@ class CoarseMap:
     Parameters
     ----------
     grid : int, default 1
-        Places along a side; 1 tells all positions of a map the same.
+        Places along a side; 1 sends all positions of a map the same.
     width : float, default 0.5
         As of `Ring`, over the population's channels.
     """
@@ -217,8 +217,8 @@ class CoarseMap:
         places = self.grid**2
         if channels % places:
             raise DeclarationError(
-                f"CoarseMap(grid={self.grid}): {channels} channels are no whole number of maps of {places} "
-                f"places; use a multiple of {places}"
+                f"CoarseMap(grid={self.grid}): {channels} channels are not a whole number of maps of "
+                f"{places} places; use a multiple of {places}"
             )
         if len(shape) == 1:
             return Ring(self.width).weights(shape, channels, rng)
@@ -236,7 +236,7 @@ def _between(count: int, grid: int) -> np.ndarray:
 @register("kernel", "identity")
 @dataclass(frozen=True)
 class NoDiffusion:
-    """D = I: one channel a unit, so K is the number of units and belongs to one width only."""
+    """D = I: one channel per unit, so K is the number of units and belongs to one width only."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""
@@ -253,14 +253,14 @@ class NoDiffusion:
 class Learned:
     """D is trained with the credit network, for `units` units; it starts as a `Ring`.
 
-    A population of another size hears it interpolated linearly along the order of units.
+    For a population of another size it is interpolated linearly along the order of units.
 
     Parameters
     ----------
     units : int
         Rows of the D that is trained.
     width : float, default 0.5
-        Of the ring that it starts from.
+        Width of the ring that it starts from.
     """
 
     units: int

@@ -1,14 +1,15 @@
-"""The top-down credit assignment network: from what stands at the top to credit for every population.
+"""The top-down credit assignment network: from the state of the top to credit for every population.
 
     base    b      the error, or a contrast of output rates and target      (`cortex_sim.credit.context`)
     scale   s = rms(b)                                                       of one presentation
-    top     c_L = b + s · (what the network adds)
-    channel g   = broadcast of b + s · (what the network adds),  then  g ← g · rms(c_L)/rms(g)
+    top     c_L = b + s · (correction by the network)
+    channel g   = broadcast of b + s · (correction by the network),  then  g ← g · rms(c_L)/rms(g)
     credit  c_l = D_l g_l                                                    (`cortex_sim.credit.kernels`)
 
-So do the forms that are here (`DenseCredit`, `SharedCredit`): the network starts as a fixed broadcast and
-adds to it by trained weights. Everything is proportional to s: no base, no credit. A form of one's own has
-``credits`` of its own. All of it is per presentation, so a batch's update is the mean of its presentations'.
+These are the equations of `DenseCredit` and `SharedCredit`: the network starts as a fixed broadcast and
+adds to it by trained weights. Everything is proportional to s: no base, no credit. A user-defined form has
+``credits`` of its own. All of it is per presentation, so that the update of a batch is the mean over its
+presentations.
 
 The paper (arXiv 2208.01416) states that such a network exists and what it replaces; its inputs, form and
 sizes here are ours.
@@ -41,7 +42,7 @@ def rms(x: Array) -> Array:
 
 
 def scale(x: Array) -> Array:
-    """The same, but 0 where all units are: no base, no credit."""
+    """The same, but 0 where all units are 0: no base, no credit."""
     mean = array_namespace(x).mean(x * x, axis=-1, keepdims=True)
     return mean / (mean + SMALL) ** 0.5
 
@@ -54,16 +55,16 @@ def through(weights: Array, x: Array) -> Array:
 @register("channel_set", "channels")
 @dataclass(frozen=True)
 class ChannelSet:
-    """Channels of credit that one or several hidden populations hear.
+    """Channels of credit that one or several hidden populations receive.
 
     Parameters
     ----------
     count : int, default 16
         K.
     kernel : Kernel or str, default Ring()
-        How they spread over the units of a population.
+        How channels spread over the units of a population.
     signs : bool, default False
-        Whether units answer to credit with a receptor sign of their own.
+        Whether each unit has its own receptor sign for credit.
     """
 
     count: int = 16
@@ -78,10 +79,10 @@ class ChannelSet:
 
 @dataclass(frozen=True)
 class Placed:
-    """What a credit network needs of one population, drawn anew whenever the bottom-up network changes.
+    """What a credit network needs of one population, redrawn whenever the bottom-up network changes.
 
-    ``diffusion`` D (unit, K); ``addresses`` (K, outputs) where the form has any, else None; ``level`` says
-    which of the network's sets of channels it hears.
+    ``diffusion`` D (unit, K); ``addresses`` (K, outputs) where the form has any, else None; ``level`` is
+    the index of the set of channels that it receives.
     """
 
     diffusion: Array
@@ -90,11 +91,11 @@ class Placed:
 
 
 class CreditNetwork(Protocol):
-    """A credit network apart from its parameters: a frozen dataclass, whose settings are data."""
+    """A credit network without its parameters: a frozen dataclass, whose settings are data."""
 
     @property
     def outputs(self) -> int | None:
-        """Units of the top that it is made for; None takes any number."""
+        """Number of top units that it is made for; None for any number."""
 
     @property
     def context(self) -> Any:
@@ -102,7 +103,7 @@ class CreditNetwork(Protocol):
 
     @property
     def sets(self) -> tuple[ChannelSet, ...]:
-        """Its channels. Hidden population i of n, the lowest first, hears set ⌊i·len(sets)/n⌋."""
+        """Its channels. Hidden population i of n, the lowest first, receives set ⌊i·len(sets)/n⌋."""
 
     @property
     def addressed(self) -> bool:
@@ -127,12 +128,12 @@ class CreditNetwork(Protocol):
         """Credit of the top, (…, presentation, output), and of each channel, (…, presentation, K).
 
         ``placed`` and ``rates`` (…, presentation, unit) are those of the hidden populations, and so are the
-        channels that come back. Leading axes are those of networks that learn side by side.
+        channels that come back. Leading axes are those of networks that learn in parallel.
         """
 
 
 def level_of(index: int, count: int, levels: int) -> int:
-    """Set of channels that hidden population ``index`` of ``count`` hears."""
+    """Index of the set of channels that hidden population ``index`` of ``count`` receives."""
     return index * levels // count
 
 
@@ -170,7 +171,7 @@ def spread(parameters: Parameters, placed: Placed) -> Array:
 
 
 def pooled(placed: Sequence[Placed], rates: Sequence[Array]) -> Array:
-    """Mean hidden rate around each channel, |D|ᵀr over |D|ᵀ1, averaged over populations."""
+    """Mean hidden rate around each channel, |D|ᵀr / |D|ᵀ1, averaged over populations."""
     total: Any = 0.0
     for p, r in zip(placed, rates, strict=True):
         near = abs(p.diffusion)

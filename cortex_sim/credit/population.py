@@ -1,4 +1,4 @@
-"""Credit population: units of a credit network, as print, drawing and rate dynamics show it."""
+"""Credit population: units of a credit network in the view for printing, drawing and rate dynamics."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from cortex_sim.connectors import Shape
 
 
 class Part(Enum):
-    """What a credit population is to the equations of its network."""
+    """The role of a credit population in the equations of its network."""
 
-    CONTEXT = "the signals that the context gives"
+    CONTEXT = "the signals of the context"
     BASE = "the base"
     LAYER = "hidden units of the credit network itself"
     TOP = "credit of the top"
-    CHANNELS = "channels that a hidden population hears"
+    CHANNELS = "channels that a hidden population receives"
 
 
 @dataclass(frozen=True, eq=False)
 class CreditPopulation:
-    """Rate units that no stimulus drives: they read what stands at the top, and send credit.
+    """Rate units that no stimulus drives: they read the state of the top population, and send credit.
 
     Parameters
     ----------
     name : str
-        Unlike that of any population.
+        Different from that of any population.
     size : int
         Number of units.
     part : Part

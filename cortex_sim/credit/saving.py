@@ -30,7 +30,7 @@ class TrainedCredit:
     parameters : dict of str to array
         Float64, by the names of ``network.shapes()``.
     about : dict
-        Where it comes from: how it was trained, the rates and schedule it was trained with.
+        Provenance: how it was trained, with which rates and schedule.
     """
 
     network: CreditNetwork
@@ -47,11 +47,11 @@ class TrainedCredit:
         tensors = {name: np.ascontiguousarray(p, np.float64) for name, p in self.parameters.items()}
         with whole(path) as part:
             save_file(tensors, str(part), {_KEY: text})
-            part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets only the owner read
+            part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors gives read access to the owner only
 
 
 def check_parameters(network: CreditNetwork, parameters: Mapping[str, Any]) -> None:
-    """Raise `DeclarationError` where parameters are not those of the network's ``shapes()``."""
+    """Raise `DeclarationError` unless parameters have the network's ``shapes()``."""
     expected = network.shapes()
     given = {name: tuple(np.shape(p)) for name, p in parameters.items()}
     if given != expected:
@@ -60,12 +60,12 @@ def check_parameters(network: CreditNetwork, parameters: Mapping[str, Any]) -> N
 
 
 def untrained(network: CreditNetwork, seed: int = 0) -> TrainedCredit:
-    """The network as it starts: a fixed broadcast, and a residual network that adds little to it."""
+    """The network before training: a fixed broadcast, and a residual network that adds little to it."""
     return TrainedCredit(network, network.draw(seed), {"trained": False})
 
 
 def load_credit(path: str | Path) -> TrainedCredit:
-    """Credit network of a file written by `TrainedCredit.save` or ``cortex-sim evolve``.
+    """Credit network from a file written by `TrainedCredit.save` or ``cortex-sim evolve``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Shared credit network: one small network for every channel, found by the channel's random address."""
+"""Shared credit network: one small network for every channel, with the channel's random address as input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import stream
 from cortex_sim.registry import make, register
 
-_MANY = 7  # any number of outputs but one: how many signals a context has does not depend on it
+_MANY = 7  # any number of outputs except 1: the number of a context's signals does not depend on it
 
 
 @register("credit_network", "shared")
@@ -25,10 +25,10 @@ _MANY = 7  # any number of outputs but one: how many signals a context has does 
 class SharedCredit:
     """One small network for every channel: any width, depth and number of outputs.
 
-    A channel has an address α_k for each output k, drawn at random with the bottom-up network. It hears
+    A channel has an address α_k for each output k, drawn at random with the bottom-up network. It receives
     the mean over outputs of α_k b_k + s ψ(α_k, e_k, y_k, α_k e_k, α_k y_k) with one ψ for all and e, y the
     context's signals; output k of the top adds a second small network of (e_k, y_k). A context with other
-    signals has as many more or fewer of them; a signal of one unit is heard at every output.
+    signals has as many more or fewer of them; a signal of one unit is read at every output.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ class SharedCredit:
         if set(signals.values()) - {1, _MANY}:
             raise DeclarationError(
                 f"SharedCredit: {type(self.context).__name__} has signals of {signals} units for {_MANY} "
-                "outputs; each must have one for each output, or one in all; DenseCredit() takes any"
+                "outputs; each must have one for each output, or one in total; DenseCredit() takes any"
             )
         if isinstance(self.kernel, Learned):
             raise DeclarationError(
-                "SharedCredit: a learned kernel has a width of its own, this form any; use DenseCredit(), "
+                "SharedCredit: a learned kernel has a fixed width, this form any; use DenseCredit(), "
                 "or Ring()"
             )
 
@@ -106,14 +106,14 @@ class SharedCredit:
         return top, channels
 
     def to_top(self, parameters: Parameters, base: Array, seen: Mapping[str, Array]) -> Array:
-        """Credit of the top, from the base and the signals that the context gives."""
+        """Credit of the top, from the base and the context's signals."""
         _, *signals = array_namespace(base).broadcast_arrays(base, *seen.values())
         return base + scale(base) * _small(parameters, "top", signals)
 
     def to_channels(
         self, parameters: Parameters, base: Array, seen: Mapping[str, Array], placed: Placed
     ) -> Array:
-        """What the channels of one population hear, before it is normalised: (…, presentation, K)."""
+        """The channels of one population before normalisation: (…, presentation, K)."""
         assert placed.addresses is not None
         alpha = placed.addresses[..., None, :, :]  # (…, 1, channel, output)
         signals = [signal[..., None, :] for signal in seen.values()]
@@ -127,12 +127,12 @@ def _small(parameters: Parameters, name: str, inputs: list[Array]) -> Array:
     """A network of one hidden layer, applied to every element: inputs (…, ) each, output (…, )."""
     xp = array_namespace(inputs[0])
     w, bias, out = parameters[name], parameters[f"{name}_bias"], parameters[f"{name}_out"]
-    lead = inputs[0].ndim + 1 - w.ndim  # axes between a life's own and the hidden unit's
+    lead = inputs[0].ndim + 1 - w.ndim  # axes between an inner run's own and the hidden unit's
     w, bias, out = (_spread(p, lead) for p in (w, bias, out))
     h = xp.stack(inputs, axis=-1) @ w.swapaxes(-1, -2)
     return xp.sum(xp.tanh(h + bias) * out, axis=-1)
 
 
 def _spread(p: Array, lead: int) -> Array:
-    """Insert axes after a life's own axis, so that it stays with its life."""
+    """Insert axes after an inner run's own axis, so that it stays with its inner run."""
     return p if p.ndim == 2 else p.reshape(p.shape[0], *[1] * lead, *p.shape[1:])

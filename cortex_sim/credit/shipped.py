@@ -24,17 +24,17 @@ def shipped() -> list[str]:
 
 
 def credit_network(given: Any, outputs: int) -> TrainedCredit:
-    """Trained credit network that a user means, for ``outputs`` units at the top.
+    """Trained credit network for ``outputs`` units at the top.
 
     Parameters
     ----------
     given : TrainedCredit, path, name of `shipped`, or None
-        None takes the shipped one that fits.
+        None takes the fitting shipped one.
 
     Raises
     ------
     DeclarationError
-        If it is none of these, or no such file.
+        If it is none of these, or the file does not exist.
     """
     if isinstance(given, TrainedCredit):
         return given

@@ -33,10 +33,10 @@ _SETTINGS = ("credit_network", "parameters", "top", "outputs", "hidden", "tau_ms
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A credit network, its trained parameters, and whom it teaches.
+    """A credit network, its trained parameters, and the populations it teaches.
 
-    Its equations are ``network``'s. `populations` and `projections` show it to print, drawing and rate
-    dynamics; nothing is read back from them.
+    Its equations are ``network``'s. `populations` and `projections` are a view for printing, drawing and
+    rate dynamics; nothing is read back from them.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Teacher:
         return hash((self.top, self.outputs, self.hidden))
 
     def level(self, hidden: str) -> int:
-        """Set of channels that a hidden population hears."""
+        """Index of the set of channels that a hidden population receives."""
         return level_of(self.hidden.index(hidden), len(self.hidden), len(self.network.sets))
 
     def leaving(self, shapes: Mapping[str, Shape]) -> dict[str, Feedback]:
@@ -115,7 +115,7 @@ class Teacher:
 
     @property
     def populations(self) -> dict[str, CreditPopulation]:
-        """Its populations, as they are shown, by name."""
+        """Its populations as a view, by name."""
         return self._view.populations
 
     @property
@@ -156,7 +156,7 @@ def taught(net: Network) -> tuple[str, ...]:
 
 
 def teach(net: Network, trained: TrainedCredit) -> None:
-    """Put a credit network over ``net``, whose plastic projections learn by `Tdca`; changed in place.
+    """Add a credit network to ``net``, in place; plastic projections then learn by `Tdca`.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""A credit network as populations and top-down projections: for print, drawing, and rate dynamics.
+"""A credit network as populations and top-down projections: for printing, drawing, and rate dynamics.
 
 dense    context → two layers → channels of each population, and the top; base → both
 shared   base → channels, and the top, through small networks
-other    channels and the top alone: what lies before them is the network's own
+other    channels and the top only: its other parts have no view
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CONTEXT, _BASE, _FIRST, _DEEP = "TDCA context", "TDCA base", "TDCA", "TDCA deep
 
 
 def channels_of(population: str) -> str:
-    """Name of the credit population that a population hears."""
+    """Name of the credit population that sends to a population."""
     return f"TDCA {population}"
 
 
@@ -50,7 +50,7 @@ class View:
 
 
 def view(teacher: Teacher) -> View:
-    """Populations and projections of a credit network in its place."""
+    """Populations and projections of a teacher's credit network."""
     found, network, p = View(), teacher.network, teacher.parameters
     top = channels_of(teacher.top)
 

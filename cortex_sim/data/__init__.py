@@ -42,7 +42,7 @@ __all__ = [
 
 
 class Read(Protocol):
-    """What every reader's read function looks like."""
+    """The signature of a reader's read function."""
 
     def __call__(
         self, path: str | Path, *, max_bytes: int = ..., progress: Progress | None = ...
@@ -59,7 +59,7 @@ class Reader:
     read: Read
 
 
-READERS: dict[str, Reader] = {  # the first that recognises a path reads it: particular forms first
+READERS: dict[str, Reader] = {  # the first that recognises a path reads it, so specific forms come first
     "jpeg_bytes": Reader(jpeg_bytes.FORM, jpeg_bytes.recognises, jpeg_bytes.read_jpeg_bytes),
     "npz": Reader(npz.FORM, npz.recognises, npz.read_npz),
     "idx": Reader(idx.FORM, idx.recognises, idx.read_idx),
@@ -81,17 +81,17 @@ def load(
     ----------
     name_or_path : str or Path
         A known name, see `names`, or a path in one of the forms of `READERS`. A str that is a known
-        name is the name; to read a folder so called, give a Path or write ``./`` before it. But for
-        "digits" names are looked for in the folder that $CORTEX_SIM_DATA names, see `named.find`.
+        name means the data set; to read a folder of that name, give a Path or write ``./`` before it.
+        Except for "digits", data sets are searched in the folder $CORTEX_SIM_DATA, see `named.find`.
     max_bytes : int, default 8 GiB
         Refuse files that would take more memory as float32.
     progress : callable, optional
-        Called now and then with (parts done, parts in all) while reading files.
+        Called from time to time with (parts done, parts in all) while reading files.
 
     Raises
     ------
     DataError
-        If there is no such data, or it is damaged or malformed; says what would be right.
+        If there is no such data, or it is damaged or malformed; the message says what would be accepted.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def load(
     for reader in READERS.values():
         if reader.recognises(path):
             return reader.read(path, max_bytes=max_bytes, progress=progress)
-    raise DataError(f"data {path}: of no accepted form; {_forms()}")
+    raise DataError(f"data {path}: not in an accepted form; {_forms()}")
 
 
 def _existing(name_or_path: str | Path) -> Path:

@@ -1,7 +1,7 @@
-"""The arrays of an .npz file, read without believing what the file says about itself.
+"""The arrays of an .npz file, read without trusting what the file claims about itself.
 
 `numpy.load` allocates whatever a header declares. Here a header must first agree with the zip
-directory, and that with the bytes on disk, so a small file cannot ask for a large memory.
+directory, and that with the bytes on disk, so a small file cannot request much memory.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def read_arrays(
     *,
     max_bytes: int = MAX_BYTES,
 ) -> dict[str, NDArray[Any]]:
-    """Return every required array and whichever optional ones there are; never a pickle."""
+    """Return every required array and the optional ones that exist; never a pickle."""
     present = array_names(path)
     missing = [name for name in required if name not in present]
     if missing:

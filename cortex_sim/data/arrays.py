@@ -1,4 +1,4 @@
-"""Arrays as they come, checked and converted once, so that inside the package they are trusted."""
+"""Arrays from outside, checked and converted once, so that inside the package they are trusted."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def as_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[np.float32]
 
 
 def as_stored_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[Any]:
-    """The same, but 8-bit stimuli stay uint8: a quarter of the memory for whoever scales by the batch."""
+    """The same, but 8-bit stimuli stay uint8, a quarter of the memory, to be scaled batch by batch."""
     x = as_array(source, name, values, "biuf", "give numbers: uint8 from 0 to 255, or float32")
     if x.dtype != np.uint8:
         return as_stimuli(source, name, x)
@@ -73,7 +73,7 @@ def as_stored_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[Any]
 
 def as_labels(source: str, name: str, values: ArrayLike, presentations: int) -> NDArray[np.int64]:
     """Return labels as int64 of shape (presentation,), none of them negative."""
-    right = "give one whole number a presentation, from 0 to n_classes - 1"
+    right = "give one whole number per presentation, from 0 to n_classes - 1"
     y = as_array(source, name, values, "iu", f"{right}, as int64{_numbering(name, values)}")
     if y.ndim != 1:
         raise DataError(f"data {source}: {name} has shape {y.shape}; {right}, of shape (n,)")
@@ -89,10 +89,10 @@ def as_labels(source: str, name: str, values: ArrayLike, presentations: int) -> 
 
 
 def _numbering(name: str, values: ArrayLike) -> str:
-    """What makes numbers of texts, for the error that refuses texts."""
+    """How to convert text labels to numbers, for the error message."""
     try:
         texts = np.asarray(values).dtype.kind in "US"
-    except ValueError:  # no array at all, which is said elsewhere
+    except ValueError:  # not an array at all, which is reported elsewhere
         return ""
     if not texts:
         return ""
@@ -119,7 +119,7 @@ def class_names(source: str, classes: Any, y_train: NDArray[np.int64]) -> tuple[
     if names.ndim != 1 or names.dtype.kind not in "USiu":
         raise DataError(
             f"data {source}: classes has dtype {names.dtype} and shape {names.shape}; "
-            "give one text a class, of shape (n_classes,)"
+            "give one text per class, of shape (n_classes,)"
         )
     return tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()

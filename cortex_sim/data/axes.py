@@ -1,4 +1,4 @@
-"""Whether presentations of one shape can be shown to a population of another, without scrambling them."""
+"""Whether presentations of one shape fit a population of another without scrambling them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def same_axes_in_another_order(have: Sequence[int], wanted: Sequence[int]) -> bo
 
 
 def keeps_order(have: Sequence[int], wanted: Sequence[int]) -> bool:
-    """Whether values keep their meaning: the same axes but for those of length 1, or one side is flat."""
+    """Whether values keep their meaning: the same axes except those of length 1, or one side is flat."""
     ours, theirs = _long(have), _long(wanted)
     flat = min(len(ours), len(theirs)) <= 1
     return math.prod(have) == math.prod(wanted) and (ours == theirs or flat)

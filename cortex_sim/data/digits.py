@@ -1,4 +1,4 @@
-"""The 8 x 8 handwritten digits inside scikit-learn: real, tiny, and always there."""
+"""The 8 x 8 handwritten digits inside scikit-learn: real, tiny, and always available."""
 
 from __future__ import annotations
 

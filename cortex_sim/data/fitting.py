@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from cortex_sim.errors import DataError
 
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow and JPEG have it
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as used by Pillow and JPEG
 
 
 def fitted(
     source: str, x: NDArray[Any], wanted: tuple[int, ...], population: str
 ) -> tuple[NDArray[Any], list[str]]:
-    """Stimuli in the wanted shape, and what was done to them in words.
+    """Stimuli in the required shape, and a description of what was done to them.
 
     Raises
     ------
     DataError
-        If that would scramble or distort them; says what would be right.
+        If that would scramble or distort them; the message says what would be accepted.
     """
     have = x.shape[1:]
     if have == wanted:

@@ -1,4 +1,4 @@
-"""A folder with the four IDX files of MNIST and its kin, plain or gzipped."""
+"""A folder with the four IDX files of MNIST or a similar data set, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_idx(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress
     ----------
     path : str or Path
         The folder. Names end in ``-idx3-ubyte`` or ``.idx3-ubyte`` (labels: ``idx1``), with ``.gz``
-        or without; of two, the plain file is read.
+        or without; if both exist, the plain file is read.
     max_bytes : int, default 8 GiB
         Refuse what would take more memory as float32.
     progress : callable, optional
@@ -81,7 +81,7 @@ def _read(file: Path, axes: int, max_bytes: int) -> NDArray[np.uint8]:
         with _opened(file) as stream:
             shape = _read_shape(stream, file, axes)
             on_disk = file.stat().st_size * (DEFLATE_RATIO if file.suffix == ".gz" else 1)
-            if math.prod(shape) > on_disk:  # before a lying header can allocate memory
+            if math.prod(shape) > on_disk:  # before a false header can allocate memory
                 raise _wrong_length(file, shape, "the file is too small for that")
             require_room(str(file), "IDX array", shape, max_bytes)
             return _read_values(stream, file, shape)
@@ -104,7 +104,7 @@ def _read_shape(stream: BufferedIOBase, file: Path, axes: int) -> tuple[int, ...
 
 
 def _read_values(stream: BufferedIOBase, file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read what the header declares and not a byte more, however much a gzip file may unpack to."""
+    """Read no more than the header declares, however much a gzip file may unpack to."""
     values = np.empty(math.prod(shape), np.uint8)
     done = 0
     while done < len(values):

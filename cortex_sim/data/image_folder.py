@@ -18,20 +18,20 @@ LEFT_BY_DESKTOPS = {"thumbs.db", "desktop.ini"}
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is a folder; one with IDX files has been asked before."""
+    """Whether this is a folder; folders with IDX files are recognised before."""
     return path.is_dir()
 
 
 def read_image_folder(
     path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None
 ) -> ImageSet:
-    """Return pictures whose class is the folder they lie in; classes are sorted by name.
+    """Return pictures whose class is their folder; classes are sorted by name.
 
     Parameters
     ----------
     path : str or Path
         A folder with ``train`` and ``test``, in each a folder per class, in each .png or .jpg
-        files of one size: grey if all are, else converted to RGB. Hidden files are passed over.
+        files of one size: grey if all are, else converted to RGB. Hidden files are ignored.
     max_bytes : int, default 8 GiB
         Refuse what would take more memory as float32.
     progress : callable, optional
@@ -79,14 +79,16 @@ def _class_folders(path: Path, part: str) -> list[str]:
     found = visible(folder)
     for entry in found:
         if not entry.is_dir():
-            raise DataError(f"data {path}: {entry.relative_to(path)} lies in no class; make it {FORM}")
+            raise DataError(
+                f"data {path}: {entry.relative_to(path)} is not in a class folder; make it {FORM}"
+            )
     if not found:
         raise DataError(f"data {path}: {part} has no folders for classes; make it {FORM}")
     return [entry.name for entry in found]
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, but for hidden files and what desktops leave."""
+    """The entries of a folder, sorted, without hidden files and those that desktops leave."""
     return sorted(
         entry
         for entry in folder.iterdir()
@@ -95,7 +97,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 def _pictures(path: Path, folder: Path) -> list[Path]:
-    """Pictures of one class, in order of name; a class may be missing from test, never empty."""
+    """Pictures of one class, in order of name; a class may be missing from test, but not empty."""
     if not folder.exists():
         return []
     files = visible(folder)
@@ -104,7 +106,7 @@ def _pictures(path: Path, folder: Path) -> list[Path]:
     for file in files:
         if file.suffix.lower() not in SUFFIXES:
             raise DataError(
-                f"data {path}: {file.relative_to(path)} is no .png or .jpg file; "
+                f"data {path}: {file.relative_to(path)} is not a .png or .jpg file; "
                 "convert it or move it elsewhere"
             )
     return files

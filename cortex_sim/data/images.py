@@ -1,4 +1,4 @@
-"""Labelled stimuli to train and to test on, and what may be done to them without cheating."""
+"""Labelled stimuli to train and test on, and their legitimate transformations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTS = ("train", "validation", "test")
 class ImageSet:
     """Stimuli with their labels, split into a training and a test set, and perhaps a validation set.
 
-    Every reader makes one through `image_set`, which checks and converts; so should you.
+    Every reader makes one by `image_set`, which checks and converts; user code should do the same.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class ImageSet:
     y_validation: NDArray[np.int64] | None = None
 
     def __repr__(self) -> str:
-        """Say what is inside in one line, not with every pixel."""
+        """A summary in one line, without the pixels."""
         held = self.x_validation
         validated = "" if held is None else f"{len(held)} to validate, "
         return (
@@ -76,7 +76,7 @@ class ImageSet:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that there are, of "train", "validation" and "test"."""
+        """Names of the existing parts, of "train", "validation" and "test"."""
         return tuple(part for part in PARTS if part != "validation" or self.x_validation is not None)
 
     def part(self, name: str) -> StimulusSet:
@@ -88,9 +88,9 @@ class ImageSet:
         return StimulusSet(x, labels=y, classes=self.classes, name=f"{self.name}, {name}")
 
     def preprocessing(self) -> Preprocessing:
-        """Shape, mean and standard deviation of the training set, with which its network is shown stimuli.
+        """Shape, mean and standard deviation of the training set, by which stimuli are standardised.
 
-        One mean and sd a channel for images of shape (channel, y, x), one of each for everything else,
+        One mean and sd per channel for images of shape (channel, y, x), one of each for everything else,
         over training presentations and positions. A constant channel has sd 1.
         """
         mean, sd = _moments(self.x_train)
@@ -99,13 +99,13 @@ class ImageSet:
     def standardised(self) -> ImageSet:
         """Return the set with the training set's mean removed and its standard deviation made 1.
 
-        Every part is shown through `preprocessing`, which is measured on the training set alone. A
+        Every part is standardised by `preprocessing`, which is measured on the training set alone. A
         constant channel becomes 0.
         """
         return self.shown_through(self.preprocessing())
 
     def shown_through(self, preprocessing: Preprocessing) -> ImageSet:
-        """Return the set as a network sees it whose training had this preprocessing."""
+        """Return the set as seen by a network trained with this preprocessing."""
         return self._each(preprocessing.apply)
 
     def _each(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> ImageSet:
@@ -121,8 +121,8 @@ class ImageSet:
     def hold_out(self, n: int, seed: int = 0) -> ImageSet:
         """Return a set whose validation part is ``n`` presentations held back from the training set.
 
-        For choosing settings: they are tried on the validation part, and the test set, which stays as
-        it is, is looked at once, at the end.
+        For choosing settings: they are tried on the validation part, and the test set, which stays
+        unchanged, is used once, at the end.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class ImageSet:
         have = self.stimulus_shape
         if math.prod(wanted) != math.prod(have):
             raise DataError(
-                f"data {self.name} has {_spelled(have)} values a presentation, population "
+                f"data {self.name} has {_spelled(have)} values per presentation, population "
                 f"{population} expects {_spelled(wanted)}; give the population shape {have}, "
                 "or choose other data"
             )
@@ -210,12 +210,12 @@ def image_set(
     classes : sequence of str, optional
         Names of the classes; by default the numbers from 0 to the largest label in ``y_train``.
     source : str, optional
-        What errors name instead, such as the path of a file.
+        What errors name instead of ``name``, such as the path of a file.
 
     Raises
     ------
     DataError
-        Names the source, the array, what is wrong with it and what would be right.
+        Names the source, the array, what is wrong with it and what would be accepted.
 
     Examples
     --------
@@ -265,5 +265,5 @@ def _moments(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.fl
     for block in blocks(x):
         variance += np.square(x[block] - mean).sum(axes, keepdims=True) / count
     sd = np.sqrt(variance)
-    constant = sd <= np.finfo(np.float32).eps * np.abs(mean)  # what is left is rounding, not signal
+    constant = sd <= np.finfo(np.float32).eps * np.abs(mean)  # the remainder is rounding, not signal
     return mean, np.where(constant, 1.0, sd)

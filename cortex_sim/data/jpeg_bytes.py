@@ -32,7 +32,7 @@ def read_jpeg_bytes(
     max_bytes: int = MAX_BYTES,
     progress: Progress | None = None,
 ) -> ImageSet:
-    """Return decoded JPEG images; their compression is lossy, so say so beside every accuracy.
+    """Return decoded JPEG images; their compression is lossy, so report it with every accuracy.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_jpeg_bytes(
         integer of shape (n + 1,), ``label`` integer and ``is_test`` bool of shape (n,), and
         ``classes``, if there, text of shape (n_classes,).
     limit : int, optional
-        Images kept, and decoded, of the training and of the test set each; see `chosen`.
+        Images kept and decoded of each of training and test set; see `chosen`.
     grey : bool, default False
         Whether to decode the luminance alone, as one channel.
     max_bytes : int, default 8 GiB

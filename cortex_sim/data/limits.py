@@ -1,4 +1,4 @@
-"""How much a reader may read, and how it tells how far it is."""
+"""How much a reader may read, and how it reports progress."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from cortex_sim.errors import DataError
 
 MAX_BYTES = 8 * 2**30  # 8 GiB: CIFAR-10 as float32 takes 0.7, ImageNet at 64 x 64 takes 59
-DEFLATE_RATIO = 1032  # zlib cannot pack tighter, so whatever claims to be smaller is lying
+DEFLATE_RATIO = 1032  # zlib cannot pack tighter, so a smaller claim is false
 
 Progress = Callable[[int, int], None]
-"""Called now and then with (parts done, parts in all); a command line draws it, nobody else."""
+"""Called from time to time with (parts done, parts in all); only the command line displays it."""
 
 
 def require_room(source: str, what: str, shape: Sequence[int], max_bytes: int) -> None:
@@ -29,7 +29,7 @@ def require_room(source: str, what: str, shape: Sequence[int], max_bytes: int) -
 
 
 def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
-    """Which of ``count`` presentations a limit keeps, in their order: the first of a fixed shuffle."""
+    """Indices of the presentations that a limit keeps, in order: the first of a fixed shuffle."""
     if limit is None or limit >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).permutation(count)[:limit])

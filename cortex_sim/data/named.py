@@ -1,4 +1,4 @@
-"""Data sets by name: where each is looked for, and how to get one that is not there."""
+"""Data sets by name: where each is searched, and how to get a missing one."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Named:
-    """One data set: its file or folder in the data folder, its reader, and how to come by it.
+    """One data set: its file or folder in the data folder, its reader, and how to get it.
 
     Parameters
     ----------
     read : callable
-        Makes an `ImageSet` of the path found and `Options`.
+        Makes an `ImageSet` from the path found and `Options`.
     file : str, optional
         Name inside the data folder; None where the set is inside a package.
     get : str
-        What to do where it is missing.
+        What to do if it is missing.
     elsewhere : tuple of Path
-        Where else it may lie, asked after the data folder.
+        Further places to search, after the data folder.
     """
 
     read: Callable[[Path, Options], ImageSet]
@@ -84,7 +84,8 @@ NAMED: dict[str, Named] = {
     "fashion_mnist": Named(
         _idx,
         "fashion-mnist",
-        "install Debian's package dataset-fashion-mnist, or put its four IDX files into a folder so called",
+        "install Debian's package dataset-fashion-mnist, or put its four IDX files into a folder of that "
+        "name",
         (DEBIAN / "fashion-mnist",),
     ),
     "mnist": Named(
@@ -96,7 +97,7 @@ NAMED: dict[str, Named] = {
 
 
 def find(name: str, data_dir: str | Path | None = None) -> Path | None:
-    """Where the named data set lies; None if it is absent. Nothing is read.
+    """Path of the named data set; None if it is absent. Nothing is read.
 
     Parameters
     ----------
@@ -135,20 +136,20 @@ def load_named(
     data_dir : str or Path, optional
         Folder to look in; without it, the one that $CORTEX_SIM_DATA names.
     limit : int, optional
-        Presentations kept of the training and of the test set each: the first of a fixed shuffle,
+        Presentations kept of each of training and test set: the first of a fixed shuffle,
         so that a smaller limit keeps some of what a larger one keeps. JPEG files left out are not
-        decoded, which is what takes the time.
+        decoded, which saves most of the time.
     grey : bool, default False
-        Whether JPEG files are decoded to grey at once: a third of the memory.
+        Whether JPEG files are decoded directly to grey: a third of the memory.
     max_bytes : int, default 8 GiB
         Refuse files that would take more memory as float32.
     progress : callable, optional
-        Called now and then with (parts done, parts in all).
+        Called from time to time with (parts done, parts in all).
 
     Raises
     ------
     DataError
-        If it is not there: names the file, where it was looked for, and how to get it.
+        If it is missing: names the file, where it was searched, and how to get it.
     """
     named = look_up("data", name, NAMED, DataError)
     if limit is not None:

@@ -1,4 +1,4 @@
-"""PNG and JPEG pictures, decoded by Pillow into one array; a bad one is named."""
+"""PNG and JPEG pictures, decoded by Pillow into one array; errors name the bad picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REPORT_EVERY = 1000
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture not yet read: what errors call it, and how to get at its bytes."""
+    """A picture not yet read: its name in errors, and how to open its bytes."""
 
     name: str
     open: Callable[[], IO[bytes]]
@@ -42,11 +42,11 @@ def decode(
     max_bytes: int,
     progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
-    """Return all pictures as (picture, channel, y, x): grey if all are or it is asked for, else RGB.
+    """Return all pictures as (picture, channel, y, x): grey if all are or ``grey`` is True, else RGB.
 
     Headers are read first, so that a picture of another size is named before the long work, and
-    the array is allocated once. A picture whose EXIF says that it lies on its side is turned, as every
-    viewer does. Transparency is dropped, not blended.
+    the array is allocated once. A picture whose EXIF says that it is rotated is turned upright, as in
+    every viewer. Transparency is dropped, not blended.
     """
     from PIL import ImageOps
 
@@ -68,7 +68,7 @@ def decode(
 def _common_layout(
     source: str, pictures: Sequence[Picture], formats: Sequence[str]
 ) -> tuple[tuple[int, int], str | None]:
-    """Size of every picture as it is seen, and its mode as far as headers tell: None if pixels must."""
+    """Size of every upright picture, and their mode if headers determine it; None if pixels must."""
     sizes: dict[tuple[int, int], str] = {}
     modes: set[str] = set()
     for picture in pictures:
@@ -84,7 +84,7 @@ def _common_layout(
         if not modes <= EIGHT_BIT:
             raise DataError(
                 f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
-                "would clip; save it with 8 bits a channel, as grey or RGB"
+                "would clip; save it with 8 bits per channel, as grey or RGB"
             )
     return next(iter(sizes)), _told(modes)
 
@@ -101,7 +101,7 @@ def _upright_size(image: Image) -> tuple[int, int]:
 
 
 def _common_colour(source: str, pictures: Sequence[Picture], formats: Sequence[str]) -> str:
-    """Grey if every picture is stored as grey, or in a palette of which it uses greys alone; else RGB."""
+    """Grey if every picture is stored as grey, or in a palette of which it uses only greys; else RGB."""
     for picture in pictures:
         with _reading(source, picture, formats) as image:
             if image.mode not in GREY and not (image.mode in PALETTE and _uses_greys_alone(image)):
@@ -115,7 +115,7 @@ def _uses_greys_alone(image: Image) -> bool:
 
 
 def _opaque(image: Image) -> Image:
-    """Without its transparency; of a palette only the colours are taken."""
+    """The picture without transparency; of a palette only the colours are used."""
     return image.convert("RGB") if image.mode in PALETTE else image
 
 
@@ -126,7 +126,7 @@ def _channels_first(image: Image) -> NDArray[Any]:
 
 @contextmanager
 def _reading(source: str, picture: Picture, formats: Sequence[str]) -> Iterator[Image]:
-    """Open a picture; whatever goes wrong until it is closed becomes an error that names it."""
+    """Open a picture; any exception until it is closed becomes an error that names it."""
     from PIL import Image
 
     try:

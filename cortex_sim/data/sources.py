@@ -1,4 +1,4 @@
-"""Source: what hands out presentations by number, a batch at a time, however they are kept."""
+"""Source: an object that yields presentations by number, a batch at a time, however they are stored."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 @runtime_checkable
 class Source(Protocol):
-    """Presentations that can be asked for by number; they need not all be in memory.
+    """Presentations that can be requested by number; they need not all be in memory.
 
-    `cortex_sim.data.StimulusSet` is one, and so is a part of an image set (``images.part("test")``). One
-    of your own needs these two methods; with an attribute ``ids``, one text a presentation, recordings
-    name its stimuli.
+    `cortex_sim.data.StimulusSet` is one, and so is a part of an image set (``images.part("test")``). A
+    user-defined source needs these two methods; with an attribute ``ids``, one text per presentation,
+    recordings name its stimuli.
     """
 
     def __len__(self) -> int:
-        """How many presentations there are."""
+        """Number of presentations."""
 
     def batch(self, indices: NDArray[Any], epoch: int = 0) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Presentations by number, and their labels or target rates where there are any.
+        """Presentations by number, and their labels or target rates, if any.
 
         Parameters
         ----------
         indices : integer array of shape (n,)
         epoch : int, default 0
-            How often all have been shown before; a source that varies its stimuli varies them by it.
+            How often all have been presented before; a source may vary its stimuli by it.
 
         Returns
         -------

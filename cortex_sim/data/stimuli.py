@@ -1,4 +1,4 @@
-"""Stimuli with ids: what is shown to a network for its own sake, with labels or without."""
+"""Stimuli with ids, to record a network's responses to; with labels or without."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from cortex_sim.data.fitting import fitted
 from cortex_sim.errors import DataError
 from cortex_sim.preprocessing import Preprocessing
 
-# Coordinates that a recording has anyway.
+# Coordinates that every recording has.
 TAKEN = {"stimulus_id", "repetition", "arm", "trial", "block", "stage", "presentation"}
 TAKEN |= {"neuroid", "neuroid_id", "population", "channel", "row", "column", "rate", "drive", "credit"}
 
 
 @dataclass(frozen=True, eq=False)
 class StimulusSet:
-    """Stimuli, a unique id for each, and what is known of them.
+    """Stimuli, a unique id for each, and descriptors.
 
     Parameters
     ----------
     x : array of shape (n, value), (n, y, x), (n, channel, y, x) or (n, y, x, channel)
         The stimuli, with 1 or 3 channels; where both readings are possible, channels come first. uint8 is
-        kept as it is, a quarter of the memory, and means 0 to 1 wherever a batch is asked for.
+        kept as it is, a quarter of the memory, and is scaled to 0..1 in every batch.
     ids : sequence of str, optional
         By default the numbers from 0.
     labels : integer or text array of shape (n,), optional
         Text becomes an index into ``classes``, which are then its values, sorted.
     descriptors : mapping of str to array of shape (n,)
-        Anything else that is known of every stimulus; it travels with it into recordings.
+        Anything else that is known of every stimulus; it is copied into recordings.
     classes : sequence of str
         Names of the labels.
     name : str
         What errors and recordings call the set.
     preprocessing : Preprocessing, optional
-        Through which batches are handed out; see `shown_through`.
+        Applied to every batch; see `shown_through`.
     changes : tuple of str
         What was done to the stimuli to fit them to a network.
 
@@ -75,13 +75,13 @@ class StimulusSet:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        """Say what is inside in one line, not with every pixel."""
+        """A summary in one line, without the pixels."""
         classes = f", {len(self.classes)} classes" if self.classes else ""
         known = f", with {listed(list(self.descriptors))}" if self.descriptors else ""
         return f"StimulusSet({self.name!r}: {len(self)} of shape {self.stimulus_shape}{classes}{known})"
 
     def __len__(self) -> int:
-        """How many stimuli there are."""
+        """Number of stimuli."""
         return len(self.x)
 
     def __getitem__(self, which: Any) -> StimulusSet:
@@ -94,7 +94,7 @@ class StimulusSet:
         return self.x.shape[1:]
 
     def take(self, indices: ArrayLike) -> StimulusSet:
-        """The stimuli with these numbers, in this order, with everything that is known of them."""
+        """The stimuli with these numbers, in this order, with all their descriptors."""
         at = np.atleast_1d(np.asarray(indices))
         if at.dtype.kind not in "iu" or not len(at) or at.min() < -len(self) or at.max() >= len(self):
             raise DataError(f"stimuli {self.name}: give numbers from 0 to {len(self) - 1}. Got {indices!r}")
@@ -118,7 +118,7 @@ class StimulusSet:
         return shown, None if self.labels is None else self.labels[indices]
 
     def shown_through(self, preprocessing: Preprocessing) -> StimulusSet:
-        """The same stimuli, handed out through a preprocessing, such as that of a trained network."""
+        """The same stimuli with a preprocessing applied to batches, such as that of a trained network."""
         if preprocessing.shape != self.stimulus_shape:
             raise DataError(
                 f"stimuli {self.name}: have shape {self.stimulus_shape}, the preprocessing is for "
@@ -130,8 +130,8 @@ class StimulusSet:
         """The same stimuli in the shape of the population that they drive; `changes` says what was done.
 
         Pictures are resized by Pillow's bicubic filter, which is antialiased; grey becomes three equal
-        channels, colour its luminance (ITU-R 601). Shapes that would need more are refused: another ratio
-        of the sides, axes in another order, values that are no pictures.
+        channels, colour its luminance (ITU-R 601). Shapes that would need more are refused: another aspect
+        ratio, axes in another order, values that are not pictures.
         """
         wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
         x, changes = fitted(self.name, self.x, wanted, population)
@@ -145,7 +145,7 @@ def _unique(source: str, ids: Sequence[str], count: int) -> tuple[str, ...]:
         raise DataError(f"stimuli {source}: {len(ids)} ids for {count} stimuli; give one each")
     twice = [one for one, times in Counter(ids).items() if times > 1]
     if twice:
-        raise DataError(f"stimuli {source}: the id {twice[0]!r} stands for more than one; make ids unique")
+        raise DataError(f"stimuli {source}: the id {twice[0]!r} is not unique; make ids unique")
     return tuple(map(str, ids))
 
 
@@ -160,7 +160,7 @@ def _labels(
         known = np.asarray(names) if names else np.unique(array)
         unknown = set(array.ravel().tolist()) - set(known.tolist())
         if unknown:
-            raise DataError(f"stimuli {source}: labels {listed(sorted(unknown))} are no classes")
+            raise DataError(f"stimuli {source}: labels {listed(sorted(unknown))} are not classes")
         numbers = {name: i for i, name in enumerate(known.tolist())}
         array = np.asarray([numbers[one] for one in array.ravel().tolist()]).reshape(array.shape)
         names = tuple(map(str, known.tolist()))
@@ -173,9 +173,7 @@ def _labels(
 def _descriptor(source: str, name: str, values: ArrayLike, count: int) -> NDArray[Any]:
     array = np.asarray(values)
     if name in TAKEN:
-        raise DataError(
-            f"stimuli {source}: a recording has a {name} of its own; call the descriptor otherwise"
-        )
+        raise DataError(f"stimuli {source}: a recording has a {name} of its own; rename the descriptor")
     if array.shape != (count,) or array.dtype.kind not in "biufU":
         raise DataError(
             f"stimuli {source}: descriptor {name} has shape {array.shape} and dtype {array.dtype}; give one "

@@ -22,12 +22,12 @@ FORMS = (
     "a folder of .png or .jpg pictures, a .npy file, an .npz file with images or with jpeg and offset, "
     "or FILE.npz:ARRAY"
 )
-USUAL = ("images", "stimuli", "x")  # what an array of stimuli is called
+USUAL = ("images", "stimuli", "x")  # names of arrays of stimuli
 IDS, LABELS = ("stimulus_id", "ids"), ("labels", "label")
 
 
 def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None) -> StimulusSet:
-    """Read stimuli to be shown to a network; labels are taken where there are any.
+    """Read stimuli to present to a network, with labels if there are any.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
         A folder of .png or .jpg pictures of one size, in it or in folders below, whose ids are their paths
         within it; a ``.npy`` file; an ``.npz`` file with an array ``images``, ``stimuli`` or ``x``, or
         with ``jpeg`` and ``offset`` (image i is ``jpeg[offset[i]:offset[i + 1]]``); or
-        ``FILE.npz:ARRAY``. Other arrays of an .npz file with one number or text a stimulus become ids
+        ``FILE.npz:ARRAY``. Other arrays of an .npz file with one number or text per stimulus become ids
         (``stimulus_id``, ``ids``), labels (``labels``, ``label``) or descriptors. Never unpickled.
     max_bytes : int, default 8 GiB
         Refuse what would take more memory as float32.
@@ -45,7 +45,7 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
     Raises
     ------
     DataError
-        If there is nothing of these forms, or it is damaged; says what would be right.
+        If the path has none of these forms, or is damaged; the message says what would be accepted.
     """
     place = Path(os.path.expanduser(require_path("stimuli", path, DataError)))
     if place.is_dir():
@@ -60,7 +60,7 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
         return StimulusSet(_npy(file, max_bytes), name=file.stem)
     if file.suffix.lower() == ".npz":
         return _npz(file, key, max_bytes, progress)
-    raise DataError(f"stimuli {path}: of no accepted form; give {FORMS}")
+    raise DataError(f"stimuli {path}: not in an accepted form; give {FORMS}")
 
 
 def _folder(path: Path, max_bytes: int, progress: Progress | None) -> StimulusSet:
@@ -88,7 +88,7 @@ def _below(folder: Path) -> list[Path]:
         elif entry.suffix.lower() in SUFFIXES:
             found.append(entry)
         else:
-            raise DataError(f"stimuli {folder}: {entry.name} is no .png or .jpg file; move it elsewhere")
+            raise DataError(f"stimuli {folder}: {entry.name} is not a .png or .jpg file; move it elsewhere")
     return found
 
 

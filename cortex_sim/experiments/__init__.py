@@ -1,1 +1,1 @@
-"""Experiments: networks under protocols, arm by arm, carried out by whichever backend is asked for."""
+"""Experiments: networks under protocols, arm by arm, carried out by the chosen backend."""

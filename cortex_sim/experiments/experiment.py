@@ -97,7 +97,7 @@ class Experiment:
             if arm.network is not None:
                 _check_populations(name, self.network, arm.network)
         object.__setattr__(self, "start", str(self.start) if isinstance(self.start, Path) else self.start)
-        # Read once: what the file holds later is another experiment's.
+        # Read once: the file may change later.
         object.__setattr__(self, "_state", None if self.start is None else as_state(self.start))
         for name in arms:
             self.state_for(self.network_of(name), 0)
@@ -121,7 +121,7 @@ class Experiment:
 
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Experiment:
-        """Experiment from YAML text, or a file; ``seed`` draws from data sets whose entry has none."""
+        """Experiment from YAML text or a file; ``seed`` serves data sets whose entry has none."""
         from cortex_sim.experiments.experiment_yaml import experiment_from_yaml
 
         return experiment_from_yaml(source, seed)

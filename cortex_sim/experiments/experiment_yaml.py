@@ -52,7 +52,7 @@ def write(experiment: Experiment, path: str | Path | None = None) -> str:
 def experiment_from_yaml(source: str | Path, seed: int = 0) -> Experiment:
     """Experiment from YAML text, or from a file where ``source`` is a path.
 
-    ``seed`` draws from data sets whose entry gives none.
+    ``seed`` serves data sets whose entry has none.
     """
     return experiment_from_data(yaml_text.read("protocol", source), seed)
 
@@ -76,7 +76,7 @@ def _arm(name: str, data: Any, network: Network, seed: int) -> Arm:
 
 
 def _network(owner: str, data: Any, base: Network | None) -> Network:
-    """A network declared in full, or a shipped model, and a rule in place of its own."""
+    """A network declared in full, or a shipped model, with a rule that may replace its own."""
     if isinstance(data, dict) and "network" in data:
         return declaration_yaml.from_dict(data)
     given = {"model": data} if isinstance(data, str) else data

@@ -1,4 +1,4 @@
-"""Where an experiment comes from: a shipped protocol, a Python file of one's own, or a YAML file."""
+"""Where an experiment comes from: a shipped protocol, a user-defined Python file, or a YAML file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.experiments.experiment_yaml import experiment_from_data
 
-#: What a protocol's Python file offers: ``experiment(seed)``, or the command that runs it otherwise.
+#: Names that a protocol's Python file may define: ``experiment(seed)``, or the command that runs it.
 FUNCTION, OTHERWISE = "experiment", "RUN_BY"
 
 
@@ -43,12 +43,13 @@ def experiment(name_or_path: str, seed: int = 0) -> Experiment:
         (``experiment`` if none is given) takes a seed; or a ``.yaml`` file. Python files are run: give
         only your own. The working directory is never searched for names.
     seed : int, default 0
-        Handed to the function; in YAML, it draws from data sets whose entry has no seed.
+        Handed to the function; in YAML, it serves data sets whose entry has no seed.
 
     Raises
     ------
     DeclarationError
-        If there is no such protocol, or it is of another kind: then with the command that runs it.
+        If there is no such protocol, or it is of another kind; the message then gives the command that
+        runs it.
     """
     if not isinstance(name_or_path, str) or not name_or_path:
         raise DeclarationError(f"protocol: give a name, a .py or a .yaml file. Got {name_or_path!r}")

@@ -38,8 +38,8 @@ def run(
     ----------
     experiment : Experiment
     backend : str
-        "brian2": rate dynamics in time; "torch": the equilibrium that each phase settles to; or one of
-        your own, see `cortex_sim.register_backend`.
+        "brian2": rate dynamics in time; "torch": the equilibrium that each phase settles to; or one that
+        you registered, see `cortex_sim.register_backend`.
     seed : int, default 0
         Of weights, order and noise; every arm has the same.
     out : path, optional
@@ -48,8 +48,8 @@ def run(
     arms : list of str, optional
         Only these arms; all by default.
     resume : bool, default False
-        Go on from the last chunk in ``OUT.parts/`` to the same file, bit for bit; where OUT is
-        finished, only open it again.
+        Continue from the last chunk in ``OUT.parts/``, which yields the same file bit for bit; if OUT
+        is finished, only open it.
     progress : bool, default True
         Show a bar on standard error where that is a terminal.
 
@@ -63,14 +63,14 @@ def run(
     DeclarationError
         If the protocol does not fit the network.
     RunError
-        If the arms cannot share a recording, ``out`` stands already, or what is to be resumed was begun
-        with other settings.
+        If the arms cannot share a recording, ``out`` already exists, or the recording to be resumed was
+        started with other settings.
     """
     start = backend_called(backend)
     planned = _planned(experiment, arms, seed)
     if out is None:
         if resume:
-            raise RunError("resume: needs out, the recording to go on with")
+            raise RunError("resume: needs out, the recording to continue")
         return in_memory([_session(start, experiment, arm, seed) for arm in planned], progress)
     from cortex_sim import recording
     from cortex_sim.recording import parts
@@ -111,14 +111,14 @@ def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -
     session = start(arm.net, seed, conditions)
     if not callable(getattr(session, "check", None)):
         raise RunError(
-            f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is no session; "
+            f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is not a session; "
             "see cortex_sim.register_backend"
         )
     session.check(arm.plan)
     return replace(arm, session=session)
 
 
-# -- what a recording says of its making ------------------------------------------------------------
+# -- provenance --------------------------------------------------------------------------------------
 
 
 def _settings(experiment: Experiment, arms: list[PlannedArm], backend: str, seed: int) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _settings(experiment: Experiment, arms: list[PlannedArm], backend: str, seed
 
 
 def _started(experiment: Experiment, arms: list[PlannedArm], seed: int) -> str:
-    """What the arms start from, all of it: weights, biases and the state of rules."""
+    """Everything that the arms start from: weights, biases and the state of rules."""
     if experiment.start is None:
         return "drawn"
     states = [experiment.state_for(arm.net, seed) for arm in arms]
@@ -149,7 +149,7 @@ def _started(experiment: Experiment, arms: list[PlannedArm], seed: int) -> str:
 
 
 def _finished(out: Path, settings: dict[str, Any]) -> bool:
-    """Whether ``out`` is a finished recording made with these settings; others are an error."""
+    """Whether ``out`` is a finished recording made with these settings; other settings are an error."""
     from cortex_sim import recording
     from cortex_sim.recording import parts
 
@@ -158,5 +158,5 @@ def _finished(out: Path, settings: dict[str, Any]) -> bool:
     with recording.open_lazily(out) as found:
         kept = json.loads(found.attrs.get("run", "{}"))
     parts.require_same(out, kept, settings)
-    parts.remove(out)  # a program that was ended between the last two steps leaves it
+    parts.remove(out)  # left by a program that ended between the last two steps
     return True

@@ -1,8 +1,8 @@
 """Projections as autograd operations whose backward pass carries credit through B, not W.
 
-Autograd's gradient is minus the credit, and both recursions are linear, so signs agree: what enters
-``backward`` is −u/n, what leaves towards the rates is −(B u)/n, and towards the weights −⟨u r_preᵀ⟩.
-Going through autograd keeps every optimiser, scheduler and DistributedDataParallel's hooks working.
+Autograd's gradient is minus the credit, and both recursions are linear, so that signs agree:
+``backward`` receives −u/n, and returns −(B u)/n for the rates and −⟨u r_preᵀ⟩ for the weights.
+Through autograd every optimiser, scheduler and DistributedDataParallel's hooks keep working.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DenseWithFeedback(torch.autograd.Function):
 class DenseWithInverse(torch.autograd.Function):
     """a = W r + b upward, c = W⁺u downward, W⁺ = WᵀM or MWᵀ with M of `inverse.gram_inverse`.
 
-    A number in place of M stands for that multiple of the identity.
+    A number in place of M means that multiple of the identity.
     """
 
     @staticmethod
@@ -139,7 +139,7 @@ class ThroughOperator(torch.autograd.Function):
 
 
 class CreditPath(torch.autograd.Function):
-    """A top-down projection with no bottom-up partner: adds nothing upward, c = B u downward."""
+    """A top-down projection without a paired bottom-up one: adds nothing upward, c = B u downward."""
 
     @staticmethod
     def forward(ctx: Any, a_pre: Tensor, r_post: Tensor, b: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ class CreditPath(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        """The sender's gradient, and what B makes of it for the receiver's rates."""
+        """The sender's gradient, and its product with B for the receiver's rates."""
         (g,) = grads
         (b,) = ctx.saved_tensors
         return g, (g.flatten(1) @ b.T).reshape(ctx.shape), None

@@ -5,11 +5,11 @@ units (its patch) and drives one unit of every post channel:
 
     patches    r (…, presentation, pre unit)   -> (…, presentation · place, input)
     by_place   a (…, presentation, post unit)  -> (…, presentation · place, channel)
-    placed     the way back from by_place
+    placed     the inverse of by_place
     gathered   x (…, presentation · place, input) -> (…, presentation, pre unit), summed over places
 
 so that W r = placed(patches(r) wᵀ) and Wᵀ u = gathered(by_place(u) w), whatever the connector. A rule acts on
-w with every place as a presentation of its own. Arrays are numpy's or torch's, with any leading axes.
+w with every place as a separate presentation. Arrays are numpy's or torch's, with any leading axes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from cortex_sim.errors import BuildError
 
 @dataclass(frozen=True)
 class Operator:
-    """A connector between populations of two shapes; by itself that of a matrix between all units.
+    """A connector between populations of two shapes; this base class is a matrix between all units.
 
-    A subclass says what differs. A connector with weights gives `patches`, `by_place`, `placed`, `gathered`
-    and `places`; one without gives `up` and `down`.
+    A subclass overrides what differs. A connector with weights defines `patches`, `by_place`, `placed`,
+    `gathered` and `places`; one without gives `up` and `down`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Operator:
     pre: Shape
     post: Shape
 
-    #: What messages call it.
+    #: Its name in messages.
     called = "connector"
     #: Whether there are weights.
     weighted = True
@@ -50,11 +50,11 @@ class Operator:
     synapses = ""
     #: Whether one weight belongs to several synapses, at different places.
     shares_weights = True
-    #: Whether feedback weights have the shape of the bottom-up ones, and not (post, pre) of their own.
+    #: Whether feedback weights have the shape of the bottom-up ones, rather than (post, pre).
     feedback_like_weights = True
     #: Whether `drive` adds the post population's bias itself.
     adds_bias = False
-    #: Whether the backward pass may take an inverse as WᵀM, so that B need not be made.
+    #: Whether the backward pass may take an inverse as WᵀM, so that B is not needed.
     takes_gram = False
 
     @property
@@ -65,7 +65,7 @@ class Operator:
     # -- places -------------------------------------------------------------------------------------
 
     def patches(self, r: Array) -> Array:
-        """What each place reads, (…, presentation · place, input)."""
+        """Inputs of each place, (…, presentation · place, input)."""
         return r
 
     def by_place(self, a: Array) -> Array:
@@ -80,7 +80,7 @@ class Operator:
         """Sum over the places that read a pre unit, (…, presentation, pre unit)."""
         return x
 
-    # -- the two ways -------------------------------------------------------------------------------
+    # -- the two directions -------------------------------------------------------------------------
 
     def up(self, r: Array, w: Array) -> Array:
         """W r, (…, presentation, post unit), from the matrix w (…, channel, input)."""
@@ -90,7 +90,7 @@ class Operator:
         """Wᵀ u, (…, presentation, pre unit), from the matrix w (…, channel, input)."""
         return self.gathered(self.by_place(u) @ w)
 
-    # -- how weights are kept -----------------------------------------------------------------------
+    # -- shapes of weights --------------------------------------------------------------------------
 
     def matrix(self, weights: Array) -> Array:
         """Weights in the connector's own shape as the matrix (channel, input), the same memory."""
@@ -101,7 +101,7 @@ class Operator:
         return feedback.reshape(len(feedback), -1).T if self.feedback_like_weights else feedback
 
     def as_feedback(self, matrix: Array, like: tuple[int, ...]) -> Array:
-        """The way back from `feedback_matrix`, in shape ``like``."""
+        """The inverse of `feedback_matrix`, in shape ``like``."""
         return (matrix.T if self.feedback_like_weights else matrix).reshape(like)
 
     # -- on torch, for training ---------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Operator:
         return self.up(r.flatten(1), None if w is None else self.matrix(w))
 
     def drive_with_feedback(self, r: Any, w: Any, bias: Any, b: Any, rule: Any) -> Any:
-        """The same, with a backward pass that carries B u down; ``rule`` is one of B's that reads credit."""
+        """The same, with a backward pass that carries B u down; ``rule`` is a rule of B that reads credit."""
         from cortex_sim.operators.autograd import ThroughOperator
 
         return ThroughOperator.apply(r.flatten(1), w, b, self, rule)
@@ -125,7 +125,7 @@ class Operator:
 def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
     """Operator of a connector between populations of shapes ``pre`` and ``post``.
 
-    A connector's type is registered with ``@operator_of.register``; a connector of one's own may bring a
+    A connector's type is registered with ``@operator_of.register``; a user-defined connector may bring a
     method ``operator(pre, post)`` instead.
 
     Raises
@@ -140,7 +140,7 @@ def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
 
 
 def without_operator(connector: Any) -> BuildError:
-    """What to say of a connector that has none."""
+    """The message for a connector without an operator."""
     return BuildError(
         f"{type(connector).__name__} has no operator, so nothing can run it; give the class a method "
         "operator(pre, post) that returns a cortex_sim.operators.Operator, or use Dense, Conv2d or Identity"

@@ -1,4 +1,4 @@
-"""Whether the operator of a connector of one's own says one thing upward and downward."""
+"""Whether the operator of a user-defined connector is consistent upward and downward."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.operators.base import operator_of, units
 
 _OURS = (Dense, Conv2d, Identity)
-_SHOWN = 3  # presentations: more than one, so that an operator must keep them apart
+_SHOWN = 3  # presentations: more than one, so that an operator must not mix them
 
 
 def brings_operator(connector: Any) -> bool:
-    """Whether a connector of one's own has an operator, by a method or by registration."""
+    """Whether a user-defined connector has an operator, by a method or by registration."""
     registered = operator_of.dispatch(type(connector)) is not operator_of.dispatch(object)
     return type(connector) not in _OURS and (registered or connector_of(connector).operator is not None)
 
@@ -49,8 +49,8 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     if not np.allclose(forth, back, rtol=0, atol=1e-6 * scale):
         raise DeclarationError(
             f"projection {name}: down of {word}'s operator is not the transpose of its up, <W r, u> is "
-            f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, mend the one or the "
-            "other"
+            f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, correct the one or "
+            f"the other"
         )
 
 
@@ -58,6 +58,6 @@ def _shaped(called: str, way: str, found: Any, like: np.ndarray) -> np.ndarray:
     if np.shape(found) != like.shape:
         raise DeclarationError(
             f"{called}'s operator gives shape {np.shape(found)} going {way}, and (presentation, unit) is "
-            f"{like.shape} there; return one value a unit"
+            f"{like.shape} there; return one value per unit"
         )
     return np.asarray(found)

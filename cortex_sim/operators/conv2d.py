@@ -1,6 +1,6 @@
 """Convolutions: the same matrix (C_out, C_in·k·k) at every place.
 
-What is sent down is summed where patches overlap, and what would fall on padding is dropped.
+Credit is summed where patches overlap, and credit onto padding is dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ConvOperator(AtPlaces):
     adds_bias = True
 
     def patches(self, r: Array) -> Array:
-        """What each place reads, (…, presentation · place, C_in·k·k)."""
+        """Inputs of each place, (…, presentation · place, C_in·k·k)."""
         if isinstance(r, np.ndarray):
             return super().patches(r)
         from torch.nn.functional import unfold
@@ -37,7 +37,7 @@ class ConvOperator(AtPlaces):
         return columns.transpose(1, 2).reshape(*r.shape[:-2], -1, columns.shape[1])
 
     def gathered(self, x: Array) -> Array:
-        """Sum over the patches that a pre unit lies in, (…, presentation, pre unit)."""
+        """Sum over the patches that contain a pre unit, (…, presentation, pre unit)."""
         if isinstance(x, np.ndarray):
             return super().gathered(x)
         from torch.nn.functional import fold
@@ -71,7 +71,7 @@ class ConvOperator(AtPlaces):
         return conv2d(r, w, bias, self.connector.stride, self.connector.padding)
 
     def drive_with_feedback(self, r: Any, w: Any, bias: Any, b: Any, rule: Any) -> Any:
-        """The same; backward the transposed convolution with B."""
+        """The same, with a backward pass by transposed convolution with B."""
         from cortex_sim.operators.autograd import ConvWithFeedback
 
         return ConvWithFeedback.apply(r, w, bias, b, rule, self.connector.stride, self.connector.padding)
@@ -81,7 +81,7 @@ class ConvOperator(AtPlaces):
 
     @cached_property
     def index(self) -> np.ndarray:
-        """Pre unit under each entry of the kernel, (place, C_in·k·k); their number stands for padding."""
+        """Pre unit under each entry of the kernel, (place, C_in·k·k); their number means padding."""
         border, side, step = self.connector.padding, self.connector.kernel, self.connector.stride
         grid = np.pad(
             np.arange(units(self.pre)).reshape(self.pre),

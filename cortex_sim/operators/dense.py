@@ -20,7 +20,7 @@ class DenseOperator(Operator):
 
     @property
     def adds_bias(self) -> bool:  # type: ignore[override]
-        """Whether there is one bias a unit, as torch's product takes it, and not one a channel."""
+        """Whether there is one bias per unit, as torch's product takes it, rather than one per channel."""
         return len(self.post) == 1
 
     def drive(self, r: Any, w: Any, bias: Any) -> Any:
@@ -30,13 +30,13 @@ class DenseOperator(Operator):
         return linear(r.flatten(1), w, bias)
 
     def drive_with_feedback(self, r: Any, w: Any, bias: Any, b: Any, rule: Any) -> Any:
-        """The same; backward B u."""
+        """The same, with B u in the backward pass."""
         from cortex_sim.operators.autograd import DenseWithFeedback
 
         return DenseWithFeedback.apply(r.flatten(1), w, bias, b, rule)
 
     def drive_with_gram(self, r: Any, w: Any, bias: Any, m: Any) -> Any:
-        """The same; backward WᵀM u or MWᵀ u."""
+        """The same, with WᵀM u or MWᵀ u in the backward pass."""
         from cortex_sim.operators.autograd import DenseWithInverse
 
         return DenseWithInverse.apply(r.flatten(1), w, bias, m)

@@ -1,4 +1,4 @@
-"""Skip connections: every pre unit to the post unit of the same place, with weight 1."""
+"""Skip connections: every pre unit to the post unit at the same place, with weight 1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class IdentityOperator(Operator):
         return r
 
     def down(self, u: Array, w: Array) -> Array:
-        """What arrives, unchanged."""
+        """The credit, unchanged."""
         return u
 
     def drive(self, r: Any, w: Any, bias: Any) -> Any:
@@ -31,6 +31,6 @@ class IdentityOperator(Operator):
 
 @operator_of.register(Identity)
 def _(connector: Identity, pre: Shape, post: Shape) -> IdentityOperator:
-    if type(connector) is not Identity:  # a class derived from it means something else
+    if type(connector) is not Identity:  # a derived class has another meaning
         raise without_operator(connector)
     return IdentityOperator(pre, post)

@@ -1,4 +1,4 @@
-"""One matrix at many places, each of which reads pre units of its own, as in a convolution."""
+"""One matrix at many places, each of which reads other pre units, as in a convolution."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cortex_sim.operators.base import Operator, units
 
 
 class AtPlaces(Operator):
-    """The same matrix (channel, input) at every place; a subclass says with `index` what each place reads.
+    """The same matrix (channel, input) at every place; `index` of a subclass defines what each place reads.
 
     The post population's shape has its channels first.
     """
 
-    #: Pre unit behind each input of each place, (place, input); the number of pre units stands for silence.
+    #: Pre unit behind each input of each place, (place, input); the number of pre units means a silent input.
     index: Any
     called = "connector at several places"
 
@@ -63,7 +63,7 @@ class AtPlaces(Operator):
 
     @cached_property
     def _incidence(self) -> Any:
-        """Which input of which place is which pre unit, sparse (place · input, pre unit)."""
+        """Incidence of pre units and inputs of places, sparse (place · input, pre unit)."""
         from scipy import sparse
 
         entries, inside = np.arange(self.index.size), self.index.ravel() < units(self.pre)
@@ -81,8 +81,8 @@ class Tied(AtPlaces):
     pre, post : tuple of int
         Shapes of the populations; the channels of ``post`` come first.
     index : array of int, shape (place, input)
-        Pre unit, counted through the whole population, behind each input of each place; the number of
-        pre units stands for an input that is silent.
+        Pre unit, counted over the whole population, for each input of each place; the number of
+        pre units means a silent input.
     """
 
     index: np.ndarray

@@ -1,4 +1,4 @@
-"""Connectors without weights: a fixed linear map of rates, and its transpose for what comes down."""
+"""Connectors without weights: a fixed linear map of rates, and its transpose for credit."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ class Weightless(Operator):
         return self.upward(r)
 
     def down(self, u: Array, w: Array) -> Array:
-        """What the transpose makes of u."""
+        """The transpose applied to u."""
         return self.downward(u)

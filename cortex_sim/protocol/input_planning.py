@@ -1,4 +1,4 @@
-"""Drives and nudges of a phase, brought to float64 arrays of the populations that they go to."""
+"""Drives and nudges of a phase, converted to float64 arrays of their populations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Arrays:
     Attributes
     ----------
     preprocessing : mapping of str to Preprocessing
-        By population, with what a trained network is shown the images of data sets.
+        By population, applied to the images of data sets for a trained network.
     """
 
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Arrays:
     drawn: dict[tuple[Stimuli, Any], np.ndarray] = field(default_factory=dict)
 
     def images(self, given: Any, population: str) -> np.ndarray:
-        """An array as it is, or the images of a data set as this population is shown them, drawn once."""
+        """An array, or the preprocessed images of a data set for this population, drawn once."""
         if not isinstance(given, Stimuli):
             return given
         shown = self.preprocessing.get(population)
@@ -42,7 +42,7 @@ class Arrays:
         return self.drawn[given, shown]
 
     def labels(self, given: Any) -> np.ndarray:
-        """An array as it is, or the labels of a data set."""
+        """An array, or the labels of a data set."""
         return given.labels if isinstance(given, Stimuli) else given
 
     def float64(self, array: np.ndarray) -> np.ndarray:
@@ -51,12 +51,12 @@ class Arrays:
         if key not in self.known:
             values = np.ascontiguousarray(array, dtype=np.float64).view()
             values.setflags(write=False)
-            self.known[key] = (array, values)  # the array is kept alive, so that its address stays its own
+            self.known[key] = (array, values)  # the array is kept alive, so that its address is not reused
         return self.known[key][1]
 
 
 def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> Input:
-    """What drives a population, from what a phase says of it."""
+    """Input of a population, from the drive of a phase."""
     label = f"{owner}: drive of {population.name}"
     if isinstance(given, Noise):
         return White(given.mean, given.sd, given.hold_ms)
@@ -106,20 +106,20 @@ class Goals:
 
 
 def goals_of(owner: str, net: Network, population: Population, given: Any, arrays: Arrays) -> Goals:
-    """Where a population is nudged to, from what a phase says of it."""
+    """Goals of a population, from the nudge of a phase."""
     label = f"{owner}: nudge of {population.name}"
     if population.name in net.stimulated:
         raise DeclarationError(
-            f"{label}: it has no bottom-up input, so its drive sets its rate and a nudge does "
-            "nothing; nudge a population above, or change the drive"
+            f"{label}: it has no bottom-up input, so its drive sets its rate and a nudge has "
+            "no effect; nudge a population above, or change the drive"
         )
     labels = arrays.labels(given)
     if labels.ndim == 1 and labels.dtype.kind in "iu" and population.name == net.objective_at:
         return Goals(_one_hot(label, population, labels), each=True)
     if labels.dtype == np.uint8 and labels.max() > 1:
         raise DeclarationError(
-            f"{label}: targets are 8-bit, which are grey levels from 0 to 255 in an image and no rates; give "
-            "floats, such as targets / 255"
+            f"{label}: targets are 8-bit, which are grey levels from 0 to 255 in an image rather than "
+            f"rates; give floats, such as targets / 255"
         )
     values = arrays.float64(labels)
     if labels.shape in (population.shape, (population.size,)):
@@ -150,7 +150,7 @@ def _one_hot(label: str, population: Population, labels: np.ndarray) -> np.ndarr
 
 
 def _check_probabilities(label: str, net: Network, population: Population, values: np.ndarray) -> None:
-    """Cross-entropy's credit is its gradient for probabilities only."""
+    """The credit of cross-entropy is its gradient only for probabilities."""
     if population.name != net.objective_at or not isinstance(net.error, CrossEntropy):
         return
     if (values < 0).any() or np.abs(values.sum(axis=1) - 1).max() > 1e-6:

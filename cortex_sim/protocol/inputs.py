@@ -1,4 +1,4 @@
-"""What a population can be driven by or nudged to, besides a number or an array."""
+"""Inputs and goals of a population other than numbers and arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TimeSeries(Comparable):
     values : array of shape (bin, unit), (bin, *shape of the population) or (bin,)
         Input in each bin, from the start of the phase; of shape (bin,), the same to every unit.
     bin_ms : float
-        How long each bin is held, in ms; after the last one it stays.
+        How long each bin is held, in ms; the last one is held.
     """
 
     values: Any
@@ -49,7 +49,7 @@ class Noise:
         Standard deviation, 0 or more.
     mean : float, default 0.0
     hold_ms : float or None
-        How long each value is held, in ms; None draws anew every time step.
+        How long each value is held, in ms; None draws a new value every time step.
     """
 
     sd: float
@@ -65,9 +65,9 @@ class Noise:
 
 @dataclass(frozen=True)
 class Stimuli:
-    """A data set by name: as a drive its images, as a nudge their labels; YAML keeps the name only.
+    """A data set by name: as a drive its images, as a nudge their labels; YAML keeps only the name.
 
-    A network that holds the preprocessing of its training is shown them through that, as everything else.
+    For a network that holds the preprocessing of its training, it is applied to them, as to all stimuli.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Stimuli:
         Which ones are drawn; the same for images and labels.
     standardise : bool, default False
         Whether the data set's own mean is removed and its standard deviation made 1, both of its training
-        part. Not asked where the network holds the preprocessing of its training.
+        part. Ignored if the network holds the preprocessing of its training.
     """
 
     data: str
@@ -106,7 +106,7 @@ class Stimuli:
         return getattr(self._loaded(), f"x_{self.split}")[self._drawn()]
 
     def images_through(self, preprocessing: Preprocessing) -> np.ndarray:
-        """The images as a trained network is shown them; ``standardise`` is not asked.
+        """The images with a trained network's preprocessing; ``standardise`` is ignored.
 
         Raises
         ------
@@ -155,7 +155,7 @@ def _loaded(data: str, standardise: bool) -> ImageSet:
 
 @dataclass(frozen=True, eq=False)
 class Nudge(Comparable):
-    """Where a population is nudged to, with a strength of its own.
+    """The goal of a population, with its own strength.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def as_drive(owner: str, what: str, value: Any) -> Drive:
 
 
 def as_stimuli(owner: str, what: str, value: Any) -> np.ndarray:
-    """Values of a drive; 8-bit ones are grey levels, 0 to 1, as everywhere else."""
+    """Values of a drive; 8-bit ones are grey levels, scaled to 0 to 1 as everywhere else."""
     values = numeric(owner, what, value)
     if values.dtype != np.uint8:
         return values

@@ -1,4 +1,4 @@
-"""Phase: a stretch of time in which the same things are shown, nudged, silenced, cut and learned."""
+"""Phase: a stretch of a trial with constant inputs, nudges, lesions and plasticity windows."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from cortex_sim.protocol.values import (
 
 @dataclass(frozen=True, eq=False)
 class Phase(Comparable):
-    """A stretch of a trial; what is not named is left alone.
+    """A stretch of a trial; whatever is not named is unaffected.
 
     Populations and projections are given by name ("V1", "V1->IT") or as the objects that were
-    declared, single units as neuroids ("V1/3"). Arrays are not copied: leave them as they are.
+    declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
 
     Parameters
     ----------
     name : str
-        What it is called in recordings and figures; unique in its protocol.
+        Its name in recordings and figures; unique in its protocol.
     duration_ms : float
         Its length in ms.
     drive : mapping of population to number, array, TimeSeries, Noise or Stimuli
         Input from outside: a number for all units, an array of shape (unit,) or of the
-        population's shape, or one with a leading axis of presentations, whose k-th image trial k
-        gets. It sets the rate of a population without bottom-up input, and adds to the drive of any
+        population's shape, or one with a leading axis of presentations, whose k-th entry is for
+        trial k. It sets the rate of a population without bottom-up input, and adds to the drive of any
         other.
     nudge : mapping of population to array, Stimuli or Nudge
-        Where its rate should go: whole-number labels of shape (presentation,) at the objective's
+        The goal of its rate: whole-number labels of shape (presentation,) at the objective's
         population, target rates of shape (presentation, unit), or one target of shape (unit,).
         It adds β·(credit of the objective) there, and β·(goal − rate) at any other population.
     plasticity : bool, list of projections, or mapping of projection to rate in 1/s
@@ -46,7 +46,7 @@ class Phase(Comparable):
         learn from spontaneous activity; in a phase with ``spontaneous`` it opens exactly those of
         the populations named there.
     spontaneous : list of populations, or mapping of population to standard deviation
-        Their rates are white noise, drawn anew every step; the standard deviation is 1 if not given.
+        Their rates are white noise, redrawn every step; the standard deviation is 1 if not given.
     silence : list of populations or units
         Their rates are 0; they send no credit and do not learn.
     cut : list of projections

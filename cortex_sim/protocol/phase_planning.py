@@ -1,4 +1,4 @@
-"""One phase against one network: names looked up, shapes checked, windows and gates worked out."""
+"""One phase against one network: names looked up, shapes checked, windows and gates determined."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def lesion_of(net: Network, names: Iterable[str]) -> Lesion:
 
 @dataclass(frozen=True)
 class Draft:
-    """A phase whose nudges still wait for the number of presentations."""
+    """A phase whose nudges still need the number of presentations."""
 
     phase: Phase
     plan: PhasePlan
     goals: Mapping[str, tuple[Goals, float]]
 
     def lengths(self) -> dict[str, int]:
-        """What has one entry a presentation, and how many."""
+        """Arrays with one entry per presentation, and their lengths."""
         found = {}
         for population, given in self.plan.drive.items():
             if isinstance(given, Images):
@@ -68,7 +68,7 @@ def draft(net: Network, phase: Phase, lesion: Lesion, eta_per_s: Any, arrays: Ar
     Raises
     ------
     DeclarationError
-        Naming the phase, what is wrong with it and what would be right.
+        Names the phase, what is wrong with it and what would be right.
     """
     owner = f"phase {phase.name}"
     _known(f"population in spontaneous of {owner}", phase.spontaneous, net.populations)
@@ -150,7 +150,7 @@ def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
 
 
 def _passing(where: str, names: Iterable[str], net: Network) -> None:
-    """Projections whose signal can be acted on: none within a credit network, which settles as a whole."""
+    """Projections whose signal can be manipulated: none within a credit network, which settles as a whole."""
     inside = {p.name for p in net.credit_projections}
     for name in names:
         if name in inside:

@@ -1,6 +1,6 @@
-"""What a protocol asks of a backend: every trial, phase by phase, as checked arrays.
+"""A plan: a protocol as every trial, phase by phase, in checked arrays.
 
-Made by `cortex_sim.protocol.planning`; both backends carry it out and neither looks at the protocol.
+Made by `cortex_sim.protocol.planning`; backends carry it out and do not read the protocol.
 All arrays are float64, units flattened in (channel, row, column) order.
 """
 
@@ -32,7 +32,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Series:
-    """Input that changes in time: values (bin, unit), each held for ``bin_ms``; the last one stays."""
+    """Input that changes in time: values (bin, unit), each held for ``bin_ms``, the last one to the end."""
 
     values: np.ndarray
     bin_ms: float
@@ -40,7 +40,7 @@ class Series:
 
 @dataclass(frozen=True)
 class White:
-    """Gaussian input, drawn anew for every unit and presentation each ``hold_ms`` (None: every step)."""
+    """Gaussian input, independent for every unit and presentation, held for ``hold_ms`` (None: one step)."""
 
     mean: float
     sd: float
@@ -52,7 +52,7 @@ Input = Constant | Images | Series | White
 
 @dataclass(frozen=True)
 class Goal:
-    """Where a population is nudged to: values (presentation, unit), and the nudge's strength β."""
+    """Goal of a nudged population: values (presentation, unit), and the nudge's strength β."""
 
     values: np.ndarray
     strength: float
@@ -60,7 +60,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a projection lets through: nothing if cut, else its signal delayed, scaled, with noise added."""
+    """Gate of a projection: nothing passes if cut, else its signal is delayed, scaled, and noise is added."""
 
     cut: bool = False
     scale: float = 1.0
@@ -70,13 +70,13 @@ class Gate:
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """One phase; whatever is not named is left alone.
+    """One phase; whatever is not named is unaffected.
 
     Attributes
     ----------
     drive : population to input; sets the rate of a stimulated population, adds to any other's drive.
     nudge : population to goal.
-    spontaneous : population to standard deviation: its rate is white noise, drawn anew every step.
+    spontaneous : population to standard deviation: its rate is white noise, redrawn every step.
     alive : population to (unit,) of 1 (active) and 0 (silenced).
     gates : projection to gate.
     errors_silenced : top-down projections whose error population is silent.
@@ -98,7 +98,7 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class Shown:
-    """Presentations shown side by side: one run of the phases.
+    """A batch of presentations: one run of the phases.
 
     ``number`` counts these runs over the whole plan and seeds their noise; ``images`` are the indices
     of the presentations in `Images` and `Goal`, one per presentation of this batch. ``trials`` count
@@ -121,7 +121,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be recorded.
+    """What to record.
 
     ``variables`` of "rate", "drive", "credit"; ``every_ms`` None keeps one sample, at the end of phase
     ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial.
@@ -137,12 +137,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that happens, in order, and what is kept of it."""
+    """Everything that happens, in order, and what to record of it."""
 
     shown: tuple[Shown, ...]
     wanted: Wanted
     stimulus_id: tuple[str, ...]  # by image index
-    probe_stimulus_id: tuple[str, ...] = ()  # the same for probes, whose images are their own
+    probe_stimulus_id: tuple[str, ...] = ()  # the same for probes, which have other images
 
     def stimuli(self, shown: Shown) -> tuple[str, ...]:
         """Stimulus of each presentation of one run."""
@@ -157,7 +157,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sample:
-    """What was recorded of one `Shown`.
+    """The recorded values of one `Shown`.
 
     ``values``: variable to population to (presentation, time_bin, unit), one bin where ``every_ms`` is
     None. ``weights``: projection to (post, pre) after it, where due. ``time_ms``: simulated time at its end.
@@ -171,9 +171,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What an experiment tells a backend besides network and seed.
+    """What a backend receives from an experiment in addition to network and seed.
 
-    The first four are of time, and a backend of equilibria does without them; ``state`` is what the
+    The first four concern dynamics in time, and a backend of equilibria ignores them; ``state`` is what the
     network starts from, None for weights drawn from the seed.
     """
 
@@ -188,10 +188,10 @@ class Session(Protocol):
     """A network being simulated by one backend, whatever the backend."""
 
     def check(self, plan: Plan) -> None:
-        """Raise at anything in the plan that this session cannot carry out, before anything is written."""
+        """Raise if this session cannot carry out the plan, before anything is written."""
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
-        """Run ``plan.shown[first:]``; ``keep`` is called after each, when `checkpoint` is whole."""
+        """Run ``plan.shown[first:]``; ``keep`` is called after each, when `checkpoint` is valid."""
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
@@ -200,4 +200,4 @@ class Session(Protocol):
         """Go back to a `checkpoint`."""
 
     def attributes(self) -> dict[str, Any]:
-        """What made the recording: network, rule, seed, backend, version."""
+        """Provenance of the recording: network, rule, seed, backend, version."""

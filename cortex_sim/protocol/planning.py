@@ -18,7 +18,7 @@ from cortex_sim.protocol.phase_planning import Draft, Lesion, draft, lesion_of
 from cortex_sim.protocol.plan import Images, PhasePlan, Plan, Shown, Wanted
 from cortex_sim.protocol.protocol import INTERVAL, Protocol
 
-#: Presentations side by side where nothing is learned and none is said.
+#: Default batch size if nothing is learned.
 SIDE_BY_SIDE = 256
 
 
@@ -32,14 +32,14 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessi
     seed : int
         Draws the order of shuffled images.
     preprocessing : Preprocessing, optional
-        Of the network's training: with it the stimulus population is shown the images of data sets that are
-        given by name. Arrays are shown as they are.
+        That of the network's training, applied to the images of data sets that are given by name. Arrays
+        are presented unchanged.
 
     Raises
     ------
     DeclarationError
         If a name is unknown, an array does not fit its population, lengths differ, a window cannot
-        open, or what is to be recorded does not exist.
+        open, or a recorded item does not exist.
     """
     require_count("plan", minimum=0, seed=seed)
     if not isinstance(protocol, Protocol):
@@ -89,7 +89,7 @@ class _Stage:
 
     @property
     def presentations(self) -> int:
-        """How many there are to choose from; 1 where nothing has one entry each."""
+        """Number of presentations to choose from; 1 if no array has one entry for each."""
         return next((n for d in self.drafts for n in d.lengths().values()), 1)
 
     @property
@@ -115,7 +115,7 @@ class _Stage:
 
 
 def _in_order(stages: list[_Stage], repeat: int, seed: int) -> Iterator[Shown]:
-    """A probe, a block of trials, a probe, a block, …, a probe; numbers are given by the caller."""
+    """A probe, a block of trials, a probe, a block, …, a probe; the caller adds the numbers."""
     phases = {stage.name: stage.phases() for stage in stages}
     done = dict.fromkeys(phases, 0)
     for block in range(repeat + 1):
@@ -129,7 +129,7 @@ def _in_order(stages: list[_Stage], repeat: int, seed: int) -> Iterator[Shown]:
 def _block(
     stage: _Stage, phases: tuple[PhasePlan, ...], block: int, first: int, seed: int, probed: bool
 ) -> Iterator[Shown]:
-    """One block of a stage, whose trials count on from ``first``."""
+    """One block of a stage, whose trials are counted from ``first``."""
     order = stage.order(seed, block)
     for start in range(0, stage.trials, stage.batch):
         images = tuple(int(i) for i in order[start : start + stage.batch])
@@ -139,7 +139,7 @@ def _block(
 
 
 def _probe_ids(stages: list[_Stage]) -> tuple[str, ...]:
-    """Stimulus of each image of the probes: that of the trials, where they show the same images."""
+    """Stimulus of each image of the probes: those of the trials if these have the same images."""
     if len(stages) == 1:
         return ()
     trials, probes = stages
@@ -149,7 +149,7 @@ def _probe_ids(stages: list[_Stage]) -> tuple[str, ...]:
 
 
 def _image_sets(stage: _Stage) -> set[tuple[str, int]]:
-    """Population and array of every image set; the conversion makes equal arrays one."""
+    """Population and array of every image set; equal arrays have been merged by the conversion."""
     return {
         (population, given.values.__array_interface__["data"][0])
         for d in stage.drafts

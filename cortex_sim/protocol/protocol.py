@@ -20,7 +20,7 @@ ORDERS = ("given", "shuffled")
 
 @dataclass(frozen=True, eq=False, init=False)
 class Protocol(Comparable):
-    """What happens: a trial runs the phases once for one presentation.
+    """The course of an experiment: a trial runs the phases once for one presentation.
 
     Parameters
     ----------
@@ -34,21 +34,21 @@ class Protocol(Comparable):
     order : {"given", "shuffled"}
         "shuffled" draws images without replacement, another permutation for each block.
     batch : int or None
-        Presentations shown side by side, which share their weights: a window changes these by the
+        Presentations per run, which share their weights: a window changes these by the
         mean over them. None: one where anything learns or ``reset`` is False, else up to 256.
     interval_ms : float, default 0.0
         A last phase, "interval", of this length and without drive.
     reset : bool, default True
-        Whether every trial starts from rest. If not, a trial goes on from the one before, except
-        the first trial after a probe.
+        Whether every trial starts from rest. If not, a trial continues from the state of the previous
+        one, except the first trial after a probe.
     lesion : list of projections, populations or units
         Projections cut and populations or units silenced throughout, in probes too.
     probe : Protocol or None
         Run before the first block and after each; learns nothing.
     record : Record
-        What is kept, of trials and probes alike.
+        What to record, of trials and probes alike.
     eta_per_s : float or mapping of projection to float
-        Learning rate in 1/s of windows that give none: dw/dt = η·growth.
+        Learning rate in 1/s of windows without their own: dw/dt = η·growth.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Protocol(Comparable):
         look_up("order of Protocol", order, dict.fromkeys(ORDERS))
         if not reset and batch not in (None, 1):
             raise DeclarationError(
-                f"Protocol: reset=False lets each trial go on from the one before, so they cannot run "
+                f"Protocol: reset=False lets each trial continue from the one before, so they cannot run "
                 f"{batch} side by side; leave batch out"
             )
         values = {
@@ -154,7 +154,7 @@ class Protocol(Comparable):
 
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Protocol:
-        """Protocol from YAML text, or a file; ``seed`` draws from data sets whose entry has none."""
+        """Protocol from YAML text, or a file; ``seed`` serves data sets whose entry has none."""
         from cortex_sim.protocol.protocol_yaml import protocol_from_yaml
 
         return protocol_from_yaml(source, seed)
@@ -192,9 +192,7 @@ def _check_record(protocol: Protocol) -> None:
     if not isinstance(record, Record):
         raise DeclarationError(f"Protocol: record must be a Record. Got {record!r}")
     if protocol.interval_ms and INTERVAL in {phase.name for phase in protocol.phases}:
-        raise DeclarationError(
-            f"Protocol: interval_ms adds a phase called {INTERVAL}; call your own phase otherwise"
-        )
+        raise DeclarationError(f"Protocol: interval_ms adds a phase called {INTERVAL}; rename your own phase")
     look_up("phase of Record", protocol.recorded_phase, protocol.durations_ms)
     if record.every_ms is not None and record.every_ms > protocol.duration_ms:
         raise DeclarationError(
@@ -233,8 +231,8 @@ def _check_probe(protocol: Protocol, probe: Any) -> None:
             f"Record(phase={shared[-1]!r})" if shared else f"call one of its phases {protocol.recorded_phase}"
         )
         raise DeclarationError(
-            f"Protocol: what is recorded is the end of phase {protocol.recorded_phase}, which the probe has "
-            f"not; use {way}"
+            f"Protocol: what is recorded is the end of phase {protocol.recorded_phase}, which the probe "
+            f"lacks; use {way}"
         )
 
 

@@ -19,7 +19,7 @@ from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.record import Record
 from cortex_sim.protocol.values import same
 
-#: An object of each class with all defaults: what equals them is left out of the text.
+#: An object of each class with all defaults: values that equal them are left out of the text.
 _PLAIN = {
     Phase: Phase("phase", 1.0),
     Protocol: Protocol(Phase("phase", 1.0)),
@@ -62,7 +62,7 @@ def write(value: Protocol, path: str | Path | None = None) -> str:
 def protocol_from_yaml(source: str | Path, seed: int = 0) -> Protocol:
     """Protocol from YAML text, or from a file where ``source`` is a path.
 
-    ``seed`` draws from data sets whose entry gives none.
+    ``seed`` serves data sets whose entry has none.
     """
     return protocol_from_data(yaml_text.read("protocol", source), seed)
 
@@ -91,7 +91,7 @@ def protocol_from_data(data: Any, seed: int = 0) -> Protocol:
 
 
 def _input(owner: str, data: Any, seed: int) -> Any:
-    """A drive or nudge: a number, a list, an array's data, or one of the classes by its main key."""
+    """A drive or nudge: a number, a list, an array's data, or a class recognised by its main key."""
     if is_array_data(data):
         return array_from_data(data)
     if not isinstance(data, dict):
@@ -110,7 +110,7 @@ def _input(owner: str, data: Any, seed: int) -> Any:
 
 
 def class_settings(owner: str, data: Any, cls: Any) -> dict[str, Any]:
-    """Settings of a class by name; what has no default must be there."""
+    """Settings of a class by name; those without default are required."""
     given = yaml_settings.settings(owner, data, tuple(f.name for f in fields(cls)))
     for f in fields(cls):
         if f.name not in given and f.default is MISSING and f.default_factory is MISSING:

@@ -1,4 +1,4 @@
-"""Record: what a protocol keeps of what it sees."""
+"""Record: what a protocol records."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Record:
     populations : list of populations or None
         None records all.
     every_ms : float or None
-        A time bin of this length after another, through all phases; None keeps one sample a trial.
+        Length of time bins, through all phases; None keeps one sample per trial.
     phase : str or None
         The phase at whose end that one sample is taken; None takes the last one.
     weights : list of projections or bool
         Whose weights are kept; True keeps those of all plastic projections.
     weights_every : int, default 1
-        After every so many trials.
+        Number of trials between two snapshots.
     """
 
     variables: Any = ("rate",)

@@ -1,4 +1,4 @@
-"""What a user gives to a phase or protocol, checked and brought into one form at construction."""
+"""Arguments of a phase or protocol, checked and normalised at construction."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
         raise DeclarationError(f"{owner}: {what} must be an array of numbers ({error})") from None
     if np.ma.is_masked(value):
         raise DeclarationError(
-            f"{owner}: {what} has masked values, which would be taken as they are; leave those presentations "
+            f"{owner}: {what} has masked values, which would be used unmasked; leave those presentations "
             "out, or fill them: values.filled(0.0)"
         )
     if given.dtype.kind == "b":
@@ -86,7 +86,7 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
 
 
 def name_of(owner: str, what: str, given: Any) -> str:
-    """Name of a population, unit or projection, given as such or as the object that has it."""
+    """Name of a population, unit or projection, given as text or as the object that has it."""
     name = given if isinstance(given, str) else getattr(given, "name", None)
     if not isinstance(name, str) or not name:
         raise DeclarationError(f'{owner}: {what} takes names such as "V1" or "V1->IT". Got {_short(given)}')

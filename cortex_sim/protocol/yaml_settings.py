@@ -15,7 +15,7 @@ _IN_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "min": 6e4}
 def settings(owner: str, entry: Any, known: tuple[str, ...]) -> dict[str, Any]:
     """An entry's settings, times in ms under the name that ends in ``_ms``.
 
-    ``duration: 0.2 s``, ``duration_ms: 200 ms`` and ``duration_ms: 200`` say the same; unknown keys
+    ``duration: 0.2 s``, ``duration_ms: 200 ms`` and ``duration_ms: 200`` mean the same; unknown keys
     are errors that list the known ones.
     """
     if not isinstance(entry, dict):
@@ -25,7 +25,7 @@ def settings(owner: str, entry: Any, known: tuple[str, ...]) -> dict[str, Any]:
         name = f"{key}_ms" if f"{key}_ms" in known else key
         look_up(f"key of {owner}", name, dict.fromkeys(known))
         if name in found:
-            raise DeclarationError(f"{owner}: {key} and {name} say the same; keep one")
+            raise DeclarationError(f"{owner}: {key} and {name} mean the same; keep one")
         is_time = name.endswith("_ms")
         found[name] = _in_ms(f"{owner}: {key}", value, needs_unit=name != key) if is_time else value
     return found

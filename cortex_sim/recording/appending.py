@@ -58,12 +58,12 @@ def appending(
 ) -> Iterator[Appending]:
     """Open a recording whose presentations come one batch after another, as float32.
 
-    It takes its name once all is written; if that fails, nothing is left.
+    The file gets its name once all is written; if that fails, nothing is left.
 
     Raises
     ------
     RunError
-        If it cannot be written, of a full disk too.
+        If it cannot be written, for example on a full disk.
     """
     frame = xr.Dataset({}, coordinates(net, populations, stimulus_id, descriptors), dict(attributes))
     neuroids = frame.sizes["neuroid"]

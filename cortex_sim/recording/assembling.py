@@ -1,4 +1,4 @@
-"""From chunks to one Dataset: in memory, or straight into netCDF without holding more than one block."""
+"""From chunks to one Dataset: in memory, or written to netCDF while holding only one block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cortex_sim.recording.guarded import guarded
 from cortex_sim.recording.layout import Layout, Rows
 from cortex_sim.recording.recorder import Store, joined
 
-_BLOCK_BYTES = 2**20  # chunks of the file: about what its readers keep in memory
+_BLOCK_BYTES = 2**20  # chunk size of the file: about what its readers keep in memory
 
 
 def assemble(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]) -> xr.Dataset:
@@ -27,8 +27,8 @@ def assemble(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, A
 def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any], path: Path) -> None:
     """Write the chunks of all arms as netCDF.
 
-    Blocks have the same length however the chunks were cut, so that a recording that was interrupted
-    ends as the same bytes.
+    Blocks have the same length however the chunks were cut, so that an interrupted recording ends
+    with the same bytes.
     """
     axes = {"presentation": (layout.by_presentation(), _presentations(layout, stores))}
     lengths = {"presentation": sum(store.lengths(layout.variables[0]) for store in stores)}
@@ -55,12 +55,12 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
 
 
 def _write_empty(layout: Layout, attributes: Mapping[str, Any], block: Mapping[str, int], path: Path) -> None:
-    """All names, coordinates and attributes, with no presentation and no snapshot yet."""
+    """All names, coordinates and attributes, without presentations and snapshots."""
     empty = layout.empty([*layout.by_presentation(), *layout.by_snapshot()])
     encoding = {name: {"chunksizes": (block[name], *layout.shape(name))} for name in block}
     growing = ["presentation", *(["snapshot"] if layout.weights else [])]
     with guarded(path) as guard:
-        # xarray would make them in the order of a set, which is another one in every process.
+        # xarray would make them in the order of a set, which differs between processes.
         with h5netcdf.File(guard, "w") as file:
             for axis in growing:
                 file.dimensions[axis] = None

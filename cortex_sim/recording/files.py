@@ -17,7 +17,7 @@ def save(recording: xr.Dataset, path: str | Path) -> None:
     Raises
     ------
     DataError
-        If it cannot be written, of a full disk too; nothing is left behind.
+        If it cannot be written, for example on a full disk; nothing is left behind.
     """
     try:
         with growing(require_path("file", path, DataError)) as file:
@@ -27,14 +27,14 @@ def save(recording: xr.Dataset, path: str | Path) -> None:
 
 
 def open_lazily(path: str | Path) -> xr.Dataset:
-    """Open a recording whose values are read from the file only where they are looked at.
+    """Open a recording whose values are read from the file only when they are used.
 
-    Use it as ``with open_lazily(path) as recording:``, or close it, so that the file is let go.
+    Use it as ``with open_lazily(path) as recording:``, or close it, to release the file.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged or no recording.
+        If the file is missing, damaged or not a recording.
     """
     if not require_path("recording", path, DataError).is_file():
         raise DataError(f"recording {path}: no such file")
@@ -54,7 +54,7 @@ def load(path: str | Path) -> xr.Dataset:
     Raises
     ------
     DataError
-        If the file is missing, damaged or no recording.
+        If the file is missing, damaged or not a recording.
     """
     with open_lazily(path) as opened:
         try:

@@ -16,7 +16,7 @@ def fingerprint(value: Any) -> str:
 
 
 def _digest(value: Any, known: dict[int, bytes]) -> bytes:
-    # A plan shows the same phases thousands of times: each object is read once. All of them live as
+    # A plan contains the same phases thousands of times: each object is read once. All of them live as
     # long as the value does, so that no address is used twice.
     if id(value) not in known:
         text = hashlib.sha256()

@@ -1,8 +1,8 @@
-"""A file that HDF5 may write to on any disk: what goes wrong is told after HDF5 has let go, not inside it.
+"""A file to which HDF5 may write on any disk: errors are raised after HDF5 has closed it, not inside.
 
-HDF5 cannot close a file that it failed to write, and the process dies of that at its end. Here a write that
-fails (a full disk, a quota) is remembered and kept in memory with what follows, so that HDF5 closes what it
-takes for a whole file; then the error is raised. Whoever writes much asks `Guarded.check` in between.
+HDF5 cannot close a file that it failed to write, and then the process crashes at exit. Here a write that
+fails (a full disk, a quota) is kept in memory with what follows, so that HDF5 can close the file; then the
+error is raised. A caller that writes much calls `Guarded.check` in between.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Guarded(io.RawIOBase):
     ----------
     path : Path
     mode : {"w", "a"}
-        "w" begins anew, "a" goes on with what stands there.
+        "w" starts a new file, "a" continues the existing one.
     """
 
     def __init__(self, path: Path, mode: str = "w") -> None:
@@ -36,33 +36,33 @@ class Guarded(io.RawIOBase):
         self.error: OSError | None = None
 
     def check(self) -> None:
-        """Raise the error that a write met, if one did."""
+        """Raise the error of a failed write, if any."""
         if self.error is not None:
             raise self.error
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Move to a position."""
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
         return self._at
 
     def tell(self) -> int:
-        """Where reading and writing go on."""
+        """The present position."""
         return self._at
 
     def write(self, data: Any) -> int:
-        """Write all of it: to the disk, or, once that has failed, to memory."""
+        """Write all bytes: to disk, or to memory once that has failed."""
         content = bytes(data)
         if self.error is None:
             try:
@@ -82,7 +82,7 @@ class Guarded(io.RawIOBase):
             done += os.write(self._file, content[done:])
 
     def readinto(self, buffer: Any) -> int:
-        """Read what was written, on the disk or not; 0 where nothing was."""
+        """Read what was written, on disk or in memory; 0 elsewhere."""
         count = max(0, min(len(buffer), self._end - self._at))
         os.lseek(self._file, self._at, os.SEEK_SET)
         found = bytearray(os.read(self._file, count).ljust(count, b"\0"))
@@ -95,7 +95,7 @@ class Guarded(io.RawIOBase):
         return count
 
     def truncate(self, size: int | None = None) -> int:
-        """Let the file end at ``size``."""
+        """Truncate the file to ``size``."""
         self._end = self._at if size is None else size
         if self.error is None:
             try:
@@ -105,7 +105,7 @@ class Guarded(io.RawIOBase):
         return self._end
 
     def close(self) -> None:
-        """Let the file go; a write that the system has put off may fail only here."""
+        """Close the file; a write that the system has delayed may fail only here."""
         if not self.closed:
             try:
                 os.fsync(self._file)
@@ -122,8 +122,8 @@ def guarded(path: Path, mode: str = "w") -> Iterator[Guarded]:
     Raises
     ------
     OSError
-        Once HDF5 has let go, if the disk did not take everything; whatever else went wrong after that
-        is its consequence.
+        Once HDF5 has closed it, if not everything could be written; other errors after that are
+        its consequence.
     """
     file = Guarded(path, mode)
     try:
@@ -139,12 +139,12 @@ def guarded(path: Path, mode: str = "w") -> Iterator[Guarded]:
 
 @contextmanager
 def growing(path: Path) -> Iterator[Guarded]:
-    """A guarded file that takes its name once it is whole; if it cannot, nothing is left.
+    """A guarded file that gets its name once it is complete; otherwise nothing is left.
 
     Raises
     ------
     RunError
-        If the disk did not take everything.
+        If not everything could be written.
     """
     with whole(path) as part, guarded(part) as file:
         yield file

@@ -1,4 +1,4 @@
-"""Where everything that a protocol records has its place: presentations, neuroids, time bins, snapshots."""
+"""The layout of a recording: presentations, neuroids, time bins, snapshots."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TYPES = {
 def time_bins(shown: Shown, every_ms: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Start and end of each bin, in ms within the trial, and the phase in which it ends.
 
-    Bins are ``every_ms`` long; what remains of the trial after the last whole one has none.
+    Bins are ``every_ms`` long; the rest of the trial after the last whole bin has none.
     """
     # 1e-9: durations such as 3 * 0.1 must not lose their last bin.
     count = math.floor(shown.duration_ms / every_ms + 1e-9)
@@ -51,7 +51,7 @@ def time_bins(shown: Shown, every_ms: float) -> tuple[np.ndarray, np.ndarray, np
 
 @dataclass(frozen=True)
 class ArmLayout:
-    """What one arm records, and where each row of it stands.
+    """What one arm records, and the position of each row.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class ArmLayout:
     plan : Plan
     initial : mapping
         Weights before the first trial, (post, pre) by projection; they make a first snapshot where
-        they are known for every projection whose weights are wanted.
+        they are known for every projection whose weights are recorded.
     """
 
     arm: str
@@ -81,7 +81,7 @@ class ArmLayout:
 
     @cached_property
     def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Start, end and phase of the time bins; None where there is one value a presentation.
+        """Start, end and phase of the time bins; None where there is one value per presentation.
 
         A protocol whose probes have time bins has phases of the same lengths in trials and probes.
         """
@@ -129,7 +129,7 @@ class Layout:
                     raise RunError(
                         f"arms {first.arm} and {other.arm} cannot share a recording: {what} differ, "
                         f"{_told(ours)} and {_told(theirs)}; record the same in every arm, or run them "
-                        f"into files of their own (arms=[{other.arm!r}], --arm {other.arm})"
+                        f"into separate files (arms=[{other.arm!r}], --arm {other.arm})"
                     )
 
     @property
@@ -143,11 +143,11 @@ class Layout:
         return {name: f"weight:{name}" for name in self.arms[0].plan.wanted.weights}
 
     def by_presentation(self) -> list[str]:
-        """Names of everything that has one row a presentation."""
+        """Names of everything that has one row per presentation."""
         return [*self.variables, "stimulus_id", "repetition", "arm", "trial", "block", "stage"]
 
     def by_snapshot(self) -> list[str]:
-        """Names of everything that has one row a snapshot; none where no weights are recorded."""
+        """Names of everything that has one row per snapshot; none where no weights are recorded."""
         if not self.weights:
             return []
         return [*self.weights.values(), "snapshot_ms", "snapshot_trial", "snapshot_arm"]
@@ -163,7 +163,7 @@ class Layout:
         return (neuroids,) if first.bins is None else (neuroids, len(first.bins[0]))
 
     def empty(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """No rows yet of these variables, with the types that rows will have."""
+        """Empty arrays of these variables, with the types that rows will have."""
         return {name: np.zeros((0, *self.shape(name)), dtype=_TYPES.get(name, np.float64)) for name in names}
 
     def dataset(self, rows: Rows, attributes: Mapping[str, Any]) -> xr.Dataset:

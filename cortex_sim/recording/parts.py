@@ -1,9 +1,9 @@
 """A recording in the making, on disk: chunks of trials, and the state after the last of them.
 
 ``OUT.parts/`` holds ``settings.json`` and a folder an arm; in it ``000000.rows.safetensors``, … with what
-was recorded, and one ``….state.safetensors`` from which the session goes on. Every file is written beside
-its place and renamed, a chunk only after its state, so that whatever ends the program leaves a folder that
-can be gone on with. Each carries a checksum, which is looked at before anything is gone on with.
+was recorded, and one ``….state.safetensors`` from which the session goes on. Every file is written under
+a temporary name and renamed, a chunk only after its state, so that the recording can be resumed however the
+program ended. Each file has a checksum, which is verified before anything is resumed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cortex_sim.runs import directory
 from cortex_sim.runs.files import read_tensors, write_tensors, write_text
 
 _SETTINGS = "settings.json"
-_ROOM = "make room, then go on with resume (--resume)"
+_ROOM = "make room, then continue with resume (--resume)"
 _ROWS, _STATE = ".rows.safetensors", ".state.safetensors"
 
 
@@ -34,17 +34,17 @@ def folder_of(out: Path) -> Path:
 
 
 def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
-    """Raise `RunError` unless ``out`` can be begun, or with ``resume`` gone on with under these settings."""
+    """Raise `RunError` unless ``out`` can be started, or with ``resume`` continued with these settings."""
     folder = folder_of(out)
     begun = folder / _SETTINGS
     if out.exists():
-        raise RunError(
-            f"{out}: something stands there; give a new file, or resume (--resume) to open it again"
-        )
+        raise RunError(f"{out}: already exists; give a new file, or resume (--resume) to open it again")
     if resume and not folder.is_dir():
         raise RunError(f"{out}: nothing to resume, no folder {folder}; start it without resume")
     if begun.is_file() and not resume:
-        raise RunError(f"{out}: begun in {folder}; go on with resume (--resume), or remove that folder")
+        raise RunError(
+            f"{out}: was started in {folder}; continue with resume (--resume), or remove that folder"
+        )
     if not out.parent.is_dir():
         raise RunError(f"{out}: no folder {out.parent}")
     if begun.is_file():
@@ -53,7 +53,7 @@ def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
 
 @contextmanager
 def opened(out: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
-    """The folder in which ``out`` is gathered, held so that no second process writes into it."""
+    """The folder in which ``out`` is gathered, locked so that no second process writes into it."""
     folder = folder_of(out)
     with directory.held(folder, "another process is recording it", out):
         write_text(folder / _SETTINGS, json.dumps(settings, indent=1), _ROOM)
@@ -66,7 +66,7 @@ def require_same(place: object, kept: Mapping[str, Any], asked: Mapping[str, Any
         if kept.get(name) != asked.get(name):
             raise RunError(
                 f"{place}: was made with {name} {_short(kept.get(name))}, and {_short(asked.get(name))} "
-                "is asked for; resume with the same, or record into another file"
+                "is requested; resume with the same, or record into another file"
             )
 
 
@@ -76,12 +76,12 @@ class Parts:
     Parameters
     ----------
     folder : Path
-        The arm's own; made if it is not there. What an interruption left half written is removed.
+        The arm's own; created if it does not exist. Half-written files of an interruption are removed.
 
     Attributes
     ----------
     done : int
-        How many of the plan's `Shown` the chunks hold.
+        Number of the plan's `Shown` that the chunks hold.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,7 +93,7 @@ class Parts:
         self.files: list[Path] = []
         self.done = 0
         for path in sorted(folder.glob(f"*{_ROWS}")):
-            labels, _ = _read_whole(path)  # all of it: a chunk is gone on from only if every bit is right
+            labels, _ = _read_whole(path)  # read completely: a chunk is used only if every bit is right
             self.done = int(labels["done"])
             self.files.append(path)
         keep = {*self.files, self._state(len(self.files) - 1)}
@@ -102,7 +102,7 @@ class Parts:
                 path.unlink()
 
     def add(self, rows: Rows, state: Mapping[str, np.ndarray], done: int) -> None:
-        """Keep one chunk, and the state after it in place of the one before."""
+        """Keep one chunk, and the state after it, which replaces the previous one."""
         number = len(self.files)
         write_tensors(self._state(number), state, {}, _ROOM)
         path = self.folder / f"{number:06d}{_ROWS}"
@@ -116,7 +116,7 @@ class Parts:
         return _read_whole(self._state(len(self.files) - 1))[1]
 
     def read(self, names: list[str]) -> Iterator[Rows]:
-        """Those variables, chunk by chunk; whatever a chunk lacks is left out."""
+        """Those variables, chunk by chunk, without those that a chunk lacks."""
         for path in self.files:
             with _opened(path) as file:
                 there = set(file.keys())

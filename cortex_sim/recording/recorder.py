@@ -1,4 +1,4 @@
-"""Recorder: takes what a session hands over after every trial; keeps it in memory or in chunks on disk."""
+"""Recorder: keeps the samples that a session delivers after every trial, in memory or in chunks on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cortex_sim.recording.layout import ArmLayout, Layout, Rows, flat_shape
 if TYPE_CHECKING:
     from cortex_sim.protocol.plan import Sample
 
-CHUNK_SECONDS = 5.0  # what an interruption costs at most, beside the trial that is running
+CHUNK_SECONDS = 5.0  # what an interruption costs at most, in addition to the running trial
 CHUNK_BYTES = 32 * 2**20
 
 State = Callable[[], Mapping[str, np.ndarray]]
@@ -36,7 +36,7 @@ class Store(Protocol):
 
 
 class Memory:
-    """Chunks of one arm, in memory; their state is of no use there and not kept."""
+    """Chunks of one arm, in memory; the state is not needed and not kept."""
 
     def __init__(self) -> None:
         self.chunks: list[Rows] = []
@@ -67,16 +67,16 @@ class Recorder:
     arm : ArmLayout
         Of this arm.
     store : Store
-        Where chunks go; one that holds some already is gone on with.
+        Where chunks go; chunks that it already holds are kept.
     state : callable
-        The session's state, asked for when a chunk is full.
+        Function that returns the session's state, called when a chunk is full.
     """
 
     def __init__(self, layout: Layout, arm: ArmLayout, store: Store, state: State) -> None:
         self._layout, self._arm, self._store, self._state = layout, arm, store, state
         counts = [len(s.trials) if s.stage == "trial" else 0 for s in arm.plan.shown]
         self._trials = np.cumsum(counts)
-        # From the plan, not from the session's clock, which starts anew where a run is resumed.
+        # From the plan, not from the session's clock, which starts again where a run is resumed.
         self._time_ms = np.cumsum([shown.duration_ms for shown in arm.plan.shown])
         self._rows: list[Rows] = []
         self._bytes = 0
@@ -90,7 +90,8 @@ class Recorder:
         expected = self._arm.plan.shown[self.done]
         if sample.shown.number != expected.number:
             raise RunError(
-                f"arm {self._arm.arm}: sample {sample.shown.number} came where {expected.number} was due"
+                f"arm {self._arm.arm}: sample {sample.shown.number} arrived where {expected.number} was "
+                f"expected"
             )
         rows = {name: self._values(sample, name) for name in self._layout.variables}
         if sample.weights:
@@ -121,7 +122,7 @@ class Recorder:
             given = sample.values.get(variable, {}).get(name)
             if given is None and variable != "credit":
                 raise RunError(
-                    f"arm {self._arm.arm}: the backend gave no {variable} of {name}, which is wanted"
+                    f"arm {self._arm.arm}: the backend gave no {variable} of {name}, which is to be recorded"
                 )
             values = np.zeros((count, bins, units)) if given is None else np.asarray(given)
             if values.shape != (count, bins, units):
@@ -139,7 +140,7 @@ class Recorder:
         for name, variable in self._layout.weights.items():
             if name not in weights:
                 raise RunError(
-                    f"arm {self._arm.arm}: the backend gave no weights of {name}, which are wanted"
+                    f"arm {self._arm.arm}: the backend gave no weights of {name}, which are to be recorded"
                 )
             values = np.asarray(weights[name])
             self._require_finite(values, f"the weights of {name}", (trials,))
@@ -149,12 +150,12 @@ class Recorder:
     def _require_finite(self, values: np.ndarray, what: str, trials: tuple[int, ...]) -> None:
         if not np.isfinite(values).all():
             raise RunError(
-                f"arm {self._arm.arm}: {what} left the finite numbers at trial {trials[0]}; lower the "
+                f"arm {self._arm.arm}: {what} became infinite or NaN in trial {trials[0]}; lower the "
                 "learning rate or the gain of what drives it"
             )
 
 
 def joined(chunks: Sequence[Rows]) -> dict[str, np.ndarray]:
-    """Chunks one after another as one, each variable where it occurs."""
+    """Chunks concatenated, each variable where it occurs."""
     names = dict.fromkeys(name for rows in chunks for name in rows)
     return {name: np.concatenate([rows[name] for rows in chunks if name in rows]) for name in names}

@@ -1,4 +1,4 @@
-"""Selecting from a recording in one line, by the words of its coordinates."""
+"""Selecting from a recording in one line, by its coordinates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def select(
     phase: str | Iterable[str] | None = None,
     time_ms: float | tuple[float, float] | None = None,
 ) -> xr.Dataset:
-    """The part of a recording that fits everything given; what is not given is not restricted.
+    """The part of a recording that satisfies all given criteria.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def select(
     phase : str or list of str
         Phases in which time bins end.
     time_ms : float or (start, end)
-        The time bin that holds a time, or those that lie within two, in ms within the trial.
+        The time bin that holds a time, or those between two times, in ms within the trial.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def select(
         if dim != "snapshot" and not mask.any():
             said = {**asked, "time_ms": time_ms}
             given = ", ".join(f"{what}={value!r}" for what, value in said.items() if value is not None)
-            raise DataError(f"select: no {dim} fits {given} together; each of them alone does")
+            raise DataError(f"select: no {dim} fits {given} together, only each of them separately")
     return recording.isel({dim: np.flatnonzero(mask) for dim, mask in kept.items()})
 
 
@@ -129,7 +129,7 @@ def _among(recording: xr.Dataset, what: str, coordinate: str, values: Any) -> np
 
 def _within(recording: xr.Dataset, time_ms: Any) -> np.ndarray:
     if "time_bin_start" not in recording.coords:
-        raise DataError("select: time_ms needs time bins; this recording has one value a presentation")
+        raise DataError("select: time_ms needs time bins; this recording has one value per presentation")
     start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
     if np.ndim(time_ms) == 0:
         mask = (start <= time_ms) & (time_ms < end)

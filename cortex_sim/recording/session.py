@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class OwnSession(Session, typing.Protocol):
-    """A session that says what it runs, as a built simulation does."""
+    """A session that knows its network and seed, such as a built simulation."""
 
     net: Network
     seed: int
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """With what it is shown the images of data sets."""
+        """Preprocessing applied to the images of data sets."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class PlannedArm:
 
 
 def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -> xr.Dataset:
-    """Carry out one protocol on a session that is there already, from where its weights are.
+    """Carry out one protocol on an existing session, from its present weights.
 
-    Its one arm is called by the network's name; the first snapshot is that after the first trials.
+    Its only arm has the network's name; the first snapshot is the one after the first trials.
     """
     full = with_rates(plan(protocol, session.net, session.seed, session.preprocessing))
     arm = PlannedArm(session.net.name, session.net, full, None, session)
@@ -62,7 +62,7 @@ def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -
 
 
 def with_rates(made: Plan) -> Plan:
-    """Whatever else is recorded, a recording has rates."""
+    """The plan with rates among the recorded variables: every recording has them."""
     variables = tuple(dict.fromkeys(("rate", *made.wanted.variables)))
     return replace(made, wanted=replace(made.wanted, variables=variables))
 
@@ -77,12 +77,12 @@ def in_memory(arms: list[PlannedArm], progress: bool) -> xr.Dataset:
 
 
 def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[str, Any]) -> None:
-    """Carry out every arm into ``out``; what its folder of parts holds already is gone on with."""
+    """Carry out every arm into ``out``; trials that its folder of parts holds are not repeated."""
     from cortex_sim.recording import parts
     from cortex_sim.recording.assembling import write
 
-    _layout(arms)  # refused before a folder is made
-    attributes = {**_attributes(arms), "run": json.dumps(settings)}  # of sessions that have not begun
+    _layout(arms)  # checked before a folder is made
+    attributes = {**_attributes(arms), "run": json.dumps(settings)}  # of sessions that have not started
     with parts.opened(out, settings) as folder:
         stores = [parts.Parts(folder / f"{number:03d}") for number in range(len(arms))]
         for arm, store in zip(arms, stores, strict=True):
@@ -96,8 +96,8 @@ def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[st
         except OSError as error:
             whole.unlink(missing_ok=True)
             raise RunError(
-                f"{out}: cannot be written ({error.strerror or error}); make room, then go on with --resume "
-                "(resume=True)"
+                f"{out}: cannot be written ({error.strerror or error}); make room, then continue with "
+                f"--resume (resume=True)"
             ) from None
         parts.remove(out)
 
@@ -110,7 +110,7 @@ def _layout(arms: list[PlannedArm]) -> Any:
 
 
 def _carry_out(arms: list[PlannedArm], stores: Sequence[Store], progress: bool) -> Any:
-    """Run what the stores do not hold yet; returns the layout of the whole."""
+    """Run what the stores do not hold yet; returns the layout of the whole recording."""
     from cortex_sim.recording.recorder import Recorder
 
     layout = _layout(arms)
@@ -138,7 +138,7 @@ def _carry_out(arms: list[PlannedArm], stores: Sequence[Store], progress: bool) 
 
 @contextmanager
 def _bar(total: int, wanted: bool) -> Iterator[Callable[[str, int], None]]:
-    """Yield what is called with the arm's name and how many presentations more are done."""
+    """Yield a function to call with the arm's name and the number of further presentations done."""
     if not (wanted and sys.stderr.isatty()):
         yield lambda arm, more: None
         return
@@ -158,7 +158,7 @@ def _bar(total: int, wanted: bool) -> Iterator[Callable[[str, int], None]]:
 
 
 def _attributes(arms: list[PlannedArm]) -> dict[str, Any]:
-    """What the sessions say; where arms differ, JSON text of arm to value."""
+    """Attributes of the sessions; where arms differ, JSON text of arm to value."""
     told = {arm.name: arm.session.attributes() for arm in arms if arm.session is not None}
     names = dict.fromkeys(name for one in told.values() for name in one)
     gathered: dict[str, Any] = {}
@@ -171,7 +171,7 @@ def _attributes(arms: list[PlannedArm]) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> str | int | float:
-    """What netCDF takes: text and numbers as they are (torch's version is more than text), else JSON text."""
+    """A value that netCDF accepts: text and numbers as they are, everything else as JSON text."""
     if isinstance(value, str):
         return str(value)
     plain = isinstance(value, (int, float)) and not isinstance(value, bool)

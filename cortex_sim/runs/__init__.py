@@ -1,1 +1,1 @@
-"""Runs: files written whole or not at all, and the directories in which long work stands."""
+"""Runs: files written whole or not at all, and the directories of long-running work."""

@@ -1,4 +1,4 @@
-"""A run directory: what stands in it, and the lock that one process at a time holds."""
+"""A run directory: its contents, and the lock that one process at a time holds."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class Busy(RunError):
 
 
 def stands_at(out: Path) -> bool:
-    """Whether anything stands there already; an empty folder, or half-written files, do not count."""
+    """Whether ``out`` already exists; an empty folder or half-written files do not count."""
     if not out.is_dir():
         return out.exists()
     return any(path.suffix != ".part" and path.name != LOCK for path in out.iterdir())
 
 
 def require_new(out: Path) -> None:
-    """Raise `RunError` if anything stands at ``out``."""
+    """Raise `RunError` if ``out`` already exists."""
     if stands_at(out):
-        raise RunError(f"--out {out}: something stands there; give a new directory, or --resume to go on")
+        raise RunError(f"--out {out}: already exists; give a new directory, or --resume to continue")
 
 
 def require_run(out: Path, command: str) -> Path:
-    """The ``run.yaml`` in ``out``; `RunError` says with which command to start a run if there is none."""
+    """The ``run.yaml`` in ``out``; if there is none, `RunError` gives the command that starts a run."""
     if not (out / RUN).is_file():
-        raise RunError(f"{out}: no run there (no {RUN}); start one with {command} --out {out}")
+        raise RunError(f"{out}: holds no run (no {RUN}); start one with {command} --out {out}")
     return out / RUN
 
 
 def finished(out: Path) -> dict[str, Any] | None:
-    """What a run that came to its end found, or None while it has not."""
+    """Metrics of a finished run, or None if it has not finished."""
     path = out / METRICS
     if not path.is_file():
         return None
@@ -55,17 +55,19 @@ def finished(out: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def held(folder: Path, busy: str = "another process is at it", owner: Path | None = None) -> Iterator[None]:
-    """Make a directory and hold it, so that no second process writes into it; any death frees it.
+def held(
+    folder: Path, busy: str = "another process is working on it", owner: Path | None = None
+) -> Iterator[None]:
+    """Make a directory and hold it, so that no second process writes into it; the lock ends with the process.
 
     Parameters
     ----------
     folder : Path
-        Made with its parents if it is not there.
+        Created with its parents if it does not exist.
     busy : str
         What another holder is doing, for the error.
     owner : Path, optional
-        What the error names; default the folder.
+        What the error names; by default the folder.
 
     Raises
     ------

@@ -26,6 +26,6 @@ def machine(threads: int = 1) -> dict[str, Any]:
 
 
 def warn_if_another(recorded: Any, threads: int = 1) -> None:
-    """Say so where a run goes on in another environment than the one it was begun in."""
+    """Warn where a run continues in another environment than the one it was started in."""
     if recorded != machine(threads):
         _log.warning("resumed in another environment; the result need not be the same bit for bit")

@@ -1,8 +1,8 @@
-"""Files written whole or not at all, and tensors with a checksum; whatever goes wrong is one line.
+"""Files written whole or not at all, and tensors with a checksum; every failure is an error of one line.
 
-A file is written beside its place, as ``NAME.part``, brought to the disk and renamed. If that fails (a full
-disk, a folder that may not be written), the part is removed, what stood there before stays, and a `RunError`
-names the file and the way out.
+A file is written as ``NAME.part`` in the same folder, flushed to disk and renamed. If that fails (a full
+disk, a folder without write permission), the part is removed, a previous file stays, and a `RunError`
+names the file and says what to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from cortex_sim.checks import require_path
 from cortex_sim.errors import RunError
 
-_KEY = "cortex_sim"  # where the metadata of our tensor files stands
+_KEY = "cortex_sim"  # key of the metadata in our tensor files
 _SUM = "cortex_sim_checksum"
 
 
@@ -33,7 +33,7 @@ def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Pa
     Raises
     ------
     RunError
-        If it cannot be written; nothing is left behind, and what ``path`` held before stays.
+        If it cannot be written; nothing is left behind, and a previous file at ``path`` stays.
     """
     _require_place(path)
     part = path.with_name(f"{path.name}.part")
@@ -52,7 +52,7 @@ def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Pa
 
 
 def _require_place(path: Path) -> None:
-    """A file can have that name, in a folder that there is."""
+    """Raise unless ``path`` can name a file in an existing folder."""
     require_path("file", path, RunError)
     if not path.parent.is_dir():
         raise RunError(
@@ -69,7 +69,7 @@ def write_text(path: Path, text: str, way_out: str = "make room, then try again"
 
 
 def save_file(arrays: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
-    """Write arrays to that very file: safetensors' own function goes by a hidden one, which a kill leaves."""
+    """Write arrays directly to the file; safetensors' own function uses a hidden one, which a kill leaves."""
     path.write_bytes(save(arrays, metadata))
 
 
@@ -86,9 +86,9 @@ def write_tensors(
     path : Path
     tensors : mapping of str to array
     metadata : mapping
-        Whatever JSON can hold.
+        Anything that JSON can hold.
     way_out : str
-        What to do where it cannot be written, for the error.
+        What to do if it cannot be written, for the error.
     """
     text = json.dumps(metadata)
     # asarray, since ascontiguousarray would give a number an axis.
@@ -105,7 +105,7 @@ def read_tensors(
     Raises
     ------
     RunError
-        If it is missing, damaged in any bit, or no such file; names ``what`` it should be and the way out.
+        If it is missing, damaged in any bit, or not such a file; names ``what`` it should be and what to do.
     """
     if not path.is_file():
         raise RunError(f"{what} {path}: no such file")
@@ -124,7 +124,7 @@ def read_tensors(
 
 
 def checksum(tensors: Mapping[str, np.ndarray], text: str) -> str:
-    """Digest of names, kinds, shapes and bytes of all arrays, and of the text beside them."""
+    """Digest of names, kinds, shapes and bytes of all arrays, and of the accompanying text."""
     found = hashlib.blake2b(text.encode(), digest_size=16)
     for name in sorted(tensors):
         array = tensors[name]

@@ -1,10 +1,10 @@
 """What makes two runs the same run: plain data whose fingerprint decides whether a kept result is reused.
 
-Every setting counts with its value, defaults resolved, so that a default that changes makes another run. Left
-out is what decides no result (threads, device, paths) and what a settings class lists as added later, while
-it has the value under which runs do what they did before it was there: a new setting with such a default
-leaves the fingerprints of all kept results as they were. Data, and code of a user's own, count by their
-content, wherever they lie.
+Every setting counts with its value, defaults resolved, so that a changed default makes another run. Left out
+are settings that do not affect the result (threads, device, paths), and settings that a class lists as added
+later, while they have the value under which runs do what they did before: a new setting with such a default
+leaves the fingerprints of all kept results unchanged. Data and user-defined code count by their content,
+wherever they are stored.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Any
 def settings_of(
     settings: Mapping[str, Any], free: Collection[str], added: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Settings that decide a result.
+    """Settings that affect the result.
 
     Parameters
     ----------
     settings : mapping
         All of them, defaults resolved.
     free : collection of str
-        Those that decide nothing.
+        Those that do not affect it.
     added : mapping
-        Those that came later, to the value under which a run does what it did without them. The value
-        stays as it is written, whatever becomes of the default.
+        Those added later, with the value under which a run does what it did without them. This value
+        stays the same even if the default changes.
     """
     return {
         name: value
@@ -41,8 +41,8 @@ def settings_of(
 def content(path: Path) -> dict[str, str]:
     """Name and content of a file; of a folder, names, sizes and times of all files in it.
 
-    A folder of pictures is too large to be read whole each time; copied without its times it counts as
-    another.
+    A folder of pictures is too large to be read whole each time; a copy without its
+    times counts as another folder.
     """
     if path.is_dir():
         text = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""What a run writes while it goes: metrics.jsonl, event files, and progress on a terminal."""
+"""What a run writes while it runs: metrics.jsonl, event files, and progress on a terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunLog:
         self._lines: list[dict[str, Any]] = []
 
     def cut_back(self, lengths: dict[str, int]) -> None:
-        """Shorten the files to these byte lengths; files that are not listed go."""
+        """Shorten the files to these byte lengths; files that are not listed are removed."""
         if not self.active:
             return
         with _room(self.out):
@@ -54,7 +54,7 @@ class RunLog:
             part.unlink()
 
     def open(self) -> None:
-        """Go on writing where the files end."""
+        """Open the files to append to them."""
         if not self.active:
             return
         from torch.utils.tensorboard import SummaryWriter
@@ -69,7 +69,7 @@ class RunLog:
                 raise RunError(f"{path}: damaged; put back another copy, or start a new run") from None
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one evaluation; what is not finite becomes null."""
+        """Append one evaluation; values that are not finite become null."""
         if not self.active:
             return
         line = _finite(line)
@@ -102,7 +102,7 @@ class RunLog:
         return self._lines[-1] if self._lines else {}
 
     def progress(self, step: int, total: int, loss: float, doing: str = "") -> None:
-        """Show how far the run is (and what else it is doing), on standard error where it is a terminal."""
+        """Show progress (and what else the run is doing) on standard error if that is a terminal."""
         if not self.active or not sys.stderr.isatty():
             return
         if self._bar is None:
@@ -131,7 +131,7 @@ class RunLog:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add one line to a file and bring it to the disk, whole or not at all.
+    """Append one line to a file and flush it to disk, whole or not at all.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _room(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or error
-        raise RunError(f"{path}: cannot be written ({why}); make room, then go on with --resume") from None
+        raise RunError(f"{path}: cannot be written ({why}); make room, then continue with --resume") from None
 
 
 def _finite(value: Any) -> Any:

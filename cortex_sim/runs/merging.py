@@ -1,4 +1,4 @@
-"""Settings on top of settings."""
+"""Settings that override other settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def merged(
     base, over : mapping
         Neither is changed.
     choices : container of str, optional
-        Settings that are replaced whole where their ``name`` differs; default all.
+        Settings that are replaced as a whole where their ``name`` differs; all by default.
     """
     result = copy.deepcopy(dict(base))
     for key, value in over.items():

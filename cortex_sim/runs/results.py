@@ -13,7 +13,7 @@ from filelock import FileLock
 from cortex_sim.errors import RunError
 from cortex_sim.runs.files import write_text
 
-FINGERPRINT = "fingerprint"  # stands among the measurements under this name
+FINGERPRINT = "fingerprint"  # key of the fingerprint among the measurements
 
 Result = dict[str, Any]
 
@@ -22,13 +22,13 @@ class Results(Protocol):
     """Results by the key of their job."""
 
     def get(self, key: str) -> Result | None:
-        """What is kept of a job, or None."""
+        """The kept result of a job, or None."""
 
     def put(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a result in place of what was kept; whole or not at all."""
+        """Keep a result, replacing an earlier one; whole or not at all."""
 
     def drop(self, key: str) -> None:
-        """Keep nothing of a job."""
+        """Remove the kept result of a job."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FileEach:
     ----------
     folder : Path
     name : str, default "{key}.json"
-        Path of a result in the folder, ``{key}`` stands for the job's key.
+        Path of a result in the folder, with ``{key}`` for the job's key.
     """
 
     folder: Path
@@ -50,16 +50,16 @@ class FileEach:
         return self.folder / self.name.format(key=key)
 
     def get(self, key: str) -> Result | None:
-        """What is kept of a job, or None."""
+        """The kept result of a job, or None."""
         return read(self.path(key))
 
     def put(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a result in place of what was kept; whole or not at all."""
+        """Keep a result, replacing an earlier one; whole or not at all."""
         self.path(key).parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path(key), json.dumps(result, indent=1) + "\n")
 
     def drop(self, key: str) -> None:
-        """Keep nothing of a job."""
+        """Remove the kept result of a job."""
         self.path(key).unlink(missing_ok=True)
 
 
@@ -79,15 +79,15 @@ class OneFile:
         return read(self.path) or {}
 
     def get(self, key: str) -> Result | None:
-        """What is kept of a job, or None."""
+        """The kept result of a job, or None."""
         return self.all().get(key)
 
     def put(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a result in place of what was kept; whole or not at all."""
+        """Keep a result, replacing an earlier one; whole or not at all."""
         self._change(key, result)
 
     def drop(self, key: str) -> None:
-        """Keep nothing of a job."""
+        """Remove the kept result of a job."""
         self._change(key, None)
 
     def _change(self, key: str, result: Mapping[str, Any] | None) -> None:
@@ -101,7 +101,7 @@ class OneFile:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is no file.
+    """A JSON object, or None if there is no file.
 
     Raises
     ------
@@ -115,5 +115,5 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict):
-        raise RunError(f"{path}: damaged; remove it to do again what it was of")
+        raise RunError(f"{path}: damaged; remove it to repeat its jobs")
     return found

@@ -1,8 +1,8 @@
-"""A sweep: many jobs, several at a time, each done once; killed, it goes on and ends as if it had not been.
+"""A sweep: many jobs, several at a time, each done once; a killed sweep resumes to the same result.
 
 ``FOLDER/KEY/`` holds a job's own work in ``run/``; its result is kept once it is done, with the fingerprint
-of the configuration it was made with. A kept result, or work that was begun, is gone on with only where the
-fingerprint is the same; otherwise the job is done anew, and says so.
+of the configuration it was made with. A kept result, or unfinished work, is used only where the
+fingerprint is the same; otherwise the job is done again, which is reported.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from cortex_sim.runs.results import FINGERPRINT, FileEach, Results, read
 
 RESULT, BEGUN, WORK = "result.json", "job.json", "run"
 CSV, JSON = "results.csv", "results.json"
-_PATIENCE = 1.0  # seconds for which a job's folder is asked for: workers of a killed sweep need some to end
-_CLOCK = "seconds"  # ends the names of measurements that no two runs share
+_PATIENCE = 1.0  # seconds to wait for a job's folder: workers of a killed sweep need some to end
+_CLOCK = "seconds"  # suffix of measurements that differ from run to run
 
 Row = dict[str, Any]
 Told = Callable[[str], None]
@@ -46,9 +46,9 @@ class Job:
     configuration : mapping
         Plain data that decides its result, see `cortex_sim.runs.identity`.
     labels : mapping
-        What tells it from the others in the table: rule, seed, settings.
+        What distinguishes it from the others in the table: rule, seed, settings.
     given : mapping
-        What its work needs to be told besides, such as paths; decides nothing.
+        Further arguments of its work, such as paths; they do not affect the result.
     """
 
     key: str
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Of its configuration."""
+        """Fingerprint of its configuration."""
         return fingerprint(self.configuration)
 
 
@@ -68,7 +68,7 @@ Shown = Callable[[Mapping[str, Any]], str]
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a job: its measurements, or None; what was said of it; whether it failed."""
+    """Outcome of a job: its measurements, or None; a line about it; whether it failed."""
 
     metrics: Mapping[str, Any] | None
     said: str
@@ -90,19 +90,19 @@ def work(
     ----------
     jobs : sequence of Job
     do : callable
-        Does a job in the folder it is given (going on with what stands there) and returns what it
+        Does a job in the folder it is given (continuing unfinished work there) and returns what it
         measured, as plain data. With several processes it must be a function of a module.
     folder : Path
         Where the jobs' folders are.
     results : Results
         Where results are kept.
     processes : int
-        Jobs side by side; the processes end with this one. Several programs may share the folders: each
-        skips what another is at.
+        Jobs in parallel; the processes end with this one. Several programs may share the folders: each
+        skips what another process is working on.
     told : callable
         Takes a line about every job.
     shown : callable, optional
-        What is told of a new result, from its measurements.
+        Text to report about a new result, from its measurements.
 
     Returns
     -------
@@ -127,18 +127,18 @@ def work(
 
 
 def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told = print) -> list[Row]:
-    """Do every job that is not done yet, then write all results as one table, a row a job.
+    """Do every job that is not done yet, then write all results as one table, one row per job.
 
     Parameters
     ----------
     jobs : sequence of Job
     do : callable
-        Does a job in the folder it is given (going on with what stands there) and returns what it
+        Does a job in the folder it is given (continuing unfinished work there) and returns what it
         measured, as plain data. With several processes it must be a function of a module.
     out : Path
-        Folder of the sweep; one that holds a sweep is gone on with.
+        Folder of the sweep; one that holds a sweep is continued.
     processes : int
-        Jobs side by side. Several sweeps may share a folder: each skips what another is at.
+        Jobs in parallel. Several sweeps may share a folder: each skips what another process is working on.
     told : callable
         Takes a line about every job.
 
@@ -186,9 +186,9 @@ def _taken(job: Job, do: Do, folder: Path, results: Results, parent: int, shown:
             with directory.held(folder):
                 return _done(job, do, folder, results, shown)
         except directory.Busy as busy:
-            # The work itself may meet a folder that is held, such as that of a run started beside it.
+            # The work itself may find a locked folder, such as that of a run started separately.
             if time.monotonic() > until:
-                return Ended(None, f"{_where(busy, folder)}; left to it")
+                return Ended(None, f"{_where(busy, folder)}; skipped")
             time.sleep(_PATIENCE / 20)
         except CortexSimError as error:
             return Ended(None, f"failed: {error}", failed=True)
@@ -202,10 +202,10 @@ def _where(busy: directory.Busy, folder: Path) -> str:
 def _done(job: Job, do: Do, folder: Path, results: Results, shown: Shown | None) -> Ended:
     kept, mine = results.get(job.key), job.fingerprint
     if kept is not None and kept.get(FINGERPRINT) == mine:
-        return Ended(_measured(kept), "done before")
+        return Ended(_measured(kept), "already done")
     begun = (read(folder / BEGUN) or {}).get(FINGERPRINT)
     anew = kept is not None or begun not in (None, mine)
-    if kept is not None:  # it must not stand beside results of this configuration
+    if kept is not None:  # it must not be mixed with results of this configuration
         results.drop(job.key)
     if begun != mine:
         shutil.rmtree(folder / WORK, ignore_errors=True)
@@ -215,7 +215,7 @@ def _done(job: Job, do: Do, folder: Path, results: Results, shown: Shown | None)
     metrics = json.loads(json.dumps(do(job, folder / WORK)))
     results.put(job.key, {FINGERPRINT: mine, **metrics})
     said = "done" if shown is None else shown(metrics)
-    return Ended(metrics, f"{said}; anew: what was kept is of another configuration" if anew else said)
+    return Ended(metrics, f"{said}; done again: the kept result has another configuration" if anew else said)
 
 
 def _measured(kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _measured(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(metrics: Mapping[str, Any], under: str = "") -> Row:
-    """One level of names; ``angle.V1->V2`` for what stood inside ``angle``. No clocks."""
+    """One level of names, such as ``angle.V1->V2`` for an entry of ``angle``. No clocks."""
     found: Row = {}
     for name, value in metrics.items():
         if isinstance(value, Mapping):

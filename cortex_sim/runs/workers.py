@@ -1,4 +1,4 @@
-"""Processes of a sweep end with the one that started them, however that one ends."""
+"""Worker processes of a sweep that end with the process that started them, however that one ends."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import signal
 import threading
 import time
 
-_SECONDS = 0.1  # between two looks
+_SECONDS = 0.1  # between two checks
 
 _watching: list[int] = []
 
 
 def end_with(parent: int) -> None:
-    """From now on this process ends, at once, when the process ``parent`` has; in the parent itself, nothing.
+    """From now on end this process as soon as the process ``parent`` has ended; in the parent, do nothing.
 
-    A worker that outlives a killed sweep would hold its job, and write, while the sweep is gone on with.
-    Nothing is tidied up: what a kill leaves behind can be gone on with.
+    A worker that outlives a killed sweep would hold its job, and write, while the sweep is resumed.
+    Nothing is cleaned up: whatever a kill leaves behind can be resumed.
     """
     if os.getpid() == parent or parent in _watching:
         return

@@ -1,4 +1,4 @@
-"""What a run is called, and what is to be said of its settings before it starts."""
+"""Names of a run's rule and regularisers, and warnings about its settings before it starts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def rule_label(rule: str | None, net: Network) -> str:
 
 
 def joined(rule: str | None, regularisers: list[str]) -> str:
-    """A rule and the regularisers beside it, as figures and summaries name them."""
+    """A rule and its regularisers, as figures and summaries name them."""
     return " + ".join([rule or "as declared", *regularisers])
 
 
 def settings_remarks(settings: Settings, net: Network) -> list[str]:
-    """Warnings that a run's settings deserve: chosen for another rule, or a rate that nobody chose."""
+    """Warnings about a run's settings: tuned for another rule, or a learning rate that was not chosen."""
     return [*_borrowed(settings, net), *_rate_of_torch(settings.optimiser)]
 
 
@@ -43,12 +43,12 @@ def _borrowed(settings: Settings, net: Network) -> list[str]:
         return []
     return [
         f"{settings.model}: its default settings are not tuned for this rule, {rule}, but for "
-        f"{listed(chosen)}; try other values of optimiser.lr, with hold_out to choose by"
+        f"{listed(chosen)}; try other values of optimiser.lr, and choose by hold_out"
     ]
 
 
 def _rate_of_torch(optimiser: dict[str, Any]) -> list[str]:
-    """Nothing that ships for one optimiser carries over to another."""
+    """The settings that ship for one optimiser do not carry over to another."""
     cls = getattr(torch.optim, str(optimiser.get("name")), None)
     if "lr" in optimiser or not isinstance(cls, type):
         return []

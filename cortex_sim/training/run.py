@@ -37,16 +37,16 @@ __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_se
 
 _FREE_ON_RESUME = ("threads", "device")
 _CLOCK_SECONDS = 300.0
-_HELD = 256  # presentations on which angles, credit norms and dead units are read
+_HELD = 256  # presentations on which angles, credit norms and dead units are measured
 _GLIMPSE = 10_000  # training presentations on which accuracy is followed during a run
 
 Progress = Callable[[int, int, str], None]
 
 
 def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet:
-    """Data of a run, fitted to the stimulated population; held-out and standardised as set.
+    """Data of a run, fitted to the stimulated population; held out and standardised as set.
 
-    With ``standardise`` False they are left as they come, whatever is set.
+    With ``standardise`` False they are not standardised, whatever is set.
     """
     population = net.stimulated[0]
     shape = net.populations[population].shape
@@ -63,7 +63,7 @@ class Run:
     ----------
     settings : Settings
     out : Path
-        A new directory; where something stands, `start` refuses.
+        A new directory; if it already exists, `start` refuses.
     """
 
     def __init__(self, settings: Settings, out: Path) -> None:
@@ -76,7 +76,7 @@ class Run:
         return self._run(resume=False)
 
     def resume(self) -> dict[str, Any]:
-        """Go on from the last checkpoint; a finished run only returns its metrics again."""
+        """Continue from the last checkpoint; a finished run only returns its metrics again."""
         metrics = directory.finished(self.out)
         return self._run(resume=True) if metrics is None else metrics
 
@@ -120,7 +120,7 @@ class Run:
         return trainer
 
     def _preprocessing(self, images: ImageSet, before: State | None, net: Network) -> Preprocessing:
-        """That of the weights which training goes on from, else measured on the training set."""
+        """Preprocessing of the weights that training starts from, else measured on the training set."""
         if before is not None and before.preprocessing is not None:
             return before.preprocessing
         shape = net.populations[net.stimulated[0]].shape
@@ -129,7 +129,7 @@ class Run:
     def _run(self, resume: bool) -> dict[str, Any]:
         at = self.out / CHECKPOINT
         resume = resume and at.is_file()
-        # The checkpoint's network is data: going on never runs a file that run.yaml names.
+        # The checkpoint's network is data: resuming never runs a file that run.yaml names.
         begun = load_state(at) if resume else None
         net = network(self.settings) if begun is None else begun.network
         if begun is not None:
@@ -139,7 +139,7 @@ class Run:
             return self._go_on(trainer, resume)
 
     def _require_own(self, begun: State, at: Path) -> None:
-        """Raise where the checkpoint is of another network than run.yaml; code of a user's own is not run."""
+        """Raise where the checkpoint is of another network than run.yaml; user code is not run."""
         if is_code(self.settings.model) or self.settings.credit is not None:
             return
         declared = network(self.settings)
@@ -152,9 +152,9 @@ class Run:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the run directory, so that a second process cannot write into it; freed by any death."""
+        """Lock the run directory, for this process alone; the lock ends with it."""
         with ExitStack() as stack:
-            lock = directory.held(self.out, "another process is training there")
+            lock = directory.held(self.out, "another process is training in it")
             distributed.on_first(lambda: stack.enter_context(lock))
             yield
 
@@ -207,7 +207,7 @@ class Run:
         return self.seconds
 
     def _evaluate(self, trainer: Trainer, train_loss: float | None) -> None:
-        """One line of metrics; the mean objective over the epoch's presentations stands beside the tests."""
+        """One line of metrics; it holds the mean objective over the epoch's presentations and the tests."""
         distributed.on_first(lambda: self._write_line(trainer, train_loss))
 
     def _write_line(self, trainer: Trainer, train_loss: float | None) -> None:
@@ -233,7 +233,7 @@ class Run:
         self._notice(trainer, over=False)
 
     def _notice(self, trainer: Trainer, over: bool) -> None:
-        """Warn of a curve that went wrong; from all its lines, so that a resumed run says the same."""
+        """Warn about a curve that went wrong; from all its lines, so that a resumed run warns alike."""
         if trainer.model.net.error is None:
             return
         curve = self.log.lines()
@@ -288,7 +288,7 @@ def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.
 
 
 def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same ``count`` presentations in every run; not the first, files are often sorted by class."""
+    """The same ``count`` presentations in every run; not the first, as files are often sorted by class."""
     index = torch.from_numpy(np.random.default_rng(0).permutation(len(x))[:count])
     return x[index], y[index]
 
@@ -299,7 +299,7 @@ def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]
     Raises
     ------
     RunError
-        If ``out`` holds something already, or with ``resume`` no run, or one with other settings.
+        If ``out`` already exists, or with ``resume`` holds no run, or one with other settings.
     """
     if resume:
         settings = _resumed(settings, out)

@@ -34,7 +34,7 @@ class Settings:
     rule : str or None
         A word such as "gait_prop"; None runs the network as declared.
     credit : str or None
-        Credit network of the rule "tdca": a file, or the name of a shipped one; None takes the one that fits.
+        Credit network of the rule "tdca": a file, or the name of a shipped one; None picks the fitting one.
     start : str or None
         Run directory or state file whose weights, biases and preprocessing training starts from; None draws
         weights from the seed.
@@ -130,7 +130,7 @@ _NAMED = {
     "schedule": "schedule.name=StepLR",
     "objective": "objective.name=cross_entropy",
 }
-# Settings inside others, which are often asked for as if they stood alone.
+# Settings inside others, often given as if they were at the top level.
 _INSIDE = {
     **dict.fromkeys(("lr", "momentum", "weight_decay", "betas", "eps", "nesterov"), "optimiser"),
     **dict.fromkeys(("max_lr", "pct_start", "T_max", "step_size", "milestones", "total_steps"), "schedule"),
@@ -153,7 +153,7 @@ _NAMES = {f.name for f in fields(Settings)}
 
 
 def defaults(model: str, rule: str | None) -> dict[str, Any]:
-    """Settings that ship for a model and a rule (``protocols/defaults/MODEL.yaml``); may be none."""
+    """Settings that ship for a model and a rule (``protocols/defaults/MODEL.yaml``), if any."""
     return _known(shipped_settings(model, rule), f"{model}.yaml")
 
 
@@ -172,7 +172,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def from_file(path: Path) -> dict[str, Any]:
-    """Settings from a configuration or a ``run.yaml``, whose record of the machine is left out."""
+    """Settings from a configuration or a ``run.yaml``, whose description of the machine is ignored."""
     content = {k: v for k, v in read_yaml(path).items() if k != "environment"}
     return _known(content, f"configuration {path}")
 
@@ -247,13 +247,13 @@ def resolve(
     if rule is None and not is_code(name):
         rule = declared_rule(library.model(name, **(given.get("model_settings") or {})))
     base = asdict(Settings())
-    if config is None or "environment" not in read_yaml(config):  # a run.yaml stands on its own
+    if config is None or "environment" not in read_yaml(config):  # a run.yaml is complete
         base = merged(base, defaults(name, rule))
     return Settings(**merged(base, given))
 
 
 def _located(given: Any) -> Any:
-    """A path as an absolute one, so that a run can be resumed from another folder; names stay."""
+    """An absolute path, so that a run can be resumed from another folder; names stay as they are."""
     if not isinstance(given, str):
         return given
     path, colon, function = given.partition(".py:")
@@ -265,7 +265,7 @@ def _located(given: Any) -> Any:
 
 
 def is_code(model: Any) -> bool:
-    """Whether a model is a function in a file of the user's own, ``path/to/file.py:function``."""
+    """Whether a model is a function in a user's file, ``path/to/file.py:function``."""
     return isinstance(model, str) and ".py:" in model
 
 

@@ -1,4 +1,4 @@
-"""The preprocessing of a run: whatever its network is shown goes through the same numbers."""
+"""The preprocessing of a run, which is applied to everything presented to its network."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cortex_sim.training.run import RUN, load_data, saved_settings
 
 
 def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
-    """How the network of a checkpoint is shown stimuli, as it was while it was trained.
+    """The preprocessing with which a checkpoint's network was trained.
 
-    What the checkpoint holds; where it holds nothing, it is measured again on the run's own data,
-    which run.yaml beside the checkpoint names.
+    That of the checkpoint; if it holds none, it is measured again on the run's own data, which the
+    run.yaml next to the checkpoint names.
 
     Raises
     ------
     RunError
-        If neither is there: other data must not be shown through their own mean and sd.
+        If neither exists: other data must not be standardised by their own mean and sd.
     """
     kept = _kept(checkpoint)
     if kept is not None:
         return kept
     if not (checkpoint.parent / RUN).is_file():
         raise RunError(
-            f"checkpoint {checkpoint}: holds no preprocessing, and no {RUN} beside it names the data that "
+            f"checkpoint {checkpoint}: holds no preprocessing, and no {RUN} next to it names the data that "
             f"its network was trained on; give the run directory"
         )
     settings = saved_settings(checkpoint.parent)

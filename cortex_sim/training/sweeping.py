@@ -18,8 +18,8 @@ from cortex_sim.runs.sweep import Job
 if TYPE_CHECKING:
     from cortex_sim.training.settings import Settings
 
-_FREE = ("threads", "device")  # decide no result
-ADDED: dict[str, Any] = {"start": None}  # settings that came later, see `cortex_sim.runs.identity`
+_FREE = ("threads", "device")  # do not affect the result
+ADDED: dict[str, Any] = {"start": None}  # settings added later, see `cortex_sim.runs.identity`
 
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:
@@ -57,7 +57,7 @@ def jobs(
 
 
 def configuration_of(settings: Settings) -> dict[str, Any]:
-    """What decides the result of a training run; data and code by their content, wherever they lie."""
+    """What affects the result of a training run; data and code count by their content."""
     from cortex_sim.training.settings import is_code
 
     decides = identity.settings_of(settings.as_dict(), _FREE, ADDED)
@@ -74,7 +74,7 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
 
 
 def _data(name: str) -> Any:
-    """A data set that comes with an installation, or is not there, by its name."""
+    """The name of a data set that comes with an installation or is missing."""
     if name in data.NAMED:
         found = None if data.NAMED[name].file is None else data.named.find(name)
     else:
@@ -83,7 +83,7 @@ def _data(name: str) -> Any:
 
 
 def trained(job: Job, folder: Path) -> Mapping[str, Any]:
-    """Metrics of one training run, gone on with where it was interrupted; a divergence is a result."""
+    """Metrics of one training run, continued where it was interrupted; a divergence is a result."""
     from cortex_sim import library
     from cortex_sim.backends.torch.training import Diverged
     from cortex_sim.training.run import train
@@ -91,7 +91,7 @@ def trained(job: Job, folder: Path) -> Mapping[str, Any]:
 
     settings = Settings(**job.given["settings"])
     if is_code(settings.model):
-        library.model(settings.model, **settings.model_settings)  # registers rules of the user's own
+        library.model(settings.model, **settings.model_settings)  # registers user-defined rules
     try:
         metrics = train(settings, folder, resume=(folder / RUN).is_file())
     except Diverged as error:

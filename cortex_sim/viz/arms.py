@@ -38,7 +38,7 @@ def compare_arms(
     window: int | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """One curve an arm: every trial faint, the running mean bold, and probes as points.
+    """One curve per arm: every trial faint, the running mean bold, and probes as points.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def compare_arms(
         if statistic != "accuracy":
             axes.plot(trials, color=colour, lw=0.6, alpha=0.25)
         axes.plot(smooth, color=colour, lw=2, label=arm or None)
-        if values[probes].any():  # probes that are not nudged have no credit to show
+        if values[probes].any():  # probes without nudge have no credit to draw
             x, means = _probed(values, probes)
             label = None if probed else "probes"
             axes.plot(x, means, color=colour, marker="o", ms=5, mfc="white", lw=0, label=label)
@@ -90,7 +90,7 @@ def compare_arms(
 
 
 def accuracy(recording: xr.Dataset, labels: Labels | None) -> np.ndarray:
-    """(presentation,) of 1 where the most active neuroid is the label's, else 0."""
+    """(presentation,) of 1 where the most active neuroid is that of the label, else 0."""
     if labels is None:
         raise DataError("accuracy: needs labels, a list by stimulus number or a mapping from stimulus_id")
     return (_settled(recording, "rate").argmax(axis=1) == by_stimulus(recording, labels, "labels")).astype(
@@ -99,7 +99,7 @@ def accuracy(recording: xr.Dataset, labels: Labels | None) -> np.ndarray:
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean over the last ``window`` values, over fewer at the start; the same length."""
+    """Mean over the last ``window`` values, or over fewer at the start; of the same length."""
     total = np.cumsum(np.concatenate([[0.0], values]))
     end = np.arange(1, len(values) + 1)
     start = np.maximum(end - window, 0)

@@ -1,4 +1,4 @@
-"""Where things stand in a drawing of a network: boxes, and ways between them."""
+"""Layout of a drawing of a network: boxes, and arrows between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Lengths in inches, and the axes' units are inches too: text and boxes keep their proportion.
 BOX_WIDTH, BOX_HEIGHT, LANE, MARGIN = 1.75, 0.5, 0.2, 0.25
-GAP_STRAIGHT, GAP_SLANTED = 0.55, 1.0  # between rows: slanted arrows need the room
+GAP_STRAIGHT, GAP_SLANTED = 0.55, 1.0  # between rows: slanted arrows need the space
 PORT = 0.35  # how far from the middle of a box its arrows leave and arrive
 
 Point = tuple[float, float]
@@ -18,12 +18,12 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """A population's box: its middle, and its row, the stimulus in row 0."""
+    """A population's box: its centre, and its row, with the stimulus in row 0."""
 
     x: float
     y: float
     row: int
-    outermost: frozenset[int]  # sides (-1 left, +1 right) on which its row ends with it
+    outermost: frozenset[int]  # sides (-1 left, +1 right) on which it is the last box of its row
 
 
 @dataclass(frozen=True)

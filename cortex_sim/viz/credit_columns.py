@@ -1,4 +1,4 @@
-"""A credit network in a drawing: columns beside the network, credit going from right to left."""
+"""A credit network in a drawing: columns next to the network, with credit from right to left."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _WHOLE = frozenset({-1, 1})
 
 
 def placed(net: Network, boxes: Mapping[str, Box], edge: float) -> tuple[dict[str, Box], list[Way]]:
-    """All boxes, and the ways of the credit network's projections, right of ``edge``.
+    """All boxes, and the arrows of the credit network's projections, right of ``edge``.
 
-    A column further right means one more projection to pass; channels stand level with the population that
-    hears them.
+    A column further right means one more projection to pass; channels are at the height of the population
+    that receives them.
     """
     leaving = [p for p in net.top_downs if p.pre in net.credit_populations]
     first = edge + LANE * (len(leaving) + 1) + 0.8 + BOX_WIDTH / 2
@@ -47,7 +47,7 @@ def _column(net: Network, name: str, seen: frozenset[str]) -> int:
 
 
 def _height(net: Network, boxes: Mapping[str, Box], name: str, otherwise: float) -> float:
-    """That of the first that hears it: of the single one, or of the top where there are several."""
+    """The height of its receiver if there is one, or of the top if there are several."""
     every = [*net.projections.values(), *net.credit_projections]
     heard = [p.post for p in every if p.pre == name and p.post in boxes]
     return boxes[heard[0]].y if len(heard) == 1 else otherwise
@@ -68,7 +68,7 @@ def _within(net: Network, boxes: Mapping[str, Box], projection: Projection) -> W
 
 
 def _out(boxes: Mapping[str, Box], projection: Projection, lane: float) -> Way:
-    """To the side of a box where that is free, else over it."""
+    """To the side of a box if that is free, else over it."""
     pre, post = boxes[projection.pre], boxes[projection.post]
     start: Point = (pre.x - BOX_WIDTH / 2, pre.y)
     if +1 in post.outermost:

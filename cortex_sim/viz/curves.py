@@ -34,14 +34,14 @@ def _angles(axes: Axes, lines: Lines, named: Mapping[str, str]) -> None:
 
 
 def tested_on(lines: Lines) -> str:
-    """Part of the data that a run was followed on: "test", or "validation" where some were held out."""
+    """Part of the data on which a run was evaluated: "validation" if some were held out, else "test"."""
     return "validation" if "validation_loss" in lines[0] else "test"
 
 
 def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     """One run: accuracy, objective, angle and orthogonality by epoch, saved at ``path``.
 
-    ``rule`` names what it learned by in the title: rule and regularisers.
+    ``rule`` is named in the title: rule and regularisers.
     """
     part = tested_on(lines)
     figure = new_figure(11, 6.5)
@@ -89,7 +89,7 @@ def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
     figure = new_figure(5.2 * (1 + len(apart)), 4.2)
     panels = figure.subplots(1, 1 + len(apart), squeeze=False)[0]
     for i, (rule, lines) in enumerate(curves.items()):
-        # The first rule, the yardstick, is drawn broad so that a curve on top of it leaves it in sight.
+        # The first rule, the reference, is drawn broad so that it stays visible under other curves.
         style = {"color": COLOURS[i % len(COLOURS)], "lw": 2 if i else 6, "alpha": 1 if i else 0.4}
         epochs = [line["epoch"] for line in lines]
         accuracy = [line["test_accuracy"] for line in lines]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DASHES = (0, (4, 2))
 SUFFIXES = (".png", ".svg", ".pdf")
 
-UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: told apart by every eye
+UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: distinguishable for everyone
 ACROSS, TELLING = "#009E73", "#FBEDE3"
 SMALL, LARGE = 7.5, 10.0  # points
 
@@ -47,9 +47,9 @@ SMALL, LARGE = 7.5, 10.0  # points
 def draw(net: Network, path: str | Path | None = None) -> Figure:
     """Figure of the network; saved as PNG, SVG or PDF where a path is given.
 
-    Populations stand at the length of the longest path from the stimulus. Solid arrows are
+    Populations are placed by the longest path from the stimulus. Solid arrows are
     bottom-up projections, labelled by their rule; dashed ones top-down, labelled by their feedback
-    and, where it learns, its rule; loops lateral ones. A credit network stands beside, on the right.
+    and, where it learns, its rule; loops lateral ones. A credit network is drawn on the right.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
 
 
 def _boxes(net: Network) -> dict[str, Box]:
-    """Where each population stands: rows by depth, within a row below what it mostly hears."""
+    """Position of each population: rows by depth, within a row below its receivers."""
     graph = networkx.DiGraph()
     graph.add_nodes_from(net.populations)
     graph.add_edges_from((p.pre, p.post) for p in net.bottom_ups)
     rows = [list(row) for row in networkx.topological_generations(graph)]
     slanted = any(len(row) > 1 for row in rows)
     pitch = BOX_HEIGHT + (GAP_SLANTED if slanted else GAP_STRAIGHT)
-    # Of two slanted arrows side by side, the labels must fit between, a quarter of the way along.
+    # The labels of two adjacent slanted arrows must fit between them, a quarter of the way along.
     labels = sum(_widest(projections) for projections in (net.bottom_ups, net.top_downs))
     loops = 0.25 + _widest(net.laterals) if net.laterals else 0.0
     column = max(BOX_WIDTH + 0.6, (labels + 1.0) / 0.67, BOX_WIDTH + loops + 0.3)
@@ -116,7 +116,7 @@ def _mean(numbers: Iterable[float]) -> float:
 
 
 def _loop(boxes: dict[str, Box], projection: Projection) -> Way:
-    """Around the upper right corner of a box, clear of the ways that leave its sides."""
+    """Around the upper right corner of a box, clear of the arrows that leave its sides."""
     box = boxes[projection.pre]
     right, top = box.x + BOX_WIDTH / 2, box.y + BOX_HEIGHT / 2
     inside, outside = right - 0.08, right + 0.15
@@ -134,7 +134,7 @@ def _adjacent(boxes: dict[str, Box], projection: Projection) -> bool:
 
 
 def _straight(net: Network, boxes: dict[str, Box], projection: Projection) -> Way:
-    """From row to row: up on the left of the boxes, down on the right."""
+    """Between adjacent rows: upward on the left of the boxes, downward on the right."""
     side, rise = (1, -1) if projection.is_top_down else (-1, 1)
     pre, post = boxes[projection.pre], boxes[projection.post]
     start = pre.x + side * PORT, pre.y + rise * BOX_HEIGHT / 2
@@ -147,7 +147,7 @@ def _straight(net: Network, boxes: dict[str, Box], projection: Projection) -> Wa
 
 
 def _label_place(boxes: dict[str, Box], net: Network, projection: Projection) -> float:
-    """Share of a slanted arrow, from its start, at which its label meets no other arrow."""
+    """Fraction of a slanted arrow, from its start, at which its label crosses no other arrow."""
     same = [p for p in net.projections.values() if p.is_top_down == projection.is_top_down]
     same = [p for p in same if p.pre in boxes and p.post in boxes and _adjacent(boxes, p)]
     leaving = sum(p.pre == projection.pre for p in same)
@@ -156,7 +156,7 @@ def _label_place(boxes: dict[str, Box], net: Network, projection: Projection) ->
 
 
 def _around(boxes: dict[str, Box], projections: list[Projection], side: int, beside: float) -> list[Way]:
-    """Past other rows, by lanes beside all boxes; projections from one population share a lane."""
+    """Past other rows, by lanes at the side of all boxes; projections from one population share a lane."""
     lanes = _lanes(boxes, projections)
     boxes_end = max(abs(box.x) for box in boxes.values()) + BOX_WIDTH / 2
     first = max(beside + 0.15, boxes_end + _widest(projections) + 0.4)
@@ -168,7 +168,7 @@ def _around(boxes: dict[str, Box], projections: list[Projection], side: int, bes
         arrive = _run(boxes[p.post], side, _port(projections, p.post, p, side), not rises)
         (x, _), (_, y) = arrive[0], arrive[-1]
         along = ways.setdefault((p.pre, rises), [])
-        # What goes further than the last from here branches off where that one left the lane.
+        # A projection that goes further than the last branches off where that one left the lane.
         left = [corner for way in along for corner in way.corners if corner[0] == lane]
         trunk = left[-1] if left else (lane, leave[-1][1])
         corners = [*([] if along else leave), trunk, (lane, y), *reversed(arrive)]
@@ -178,7 +178,7 @@ def _around(boxes: dict[str, Box], projections: list[Projection], side: int, bes
 
 
 def _lanes(boxes: dict[str, Box], projections: list[Projection]) -> dict[str, int]:
-    """Lane of each sender, the shortest way innermost, and none where two ways would overlap."""
+    """Lane of each sender, the shortest arrow innermost, such that no two arrows overlap."""
     reach: dict[str, tuple[int, int]] = {}
     for p in projections:
         rows = boxes[p.pre].row, boxes[p.post].row
@@ -195,7 +195,7 @@ def _lanes(boxes: dict[str, Box], projections: list[Projection]) -> dict[str, in
 
 
 def _port(projections: list[Projection], name: str, arriving: Projection | None, side: int) -> float:
-    """Height on a box's side: first on the way what arrives, each its own, then what leaves."""
+    """Height on a box's side: one for each arrow that arrives, then one for those that leave."""
     ports: list[Projection | None] = [p for p in projections if p.post == name]
     if any(p.pre == name for p in projections):
         ports.append(None)
@@ -204,7 +204,7 @@ def _port(projections: list[Projection], name: str, arriving: Projection | None,
 
 
 def _run(box: Box, side: int, port: float, above: bool) -> list[Point]:
-    """Corners from a box to its lane: out of its side where that is free, else over or under it."""
+    """Corners from a box to its lane: out of its side if that is free, else over or under it."""
     if side in box.outermost:
         return [(box.x + side * BOX_WIDTH / 2, box.y + port)]
     x, edge = box.x + side * 2 * PORT, BOX_HEIGHT / 2 * (1 if above else -1)
@@ -229,7 +229,7 @@ def _widest(projections: list[Projection]) -> float:
 
 
 def _spread(boxes: dict[str, Box], ways: list[Way]) -> list[float]:
-    """Where boxes, arrows and labels end, left and right."""
+    """Left and right extent of boxes, arrows and labels."""
     xs = [box.x + side * BOX_WIDTH / 2 for box in boxes.values() for side in (-1, 1)]
     for way in ways:
         room = _text_width(_label(way.projection), SMALL)

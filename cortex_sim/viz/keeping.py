@@ -1,4 +1,4 @@
-"""What the main of a protocol leaves behind: its recording, its figure, and its numbers on the screen."""
+"""Outputs of a protocol's ``main``: its recording, its figure, and its numbers on the screen."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def keep(
     recording : xarray.Dataset
     figure : matplotlib.figure.Figure
     numbers : mapping of row to {column: number}
-        A row an arm; all rows have the same columns.
+        One row per arm; all rows have the same columns.
     folder : path, default "runs"
-        Made where it is missing.
+        Created if it is missing.
     """
     from cortex_sim import recording as recordings
 
@@ -43,7 +43,7 @@ def keep(
 
 
 def table(numbers: Numbers) -> str:
-    """Rows and columns as Markdown, four digits a number.
+    """Rows and columns as Markdown, with four digits per number.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What figures share: colours, plain axes, phases shaded, and files written whole or not at all."""
+"""Shared by all figures: colours, plain axes, phases shaded, and files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cortex_sim.errors import DataError, RunError
 if TYPE_CHECKING:
     import xarray as xr
 
-# Okabe & Ito's palette: told apart by readers who do not see all colours.
+# Okabe & Ito's palette: distinguishable for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 DASHES = ("-", "--", ":", "-.")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Figure of a size in inches, that needs no window."""
+    """Figure of a size in inches, without a window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -51,7 +51,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def finished(figure: Figure, path: str | Path | None) -> Figure:
-    """The figure, saved as PNG, SVG or PDF where a path is given."""
+    """The figure, saved as PNG, SVG or PDF if a path is given."""
     if path is not None:
         file = Path(path)
         if file.suffix.lower() not in SUFFIXES:
@@ -80,7 +80,7 @@ def named(recording: xr.Dataset, coordinate: str) -> list[str]:
 
 
 def of_arm(recording: xr.Dataset, arm: str) -> xr.Dataset:
-    """Presentations and snapshots of one arm; all of them where the recording has no arms."""
+    """Presentations and snapshots of one arm; all of them if the recording has no arms."""
     from cortex_sim.recording import select
 
     return select(recording, arm=arm) if arm else recording

@@ -1,4 +1,4 @@
-"""Raster: what every neuroid did, as an image, one panel a population."""
+"""Raster: the values of every neuroid as an image, one panel per population."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def raster(
     Parameters
     ----------
     recording : xarray.Dataset
-        Narrow it first where it is large: ``cs.recording.select(recording, arm="cut")``.
+        If it is large, narrow it first: ``cs.recording.select(recording, arm="cut")``.
     variable : str, default "rate"
     presentation : int, optional
         Which one to show; without it, with time bins, the mean over all presentations.
@@ -39,7 +39,7 @@ def raster(
     Returns
     -------
     matplotlib.figure.Figure
-        Every population has colours of its own scale, from zero or around zero.
+        Every population has its own colour scale, from zero or around zero.
     """
     values = variable_of(recording, variable)
     in_time = "time_bin" in values.dims
@@ -50,7 +50,7 @@ def raster(
         recording = recording.isel(presentation=[presentation])
     populations = named(recording, "population")
     sizes = [int((recording["population"] == name).sum()) for name in populations]
-    heights = np.sqrt(np.maximum(sizes, 4))  # of 784 units and 10, both can be seen
+    heights = np.sqrt(np.maximum(sizes, 4))  # so that both 784 and 10 units are visible
     figure = new_figure(7.5, 1.2 + 1.1 * len(populations))
     panels = figure.subplots(len(populations), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     for axes, name in zip(panels, populations, strict=True):
@@ -69,7 +69,7 @@ def raster(
 def _image(axes: Axes, values: np.ndarray, timed: xr.Dataset | None) -> None:
     """Neuroids downwards; blue is below zero and red above where both occur."""
     largest = float(np.abs(values).max()) or 1.0
-    signed = bool((values < 0).any()) or not values.any()  # nothing at all is white
+    signed = bool((values < 0).any()) or not values.any()  # zero everywhere is white
     left, right = -0.5, values.shape[1] - 0.5
     if timed is not None:
         left, right = float(timed["time_bin_start"][0]), float(timed["time_bin_end"][-1])

@@ -22,7 +22,7 @@ def tested_on(rows: Sequence[Mapping[str, Any]]) -> str:
 def spreads(rows: Sequence[Mapping[str, Any]]) -> dict[str, Spread]:
     """Accuracies, their mean and standard deviation over seeds, by rule and settings.
 
-    What stands before ``seed`` in a row tells its group. Runs that diverged have no accuracy.
+    The entries before ``seed`` in a row define its group. Runs that diverged have no accuracy.
     """
     measure = f"{tested_on(rows)}_accuracy"
     groups: dict[str, list[float]] = {}
@@ -41,7 +41,7 @@ def _spread(values: list[float]) -> tuple[float | None, float | None]:
 
 
 def by_rule(rows: Sequence[Mapping[str, Any]], path: Path | None = None) -> Figure:
-    """Every seed a point; beside them the mean, with the standard deviation as a bar."""
+    """Every seed as a point, and next to them the mean, with the standard deviation as a bar."""
     found = spreads(rows)
     figure = new_figure(6, 1.2 + 0.4 * len(found))
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""A network as text: what ``print(net)`` shows."""
+"""A network as text, as printed by ``print(net)``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _printed(part: RenderableType) -> str:
 def settings(thing: Any) -> str:
     """``GaitProp(form='finite')``: the class, and the settings that differ from their defaults.
 
-    ``of`` is left out: it names the projection that runs beside, which the reader sees anyway.
+    ``of`` is left out: it names the paired projection, which is evident.
     """
     said = []
     for field in fields(thing) if is_dataclass(thing) else ():

@@ -45,7 +45,7 @@ def time_course(
         One panel each: the mean over neuroids, and a band of one standard deviation among them; all
         populations by default. With time bins, presentations are averaged first.
     neuroids : str or list of str, optional
-        Single neuroids ("V1/17") instead, a line each, in one panel.
+        Single neuroids ("V1/17") instead, one line each, in one panel.
     path : path, optional
         File to write (PNG, SVG, PDF).
     """
@@ -81,7 +81,7 @@ def _mean(axes: Axes, recording: xr.Dataset, variable: str) -> None:
         mean, spread = values.mean(axis=0), values.std(axis=0)
         colour = COLOURS[number % len(COLOURS)]
         axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
-        # The first arm is drawn broad, so that a smooth curve on top of it leaves it in sight.
+        # The first arm is drawn broad, so that it stays visible under a smooth curve.
         broad = number == 0 and "time_bin" in recording[variable].dims
         width, alpha = (4.0, 0.5) if broad else (1.5, 1.0)
         axes.plot(x, mean, color=colour, lw=width, alpha=alpha, label=arm or None)
@@ -99,7 +99,7 @@ def _single(axes: Axes, recording: xr.Dataset, variable: str, neuroids: list[str
 
 
 def _traces(recording: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where the samples stand, and (neuroid, sample); a value is that at the end of its bin."""
+    """Positions of the samples, and values (neuroid, sample); a value is that at the end of its bin."""
     values = recording[variable]
     if "time_bin" in values.dims:
         return recording["time_bin_end"].values, values.mean("presentation").values

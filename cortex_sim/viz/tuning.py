@@ -24,7 +24,7 @@ from cortex_sim.viz.panels import (
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST = 8  # neuroids that can be told apart in one panel
+MOST = 8  # neuroids that can be distinguished in one panel
 
 
 def tuning_curves(
@@ -37,19 +37,19 @@ def tuning_curves(
     label: str = "stimulus",
     path: str | Path | None = None,
 ) -> Figure:
-    """Mean over presentations at each stimulus value, with the standard error where there are several.
+    """Mean over presentations at each stimulus value, with the standard error if there are several.
 
     Parameters
     ----------
     recording : xarray.Dataset
         Time bins are averaged; narrow them first: ``cs.recording.select(recording, phase="show")``.
     values : mapping of stimulus_id to number, or list by stimulus number
-        What is on the horizontal axis, such as an orientation.
+        The values on the horizontal axis, such as orientations.
     population : str, optional
         Whose neuroids; the last population by default. Of more than 8, the 8 whose means range
         widest are drawn.
     neuroids : str or list of str, optional
-        Single ones instead.
+        Single neuroids instead.
     variable : str, default "rate"
     label : str, default "stimulus"
         Name and unit of the value.

@@ -1,4 +1,4 @@
-"""Weight trajectories: chosen synapses over trials, and how far all of a projection's weights went."""
+"""Weight trajectories: chosen synapses over trials, and the change of all weights of a projection."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def weight_trajectories(
     projection : str or list of str, optional
         One row of panels each; all recorded ones by default.
     synapses : int or list of (post, pre), default 10
-        Which to draw one by one; a number takes those that moved most in any arm.
+        Which to draw one by one; a number selects those that changed most in any arm.
     path : path, optional
         File to write (PNG, SVG, PDF).
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel an arm with single synapses, and one in which the arms' norms are compared: ‖w‖ solid,
+        One panel per arm with single synapses, and one in which the arms' norms are compared: ‖w‖ solid,
         the distance ‖w − w(first snapshot)‖ dashed.
     """
     recorded = {
@@ -70,7 +70,7 @@ def weight_trajectories(
             row[number].sharey(row[0])
         row[-1].set_title(f"{name}, all synapses", fontsize=9)
         plain(row[-1], "trials", "‖w‖, and dashed its change")
-        row[-1].set_ylim(bottom=-0.03 * row[-1].get_ylim()[1])  # so that a change of 0 can be seen
+        row[-1].set_ylim(bottom=-0.03 * row[-1].get_ylim()[1])  # so that a change of 0 is visible
     grid[0, -1].legend(frameon=False, fontsize=8)
     return finished(figure, path)
 

@@ -323,7 +323,7 @@ def test_respond_to_a_state_file_shows_what_the_run_shows(result, refused, here)
     ours, theirs = (recording.load(here / f"{name}.nc") for name in "ab")
     np.testing.assert_array_equal(theirs.rate, ours.rate)
     assert theirs.attrs["updates"] == ours.attrs["updates"] > 0
-    refused("respond kept.safetensors --out c.nc", "no run there")
+    refused("respond kept.safetensors --out c.nc", "holds no run")
 
 
 def test_respond_to_a_run_that_held_out_shows_the_test_set(result, here, arrays):

@@ -194,22 +194,22 @@ def test_data_missing_for_tests_alone_is_left_out_visibly(run, config):
     status, out, err = run(f"evolve {name} --out r --json")
     metrics = json.loads(out.splitlines()[-1])
     assert status == 0 and metrics["missing"] == ["mnist"]
-    assert "not tested on mnist: its file is not there" in err
+    assert "not tested on mnist: its file is missing" in err
     assert metrics["test_accuracy"].keys() == {"digits"}
 
 
 @pytest.mark.parametrize(
     "settings, said",
     [
-        ({"testing": {"data": ["mnist"]}}, "of data mnist none is there"),
-        ({"testing": {"data": ["nowhere"]}}, "data 'nowhere' is no file or folder"),
+        ({"testing": {"data": ["mnist"]}}, "no data set of mnist is present"),
+        ({"testing": {"data": ["nowhere"]}}, "data 'nowhere' is neither a file"),
         ({"testing": {"controls": ["sign"]}}, "known: noise, presentations, silent, units"),
         ({"testing": {"widths": {"a": {"hiden": [3]}}}}, "hiden"),
         ({"testing": {"widths": {"a": {"classes": 3}}}}, "network 'a' has 64 inputs and 3 outputs"),
         ({"testing": {"elsewhere": ["minst"]}}, "unknown data set in elsewhere 'minst'"),
         ({"model_settings": {"inputs": 63}}, "has 63 inputs and 10 outputs, its tasks 64 and 10"),
         ({"span": {"window": 0}}, "window must be a whole number of at least 1"),
-        ({"searcher": {"name": "nres"}, "lives": 3}, "lives in pairs"),
+        ({"searcher": {"name": "nres"}, "lives": 3}, "inner runs in pairs"),
         ({"iteration": 3}, "did you mean 'iterations'?"),
     ],
 )
@@ -219,10 +219,10 @@ def test_what_cannot_be_done_is_refused_before_it_begins(refused, config, settin
 
 def test_run_directories_that_do_not_fit(here, run, result, refused, config):
     refused("evolve --out r", "give a configuration")
-    refused("evolve small.yaml --out done", "something stands there", "--resume")
-    refused("evolve --resume --out r", "no run there")
+    refused("evolve small.yaml --out done", "already exists", "--resume")
+    refused("evolve --resume --out r", "holds no run")
     first = result("evolve small.yaml --out r")
-    refused("evolve small.yaml --out r", "something stands there")
+    refused("evolve small.yaml --out r", "already exists")
     assert result("evolve --resume --out r") == first
     assert result("evolve small.yaml --resume --out r --seed 0") == first
     refused("evolve small.yaml --resume --out r --seed 3", "seed is 0 in run.yaml, 3 now")

@@ -129,7 +129,7 @@ def test_both_backends_record_the_same_thing(result, here):
 
 
 REFUSED = {
-    "no equilibrium": ("own.py:film --out a.nc --backend torch", "every_ms=2 asks for time within a phase"),
+    "no equilibrium": ("own.py:film --out a.nc --backend torch", "every_ms=2 needs time within a phase"),
     "off the step": ("own.py:odd --out a.nc", "every_ms must be a multiple of dt_ms=1"),
     "no such protocol": ("nope --out a.nc", "unknown protocol 'nope'"),
     "no such file": ("nope.py --out a.nc", "nope.py"),
@@ -142,7 +142,7 @@ REFUSED = {
     "no such projection": ("own.py:unknown --out a.nc", "IT->V2"),
     "no experiment": ("own.py:nothing --out a.nc", "cs.Experiment"),
     "no out": ("own.py", "--out"),
-    "taken": ("own.py --out own.py", "own.py: something stands there"),
+    "taken": ("own.py --out own.py", "own.py: already exists"),
     "nowhere": ("own.py --out nowhere/a.nc", "no folder nowhere"),
     "nothing to resume": ("own.py --out a.nc --resume", "a.nc: nothing to resume"),
     "not its recording": ("own.py --out own.py --resume", "recording own.py: cannot be read"),
@@ -161,7 +161,7 @@ def test_bad_input_is_one_line_and_status_2(line, said, run, here):
 def test_resume_with_another_seed(run, here):
     assert run("simulate own.py --out a.nc")[0] == 0
     status, _, err = run("simulate own.py --out a.nc --resume --seed 1")
-    assert status == 2 and "was made with seed 0, and 1 is asked for" in err
+    assert status == 2 and "was made with seed 0, and 1 is requested" in err
 
 
 # -- in a process of its own ------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_ended_in_the_middle_of_a_write(name, status, run, here):
     done = in_its_own_process(here, ["-c", ENDED.replace("SIGNAL", name)], "own.py --out a.nc")
     assert done.returncode == status, done.stderr
     if name == "SIGINT":
-        assert done.stderr.endswith("cortex-sim: interrupted; go on with --resume\n")
+        assert done.stderr.endswith("cortex-sim: interrupted; continue with --resume\n")
     assert not (here / "a.nc").exists() and (here / "a.nc.parts").is_dir()
     done = in_its_own_process(here, ["-m", "cortex_sim"], "own.py --out a.nc --resume --json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -112,7 +112,7 @@ def test_without_diffusion_every_unit_has_its_channel():
     "kernel, shape, channels, message",
     [
         (NoDiffusion(), (5,), 4, "4 channels for 5 units"),
-        (CoarseMap(2), (3, 4, 4), 6, "no whole number of maps of 4 places; use a multiple of 4"),
+        (CoarseMap(2), (3, 4, 4), 6, "not a whole number of maps of 4 places; use a multiple of 4"),
         (Ring(), (5,), 0, "channels must be a whole number"),
     ],
 )
@@ -133,7 +133,7 @@ def test_the_narrowest_kernel_brings_the_nearest_channel(kernel, width, caplog):
     d = diffusion(kernel(width), (23,), 5, rng())
     np.testing.assert_allclose(np.linalg.norm(d, axis=1), 1.0)
     if width < 1e-1:
-        assert "units take their nearest channel alone" in caplog.text
+        assert "units take their nearest channel only" in caplog.text
         np.testing.assert_array_equal(d.argmax(1), diffusion(kernel(0.1), (23,), 5, rng()).argmax(1))
 
 

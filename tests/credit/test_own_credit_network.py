@@ -1,4 +1,4 @@
-"""A credit network and a context of one's own, a class each: they teach on torch, in time, and in lives."""
+"""A user-defined credit network and context, one class each: on torch, in time, and in inner runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -182,7 +182,7 @@ def test_a_cut_silences_one_population():
     ],
 )
 def test_synapses_refuse_it_with_the_way_out(make, what):
-    with pytest.raises(cs.BuildError, match=f'{what} has no synapses one by one.*engine="batched"'):
+    with pytest.raises(cs.BuildError, match=f'{what} cannot be made of single synapses.*engine="batched"'):
         cs.brian2.build(make(), engine="synapses")
 
 

@@ -66,8 +66,8 @@ BROKEN = {
         lambda f: paint(f / "test/owl/1.png"),
         "test has the classes owl, which train lacks; train has cat, dog",
     ),
-    "no picture": (lambda f: (f / "train/cat/a.txt").write_text("x"), "train/cat/a.txt is no .png"),
-    "outside": (lambda f: paint(f / "train/stray.png"), "train/stray.png lies in no class"),
+    "no picture": (lambda f: (f / "train/cat/a.txt").write_text("x"), "train/cat/a.txt is not a .png"),
+    "outside": (lambda f: paint(f / "train/stray.png"), "train/stray.png is not in a class folder"),
     "damaged": (lambda f: (f / "train/cat/b.png").write_bytes(b"x"), "train/cat/b.png cannot be"),
     "truncated": (
         lambda f: (f / "test/dog/9.png").write_bytes((f / "test/dog/9.png").read_bytes()[:60]),

@@ -253,7 +253,7 @@ def test_fit_to_keeps_the_order_of_values(shape, arrays):
 
 def test_fit_to_names_data_and_population(arrays):
     message = (
-        r"data tiny has 35 \(1, 5, 7\) values a presentation, population retina expects 64; "
+        r"data tiny has 35 \(1, 5, 7\) values per presentation, population retina expects 64; "
         r"give the population shape \(1, 5, 7\)"
     )
     with pytest.raises(DataError, match=message):

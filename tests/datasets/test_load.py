@@ -90,7 +90,7 @@ def test_options_reach_the_reader(tmp_path):
         (Path("nowhere"), "data nowhere: no such file or folder"),
         (3, "data must be a name or a path. Got 3"),
         (None, "data must be a name or a path. Got None"),
-        (__file__, "test_load.py: of no accepted form"),
+        (__file__, "test_load.py: not in an accepted form"),
     ],
 )
 def test_errors_list_names_and_forms(wrong, message):

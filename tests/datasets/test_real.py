@@ -23,7 +23,7 @@ def test_mnist(real):
     # the mean and sd that MNIST scripts subtract and divide by
     assert images.x_train.mean(dtype=float) == pytest.approx(0.1307, abs=5e-5)
     assert images.x_train.std(dtype=float) == pytest.approx(0.3081, abs=5e-5)
-    with pytest.raises(DataError, match=r"data mnist has 784 \(1, 28, 28\) values a presentation"):
+    with pytest.raises(DataError, match=r"data mnist has 784 \(1, 28, 28\) values per presentation"):
         images.fit_to(64, "retina")
 
 

@@ -77,12 +77,12 @@ def test_fitting_changes_channels_and_says_so(pictures):
 
 X = np.zeros((3, 4))
 BROKEN = {
-    "ids twice": ({"ids": ["a", "b", "a"]}, "the id 'a' stands for more than one"),
+    "ids twice": ({"ids": ["a", "b", "a"]}, "the id 'a' is not unique"),
     "too few ids": ({"ids": ["a"]}, "1 ids for 3 stimuli"),
     "one text as ids": ({"ids": "abc"}, "ids must be a list of texts"),
     "labels": ({"labels": [0, 1]}, "2 labels, but x has 3"),
     "label without class": ({"labels": [0, 1, 2], "classes": ["a", "b"]}, "the label 2, but 2 classes"),
-    "text without class": ({"labels": ["a", "b", "c"], "classes": ["a", "b"]}, "labels c are no classes"),
+    "text without class": ({"labels": ["a", "b", "c"], "classes": ["a", "b"]}, "labels c are not classes"),
     "descriptor": ({"descriptors": {"age": [1, 2]}}, r"descriptor age has shape \(2,\)"),
     "reserved": ({"descriptors": {"rate": [1, 2, 3]}}, "a recording has a rate of its own"),
     "not finite": ({"x": np.full((3, 4), np.nan)}, "NaN or infinite values"),
@@ -143,7 +143,7 @@ def test_reads_folders(tmp_path):
     assert read.ids == ("a.png", "near/b.png") and read.descriptors["folder"].tolist() == ["", "near"]
     assert read.stimulus_shape == (1, 6, 8) and read.x[:, 0, 0, 0].tolist() == [10, 200]
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(DataError, match="notes.txt is no .png or .jpg file"):
+    with pytest.raises(DataError, match="notes.txt is not a .png or .jpg file"):
         data.stimuli(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
         "empty": "holds no pictures",
         "a.npy": "not a readable .npy array",
         "o.npy": "not a readable .npy array",
-        "a.txt": "of no accepted form",
+        "a.txt": "not in an accepted form",
         "nowhere": "no such file or folder",
         "nowhere.npz:x": "no such file or folder",
     }.items():

@@ -100,14 +100,14 @@ def test_initial_weights_that_are_none_are_refused(init, message):
 
 @dataclass(frozen=True)
 class Fixed(cs.Dense):
-    """A connector of one's own: weights that never change."""
+    """A user-defined connector: weights that never change."""
 
     plastic: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """A connector of one's own that claims to have no weights."""
+    """A user-defined connector that claims to have no weights."""
 
     plastic: ClassVar[bool] = False
 

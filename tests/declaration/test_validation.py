@@ -517,7 +517,7 @@ def test_a_supervised_rule_of_ones_own_says_once_how_its_credit_comes(own_names)
         arrival: ClassVar[Arrival] = Arrival.CHAIN
         accepts: ClassVar[tuple[type, ...]] = (cs.Transpose,)
 
-    with refused("how Own gets its credit is not known; call cortex_sim.register_word("):
+    with refused("how Own receives its credit is unknown; call cortex_sim.register_word("):
         three().with_rule(Own())
     cs.register_word("own", cs.Word(Own(), beside=lambda up: cs.TopDown(cs.Transpose(of=up))))
     assert three().with_rule("own").projection("IT->V1").feedback == cs.Transpose(of="V1->IT")

@@ -211,5 +211,5 @@ def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(cs.DeclarationError, match=r"none.yaml: cannot be read \(No such file"):
         cs.Network.from_yaml(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(cs.DeclarationError, match=r"binary.yaml: cannot be read \(it is no UTF-8"):
+    with pytest.raises(cs.DeclarationError, match=r"binary.yaml: cannot be read \(it is not UTF-8"):
         cs.Network.from_yaml(tmp_path / "binary.yaml")

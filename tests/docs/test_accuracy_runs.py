@@ -46,16 +46,16 @@ def test_runs_are_made_once_and_anew_where_the_data_changed(accuracy, place, cap
         return capsys.readouterr().out.splitlines()
 
     first = run()
-    assert len(first) == 3 and not any("done before" in line or "anew" in line for line in first)
+    assert len(first) == 3 and not any("already done" in line or "again" in line for line in first)
     kept = json.loads((place / "results" / "few.json").read_text("utf-8"))
     assert sorted(key.split("/")[0] for key in kept) == ["choose-1", "choose-1", "final"]
     assert all(m["fingerprint"] and m["rule"] == "backprop" and m["over_training"] for m in kept.values())
-    assert all(line.endswith(": done before") for line in run())
+    assert all(line.endswith(": already done") for line in run())
     os.utime(place / "set.npz", (1, 1))  # another time, the same content
-    assert all(line.endswith(": done before") for line in run())
+    assert all(line.endswith(": already done") for line in run())
     write(place / "set.npz", 1)
     anew = run()
-    assert all(line.endswith("anew: what was kept is of another configuration") for line in anew[:2])
+    assert all(line.endswith("done again: the kept result has another configuration") for line in anew[:2])
     now = json.loads((place / "results" / "few.json").read_text("utf-8"))
     assert all(now[key]["fingerprint"] != kept[key]["fingerprint"] for key in kept if "choose" in key)
 
@@ -66,7 +66,7 @@ def test_a_result_without_a_fingerprint_is_not_taken_for_its_name(accuracy, plac
     old = {made.key: {"test_accuracy": 0.99}}
     (place / "results" / "few.json").write_text(json.dumps(old), "utf-8")
     accuracy.run("few", place, place / "runs", [], [])
-    assert "anew" in capsys.readouterr().out.splitlines()[0]
+    assert "done again" in capsys.readouterr().out.splitlines()[0]
     assert accuracy.load_results("few")[made.key]["fingerprint"] == made.fingerprint
 
 

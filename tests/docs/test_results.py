@@ -84,7 +84,7 @@ def test_a_rate_says_whether_it_was_a_choice(benchmark_module):
     assert rates.said(0.01, [0.003, 0.01, 0.03]) == "0.01"
     assert rates.said(0.03, [0.003, 0.01, 0.03]) == rates.said(0.03, [0.1, 0.03]) == "0.03 (edge)"
     assert rates.said(0.003, [0.003]) == "0.003 (the only one)"
-    with pytest.raises(ValueError, match="none of those"):
+    with pytest.raises(ValueError, match="not among those"):
         rates.said(0.002, [0.001, 0.003])
 
 

@@ -151,7 +151,7 @@ def test_attributes_tell_arms_apart(session):
 
 
 def test_one_protocol_on_a_session_of_its_own(session):
-    """Weights go on from where they are, and no snapshot pretends to know them before."""
+    """Weights continue from their present values, and no snapshot pretends to know them before."""
     own = session(network(), 3)
     first, second = (session_module.record(own, protocol(probe=False, repeat=1)) for _ in range(2))
     assert set(first.arm.values) == {"small"} and first.snapshot_trial.values.tolist() == [3, 6]
@@ -330,10 +330,10 @@ def test_places_that_are_taken_or_empty(experiment, session, tmp_path):
     session.ends_before = 5
     with pytest.raises(Ended):
         run(experiment, out=tmp_path / "a.nc")
-    with pytest.raises(RunError, match=r"a.nc: begun in .*a.nc.parts; go on with resume"):
+    with pytest.raises(RunError, match=r"a.nc: was started in .*a.nc.parts; continue with resume"):
         run(experiment, out=tmp_path / "a.nc")
     (tmp_path / "b.nc").write_text("mine")
-    with pytest.raises(RunError, match="b.nc: something stands there"):
+    with pytest.raises(RunError, match="b.nc: already exists"):
         run(experiment, out=tmp_path / "b.nc")
     assert (tmp_path / "b.nc").read_text() == "mine"
     assert session.made == 2  # of the run that was ended: a place is looked at before anything is built
@@ -402,7 +402,7 @@ def test_a_full_disk_costs_no_chunk_that_is_written(experiment, session, tmp_pat
         save(arrays, path, labels)
 
     monkeypatch.setattr(files, "save_file", full)
-    with pytest.raises(RunError, match="cannot be written .*No space left on device.*go on with resume"):
+    with pytest.raises(RunError, match="cannot be written .*No space left on device.*continue with resume"):
         run(experiment, out=tmp_path / "a.nc")
     assert not list(tmp_path.rglob("*.part"))
     monkeypatch.setattr(files, "save_file", save)
@@ -459,7 +459,7 @@ def test_arms_that_cannot_share_a_recording(said, session, tmp_path):
         ),
         (
             lambda v: {"rate": {**v["rate"], "V1": v["rate"]["V1"] * np.inf}},
-            "left the finite numbers at trial 0",
+            "became infinite or NaN in trial 0",
         ),
     ],
 )
@@ -514,5 +514,5 @@ def test_what_no_file_can_be_called_is_refused(experiment, session, out):
 
 def test_a_backend_whose_start_returns_no_session_is_named(experiment, monkeypatch):
     monkeypatch.setattr(registry, "_BACKENDS", {"brian2": lambda net, seed, conditions: None})
-    with pytest.raises(RunError, match="no session"):
+    with pytest.raises(RunError, match="not a session"):
         run(experiment)

@@ -165,7 +165,7 @@ E = "network: digits_mlp\narms:\n  a: {phases: [{name: a, duration: 1 ms}]%s}\n"
         ("phases:\n- {duration: 1 ms}\n", "phase: needs name"),
         ("phases:\n- {name: a, duration: 200}\n", "phase a: duration needs a unit, such as 200 ms"),
         ("phases:\n- {name: a, duration: 200 m}\n", 'duration must be a time such as "200 ms"'),
-        ("phases:\n- {name: a, duration: 1 ms, duration_ms: 1}\n", "say the same; keep one"),
+        ("phases:\n- {name: a, duration: 1 ms, duration_ms: 1}\n", "mean the same; keep one"),
         ("phases:\n- {name: a, name: b, duration: 1 ms}\n", "name is given twice below line 2"),
         (A % ", drives: {V1: 1}", "unknown key of phase a 'drives' (did you mean 'drive'?); known: cut"),
         (A % "" + "trial: 3\n", "unknown key of protocol 'trial' (did you mean 'trials'?)"),
@@ -213,7 +213,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(cs.DeclarationError, match=r"none.yaml: cannot be read \(No such file"):
         cs.Protocol.from_yaml(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(cs.DeclarationError, match=r"binary.yaml: cannot be read \(it is no UTF-8"):
+    with pytest.raises(cs.DeclarationError, match=r"binary.yaml: cannot be read \(it is not UTF-8"):
         cs.Experiment.from_yaml(tmp_path / "binary.yaml")
 
 

@@ -78,7 +78,7 @@ def test_a_simulation_on_a_full_disk_goes_on_once_there_is_room(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (chunks, hard))
     try:
         with pytest.raises(
-            RunError, match=r"s.nc: cannot be written \(File too large\); make room, then go on"
+            RunError, match=r"s.nc: cannot be written \(File too large\); make room, then continue"
         ):
             cs.torch.run(experiment, out=out).close()
     finally:

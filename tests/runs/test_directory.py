@@ -15,8 +15,8 @@ def test_held_by_one_and_freed_by_an_error(tmp_path):
     out = tmp_path / "deep" / "run"
     with pytest.raises(ZeroDivisionError), directory.held(out):
         with (
-            pytest.raises(RunError, match="run: another process is training there; wait for it"),
-            directory.held(out, "another process is training there"),
+            pytest.raises(RunError, match="run: another process is training in it; wait for it"),
+            directory.held(out, "another process is training in it"),
         ):
             pass
         raise ZeroDivisionError
@@ -38,7 +38,7 @@ def test_half_written_files_and_locks_are_nothing(tmp_path):
         (tmp_path / name).write_text("", encoding="utf-8")
     directory.require_new(tmp_path)
     (tmp_path / "notes").write_text("", encoding="utf-8")
-    with pytest.raises(RunError, match="something stands there"):
+    with pytest.raises(RunError, match="already exists"):
         directory.require_new(tmp_path)
 
 

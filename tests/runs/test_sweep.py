@@ -38,7 +38,7 @@ def test_each_job_once_and_one_tidy_table(tmp_path):
     assert (tmp_path / "results.csv").read_text() == "seed,square,of.rate\n0,0,1.0\n1,1,1.0\n2,4,1.0\n"
     assert json.loads((tmp_path / "results.json").read_text()) == rows
     assert sweep(jobs(), squared, tmp_path, told=told.append) == rows
-    assert times(tmp_path, 0) == 1 and told[-1] == "seed-2: done before"
+    assert times(tmp_path, 0) == 1 and told[-1] == "seed-2: already done"
 
 
 def test_a_result_of_another_configuration_is_made_anew_and_said(tmp_path):
@@ -46,7 +46,7 @@ def test_a_result_of_another_configuration_is_made_anew_and_said(tmp_path):
     sweep(jobs(), squared, tmp_path, told=told.append)
     rows = sweep(jobs(rate=2.0), squared, tmp_path, told=told.append)
     assert [row["of.rate"] for row in rows] == [2.0] * 3 and times(tmp_path, 0) == 1
-    assert told[-1] == "seed-2: done; anew: what was kept is of another configuration"
+    assert told[-1] == "seed-2: done; done again: the kept result has another configuration"
 
 
 def test_what_another_process_is_at_is_skipped(tmp_path):
@@ -54,7 +54,7 @@ def test_what_another_process_is_at_is_skipped(tmp_path):
     with directory.held(tmp_path / "jobs" / "seed-1"):
         rows = sweep(jobs(), squared, tmp_path, told=told.append)
     assert [row["seed"] for row in rows] == [0, 2]
-    assert told[1] == "seed-1: another process is at it; left to it"
+    assert told[1] == "seed-1: another process is working on it; skipped"
 
 
 def test_a_failure_is_named_and_the_others_go_on(tmp_path):
@@ -82,9 +82,9 @@ def test_other_data_at_the_same_place_are_not_silently_the_same(tmp_path):
 
     own.write_bytes(b"some")
     first = swept()
-    assert swept() == first and told[-1].endswith(": done before")
+    assert swept() == first and told[-1].endswith(": already done")
     own.write_bytes(b"more")
-    assert swept() != first and told[-1].endswith("anew: what was kept is of another configuration")
+    assert swept() != first and told[-1].endswith("done again: the kept result has another configuration")
 
 
 def test_grid_divides_at_commas_outside_brackets():

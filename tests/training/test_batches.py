@@ -122,7 +122,7 @@ def test_a_source_is_evaluated_like_arrays():
 
 @pytest.mark.parametrize(
     "given, said",
-    [((X[:3], Y), "was asked for 41 presentations, and gave 3"), (X, "must return")],
+    [((X[:3], Y), "41 presentations were requested, and it returned 3"), (X, "must return")],
     ids=["fewer", "no labels"],
 )
 def test_a_source_that_hands_out_others_is_refused(given, said):
@@ -177,8 +177,8 @@ def test_an_optimiser_of_ones_own_is_used():
     [
         ({"name": "OneCycleLR", "total_steps": 99}, "is made for 99 updates"),
         ({"name": "CosineAnnealingLR", "T_max": 99}, "is made for 99 updates"),
-        ({"name": "CosineAnnealingLR", "T_max": 3}, "has run its course after 3 of the run's 12"),
-        ({"name": "PolynomialLR", "total_iters": 3}, "has run its course after 3"),
+        ({"name": "CosineAnnealingLR", "T_max": 3}, "ends after 3 of the run's 12"),
+        ({"name": "PolynomialLR", "total_iters": 3}, "ends after 3"),
         ({"name": "StepLR", "step_size": 30}, "would change the rate at update 30"),
         ({"name": "MultiStepLR", "milestones": [2, 40]}, "would change the rate at update 40"),
     ],

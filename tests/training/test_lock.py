@@ -16,7 +16,7 @@ def test_a_run_in_progress_cannot_be_resumed_beside_it(tmp_path):
     train(settings, out)
     (out / "metrics.json").unlink()  # as if it had not come to its end
     before = (out / "metrics.jsonl").read_bytes()
-    with FileLock(out / LOCK), pytest.raises(cs.RunError, match="another process is training there"):
+    with FileLock(out / LOCK), pytest.raises(cs.RunError, match="another process is training in it"):
         train(settings, out, resume=True)
     assert (out / "metrics.jsonl").read_bytes() == before
     assert train(settings, out, resume=True)["steps"] == 24  # freed again

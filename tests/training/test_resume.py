@@ -177,7 +177,7 @@ def test_torn_file_of_an_earlier_death_does_not_matter(
 
 def test_killed_before_anything_was_written_starts_anew(settings, tmp_path):
     (tmp_path / "run.yaml.part").write_text("mod", encoding="utf-8")
-    with pytest.raises(RunError, match="no run there"):
+    with pytest.raises(RunError, match="holds no run"):
         train(settings(), tmp_path, resume=True)
     train(settings(), tmp_path)
     assert not list(tmp_path.glob("*.part"))

@@ -1,4 +1,4 @@
-"""The batched engine: projections as matrix products over presentations shown side by side.
+"""The batched engine: projections as matrix products over a batch of presentations.
 
 One ``network_operation`` fills what the equations need from other populations; brian2 moves the
 N·B neurons. All presentations share one set of weights, whose change is the mean over them.
@@ -44,7 +44,7 @@ class Batched:
         Credit populations.
     """
 
-    in_units = False  # rule state and biases are the weights', not the neurons'
+    in_units = False  # rule state and biases are kept in the weights, not in the neurons
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class Batched:
         self._now: tuple[Signals, Signals] = ({}, {})  # r and u of this step
         self.objects = [
             brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING),
-            # Apart from it: in between arrives what is delayed or noisy, whose echo some rules read.
+            # Separate: delayed and noisy signals arrive in between, and some rules read their echo.
             brian2.NetworkOperation(self.learn, clock=clock, when="groups", order=LEARNING),
         ]
         self.modulator = 1.0
 
     def push(self) -> None:
-        """Show biases and activations' parameters to the neurons; matrices are used where they are."""
+        """Copy biases and parameters of activations into the neurons; matrices are used in place."""
         for name, variable, label, values in self.weights.of_units():
             shown = self.weights.shown(name, values)
             self.units[name].view[variable][...] = shown
@@ -93,20 +93,20 @@ class Batched:
                 values[...] = by_channel(label, now[0], len(values))
 
     def pull(self) -> None:
-        """Nothing to fetch: the weights are the engine's own."""
+        """Nothing to do: the engine works on the weights themselves."""
 
     def refresh(self) -> None:
-        """Nothing is kept of whole matrices: each step reads them anew."""
+        """Nothing to do: every step reads the matrices themselves."""
 
     def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
-        """Let these projections learn, at their rates in 1/s, from now on."""
+        """From now on, let these projections learn at these rates in 1/s."""
         self.push()
         self.eta, self.modulator = dict(eta), modulator
         self.open_bias = bias_rates(self.circuit, eta)
 
     def step(self) -> None:
-        """Everything that one step needs from elsewhere, at the old state."""
-        for name in self.open_bias:  # as the last step left it: neurons move on the old bias
+        """Compute everything that the neurons need from others in a step, at the old state."""
+        for name in self.open_bias:  # of the last step: neurons are integrated with the old bias
             self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
         r = {name: unit.rates() for name, unit in self.units.items()}
         for up, pre, w, drive in self._lifts:
@@ -125,12 +125,12 @@ class Batched:
         self._now = r, u
 
     def learn(self) -> None:
-        """The weights' own step: Δw = η·growth·dt of every open window, all from the old weights."""
+        """The step of the weights: Δw = η·growth·dt of every open window, all from the old weights."""
         if self.eta:
             self._learn(*self._now)
 
     def _wire(self) -> None:
-        """Look up once what every step needs: arrays that brian2 and the weights keep for good."""
+        """Look up once what every step needs: arrays that brian2 and the weights never replace."""
         var, net = self.circuit.var, self.circuit.net
         self._lifts: list[tuple[Lift, str, np.ndarray, np.ndarray]] = [
             (
@@ -151,7 +151,7 @@ class Batched:
         return self.weights.matrix.get(name, _NONE)
 
     def _sender(self, p: Apical) -> Send:
-        """From credit and u of all populations to what arrives in one compartment."""
+        """Function from credit and u of all populations to the input of one compartment."""
         if p.patchwise:
             return self._patch_loop(p)
         above, below = p.projection.pre, self.units[p.projection.post].view
@@ -165,7 +165,7 @@ class Batched:
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = p.operator.down(u[above], _NONE)
             case Way.TRANSPOSE | Way.SIGN:
-                assert p.up is not None  # tied feedback has a partner
+                assert p.up is not None  # tied feedback has a paired projection
                 lower = p.operator.down
                 seen = signs if p.way is Way.SIGN else _as_they_are
 
@@ -180,7 +180,7 @@ class Batched:
                 alive, b = self.units[above].view["alive"], self._matrix(p.name)
 
                 def send(c: Signals, u: Signals) -> None:
-                    down[...] = (alive * c[above]) @ b.T  # silenced units send none
+                    down[...] = (alive * c[above]) @ b.T  # silenced units send no credit
             case Way.CHANNELS:
                 assert self.teaching is not None
                 g, strength, d = self.teaching.rates, self.teaching.strength(above), self._matrix(p.name)
@@ -196,7 +196,7 @@ class Batched:
         return send
 
     def _loop(self, p: Apical, w: np.ndarray, down: np.ndarray) -> Send:
-        """Dynamic inversion: what is demanded above, less what the present compartment would cause."""
+        """Dynamic inversion: what is demanded above minus what the present compartment would cause."""
         var, above = self.circuit.var, p.projection.pre
         compartment = self.units[p.projection.post].view[var("c", p.name)]
         upper = self.units[above].view
@@ -210,7 +210,7 @@ class Batched:
         return send
 
     def _patch_loop(self, p: Apical) -> Send:
-        """The same, each patch of a convolution on its own; units hear the sum of their patches."""
+        """The same for each patch of a convolution; units receive the sum over their patches."""
         assert p.up is not None
         above, w, patch = p.projection.pre, self._matrix(p.up.name), self.patches[p.name]
         delivered = self.units[p.projection.post].view[self.circuit.var("c", p.name)]
@@ -245,7 +245,7 @@ class Batched:
                 np.fill_diagonal(self.weights.matrix[p.name], 0.0)
 
     def _echo(self, p: Projection) -> np.ndarray:
-        """What of the activity below a top-down projection arrives above, by the projection beside it."""
+        """The echo of a top-down projection: activity below as it arrives above by the paired projection."""
         view, var = self.units[p.pre].view, self.circuit.var
         heard = var("heard", p.mate)
         if heard in view:
@@ -255,7 +255,7 @@ class Batched:
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], int]:
-        """Signals a rule reads, each patch of a convolution a presentation; and the number of places."""
+        """Signals that a rule reads, each patch of a convolution a presentation; and the number of places."""
         p, rule, op = self.circuit.net.projections[name], self.rules[name], self.circuit.operators[name]
         if not p.is_top_down:
             found = {"r_pre": op.patches(r[p.pre])}

@@ -1,4 +1,4 @@
-"""What one trial leaves for the next: every passing variable of every group, and signals on their way."""
+"""What one trial carries over to the next: transient variables of every group, and delayed signals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MOVING, _DELAYED = "moving:", "delayed:"
 
 @dataclass(frozen=True)
 class Begun:
-    """A copy, apart from any brian2 object, so that it can be kept on disk and gone on with elsewhere.
+    """A copy without brian2 objects, so that it can be stored and continued in another process.
 
     Attributes
     ----------
     passing : dict of str to array
         Variables by group and name.
     delayed : dict of str to array
-        Signals on their way by projection, oldest first, (step, presentation, unit).
+        Signals in transit by projection, oldest first, (step, presentation, unit).
     """
 
     passing: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -33,14 +33,14 @@ class Begun:
 
     @staticmethod
     def after(stage: Stage) -> Begun:
-        """What the trial just over has left on this stage."""
+        """State after the trial that has just ended."""
         return Begun(
             {name: values.copy() for name, values in stage.passing().items()},
             {name: np.stack(signals) for name, signals in stage.delayed.items() if signals},
         )
 
     def go_on(self, stage: Stage) -> None:
-        """Put a stage where this one ended; at rest where another number of presentations is side by side."""
+        """Start from this state; from rest where the number of presentations differs."""
         for name, values in stage.passing().items():
             before = self.passing.get(name)
             fits = before is not None and before.shape == values.shape
@@ -52,7 +52,7 @@ class Begun:
         }
 
     def check(self, circuit: Circuit) -> None:
-        """Raise `RunError` where this was not left by a simulation of such a circuit."""
+        """Raise `RunError` unless this came from a simulation of such a circuit."""
         net = circuit.net
         groups = {*net.populations, *net.credit_populations, *(f"patches of {p}" for p in net.projections)}
         for prefix, entries, known, axes in (
@@ -64,7 +64,8 @@ class Begun:
                 if owner not in known or values.ndim not in axes:
                     raise RunError(
                         f"network {net.name}: the checkpoint holds {prefix + name!r} of shape "
-                        f"{values.shape}, which is not of it; give what checkpoint() of this network gave"
+                        f"{values.shape}, which does not belong to it; give what checkpoint() of this "
+                        f"network returned"
                     )
                 require_numbers(net.name, prefix + name, values)
 
@@ -75,7 +76,7 @@ class Begun:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> Begun:
-        """From what `as_arrays` gave, among others."""
+        """From the arrays of a checkpoint that holds those of `as_arrays`."""
 
         def under(prefix: str) -> dict[str, np.ndarray]:
             return {n.removeprefix(prefix): np.array(a) for n, a in arrays.items() if n.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""What is wired to what: a declared network as basal inputs, apical compartments and plastic weights.
+"""The circuit of a declared network: basal inputs, apical compartments and plastic weights.
 
 Pure analysis of the declaration; nothing here touches brian2.
 """
@@ -28,7 +28,7 @@ from cortex_sim.rules.in_time import InTime, constants_of
 class Way(Enum):
     """What brings credit into an apical compartment."""
 
-    UNWEIGHTED = "what the connector beside it makes of u, which has no weights"
+    UNWEIGHTED = "u passed back through the paired connector, which has no weights"
     TRANSPOSE = "Wᵀ u"
     SIGN = "sign(Wᵀ) u, scaled"
     INVERSE = "a loop through an error population, until W c = u"
@@ -41,8 +41,8 @@ class Way(Enum):
 class Apical:
     """One top-down projection: an apical compartment of its post population.
 
-    ``up`` is the bottom-up projection beside it, where there is one, and ``operator`` its linear algebra;
-    ``damping`` and ``rescale`` are the inverse's.
+    ``up`` is the paired bottom-up projection, if any, and ``operator`` its linear algebra;
+    ``damping`` and ``rescale`` belong to the inverse.
     """
 
     projection: Projection
@@ -81,7 +81,7 @@ class Circuit:
         return [p for p in self.apicals if p.projection.post == population]
 
     def errors(self, population: str) -> list[Apical]:
-        """Compartments below whose error population compares them with this population's credit."""
+        """Compartments below that error populations here compare with this population's credit."""
         return [p for p in self.apicals if p.projection.pre == population and p.way is Way.INVERSE]
 
     def lateral(self, population: str) -> Projection | None:
@@ -94,7 +94,7 @@ class Circuit:
 
     @property
     def hears_credit(self) -> bool:
-        """Whether any population of the network is told anything."""
+        """Whether any population of the network receives credit."""
         return self.net.objective_at is not None or bool(self.apicals)
 
     def population(self, name: str) -> Population:
@@ -122,14 +122,14 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     DeclarationError
         If the declaration cannot run.
     BuildError
-        If rate dynamics cannot run it as it stands.
+        If rate dynamics cannot run it as declared.
     """
     net.check()
     routes = plan(net)
     if routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
-            f"network {net.name}: {rule!r} finds targets layer by layer, which has no rate dynamics here; "
+            f"network {net.name}: {rule!r} computes targets layer by layer, which has no rate dynamics here; "
             'use GaitProp() in its limit form, or backend "torch"'
         )
     for p in net.projections.values():
@@ -195,5 +195,5 @@ def _apical(net: Network, p: Projection, tau_ms: float, way: Way | None) -> Apic
 
 
 def settings_of(rule: Any) -> dict[str, float]:
-    """A rule's numbers, by name, for the namespace of its growth; ``ms`` is brian2's own."""
+    """A rule's numbers by name, for the namespace of its growth; ``ms`` is brian2's unit."""
     return {name: value for name, value in constants_of(rule).items() if name != "ms"}

@@ -1,4 +1,4 @@
-"""What happens when: phases applied to a running network step by step, and what is sampled of it.
+"""Runs trials step by step: applies phases to a running network, and samples it.
 
 One long brian2 run carries many trials; operations in brian2's slots "start", "groups" and "end"
 change the neurons' inputs and gates at phase boundaries, so that nothing is compiled twice.
@@ -24,7 +24,7 @@ from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Series, Shown, Wan
 
 
 class Conductor:
-    """Carries out a sequence of `Shown` on one `Stage`; ``keep`` hears of each when it is over."""
+    """Carries out a sequence of `Shown` on one `Stage`; ``keep`` receives each when it is over."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Conductor:
             self.stage.network.run(steps * self.dt_ms * brian2.ms, namespace={})
         finally:
             self.stage.network.remove(*self._operations)
-            self.stage.engine.push()  # what an interrupted window has changed is no edit of the user's
+            self.stage.engine.push()  # changes by an interrupted window are not edits by the user
 
     def steps(self, phase: PhasePlan) -> int:
         """Steps of a phase.
@@ -117,7 +117,7 @@ class Conductor:
         self._changing = moving or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
         apicals = self.stage.circuit.apicals
         self._gain = {p.name: self.weights.rescale(p) for p in apicals if p.name in self.stage.features}
-        self._credit_arrives(moved=False)  # what is on its way meets the gates of this phase
+        self._credit_arrives(moved=False)  # delayed signals pass the gates of this phase
         self._rescaled = [p for p in apicals if p.rescale] if self._phase.eta else []
 
     def _end_phase(self) -> None:
@@ -191,7 +191,7 @@ class Conductor:
                     self._deliver(p)
                 self.stage.units[p.projection.post].begin()
 
-    # -- signals on their way -------------------------------------------------------------------------
+    # -- delayed and noisy signals ----------------------------------------------------------------------
 
     def _credit_arrives(self, *, moved: bool) -> None:
         """What delayed or noisy top-down projections deliver, after the compartments have ``moved``."""
@@ -202,7 +202,7 @@ class Conductor:
                 self._deliver(p)
 
     def _deliver(self, p: Apical) -> None:
-        """An inverse's gain is that of the present weights, as where nothing is delayed."""
+        """The gain of an inverse is that of the present weights, as without delay."""
         past, noise = self._past[p.name]
         heard = self.stage.circuit.var("heard", p.name)
         self.stage.units[p.projection.post].view[heard][...] = self._gain[p.name] * past + noise
@@ -216,7 +216,7 @@ class Conductor:
                 view[var("heard", p.name)][...] = past + noise
 
     def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> tuple[np.ndarray, np.ndarray | float]:
-        """What a gate lets through of a signal, as it was ``delay_ms`` ago and scaled; and added noise."""
+        """A signal behind its gate: that of ``delay_ms`` ago, scaled; and the added noise."""
         gate = self._phase.gates.get(name, Gate())
         waiting = self.stage.delayed.setdefault(name, deque())
         if moved:
@@ -230,7 +230,7 @@ class Conductor:
         noise = gate.noise_sd * self._noise.draw(f"gate {name}", signal.shape[1]) if gate.noise_sd else 0.0
         return gate.scale * past, noise
 
-    # -- what is seen -----------------------------------------------------------------------------------
+    # -- samples ------------------------------------------------------------------------------------------
 
     def _sample(self) -> None:
         for name in self.wanted.populations:
@@ -247,7 +247,7 @@ class Conductor:
                         value = np.zeros_like(r) if silent else unit.credit(r)
                 self._samples[variable].setdefault(name, []).append(np.array(value))
 
-    # -- what must hold ---------------------------------------------------------------------------------
+    # -- checks -------------------------------------------------------------------------------------------
 
     def _check_weights(self) -> None:
         try:
@@ -270,11 +270,11 @@ def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
     Raises
     ------
     RunError
-        If it is no whole number.
+        If it is not a whole number.
     """
     exact = duration_ms / dt_ms
     steps = round(exact)
-    # A millionth of a step, and what rounding makes of a quotient as large as this one.
+    # A millionth of a step, plus the rounding error of a quotient of this size.
     if abs(exact - steps) > 1e-6 + 1e-15 * exact or (duration_ms > 0 and not steps):
         raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:.12g}. Got {duration_ms:.12g}")
     return steps

@@ -1,17 +1,17 @@
-"""Credit populations as brian2 equations: the credit network, one compartment a unit.
+"""Credit populations as brian2 equations: the credit network, one compartment per unit.
 
-    context, base   τ da/dt = −a + what is heard of the top                       r = a
+    context, base   τ da/dt = −a + input from the top                              r = a
     two layers      τ da/dt = −a + W r_pre + bias                                 r = tanh(a)
     top             τ da/dt = −a + r_base + s · W r_deep,   s = rms of r_base      r = a
     channels        τ da/dt = −a + W r_base + s · W r_deep                        r = a · rms(r_top)/rms(a)
 
 A power is a mean square over the units of one presentation; it follows without delay. In the shared form
-small networks, applied to base and context, stand where the weights are. Of any other form only what leaves
-it moves in time, top and channels:
+small networks, applied to base and context, replace the weights. Of any other form only the outputs, top and
+channels, have dynamics:
 
-    τ da/dt = −a + what its ``credits`` say at the present rates              r = a
+    τ da/dt = −a + its ``credits`` at the present rates              r = a
 
-Populations below hear r in proportion to the nudge's strength. At rest these are the equations of
+Populations below receive r in proportion to the nudge's strength. At rest these are the equations of
 `cortex_sim.credit.network`.
 """
 
@@ -60,14 +60,14 @@ def credit_equations(circuit: Circuit, name: str) -> str:
 
 
 def moves_in_parts(teacher: Teacher) -> bool:
-    """Whether the credit network's own populations move in time, and not what leaves it alone."""
+    """Whether all populations of the credit network have dynamics, or only its outputs."""
     return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
 def context_equations(taught: Teacher) -> list[str]:
-    """What the top shows to synapses of the credit network, ``seen`` beside the goal, and ``base``.
+    """What synapses of the credit network read at the top: ``seen`` in addition to the goal, and ``base``.
 
-    Nothing of a context of one's own, which the batched engine computes with numpy.
+    Empty for a user-defined context, which the batched engine computes with numpy.
     """
     match taught.network.context.trained(taught.parameters):
         case ErrorContext():
@@ -90,7 +90,7 @@ def shown_to_credit(circuit: Circuit, name: str) -> dict[str, str]:
 
 
 def reads_objective(taught: Teacher | None) -> bool:
-    """Whether the nudge at the top needs the objective: of contexts, what those say."""
+    """Whether the nudge at the top needs the objective; a context declares it."""
     return taught is None or bool(taught.network.context.reads_error)
 
 
@@ -109,6 +109,6 @@ def check_in_synapses(circuit: Circuit) -> None:
     else:
         return
     raise BuildError(
-        f"network {circuit.net.name}: {what} has no synapses one by one; use the dense form without "
+        f"network {circuit.net.name}: {what} cannot be made of single synapses; use the dense form without "
         'pooled, with ErrorContext() or RawContext(), or engine="batched"'
     )

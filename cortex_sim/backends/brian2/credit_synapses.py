@@ -1,6 +1,6 @@
-"""The credit network in the synapses engine: what passes between its populations as summed variables.
+"""The credit network in the synapses engine: signals between its populations as summed variables.
 
-Within a step: powers first, then the normalised rates of channels, then what everybody hears.
+Within a step: powers first, then the normalised rates of channels, then what every population receives.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Connect = Callable[[Any], None]
 
 
 def lines_of(circuit: Circuit, p: Any) -> list[str]:
-    """What one projection within the credit network sums up; of the base, its power too."""
+    """Sums over one projection within the credit network; from the base also its power."""
     lines = [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"]
     sender = circuit.net.credit_populations[p.pre]
     if sender.part is Part.BASE:
@@ -36,7 +36,7 @@ def weights_of(circuit: Circuit, p: Any) -> np.ndarray:
 
 
 class CreditSynapses:
-    """Synapses without weights of their own: from the top, and between units that share a power.
+    """Synapses without weights: from the top, and between units that share a power.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ def _one_by_one(made: Any) -> None:
 
 
 def _twice(units: int) -> Connect:
-    """Each unit of the top to its place among what is seen, and to its place among goals."""
+    """Connect each unit of the top to its two inputs, what is seen and the goal."""
 
     def connect(made: Any) -> None:
         made.connect(i=np.tile(np.arange(units), 2), j=np.arange(2 * units))

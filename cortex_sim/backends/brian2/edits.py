@@ -1,4 +1,4 @@
-"""Edits of brian2's own variables between two runs: taken over, never undone without a word."""
+"""Edits of brian2's own variables between two runs: taken over, never silently undone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cortex_sim.errors import RunError
 
 
 class Left:
-    """What an engine last left in brian2's variables, by label."""
+    """Values that an engine last wrote into brian2's variables, by label."""
 
     def __init__(self) -> None:
         self._values: dict[str, np.ndarray] = {}
@@ -18,12 +18,12 @@ class Left:
         self._values[label] = np.array(values)
 
     def edited(self, label: str, now: np.ndarray, ours: np.ndarray) -> bool:
-        """Whether the variable was set from outside since; ``ours`` is what the simulation would put there.
+        """Whether the variable was set from outside since; ``ours`` is what the simulation would write.
 
         Raises
         ------
         RunError
-            If both were changed, to different values: which is meant cannot be known.
+            If both were changed, to different values, so that neither can be preferred.
         """
         left = self._values.get(label)
         if left is None or np.array_equal(np.broadcast_to(left, np.shape(now)), now):
@@ -39,14 +39,14 @@ class Left:
 
 
 def by_channel(label: str, by_unit: np.ndarray, channels: int) -> np.ndarray:
-    """One bias a unit, or a channel, from those of all units.
+    """One bias per unit or channel, from those of all units.
 
     Raises
     ------
     RunError
-        If units of one channel differ: they share their bias.
+        If units of one channel differ: they share one bias.
     """
     rows = by_unit.reshape(channels, -1)
     if (rows != rows[:, :1]).any():
-        raise RunError(f"{label}: units of one channel share their bias; set them alike")
+        raise RunError(f"{label}: units of one channel share their bias; give them the same value")
     return rows[:, 0]

@@ -1,4 +1,4 @@
-"""Identifiers that brian2 accepts, for populations and projections whose names it may not."""
+"""Identifiers that brian2 accepts, for populations and projections of any name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-# Variables of our own equations, units, constants and functions that a population may be called.
+# Variables of our equations, units, constants and functions: a population may have such a name.
 _TAKEN = {
     *(
         "a",
@@ -74,7 +74,7 @@ _TAKEN = {
 
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """Name to an identifier of its own: "V4 left" to "V4_left", "e" to "e_"; never two alike."""
+    """Name to an identifier of its own: "V4 left" to "V4_left", "e" to "e_"; all different."""
     found: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"\W+", "_", name.replace("->", "_to_")).strip("_") or "population"

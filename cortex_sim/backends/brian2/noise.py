@@ -1,4 +1,4 @@
-"""Noise as a pure function of seed, trial, name and step: nothing to keep, the same in any batch."""
+"""Noise as a pure function of seed, trial, name and step: it has no state, and is the same in any batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One phase put into force: inputs, goals, silenced units, gates and open plasticity windows."""
+"""Application of a phase: inputs, goals, silenced units, gates and open plasticity windows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def rest(stage: Stage) -> None:
-    """Everything that passes at zero: where every trial starts unless it goes on from the last.
+    """Set all transient variables to zero: the start of a trial unless it continues the last one.
 
-    A program written down beforehand computes all but drives and compartments anew in each step before
-    they are read: it has no delays, no noise and no spontaneous activity.
+    A C++ program recomputes everything except drives and compartments in each step before it is read:
+    it has no delays, no noise and no spontaneous activity.
     """
     if stage.setup.target == "cpp_standalone":
         for view, variable in stage.moving_variables().values():
@@ -33,7 +33,7 @@ def rest(stage: Stage) -> None:
 
 
 def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequence[int]) -> None:
-    """Set everything that stays as it is for a whole phase; whatever the phase does not name is at rest."""
+    """Set everything that is constant during a phase; whatever the phase does not name is at rest."""
     chosen = np.asarray(images, dtype=int)
     for name, unit in stage.units.items():
         view = unit.view
@@ -88,7 +88,7 @@ def _set_apical(stage: Stage, weights: Weights, p: Apical, phase: PhasePlan) -> 
 
 
 def set_gain(stage: Stage, weights: Weights, p: Apical, gate: Gate) -> None:
-    """Set what a top-down projection's compartment is multiplied by on its way to the unit."""
+    """Set the factor by which a top-down projection's compartment acts on its unit."""
     if p.name not in stage.features:
         gain = 0.0 if gate.cut else gate.scale * weights.rescale(p)
         stage.units[p.projection.post].view.put(stage.circuit.var("gate", p.name), gain)

@@ -1,7 +1,7 @@
-"""A plan in one brian2 run: what phases change goes into tables that the run itself reads.
+"""A plan in one brian2 run: what phases change is written into tables that the run reads.
 
 Inputs, goals, gates and plasticity windows are parameters of brian2's groups, as always; an operation
-in each group sets them at the beginning of each segment of time (see `score`). So the whole plan is
+in each group sets them at the beginning of each tick (see `score`). So the whole plan is
 compiled once, however many trials and phases it has.
 """
 
@@ -25,12 +25,12 @@ from cortex_sim.protocol.plan import Plan, Sample, Series
 
 
 class Program:
-    """Tables of a score, operations that read them, and monitors, in one run.
+    """Tables of a timetable, operations that read them, and monitors, in one run.
 
-    Tables are read, and states recorded, between two steps: after the last step of a segment and
-    before the first of the next. brian2 holds two clocks to be simultaneous if they differ by less
-    than 1e-14 s, which rounding passes from 64 s on; so ``between`` runs ahead of every segment by
-    an amount that grows to half a step, and meets the clock of the steps only at zero.
+    Tables are read, and states recorded, between two steps: after the last step of a tick and
+    before the first of the next. brian2 treats two clocks as simultaneous if they differ by less than
+    1e-14 s, which rounding exceeds from 64 s on; so ``between`` runs ahead of every tick by an amount
+    that grows to half a step, and coincides with the clock of the steps only at zero.
     """
 
     def __init__(self, stage: Stage, weights: Weights, score: Score) -> None:
@@ -40,14 +40,14 @@ class Program:
         segments = score.steps // score.segment
         self.between = brian2.Clock(score.segment * (1 - 0.5 / score.steps) * self.dt)
         self.tables: dict[str, Any] = {}
-        self.pieces = np.append(score.by_segment(), len(score.pieces) - 1)  # the last moment: nothing new
+        self.pieces = np.append(score.by_segment(), len(score.pieces) - 1)  # at the end: nothing new
         self.begins = np.array([score.pieces[piece].start for piece in self.pieces])
         self.begins = self.begins == np.arange(segments + 1) * score.segment
         self.monitors: dict[str, Any] = {}
         self.recorded: dict[str, dict[str, np.ndarray]] = {}  # (unit, moment) by population and state
 
     def write(self) -> None:
-        """Write the whole program down."""
+        """Set up the whole program."""
         self.stage.engine.push()
         for piece in self.score.pieces:
             self._page(piece)
@@ -88,7 +88,7 @@ class Program:
         }
 
     def _lines(self, view: Written) -> list[str]:
-        """What happens to a group at each beginning of a segment; what never changes is set here."""
+        """Statements for a group at the beginning of each tick; constant values are set here."""
         states = {variable for other, variable in self.stage.moving_variables().values() if other is view}
         named = dict.fromkeys(variable for page in view.pages for variable in page)
         lines: list[str] = []
@@ -108,7 +108,7 @@ class Program:
         return lines
 
     def _reset(self, view: Written, variable: str) -> list[str]:
-        """Zero at the beginning of each piece that says so, else as it is."""
+        """Reset to zero at the beginning of the segments that require it."""
         zeroed = np.array([variable in page for page in view.pages])
         keep = 1.0 - (zeroed[self.pieces] & self.begins)
         if keep[1:].all():  # all start from zero
@@ -117,19 +117,19 @@ class Program:
         return [f"{variable} = {variable} * {table}(t / {self.segment})"]
 
     def _table(self, name: str, values: Any) -> str:
-        """Make a table by step of the clock, and return the name that equations know it by."""
+        """Make a table by step of the clock, and return its name in equations."""
         self.tables[f"table_{name}"] = brian2.TimedArray(values, dt=self.dt)
         return f"table_{name}"
 
-    # -- once it has run ------------------------------------------------------------------------------
+    # -- after the run ----------------------------------------------------------------------------------
 
     def read(self) -> None:
-        """Fetch weights and what the monitors saw.
+        """Fetch weights and the values of the monitors.
 
         Raises
         ------
         RunError
-            If weights left the stable range, or a population exploded: nothing recovers from infinity.
+            If weights left the stable range, or the rates of a population became infinite.
         """
         setup, circuit = self.stage.setup, self.stage.circuit
         self.stage.engine.pull()
@@ -144,7 +144,7 @@ class Program:
                 )
 
     def samples(self, plan: Plan) -> Iterator[Sample]:
-        """What the monitors saw, trial by trial."""
+        """Samples from the monitors, trial by trial."""
         time_ms = 0.0
         for shown, steps in zip(plan.shown, self.score.samples, strict=True):
             time_ms += shown.duration_ms
@@ -156,7 +156,7 @@ class Program:
             yield Sample(shown, values, {}, time_ms)
 
     def _seen(self, name: str, step: int, variables: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """A population after so many steps, (presentation, unit) by variable, in the piece just over."""
+        """A population after so many steps, (presentation, unit) by variable, in the segment just ended."""
         unit, circuit = self.stage.units[name], self.stage.circuit
         view = unit.view
         assert isinstance(view, Written)
@@ -174,7 +174,7 @@ class Program:
 
 
 def _written(stage: Stage) -> list[Written]:
-    """All groups of a stage that phases speak to."""
+    """All groups that phases act on."""
     assert isinstance(stage.engine, Synaptic)
     views = [*(unit.view for unit in stage.units.values()), *stage.engine.views.values()]
     return [view for view in views if isinstance(view, Written)]

@@ -1,7 +1,7 @@
-"""A plan written out in steps: pieces in which nothing changes from outside, and when to look.
+"""A plan in time steps: segments of constant input, and the steps at which to sample.
 
-A phase is one piece, or as many as a time series has bins in it. All pieces and samples begin at
-multiples of one *segment*, the greatest common divisor of what lies between them.
+A phase is one segment, or one segment for each bin of a time series. All segments and samples begin at
+multiples of a *tick*, the greatest common divisor of the intervals between them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cortex_sim.protocol.plan import PhasePlan, Plan, Series, Shown
 
 @dataclass(frozen=True)
 class Piece:
-    """Steps of one phase in which nothing changes: the first, and how many.
+    """Steps of one phase in which nothing changes from outside: the first, and how many.
 
-    ``bins`` holds, by driven population, which bin of its time series is shown.
+    ``bins`` holds, by driven population, which bin of its time series is presented.
     """
 
     shown: Shown
@@ -33,9 +33,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Score:
-    """All pieces of a plan, and by trial the steps after which it is sampled.
+    """All segments of a plan, and for each trial the steps after which it is sampled.
 
-    Counted from the beginning of the plan: a sample at step n sees what n steps have done.
+    Steps count from the beginning of the plan; a sample at step n is taken after n steps.
     """
 
     pieces: Sequence[Piece]
@@ -48,27 +48,27 @@ class Score:
 
     @property
     def segment(self) -> int:
-        """Steps of a segment."""
+        """Steps of a tick."""
         starts = [piece.start for piece in self.pieces]
         return gcd(self.steps, *starts, *(step for steps in self.samples for step in steps))
 
     def piece_at(self, step: np.ndarray) -> np.ndarray:
-        """Indices of the pieces that hold these steps."""
+        """Indices of the segments that contain these steps."""
         starts = np.array([piece.start for piece in self.pieces])
         return np.searchsorted(starts, step, side="right") - 1
 
     def by_segment(self) -> np.ndarray:
-        """Index of the piece that each segment lies in."""
+        """Index of the segment that contains each tick."""
         return self.piece_at(np.arange(0, self.steps, self.segment))
 
 
 def score(plan: Plan, dt_ms: float) -> Score:
-    """Write a plan out in steps.
+    """Timetable of a plan.
 
     Raises
     ------
     RunError
-        If a duration is no whole number of steps.
+        If a duration is not a whole number of steps.
     """
     pieces: list[Piece] = []
     samples: list[list[int]] = []
@@ -102,6 +102,6 @@ def _pieces(
 
 
 def _bins(given: Series, steps: int, dt_ms: float) -> np.ndarray:
-    """Bin of a series at each step of a phase; the last one stays."""
+    """Bin of a series at each step of a phase; the last one is held."""
     found = ((np.arange(steps) + 1e-9) * dt_ms / given.bin_ms).astype(int)
     return np.minimum(found, len(given.values) - 1)

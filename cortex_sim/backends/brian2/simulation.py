@@ -56,22 +56,22 @@ class Simulation:
     dt_ms : float, default 1.0
         Time step, in ms.
     apical_tau_ms : float or mapping, default 10.0
-        Time constant τ_c of apical compartments, in ms; by top-down projection where a mapping.
+        Time constant τ_c of apical compartments, in ms; a mapping gives it by top-down projection.
     noise : float or mapping, default 0.0
-        Standard deviation that noise gives a resting drive, by population where a mapping.
+        Standard deviation of a resting drive under noise; a mapping gives it by population.
     method : {"euler", "exponential_euler"}, default "euler"
-        How brian2 integrates.
+        Method of integration.
     target : {"numpy", "cython", "cpp_standalone"}, default "numpy"
-        brian2's code generation; numpy waits for no compiler. With the synapses engine, cpp_standalone
+        brian2's code generation; numpy needs no compiler. With the synapses engine, cpp_standalone
         compiles each plan into one C++ program, see ``docs/standalone.md``.
     equations : mapping of str to str, optional
-        Equations of your own, in brian2's language, added to a population's: they may read ``r``, ``a``,
-        and where there is credit ``c`` and ``u``.
+        Further equations of populations, in brian2's language; they may read ``r``, ``a``, and ``c`` and
+        ``u`` if the network has credit.
     extra : callable, optional
-        From the groups by population name, further brian2 objects to run along, such as monitors.
+        Function from the groups by population name to further brian2 objects, such as monitors.
 
     state : State, Model, Simulation or path, optional
-        What to start from in place of drawn weights: whatever `cs.load` reads or has a state.
+        What to start from instead of drawn weights: an object with a state, or a path that `cs.load` reads.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Simulation:
         Weights, biases and rule state, kept from trial to trial; set them by `Weights.overwrite`, or in
         brian2's own objects.
     stage : Stage
-        brian2's own objects for the presentations last shown side by side: ``stage.groups["V1"]`` is
+        brian2's own objects for the last batch of presentations: ``stage.groups["V1"]`` is
         a NeuronGroup, ``stage.engine.synapses`` the Synapses (engine "synapses"), ``stage.network``
         the brian2 Network, ``stage.own`` what ``extra`` made.
 
@@ -90,7 +90,7 @@ class Simulation:
     DeclarationError
         If the declaration cannot run.
     BuildError
-        If it has no rate dynamics, or the time step is too long; the message says which would do.
+        If it has no rate dynamics, or the time step is too long; the message says which would work.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Simulation:
         look_up("method", method, METHODS, BuildError)
         look_up("target", target, TARGETS, BuildError)
         require_positive("simulation", dt_ms=dt_ms)
-        net = net.copy()  # what is declared further on is another network
+        net = net.copy()  # later changes of the declaration do not apply
         self.circuit = circuit(net, apical_tau_ms)
         self.net, self.seed = net, seed
         start = initial(net, seed) if state is None else as_state(state).fitted_to(net, seed)
@@ -130,8 +130,8 @@ class Simulation:
         if target == STANDALONE:
             standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra
-        self._begun: Begun | None = None  # restored, and not yet gone on with
-        self._made: Stage | None = None  # not before it is needed: it may hold millions of neurons
+        self._begun: Begun | None = None  # restored, and not yet used
+        self._made: Stage | None = None  # built when needed: it may hold millions of neurons
 
     def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
         moving = [name for name in self.net.populations if name != self.circuit.stimulus]
@@ -152,10 +152,10 @@ class Simulation:
 
     @property
     def stage(self) -> Stage:
-        """brian2's objects, for the presentations last shown side by side."""
+        """brian2's objects, for the last batch of presentations."""
         if self.setup.target == STANDALONE:
             raise RunError(
-                f"network {self.net.name}: a C++ program's brian2 objects are there only while it is made; "
+                f"network {self.net.name}: a C++ program's brian2 objects exist only while it is compiled; "
                 'read simulation.weights, or use target="numpy"'
             )
         return self._made if self._made is not None else self._stage(1, frozenset())
@@ -173,29 +173,29 @@ class Simulation:
     def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 
-        Weights go on from where they are; see `cortex_sim.protocol.Protocol`.
+        Weights continue from their present values; see `cortex_sim.protocol.Protocol`.
 
         Raises
         ------
         DeclarationError
             If the protocol does not fit the network.
         RunError
-            If a duration is no multiple of the time step, or weights leave the stable range.
+            If a duration is not a multiple of the time step, or weights leave the stable range.
 
         Notes
         -----
         Noise is a function of the seed and of stage, block, trial and step within the protocol. A second run
-        of the same protocol meets the same noise; ``build(net, seed=1, state=simulation)`` goes on from the
-        same weights under other noise.
+        of the same protocol has the same noise; ``build(net, seed=1, state=simulation)`` continues with the
+        same weights and other noise.
         """
         from cortex_sim.recording.session import record
 
         return record(self, protocol, progress=progress)
 
-    # -- the session that protocols run on (cortex_sim.protocol.plan.Session) -------------------------
+    # -- session interface (cortex_sim.protocol.plan.Session) -------------------------------------------
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
-        """Run ``plan.shown[first:]``; ``keep`` hears of each when it is over."""
+        """Run ``plan.shown[first:]``; ``keep`` receives each when it is over."""
         self.check(plan)
         if self.setup.target == STANDALONE:
             self._compile(plan, first, keep)
@@ -212,13 +212,13 @@ class Simulation:
     def _compile(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         if first:
             raise RunError(
-                f"network {self.net.name}: a C++ program runs as a whole and cannot go on in the middle; "
-                'start anew, or use target="numpy"'
+                f"network {self.net.name}: a C++ program runs as a whole and cannot be resumed; "
+                'start from the beginning, or use target="numpy"'
             )
         standalone.carry_out(self.circuit, self.weights, self.setup, plan, keep, self._extra)
 
     def check(self, plan: Plan) -> None:
-        """Raise at what cannot be carried out: durations off the time step, batches too large, …."""
+        """Raise if the plan cannot be carried out: durations off the time step, batches too large, …."""
         for size in {len(shown.trials) for shown in plan.shown}:
             check_patches(self.circuit, size)
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
@@ -248,13 +248,13 @@ class Simulation:
             )
 
     def _last(self) -> Begun:
-        """What the trial before left behind."""
+        """State carried over from the last trial."""
         if self._begun is not None:
             return self._begun
         return Begun() if self._made is None else Begun.after(self._made)
 
     def state(self) -> State:
-        """What the network has learned so far, to be saved, or to start another simulation or model from."""
+        """What the network has learned so far, to save it or to start another simulation or model from it."""
         if self._made is not None and self.setup.target != STANDALONE:
             self._made.engine.take_edits()
         from cortex_sim import __version__
@@ -272,7 +272,7 @@ class Simulation:
         Raises
         ------
         RunError
-            If it is damaged, or another network's; then nothing is changed.
+            If it is damaged, or of another network; then nothing is changed.
         """
         require_own(self.net.name, self.weights.as_state(), state)
         begun = Begun.from_arrays(state)
@@ -283,7 +283,7 @@ class Simulation:
             self._made.engine.push()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy needs: brian2's own objects are made anew, and go on from where these are.
+        """What a copy needs: brian2's own objects are built again, and continue from the present state.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class Simulation:
         return self._parts()
 
     def __deepcopy__(self, known: dict[int, Any]) -> Simulation:
-        """A simulation of its own, from the same weights, state and last trial."""
+        """An independent simulation with the same weights and state."""
         made = Simulation.__new__(type(self))
         known[id(self)] = made
         parts = self._parts()
@@ -313,7 +313,7 @@ class Simulation:
         return vars(self) | {"_begun": self._last(), "_made": None}
 
     def attributes(self) -> dict[str, Any]:
-        """What made a recording: network, rule, seed, backend, versions, time constants."""
+        """Provenance of a recording: network, rule, seed, backend, versions, time constants."""
         from cortex_sim import __version__
 
         rules = {registered_name("rule", p.plasticity) for p in self.circuit.plastic()}

@@ -1,4 +1,4 @@
-"""brian2's own objects of one simulation, for presentations shown side by side: groups, engine, clock."""
+"""brian2's own objects of one simulation, for a batch of presentations: groups, engine, clock."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from cortex_sim.errors import BuildError
 
 STANDALONE = "cpp_standalone"
 
-#: Apical states of patches that one simulation may hold; beyond it a step takes seconds.
+#: Apical states of patches that one simulation may hold; with more a step takes seconds.
 PATCH_LIMIT = 20_000_000
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a circuit is simulated: everything but what is shown to it."""
+    """How a circuit is simulated: everything but its input."""
 
     engine: str
     dt_ms: float
@@ -49,7 +49,7 @@ class Setup:
 
 
 def check_device() -> None:
-    """Raise `BuildError` where the script around chose another device: it would take brian2's objects."""
+    """Raise `BuildError` if the calling script chose another device, which would capture brian2's objects."""
     device = brian2.get_device()
     if not isinstance(device, RuntimeDevice):
         raise BuildError(
@@ -69,7 +69,7 @@ def brian2_as_found(target: str) -> Iterator[None]:
     try:
         with np.errstate(
             over="ignore", invalid="ignore", divide="ignore"
-        ):  # what explodes is named when its window closes
+        ):  # overflow is reported when the window closes
             yield
     finally:
         brian2.prefs.codegen.target = before
@@ -101,7 +101,7 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
 
 
 def patch_states(circuit: Circuit, p: Apical) -> int:
-    """Apical states of one presentation beside a convolution: places times C_in·k·k."""
+    """Apical states per presentation paired with a convolution: places times C_in·k·k."""
     assert p.up is not None
     return p.operator.places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
 
@@ -113,12 +113,12 @@ def check_patches(circuit: Circuit, presentations: int) -> None:
         if count > PATCH_LIMIT:
             raise BuildError(
                 f"projection {p.name}: {count} apical states of patches are too many for rate dynamics (at "
-                f'most {PATCH_LIMIT}); show fewer presentations side by side, or use backend "torch"'
+                f'most {PATCH_LIMIT}); use a smaller batch, or backend "torch"'
             )
 
 
 class Stage:
-    """Neurons and engine for ``presentations`` side by side, with a brian2 network and clock of their own."""
+    """Neurons and engine for a batch of ``presentations``, with their own brian2 network and clock."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Stage:
         self.circuit, self.setup, self.presentations = circuit, setup, presentations
         self.weights = weights
         self.features = features
-        self.delayed: dict[str, deque[np.ndarray]] = {}  # signals on their way, oldest first
+        self.delayed: dict[str, deque[np.ndarray]] = {}  # signals in transit, oldest first
         self.clock = brian2.Clock(setup.dt_ms * brian2.ms)
         self.texts = equations_of(circuit, setup, features)
         self.groups = {name: self._group(name) for name in circuit.net.populations}
@@ -210,22 +210,22 @@ class Stage:
         )
 
     def views(self) -> dict[str, View | Written]:
-        """What every group holds, by a name of its own."""
+        """Views of all groups by name."""
         found: dict[str, View | Written] = {name: unit.view for name, unit in self.units.items()}
         return found | self.credit_views | {f"patches of {n}": v for n, v in self.patch_views.items()}
 
     def lasting(self) -> set[str]:
-        """Variables that stay from trial to trial: biases, parameters of activations, rule state of units."""
+        """Variables that persist from trial to trial: biases, activations' parameters, rule state."""
         var = self.circuit.var
         plastic = self.circuit.plastic()
         kept = {var(v, p.name) for p in plastic for v in p.rule.state}
         return kept | {variable for _, variable, _, _ in self.weights.of_units()} | {"bias"}
 
     def passing(self) -> dict[str, np.ndarray]:
-        """Every other variable of every group: what a trial leaves behind, and the next may read.
+        """All other variables of every group, which a trial carries over to the next.
 
-        Drives, compartments, what was sent and what was heard, inputs, noise: whatever a group is given
-        is found here, so that nothing has to be remembered by a reset, a checkpoint or a resume.
+        Drives, compartments, sent and received signals, inputs, noise: every variable of a group is included,
+        so that a reset, a checkpoint or a resume cannot miss one.
         """
         lasting = self.lasting()
         found: dict[str, np.ndarray] = {}
@@ -235,7 +235,7 @@ class Stage:
         return found
 
     def parameters_of_users(self) -> set[str]:
-        """Parameters within equations of the user's own, as `passing` names them: set by nobody else."""
+        """Parameters within the user's own equations, named as in `passing`: only the user sets them."""
         return {
             f"{name}:{variable}"
             for name, text in self.setup.equations.items()
@@ -243,7 +243,7 @@ class Stage:
         }
 
     def moving_variables(self) -> dict[str, tuple[View | Written, str]]:
-        """Drives and compartments, which equations integrate: a name each, its view and variable."""
+        """Drives and compartments, which equations integrate: view and variable by name."""
         found: dict[str, tuple[View | Written, str]] = {}
         for name, unit in self.units.items():
             if not unit.is_stimulus:

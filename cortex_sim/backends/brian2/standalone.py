@@ -1,6 +1,6 @@
-"""A whole plan as one C++ program: every trial and phase written down first, then compiled and run.
+"""A whole plan as one C++ program: every trial and phase tabulated first, then compiled and run.
 
-Nothing can be read or changed from outside while it runs; see `program` for how phases get into it.
+Nothing can be read or changed from outside while it runs; see `program` for how phases are encoded.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
     if any(setup.noise.values()):
         raise BuildError(
             f"network {circuit.net.name}: noise is drawn outside brian2, step by step, and a C++ program "
-            'takes none; use noise=0, or target="numpy"'
+            'cannot use it; use noise=0, or target="numpy"'
         )
     if circuit.taught is not None:
         raise BuildError(
@@ -48,8 +48,8 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
         follows = p.rescale or p.way is Way.SIGN
         if follows and p.up is not None and p.up.name in plastic:
             raise BuildError(
-                f"projection {p.name}: its size follows all weights of {p.up.name} at every step, which a "
-                'C++ program cannot; use rescale=False, another feedback, or target="numpy"'
+                f"projection {p.name}: its size depends on all weights of {p.up.name} at every step, which a "
+                'C++ program cannot compute; use rescale=False, another feedback, or target="numpy"'
             )
     for projection in circuit.net.bottom_ups:
         if any(isinstance(rule, HardOrthogonality) for rule in projection.regularisers):
@@ -71,7 +71,7 @@ def _check_compiler(network: str) -> None:
 
 
 def check_plan(plan: Plan) -> None:
-    """Raise `RunError` at what is drawn or delayed step by step, or must be read between trials."""
+    """Raise `RunError` if anything is drawn or delayed step by step, or must be read between trials."""
     for shown in plan.shown:
         for phase in shown.phases:
             moving = [name for name, given in phase.drive.items() if isinstance(given, White)]
@@ -79,8 +79,8 @@ def check_plan(plan: Plan) -> None:
             moving += [name for name, gate in phase.gates.items() if gate.delay_ms or gate.noise_sd]
             if moving:
                 raise RunError(
-                    f"phase {phase.name}: {moving[0]} changes from step to step, which a C++ program is not "
-                    'told; use constants, images or time series, or target="numpy"'
+                    f"phase {phase.name}: {moving[0]} changes from step to step, which a C++ program cannot "
+                    'read; use constants, images or time series, or target="numpy"'
                 )
     if plan.wanted.weights:
         raise RunError(
@@ -97,7 +97,7 @@ def carry_out(
     keep: Callable[[Sample], None],
     extra: Any = None,
 ) -> None:
-    """Write the plan down as one program, compile it, run it, and hand on what it sampled."""
+    """Turn the plan into one program, compile and run it, and pass on its samples."""
     check_plan(plan)
     written = score(plan, setup.dt_ms)
     with tempfile.TemporaryDirectory(prefix="cortex_sim_") as folder, _device(folder) as device:
@@ -113,7 +113,7 @@ def carry_out(
 
 @contextmanager
 def _device(folder: str) -> Iterator[Any]:
-    """brian2's C++ device for as long as it is needed; the device before it is restored."""
+    """Use brian2's C++ device, and restore the previous device afterwards."""
     brian2.set_device(STANDALONE, build_on_run=False, directory=folder)
     try:
         yield brian2.get_device()

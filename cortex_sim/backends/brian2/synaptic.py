@@ -1,6 +1,6 @@
-"""The synapses engine: every weight a brian2 synapse, every sum a summed variable.
+"""The synapses engine: every weight is a brian2 synapse, every sum a summed variable.
 
-For small networks, inspection and C++ standalone. One presentation at a time: synapses of their own
+For small networks, inspection and C++ standalone. One presentation at a time: separate synapses
 cannot share weights between presentations, or between the places of a convolution.
 """
 
@@ -56,7 +56,7 @@ class Synaptic:
         self.eta: dict[str, float] = {}
         self._asleep: dict[str, list[Any]] = {}
         self._left = Left()
-        self._written_down = False  # whether this is a program, whose variables have no values yet
+        self._written_down = False  # whether this is a C++ program, whose variables have no values yet
         beside = {p.up.name: p for p in circuit.apicals if p.up is not None}
         for p in circuit.net.bottom_ups:
             self._add(p, self._bottom_up(p, beside.get(p.name)))
@@ -85,7 +85,7 @@ class Synaptic:
         self.push()
 
     def _compute_once(self, name: str) -> None:
-        """Rates before anything is sent, and what is sent down once predictions are there."""
+        """Compute rates before anything is sent, and what is sent down once the predictions are known."""
         if name == self.circuit.stimulus:
             return
         group = self.groups[name]
@@ -131,16 +131,17 @@ class Synaptic:
         return lines
 
     def _echo(self, p: Projection) -> str:
-        """What of the activity below arrives above, by the projection beside a top-down one."""
-        heard = self.circuit.var("heard", p.mate)
+        """The echo of a top-down projection: activity below as it arrives above by the paired projection."""
+        var = self.circuit.var
+        heard = var("heard", p.mate)
         if heard in self.groups[p.pre].variables:
             return f"{heard}_pre"
-        return f"({self.circuit.var('gate', p.mate)}_pre * {self.circuit.var('drive', p.mate)}_pre)"
+        return f"({var('gate', p.mate)}_pre * {var('drive', p.mate)}_pre)"
 
     def _add(self, p: Projection, lines: list[str], fixed: np.ndarray | None = None) -> None:
         """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it.
 
-        ``fixed`` are weights that no trial changes, which nobody else keeps.
+        ``fixed`` are weights that no trial changes and that are kept only here.
         """
         namespace: dict[str, Any] = {}
         if p.plasticity is not None:
@@ -239,7 +240,7 @@ class Synaptic:
         return self._flat(name, values) if values.ndim == 2 else values
 
     def pull(self) -> None:
-        """Read them back."""
+        """Read the weights, biases and rule state back."""
         for name, made in self.synapses.items():
             if name in self.weights.matrix:
                 self._unflat(name, self.weights.matrix[name], np.asarray(made.w[:]))
@@ -250,14 +251,14 @@ class Synaptic:
             bias[...] = by_unit.reshape(len(bias), -1).mean(1)
 
     def refresh(self) -> None:
-        """Quantities read off whole weight matrices: the size of sign-symmetric feedback."""
+        """Update what depends on whole weight matrices: the size of sign-symmetric feedback."""
         for p in self.circuit.apicals:
             if p.way is Way.SIGN and p.up is not None:
                 made = self.synapses[p.up.name]
                 made.size = np.sqrt(np.mean(np.square(np.asarray(made.w[:]))))
 
     def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
-        """Let these projections learn, at their rates in 1/s, from now on."""
+        """From now on, let these projections learn at these rates in 1/s."""
         self.eta = dict(eta)
         for p in self.circuit.plastic():
             view, rate = self.views[p.name], eta.get(p.name, 0.0)
@@ -279,11 +280,11 @@ class Synaptic:
             self._wake(reader, self.units[name].view, name in learning)
 
     def _wake(self, updater: Any, view: View | Written, awake: bool) -> None:
-        """Leave out what only plasticity needs, in every synapse, while no window is open."""
-        if isinstance(view, Written):  # a program is written down once
+        """Skip what only plasticity needs, in every synapse, while no window is open."""
+        if isinstance(view, Written):  # a C++ program is written once
             return
         asleep = self._asleep.pop(updater.name, [])
-        if asleep and not updater.code_objects:  # otherwise brian2 has made new ones since
+        if asleep and not updater.code_objects:  # otherwise brian2 has made new ones meanwhile
             updater.code_objects.extend(asleep)
         if not awake:
             self._asleep[updater.name] = list(updater.code_objects)
@@ -302,7 +303,7 @@ class Synaptic:
         return name in {p.name for p in self.circuit.net.laterals}
 
     def _place(self, name: str, variable: str) -> tuple[Any, str]:
-        """Where a rule's state lives, and under which name."""
+        """The object that holds a rule's state, and the name of the variable."""
         p = self.circuit.net.projections[name]
         own = self.circuit.var(variable, name)
         match p.rule.state[variable]:

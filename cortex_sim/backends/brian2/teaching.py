@@ -1,6 +1,6 @@
-"""The credit network in the batched engine: what its populations hear at each step, with numpy.
+"""The credit network in the batched engine: the inputs of its populations at each step, with numpy.
 
-Every credit population hears the old state of the others; see `credit_equations`.
+Every credit population receives the old state of the others; see `credit_equations`.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Teaching:
         self._drives = {n: credit[p.post][var("drive", n)] for n, p in drives.items()}
 
     def strength(self, name: str) -> np.ndarray:
-        """How strongly a credit population is heard below, as brian2 keeps it: shape (1,)."""
+        """How strongly a credit population acts below, as brian2's array of shape (1,)."""
         return self.credit[name]["strength"]
 
     def step(self, r: Signals) -> None:
-        """Fill in what every credit population hears, from the rates of all populations."""
+        """Set the input of every credit population, from the rates of all populations."""
         top = self.units[self.teacher.top]
         told = top.told_above(r[self.teacher.top])
         if "mean_rate" in top.view:
@@ -87,7 +87,7 @@ class Teaching:
             self._layers(told, hidden)
 
     def _respond(self) -> None:
-        """Rates of all credit populations, at the state the last step left."""
+        """Rates of all credit populations, at the state after the last step."""
         a = {name: view["a"] for name, view in self.credit.items()}
         layers = self._named[Part.LAYER]
         self.rates |= {n: np.tanh(x) if n in layers else x for n, x in a.items()}
@@ -98,7 +98,7 @@ class Teaching:
             self.credit[name]["own_power"][...] = np.mean(a[name] ** 2, axis=1, keepdims=True)
 
     def _as_a_whole(self, told: Told | None, hidden: list[np.ndarray]) -> None:
-        """A form of one's own: top and channels follow what its equations say now."""
+        """A user-defined form: top and channels approach the present output of its equations."""
         self.rates |= {name: view["a"] for name, view in self.credit.items()}
         names = (self._top, *self._channels)
         if told is None:

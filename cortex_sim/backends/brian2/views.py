@@ -1,4 +1,4 @@
-"""A population's brian2 variables as numpy arrays, and what is read off them: rate, credit, u."""
+"""A population's brian2 variables as numpy arrays, and what is computed from them: rate, credit, u."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class View:
         )
 
     def put(self, variable: str, value: Any) -> None:
-        """Set a variable, here and now."""
+        """Set a variable immediately."""
         self[variable][...] = value
 
     def _is_shared(self, variable: str) -> bool:
@@ -62,9 +62,9 @@ class View:
 
 
 def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
-    """Rate and gain (None where it is 1) of an activation, as numpy's own operations where we know them.
+    """Rate and gain (None where it is 1) of an activation, as plain numpy operations where possible.
 
-    The activation's methods first find out whose arrays they got, which costs as much as a small array.
+    The activation's methods first look up the array's namespace, which costs as much as a small array.
     """
     if type(activation) is Linear:  # and not what inherits from it, whose rate may be another
         return _as_it_is, None
@@ -79,9 +79,9 @@ def _as_it_is(a: np.ndarray) -> np.ndarray:
 
 
 class Unit:
-    """One population as the equations have it: r, c and u computed with numpy from its variables.
+    """One population as in the equations: r, c and u computed with numpy from its variables.
 
-    What holds for a whole phase (who is silenced, gates, the nudge's strength) is read once, by `begin`.
+    What is constant during a phase (silenced units, gates, the nudge's strength) is read once, by `begin`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Unit:
         self.rate, self.gain = self._transfer()
         self.taught = circuit.taught is not None and name == circuit.taught.top
         self.objective = circuit.net.error if name == circuit.net.objective_at else None
-        self.partition: np.ndarray | None = None  # 1 / softmax(r), where the objective asks for it
+        self.partition: np.ndarray | None = None  # 1 / softmax(r), if the objective needs it
         self.told = [
             (circuit.var("heard", p.name), None)
             if p.name in heard
@@ -106,7 +106,7 @@ class Unit:
         self._arriving: list[tuple[np.ndarray, float]] = []
 
     def begin(self) -> None:
-        """Read what holds until the next call: at the start of a phase, and when a gate has moved."""
+        """Read what is constant until the next call: at the start of a phase, and when a gate has changed."""
         alive = self.view["alive"]
         self._alive = None if (alive == 1).all() else alive
         if self.is_stimulus:
@@ -162,7 +162,7 @@ class Unit:
                 return objective.credit(r, goal)
 
     def told_above(self, r: np.ndarray) -> Told | None:
-        """What a credit network is told of this population, the top; nothing where it is not nudged."""
+        """What a credit network receives from this population, the top; None if it is not nudged."""
         return Told(r, self.view["goal"], self._asked(r)) if self._strength else None
 
 

@@ -93,7 +93,7 @@ class Weights:
         Raises
         ------
         RunError
-            If the name is unknown, or the shape another.
+            If the name is unknown, or the shape is wrong.
         """
         if name not in self.matrix:
             raise RunError(f"projection {name}: has no weights of its own; known: {', '.join(self.matrix)}")
@@ -125,7 +125,7 @@ class Weights:
         return bound(self.circuit.population(population).activation, by_unit)
 
     def rescale(self, p: Apical) -> float:
-        """s² + α, s² = ‖W‖²_F / min(post, pre): what an inverse's output may be multiplied by, else 1."""
+        """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1."""
         if not p.rescale or p.up is None:
             return 1.0
         w = self.matrix[p.up.name]

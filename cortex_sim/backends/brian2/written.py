@@ -1,4 +1,4 @@
-"""Variables of one group as a program is told them: page by page, before anything runs."""
+"""Variables of one group for a C++ program, tabulated segment by segment before anything runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Written:
-    """What `phase.apply_phase` puts into a group, one page for each piece of a plan.
+    """Values that `phase.apply_phase` sets in a group, one row for each segment of a plan.
 
-    Stands where a `View` stands in a simulation that goes on step by step. ``view["a"]`` is known
-    only once a page has been recalled, after the program has run.
+    Takes the place of a `View` in a simulation that runs step by step. ``view["a"]`` is known only
+    after the program has run and a row has been loaded.
     """
 
     def __init__(self, group: Any) -> None:
@@ -27,15 +27,15 @@ class Written:
         return self._recalled[variable]
 
     def turn(self) -> None:
-        """Begin a page."""
+        """Begin a row."""
         self.pages.append({})
 
     def put(self, variable: str, value: Any) -> None:
-        """Write down that a variable takes a value: one number, or one for each unit."""
+        """Record the value of a variable: one number, or one for each unit."""
         self.pages[-1][variable] = np.asarray(value, dtype=np.float64).ravel()
 
     def recall(self, page: int, states: Mapping[str, np.ndarray]) -> None:
-        """Let the variables be what this page says, and the states (unit,) what they had become."""
+        """Set the variables to this row, and the states (unit,) to their values at that time."""
         self._recalled = {
             name: values if self.is_shared(name) else np.broadcast_to(values, (1, len(self.group)))
             for name, values in {**self.pages[page], **states}.items()
@@ -46,7 +46,7 @@ class Written:
         return bool(self.group.variables[variable].scalar)
 
     def table(self, variable: str) -> np.ndarray:
-        """Values page by page, (page,) where every one is a single number, else (page, unit)."""
+        """Values row by row, (row,) where every one is a single number, else (row, unit)."""
         values = [page[variable] for page in self.pages]
         if all(len(one) == 1 for one in values):
             return np.concatenate(values)

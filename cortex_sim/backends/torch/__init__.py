@@ -35,18 +35,18 @@ def build(
     seed : int, default 0
         Seeds initial weights, feedback and noise.
     precision : {"32", "64", "bf16"}, default "32"
-        Of rates and credit; with bf16 the weights themselves stay in 32 bits.
+        Precision of rates and credit; with bf16 the weights themselves stay in 32 bits.
     device : str, default "cpu"
-        Where the model lives.
+        Device of the model.
     state : State, model, simulation, path or run directory, optional
-        What it has learned already, instead of initial weights.
+        Learned state to start from, instead of initial weights.
 
     Raises
     ------
     DeclarationError
         If the declaration cannot run or would silently not learn.
     BuildError
-        If torch cannot run it as it stands.
+        If torch cannot run it as declared.
     """
     look_up("precision", str(precision), PRECISIONS, BuildError)
     try:
@@ -61,7 +61,7 @@ def build(
 
 
 def load(source: str | Path, *, device: str = "cpu") -> Model:
-    """Model of a run directory, a checkpoint, or a file that `cs.save` wrote; its weights as they were.
+    """Model from a run directory, a checkpoint, or a file that `cs.save` wrote, with its weights.
 
     The network comes from the file's data: no file is run.
 
@@ -73,7 +73,7 @@ def load(source: str | Path, *, device: str = "cpu") -> Model:
     Raises
     ------
     RunError
-        If there is none, or it is damaged.
+        If it does not exist or is damaged.
     """
     state = read_state(source)
     told = state.origin

@@ -1,4 +1,4 @@
-"""Credit that arrives otherwise than by the chain: straight from the top, or as the way to a target."""
+"""Credit by other routes than the chain: directly from the top, or as the direction to a target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Carry = Callable[[Path], Callable[[Tensor], Tensor]]
 
 
 def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) -> Carry:
-    """How credit is carried down: from a path, u (presentation, unit above) to B u, (presentation, unit)."""
+    """A function that carries credit down a path, from u of the population above to B u."""
 
     def carried(path: Path) -> Callable[[Tensor], Tensor]:
         op, down = path.operator, torch.empty(0)
@@ -33,7 +33,7 @@ def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) ->
 
 @torch.no_grad()
 def direct_credits(steps: tuple[Step, ...], carried: Carry, c_top: Tensor) -> Values:
-    """C = B c_L of every population that hears the top, (presentation, unit)."""
+    """C = B c_L of every population with a projection from the top, (presentation, unit)."""
     return {step.name: carried(path)(c_top) for step in steps for path in step.paths if path.direct}
 
 
@@ -52,7 +52,7 @@ def target_credits(
     """Credit of every population that gets any, (presentation, unit).
 
     A population's credit is the sum of what is delivered to it; its step π is the smallest that
-    its outgoing projections ask for. ``transfer`` gives a population's activation by name.
+    its outgoing projections require. ``transfer`` gives a population's activation by name.
     """
     credits: Values = {top: c_top}
     asked: Values = {top: torch.full_like(c_top[:, :1], rule.top_step())}

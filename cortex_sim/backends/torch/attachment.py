@@ -1,4 +1,4 @@
-"""One optimiser at a time, attached to a model: what acts after each of its steps, while it lives."""
+"""One optimiser at a time, attached to a model, which acts after each of its steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_sim.errors import RunError
 
 
 class Attachment:
-    """Holds neither model nor optimiser alive; ends with the optimiser, or by `end`."""
+    """References neither model nor optimiser strongly; ends with the optimiser, or by `end`."""
 
     def __init__(self) -> None:
         self._optimiser: weakref.ref[Optimizer] | None = None
@@ -20,13 +20,13 @@ class Attachment:
 
     @property
     def holds(self) -> bool:
-        """Whether there is an optimiser whose steps are followed."""
+        """Whether an optimiser is attached."""
         return self._optimiser is not None and self._optimiser() is not None
 
     def begin(
         self, network: str, parameters: Iterable[Any], after_update: Callable[[], None], optimiser: Optimizer
     ) -> None:
-        """Follow every step of ``optimiser``, and no other's, by ``after_update``, a method of the model.
+        """Call ``after_update``, a method of the model, after every step of ``optimiser`` and of no other.
 
         Raises
         ------

@@ -27,7 +27,7 @@ class ByParameters:
     dtype : torch.dtype
         Precision of drives.
     credit : bool
-        Whether the backward pass is the declared rules', or plain autograd's.
+        Whether the backward pass is that of the declared rules, or plain autograd.
     """
 
     weights: Mapping[str, Tensor] | nn.ParameterDict
@@ -43,7 +43,7 @@ class ByParameters:
         return None if bias is None else bias.to(self.dtype)
 
     def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
-        """What a projection adds to the drive; its backward pass carries credit where one is due."""
+        """The drive that a projection adds; its backward pass carries credit along a paired projection."""
         return self._through(link, r, bias).reshape(-1, *step.population.shape)
 
     def _through(self, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
@@ -71,11 +71,11 @@ class ByParameters:
         return drive
 
     def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
-        """A drive with its bias, one a unit or a channel."""
+        """A drive with its bias, one per unit or channel."""
         return a + bias.to(a.dtype).reshape(-1, *[1] * (len(step.population.shape) - 1))
 
     def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
-        """Without what the lateral projection takes off; what the population sends down leaves here."""
+        """The drive less lateral inhibition; the credit that the population sends down starts here."""
         name = f"{step.name}->{step.name}"
         if name in self.weights:
             a = without_lateral(a, self.weights[name], name, hears)
@@ -85,7 +85,7 @@ class ByParameters:
         return a
 
     def rate(self, step: Step, a: Tensor) -> Tensor:
-        """Rates by the population's module, where hooks find them."""
+        """Rates by the population's module, so that its hooks see them."""
         population = self.populations._modules[step.name]
         assert population is not None
         r: Tensor = population(a)

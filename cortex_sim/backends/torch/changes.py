@@ -1,6 +1,7 @@
-"""What a batch would change, as plain tensors: by the rules, by backpropagation, and the credit itself.
+"""Updates of a batch as plain tensors: by the rules, by backpropagation, and the credit itself.
 
-These only look: they run in evaluation mode, advance no noise and no state, and leave `Model.error` alone.
+These have no side effects: they run in evaluation mode, advance neither noise nor state, and leave
+`Model.error` unchanged.
 They work in any of torch's gradient modes.
 """
 
@@ -21,7 +22,7 @@ from cortex_sim.errors import DataError, RunError
 def updates(
     model: Core, x: Any, y: Any = None, *, biases: bool = False, per_presentation: bool = False
 ) -> dict[str, Tensor]:
-    """Change Δw/η of every plastic projection for one batch, regularisers left out.
+    """Change Δw/η of every plastic projection for one batch, without regularisers.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def updates(
 @differentiating
 @only_looking
 def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
-    """What backpropagation would change: minus autograd's gradient of the same objective."""
+    """The change by backpropagation: minus autograd's gradient of the same objective."""
     if model.net.error is None:
         raise RunError(f"network {model.net.name}: has no objective, so backpropagation has no update")
     _, rates = model.settle(model.stimulus_tensor(x).detach(), credit=False)
@@ -70,7 +71,7 @@ def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> di
 @differentiating
 @only_looking
 def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
-    """Credit c of every population that gets any, (presentation, *shape)."""
+    """Credit c of every population that receives any, (presentation, *shape)."""
     model.prepare()
     drives, rates = model.settle(model.stimulus_tensor(x).detach())
     total, _ = model.credit_terms(drives, rates, y, look=True)

@@ -1,7 +1,7 @@
 """Checkpoints: safetensors, no pickle, written whole or not at all.
 
-Tensors: weights, buffers (inverses, rule state) and optimiser state. Metadata, as JSON: where the run
-stands, the optimiser's settings, the schedule, and the network as data. Data order and noise are pure
+Tensors: weights, buffers (inverses, rule state) and optimiser state. Metadata, as JSON: the progress
+of the run, the optimiser's settings, the schedule, and the network as data. Data order and noise are pure
 functions of seed, epoch and update, so there is no generator state to keep.
 """
 
@@ -37,7 +37,7 @@ _KEYS = {
 
 
 def _about(model: Core) -> State:
-    """What a state says of this model, without its arrays."""
+    """The metadata of this model's state, without arrays."""
     return State(model.net, {}, preprocessing=model.preprocessing, origin=origin(model))
 
 
@@ -76,7 +76,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
 
 
 def _shared(model: Core) -> dict[str, str]:
-    """Names of a state's arrays, as `cortex_sim.state` calls them, to those of the model's tensors."""
+    """Names of a state's arrays in `cortex_sim.state`, to those of the model's tensors."""
     names = {f"weight:{n}": f"weights.{n}" for n in model.weights}
     names |= {f"bias:{n}": f"biases.{n}" for n in model.biases}
     names |= {f"auxiliary:{n}": f"feedback.auxiliary.{n}" for n in model.feedback.auxiliary}
@@ -98,7 +98,7 @@ def _schedule_state(trainer: Trainer) -> dict[str, Any] | None:
 
 
 def _survives_json(value: Any) -> bool:
-    """What does not (MultiStepLR's milestones, functions) is the same in a newly made schedule."""
+    """What does not survive (MultiStepLR's milestones, functions) is the same in a new schedule."""
     try:
         return bool(json.loads(json.dumps(value)) == value)
     except TypeError:
@@ -111,7 +111,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     Raises
     ------
     RunError
-        If the file is missing, damaged, or no checkpoint of this package.
+        If the file is missing, damaged, or not a checkpoint of this package.
     """
     metadata, arrays = read_tensors(path, "checkpoint")
     if metadata.get("format") != FORMAT or _KEYS - set(metadata):
@@ -120,7 +120,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 
 def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
-    """Bring a new trainer to where the checkpoint stands; returns its extra data."""
+    """Set a new trainer to the state of the checkpoint; returns its extra data."""
     metadata, tensors = read(path)
     _load_model(trainer.model, tensors, path)
     saved = metadata["optimiser"]
@@ -133,7 +133,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = int(metadata["step"])  # updates made before this run are in the model's clock
-    trainer.model.trust_feedback()  # inverses renewed every few updates go on as they were
+    trainer.model.trust_feedback()  # inverses renewed every few updates stay as they were
     trainer.first_epoch = int(metadata["first_epoch"])
     trainer.model.epochs_done = int(metadata["epochs_done"])
     trainer.losses = list(metadata.get("losses", []))

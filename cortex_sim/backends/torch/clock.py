@@ -1,4 +1,4 @@
-"""What noise depends on: updates made and training batches shown, kept with the weights."""
+"""What noise depends on: the numbers of updates and of training batches, kept with the weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from cortex_sim.backends.torch import distributed
 
 
 class Clock(nn.Module):
-    """Counts of updates and of draws; its state is part of ``state_dict``, so resumed noise goes on.
+    """Counts of updates and of draws; its state is part of ``state_dict``, so that resumed noise continues.
 
-    Every training batch has a draw of its own, so no noise comes twice: not with gradient accumulation,
-    and not without ``attach``. An update without a training batch before it (from `Model.updates`) counts
-    as one. What only looks, such as `Model.updates`, uses the present draw and takes none.
+    Every training batch has its own draw, so that no noise is repeated, neither with gradient accumulation
+    nor without ``attach``. An update without a training batch before it (from `Model.updates`) counts
+    as one. Functions without side effects, such as `Model.updates`, use the present draw and do not
+    advance it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -24,12 +25,12 @@ class Clock(nn.Module):
         self.seed, self.updates, self.draws, self._shown = seed, 0, 0, False
 
     def shown(self) -> None:
-        """A training batch has been shown."""
+        """Count a training batch."""
         self.draws += 1
         self._shown = True
 
     def updated(self) -> None:
-        """An update has been made."""
+        """Count an update."""
         self.updates += 1
         self.draws += not self._shown
         self._shown = False
@@ -41,10 +42,10 @@ class Clock(nn.Module):
         return torch.Generator(device).manual_seed(int(state) >> 1)
 
     def get_extra_state(self) -> Tensor:
-        """Counts as a tensor on the CPU, which any file of tensors takes."""
+        """Counts as a tensor on the CPU, which any tensor file can hold."""
         return torch.tensor([self.updates, self.draws, int(self._shown)])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on from counts that `get_extra_state` gave."""
+        """Continue from counts that `get_extra_state` returned."""
         self.updates, self.draws, shown = (int(value) for value in state)
         self._shown = bool(shown)

@@ -1,6 +1,6 @@
-"""What every user wants to watch while a network learns; computed at evaluations, never silently wrong.
+"""Diagnostics of a learning network, computed at evaluations and never silently wrong.
 
-A value that is not defined is None, and the log says why.
+An undefined value is None, and the log gives the reason.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Readings = dict[str, float | None]
 
 
 def angle_deg(a: Tensor, b: Tensor) -> float | None:
-    """Angle between two updates in degrees, by float64; None where one is zero or not finite.
+    """Angle between two updates in degrees, in float64; None where one is zero or not finite.
 
-    From ‖a/|a| − b/|b|‖, which keeps its digits near 0 where the arc cosine loses half of them.
+    From ‖a/|a| − b/|b|‖, which is accurate near 0, where the arc cosine loses half of its digits.
     """
     u, v = a.double().flatten(), b.double().flatten()
     floor = torch.finfo(a.dtype).tiny * u.numel() ** 0.5
@@ -99,7 +99,7 @@ def dead_units(model: Core, x: Any) -> Readings:
 def regulariser_shares(model: Core, x: Any, y: Any) -> Readings:
     """Regularisers' part of the gradient, ‖penalty‖ / (‖penalty‖ + ‖rule‖), by regularised projection.
 
-    Hard orthogonality acts after the step and has no part in it.
+    Hard orthogonality acts after the step and is not included.
     """
     soft = [
         p for p in model.net.bottom_ups if any(not isinstance(r, HardOrthogonality) for r in p.regularisers)

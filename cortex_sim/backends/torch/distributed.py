@@ -1,4 +1,4 @@
-"""Several ranks under ``torchrun``: torch's own DistributedDataParallel, nothing home-made."""
+"""Several ranks under ``torchrun``: by torch's own DistributedDataParallel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def place() -> tuple[int, int]:
 
 
 def wrap(model: nn.Module) -> Any:
-    """The model as it is, or averaging its gradients over ranks.
+    """The model itself, or wrapped so that gradients are averaged over ranks.
 
     Buffers (feedback, rule state) start as those of rank 0, as weights do, and are not broadcast again:
     inverses follow from equal weights, rule state from the rates of all ranks.
@@ -49,16 +49,16 @@ def wrap(model: nn.Module) -> Any:
 
 
 def gathered(values: torch.Tensor) -> torch.Tensor:
-    """``values`` (presentation, unit) of all ranks, one below the other; every rank holds as many."""
+    """``values`` (presentation, unit) of all ranks, concatenated; every rank holds equally many."""
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, values.contiguous())
     return torch.cat(parts)
 
 
 def means(values: torch.Tensor) -> list[float]:
-    """Means over ranks, each of which stands for equally many presentations; one transfer from the device.
+    """Means over ranks, which have equally many presentations; one transfer from the device.
 
-    Not finite on every rank where it is not on one, so that all of them see it and none waits for another.
+    If a value is not finite on one rank, it is not finite on any, so that no rank waits for another.
     """
     ranks, total = place()[1], values.detach()
     if ranks > 1:
@@ -69,7 +69,7 @@ def means(values: torch.Tensor) -> list[float]:
 
 
 def on_first(work: Callable[[], None]) -> None:
-    """Do ``work`` on rank 0 alone; what it raises, every rank raises, so that none waits for it in vain."""
+    """Do ``work`` on rank 0 alone; what it raises is raised on every rank, so that none waits for it."""
     rank, ranks = place()
     failed: list[Any] = [None]
     if rank == 0:

@@ -1,8 +1,8 @@
-"""What a network settles to in one phase of a protocol: driven, nudged, silenced, cut, scaled.
+"""The equilibrium of a network in one phase of a protocol: driven, nudged, silenced, cut, scaled.
 
 Population by population: a = Σ W r_pre + b + external drive and r = f(a) upward, c = Σ B u + nudge and
-u = c ∘ f′(a) downward. Whatever passes in time is gone at equilibrium: delays, and the noise of gates and
-of spontaneous activity, whose mean is zero.
+u = c ∘ f′(a) downward. Delays have no effect at equilibrium, nor has the noise of gates and of spontaneous
+activity, whose mean is zero.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Equilibrium:
 @torch.no_grad()
 @only_looking
 def settle(model: Core, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
-    """Where a phase would settle with the present weights, for the presentations ``images``."""
+    """The equilibrium of a phase with the present weights, for the presentations ``images``."""
     acting = interventions(model, phase, list(images))
     shown = acting.external[model.stimulus]
     drives, rates = settle_rates(model.steps, shown, model.carrier(credit=False), acting)
@@ -50,7 +50,7 @@ def _by_unit(values: Values) -> Values:
 
 
 def interventions(model: Core, phase: PhasePlan, images: list[int]) -> Interventions:
-    """What a phase does to the pass, for the presentations ``images``."""
+    """The interventions of a phase, for the presentations ``images``."""
     net = model.net
     return Interventions(
         external={
@@ -90,7 +90,7 @@ def _downward(
         name = step.name
         c = torch.zeros_like(rates[name])
         if name != model.stimulus:
-            if not (taught and name == model.net.objective_at):  # its nudge is what the credit network sees
+            if not (taught and name == model.net.objective_at):  # nudged through the credit network
                 c = c + _nudge(model, phase, name, rates[name], images)
             for path in step.paths:
                 pre = path.projection.pre
@@ -105,7 +105,7 @@ def _downward(
 
 
 def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
-    """f′(a), or 1 where credit has no part in it."""
+    """f′(a), or 1 where credit is not multiplied by it."""
     declared = model.plan.taught
     if declared is not None and name in declared.hidden and not declared.network.gated:
         return 1.0
@@ -125,7 +125,7 @@ def _taught(model: Core, phase: PhasePlan, images: list[int], rates: Values) -> 
 
 
 def _delivers(phase: PhasePlan, p: Path) -> float:
-    """Factor on the credit a top-down projection brings; a silent error population brings none."""
+    """Factor on the credit of a top-down projection; 0 if its error population is silenced."""
     return 0.0 if p.name in phase.errors_silenced else passes(phase, p.name)
 
 
@@ -140,19 +140,19 @@ def _nudge(model: Core, phase: PhasePlan, name: str, r: Tensor, images: list[int
 
 
 def check_settles(model: Core, phase: PhasePlan) -> None:
-    """Raise `RunError` where a phase has no equilibrium to speak of."""
+    """Raise `RunError` where a phase has no equilibrium."""
     owner = f"phase {phase.name}"
     for name, drive in phase.drive.items():
         if not isinstance(drive, (Constant, Images)):
             what = {"Series": "a time series", "White": "noise"}.get(type(drive).__name__, "no image set")
             raise RunError(
-                f"{owner}: the drive of {name} is {what}, which settles to nothing; give an array or an "
+                f"{owner}: the drive of {name} is {what}, which has no equilibrium; give an array or an "
                 'image set, or use backend "brian2"'
             )
     for name in phase.errors_silenced:
         if not model.net.projections[name].source.damping:
             raise RunError(
-                f"{owner}: without its error population {name} keeps the credit that it has, for ever where "
+                f"{owner}: without its error population {name} keeps its present credit, for ever if "
                 'damping is 0; give Inverse(damping=1e-3), cut the projection, or use backend "brian2"'
             )
     for name in phase.eta:
@@ -165,6 +165,6 @@ def check_settles(model: Core, phase: PhasePlan) -> None:
             )
         if phase.spontaneous and not listens:
             raise RunError(
-                f"{owner}: {name} would learn from activity that noise drives, which settles to nothing; "
+                f"{owner}: {name} would learn from activity that noise drives, which has no equilibrium; "
                 'open its window in a phase without spontaneous activity, or use backend "brian2"'
             )

@@ -1,4 +1,4 @@
-"""The weights B of every top-down projection: kept, renewed from the bottom-up ones, or learned."""
+"""The weights B of every top-down projection: constant, computed from the bottom-up ones, or learned."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Noise = Callable[[str], torch.Generator]  # of one projection, by name
 
 
 class FeedbackWeights(nn.Module):
-    """B by top-down projection, stored as (post, pre), beside a convolution in the kernel's shape.
+    """B by top-down projection, stored as (post, pre), or in the kernel's shape if paired with a convolution.
 
-    ``plastic`` are parameters that a rule changes, ``fixed`` are buffers. Of an inverse the buffer
-    keeps the inverted Gram matrix (with auxiliary units, B itself), renewed from the weights;
-    transposes and sign patterns are read off the weights when used.
+    ``plastic`` are parameters that a rule changes, ``fixed`` are buffers. For an inverse the buffer
+    holds the inverted Gram matrix (with auxiliary units, B itself), renewed from the weights;
+    transposes and sign patterns are computed from the weights when used.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class FeedbackWeights(nn.Module):
 
     @property
     def free(self) -> dict[str, Tensor]:
-        """Top-down weights that follow from no others, by projection: learned, drawn or given."""
+        """Top-down weights that do not depend on others, by projection: learned, drawn or given."""
         fixed = {n: b for n, b in self.fixed.named_buffers() if n not in self.inverses}
         return dict(self.learned.items()) | fixed
 
@@ -97,7 +97,7 @@ class FeedbackWeights(nn.Module):
         return self.projections[name].rule.reads_credit
 
     def stored(self, name: str, w: Tensor) -> Tensor:
-        """B as stored, from the bottom-up weights ``w`` where it is read off them."""
+        """B as stored, or computed from the bottom-up weights ``w``."""
         feedback, op = self.projections[name].feedback, self.operators[name]
         match feedback:
             case SignSymmetric():
@@ -116,14 +116,14 @@ class FeedbackWeights(nn.Module):
         return b
 
     def _inverse(self, name: str, w: Tensor) -> Tensor:
-        """B (inputs, post) of an inverse, from what is kept of it and the present weights."""
+        """B (inputs, post) of an inverse, from its stored part and the present weights."""
         kept = self.fixed.get_buffer(name).to(w.dtype)
         if self.projections[name].mate in self.auxiliary:
             return kept
         return inverse_from_gram(w, kept)
 
     def kept_gram(self, name: str) -> Tensor | float | None:
-        """M of `gram_inverse` where that is what is kept of this projection's weights; x where M = xI."""
+        """M of `gram_inverse` if it is stored for this projection; x where M = xI."""
         p = self.projections[name]
         if not isinstance(p.feedback, Inverse) or p.mate in self.auxiliary:
             return None
@@ -137,7 +137,7 @@ class FeedbackWeights(nn.Module):
 
     @property
     def inverses(self) -> dict[str, Inverse]:
-        """Inverses that are kept, by top-down projection."""
+        """Stored inverses, by top-down projection."""
         return {
             name: p.feedback
             for name, p in self.projections.items()
@@ -145,7 +145,7 @@ class FeedbackWeights(nn.Module):
         }
 
     def belongs_to(self, name: str, weights: Weights) -> list[Tensor]:
-        """Tensors that an inverse follows from: weights, and auxiliary units where there are any."""
+        """Tensors that an inverse depends on: weights, and auxiliary units if there are any."""
         mate = self.projections[name].mate
         extra = [self.auxiliary[mate]] if mate in self.auxiliary else []
         return [weights[mate], *extra]
@@ -169,13 +169,13 @@ class FeedbackWeights(nn.Module):
 
     @torch.no_grad()
     def mark(self, weights: Weights) -> None:
-        """Take the inverses as they are for those of the present weights, within a training loop."""
+        """Accept the present inverses as those of the present weights, within a training loop."""
         for name in self.inverses:
             self._marks[name] = freshness.sampled(self.belongs_to(name, weights))
 
     @contextmanager
     def deferring(self) -> Iterator[None]:
-        """Within it nothing is read from the device: whoever asks for it reads what is `pending`."""
+        """Within it nothing is read from the device; the caller reads what is `pending`."""
         self._deferring = True
         try:
             yield
@@ -183,13 +183,13 @@ class FeedbackWeights(nn.Module):
             self._deferring = False
 
     def pending(self) -> Tensor:
-        """By inverse that was computed since they were last read: 0 unless it failed."""
+        """Status of inverses computed since the last reading: 0 unless one failed."""
         place = next(iter(self.fixed.buffers()), torch.empty(0)).device
         none = torch.zeros(0, dtype=torch.int32, device=place)
         return torch.cat([none, *(failed.reshape(1) for failed, _ in self._unread)])
 
     def require(self, failed: Sequence[float]) -> None:
-        """Take what was read of the `pending` inverses.
+        """Process the values read of `pending` inverses.
 
         Raises
         ------
@@ -202,12 +202,12 @@ class FeedbackWeights(nn.Module):
             raise RunError(complaints[0])
 
     def forget(self) -> None:
-        """Nothing is known of what the inverses were computed from: they are renewed before use."""
+        """Forget which weights the inverses were computed from, so that they are renewed before use."""
         self._marks.clear()
         self._numbers.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy looks for itself whether its feedback belongs to its weights."""
+        """A copy checks again whether its feedback belongs to its weights."""
         return {**self.__dict__, "_marks": {}, "_numbers": {}, "_unread": []}
 
     def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
@@ -231,8 +231,8 @@ class FeedbackWeights(nn.Module):
     ) -> Tensor | float:
         """−⟨ΔB, B⟩ of rules that learn from spontaneous activity; its gradient is minus the change.
 
-        White activity ξ below and its echo y = Wξ above; beside a convolution, patch by patch. With ``one``,
-        only that of the ``presentations`` is seen.
+        White activity ξ below and its echo y = Wξ above; with a convolution, patch by patch. With ``one``,
+        only that of the ``presentations`` is used.
         """
         total: Tensor | float = 0.0
         for name, b in self.learned.items():
@@ -250,5 +250,5 @@ class FeedbackWeights(nn.Module):
 
 @torch.compiler.disable
 def _white(noise: Noise, name: str, presentations: int, w: Tensor) -> Tensor:
-    """White activity (presentation, inputs of w); a generator is no part of a compiled graph."""
+    """White activity (presentation, inputs of w); a generator is not part of a compiled graph."""
     return torch.randn(presentations, w.shape[1], generator=noise(name), dtype=w.dtype, device=w.device)

@@ -23,8 +23,8 @@ from cortex_sim.errors import DataError, RunError
 Curve = list[dict[str, float | None]]
 
 _NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "progress")
-_GLIMPSE = 1000  # presentations on which the objective before training is read
-# What other libraries call things, and how it is said here.
+_GLIMPSE = 1000  # presentations on which the objective before training is measured
+# Names in other libraries, and what to give here.
 _ELSEWHERE = {
     **dict.fromkeys(("lr", "learning_rate", "rate"), 'optimiser={"name": "Adam", "lr": 0.001}'),
     **dict.fromkeys(("momentum", "weight_decay"), 'optimiser={"name": "SGD", "lr": 0.1, "momentum": 0.9}'),
@@ -55,7 +55,7 @@ def fit(
 ) -> Curve:
     """Train a model and return its learning curve.
 
-    A further call goes on with the order of the next epoch (``model.epochs_done`` counts them) and with a
+    A further call continues with the order of the next epoch (``model.epochs_done`` counts them) and with a
     new optimiser and schedule.
 
     Parameters
@@ -66,7 +66,7 @@ def fit(
         (presentation, *shape) with labels (presentation,) or target rates (presentation, unit).
     epochs : int, default 10
     batch_size : int, default 64
-        The last batch of an epoch holds what remains. A size larger than the data is reduced, with a warning.
+        The last batch of an epoch may be smaller. A size larger than the data is reduced, with a warning.
     optimiser : str, dict or torch.optim.Optimizer, default "Adam"
         Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or one over the model's parameters.
     schedule : str or dict, optional
@@ -77,8 +77,8 @@ def fit(
     Returns
     -------
     list of dict
-        One entry an epoch: ``epoch``, ``train_loss`` (mean over the epoch's presentations, each before its
-        update), and ``train_accuracy`` (None for target rates that name no class). With an image set
+        One entry per epoch: ``epoch``, ``train_loss`` (mean over the epoch's presentations, each before its
+        update), and ``train_accuracy`` (None for target rates other than one-hot ones). With an image set
         ``test_accuracy`` and ``test_loss`` too; where it has a validation part, ``validation_accuracy`` and
         ``validation_loss``, and those of the test set, which stays unseen, are None.
 
@@ -87,7 +87,7 @@ def fit(
     DataError
         If the data do not fit the network.
     RunError
-        If a setting is unknown, or no setting of the optimiser or schedule.
+        If a setting is unknown, or not a setting of the optimiser or schedule.
     """
     for name in unknown:
         raise RunError(f"fit: unknown setting {name!r}; {_way_out(name)}")
@@ -120,7 +120,7 @@ def _way_out(name: str) -> str:
 
 
 def _source(model: Core, train: Any) -> Any:
-    """What to train on as a source; arrays are checked whole, and lie in memory as tensors."""
+    """The training data as a source; arrays are checked as a whole, and held in memory as tensors."""
     if isinstance(train, ImageSet):
         train = train.x_train, train.y_train
     elif isinstance(train, Source):
@@ -142,7 +142,7 @@ def _glimpse(source: Any, model: Core) -> tuple[Any, Any]:
 
 
 def _tested(model: Core, images: ImageSet) -> dict[str, float | None]:
-    """Accuracy and objective on the part that is not trained on; where there is one to choose by, on that."""
+    """Accuracy and objective on the validation part, or else on the test part."""
     part = images.parts[1]
     held = images.part(part)
     x, y = model.stimulus_tensor(held.x), torch.as_tensor(held.labels)

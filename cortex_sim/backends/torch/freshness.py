@@ -1,13 +1,13 @@
-"""Whether tied feedback still belongs to its weights: by their content, not by who says it changed them.
+"""Whether tied feedback still belongs to its weights: decided by their content.
 
-Weights change by optimisers, by hand, through ``.data``, by loading, averaging, moving and copying, and
-not all of these leave a trace in torch's version counters. Outside a training loop the weights themselves
+Weights are changed by optimisers, by the user, through ``.data``, by loading, averaging, moving and copying,
+and not all of these are seen by torch's version counters. Outside a training loop the weights themselves
 are therefore compared with those that the feedback was computed from. In the loop of an attached optimiser
-feedback may be older than the weights (``Inverse(refresh=...)``); there, each step leaves a mark of the
-weights, and what differs from it was changed by hand. A mark holds version, place in memory and, on the CPU,
-a sample of some 4,096 weights. What is *not* noticed in a loop, until the next renewal that is due: an
-edit through ``.data`` that spares the sample, and on a GPU, where looking would halt the device, every
-edit through ``.data``.
+feedback may be older than the weights (``Inverse(refresh=...)``); there, each step stores a mark of the
+weights, and weights that differ from it were changed by the user. A mark holds version, place in memory
+and, on the CPU, a sample of some 4,096 weights. What is *not* noticed in a loop, until the next renewal
+that is due: an edit through ``.data`` outside the sample, and on a GPU, where reading would stall the
+device, every edit through ``.data``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SAMPLE = 4096
 
 @dataclass(frozen=True)
 class Mark:
-    """How some tensors looked, every ``stride``-th value; ``left`` by a step of a training loop, or not."""
+    """Values of some tensors, every ``stride``-th one; ``left``: by a step of a training loop."""
 
     key: tuple[tuple[int, int], ...]
     values: tuple[Tensor, ...]
@@ -40,21 +40,21 @@ def _every(t: Tensor, stride: int) -> Tensor:
 
 
 def whole(tensors: Sequence[Tensor]) -> Mark:
-    """Mark of tensors with all of their values."""
+    """Mark of tensors with all their values."""
     return Mark(_key(tensors), tuple(_every(t, 1).clone() for t in tensors), 1, left=False)
 
 
 def sampled(tensors: Sequence[Tensor]) -> Mark:
     """Mark of tensors cheap enough for every step of a training loop."""
     largest = max(t.numel() for t in tensors)
-    stride = (largest // _SAMPLE) | 1  # odd, so that it does not keep to a few columns
+    stride = (largest // _SAMPLE) | 1  # odd, so that it is not confined to a few columns
     on_cpu = all(t.device.type == "cpu" for t in tensors)
     values = tuple(_every(t, stride).clone() for t in tensors) if on_cpu else ()
     return Mark(_key(tensors), values, stride, left=True)
 
 
 def same(mark: Mark, tensors: Sequence[Tensor], in_loop: bool) -> bool:
-    """Whether the tensors still are what ``mark`` was made of."""
+    """Whether the tensors still equal those of ``mark``."""
     if in_loop and mark.key != _key(tensors):
         return False
     if in_loop and any(t.device.type != "cpu" for t in tensors):

@@ -1,8 +1,8 @@
-"""Stimuli, labels and target rates as tensors, checked against the network they are shown to.
+"""Stimuli, labels and target rates as tensors, checked against the network.
 
-Stimuli may be (presentation, *shape) of the stimulated population, flat (presentation, unit), or have axes
-of length 1 more or less; a flat population takes any shape, row by row. Integers of 8 bits without sign are
-grey levels, 0 to 255, and are shown as 0 to 1, as `cortex_sim.data` reads them.
+Stimuli may be (presentation, *shape) of the stimulated population, flat (presentation, unit), or have more
+or fewer axes of length 1; a flat population takes any shape, row by row. Unsigned 8-bit integers are grey
+levels from 0 to 255, and are scaled to 0 to 1, as `cortex_sim.data` reads them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cortex_sim.population import Population
 
 PRECISIONS = {"32": torch.float32, "64": torch.float64, "bf16": torch.bfloat16}
 
-_HARDLY_COMPUTED = (torch.uint16, torch.uint32, torch.uint64)  # few of torch's operations know them
+_HARDLY_COMPUTED = (torch.uint16, torch.uint32, torch.uint64)  # few of torch's operations support them
 _WAYS_OUT = {
     "U": "holds text; give numbers, of classes by np.unique(y, return_inverse=True)[1]",
     "S": "holds text; give numbers, of classes by np.unique(y, return_inverse=True)[1]",
@@ -44,7 +44,7 @@ def _tensor(what: str, given: Any) -> Tensor:
     try:
         array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError):
-        raise DataError(f"{expected}, which is no array, or has lists of unequal length") from None
+        raise DataError(f"{expected}, which is not an array, or has lists of unequal length") from None
     if array.dtype.kind not in "biuf":
         complaint = _WAYS_OUT.get(array.dtype.kind, f"has dtype {array.dtype}; give numbers")
         raise DataError(f"{expected}, which {complaint}")
@@ -52,7 +52,7 @@ def _tensor(what: str, given: Any) -> Tensor:
 
 
 def _of_torch(array: np.ndarray) -> np.ndarray:
-    """The same values in a dtype, byte order and layout that torch knows."""
+    """The same values in a dtype, byte order and layout that torch supports."""
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     elif array.dtype.kind == "u" and array.dtype.itemsize > 1:
@@ -78,7 +78,7 @@ def _require_finite(what: str, values: Tensor, name: str) -> None:
 
 
 def looks(tensor: Tensor, look: bool | None) -> bool:
-    """Whether values are looked at: False means not where that would halt an accelerator, None not at all."""
+    """Whether values are checked: False means not where that would stall an accelerator, None never."""
     exported = torch.compiler.is_exporting()
     return not exported and look is not None and (look or tensor.device.type == "cpu")
 

@@ -1,4 +1,4 @@
-"""Top-down weights that follow bottom-up ones: the damped inverse, and the sign pattern."""
+"""Top-down weights computed from bottom-up ones: the damped inverse, and the sign pattern."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cortex_sim.feedback import Inverse
 
 _log = logging.getLogger(__name__)
 
-_SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no inverse any more
+_SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no longer an inverse
 
 
 @dataclass(frozen=True)
 class Solved:
-    """A computed inverse, and what is still to be read from the device: whether there was one.
+    """A computed inverse, and its status, still to be read from the device.
 
-    ``failed`` is not 0 where the solver failed, None where it cannot; ``complaint`` says so in words;
-    ``multiple`` is whether it may be a multiple of the identity, so that its product need not be made.
+    ``failed`` is not 0 where the solver failed, None where it cannot; ``complaint`` is the message;
+    ``multiple`` tells whether it may be a multiple of the identity, so that no product is needed.
     """
 
     kept: Tensor
@@ -35,9 +35,9 @@ class Solved:
 def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (post, inputs); never below float32.
 
-    B = WᵀM or MWᵀ with this M. Kept in place of B because it ages more slowly: G changes only to
-    second order while W moves along orthogonal matrices, B to first order. It fails where the weights have
-    lost their rank and damping is 0.
+    B = WᵀM or MWᵀ with this M. Stored instead of B because it varies more slowly: G changes only to
+    second order while W moves along orthogonal matrices, B to first order. It fails where the weights are
+    rank-deficient and damping is 0.
     """
     wide = w.float() if w.dtype in (torch.bfloat16, torch.float16) else w
     g = gram(wide)
@@ -47,7 +47,7 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     if m is not None:
         return Solved(m if inverse.rescale else m / scale, None, multiple=True)
     factor, failed = torch.linalg.cholesky_ex(g)
-    factor.diagonal().add_(failed != 0)  # where it failed it is not used, but must not be singular
+    factor.diagonal().add_(failed != 0)  # not used if it failed, but must not be singular
     m = torch.cholesky_inverse(factor)
     complaint = (
         f"projection {name}: its weights have lost their rank and cannot be inverted; give "
@@ -58,7 +58,7 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
 
 @torch.no_grad()
 def as_number(m: Tensor) -> float | None:
-    """The number x where M is exactly xI, so that its product need not be made; else None."""
+    """The number x if M is exactly xI, so that no matrix product is needed; else None."""
     first = m.diagonal()[0]
     plain = torch.diag(first.expand(len(m)))
     return float(first) if torch.equal(m, plain) else None
@@ -73,7 +73,7 @@ def inverse_from_gram(w: Tensor, m: Tensor) -> Tensor:
 def _series(g: Tensor, scale: float, inverse: Inverse, name: str) -> Tensor | None:
     """1 + E + E² + … with E = I − (G + αI)/β, β = s² + α: β(G + αI)⁻¹; None where it would not converge.
 
-    Where leaving E out errs by less than the tolerance, it is left out.
+    E is neglected where the error of that is below the tolerance.
     """
     off = g / -scale
     off.diagonal().add_(1)

@@ -11,7 +11,7 @@ from cortex_sim.network import Network
 
 
 def check_settles(net: Network) -> None:
-    """Raise `BuildError` where a lateral projection has no equilibrium that torch can give."""
+    """Raise `BuildError` where a lateral projection has no equilibrium that torch can compute."""
     for lateral in net.laterals:
         population = net.populations[lateral.post]
         if type(population.activation) is not Linear:
@@ -32,7 +32,7 @@ def check_settles(net: Network) -> None:
 
 
 def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None) -> Tensor:
-    """Drive (presentation, *shape) with what a population's lateral projection takes off.
+    """Drive (presentation, *shape) less the inhibition by a population's lateral projection.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None
     name : str
         Of the projection.
     hears : Tensor of shape (unit,), optional
-        What of each unit's rate the projection hears; all of it by default.
+        Share of each unit's rate that the projection receives; by default all of it.
 
     Raises
     ------
     RunError
-        If the lateral weights have grown so that activity would run away.
+        If the lateral weights have grown so much that activity would diverge.
     """
     exact = torch.float32 if a.dtype in (torch.bfloat16, torch.float16) else a.dtype
     circuit = w.detach().to(exact)
@@ -62,11 +62,11 @@ def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None
 def _check_stable(circuit: Tensor, name: str) -> None:
     """Activity decays if every eigenvalue of I + L has a positive real part.
 
-    A positive definite symmetric part is enough, and cheap to see; only without it are they computed.
+    A positive definite symmetric part is sufficient and cheap to check; otherwise they are computed.
     """
     _, failed = torch.linalg.cholesky_ex((circuit + circuit.T) / 2)
     if failed.item() and not float(torch.linalg.eigvals(circuit).real.min()) > 0:
         raise RunError(
-            f"projection {name}: its weights have grown until activity runs away, I + L has an eigenvalue "
+            f"projection {name}: its weights have grown until activity diverges, I + L has an eigenvalue "
             "that is not positive; give a smaller learning rate or regulariser=Decay()"
         )

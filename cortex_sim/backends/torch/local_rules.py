@@ -42,7 +42,7 @@ class LocalRules(nn.Module):
         return dict(self.state[name].named_buffers()) if name in self.state else {}
 
     def terms(self, weights: Weights, rates: dict[str, Tensor], learning: bool) -> Tensor | float:
-        """−⟨Δw/η, w⟩: its gradient is minus the change; ``learning`` lets state move on."""
+        """−⟨Δw/η, w⟩: its gradient is minus the change; ``learning`` advances the state."""
         total: Tensor | float = 0.0
         for p, op in self.projections:
             w = weights[p.name]
@@ -51,7 +51,7 @@ class LocalRules(nn.Module):
             matrix = op.matrix(w.detach())
             change, new = self._change(p.name, p.plasticity, matrix, pre, post)
             if learning and new:
-                if distributed.place()[1] > 1:  # state follows what all ranks are shown
+                if distributed.place()[1] > 1:  # the state depends on the presentations of all ranks
                     shown = distributed.gathered(pre), distributed.gathered(post)
                     new = self._change(p.name, p.plasticity, matrix, *shown)[1]
                 for variable, buffer in self.of(p.name).items():

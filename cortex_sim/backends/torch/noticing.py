@@ -1,4 +1,4 @@
-"""What a learning curve shows that its reader may not look for: a loss that grew, nothing learned."""
+"""Warnings about a learning curve: a loss that grew, nothing learned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Curve = Sequence[Mapping[str, Any]]
 
 
 def growth(curve: Curve, part: str) -> str | None:
-    """What to say where the objective grew tenfold over its first evaluation; else None."""
+    """Warning if the objective grew tenfold over its first evaluation; else None."""
     losses = [line.get(f"{part}_loss") for line in curve]
     known = [(n, loss) for n, loss in enumerate(losses) if loss is not None]
     if not known or not known[0][1] > 0:
@@ -30,7 +30,7 @@ def growth(curve: Curve, part: str) -> str | None:
 
 
 def learned(curve: Curve, part: str, chance: float | None, presentations: int) -> str | None:
-    """What to say where the end of a curve is no better than its beginning, or than chance; else None.
+    """Warning if the end of a curve is no better than its beginning, or than chance; else None.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def learned(curve: Curve, part: str, chance: float | None, presentations: int) -
     chance : float or None
         Accuracy of the best constant answer; see `chance_of`.
     presentations : int
-        How many the accuracy was counted over.
+        Number of presentations behind the accuracy.
     """
     accuracy = curve[-1].get(f"{part}_accuracy")
     if chance is not None and accuracy is not None:

@@ -1,4 +1,4 @@
-"""Optimisers and schedules of torch, by name with their settings, or as they are."""
+"""Optimisers and schedules of torch, by name with their settings, or as objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cortex_sim.errors import RunError
 Setting = str | Mapping[str, Any]
 Optimiser = Setting | torch.optim.Optimizer
 
-# Those that need a closure, sparse gradients, functions or other schedules cannot be told in words.
+# Those that need a closure, sparse gradients, functions or other schedules cannot be given as settings.
 _NOT_OFFERED = {"Optimizer", "LBFGS", "SparseAdam", "LRScheduler", "ReduceLROnPlateau"}
 _NOT_OFFERED |= {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
 _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -39,7 +39,7 @@ _LENGTHS = ("total_steps", "T_max", "total_iters")
 
 
 def make_optimiser(model: Core, optimiser: Optimiser) -> torch.optim.Optimizer:
-    """Any optimiser of torch.optim by name, with its settings, or one that is made; attached to the model.
+    """Any optimiser of torch.optim by name with its settings, or as an object; attached to the model.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def make_optimiser(model: Core, optimiser: Optimiser) -> torch.optim.Optimizer:
 def _own(model: Core, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
     name = type(optimiser).__name__
     if isinstance(optimiser, torch.optim.LBFGS):
-        raise RunError("optimiser LBFGS: needs the objective several times an update; give another, or Adam")
+        raise RunError("optimiser LBFGS: needs the objective several times per update; give another, or Adam")
     own = {id(p) for p in model.parameters()}
     if any(id(p) not in own for group in optimiser.param_groups for p in group["params"]):
         raise RunError(
@@ -110,7 +110,7 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
 
 
 def schedule_remarks(schedule: Any, steps: int) -> list[str]:
-    """What to say of a schedule that does not fit the number of updates, in words; mostly nothing."""
+    """Warnings about a schedule that does not fit the number of updates; usually none."""
     if schedule is None:
         return []
     name = type(schedule).__name__
@@ -124,7 +124,7 @@ def schedule_remarks(schedule: Any, steps: int) -> list[str]:
             )
         elif length < steps:
             said.append(
-                f"schedule {name}: has run its course after {length} of the run's {steps} updates; leave its "
+                f"schedule {name}: ends after {length} of the run's {steps} updates; leave its "
                 "length out to spread it over the run"
             )
     changes = [*getattr(schedule, "milestones", ()), *_first_change(schedule)]
@@ -138,7 +138,7 @@ def schedule_remarks(schedule: Any, steps: int) -> list[str]:
 
 
 def _first_change(schedule: Any) -> list[int]:
-    """When a schedule in steps of fixed length changes the rate first, if it is one."""
+    """Update at which a schedule with steps of fixed length first changes the rate, if it is one."""
     return [getattr(schedule, key) for key in ("step_size", "T_0") if hasattr(schedule, key)]
 
 

@@ -1,4 +1,4 @@
-"""Orthogonality of weights: its measure, the soft penalties, and the pull back after a step."""
+"""Orthogonality of weights: its measure, the soft penalties, and the projection back after a step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def penalty_gradient(w: Tensor, rule: Orthogonality, generator: torch.Generator)
     arXiv 2102.11598; without the diagonal, 4λW·off(WᵀW), the code of arXiv 2006.06438.
     """
     if not rule.diagonal:
-        columns = w.square().sum(0)  # what off leaves out
+        columns = w.square().sum(0)  # the diagonal, which off leaves out
         product = (w @ w.T) @ w if w.shape[0] <= w.shape[1] else w @ (w.T @ w)
         return 4 * rule.strength * (product - w * columns)
     wide = w if w.shape[0] <= w.shape[1] else w.T

@@ -1,4 +1,4 @@
-"""What a network answers: rates of the top population, and how far they are from the goal."""
+"""Outputs of a network: rates of the top population, and their objective."""
 
 from __future__ import annotations
 

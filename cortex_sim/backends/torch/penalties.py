@@ -19,7 +19,7 @@ Noise = Callable[[str], torch.Generator]  # of one projection, by name
 
 
 def terms(net: Network, weights: Weights, feedback: FeedbackWeights, noise: Noise) -> Tensor | float:
-    """⟨gradient, w⟩ of every regulariser: what its own gradient adds is the regulariser's."""
+    """⟨gradient, w⟩ of every regulariser: its gradient is that of the regulariser."""
     total: Tensor | float = 0.0
     for p in net.projections.values():
         for w, gradient in gradients(p, net.operator(p), weights, feedback, noise):
@@ -56,6 +56,6 @@ def _orthogonality(
     flat = op.matrix(w.detach())
     if extra is None:
         return [(w, penalty_gradient(flat, rule, noise).reshape(w.shape))]
-    both = torch.cat([flat, extra.detach()])  # auxiliary units are rows of W̃ like any other
+    both = torch.cat([flat, extra.detach()])  # auxiliary units are rows of W̃ like any others
     gradient = penalty_gradient(both, rule, noise)
     return [(w, gradient[: len(flat)].reshape(w.shape)), (extra, gradient[len(flat) :])]

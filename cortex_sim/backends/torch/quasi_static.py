@@ -1,7 +1,7 @@
 """The quasi-static session: every phase of a protocol at its equilibrium, an open window one update.
 
 A phase of T seconds with an open plasticity window is one update with η·T, made from the rates and credits
-that the phase settles to. It is what the rate dynamics tend to where phases are long against every time
+that the phase settles to. The rate dynamics approach it when phases are long compared with every time
 constant and η·T is small.
 """
 
@@ -40,7 +40,7 @@ class QuasiStatic:
     seed : int, default 0
         Of initial weights and noise.
     state : State, optional
-        What to start from in place of drawn weights.
+        What to start from instead of drawn weights.
 
     Attributes
     ----------
@@ -64,23 +64,23 @@ class QuasiStatic:
             self.model.load_state(state)
             for name, variables in state.fitted_to(net, seed).rule_state.items():
                 self.windows.state_of[name] |= {v: np.array(x, np.float64) for v, x in variables.items()}
-        self._learned = 0  # how many `Shown` opened a window
+        self._learned = 0  # number of `Shown` that opened a window
         self._time_ms = 0.0
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """With what its training, if it had one, showed stimuli."""
+        """The preprocessing of its training, if any."""
         return self.model.preprocessing
 
     def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
-        """Carry out a protocol and return its recording; weights go on from where they are.
+        """Carry out a protocol and return its recording; weights continue from their present values.
 
         Raises
         ------
         DeclarationError
             If the protocol does not fit the network.
         RunError
-            If it asks for something that has no equilibrium.
+            If it contains something that has no equilibrium.
         """
         from cortex_sim.recording.session import record
 
@@ -89,10 +89,10 @@ class QuasiStatic:
     # -- the session --------------------------------------------------------------------------------
 
     def check(self, plan: Plan) -> None:
-        """Raise `RunError` if the plan asks for something that has no equilibrium."""
+        """Raise `RunError` if the plan contains something that has no equilibrium."""
         if plan.wanted.every_ms is not None:
             raise RunError(
-                f"record: every_ms={plan.wanted.every_ms:g} asks for time within a phase, and here a phase "
+                f"record: every_ms={plan.wanted.every_ms:g} needs time within a phase, and here a phase "
                 'is its equilibrium; leave every_ms out, or use backend "brian2"'
             )
         for phase in {id(phase): phase for shown in plan.shown for phase in shown.phases}.values():
@@ -104,7 +104,7 @@ class QuasiStatic:
         Raises
         ------
         RunError
-            If the plan asks for something that has no equilibrium, before anything runs.
+            If the plan contains something that has no equilibrium; checked before anything runs.
         """
         self.check(plan)
         for shown in plan.shown[first:]:
@@ -124,7 +124,7 @@ class QuasiStatic:
         Raises
         ------
         RunError
-            If it is damaged, or another network's; then nothing is changed.
+            If it is damaged, or of another network; then nothing is changed.
         """
         require_own(self.net.name, self.checkpoint(), state)
         for name, tensor in self._tensors().items():
@@ -136,7 +136,7 @@ class QuasiStatic:
         self.model.renew_feedback()
 
     def attributes(self) -> dict[str, Any]:
-        """What made a recording: network, rules, seed, backend, versions."""
+        """Provenance of a recording: network, rules, seed, backend, versions."""
         from cortex_sim import __version__
 
         plastic = [p for p in self.net.projections.values() if p.plasticity is not None]
@@ -218,8 +218,8 @@ def _check(net: Network, model: Model) -> None:
     if model.plan.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
-            f"network {net.name}: {rule!r} finds targets layer by layer, and a protocol's nudges, cuts and "
-            "gates act on credit; use GaitProp() in its limit form, or train with model.fit"
+            f"network {net.name}: {rule!r} computes targets layer by layer, and a protocol's nudges, cuts "
+            f"and gates act on credit; use GaitProp() in its limit form, or train with model.fit"
         )
     for p in net.projections.values():
         for regulariser in p.regularisers:

@@ -1,4 +1,4 @@
-"""`Model.respond`: show stimuli batch by batch; record populations in memory, or into a growing file."""
+"""`Model.respond`: present stimuli batch by batch; record populations in memory, or into a file."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ def respond(
     ids: Sequence[str] | None = None,
     out: str | Path | None = None,
 ) -> xr.Dataset:
-    """Settled rates and drives of every population, and with labels its credit.
+    """Settled rates and drives of every population, and its credit if there are labels.
 
     Parameters
     ----------
     model : Core
     x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source
-        An image set shows its test part. A stimulus set is fitted to the network where it has not been,
-        and gives its ids and descriptors to the recording.
+        Of an image set the test part is presented. A stimulus set is fitted to the network if necessary,
+        and its ids and descriptors go into the recording.
     y : array of labels (presentation,) or target rates (presentation, unit), optional
-        With them the recording has the variable ``credit``.
+        With labels the recording has the variable ``credit``.
     batch : int, default 256
         Presentations settled at a time.
     populations : sequence of str, optional
-        Which to record; by default all.
+        Populations to record; by default all.
     variables : sequence of str, optional
-        Of "rate", "drive" and "credit"; rates are recorded in any case. Credit needs labels: ``y``, or
+        Some of "rate", "drive" and "credit"; rates are always recorded. Credit needs labels: ``y``, or
         those of ``x``.
     ids : sequence of str, optional
-        One a presentation, in place of those of ``x``.
+        One per presentation, instead of those of ``x``.
     out : path, optional
         Write here batch by batch, as float32: memory then holds one batch. The recording is returned
-        opened, not read.
+        as an open file, not in memory.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def respond(
     DataError
         If the stimuli or labels do not fit the network.
     RunError
-        If ``out`` stands there already or cannot be written, or rates are not finite.
+        If ``out`` already exists or cannot be written, or rates are not finite.
     """
     shown = _shown(model, x, y, ids)
     if batch < 1:
@@ -84,7 +84,7 @@ def respond(
 
     path = require_path("recording", out, RunError)
     if path.exists():
-        raise RunError(f"recording {path}: something stands there; give a new file")
+        raise RunError(f"recording {path}: already exists; give a new file")
     told = {**attributes(model), **shown.attributes}
     with appending(path, model.net, named, asked, shown.ids, shown.descriptors, told) as file:
         for found in _responses(model, shown, named, asked, batch):
@@ -94,7 +94,7 @@ def respond(
 
 @dataclass(frozen=True)
 class _Shown:
-    """Whatever was given to be shown, as a source with its ids."""
+    """The given stimuli as a source with ids."""
 
     source: Source
     ids: Sequence[str]
@@ -128,7 +128,7 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
     else:
         plain = isinstance(x, (np.ndarray, torch.Tensor)) and x.ndim > 1 and len(x) > 0
         plain = plain and getattr(x, "layout", torch.strided) == torch.strided
-        # Whatever else it is, the model says what is wrong with it.
+        # For anything else the model's own check raises the error.
         source = _Array(x if plain else model.stimulus_tensor(x))
     count = len(source)
     if count == 0:
@@ -146,7 +146,7 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
 
 
 def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
-    """The test part of an image set as it is; stimuli fitted to the network, which the recording says."""
+    """The test part of an image set; other stimuli fitted to the network, as noted in the recording."""
     shape = model.net.populations[model.stimulus].shape
     if isinstance(given, StimulusSet):
         unlike = given.preprocessing is None and given.stimulus_shape != shape
@@ -160,7 +160,7 @@ def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
 
 
 def _told(stimuli: StimulusSet) -> dict[str, Any]:
-    """How stimuli were shown, for the recording's attributes."""
+    """How stimuli were preprocessed, for the recording's attributes."""
     told: dict[str, Any] = {"stimuli": stimuli.name}
     if stimuli.changes:
         told["stimuli_changed"] = "; ".join(stimuli.changes)
@@ -258,7 +258,7 @@ def _numpy(values: torch.Tensor) -> np.ndarray:
 
 
 def attributes(model: Core) -> dict[str, Any]:
-    """What made a recording: network, rules, seed, backend, version."""
+    """Provenance of a recording: network, rules, seed, backend, version."""
     from cortex_sim import __version__
 
     rules = {registered_name("rule", p.plasticity) for p in model.net.bottom_ups if p.plasticity}

@@ -1,4 +1,4 @@
-"""What a model is trained on: presentations asked for by number, whether they lie in memory or not."""
+"""Training data: presentations requested by number, in memory or not."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class InMemory:
         self.x, self.y = x, y
 
     def __len__(self) -> int:
-        """How many presentations there are."""
+        """Number of presentations."""
         return len(self.x)
 
     def batch(self, indices: Any, epoch: int = 0) -> tuple[Tensor, Tensor]:
-        """Presentations by number, on the device on which they lie; the same in every epoch."""
+        """Presentations by number, on their device; the same in every epoch."""
         return self.x[indices], self.y[indices]
 
 
@@ -42,12 +42,12 @@ def as_source(x: Any, y: Any = None) -> Any:
 
 
 def shown(source: Any, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
-    """One batch of a source: as many stimuli, and labels or targets, as were asked for.
+    """One batch of a source: as many stimuli, and labels or targets, as requested.
 
     Raises
     ------
     DataError
-        If it hands out others than asked for.
+        If it returns others than requested.
     """
     found = source.batch(indices, epoch)
     if not isinstance(found, tuple) or len(found) != 2:
@@ -56,21 +56,21 @@ def shown(source: Any, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
     if len(x) != len(indices) or (y is not None and len(y) != len(indices)):
         labels = "none" if y is None else len(y)
         raise DataError(
-            f"source: was asked for {len(indices)} presentations, and gave {len(x)} stimuli with {labels} "
-            "labels; give each that was asked for"
+            f"source: {len(indices)} presentations were requested, and it returned {len(x)} stimuli with "
+            f"{labels} labels; return exactly those requested"
         )
     return x, y
 
 
 def batches(seed: int, epoch: int, count: int, size: int) -> Iterator[np.ndarray]:
-    """Indices of each batch of an epoch, the last what remains: a pure function of seed and epoch."""
+    """Indices of each batch of an epoch, a pure function of seed and epoch; the last may be smaller."""
     order = np.random.default_rng([seed, 1 + epoch]).permutation(count)
     for start in range(0, count, size):
         yield order[start : start + size]
 
 
 def batch_size_for(count: int, asked: int, ranks: int) -> tuple[int, list[str]]:
-    """Presentations in one batch, and what is to be said where that is not what was asked for.
+    """Presentations in one batch, and a message if that differs from the requested number.
 
     Raises
     ------
@@ -84,11 +84,11 @@ def batch_size_for(count: int, asked: int, ranks: int) -> tuple[int, list[str]]:
     if asked > shared:
         said.append(
             f"training: batch size {asked} exceeds the {count} training presentations, and is reduced to "
-            f"{shared}: one update an epoch"
+            f"{shared}: one update per epoch"
         )
     if shared < count:
         said.append(
-            f"training: {count - shared} of {count} presentations, another each epoch, are left out, so that "
-            f"{ranks} ranks have equally many"
+            f"training: {count - shared} of {count} presentations, different ones in each epoch, are left "
+            f"out, so that {ranks} ranks have equally many"
         )
     return min(asked, shared), said

@@ -1,4 +1,4 @@
-"""Credit from a credit network: its parameters as tensors, and what it tells every population."""
+"""Credit from a credit network: its parameters as tensors, and the credit of every population."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class TaughtCredit(nn.Module):
     declared : Teacher
         Part of the declaration, and so of every checkpoint; its tensors are not saved a second time.
     feedback : FeedbackWeights
-        Where kernels and addresses are kept.
+        Holder of kernels and addresses.
     dtype : torch.dtype
-        Of its parameters.
+        Type of its parameters.
     """
 
     def __init__(self, declared: Teacher, feedback: FeedbackWeights, dtype: torch.dtype) -> None:
         super().__init__()
         self.declared, self.dtype = declared, dtype
-        self._weights = feedback.fixed.named_buffers  # not the module: its tensors belong to the feedback
+        self._weights = feedback.fixed.named_buffers  # not the module, which owns its tensors
         for name, value in declared.parameters.items():
             tensor = torch.as_tensor(value.copy()).to(dtype)
             self.register_buffer(_PREFIX + name, tensor, persistent=False)
@@ -58,4 +58,4 @@ class TaughtCredit(nn.Module):
         return {teacher.top: top} | {name: g @ p.diffusion.T for name, g, p in told_below}
 
 
-_PREFIX = "credit "  # a parameter may be called like something that a module has
+_PREFIX = "credit "  # a parameter may have the name of a module's attribute

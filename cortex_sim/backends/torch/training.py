@@ -36,7 +36,7 @@ class Diverged(RunError):
 
     @classmethod
     def at(cls, trainer: Trainer, what: str) -> Diverged:
-        """Where a training run stands, and what happened there."""
+        """An error with the position and learning rate of a training run."""
         rate = f"the learning rate is {trainer.rate:.3g}"
         way_out = "" if ";" in what else "; try a lower one or an orthogonality regulariser"
         return cls(f"training diverged at step {trainer.step}, {rate}: {what}{way_out}")
@@ -44,17 +44,17 @@ class Diverged(RunError):
 
 @dataclass
 class Trainer:
-    """One training run: where it stands, and the step from there.
+    """One training run: its state, and the next step.
 
     Parameters
     ----------
     model : Core
     x : Tensor or Source
-        Stimuli (presentation, *shape), or a source that hands them out with their labels.
+        Stimuli (presentation, *shape), or a source that yields them with their labels.
     y : Tensor or None
         Labels or target rates; None with a source.
     epochs, batch_size : int
-        A batch is split evenly over ranks where there are several. One larger than the data is reduced.
+        A batch is split evenly over ranks. A size larger than the data is reduced.
     optimiser, schedule : str or dict
         See `make_optimiser` and `make_schedule`.
     """
@@ -74,7 +74,7 @@ class Trainer:
         require_count("training", epochs=self.epochs, batch_size=self.batch_size)
         self.source = as_source(self.x, self.y)
         self.checked = isinstance(self.source, InMemory)
-        if self.checked:  # once, so that no step looks at values again
+        if self.checked:  # once, so that no step checks values again
             x, y = self.source.x, self.source.y
             y = y if self.model.net.error is None else self.model.target_tensor(y)
             self.source = InMemory(self.model.stimulus_tensor(x), y)
@@ -105,7 +105,7 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in one epoch; the last may be made by fewer presentations than the others."""
+        """Updates in one epoch; the last may have fewer presentations than the others."""
         return -(-self.presentations // self.batch_size)
 
     @property
@@ -124,7 +124,7 @@ class Trainer:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def train_epoch(self, after_step: Callable[[], None] | None = None) -> float:
-        """Go on to the end of the present epoch; mean objective of its presentations before each update.
+        """Continue to the end of the present epoch; mean objective of its presentations before each update.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Trainer:
             # The other ranks wait for this one's numbers.
             distributed.means(torch.full((1 + len(pending),), float("nan"), device=self.model.device))
             raise
-        # All that leaves the device; where an objective is not finite on one rank, it is on none.
+        # The only transfer from the device; an objective that is not finite on one rank is so on all.
         loss, *failed = distributed.means(torch.cat([self.model.error.reshape(1), pending]))
         self._require_inverses(failed)
         if not np.isfinite(loss):
@@ -180,7 +180,7 @@ class Trainer:
         self.losses.append(loss)
 
     def require_inverses(self) -> None:
-        """Raise `Diverged` where weights can no longer be inverted; before anything is kept of them."""
+        """Raise `Diverged` if weights can no longer be inverted, before they are saved."""
         self._require_inverses(self.model.feedback.pending().tolist())
 
     def _require_inverses(self, failed: list[float]) -> None:
@@ -209,7 +209,7 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
     for start in range(0, len(source), batch):
         part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
         part = model.stimulus_tensor(part)
-        if goal is None and model.net.error is None:  # nothing to compare with, and nothing that asks
+        if goal is None and model.net.error is None:  # neither labels nor an objective
             return None, 0.0
         goal = model.target_tensor(goal)
         _, rates = model.settle(part, credit=False)
@@ -225,7 +225,7 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
 
 
 def has_classes(y: Tensor) -> bool:
-    """Whether these are labels, or target rates that are one at a single one of several units."""
+    """Whether these are labels or one-hot target rates."""
     if y.dim() == 1:
         return True
     targets = y.flatten(1)

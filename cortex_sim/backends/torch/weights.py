@@ -1,4 +1,4 @@
-"""Weights, biases and the whole state of a model: given by name, taken out, and put back."""
+"""Weights, biases and the whole state of a model: set by name, read, and restored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cortex_sim.state import State
 
 
 def set_weights(model: Core, weights: Mapping[str, Any]) -> None:
-    """Overwrite weights by the name of their projection; all of them, or none where one is wrong."""
+    """Overwrite weights by the name of their projection; all of them, or none if one is wrong."""
     owners = dict(model.weights.items()) | model.feedback.free
     new = _checked("projection", "weights", weights, owners)
     for name, values in new.items():
@@ -30,7 +30,7 @@ def set_weights(model: Core, weights: Mapping[str, Any]) -> None:
 
 
 def set_biases(model: Core, biases: Mapping[str, Any]) -> None:
-    """Overwrite biases by the name of their population; all of them, or none where one is wrong."""
+    """Overwrite biases by the name of their population; all of them, or none if one is wrong."""
     owners = dict(model.biases.items())
     _overwrite(owners, _checked("population", "biases", biases, owners))
 
@@ -51,7 +51,7 @@ def state(model: Core) -> State:
 
 
 def origin(model: Core) -> dict[str, Any]:
-    """Where a model's state comes from, and what order and noise go on from."""
+    """Provenance of a model's state, and the counts from which order and noise continue."""
     from cortex_sim import __version__
 
     return {
@@ -66,7 +66,7 @@ def origin(model: Core) -> dict[str, Any]:
 
 
 def load_state(model: Core, given: State) -> None:
-    """Take over what a state holds; feedback is renewed from the new weights.
+    """Load a state; feedback is renewed from the new weights.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def load_state(model: Core, given: State) -> None:
         given_here = found.transfers.get(name, {})
         _overwrite(kept, _checked(f"population {name}: parameter", "values", given_here, kept))
     model.preprocessing = found.preprocessing
-    # Order and noise go on from there: what was drawn already does not come twice.
+    # Order and noise continue from there, so that no draw is repeated.
     model.epochs_done = int(found.origin.get("epochs", 0))
     model.clock.updates = int(found.origin.get("updates", 0))
     model.clock.draws = int(found.origin.get("draws", model.clock.updates))

@@ -1,4 +1,4 @@
-"""Open plasticity windows: what one phase of T seconds changes, as one update with η·T."""
+"""Open plasticity windows: the changes in one phase of T seconds, as one update with η·T."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Windows:
             self.state_of[name] = rule.initial_state((post, inputs))
 
     def own(self, name: str) -> Tensor:
-        """Weights of a projection as they are declared."""
+        """Weights of a projection in the declared shape."""
         known = self.model.weights
         return known[name] if name in known else self.model.feedback.plastic_or_free(name)
 
     def matrix(self, name: str) -> Tensor:
-        """The same memory as rules see it: (post, inputs), of one place of a convolution."""
+        """The same memory as seen by rules: (post, inputs), for one place of a convolution."""
         w, p = self.own(name).detach(), self.net.projections[name]
         found: Tensor = self._ops[name].feedback_matrix(w) if p.is_top_down else self._ops[name].matrix(w)
         return found
@@ -94,7 +94,7 @@ class Windows:
         self.model.renew_feedback()
 
     def _growth(self, p: Projection, phase: PhasePlan, found: Equilibrium) -> np.ndarray:
-        """Mean of Δw/η over the phase, at its settled rates; the rule's state moves on meanwhile."""
+        """Mean of Δw/η over the phase, at its settled rates, while the rule's state evolves."""
         w, rule, state = self.matrix(p.name).numpy(), self._rules[p.name], self.state_of[p.name]
         signals, places = self._signals(p, found)
         steps = max(1, round(phase.duration_ms / STEP_MS))
@@ -129,7 +129,7 @@ class Windows:
         return total
 
     def _signals(self, p: Projection, found: Equilibrium) -> tuple[dict[str, np.ndarray], int]:
-        """What the rule reads, each place of a convolution a presentation; and the number of places."""
+        """Signals of the rule, each place of a convolution a presentation; and the number of places."""
         reads, op = self._rules[p.name].reads, self._ops[p.name]
         below, above = (p.post, p.pre) if p.is_top_down else (p.pre, p.post)  # in the bottom-up direction
         sides = ("post", "pre") if p.is_top_down else ("pre", "post")
@@ -142,7 +142,7 @@ class Windows:
         return {name: values.numpy() for name, values in given.items() if name in reads}, op.places
 
     def _echo(self, p: Projection, phase: PhasePlan, below: Tensor) -> dict[str, np.ndarray]:
-        """Activity below a top-down projection, and what of it arrives above."""
+        """Activity below a top-down projection, and its echo above."""
         op = self._ops[p.name]
         above = passes(phase, p.mate) * op.up(below, self.model.matrix(p.mate).detach())
         return {"r_post": op.patches(below).numpy(), "r_pre": op.by_place(above).numpy()}

@@ -1,4 +1,4 @@
-"""The figure of an outer loop, drawn anew while it runs: its objective, and in the end what lives learned."""
+"""The figure of an outer loop, redrawn while it runs: its objective, and at the end test accuracies."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _objective(axes: Any, lines: list[dict[str, Any]], settings: OuterSettings) 
     seen = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
     if seen:
         axes.plot(*np.array(seen).T, color="C0", linewidth=1.2)
-    axes.set(xlabel="outer update", ylabel="objective of lives", xlim=(0, settings.iterations))
+    axes.set(xlabel="outer update", ylabel="objective of inner runs", xlim=(0, settings.iterations))
     axes.set_title(f"{settings.rule['name']}, {settings.searcher['name']}", fontsize=10)
     axes.grid(alpha=0.3)
 
@@ -70,7 +70,7 @@ def _accuracy(axes: Any, metrics: Metrics) -> None:
     axes.minorticks_off()
     ticks = sorted({int(n) for cells in metrics["test_accuracy"].values() for n in cells})
     axes.set_xticks(ticks, [str(n) for n in ticks])
-    axes.set(xlabel="inner steps of a life", ylabel="test accuracy", ylim=(None, 1.0))
+    axes.set(xlabel="inner steps of an inner run", ylabel="test accuracy", ylim=(None, 1.0))
     axes.set_title("each horizon with the schedule that ends there", fontsize=9)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)

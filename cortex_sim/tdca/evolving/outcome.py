@@ -1,4 +1,4 @@
-"""What an outer loop hands over: its parameters, the credit network as a file, and how lives do with it."""
+"""What an outer loop yields: its parameters, the credit network as a file, and test results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
 
 
 def test_tasks(settings: OuterSettings, name: str, data_dir: Path | None) -> Any:
-    """Tasks of one data set, as tests see them: read as for training, as many classes."""
+    """Tasks of one data set, for testing: read as for training, with as many classes."""
     if settings.tasks["kind"] != "images":
         return tasks_from(settings.tasks, data_dir)
     kept = {k: settings.tasks[k] for k in _KEPT if k in settings.tasks}
@@ -64,7 +64,7 @@ _KEPT = ("side", "validation", "classes", "keep_outputs", "permute_pixels", "pro
 
 
 def present(settings: OuterSettings, data_dir: Path | None) -> tuple[list[str], list[str]]:
-    """Data sets to test on that are there, and those that are not.
+    """Data sets to test on, those present and those missing.
 
     Raises
     ------
@@ -81,18 +81,18 @@ def present(settings: OuterSettings, data_dir: Path | None) -> tuple[list[str], 
 def _stands(path: str) -> bool:
     if not Path(path).exists():
         raise DataError(
-            f"testing: data {path!r} is no file or folder, and no name; names are {listed(NAMED)}"
+            f"testing: data {path!r} is neither a file or folder nor a known name; names are {listed(NAMED)}"
         )
     return True
 
 
 def check(settings: OuterSettings, data_dir: Path | None) -> None:
-    """Refuse what `outcome` could not do, before the outer loop begins.
+    """Check that `outcome` can run, before the outer loop starts.
 
     Raises
     ------
     CortexSimError
-        If a data set, network or control to be tested cannot be, or none is there.
+        If a data set, network or control cannot be tested, or no data set is present.
     """
     tests, rule, first = settings.tests(), settings.inner_rule(), settings.body()
     for how in tests.controls:
@@ -107,15 +107,17 @@ def check(settings: OuterSettings, data_dir: Path | None) -> None:
         rule.fixed(body, np.random.default_rng(0))
     here, missing = present(settings, data_dir)
     if not here:
-        raise DataError(f"testing: of data {listed(missing)} none is there; give one that is, such as digits")
+        raise DataError(
+            f"testing: no data set of {listed(missing)} is present; give one that is, such as digits"
+        )
     for name in tests.elsewhere:
         look_up("data set in elsewhere", name, dict.fromkeys([*tests.data, *here]), RunError)
 
 
 def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: Told) -> dict[str, Any]:
-    """Accuracy of lives on every data set and network asked for; ``per_life`` keeps them apart.
+    """Accuracy of inner runs on every data set and network asked for; ``per_life`` holds them one by one.
 
-    Tasks without a data set go by their kind. Each set is read once.
+    Tasks without a data set are named by their kind. Each set is read once.
     """
     tests, rule = settings.tests(), settings.inner_rule()
     here, missing = present(settings, data_dir)
@@ -163,7 +165,7 @@ def _cells(
 
 
 def _summary(found: dict[str, Cells], what: str) -> dict[str, dict[str, list[float]]]:
-    """Mean and standard deviation over lives."""
+    """Mean and standard deviation over inner runs."""
     return {
         label: {str(n): [float(np.mean(c[what])), float(np.std(c[what]))] for n, c in cells.items()}
         for label, cells in found.items()
@@ -171,5 +173,5 @@ def _summary(found: dict[str, Cells], what: str) -> dict[str, dict[str, list[flo
 
 
 def finite(phi: Tensor) -> bool:
-    """Whether the outer loop has not come apart."""
+    """Whether the outer loop has stayed finite."""
     return bool(torch.isfinite(phi).all())

@@ -1,4 +1,4 @@
-"""The lives that a configuration asks for, as its searcher meets them."""
+"""The inner runs of a configuration, as the problem of its searcher."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cortex_sim.tdca.tasks.settings import tasks_from
 
 
 def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor]:
-    """Lives, and the outer parameters that are searched as they are before it.
+    """The problem, and the initial values of the searched outer parameters.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         twins = bool(search.twins)
         if twins and settings.lives % 2:
             raise RunError(
-                f"setting lives: {settings.searcher['name']} has lives in pairs; give an even number. "
+                f"setting lives: {settings.searcher['name']} needs inner runs in pairs; give an even number. "
                 f"Got {settings.lives}"
             )
         cohorts = [
@@ -54,15 +54,15 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         ]
         lives: Any = cohorts[0] if len(cohorts) == 1 else TakingTurns(cohorts)
         if twins and len(cohorts) > 1:
-            raise RunError("setting also: twins of several networks are not born together; leave it empty")
+            raise RunError("setting also: pairs of several networks do not start together; leave it empty")
     else:
         if len(bodies) > 1:
-            raise RunError("setting also: whole lives are of one network; leave it empty")
+            raise RunError("setting also: whole inner runs are of one network; leave it empty")
         lives = WholeLives(bodies[0], rule, step, tasks, settings.lives, span)
     if not settings.frozen:
         return lives, phi
     searched = torch.zeros(len(phi), dtype=torch.bool)
-    searched[-sum(p.size for p in step.draw().values()) :] = True  # a step's parameters come last
+    searched[-sum(p.size for p in step.draw().values()) :] = True  # the parameters of the step come last
     return Restricted(lives, phi, searched), phi[searched]
 
 
@@ -70,23 +70,23 @@ def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) ->
     own, wanted = registered_name("objective", body.net.error), tasks.objective
     if own != wanted:
         raise RunError(
-            f"model {settings.model}: serves {own}, but its tasks {wanted}; "
+            f"model {settings.model}: has objective {own}, but its tasks {wanted}; "
             f"set model_settings: {{objective: {wanted}}}"
         )
 
 
 def whole(given: Any, centre: Tensor) -> Tensor:
-    """φ of the problem's lives, from what is searched of it."""
+    """φ of the problem's inner runs, from its searched part."""
     return given.whole(centre) if isinstance(given, Restricted) else centre
 
 
 class TakingTurns:
-    """Cohorts of different networks; each window is one cohort's.
+    """Cohorts of different networks, which take turns by windows.
 
     Parameters
     ----------
     cohorts : sequence of PersistentLives
-        With equally many lives.
+        With equally many inner runs.
     """
 
     def __init__(self, cohorts: Sequence[PersistentLives]) -> None:
@@ -94,11 +94,11 @@ class TakingTurns:
         self.parameters, self.count = cohorts[0].parameters, cohorts[0].count
 
     def due(self) -> Tensor:
-        """Lives that the next window begins anew."""
+        """Inner runs that start again in the next window."""
         return self.cohorts[self.turn].due()
 
     def unroll(self, phi: Tensor) -> Window:
-        """Advance the cohort whose turn it is."""
+        """Advance the cohort whose turn it is by one window."""
         window = self.cohorts[self.turn].unroll(phi)
         self.turn = (self.turn + 1) % len(self.cohorts)
         return window
@@ -111,7 +111,7 @@ class TakingTurns:
         return found
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.turn = int(state["turn"])
         for i, cohort in enumerate(self.cohorts):
             cohort.restore(within(f"{i}/", state))
@@ -140,7 +140,7 @@ class Restricted:
 
     @property
     def contained(self) -> int:
-        """As of the lifetimes."""
+        """As for the fitness problem."""
         return self.inner.contained
 
     def whole(self, part: Tensor) -> Tensor:
@@ -150,21 +150,21 @@ class Restricted:
         return every.index_copy(-1, index, part)
 
     def due(self) -> Tensor:
-        """As of the lives."""
+        """As for the inner runs."""
         return self.inner.due()
 
     def unroll(self, phi: Tensor) -> Window:
-        """As of the lives."""
+        """As for the inner runs."""
         return self.inner.unroll(self.whole(phi))
 
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
-        """As of the lifetimes."""
+        """As for the fitness problem."""
         return self.inner.fitness(self.whole(phi), generator)
 
     def state(self) -> dict[str, Tensor]:
-        """As of the lives."""
+        """As for the inner runs."""
         return self.inner.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """As of the lives."""
+        """As for the inner runs."""
         self.inner.restore(state)

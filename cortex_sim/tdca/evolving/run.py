@@ -1,4 +1,4 @@
-"""An outer loop in its run directory: a killed run goes on to the same parameters, bit for bit."""
+"""An outer loop in its run directory: a killed run resumes to the same parameters, bit for bit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from cortex_sim.tdca.evolving.problem import problem, whole
 from cortex_sim.tdca.evolving.settings import OuterSettings, described, from_file
 
 FIGURE = "progress.png"
-_KIND = "outer loop"  # what its checkpoints say they are
-_LINE = 10  # outer updates that one line of metrics.jsonl is the mean of
+_KIND = "outer loop"  # kind and line of its checkpoints
+_LINE = 10  # outer updates averaged in one line of metrics.jsonl
 _FIGURE_SECONDS = 30.0
 
 
@@ -42,12 +42,12 @@ class _Clock:
 def evolve(
     settings: OuterSettings, out: Path, data_dir: Path | None = None, resume: bool = False
 ) -> dict[str, Any]:
-    """Run the outer loop into ``out``, test what it found, and return the content of ``metrics.json``.
+    """Run the outer loop into ``out``, test its result, and return the content of ``metrics.json``.
 
     Raises
     ------
     RunError, DataError
-        If ``out`` holds something (or, with ``resume``, no run), or data needed for training is missing.
+        If ``out`` already exists (or, with ``resume``, holds no run), or training data is missing.
     """
     if resume:
         metrics = directory.finished(out)

@@ -1,4 +1,4 @@
-"""Settings of an outer loop, from a configuration file: who learns, what from, and how it is tested."""
+"""Settings of an outer loop, from a configuration file: network, rule, tasks, searcher and tests."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class Testing:
     Parameters
     ----------
     data : list of str
-        Data sets, by name; one whose file is absent is left out, visibly.
+        Data sets, by name; one whose file is missing is left out, which is reported.
     steps : list of int
-        Inner steps after which lives end; each with the schedule that ends there.
+        Inner steps after which inner runs end; each with the schedule that ends there.
     lives : int
-        Lives of each cell, the same for every rule and every ``seed`` of the outer loop.
+        Inner runs of each cell, the same for every rule and every ``seed`` of the outer loop.
     widths : dict of str to dict
         Other networks: the suffix of their results ("256" gives "mnist@256") to model settings.
     elsewhere : list of str
         Data sets on which the other networks are tested; default the first.
     controls : list of str
-        Ways to spoil hidden credits, tested on the first data set: units, presentations, noise, silent.
+        Controls that corrupt hidden credits, tested on the first data set: units, presentations, noise,
+        silent.
     """
 
     data: list[str] = field(default_factory=lambda: ["digits"])
@@ -60,7 +61,7 @@ class Testing:
 
 @dataclass(frozen=True)
 class OuterSettings:
-    """Everything that decides what an outer loop does.
+    """All settings of an outer loop.
 
     Parameters
     ----------
@@ -72,17 +73,17 @@ class OuterSettings:
     rule : dict
         Inner rule and its settings: ``{name: tdca, credit_network: {name: dense, channels: 16}}``.
     step : dict
-        What turns changes into weights: mixed, adam or plain.
+        The step that turns changes into weight updates: mixed, adam or plain.
     tasks : dict
         Distribution of tasks to train on, see `cortex_sim.tdca.tasks.settings.tasks_from`.
     span : dict
-        How long lives last, see `cortex_sim.tdca.inner.lives.Span`.
+        Lengths of inner runs, see `cortex_sim.tdca.inner.lives.Span`.
     searcher : dict
         meta_gradient, nres, pgpe, snes or cma_es, and its settings.
     iterations : int
         Outer updates.
     lives : int
-        Lives side by side; for searchers over whole lives, lives of each member.
+        Inner runs in parallel; for searchers over whole inner runs, inner runs of each member.
     frozen : bool
         Whether the credit network stays untrained: only rates and schedule are searched.
     testing : dict
@@ -126,19 +127,19 @@ class OuterSettings:
         return asdict(self)
 
     def body(self, **settings: Any) -> Architecture:
-        """The network that lives are made of; ``settings`` replace some of the model's."""
+        """The network of the inner runs; ``settings`` replace some of the model's."""
         return architecture(library.model(self.model, **{**self.model_settings, **settings}))
 
     def inner_rule(self) -> Any:
-        """The rule by which lives learn."""
+        """The rule of the inner runs."""
         return make("inner_rule", _lists(self.rule))
 
     def inner_step(self) -> Any:
-        """What turns its changes into weights."""
+        """The step that turns its changes into weight updates."""
         return make("step", self.step)
 
     def life_span(self) -> Span:
-        """How long lives last."""
+        """Lengths of inner runs."""
         return Span(**self.span)
 
     def search(self) -> Any:
@@ -146,7 +147,7 @@ class OuterSettings:
         return make("searcher", self.searcher)
 
     def tests(self) -> Testing:
-        """What is tested in the end."""
+        """What is tested at the end."""
         return Testing(**self.testing)
 
 
@@ -163,7 +164,7 @@ _MAPPINGS = {
 
 
 def _lists(value: Any) -> Any:
-    """Settings as the registry takes them."""
+    """Settings in the registry's form."""
     return {k: _lists(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
@@ -182,13 +183,13 @@ def from_file(path: Path) -> OuterSettings:
 def configured(name: str) -> OuterSettings:
     """Settings of a shipped configuration ("tdca_mnist", as listed "tdca/tdca_mnist"), or of a file.
 
-    A file with ``base: NAME`` takes everything it does not set from that one; mappings are merged.
+    A file with ``base: NAME`` inherits everything it does not set from that one; mappings are merged.
     """
     return OuterSettings(**_configured(name))
 
 
 def based(name: str, content: Mapping[str, Any]) -> OuterSettings:
-    """Settings of a configuration with others in their place; mappings are merged."""
+    """Settings of a configuration, overridden by others; mappings are merged."""
     return OuterSettings(**merged(_configured(name), _known(dict(content), Path(name)), _WHOLE))
 
 
@@ -218,7 +219,7 @@ def _known(content: Any, path: Path, *more: str) -> dict[str, Any]:
     return found
 
 
-_WHOLE = ("rule", "step", "searcher")  # a named choice is replaced whole where the name differs
+_WHOLE = ("rule", "step", "searcher")  # a named choice is replaced as a whole where the name differs
 
 
 def described(settings: OuterSettings) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Outer loops, which train a credit network by the lives it teaches; found by name.
+"""Outer loops, which train a credit network on the inner runs it teaches; found by name.
 
-``cortex_sim.registry.make("searcher", "nres")`` gives the settings of one; ``begin`` starts it on lives.
+``cortex_sim.registry.make("searcher", "nres")`` gives the settings of one; ``begin`` starts it on inner runs.
 """
 
 from cortex_sim.tdca.outer.evolution import CMAES, PGPE, SNES

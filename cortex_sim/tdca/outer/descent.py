@@ -16,17 +16,17 @@ class Descent:
     """Moves the centre against the gradients it is given.
 
     φ ← φ − η_t Adam(g · min(1, clip / ‖g‖)), with η_t = rate · (final + (1 − final)(1 + cos πt/T) / 2).
-    A gradient with NaN or infinity in it is left out and counted; time goes on all the same, so that
-    the schedule still ends where it was meant to.
+    A gradient that is not finite is left out and counted; the schedule advances all the same, so that
+    it ends at the intended iteration.
 
     Parameters
     ----------
     centre : tensor of shape (P,)
-        Becomes the descent's own.
+        Owned by the descent from then on.
     rate : float
         η at the start; positive.
     iterations : int
-        T; from there on the rate stays at its end.
+        T; afterwards the rate stays constant.
     clip : float
         Largest norm of a gradient; 0 for no limit.
     final : float
@@ -50,7 +50,7 @@ class Descent:
 
     @property
     def centre(self) -> Tensor:
-        """Where the descent stands."""
+        """The present centre."""
         return self._phi.detach().clone()
 
     def rate(self) -> float:
@@ -86,7 +86,7 @@ class Descent:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         saved = checked("outer loop", self.state(), state)
         self._phi.copy_(saved["centre"])
         self._adam.state[self._phi] = {

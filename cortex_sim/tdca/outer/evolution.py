@@ -1,4 +1,4 @@
-"""Evolution over whole lives: evotorch's PGPE, SNES and CMA-ES as outer loops."""
+"""Evolution over whole inner runs: evotorch's PGPE, SNES and CMA-ES as outer loops."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class PGPE:
     members : int, default 64
         Members of a generation, an even number.
     sigma : float, default 0.05
-        Standard deviation of every parameter at the start; it adapts, by at most a fifth a generation.
+        Standard deviation of every parameter at the start; it adapts, by at most a fifth per generation.
     rate : float or None
-        Length by which one generation pushes the centre; positive. None: σ √P / 30, for P parameters
+        Distance by which one generation moves the centre; positive. None: σ √P / 30, for P parameters
         (ClipUp's speed limit, twice the rate, is then a fifteenth of the samples' distance).
     sigma_rate : float, default 0.1
         Rate at which σ adapts; positive.
@@ -80,7 +80,7 @@ class PGPE:
 @register("searcher", "snes")
 @dataclass(frozen=True)
 class SNES:
-    """Separable natural evolution strategies: one standard deviation a parameter, by natural gradient.
+    """Separable natural evolution strategies: one standard deviation per parameter, by natural gradient.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class SNES:
     sigma : float, default 0.05
         Standard deviation of every parameter at the start; it adapts.
     rate : float, default 1.0
-        Part of the way to the weighted mean of the members that the centre goes; positive.
+        Fraction of the way to the weighted mean of the members by which the centre moves; positive.
     sigma_rate : float, default 1.0
         Multiple of the usual rate (3 + log P) / (5 √P) for P parameters; positive.
 
@@ -133,7 +133,7 @@ class SNES:
 @register("searcher", "cma_es")
 @dataclass(frozen=True)
 class CMAES:
-    """Covariance matrix adaptation: members drawn along the directions that went well before.
+    """Covariance matrix adaptation: members are drawn along directions that were successful before.
 
     Parameters
     ----------
@@ -142,8 +142,8 @@ class CMAES:
     sigma : float, default 0.05
         Step size at the start; it adapts.
     separable : bool, default False
-        Adapt the diagonal alone. The whole matrix takes members · P² numbers a generation (P parameters), and
-        is refused above a gigabyte.
+        Adapt only the diagonal. The whole matrix takes members · P² numbers per generation (P parameters),
+        and is refused above a gigabyte.
 
     References
     ----------
@@ -169,11 +169,11 @@ class CMAES:
         needed = self.members * len(centre) ** 2 * centre.element_size() / 2**30
         if needed > 1 and not self.separable:
             raise DeclarationError(
-                f"cma_es: {self.members} members with {len(centre)} parameters need {needed:.1f} GB a "
+                f"cma_es: {self.members} members with {len(centre)} parameters need {needed:.1f} GB per "
                 "generation; give separable=True or fewer members"
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # evotorch 0.6.1 copies and rounds tensors in a way soon gone
+            warnings.simplefilter("ignore")  # evotorch 0.6.1 copies and rounds tensors in a deprecated way
             return evotorch().algorithms.CMAES(
                 problem,
                 popsize=self.members,
@@ -192,8 +192,8 @@ class CMAES:
 class EvolutionSearch:
     """A running `PGPE`, `SNES` or `CMAES`.
 
-    PGPE and SNES learn from a generation at the start of the next: the centre is one generation behind what
-    has been measured. Evotorch's own random numbers start afresh in every step, from a seed that
+    PGPE and SNES learn from a generation at the start of the next: the centre is one generation behind the
+    measurements. Evotorch's own random numbers are reseeded in every step, from a seed that
     ``generator`` draws, so that one generator is the whole random state. Nothing is backpropagated.
     """
 
@@ -209,7 +209,7 @@ class EvolutionSearch:
             solution_length=len(start),
             dtype=start.dtype,
             device=start.device,
-            initial_bounds=(0.0, 1.0),  # CMA-ES draws a first population from them, and never uses it
+            initial_bounds=(0.0, 1.0),  # CMA-ES draws an initial population from them, and never uses it
             vectorized=True,
             store_solution_stats=False,
             seed=0,
@@ -226,11 +226,11 @@ class EvolutionSearch:
 
     @torch.no_grad()
     def step(self) -> dict[str, float]:
-        """Live and rank one generation."""
+        """Run and rank one generation."""
         seed = torch.randint(2**62, (), generator=self._generator)
         self._problem.manual_seed(int(seed))
         before, contained = self.centre, self._lifetimes.contained
-        with torch.random.fork_rng(devices=[]):  # evotorch takes a global random number, and throws it away
+        with torch.random.fork_rng(devices=[]):  # evotorch draws a global random number, and does not use it
             self._algorithm.step()
         contained = self._lifetimes.contained - contained
         return {
@@ -257,7 +257,7 @@ class EvolutionSearch:
         return self._memory.save(self._algorithm) | {"generator": self._generator.get_state()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         saved = checked(self._name, self.state(), state)
         self._generator.set_state(saved.pop("generator"))
         self._memory.load(self._algorithm, saved)

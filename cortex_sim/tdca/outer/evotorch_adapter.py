@@ -1,4 +1,4 @@
-"""evotorch, loaded quietly and only when asked for, and what its searchers carry from step to step."""
+"""evotorch, imported quietly and only when needed, and the state of its searchers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _VERBOSITY = "EVOTORCH_VERBOSE_LEVEL"
 def evotorch() -> Any:
     """The module, without the two log handlers it would put on standard output and error.
 
-    The import takes about a second, since it loads ray, pandas and gymnasium; it starts no ray, and neither
-    does a problem without actors.
+    The import takes about a second, since it loads ray, pandas and gymnasium; ray is not started, nor is it
+    by a problem without actors.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def evotorch() -> Any:
     except ModuleNotFoundError as error:
         raise BuildError(
             f"searchers pgpe, snes and cma_es need evotorch, but there is no module {error.name}; "
-            "pip install 'cortex-sim[tdca]', or choose nres, which needs nothing more"
+            "pip install 'cortex-sim[tdca]', or choose nres, which does not need it"
         ) from None
     finally:
         if chosen is None:
@@ -47,7 +47,7 @@ def evotorch() -> Any:
 
 @dataclass(frozen=True)
 class Memory:
-    """How the state of one kind of algorithm becomes named tensors, and how it comes back."""
+    """How the state of one kind of algorithm is saved as named tensors and restored."""
 
     save: Callable[[Any], dict[str, Tensor]]
     load: Callable[[Any, dict[str, Tensor]], None]
@@ -60,7 +60,7 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def _save_gaussian(algorithm: Any) -> dict[str, Tensor]:
-    """The distribution, ClipUp's velocity, and the last generation, which the next step learns from."""
+    """The distribution, ClipUp's velocity, and the last generation, from which the next step learns."""
     distribution, last, members = algorithm._distribution, algorithm._population, algorithm._popsize
     mu = _plain(distribution.mu)
     saved = {
@@ -107,7 +107,7 @@ def _save_covariance(algorithm: Any) -> dict[str, Tensor]:
 def _load_covariance(algorithm: Any, saved: dict[str, Tensor]) -> None:
     algorithm.m, algorithm.sigma = saved["centre"], saved["sigma"]
     algorithm.C = saved["shape"]
-    # Column by column in memory, as Cholesky leaves it: products would round otherwise in another order.
+    # Column-major, as from Cholesky: in another order products would round differently.
     algorithm.A = saved["root"].T.contiguous().T if saved["root"].ndim == 2 else saved["root"]
     algorithm.p_sigma, algorithm.p_c = saved["p_sigma"], saved["p_c"]
     algorithm._steps_count = int(saved["generations"])

@@ -1,4 +1,4 @@
-"""The meta-gradient: backpropagation through what the lives have learned, window by window."""
+"""The meta-gradient: backpropagation through the steps of inner runs, window by window."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cortex_sim.tdca.outer.problem import Lives, started, under, within
 class MetaGradient:
     """Descend the mean loss of a window along its gradient through the window's inner steps.
 
-    g = ∂/∂φ mean_i L_i(φ), where L_i is the mean loss of life i over the window. Where a life comes from is
-    taken as given: the gradient ends at the window's start. It is the gradient of the whole life's loss
-    when the window is the whole life, and otherwise biased towards what pays at once.
+    g = ∂/∂φ mean_i L_i(φ), where L_i is the mean loss of inner run i over the window. The
+    state at the start of the window is constant: the gradient ends there. It is the gradient of the loss of
+    the whole inner run if the window is the whole run, and otherwise biased towards short-term gains.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ class MetaGradient:
     final : float, default 0.1
         Fraction of the rate left at the end of the cosine.
     apart : bool, default False
-        Give each life its own copy of φ, so that a life whose gradient is not finite is left out alone.
-        Otherwise its NaN reaches the mean, and the whole step is left out.
+        Give each inner run its own copy of φ, so that an inner run whose gradient is not finite alone
+        is left out. Otherwise its NaN reaches the mean, and the whole step is left out.
 
     Notes
     -----
@@ -58,7 +58,7 @@ class MetaGradient:
     def begin(
         self, problem: Lives, centre: Tensor, iterations: int, generator: Generator
     ) -> MetaGradientSearch:
-        """Start at ``centre``; the lives bring all the randomness there is."""
+        """Start at ``centre``; all randomness comes from the inner runs."""
         phi = started("meta_gradient", problem, centre)
         descent = Descent(phi, self.rate, iterations, self.clip, self.final)
         return MetaGradientSearch(problem, descent, self.apart)
@@ -89,7 +89,7 @@ class MetaGradientSearch:
         window = self._lives.unroll(phi)
         if not window.loss.requires_grad:
             raise RunError(
-                "meta_gradient: the lives' loss does not depend on the credit network's parameters; "
+                "meta_gradient: the inner runs' loss does not depend on the credit network's parameters; "
                 "unroll them without torch.no_grad and without detaching phi"
             )
         loss = window.loss.sum() if self._apart else window.loss.mean()
@@ -98,16 +98,16 @@ class MetaGradientSearch:
         if self._apart:
             finite = torch.isfinite(gradient).all(1)
             left_out = int((~finite).sum())
-            gradient = gradient[finite].mean(0)  # NaN where no life is left: the step is left out
+            gradient = gradient[finite].mean(0)  # NaN if no inner run is left: the step is skipped
         mean = float(window.loss.detach().mean())
         measured = {"loss": mean, "contained": float(window.contained), "left_out": float(left_out)}
         return gradient, measured
 
     def state(self) -> dict[str, Tensor]:
-        """Descent and lives."""
+        """Descent and inner runs."""
         return self._descent.state() | under("lives/", self._lives.state())
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         self._descent.restore(state)
         self._lives.restore(within("lives/", state))

@@ -1,4 +1,4 @@
-"""Noise-reuse evolution strategies: an unbiased gradient from windows of lives, and no backpropagation."""
+"""Noise-reuse evolution strategies: an unbiased gradient without backpropagation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cortex_sim.tdca.outer.problem import Lives, checked, started, under, within
 @register("searcher", "nres")
 @dataclass(frozen=True)
 class NRES:
-    """Descend along differences between twins that live under φ + σε and φ − σε from birth to death.
+    """Descend along differences between twins, one under φ + σε and one under φ − σε throughout.
 
-    g = mean over pairs i of (L_i⁺ − L_i⁻) / (2σ) · ε_i, with ε_i ~ N(0, 1) drawn when pair i is born, kept
-    while it lives, and L the mean loss over the window.
+    g = mean over pairs i of (L_i⁺ − L_i⁻) / (2σ) · ε_i, with ε_i ~ N(0, 1) drawn when pair i starts and kept
+    to its end, and L the mean loss over the window.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class NRES:
 
     Notes
     -----
-    Exact while φ stands still: a life keeps one perturbation throughout, so every window's loss is a function
-    of one φ ± σε, and the mean of g over all windows of a life has as expectation the gradient of the
-    σ-smoothed loss E_ε[L(φ + σε)], L being the mean over the life. So has g over many pairs once their ages
-    are spread evenly over life; lives of unequal length count by their number of windows. Not exact: φ moves
-    during a life, so later windows stand on inner states made under earlier φ; and clipped losses make it the
-    gradient of the clipped objective.
+    Exact while φ is constant: an inner run keeps one perturbation throughout, so every window's loss is a
+    function of one φ ± σε, and the mean of g over all windows of an inner run has the expectation of the
+    gradient of the σ-smoothed loss E_ε[L(φ + σε)], L being the mean over the inner run. The same
+    holds for g over many pairs once their ages are spread evenly; inner runs of unequal length count by
+    their number of windows. Not exact: φ changes during an inner run, so that later windows start from inner
+    states reached under earlier φ; and with clipped losses it is the gradient of the clipped objective.
 
     References
     ----------
@@ -63,20 +63,22 @@ class NRES:
         require_nonnegative(self, clip=self.clip, final=self.final)
 
     def begin(self, problem: Lives, centre: Tensor, iterations: int, generator: Generator) -> NRESSearch:
-        """Start at ``centre``, on twins yet to be born; ``generator`` draws the perturbations.
+        """Start at ``centre``, on twins that have not started; ``generator`` draws the perturbations.
 
         Raises
         ------
         DeclarationError
-            If the lives are not twins, or have begun.
+            If the inner runs are not twins, or have started.
         """
         phi = started("nres", problem, centre)
         if problem.count < 2 or problem.count % 2:
             raise DeclarationError(
-                f"nres: lives come in pairs, but there are {problem.count}; give twins=True"
+                f"nres: inner runs come in pairs, but there are {problem.count}; give twins=True"
             )
         if not bool(problem.due().all()):
-            raise DeclarationError("nres: some lives have begun under another phi; give lives yet to be born")
+            raise DeclarationError(
+                "nres: some inner runs have started under another phi; give inner runs that have not started"
+            )
         descent = Descent(phi, self.rate, iterations, self.clip, self.final)
         return NRESSearch(problem, descent, self.sigma, generator)
 
@@ -114,21 +116,21 @@ class NRESSearch:
         return gradient, measured | {"sigma": self._sigma}
 
     def _redraw(self, due: Tensor) -> None:
-        """Give the pairs about to be born a perturbation of their own."""
+        """Draw a perturbation for every pair that is about to start."""
         born = due[0::2]
         if not torch.equal(born, due[1::2]):
-            raise RunError("nres: twins are not born together; make the lives with twins=True")
+            raise RunError("nres: twins do not start together; make the inner runs with twins=True")
         like, fresh = self._noise, int(born.sum())
         drawn = torch.randn(fresh, like.shape[1], generator=self._generator, dtype=like.dtype)
         self._noise[born] = drawn.to(like.device)
 
     def state(self) -> dict[str, Tensor]:
-        """Descent, perturbations in use, their generator, and lives."""
+        """Descent, perturbations in use, their generator, and inner runs."""
         own = {"noise": self._noise.clone(), "generator": self._generator.get_state()}
         return self._descent.state() | own | under("lives/", self._lives.state())
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         own = {"noise": self._noise, "generator": self._generator.get_state()}
         saved = checked("nres", own, state)
         self._descent.restore(state)

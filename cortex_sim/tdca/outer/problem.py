@@ -1,4 +1,4 @@
-"""Between the two loops: what an outer loop asks of the lives it learns from, and what it offers itself."""
+"""Between the two loops: what an outer loop needs of inner runs, and what it offers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cortex_sim.errors import DeclarationError, RunError
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What one unroll of all lives gives back.
+    """Result of one unroll of all inner runs.
 
     Parameters
     ----------
-    loss : tensor of shape (life,)
-        Mean clipped loss of each life over the window; differentiable in φ where φ requires a gradient.
-    born : tensor of bool, shape (life,)
-        The life began at the start of this window.
+    loss : tensor of shape (run,)
+        Mean clipped loss of each inner run over the window; differentiable in φ where φ requires a gradient.
+    born : tensor of bool, shape (run,)
+        Whether the inner run started with this window.
     contained : int
         Losses that were NaN or above the clip, and were set to it.
     """
@@ -33,11 +33,11 @@ class Window:
 
 
 class Lives(Protocol):
-    """Lives that persist from unroll to unroll: truncated unrolls of an inner loop.
+    """Inner runs that persist from unroll to unroll: truncated unrolls of an inner loop.
 
-    ``due()``, of shape (life,), says which lives the next unroll begins anew; before the first unroll
-    all are. Made with twins, lives 2i and 2i + 1 share task, random numbers and length, and differ in
-    nothing but the φ they are given.
+    ``due()``, of shape (run,), says which inner runs start again in the next unroll; before the first unroll
+    all do. Made with twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ
+    only in their φ.
     """
 
     @property
@@ -47,15 +47,15 @@ class Lives(Protocol):
 
     @property
     def count(self) -> int:
-        """How many lives there are."""
+        """Number of inner runs."""
         ...
 
     def due(self) -> Tensor:
-        """Lives that the next unroll begins anew, bool of shape (life,)."""
+        """Inner runs that start again in the next unroll, bool of shape (run,)."""
         ...
 
     def unroll(self, phi: Tensor) -> Window:
-        """Begin the lives that are due, and advance all by one window under φ: (P,), or (life, P)."""
+        """Start the inner runs that are due, and advance all by one window under φ: (P,), or (run, P)."""
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -63,14 +63,14 @@ class Lives(Protocol):
         ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         ...
 
 
 class Lifetimes(Protocol):
-    """Whole lives from birth, for outer loops that need no more than a number for each.
+    """Whole inner runs, for outer loops that need only one number for each.
 
-    ``contained`` counts the losses that were set to the clip since it was made.
+    ``contained`` counts the losses set to the clip since its construction.
     """
 
     @property
@@ -84,12 +84,12 @@ class Lifetimes(Protocol):
         ...
 
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
-        """Fitness (member,) of φ (member, P), lower is better; all members of a call meet the same tasks."""
+        """Fitness (member,) of φ (member, P), lower is better; all members of a call have the same tasks."""
         ...
 
 
 class Search(Protocol):
-    """An outer loop that runs: it improves ``centre``, the φ it would hand over now, of shape (P,)."""
+    """A running outer loop: it improves ``centre``, its present φ of shape (P,)."""
 
     @property
     def centre(self) -> Tensor:
@@ -97,15 +97,15 @@ class Search(Protocol):
         ...
 
     def step(self) -> dict[str, float]:
-        """Make one outer iteration; returns what it measured (always ``loss`` and ``contained``)."""
+        """Make one outer iteration; returns its measurements (always ``loss`` and ``contained``)."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on, the lives included, by name."""
+        """Everything the next step depends on, the inner runs included, by name."""
         ...
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state, bit for bit as the saved search would have."""
+        """Continue from a saved state, bit for bit as the saved search would have."""
         ...
 
 
@@ -115,7 +115,7 @@ def started(owner: str, problem: Any, centre: Tensor) -> Tensor:
     Raises
     ------
     DeclarationError
-        If it is no finite vector with as many numbers as the problem has parameters.
+        If it is not a finite vector with as many numbers as the problem has parameters.
     """
     require_count(owner, parameters=problem.parameters)
     if not centre.is_floating_point() or tuple(centre.shape) != (problem.parameters,):

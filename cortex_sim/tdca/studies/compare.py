@@ -1,4 +1,4 @@
-"""What kept results say: lives of an arm, their spread, and differences between arms paired by life."""
+"""Inner runs of an arm as kept on disk, their spread, and paired differences between arms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_sim.errors import DataError
 from cortex_sim.tdca.studies.jobs import Folders
 
 SEEDS = (0, 1, 2)
-Lives = dict[int, np.ndarray]  # outer seed to accuracy of each life
+Lives = dict[int, np.ndarray]  # outer seed to accuracy of each inner run
 
 
 def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[int] = SEEDS) -> Lives:
@@ -24,11 +24,11 @@ def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[i
     name : str
         Of the job.
     label : str
-        What was tested: "mnist", "mnist@256", "mnist:units", or the label of a cell.
+        Tested data: "mnist", "mnist@256", "mnist:units", or the label of a cell.
     steps : int
         Inner steps.
     seeds : sequence of int
-        Outer seeds looked for.
+        Outer seeds to include.
     """
     found = {}
     for seed in seeds:
@@ -40,9 +40,10 @@ def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[i
 
 
 def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
-    """Mean and standard deviation over lives and outer seeds together; None where there are none.
+    """Mean and standard deviation over inner runs and outer seeds together; None where there are none.
 
-    The lives are the same under every seed: what is spread is both how they differ and how outer loops do.
+    The inner runs are the same under every seed: the spread covers differences between inner runs and between
+    outer loops.
     """
     if not found:
         return None
@@ -61,18 +62,18 @@ class Difference:
 
 
 def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]) -> Difference | None:
-    """Ours minus theirs, paired by outer seed and life; a t interval.
+    """Ours minus theirs, paired by outer seed and inner run; a t interval.
 
-    With several seeds in common the unit is the seed, its lives averaged: lives under one credit network
-    are no independent trials of training one. The lives are the same under every seed (see
-    `cortex_sim.tdca.inner.evaluation.lived`), so the interval is of other outer loops on *these* lives.
-    With one seed the unit is the life, and nothing is said about other outer loops. None without a seed
-    in common.
+    With several seeds in common the unit is the seed, its inner runs averaged: inner runs under one credit
+    network are not independent trials of training one. The inner runs are the same under every seed (see
+    `cortex_sim.tdca.inner.evaluation.lived`), so that the interval generalises to other outer loops on
+    *these* inner runs. With one seed the unit is the inner run, and nothing is said about other outer
+    loops. None without a seed in common.
 
     Raises
     ------
     DataError
-        If a seed has other numbers of lives on the two sides.
+        If a seed has different numbers of inner runs on the two sides.
     """
     pairs = _pairs(ours, theirs)
     if not pairs:
@@ -83,33 +84,35 @@ def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray])
 def difference_over_lives(
     ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]
 ) -> Difference | None:
-    """Ours minus theirs, each life averaged over the outer seeds; a t interval over lives.
+    """Ours minus theirs, each inner run averaged over the outer seeds; a t interval over inner runs.
 
-    It is of other lives under *these* outer loops, where `difference` is of other outer loops on these
-    lives; neither is of both at once. Every seed must have tested the same lives.
+    It generalises to other inner runs under *these* outer loops, and `difference` to other outer loops on
+    these inner runs; neither generalises to both at once. Every seed must have tested the same inner runs.
 
     Raises
     ------
     DataError
-        If seeds or sides have other numbers of lives.
+        If seeds or sides have different numbers of inner runs.
     """
     pairs = _pairs(ours, theirs)
     if not pairs:
         return None
     counts = sorted({len(p) for p in pairs})
     if len(counts) > 1:
-        raise DataError(f"outer seeds have {counts} lives; a mean over seeds needs the same lives under each")
+        raise DataError(
+            f"outer seeds have {counts} inner runs; a mean over seeds needs the same inner runs under each"
+        )
     return _interval(np.mean(pairs, axis=0), len(pairs))
 
 
 def _pairs(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]) -> list[np.ndarray]:
-    """Differences of each life, for every outer seed in common."""
+    """Differences of each inner run, for every outer seed in common."""
     common = sorted(ours.keys() & theirs.keys())
     for seed in common:
         if len(ours[seed]) != len(theirs[seed]):
             raise DataError(
-                f"seed {seed}: {len(ours[seed])} lives on one side, {len(theirs[seed])} on the other; pairs "
-                "need the same lives, so run both arms with the same testing settings"
+                f"seed {seed}: {len(ours[seed])} inner runs on one side, {len(theirs[seed])} on the other; "
+                f"pairs need the same inner runs, so run both arms with the same testing settings"
             )
     return [ours[seed] - theirs[seed] for seed in common]
 

@@ -1,4 +1,4 @@
-"""What figures of studies share: curves of an arm with its spread, and heat maps that show failures."""
+"""Shared by the figures of studies: curves of an arm with its spread, and heat maps that show failures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cortex_sim.tdca.studies.compare import difference, lives, spread
 from cortex_sim.tdca.studies.jobs import Folders
 
 NOT_YET = "not run yet"
-RANGE = 5.0  # points at the ends of a map's colours; what lies beyond has the end's colour
+RANGE = 5.0  # points at the ends of a map's colours; values beyond have the end's colour
 
 
 def curve(
     axes: Any, folders: Folders, name: str, label: str, steps: Sequence[int], title: str, **style: Any
 ) -> None:
-    """Accuracy of an arm over inner steps: mean over all lives, and one standard deviation as a band."""
+    """Accuracy of an arm over inner steps: mean over all inner runs, and one standard deviation as a band."""
     cells = [(n, spread(lives(folders, name, label, n))) for n in steps]
     seen = np.array([(n, *cell) for n, cell in cells if cell is not None])
     if not len(seen):
@@ -28,7 +28,7 @@ def curve(
 
 
 def finish_curves(axes: Any, steps: Sequence[int], title: str) -> None:
-    """Logarithmic steps, named; where nothing was drawn it is said."""
+    """Logarithmic axis of steps, with labels; a note if nothing was drawn."""
     from cortex_sim.viz.panels import plain
 
     plain(axes, "inner steps", "test accuracy")
@@ -51,8 +51,8 @@ def heat(
 ) -> Any:
     """Accuracy of ours minus theirs in points, red where ours is worse; seed 0.
 
-    ``cells[i][j]`` is label and steps. A cell that failed or was not run is grey and says so. With it stands
-    our accuracy, small.
+    ``cells[i][j]`` is label and steps. A cell that failed or was not run is grey and labelled. Each cell also
+    shows our accuracy, in small print.
     """
     values = np.full((len(rows), len(columns)), np.nan)
     for i, row in enumerate(cells):

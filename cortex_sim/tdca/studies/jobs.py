@@ -1,9 +1,9 @@
-"""Jobs of a study: outer loops by configuration, overrides and seed, each run once and its result kept.
+"""Jobs of a study: outer loops by configuration, overrides and seed, each run once and with its result kept.
 
-A job is an outer loop of its own, as of ``cortex-sim evolve``, in ``RUNS/NAME-SEED/run``; its result, every
-life apart, goes to ``RESULTS/NAME-SEED.json`` with the fingerprint of its configuration. What is interrupted
-goes on; what is done, with this configuration, is left alone; several programs may share the folders, each
-takes what no other is at.
+A job is an outer loop, as by ``cortex-sim evolve``, in ``RUNS/NAME-SEED/run``; its result, with
+every inner run, goes to ``RESULTS/NAME-SEED.json`` with the fingerprint of its configuration. Interrupted
+jobs are resumed; jobs done with this configuration are not repeated; several programs may share the
+folders, and each takes work that no other has taken.
 """
 
 from __future__ import annotations
@@ -24,12 +24,10 @@ from cortex_sim.runs.results import FINGERPRINT, FileEach
 if TYPE_CHECKING:
     from cortex_sim.tdca.evolving.settings import OuterSettings
 
-ADDED: dict[str, Any] = {}  # settings of outer loops that came later, see `cortex_sim.runs.identity`
+ADDED: dict[str, Any] = {}  # settings of outer loops added later, see `cortex_sim.runs.identity`
 Told = Callable[[str], None]
 Result = dict[str, Any]
-SWEEP: dict[
-    str, Any
-] = {  # what many outer loops of one study afford: settings that replace the first table's
+SWEEP: dict[str, Any] = {  # reduced settings for studies with many outer loops
     "iterations": 150,
     "testing": {
         "data": ["mnist", "fashion_mnist"],
@@ -44,7 +42,7 @@ _KEPT = ("parameters", "iterations", "rule", "searcher", "contained", "missing",
 
 @dataclass(frozen=True)
 class Folders:
-    """Where runs are, and where their results are kept.
+    """Folders of runs and of their results.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ class Folders:
 
     @property
     def kept_in(self) -> FileEach:
-        """Results, a file each."""
+        """Results, one file each."""
         return FileEach(self.results)
 
     def run(self, key: str) -> Path:
@@ -67,7 +65,7 @@ class Folders:
         return self.runs / key / sweep.WORK
 
     def kept(self, key: str) -> Result | None:
-        """A job's result, or None while it has none."""
+        """A job's result, or None if it has none yet."""
         return self.kept_in.get(key)
 
     def keep(self, key: str, result: Mapping[str, Any]) -> None:
@@ -76,7 +74,7 @@ class Folders:
 
 
 class Work(Protocol):
-    """Something with a key that is done once."""
+    """Work with a key, which is done once."""
 
     @property
     def key(self) -> str:
@@ -87,10 +85,10 @@ class Work(Protocol):
         """Name of the job whose result it builds on, or None."""
 
     def configuration(self, folders: Folders) -> dict[str, Any]:
-        """Plain data that decides its result."""
+        """Plain data that affects its result."""
 
     def do(self, folder: Path, folders: Folders) -> Result:
-        """Do it in a folder, from where it stopped, and return the result."""
+        """Do or resume it in a folder, and return the result."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,9 @@ class Job:
     Parameters
     ----------
     name : str
-        Of the arm; with the seed, of the run directory and the result.
+        Name of the arm; with the seed, of the run directory and the result.
     config : str
-        A shipped configuration, on which it builds.
+        A shipped configuration as its base.
     seed : int
         Of the outer loop.
     overrides : dict
@@ -121,11 +119,11 @@ class Job:
 
     @property
     def source(self) -> str | None:
-        """It builds on no other."""
+        """None: it builds on no other job."""
         return None
 
     def settings(self) -> OuterSettings:
-        """Its configuration with what it sets. Its own ``testing`` replaces the base's whole."""
+        """Its configuration with overrides. Its own ``testing`` replaces that of the base as a whole."""
         from cortex_sim.tdca.evolving.settings import OuterSettings, based
 
         whole = based(self.config, {**self.overrides, "seed": self.seed}).as_dict()
@@ -134,7 +132,7 @@ class Job:
         return OuterSettings(**whole)
 
     def configuration(self, folders: Folders) -> dict[str, Any]:
-        """Its settings; published data sets count by their name, files of a user's own by content."""
+        """Its settings; published data sets count by their name, user files by content."""
         settings = self.settings()
         found = identity.settings_of(settings.as_dict(), (), ADDED)
         named = [*settings.tasks.get("sources", []), *settings.tests().data]
@@ -142,7 +140,7 @@ class Job:
         return {**found, "files": [identity.content(path) for path in files]} if files else found
 
     def do(self, folder: Path, folders: Folders) -> Result:
-        """Run the outer loop, from where it stopped."""
+        """Run or resume the outer loop."""
         import torch
 
         from cortex_sim.tdca.evolving.run import evolve
@@ -153,13 +151,13 @@ class Job:
         return {"config": self.config, "overrides": self.overrides, **found}
 
     def write(self, path: Path) -> None:
-        """Write its configuration, as ``cortex-sim evolve`` takes it."""
+        """Write its configuration for ``cortex-sim evolve``."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml_text.write(self.settings().as_dict()), encoding="utf-8")
 
 
 def asked(job: Work, folders: Folders) -> sweep.Job:
-    """The job as a sweep takes it."""
+    """The job in the form of a sweep's job."""
     return sweep.Job(job.key, job.configuration(folders), {}, {"job": job, "folders": folders})
 
 
@@ -170,15 +168,15 @@ def is_done(job: Work, folders: Folders) -> bool:
 
 
 def work(jobs: Iterable[Work], folders: Folders, told: Told, workers: int = 1) -> list[str]:
-    """Do every job that is not done yet, in order, ``workers`` side by side.
+    """Do every job that is not done yet, in order, with ``workers`` in parallel.
 
     Returns
     -------
     list of str
-        Keys of jobs that failed; the others go on.
+        Keys of jobs that failed; the others are done.
     """
     failed: list[str] = []
-    # What a job builds on is done before it is asked what it depends on.
+    # A job's source is done before its configuration is read.
     for _, group in itertools.groupby(jobs, key=lambda job: job.source is None):
         wanted = [asked(job, folders) for job in group]
         ended = sweep.work(wanted, _done, folders.runs, folders.kept_in, workers, told, _shown)
@@ -225,7 +223,7 @@ def studied(
 
 
 def rounded(value: Any) -> Any:
-    """The value with every number in it to five digits."""
+    """The value with all its numbers rounded to five digits."""
     match value:
         case float():
             return round(value, 5)

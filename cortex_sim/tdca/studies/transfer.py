@@ -1,4 +1,4 @@
-"""A trained rule elsewhere: other networks, data sets and horizons, outer parameters as they were found."""
+"""A trained rule on other networks, data sets and horizons, with its outer parameters unchanged."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OUTER = "outer.safetensors"
 
 @dataclass(frozen=True)
 class Cell:
-    """One place to take a rule to.
+    """One condition to test a rule in.
 
     Parameters
     ----------
     label : str
     data : str or None
-        Data set, by name; None stands for the tasks of the outer loop itself.
+        Data set, by name; None means the tasks of the outer loop itself.
     steps : tuple of int
         Horizons, each with the schedule that ends there.
     model : dict
@@ -43,20 +43,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Transfer:
-    """One finished outer loop, taken to every cell. What was lived before an interruption stays.
+    """One finished outer loop, tested in every cell. Results from before an interruption are kept.
 
     Parameters
     ----------
     source : str
-        Name of the outer loop's job; its run directory must be there.
+        Name of the outer loop's job; its run directory must exist.
     seed : int
     cells : tuple of Cell
     study : str, default "transfer"
-        What its result is called, before the source's name.
+        Prefix of its result's name, before the source's name.
     lives : int, default 6
-        Lives in every cell.
+        Inner runs in every cell.
     births : int, default 0
-        Seed of births, tasks and presentations, whatever the outer loop's; 0 are those of every other test.
+        Seed of starts, tasks and presentations, independent of the outer loop's seed; 0 gives those of
+        every other test.
     """
 
     source: str
@@ -72,7 +73,7 @@ class Transfer:
         return f"{self.study}_{self.source}-{self.seed}"
 
     def configuration(self, folders: Folders) -> dict[str, Any]:
-        """Its cells, and the configuration of the outer loop it takes there."""
+        """Its cells, and the configuration of its outer loop."""
         home = folders.kept(f"{self.source}-{self.seed}") or {}
         return {
             "source": home.get(FINGERPRINT, self.source),
@@ -83,7 +84,7 @@ class Transfer:
         }
 
     def do(self, folder: Path, folders: Folders) -> Result:
-        """Live in every cell, from where it stopped."""
+        """Do the inner runs of every cell that is not done yet."""
         import torch
 
         run = self._home(folders)
@@ -99,7 +100,7 @@ class Transfer:
                 found[cell.label] = {
                     str(n): trained.accuracies(cell, n, self.lives, self.births) for n in cell.steps
                 }
-            except CortexSimError as error:  # a rule that does not fit there is an outcome
+            except CortexSimError as error:  # a rule that does not fit is a result too
                 found[cell.label] = {"failed": str(error)}
             write_text(unfinished, json.dumps(found))
         settings = trained.settings
@@ -107,19 +108,19 @@ class Transfer:
         return {**about, "lives": self.lives, "births": self.births, "per_life": found}
 
     def _home(self, folders: Folders) -> Path:
-        """The outer loop's run directory, which must be that of its kept result."""
+        """The outer loop's run directory, which must belong to its kept result."""
         key = f"{self.source}-{self.seed}"
         run, first = folders.run(key), f"run the job {self.source} with seed {self.seed} first"
         if not (run / OUTER).is_file():
             raise RunError(f"{run}: no {OUTER}; {first}")
         begun = (read(folders.runs / key / BEGUN) or {}).get(FINGERPRINT)
         if begun != (folders.kept(key) or {}).get(FINGERPRINT):
-            raise RunError(f"{run}: of another configuration than the result that is kept of it; {first}")
+            raise RunError(f"{run}: has another configuration than its kept result; {first}")
         return run
 
 
 class Trained:
-    """Outer parameters of a finished run, and lives under them.
+    """Outer parameters of a finished run, and inner runs under them.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ class Trained:
         self._tasks: dict[str | None, Any] = {}
 
     def accuracies(self, cell: Cell, steps: int, lives: int = LIVES, births: int = 0) -> list[float]:
-        """Test accuracy of each life after so many steps."""
+        """Test accuracy of each inner run after so many steps."""
         from cortex_sim.tdca.inner.evaluation import lived, tested
 
         if cell.data not in self._tasks:

@@ -1,6 +1,6 @@
-"""What lives learn: image sets, random functions and teacher networks, drawn from a distribution.
+"""What inner runs learn: image sets, random functions and teacher networks, drawn from a distribution.
 
-`tasks_from` reads settings; a distribution's ``draw`` gives a `TaskBatch`, one task for every life.
+`tasks_from` reads settings; a distribution's ``draw`` gives a `TaskBatch`, one task for every inner run.
 """
 
 from cortex_sim.tdca.tasks.batch import PARTS, Distribution, Fixed, TaskBatch

@@ -1,7 +1,7 @@
-"""The tasks of many lives at once: one for each, some in twins, and some replaced when a life ends.
+"""The tasks of many inner runs at once: one each, or one per pair; replaced when a run ends.
 
-A distribution says what a task is, as named tensors with a leading axis ``task``, and what it shows;
-everything else is said here once, for every kind of task.
+A distribution says what a task is, as named tensors with a leading axis ``task``, and its stimuli;
+everything else is defined here once, for every kind of task.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from cortex_sim.errors import DeclarationError, RunError
 
 PARTS = {"train": 0, "validation": 1, "test": 2}
 Task = dict[str, Tensor]
-"""Named tensors of shape (task, ...): all that tells one task from another."""
+"""Named tensors of shape (task, ...): everything that differs between tasks."""
 
 
 class Distribution(Protocol):
-    """A distribution of tasks that have numbers of inputs and outputs, and an objective, in common."""
+    """A distribution of tasks with the same numbers of inputs and outputs, and the same objective."""
 
     @property
     def inputs(self) -> int:
@@ -44,23 +44,23 @@ class Distribution(Protocol):
         """Stimuli (task, batch, input) and targets (task, batch, output), drawn with replacement."""
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Stimuli, targets and ``counted`` (task, presentation), until a part has been shown once."""
+        """Stimuli, targets and ``counted`` (task, presentation), until a part has been presented once."""
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-        """A task for every life, see the function `draw`."""
+        """A task for every inner run, see the function `draw`."""
 
 
 @dataclass(frozen=True, eq=False)
 class TaskBatch:
-    """A task for every life; made by `draw`, never changed in place.
+    """A task for every inner run; made by `draw`, never changed in place.
 
     Parameters
     ----------
     distribution : Distribution
     task : dict of str to tensor
-        The tasks: one for each life, or one for each pair of twins.
+        The tasks: one for each inner run, or one for each pair of twins.
     twins : bool
-        Whether lives 2i and 2i+1 have the same task and see the same presentations.
+        Whether inner runs 2i and 2i+1 have the same task and see the same presentations.
     """
 
     distribution: Distribution
@@ -69,7 +69,7 @@ class TaskBatch:
 
     @property
     def lives(self) -> int:
-        """Number of lives."""
+        """Number of inner runs."""
         return len(next(iter(self.task.values()))) * (2 if self.twins else 1)
 
     @property
@@ -88,19 +88,19 @@ class TaskBatch:
         return self.distribution.objective
 
     def presentations(self, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Presentations for every life, drawn with replacement.
+        """Presentations for every inner run, drawn with replacement.
 
         Parameters
         ----------
         batch : int
-            Presentations for each life.
+            Presentations for each inner run.
         part : {"train", "validation", "test"}
         generator : torch.Generator
 
         Returns
         -------
-        x : float32 tensor of shape (life, batch, input)
-        y : float32 tensor of shape (life, batch, output)
+        x : float32 tensor of shape (run, batch, input)
+        y : float32 tensor of shape (run, batch, output)
             Targets; one-hot where the objective is cross-entropy.
         """
         require_count("presentations", batch=batch)
@@ -110,21 +110,21 @@ class TaskBatch:
     def test_presentations(self, chunk: int, part: str = "test") -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """The whole of a part, every presentation once, ``chunk`` at a time.
 
-        Yields x and y as `presentations` gives them, and ``counted``, bool of shape (life,
-        presentation): False where a life's part has ended before another life's, and x and y only
-        fill the place. Images come class by class: the first chunks alone are no fair sample.
+        Yields x and y as `presentations` gives them, and ``counted``, bool of shape (run,
+        presentation): False where an inner run's part has ended before another inner run's, and x and y are
+        padding. Images come class by class: the first chunks alone are not a representative sample.
         """
         require_count("test_presentations", chunk=chunk)
         for x, y, counted in self.distribution.every(self.task, part, chunk):
             yield self._for_each(x), self._for_each(y), self._for_each(counted)
 
     def redraw(self, slots: Tensor, generator: Generator) -> TaskBatch:
-        """A batch with new tasks for some lives, and the same tasks for all others.
+        """A batch with new tasks for some inner runs, and the same tasks for all others.
 
         Parameters
         ----------
-        slots : bool tensor of shape (life,)
-            Which lives get a new task; of twins, both or neither.
+        slots : bool tensor of shape (run,)
+            Which inner runs get a new task; of two twins, both or neither.
         generator : torch.Generator
         """
         if slots.dtype != torch.bool or slots.shape != (self.lives,):
@@ -147,11 +147,11 @@ class TaskBatch:
         return replace(self, task={k: old.index_copy(0, places, new[k]) for k, old in self.task.items()})
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to `restore` these tasks, as named tensors."""
+        """Everything needed to `restore` these tasks, as named tensors."""
         return dict(self.task)
 
     def restore(self, state: dict[str, Tensor]) -> TaskBatch:
-        """A batch with the tasks of a saved `state` in place of these."""
+        """A batch with the tasks of a saved `state`."""
         if state.keys() != self.task.keys():
             raise RunError(f"tasks: saved are {listed(state)}, but these tasks have {listed(self.task)}")
         for name, now in self.task.items():
@@ -168,7 +168,7 @@ class TaskBatch:
 
 
 def draw(distribution: Distribution, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-    """Draw a task for every life; with ``twins`` lives 2i and 2i+1 share theirs, and what they see."""
+    """Draw a task for every inner run; with ``twins`` runs 2i and 2i+1 share task and presentations."""
     require_count("draw", lives=lives)
     if twins and lives % 2:
         raise DeclarationError(f"draw: twins come in pairs, so lives must be even. Got {lives}")
@@ -177,15 +177,15 @@ def draw(distribution: Distribution, lives: int, generator: Generator, twins: bo
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """A fixed number of distinct tasks of a distribution, drawn once and used again and again.
+    """A fixed number of distinct tasks of a distribution, drawn once and reused.
 
     Parameters
     ----------
     distribution : Distribution
     number : int
-        How many tasks there are.
+        Number of tasks.
     seed : int, default 0
-        Which ones: with the same seed, the same.
+        Seed of the tasks.
     """
 
     distribution: Distribution
@@ -213,7 +213,7 @@ class Fixed:
 
     @cached_property
     def pool(self) -> Task:
-        """The tasks there are."""
+        """The fixed tasks."""
         return self.distribution.tasks(self.number, Generator().manual_seed(self.seed))
 
     def tasks(self, count: int, generator: Generator) -> Task:
@@ -222,13 +222,13 @@ class Fixed:
         return {name: tensor[which] for name, tensor in self.pool.items()}
 
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
-        """As the distribution shows them."""
+        """As from the distribution."""
         return self.distribution.shown(task, batch, part, generator)
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """As the distribution shows them."""
+        """As from the distribution."""
         return self.distribution.every(task, part, chunk)
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-        """A task for every life, see `draw`."""
+        """A task for every inner run, see `draw`."""
         return draw(self, lives, generator, twins)

@@ -1,4 +1,4 @@
-"""Tasks without a data set: a random function, asked at Gaussian stimuli that never come twice."""
+"""Tasks without a data set: a random function, evaluated at Gaussian stimuli that are never repeated."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class FunctionTasks:
     function : Function
         `SmoothFunctions` or `Teachers`.
     tested : int, default 1000
-        Presentations in a whole part: stimuli that are the same for all tasks, and other ones for
-        each part. Presentations drawn, of whatever part, are always new.
+        Presentations in a whole part: stimuli that are the same for all tasks, but differ between
+        parts. Drawn presentations, of any part, are always new.
     """
 
     function: Function
@@ -88,7 +88,7 @@ class FunctionTasks:
             yield x, self.function.targets(task, x), torch.ones(x.shape[:2], dtype=torch.bool)
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-        """A task for every life, see `cortex_sim.tdca.tasks.batch.draw`."""
+        """A task for every inner run, see `cortex_sim.tdca.tasks.batch.draw`."""
         return draw(self, lives, generator, twins)
 
 

@@ -1,7 +1,7 @@
-"""Tasks from image sets: which classes, under which labels, through which scrambling of the pixels.
+"""Tasks from image sets: a choice of classes, labels, and scrambling of the pixels.
 
-All images stand in one table, sorted by source, part and class, so that a class is a range of rows
-and a batch for hundreds of lives is one gather.
+All images are in one table, sorted by source, part and class, so that a class is a range of rows
+and a batch for hundreds of inner runs is one gather.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.tdca.tasks.batch import PARTS, Task, TaskBatch, draw
 from cortex_sim.tdca.tasks.sources import ImageSource
 
-_DRAW = 2**62  # numbers drawn below this, modulo a count, favour none by more than 1 in 10^13
+_DRAW = 2**62  # numbers below this, modulo a count, are uniform to 1 in 10^13
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Images of all sources: class c of part p of source s is rows start[s, p, c] and count[s, p, c] on.
+    """Images of all sources: class c of part p of source s is the count[s, p, c] rows from start[s, p, c].
 
     Parameters
     ----------
@@ -52,25 +52,25 @@ def table(sources: Sequence[ImageSource]) -> Table:
 
 @dataclass(frozen=True, eq=False)
 class ImageTasks:
-    """A task: a source, some of its classes, an output unit for each, and what is done to its pixels.
+    """A task: a source, some of its classes, an output unit for each, and a transformation of its pixels.
 
     Parameters
     ----------
     sources : sequence of ImageSource
         With equally many pixels.
     permute_labels : bool, default True
-        Whether a random output unit stands for each class; else they keep their order.
+        Whether classes have random output units; otherwise they keep their order.
     classes : int, optional
-        How many random classes of its source a life sees; by default all.
+        Number of random classes of its source that a task contains; by default all.
     keep_outputs : bool, default False
         Whether there is an output unit for every class of the source, seen or not.
     permute_pixels : bool, default False
         Whether each task has its own random order of the pixels.
     project : bool, default False
-        Whether each task shows its own random projection P x, P (pixel, pixel) with independent
+        Whether each task presents its own random projection P x, P (pixel, pixel) with independent
         Gaussian entries of variance 1/pixels; applied after the permutation.
     weights : sequence of float, optional
-        How often each source is drawn, in proportion; by default all alike.
+        Relative frequency of each source; by default all equal.
 
     Notes
     -----
@@ -159,7 +159,7 @@ class ImageTasks:
             unit = seen
         else:
             unit = torch.arange(self.outputs).expand(count, -1)
-        unit = unit.clone(memory_format=torch.contiguous_format)  # its own memory: safetensors asks for it
+        unit = unit.clone(memory_format=torch.contiguous_format)  # its own memory, which safetensors needs
         task = {"source": source, "seen": seen, "unit": unit}
         if self.permute_pixels:
             task["pixel"] = _orders(count, self.inputs, generator)
@@ -169,7 +169,7 @@ class ImageTasks:
         return task
 
     def _classes_seen(self, source: Tensor, generator: Generator) -> Tensor:
-        """Classes (task, slot) in ascending order; where all are seen, those a source lacks, too."""
+        """Classes (task, slot) in ascending order; if all are seen, also those that a source lacks."""
         widest = self.table.count.shape[2]
         if self.classes is None:
             return torch.arange(widest).repeat(len(source), 1)
@@ -193,11 +193,11 @@ class ImageTasks:
             yield x, y, number < total
 
     def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
-        """A task for every life, see `cortex_sim.tdca.tasks.batch.draw`."""
+        """A task for every inner run, see `cortex_sim.tdca.tasks.batch.draw`."""
         return draw(self, lives, generator, twins)
 
     def _ends(self, task: Task, part: str) -> Tensor:
-        """How many presentations a task has up to and with each of its classes, (task, slot)."""
+        """Cumulative number of presentations over a task's classes, (task, slot)."""
         index = look_up("part", part, PARTS)
         return self.table.count[task["source"], index].gather(1, task["seen"]).cumsum(1)
 

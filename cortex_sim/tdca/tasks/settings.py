@@ -1,4 +1,4 @@
-"""Tasks from plain settings, as a configuration file holds them."""
+"""Tasks from plain settings, as in a configuration file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tasks_from(settings: Mapping[str, Any], data_dir: DataDir = None) -> Distrib
         ``{name: presentations}``; and those of `ImageTasks`. Of regression: those of
         `SmoothFunctions`. Of teacher: those of `Teachers`. Of both: ``tested`` as in `FunctionTasks`.
     data_dir : str or Path, optional
-        Where named data sets are looked for, see `cortex_sim.data.named.find`.
+        Folder of named data sets, see `cortex_sim.data.named.find`.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def tasks_from(settings: Mapping[str, Any], data_dir: DataDir = None) -> Distrib
         look_up(f"setting of {settings['kind']} tasks", setting, dict.fromkeys(known | {"number", "seed"}))
     for setting in needed:
         if setting not in rest:
-            raise DeclarationError(f"tasks of kind {settings['kind']} have no {setting}; give it")
+            raise DeclarationError(f"tasks of kind {settings['kind']} need the setting {setting}; give it")
     if number is None and "seed" in settings:
         raise DeclarationError(
             f"tasks: seed={seed!r} chooses a fixed number of tasks, but none is given; "
@@ -95,7 +95,7 @@ def _needed(cls: Any) -> set[str]:
 
 
 Maker = Callable[[dict[str, Any], DataDir], Distribution]
-KINDS: dict[str, tuple[Maker, set[str], set[str]]] = {  # how to make it, what it knows, what it needs
+KINDS: dict[str, tuple[Maker, set[str], set[str]]] = {  # how to make it, known settings, required settings
     "images": (_images, _settings(ImageTasks) | READING, _needed(ImageTasks)),
     "regression": (_regression, _settings(SmoothFunctions) | {"tested"}, _needed(SmoothFunctions)),
     "teacher": (_teacher, _settings(Teachers) | {"tested"}, _needed(Teachers)),

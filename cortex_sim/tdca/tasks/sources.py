@@ -1,4 +1,4 @@
-"""An image set as lives see it: grey, of one size, standardised, in three parts."""
+"""An image set for inner runs: grey, of one size, standardised, in three parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cortex_sim.errors import DataError
 from cortex_sim.tdca.tasks.batch import PARTS
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: ITU-R BT.601, which JPEG and Pillow use
-VALIDATION = 5000  # held back of a large training set, and a sixth of a small one
+VALIDATION = 5000  # held out of a large training set; of a small one, a sixth
 BLOCK = 4096  # presentations resized at once
 
 
@@ -30,7 +30,7 @@ class ImageSource:
     Parameters
     ----------
     name : str
-        What errors call it.
+        Its name in errors.
     x : float32 tensor of shape (presentation, pixel)
     y : int64 tensor of shape (presentation,)
         Class of each presentation.
@@ -60,8 +60,8 @@ def image_source(images: ImageSet, side: int = 14, validation: int | None = None
     """Make the images of a set grey, ``side`` pixels high and wide, and standardised.
 
     Colours become luminance. Larger images are pooled by area (the mean of each pixel's share),
-    smaller ones interpolated bilinearly. Then one mean is removed and one standard deviation made 1,
-    both of the training part, for all pixels alike.
+    smaller ones interpolated bilinearly. Then the mean is removed and the standard deviation made 1,
+    both over all pixels of the training part.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def load_source(
 ) -> ImageSource:
     """`image_source` of a data set by name, see `cortex_sim.data.named`, or of a file or folder.
 
-    ``limit`` keeps so many presentations of its training set, and of its test set.
+    ``limit`` keeps this many presentations of its training set, and of its test set.
     """
     if name in named.NAMED:
         return image_source(named.load_named(name, data_dir, limit=limit, grey=True), side, validation)
@@ -117,7 +117,7 @@ def _resized(name: str, x: NDArray[np.float32], side: int) -> Tensor:
         edge = math.isqrt(x.shape[1])
         if edge * edge != x.shape[1]:
             raise DataError(
-                f"data {name}: {x.shape[1]} values a presentation are no square image; "
+                f"data {name}: {x.shape[1]} values per presentation do not form a square image; "
                 "give images of shape (channel, y, x)"
             )
         x = x.reshape(-1, 1, edge, edge)

@@ -25,7 +25,7 @@ class Teachers:
     """y = (W_L r_{L−1} − mean) / sd, r_l = f(W_l r_{l−1}), W_l Gaussian of variance gain² / pre.
 
     Each output's mean and standard deviation are measured when a teacher is drawn, so that outputs
-    have one scale, and no class is rare merely because its output has an offset.
+    have the same scale, and no class is rare merely because its output has an offset.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Teachers:
     activation : str, default "tanh"
         Registered name of f, of all but the outputs, which are linear.
     gain : float, default 2.0
-        The larger, the less linear the teacher; positive.
+        A larger gain makes the teacher less linear; positive.
     targets_are : {"labels", "outputs"}
         Whether the one-hot of the largest output is to be learned (cross-entropy), or the outputs
         (squared error).

@@ -104,7 +104,7 @@ def test_wrong_settings_are_refused(settings, message):
 
 def test_what_has_no_rate_dynamics_is_refused_by_name():
     finite = chain(init=NEAR).with_rule(cs.GaitProp(form="finite"))
-    with pytest.raises(cs.BuildError, match="finds targets layer by layer, which has no rate dynamics"):
+    with pytest.raises(cs.BuildError, match="computes targets layer by layer, which has no rate dynamics"):
         cs.brian2.build(finite)
     auxiliary = chain(init=NEAR).with_rule("gait_prop", auxiliary=True, damping=0)
     with pytest.raises(cs.BuildError, match=r"projection \S+: auxiliary units have no rate dynamics"):
@@ -126,7 +126,7 @@ def test_convolutions_beyond_the_documented_size_are_named(monkeypatch):
     x, y = shown(net, 3)
     states = 3 * (3 * 2) * (7 * 2 * 2)  # presentations, places of V2->V4 with kernel 2, inputs of a patch
     monkeypatch.setattr(stage, "PATCH_LIMIT", states - 1)
-    message = rf"projection V4->V2: {states} apical states of patches are too many .* use backend \"torch\""
+    message = rf"projection V4->V2: {states} apical states of patches are too many .* backend \"torch\""
     with pytest.raises(cs.BuildError, match=message):
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3))
     monkeypatch.setattr(stage, "PATCH_LIMIT", states)

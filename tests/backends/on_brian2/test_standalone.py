@@ -138,7 +138,7 @@ def test_noise_is_refused():
 
 
 def test_feedback_that_follows_whole_weights_is_refused():
-    with pytest.raises(BuildError, match="projection V2->V1: its size follows all weights of V1->V2"):
+    with pytest.raises(BuildError, match="projection V2->V1: its size depends on all weights of V1->V2"):
         cs.brian2.build(chain(init=NEAR).with_rule("sign_symmetric"), **CPP)
 
 
@@ -199,5 +199,5 @@ def test_going_on_in_the_middle_is_refused():
 
 
 def test_objects_that_are_gone_are_not_handed_out():
-    with pytest.raises(RunError, match="network chain: a C\\+\\+ program's brian2 objects are there only"):
+    with pytest.raises(RunError, match="network chain: a C\\+\\+ program's brian2 objects exist only"):
         _ = cs.brian2.build(hebbian(), **CPP).stage

@@ -93,8 +93,8 @@ def test_synapses_take_the_same_steps(form):
 @pytest.mark.parametrize(
     "form, further, wrong",
     [
-        ("shared, error", {"engine": "synapses"}, "the shared form of a credit network has no synapses"),
-        ("pooled", {"engine": "synapses"}, "a credit network that pools hidden rates has no synapses"),
+        ("shared, error", {"engine": "synapses"}, "the shared form of a credit network cannot be made"),
+        ("pooled", {"engine": "synapses"}, "a credit network that pools hidden rates cannot be made"),
         ("dense, raw", {"engine": "synapses", "target": "cpp_standalone"}, "not yet part of a C.. program"),
     ],
 )

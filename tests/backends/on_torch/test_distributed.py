@@ -74,7 +74,7 @@ def diverging(rank):
 
 def refused_by_the_first():
     def work():
-        raise cs.RunError("something stands there")
+        raise cs.RunError("already exists")
 
     distributed.on_first(work)
 
@@ -135,7 +135,7 @@ def test_an_objective_that_is_not_finite_on_one_rank_ends_all(by_rank):
 
 
 def test_what_the_first_refuses_every_rank_refuses(by_rank):
-    assert [states["refused"] for states in by_rank] == ["RunError: something stands there"] * 2
+    assert [states["refused"] for states in by_rank] == ["RunError: already exists"] * 2
 
 
 def test_buffers_start_as_those_of_the_first(by_rank):
@@ -163,7 +163,7 @@ def started(command, folder, ranks=2):
     "words, line",
     [
         ("digits_mlp --rule gait_porp --out new", "did you mean 'gait_prop'?"),
-        ("digits_mlp --out taken", "something stands there"),
+        ("digits_mlp --out taken", "already exists"),
     ],
     ids=["before they meet", "after"],
 )

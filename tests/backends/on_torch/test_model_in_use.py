@@ -210,7 +210,7 @@ def test_state_travels_between_models(word):
 
 @dataclass(frozen=True)
 class Halved(cs.Identity):
-    """A connector of one's own without plasticity, which is no identity."""
+    """A user-defined connector without plasticity, which is no identity."""
 
 
 @dataclass(frozen=True)

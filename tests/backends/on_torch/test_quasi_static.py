@@ -116,7 +116,7 @@ def test_attributes_say_what_made_the_recording():
 
 @pytest.mark.parametrize("word", sorted(TARGETS))
 def test_target_rules_are_refused(word):
-    with pytest.raises(cs.BuildError, match="finds targets layer by layer.*limit form"):
+    with pytest.raises(cs.BuildError, match="computes targets layer by layer.*limit form"):
         QuasiStatic(chain().with_rule(word))
 
 
@@ -145,7 +145,10 @@ def test_a_rule_without_growth_is_refused():
             {"spontaneous": {"V1": 1.0}, "eta": {"V1->V2": 1.0}},
             "phase learn: V1->V2 would learn from activity that noise drives.*brian2",
         ),
-        ({"errors_silenced": frozenset(["V2->V1"])}, "without its error population V2->V1 keeps the credit"),
+        (
+            {"errors_silenced": frozenset(["V2->V1"])},
+            "without its error population V2->V1 keeps its present credit",
+        ),
     ],
 )
 def test_what_does_not_settle_is_refused_before_anything_runs(change, says):
@@ -175,7 +178,7 @@ def test_time_within_a_phase_is_refused():
     net = chain().with_rule("backprop")
     x, y = shown(net)
     plan = planned(net, labelled(net, x, y))
-    with pytest.raises(cs.RunError, match="every_ms=5 asks for time within a phase.*brian2"):
+    with pytest.raises(cs.RunError, match="every_ms=5 needs time within a phase.*brian2"):
         session_of(net).carry_out(replace(plan, wanted=replace(plan.wanted, every_ms=5.0)), 0, print)
 
 

@@ -93,7 +93,7 @@ def test_what_is_asked_wrongly_is_refused_and_leaves_nothing(model, stimuli, tmp
         model.respond(stimuli.x, variables=["credit"], out=out)
     assert not list(tmp_path.iterdir())
     out.write_text("mine")
-    with pytest.raises(cs.RunError, match="something stands there"):
+    with pytest.raises(cs.RunError, match="already exists"):
         model.respond(stimuli, out=out)
 
 

@@ -120,7 +120,7 @@ def test_maps_get_the_credit_of_their_units(kernel, gated):
 
 
 def broadcast_alone(net, width):
-    """A credit network that adds nothing to its broadcast, one channel a unit."""
+    """A credit network that adds nothing to its broadcast, one channel per unit."""
     network = DenseCredit(3, width, 5, kernel=NoDiffusion())
     p = network.draw(0)
     return TrainedCredit(network, p | {n: 0 * p[n] for n in ("top", "channels_0")}, {})

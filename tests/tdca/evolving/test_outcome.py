@@ -1,4 +1,4 @@
-"""What lives are tested on, and how the numbers come about."""
+"""What inner runs are tested on, and how the numbers come about."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_lives_are_paired_between_rules():
 
 
 def test_lives_are_the_same_under_every_outer_seed():
-    """More outer seeds are no more lives; the page of results says so."""
+    """More outer seeds are no more inner runs; the page of results says so."""
     phi = phi_of(made())
     found = [outcome(made(seed=seed), phi, None, lambda _: None)["per_life"] for seed in (0, 1)]
     assert found[0] == found[1]

@@ -1,4 +1,4 @@
-"""Lives as a configuration asks for them: taking turns, restricted to rates, and refused."""
+"""Inner runs as a configuration asks for them: taking turns, restricted to rates, and refused."""
 
 import numpy as np
 import pytest
@@ -99,9 +99,9 @@ def test_whole_lives_for_searchers_that_ask_for_them(more):
     "more, said",
     [
         ({"tasks": {"kind": "teacher", "widths": [4, 3]}}, "has 5 inputs and 3 outputs, its tasks 4 and 3"),
-        ({**NRES, **ALSO}, "twins of several networks are not born together"),
-        ({**PGPE, **ALSO}, "whole lives are of one network"),
-        ({**NRES, "lives": 3}, "setting lives: nres has lives in pairs; give an even number. Got 3"),
+        ({**NRES, **ALSO}, "pairs of several networks do not start together"),
+        ({**PGPE, **ALSO}, "whole inner runs are of one network"),
+        ({**NRES, "lives": 3}, "setting lives: nres needs inner runs in pairs; give an even number. Got 3"),
         ({"rule": {"name": "tdca"}}, "trained for 10 output units, the network has 3"),
         ({"rule": {"name": "tdca"}, **PGPE}, "trained for 10 output units, the network has 3"),
         (

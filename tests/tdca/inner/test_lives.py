@@ -1,4 +1,4 @@
-"""Lives in windows and whole: their meta-gradient, their fates, their twins, their state."""
+"""Inner runs in windows and whole: their meta-gradient, their fates, their twins, their state."""
 
 from contextlib import contextmanager
 
@@ -79,7 +79,7 @@ def watched_births(found):
 
 
 def whole_life(phi, rule, step, weights, biases, fixed, shown, lengths):
-    """Objective of one life of 3 steps, from the equations, for torch's autograd to go through."""
+    """Objective of one inner run of 3 steps, from the equations, for torch's autograd to go through."""
     named = layout(rule, step).split(phi)
     (w1, w2), (b1, b2), (spread,) = weights, biases, fixed
     ws, means = [w1, w2, b1, b2], [(0.0, 0.0)] * 4
@@ -256,7 +256,7 @@ def test_twins_are_equal_under_equal_phi_and_only_then():
         phi[0] += 0.01
         window = lives.unroll(phi)
     assert window.loss[0] != window.loss[1] and torch.equal(window.loss[2::2], window.loss[3::2])
-    assert not torch.stack(births).all()  # lives of several windows
+    assert not torch.stack(births).all()  # inner runs of several windows
 
 
 def test_a_life_that_ends_is_followed_by_another_on_another_task():
@@ -328,7 +328,7 @@ def test_all_members_live_the_same_lives():
     fitness = lives.fitness(members, torch.Generator().manual_seed(0))
     assert fitness.shape == (3,)
     assert fitness[0] == fitness[2] != fitness[1]
-    assert all(len(x) == 2 for _, x, _ in seen)  # a task for each life, none for each member
+    assert all(len(x) == 2 for _, x, _ in seen)  # a task for each inner run, none for each member
     alone = lives.fitness(members[1:2], torch.Generator().manual_seed(0))
     torch.testing.assert_close(alone[0], fitness[1], rtol=1e-5, atol=0)
 

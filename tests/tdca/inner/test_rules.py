@@ -1,4 +1,4 @@
-"""What a rule changes in each of several lives is what it changes in a declared network on torch."""
+"""What a rule changes in each of several inner runs is what it changes in a declared network on torch."""
 
 from itertools import product
 
@@ -46,7 +46,7 @@ def chain(sizes, *settings, **named):
 
 
 def lives_of(net, rule):
-    """Lives with weights, biases and presentations of their own; seeds 0, 1, …"""
+    """Inner runs with weights, biases and presentations of their own; seeds 0, 1, …"""
     body = architecture(net)
     lives = Cohort(body, rule, Plain(), LIVES, dtype=torch.float64)
     lives.give_birth(torch.ones(LIVES, dtype=torch.bool), torch.arange(LIVES), torch.full((LIVES,), 10.0))
@@ -60,7 +60,7 @@ def lives_of(net, rule):
 
 
 def model_of(net, lives, life):
-    """The declared network on torch, with the weights and biases of one life."""
+    """The declared network on torch, with the weights and biases of one inner run."""
     model = cs.torch.build(net, seed=life, precision="64")
     for layer, b in zip(lives.body.layers, lives.biases, strict=True):
         model.biases[layer.projection.post].data.copy_(b[life, 0])
@@ -136,7 +136,7 @@ def test_credit_networks(form, sizes, activation):
     parameters = {name: torch.as_tensor(p) for name, p in trained.items()}
     changes = changes_in(lives, parameters, x, y)
     assert_same(lives, changes, models, x, y)
-    # each life with its own copy of φ learns the same
+    # each inner run with its own copy of φ learns the same
     own = {name: p.expand(LIVES, *p.shape) for name, p in parameters.items()}
     for one, other in zip(changes, changes_in(lives, own, x, y), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

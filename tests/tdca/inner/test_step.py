@@ -24,7 +24,7 @@ def eta_by_hand(parameters, done, life):
 
 
 class ByHand:
-    """One life's layer, step after step, from the equations on top of the module."""
+    """One inner run's layer, step after step, from the equations on top of the module."""
 
     def __init__(self, w, b):
         self.w, self.b, self.t = w.copy(), b.copy(), 0

@@ -15,7 +15,7 @@ def search(lives, **own):
 
 
 def by_hand(s, x, goal, weight):
-    """mean over lives and steps of weight_t (x_t − goal), x_t given for every life and step."""
+    """mean over inner runs and steps of weight_t (x_t − goal), x_t given for every inner run and step."""
     return np.mean([[w * (x_it - g) for w, x_it in zip(weight, x_i, strict=True)]
                     for x_i, g in zip(x, goal, strict=True)], axis=(0, 1))  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_one_lost_life_costs_itself_alone_when_apart():
     s, local = reached(lives.leak, 4, start=4), reached(lives.leak, 4)
     x = np.broadcast_to(s[:, None] * begun.centre.numpy(), (3, 4, 3))
     np.testing.assert_allclose(gradient, by_hand(s, x, lives.goal.numpy()[kept], local), rtol=1e-12)
-    assert begun.step()["skipped"] == 0  # the next life of the slot is sound
+    assert begun.step()["skipped"] == 0  # the next inner run of the slot is sound
 
 
 def test_lives_that_do_not_depend_on_phi_are_refused():

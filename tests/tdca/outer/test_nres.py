@@ -15,7 +15,7 @@ def begin(lives, seed=1, **own):
 
 
 def of_whole_lives(lives, estimate, repeats=60):
-    """Estimates (repeat, P), each the mean over all windows of one generation of lives."""
+    """Estimates (repeat, P), each the mean over all windows of one generation of inner runs."""
     return np.array(
         [np.mean([estimate().numpy() for _ in range(lives.windows)], axis=0) for _ in range(repeats)]
     )
@@ -120,11 +120,11 @@ def test_lives_that_cannot_serve_are_refused():
         begin(QuadraticLives(3))
     begun = QuadraticLives(2, twins=True)
     begun.age[0] = 1
-    with pytest.raises(DeclarationError, match="yet to be born"):
+    with pytest.raises(DeclarationError, match="that have not started"):
         begin(begun)
     lives = QuadraticLives(2, twins=True)
     search = begin(lives)
     search.step()
     lives.age[0] = lives.windows
-    with pytest.raises(RunError, match="not born together"):
+    with pytest.raises(RunError, match="do not start together"):
         search.step()

@@ -40,7 +40,7 @@ def test_over_lives_is_the_paired_t_test_over_means_of_seeds():
 
 def test_over_lives_needs_the_same_lives_under_every_seed():
     few = {1: OURS[1][:4]}
-    with pytest.raises(DataError, match=r"outer seeds have \[4, 6\] lives"):
+    with pytest.raises(DataError, match=r"outer seeds have \[4, 6\] inner runs"):
         difference_over_lives({0: OURS[0], **few}, {0: THEIRS[0], 1: THEIRS[1][:4]})
 
 
@@ -56,7 +56,7 @@ def test_only_seeds_in_common_count():
 
 
 def test_other_numbers_of_lives_are_no_pairs():
-    with pytest.raises(DataError, match="6 lives on one side, 5 on the other"):
+    with pytest.raises(DataError, match="6 inner runs on one side, 5 on the other"):
         difference(OURS, {0: THEIRS[0][:5]})
 
 

@@ -52,7 +52,7 @@ def test_in_order_and_once(folders, workers):
     assert work(jobs, folders, told.append, workers) == []
     work(jobs, folders, told.append, workers)
     assert sorted(order(folders)) == ["a", "b", "c"] and (workers == 2 or order(folders) == "bac")
-    assert told == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: done before" for k in "bac"]
+    assert told == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: already done" for k in "bac"]
     assert folders.kept("a")["half"] == 0.12346 and is_done(jobs[0], folders)
 
 
@@ -62,7 +62,7 @@ def test_a_result_of_another_configuration_is_made_anew_and_said(folders):
     other = Noted("a", setting=2)
     assert not is_done(other, folders)
     work([other], folders, told.append)
-    assert told[1] == "a: 0 cells; anew: what was kept is of another configuration"
+    assert told[1] == "a: 0 cells; done again: the kept result has another configuration"
     folders.keep("a", {"per_life": {}})  # of no configuration
     work([other], folders, told.append)
     assert told[2] == told[1] and order(folders) == "aaa"
@@ -79,7 +79,7 @@ def test_what_another_worker_is_at_is_left_to_it(folders):
     told = []
     with directory.held(folders.runs / "a"):
         assert work([Noted("a")], folders, told.append) == []
-    assert told == ["a: another process is at it; left to it"] and folders.kept("a") is None
+    assert told == ["a: another process is working on it; skipped"] and folders.kept("a") is None
 
 
 def test_what_decides_an_outer_loop_is_its_settings(tmp_path, folders):
@@ -108,7 +108,7 @@ def test_a_transfer_is_of_its_source_as_it_was_found(folders):
     assert len({before, some, asked(away, folders).fingerprint}) == 3
     folders.run("few-0").mkdir(parents=True)
     (folders.run("few-0") / "outer.safetensors").touch()
-    with pytest.raises(RunError, match="of another configuration than the result that is kept"):
+    with pytest.raises(RunError, match="has another configuration than its kept result"):
         away.do(folders.run(away.key), folders)
 
 
@@ -138,7 +138,7 @@ TINY = {
 
 
 def test_an_outer_loop_and_then_elsewhere(folders, tmp_path):
-    """Kept lives are the run's; taken home again they are the same, elsewhere others; misfits are kept."""
+    """Kept inner runs are the run's: equal on its own tasks, different elsewhere; misfits are kept."""
     cells = (
         Cell("home", "digits", (3,)),
         Cell("wide", "digits", (3,), {"hidden": [48]}),

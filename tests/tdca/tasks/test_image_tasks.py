@@ -1,4 +1,4 @@
-"""Image tasks against the plainest reference: one list of presentations for each life, in a loop."""
+"""Image tasks against the plainest reference: one list of presentations for each inner run, in a loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seeded(seed=0):
 
 
 def gathered(batch, part="test", chunk=4):
-    """All presentations of each life, as lists of (x, y)."""
+    """All presentations of each inner run, as lists of (x, y)."""
     found = [[] for _ in range(batch.lives)]
     for x, y, counted in batch.test_presentations(chunk, part):
         assert x.shape == (batch.lives, counted.shape[1], batch.inputs) and counted.shape[1] <= chunk
@@ -39,7 +39,7 @@ def gathered(batch, part="test", chunk=4):
 
 
 def reference(tasks, task, life, part):
-    """What a life may see, from the definition: its source's images of the classes it sees."""
+    """What an inner run may see, from the definition: its source's images of the classes it sees."""
     source = tasks.sources[int(task["source"][life])]
     shown = []
     for label, unit in zip(task["seen"][life].tolist(), task["unit"][life].tolist(), strict=True):

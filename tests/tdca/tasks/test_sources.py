@@ -65,7 +65,7 @@ def test_colours_become_luminance():
 def test_flat_squares_are_images():
     flat, square = made((64,)), made((8, 8))
     assert torch.equal(image_source(flat, 4).x, image_source(square, 4).x)
-    with pytest.raises(DataError, match="data noise: 63 values a presentation are no square image"):
+    with pytest.raises(DataError, match="data noise: 63 values per presentation do not form a square image"):
         image_source(made((63,)))
 
 
