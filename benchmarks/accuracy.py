@@ -59,42 +59,42 @@ def load_results(name: str) -> dict[str, Any]:
     return OneFile(results_path(name)).all()
 
 
-def job(plan: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, flags: dict[str, Any]) -> Job:
+def job(spec: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, flags: dict[str, Any]) -> Job:
     """One run of an arm; data count by their content, and the run may use a subset of the presentations."""
-    about, data = plan["arms"][arm], data_dir / plan["data"]
+    about, data = spec["arms"][arm], data_dir / spec["data"]
     settings = resolve(
-        plan["model"],
+        spec["model"],
         config=ROOT / about["config"] if "config" in about else None,
         assignments=[f"optimiser.lr={rate}"],
         flags={"data": str(data), "rule": about["rule"], **flags},
     )
     configuration = sweeping.configuration_of(settings)
-    if "presentations" in plan:
-        configuration["presentations"] = plan["presentations"]
+    if "presentations" in spec:
+        configuration["presentations"] = spec["presentations"]
     return Job(key, configuration, {"rule": settings.rule}, {"settings": settings.as_dict()})
 
 
-def choices(plan: dict[str, Any], data_dir: Path, only: Sequence[str] = ()) -> list[Job]:
+def choices(spec: dict[str, Any], data_dir: Path, only: Sequence[str] = ()) -> list[Job]:
     """The runs that choose learning rates."""
-    flags = {"epochs": plan["choose_epochs"], "seed": 0, "hold_out": plan["hold_out"]}
+    flags = {"epochs": spec["choose_epochs"], "seed": 0, "hold_out": spec["hold_out"]}
     return [
-        job(plan, arm, rate, key, data_dir, flags)
-        for key, arm, rate in grid_runs(plan)
-        if (not only or arm in only) and len(plan["arms"][arm]["rates"]) > 1
+        job(spec, arm, rate, key, data_dir, flags)
+        for key, arm, rate in grid_runs(spec)
+        if (not only or arm in only) and len(spec["arms"][arm]["rates"]) > 1
     ]
 
 
 def finals(
-    plan: dict[str, Any], results: dict[str, Any], data_dir: Path, only: Sequence[str] = (), seeds: Any = None
+    spec: dict[str, Any], results: dict[str, Any], data_dir: Path, only: Sequence[str] = (), seeds: Any = None
 ) -> list[Job]:
     """Every seed of every arm whose rate is chosen."""
     made = []
-    for seed in plan["seeds"] if seeds is None else seeds:
-        for arm in plan["arms"]:
-            rate = best_rate(plan, results, arm)
+    for seed in spec["seeds"] if seeds is None else seeds:
+        for arm in spec["arms"]:
+            rate = best_rate(spec, results, arm)
             if rate is not None and (not only or arm in only):
-                flags = {"epochs": plan["epochs"], "seed": seed}
-                made.append(job(plan, arm, rate, final_key(arm, rate, seed), data_dir, flags))
+                flags = {"epochs": spec["epochs"], "seed": seed}
+                made.append(job(spec, arm, rate, final_key(arm, rate, seed), data_dir, flags))
     return made
 
 
@@ -109,16 +109,16 @@ def measured(job: Job, folder: Path) -> dict[str, Any]:
     return {**job.labels, **metrics, "over_training": angles.over_training(folder)}
 
 
-def grid_runs(plan: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
+def grid_runs(spec: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
     """Key, arm and rate of every run that chooses a rate."""
-    for name, arm in plan["arms"].items():
+    for name, arm in spec["arms"].items():
         for rate in arm["rates"]:
-            yield choice_key(plan, name, rate), name, rate
+            yield choice_key(spec, name, rate), name, rate
 
 
-def choice_key(plan: dict[str, Any], arm: str, rate: float) -> str:
+def choice_key(spec: dict[str, Any], arm: str, rate: float) -> str:
     """Key of the run that tries a rate; it includes the number of epochs."""
-    return f"choose-{plan['choose_epochs']}/{arm}/{rate:g}"
+    return f"choose-{spec['choose_epochs']}/{arm}/{rate:g}"
 
 
 def final_key(arm: str, rate: float, seed: int) -> str:
@@ -126,12 +126,12 @@ def final_key(arm: str, rate: float, seed: int) -> str:
     return f"final/{arm}/{rate:g}/seed-{seed}"
 
 
-def best_rate(plan: dict[str, Any], results: dict[str, Any], name: str) -> float | None:
+def best_rate(spec: dict[str, Any], results: dict[str, Any], name: str) -> float | None:
     """The rate with the best held-out accuracy, or None while one is missing."""
-    rates = plan["arms"][name]["rates"]
+    rates = spec["arms"][name]["rates"]
     if len(rates) == 1:
         return rates[0]
-    found = {rate: results.get(choice_key(plan, name, rate)) for rate in rates}
+    found = {rate: results.get(choice_key(spec, name, rate)) for rate in rates}
     if any(metrics is None for metrics in found.values()):
         return None
     return max(rates, key=lambda rate: reached(found[rate] or {}) or 0.0)
@@ -141,12 +141,18 @@ def run(
     name: str, data_dir: Path, runs: Path, only: list[str], seeds: list[int] | None, processes: int = 1
 ) -> None:
     """Every run of a study that is not done yet: first the choice of rates, then all seeds."""
-    plan, results = study(name), OneFile(results_path(name))
-    if not (data_dir / plan["data"]).exists():
-        sys.exit(f"no {plan['data']} in {data_dir}; give --data-dir")
-    places = {"folder": runs / name, "results": results, "processes": processes, "told": say, "shown": shown}
-    ended = work(choices(plan, data_dir, only), measured, **places)
-    ended += work(finals(plan, results.all(), data_dir, only, seeds), measured, **places)
+    spec, results = study(name), OneFile(results_path(name))
+    if not (data_dir / spec["data"]).exists():
+        sys.exit(f"no {spec['data']} in {data_dir}; give --data-dir")
+    places = {
+        "folder": runs / name,
+        "results": results,
+        "processes": processes,
+        "report": say,
+        "shown": shown,
+    }
+    ended = work(choices(spec, data_dir, only), measured, **places)
+    ended += work(finals(spec, results.all(), data_dir, only, seeds), measured, **places)
     if any(end.failed for end in ended):
         sys.exit("some runs failed; the others are done")
 
@@ -171,18 +177,18 @@ def reached(metrics: Mapping[str, Any]) -> float | None:
 
 def table(name: str) -> str:
     """The study as Markdown: mean and spread over seeds, paired difference, how rates were chosen."""
-    plan, results = study(name), load_results(name)
-    if not plan["seeds"]:  # only rates were chosen
-        return "\n".join(held_out(plan, results))
+    spec, results = study(name), load_results(name)
+    if not spec["seeds"]:  # only rates were chosen
+        return "\n".join(held_out(spec, results))
     lines = [
         "| arm | rate | test accuracy, mean ± sd (%) | seeds | difference to "
-        f"{plan['baseline']}, paired (points) | seconds |",
+        f"{spec['baseline']}, paired (points) | seconds |",
         "|---|---|---|---|---|---|",
     ]
-    baseline = _final(plan, results, plan["baseline"])
-    for arm, about in plan["arms"].items():
-        found = _final(plan, results, arm)
-        rate = best_rate(plan, results, arm)
+    baseline = _final(spec, results, spec["baseline"])
+    for arm, about in spec["arms"].items():
+        found = _final(spec, results, arm)
+        rate = best_rate(spec, results, arm)
         chosen = "–" if rate is None else rates.said(rate, about["rates"])
         if not found:
             lines.append(f"| {arm} | {chosen} | – | 0 | – | – |")
@@ -196,36 +202,36 @@ def table(name: str) -> str:
             f"| {arm} | {chosen} | {_spread(values)} | {len(values)} | "
             f"{_spread(pairs, sign=True) if pairs else '–'} | {seconds:.0f} |"
         )
-    waiting = [arm for arm in plan["arms"] if len(_final(plan, results, arm)) < len(plan["seeds"])]
+    waiting = [arm for arm in spec["arms"] if len(_final(spec, results, arm)) < len(spec["seeds"])]
     open_arms = f"Not finished yet: {', '.join(waiting)}." if waiting else ""
-    return "\n".join([*lines, "", *held_out(plan, results), *([open_arms] if open_arms else [])])
+    return "\n".join([*lines, "", *held_out(spec, results), *([open_arms] if open_arms else [])])
 
 
-def held_out(plan: dict[str, Any], results: dict[str, Any]) -> list[str]:
+def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
     """How rates were chosen, as Markdown: the best of each arm is bold."""
-    grids = {arm: about["rates"] for arm, about in plan["arms"].items() if len(about["rates"]) > 1}
+    grids = {arm: about["rates"] for arm, about in spec["arms"].items() if len(about["rates"]) > 1}
     if not grids:
         return []
     columns = sorted({rate for grid in grids.values() for rate in grid})
     lines = [
-        f"Held-out accuracy (%) by rate, {plan['choose_epochs']} epoch{'s' * (plan['choose_epochs'] > 1)}, "
-        f"{plan['hold_out']} training presentations held out{_of(plan)}, seed 0; "
+        f"Held-out accuracy (%) by rate, {spec['choose_epochs']} epoch{'s' * (spec['choose_epochs'] > 1)}, "
+        f"{spec['hold_out']} training presentations held out{_of(spec)}, seed 0; "
         "the best of each arm in bold:",
         "",
         f"| arm | {' | '.join(f'{rate:g}' for rate in columns)} |",
         "|" + "---|" * (len(columns) + 1),
     ]
     for arm, grid in grids.items():
-        best = best_rate(plan, results, arm)
+        best = best_rate(spec, results, arm)
         cells = [
-            _tried(results.get(choice_key(plan, arm, r)), r == best) if r in grid else "" for r in columns
+            _tried(results.get(choice_key(spec, arm, r)), r == best) if r in grid else "" for r in columns
         ]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
-def _of(plan: dict[str, Any]) -> str:
-    return f" of {plan['presentations']}" if "presentations" in plan else ""
+def _of(spec: dict[str, Any]) -> str:
+    return f" of {spec['presentations']}" if "presentations" in spec else ""
 
 
 def _tried(metrics: dict[str, Any] | None, best: bool) -> str:
@@ -242,15 +248,15 @@ def angle_table(name: str) -> str:
 
     Only for runs with kept evaluations.
     """
-    plan, results = study(name), load_results(name)
+    spec, results = study(name), load_results(name)
     chosen, final = {}, {}
-    for arm in plan["arms"]:
-        rate = best_rate(plan, results, arm)
-        found = [] if rate is None else [results.get(choice_key(plan, arm, rate), {})]
+    for arm in spec["arms"]:
+        rate = best_rate(spec, results, arm)
+        found = [] if rate is None else [results.get(choice_key(spec, arm, rate), {})]
         chosen[arm] = [m["over_training"] for m in found if m.get("over_training")]
-        found = _final(plan, results, arm).values()
+        found = _final(spec, results, arm).values()
         final[arm] = [m["over_training"] for m in found if m.get("over_training")]
-    choosing = [*angles.table(chosen), ""] if any(len(a["rates"]) > 1 for a in plan["arms"].values()) else []
+    choosing = [*angles.table(chosen), ""] if any(len(a["rates"]) > 1 for a in spec["arms"].values()) else []
     return "\n".join([*choosing, *angles.table(final)])
 
 
@@ -267,11 +273,11 @@ def page(text: str) -> str:
     return re.sub(r"<!-- (study|angles) (\w+) -->.*?<!-- end \1 \2 -->", filled, text, flags=re.S)
 
 
-def _final(plan: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int, dict[str, Any]]:
-    rate = best_rate(plan, results, arm)
+def _final(spec: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int, dict[str, Any]]:
+    rate = best_rate(spec, results, arm)
     if rate is None:
         return {}
-    found = {seed: results.get(final_key(arm, rate, seed)) for seed in plan["seeds"]}
+    found = {seed: results.get(final_key(arm, rate, seed)) for seed in spec["seeds"]}
     return {seed: m for seed, m in found.items() if m and m.get("test_accuracy") is not None}
 
 

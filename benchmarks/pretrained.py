@@ -16,10 +16,10 @@ import torch
 from cortex_sim.credit import shipped as shipping
 from cortex_sim.tdca.evolving.settings import from_file
 from cortex_sim.tdca.inner.cohort import layout, start
-from cortex_sim.tdca.inner.evaluation import lived, tested
+from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 from cortex_sim.tdca.tasks.settings import tasks_from
 
-STEPS, LIVES = (20, 30, 100, 300), 24
+STEPS, RUNS = (20, 30, 100, 300), 24
 
 
 def main() -> None:
@@ -36,8 +36,8 @@ def main() -> None:
         phis = [layout(rule, step).joined({**parameters, **rates}) for parameters in starts]
         cells = []
         for n in STEPS:
-            lives = [lived(settings.body(), rule, step, phi, tasks, n, seeds=LIVES) for phi in phis]
-            *before, after = (100 * float(np.mean(tested(*each)["accuracy"])) for each in lives)
+            runs = [run_to_end(settings.body(), rule, step, phi, tasks, n, seeds=RUNS) for phi in phis]
+            *before, after = (100 * float(np.mean(tested(*each)["accuracy"])) for each in runs)
             cells.append(f"{after:.1f} ({before[0]:.1f}, {before[1]:.1f})")
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
 

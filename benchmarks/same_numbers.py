@@ -79,8 +79,8 @@ def rules() -> Iterator[tuple[str, object]]:
                     if precision == "64" and model in ("digits_mlp", "conv4", "tdca_cnn"):
                         single = cs.torch.build(net, seed=1)
                         yield name.replace("/64", "/32"), single.updates(x, y, biases=True)
-                except cs.CortexSimError as error:
-                    yield f"{name}/{type(error).__name__}", {}
+                except cs.CortexSimError as exception:
+                    yield f"{name}/{type(exception).__name__}", {}
 
 
 def training(models: tuple[str, ...] = tuple(TRAINING)) -> Iterator[tuple[str, object]]:
@@ -173,12 +173,12 @@ def protocols() -> Iterator[tuple[str, object]]:
         supervised = net.objective_at is not None
         rng = np.random.default_rng(6)
         shown = {"retina": rng.normal(size=(4, *net.populations["retina"].shape))}
-        told = {"IT": rng.integers(3, size=4)} if supervised else {}
+        goals = {"IT": rng.integers(3, size=4)} if supervised else {}
         dreaming = [p for p in net.top_downs if getattr(p.plasticity, "spontaneous", False)]
         supervising = {p.name: 2.0 for p in net.projections.values() if p.plasticity and p not in dreaming}
         phases = [
             cs.Phase("settle", 20, drive=shown),
-            cs.Phase("learn", 10, drive=shown, nudge=told, plasticity=supervising),
+            cs.Phase("learn", 10, drive=shown, nudge=goals, plasticity=supervising),
         ]
         if dreaming:
             below = dreaming[0].post
@@ -195,8 +195,8 @@ def protocols() -> Iterator[tuple[str, object]]:
                 label = f"protocol/{name}/{engine}/{batch}"
                 try:
                     recording = build().run(script)
-                except cs.CortexSimError as error:
-                    yield f"{label}/{type(error).__name__}", {}
+                except cs.CortexSimError as exception:
+                    yield f"{label}/{type(exception).__name__}", {}
                     continue
                 yield label, {v: a.values for v, a in recording.data_vars.items() if a.dtype.kind == "f"}
     yield from interventions(cs)
@@ -216,8 +216,8 @@ def interventions(
     net = networks()["dense gait_prop"]
     rng = np.random.default_rng(7)
     shown = {"retina": rng.normal(size=(3, 7)), "V2": 0.1}
-    told = {"IT": rng.integers(3, size=3)}
-    phase = {"drive": shown, "nudge": told, "plasticity": {"retina->V1": 1.0, "V1->V2": 1.0}}
+    goals = {"IT": rng.integers(3, size=3)}
+    phase = {"drive": shown, "nudge": goals, "plasticity": {"retina->V1": 1.0, "V1->V2": 1.0}}
     settled = {
         "cut": {"cut": ["IT->V2"], "drive": {**shown, "V2": 0.1}},
         "scaled": {"scale": {"V2->V1": 0.5, "V1->V2": 0.9}, "strength": 0.7},

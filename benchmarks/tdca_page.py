@@ -9,11 +9,11 @@ from typing import Any
 
 from cortex_sim import library
 from cortex_sim.tdca.studies.compare import (
+    BySeed,
     Difference,
-    Lives,
+    accuracies_by_seed,
     difference,
-    difference_over_lives,
-    lives,
+    difference_over_runs,
     spread,
 )
 from cortex_sim.tdca.studies.jobs import Folders
@@ -65,7 +65,7 @@ def _points(found: Difference | None) -> str:
 
 def _arm(folders: Folders, name: str, label: str, said: str, steps: Sequence[int]) -> str:
     """Row of an arm: accuracies, outer method, seeds, seconds."""
-    cells = [lives(folders, name, label, n) for n in steps]
+    cells = [accuracies_by_seed(folders, name, label, n) for n in steps]
     results = [r for s in range(3) if (r := folders.kept(f"{name}-{s}")) is not None]
     if not results:
         return _row(said, *[NOT_YET] + ["–"] * (len(steps) - 1), "–", "–", "–", "–")
@@ -99,7 +99,9 @@ def differences(
 
 
 def _difference(folders: Folders, ours: str, theirs: str, label: str, steps: int) -> Difference | None:
-    return difference(lives(folders, ours, label, steps), lives(folders, theirs, label, steps))
+    return difference(
+        accuracies_by_seed(folders, ours, label, steps), accuracies_by_seed(folders, theirs, label, steps)
+    )
 
 
 FIRST = ("tdca_mnist", "tdca_mnist_raw", "tdca_mnist_nres", "tdca_shared", "backprop_mnist", "dfa_mnist")
@@ -117,7 +119,7 @@ def asked(folders: Folders) -> list[str]:
         label: str, must: Sequence[float | None], aim: Sequence[float | None], steps: Sequence[int]
     ) -> None:
         for n, low, high in zip(steps, must, aim, strict=True):
-            cell = spread(lives(folders, "tdca_mnist", label, n))
+            cell = spread(accuracies_by_seed(folders, "tdca_mnist", label, n))
             verdicts = [_met(cell, bound) for bound in (low, high)]
             bounds = ["–" if b is None else f"{100 * b:.1f} %" for b in (low, high)]
             lines.append(_row(f"accuracy, {label}", str(n), *bounds, _percent(cell), *verdicts))
@@ -149,8 +151,8 @@ def again(folders: Folders) -> list[str]:
     for theirs in ("dfa_mnist", "dfa_mnist_adam", "backprop_mnist"):
         for label in WHERE:
             arms = [(f"again_{name}", label) for name in ("tdca_mnist", theirs)]
-            for interval, over in ((difference, "outer seeds"), (difference_over_lives, "inner runs")):
-                found = [interval(*(lives(folders, *arm, n) for arm in arms)) for n in STEPS]
+            for interval, over in ((difference, "outer seeds"), (difference_over_runs, "inner runs")):
+                found = [interval(*(accuracies_by_seed(folders, *arm, n) for arm in arms)) for n in STEPS]
                 count = next((_units(folders, *arms[0], over) for d in found if d is not None), NOT_YET)
                 lines.append(_row(SAID[theirs], label, *map(_points, found), count))
     return lines
@@ -158,7 +160,7 @@ def again(folders: Folders) -> list[str]:
 
 def _units(folders: Folders, name: str, label: str, over: str) -> str:
     """Number of outer seeds or inner runs of an interval."""
-    tested = lives(folders, name, label, STEPS[0])
+    tested = accuracies_by_seed(folders, name, label, STEPS[0])
     return f"{len(tested) if over == 'outer seeds' else len(next(iter(tested.values())))} {over}"
 
 
@@ -189,62 +191,67 @@ def late(folders: Folders) -> list[str]:
     """Change on Fashion-MNIST from 300 to 3000 steps."""
     lines = _head("rule", "3000 minus 300 steps, points", "outer seeds")
     for name in FIRST:
-        d = difference(*(lives(folders, name, "fashion_mnist", n) for n in (3000, 300)))
+        d = difference(*(accuracies_by_seed(folders, name, "fashion_mnist", n) for n in (3000, 300)))
         lines.append(_row(SAID[name], _points(d), str(d.seeds) if d else NOT_YET))
     return lines
 
 
 def diffusion(folders: Folders) -> list[str]:
     """K and number of classes; then kernels; then the position of the knee."""
-    plan: Any = library.load_module("protocols", "tdca_diffusion")
+    protocol: Any = library.load_module("protocols", "tdca_diffusion")
     steps = (100, 1000)
     lines = _head(
         "classes", "K", *(f"{n} steps" for n in steps), "minus K = n, 1000", "parameters", "outer s"
     )
-    for classes in plan.CLASSES:
-        names = {str(k): plan.name_of(classes, k) for k in plan.CHANNELS}
-        names["n, identity"] = plan.name_of(classes, plan.UNITS, "identity")
+    for classes in protocol.CLASSES:
+        names = {str(k): protocol.name_of(classes, k) for k in protocol.CHANNELS}
+        names["n, identity"] = protocol.name_of(classes, protocol.UNITS, "identity")
         names["direct feedback alignment"] = f"diffusion_c{classes}_dfa"
-        whole = lives(folders, names["n, identity"], "mnist", 1000)
+        whole = accuracies_by_seed(folders, names["n, identity"], "mnist", 1000)
         for said, name in names.items():
             lines.append(_swept(folders, (str(classes), said), name, whole))
     lines += [
         "",
         *_head("kernel, K = 16", "", "100 steps", "1000 steps", "minus ring, 1000", "parameters", "outer s"),
     ]
-    home = lives(folders, plan.name_of(10, 16), "mnist", 1000)
-    lines += [_swept(folders, (said, ""), name, home) for said, name in plan.kernels_tried().items()]
-    return [*lines, "", *(_knee(folders, plan, classes) for classes in plan.CLASSES)]
+    home = accuracies_by_seed(folders, protocol.name_of(10, 16), "mnist", 1000)
+    lines += [_swept(folders, (said, ""), name, home) for said, name in protocol.kernels_tried().items()]
+    return [*lines, "", *(_knee(folders, protocol, classes) for classes in protocol.CLASSES)]
 
 
-def _swept(folders: Folders, said: tuple[str, str], name: str, whole: Lives) -> str:
+def _swept(folders: Folders, said: tuple[str, str], name: str, whole: BySeed) -> str:
     result = folders.kept(f"{name}-0")
     if result is None:
         return _row(*said, NOT_YET, "–", "–", "–", "–")
-    cells = [lives(folders, name, "mnist", n) for n in (100, 1000)]
-    beside = _points(difference(cells[1], whole))
+    cells = [accuracies_by_seed(folders, name, "mnist", n) for n in (100, 1000)]
+    against_whole = _points(difference(cells[1], whole))
     numbers = str(result["parameters"]), f"{result['outer_seconds']:.0f}"
-    return _row(*said, *(_percent(spread(c)) for c in cells), beside, *numbers)
+    return _row(*said, *(_percent(spread(c)) for c in cells), against_whole, *numbers)
 
 
-def _knee(folders: Folders, plan: Any, classes: int) -> str:
+def _knee(folders: Folders, protocol: Any, classes: int) -> str:
     """Smallest K from which on every larger one is within a point of K = n after 1000 steps."""
-    cells = {k: spread(lives(folders, plan.name_of(classes, k), "mnist", 1000)) for k in plan.CHANNELS}
-    whole = spread(lives(folders, plan.name_of(classes, plan.UNITS, "identity"), "mnist", 1000))
+    cells = {
+        k: spread(accuracies_by_seed(folders, protocol.name_of(classes, k), "mnist", 1000))
+        for k in protocol.CHANNELS
+    }
+    whole = spread(
+        accuracies_by_seed(folders, protocol.name_of(classes, protocol.UNITS, "identity"), "mnist", 1000)
+    )
     if whole is None or any(cell is None for cell in cells.values()):
         return f"- Knee for {classes} classes: {NOT_YET}."
     near = {k: cell[0] >= whole[0] - 0.01 for k, cell in cells.items() if cell is not None}
     knee = [k for k in near if all(within for other, within in near.items() if other >= k)]
     if not knee:
         return f"- For {classes} classes every K that was tried costs a point or more at 1000 steps."
-    below = [k for k in plan.CHANNELS if k < knee[0]]
+    below = [k for k in protocol.CHANNELS if k < knee[0]]
     tried = f"the next smaller that was tried, K = {below[-1]}, costs more" if below else "none is smaller"
     return f"- For {classes} classes K costs less than a point at 1000 steps from K = {knee[0]} on; {tried}."
 
 
 def tasks(folders: Folders) -> list[str]:
     """Number of label permutations in meta-training."""
-    plan: Any = library.load_module("protocols", "tdca_transfer")
+    protocol: Any = library.load_module("protocols", "tdca_transfer")
     lines = _head(
         "permutations",
         "its own, 1000 steps",
@@ -252,10 +259,10 @@ def tasks(folders: Folders) -> list[str]:
         "others, 1000 steps",
         "Fashion-MNIST, 1000",
     )
-    for n in plan.NUMBERS:
-        own = spread(lives(folders, f"transfer_tasks_{n}", plan.HOME_TASKS, 1000))
+    for n in protocol.NUMBERS:
+        own = spread(accuracies_by_seed(folders, f"transfer_tasks_{n}", protocol.HOME_TASKS, 1000))
         others = [
-            spread(lives(folders, f"tasks_{n}", label, steps))
+            spread(accuracies_by_seed(folders, f"tasks_{n}", label, steps))
             for label, steps in (("mnist", 100), ("mnist", 1000), ("fashion_mnist", 1000))
         ]
         lines.append(_row(str(n), _percent(own), *map(_percent, others)))
@@ -264,7 +271,7 @@ def tasks(folders: Folders) -> list[str]:
 
 def transfer(folders: Folders) -> list[str]:
     """Every cell: our accuracy, those of the two other rules, and the paired differences."""
-    plan: Any = library.load_module("protocols", "tdca_transfer")
+    protocol: Any = library.load_module("protocols", "tdca_transfer")
     lines = _head(
         "where",
         "steps",
@@ -275,9 +282,12 @@ def transfer(folders: Folders) -> list[str]:
         "dense minus DFA",
         "shared minus DFA",
     )
-    for cell in plan.cells():
+    for cell in protocol.cells():
         for n in cell.steps:
-            found = [lives(folders, f"transfer_{source}", cell.label, n) for source in plan.SOURCES]
+            found = [
+                accuracies_by_seed(folders, f"transfer_{source}", cell.label, n)
+                for source in protocol.SOURCES
+            ]
             pairs = [_points(difference(ours, found[2])) for ours in found[:2]]
             lines.append(_row(cell.label, str(n), *(_percent(spread(f)) for f in found), *pairs))
     return lines

@@ -31,8 +31,8 @@ def checked(owner: str, array: Any) -> np.ndarray:
         if given.dtype.kind not in "fiub":
             raise TypeError(f"these are {given.dtype}")
         values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DeclarationError(f"{owner}: weights must be an array of numbers ({error})") from None
+    except (TypeError, ValueError) as exception:
+        raise DeclarationError(f"{owner}: weights must be an array of numbers ({exception})") from None
     if not np.isfinite(values).all():
         raise DeclarationError(f"{owner}: weights hold NaN or infinity; give finite numbers")
     values.setflags(write=False)
@@ -56,8 +56,8 @@ def array_from_data(data: dict[str, Any]) -> np.ndarray:
     try:
         dtype, shape = np.dtype(data["dtype"]), tuple(map(int, data["shape"]))
         raw = base64.b64decode(data["base64"], validate=True)
-    except (TypeError, ValueError) as error:
-        raise DeclarationError(f"array in YAML: needs dtype, shape and base64 ({error})") from None
+    except (TypeError, ValueError) as exception:
+        raise DeclarationError(f"array in YAML: needs dtype, shape and base64 ({exception})") from None
     if dtype.kind not in "fiu" or min(shape, default=0) < 0:
         raise DeclarationError(
             f"array in YAML: dtype must be numeric and lengths 0 or more. Got {data['dtype']!r}, {shape}"

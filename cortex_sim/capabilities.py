@@ -1,7 +1,7 @@
 """What a rule, feedback, regulariser, activation or connector declares of itself: its capabilities.
 
 A class declares a capability by an attribute of the class (``spontaneous = True``), or by a property where
-a setting decides. What it leaves out has the default given here, so a class of one's own inherits nothing.
+a setting decides. What it leaves out has the default given here, so a user-defined class inherits nothing.
 `rule_of` and its siblings are the only readers. They refuse an attribute whose name is nearly that of a
 capability: a misspelt capability would otherwise mean that the class lacks it.
 """
@@ -124,7 +124,7 @@ class DeclaredRule:
         return self.arrival is not None
 
     @property
-    def taught(self) -> bool:
+    def from_teacher(self) -> bool:
         """Whether it takes its credit from a credit network."""
         return self.arrival is Arrival.CREDIT
 
@@ -239,7 +239,7 @@ class DeclaredConnector:
     plastic : bool
         Its weights can change.
     operator : method or None
-        ``operator(pre, post)``, the linear algebra of a connector of one's own.
+        ``operator(pre, post)``, the linear algebra of a user-defined connector.
     """
 
     part: Any = None
@@ -315,11 +315,11 @@ def _read(view: type[_Declared], kind: str, part: Any) -> _Declared:
 
 
 def _refuse_misspelt(owner: str, part: Any, known: Mapping[str, _Kind]) -> None:
-    for name, value, beside in _attributes(part):
+    for name, value, siblings in _attributes(part):
         for meant in _near(name, known):
             wanted = known[meant]
             found = isinstance(value, (property, cached_property)) and wanted is not _METHOD
-            if meant not in beside and (found or wanted.holds(value)):
+            if meant not in siblings and (found or wanted.holds(value)):
                 raise DeclarationError(
                     f"{owner}: has {name}, which nothing reads; write {meant} if that is meant, "
                     "else choose a name less like it"

@@ -64,13 +64,13 @@ def require_count(owner: object, minimum: int = 1, **values: int) -> None:
             )
 
 
-def require_path(what: str, given: object, error: type[CortexSimError] = DeclarationError) -> Path:
-    """Return ``given`` as a path, or raise ``error`` if it is not one or no file can have that name.
+def require_path(what: str, given: object, exception_type: type[CortexSimError] = DeclarationError) -> Path:
+    """Return ``given`` as a path, or raise ``exception_type`` if it is not one or no file can have that name.
 
     Whether it already exists is not checked.
     """
     if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
-        raise error(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")
+        raise exception_type(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")
     path = Path(os.fspath(given))
     try:
         path.with_name(
@@ -79,7 +79,7 @@ def require_path(what: str, given: object, error: type[CortexSimError] = Declara
     except (OSError, ValueError) as wrong:
         if isinstance(wrong, ValueError) or wrong.errno == errno.ENAMETOOLONG:
             why = wrong if isinstance(wrong, ValueError) else wrong.strerror
-            raise error(f"{what} {short(str(given))}: no file can have that name ({why})") from None
+            raise exception_type(f"{what} {short(str(given))}: no file can have that name ({why})") from None
     return path
 
 
@@ -131,7 +131,7 @@ def _letters(name: str) -> str:
 
 
 def look_up(
-    kind: str, name: str, table: Mapping[str, T], error: type[CortexSimError] = DeclarationError
+    kind: str, name: str, table: Mapping[str, T], exception_type: type[CortexSimError] = DeclarationError
 ) -> T:
     """Return ``table[name]``, or raise with the known names and the nearest one."""
     if isinstance(name, str):
@@ -140,4 +140,4 @@ def look_up(
             return table[found]
     near: list[Any] = get_close_matches(str(name), list(table), n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise error(f"unknown {kind} {name!r}{hint}; known: {listed(table)}")
+    raise exception_type(f"unknown {kind} {name!r}{hint}; known: {listed(table)}")

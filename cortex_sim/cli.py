@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
-_HEARD_S = 1.0
+_MESSAGE_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,12 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
         return ended.exit_code
     except typer.Abort:
         return _fail("interrupted", _INTERRUPTED)
-    except TyperException as error:
-        return _fail(getattr(error, "format_message", error.__str__)(), 2)
-    except CortexSimError as error:
-        return _fail(str(error), 2)
-    except OSError as error:
-        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    except TyperException as exception:
+        return _fail(getattr(exception, "format_message", exception.__str__)(), 2)
+    except CortexSimError as exception:
+        return _fail(str(exception), 2)
+    except OSError as exception:
+        return _fail(f"{exception.filename or 'a file'}: {exception.strerror or exception}", 2)
     if status == _INTERRUPTED:  # typer's exception for Ctrl-C
         return _fail("interrupted; continue with --resume", _INTERRUPTED)
     return status if isinstance(status, int) else 0
@@ -70,7 +70,7 @@ def _undecoded(word: str) -> bool:
 def _fail(message: str, status: int) -> int:
     """Print the message once: all processes of ``torchrun`` meet the same error, and the first prints it."""
     if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":
-        time.sleep(_HEARD_S)  # the first that ends ends all of them
+        time.sleep(_MESSAGE_S)  # the first that ends ends all of them
     else:
         print(f"cortex-sim: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return status

@@ -53,8 +53,8 @@ def to_dict(net: Network) -> dict[str, Any]:
         if p.by_word:
             entry["by_word"] = [to_data("regulariser", r) for r in p.by_word]
         data["projections"].append(entry)
-    if net.error is not None:
-        data["objective"] = {"population": net.objective_at, **to_data("objective", net.error)}
+    if net.objective_function is not None:
+        data["objective"] = {"population": net.objective_at, **to_data("objective", net.objective_function)}
     return data
 
 

@@ -205,7 +205,7 @@ def _receptor_signs(rng: np.random.Generator, units: int, drawn: bool) -> np.nda
 @register("feedback", "modulo")
 @dataclass(frozen=True)
 class Modulo:
-    """B_ij = scale·s_i where j = i mod C, else 0: unit i hears one of the C units that send, no other.
+    """B_ij = scale·s_i where j = i mod C, else 0: unit i receives one of the C units that send, no other.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ class Neuromodulator:
     """B = scale·s wᵀ: one number m = wᵀ c for every unit of every population, taken with its sign s_i.
 
     w is a random direction of length 1, drawn once for the population that sends: all that it reaches
-    hear the same m.
+    receive the same m.
 
     Parameters
     ----------

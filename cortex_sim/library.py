@@ -35,11 +35,11 @@ def folder(kind: str) -> Path:
     if inside.is_dir():
         return inside
     project = _PACKAGE.parent / "pyproject.toml"
-    beside = _PACKAGE.parent / kind
-    if beside.is_dir() and project.is_file():
+    sibling = _PACKAGE.parent / kind
+    if sibling.is_dir() and project.is_file():
         named = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name")
         if named == "cortex-sim":
-            return beside
+            return sibling
     raise DeclarationError(f"this installation has no {kind}; reinstall cortex-sim")
 
 
@@ -131,7 +131,7 @@ def model(name: str, **settings: Any) -> Network:
     """
     if not isinstance(name, str):
         raise DeclarationError(f"model: give a name, or path/to/file.py:function. Got {name!r}")
-    with told(f"model {name}"):
+    with errors_of(f"model {name}"):
         if name.endswith(".py"):
             raise DeclarationError(f"model {name}: {_functions_of(Path(name))}")
         build = own("model", name) if ".py:" in name else getattr(load_module("models", name), name)
@@ -142,14 +142,14 @@ def model(name: str, **settings: Any) -> Network:
 
 
 @contextmanager
-def told(owner: str) -> Iterator[None]:
+def errors_of(owner: str) -> Iterator[None]:
     """Turn any exception in the code of a model or protocol into a `DeclarationError` that names it."""
     try:
         yield
     except CortexSimError:
         raise
-    except (Exception, SystemExit) as error:
-        raise DeclarationError(f"{owner}: {_place(error)}") from error
+    except (Exception, SystemExit) as exception:
+        raise DeclarationError(f"{owner}: {_place(exception)}") from exception
 
 
 def _is_ours(path: Path) -> bool:

@@ -59,7 +59,7 @@ class Network:
         self.projections: dict[str, Projection] = {}
         self.teacher: Teacher | None = None
         self.objective_at: str | None = None
-        self.error: Objective | None = None
+        self.objective_function: Objective | None = None
 
     def population(
         self,
@@ -152,12 +152,12 @@ class Network:
             belongs to another pair of populations.
         """
         source, goal = self._place(pre, credit=True), self._place(post)
-        mate = self.projections.get(f"{goal.name}->{source.name}")
+        reverse = self.projections.get(f"{goal.name}->{source.name}")
         projection = Projection(
             TOP_DOWN,
             source.name,
             goal.name,
-            mate.connector if mate is not None and mate.kind == BOTTOM_UP else Dense(),
+            reverse.connector if reverse is not None and reverse.kind == BOTTOM_UP else Dense(),
             make("feedback", feedback),
             None if plasticity is None else make("rule", plasticity),
             _several("regulariser", regulariser),
@@ -219,7 +219,7 @@ class Network:
             raise DeclarationError(
                 f"network {self.name}: the objective is already at {self.objective_at}; declare one only"
             )
-        self.objective_at, self.error = top.name, make("objective", objective)
+        self.objective_at, self.objective_function = top.name, make("objective", objective)
 
     @property
     def bottom_ups(self) -> list[Projection]:
@@ -290,8 +290,8 @@ class Network:
             pre, post = post, pre
         try:
             return operator_of(projection.connector, pre, post)
-        except BuildError as error:
-            raise BuildError(f"projection {projection.name}: {error}") from None
+        except BuildError as exception:
+            raise BuildError(f"projection {projection.name}: {exception}") from None
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
         """Initial weights of all projections that have their own, float64, by name.
@@ -336,7 +336,7 @@ class Network:
         other = Network(self.name)
         other.populations = dict(self.populations)
         other.projections, other.teacher = dict(self.projections), self.teacher
-        other.objective_at, other.error = self.objective_at, self.error
+        other.objective_at, other.objective_function = self.objective_at, self.objective_function
         return other
 
     def to_yaml(self, path: str | Path | None = None) -> str:

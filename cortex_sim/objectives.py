@@ -13,7 +13,7 @@ from cortex_sim.registry import register
 class Objective(Protocol):
     """Value E for one presentation, and the credit it gives the top population."""
 
-    def error(self, r: Array, target: Array) -> Array:
+    def value(self, r: Array, target: Array) -> Array:
         """E of shape (presentation,), from r and target of shape (presentation, unit)."""
 
     def credit(self, r: Array, target: Array) -> Array:
@@ -36,7 +36,7 @@ class CrossEntropy:
     def __post_init__(self) -> None:
         require_positive(self, weight=self.weight)
 
-    def error(self, r: Array, target: Array) -> Array:
+    def value(self, r: Array, target: Array) -> Array:
         """E of shape (presentation,)."""
         xp = array_namespace(r)
         shifted = r - xp.max(r, axis=1, keepdims=True)
@@ -66,7 +66,7 @@ class SquaredError:
     def __post_init__(self) -> None:
         require_positive(self, weight=self.weight)
 
-    def error(self, r: Array, target: Array) -> Array:
+    def value(self, r: Array, target: Array) -> Array:
         """E of shape (presentation,)."""
         return 0.5 * self.weight * array_namespace(r).sum((r - target) ** 2, axis=1)
 

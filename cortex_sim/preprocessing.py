@@ -105,5 +105,5 @@ class Preprocessing:
         """
         try:
             return Preprocessing(**{name: tuple(values) for name, values in data.items()})
-        except (TypeError, ValueError) as error:
-            raise DataError(f"preprocessing: cannot be read ({error})") from None
+        except (TypeError, ValueError) as exception:
+            raise DataError(f"preprocessing: cannot be read ({exception})") from None

@@ -59,7 +59,7 @@ class Projection:
         return f"{self.pre}->{self.post}"
 
     @property
-    def mate(self) -> str:
+    def reverse_name(self) -> str:
         """Name of the projection in the other direction between the same populations."""
         return f"{self.post}->{self.pre}"
 

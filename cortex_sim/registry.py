@@ -48,7 +48,7 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "feedback": (("tied",),),
     "initialiser": (("draw",),),
     "kernel": (("weights",),),
-    "objective": (("error", "credit"),),
+    "objective": (("value", "credit"),),
     "regulariser": (("change",),),
     "rule": (("change",), ("arrival", "accepts")),
 }

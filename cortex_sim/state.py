@@ -73,8 +73,8 @@ class State:
     def __repr__(self) -> str:
         """Say what is inside in one line, not with every weight."""
         count = sum(np.size(w) for w in self.all_weights().values())
-        told = ", ".join(f"{name} {value}" for name, value in self.origin.items())
-        return f"State({self.network.name!r}: {count} weights{'; ' + told if told else ''})"
+        origin = ", ".join(f"{name} {value}" for name, value in self.origin.items())
+        return f"State({self.network.name!r}: {count} weights{'; ' + origin if origin else ''})"
 
     def all_weights(self) -> dict[str, np.ndarray]:
         """Weights of every projection that has its own, by name."""
@@ -104,7 +104,7 @@ class State:
             kept = self.transfers.get(name, {})
             _require_same_shapes(f"population {name}: parameter", "values", kept, values, net)
         feedback = {n: self._feedback(n, net, drawn) for n, drawn in new.feedback.items()}
-        rules = {n: self._rule_state(n, net, begun) for n, begun in new.rule_state.items()}
+        rules = {n: self._rule_state(n, net, fresh) for n, fresh in new.rule_state.items()}
         return replace(
             self,
             network=net,
@@ -119,18 +119,18 @@ class State:
             ours = self.network.projection(name)
             if (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity):
                 return kept
-        _log.info("projection %s: its feedback weights are drawn anew, the state holds none for it", name)
+        _log.info("projection %s: its feedback weights are redrawn, the state holds none for it", name)
         return drawn
 
-    def _rule_state(self, name: str, net: Network, begun: Arrays) -> Arrays:
+    def _rule_state(self, name: str, net: Network, fresh: Arrays) -> Arrays:
         ours, theirs = self.network.projections.get(name), net.projections[name]
         kept = self.rule_state.get(name)
         same = ours is not None and ours.plasticity == theirs.plasticity
-        if kept is not None and same and _shapes(kept) == _shapes(begun):
+        if kept is not None and same and _shapes(kept) == _shapes(fresh):
             return kept
-        if begun:
-            _log.info("projection %s: the state of its rule begins anew, none is kept for it", name)
-        return begun
+        if fresh:
+            _log.info("projection %s: the state of its rule begins again, none is kept for it", name)
+        return fresh
 
 
 def initial(net: Network, seed: int = 0) -> State:
@@ -243,8 +243,8 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
     try:
         net = from_dict(metadata["network"])
         net.check()
-    except DeclarationError as error:
-        raise RunError(f"{where}: {error}") from None
+    except DeclarationError as exception:
+        raise RunError(f"{where}: {exception}") from None
     parts: dict[str, dict[str, np.ndarray]] = {}
     nested: dict[str, dict[str, dict[str, np.ndarray]]] = {"rule": {}, "transfer": {}}
     elsewhere = metadata.get("shared", {})  # a checkpoint keeps them under its model's names

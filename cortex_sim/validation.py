@@ -40,10 +40,10 @@ def check_free(net: Network, projection: Projection) -> None:
 
 def _check_declared_first(net: Network, projection: Projection) -> None:
     """A top-down projection takes its shape from the bottom-up one, so it cannot come first."""
-    if projection.mate in net.projections:
+    if projection.reverse_name in net.projections:
         raise DeclarationError(
-            f"projection {projection.name}: {projection.mate} was declared before it and would not share "
-            "its kernel; declare the bottom-up projection first, then net.top_down(...)"
+            f"projection {projection.name}: {projection.reverse_name} was declared before it and would not "
+            f"share its kernel; declare the bottom-up projection first, then net.top_down(...)"
         )
 
 
@@ -129,17 +129,18 @@ def check_feedback(net: Network, projection: Projection) -> None:
     word = type(source.part).__name__
     if source.tied and projection.plasticity is not None:
         raise DeclarationError(
-            f"projection {name}: {word} weights follow {projection.mate} and cannot have "
+            f"projection {name}: {word} weights follow {projection.reverse_name} and cannot have "
             "plasticity of their own; use feedback=Random() or Given(array), or plasticity=None"
         )
     if source.tied and projection.regularisers:
         raise DeclarationError(
-            f"projection {name}: {word} weights follow {projection.mate}, so "
-            f"{type(projection.regularisers[0]).__name__} cannot act on them; give it to {projection.mate}"
+            f"projection {name}: {word} weights follow {projection.reverse_name}, so "
+            f"{type(projection.regularisers[0]).__name__} cannot act on them; give it to "
+            f"{projection.reverse_name}"
         )
     if source.dense_only and not isinstance(projection.connector, Dense):
         raise DeclarationError(
-            f"projection {name}: {word} sends to single units, and {projection.mate} "
+            f"projection {name}: {word} sends to single units, and {projection.reverse_name} "
             f"beside it is {type(projection.connector).__name__}, whose form its weights would take; use "
             "feedback=Random() or Given(array), or a Dense projection onto the top"
         )
@@ -153,19 +154,19 @@ def check_feedback(net: Network, projection: Projection) -> None:
 def check_partner(net: Network, projection: Projection, part: DeclaredRule | DeclaredFeedback) -> None:
     """Feedback or a rule that is paired with a bottom-up projection runs beside that one."""
     of, name, word = part.of, projection.name, type(part.part).__name__
-    beside = net.projections.get(str(of))
+    paired = net.projections.get(str(of))
     if of is None:
         return
-    if beside is None or beside.kind != BOTTOM_UP:
+    if paired is None or paired.kind != BOTTOM_UP:
         raise DeclarationError(
             f"projection {name}: {word}(of={of!r}) names no bottom-up projection; "
             f"known: {listed(p.name for p in net.bottom_ups)}"
         )
-    if of != projection.mate:
+    if of != projection.reverse_name:
         raise DeclarationError(
             f"projection {name}: {word}(of={of!r}) belongs to a top-down projection "
-            f"from {beside.post} to {beside.pre}; use net.top_down({beside.post!r}, {beside.pre!r}, ...)"
-            f" or of={projection.mate!r}"
+            f"from {paired.post} to {paired.pre}; use net.top_down({paired.post!r}, {paired.pre!r}, ...)"
+            f" or of={projection.reverse_name!r}"
         )
 
 

@@ -44,7 +44,7 @@ def word_for(rule: Any) -> Word:
     if rule_of(given).supervised:
         raise DeclarationError(
             f"with_rule: how {type(given).__name__} receives its credit is unknown; "
-            "call cortex_sim.register_word(name, Word(rule, beside=...)) once"
+            "call cortex_sim.register_word(name, Word(rule, paired=...)) once"
         )
     return Word(given)
 
@@ -64,8 +64,8 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
             f"with_rule: {called} needs an objective, and network {net.name} has none; "
             "add net.objective(population, CrossEntropy())"
         )
-    taught = rule_of(word.rule).taught
-    if taught:
+    from_teacher = rule_of(word.rule).from_teacher
+    if from_teacher:
         if feedback:
             raise DeclarationError(
                 f"with_rule: {called} takes a credit network, not {feedback}; use credit=..."
@@ -78,12 +78,12 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
     other = net.copy()
     other.teacher = None
     other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
-    if taught:
+    if from_teacher:
         teach(other, trained)
     elif learning and word.direct is not None:
         _add_direct(other, word, feedback)
-    elif learning and word.beside is not None:
-        _add_beside(other, word, feedback)
+    elif learning and word.paired is not None:
+        _add_paired(other, word, feedback)
     if feedback and not other.top_downs:
         raise DeclarationError(f"with_rule: {called} adds no feedback to set {feedback}")
     other.check()
@@ -132,13 +132,13 @@ def _leads_to_objective(net: Network) -> set[str]:
     return Paths(net).leading
 
 
-def _add_beside(net: Network, word: Word, settings: dict[str, Any]) -> None:
+def _add_paired(net: Network, word: Word, settings: dict[str, Any]) -> None:
     needing, leading = _needs_credit(net), _leads_to_objective(net)
     for up in net.bottom_ups:
         if up.pre not in needing or up.post not in leading:
             continue
         if has_weights(up.connector):
-            parts = word.beside(up.name)  # type: ignore[misc]
+            parts = word.paired(up.name)  # type: ignore[misc]
             _put(net, up.post, up.pre, replace(parts, regularisers=_shared(word, parts, up)), settings)
         else:  # the inverse, transpose and sign pattern of an identity are the identity
             _put(net, up.post, up.pre, TopDown(Transpose(of=up.name)), {})

@@ -170,18 +170,18 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     elif pattern.fullmatch(node.value):
         try:
             return make(node.value)
-        except ValueError as error:
-            raise ValueError(f"{_at(node)}: {error}") from None
+        except ValueError as exception:
+            raise ValueError(f"{_at(node)}: {exception}") from None
     raise ValueError(f"{_at(node)}: {node.value!r} is no {node.tag.removeprefix(_TAG)}")
 
 
-def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) -> Any:
-    """Plain data from YAML text; ``what`` names it in an error, which is of class ``error``.
+def parse(what: str, text: str, exception_type: type[CortexSimError] = DeclarationError) -> Any:
+    """Plain data from YAML text; ``what`` names it in an error, which is of class ``exception_type``.
 
     Raises
     ------
     CortexSimError
-        Of the class ``error``, if it is not YAML, gives a key twice, or holds more than plain data.
+        Of the class ``exception_type``, if it is not YAML, gives a key twice, or holds more than plain data.
     """
     loader = None
     try:
@@ -189,17 +189,17 @@ def parse(what: str, text: str, error: type[CortexSimError] = DeclarationError) 
         return _Reading().data(loader.get_single_node())
     except yaml.YAMLError as wrong:
         said = " ".join(str(wrong).split()).replace('in "<unicode string>", ', "")
-        raise error(f"{what}: not YAML ({said})") from None
+        raise exception_type(f"{what}: not YAML ({said})") from None
     except RecursionError:
-        raise error(f"{what}: not YAML that is accepted here (nested too deeply)") from None
+        raise exception_type(f"{what}: not YAML that is accepted here (nested too deeply)") from None
     except ValueError as wrong:
-        raise error(f"{what}: {wrong}") from None
+        raise exception_type(f"{what}: {wrong}") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def read(what: str, source: str | Path, error: type[CortexSimError] = DeclarationError) -> Any:
+def read(what: str, source: str | Path, exception_type: type[CortexSimError] = DeclarationError) -> Any:
     """Plain data from YAML text, or from a file if ``source`` is a path; ``what`` names it in errors.
 
     Text is distinguished from a path by its line break.
@@ -207,27 +207,27 @@ def read(what: str, source: str | Path, error: type[CortexSimError] = Declaratio
     Raises
     ------
     CortexSimError
-        Of the class ``error``, if it cannot be read, is not YAML, gives a key twice, or holds more than
-        plain data.
+        Of the class ``exception_type``, if it cannot be read, is not YAML, gives a key twice, or holds
+        more than plain data.
     """
     if not isinstance(source, (str, Path)):
-        raise error(f"{what} YAML: give a path, or text with line breaks. Got {source!r}")
+        raise exception_type(f"{what} YAML: give a path, or text with line breaks. Got {source!r}")
     if isinstance(source, str) and "\n" in source:
-        return parse(f"{what} YAML text", source, error)
-    return read_file(f"{what} YAML {source}", source, error)
+        return parse(f"{what} YAML text", source, exception_type)
+    return read_file(f"{what} YAML {source}", source, exception_type)
 
 
-def read_file(where: str, path: str | Path, error: type[CortexSimError] = DeclarationError) -> Any:
+def read_file(where: str, path: str | Path, exception_type: type[CortexSimError] = DeclarationError) -> Any:
     """Plain data from a YAML file, which errors call ``where``; see `read`."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as wrong:
-        raise error(f"{where}: cannot be read ({wrong.strerror})") from None
+        raise exception_type(f"{where}: cannot be read ({wrong.strerror})") from None
     except UnicodeError:
-        raise error(f"{where}: cannot be read (it is not UTF-8 text)") from None
+        raise exception_type(f"{where}: cannot be read (it is not UTF-8 text)") from None
     except ValueError as wrong:  # a name that no file can have
-        raise error(f"{where}: cannot be read ({wrong})") from None
-    return parse(where, text, error)
+        raise exception_type(f"{where}: cannot be read ({wrong})") from None
+    return parse(where, text, exception_type)
 
 
 def write(data: Any, path: str | Path | None = None) -> str:

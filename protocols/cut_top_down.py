@@ -35,11 +35,11 @@ def test_digits() -> cs.Stimuli:
 
 def protocol(digits: cs.Stimuli, gates: dict) -> cs.Protocol:
     """Images follow one another without pause, so that late credit acts during the next one."""
-    shown, told = {"retina": digits}, {"IT": digits}
+    shown, labelled = {"retina": digits}, {"IT": digits}
     return cs.Protocol(
         cs.Phase("settle", SETTLE_MS, drive=shown, **gates),
-        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=told, **gates),
-        cs.Phase("learn", LEARN_MS, drive=shown, nudge=told, plasticity=True, **gates),
+        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=labelled, **gates),
+        cs.Phase("learn", LEARN_MS, drive=shown, nudge=labelled, plasticity=True, **gates),
         order="shuffled",
         repeat=BLOCKS,
         reset=False,

@@ -38,13 +38,13 @@ def test_digits() -> cs.Stimuli:
 
 def arm(word: str, eta_t: float, digits: cs.Stimuli, probe: cs.Protocol | None) -> cs.Arm:
     """One pass over the digits, one after another; the response is read before the label is given."""
-    shown, told = {"retina": digits}, {"IT": digits}
+    shown, labelled = {"retina": digits}, {"IT": digits}
     eta = dict.fromkeys(("retina->V1", "V1->IT"), 1000 * eta_t / LEARN_MS)
     eta["IT->V1"] = 1000 * INVERSE_ETA_T / DREAM_MS
     phases = [
         cs.Phase("settle", SETTLE_MS, drive=shown),
-        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=told),
-        cs.Phase("learn", LEARN_MS, drive=shown, nudge=told, plasticity=True),
+        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=labelled),
+        cs.Phase("learn", LEARN_MS, drive=shown, nudge=labelled, plasticity=True),
     ]
     if word == "gait_prop_learned":
         phases.append(cs.Phase("dream", DREAM_MS, spontaneous=["V1"], plasticity=True))

@@ -77,7 +77,7 @@ def fixed_point(way: str, spread: float, gain: float, seed: int) -> np.ndarray:
     return u @ (np.linalg.solve(w @ w.T + DAMPING * np.eye(ABOVE), w) if way == "inverse" else w)
 
 
-def error(recording, way: str, spread: float, gain: float, to: str = "inverse"):
+def relative_error(recording, way: str, spread: float, gain: float, to: str = "inverse"):
     """Times in ms, and distance of V1's credit to a fixed point relative to its length, each (time bin,)."""
     target = fixed_point(to, spread, gain, recording.attrs["seed"])
     arm = cs.recording.select(recording, arm=name_of(way, spread, gain), population="V1")
@@ -104,7 +104,7 @@ def statistics(recording) -> dict[str, dict[str, float]]:
     """Time to 1 % of the fixed point, late rate of decay, both predictions, distance to the inverse."""
     found = {}
     for way, case in product(WAYS, CASES):
-        times, errors = error(recording, way, *case, to=way)
+        times, errors = relative_error(recording, way, *case, to=way)
         late = time_to(times, errors, 1e-5) - time_to(times, errors, 1e-3)
         rate = predicted_rate(way, *case)
         found[name_of(way, *case)] = {
@@ -112,7 +112,7 @@ def statistics(recording) -> dict[str, dict[str, float]]:
             "predicted, at most": np.log(100) / rate,
             "late rate, 1/s": 1000 * np.log(100) / late,
             "predicted rate, 1/s": 1000 * rate,
-            "from the inverse at the end": error(recording, way, *case)[1][-1],
+            "from the inverse at the end": relative_error(recording, way, *case)[1][-1],
         }
     return found
 
@@ -125,7 +125,7 @@ def figure(recording):
     course, by_spread, by_gain = drawn.subplots(1, 3, width_ratios=[1.5, 1, 1])
     for spread, colour in zip(SPREADS, COLOURS, strict=False):
         for way, style in zip(WAYS, ("-", "--"), strict=True):
-            times, errors = error(recording, way, spread, 1.0)
+            times, errors = relative_error(recording, way, spread, 1.0)
             if (way, spread) != ("transpose", 1.0):  # the same as the inverse except for damping
                 label = f"{spread:g}" if way == "inverse" else None
                 course.semilogy(times, errors, color=colour, ls=style, label=label)

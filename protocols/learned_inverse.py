@@ -28,11 +28,11 @@ def digits(seed: int) -> cs.Stimuli:
 
 def experiment(seed: int = 0) -> cs.Experiment:
     """The same digits and initial weights in every arm; spontaneous activity where the inverse learns."""
-    shown, told = {"retina": digits(seed)}, {"IT": digits(seed)}
+    shown, labelled = {"retina": digits(seed)}, {"IT": digits(seed)}
     phases = [
         cs.Phase("settle", SETTLE_MS, drive=shown),
-        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=told),
-        cs.Phase("learn", LEARN_MS, drive=shown, nudge=told, plasticity=True),
+        cs.Phase("compare", COMPARE_MS, drive=shown, nudge=labelled),
+        cs.Phase("learn", LEARN_MS, drive=shown, nudge=labelled, plasticity=True),
     ]
     dream = cs.Phase("dream", DREAM_MS, spontaneous=["V1"], plasticity=True)
     arms = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.tdca.studies.compare import lives, spread
+from cortex_sim.tdca.studies.compare import accuracies_by_seed, spread
 from cortex_sim.tdca.studies.jobs import SWEEP, Folders, Job, studied
 
 RUN_BY = "python benchmarks/tdca.py run diffusion, then python benchmarks/tdca.py figures"
@@ -84,14 +84,14 @@ def figures(folders: Folders) -> dict[str, Any]:
 
 
 def _over_channels(axes: Any, folders: Folders, classes: int, steps: int, colour: str) -> None:
-    cells = [(k, spread(lives(folders, name_of(classes, k), "mnist", steps))) for k in CHANNELS]
+    cells = [(k, spread(accuracies_by_seed(folders, name_of(classes, k), "mnist", steps))) for k in CHANNELS]
     seen = np.array([(k, *cell) for k, cell in cells if cell is not None])
     if len(seen):
         axes.errorbar(*seen.T, color=colour, marker="o", ms=4, capsize=2, label=str(classes))
-    off = spread(lives(folders, name_of(classes, UNITS, "identity"), "mnist", steps))
+    off = spread(accuracies_by_seed(folders, name_of(classes, UNITS, "identity"), "mnist", steps))
     if off is not None:
         axes.plot([UNITS], [off[0]], "x", color=colour, ms=8)
-    fixed = spread(lives(folders, f"diffusion_c{classes}_dfa", "mnist", steps))
+    fixed = spread(accuracies_by_seed(folders, f"diffusion_c{classes}_dfa", "mnist", steps))
     if fixed is not None:
         axes.axhline(fixed[0], color=colour, ls=":", lw=1)
 
@@ -116,7 +116,7 @@ def _kernels(axes: Any, folders: Folders) -> None:
     seen = [
         (said, cell)
         for said, name in kernels_tried().items()
-        if (cell := spread(lives(folders, name, "mnist", 1000))) is not None
+        if (cell := spread(accuracies_by_seed(folders, name, "mnist", 1000))) is not None
     ]
     plain(axes, "test accuracy after 1000 steps", "")
     axes.set_title("kernels at K = 16, 10 classes", fontsize=10)

@@ -38,7 +38,9 @@ def jobs() -> dict[str, list[Any]]:
     controls = [Job(name, name) for name in (*FIXED[:2], FIXED[2], *ONCE)]
     repeated = [Job(name, name, seed) for seed in SEEDS[1:] for name in FIXED]
     adam = [Job(name, name, seed) for name in ADAM for seed in SEEDS]
-    again = [Transfer(name, seed, AGAIN, "again", lives=24, births=1) for name in RIVALS for seed in SEEDS]
+    again = [
+        Transfer(name, seed, AGAIN, "again", inner_runs=24, start_seed=1) for name in RIVALS for seed in SEEDS
+    ]
     return {
         "first_table": [*first, *controls, *repeated, *adam],
         "again": again,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.tdca.studies.compare import lives, spread
+from cortex_sim.tdca.studies.compare import accuracies_by_seed, spread
 from cortex_sim.tdca.studies.drawing import heat
 from cortex_sim.tdca.studies.jobs import SWEEP, Folders, Job, studied
 from cortex_sim.tdca.studies.transfer import Cell, Transfer
@@ -107,7 +107,7 @@ def _numbers(folders: Folders) -> Any:
             COLOURS,
             strict=False,
         ):
-            cells = [(n, spread(lives(folders, f"{prefix}_{n}", label, steps))) for n in NUMBERS]
+            cells = [(n, spread(accuracies_by_seed(folders, f"{prefix}_{n}", label, steps))) for n in NUMBERS]
             seen = np.array([(n, *cell) for n, cell in cells if cell is not None])
             if len(seen):
                 axes.errorbar(*seen.T, color=colour, marker="o", ms=4, capsize=2, label=said)

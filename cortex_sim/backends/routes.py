@@ -16,22 +16,22 @@ from cortex_sim.rules.base import Arrival
 
 
 @dataclass(frozen=True)
-class Plan:
+class Routes:
     """The routes of credit through a network.
 
-    ``order`` are the populations, stimulus first. ``beside`` maps a bottom-up projection to the
-    top-down one that shares its backward pass; ``apart`` are chain projections with no such partner;
+    ``order`` are the populations, stimulus first. ``paired`` maps a bottom-up projection to the
+    top-down one that shares its backward pass; ``unpaired`` are chain projections with no such partner;
     ``direct`` bring the top's own credit; ``targets`` are used if the network has a target rule; ``credit``
-    bring what credit populations send, and ``taught`` is the credit network they belong to.
+    bring what credit populations send, and ``teacher`` is the credit network they belong to.
     """
 
     order: tuple[str, ...]
-    beside: dict[str, Projection]
-    apart: tuple[Projection, ...]
+    paired: dict[str, Projection]
+    unpaired: tuple[Projection, ...]
     direct: tuple[Projection, ...]
     targets: tuple[Projection, ...]
     credit: tuple[Projection, ...]
-    taught: Teacher | None
+    teacher: Teacher | None
 
     @property
     def by_targets(self) -> bool:
@@ -39,7 +39,7 @@ class Plan:
         return bool(self.targets)
 
 
-def plan(net: Network) -> Plan:
+def find_routes(net: Network) -> Routes:
     """Routes of a network that has passed `Network.check`.
 
     Raises
@@ -48,8 +48,8 @@ def plan(net: Network) -> Plan:
         If two projections onto one population disagree on how credit arrives, or credit would be
         needed before it is known.
     """
-    beside: dict[str, Projection] = {}
-    apart, direct, targets = [], [], []
+    paired: dict[str, Projection] = {}
+    unpaired, direct, targets = [], [], []
     bottom_up = {p.name for p in net.bottom_ups}
     credit = tuple(p for p in net.top_downs if p.pre in net.credit_populations)
     for top_down in net.top_downs:
@@ -60,30 +60,30 @@ def plan(net: Network) -> Plan:
                 targets.append(top_down)
             case Arrival.DIRECT:
                 direct.append(top_down)
-            case _ if top_down.mate in bottom_up:
-                beside[top_down.mate] = top_down
+            case _ if top_down.reverse_name in bottom_up:
+                paired[top_down.reverse_name] = top_down
             case _:
-                apart.append(top_down)
+                unpaired.append(top_down)
     for p in net.top_downs:
-        if p.rule.reads_credit and beside.get(p.mate) is not p:
+        if p.rule.reads_credit and paired.get(p.reverse_name) is not p:
             raise BuildError(
                 f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "
                 f"{p.pre}, but {p.post} gets its credit by another route; use FeedbackAlignment() below "
                 f"{p.post}"
             )
-    return Plan(_order(net), beside, tuple(apart), tuple(direct), tuple(targets), credit, net.teacher)
+    return Routes(_order(net), paired, tuple(unpaired), tuple(direct), tuple(targets), credit, net.teacher)
 
 
 def _arrival(net: Network, population: str) -> Arrival:
     """How credit reaches a population: by its inputs' rules, else by the network's target rule."""
-    said = {p.rule.arrival: p.name for p in net.inputs(population) if p.rule.arrival is not None}
-    if len(said) > 1:
+    declared = {p.rule.arrival: p.name for p in net.inputs(population) if p.rule.arrival is not None}
+    if len(declared) > 1:
         raise BuildError(
-            f"population {population}: {' and '.join(said.values())} expect credit in different ways; "
+            f"population {population}: {' and '.join(declared.values())} expect credit in different ways; "
             "give both projections rules of one kind"
         )
-    if said:
-        return next(iter(said))
+    if declared:
+        return next(iter(declared))
     by_targets = any(p.rule.arrival is Arrival.TARGETS for p in net.bottom_ups)
     return Arrival.TARGETS if by_targets else Arrival.CHAIN
 
@@ -98,8 +98,8 @@ def _order(net: Network) -> tuple[str, ...]:
             sorter.add(p.pre, p.post)  # the receiver's rate must exist before the sender's credit
     try:
         return tuple(sorter.static_order())
-    except CycleError as error:
-        cycle = " - ".join(error.args[1])
+    except CycleError as exception:
+        cycle = " - ".join(exception.args[1])
         raise BuildError(
             f"network {net.name}: credit would be needed before it is known ({cycle}); top-down "
             "projections must run from later populations to earlier ones"

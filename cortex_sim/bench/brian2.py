@@ -121,17 +121,17 @@ def whole_process(name: str, batch: int, repeats: int = 3) -> float:
     return statistics.median(taken)
 
 
-def brian2_cost(blocks: int, networks: Sequence[str], tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def brian2_cost(blocks: int, networks: Sequence[str], report: Callable[[str], None]) -> list[dict[str, Any]]:
     """One result per network, engine and batch; ratio is ours ÷ the script. ``report`` gets progress."""
     results = []
     for name in networks:
         large = name == "784-256-256-10"
         for engine, batch in CASES:
-            tell(f"{name}, {engine}, batch {batch}: {blocks} pairs of blocks")
+            report(f"{name}, {engine}, batch {batch}: {blocks} pairs of blocks")
             found = {"network": name, "engine": engine, "batch": batch, "dt_ms": DT_MS, "blocks": blocks}
             found |= measure(pair(name, engine, batch, BLOCK_MS), blocks)
             if large and engine == "batched":
-                tell(f"{name}, batch {batch}: fresh processes")
+                report(f"{name}, batch {batch}: fresh processes")
                 found["whole_s"] = whole_process(name, batch)
             results.append(found)
     return results

@@ -82,9 +82,9 @@ class BatchedByHand:
             grown = np.exp(rates[-1] - rates[-1].max(1, keepdims=True))
             partition = grown.sum(1, keepdims=True) / grown
             views[-1]["partition"][...] = partition
-            told = [v["c"] * np.where(v["a"] > 0, 1.0, SLOPE) for v in views[:-1]]
-            told.append(views[-1]["goal"] - 1 / partition)
-            for w, below, above, u in zip(weights[1:], views, views[1:], told[1:], strict=False):
+            sent = [v["c"] * np.where(v["a"] > 0, 1.0, SLOPE) for v in views[:-1]]
+            sent.append(views[-1]["goal"] - 1 / partition)
+            for w, below, above, u in zip(weights[1:], views, views[1:], sent[1:], strict=False):
                 predicted = below["c"] @ w.T
                 above["predicted"][...] = predicted
                 below["down"][...] = (u - predicted) @ w

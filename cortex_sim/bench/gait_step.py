@@ -188,16 +188,16 @@ def _reset_peak() -> None:
 
 
 def gait_step(
-    blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]
+    blocks: int, threads: int, networks: list[str], report: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """One result per network and rule; ratio is ours ÷ baseline. ``report`` gets progress."""
     torch.set_num_threads(threads)
     results = []
     for name in networks:
-        tell(f"{name}: memory of plain torch")
+        report(f"{name}: memory of plain torch")
         plain_bytes = statistics.median(memory_of(name, None, threads) for _ in range(3))
         for rule in RULES:
-            tell(f"{name}, {rule}: {blocks} pairs of blocks, then memory")
+            report(f"{name}, {rule}: {blocks} pairs of blocks, then memory")
             timing = measure(name, rule, blocks)
             ours_bytes = statistics.median(memory_of(name, rule, threads) for _ in range(3))
             quartiles = statistics.quantiles(timing.ratios, n=4) if len(timing.ratios) > 1 else None

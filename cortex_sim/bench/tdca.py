@@ -21,12 +21,12 @@ from cortex_sim.tdca.inner.cohort import Cohort, layout, start
 from cortex_sim.tdca.inner.rules import Direct, InnerRule, TopDownCredit
 from cortex_sim.tdca.inner.step import Plain
 
-LIVES, BATCH, INPUTS, HIDDEN, OUTPUTS = 256, 32, 196, 64, 10
+RUNS, BATCH, INPUTS, HIDDEN, OUTPUTS = 256, 32, 196, 64, 10
 STEPS, ALONE = 10, 20  # steps of a block: of all inner runs at once, and of inner runs one by one
 NAMES = ("step", "lives")
 
 
-class Lives:
+class InnerRuns:
     """A cohort under one rule, with its stimuli: one step per call."""
 
     def __init__(self, rule: InnerRule, count: int) -> None:
@@ -34,7 +34,7 @@ class Lives:
         step = Plain(rate=1e-3)
         self.cohort = Cohort(architecture(net), rule, step, count)
         seeds, length = torch.arange(count), torch.full((count,), 1e6)
-        self.cohort.give_birth(torch.ones(count, dtype=torch.bool), seeds, length)
+        self.cohort.begin(torch.ones(count, dtype=torch.bool), seeds, length)
         own = layout(rule, step)
         self.parameters = own.split(own.joined(start(rule, step, 0)))
         generator = torch.Generator().manual_seed(0)
@@ -76,7 +76,7 @@ def _seconds(run: Callable[[], None], steps: int) -> float:
 
 
 @torch.no_grad()
-def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def tdca_cost(blocks: int, threads: int, report: Callable[[str], None]) -> list[dict[str, Any]]:
     """Measure both ratios.
 
     Returns
@@ -88,16 +88,18 @@ def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[di
     """
     torch.set_num_threads(threads)
     rules: dict[str, InnerRule] = {"tdca": TopDownCredit(), "direct": Direct()}
-    many: dict[str, Any] = {who: Lives(rule, LIVES) for who, rule in rules.items()} | {"floor": Floor(LIVES)}
-    one: dict[str, Any] = {who: Lives(rule, 1) for who, rule in rules.items()} | {"floor": Floor(1)}
+    many: dict[str, Any] = {who: InnerRuns(rule, RUNS) for who, rule in rules.items()} | {
+        "floor": Floor(RUNS)
+    }
+    one: dict[str, Any] = {who: InnerRuns(rule, 1) for who, rule in rules.items()} | {"floor": Floor(1)}
     runs = [*many.values(), *one.values()]
     for run in runs:
         _seconds(run.step, 3)
     took: dict[str, list[float]] = {f"{size} {who}": [] for size in ("many", "one") for who in many}
     for block in range(blocks):
-        tell(f"block {block + 1} of {blocks}")
+        report(f"block {block + 1} of {blocks}")
         for who in many:
-            took[f"many {who}"].append(_seconds(many[who].step, STEPS) / LIVES)
+            took[f"many {who}"].append(_seconds(many[who].step, STEPS) / RUNS)
         for who in one:
             took[f"one {who}"].append(_seconds(one[who].step, ALONE * STEPS))
     seconds = {name: statistics.median(values) for name, values in took.items()}
@@ -105,14 +107,14 @@ def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[di
     step = {
         "network": "step",
         "ratio": seconds["many tdca"] / seconds["many direct"],
-        "ours_s": seconds["many tdca"] * LIVES,
-        "baseline_s": seconds["many direct"] * LIVES,
+        "ours_s": seconds["many tdca"] * RUNS,
+        "baseline_s": seconds["many direct"] * RUNS,
         "spread": [min(ratios), max(ratios)],
-        "lives": LIVES,
+        "lives": RUNS,
         "alone_ratio": seconds["one tdca"] / seconds["one direct"],
         "memory_ratio": None,
     }
-    lives = {
+    per_run = {
         "network": "lives",
         "ratio": seconds["many tdca"] / seconds["many floor"],
         "ours_s": seconds["many tdca"],
@@ -120,7 +122,7 @@ def tdca_cost(blocks: int, threads: int, tell: Callable[[str], None]) -> list[di
         "batched_s": seconds["many tdca"],
         "alone_s": seconds["one tdca"],
         "floor_s": seconds["many floor"],
-        "lives": LIVES,
+        "lives": RUNS,
         "memory_ratio": None,
     }
-    return [step, lives]
+    return [step, per_run]

@@ -17,15 +17,15 @@ from cortex_sim.errors import RunError
 Results = list[dict[str, Any]]
 
 
-def _gait_step(blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]) -> Results:
+def _gait_step(blocks: int, threads: int, networks: list[str], report: Callable[[str], None]) -> Results:
     from cortex_sim.bench.gait_step import BASELINES, gait_step
 
     for wanted in networks:
         look_up("network of gait-step", wanted, BASELINES, RunError)
-    return gait_step(blocks, threads, networks or list(BASELINES), tell)
+    return gait_step(blocks, threads, networks or list(BASELINES), report)
 
 
-def _brian2(blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]) -> Results:
+def _brian2(blocks: int, threads: int, networks: list[str], report: Callable[[str], None]) -> Results:
     from threadpoolctl import threadpool_limits
 
     from cortex_sim.bench.brian2 import NETWORKS, brian2_cost
@@ -33,15 +33,15 @@ def _brian2(blocks: int, threads: int, networks: list[str], tell: Callable[[str]
     for wanted in networks:
         look_up("network of brian2", wanted, NETWORKS, RunError)
     with threadpool_limits(threads):
-        return brian2_cost(blocks, networks or list(NETWORKS), tell)
+        return brian2_cost(blocks, networks or list(NETWORKS), report)
 
 
-def _tdca(blocks: int, threads: int, networks: list[str], tell: Callable[[str], None]) -> Results:
+def _tdca(blocks: int, threads: int, networks: list[str], report: Callable[[str], None]) -> Results:
     from cortex_sim.bench.tdca import NAMES, tdca_cost
 
     for wanted in networks:
         look_up("result of tdca", wanted, dict.fromkeys(NAMES), RunError)
-    return [r for r in tdca_cost(blocks, threads, tell) if not networks or r["network"] in networks]
+    return [r for r in tdca_cost(blocks, threads, report) if not networks or r["network"] in networks]
 
 
 @dataclass(frozen=True)

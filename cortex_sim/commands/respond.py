@@ -81,6 +81,6 @@ def respond(
     if as_json:
         print_json(result)
     else:
-        told = ", ".join(f"{v} {k}s" for k, v in dims.items())
-        typer.echo(f"{out}: {told}; populations {', '.join(populations)}")
+        sizes = ", ".join(f"{v} {k}s" for k, v in dims.items())
+        typer.echo(f"{out}: {sizes}; populations {', '.join(populations)}")
     return 0

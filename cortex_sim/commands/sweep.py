@@ -41,10 +41,10 @@ def sweep(
     flags = {"data": data, "epochs": epochs}
     asked = sweeping.jobs(model, rule or [None], seeds, setting or [], flags)
 
-    def told(line: str) -> None:
+    def report(line: str) -> None:
         typer.echo(line, err=as_json)
 
-    rows = run(asked, sweeping.trained, out, jobs, told)
+    rows = run(asked, sweeping.trained, out, jobs, report)
     by_rule(rows, out / f"{tested_on(rows)}_accuracy.png")
     if as_json:
         print_json({"out": str(out), "jobs": len(asked), "rows": rows})

@@ -69,9 +69,9 @@ def train(
     rank, _ = distributed.start(settings.device)
     try:
         metrics = run(settings, out, resume)
-    except Diverged as error:
+    except Diverged as exception:
         if rank == 0:
-            typer.echo(f"cortex-sim: {error}", err=True)
+            typer.echo(f"cortex-sim: {exception}", err=True)
         return 1
     finally:
         distributed.finish()

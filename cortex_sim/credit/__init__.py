@@ -3,7 +3,7 @@
 Plain data and numpy: neither torch nor brian2. They are trained in `cortex_sim.tdca`.
 """
 
-from cortex_sim.credit.context import Context, ErrorContext, RawContext, Told
+from cortex_sim.credit.context import Context, ErrorContext, RawContext, TopSignals
 from cortex_sim.credit.dense import DenseCredit
 from cortex_sim.credit.kernels import (
     Block,
@@ -41,7 +41,7 @@ __all__ = [
     "SharedCredit",
     "Sheet",
     "Teacher",
-    "Told",
+    "TopSignals",
     "TrainedCredit",
     "diffusion",
     "load_credit",

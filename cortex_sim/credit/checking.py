@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cortex_sim.checks import listed
-from cortex_sim.credit.teacher import taught
+from cortex_sim.credit.teacher import taught_populations
 from cortex_sim.credit.view import channels_of
 from cortex_sim.errors import DeclarationError
 
@@ -28,7 +28,7 @@ def check_leaving(net: Network, projection: Projection) -> None:
 def check_teacher(net: Network) -> None:
     """A credit network teaches the whole network; exactly the populations that learn receive its credit."""
     rules = {p.name: p.plasticity for p in net.bottom_ups if p.rule.supervised}
-    first = next((p.plasticity for p in net.bottom_ups if p.rule.taught), None)
+    first = next((p.plasticity for p in net.bottom_ups if p.rule.from_teacher), None)
     teacher = net.teacher
     if first is None:
         if teacher is not None:
@@ -50,11 +50,14 @@ def check_teacher(net: Network) -> None:
             f"credit network for it; {again}, which adds one"
         )
     top = net.populations[str(net.objective_at)]
-    told, has = (teacher.top, teacher.outputs, teacher.hidden), (top.name, top.size, taught(net))
-    if told != has:
+    declared, has = (
+        (teacher.top, teacher.outputs, teacher.hidden),
+        (top.name, top.size, taught_populations(net)),
+    )
+    if declared != has:
         raise DeclarationError(
-            f"network {net.name}: its credit network teaches {listed([*told[2], told[0]])} with {told[1]} "
-            f"outputs, but {listed([*has[2], has[0]])} learn, of {has[1]} outputs; {again}"
+            f"network {net.name}: its credit network teaches {listed([*declared[2], declared[0]])} with "
+            f"{declared[1]} outputs, but {listed([*has[2], has[0]])} learn, of {has[1]} outputs; {again}"
         )
     expected = {f"{channels_of(name)}->{name}": name for name in (*teacher.hidden, teacher.top)}
     found = {p.name: p for p in net.top_downs}

@@ -16,7 +16,7 @@ Parameters = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
-class Told:
+class TopSignals:
     """The state of the top population in a presentation, arrays of shape (…, presentation, unit of the top).
 
     ``rates`` r_L, ``goal`` the target (one-hot for labels), ``error`` the objective's credit −∂E/∂r_L.
@@ -46,10 +46,10 @@ class Context(Protocol):
     def trained(self, parameters: Mapping[str, np.ndarray]) -> Context:
         """The same context with trained parameters, which `draw` then returns."""
 
-    def seen(self, told: Told) -> dict[str, Array]:
+    def seen(self, received: TopSignals) -> dict[str, Array]:
         """Those signals, each (…, presentation, unit): what the network's first layer reads."""
 
-    def base(self, parameters: Parameters, told: Told) -> Array:
+    def base(self, parameters: Parameters, received: TopSignals) -> Array:
         """Signal that is broadcast before anything is learned, (…, presentation, unit of the top)."""
 
 
@@ -76,13 +76,13 @@ class ErrorContext:
         """Error and target, as large as the top."""
         return {"error": outputs, "goal": outputs}
 
-    def seen(self, told: Told) -> dict[str, Array]:
+    def seen(self, received: TopSignals) -> dict[str, Array]:
         """Error and target."""
-        return {"error": told.error, "goal": told.goal}
+        return {"error": received.error, "goal": received.goal}
 
-    def base(self, parameters: Parameters, told: Told) -> Array:
+    def base(self, parameters: Parameters, received: TopSignals) -> Array:
         """The error itself."""
-        return told.error
+        return received.error
 
 
 @register("context", "raw")
@@ -121,29 +121,29 @@ class RawContext:
         """Rates and target, as large as the top."""
         return {"rates": outputs, "goal": outputs}
 
-    def seen(self, told: Told) -> dict[str, Array]:
+    def seen(self, received: TopSignals) -> dict[str, Array]:
         """Rates, squashed, and target."""
-        return {"rates": array_namespace(told.rates).tanh(0.25 * told.rates), "goal": told.goal}
+        return {"rates": array_namespace(received.rates).tanh(0.25 * received.rates), "goal": received.goal}
 
-    def base(self, parameters: Parameters, told: Told) -> Array:
+    def base(self, parameters: Parameters, received: TopSignals) -> Array:
         """The contrast of target and rates."""
-        xp = array_namespace(told.rates)
+        xp = array_namespace(received.rates)
         c = parameters["contrast"]
         alpha, beta, gamma, delta = (c[..., i, :, :] for i in range(4))
-        mean = xp.mean(told.rates, axis=-1, keepdims=True)
-        return xp.tanh(alpha * told.goal - beta * told.rates + gamma * mean + delta)
+        mean = xp.mean(received.rates, axis=-1, keepdims=True)
+        return xp.tanh(alpha * received.goal - beta * received.rates + gamma * mean + delta)
 
 
 def check_context(context: Context, outputs: int) -> None:
     """Raise `DeclarationError` if a context's signals, tried on zeros, differ from its declaration."""
     word = type(context).__name__
-    nothing = Told(*(np.zeros((1, outputs)) for _ in range(3)))
+    nothing = TopSignals(*(np.zeros((1, outputs)) for _ in range(3)))
     declared = {name: (1, units) for name, units in context.signals(outputs).items()}
     seen = {name: np.shape(signal) for name, signal in context.seen(nothing).items()}
     if declared != seen:
         raise DeclarationError(
             f"{word}: its signals for {outputs} outputs must have shapes {declared}, as (presentation, unit)"
-            f". Got {seen}; let signals(outputs) and seen(told) agree in name, order and size"
+            f". Got {seen}; let signals(outputs) and seen(received) agree in name, order and size"
         )
     if (base := np.shape(context.base(context.draw(), nothing))) != (1, outputs):
         raise DeclarationError(f"{word}: base must have a unit for each of {outputs} outputs. Got {base}")

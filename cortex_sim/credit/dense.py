@@ -10,7 +10,7 @@ import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_count, require_flag
-from cortex_sim.credit.context import ErrorContext, Parameters, Told
+from cortex_sim.credit.context import ErrorContext, Parameters, TopSignals
 from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.credit.network import RESIDUAL, ChannelSet, Placed, pooled, rms, scale, through
 from cortex_sim.errors import DeclarationError
@@ -111,12 +111,16 @@ class DenseCredit:
         return found
 
     def credits(
-        self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
+        self,
+        parameters: Parameters,
+        received: TopSignals,
+        placed: Sequence[Placed],
+        rates: Sequence[Array] = (),
     ) -> tuple[Array, list[Array]]:
         """Credit of the top, and channels of each hidden population; ``rates`` only where pooled."""
-        xp = array_namespace(told.goal)
-        base = self.context.base(parameters, told)
-        seen = list(self.context.seen(told).values())
+        xp = array_namespace(received.goal)
+        base = self.context.base(parameters, received)
+        seen = list(self.context.seen(received).values())
         if self.pooled:
             seen.append(pooled(placed, rates))
         x = xp.concat(seen, axis=-1)

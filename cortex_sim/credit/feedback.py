@@ -56,8 +56,8 @@ class Diffusion:
         sender, receiver = net.ends(projection)
         try:
             diffusion(self.kernel, receiver, sender[0], np.random.default_rng(0))
-        except DeclarationError as error:
-            raise DeclarationError(f"projection {projection.name}: {error}") from None
+        except DeclarationError as exception:
+            raise DeclarationError(f"projection {projection.name}: {exception}") from None
 
 
 @dataclass(frozen=True)

@@ -155,8 +155,8 @@ class Sheet:
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""
-        apart = _grid(size(shape))[:, None] - _grid(channels)
-        return _bell(np.linalg.norm(apart, axis=2) * np.sqrt(channels), self.width)
+        offsets = _grid(size(shape))[:, None] - _grid(channels)
+        return _bell(np.linalg.norm(offsets, axis=2) * np.sqrt(channels), self.width)
 
 
 @register("kernel", "block")

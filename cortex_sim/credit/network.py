@@ -26,7 +26,7 @@ import numpy as np
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_count, require_flag
 from cortex_sim.connectors import Shape
-from cortex_sim.credit.context import Parameters, Told
+from cortex_sim.credit.context import Parameters, TopSignals
 from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import make, register
@@ -123,7 +123,11 @@ class CreditNetwork(Protocol):
         """Parameters before training, float64."""
 
     def credits(
-        self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
+        self,
+        parameters: Parameters,
+        received: TopSignals,
+        placed: Sequence[Placed],
+        rates: Sequence[Array] = (),
     ) -> tuple[Array, list[Array]]:
         """Credit of the top, (…, presentation, output), and of each channel, (…, presentation, K).
 
@@ -154,12 +158,12 @@ def place(
     placed = []
     for i, shape in enumerate(shapes):
         level = level_of(i, len(shapes), len(network.sets))
-        heard = network.sets[level]
-        if isinstance(heard.kernel, Learned):
-            d = heard.kernel.interpolated(shape)
+        channel_set = network.sets[level]
+        if isinstance(channel_set.kernel, Learned):
+            d = channel_set.kernel.interpolated(shape)
         else:
-            d = diffusion(heard.kernel, shape, heard.count, rng, heard.signs)
-        addresses = rng.normal(size=(heard.count, outputs)) if network.addressed else None
+            d = diffusion(channel_set.kernel, shape, channel_set.count, rng, channel_set.signs)
+        addresses = rng.normal(size=(channel_set.count, outputs)) if network.addressed else None
         placed.append(Placed(d, addresses, level))
     return placed
 

@@ -80,12 +80,12 @@ def load_credit(path: str | Path) -> TrainedCredit:
             text = (opened.metadata() or {}).get(_KEY)
             parameters = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         found = json.loads(text) if text else None
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise RunError(f"credit network {path}: damaged ({error})") from None
+    except (SafetensorError, OSError, json.JSONDecodeError) as exception:
+        raise RunError(f"credit network {path}: damaged ({exception})") from None
     if not isinstance(found, dict) or not {"network", "about"} <= set(found):
         raise RunError(f"credit network {path}: not a credit network of cortex-sim; evolve writes one")
     try:
         network = from_data("credit_network", found["network"])
         return TrainedCredit(network, parameters, found["about"])
-    except DeclarationError as error:
-        raise RunError(f"credit network {path}: {error}") from None
+    except DeclarationError as exception:
+        raise RunError(f"credit network {path}: {exception}") from None

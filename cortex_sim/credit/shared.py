@@ -10,7 +10,7 @@ import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_count, require_flag
-from cortex_sim.credit.context import ErrorContext, Parameters, Told
+from cortex_sim.credit.context import ErrorContext, Parameters, TopSignals
 from cortex_sim.credit.kernels import Learned, Ring
 from cortex_sim.credit.network import RESIDUAL, ChannelSet, Placed, rms, scale
 from cortex_sim.errors import DeclarationError
@@ -93,11 +93,15 @@ class SharedCredit:
         return found
 
     def credits(
-        self, parameters: Parameters, told: Told, placed: Sequence[Placed], rates: Sequence[Array] = ()
+        self,
+        parameters: Parameters,
+        received: TopSignals,
+        placed: Sequence[Placed],
+        rates: Sequence[Array] = (),
     ) -> tuple[Array, list[Array]]:
         """Credit of the top, and channels of each hidden population."""
-        base = self.context.base(parameters, told)
-        seen = self.context.seen(told)
+        base = self.context.base(parameters, received)
+        seen = self.context.seen(received)
         top = self.to_top(parameters, base, seen)
         channels = []
         for p in placed:
@@ -118,8 +122,8 @@ class SharedCredit:
         alpha = placed.addresses[..., None, :, :]  # (…, 1, channel, output)
         signals = [signal[..., None, :] for signal in seen.values()]
         xp = array_namespace(base)
-        told_unit = xp.broadcast_arrays(alpha, *signals, *(alpha * signal for signal in signals))
-        of_unit = _small(parameters, "unit", list(told_unit))
+        unit_inputs = xp.broadcast_arrays(alpha, *signals, *(alpha * signal for signal in signals))
+        of_unit = _small(parameters, "unit", list(unit_inputs))
         return xp.mean(alpha * base[..., None, :] + scale(base)[..., None, :] * of_unit, axis=-1)
 
 

@@ -47,8 +47,8 @@ def credit_network(given: Any, outputs: int) -> TrainedCredit:
     path = _FOLDER / f"{given}{_SUFFIX}" if str(given) in shipped() else Path(given)
     try:
         return load_credit(path)
-    except RunError as error:
-        raise DeclarationError(f"{error}; shipped: {listed(shipped())}") from None
+    except RunError as exception:
+        raise DeclarationError(f"{exception}; shipped: {listed(shipped())}") from None
 
 
 def _default(outputs: int) -> TrainedCredit:

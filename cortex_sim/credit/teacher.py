@@ -90,12 +90,12 @@ class Teacher:
         found: dict[str, Feedback] = {}
         for name in self.hidden:
             level = self.level(name)
-            heard = self.network.sets[level]
-            if isinstance(heard.kernel, Learned):
+            channel_set = self.network.sets[level]
+            if isinstance(channel_set.kernel, Learned):
                 learned = self.parameters[f"diffusion_{level}"]
-                found[name] = Given(heard.kernel.interpolated(shapes[name]) @ learned)
+                found[name] = Given(channel_set.kernel.interpolated(shapes[name]) @ learned)
             else:
-                found[name] = Diffusion(heard.kernel, heard.signs)
+                found[name] = Diffusion(channel_set.kernel, channel_set.signs)
         return found | {self.top: Diffusion(NoDiffusion())}
 
     def placed(self, weights: Mapping[str, Array]) -> list[Placed]:
@@ -148,9 +148,9 @@ class Teacher:
 _PLAIN = ("network", "top", "outputs", "hidden", "tau_ms")
 
 
-def taught(net: Network) -> tuple[str, ...]:
+def taught_populations(net: Network) -> tuple[str, ...]:
     """Populations below the top whose inputs a credit network teaches, the lowest first."""
-    learning = {p.post for p in net.bottom_ups if p.rule.taught} - {net.objective_at}
+    learning = {p.post for p in net.bottom_ups if p.rule.from_teacher} - {net.objective_at}
     order = TopologicalSorter({name: [p.pre for p in net.inputs(name)] for name in net.populations})
     return tuple(name for name in order.static_order() if name in learning)
 
@@ -164,7 +164,7 @@ def teach(net: Network, trained: TrainedCredit) -> None:
         If it was trained for another number of outputs, or its channels do not fit a population.
     """
     top = net.populations[str(net.objective_at)]
-    teacher = Teacher(trained.network, trained.parameters, top.name, top.size, taught(net))
+    teacher = Teacher(trained.network, trained.parameters, top.name, top.size, taught_populations(net))
     taken = sorted(set(teacher.populations) & set(net.populations))
     if taken:
         raise DeclarationError(

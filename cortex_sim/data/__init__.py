@@ -118,8 +118,8 @@ def _existing(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, str) and _could_be_a_name(name_or_path):
         try:
             look_up("data", name_or_path, NAMED, DataError)
-        except DataError as error:
-            raise DataError(f"{error}. {_forms()}") from None
+        except DataError as exception:
+            raise DataError(f"{exception}. {_forms()}") from None
     raise DataError(f"data {path}: no such file or folder; {_forms()}")
 
 

@@ -52,10 +52,10 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tupl
     with archive.open(info) as member:
         try:
             shape, _, dtype = _HEADERS[npy.read_magic(member)](member)
-        except Exception as error:  # numpy parses Python literals: damage surfaces in any exception
+        except Exception as exception:  # numpy parses Python literals: damage surfaces in any exception
             raise DataError(
-                f"data {path}: {info.filename} has no readable header ({error}); save it with numpy.savez"
-            ) from error
+                f"data {path}: {info.filename} has no readable header ({exception}); save it with numpy.savez"
+            ) from exception
     return shape, dtype.kind
 
 
@@ -86,12 +86,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DataError:
         raise
-    except FileNotFoundError as error:
-        raise DataError(f"data {path}: no such file; give the path of an .npz file") from error
-    except _DAMAGE as error:
+    except FileNotFoundError as exception:
+        raise DataError(f"data {path}: no such file; give the path of an .npz file") from exception
+    except _DAMAGE as exception:
         raise DataError(
-            f"data {path}: not a readable .npz archive ({error}); copy or download it again"
-        ) from error
+            f"data {path}: not a readable .npz archive ({exception}); copy or download it again"
+        ) from exception
 
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int) -> NDArray[Any]:
@@ -103,10 +103,10 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int) -> ND
         try:
             array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
             return array
-        except _DAMAGE as error:
+        except _DAMAGE as exception:
             raise DataError(
-                f"data {path}: {name} is damaged ({error}); copy or download the file again"
-            ) from error
+                f"data {path}: {name} is damaged ({exception}); copy or download the file again"
+            ) from exception
 
 
 def _require_honest_directory(info: zipfile.ZipInfo, path: Path, name: str, max_bytes: int) -> None:
@@ -132,10 +132,10 @@ def _require_honest_directory(info: zipfile.ZipInfo, path: Path, name: str, max_
 def _require_honest_header(member: IO[bytes], info: zipfile.ZipInfo, path: Path, name: str) -> None:
     try:
         shape, _, dtype = _HEADERS[npy.read_magic(member)](member)
-    except Exception as error:  # numpy parses Python literals: damage surfaces in any exception
+    except Exception as exception:  # numpy parses Python literals: damage surfaces in any exception
         raise DataError(
-            f"data {path}: {name} has no readable header ({error}); save it with numpy.savez"
-        ) from error
+            f"data {path}: {name} has no readable header ({exception}); save it with numpy.savez"
+        ) from exception
     if dtype.hasobject:
         raise DataError(
             f"data {path}: {name} holds pickled Python objects, which can run code when read; "

@@ -32,8 +32,8 @@ def as_array(source: str, name: str, values: ArrayLike, kinds: str, right: str) 
     """Return an array whose dtype is of one of ``kinds``; else the error says what is ``right``."""
     try:
         array = np.asarray(values)
-    except ValueError as error:
-        raise DataError(f"data {source}: {name} is not an array ({error}); {right}") from error
+    except ValueError as exception:
+        raise DataError(f"data {source}: {name} is not an array ({exception}); {right}") from exception
     if array.dtype.kind not in kinds:
         raise DataError(f"data {source}: {name} has dtype {array.dtype}; {right}")
     if array.ndim and not len(array):

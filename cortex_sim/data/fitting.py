@@ -43,7 +43,7 @@ def _as_pictures(
     source: str, x: NDArray[Any], wanted: tuple[int, ...], population: str
 ) -> tuple[NDArray[Any], list[str]]:
     channels, height, width = x.shape[1:]
-    told = []
+    changes = []
     if height * wanted[2] != width * wanted[1]:
         raise DataError(
             f"stimuli {source}: pictures of {height} x {width} (height x width) would be distorted to fit "
@@ -51,14 +51,14 @@ def _as_pictures(
         )
     if (channels, wanted[0]) == (3, 1):
         x = _grey(x)
-        told.append("colour to luminance (ITU-R 601)")
+        changes.append("colour to luminance (ITU-R 601)")
     if (height, width) != wanted[1:]:
         x = _resized(x, wanted[1], wanted[2])
-        told.append(f"resized from {height} x {width} to {wanted[1]} x {wanted[2]} (bicubic, antialiased)")
+        changes.append(f"resized from {height} x {width} to {wanted[1]} x {wanted[2]} (bicubic, antialiased)")
     if (channels, wanted[0]) == (1, 3):
         x = np.repeat(x, 3, axis=1)
-        told.append("grey to three equal channels")
-    return x, told
+        changes.append("grey to three equal channels")
+    return x, changes
 
 
 def _grey(x: NDArray[Any]) -> NDArray[Any]:

@@ -85,8 +85,10 @@ def _read(file: Path, axes: int, max_bytes: int) -> NDArray[np.uint8]:
                 raise _wrong_length(file, shape, "the file is too small for that")
             require_room(str(file), "IDX array", shape, max_bytes)
             return _read_values(stream, file, shape)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"data {file}: cannot be read ({error}); copy or download it again") from error
+    except (OSError, EOFError, zlib.error) as exception:
+        raise DataError(
+            f"data {file}: cannot be read ({exception}); copy or download it again"
+        ) from exception
 
 
 def _read_shape(stream: BufferedIOBase, file: Path, axes: int) -> tuple[int, ...]:

@@ -86,10 +86,10 @@ def _common_layout(
                 f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
                 "would clip; save it with 8 bits per channel, as grey or RGB"
             )
-    return next(iter(sizes)), _told(modes)
+    return next(iter(sizes)), _common_mode(modes)
 
 
-def _told(modes: set[str]) -> str | None:
+def _common_mode(modes: set[str]) -> str | None:
     if modes <= GREY:
         return "L"
     return None if modes <= GREY | PALETTE else "RGB"
@@ -137,8 +137,8 @@ def _reading(source: str, picture: Picture, formats: Sequence[str]) -> Iterator[
                 yield image
     except DataError:
         raise
-    except Exception as error:  # a damaged picture may raise anything, from SyntaxError to zlib's
+    except Exception as exception:  # a damaged picture may raise anything, from SyntaxError to zlib's
         raise DataError(
-            f"data {source}: {picture.name} cannot be read as {' or '.join(formats)} ({error}); "
+            f"data {source}: {picture.name} cannot be read as {' or '.join(formats)} ({exception}); "
             "replace it or leave it out"
-        ) from error
+        ) from exception

@@ -69,8 +69,8 @@ class StimulusSet:
         x = as_stored_stimuli(self.name, "x", self.x)
         ids = tuple(map(str, range(len(x)))) if self.ids is None else _unique(self.name, self.ids, len(x))
         labels, classes = _labels(self.name, self.labels, self.classes, len(x))
-        told = {name: _descriptor(self.name, name, v, len(x)) for name, v in self.descriptors.items()}
-        checked = {"x": x, "ids": ids, "labels": labels, "classes": classes, "descriptors": told}
+        described = {name: _descriptor(self.name, name, v, len(x)) for name, v in self.descriptors.items()}
+        checked = {"x": x, "ids": ids, "labels": labels, "classes": classes, "descriptors": described}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 

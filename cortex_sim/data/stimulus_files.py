@@ -98,8 +98,8 @@ def _npy(file: Path, max_bytes: int) -> NDArray[Any]:
         mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
         require_room(str(file), "the array", mapped.shape, max_bytes)
         return np.array(mapped)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"stimuli {file}: not a readable .npy array of numbers ({error})") from None
+    except (OSError, ValueError, EOFError) as exception:
+        raise DataError(f"stimuli {file}: not a readable .npy array of numbers ({exception})") from None
 
 
 def _npz(file: Path, key: str | None, max_bytes: int, progress: Progress | None) -> StimulusSet:
@@ -111,12 +111,12 @@ def _npz(file: Path, key: str | None, max_bytes: int, progress: Progress | None)
         used = (_key(file, key, shapes),)
         require_room(str(file), used[0], shapes[used[0]][0], max_bytes)
         x = read_arrays(file, used, max_bytes=max_bytes)[used[0]]
-    beside = [
+    companions = [
         name
         for name, (shape, kind) in shapes.items()
         if name not in used and x.ndim and shape == (len(x),) and kind in "biufU"
     ]
-    known = read_arrays(file, beside, max_bytes=max_bytes)
+    known = read_arrays(file, companions, max_bytes=max_bytes)
     ids = next((known.pop(name) for name in IDS if name in known), None)
     labels = next(
         (known.pop(name) for name in LABELS if name in known and known[name].dtype.kind in "iuU"), None

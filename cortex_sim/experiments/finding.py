@@ -55,7 +55,7 @@ def experiment(name_or_path: str, seed: int = 0) -> Experiment:
         raise DeclarationError(f"protocol: give a name, a .py or a .yaml file. Got {name_or_path!r}")
     if Path(name_or_path).suffix in (".yaml", ".yml"):
         return _from_yaml(name_or_path, seed)
-    with library.told(f"protocol {name_or_path}"):
+    with library.errors_of(f"protocol {name_or_path}"):
         found = _function(name_or_path)(seed=seed)
     if not isinstance(found, Experiment):
         raise DeclarationError(

@@ -31,8 +31,8 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     """
     try:
         op, word = operator_of(connector, pre, post), type(connector).__name__
-    except BuildError as error:
-        raise DeclarationError(f"projection {name}: {error}") from None
+    except BuildError as exception:
+        raise DeclarationError(f"projection {name}: {exception}") from None
     rng = np.random.default_rng(0)
     shape = tuple(connector.weight_shape(pre, post))
     if op.weighted != bool(shape):

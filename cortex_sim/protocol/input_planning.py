@@ -151,7 +151,7 @@ def _one_hot(label: str, population: Population, labels: np.ndarray) -> np.ndarr
 
 def _check_probabilities(label: str, net: Network, population: Population, values: np.ndarray) -> None:
     """The credit of cross-entropy is its gradient only for probabilities."""
-    if population.name != net.objective_at or not isinstance(net.error, CrossEntropy):
+    if population.name != net.objective_at or not isinstance(net.objective_function, CrossEntropy):
         return
     if (values < 0).any() or np.abs(values.sum(axis=1) - 1).max() > 1e-6:
         raise DeclarationError(

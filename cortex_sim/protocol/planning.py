@@ -81,10 +81,10 @@ class _Stage:
         for d in self.drafts:
             lengths |= d.lengths()
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{what} {length}" for what, length in lengths.items())
+            counts = ", ".join(f"{what} {length}" for what, length in lengths.items())
             raise DeclarationError(
                 f"{self.name}s: all images and labels of a protocol must have one number of presentations. "
-                f"Got {told}"
+                f"Got {counts}"
             )
 
     @property

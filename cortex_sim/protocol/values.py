@@ -65,8 +65,8 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
     """A read-only view of an array of finite numbers; nothing is copied."""
     try:
         given = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise DeclarationError(f"{owner}: {what} must be an array of numbers ({error})") from None
+    except (TypeError, ValueError) as exception:
+        raise DeclarationError(f"{owner}: {what} must be an array of numbers ({exception})") from None
     if np.ma.is_masked(value):
         raise DeclarationError(
             f"{owner}: {what} has masked values, which would be used unmasked; leave those presentations "

@@ -22,8 +22,8 @@ def save(recording: xr.Dataset, path: str | Path) -> None:
     try:
         with growing(require_path("file", path, DataError)) as file:
             recording.to_netcdf(file, engine="h5netcdf")
-    except RunError as error:
-        raise DataError(f"recording {error}") from None
+    except RunError as exception:
+        raise DataError(f"recording {exception}") from None
 
 
 def open_lazily(path: str | Path) -> xr.Dataset:
@@ -40,8 +40,8 @@ def open_lazily(path: str | Path) -> xr.Dataset:
         raise DataError(f"recording {path}: no such file")
     try:
         recording = xr.open_dataset(path, engine="h5netcdf", decode_timedelta=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"recording {path}: cannot be read ({error})") from None
+    except (OSError, ValueError, KeyError) as exception:
+        raise DataError(f"recording {path}: cannot be read ({exception})") from None
     if "rate" not in recording or not set(recording["rate"].dims) >= {"presentation", "neuroid"}:
         recording.close()
         raise DataError(f"recording {path}: needs a variable rate (presentation, neuroid)")
@@ -59,5 +59,5 @@ def load(path: str | Path) -> xr.Dataset:
     with open_lazily(path) as opened:
         try:
             return opened.load()
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"recording {path}: cannot be read ({error})") from None
+        except (OSError, ValueError, KeyError) as exception:
+            raise DataError(f"recording {path}: cannot be read ({exception})") from None

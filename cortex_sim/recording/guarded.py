@@ -33,12 +33,12 @@ class Guarded(io.RawIOBase):
         self._file = os.open(path, flags, 0o666)
         self._at, self._end = 0, os.fstat(self._file).st_size
         self._unwritten: list[tuple[int, bytes]] = []
-        self.error: OSError | None = None
+        self.failure: OSError | None = None
 
     def check(self) -> None:
         """Raise the error of a failed write, if any."""
-        if self.error is not None:
-            raise self.error
+        if self.failure is not None:
+            raise self.failure
 
     def readable(self) -> bool:
         """Always true."""
@@ -64,12 +64,12 @@ class Guarded(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Write all bytes: to disk, or to memory once that has failed."""
         content = bytes(data)
-        if self.error is None:
+        if self.failure is None:
             try:
                 self._to_disk(content)
-            except OSError as error:
-                self.error = error
-        if self.error is not None:
+            except OSError as exception:
+                self.failure = exception
+        if self.failure is not None:
             self._unwritten.append((self._at, content))
         self._at += len(content)
         self._end = max(self._end, self._at)
@@ -97,11 +97,11 @@ class Guarded(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         """Truncate the file to ``size``."""
         self._end = self._at if size is None else size
-        if self.error is None:
+        if self.failure is None:
             try:
                 os.ftruncate(self._file, self._end)
-            except OSError as error:
-                self.error = error
+            except OSError as exception:
+                self.failure = exception
         return self._end
 
     def close(self) -> None:
@@ -109,8 +109,8 @@ class Guarded(io.RawIOBase):
         if not self.closed:
             try:
                 os.fsync(self._file)
-            except OSError as error:
-                self.error = self.error or error
+            except OSError as exception:
+                self.failure = self.failure or exception
             os.close(self._file)
         super().close()
 

@@ -128,7 +128,7 @@ class Layout:
                 if ours != theirs:
                     raise RunError(
                         f"arms {first.arm} and {other.arm} cannot share a recording: {what} differ, "
-                        f"{_told(ours)} and {_told(theirs)}; record the same in every arm, or run them "
+                        f"{_summary(ours)} and {_summary(theirs)}; record the same in every arm, or run them "
                         f"into separate files (arms=[{other.arm!r}], --arm {other.arm})"
                     )
 
@@ -222,7 +222,7 @@ _SHARED = {
 }
 
 
-def _told(value: Any) -> str:
+def _summary(value: Any) -> str:
     if isinstance(value, dict):
         return listed(value)
     if isinstance(value, Sequence) and len(value) > 4:

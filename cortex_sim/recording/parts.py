@@ -36,19 +36,19 @@ def folder_of(out: Path) -> Path:
 def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
     """Raise `RunError` unless ``out`` can be started, or with ``resume`` continued with these settings."""
     folder = folder_of(out)
-    begun = folder / _SETTINGS
+    settings_file = folder / _SETTINGS
     if out.exists():
         raise RunError(f"{out}: already exists; give a new file, or resume (--resume) to open it again")
     if resume and not folder.is_dir():
         raise RunError(f"{out}: nothing to resume, no folder {folder}; start it without resume")
-    if begun.is_file() and not resume:
+    if settings_file.is_file() and not resume:
         raise RunError(
             f"{out}: was started in {folder}; continue with resume (--resume), or remove that folder"
         )
     if not out.parent.is_dir():
         raise RunError(f"{out}: no folder {out.parent}")
-    if begun.is_file():
-        require_same(begun, _read(begun), settings)
+    if settings_file.is_file():
+        require_same(settings_file, _read(settings_file), settings)
 
 
 @contextmanager
@@ -88,8 +88,8 @@ class Parts:
         self.folder = folder
         try:
             folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise RunError(f"{folder}: cannot be made ({error.strerror}); {_ROOM}") from None
+        except OSError as exception:
+            raise RunError(f"{folder}: cannot be made ({exception.strerror}); {_ROOM}") from None
         self.files: list[Path] = []
         self.done = 0
         for path in sorted(folder.glob(f"*{_ROWS}")):
@@ -153,8 +153,8 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="np") as file:
             yield file
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}); {_again(path.parents[1])}") from None
+    except (SafetensorError, OSError, KeyError, TypeError) as exception:
+        raise RunError(f"{path}: damaged ({exception}); {_again(path.parents[1])}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

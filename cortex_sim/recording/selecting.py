@@ -123,7 +123,7 @@ def _among(recording: xr.Dataset, what: str, coordinate: str, values: Any) -> np
         if value not in known:
             near = get_close_matches(str(value), [str(k) for k in known], n=1) if words else []
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise DataError(f"select: no {what} {value!r}{hint}; known: {_told(list(known))}")
+            raise DataError(f"select: no {what} {value!r}{hint}; known: {_abridged(list(known))}")
     return np.isin(entries, np.asarray(_listed(values)))
 
 
@@ -144,7 +144,7 @@ def _within(recording: xr.Dataset, time_ms: Any) -> np.ndarray:
     return mask
 
 
-def _told(known: list[Any]) -> str:
+def _abridged(known: list[Any]) -> str:
     shown = [str(value) for value in known]
     if len(shown) > 12:
         shown = [*shown[:6], "…", shown[-1]]

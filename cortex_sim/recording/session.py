@@ -93,11 +93,11 @@ def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[st
         try:
             write(layout, stores, attributes, whole)
             whole.replace(out)
-        except OSError as error:
+        except OSError as exception:
             whole.unlink(missing_ok=True)
             raise RunError(
-                f"{out}: cannot be written ({error.strerror or error}); make room, then continue with "
-                f"--resume (resume=True)"
+                f"{out}: cannot be written ({exception.strerror or exception}); make room, then continue "
+                f"with --resume (resume=True)"
             ) from None
         parts.remove(out)
 
@@ -159,11 +159,11 @@ def _bar(total: int, wanted: bool) -> Iterator[Callable[[str, int], None]]:
 
 def _attributes(arms: list[PlannedArm]) -> dict[str, Any]:
     """Attributes of the sessions; where arms differ, JSON text of arm to value."""
-    told = {arm.name: arm.session.attributes() for arm in arms if arm.session is not None}
-    names = dict.fromkeys(name for one in told.values() for name in one)
+    described = {arm.name: arm.session.attributes() for arm in arms if arm.session is not None}
+    names = dict.fromkeys(name for one in described.values() for name in one)
     gathered: dict[str, Any] = {}
     for name in names:
-        values = {arm: one.get(name) for arm, one in told.items()}
+        values = {arm: one.get(name) for arm, one in described.items()}
         first, *others = values.values()
         value = first if all(other == first for other in others) else values
         gathered[name] = _storable(value)

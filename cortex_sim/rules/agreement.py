@@ -88,12 +88,12 @@ def _require(rule: Any, variable: str, change: Any, growth: Any, tolerance: floa
 def _changed(rule: Any, w: np.ndarray, pre: np.ndarray, post: np.ndarray, state: Any) -> tuple[Any, Any]:
     try:
         return rule.change(w, pre, post, dict(state)) if state else (rule.change(w, pre, post), {})
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError) as exception:
         raise DeclarationError(
             f"rule {type(rule).__name__}: its change fails on NumPy arrays of shape (post, pre), "
-            f"(presentation, pre) and (presentation, post): {error}; "
+            f"(presentation, pre) and (presentation, post): {exception}; "
             "a rule with growth must compute on both NumPy and torch"
-        ) from error
+        ) from exception
 
 
 def _signals(rule: Any, pre: np.ndarray, post: np.ndarray) -> Mapping[str, np.ndarray]:

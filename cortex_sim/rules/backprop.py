@@ -27,4 +27,4 @@ class Backprop:
     accepts: ClassVar[tuple[type, ...]] = (Transpose,)
 
 
-register_word("backprop", Word(Backprop(), beside=lambda up: TopDown(Transpose(of=up))))
+register_word("backprop", Word(Backprop(), paired=lambda up: TopDown(Transpose(of=up))))

@@ -1,7 +1,7 @@
 """What a plasticity rule is, and the local step that every supervised rule shares.
 
 Sign, fixed once: **credit points where the rate should go**, and a rule returns Δw/η, the direction
-in which the weight should change. Whoever takes the step owns η.
+in which the weight should change. The caller that takes the step owns η.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Word:
     ----------
     rule : rule
         Plasticity of every plastic bottom-up projection.
-    beside : callable or None
+    paired : callable or None
         From the name of a bottom-up projection, the top-down projection that runs beside it.
     direct : callable or None
         From nothing, the top-down projection from the top to each population (exclusive of beside).
@@ -175,7 +175,7 @@ class Word:
     """
 
     rule: Any
-    beside: Callable[[str], TopDown] | None = None
+    paired: Callable[[str], TopDown] | None = None
     direct: Callable[[], TopDown] | None = None
     adds: tuple[Any, ...] = ()
 

@@ -70,14 +70,14 @@ def _check_on_top_down(projection: Projection) -> None:
         raise DeclarationError(
             f"projection {projection.name}: {_word(projection)} is a rule for "
             f"{'lateral' if projection.rule.lateral else 'bottom-up'} projections; top-down ones "
-            f"learn by a rule with top_down = True, such as KolenPollack(of={projection.mate!r})"
+            f"learn by a rule with top_down = True, such as KolenPollack(of={projection.reverse_name!r})"
         )
 
 
 def check_credit(net: Network, paths: Paths) -> None:
     """Every supervised rule must get its credit, as it says that it arrives."""
     supervised = [p for p in net.bottom_ups if p.rule.supervised]
-    if not any(p.rule.taught for p in supervised):
+    if not any(p.rule.from_teacher for p in supervised):
         for projection in supervised:
             _check_arrival(net, projection, paths)
     check_teacher(net)
@@ -129,9 +129,9 @@ def _check_no_path_missing(net: Network, projection: Projection, paths: Paths) -
     post = projection.post
     if projection.rule.arrival is Arrival.DIRECT:
         return
-    by_hand = any(p.mate not in net.projections for p in paths.credit_inputs.get(post, []))
+    by_hand = any(p.reverse_name not in net.projections for p in paths.credit_inputs.get(post, []))
     for onward in paths.onward.get(post, []):
-        if onward.post in paths.leading and onward.mate not in net.projections and not by_hand:
+        if onward.post in paths.leading and onward.reverse_name not in net.projections and not by_hand:
             raise DeclarationError(
                 f"projection {projection.name}: {post} also drives {onward.post}, whose credit never comes "
                 f"back; add net.top_down({onward.post!r}, {post!r}, ...)"

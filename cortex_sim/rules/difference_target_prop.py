@@ -54,5 +54,5 @@ class DifferenceTargetProp:
 
 register_word(
     "difference_target_prop",
-    Word(DifferenceTargetProp(), beside=lambda up: TopDown(Random(), InverseLearning(of=up))),
+    Word(DifferenceTargetProp(), paired=lambda up: TopDown(Random(), InverseLearning(of=up))),
 )

@@ -1,4 +1,4 @@
-"""Error diffusion: every unit hears one of the top's errors, which one by its number alone."""
+"""Error diffusion: every unit receives one of the top's errors, chosen by its number."""
 
 from __future__ import annotations
 

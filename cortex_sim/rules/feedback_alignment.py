@@ -27,4 +27,4 @@ class FeedbackAlignment:
     accepts: ClassVar[tuple[type, ...]] = (Random, Given, SignSymmetric)
 
 
-register_word("feedback_alignment", Word(FeedbackAlignment(), beside=lambda up: TopDown(Random())))
+register_word("feedback_alignment", Word(FeedbackAlignment(), paired=lambda up: TopDown(Random())))

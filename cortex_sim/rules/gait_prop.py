@@ -100,8 +100,8 @@ class GaitProp:
 
 _ARRIVAL: dict[Any, Arrival] = {"limit": Arrival.CHAIN, "finite": Arrival.TARGETS}
 
-register_word("gait_prop", Word(GaitProp(), beside=lambda up: TopDown(Inverse(of=up))))
+register_word("gait_prop", Word(GaitProp(), paired=lambda up: TopDown(Inverse(of=up))))
 register_word(
     "gait_prop_learned",
-    Word(GaitProp(), beside=lambda up: TopDown(Random(), InverseLearning(of=up))),
+    Word(GaitProp(), paired=lambda up: TopDown(Random(), InverseLearning(of=up))),
 )

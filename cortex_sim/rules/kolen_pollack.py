@@ -49,12 +49,12 @@ class KolenPollack:
 
     def check_whole(self, net: Network, projection: Projection) -> None:
         """Both weights must forget alike, or they never become each other's transpose."""
-        beside = net.projections[projection.mate]
-        down, up = _decay(projection), _decay(beside)
+        paired = net.projections[projection.reverse_name]
+        down, up = _decay(projection), _decay(paired)
         if down != up or not up:
             raise DeclarationError(
                 f"projection {projection.name}: KolenPollack needs one decay, above 0, on both weights; "
-                f"{projection.name} has {down:g}, {beside.name} {up:g}: give regulariser=Decay(1e-4) to both"
+                f"{projection.name} has {down:g}, {paired.name} {up:g}: give regulariser=Decay(1e-4) to both"
             )
 
 
@@ -66,7 +66,7 @@ register_word(
     "kolen_pollack",
     Word(
         FeedbackAlignment(),
-        beside=lambda up: TopDown(Random(), KolenPollack(of=up), (Decay(),)),
+        paired=lambda up: TopDown(Random(), KolenPollack(of=up), (Decay(),)),
         adds=(Decay(),),
     ),
 )

@@ -1,4 +1,4 @@
-"""Target propagation: each population is told the rate it should have had, through an inverse."""
+"""Target propagation: each population receives the rate it should have had, through an inverse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TargetProp:
         t_L = r_L + γ c_L,    t_pre = g(t) = B(f⁻¹(t) − b).
 
     The credit carries the reconstruction error r_pre − g(r) too: with an imperfect inverse a
-    population is told to change although nothing was wrong. Chains of dense projections only: g
+    population receives a change although nothing was wrong. Chains of dense projections only: g
     inverts the whole drive of a population.
 
     Parameters
@@ -53,4 +53,4 @@ class TargetProp:
         return (target - r_below) / self.gamma, above.step
 
 
-register_word("target_prop", Word(TargetProp(), beside=lambda up: TopDown(Inverse(of=up))))
+register_word("target_prop", Word(TargetProp(), paired=lambda up: TopDown(Inverse(of=up))))

@@ -46,6 +46,6 @@ register_word(
     "weight_mirror",
     Word(
         FeedbackAlignment(),
-        beside=lambda up: TopDown(Random(), WeightMirror(of=up), (Decay(rate=1.0),)),
+        paired=lambda up: TopDown(Random(), WeightMirror(of=up), (Decay(rate=1.0),)),
     ),
 )

@@ -83,9 +83,10 @@ def held(
         lock.acquire()
     except Timeout:
         raise Busy(f"{owner}: {busy}; wait for it, or stop it") from None
-    except OSError as error:
+    except OSError as exception:
         raise RunError(
-            f"{folder}: cannot be written ({error.strerror or error}); make room, or give another place"
+            f"{folder}: cannot be written ({exception.strerror or exception}); make room, or give another "
+            f"place"
         ) from None
     try:
         yield

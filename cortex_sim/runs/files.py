@@ -42,9 +42,9 @@ def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Pa
         with part.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(part, path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError) as exception:
         part.unlink(missing_ok=True)
-        why = getattr(error, "strerror", None) or error
+        why = getattr(exception, "strerror", None) or exception
         raise RunError(f"{path}: cannot be written ({why}); {way_out}") from None
     except BaseException:
         part.unlink(missing_ok=True)
@@ -113,8 +113,8 @@ def read_tensors(
         with safe_open(path, framework="np") as opened:
             labels = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise RunError(f"{what} {path}: damaged ({error}); {way_out}") from None
+    except (SafetensorError, OSError, TypeError, ValueError) as exception:
+        raise RunError(f"{what} {path}: damaged ({exception}); {way_out}") from None
     if _KEY not in labels or _SUM not in labels:
         raise RunError(f"{what} {path}: not written by this version of cortex-sim")
     if labels[_SUM] != checksum(tensors, labels[_KEY]):

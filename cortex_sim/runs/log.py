@@ -155,8 +155,8 @@ def append_line(path: Path, line: str) -> None:
 def _room(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        why = error.strerror or error
+    except OSError as exception:
+        why = exception.strerror or exception
         raise RunError(f"{path}: cannot be written ({why}); make room, then continue with --resume") from None
 
 

@@ -26,13 +26,13 @@ from cortex_sim.runs import directory, workers
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.results import FINGERPRINT, FileEach, Results, read
 
-RESULT, BEGUN, WORK = "result.json", "job.json", "run"
+RESULT, JOB, WORK = "result.json", "job.json", "run"
 CSV, JSON = "results.csv", "results.json"
 _PATIENCE = 1.0  # seconds to wait for a job's folder: workers of a killed sweep need some to end
 _CLOCK = "seconds"  # suffix of measurements that differ from run to run
 
 Row = dict[str, Any]
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def work(
     folder: Path,
     results: Results,
     processes: int = 1,
-    told: Told = print,
+    report: Report = print,
     shown: Shown | None = None,
 ) -> list[Ended]:
     """Do every job that is not done yet, each in a folder of its own.
@@ -99,7 +99,7 @@ def work(
     processes : int
         Jobs in parallel; the processes end with this one. Several programs may share the folders: each
         skips what another process is working on.
-    told : callable
+    report : callable
         Takes a line about every job.
     shown : callable, optional
         Text to report about a new result, from its measurements.
@@ -121,12 +121,12 @@ def work(
     calls = (delayed(_taken)(job, do, folder / job.key, results, os.getpid(), shown) for job in jobs)
     ended = []
     for job, end in zip(jobs, Parallel(n_jobs=processes, return_as="generator")(calls), strict=True):
-        told(f"{job.key}: {end.said}")
+        report(f"{job.key}: {end.said}")
         ended.append(end)
     return ended
 
 
-def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told = print) -> list[Row]:
+def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, report: Report = print) -> list[Row]:
     """Do every job that is not done yet, then write all results as one table, one row per job.
 
     Parameters
@@ -139,7 +139,7 @@ def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told
         Folder of the sweep; one that holds a sweep is continued.
     processes : int
         Jobs in parallel. Several sweeps may share a folder: each skips what another process is working on.
-    told : callable
+    report : callable
         Takes a line about every job.
 
     Returns
@@ -154,7 +154,7 @@ def sweep(jobs: Sequence[Job], do: Do, out: Path, processes: int = 1, told: Told
         If two jobs share a key, or jobs failed; the others were done.
     """
     kept = FileEach(out / "jobs", f"{{key}}/{RESULT}")
-    ended = work(jobs, do, out / "jobs", kept, processes, told)
+    ended = work(jobs, do, out / "jobs", kept, processes, report)
     failed = [job.key for job, end in zip(jobs, ended, strict=True) if end.failed]
     rows = [
         {**job.labels, **_flat(end.metrics)}
@@ -190,8 +190,8 @@ def _taken(job: Job, do: Do, folder: Path, results: Results, parent: int, shown:
             if time.monotonic() > until:
                 return Ended(None, f"{_where(busy, folder)}; skipped")
             time.sleep(_PATIENCE / 20)
-        except CortexSimError as error:
-            return Ended(None, f"failed: {error}", failed=True)
+        except CortexSimError as exception:
+            return Ended(None, f"failed: {exception}", failed=True)
 
 
 def _where(busy: directory.Busy, folder: Path) -> str:
@@ -203,14 +203,14 @@ def _done(job: Job, do: Do, folder: Path, results: Results, shown: Shown | None)
     kept, mine = results.get(job.key), job.fingerprint
     if kept is not None and kept.get(FINGERPRINT) == mine:
         return Ended(_measured(kept), "already done")
-    begun = (read(folder / BEGUN) or {}).get(FINGERPRINT)
-    anew = kept is not None or begun not in (None, mine)
+    started = (read(folder / JOB) or {}).get(FINGERPRINT)
+    anew = kept is not None or started not in (None, mine)
     if kept is not None:  # it must not be mixed with results of this configuration
         results.drop(job.key)
-    if begun != mine:
+    if started != mine:
         shutil.rmtree(folder / WORK, ignore_errors=True)
     about = {FINGERPRINT: mine, "configuration": job.configuration}
-    write_text(folder / BEGUN, json.dumps(about, indent=1) + "\n")
+    write_text(folder / JOB, json.dumps(about, indent=1) + "\n")
     # Through JSON, so that a result read again is the same as one just made.
     metrics = json.loads(json.dumps(do(job, folder / WORK)))
     results.put(job.key, {FINGERPRINT: mine, **metrics})

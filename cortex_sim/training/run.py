@@ -82,14 +82,14 @@ class Run:
 
     # -- preparing --------------------------------------------------------------------------------
 
-    def _prepare(self, net: Network, begun: State | None) -> Trainer:
+    def _prepare(self, net: Network, saved: State | None) -> Trainer:
         """Everything that can be refused, before anything is written."""
         settings = self.settings
         torch.set_num_threads(settings.threads)
         images = load_data(settings, net, standardise=False)
-        fresh = begun is None and settings.start is not None
+        fresh = saved is None and settings.start is not None
         start = as_state(settings.start).fitted_to(net, settings.seed) if fresh else None
-        shown = self._preprocessing(images, begun or start, net)
+        shown = self._preprocessing(images, saved or start, net)
         images = images.shown_through(shown)
         units = net.populations[net.objective_at].size if net.objective_at else images.n_classes
         if images.n_classes > units:
@@ -130,22 +130,22 @@ class Run:
         at = self.out / CHECKPOINT
         resume = resume and at.is_file()
         # The checkpoint's network is data: resuming never runs a file that run.yaml names.
-        begun = load_state(at) if resume else None
-        net = network(self.settings) if begun is None else begun.network
-        if begun is not None:
-            self._require_own(begun, at)
-        trainer = self._prepare(net, begun)
+        saved = load_state(at) if resume else None
+        net = network(self.settings) if saved is None else saved.network
+        if saved is not None:
+            self._require_own(saved, at)
+        trainer = self._prepare(net, saved)
         with self._alone():
             return self._go_on(trainer, resume)
 
-    def _require_own(self, begun: State, at: Path) -> None:
+    def _require_own(self, saved: State, at: Path) -> None:
         """Raise where the checkpoint is of another network than run.yaml; user code is not run."""
         if is_code(self.settings.model) or self.settings.credit is not None:
             return
         declared = network(self.settings)
-        if declared != begun.network:
+        if declared != saved.network:
             raise RunError(
-                f"checkpoint {at}: holds network {begun.network.name}, which is not what {RUN} declares "
+                f"checkpoint {at}: holds network {saved.network.name}, which is not what {RUN} declares "
                 f"({rule_label(self.settings.rule, declared)} on {declared.name}); put this run's own "
                 "checkpoint back, or start a new run"
             )
@@ -234,7 +234,7 @@ class Run:
 
     def _notice(self, trainer: Trainer, over: bool) -> None:
         """Warn about a curve that went wrong; from all its lines, so that a resumed run warns alike."""
-        if trainer.model.net.error is None:
+        if trainer.model.net.objective_function is None:
             return
         curve = self.log.lines()
         said = [noticing.growth(curve, self.part)]

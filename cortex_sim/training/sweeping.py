@@ -94,8 +94,8 @@ def trained(job: Job, folder: Path) -> Mapping[str, Any]:
         library.model(settings.model, **settings.model_settings)  # registers user-defined rules
     try:
         metrics = train(settings, folder, resume=(folder / RUN).is_file())
-    except Diverged as error:
-        return {"test_accuracy": None, "diverged": str(error)}
+    except Diverged as exception:
+        return {"test_accuracy": None, "diverged": str(exception)}
     found = {name: value for name, value in metrics.items() if name not in ("model", "rule")}
     for name, between in (("regulariser", " + "), ("warnings", "; ")):
         found[name] = between.join(found.get(name) or [])

@@ -27,7 +27,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Way:
+class Arrow:
     """Corners of a projection's arrow, and the end of its label that is nearest to the arrow."""
 
     projection: Projection

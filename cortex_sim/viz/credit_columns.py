@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cortex_sim.viz.boxes import BOX_HEIGHT, BOX_WIDTH, LANE, PORT, Box, Point, Way
+from cortex_sim.viz.boxes import BOX_HEIGHT, BOX_WIDTH, LANE, PORT, Arrow, Box, Point
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
     from cortex_sim.projection import Projection
 
-GAP, APART = 1.0, BOX_HEIGHT + 0.45  # between columns, and between middles of boxes in a column
+GAP, SPACING = 1.0, BOX_HEIGHT + 0.45  # between columns, and between middles of boxes in a column
 AWAY = 0.14  # of a label from the arrowhead
 _WHOLE = frozenset({-1, 1})
 
 
-def placed(net: Network, boxes: Mapping[str, Box], edge: float) -> tuple[dict[str, Box], list[Way]]:
+def placed(net: Network, boxes: Mapping[str, Box], edge: float) -> tuple[dict[str, Box], list[Arrow]]:
     """All boxes, and the arrows of the credit network's projections, right of ``edge``.
 
     A column further right means one more projection to pass; channels are at the height of the population
@@ -33,11 +33,11 @@ def placed(net: Network, boxes: Mapping[str, Box], edge: float) -> tuple[dict[st
         wanted = {name: _height(net, found, name, highest) for name in names}
         y = float("inf")
         for name in sorted(names, key=lambda name: -wanted[name]):
-            y = min(y - APART, wanted[name])
+            y = min(y - SPACING, wanted[name])
             found[name] = Box(first + (column - 1) * (BOX_WIDTH + GAP), y, 0, _WHOLE)
-    ways = [_within(net, found, p) for p in net.credit_projections]
-    ways += [_out(found, p, edge + LANE * (i + 1)) for i, p in enumerate(leaving)]
-    return found, ways
+    arrows = [_within(net, found, p) for p in net.credit_projections]
+    arrows += [_out(found, p, edge + LANE * (i + 1)) for i, p in enumerate(leaving)]
+    return found, arrows
 
 
 def _column(net: Network, name: str, seen: frozenset[str]) -> int:
@@ -49,11 +49,11 @@ def _column(net: Network, name: str, seen: frozenset[str]) -> int:
 def _height(net: Network, boxes: Mapping[str, Box], name: str, otherwise: float) -> float:
     """The height of its receiver if there is one, or of the top if there are several."""
     every = [*net.projections.values(), *net.credit_projections]
-    heard = [p.post for p in every if p.pre == name and p.post in boxes]
-    return boxes[heard[0]].y if len(heard) == 1 else otherwise
+    receivers = [p.post for p in every if p.pre == name and p.post in boxes]
+    return boxes[receivers[0]].y if len(receivers) == 1 else otherwise
 
 
-def _within(net: Network, boxes: Mapping[str, Box], projection: Projection) -> Way:
+def _within(net: Network, boxes: Mapping[str, Box], projection: Projection) -> Arrow:
     """Straight from the left of one box to the right of another."""
     pre, post = boxes[projection.pre], boxes[projection.post]
     arriving = sorted(
@@ -64,10 +64,10 @@ def _within(net: Network, boxes: Mapping[str, Box], projection: Projection) -> W
     end = post.x + BOX_WIDTH / 2, post.y - place * BOX_HEIGHT
     below = place > 0
     label = end[0] + AWAY, end[1] + (-0.05 if below else 0.05)
-    return Way(projection, [start, end], label, ("left", "top" if below else "bottom"))
+    return Arrow(projection, [start, end], label, ("left", "top" if below else "bottom"))
 
 
-def _out(boxes: Mapping[str, Box], projection: Projection, lane: float) -> Way:
+def _out(boxes: Mapping[str, Box], projection: Projection, lane: float) -> Arrow:
     """To the side of a box if that is free, else over it."""
     pre, post = boxes[projection.pre], boxes[projection.post]
     start: Point = (pre.x - BOX_WIDTH / 2, pre.y)
@@ -79,4 +79,4 @@ def _out(boxes: Mapping[str, Box], projection: Projection, lane: float) -> Way:
     level = arrive[0][1]
     bend = [] if abs(level - start[1]) < 1e-9 else [(lane, start[1]), (lane, level)]
     label = start[0] - 0.1, start[1] + 0.03
-    return Way(projection, [start, *bend, *arrive], label, ("right", "bottom"))
+    return Arrow(projection, [start, *bend, *arrive], label, ("right", "bottom"))

@@ -45,7 +45,7 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     """
     part = tested_on(lines)
     figure = new_figure(11, 6.5)
-    accuracy, error, angle, orthogonality = figure.subplots(2, 2).flat
+    accuracy, objective, angle, orthogonality = figure.subplots(2, 2).flat
     epochs = [line["epoch"] for line in lines]
     accuracy.plot(epochs, [line[f"{part}_accuracy"] for line in lines], color=COLOURS[0], label=part)
     accuracy.plot(
@@ -58,12 +58,12 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     plain(accuracy, "epoch", "accuracy")
     accuracy.set_ylim(0, 1.02)
     accuracy.legend(frameon=False, loc="lower right")
-    error.plot(epochs, [line[f"{part}_loss"] for line in lines], color=COLOURS[0], label=part)
+    objective.plot(epochs, [line[f"{part}_loss"] for line in lines], color=COLOURS[0], label=part)
     trained = [(line["epoch"], line["train_loss"]) for line in lines if line["train_loss"] is not None]
     if trained:
-        error.plot(*zip(*trained, strict=True), color=COLOURS[1], ls="--", label="training")
-    plain(error, "epoch", "objective")
-    error.legend(frameon=False)
+        objective.plot(*zip(*trained, strict=True), color=COLOURS[1], ls="--", label="training")
+    plain(objective, "epoch", "objective")
+    objective.legend(frameon=False)
     names = list(lines[0]["orthogonality_deviation"])
     named = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     _angles(angle, lines, {n: c for n, c in named.items() if n in lines[0]["angle_to_bp_deg"]})
@@ -84,23 +84,23 @@ def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
     """
     names = list(next(iter(curves.values()))[0]["angle_to_bp_deg"])
     found = {name: [_angle_points(lines, name) for lines in curves.values()] for name in names}
-    apart = [n for n in names if any(angle > 0.01 for points in found[n] for _, angle in points)]
-    same = [n for n in names if n not in apart]
-    figure = new_figure(5.2 * (1 + len(apart)), 4.2)
-    panels = figure.subplots(1, 1 + len(apart), squeeze=False)[0]
+    distinct = [n for n in names if any(angle > 0.01 for points in found[n] for _, angle in points)]
+    same = [n for n in names if n not in distinct]
+    figure = new_figure(5.2 * (1 + len(distinct)), 4.2)
+    panels = figure.subplots(1, 1 + len(distinct), squeeze=False)[0]
     for i, (rule, lines) in enumerate(curves.items()):
         # The first rule, the reference, is drawn broad so that it stays visible under other curves.
         style = {"color": COLOURS[i % len(COLOURS)], "lw": 2 if i else 6, "alpha": 1 if i else 0.4}
         epochs = [line["epoch"] for line in lines]
         accuracy = [line["test_accuracy"] for line in lines]
         panels[0].plot(epochs, accuracy, label=rule.replace("_", " "), **style)
-        for axes, name in zip(panels[1:], apart, strict=True):
+        for axes, name in zip(panels[1:], distinct, strict=True):
             if found[name][i]:
                 axes.plot(*zip(*found[name][i], strict=True), **style)
     plain(panels[0], "epoch", "test accuracy")
     panels[0].set_ylim(0, 1.02)
     panels[0].legend(frameon=False, loc="lower right")
-    for axes, name in zip(panels[1:], apart, strict=True):
+    for axes, name in zip(panels[1:], distinct, strict=True):
         axes.axhline(90, color="0.6", lw=1, ls=":")
         highest = max((angle for points in found[name] for _, angle in points), default=90)
         axes.set_ylim(-3, max(95, highest + 3))

@@ -26,9 +26,9 @@ from cortex_sim.viz.boxes import (
     LANE,
     MARGIN,
     PORT,
+    Arrow,
     Box,
     Point,
-    Way,
 )
 from cortex_sim.viz.tables import kind
 
@@ -68,18 +68,18 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     boxes = _boxes(net)
     within = [p for p in net.projections.values() if p.pre in boxes and p.post in boxes]
     near = [p for p in within if _adjacent(boxes, p)]
-    ways = [_straight(net, boxes, p) for p in near]
-    ways += [_loop(boxes, p) for p in net.laterals]
-    beside = max(map(abs, _spread(boxes, ways)))
-    ways += _around(boxes, [p for p in net.bottom_ups if p not in near], -1, beside)
-    ways += _around(boxes, [p for p in net.top_downs if p in within and p not in near], +1, beside)
+    arrows = [_straight(net, boxes, p) for p in near]
+    arrows += [_loop(boxes, p) for p in net.laterals]
+    extent = max(map(abs, _spread(boxes, arrows)))
+    arrows += _around(boxes, [p for p in net.bottom_ups if p not in near], -1, extent)
+    arrows += _around(boxes, [p for p in net.top_downs if p in within and p not in near], +1, extent)
     if net.credit_populations:
-        edge = max(_spread(boxes, ways))
+        edge = max(_spread(boxes, arrows))
         boxes, more = credit_columns.placed(net, boxes, edge)
-        ways += more
-    figure, axes = _page(net, boxes, ways)
-    for way in ways:
-        _arrow(axes, way)
+        arrows += more
+    figure, axes = _page(net, boxes, arrows)
+    for arrow in arrows:
+        _arrow(axes, arrow)
     for name, box in boxes.items():
         _population(axes, net, name, box)
     if path is not None:
@@ -115,14 +115,14 @@ def _mean(numbers: Iterable[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _loop(boxes: dict[str, Box], projection: Projection) -> Way:
+def _loop(boxes: dict[str, Box], projection: Projection) -> Arrow:
     """Around the upper right corner of a box, clear of the arrows that leave its sides."""
     box = boxes[projection.pre]
     right, top = box.x + BOX_WIDTH / 2, box.y + BOX_HEIGHT / 2
     inside, outside = right - 0.08, right + 0.15
     low, high = top - 0.1, top + 0.12
     corners = [(inside, top), (inside, high), (outside, high), (outside, low), (right, low)]
-    return Way(projection, corners, (outside + 0.1, top + 0.07), ("left", "center"))
+    return Arrow(projection, corners, (outside + 0.1, top + 0.07), ("left", "center"))
 
 
 def _rise(boxes: dict[str, Box], projection: Projection) -> int:
@@ -133,7 +133,7 @@ def _adjacent(boxes: dict[str, Box], projection: Projection) -> bool:
     return _rise(boxes, projection) == (-1 if projection.is_top_down else 1)
 
 
-def _straight(net: Network, boxes: dict[str, Box], projection: Projection) -> Way:
+def _straight(net: Network, boxes: dict[str, Box], projection: Projection) -> Arrow:
     """Between adjacent rows: upward on the left of the boxes, downward on the right."""
     side, rise = (1, -1) if projection.is_top_down else (-1, 1)
     pre, post = boxes[projection.pre], boxes[projection.post]
@@ -143,7 +143,7 @@ def _straight(net: Network, boxes: dict[str, Box], projection: Projection) -> Wa
     x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
     clear = 0.07 + 0.08 * abs((end[0] - start[0]) / (end[1] - start[1]))
     label = x + side * clear, y
-    return Way(projection, [start, end], label, ("left" if side > 0 else "right", "center"))
+    return Arrow(projection, [start, end], label, ("left" if side > 0 else "right", "center"))
 
 
 def _label_place(boxes: dict[str, Box], net: Network, projection: Projection) -> float:
@@ -155,26 +155,26 @@ def _label_place(boxes: dict[str, Box], net: Network, projection: Projection) ->
     return 0.75 if leaving > arriving else 0.25
 
 
-def _around(boxes: dict[str, Box], projections: list[Projection], side: int, beside: float) -> list[Way]:
+def _around(boxes: dict[str, Box], projections: list[Projection], side: int, extent: float) -> list[Arrow]:
     """Past other rows, by lanes at the side of all boxes; projections from one population share a lane."""
     lanes = _lanes(boxes, projections)
     boxes_end = max(abs(box.x) for box in boxes.values()) + BOX_WIDTH / 2
-    first = max(beside + 0.15, boxes_end + _widest(projections) + 0.4)
-    ways: dict[tuple[str, bool], list[Way]] = {}
+    first = max(extent + 0.15, boxes_end + _widest(projections) + 0.4)
+    arrows: dict[tuple[str, bool], list[Arrow]] = {}
     for p in sorted(projections, key=lambda p: abs(_rise(boxes, p))):
         lane = side * (first + LANE * lanes[p.pre])
         rises = _rise(boxes, p) >= 0
         leave = _run(boxes[p.pre], side, _port(projections, p.pre, None, side), rises)
         arrive = _run(boxes[p.post], side, _port(projections, p.post, p, side), not rises)
         (x, _), (_, y) = arrive[0], arrive[-1]
-        along = ways.setdefault((p.pre, rises), [])
+        along = arrows.setdefault((p.pre, rises), [])
         # A projection that goes further than the last branches off where that one left the lane.
-        left = [corner for way in along for corner in way.corners if corner[0] == lane]
+        left = [corner for arrow in along for corner in arrow.corners if corner[0] == lane]
         trunk = left[-1] if left else (lane, leave[-1][1])
         corners = [*([] if along else leave), trunk, (lane, y), *reversed(arrive)]
         label = x + side * 0.17, y + 0.03
-        along.append(Way(p, corners, label, ("left" if side > 0 else "right", "bottom")))
-    return [way for along in ways.values() for way in along]
+        along.append(Arrow(p, corners, label, ("left" if side > 0 else "right", "bottom")))
+    return [arrow for along in arrows.values() for arrow in along]
 
 
 def _lanes(boxes: dict[str, Box], projections: list[Projection]) -> dict[str, int]:
@@ -228,19 +228,19 @@ def _widest(projections: list[Projection]) -> float:
     return max((_text_width(_label(p), SMALL) for p in projections), default=0.0)
 
 
-def _spread(boxes: dict[str, Box], ways: list[Way]) -> list[float]:
+def _spread(boxes: dict[str, Box], arrows: list[Arrow]) -> list[float]:
     """Left and right extent of boxes, arrows and labels."""
     xs = [box.x + side * BOX_WIDTH / 2 for box in boxes.values() for side in (-1, 1)]
-    for way in ways:
-        room = _text_width(_label(way.projection), SMALL)
-        xs += [x for x, _ in way.corners]
-        xs.append(way.label[0] + (room if way.align[0] == "left" else -room))
+    for arrow in arrows:
+        room = _text_width(_label(arrow.projection), SMALL)
+        xs += [x for x, _ in arrow.corners]
+        xs.append(arrow.label[0] + (room if arrow.align[0] == "left" else -room))
     return xs
 
 
-def _page(net: Network, boxes: dict[str, Box], ways: list[Way]) -> tuple[Figure, Axes]:
+def _page(net: Network, boxes: dict[str, Box], arrows: list[Arrow]) -> tuple[Figure, Axes]:
     """Empty page, large enough for all boxes, arrows and labels, with name and legend."""
-    xs = [*_spread(boxes, ways), -1.1, 1.1]  # at least as wide as the legend
+    xs = [*_spread(boxes, arrows), -1.1, 1.1]  # at least as wide as the legend
     if net.laterals:
         xs += [-1.8, 1.8]
     low, high = min(xs) - MARGIN, max(xs) + MARGIN
@@ -262,21 +262,21 @@ def _page(net: Network, boxes: dict[str, Box], ways: list[Way]) -> tuple[Figure,
     return figure, axes
 
 
-def _arrow(axes: Axes, way: Way) -> None:
-    down = way.projection.is_top_down
-    colour = ACROSS if way.projection.is_lateral else DOWN if down else UP
-    (x0, y0), (x1, y1) = way.corners[-2:]
+def _arrow(axes: Axes, arrow: Arrow) -> None:
+    down = arrow.projection.is_top_down
+    colour = ACROSS if arrow.projection.is_lateral else DOWN if down else UP
+    (x0, y0), (x1, y1) = arrow.corners[-2:]
     length = math.hypot(x1 - x0, y1 - y0)
     along = (x1 - x0) / length, (y1 - y0) / length
     neck = x1 - 0.1 * along[0], y1 - 0.1 * along[1]
     wings = [(neck[0] + s * 0.045 * along[1], neck[1] - s * 0.045 * along[0]) for s in (-1, 1)]
-    line = Line([*way.corners[:-1], neck])
+    line = Line([*arrow.corners[:-1], neck])
     style = {"linestyle": DASHES if down else "-", "linewidth": 1.2, "edgecolor": colour}
     axes.add_patch(PathPatch(line, facecolor="none", joinstyle="round", zorder=1, **style))
-    axes.add_patch(Polygon([way.corners[-1], *wings], facecolor=colour, linewidth=0, zorder=2))
+    axes.add_patch(Polygon([arrow.corners[-1], *wings], facecolor=colour, linewidth=0, zorder=2))
     paper = {"boxstyle": "square,pad=0.08", "facecolor": "white", "edgecolor": "none"}
-    (x, y), (ha, va) = way.label, way.align
-    words = _label(way.projection)
+    (x, y), (ha, va) = arrow.label, arrow.align
+    words = _label(arrow.projection)
     axes.text(x, y, words, size=SMALL, color=colour, ha=ha, va=va, bbox=paper, zorder=3)
 
 
@@ -301,7 +301,7 @@ def _population(axes: Axes, net: Network, name: str, box: Box) -> None:
     says = ["×".join(map(str, population.shape))]
     says.append("stimulus" if stimulated else kind(population.activation))
     if at_top:
-        says.append(kind(net.error))
+        says.append(kind(net.objective_function))
     for words, points, weight, dy in (
         (name, LARGE, "bold", 0.1),
         (" · ".join(says), SMALL, "normal", -0.12),
@@ -325,7 +325,7 @@ def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=200)
         os.replace(part, path)
-    except OSError as error:
-        raise DeclarationError(f"drawing {path}: cannot be written ({error.strerror})") from None
+    except OSError as exception:
+        raise DeclarationError(f"drawing {path}: cannot be written ({exception.strerror})") from None
     finally:
         part.unlink(missing_ok=True)

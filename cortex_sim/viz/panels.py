@@ -44,9 +44,9 @@ def save_figure(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(part, dpi=150)
         os.replace(part, path)
-    except OSError as error:
+    except OSError as exception:
         part.unlink(missing_ok=True)
-        why = error.strerror or error
+        why = exception.strerror or exception
         raise RunError(f"{path}: cannot be written ({why}); make room, then try again") from None
 
 

@@ -171,4 +171,8 @@ def _rule(projection: Projection) -> str:
 
 
 def _objective(net: Network) -> str:
-    return "none" if net.error is None else f"{settings(net.error)} at {net.objective_at}"
+    return (
+        "none"
+        if net.objective_function is None
+        else f"{settings(net.objective_function)} at {net.objective_at}"
+    )

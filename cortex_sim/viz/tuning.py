@@ -69,12 +69,12 @@ def tuning_curves(
         shown = np.sort(np.argsort(-reach, kind="stable")[:MOST])
     figure = new_figure(0.8 + 4.0 * len(curves), 3.4)
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
-    for axes, (arm, (x, mean, error)) in zip(panels, curves.items(), strict=True):
+    for axes, (arm, (x, mean, sem)) in zip(panels, curves.items(), strict=True):
         for number, unit in enumerate(shown):
             axes.errorbar(
                 x,
                 mean[:, unit],
-                error[:, unit],
+                sem[:, unit],
                 color=COLOURS[number % len(COLOURS)],
                 marker="o",
                 ms=3,
@@ -101,5 +101,5 @@ def tuning(
     found = np.unique(x)
     groups = [array[x == value] for value in found]
     mean = np.stack([group.mean(axis=0) for group in groups])
-    error = np.stack([group.std(axis=0, ddof=len(group) > 1) / np.sqrt(len(group)) for group in groups])
-    return found, mean, error
+    sem = np.stack([group.std(axis=0, ddof=len(group) > 1) / np.sqrt(len(group)) for group in groups])
+    return found, mean, sem

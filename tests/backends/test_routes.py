@@ -3,42 +3,42 @@ import pytest
 from networks import ALL, chain, residual
 
 import cortex_sim as cs
-from cortex_sim.backends.routes import plan
+from cortex_sim.backends.routes import find_routes
 
 
 @pytest.mark.parametrize("network", ALL.values(), ids=ALL)
 def test_rates_come_after_what_drives_them(network):
     net = network().with_rule("gait_prop")
-    order = plan(net).order
+    order = find_routes(net).order
     assert order[0] == "retina" and set(order) == set(net.populations)
     assert all(order.index(p.pre) < order.index(p.post) for p in net.bottom_ups)
 
 
 def test_chain_credit_runs_beside_bottom_up_projections():
-    made = plan(residual().with_rule("gait_prop"))
-    assert set(made.beside) == {"LGN->V1", "V1->V2", "V1->V4", "V2->V4", "V4->IT"}
-    assert made.beside["V1->V2"].name == "V2->V1"
-    assert not (made.apart or made.direct or made.targets or made.by_targets)
+    made = find_routes(residual().with_rule("gait_prop"))
+    assert set(made.paired) == {"LGN->V1", "V1->V2", "V1->V4", "V2->V4", "V4->IT"}
+    assert made.paired["V1->V2"].name == "V2->V1"
+    assert not (made.unpaired or made.direct or made.targets or made.by_targets)
 
 
 def test_direct_credit_runs_from_the_top():
-    made = plan(chain().with_rule("direct_feedback_alignment"))
+    made = find_routes(chain().with_rule("direct_feedback_alignment"))
     assert [p.name for p in made.direct] == ["IT->V1", "IT->V2"]
-    assert not (made.beside or made.apart or made.targets)
+    assert not (made.paired or made.unpaired or made.targets)
 
 
 def test_targets_run_through_the_whole_network():
-    made = plan(chain().with_rule(cs.GaitProp(form="finite")))
+    made = find_routes(chain().with_rule(cs.GaitProp(form="finite")))
     assert {p.name for p in made.targets} == {"V2->V1", "IT->V2"} and made.by_targets
-    assert not (made.beside or made.apart or made.direct)
+    assert not (made.paired or made.unpaired or made.direct)
 
 
 def test_a_path_with_no_partner_runs_apart():
     net = chain().with_rule("feedback_alignment")
     net.top_down("IT", "V1", feedback="random")
-    made = plan(net)
-    assert [p.name for p in made.apart] == ["IT->V1"]
-    assert set(made.beside) == {"V1->V2", "V2->IT"}
+    made = find_routes(net)
+    assert [p.name for p in made.unpaired] == ["IT->V1"]
+    assert set(made.paired) == {"V1->V2", "V2->IT"}
 
 
 def fork():
@@ -92,7 +92,7 @@ def test_rules_of_two_kinds_may_share_a_network():
     net.bottom_up("V2", "IT", plasticity="backprop")
     net.top_down("IT", "V2", feedback="random")
     net.objective("IT", "squared_error")
-    made = plan(net)
+    made = find_routes(net)
     assert [p.name for p in made.direct] == ["IT->V2"]
     ours = cs.torch.build(net).updates(np.ones((3, 7)), np.ones((3, 2)))
     assert set(ours) == {"retina->V1", "V1->V2", "V2->IT"}

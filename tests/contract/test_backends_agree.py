@@ -174,7 +174,9 @@ def test_rules_that_inherit_nothing(engine, monkeypatch):
     for net in (chain(init=NEAR).with_rule(OwnThreshold()), chain(init=NEAR).with_rule("feedback_alignment")):
         for path in net.top_downs:
             del net.projections[path.name]
-            net.top_down(path.pre, path.post, feedback="random", plasticity=OwnFeedbackRule(of=path.mate))
+            net.top_down(
+                path.pre, path.post, feedback="random", plasticity=OwnFeedbackRule(of=path.reverse_name)
+            )
         _, largest = both_agree(net, learning(net, count), engine)
         plastic = [p.name for p in net.projections.values() if p.plasticity is not None]
         assert len(plastic) >= 3 and all(largest[name] > 1e-3 * ETA_T for name in plastic)
@@ -184,7 +186,7 @@ def test_rules_that_inherit_nothing(engine, monkeypatch):
 
 
 def lowest(net):
-    """The top-down projection onto the lowest population that hears credit."""
+    """The top-down projection onto the lowest population that receives credit."""
     order = list(net.populations)
     return min(net.top_downs, key=lambda p: order.index(p.post)).name
 
@@ -292,7 +294,7 @@ def test_spontaneous_activity_changes_alike_on_average(word):
     _, (ours, theirs) = seen_by_both(net, script)
     start, rng = net.initial_weights(0), np.random.default_rng(1)
     for p in net.top_downs:
-        w, b = start[p.mate], start[p.name]
+        w, b = start[p.reverse_name], start[p.name]
         noise = rng.normal(size=(4000, p.connector.weight_shape((len(b),), (len(w),))[1]))
         echo = noise @ w.T
         heard = noise if word == "weight_mirror" else noise - echo @ b.T

@@ -132,5 +132,5 @@ def test_extra_travels_where_it_can():
 
 def test_edits_of_brian2s_own_variables_travel():
     sim = cs.brian2.build(network(), engine="synapses")
-    sim.stage.engine.synapses["V1->IT"].w = 0.25
+    sim.built.engine.synapses["V1->IT"].w = 0.25
     assert (copy.deepcopy(sim).weights.matrix["V1->IT"] == 0.25).all()

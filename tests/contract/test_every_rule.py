@@ -24,7 +24,7 @@ FINITE = {
     "gait_prop, normalised step": cs.GaitProp(form="finite", normalised=True),
 }
 CARRIES_RECONSTRUCTION_ERROR = {"target_prop"}
-TAUGHT = {
+TEACHER_RULES = {
     "tdca, dense": lambda outputs: _all_alike(DenseCredit(outputs, 4, 5, levels=2, signs=True)),
     "tdca, pooled and ungated": lambda outputs: _all_alike(
         DenseCredit(outputs, 4, 5, pooled=True, gated=False)
@@ -61,7 +61,7 @@ def cases():
             if network is conv and getattr(_rule(rule), "chain_only", False):
                 continue
             yield pytest.param(Case(name, rule, network), id=f"{name}-{network.__name__}")
-    for name, credit in TAUGHT.items():
+    for name, credit in TEACHER_RULES.items():
         for network in (chain, conv):
             yield pytest.param(Case(name, "tdca", network, credit), id=f"{name}-{network.__name__}")
 
@@ -356,11 +356,11 @@ def test_a_top_down_rule_is_its_change_of_what_it_reads(case):
     for p in model.net.top_downs:
         if p.plasticity is None:
             continue
-        up = model.net.projection(p.mate)
+        up = model.net.projection(p.reverse_name)
         b = model.feedback.learned[p.name].detach().numpy()
         matrix = b.reshape(len(b), -1).T if b.ndim == 4 else b
         if spontaneous(model, p.name):
-            w = model.weights[p.mate].detach().numpy()
+            w = model.weights[p.reverse_name].detach().numpy()
             w = w.reshape(len(w), -1)
             noise = torch.randn(
                 len(x), w.shape[1], generator=model.noise(p.name), dtype=torch.float64

@@ -15,6 +15,7 @@ from timed import by_population
 from torch.nn.functional import cross_entropy
 
 import cortex_sim as cs
+from cortex_sim import registry
 from cortex_sim.arrays import array_namespace
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.diagnostics import diagnose
@@ -25,7 +26,7 @@ from cortex_sim.operators import Tied
 from cortex_sim.rules.base import WORDS
 from cortex_sim.tdca.inner.architecture import architecture
 from cortex_sim.tdca.inner.cohort import Cohort, layout, start
-from cortex_sim.tdca.inner.lives import PersistentLives, Span
+from cortex_sim.tdca.inner.inner_runs import PersistentRuns, Span
 from cortex_sim.tdca.inner.rules import Backprop, TopDownCredit
 from cortex_sim.tdca.inner.step import Adam, Plain
 from cortex_sim.tdca.outer import MetaGradient
@@ -35,7 +36,6 @@ PRE, MAPS, TOP = (8,), (2, 1, 5), 3
 SMALL = 1e-5
 
 
-@cs.register("connector", "test_sliding")
 @dataclass(frozen=True)
 class Sliding:
     """One kernel a channel, slid along a row of units."""
@@ -58,7 +58,6 @@ class Sliding:
         return Tied(pre, post, np.arange(post[2])[:, None] + np.arange(self.width))
 
 
-@cs.register("activation", "test_standardised")
 @dataclass(frozen=True)
 class Standardised:
     """r = tanh((a − mean)/√variance), by running mean and variance of the drive."""
@@ -319,7 +318,7 @@ def test_what_is_set_in_brian2s_group_acts(engine):
     script = cs.Protocol(cs.Phase("settle", 300, drive={"retina": x}))
     sim = cs.brian2.build(net, dt_ms=1.0, engine=engine)
     before = by_population(net, sim.run(script), "rate")["V1"]
-    sim.stage.groups["V1"].transfer_mean = 0.7
+    sim.built.groups["V1"].transfer_mean = 0.7
     after = by_population(net, sim.run(script), "rate")["V1"]
     np.testing.assert_array_equal(sim.state().transfers["V1"]["mean"], np.full(5, 0.7))
     shift = np.arctanh(before) - np.arctanh(after)
@@ -350,7 +349,7 @@ def test_an_inner_step_is_torchs_step_in_every_life():
     net, lives = network(), 2
     body = architecture(net)
     cohort = Cohort(body, Backprop(), Plain(), lives, dtype=torch.float64)
-    cohort.give_birth(torch.ones(lives, dtype=torch.bool), torch.arange(lives), torch.full((lives,), 10.0))
+    cohort.begin(torch.ones(lives, dtype=torch.bool), torch.arange(lives), torch.full((lives,), 10.0))
     x, y = shown()
     several = torch.tensor(x).expand(lives, *x.shape)
     goal = torch.eye(TOP, dtype=torch.float64)[torch.tensor(y)].expand(lives, -1, -1)
@@ -392,7 +391,7 @@ def test_an_inner_step_is_torchs_step_in_every_life():
     other = Cohort(body, Backprop(), Plain(), lives, dtype=torch.float64)
     other.restore(cohort.state())
     assert same(other.state(), cohort.state()) and not same(saved, cohort.state())
-    cohort.give_birth(torch.tensor([True, False]), torch.tensor([0, 0]), torch.full((2,), 10.0))
+    cohort.begin(torch.tensor([True, False]), torch.tensor([0, 0]), torch.full((2,), 10.0))
     assert torch.equal(cohort.transfers["V2"]["mean"][0], torch.full((4,), 0.1, dtype=torch.float64))
     assert torch.equal(cohort.transfers["V2"]["mean"][1], other.transfers["V2"]["mean"][1])
 
@@ -401,7 +400,7 @@ def test_the_outer_loop_trains_a_credit_network_over_them():
     rule, step = TopDownCredit(DenseCredit(TOP, channels=2, hidden=5)), Adam(0.01)
     span = Span(shortest=4, longest=8, window=4, batch=8, validation=16)
     tasks = tasks_from({"kind": "teacher", "widths": [PRE[0], 4, TOP]})
-    lives = PersistentLives(architecture(network()), rule, step, tasks, 4, span, seed=0)
+    lives = PersistentRuns(architecture(network()), rule, step, tasks, 4, span, seed=0)
     centre = layout(rule, step).joined(start(rule, step, 0))
     search = MetaGradient().begin(lives, centre, 5, torch.Generator().manual_seed(0))
     before = search.centre
@@ -412,7 +411,10 @@ def test_the_outer_loop_trains_a_credit_network_over_them():
     assert torch.isfinite(moved).all() and not (moved == moved[:1]).all()
 
 
-def test_they_are_written_and_read():
+def test_they_are_written_and_read(monkeypatch):
+    monkeypatch.setattr(registry, "_TABLES", {kind: dict(table) for kind, table in registry._TABLES.items()})
+    cs.register("connector", "test_sliding")(Sliding)
+    cs.register("activation", "test_standardised")(Standardised)
     net = network("gait_prop", "unit")
     assert cs.Network.from_yaml(net.to_yaml()) == net
     assert "test_standardised" in net.to_yaml() and "retina" in str(net)
@@ -437,7 +439,7 @@ class Deaf(Standardised):
 @pytest.mark.parametrize(
     ("activation", "says"),
     [
-        (Standardised("row"), 'population V1: Standardised: per must be "unit" or "channel". Got \'row\''),
+        (Standardised("row"), 'activation Standardised: per .* must be "unit" or "channel".*Got \'row\''),
         (Deaf(), "population V1: Deaf: its gain does not take the parameters mean, variance by name"),
     ],
 )

@@ -1,12 +1,12 @@
-"""Credit networks against their equations, written out in tests/reference/taught.py."""
+"""Credit networks against their equations, written out in tests/reference/credit_equations.py."""
 
+import credit_equations
 import numpy as np
 import pytest
-import taught
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_sim.credit import DenseCredit, ErrorContext, RawContext, Ring, SharedCredit, Told, place
+from cortex_sim.credit import DenseCredit, ErrorContext, RawContext, Ring, SharedCredit, TopSignals, place
 from cortex_sim.credit.network import rms, scale
 from cortex_sim.errors import DeclarationError
 
@@ -20,8 +20,8 @@ def trained(network, rng):
     return {name: rng.normal(size=shape) for name, shape in network.shapes().items()}
 
 
-def told(rng, outputs, count=3):
-    return Told(*(rng.normal(size=(count, outputs)) for _ in range(3)))
+def top_signals(rng, outputs, count=3):
+    return TopSignals(*(rng.normal(size=(count, outputs)) for _ in range(3)))
 
 
 @few
@@ -36,12 +36,12 @@ def told(rng, outputs, count=3):
 def test_dense_equals_the_equations(hidden, outputs, k, h, context, pool):
     rng = np.random.default_rng([len(hidden), outputs, k, h])
     network = DenseCredit(outputs, k, h, context, levels=len(hidden), pooled=pool)
-    p, seen = trained(network, rng), told(rng, outputs)
+    p, seen = trained(network, rng), top_signals(rng, outputs)
     placed = place(network, [(n,) for n in hidden], outputs, rng)
     rates = [rng.random(size=(3, n)) for n in hidden]
     top, channels = network.credits(p, seen, placed, rates)
     for b in range(3):
-        expected_top, expected = taught.dense(
+        expected_top, expected = credit_equations.dense(
             p,
             [q.diffusion for q in placed],
             *(part[b] for part in (seen.rates, seen.goal, seen.error)),
@@ -57,11 +57,11 @@ def test_dense_equals_the_equations(hidden, outputs, k, h, context, pool):
 def test_shared_equals_the_equations(hidden, outputs, k, h, context):
     rng = np.random.default_rng([len(hidden), outputs, k, h])
     network = SharedCredit(k, h, context)
-    p, seen = trained(network, rng), told(rng, outputs)
+    p, seen = trained(network, rng), top_signals(rng, outputs)
     placed = place(network, [(n,) for n in hidden], outputs, rng)
     top, channels = network.credits(p, seen, placed)
     for b in range(3):
-        expected_top, expected = taught.shared(
+        expected_top, expected = credit_equations.shared(
             p,
             [q.diffusion for q in placed],
             [q.addresses for q in placed],
@@ -75,7 +75,7 @@ def test_shared_equals_the_equations(hidden, outputs, k, h, context):
 @pytest.mark.parametrize("network", [DenseCredit(3, 5), SharedCredit(5)])
 def test_no_error_no_credit_exactly(network):
     rng = np.random.default_rng(0)
-    silent = Told(rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), np.zeros((2, 3)))
+    silent = TopSignals(rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), np.zeros((2, 3)))
     top, (g,) = network.credits(trained(network, rng), silent, place(network, [(7,)], 3, rng))
     assert not top.any() and not g.any()
 
@@ -83,8 +83,8 @@ def test_no_error_no_credit_exactly(network):
 @pytest.mark.parametrize("network", [DenseCredit(3, 5, context="raw"), SharedCredit(5, context="raw")])
 def test_the_raw_context_reads_no_objective(network):
     rng = np.random.default_rng(0)
-    seen, p, placed = told(rng, 3), trained(network, rng), place(network, [(7,)], 3, rng)
-    blind = Told(seen.rates, seen.goal, np.full((3, 3), np.nan))
+    seen, p, placed = top_signals(rng, 3), trained(network, rng), place(network, [(7,)], 3, rng)
+    blind = TopSignals(seen.rates, seen.goal, np.full((3, 3), np.nan))
     for with_error, without in zip(
         network.credits(p, seen, placed), network.credits(p, blind, placed), strict=True
     ):
@@ -94,14 +94,14 @@ def test_the_raw_context_reads_no_objective(network):
 def test_credit_below_is_as_large_as_at_the_top():
     rng = np.random.default_rng(0)
     network = DenseCredit(3, 5)
-    top, (g,) = network.credits(trained(network, rng), told(rng, 3), place(network, [(7,)], 3, rng))
+    top, (g,) = network.credits(trained(network, rng), top_signals(rng, 3), place(network, [(7,)], 3, rng))
     np.testing.assert_allclose(rms(g), rms(top), rtol=1e-9)
 
 
 def test_before_training_little_is_added_to_a_broadcast():
     network = DenseCredit(3, 5)
     rng, p = np.random.default_rng(0), network.draw(0)
-    seen = told(rng, 3)
+    seen = top_signals(rng, 3)
     top, (g,) = network.credits(p, seen, place(network, [(7,)], 3, rng))
     assert 0 < np.linalg.norm(top - seen.error) < 0.3 * np.linalg.norm(seen.error)
     broadcast = seen.error @ p["broadcast_0"].T

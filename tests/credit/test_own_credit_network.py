@@ -36,13 +36,13 @@ class Rewarded:
     def trained(self, parameters):
         return self
 
-    def seen(self, told):
-        xp = array_namespace(told.rates)
-        reward = xp.sum(told.goal * xp.tanh(told.rates), axis=-1, keepdims=True)
-        return {"rates": told.rates, "goal": told.goal, "reward": reward}
+    def seen(self, received):
+        xp = array_namespace(received.rates)
+        reward = xp.sum(received.goal * xp.tanh(received.rates), axis=-1, keepdims=True)
+        return {"rates": received.rates, "goal": received.goal, "reward": reward}
 
-    def base(self, parameters, told):
-        return told.goal - array_namespace(told.rates).tanh(told.rates)
+    def base(self, parameters, received):
+        return received.goal - array_namespace(received.rates).tanh(received.rates)
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,20 @@ class Gains:
     def shapes(self):
         n, signals = self.outputs, sum(self.context.signals(self.outputs).values())
         found = {"top": (n, signals)}
-        for i, heard in enumerate(self.sets):
-            found |= {f"gain_{i}": (heard.count, signals), f"value_{i}": (heard.count, n)}
-            if isinstance(heard.kernel, Learned):
-                found[f"diffusion_{i}"] = (heard.kernel.units, heard.count)
+        for i, channel_set in enumerate(self.sets):
+            found |= {f"gain_{i}": (channel_set.count, signals), f"value_{i}": (channel_set.count, n)}
+            if isinstance(channel_set.kernel, Learned):
+                found[f"diffusion_{i}"] = (channel_set.kernel.units, channel_set.count)
         return found
 
     def draw(self, seed):
         rng = np.random.default_rng(seed)
         return {name: rng.normal(size=shape) for name, shape in self.shapes().items()}
 
-    def credits(self, parameters, told, placed, rates=()):
-        xp, p = array_namespace(told.goal), parameters
-        s = xp.concat(list(self.context.seen(told).values()), axis=-1)
-        b = self.context.base(p, told)
+    def credits(self, parameters, received, placed, rates=()):
+        xp, p = array_namespace(received.goal), parameters
+        s = xp.concat(list(self.context.seen(received).values()), axis=-1)
+        b = self.context.base(p, received)
 
         def through(name, x):
             return x @ p[name].swapaxes(-1, -2)
@@ -114,12 +114,12 @@ def test_torch_brings_every_unit_what_its_equations_say(make):
     rates = {n: r.detach().flatten(1).numpy() for n, r in model.settle(model.stimulus_tensor(x))[1].items()}
     teacher, weights = net.teacher, net.initial_weights(0)
     goal = np.eye(teacher.outputs)[y]
-    from cortex_sim.credit import Told
+    from cortex_sim.credit import TopSignals
 
-    told = Told(rates["IT"], goal, np.full_like(goal, np.nan))  # the objective is not read
+    received = TopSignals(rates["IT"], goal, np.full_like(goal, np.nan))  # the objective is not read
     placed = teacher.placed(weights)
     top, channels = teacher.network.credits(
-        teacher.parameters, told, placed, [rates[n] for n in teacher.hidden]
+        teacher.parameters, received, placed, [rates[n] for n in teacher.hidden]
     )
     ours = {name: c.flatten(1).numpy() for name, c in model.credits(x, y).items()}
     np.testing.assert_allclose(ours["IT"], top, rtol=1e-12)
@@ -188,15 +188,14 @@ def test_synapses_refuse_it_with_the_way_out(make, what):
 
 @pytest.mark.parametrize("of", [Gains, lambda n: DenseCredit(n, 4, 5, Rewarded())])
 def test_in_lives_it_teaches_as_on_torch(of):
-    lives, count = 3, 4
+    runs, count = 3, 4
     net = chain(init=NEAR)
     network, body = of(3), architecture(net.with_rule("backprop"))
     credit = trained(network)
-    cohort = Cohort(body, TopDownCredit(network), Plain(), lives, dtype=torch.float64)
-    cohort.give_birth(torch.ones(lives, dtype=torch.bool), torch.arange(lives), torch.full((lives,), 10.0))
+    cohort = Cohort(body, TopDownCredit(network), Plain(), runs, dtype=torch.float64)
+    cohort.begin(torch.ones(runs, dtype=torch.bool), torch.arange(runs), torch.full((runs,), 10.0))
     models = [
-        cs.torch.build(net.with_rule("tdca", credit=credit), seed=life, precision="64")
-        for life in range(lives)
+        cs.torch.build(net.with_rule("tdca", credit=credit), seed=run, precision="64") for run in range(runs)
     ]
     names = ["TDCA V1->V1", "TDCA V2->V2"]
     cohort.fixed = [torch.stack([m.feedback.fixed.get_buffer(name) for m in models]) for name in names]
@@ -204,10 +203,10 @@ def test_in_lives_it_teaches_as_on_torch(of):
     x = torch.as_tensor(x, dtype=torch.float64).flatten(1)
     goal = torch.eye(3, dtype=torch.float64)[torch.as_tensor(y)]
     p = {name: torch.as_tensor(value) for name, value in credit.parameters.items()}
-    _, local = cohort.changes(p, x.expand(lives, *x.shape), goal.expand(lives, *goal.shape))
-    for life, model in enumerate(models):
+    _, local = cohort.changes(p, x.expand(runs, *x.shape), goal.expand(runs, *goal.shape))
+    for run, model in enumerate(models):
         for layer, (u, read) in zip(body.layers, local, strict=True):
-            change = u[life].T @ read[life] / count
+            change = u[run].T @ read[run] / count
             theirs = model.updates(x, goal)[layer.projection.name]
             torch.testing.assert_close(change, theirs, rtol=1e-9, atol=1e-9)
 

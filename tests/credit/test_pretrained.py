@@ -42,7 +42,7 @@ def test_it_teaches_better_than_before_it_was_trained(name):
     accuracy = []
     for parameters in (start(rule, step, 0), trained.parameters):
         phi = layout(rule, step).joined({**parameters, **steps})
-        cohort, drawn = evaluation.lived(settings.body(), rule, step, phi, tasks, 20, seeds=12)
+        cohort, drawn = evaluation.run_to_end(settings.body(), rule, step, phi, tasks, 20, seeds=12)
         accuracy.append(np.array(evaluation.tested(cohort, drawn)["accuracy"]))
     assert torch.isfinite(phi).all()
     assert (accuracy[1] - accuracy[0]).mean() > LEAD[name]

@@ -25,7 +25,7 @@ def test_convolution_weights_are_a_kernel_per_post_channel():
 
 def test_convolution_is_orthogonal_over_its_patches():
     w = cs.Conv2d(kernel=3, init=cs.Orthogonal(gain=1.5)).draw(rng(0), (2, 7, 7), (5, 5, 5))
-    rows = w.reshape(5, 18)  # a row: what one post channel hears of one patch
+    rows = w.reshape(5, 18)  # a row: what one post channel receives of one patch
     np.testing.assert_allclose(rows @ rows.T, 2.25 * np.eye(5), atol=1e-12)
 
 

@@ -62,7 +62,7 @@ def test_no_shipped_word_is_ever_replaced(word, spelling, own_names):
 
 def test_a_word_may_be_registered_again_where_it_was(own_names):
     for scale in (1.0, 2.0):
-        word = cs.Word(cs.FeedbackAlignment(), beside=lambda up, scale=scale: cs.TopDown(cs.Random(scale)))
+        word = cs.Word(cs.FeedbackAlignment(), paired=lambda up, scale=scale: cs.TopDown(cs.Random(scale)))
         cs.register_word("again", word)
     with pytest.raises(cs.DeclarationError, match="'again' is taken, by .*test_names for FeedbackAlignment"):
         cs.register_word("again", cs.Word(cs.Backprop()))

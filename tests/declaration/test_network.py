@@ -12,7 +12,7 @@ def test_a_network_reads_as_it_was_declared(residual):
     assert residual.stimulated == ["retina"]
     assert [p.name for p in residual.inputs("V4")] == ["V2->V4", "V1->V4"]
     assert residual.top_downs == residual.credit_inputs("V4") == []
-    assert (residual.objective_at, residual.error) == ("IT", cs.SquaredError())
+    assert (residual.objective_at, residual.objective_function) == ("IT", cs.SquaredError())
     assert residual.projection("V1->V2").regularisers == (cs.HardOrthogonality(),)
 
 
@@ -21,7 +21,7 @@ def test_a_population_is_placed_by_itself_or_by_name():
     retina, it = net.population("retina", 4), net.population("IT", 2)
     up = net.bottom_up(retina, "IT", "dense", plasticity="backprop")
     down = net.top_down("IT", retina, feedback=cs.Transpose(of=up))
-    assert (up.pre, up.post, up.mate) == ("retina", "IT", "IT->retina")
+    assert (up.pre, up.post, up.reverse_name) == ("retina", "IT", "IT->retina")
     assert (down.name, down.feedback.of, down.is_top_down) == ("IT->retina", "retina->IT", True)
     net.objective(it, "squared_error")
     assert net.objective_at == "IT"

@@ -47,7 +47,7 @@ def test_no_plasticity_without_its_way_down_names_the_word():
 
 
 def test_credit_in_a_circle_is_still_no_credit():
-    """V2 hears of the objective through V1 only, so it has nothing to tell V1."""
+    """V2 receives of the objective through V1 only, so it has nothing to tell V1."""
     net = cs.Network("n")
     for name in ("retina", "V1", "V2", "IT"):
         net.population(name, 3)

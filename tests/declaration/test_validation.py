@@ -329,7 +329,7 @@ def test_auxiliary_units_of_a_convolution_count_the_patch():
     net = cs.Network("n")
     net.population("V1", shape=(1, 4, 4))
     net.population("V2", shape=(5, 3, 3))
-    net.bottom_up("V1", "V2", cs.Conv2d(2))  # 5 channels hear 4 inputs each
+    net.bottom_up("V1", "V2", cs.Conv2d(2))  # 5 channels receive 4 inputs each
     with refused("V2->V1: V1->V2 has 5 post units for 4 inputs"):
         net.top_down("V2", "V1", feedback=cs.Inverse(of="V1->V2", damping=0, auxiliary=True))
 
@@ -519,7 +519,7 @@ def test_a_supervised_rule_of_ones_own_says_once_how_its_credit_comes(own_names)
 
     with refused("how Own receives its credit is unknown; call cortex_sim.register_word("):
         three().with_rule(Own())
-    cs.register_word("own", cs.Word(Own(), beside=lambda up: cs.TopDown(cs.Transpose(of=up))))
+    cs.register_word("own", cs.Word(Own(), paired=lambda up: cs.TopDown(cs.Transpose(of=up))))
     assert three().with_rule("own").projection("IT->V1").feedback == cs.Transpose(of="V1->IT")
 
 

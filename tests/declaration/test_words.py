@@ -12,7 +12,7 @@ SHIPPED = {
 }  # fmt: skip
 
 # Feedback beside a plastic bottom-up projection, and the rule that changes it.
-BESIDE = {
+PAIRED = {
     "backprop": (cs.Transpose, None),
     "difference_target_prop": (cs.Random, cs.InverseLearning),
     "feedback_alignment": (cs.Random, None),
@@ -48,7 +48,7 @@ def test_a_word_keeps_all_but_rules_and_ways_down(word, graph):
     net = graph.with_rule(word)
     assert graph == before
     assert net.populations == graph.populations
-    assert (net.objective_at, net.error) == (graph.objective_at, graph.error)
+    assert (net.objective_at, net.objective_function) == (graph.objective_at, graph.objective_function)
     assert [p.name for p in net.bottom_ups] == [p.name for p in graph.bottom_ups]
     assert not any(isinstance(p.feedback, cs.Given) for p in net.top_downs)
     for old, new in zip(graph.bottom_ups, net.bottom_ups, strict=True):
@@ -62,22 +62,22 @@ def test_a_word_keeps_all_but_rules_and_ways_down(word, graph):
             np.testing.assert_array_equal(weights[name], w)
 
 
-@pytest.mark.parametrize("word", BESIDE)
+@pytest.mark.parametrize("word", PAIRED)
 def test_a_word_adds_its_feedback_where_credit_has_to_go(word, graph):
     net = graph.with_rule(word)
     assert WAYS_DOWN[graph.name] <= {p.name for p in net.top_downs}
-    feedback, rule = BESIDE[word]
+    feedback, rule = PAIRED[word]
     for down in net.top_downs:
-        beside = net.projections[down.mate]
-        if beside.connector == cs.Identity():
-            assert down.feedback == cs.Transpose(of=beside)
+        paired = net.projections[down.reverse_name]
+        if paired.connector == cs.Identity():
+            assert down.feedback == cs.Transpose(of=paired)
             continue
         assert type(down.feedback) is feedback
-        assert getattr(down.feedback, "of", beside.name) == beside.name
-        assert down.plasticity == (None if rule is None else rule(of=beside.name))
+        assert getattr(down.feedback, "of", paired.name) == paired.name
+        assert down.plasticity == (None if rule is None else rule(of=paired.name))
 
 
-@pytest.mark.parametrize("word", BESIDE)
+@pytest.mark.parametrize("word", PAIRED)
 def test_nothing_goes_down_to_what_learns_nothing(word, graph):
     downs = {p.name for p in graph.with_rule(word).top_downs}
     assert downs == WAYS_DOWN[graph.name]
@@ -102,7 +102,7 @@ def test_credit_crosses_a_skip_connection_as_it_is(residual):
         plastic = "gait_prop" if p.connector.plastic else None
         net.bottom_up(p.pre, p.post, p.connector, plasticity=plastic)
     net.objective("IT", "squared_error")
-    for word in BESIDE:
+    for word in PAIRED:
         down = net.with_rule(word).projection("V4->V1")
         assert down.feedback == cs.Transpose(of="V1->V4") and down.plasticity is None
 
@@ -138,7 +138,7 @@ def test_a_rule_object_keeps_its_settings(chain):
 
 
 def test_a_word_of_ones_own(chain, own_names):
-    word = cs.Word(cs.FeedbackAlignment(), beside=lambda up: cs.TopDown(cs.Random(scale=0.1)))
+    word = cs.Word(cs.FeedbackAlignment(), paired=lambda up: cs.TopDown(cs.Random(scale=0.1)))
     cs.register_word("weak_feedback", word)
     assert chain.with_rule("weak_feedback").projection("IT->V2").feedback == cs.Random(scale=0.1)
 

@@ -80,9 +80,9 @@ def test_presentations_that_are_left_out_belong_to_the_configuration(accuracy, p
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_kept_results_are_of_the_configurations_that_would_be_run(accuracy, path, real):
-    plan, results = yaml.safe_load(path.read_text("utf-8")), accuracy.load_results(path.stem)
-    folder = real(plan["data"]).parent
-    asked = [*accuracy.choices(plan, folder), *accuracy.finals(plan, results, folder)]
+    spec, results = yaml.safe_load(path.read_text("utf-8")), accuracy.load_results(path.stem)
+    folder = real(spec["data"]).parent
+    asked = [*accuracy.choices(spec, folder), *accuracy.finals(spec, results, folder)]
     for job in asked:
         if job.key in results:
             assert results[job.key]["fingerprint"] == job.fingerprint, job.key

@@ -10,7 +10,7 @@ import yaml
 from cortex_sim import registry
 from cortex_sim.tdca.evolving.settings import OuterSettings, configured
 from cortex_sim.tdca.evolving.settings import Testing as Final
-from cortex_sim.tdca.inner.lives import Span
+from cortex_sim.tdca.inner.inner_runs import Span
 from cortex_sim.tdca.inner.rules import Altered
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "outer-loops.md").read_text("utf-8")

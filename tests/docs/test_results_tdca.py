@@ -40,7 +40,7 @@ def test_every_job_has_a_name_of_its_own_and_settings_that_hold(tdca, tmp_path):
         settings = configured(str(tmp_path / "job.yaml"))
         rule, body = settings.inner_rule(), settings.body()
         rule.fixed(body, importlib.import_module("numpy").random.default_rng(0))  # places the credit network
-        settings.search(), settings.inner_step(), settings.tests(), settings.life_span()
+        settings.search(), settings.inner_step(), settings.tests(), settings.inner_span()
 
 
 def test_tables_say_what_is_missing_and_what_is_known(tdca, tmp_path):
@@ -51,8 +51,8 @@ def test_tables_say_what_is_missing_and_what_is_known(tdca, tmp_path):
         assert " ± " not in said  # no number without a result
     about = {"parameters": 9, "outer_seconds": 1.0, "searcher": {"name": "nres"}}
     for name, level in (("tdca_mnist", 0.9), ("dfa_mnist", 0.7), ("backprop_mnist", 0.95)):
-        lives = {"mnist": {"30": [level, level + 0.02]}}
-        folders.keep(f"{name}-0", {**about, "per_life": lives})
+        cells = {"mnist": {"30": [level, level + 0.02]}}
+        folders.keep(f"{name}-0", {**about, "per_life": cells})
     asked = "\n".join(page.asked(folders))
     assert "| accuracy, mnist | 30 | 76.0 % | 80.0 % | 91.0 ± 1.4 | yes | yes |" in asked
     assert (
@@ -132,11 +132,11 @@ def test_page_of_diffusion_counts_updates_as_the_results_do(tdca):
 
 
 def test_kernels_lie_as_near_to_each_other_as_the_page_says(tdca):
-    from cortex_sim.tdca.studies.compare import lives, spread
+    from cortex_sim.tdca.studies.compare import accuracies_by_seed, spread
 
     places = tdca.folders(None)
     narrow = ("ring", "line", "sheet", "block", "modulo", "learned")
-    means = [spread(lives(places, f"diffusion_c10_k16_{k}", "mnist", 1000))[0] for k in narrow]
+    means = [spread(accuracies_by_seed(places, f"diffusion_c10_k16_{k}", "mnist", 1000))[0] for k in narrow]
     assert round(100 * (max(means) - min(means)), 1) == 0.5
     text = (ROOT / "docs" / "protocols" / "tdca_diffusion.md").read_text("utf-8")
     assert "within 0.5 points of each other" in " ".join(text.split())

@@ -17,7 +17,7 @@ def test_one_step_at_224_pixels_changes_every_plastic_projection():
     optimiser = make_optimiser(model, {"name": "SGD", "lr": 1e-3})
     model(x, torch.tensor([3, 998])).backward()
     optimiser.step()
-    assert torch.isfinite(model.error)
+    assert torch.isfinite(model.last_objective)
     assert len(before) == 8  # seven convolutions and the readout
     for name, old in before.items():
         assert torch.isfinite(model.weights[name]).all(), name

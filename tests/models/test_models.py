@@ -50,7 +50,7 @@ def test_it_is_a_chain_that_learns_by_gait_prop(name):
     assert [p.name for p in net.bottom_ups] == [f"{pre}->{post}" for pre, post in pairwise(order)]
     assert {p.plasticity for p in net.bottom_ups} == {cs.GaitProp()}
     assert net.stimulated == ["retina"]
-    assert (net.objective_at, net.error) == (order[-1], cs.CrossEntropy())
+    assert (net.objective_at, net.objective_function) == (order[-1], cs.CrossEntropy())
 
 
 @every_model
@@ -58,7 +58,7 @@ def test_inverses_come_down_as_far_as_v1(name):
     """As declared, and as the word would have it: nothing below V1 needs credit."""
     net = cs.model(name)
     ups = net.bottom_ups[1:]
-    assert [(p.mate, p.feedback) for p in net.top_downs] == [(p.name, cs.Inverse(of=p)) for p in ups]
+    assert [(p.reverse_name, p.feedback) for p in net.top_downs] == [(p.name, cs.Inverse(of=p)) for p in ups]
     assert net.with_rule("gait_prop") == net
 
 

@@ -180,18 +180,18 @@ def test_synapses_of_their_own_are_refused_by_name():
 
 
 def test_a_life_changes_them_as_torch_does():
-    net, lives = network(), 2
+    net, runs = network(), 2
     body = architecture(net)
-    cohort = Cohort(body, Backprop(), Plain(), lives, dtype=torch.float64)
-    cohort.give_birth(torch.ones(lives, dtype=torch.bool), torch.arange(lives), torch.full((lives,), 10.0))
+    cohort = Cohort(body, Backprop(), Plain(), runs, dtype=torch.float64)
+    cohort.begin(torch.ones(runs, dtype=torch.bool), torch.arange(runs), torch.full((runs,), 10.0))
     x, y = shown()
-    several = torch.tensor(x).expand(lives, *x.shape)
-    goal = torch.eye(TOP, dtype=torch.float64)[torch.tensor(y)].expand(lives, -1, -1)
+    several = torch.tensor(x).expand(runs, *x.shape)
+    goal = torch.eye(TOP, dtype=torch.float64)[torch.tensor(y)].expand(runs, -1, -1)
     _, local = cohort.changes({}, several, goal)
-    for life in range(lives):
-        expected = cs.torch.build(net, seed=life, precision="64").updates(x, y)
+    for run in range(runs):
+        expected = cs.torch.build(net, seed=run, precision="64").updates(x, y)
         for layer, (u, read) in zip(body.layers, local, strict=True):
-            change = u[life].T @ read[life] / len(x)
+            change = u[run].T @ read[run] / len(x)
             torch.testing.assert_close(change, expected[layer.projection.name].detach(), rtol=1e-9, atol=1e-9)
 
 

@@ -95,6 +95,6 @@ def test_what_the_disk_did_not_take_can_still_be_read_by_hdf5(tmp_path, full_dis
         with h5netcdf.File(guard, "w") as file:
             file.dimensions = {"presentation": 300, "neuroid": 100}
             file.create_variable("rate", ("presentation", "neuroid"), float, data=values)
-        assert guard.error is not None
+        assert guard.failure is not None
         with h5netcdf.File(guard, "r") as file:
             np.testing.assert_array_equal(file.variables["rate"][:], values)

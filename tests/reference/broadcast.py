@@ -1,6 +1,6 @@
 """One step of a broadcast rule in a dense tanh chain with a linear top, from its equations; numpy float64.
 
-Weights and biases are lists from below, ``send`` says what the units of a level hear of the top's credit.
+Weights and biases are lists from below, ``send`` says what the units of a level receive of the top's credit.
 """
 
 import numpy as np

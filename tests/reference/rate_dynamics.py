@@ -52,7 +52,7 @@ class Reference:
             if p.name in self.free:
                 speed = -here + self.free[p.name] @ u[p.pre]
             else:
-                w = self.w[p.mate]
+                w = self.w[p.reverse_name]
                 if self.alpha is None:
                     speed = -here + w.T @ u[p.pre]
                 else:

@@ -31,5 +31,5 @@ def test_what_torch_does_is_what_they_say(word):
     for p in model.net.bottom_ups:
         assert relative_error(changes[p.name], local_step(u[p.post], rates[p.pre]).detach()) < 1e-12
     for p in model.net.top_downs:
-        b = model.feedback.stored(p.name, model.weights[p.mate])
+        b = model.feedback.stored(p.name, model.weights[p.reverse_name])
         assert relative_error(credits[p.post].detach(), carried_down(b, u[p.pre]).detach()) < 1e-12

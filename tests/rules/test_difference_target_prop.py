@@ -30,7 +30,7 @@ def test_small_steps_through_an_exact_inverse_are_gauss_newton():
     """γ → 0: c_pre = W⁺(c/f′), credit divided by the gain where GAIT-prop multiplies by it."""
     net = chain(objective="squared_error")
     rule = cs.DifferenceTargetProp(gamma=1e-6)
-    net = net.with_rule(cs.Word(rule, beside=lambda up: cs.TopDown(cs.Inverse(of=up, damping=0))))
+    net = net.with_rule(cs.Word(rule, paired=lambda up: cs.TopDown(cs.Inverse(of=up, damping=0))))
     model = built(net)
     x, _ = shown(net)
     goal = np.random.default_rng(1).normal(size=(len(x), 3))

@@ -84,7 +84,7 @@ def test_weights_onto_the_top_come_to_read_each_group_for_its_own_error():
         optimiser.zero_grad()
         model(x, goal).backward()
         optimiser.step()
-        errors.append(float(model.error))
+        errors.append(float(model.last_objective))
     after = cosine(model.weights["V1->IT"].detach().numpy(), b.T)
     assert after > 0.5 and after > before + 0.2
     assert errors[-1] < 0.01 * errors[0]

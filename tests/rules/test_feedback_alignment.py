@@ -23,7 +23,7 @@ def trained(word, steps=400):
         optimiser.zero_grad()
         model(x, y).backward()
         optimiser.step()
-        errors.append(float(model.error))
+        errors.append(float(model.last_objective))
     return model, errors
 
 

@@ -86,7 +86,7 @@ def test_w_belongs_to_the_seed_and_signs_to_the_unit():
 
 
 def test_a_population_more_leaves_w_as_it_was():
-    """w is of the sender's stream: neither the number nor the size of those that hear it matters."""
+    """w is of the sender's stream: neither the number nor the size of those that receive it matters."""
     few_hear, many_hear = (modulated(sizes, signs=False) for sizes in ((3, 7, 5), (3, 2, 11, 13, 5)))
     np.testing.assert_allclose(b_of(few_hear, "IT->V1")[0], b_of(many_hear, "IT->V3")[0], rtol=1e-12)
 

@@ -38,4 +38,4 @@ def test_needs_one_decay_on_both(down):
 def test_the_word_gives_both_the_same():
     net = chain().with_rule("kolen_pollack")
     for p in net.top_downs:
-        assert p.regularisers == net.projection(p.mate).regularisers == (cs.Decay(),)
+        assert p.regularisers == net.projection(p.reverse_name).regularisers == (cs.Decay(),)

@@ -20,7 +20,7 @@ from cortex_sim.credit import (
     diffusion,
     untrained,
 )
-from cortex_sim.credit.teacher import taught
+from cortex_sim.credit.teacher import taught_populations
 from cortex_sim.initialisers import stream
 from cortex_sim.rules.base import Arrival
 
@@ -48,7 +48,7 @@ def test_every_plastic_projection_carries_the_rule():
     assert {p.name for p in net.top_downs} == {
         f"TDCA {name}->{name}" for name in ("dorsal", "ventral", "V4", "IT")
     }
-    assert taught(net) == ("dorsal", "ventral", "V4")
+    assert taught_populations(net) == ("dorsal", "ventral", "V4")
     assert list(net.populations) == list(several_inputs().populations)
 
 
@@ -77,7 +77,7 @@ def test_what_is_shown_of_it_carries_the_trained_weights():
     net = chain().with_rule("tdca", credit=DENSE)
     shown = {p.name: p.feedback for p in net.credit_projections}
     of = {"TDCA context->TDCA": "context", "TDCA->TDCA deep": "hidden", "TDCA deep->TDCA IT": "top"}
-    of |= {f"TDCA base->TDCA {n}": "broadcast_0" for n in ("V1", "V2")}  # both hear the one set
+    of |= {f"TDCA base->TDCA {n}": "broadcast_0" for n in ("V1", "V2")}  # both receive the one set
     of |= {f"TDCA deep->TDCA {n}": "channels_0" for n in ("V1", "V2")}
     for name, parameter in of.items():
         np.testing.assert_array_equal(shown.pop(name).weights, DENSE.parameters[parameter])
@@ -335,11 +335,11 @@ class Declares:
     def trained(self, parameters):
         return self
 
-    def seen(self, told):
-        return {"size": abs(told.error).sum(-1, keepdims=True)}
+    def seen(self, received):
+        return {"size": abs(received.error).sum(-1, keepdims=True)}
 
-    def base(self, parameters, told):
-        return told.error[..., : self.broadcast]
+    def base(self, parameters, received):
+        return received.error[..., : self.broadcast]
 
 
 def test_the_first_layer_is_as_large_as_the_signals_that_are_declared():

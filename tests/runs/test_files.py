@@ -40,8 +40,8 @@ def test_any_flipped_bit_is_refused(tmp_path):
         path.write_bytes(damaged)
         try:
             metadata, tensors = read_tensors(path, "checkpoint")
-        except RunError as error:
-            assert str(path) in str(error)
+        except RunError as exception:
+            assert str(path) in str(exception)
             continue
         # What is left are changes of blanks in the header, which mean nothing.
         assert metadata == {"step": 3} and tensors.keys() == ARRAYS.keys()

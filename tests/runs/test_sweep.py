@@ -32,34 +32,34 @@ def times(out, seed):
 
 
 def test_each_job_once_and_one_tidy_table(tmp_path):
-    told: list[str] = []
-    rows = sweep(jobs(), squared, tmp_path, told=told.append)
+    report: list[str] = []
+    rows = sweep(jobs(), squared, tmp_path, report=report.append)
     assert rows == [{"seed": s, "square": s**2, "of.rate": 1.0} for s in range(3)]
     assert (tmp_path / "results.csv").read_text() == "seed,square,of.rate\n0,0,1.0\n1,1,1.0\n2,4,1.0\n"
     assert json.loads((tmp_path / "results.json").read_text()) == rows
-    assert sweep(jobs(), squared, tmp_path, told=told.append) == rows
-    assert times(tmp_path, 0) == 1 and told[-1] == "seed-2: already done"
+    assert sweep(jobs(), squared, tmp_path, report=report.append) == rows
+    assert times(tmp_path, 0) == 1 and report[-1] == "seed-2: already done"
 
 
 def test_a_result_of_another_configuration_is_made_anew_and_said(tmp_path):
-    told: list[str] = []
-    sweep(jobs(), squared, tmp_path, told=told.append)
-    rows = sweep(jobs(rate=2.0), squared, tmp_path, told=told.append)
+    report: list[str] = []
+    sweep(jobs(), squared, tmp_path, report=report.append)
+    rows = sweep(jobs(rate=2.0), squared, tmp_path, report=report.append)
     assert [row["of.rate"] for row in rows] == [2.0] * 3 and times(tmp_path, 0) == 1
-    assert told[-1] == "seed-2: done; done again: the kept result has another configuration"
+    assert report[-1] == "seed-2: done; done again: the kept result has another configuration"
 
 
 def test_what_another_process_is_at_is_skipped(tmp_path):
-    told: list[str] = []
+    report: list[str] = []
     with directory.held(tmp_path / "jobs" / "seed-1"):
-        rows = sweep(jobs(), squared, tmp_path, told=told.append)
+        rows = sweep(jobs(), squared, tmp_path, report=report.append)
     assert [row["seed"] for row in rows] == [0, 2]
-    assert told[1] == "seed-1: another process is working on it; skipped"
+    assert report[1] == "seed-1: another process is working on it; skipped"
 
 
 def test_a_failure_is_named_and_the_others_go_on(tmp_path):
     with pytest.raises(RunError, match="failed: seed-1; the others are done"):
-        sweep(jobs(rate=-1.0), squared, tmp_path, told=lambda line: None)
+        sweep(jobs(rate=-1.0), squared, tmp_path, report=lambda line: None)
     assert len(json.loads((tmp_path / "results.json").read_text())) == 2
 
 
@@ -73,18 +73,18 @@ def counted(job: Job, folder: Path):
 
 
 def test_other_data_at_the_same_place_are_not_silently_the_same(tmp_path):
-    told: list[str] = []
+    report: list[str] = []
     own = tmp_path / "own.npz"
 
     def swept():
         asked = sweeping.jobs("digits_mlp", [None], 1, [], {"data": str(own)})
-        return sweep(asked, counted, tmp_path / "out", told=told.append)
+        return sweep(asked, counted, tmp_path / "out", report=report.append)
 
     own.write_bytes(b"some")
     first = swept()
-    assert swept() == first and told[-1].endswith(": already done")
+    assert swept() == first and report[-1].endswith(": already done")
     own.write_bytes(b"more")
-    assert swept() != first and told[-1].endswith("done again: the kept result has another configuration")
+    assert swept() != first and report[-1].endswith("done again: the kept result has another configuration")
 
 
 def test_grid_divides_at_commas_outside_brackets():

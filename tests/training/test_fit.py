@@ -62,7 +62,7 @@ def test_equals_the_command_line(tmp_path):
 
 def test_target_rates_in_place_of_labels():
     net = cs.model("digits_mlp", hidden=11).with_rule("backprop")
-    net.objective_at, net.error = None, None
+    net.objective_at, net.objective_function = None, None
     net.objective("IT", cs.SquaredError())
     goals = np.eye(10)[Y]
     curve = cs.torch.build(net).fit((X, goals), epochs=5, batch_size=8)

@@ -157,7 +157,7 @@ def test_regularisers_replace_the_declared_where_credit_passes():
 def test_objective_is_replaced_where_it_stands():
     net = network(Settings(objective={"name": "squared_error"}))
     assert net.objective_at == "IT"
-    assert isinstance(net.error, cs.SquaredError)
+    assert isinstance(net.objective_function, cs.SquaredError)
 
 
 def test_settings_of_the_declared_rule_need_no_word():

@@ -18,8 +18,8 @@ def fan(skip=True):
         net.population(name, 8, activation="leaky_relu")
     net.population("IT", 3)
     ways = ["retina V1", "V1 dorsal", "V1 ventral", "dorsal MT", "MT IT", "ventral IT", "V1 MT"]
-    for way in ways[: None if skip else -1]:
-        net.bottom_up(*way.split(), plasticity="gait_prop")
+    for pair in ways[: None if skip else -1]:
+        net.bottom_up(*pair.split(), plasticity="gait_prop")
     net.objective("IT", "cross_entropy")
     return net.with_rule("gait_prop")
 

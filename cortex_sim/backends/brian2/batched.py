@@ -12,13 +12,13 @@ from typing import Any
 import brian2
 import numpy as np
 
-from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
-from cortex_sim.backends.brian2.edits import Left, by_channel
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource
+from cortex_sim.backends.brian2.edits import Edits, by_channel
 from cortex_sim.backends.brian2.equations import LEARNING, SENDING, reconstructs
+from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.backends.brian2.written import Written
 from cortex_sim.errors import RunError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
@@ -53,11 +53,11 @@ class Batched:
         units: Mapping[str, Unit],
         patches: Mapping[str, View],
         clock: Any,
-        credit: Mapping[str, View | Written],
+        credit: Mapping[str, View | Tabulated],
     ) -> None:
         self.circuit, self.weights, self.units, self.patches = circuit, weights, units, patches
-        self.teaching = None if circuit.taught is None else Teaching(circuit.taught, weights, units, credit)
-        self._left = Left()
+        self.teaching = None if circuit.teacher is None else Teaching(circuit.teacher, weights, units, credit)
+        self._edits = Edits()
         self.eta: dict[str, float] = {}
         self.open_bias: dict[str, float] = {}
         self.step_s = float(clock.dt)
@@ -81,13 +81,13 @@ class Batched:
         for name, variable, label, values in self.weights.of_units():
             shown = self.weights.shown(name, values)
             self.units[name].view[variable][...] = shown
-            self._left.leave(label, shown)
+            self._edits.leave(label, shown)
 
     def take_edits(self) -> None:
         """Take over what was set of these in brian2's groups since the last run."""
         for name, variable, label, values in self.weights.of_units():
             now = self.units[name].view[variable]
-            if self._left.edited(label, now, self.weights.shown(name, values)):
+            if self._edits.edited(label, now, self.weights.shown(name, values)):
                 if (now != now[:1]).any():
                     raise RunError(f"{label}: differs between presentations; set it alike for all of them")
                 values[...] = by_channel(label, now[0], len(values))
@@ -113,7 +113,7 @@ class Batched:
             drive[...] = up(r[pre], w)
         c: dict[str, np.ndarray] = {}
         u: dict[str, np.ndarray] = {}
-        for name, unit in self._told.items():
+        for name, unit in self._receivers.items():
             c[name] = unit.credit(r[name])
             u[name] = unit.to_learn(c[name])
         if self.teaching is not None:
@@ -141,8 +141,10 @@ class Batched:
             )
             for p in [*net.bottom_ups, *net.laterals]
         ]
-        hearing = [n for n in self.circuit.order if n != self.circuit.stimulus and self.circuit.hears_credit]
-        self._told = {name: self.units[name] for name in hearing}
+        receiving = [
+            n for n in self.circuit.order if n != self.circuit.stimulus and self.circuit.receives_credit
+        ]
+        self._receivers = {name: self.units[name] for name in receiving}
         asks = self.top is not None and has_partition(self.circuit, self.top)
         self._top = self.units[self.top] if asks and self.top is not None else None
         self._senders = [self._sender(p) for p in self.circuit.apicals]
@@ -157,31 +159,31 @@ class Batched:
         above, below = p.projection.pre, self.units[p.projection.post].view
         down = below[self.circuit.var("down", p.name)]
         w = self._matrix(p.up.name) if p.up is not None else _NONE
-        match p.way:
-            case Way.INVERSE:
+        match p.source:
+            case CreditSource.INVERSE:
                 return self._loop(p, w, down)
-            case Way.UNWEIGHTED:
+            case CreditSource.UNWEIGHTED:
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = p.operator.down(u[above], _NONE)
-            case Way.TRANSPOSE | Way.SIGN:
+            case CreditSource.TRANSPOSE | CreditSource.SIGN:
                 assert p.up is not None  # tied feedback has a paired projection
                 lower = p.operator.down
-                seen = signs if p.way is Way.SIGN else _as_they_are
+                seen = signs if p.source is CreditSource.SIGN else _as_they_are
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = lower(u[above], seen(w))
-            case Way.FREE if p.up is not None:
+            case CreditSource.FREE if p.up is not None:
                 lower, b = p.operator.down, self._matrix(p.name)
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = lower(u[above], b.T)
-            case Way.DIRECT:
+            case CreditSource.DIRECT:
                 alive, b = self.units[above].view["alive"], self._matrix(p.name)
 
                 def send(c: Signals, u: Signals) -> None:
                     down[...] = (alive * c[above]) @ b.T  # silenced units send no credit
-            case Way.CHANNELS:
+            case CreditSource.CHANNELS:
                 assert self.teaching is not None
                 g, strength, d = self.teaching.rates, self.teaching.strength(above), self._matrix(p.name)
 
@@ -247,10 +249,10 @@ class Batched:
     def _echo(self, p: Projection) -> np.ndarray:
         """The echo of a top-down projection: activity below as it arrives above by the paired projection."""
         view, var = self.units[p.pre].view, self.circuit.var
-        heard = var("heard", p.mate)
-        if heard in view:
-            return view[heard]
-        return view[var("gate", p.mate)] * view[var("drive", p.mate)]
+        received = var("heard", p.reverse_name)
+        if received in view:
+            return view[received]
+        return view[var("gate", p.reverse_name)] * view[var("drive", p.reverse_name)]
 
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from cortex_sim.backends.brian2.names import identifiers
-from cortex_sim.backends.routes import plan
+from cortex_sim.backends.routes import find_routes
 from cortex_sim.checks import look_up, require_positive
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
@@ -25,7 +25,7 @@ from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.rules.in_time import InTime, constants_of
 
 
-class Way(Enum):
+class CreditSource(Enum):
     """What brings credit into an apical compartment."""
 
     UNWEIGHTED = "u passed back through the paired connector, which has no weights"
@@ -46,7 +46,7 @@ class Apical:
     """
 
     projection: Projection
-    way: Way
+    source: CreditSource
     operator: Operator
     up: Projection | None
     tau_ms: float
@@ -61,7 +61,7 @@ class Apical:
     @property
     def patchwise(self) -> bool:
         """Whether every patch of a convolution has an apical state of its own."""
-        return self.way is Way.INVERSE and self.operator.shares_weights
+        return self.source is CreditSource.INVERSE and self.operator.shares_weights
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Circuit:
     apicals: tuple[Apical, ...]
     identifier: Mapping[str, str]
     operators: Mapping[str, Operator]
-    taught: Teacher | None = None
+    teacher: Teacher | None = None
 
     def apical_inputs(self, population: str) -> list[Apical]:
         """Apical compartments of a population."""
@@ -82,7 +82,9 @@ class Circuit:
 
     def errors(self, population: str) -> list[Apical]:
         """Compartments below that error populations here compare with this population's credit."""
-        return [p for p in self.apicals if p.projection.pre == population and p.way is Way.INVERSE]
+        return [
+            p for p in self.apicals if p.projection.pre == population and p.source is CreditSource.INVERSE
+        ]
 
     def lateral(self, population: str) -> Projection | None:
         """Lateral projection within a population, if it has one."""
@@ -90,10 +92,10 @@ class Circuit:
 
     def gated(self, population: str) -> bool:
         """Whether credit is multiplied by f′ in a population."""
-        return self.taught is None or self.taught.network.gated or population not in self.taught.hidden
+        return self.teacher is None or self.teacher.network.gated or population not in self.teacher.hidden
 
     @property
-    def hears_credit(self) -> bool:
+    def receives_credit(self) -> bool:
         """Whether any population of the network receives credit."""
         return self.net.objective_at is not None or bool(self.apicals)
 
@@ -125,7 +127,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
         If rate dynamics cannot run it as declared.
     """
     net.check()
-    routes = plan(net)
+    routes = find_routes(net)
     if routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
@@ -136,12 +138,14 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
         check_agreement(p.plasticity)
         _check(p)
     taus = _taus(net, apical_tau_ms)
-    ways = {p.name: Way.DIRECT for p in routes.direct} | {p.name: Way.CHANNELS for p in routes.credit}
+    ways = {p.name: CreditSource.DIRECT for p in routes.direct} | {
+        p.name: CreditSource.CHANNELS for p in routes.credit
+    }
     apicals = tuple(_apical(net, p, taus[p.name], ways.get(p.name)) for p in net.top_downs)
     every = [*net.projections.values(), *net.credit_projections]
     names = identifiers([*net.populations, *net.credit_populations, *(p.name for p in every)])
     operators = {p.name: net.operator(p) for p in every}
-    return Circuit(net, routes.order, net.stimulated[0], apicals, names, operators, routes.taught)
+    return Circuit(net, routes.order, net.stimulated[0], apicals, names, operators, routes.teacher)
 
 
 def _check(p: Projection) -> None:
@@ -154,8 +158,8 @@ def _check(p: Projection) -> None:
     if p.plasticity is not None:
         try:
             InTime(p.plasticity)
-        except DeclarationError as error:
-            raise BuildError(f"projection {p.name}: {error}") from None
+        except DeclarationError as exception:
+            raise BuildError(f"projection {p.name}: {exception}") from None
 
 
 def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
@@ -170,28 +174,28 @@ def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
     return known
 
 
-def _apical(net: Network, p: Projection, tau_ms: float, way: Way | None) -> Apical:
-    up = net.projections.get(p.mate)
+def _apical(net: Network, p: Projection, tau_ms: float, source: CreditSource | None) -> Apical:
+    up = net.projections.get(p.reverse_name)
     up = None if up is None or up.is_top_down else up
     op = net.operator(p)
-    if way is not None:
-        return Apical(p, way, op, up, tau_ms)
+    if source is not None:
+        return Apical(p, source, op, up, tau_ms)
     if not op.weighted:
-        return Apical(p, Way.UNWEIGHTED, op, up, tau_ms)
+        return Apical(p, CreditSource.UNWEIGHTED, op, up, tau_ms)
     match p.feedback:
         case Transpose():
-            return Apical(p, Way.TRANSPOSE, op, up, tau_ms)
+            return Apical(p, CreditSource.TRANSPOSE, op, up, tau_ms)
         case SignSymmetric():
-            return Apical(p, Way.SIGN, op, up, tau_ms)
+            return Apical(p, CreditSource.SIGN, op, up, tau_ms)
         case Inverse(auxiliary=True):
             raise BuildError(
                 f"projection {p.name}: auxiliary units have no rate dynamics; use Inverse(auxiliary=False), "
                 "whose loop reaches the same inverse without them"
             )
         case Inverse(damping=damping, rescale=rescale):
-            return Apical(p, Way.INVERSE, op, up, tau_ms, damping, rescale)
+            return Apical(p, CreditSource.INVERSE, op, up, tau_ms, damping, rescale)
         case _:
-            return Apical(p, Way.FREE, op, up, tau_ms)
+            return Apical(p, CreditSource.FREE, op, up, tau_ms)
 
 
 def settings_of(rule: Any) -> dict[str, float]:

@@ -34,13 +34,13 @@ _SMALL = "1e-12"  # of `cortex_sim.credit.network`
 
 def credit_equations(circuit: Circuit, name: str) -> str:
     """Equations of one credit population."""
-    assert circuit.taught is not None
+    assert circuit.teacher is not None
     populations = circuit.net.credit_populations
-    population, apart = populations[name], not moves_in_parts(circuit.taught)
+    population, whole = populations[name], not moves_in_parts(circuit.teacher)
     leaving = population.part in (Part.TOP, Part.CHANNELS)
-    drives = ["heard"] if population.part in (Part.CONTEXT, Part.BASE) or (leaving and apart) else []
+    drives = ["heard"] if population.part in (Part.CONTEXT, Part.BASE) or (leaving and whole) else []
     lines = ["heard : 1"] if drives else []
-    for p in circuit.net.credit_projections if not apart else []:
+    for p in circuit.net.credit_projections if not whole else []:
         if p.post == name:
             drive = circuit.var("drive", p.name)
             lines.append(f"{drive} : 1")
@@ -50,9 +50,9 @@ def credit_equations(circuit: Circuit, name: str) -> str:
         drives.append("bias")
         lines.append("bias : 1")
     rate: Any = population.activation.rate_text  # type: ignore[attr-defined]
-    if leaving and not apart:
+    if leaving and not whole:
         lines += ["base_power : 1", f"base_size = base_power / sqrt(base_power + {_SMALL}) : 1"]
-    if population.part is Part.CHANNELS and not apart:
+    if population.part is Part.CHANNELS and not whole:
         rate = f"a * sqrt((top_power + {_SMALL}) / (own_power + {_SMALL}))"
         lines += ["top_power : 1", "own_power : 1"]
     head = [f"da/dt = (-a + {' + '.join(drives)}) / tau : 1", f"r = {rate} : 1"]
@@ -64,12 +64,12 @@ def moves_in_parts(teacher: Teacher) -> bool:
     return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
-def context_equations(taught: Teacher) -> list[str]:
+def context_equations(teacher: Teacher) -> list[str]:
     """What synapses of the credit network read at the top: ``seen`` in addition to the goal, and ``base``.
 
     Empty for a user-defined context, which the batched engine computes with numpy.
     """
-    match taught.network.context.trained(taught.parameters):
+    match teacher.network.context.trained(teacher.parameters):
         case ErrorContext():
             seen, base, more = "error", "error", []
         case RawContext(contrast=(alpha, beta, gamma, delta)):
@@ -78,27 +78,27 @@ def context_equations(taught: Teacher) -> list[str]:
             base = f"tanh({contrast.replace('+ -', '- ')})"
         case _:
             return []
-    told = "int(strength != 0)"
-    return [f"seen = {told} * {seen} : 1", f"base = {told} * {base} : 1", *more]
+    received = "int(strength != 0)"
+    return [f"seen = {received} * {seen} : 1", f"base = {received} * {base} : 1", *more]
 
 
 def shown_to_credit(circuit: Circuit, name: str) -> dict[str, str]:
     """What synapses of the credit network read of the top population: variable to expression."""
-    if circuit.taught is None or name != circuit.taught.top:
+    if circuit.teacher is None or name != circuit.teacher.top:
         return {}
     return {"sent_seen": "seen", "sent_base": "base", "sent_goal": "int(strength != 0) * goal"}
 
 
-def reads_objective(taught: Teacher | None) -> bool:
+def reads_objective(teacher: Teacher | None) -> bool:
     """Whether the nudge at the top needs the objective; a context declares it."""
-    return taught is None or bool(taught.network.context.reads_error)
+    return teacher is None or bool(teacher.network.context.reads_error)
 
 
 def check_in_synapses(circuit: Circuit) -> None:
     """Raise `BuildError` where a credit network cannot be made of synapses."""
-    if circuit.taught is None:
+    if circuit.teacher is None:
         return
-    network: Any = circuit.taught.network
+    network: Any = circuit.teacher.network
     if not isinstance(network, DenseCredit):
         own = f"the credit network {type(network).__name__}"
         what = "the shared form of a credit network" if isinstance(network, SharedCredit) else own

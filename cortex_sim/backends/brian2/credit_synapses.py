@@ -45,25 +45,29 @@ class CreditSynapses:
     """
 
     def __init__(self, circuit: Circuit, groups: Mapping[str, Any], clock: Any) -> None:
-        assert circuit.taught is not None
+        assert circuit.teacher is not None
         self.circuit, self.groups, self.clock = circuit, groups, clock
         self.objects: list[Any] = []
-        taught, outputs, populations = circuit.taught, circuit.taught.outputs, circuit.net.credit_populations
+        teacher, outputs, populations = (
+            circuit.teacher,
+            circuit.teacher.outputs,
+            circuit.net.credit_populations,
+        )
         part = {kind: [n for n, p in populations.items() if p.part is kind] for kind in Part}
         (top,), (base,), (context,) = part[Part.TOP], part[Part.BASE], part[Part.CONTEXT]
         for name, population in populations.items():
             order = SENDING - 0.5 if population.part is Part.CHANNELS else PREDICTING - 1
             groups[name].run_regularly("sent_r = r", clock=clock, when="groups", order=order)
-        if not taught.network.context.reads_error:
+        if not teacher.network.context.reads_error:
             text = f"mean_rate_post = sent_r_pre / {outputs}"
-            self._sum(taught.top, taught.top, text, _all, PREDICTING)
+            self._sum(teacher.top, teacher.top, text, _all, PREDICTING)
         for name in part[Part.CHANNELS]:
             own = populations[name].size
             self._sum(name, name, f"own_power_post = a_pre**2 / {own}", _all, PREDICTING)
             self._sum(top, name, f"top_power_post = a_pre**2 / {outputs}", _all, PREDICTING)
-        self._sum(taught.top, base, "heard_post = sent_base_pre", _one_by_one, SENDING)
-        told = f"heard_post = int(j < {outputs}) * sent_seen_pre + int(j >= {outputs}) * sent_goal_pre"
-        self._sum(taught.top, context, told, _twice(outputs), SENDING)
+        self._sum(teacher.top, base, "heard_post = sent_base_pre", _one_by_one, SENDING)
+        line = f"heard_post = int(j < {outputs}) * sent_seen_pre + int(j >= {outputs}) * sent_goal_pre"
+        self._sum(teacher.top, context, line, _twice(outputs), SENDING)
 
     def _sum(self, pre: str, post: str, text: str, connect: Connect, order: float) -> None:
         variable = text.split(" = ")[0]

@@ -7,7 +7,7 @@ import numpy as np
 from cortex_sim.errors import RunError
 
 
-class Left:
+class Edits:
     """Values that an engine last wrote into brian2's variables, by label."""
 
     def __init__(self) -> None:

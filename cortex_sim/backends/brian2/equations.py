@@ -5,7 +5,7 @@
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
     credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
 
-At the top of a network that a credit network teaches, the nudge's error is what that network is told.
+At the top of a network that a credit network teaches, the nudge's error is the input of that network.
 
 Every right-hand side is taken at the old state of the whole network (see the orders below), so both
 engines take the same step.
@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource, settings_of
 from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective, shown_to_credit
 from cortex_sim.capabilities import activation_of
 from cortex_sim.errors import BuildError
@@ -64,7 +64,7 @@ def population_equations(
         f"da/dt = (-a + {moving}) / tau : 1",
         f"r = alive * ((1 - free) * {rate} + free * spontaneous) : 1",
     ]
-    credit = _credit(circuit, name, gain, features) if circuit.hears_credit else []
+    credit = _credit(circuit, name, gain, features) if circuit.receives_credit else []
     return "\n".join([*head, *lines, *credit, extra]).strip()
 
 
@@ -85,26 +85,26 @@ def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], 
     if kind == "drive":
         lines.append(f"{signal} : 1")
     if name in features:
-        heard = circuit.var("heard", name)
-        lines.append(f"{heard} : 1")
-        return heard
+        received = circuit.var("heard", name)
+        lines.append(f"{received} : 1")
+        return received
     gate = circuit.var("gate", name)
     lines.append(f"{gate} : 1 (shared)")
     return f"{gate} * {signal}"
 
 
 def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) -> list[str]:
-    told: list[str] = []
+    received: list[str] = []
     lines: list[str] = []
     for p in circuit.apical_inputs(name):
-        told.append(_arriving(circuit, p.name, "c", features, lines))
+        received.append(_arriving(circuit, p.name, "c", features, lines))
         lines += _compartment(circuit, p)
     for p in circuit.errors(name):
         if not p.patchwise:
             predicted, listening = circuit.var("predicted", p.name), circuit.var("listening", p.name)
             lines += [f"{predicted} : 1", f"{listening} : 1 (shared)"]
             lines.append(f"{circuit.var('error', p.name)} = {listening} * (u - {predicted}) : 1")
-    top = circuit.net.error if name == circuit.net.objective_at else None
+    top = circuit.net.objective_function if name == circuit.net.objective_at else None
     lines += ["goal : 1", "strength : 1 (shared)"]
     match top:
         case CrossEntropy(weight=weight):
@@ -119,14 +119,14 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
                 f"population {name}: objective {type(top).__name__} has no rate dynamics; use CrossEntropy() "
                 "or SquaredError()"
             )
-    if circuit.taught is not None and name == circuit.taught.top:
+    if circuit.teacher is not None and name == circuit.teacher.top:
         lines[-1] = lines[-1].replace("nudge = strength * ", "error = ")
-        if not reads_objective(circuit.taught):
+        if not reads_objective(circuit.teacher):
             lines = [line for line in lines if not line.startswith(("error", "partition"))]
-        lines += context_equations(circuit.taught)
+        lines += context_equations(circuit.teacher)
     else:
-        told.append("nudge")
-    total = " + ".join(told)
+        received.append("nudge")
+    total = " + ".join(received)
     return [f"c = {total} : 1", f"u = alive * c * {gain} : 1", *lines]
 
 
@@ -136,8 +136,8 @@ def _compartment(circuit: Circuit, p: Apical) -> list[str]:
     if p.patchwise:
         return [f"{c} : 1"]
     intact, tau = circuit.var("intact", p.name), circuit.var("tau", p.name)
-    loss = f"{circuit.var('alpha', p.name)} * {c}" if p.way is Way.INVERSE else c
-    move = down if p.way is Way.INVERSE and not p.damping else f"-{loss} + {down}"
+    loss = f"{circuit.var('alpha', p.name)} * {c}" if p.source is CreditSource.INVERSE else c
+    move = down if p.source is CreditSource.INVERSE and not p.damping else f"-{loss} + {down}"
     lines = [f"d{c}/dt = {intact} * ({move}) / {tau} : 1", f"{down} : 1", f"{intact} : 1 (shared)"]
     if reconstructs(p.projection):
         lines.append(f"{circuit.var('reconstruction', p.name)} : 1")
@@ -169,21 +169,21 @@ def sending(circuit: Circuit, name: str) -> dict[str, str]:
 
     A summed variable evaluates what it names anew for every synapse; these are evaluated by unit.
     """
-    if not circuit.hears_credit or name == circuit.stimulus:
+    if not circuit.receives_credit or name == circuit.stimulus:
         return {}
     found = {"sent_u": "u"}
     for p in circuit.errors(name):
         error = circuit.var("error", p.name)
         found[f"sent_{error}"] = error
-    if any(p.way is Way.DIRECT and p.projection.pre == name for p in circuit.apicals):
+    if any(p.source is CreditSource.DIRECT and p.projection.pre == name for p in circuit.apicals):
         found["sent_c"] = "alive * c"
     return found | shown_to_credit(circuit, name)
 
 
 def sends_while_still(circuit: Circuit, name: str) -> bool:
     """Whether anything but plasticity reads what a population is `sending`."""
-    tells_above = circuit.taught is not None and name == circuit.taught.top
-    return tells_above or any(p.projection.pre == name for p in circuit.apicals)
+    sends_above = circuit.teacher is not None and name == circuit.teacher.top
+    return sends_above or any(p.projection.pre == name for p in circuit.apicals)
 
 
 # -- plastic synapses, one by one ------------------------------------------------------------------

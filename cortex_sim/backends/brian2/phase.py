@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortex_sim.backends.brian2.circuit import Apical, Way
+from cortex_sim.backends.brian2.circuit import Apical, CreditSource
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.protocol.plan import Constant, Gate, Images, PhasePlan
 
 if TYPE_CHECKING:
-    from cortex_sim.backends.brian2.stage import Stage
+    from cortex_sim.backends.brian2.built import BuiltCircuit
 
 
-def rest(stage: Stage) -> None:
+def rest(built: BuiltCircuit) -> None:
     """Set all transient variables to zero: the start of a trial unless it continues the last one.
 
     A C++ program recomputes everything except drives and compartments in each step before it is read:
     it has no delays, no noise and no spontaneous activity.
     """
-    if stage.setup.target == "cpp_standalone":
-        for view, variable in stage.moving_variables().values():
+    if built.setup.target == "cpp_standalone":
+        for view, variable in built.moving_variables().values():
             view.put(variable, 0.0)
         return
-    users = stage.parameters_of_users()
-    for name, values in stage.passing().items():
+    users = built.parameters_of_users()
+    for name, values in built.passing().items():
         if name not in users:
             values[...] = 0.0
-    stage.delayed.clear()
+    built.delayed.clear()
 
 
-def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequence[int]) -> None:
+def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images: Sequence[int]) -> None:
     """Set everything that is constant during a phase; whatever the phase does not name is at rest."""
     chosen = np.asarray(images, dtype=int)
-    for name, unit in stage.units.items():
+    for name, unit in built.units.items():
         view = unit.view
         given = phase.drive.get(name)
         match given:
@@ -54,41 +54,41 @@ def apply_phase(stage: Stage, weights: Weights, phase: PhasePlan, images: Sequen
             goal = phase.nudge.get(name)
             view.put("strength", 0.0 if goal is None else goal.strength)
             view.put("goal", 0.0 if goal is None else goal.values[chosen])
-    for p in stage.circuit.apicals:
-        _set_apical(stage, weights, p, phase)
-    if stage.circuit.taught is not None:
-        goal = phase.nudge.get(stage.circuit.taught.top)
-        for view in stage.credit_views.values():
+    for p in built.circuit.apicals:
+        _set_apical(built, weights, p, phase)
+    if built.circuit.teacher is not None:
+        goal = phase.nudge.get(built.circuit.teacher.top)
+        for view in built.credit_views.values():
             view.put("strength", 0.0 if goal is None else goal.strength)
-    for projection in [*stage.circuit.net.bottom_ups, *stage.circuit.net.laterals]:
-        if projection.name not in stage.features:
+    for projection in [*built.circuit.net.bottom_ups, *built.circuit.net.laterals]:
+        if projection.name not in built.features:
             gate = phase.gates.get(projection.name, Gate())
-            variable = stage.circuit.var("gate", projection.name)
-            stage.units[projection.post].view.put(variable, 0.0 if gate.cut else gate.scale)
-    stage.engine.open_windows(phase.eta, phase.modulator)
+            variable = built.circuit.var("gate", projection.name)
+            built.units[projection.post].view.put(variable, 0.0 if gate.cut else gate.scale)
+    built.engine.open_windows(phase.eta, phase.modulator)
 
 
-def _set_apical(stage: Stage, weights: Weights, p: Apical, phase: PhasePlan) -> None:
+def _set_apical(built: BuiltCircuit, weights: Weights, p: Apical, phase: PhasePlan) -> None:
     gate = phase.gates.get(p.name, Gate())
-    var, below = stage.circuit.var, stage.units[p.projection.post].view
+    var, below = built.circuit.var, built.units[p.projection.post].view
     listening = float(p.name not in phase.errors_silenced)
     if p.patchwise:
-        patches = stage.patch_views[p.name]
+        patches = built.patch_views[p.name]
         patches.put("intact", float(not gate.cut))
         patches.put("listening", listening)
         if gate.cut:
             patches.put("x", 0.0)
     else:
         below.put(var("intact", p.name), float(not gate.cut))
-        if p.way is Way.INVERSE:
-            stage.units[p.projection.pre].view.put(var("listening", p.name), listening)
+        if p.source is CreditSource.INVERSE:
+            built.units[p.projection.pre].view.put(var("listening", p.name), listening)
     if gate.cut:
         below.put(var("c", p.name), 0.0)
-    set_gain(stage, weights, p, gate)
+    set_gain(built, weights, p, gate)
 
 
-def set_gain(stage: Stage, weights: Weights, p: Apical, gate: Gate) -> None:
+def set_gain(built: BuiltCircuit, weights: Weights, p: Apical, gate: Gate) -> None:
     """Set the factor by which a top-down projection's compartment acts on its unit."""
-    if p.name not in stage.features:
+    if p.name not in built.features:
         gain = 0.0 if gate.cut else gate.scale * weights.rescale(p)
-        stage.units[p.projection.post].view.put(stage.circuit.var("gate", p.name), gain)
+        built.units[p.projection.post].view.put(built.circuit.var("gate", p.name), gain)

@@ -12,20 +12,20 @@ import numpy as np
 import xarray as xr
 
 from cortex_sim.backends.brian2 import standalone
-from cortex_sim.backends.brian2.begun import Begun
-from cortex_sim.backends.brian2.circuit import circuit
-from cortex_sim.backends.brian2.conductor import Conductor, whole_steps
-from cortex_sim.backends.brian2.credit_equations import check_in_synapses
-from cortex_sim.backends.brian2.stability import check
-from cortex_sim.backends.brian2.stage import (
+from cortex_sim.backends.brian2.built import (
     STANDALONE,
+    BuiltCircuit,
     Setup,
-    Stage,
     brian2_as_found,
     check_device,
     check_patches,
     equations_of,
 )
+from cortex_sim.backends.brian2.carryover import Carryover
+from cortex_sim.backends.brian2.circuit import circuit
+from cortex_sim.backends.brian2.credit_equations import check_in_synapses
+from cortex_sim.backends.brian2.runner import Runner, whole_steps
+from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.synaptic import check_no_sharing
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.restoring import require_own
@@ -80,10 +80,10 @@ class Simulation:
     weights : Weights
         Weights, biases and rule state, kept from trial to trial; set them by `Weights.overwrite`, or in
         brian2's own objects.
-    stage : Stage
-        brian2's own objects for the last batch of presentations: ``stage.groups["V1"]`` is
-        a NeuronGroup, ``stage.engine.synapses`` the Synapses (engine "synapses"), ``stage.network``
-        the brian2 Network, ``stage.own`` what ``extra`` made.
+    built : BuiltCircuit
+        brian2's own objects for the last batch of presentations: ``built.groups["V1"]`` is
+        a NeuronGroup, ``built.engine.synapses`` the Synapses (engine "synapses"), ``built.network``
+        the brian2 Network, ``built.own`` what ``extra`` made.
 
     Raises
     ------
@@ -130,8 +130,8 @@ class Simulation:
         if target == STANDALONE:
             standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra
-        self._begun: Begun | None = None  # restored, and not yet used
-        self._made: Stage | None = None  # built when needed: it may hold millions of neurons
+        self._restored: Carryover | None = None  # restored, and not yet used
+        self._made: BuiltCircuit | None = None  # built when needed: it may hold millions of neurons
 
     def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
         moving = [name for name in self.net.populations if name != self.circuit.stimulus]
@@ -151,22 +151,24 @@ class Simulation:
         return "\n\n".join(f"{name}:\n{_indented(text)}" for name, text in texts.items())
 
     @property
-    def stage(self) -> Stage:
+    def built(self) -> BuiltCircuit:
         """brian2's objects, for the last batch of presentations."""
         if self.setup.target == STANDALONE:
             raise RunError(
                 f"network {self.net.name}: a C++ program's brian2 objects exist only while it is compiled; "
                 'read simulation.weights, or use target="numpy"'
             )
-        return self._made if self._made is not None else self._stage(1, frozenset())
+        return self._made if self._made is not None else self._build(1, frozenset())
 
-    def _stage(self, presentations: int, features: frozenset[str]) -> Stage:
+    def _build(self, presentations: int, features: frozenset[str]) -> BuiltCircuit:
         made = self._made
         if made is None or (made.presentations, made.features) != (presentations, features):
             if made is not None:
                 made.engine.take_edits()
             with brian2_as_found(self.setup.target):
-                made = Stage(self.circuit, self.weights, self.setup, presentations, features, self._extra)
+                made = BuiltCircuit(
+                    self.circuit, self.weights, self.setup, presentations, features, self._extra
+                )
             self._made = made
         return made
 
@@ -203,11 +205,11 @@ class Simulation:
         features = _features(plan)
         for size, group in groupby(plan.shown[first:], key=lambda shown: len(shown.trials)):
             before = self._last()
-            stage = self._stage(size, features)
-            before.go_on(stage)
-            self._begun = None
+            built = self._build(size, features)
+            before.go_on(built)
+            self._restored = None
             with brian2_as_found(self.setup.target):
-                Conductor(stage, self.weights, self.seed, plan.wanted, keep).run(list(group))
+                Runner(built, self.weights, self.seed, plan.wanted, keep).run(list(group))
 
     def _compile(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         if first:
@@ -247,11 +249,11 @@ class Simulation:
                 "would never be shown; use a smaller dt_ms, or average bins"
             )
 
-    def _last(self) -> Begun:
+    def _last(self) -> Carryover:
         """State carried over from the last trial."""
-        if self._begun is not None:
-            return self._begun
-        return Begun() if self._made is None else Begun.after(self._made)
+        if self._restored is not None:
+            return self._restored
+        return Carryover() if self._made is None else Carryover.after(self._made)
 
     def state(self) -> State:
         """What the network has learned so far, to save it or to start another simulation or model from it."""
@@ -275,10 +277,10 @@ class Simulation:
             If it is damaged, or of another network; then nothing is changed.
         """
         require_own(self.net.name, self.weights.as_state(), state)
-        begun = Begun.from_arrays(state)
-        begun.check(self.circuit)
+        restored = Carryover.from_arrays(state)
+        restored.check(self.circuit)
         self.weights.load_state(state)
-        self._begun = begun
+        self._restored = restored
         if self._made is not None:
             self._made.engine.push()
 
@@ -310,7 +312,7 @@ class Simulation:
     def _parts(self) -> dict[str, Any]:
         if self._made is not None:
             self._made.engine.take_edits()
-        return vars(self) | {"_begun": self._last(), "_made": None}
+        return vars(self) | {"_restored": self._last(), "_made": None}
 
     def attributes(self) -> dict[str, Any]:
         """Provenance of a recording: network, rule, seed, backend, versions, time constants."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError, RunError
 
@@ -33,16 +33,16 @@ def check(circuit: Circuit, weights: Weights, dt_ms: float, method: str, *, lear
         Naming the projection, its largest eigenvalue and the largest time step that works; the
         second where weights have ``learned`` since.
     """
-    error = RunError if learned else BuildError
+    exception_type = RunError if learned else BuildError
     if not learned and method == "euler":
         _check_time_constants(circuit, dt_ms)
     for p in circuit.apicals:
-        if p.way is Way.INVERSE and p.up is not None:
-            _check_loop(p, weights, dt_ms, method, error)
+        if p.source is CreditSource.INVERSE and p.up is not None:
+            _check_loop(p, weights, dt_ms, method, exception_type)
     for lateral in circuit.net.laterals:
-        _check_lateral(circuit, lateral.name, weights, dt_ms, error)
+        _check_lateral(circuit, lateral.name, weights, dt_ms, exception_type)
     for plastic in circuit.plastic():
-        _check_finite(plastic.name, weights, error)
+        _check_finite(plastic.name, weights, exception_type)
 
 
 def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
@@ -50,7 +50,9 @@ def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
         (f"population {n}", p.tau_ms) for n, p in circuit.net.populations.items() if n != circuit.stimulus
     ]
     slow += [(f"population {n}", p.tau_ms) for n, p in circuit.net.credit_populations.items()]
-    slow += [(f"projection {p.name}", p.tau_ms) for p in circuit.apicals if p.way is not Way.INVERSE]
+    slow += [
+        (f"projection {p.name}", p.tau_ms) for p in circuit.apicals if p.source is not CreditSource.INVERSE
+    ]
     for owner, tau in slow:
         if dt_ms >= 2 * tau:
             raise BuildError(
@@ -59,40 +61,42 @@ def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
             )
 
 
-def _check_loop(p: Apical, weights: Weights, dt_ms: float, method: str, error: type[Exception]) -> None:
+def _check_loop(
+    p: Apical, weights: Weights, dt_ms: float, method: str, exception_type: type[Exception]
+) -> None:
     assert p.up is not None
     w = weights.matrix[p.up.name]
-    _check_finite(p.up.name, weights, error)
+    _check_finite(p.up.name, weights, exception_type)
     largest = float(np.linalg.eigvalsh(w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w)[-1])
     longest = largest_step(p.tau_ms, largest, p.damping, method)
     if dt_ms >= longest:
-        raise error(
+        raise exception_type(
             f"projection {p.name}: its loop is unstable at dt_ms={dt_ms:g}: largest σ² of {p.up.name} is "
             f"{largest:.4g}, damping {p.damping:g}, time constant {p.tau_ms:g} ms; use dt_ms below "
             f"{longest:.4g}, or a longer apical_tau_ms"
         )
 
 
-def _check_finite(name: str, weights: Weights, error: type[Exception]) -> None:
+def _check_finite(name: str, weights: Weights, exception_type: type[Exception]) -> None:
     if not np.isfinite(weights.matrix[name]).all():
-        raise error(f"projection {name}: its weights are no longer finite; use a smaller eta_per_s")
+        raise exception_type(f"projection {name}: its weights are no longer finite; use a smaller eta_per_s")
 
 
 def _check_lateral(
-    circuit: Circuit, name: str, weights: Weights, dt_ms: float, error: type[Exception]
+    circuit: Circuit, name: str, weights: Weights, dt_ms: float, exception_type: type[Exception]
 ) -> None:
     population = circuit.net.projections[name].post
     tau = circuit.population(population).tau_ms
-    _check_finite(name, weights, error)
+    _check_finite(name, weights, exception_type)
     values = 1 + np.linalg.eigvals(weights.matrix[name])
     slowest = values[np.argmin(values.real)]
     if slowest.real <= 0:
-        raise error(
+        raise exception_type(
             f"projection {name}: its recurrence runs away, an eigenvalue of I + L is {slowest:.3g}, whose "
             "real part must be above 0; use a smaller eta_per_s"
         )
     longest = float(np.min(2 * tau * values.real / np.abs(values) ** 2))
     if dt_ms >= longest:
-        raise error(
+        raise exception_type(
             f"projection {name}: its recurrence is unstable at dt_ms={dt_ms:g}; use dt_ms below {longest:.4g}"
         )

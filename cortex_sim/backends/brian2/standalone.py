@@ -15,10 +15,10 @@ from typing import Any
 import brian2
 from brian2.devices.device import reset_device
 
-from cortex_sim.backends.brian2.circuit import Circuit, Way
+from cortex_sim.backends.brian2.built import STANDALONE, BuiltCircuit, Setup
+from cortex_sim.backends.brian2.circuit import Circuit, CreditSource
 from cortex_sim.backends.brian2.program import Program
-from cortex_sim.backends.brian2.score import score
-from cortex_sim.backends.brian2.stage import STANDALONE, Setup, Stage
+from cortex_sim.backends.brian2.timetable import timetable
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.protocol.plan import Plan, Sample, White
@@ -37,7 +37,7 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
             f"network {circuit.net.name}: noise is drawn outside brian2, step by step, and a C++ program "
             'cannot use it; use noise=0, or target="numpy"'
         )
-    if circuit.taught is not None:
+    if circuit.teacher is not None:
         raise BuildError(
             f"network {circuit.net.name}: a credit network is not yet part of a C++ program; use "
             'target="numpy" or "cython"'
@@ -45,7 +45,7 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
     _check_compiler(circuit.net.name)
     plastic = {p.name for p in circuit.plastic()}
     for p in circuit.apicals:
-        follows = p.rescale or p.way is Way.SIGN
+        follows = p.rescale or p.source is CreditSource.SIGN
         if follows and p.up is not None and p.up.name in plastic:
             raise BuildError(
                 f"projection {p.name}: its size depends on all weights of {p.up.name} at every step, which a "
@@ -99,10 +99,10 @@ def carry_out(
 ) -> None:
     """Turn the plan into one program, compile and run it, and pass on its samples."""
     check_plan(plan)
-    written = score(plan, setup.dt_ms)
+    times = timetable(plan, setup.dt_ms)
     with tempfile.TemporaryDirectory(prefix="cortex_sim_") as folder, _device(folder) as device:
-        stage = Stage(circuit, weights, setup, 1, frozenset(), extra)
-        program = Program(stage, weights, written)
+        built = BuiltCircuit(circuit, weights, setup, 1, frozenset(), extra)
+        program = Program(built, weights, times)
         program.write()
         device.build(directory=folder, compile=True, run=True, debug=False)
         program.read()

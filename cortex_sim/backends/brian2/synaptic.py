@@ -13,9 +13,9 @@ import brian2
 import numpy as np
 
 from cortex_sim.backends.brian2.batched import bias_rates
-from cortex_sim.backends.brian2.circuit import Apical, Circuit, Way, settings_of
+from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource, settings_of
 from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of, weights_of
-from cortex_sim.backends.brian2.edits import Left, by_channel
+from cortex_sim.backends.brian2.edits import Edits, by_channel
 from cortex_sim.backends.brian2.equations import (
     ECHOING,
     LEARNING,
@@ -26,9 +26,9 @@ from cortex_sim.backends.brian2.equations import (
     sending,
     sends_while_still,
 )
+from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.backends.brian2.written import Written
 from cortex_sim.errors import BuildError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
@@ -48,27 +48,27 @@ class Synaptic:
         patches: Mapping[str, View],
         clock: Any,
         groups: Mapping[str, Any],
-        see: Callable[[Any], View | Written],
+        see: Callable[[Any], View | Tabulated],
     ) -> None:
         self.circuit, self.weights, self.units = circuit, weights, units
         self.groups, self.clock = groups, clock
         self.synapses: dict[str, Any] = {}
         self.eta: dict[str, float] = {}
-        self._asleep: dict[str, list[Any]] = {}
-        self._left = Left()
-        self._written_down = False  # whether this is a C++ program, whose variables have no values yet
-        beside = {p.up.name: p for p in circuit.apicals if p.up is not None}
+        self._inactive: dict[str, list[Any]] = {}
+        self._edits = Edits()
+        self._compiled = False  # whether this is a C++ program, whose variables have no values yet
+        paired = {p.up.name: p for p in circuit.apicals if p.up is not None}
         for p in circuit.net.bottom_ups:
-            self._add(p, self._bottom_up(p, beside.get(p.name)))
+            self._add(p, self._bottom_up(p, paired.get(p.name)))
         for p in circuit.net.laterals:
             self._add(p, [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"])
         for apical in circuit.apicals:
-            if apical.way in (Way.FREE, Way.DIRECT, Way.CHANNELS):
+            if apical.source in (CreditSource.FREE, CreditSource.DIRECT, CreditSource.CHANNELS):
                 self._add(apical.projection, self._top_down(apical))
         for p in circuit.net.credit_projections:
             self._add(p, lines_of(circuit, p), weights_of(circuit, p))
         self.views = {name: see(made) for name, made in self.synapses.items()}
-        self._written_down = any(isinstance(view, Written) for view in self.views.values())
+        self._compiled = any(isinstance(view, Tabulated) for view in self.views.values())
         self.objects = list(self.synapses.values())
         if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
             top = groups[circuit.net.objective_at]
@@ -77,7 +77,7 @@ class Synaptic:
             sums.connect()
             sums.summed_updaters["partition_post"].order = PREDICTING  # the nudge is read when sending
             self.objects.append(sums)
-        if circuit.taught is not None:
+        if circuit.teacher is not None:
             self.objects += CreditSynapses(circuit, groups, clock).objects
         self._learners: dict[str, Any] = {}  # what only plasticity reads
         for name in circuit.order:
@@ -97,34 +97,34 @@ class Synaptic:
             if not sends_while_still(self.circuit, name):
                 self._learners[name] = made
 
-    def _bottom_up(self, p: Projection, beside: Apical | None) -> list[str]:
+    def _bottom_up(self, p: Projection, paired: Apical | None) -> list[str]:
         var = self.circuit.var
         rate = f"{self.circuit.sent_rate(p, 'pre')}_pre"
         carried = f"w * {rate}" if self.circuit.operators[p.name].weighted else rate
         lines = [f"{var('drive', p.name)}_post = {carried} : 1 (summed)"]
-        if beside is None:
+        if paired is None:
             return lines
-        down = f"{var('down', beside.name)}_pre"
-        match beside.way:
-            case Way.UNWEIGHTED:
+        down = f"{var('down', paired.name)}_pre"
+        match paired.source:
+            case CreditSource.UNWEIGHTED:
                 lines.append(f"{down} = sent_u_post : 1 (summed)")
-            case Way.TRANSPOSE:
+            case CreditSource.TRANSPOSE:
                 lines.append(f"{down} = w * sent_u_post : 1 (summed)")
-            case Way.SIGN:
+            case CreditSource.SIGN:
                 lines += [f"{down} = size * sign(w) * u_post : 1 (summed)", "size : 1 (shared)"]
-            case Way.INVERSE:
+            case CreditSource.INVERSE:
                 lines.append(
-                    f"{var('predicted', beside.name)}_post = w * {var('c', beside.name)}_pre : 1 (summed)"
+                    f"{var('predicted', paired.name)}_post = w * {var('c', paired.name)}_pre : 1 (summed)"
                 )
-                lines.append(f"{down} = w * sent_{var('error', beside.name)}_post : 1 (summed)")
+                lines.append(f"{down} = w * sent_{var('error', paired.name)}_post : 1 (summed)")
             case _:
                 pass
         return lines
 
     def _top_down(self, p: Apical) -> list[str]:
-        others = {Way.DIRECT: "sent_c_pre", Way.CHANNELS: "strength_pre * sent_r_pre"}
-        told = others.get(p.way, "sent_u_pre")
-        lines = [f"{self.circuit.var('down', p.name)}_post = w * {told} : 1 (summed)"]
+        others = {CreditSource.DIRECT: "sent_c_pre", CreditSource.CHANNELS: "strength_pre * sent_r_pre"}
+        received = others.get(p.source, "sent_u_pre")
+        lines = [f"{self.circuit.var('down', p.name)}_post = w * {received} : 1 (summed)"]
         if reconstructs(p.projection):
             echo = self._echo(p.projection)
             lines.append(f"{self.circuit.var('reconstruction', p.name)}_post = w * {echo} : 1 (summed)")
@@ -133,10 +133,10 @@ class Synaptic:
     def _echo(self, p: Projection) -> str:
         """The echo of a top-down projection: activity below as it arrives above by the paired projection."""
         var = self.circuit.var
-        heard = var("heard", p.mate)
-        if heard in self.groups[p.pre].variables:
-            return f"{heard}_pre"
-        return f"({var('gate', p.mate)}_pre * {var('drive', p.mate)}_pre)"
+        received = var("heard", p.reverse_name)
+        if received in self.groups[p.pre].variables:
+            return f"{received}_pre"
+        return f"({var('gate', p.reverse_name)}_pre * {var('drive', p.reverse_name)}_pre)"
 
     def _add(self, p: Projection, lines: list[str], fixed: np.ndarray | None = None) -> None:
         """Make the ``Synapses`` of a projection: sums first, then the weight and what changes it.
@@ -206,13 +206,13 @@ class Synaptic:
         for name, variable, label, values in self.weights.of_units():
             setattr(self.groups[name], variable, self._leave(label, self.weights.shown(name, values)))
         for p in self.circuit.apicals:
-            if p.way is Way.SIGN and p.up is not None:
+            if p.source is CreditSource.SIGN and p.up is not None:
                 w = self.weights.matrix[p.up.name]
                 self.synapses[p.up.name].size = float(np.sqrt(np.mean(w * w)))
 
     def _leave(self, label: str, values: np.ndarray) -> np.ndarray:
-        if not self._written_down:
-            self._left.leave(label, values)
+        if not self._compiled:
+            self._edits.leave(label, values)
         return values
 
     def take_edits(self) -> None:
@@ -220,17 +220,17 @@ class Synaptic:
         for name, made in self.synapses.items():
             if name in self.weights.matrix:
                 now = np.asarray(made.w[:])
-                if self._left.edited(f"weights of projection {name}", now, self._ours(name)):
+                if self._edits.edited(f"weights of projection {name}", now, self._ours(name)):
                     self._unflat(name, self.weights.matrix[name], now)
             for variable, values in self.weights.state.get(name, {}).items():
                 owner, own = self._place(name, variable)
                 now = np.asarray(getattr(owner, own)[:])
                 label = f"{variable} of projection {name}"
-                if self._left.edited(label, now, self._flat_state(name, values)):
+                if self._edits.edited(label, now, self._flat_state(name, values)):
                     self._read(name, variable, values)
         for name, variable, label, values in self.weights.of_units():
             now = np.asarray(getattr(self.groups[name], variable)[:])
-            if self._left.edited(label, now, self.weights.shown(name, values)):
+            if self._edits.edited(label, now, self.weights.shown(name, values)):
                 values[...] = by_channel(label, now, len(values))
 
     def _ours(self, name: str) -> np.ndarray:
@@ -253,7 +253,7 @@ class Synaptic:
     def refresh(self) -> None:
         """Update what depends on whole weight matrices: the size of sign-symmetric feedback."""
         for p in self.circuit.apicals:
-            if p.way is Way.SIGN and p.up is not None:
+            if p.source is CreditSource.SIGN and p.up is not None:
                 made = self.synapses[p.up.name]
                 made.size = np.sqrt(np.mean(np.square(np.asarray(made.w[:]))))
 
@@ -263,7 +263,7 @@ class Synaptic:
         for p in self.circuit.plastic():
             view, rate = self.views[p.name], eta.get(p.name, 0.0)
             view.put("eta", rate)
-            self._wake(self.synapses[p.name].state_updater, view, rate > 0)
+            self._activate(self.synapses[p.name].state_updater, view, rate > 0)
             for side, unit in (("_post", p.post), ("_pre", p.pre)):
                 window = self.circuit.var(f"window_of{side}", p.name)
                 if window in self.units[unit].view:
@@ -277,17 +277,17 @@ class Synaptic:
                 below.put("eta_bias", rates.get(name, 0.0))
         learning = {self.circuit.net.projections[name].post for name in eta}
         for name, reader in self._learners.items():
-            self._wake(reader, self.units[name].view, name in learning)
+            self._activate(reader, self.units[name].view, name in learning)
 
-    def _wake(self, updater: Any, view: View | Written, awake: bool) -> None:
+    def _activate(self, updater: Any, view: View | Tabulated, active: bool) -> None:
         """Skip what only plasticity needs, in every synapse, while no window is open."""
-        if isinstance(view, Written):  # a C++ program is written once
+        if isinstance(view, Tabulated):  # a C++ program is written once
             return
-        asleep = self._asleep.pop(updater.name, [])
-        if asleep and not updater.code_objects:  # otherwise brian2 has made new ones meanwhile
-            updater.code_objects.extend(asleep)
-        if not awake:
-            self._asleep[updater.name] = list(updater.code_objects)
+        inactive = self._inactive.pop(updater.name, [])
+        if inactive and not updater.code_objects:  # otherwise brian2 has made new ones meanwhile
+            updater.code_objects.extend(inactive)
+        if not active:
+            self._inactive[updater.name] = list(updater.code_objects)
             updater.code_objects.clear()
 
     def _flat(self, name: str, matrix: np.ndarray) -> np.ndarray:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from cortex_sim.backends.brian2.credit_equations import moves_in_parts
+from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.backends.brian2.written import Written
-from cortex_sim.credit.context import Told
+from cortex_sim.credit.context import TopSignals
 from cortex_sim.credit.network import pooled, rms
 from cortex_sim.credit.population import Part
 from cortex_sim.credit.shared import SharedCredit
@@ -46,7 +46,7 @@ class Teaching:
         teacher: Teacher,
         weights: Weights,
         units: Mapping[str, Unit],
-        credit: Mapping[str, View | Written],
+        credit: Mapping[str, View | Tabulated],
     ) -> None:
         self.teacher, self.units, self.credit = teacher, units, credit
         self.rates: dict[str, np.ndarray] = {}
@@ -54,9 +54,9 @@ class Teaching:
         self._placed = teacher.placed(weights.matrix)
         self._named = {kind: [n for n, p in teacher.populations.items() if p.part is kind] for kind in Part}
         (self._top,), self._channels = self._named[Part.TOP], self._named[Part.CHANNELS]
-        self._apart = not moves_in_parts(teacher)
+        self._whole = not moves_in_parts(teacher)
         var = weights.circuit.var
-        drives = {} if self._apart else teacher.projections
+        drives = {} if self._whole else teacher.projections
         self._drives = {n: credit[p.post][var("drive", n)] for n, p in drives.items()}
 
     def strength(self, name: str) -> np.ndarray:
@@ -66,15 +66,17 @@ class Teaching:
     def step(self, r: Signals) -> None:
         """Set the input of every credit population, from the rates of all populations."""
         top = self.units[self.teacher.top]
-        told = top.told_above(r[self.teacher.top])
+        received = top.top_signals(r[self.teacher.top])
         if "mean_rate" in top.view:
             top.view["mean_rate"][...] = r[self.teacher.top].mean(axis=1, keepdims=True)
         hidden = [r[name] for name in self.teacher.hidden]
         for name in self._named[Part.BASE]:
-            heard = 0.0 if told is None else self._network.context.base(self._parameters, told)
-            self.credit[name]["heard"][...] = heard
-        if self._apart:
-            self._as_a_whole(told, hidden)
+            received_base = (
+                0.0 if received is None else self._network.context.base(self._parameters, received)
+            )
+            self.credit[name]["heard"][...] = received_base
+        if self._whole:
+            self._as_a_whole(received, hidden)
             return
         self._respond()
         (base,) = self._named[Part.BASE]
@@ -82,9 +84,9 @@ class Teaching:
         for name in (self._top, *self._channels):
             self.credit[name]["base_power"][...] = power
         if isinstance(self._network, SharedCredit):
-            self._small_networks(self._network, told, self.rates[base])
+            self._small_networks(self._network, received, self.rates[base])
         else:
-            self._layers(told, hidden)
+            self._layers(received, hidden)
 
     def _respond(self) -> None:
         """Rates of all credit populations, at the state after the last step."""
@@ -97,25 +99,25 @@ class Teaching:
             self.credit[name]["top_power"][...] = power
             self.credit[name]["own_power"][...] = np.mean(a[name] ** 2, axis=1, keepdims=True)
 
-    def _as_a_whole(self, told: Told | None, hidden: list[np.ndarray]) -> None:
+    def _as_a_whole(self, received: TopSignals | None, hidden: list[np.ndarray]) -> None:
         """A user-defined form: top and channels approach the present output of its equations."""
         self.rates |= {name: view["a"] for name, view in self.credit.items()}
         names = (self._top, *self._channels)
-        if told is None:
+        if received is None:
             for name in names:
                 self.credit[name]["heard"][...] = 0.0
             return
-        top, channels = self._network.credits(self._parameters, told, self._placed, hidden)
+        top, channels = self._network.credits(self._parameters, received, self._placed, hidden)
         for name, credit in zip(names, (top, *channels), strict=True):
             self.credit[name]["heard"][...] = credit
 
-    def _layers(self, told: Told | None, hidden: list[np.ndarray]) -> None:
+    def _layers(self, received: TopSignals | None, hidden: list[np.ndarray]) -> None:
         """The dense form: the context's signals, and pooled rates; weights between all others."""
         (context,) = self._named[Part.CONTEXT]
-        if told is None:
+        if received is None:
             self.credit[context]["heard"][...] = 0.0
         else:
-            seen = list(self._network.context.seen(told).values())
+            seen = list(self._network.context.seen(received).values())
             if self._network.pooled:
                 seen.append(pooled(self._placed, hidden))
             self.credit[context]["heard"][...] = np.concatenate(seen, axis=1)
@@ -123,12 +125,12 @@ class Teaching:
             sent = self.rates[p.pre]
             self._drives[name][...] = sent @ p.feedback.weights.T if isinstance(p.feedback, Given) else sent
 
-    def _small_networks(self, network: SharedCredit, told: Told | None, base: np.ndarray) -> None:
+    def _small_networks(self, network: SharedCredit, received: TopSignals | None, base: np.ndarray) -> None:
         """The shared form: one small network for every channel, one for every output."""
-        if told is None:
+        if received is None:
             nothing = np.zeros_like(base)
-            told = Told(nothing, nothing, nothing)
-        seen = network.context.seen(told)
+            received = TopSignals(nothing, nothing, nothing)
+        seen = network.context.seen(received)
         to_top, *to_channels = self._drives.values()
         to_top[...] = network.to_top(self._parameters, base, seen)
         for drive, placed in zip(to_channels, self._placed, strict=True):

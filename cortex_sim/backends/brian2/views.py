@@ -11,9 +11,9 @@ from brian2.core.variables import ArrayVariable
 from cortex_sim.activations import LeakyRelu, Linear
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.credit_equations import reads_objective
+from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.backends.brian2.written import Written
-from cortex_sim.credit.context import Told
+from cortex_sim.credit.context import TopSignals
 from cortex_sim.objectives import CrossEntropy
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -85,19 +85,19 @@ class Unit:
     """
 
     def __init__(
-        self, circuit: Circuit, name: str, view: View | Written, heard: frozenset[str], weights: Weights
+        self, circuit: Circuit, name: str, view: View | Tabulated, features: frozenset[str], weights: Weights
     ) -> None:
         self.view = view
         self.is_stimulus = name == circuit.stimulus
         self._gated = circuit.gated(name)
         self._transfer = lambda: numpy_functions(weights.transfer(name))
         self.rate, self.gain = self._transfer()
-        self.taught = circuit.taught is not None and name == circuit.taught.top
-        self.objective = circuit.net.error if name == circuit.net.objective_at else None
+        self.has_teacher = circuit.teacher is not None and name == circuit.teacher.top
+        self.objective = circuit.net.objective_function if name == circuit.net.objective_at else None
         self.partition: np.ndarray | None = None  # 1 / softmax(r), if the objective needs it
-        self.told = [
+        self.received = [
             (circuit.var("heard", p.name), None)
-            if p.name in heard
+            if p.name in features
             else (circuit.var("c", p.name), circuit.var("gate", p.name))
             for p in circuit.apical_inputs(name)
         ]
@@ -117,7 +117,7 @@ class Unit:
             self._strength = float(self.view["strength"][0])
         self._arriving = [
             (self.view[variable], 1.0 if gate is None else float(self.view[gate][0]))
-            for variable, gate in self.told
+            for variable, gate in self.received
         ]
 
     def rates(self) -> np.ndarray:
@@ -132,7 +132,7 @@ class Unit:
 
     def credit(self, r: np.ndarray) -> np.ndarray:
         """Credit c = Σ c_p + nudge, (presentation, unit)."""
-        total = None if self.taught else self._nudge(r)
+        total = None if self.has_teacher else self._nudge(r)
         for compartment, gate in self._arriving:
             part = compartment if gate == 1 else gate * compartment
             total = part if total is None else total + part
@@ -146,10 +146,10 @@ class Unit:
     def _nudge(self, r: np.ndarray) -> np.ndarray | None:
         if not self._strength:
             return None
-        asked = self._asked(r)
-        return asked if self._strength == 1 else self._strength * asked
+        error = self._error(r)
+        return error if self._strength == 1 else self._strength * error
 
-    def _asked(self, r: np.ndarray) -> np.ndarray:
+    def _error(self, r: np.ndarray) -> np.ndarray:
         goal = self.view["goal"]
         match self.objective:
             case None:
@@ -161,12 +161,12 @@ class Unit:
             case objective:
                 return objective.credit(r, goal)
 
-    def told_above(self, r: np.ndarray) -> Told | None:
+    def top_signals(self, r: np.ndarray) -> TopSignals | None:
         """What a credit network receives from this population, the top; None if it is not nudged."""
-        return Told(r, self.view["goal"], self._asked(r)) if self._strength else None
+        return TopSignals(r, self.view["goal"], self._error(r)) if self._strength else None
 
 
 def has_partition(circuit: Circuit, name: str) -> bool:
     """Whether the population's credit needs the partition of its rates."""
-    asked = name == circuit.net.objective_at and reads_objective(circuit.taught)
-    return asked and isinstance(circuit.net.error, CrossEntropy)
+    at_top = name == circuit.net.objective_at and reads_objective(circuit.teacher)
+    return at_top and isinstance(circuit.net.objective_function, CrossEntropy)

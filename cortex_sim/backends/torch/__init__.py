@@ -52,8 +52,8 @@ def build(
     try:
         place = torch.device(device)
         torch.zeros(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise BuildError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    except (RuntimeError, AssertionError) as exception:
+        raise BuildError(f"device {device!r} cannot be used here: {str(exception).splitlines()[0]}") from None
     model = Model(net, seed, str(precision), place)
     if state is not None:
         model.load_state(as_state(state))
@@ -76,6 +76,6 @@ def load(source: str | Path, *, device: str = "cpu") -> Model:
         If it does not exist or is damaged.
     """
     state = read_state(source)
-    told = state.origin
-    seed, precision = int(told.get("seed", 0)), str(told.get("precision", "32"))
+    origin = state.origin
+    seed, precision = int(origin.get("seed", 0)), str(origin.get("precision", "32"))
     return build(state.network, seed, precision=precision, device=device, state=state)

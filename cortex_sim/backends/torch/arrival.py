@@ -24,7 +24,7 @@ def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) ->
     def carried(path: Path) -> Callable[[Tensor], Tensor]:
         op, down = path.operator, torch.empty(0)
         if op.weighted:
-            w = weights.get(path.projection.mate, down)
+            w = weights.get(path.projection.reverse_name, down)
             down = feedback.matrix(path.name, w).detach().to(dtype).T
         return lambda u: op.down(u, down)
 

@@ -48,7 +48,7 @@ class ByParameters:
 
     def _through(self, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
         op = link.operator
-        if self.credit and link.beside is None:
+        if self.credit and link.paired is None:
             r = r.detach()
         if not op.weighted:
             unused: Tensor = op.drive(r, None, None)
@@ -56,16 +56,16 @@ class ByParameters:
         r, w = r.to(self.dtype), self.weights[link.name]
         w = (w if link.supervised or not self.credit else w.detach()).to(self.dtype)
         drive: Tensor
-        if not self.credit or link.beside is None or self.feedback.is_transpose(link.beside.name):
+        if not self.credit or link.paired is None or self.feedback.is_transpose(link.paired.name):
             drive = op.drive(r, w, bias)
             return drive
-        name = link.beside.name
+        name = link.paired.name
         gram = self.feedback.kept_gram(name) if op.takes_gram else None
         if gram is not None:
             m = gram if isinstance(gram, float) else gram.to(self.dtype)
             drive = op.drive_with_gram(r, w, bias, m)
             return drive
-        rule = link.beside.plasticity if self.feedback.reads_credit(name) else None
+        rule = link.paired.plasticity if self.feedback.reads_credit(name) else None
         b = self.feedback.stored(name, w).to(self.dtype)
         drive = op.drive_with_feedback(r, w, bias, b, rule)
         return drive
@@ -74,11 +74,11 @@ class ByParameters:
         """A drive with its bias, one per unit or channel."""
         return a + bias.to(a.dtype).reshape(-1, *[1] * (len(step.population.shape) - 1))
 
-    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
+    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
         """The drive less lateral inhibition; the credit that the population sends down starts here."""
         name = f"{step.name}->{step.name}"
         if name in self.weights:
-            a = without_lateral(a, self.weights[name], name, hears)
+            a = without_lateral(a, self.weights[name], name, receives)
         for p in step.senders if self.credit else ():
             b = self.feedback.plastic_or_free(p.name).to(a.dtype)
             a = CreditPath.apply(a, rates[p.post], b)

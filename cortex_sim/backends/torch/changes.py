@@ -41,7 +41,7 @@ def updates(
     """
     model.prepare()
     stimuli = model.stimulus_tensor(x).detach()
-    goals = None if y is None or model.net.error is None else model.target_tensor(y)
+    goals = None if y is None or model.net.objective_function is None else model.target_tensor(y)
     if goals is not None and len(goals) != len(stimuli):
         raise DataError(
             f"{len(goals)} labels for {len(stimuli)} presentations of population {model.stimulus}; "
@@ -61,7 +61,7 @@ def updates(
 @only_looking
 def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
     """The change by backpropagation: minus autograd's gradient of the same objective."""
-    if model.net.error is None:
+    if model.net.objective_function is None:
         raise RunError(f"network {model.net.name}: has no objective, so backpropagation has no update")
     _, rates = model.settle(model.stimulus_tensor(x).detach(), credit=False)
     total = model.objective_value(rates[model.top], model.target_tensor(y))
@@ -75,8 +75,8 @@ def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     model.prepare()
     drives, rates = model.settle(model.stimulus_tensor(x).detach())
     total, _ = model.credit_terms(drives, rates, y, look=True)
-    told = {n: model.told_at(n, drives, rates) for n in rates if n != model.stimulus}
-    named = {n: t for n, t in told.items() if t.requires_grad}
+    at = {n: model.credited_at(n, drives, rates) for n in rates if n != model.stimulus}
+    named = {n: t for n, t in at.items() if t.requires_grad}
     if not named or not total.requires_grad:
         return {}
     found = torch.autograd.grad(total, list(named.values()), allow_unused=True)

@@ -145,8 +145,8 @@ def _load_model(model: Core, tensors: dict[str, torch.Tensor], path: Path) -> No
     state = {name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")}
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
+    except RuntimeError as exception:
+        first = str(exception).splitlines()[-1].strip()
         raise RunError(f"checkpoint {path}: does not fit network {model.net.name} ({first})") from None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from cortex_sim.backends.routes import Plan, plan
+from cortex_sim.backends.routes import Routes, find_routes
 from cortex_sim.backends.torch import inputs, penalties
 from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, target_credits
 from cortex_sim.backends.torch.attachment import Attachment
@@ -23,7 +23,7 @@ from cortex_sim.backends.torch.orthogonality import pull_back
 from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import compiled
-from cortex_sim.backends.torch.taught import TaughtCredit
+from cortex_sim.backends.torch.teaching import TeacherCredit
 from cortex_sim.errors import BuildError, DataError, RunError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -51,7 +51,7 @@ class Core(nn.Module):
         B of each top-down projection.
     populations : nn.Module
         A module for each population whose output are its rates: ``model.get_submodule("populations.V1")``.
-    error : Tensor
+    last_objective : Tensor
         Mean objective of the last batch given to ``model(x, y)``.
     preprocessing : Preprocessing or None
         With which its training stimuli were shown; part of its state.
@@ -67,9 +67,9 @@ class Core(nn.Module):
             check_agreement(p.plasticity)
         self.net, self.seed, self.precision = net, seed, precision
         self.compute = PRECISIONS[precision]
-        self.plan: Plan = plan(net)
-        self.steps = compiled(net, self.plan)
-        self.top = net.objective_at or self.plan.order[-1]
+        self.routes: Routes = find_routes(net)
+        self.steps = compiled(net, self.routes)
+        self.top = net.objective_at or self.routes.order[-1]
         self.stimulus = net.stimulated[0]
         stored = torch.float64 if precision == "64" else torch.float32
         self.populations = populations(net, self.stimulus, stored)
@@ -78,7 +78,7 @@ class Core(nn.Module):
         self.preprocessing: Preprocessing | None = None
         self.epochs_done = 0  # of training, whichever call of fit they were made by
         self.clock = Clock(seed)
-        self.error = torch.zeros(())
+        self.last_objective = torch.zeros(())
         self.register_buffer("_place", torch.zeros(0), persistent=False)
         self._attachment = Attachment()
         hard = (p.name for p in net.bottom_ups if _hard(p))
@@ -97,8 +97,8 @@ class Core(nn.Module):
                 zero = torch.zeros(population.bias_shape, dtype=stored)
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
         self.feedback = FeedbackWeights(net, drawn, dict(self.weights.items()), stored)
-        declared = self.plan.taught
-        self.taught = None if declared is None else TaughtCredit(declared, self.feedback, stored)
+        declared = self.routes.teacher
+        self.teacher = None if declared is None else TeacherCredit(declared, self.feedback, stored)
         self.local = LocalRules(net, dict(self.weights.items()))
         self.to(device)
         self.register_load_state_dict_post_hook(_loaded)
@@ -192,8 +192,8 @@ class Core(nn.Module):
 
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
         """Mean objective over presentations, from the top's rates and labels or target rates."""
-        assert self.net.error is not None
-        return mean_objective(self.net.error, r_top, y, self.stimulus)
+        assert self.net.objective_function is not None
+        return mean_objective(self.net.objective_function, r_top, y, self.stimulus)
 
     def top_rates(self, stimuli: Tensor) -> Tensor:
         """Rates of the top population, (presentation, unit), in plain autograd's graph."""
@@ -210,10 +210,12 @@ class Core(nn.Module):
         training mode ``model(x)`` is its surrogate. ``checked`` says that x and y come from `stimulus_tensor`
         and `target_tensor`: their values are not looked at again.
         """
-        if y is None and (self.net.error is not None or not self.training):
+        if y is None and (self.net.objective_function is not None or not self.training):
             return self.top_rates(self.stimulus_tensor(x, look=False))
         self.prepare(training=self.training)
-        total, self.error = self.rule_terms(x, y, learning=self.training, look=None if checked else False)
+        total, self.last_objective = self.rule_terms(
+            x, y, learning=self.training, look=None if checked else False
+        )
         if self.training:
             with in_full_precision(self.device):
                 total = total + penalties.terms(self.net, self.weights, self.feedback, self.noise)
@@ -238,14 +240,14 @@ class Core(nn.Module):
         self._require_gradient_arrives(stimuli)
         drives, rates = self.settle(stimuli)
         with in_full_precision(self.device):
-            total, error = self.credit_terms(drives, rates, y, look)
+            total, objective = self.credit_terms(drives, rates, y, look)
             for name in self._adapting if learning else ():
                 self.population(name).adapt(drives[name])
             total = total + self.local.terms(self.weights, rates, learning)
-            return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), error
+            return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
     def _require_gradient_arrives(self, stimuli: Tensor) -> None:
-        paths = [*self.plan.beside.values(), *self.plan.apart]
+        paths = [*self.routes.paired.values(), *self.routes.unpaired]
         if stimuli.requires_grad and not any(p.post == self.stimulus for p in paths):
             raise DataError(
                 f"stimuli need a gradient, but no projection brings credit to population {self.stimulus}, so "
@@ -254,35 +256,35 @@ class Core(nn.Module):
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""
-        if self.net.error is None:
+        if self.net.objective_function is None:
             zero = torch.zeros((), device=self.device)
             return zero, zero
         if y is None:
             raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
         goal = self.target_tensor(y, look)
         total = self.objective_value(rates[self.top], goal)
-        error = total.detach()
-        if not (self.plan.direct or self.plan.by_targets or self.taught):
-            return total, error
+        objective = total.detach()
+        if not (self.routes.direct or self.routes.by_targets or self.teacher):
+            return total, objective
         top = rates[self.top].detach().flatten(1)
-        c_top = self.net.error.credit(top, as_rates(goal, top))
-        if self.taught is not None:
-            credits = self.taught.credits(rates, as_rates(goal, top), c_top)
-            told = {name: self.told_at(name, drives, rates) for name in credits}
-            return self.injected(credits, told), error
-        if self.plan.by_targets:
+        c_top = self.net.objective_function.credit(top, as_rates(goal, top))
+        if self.teacher is not None:
+            credits = self.teacher.credits(rates, as_rates(goal, top), c_top)
+            at = {name: self.credited_at(name, drives, rates) for name in credits}
+            return self.injected(credits, at), objective
+        if self.routes.by_targets:
             rule = next(p.plasticity for p in self.net.bottom_ups if p.rule.supervised)
             credits = target_credits(
                 self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
             )
-            return self.injected(credits, rates), error
-        return total + self.injected(direct_credits(self.steps, self.carried(), c_top), rates), error
+            return self.injected(credits, rates), objective
+        return total + self.injected(direct_credits(self.steps, self.carried(), c_top), rates), objective
 
-    def told_at(self, name: str, drives: Values, rates: Values) -> Tensor:
+    def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
-        if self.taught is None:
+        if self.teacher is None:
             return rates[name]
-        declared = self.taught.declared
+        declared = self.teacher.declared
         at_drives = name in declared.hidden and not declared.network.gated
         return drives[name] if at_drives else rates[name]
 
@@ -298,7 +300,7 @@ class Core(nn.Module):
     # -- after an optimiser's step ----------------------------------------------------------------
 
     def attach(self, optimiser: torch.optim.Optimizer) -> None:
-        """Let every step of ``optimiser``, and of no other, be followed by `after_update` while it lives.
+        """Call `after_update` after every step of ``optimiser``, and of no other, as long as it exists.
 
         Raises
         ------

@@ -44,7 +44,7 @@ def angles_to_backprop(model: Core, x: Any, y: Any) -> Readings:
 
     Same weights, same batch, same precision; before optimiser and regulariser.
     """
-    if model.net.error is None:
+    if model.net.objective_function is None:
         return _undefined(model, "the network has no objective")
     ours, theirs = changes.updates(model, x, y), changes.backprop_updates(model, x, y)
     angles: Readings = {}
@@ -74,12 +74,12 @@ def orthogonality_deviations(model: Core) -> Readings:
 
 def credit_norms(model: Core, x: Any, y: Any) -> Readings:
     """Root mean square over presentations of ‖c‖ of each population; 0 where no credit arrives."""
-    if model.net.error is None:
-        return {name: 0.0 for name in model.plan.order if name != model.stimulus}
+    if model.net.objective_function is None:
+        return {name: 0.0 for name in model.routes.order if name != model.stimulus}
     credits = changes.credits(model, x, y)
     return {
         name: float(credits[name].flatten(1).norm(dim=1).square().mean().sqrt()) if name in credits else 0.0
-        for name in model.plan.order
+        for name in model.routes.order
         if name != model.stimulus
     }
 

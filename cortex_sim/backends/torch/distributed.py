@@ -75,8 +75,8 @@ def on_first(work: Callable[[], None]) -> None:
     if rank == 0:
         try:
             work()
-        except CortexSimError as error:
-            failed = [error]
+        except CortexSimError as exception:
+            failed = [exception]
     if ranks > 1:
         dist.broadcast_object_list(failed, 0)
     if failed[0] is not None:

@@ -82,7 +82,7 @@ def _given(drive: Input | None, images: list[int], units: int) -> Tensor:
 def _downward(
     model: Core, phase: PhasePlan, acting: Interventions, images: list[int], drives: Values, rates: Values
 ) -> tuple[Values, Values]:
-    taught = _taught(model, phase, images, rates)
+    by_teacher = _teacher_credits(model, phase, images, rates)
     carried = model.carried()
     credits: Values = {}
     u: Values = {}
@@ -90,12 +90,12 @@ def _downward(
         name = step.name
         c = torch.zeros_like(rates[name])
         if name != model.stimulus:
-            if not (taught and name == model.net.objective_at):  # nudged through the credit network
+            if not (by_teacher and name == model.net.objective_at):  # nudged through the credit network
                 c = c + _nudge(model, phase, name, rates[name], images)
             for path in step.paths:
                 pre = path.projection.pre
                 if path.from_teacher:
-                    c = c + _delivers(phase, path) * taught.get(name, c.new_zeros(()))
+                    c = c + _delivers(phase, path) * by_teacher.get(name, c.new_zeros(()))
                     continue
                 sent = credits[pre] * acting.active(pre) if path.direct else u[pre]
                 c = c + _delivers(phase, path) * carried(path)(sent)
@@ -106,22 +106,24 @@ def _downward(
 
 def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
     """f′(a), or 1 where credit is not multiplied by it."""
-    declared = model.plan.taught
+    declared = model.routes.teacher
     if declared is not None and name in declared.hidden and not declared.network.gated:
         return 1.0
     gain: Tensor = model.transfer(name).gain(a)
     return gain
 
 
-def _taught(model: Core, phase: PhasePlan, images: list[int], rates: Values) -> Values:
+def _teacher_credits(model: Core, phase: PhasePlan, images: list[int], rates: Values) -> Values:
     """Credit from the credit network, in proportion to the nudge's strength; nothing without a nudge."""
     top = model.net.objective_at
     goal = phase.nudge.get(str(top))
-    if model.taught is None or model.net.error is None or goal is None:
+    if model.teacher is None or model.net.objective_function is None or goal is None:
         return {}
     wanted = torch.from_numpy(np.array(goal.values[images]))
-    told = model.taught.credits(rates, wanted, model.net.error.credit(rates[model.top], wanted))
-    return {name: goal.strength * c for name, c in told.items()}
+    received = model.teacher.credits(
+        rates, wanted, model.net.objective_function.credit(rates[model.top], wanted)
+    )
+    return {name: goal.strength * c for name, c in received.items()}
 
 
 def _delivers(phase: PhasePlan, p: Path) -> float:
@@ -134,8 +136,8 @@ def _nudge(model: Core, phase: PhasePlan, name: str, r: Tensor, images: list[int
     if goal is None:
         return torch.zeros_like(r)
     wanted = torch.from_numpy(np.array(goal.values[images]))
-    if name == model.net.objective_at and model.net.error is not None:
-        return goal.strength * model.net.error.credit(r, wanted)
+    if name == model.net.objective_at and model.net.objective_function is not None:
+        return goal.strength * model.net.objective_function.credit(r, wanted)
     return goal.strength * (wanted - r)
 
 
@@ -157,13 +159,13 @@ def check_settles(model: Core, phase: PhasePlan) -> None:
             )
     for name in phase.eta:
         p = model.net.projections[name]
-        listens = p.rule.spontaneous
-        if listens and p.post not in phase.spontaneous:
+        reads_noise = p.rule.spontaneous
+        if reads_noise and p.post not in phase.spontaneous:
             raise RunError(
                 f"{owner}: {name} learns from spontaneous activity of {p.post}; let {p.post} be spontaneous "
                 "in this phase, or open the window in another"
             )
-        if phase.spontaneous and not listens:
+        if phase.spontaneous and not reads_noise:
             raise RunError(
                 f"{owner}: {name} would learn from activity that noise drives, which has no equilibrium; "
                 'open its window in a phase without spontaneous activity, or use backend "brian2"'

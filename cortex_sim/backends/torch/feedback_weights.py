@@ -61,15 +61,15 @@ class FeedbackWeights(nn.Module):
                 else:
                     self.fixed.register_buffer(p.name, b)
             elif isinstance(p.feedback, Inverse) and self.operators[p.name].weighted:
-                self._prepare_inverse(p, p.feedback, weights[p.mate].detach())
+                self._prepare_inverse(p, p.feedback, weights[p.reverse_name].detach())
 
     def _prepare_inverse(self, p: Projection, inverse: Inverse, w: Tensor) -> None:
         flat = self.operators[p.name].matrix(w)
         check_invertible(flat, inverse, str(inverse.of))
         shape: tuple[int, ...] = (min(flat.shape),) * 2
         if inverse.auxiliary and flat.shape[0] < flat.shape[1]:
-            learns = any(isinstance(r, Orthogonality) for r in self._bottom_up[p.mate].regularisers)
-            self.auxiliary[p.mate] = nn.Parameter(complement(flat), requires_grad=learns)
+            learns = any(isinstance(r, Orthogonality) for r in self._bottom_up[p.reverse_name].regularisers)
+            self.auxiliary[p.reverse_name] = nn.Parameter(complement(flat), requires_grad=learns)
             shape = tuple(flat.T.shape)
         self.fixed.register_buffer(p.name, torch.zeros(shape, dtype=w.dtype))
 
@@ -118,14 +118,14 @@ class FeedbackWeights(nn.Module):
     def _inverse(self, name: str, w: Tensor) -> Tensor:
         """B (inputs, post) of an inverse, from its stored part and the present weights."""
         kept = self.fixed.get_buffer(name).to(w.dtype)
-        if self.projections[name].mate in self.auxiliary:
+        if self.projections[name].reverse_name in self.auxiliary:
             return kept
         return inverse_from_gram(w, kept)
 
     def kept_gram(self, name: str) -> Tensor | float | None:
         """M of `gram_inverse` if it is stored for this projection; x where M = xI."""
         p = self.projections[name]
-        if not isinstance(p.feedback, Inverse) or p.mate in self.auxiliary:
+        if not isinstance(p.feedback, Inverse) or p.reverse_name in self.auxiliary:
             return None
         kept = self.fixed.get_buffer(name)
         if torch.compiler.is_compiling():  # a number would be part of the compiled code
@@ -146,9 +146,9 @@ class FeedbackWeights(nn.Module):
 
     def belongs_to(self, name: str, weights: Weights) -> list[Tensor]:
         """Tensors that an inverse depends on: weights, and auxiliary units if there are any."""
-        mate = self.projections[name].mate
-        extra = [self.auxiliary[mate]] if mate in self.auxiliary else []
-        return [weights[mate], *extra]
+        reverse = self.projections[name].reverse_name
+        extra = [self.auxiliary[reverse]] if reverse in self.auxiliary else []
+        return [weights[reverse], *extra]
 
     @torch.no_grad()
     def renew(self, weights: Weights, steps_done: int) -> None:
@@ -212,11 +212,11 @@ class FeedbackWeights(nn.Module):
 
     def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
         w, *extra = self.belongs_to(name, weights)
-        flat, mate = self.operators[name].matrix(w), self.projections[name].mate
+        flat, reverse = self.operators[name].matrix(w), self.projections[name].reverse_name
         if extra:
-            solved = auxiliary_inverse(flat, extra[0], inverse.rescale, mate)
+            solved = auxiliary_inverse(flat, extra[0], inverse.rescale, reverse)
         else:
-            solved = gram_inverse(flat, inverse, mate)
+            solved = gram_inverse(flat, inverse, reverse)
         self.fixed.get_buffer(name).copy_(solved.kept)
         self._numbers.pop(name, None)
         if not solved.multiple:
@@ -240,7 +240,7 @@ class FeedbackWeights(nn.Module):
             if not p.rule.spontaneous:
                 continue
             op = self.operators[name]
-            w = op.matrix(weights[p.mate].detach())
+            w = op.matrix(weights[p.reverse_name].detach())
             noise = _white(generator, name, presentations, w)
             noise = noise if one is None else noise[one : one + 1]
             change = p.plasticity.change(op.feedback_matrix(b.detach()), noise @ w.T, noise)

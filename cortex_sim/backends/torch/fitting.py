@@ -94,7 +94,9 @@ def fit(
     source = _source(model, train)
     trainer = Trainer(model, source, None, epochs, batch_size, optimiser, schedule)
     images = train if isinstance(train, ImageSet) else None
-    before = evaluate(model, *_glimpse(source, model))[1] if model.net.error is not None else None
+    before = (
+        evaluate(model, *_glimpse(source, model))[1] if model.net.objective_function is not None else None
+    )
     on_bar = sys.stderr.isatty() if progress is None else progress
     console = Console(stderr=True)
     curve: Curve = []
@@ -152,7 +154,7 @@ def _tested(model: Core, images: ImageSet) -> dict[str, float | None]:
 
 
 def _notice(trainer: Trainer, curve: Any, over: bool) -> None:
-    if trainer.model.net.error is None:
+    if trainer.model.net.objective_function is None:
         return
     said = [noticing.growth(curve, "train")]
     if over:

@@ -31,7 +31,7 @@ def check_settles(net: Network) -> None:
             )
 
 
-def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None) -> Tensor:
+def without_lateral(a: Tensor, w: Tensor, name: str, receives: Tensor | None = None) -> Tensor:
     """Drive (presentation, *shape) less the inhibition by a population's lateral projection.
 
     Parameters
@@ -42,7 +42,7 @@ def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None
         Lateral weights L.
     name : str
         Of the projection.
-    hears : Tensor of shape (unit,), optional
+    receives : Tensor of shape (unit,), optional
         Share of each unit's rate that the projection receives; by default all of it.
 
     Raises
@@ -52,7 +52,7 @@ def without_lateral(a: Tensor, w: Tensor, name: str, hears: Tensor | None = None
     """
     exact = torch.float32 if a.dtype in (torch.bfloat16, torch.float16) else a.dtype
     circuit = w.detach().to(exact)
-    circuit = circuit if hears is None else circuit * hears
+    circuit = circuit if receives is None else circuit * receives
     circuit = circuit + torch.eye(len(circuit), dtype=exact, device=circuit.device)
     _check_stable(circuit, name)
     flat = torch.linalg.solve(circuit.T, a.flatten(1).to(exact), left=False)  # rows are presentations

@@ -28,7 +28,7 @@ class Model(Core):
 
     def surrogate(self, x: Any, y: Any = None) -> Tensor:
         """The same as ``model(x, y)``, a scalar built for its gradient; see `loss` for the objective."""
-        if y is None and self.net.error is not None:
+        if y is None and self.net.objective_function is not None:
             raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
         value: Tensor = self(x, y)
         return value

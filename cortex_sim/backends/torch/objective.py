@@ -27,7 +27,7 @@ def mean_objective(objective: Objective, r_top: Tensor, y: Tensor, stimulus: str
         r_top = r_top.float()
     if isinstance(objective, CrossEntropy) and y.dim() == 1:
         return objective.weight * F.cross_entropy(r_top, y)
-    mean: Tensor = objective.error(r_top, as_rates(y, r_top)).mean()
+    mean: Tensor = objective.value(r_top, as_rates(y, r_top)).mean()
     return mean
 
 

@@ -57,8 +57,8 @@ def make_optimiser(model: Core, optimiser: Optimiser) -> torch.optim.Optimizer:
         raise RunError(f"network {model.net.name}: nothing to train, no projection has plasticity")
     try:
         made: torch.optim.Optimizer = cls(parameters, **settings)
-    except (TypeError, ValueError, IndexError) as error:
-        raise RunError(f"optimiser {name}: {error}") from None
+    except (TypeError, ValueError, IndexError) as exception:
+        raise RunError(f"optimiser {name}: {exception}") from None
     model.attach(made)
     return made
 
@@ -99,8 +99,8 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
         raise RunError(
             f"schedule {name}: {steps} updates are too few for it; train longer, or schedule=null"
         ) from None
-    except (TypeError, ValueError, IndexError) as error:
-        raise RunError(f"schedule {name}: {error}") from None
+    except (TypeError, ValueError, IndexError) as exception:
+        raise RunError(f"schedule {name}: {exception}") from None
     if getattr(made, "total_steps", steps) < steps:
         raise RunError(
             f"schedule {name}: ends after {made.total_steps} updates, the run has {steps}; "

@@ -44,7 +44,7 @@ def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
 @only_looking
 def loss(model: Core, x: Any, y: Any) -> Tensor:
     """Mean objective over presentations, without a graph."""
-    if model.net.error is None:
+    if model.net.objective_function is None:
         raise RunError(f"network {model.net.name}: has no objective; declare one with net.objective(...)")
     _, rates = model.settle(model.stimulus_tensor(x), credit=False)
     return model.objective_value(rates[model.top], model.target_tensor(y))

@@ -215,7 +215,7 @@ def _tied(p: Projection) -> bool:
 
 
 def _check(net: Network, model: Model) -> None:
-    if model.plan.by_targets:
+    if model.routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
             f"network {net.name}: {rule!r} computes targets layer by layer, and a protocol's nudges, cuts "

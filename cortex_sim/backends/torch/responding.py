@@ -85,8 +85,8 @@ def respond(
     path = require_path("recording", out, RunError)
     if path.exists():
         raise RunError(f"recording {path}: already exists; give a new file")
-    told = {**attributes(model), **shown.attributes}
-    with appending(path, model.net, named, asked, shown.ids, shown.descriptors, told) as file:
+    described = {**attributes(model), **shown.attributes}
+    with appending(path, model.net, named, asked, shown.ids, shown.descriptors, described) as file:
         for found in _responses(model, shown, named, asked, batch):
             file.add({variable: _side_by_side(model, named, found[variable]) for variable in asked})
     return open_lazily(path)
@@ -142,7 +142,7 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
         raise DataError(f"{len(goals)} labels for {count} presentations of {model.stimulus}; give one each")
     if not isinstance(source, StimulusSet):
         return _Shown(source, names, {}, {}, goals)
-    return _Shown(source, names, source.descriptors, _told(source), goals)
+    return _Shown(source, names, source.descriptors, _about_stimuli(source), goals)
 
 
 def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
@@ -159,15 +159,15 @@ def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
     return given.fit_to(shape, model.stimulus).part("test")
 
 
-def _told(stimuli: StimulusSet) -> dict[str, Any]:
+def _about_stimuli(stimuli: StimulusSet) -> dict[str, Any]:
     """How stimuli were preprocessed, for the recording's attributes."""
-    told: dict[str, Any] = {"stimuli": stimuli.name}
+    described: dict[str, Any] = {"stimuli": stimuli.name}
     if stimuli.changes:
-        told["stimuli_changed"] = "; ".join(stimuli.changes)
+        described["stimuli_changed"] = "; ".join(stimuli.changes)
     if stimuli.preprocessing is not None:
-        told["stimuli_mean"] = list(stimuli.preprocessing.mean)
-        told["stimuli_sd"] = list(stimuli.preprocessing.sd)
-    return told
+        described["stimuli_mean"] = list(stimuli.preprocessing.mean)
+        described["stimuli_sd"] = list(stimuli.preprocessing.sd)
+    return described
 
 
 def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[str]:
@@ -176,7 +176,7 @@ def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[s
         given = [given]
     for name in given:
         look_up("variable", name, dict.fromkeys(VARIABLES), DataError)
-    if "credit" in given and model.net.error is None:
+    if "credit" in given and model.net.objective_function is None:
         raise DataError(f"network {model.net.name}: has no objective, so there is no credit to record")
     return list(dict.fromkeys(["rate", *given]))
 

@@ -30,8 +30,8 @@ class Carrier(Protocol):
     def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
         """A drive with a bias that no projection has added."""
 
-    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
-        """A drive with what the lateral projection takes off; ``hears`` is what of each unit it hears."""
+    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
+        """A drive less lateral inhibition; ``receives`` is the share of each unit that it receives."""
 
     def rate(self, step: Step, a: Tensor) -> Tensor:
         """Rates of a population."""
@@ -74,8 +74,8 @@ class Interventions:
             return r * self.alive[population].to(r.dtype).reshape(r.shape[1:])
         return r
 
-    def heard(self, population: str, like: Tensor) -> Tensor:
-        """What of each unit's rate a lateral projection hears, (unit,)."""
+    def receiving(self, population: str, like: Tensor) -> Tensor:
+        """Share of each unit's rate that a lateral projection receives, (unit,)."""
         factor = self.passes(f"{population}->{population}") * (population not in self.spontaneous)
         return like.new_ones(like[0].numel()) * factor * self.active(population)
 
@@ -99,8 +99,8 @@ def settle(
     rates: Values = {first: x if acting is None else acting.acted_on(first, x)}
     for step in steps[1:]:
         a = _drive(step, rates, carrier, acting)
-        hears = None if acting is None else acting.heard(step.name, a)
-        drives[step.name] = a = carrier.settled(step, a, rates, hears)
+        receives = None if acting is None else acting.receiving(step.name, a)
+        drives[step.name] = a = carrier.settled(step, a, rates, receives)
         r = carrier.rate(step, a)
         rates[step.name] = r if acting is None else acting.acted_on(step.name, r)
     return drives, rates

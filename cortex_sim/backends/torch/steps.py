@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cortex_sim.backends.routes import Plan
+from cortex_sim.backends.routes import Routes
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.population import Population
@@ -21,7 +21,7 @@ class Link:
 
     projection: Projection
     operator: Operator
-    beside: Projection | None
+    paired: Projection | None
 
     @property
     def name(self) -> str:
@@ -75,13 +75,13 @@ class Step:
         return self.population.name
 
 
-def compiled(net: Network, routes: Plan) -> tuple[Step, ...]:
+def compiled(net: Network, routes: Routes) -> tuple[Step, ...]:
     """Steps of a network whose routes are known, the stimulated population first."""
     return tuple(_step(net, routes, name) for name in routes.order)
 
 
-def _step(net: Network, routes: Plan, name: str) -> Step:
-    links = [Link(p, net.operator(p), routes.beside.get(p.name)) for p in net.inputs(name)]
+def _step(net: Network, routes: Routes, name: str) -> Step:
+    links = [Link(p, net.operator(p), routes.paired.get(p.name)) for p in net.inputs(name)]
     paths = [
         Path(p, net.operator(p), p in routes.direct, p in routes.credit) for p in net.credit_inputs(name)
     ]
@@ -89,5 +89,5 @@ def _step(net: Network, routes: Plan, name: str) -> Step:
         net.populations[name],
         tuple(sorted(links, key=lambda link: not link.operator.weighted)),
         tuple(paths),
-        tuple(p for p in routes.apart if p.pre == name),
+        tuple(p for p in routes.unpaired if p.pre == name),
     )

@@ -76,7 +76,7 @@ class Trainer:
         self.checked = isinstance(self.source, InMemory)
         if self.checked:  # once, so that no step checks values again
             x, y = self.source.x, self.source.y
-            y = y if self.model.net.error is None else self.model.target_tensor(y)
+            y = y if self.model.net.objective_function is None else self.model.target_tensor(y)
             self.source = InMemory(self.model.stimulus_tensor(x), y)
         self.rank, self.ranks = distributed.place()
         self.batch_size, said = batch_size_for(len(self.source), self.batch_size, self.ranks)
@@ -166,7 +166,7 @@ class Trainer:
             distributed.means(torch.full((1 + len(pending),), float("nan"), device=self.model.device))
             raise
         # The only transfer from the device; an objective that is not finite on one rank is so on all.
-        loss, *failed = distributed.means(torch.cat([self.model.error.reshape(1), pending]))
+        loss, *failed = distributed.means(torch.cat([self.model.last_objective.reshape(1), pending]))
         self._require_inverses(failed)
         if not np.isfinite(loss):
             raise Diverged.at(self, f"the objective is {loss}")
@@ -186,8 +186,8 @@ class Trainer:
     def _require_inverses(self, failed: list[float]) -> None:
         try:
             self.model.feedback.require(failed)
-        except RunError as error:
-            raise Diverged.at(self, str(error)) from None
+        except RunError as exception:
+            raise Diverged.at(self, str(exception)) from None
 
 
 @torch.no_grad()
@@ -205,11 +205,11 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
         Presentations settled at once.
     """
     source = as_source(x, y)
-    right, error, classes = 0, 0.0, True
+    right, total, classes = 0, 0.0, True
     for start in range(0, len(source), batch):
         part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
         part = model.stimulus_tensor(part)
-        if goal is None and model.net.error is None:  # neither labels nor an objective
+        if goal is None and model.net.objective_function is None:  # neither labels nor an objective
             return None, 0.0
         goal = model.target_tensor(goal)
         _, rates = model.settle(part, credit=False)
@@ -219,9 +219,9 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
         classes = classes and has_classes(goal)
         label = goal if goal.dim() == 1 else goal.argmax(1)
         right += int((top.argmax(1) == label).sum())
-        if model.net.error is not None:
-            error += float(model.objective_value(top, goal)) * len(part)
-    return right / len(source) if classes else None, error / len(source)
+        if model.net.objective_function is not None:
+            total += float(model.objective_value(top, goal)) * len(part)
+    return right / len(source) if classes else None, total / len(source)
 
 
 def has_classes(y: Tensor) -> bool:

@@ -108,8 +108,8 @@ def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> 
                 values.detach().cpu().double().numpy() if isinstance(values, Tensor) else np.asarray(values)
             )
             new = torch.from_numpy(np.array(array, dtype=np.float64)).to(target.dtype)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise BuildError(f"{kind} {name}: {what} must be an array of numbers ({error})") from None
+        except (TypeError, ValueError, RuntimeError) as exception:
+            raise BuildError(f"{kind} {name}: {what} must be an array of numbers ({exception})") from None
         if new.shape != target.shape:
             raise BuildError(
                 f"{kind} {name}: {what} have shape {tuple(target.shape)}. Got {tuple(new.shape)}"

@@ -144,7 +144,7 @@ class Windows:
     def _echo(self, p: Projection, phase: PhasePlan, below: Tensor) -> dict[str, np.ndarray]:
         """Activity below a top-down projection, and its echo above."""
         op = self._ops[p.name]
-        above = passes(phase, p.mate) * op.up(below, self.model.matrix(p.mate).detach())
+        above = passes(phase, p.reverse_name) * op.up(below, self.model.matrix(p.reverse_name).detach())
         return {"r_post": op.patches(below).numpy(), "r_pre": op.by_place(above).numpy()}
 
 
@@ -160,5 +160,5 @@ def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
 def _in_time(p: Projection) -> InTime:
     try:
         return InTime(p.plasticity)
-    except DeclarationError as error:
-        raise BuildError(f"projection {p.name}: {error}") from None
+    except DeclarationError as exception:
+        raise BuildError(f"projection {p.name}: {exception}") from None

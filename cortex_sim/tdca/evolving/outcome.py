@@ -17,11 +17,11 @@ from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
 from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.cohort import layout
-from cortex_sim.tdca.inner.evaluation import lived, tested
+from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 from cortex_sim.tdca.inner.rules import Altered, TopDownCredit
 from cortex_sim.tdca.tasks.settings import tasks_from
 
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 Cells = dict[int, dict[str, list[float]]]
 
 
@@ -114,7 +114,7 @@ def check(settings: OuterSettings, data_dir: Path | None) -> None:
         look_up("data set in elsewhere", name, dict.fromkeys([*tests.data, *here]), RunError)
 
 
-def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: Told) -> dict[str, Any]:
+def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, report: Report) -> dict[str, Any]:
     """Accuracy of inner runs on every data set and network asked for; ``per_life`` holds them one by one.
 
     Tasks without a data set are named by their kind. Each set is read once.
@@ -124,15 +124,15 @@ def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, told: T
     found: dict[str, Cells] = {}
     for name in here:
         tasks = test_tasks(settings, name, data_dir)
-        found[name] = _cells(settings, rule, phi, tasks, tests, {}, told, name)
+        found[name] = _cells(settings, rule, phi, tasks, tests, {}, report, name)
         if name in (tests.elsewhere or here[:1]):
             for suffix, other in tests.widths.items():
                 label = f"{name}@{suffix}"
-                found[label] = _cells(settings, rule, phi, tasks, tests, other, told, label)
+                found[label] = _cells(settings, rule, phi, tasks, tests, other, report, label)
         if name == here[0]:
             for how in tests.controls:
                 label, altered = f"{name}:{how}", Altered(rule, how)
-                found[label] = _cells(settings, altered, phi, tasks, tests, {}, told, label)
+                found[label] = _cells(settings, altered, phi, tasks, tests, {}, report, label)
     plain = {k: v for k, v in found.items() if ":" not in k}
     controls = {k.split(":")[1]: v for k, v in found.items() if ":" in k}
     what = "accuracy" if "accuracy" in next(iter(found[here[0]].values())) else "objective"
@@ -152,15 +152,15 @@ def _cells(
     tasks: Any,
     tests: Testing,
     other: dict[str, Any],
-    told: Told,
+    report: Report,
     label: str,
 ) -> Cells:
-    body, step, batch = settings.body(**other), settings.inner_step(), settings.life_span().batch
+    body, step, batch = settings.body(**other), settings.inner_step(), settings.inner_span().batch
     cells: Cells = {}
     for steps in tests.steps:
-        told(f"testing {label} after {steps} steps")
-        lives = lived(body, rule, step, phi, tasks, steps, seeds=tests.lives, batch=batch)
-        cells[steps] = tested(*lives)
+        report(f"testing {label} after {steps} steps")
+        runs = run_to_end(body, rule, step, phi, tasks, steps, seeds=tests.lives, batch=batch)
+        cells[steps] = tested(*runs)
     return cells
 
 

@@ -15,7 +15,7 @@ from cortex_sim.registry import registered_name
 from cortex_sim.tdca.evolving.settings import OuterSettings
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.cohort import layout, start
-from cortex_sim.tdca.inner.lives import PersistentLives, WholeLives
+from cortex_sim.tdca.inner.inner_runs import PersistentRuns, WholeRuns
 from cortex_sim.tdca.outer.problem import Window, under, within
 from cortex_sim.tdca.tasks.settings import tasks_from
 
@@ -40,8 +40,8 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         _check_objective(settings, body, tasks)
         rule.fixed(body, np.random.default_rng(0))
     named = start(rule, step, settings.seed)
-    phi, span, seed = layout(rule, step).joined(named), settings.life_span(), settings.seed
-    if search.serves == "lives":
+    phi, span, seed = layout(rule, step).joined(named), settings.inner_span(), settings.seed
+    if search.serves == "unrolls":
         twins = bool(search.twins)
         if twins and settings.lives % 2:
             raise RunError(
@@ -49,25 +49,25 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
                 f"Got {settings.lives}"
             )
         cohorts = [
-            PersistentLives(body, rule, step, tasks, settings.lives, span, seed + i, twins)
+            PersistentRuns(body, rule, step, tasks, settings.lives, span, seed + i, twins)
             for i, body in enumerate(bodies)
         ]
-        lives: Any = cohorts[0] if len(cohorts) == 1 else TakingTurns(cohorts)
+        runs: Any = cohorts[0] if len(cohorts) == 1 else TakingTurns(cohorts)
         if twins and len(cohorts) > 1:
             raise RunError("setting also: pairs of several networks do not start together; leave it empty")
     else:
         if len(bodies) > 1:
             raise RunError("setting also: whole inner runs are of one network; leave it empty")
-        lives = WholeLives(bodies[0], rule, step, tasks, settings.lives, span)
+        runs = WholeRuns(bodies[0], rule, step, tasks, settings.lives, span)
     if not settings.frozen:
-        return lives, phi
+        return runs, phi
     searched = torch.zeros(len(phi), dtype=torch.bool)
     searched[-sum(p.size for p in step.draw().values()) :] = True  # the parameters of the step come last
-    return Restricted(lives, phi, searched), phi[searched]
+    return Restricted(runs, phi, searched), phi[searched]
 
 
 def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) -> None:
-    own, wanted = registered_name("objective", body.net.error), tasks.objective
+    own, wanted = registered_name("objective", body.net.objective_function), tasks.objective
     if own != wanted:
         raise RunError(
             f"model {settings.model}: has objective {own}, but its tasks {wanted}; "
@@ -85,11 +85,11 @@ class TakingTurns:
 
     Parameters
     ----------
-    cohorts : sequence of PersistentLives
+    cohorts : sequence of PersistentRuns
         With equally many inner runs.
     """
 
-    def __init__(self, cohorts: Sequence[PersistentLives]) -> None:
+    def __init__(self, cohorts: Sequence[PersistentRuns]) -> None:
         self.cohorts, self.turn = cohorts, 0
         self.parameters, self.count = cohorts[0].parameters, cohorts[0].count
 
@@ -122,7 +122,7 @@ class Restricted:
 
     Parameters
     ----------
-    inner : Lives or Lifetimes
+    inner : UnrolledProblem or FitnessProblem
     phi : Tensor of shape (parameter,)
         All parameters.
     searched : Tensor of bool, shape (parameter,)

@@ -86,7 +86,7 @@ class _Evolution:
         write_credit(self.settings, phi, self.out)
         searched = self.clock.seconds()
 
-        def told(what: str) -> None:
+        def report(what: str) -> None:
             self.log.progress(self.settings.iterations, self.settings.iterations, float("nan"), what)
 
         metrics = {
@@ -96,7 +96,7 @@ class _Evolution:
             "parameters": len(phi),
             "iterations": self.iteration,
             "inner_steps": self.settings.tests().steps,
-            **outcome(self.settings, phi, data_dir, told),
+            **outcome(self.settings, phi, data_dir, report),
             "contained": self.contained,
             "outer_seconds": round(searched, 3),
             "seconds": round(self.clock.seconds(), 3),

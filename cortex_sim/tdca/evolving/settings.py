@@ -14,7 +14,7 @@ from cortex_sim.registry import make, to_data
 from cortex_sim.runs.merging import merged
 from cortex_sim.tdca.inner import rules, step  # noqa: F401 - their names are registered
 from cortex_sim.tdca.inner.architecture import Architecture, architecture
-from cortex_sim.tdca.inner.lives import Span
+from cortex_sim.tdca.inner.inner_runs import Span
 from cortex_sim.tdca.outer import evolution, meta_gradient, nres  # noqa: F401 - likewise
 
 
@@ -77,7 +77,7 @@ class OuterSettings:
     tasks : dict
         Distribution of tasks to train on, see `cortex_sim.tdca.tasks.settings.tasks_from`.
     span : dict
-        Lengths of inner runs, see `cortex_sim.tdca.inner.lives.Span`.
+        Lengths of inner runs, see `cortex_sim.tdca.inner.inner_runs.Span`.
     searcher : dict
         meta_gradient, nres, pgpe, snes or cma_es, and its settings.
     iterations : int
@@ -138,7 +138,7 @@ class OuterSettings:
         """The step that turns its changes into weight updates."""
         return make("step", self.step)
 
-    def life_span(self) -> Span:
+    def inner_span(self) -> Span:
         """Lengths of inner runs."""
         return Span(**self.span)
 

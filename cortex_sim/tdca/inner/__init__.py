@@ -1,1 +1,1 @@
-"""The inner loop: many lives at once, each a bottom-up network learning one task from birth."""
+"""The inner loop: many inner runs at once, each a bottom-up network learning one task from the start."""

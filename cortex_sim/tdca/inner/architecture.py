@@ -1,6 +1,6 @@
-"""A declared chain of populations, compiled for many lives side by side.
+"""A declared chain of populations, compiled for many inner runs side by side.
 
-Rates have shape (life, presentation, unit), weights (life, post, inputs of one place). A connector's
+Rates have shape (run, presentation, unit), weights (run, post, inputs of one place). A connector's
 operator makes one dense product at every place of each, so one local step serves all connectors.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.activations import Linear, Relu
-from cortex_sim.backends.routes import plan
+from cortex_sim.backends.routes import find_routes
 from cortex_sim.backends.torch.populations import torch_rate
 from cortex_sim.backends.torch.settling import settle
 from cortex_sim.backends.torch.steps import Link, Step, compiled
@@ -79,7 +79,7 @@ def gated(transfer: Any, c: Tensor, a: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Carrier of rates (life, presentation, unit); keeps what every place read, for the local step."""
+    """Carrier of rates (run, presentation, unit); keeps what every place read, for the local step."""
 
     weights: Mapping[str, Tensor]
     biases: Mapping[str, Tensor]
@@ -87,11 +87,11 @@ class SideBySide:
     read: dict[str, Tensor] = field(default_factory=dict)
 
     def bias(self, step: Step) -> Tensor | None:
-        """Biases (life, 1, channel)."""
+        """Biases (run, 1, channel)."""
         return self.biases.get(step.name)
 
     def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
-        """Drive (life, presentation, unit): one product at every place."""
+        """Drive (run, presentation, unit): one product at every place."""
         op = link.operator
         if not op.weighted:
             fixed: Tensor = op.up(r, None)
@@ -105,7 +105,7 @@ class SideBySide:
         """A drive with one bias a channel."""
         return a + bias.repeat_interleave(a.shape[2] // bias.shape[2], dim=2)
 
-    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], hears: Tensor | None) -> Tensor:
+    def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
         """The drive itself: a chain has no lateral projections."""
         return a
 
@@ -146,8 +146,8 @@ class Architecture:
         """Shapes of the populations between whose weights learn."""
         return [layer.post for layer in self.layers[:-1]]
 
-    def born(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights and biases at birth: those that every backend starts from with this seed."""
+    def initial(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Weights and biases at the start: those that every backend starts from with this seed."""
         drawn = self.net.initial_weights(seed)
         weights = [layer.operator.matrix(drawn[layer.link.name]) for layer in self.layers]
         return weights, [np.zeros((1, layer.post[0])) for layer in self.layers]
@@ -158,11 +158,11 @@ class Architecture:
         return {step.name: step.population for step in self.steps[1:]}
 
     def first_transfers(self) -> dict[str, dict[str, np.ndarray]]:
-        """Parameters of activations at birth, by population and name; of those that have any."""
+        """Parameters of activations at the start, by population and name; of those that have any."""
         return {n: initial_values(p) for n, p in self.driven.items() if parameters_of(p)}
 
     def transfers(self, values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
-        """Activations by population as functions of the drive, from their parameters (life, value)."""
+        """Activations by population as functions of the drive, from their parameters (run, value)."""
         return {
             name: bound(
                 population.activation,
@@ -174,7 +174,7 @@ class Architecture:
     def adapted(
         self, values: Mapping[str, Mapping[str, Tensor]], drives: Mapping[str, Tensor]
     ) -> dict[str, dict[str, Tensor]]:
-        """Parameters (life, value) after drives (life, presentation, unit) that were learned from."""
+        """Parameters (run, value) after drives (run, presentation, unit) that were learned from."""
         return {
             name: next_values(self.driven[name], drives[name].detach(), kept)
             if adapts(self.driven[name])
@@ -187,7 +187,7 @@ class Architecture:
     ) -> tuple[dict[str, Tensor], list[Tensor], list[Tensor]]:
         """Drives by population, rates of layers (the stimulus first) and what each layer reads.
 
-        For x (life, presentation, input), and activations as `transfers` gives them.
+        For x (run, presentation, input), and activations as `transfers` gives them.
         """
         carrier = SideBySide(
             {layer.link.name: w for layer, w in zip(self.layers, weights, strict=True)},
@@ -213,19 +213,19 @@ class Architecture:
         return c
 
     def judged(self, top: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective of every presentation (life, presentation), and credit of the top −∂E/∂r_L."""
-        objective: Any = self.net.error
+        """Objective of every presentation (run, presentation), and credit of the top −∂E/∂r_L."""
+        objective: Any = self.net.objective_function
         if isinstance(objective, CrossEntropy):
             log_p = torch.log_softmax(top, -1)
-            error = -objective.weight * (goal * log_p).sum(-1)
-            return error, objective.weight * (goal - log_p.exp())
-        error = objective.error(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape[:2])
-        return error, objective.credit(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape)
+            value = -objective.weight * (goal * log_p).sum(-1)
+            return value, objective.weight * (goal - log_p.exp())
+        value = objective.value(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape[:2])
+        return value, objective.credit(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape)
 
     @property
     def worst(self) -> float:
         """Where losses are clipped: log 2C for C classes, else 10."""
-        return math.log(2 * self.outputs) if isinstance(self.net.error, CrossEntropy) else 10.0
+        return math.log(2 * self.outputs) if isinstance(self.net.objective_function, CrossEntropy) else 10.0
 
 
 def architecture(net: Network) -> Architecture:
@@ -237,17 +237,19 @@ def architecture(net: Network) -> Architecture:
         If the network is no chain under an objective, or a projection has weights that do not learn.
     """
     net.check()
-    if net.objective_at is None or net.error is None:
-        raise BuildError(f"network {net.name}: has no objective; a life learns to serve one")
+    if net.objective_at is None or net.objective_function is None:
+        raise BuildError(f"network {net.name}: has no objective; an inner run needs one")
     if net.laterals:
-        raise BuildError(f"projection {net.laterals[0].name}: lateral projections have no lives side by side")
-    steps = compiled(net, plan(net))
+        raise BuildError(
+            f"projection {net.laterals[0].name}: lateral projections are not supported in parallel inner runs"
+        )
+    steps = compiled(net, find_routes(net))
     layers = []
     for step in steps[1:]:
         onward = [p for p in net.bottom_ups if p.pre == step.inputs[0].projection.pre]
         if len(onward) != 1 or len(step.inputs) != 1:
             raise BuildError(
-                f"network {net.name}: lives side by side need a chain, and {onward[0].pre} projects to "
+                f"network {net.name}: inner runs side by side need a chain, and {onward[0].pre} projects to "
                 f"{len(onward)} populations or to one with several inputs"
             )
         link = step.inputs[0]

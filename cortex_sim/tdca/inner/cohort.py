@@ -1,6 +1,6 @@
-"""A cohort: lives that take their inner steps side by side, each with weights, task and fate of its own.
+"""A cohort: inner runs that advance in parallel, each with its own weights and task.
 
-Nothing in a step mixes lives, so what becomes NaN in one stays in it.
+Nothing in a step mixes inner runs, so what becomes NaN in one stays in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def start(rule: InnerRule, step: Step, seed: int) -> dict[str, np.ndarray]:
 
 
 class Cohort:
-    """``count`` lives of one architecture under one rule.
+    """``count`` inner runs of one architecture under one rule.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ class Cohort:
     rule : InnerRule
     step : Step
     count : int
-        Lives.
+        Inner runs.
     copies : int, default 1
-        Lives that share a birth: 2i and 2i + 1 where 2, for antithetic pairs and population members.
+        Inner runs that share a start: 2i and 2i + 1 where 2, for antithetic pairs and population members.
     dtype : torch.dtype, default float32
 
     Attributes
     ----------
     done, length : Tensor
-        Steps taken and steps to take in each life, (life,).
+        Steps taken and steps to take in each inner run, (run,).
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Cohort:
         self.count, self.copies, self.dtype = count, copies, dtype
         self.taken = 0
         self.done, self.length = torch.zeros(count, dtype=dtype), torch.ones(count, dtype=dtype)
-        weights, biases, fixed = self._newborn(0)
+        weights, biases, fixed = self._initial(0)
         self.weights = [w.repeat(count, 1, 1) for w in weights]
         self.biases = [b.repeat(count, 1, 1) for b in biases]
         self.fixed = [f.repeat(count, *[1] * (f.dim() - 1)) for f in fixed]
@@ -70,49 +70,49 @@ class Cohort:
         }
         self.means = step.state(self.weights, self.biases)
 
-    def _newborn(self, seed: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        weights, biases = self.body.born(seed)
+    def _initial(self, seed: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        weights, biases = self.body.initial(seed)
         fixed = self.rule.fixed(self.body, np.random.default_rng([seed, 1]))
         return self._tensors(weights), self._tensors(biases), self._tensors(fixed)
 
     def _tensors(self, arrays: list[np.ndarray]) -> list[Tensor]:
         return [torch.as_tensor(a).to(self.dtype)[None] for a in arrays]
 
-    def give_birth(self, slots: Tensor, seeds: Tensor, length: Tensor) -> None:
-        """Begin new lives at ``slots`` (birth,) bool; a birth is shared by ``copies`` lives.
+    def begin(self, slots: Tensor, seeds: Tensor, length: Tensor) -> None:
+        """Start new inner runs at ``slots`` (start,) bool; ``copies`` inner runs share a start.
 
         Parameters
         ----------
-        slots : Tensor of shape (birth,)
-        seeds : Tensor of shape (birth,)
+        slots : Tensor of shape (start,)
+        seeds : Tensor of shape (start,)
             Of initial weights and of what the rule draws.
-        length : Tensor of shape (birth,)
-            Steps in the new life.
+        length : Tensor of shape (start,)
+            Steps in the new inner run.
         """
         if not slots.any():
             return
         self.detach()
         for i in torch.nonzero(slots).flatten().tolist():
-            lives = slice(i * self.copies, (i + 1) * self.copies)
-            weights, biases, fixed = self._newborn(int(seeds[i]))
+            runs = slice(i * self.copies, (i + 1) * self.copies)
+            weights, biases, fixed = self._initial(int(seeds[i]))
             for mine, new in zip(
                 [*self.weights, *self.biases, *self.fixed], [*weights, *biases, *fixed], strict=True
             ):
-                mine[lives] = new
+                mine[runs] = new
             for values in self.means.values():
                 for mean in values:
-                    mean[lives] = 0.0
+                    mean[runs] = 0.0
             for name, newborn in self.body.first_transfers().items():
                 for variable, first in newborn.items():
-                    self.transfers[name][variable][lives] = torch.as_tensor(first).to(self.dtype)
-            self.done[lives], self.length[lives] = 0.0, length[i]
+                    self.transfers[name][variable][runs] = torch.as_tensor(first).to(self.dtype)
+            self.done[runs], self.length[runs] = 0.0, length[i]
 
     def settle(self, x: Tensor) -> Tensor:
-        """Rates at the top, (life, presentation, output)."""
+        """Rates at the top, (run, presentation, output)."""
         return self.body.settle(self.weights, self.biases, x, self.body.transfers(self.transfers))[1][-1]
 
     def changes(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Any]]:
-        """Objective before the step (life,), and of each layer u and what it read."""
+        """Objective before the step (run,), and of each layer u and what it read."""
         loss, local, _ = self._changes(parameters, x, y)
         return loss, local
 
@@ -133,11 +133,11 @@ class Cohort:
         return objective.mean(-1), local, drives
 
     def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        """Take one inner step on presentations x (life, presentation, input) with targets y.
+        """Take one inner step on presentations x (run, presentation, input) with targets y.
 
         Returns
         -------
-        Tensor of shape (life,)
+        Tensor of shape (run,)
             Objective before the step.
         """
         loss, local, drives = self._changes(parameters, x, y)
@@ -168,7 +168,7 @@ class Cohort:
         return {f"transfer/{n}/{v}": x for n, values in self.transfers.items() for v, x in values.items()}
 
     def lost(self) -> Tensor:
-        """Lives whose weights are no longer finite, (life,) bool."""
+        """Inner runs whose weights are no longer finite, (run,) bool."""
         finite = torch.ones(self.count, dtype=torch.bool)
         for w in [*self.weights, *self.biases]:
             finite &= torch.isfinite(w.detach()).flatten(1).all(1)

@@ -1,4 +1,4 @@
-"""How well lives have learned when they end: on test sets, each horizon with the schedule that ends there."""
+"""Test accuracy of inner runs at their end, each horizon with the schedule that ends there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 2000  # test presentations settled at once
 
 
 @torch.no_grad()
-def lived(
+def run_to_end(
     body: Architecture,
     rule: InnerRule,
     step: Step,
@@ -28,17 +28,17 @@ def lived(
     batch: int = 32,
     seed: int = 0,
 ) -> tuple[Cohort, Any]:
-    """Lives that have taken ``steps`` inner steps under φ (parameter,), and their tasks.
+    """Inner runs that have taken ``steps`` inner steps under φ (parameter,), and their tasks.
 
-    With the same ``seed`` births, tasks and presentations are the same under every rule and every φ, so that
-    differences are paired by life. Tests leave it at 0: outer loops of other seeds are tested on the same
-    lives, and more of them make no more lives.
+    With the same ``seed`` starts, tasks and presentations are the same under every rule and every φ, so that
+    differences are paired by inner run. Tests leave it at 0: outer loops of other seeds are tested on the
+    same inner runs, so that more of them add no inner runs.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn = tasks.draw(seeds, generator)
     cohort = Cohort(body, rule, step, seeds)
-    births = torch.arange(seeds) + 1000 * (seed + 1)
-    cohort.give_birth(torch.ones(seeds, dtype=torch.bool), births, torch.full((seeds,), float(steps)))
+    starts = torch.arange(seeds) + 1000 * (seed + 1)
+    cohort.begin(torch.ones(seeds, dtype=torch.bool), starts, torch.full((seeds,), float(steps)))
     parameters = layout(rule, step).split(phi)
     for _ in range(steps):
         cohort.advance(parameters, *drawn.presentations(batch, "train", generator))
@@ -47,14 +47,14 @@ def lived(
 
 @torch.no_grad()
 def tested(cohort: Cohort, drawn: Any) -> dict[str, list[float]]:
-    """Mean objective on the test part of each life, and where goals are classes the accuracy."""
-    right, error, shown = torch.zeros(3, cohort.count, dtype=torch.float64)
+    """Mean objective on the test part of each inner run, and where goals are classes the accuracy."""
+    right, total, shown = torch.zeros(3, cohort.count, dtype=torch.float64)
     classes = drawn.objective == "cross_entropy"
     for x, y, counted in drawn.test_presentations(_CHUNK):
         top = cohort.settle(x)
         each = counted.double()
         right += ((top.argmax(-1) == y.argmax(-1)) * each).sum(1)
-        error += (cohort.body.judged(top, y)[0].double() * each).sum(1)
+        total += (cohort.body.judged(top, y)[0].double() * each).sum(1)
         shown += each.sum(1)
-    found = {"objective": (error / shown).tolist()}
+    found = {"objective": (total / shown).tolist()}
     return {"accuracy": (right / shown).tolist(), **found} if classes else found

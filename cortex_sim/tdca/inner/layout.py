@@ -1,4 +1,4 @@
-"""Outer parameters: named tensors in one vector φ, the same for all lives or one vector for each."""
+"""Outer parameters: named tensors in one vector φ, the same for all inner runs or one vector for each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Layout:
         return torch.as_tensor(np.concatenate([np.ravel(named[name]) for name in self.shapes])).float()
 
     def split(self, phi: Tensor) -> dict[str, Tensor]:
-        """Parts of φ (parameter,) or (life, parameter); the second kind keeps its life axis first."""
+        """Parts of φ (parameter,) or (run, parameter); the second kind keeps its inner run axis first."""
         lengths = [math.prod(shape) for shape in self.shapes.values()]
         lead = phi.shape[:-1]
         parts = phi.split(lengths, dim=-1)

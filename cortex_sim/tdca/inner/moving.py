@@ -15,7 +15,7 @@ from torch import Tensor
 class Moved(torch.autograd.Function):
     """W + η₁ g + η₂ m′ s, with m′ = m + (1 − β₁)(g − m), v′ = β₂ v + (1 − β₂) g², s = (k + q v′)^−½.
 
-    Weights, change g and means (life, post, pre); η₁, η₂, k and q (life, 1, 1). Gradients go to all but k
+    Weights, change g and means (run, post, pre); η₁, η₂, k and q (run, 1, 1). Gradients go to all but k
     and q, which only count steps.
     """
 
@@ -69,5 +69,5 @@ class Moved(torch.autograd.Function):
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of a·b over each life, (life, 1, 1), without their product in memory."""
+    """Sum of a·b over each inner run, (run, 1, 1), without their product in memory."""
     return torch.bmm(a.reshape(len(a), 1, -1), b.reshape(len(b), -1, 1))

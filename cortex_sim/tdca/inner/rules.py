@@ -1,6 +1,6 @@
-"""How credit reaches each population in a life: the credit network, its fixed relatives, backpropagation.
+"""Credit in an inner run: from the credit network, from fixed feedback, by backpropagation.
 
-Every rule gives the credit c of each hidden population and of the top, (life, presentation, unit); the local
+Every rule gives the credit c of each hidden population and of the top, (run, presentation, unit); the local
 step that follows is the same for all, u = c ∘ f′(a).
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.checks import look_up, require_count
-from cortex_sim.credit import DenseCredit, Placed, Told, place, spread
+from cortex_sim.credit import DenseCredit, Placed, TopSignals, place, spread
 from cortex_sim.credit.network import level_of
 from cortex_sim.operators import units
 from cortex_sim.registry import make, register
@@ -39,11 +39,11 @@ class Moment:
     transfers: Mapping[str, Any]
 
 
-Fixed = list[Tensor]  # what a rule draws for each life at birth, each (life, …)
+Fixed = list[Tensor]  # what a rule draws for each inner run at the start, each (run, …)
 
 
 class InnerRule(Protocol):
-    """Credit in many lives at once."""
+    """Credit in many inner runs at once."""
 
     @property
     def gated(self) -> bool:
@@ -53,12 +53,12 @@ class InnerRule(Protocol):
         """Its outer parameters before training, by name; {} where it has none."""
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """What one life draws at birth: feedback weights, kernels, addresses."""
+        """What one inner run draws at the start: feedback weights, kernels, addresses."""
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
-        """Credit of every layer's population, the lowest first, each (life, presentation, unit)."""
+        """Credit of every layer's population, the lowest first, each (run, presentation, unit)."""
 
 
 @register("inner_rule", "tdca")
@@ -100,10 +100,10 @@ class TopDownCredit:
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
         """Credit of every layer's population."""
-        told = Told(moment.rates[-1], moment.goal, moment.error)
+        received = TopSignals(moment.rates[-1], moment.goal, moment.error)
         placed = self._placed(body, fixed)
         rates = moment.rates[1:-1]
-        top, channels = self.credit_network.credits(parameters, told, placed, rates)
+        top, channels = self.credit_network.credits(parameters, received, placed, rates)
         kernels = [spread(parameters, p) for p in placed]
         below = [torch.bmm(g, d.transpose(1, 2)) for g, d in zip(channels, kernels, strict=True)]
         return [*below, top]
@@ -144,12 +144,12 @@ class Direct(_Fixed):
 @register("inner_rule", "error_diffusion")
 @dataclass(frozen=True)
 class ErrorDiffusion(_Fixed):
-    """Unit i hears error i mod C, and no other (arXiv 2606.31700).
+    """Unit i receives error i mod C, and no other (arXiv 2606.31700).
 
     Parameters
     ----------
     signs : bool, default False
-        Whether units hear it with a sign of their own.
+        Whether each unit has its own receptor sign for it.
     """
 
     signs: bool = False

@@ -1,10 +1,10 @@
-"""The step that every life takes from its rule's changes, whatever the rule: rates and schedule outside it.
+"""The step of an inner run from its rule's changes, with rates and schedule outside the rule.
 
     ΔW = η₁ · 30 U / e  +  η₂ · √(196/inputs) · m̂ / √v̂
 
-U is the rule's change, e a running mean of the presynaptic energy ‖r_pre‖² + 1 (normalised step: one life's
-width and input do not matter), m̂ and v̂ are Adam's running means of U and U² (Kingma & Ba 2015, arXiv
-1412.6980, with their correction for the start). A life that is to end after T steps has, after t,
+U is the rule's change, e a running mean of the presynaptic energy ‖r_pre‖² + 1 (normalised step: one inner
+run's width and input do not matter), m̂ and v̂ are Adam's running means of U and U² (Kingma & Ba 2015, arXiv
+1412.6980, with their correction for the start). An inner run that is to end after T steps has, after t,
 
     η = exp(rate + slope · log(T/100)) · ½(1 + cos πt/T)^fall,
 
@@ -34,7 +34,7 @@ State = dict[str, list[Tensor]]
 
 @dataclass(frozen=True)
 class Local:
-    """One layer in a step: its weights (life, post, input), u and what it read, (life, place, ·).
+    """One layer in a step: its weights (run, post, input), u and what it read, (run, place, ·).
 
     Places are those of all ``presentations``; a dense projection has one in each.
     """
@@ -60,7 +60,7 @@ class Step(Protocol):
         """Its outer parameters before training."""
 
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
-        """Running means at birth, zero, each (life, …)."""
+        """Running means at the start, zero, each (run, …)."""
 
     def take(
         self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
@@ -68,11 +68,11 @@ class Step(Protocol):
         """New weight, bias and running means of one layer."""
 
 
-def rates(parameters: dict[str, Tensor], done: Tensor, life: Tensor) -> Tensor:
-    """η of shape (life, role, part), for lives with ``done`` of ``life`` steps behind them."""
+def rates(parameters: dict[str, Tensor], done: Tensor, horizon: Tensor) -> Tensor:
+    """η of shape (run, role, part), for inner runs with ``done`` of ``horizon`` steps behind them."""
     rate, fall = parameters["step_rate"], parameters["step_fall"]  # (…, role, part, 2), (…, role, part)
-    length = torch.log(life / 100)[:, None, None]
-    left = (0.5 * (1 + torch.cos(math.pi * done / life))).clamp_min(1e-6)[:, None, None]
+    length = torch.log(horizon / 100)[:, None, None]
+    left = (0.5 * (1 + torch.cos(math.pi * done / horizon))).clamp_min(1e-6)[:, None, None]
     power = torch.nn.functional.softplus(fall + _STEEP)
     return torch.exp(rate[..., 0] + rate[..., 1] * length) * left**power
 
@@ -98,7 +98,7 @@ class Mixed:
         return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 2))}
 
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
-        """Running means at birth."""
+        """Running means at the start."""
         return {"energy": [w.new_zeros(len(w), 1, 1) for w in weights], **_still(weights, biases)}
 
     def take(
@@ -133,7 +133,7 @@ class Adam:
         return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 1))}
 
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
-        """Running means at birth."""
+        """Running means at the start."""
         return _still(weights, biases)
 
     def take(
@@ -145,7 +145,7 @@ class Adam:
 
 
 def _still(weights: list[Tensor], biases: list[Tensor]) -> State:
-    """Adam's means of every weight and bias at birth."""
+    """Adam's means of every weight and bias at the start."""
     zeros = {"m": weights, "v": weights, "bias_m": biases, "bias_v": biases}
     return {name: [torch.zeros_like(t) for t in like] for name, like in zeros.items()}
 

@@ -6,6 +6,16 @@
 from cortex_sim.tdca.outer.evolution import CMAES, PGPE, SNES
 from cortex_sim.tdca.outer.meta_gradient import MetaGradient
 from cortex_sim.tdca.outer.nres import NRES
-from cortex_sim.tdca.outer.problem import Lifetimes, Lives, Search, Window
+from cortex_sim.tdca.outer.problem import FitnessProblem, Search, UnrolledProblem, Window
 
-__all__ = ["CMAES", "NRES", "PGPE", "SNES", "Lifetimes", "Lives", "MetaGradient", "Search", "Window"]
+__all__ = [
+    "CMAES",
+    "NRES",
+    "PGPE",
+    "SNES",
+    "FitnessProblem",
+    "MetaGradient",
+    "Search",
+    "UnrolledProblem",
+    "Window",
+]

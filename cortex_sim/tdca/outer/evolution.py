@@ -13,7 +13,7 @@ from cortex_sim.checks import require_count, require_flag, require_positive
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.registry import register
 from cortex_sim.tdca.outer.evotorch_adapter import COVARIANCE, GAUSSIAN, Memory, evotorch
-from cortex_sim.tdca.outer.problem import Lifetimes, checked, started
+from cortex_sim.tdca.outer.problem import FitnessProblem, checked, started
 
 
 @register("searcher", "pgpe")
@@ -39,7 +39,7 @@ class PGPE:
     Srivastava (2020), arXiv 2008.02387 (ClipUp).
     """
 
-    serves: ClassVar[str] = "lifetimes"
+    serves: ClassVar[str] = "fitness"
     twins: ClassVar[bool] = False
     backpropagates: ClassVar[bool] = False
     memory: ClassVar[Memory] = GAUSSIAN
@@ -71,7 +71,7 @@ class PGPE:
         )
 
     def begin(
-        self, problem: Lifetimes, centre: Tensor, iterations: int, generator: Generator
+        self, problem: FitnessProblem, centre: Tensor, iterations: int, generator: Generator
     ) -> EvolutionSearch:
         """Start at ``centre``; ``generator`` draws members and tasks."""
         return EvolutionSearch("pgpe", self, problem, centre, generator)
@@ -98,7 +98,7 @@ class SNES:
     Schaul, Glasmachers and Schmidhuber (2011), doi:10.1145/2001576.2001692.
     """
 
-    serves: ClassVar[str] = "lifetimes"
+    serves: ClassVar[str] = "fitness"
     twins: ClassVar[bool] = False
     backpropagates: ClassVar[bool] = False
     memory: ClassVar[Memory] = GAUSSIAN
@@ -124,7 +124,7 @@ class SNES:
         )
 
     def begin(
-        self, problem: Lifetimes, centre: Tensor, iterations: int, generator: Generator
+        self, problem: FitnessProblem, centre: Tensor, iterations: int, generator: Generator
     ) -> EvolutionSearch:
         """Start at ``centre``; ``generator`` draws members and tasks."""
         return EvolutionSearch("snes", self, problem, centre, generator)
@@ -150,7 +150,7 @@ class CMAES:
     Hansen (2016), arXiv 1604.00772; Ros and Hansen (2008), doi:10.1007/978-3-540-87700-4_30 (separable).
     """
 
-    serves: ClassVar[str] = "lifetimes"
+    serves: ClassVar[str] = "fitness"
     twins: ClassVar[bool] = False
     backpropagates: ClassVar[bool] = False
     memory: ClassVar[Memory] = COVARIANCE
@@ -183,7 +183,7 @@ class CMAES:
             )
 
     def begin(
-        self, problem: Lifetimes, centre: Tensor, iterations: int, generator: Generator
+        self, problem: FitnessProblem, centre: Tensor, iterations: int, generator: Generator
     ) -> EvolutionSearch:
         """Start at ``centre``; ``generator`` draws members and tasks."""
         return EvolutionSearch("cma_es", self, problem, centre, generator)
@@ -198,10 +198,10 @@ class EvolutionSearch:
     """
 
     def __init__(
-        self, name: str, settings: Any, lifetimes: Lifetimes, centre: Tensor, generator: Generator
+        self, name: str, settings: Any, inner: FitnessProblem, centre: Tensor, generator: Generator
     ) -> None:
-        start = started(name, lifetimes, centre)
-        self._name, self._lifetimes, self._generator = name, lifetimes, generator
+        start = started(name, inner, centre)
+        self._name, self._inner, self._generator = name, inner, generator
         self._memory: Memory = settings.memory
         self._problem = evotorch().Problem(
             "min",
@@ -229,10 +229,10 @@ class EvolutionSearch:
         """Run and rank one generation."""
         seed = torch.randint(2**62, (), generator=self._generator)
         self._problem.manual_seed(int(seed))
-        before, contained = self.centre, self._lifetimes.contained
+        before, contained = self.centre, self._inner.contained
         with torch.random.fork_rng(devices=[]):  # evotorch draws a global random number, and does not use it
             self._algorithm.step()
-        contained = self._lifetimes.contained - contained
+        contained = self._inner.contained - contained
         return {
             "loss": float(self._fitnesses.mean()),
             "best": float(self._fitnesses.min()),
@@ -244,7 +244,7 @@ class EvolutionSearch:
     def _fitness(self, values: Tensor) -> Tensor:
         """Fitness of a generation; members whose fitness is not finite count as its worst."""
         phi = values.detach().as_subclass(torch.Tensor)
-        fitness = self._lifetimes.fitness(phi, self._generator).to(phi.dtype)
+        fitness = self._inner.fitness(phi, self._generator).to(phi.dtype)
         finite = torch.isfinite(fitness)
         if not bool(finite.any()):
             raise RunError(f"{self._name}: no member's fitness is finite; start with a smaller sigma")

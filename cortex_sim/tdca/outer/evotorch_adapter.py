@@ -34,9 +34,9 @@ def evotorch() -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)  # evotorch 0.6.1 calls torch.jit.script
             import evotorch
             import evotorch.algorithms
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError as exception:
         raise BuildError(
-            f"searchers pgpe, snes and cma_es need evotorch, but there is no module {error.name}; "
+            f"searchers pgpe, snes and cma_es need evotorch, but there is no module {exception.name}; "
             "pip install 'cortex-sim[tdca]', or choose nres, which does not need it"
         ) from None
     finally:

@@ -12,7 +12,7 @@ from cortex_sim.checks import require_flag, require_nonnegative, require_positiv
 from cortex_sim.errors import RunError
 from cortex_sim.registry import register
 from cortex_sim.tdca.outer.descent import Descent
-from cortex_sim.tdca.outer.problem import Lives, started, under, within
+from cortex_sim.tdca.outer.problem import UnrolledProblem, started, under, within
 
 
 @register("searcher", "meta_gradient")
@@ -41,7 +41,7 @@ class MetaGradient:
     Backpropagates through the inner loop during meta-training; the inner loop itself does not.
     """
 
-    serves: ClassVar[str] = "lives"
+    serves: ClassVar[str] = "unrolls"
     twins: ClassVar[bool] = False
     backpropagates: ClassVar[bool] = True
 
@@ -56,7 +56,7 @@ class MetaGradient:
         require_flag(self, apart=self.apart)
 
     def begin(
-        self, problem: Lives, centre: Tensor, iterations: int, generator: Generator
+        self, problem: UnrolledProblem, centre: Tensor, iterations: int, generator: Generator
     ) -> MetaGradientSearch:
         """Start at ``centre``; all randomness comes from the inner runs."""
         phi = started("meta_gradient", problem, centre)
@@ -67,8 +67,8 @@ class MetaGradient:
 class MetaGradientSearch:
     """A running `MetaGradient`."""
 
-    def __init__(self, lives: Lives, descent: Descent, apart: bool) -> None:
-        self._lives, self._descent, self._apart = lives, descent, apart
+    def __init__(self, runs: UnrolledProblem, descent: Descent, apart: bool) -> None:
+        self._problem, self._descent, self._apart = runs, descent, apart
 
     @property
     def centre(self) -> Tensor:
@@ -84,9 +84,9 @@ class MetaGradientSearch:
         """Unroll one window; returns g of shape (P,), and what was measured."""
         phi = self.centre
         if self._apart:
-            phi = phi.repeat(self._lives.count, 1)
+            phi = phi.repeat(self._problem.count, 1)
         phi.requires_grad_()
-        window = self._lives.unroll(phi)
+        window = self._problem.unroll(phi)
         if not window.loss.requires_grad:
             raise RunError(
                 "meta_gradient: the inner runs' loss does not depend on the credit network's parameters; "
@@ -105,9 +105,9 @@ class MetaGradientSearch:
 
     def state(self) -> dict[str, Tensor]:
         """Descent and inner runs."""
-        return self._descent.state() | under("lives/", self._lives.state())
+        return self._descent.state() | under("lives/", self._problem.state())
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a saved state."""
         self._descent.restore(state)
-        self._lives.restore(within("lives/", state))
+        self._problem.restore(within("lives/", state))

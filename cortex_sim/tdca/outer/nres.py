@@ -12,7 +12,7 @@ from cortex_sim.checks import require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.registry import register
 from cortex_sim.tdca.outer.descent import Descent
-from cortex_sim.tdca.outer.problem import Lives, checked, started, under, within
+from cortex_sim.tdca.outer.problem import UnrolledProblem, checked, started, under, within
 
 
 @register("searcher", "nres")
@@ -49,7 +49,7 @@ class NRES:
     over steps and pairs; Adam and its schedule are our choice.
     """
 
-    serves: ClassVar[str] = "lives"
+    serves: ClassVar[str] = "unrolls"
     twins: ClassVar[bool] = True
     backpropagates: ClassVar[bool] = False
 
@@ -62,7 +62,9 @@ class NRES:
         require_positive(self, sigma=self.sigma, rate=self.rate)
         require_nonnegative(self, clip=self.clip, final=self.final)
 
-    def begin(self, problem: Lives, centre: Tensor, iterations: int, generator: Generator) -> NRESSearch:
+    def begin(
+        self, problem: UnrolledProblem, centre: Tensor, iterations: int, generator: Generator
+    ) -> NRESSearch:
         """Start at ``centre``, on twins that have not started; ``generator`` draws the perturbations.
 
         Raises
@@ -86,9 +88,9 @@ class NRES:
 class NRESSearch:
     """A running `NRES`."""
 
-    def __init__(self, lives: Lives, descent: Descent, sigma: float, generator: Generator) -> None:
-        self._lives, self._descent, self._sigma, self._generator = lives, descent, sigma, generator
-        self._noise = descent.centre.new_zeros(lives.count // 2, lives.parameters)
+    def __init__(self, runs: UnrolledProblem, descent: Descent, sigma: float, generator: Generator) -> None:
+        self._problem, self._descent, self._sigma, self._generator = runs, descent, sigma, generator
+        self._noise = descent.centre.new_zeros(runs.count // 2, runs.parameters)
 
     @property
     def centre(self) -> Tensor:
@@ -103,10 +105,10 @@ class NRESSearch:
     @torch.no_grad()
     def estimate(self) -> tuple[Tensor, dict[str, float]]:
         """Unroll one window; returns g of shape (P,), and what was measured."""
-        self._redraw(self._lives.due())
+        self._redraw(self._problem.due())
         shift = self._sigma * self._noise
         phi = torch.stack((self.centre + shift, self.centre - shift), 1)  # (pair, sign, P)
-        window = self._lives.unroll(phi.flatten(0, 1))
+        window = self._problem.unroll(phi.flatten(0, 1))
         plus, minus = window.loss[0::2], window.loss[1::2]
         slope = ((plus - minus) / (2 * self._sigma)).to(
             self._noise.dtype
@@ -117,17 +119,17 @@ class NRESSearch:
 
     def _redraw(self, due: Tensor) -> None:
         """Draw a perturbation for every pair that is about to start."""
-        born = due[0::2]
-        if not torch.equal(born, due[1::2]):
+        begins = due[0::2]
+        if not torch.equal(begins, due[1::2]):
             raise RunError("nres: twins do not start together; make the inner runs with twins=True")
-        like, fresh = self._noise, int(born.sum())
+        like, fresh = self._noise, int(begins.sum())
         drawn = torch.randn(fresh, like.shape[1], generator=self._generator, dtype=like.dtype)
-        self._noise[born] = drawn.to(like.device)
+        self._noise[begins] = drawn.to(like.device)
 
     def state(self) -> dict[str, Tensor]:
         """Descent, perturbations in use, their generator, and inner runs."""
         own = {"noise": self._noise.clone(), "generator": self._generator.get_state()}
-        return self._descent.state() | own | under("lives/", self._lives.state())
+        return self._descent.state() | own | under("lives/", self._problem.state())
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a saved state."""
@@ -136,4 +138,4 @@ class NRESSearch:
         self._descent.restore(state)
         self._noise = saved["noise"]
         self._generator.set_state(saved["generator"])
-        self._lives.restore(within("lives/", state))
+        self._problem.restore(within("lives/", state))

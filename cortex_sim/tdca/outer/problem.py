@@ -21,18 +21,18 @@ class Window:
     ----------
     loss : tensor of shape (run,)
         Mean clipped loss of each inner run over the window; differentiable in φ where φ requires a gradient.
-    born : tensor of bool, shape (run,)
+    begins : tensor of bool, shape (run,)
         Whether the inner run started with this window.
     contained : int
         Losses that were NaN or above the clip, and were set to it.
     """
 
     loss: Tensor
-    born: Tensor
+    begins: Tensor
     contained: int
 
 
-class Lives(Protocol):
+class UnrolledProblem(Protocol):
     """Inner runs that persist from unroll to unroll: truncated unrolls of an inner loop.
 
     ``due()``, of shape (run,), says which inner runs start again in the next unroll; before the first unroll
@@ -67,7 +67,7 @@ class Lives(Protocol):
         ...
 
 
-class Lifetimes(Protocol):
+class FitnessProblem(Protocol):
     """Whole inner runs, for outer loops that need only one number for each.
 
     ``contained`` counts the losses set to the clip since its construction.

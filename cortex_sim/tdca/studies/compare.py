@@ -12,10 +12,12 @@ from cortex_sim.errors import DataError
 from cortex_sim.tdca.studies.jobs import Folders
 
 SEEDS = (0, 1, 2)
-Lives = dict[int, np.ndarray]  # outer seed to accuracy of each inner run
+BySeed = dict[int, np.ndarray]  # outer seed to accuracy of each inner run
 
 
-def lives(folders: Folders, name: str, label: str, steps: int, seeds: Sequence[int] = SEEDS) -> Lives:
+def accuracies_by_seed(
+    folders: Folders, name: str, label: str, steps: int, seeds: Sequence[int] = SEEDS
+) -> BySeed:
     """Accuracies of an arm, by outer seed; seeds that were not run, and cells that failed, are left out.
 
     Parameters
@@ -66,7 +68,7 @@ def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray])
 
     With several seeds in common the unit is the seed, its inner runs averaged: inner runs under one credit
     network are not independent trials of training one. The inner runs are the same under every seed (see
-    `cortex_sim.tdca.inner.evaluation.lived`), so that the interval generalises to other outer loops on
+    `cortex_sim.tdca.inner.evaluation.run_to_end`), so that the interval generalises to other outer loops on
     *these* inner runs. With one seed the unit is the inner run, and nothing is said about other outer
     loops. None without a seed in common.
 
@@ -81,7 +83,7 @@ def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray])
     return _interval(pairs[0] if len(pairs) == 1 else np.array([p.mean() for p in pairs]), len(pairs))
 
 
-def difference_over_lives(
+def difference_over_runs(
     ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]
 ) -> Difference | None:
     """Ours minus theirs, each inner run averaged over the outer seeds; a t interval over inner runs.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.tdca.studies.compare import difference, lives, spread
+from cortex_sim.tdca.studies.compare import accuracies_by_seed, difference, spread
 from cortex_sim.tdca.studies.jobs import Folders
 
 NOT_YET = "not run yet"
@@ -18,7 +18,7 @@ def curve(
     axes: Any, folders: Folders, name: str, label: str, steps: Sequence[int], title: str, **style: Any
 ) -> None:
     """Accuracy of an arm over inner steps: mean over all inner runs, and one standard deviation as a band."""
-    cells = [(n, spread(lives(folders, name, label, n))) for n in steps]
+    cells = [(n, spread(accuracies_by_seed(folders, name, label, n))) for n in steps]
     seen = np.array([(n, *cell) for n, cell in cells if cell is not None])
     if not len(seen):
         return
@@ -57,7 +57,7 @@ def heat(
     values = np.full((len(rows), len(columns)), np.nan)
     for i, row in enumerate(cells):
         for j, (label, steps) in enumerate(row):
-            mine, other = (lives(folders, name, label, steps, (0,)) for name in (ours, theirs))
+            mine, other = (accuracies_by_seed(folders, name, label, steps, (0,)) for name in (ours, theirs))
             found, level = difference(mine, other), spread(mine)
             if found is None or level is None:
                 axes.text(

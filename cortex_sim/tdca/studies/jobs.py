@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cortex_sim.tdca.evolving.settings import OuterSettings
 
 ADDED: dict[str, Any] = {}  # settings of outer loops added later, see `cortex_sim.runs.identity`
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 Result = dict[str, Any]
 SWEEP: dict[str, Any] = {  # reduced settings for studies with many outer loops
     "iterations": 150,
@@ -167,7 +167,7 @@ def is_done(job: Work, folders: Folders) -> bool:
     return kept is not None and kept.get(FINGERPRINT) == asked(job, folders).fingerprint
 
 
-def work(jobs: Iterable[Work], folders: Folders, told: Told, workers: int = 1) -> list[str]:
+def work(jobs: Iterable[Work], folders: Folders, report: Report, workers: int = 1) -> list[str]:
     """Do every job that is not done yet, in order, with ``workers`` in parallel.
 
     Returns
@@ -179,7 +179,7 @@ def work(jobs: Iterable[Work], folders: Folders, told: Told, workers: int = 1) -
     # A job's source is done before its configuration is read.
     for _, group in itertools.groupby(jobs, key=lambda job: job.source is None):
         wanted = [asked(job, folders) for job in group]
-        ended = sweep.work(wanted, _done, folders.runs, folders.kept_in, workers, told, _shown)
+        ended = sweep.work(wanted, _done, folders.runs, folders.kept_in, workers, report, _shown)
         failed += [job.key for job, end in zip(wanted, ended, strict=True) if end.failed]
     return failed
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.results import FINGERPRINT, read
-from cortex_sim.runs.sweep import BEGUN
+from cortex_sim.runs.sweep import JOB
 from cortex_sim.tdca.studies.jobs import Folders, Result
 
 if TYPE_CHECKING:
     from cortex_sim.tdca.evolving.settings import OuterSettings
 
-LIVES = 6
+RUNS = 6
 OUTER = "outer.safetensors"
 
 
@@ -53,9 +53,9 @@ class Transfer:
     cells : tuple of Cell
     study : str, default "transfer"
         Prefix of its result's name, before the source's name.
-    lives : int, default 6
+    inner_runs : int, default 6
         Inner runs in every cell.
-    births : int, default 0
+    start_seed : int, default 0
         Seed of starts, tasks and presentations, independent of the outer loop's seed; 0 gives those of
         every other test.
     """
@@ -64,8 +64,8 @@ class Transfer:
     seed: int
     cells: tuple[Cell, ...]
     study: str = "transfer"
-    lives: int = LIVES
-    births: int = 0
+    inner_runs: int = RUNS
+    start_seed: int = 0
 
     @property
     def key(self) -> str:
@@ -79,8 +79,8 @@ class Transfer:
             "source": home.get(FINGERPRINT, self.source),
             "seed": self.seed,
             "cells": [asdict(cell) for cell in self.cells],
-            "lives": self.lives,
-            "births": self.births,
+            "lives": self.inner_runs,
+            "births": self.start_seed,
         }
 
     def do(self, folder: Path, folders: Folders) -> Result:
@@ -98,14 +98,14 @@ class Transfer:
                 continue
             try:
                 found[cell.label] = {
-                    str(n): trained.accuracies(cell, n, self.lives, self.births) for n in cell.steps
+                    str(n): trained.accuracies(cell, n, self.inner_runs, self.start_seed) for n in cell.steps
                 }
-            except CortexSimError as error:  # a rule that does not fit is a result too
-                found[cell.label] = {"failed": str(error)}
+            except CortexSimError as exception:  # a rule that does not fit is a result too
+                found[cell.label] = {"failed": str(exception)}
             write_text(unfinished, json.dumps(found))
         settings = trained.settings
         about = {"source": self.source, "rule": settings.rule, "searcher": settings.searcher}
-        return {**about, "lives": self.lives, "births": self.births, "per_life": found}
+        return {**about, "lives": self.inner_runs, "births": self.start_seed, "per_life": found}
 
     def _home(self, folders: Folders) -> Path:
         """The outer loop's run directory, which must belong to its kept result."""
@@ -113,8 +113,8 @@ class Transfer:
         run, first = folders.run(key), f"run the job {self.source} with seed {self.seed} first"
         if not (run / OUTER).is_file():
             raise RunError(f"{run}: no {OUTER}; {first}")
-        begun = (read(folders.runs / key / BEGUN) or {}).get(FINGERPRINT)
-        if begun != (folders.kept(key) or {}).get(FINGERPRINT):
+        started = (read(folders.runs / key / JOB) or {}).get(FINGERPRINT)
+        if started != (folders.kept(key) or {}).get(FINGERPRINT):
             raise RunError(f"{run}: has another configuration than its kept result; {first}")
         return run
 
@@ -141,15 +141,15 @@ class Trained:
         self.data_dir = data_dir
         self._tasks: dict[str | None, Any] = {}
 
-    def accuracies(self, cell: Cell, steps: int, lives: int = LIVES, births: int = 0) -> list[float]:
+    def accuracies(self, cell: Cell, steps: int, inner_runs: int = RUNS, start_seed: int = 0) -> list[float]:
         """Test accuracy of each inner run after so many steps."""
-        from cortex_sim.tdca.inner.evaluation import lived, tested
+        from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 
         if cell.data not in self._tasks:
             self._tasks[cell.data] = self._drawn_from(cell.data)
-        batch, body = self.settings.life_span().batch, self.settings.body(**cell.model)
-        tasks, of = self._tasks[cell.data], {"seeds": lives, "batch": batch, "seed": births}
-        at = lived(body, self.rule, self.step, self.phi, tasks, steps, **of)
+        batch, body = self.settings.inner_span().batch, self.settings.body(**cell.model)
+        tasks, of = self._tasks[cell.data], {"seeds": inner_runs, "batch": batch, "seed": start_seed}
+        at = run_to_end(body, self.rule, self.step, self.phi, tasks, steps, **of)
         return tested(*at)["accuracy"]
 
     def _drawn_from(self, data: str | None) -> Any:

@@ -46,7 +46,7 @@ class Distribution(Protocol):
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Stimuli, targets and ``counted`` (task, presentation), until a part has been presented once."""
 
-    def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+    def draw(self, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:
         """A task for every inner run, see the function `draw`."""
 
 
@@ -68,7 +68,7 @@ class TaskBatch:
     twins: bool = False
 
     @property
-    def lives(self) -> int:
+    def runs(self) -> int:
         """Number of inner runs."""
         return len(next(iter(self.task.values()))) * (2 if self.twins else 1)
 
@@ -127,10 +127,10 @@ class TaskBatch:
             Which inner runs get a new task; of two twins, both or neither.
         generator : torch.Generator
         """
-        if slots.dtype != torch.bool or slots.shape != (self.lives,):
+        if slots.dtype != torch.bool or slots.shape != (self.runs,):
             raise DeclarationError(
                 f"redraw: slots has dtype {slots.dtype} and shape {tuple(slots.shape)}; "
-                f"give bool of shape ({self.lives},)"
+                f"give bool of shape ({self.runs},)"
             )
         if self.twins:
             first, second = slots.view(-1, 2).unbind(1)
@@ -167,12 +167,12 @@ class TaskBatch:
         return of_tasks.repeat_interleave(2, 0) if self.twins else of_tasks
 
 
-def draw(distribution: Distribution, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+def draw(distribution: Distribution, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:
     """Draw a task for every inner run; with ``twins`` runs 2i and 2i+1 share task and presentations."""
-    require_count("draw", lives=lives)
-    if twins and lives % 2:
-        raise DeclarationError(f"draw: twins come in pairs, so lives must be even. Got {lives}")
-    return TaskBatch(distribution, distribution.tasks(lives // 2 if twins else lives, generator), twins)
+    require_count("draw", runs=runs)
+    if twins and runs % 2:
+        raise DeclarationError(f"draw: twins come in pairs, so lives must be even. Got {runs}")
+    return TaskBatch(distribution, distribution.tasks(runs // 2 if twins else runs, generator), twins)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +229,6 @@ class Fixed:
         """As from the distribution."""
         return self.distribution.every(task, part, chunk)
 
-    def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+    def draw(self, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:
         """A task for every inner run, see `draw`."""
-        return draw(self, lives, generator, twins)
+        return draw(self, runs, generator, twins)

@@ -87,9 +87,9 @@ class FunctionTasks:
             x = some.expand(_count(task), -1, -1)
             yield x, self.function.targets(task, x), torch.ones(x.shape[:2], dtype=torch.bool)
 
-    def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+    def draw(self, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:
         """A task for every inner run, see `cortex_sim.tdca.tasks.batch.draw`."""
-        return draw(self, lives, generator, twins)
+        return draw(self, runs, generator, twins)
 
 
 def _count(task: Task) -> int:

@@ -192,9 +192,9 @@ class ImageTasks:
             x, y = self._presented(task, part, torch.minimum(number, total - 1))
             yield x, y, number < total
 
-    def draw(self, lives: int, generator: Generator, twins: bool = False) -> TaskBatch:
+    def draw(self, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:
         """A task for every inner run, see `cortex_sim.tdca.tasks.batch.draw`."""
-        return draw(self, lives, generator, twins)
+        return draw(self, runs, generator, twins)
 
     def _ends(self, task: Task, part: str) -> Tensor:
         """Cumulative number of presentations over a task's classes, (task, slot)."""

@@ -47,7 +47,9 @@ def test_a_cut_top_down_projection_brings_nothing_from_that_step_on(engine):
         np.abs(credit["V1"][0, 209]).max() < np.abs(credit["V1"][0, 199]).max()
     )  # decays, for nothing arrives
     assert 0 < np.abs(credit["V2"][0, 210]).max() < np.abs(whole[-1]).max()  # starts again, from zero
-    np.testing.assert_allclose(rate["IT"][0, 209], rate["IT"][0, 199], atol=1e-9)  # rates do not hear credit
+    np.testing.assert_allclose(
+        rate["IT"][0, 209], rate["IT"][0, 199], atol=1e-9
+    )  # rates do not receive credit
 
 
 def test_a_cut_bottom_up_projection_adds_no_drive():

@@ -12,9 +12,9 @@ from networks import chain, fan_out
 from timed import NEAR, protocol, shown
 
 import cortex_sim as cs
+from cortex_sim.backends.brian2.built import STANDALONE, BuiltCircuit, brian2_as_found
 from cortex_sim.backends.brian2.program import Program
-from cortex_sim.backends.brian2.score import score
-from cortex_sim.backends.brian2.stage import STANDALONE, Stage, brian2_as_found
+from cortex_sim.backends.brian2.timetable import timetable
 from cortex_sim.errors import RunError
 from cortex_sim.protocol.planning import plan
 
@@ -30,8 +30,8 @@ def at_once(net, made, **settings):
     sim = cs.brian2.build(net, engine="synapses", **settings)
     setup = replace(sim.setup, target=STANDALONE)
     with brian2_as_found("numpy"):
-        stage = Stage(sim.circuit, sim.weights, setup, 1, frozenset())
-        program = Program(stage, sim.weights, score(made, setup.dt_ms))
+        built = BuiltCircuit(sim.circuit, sim.weights, setup, 1, frozenset())
+        program = Program(built, sim.weights, timetable(made, setup.dt_ms))
         program.write()
         program.read()
     return list(program.samples(made)), sim.weights.as_state()

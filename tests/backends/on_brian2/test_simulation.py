@@ -31,8 +31,8 @@ def test_two_simulations_interleaved_do_not_influence_each_other(engine):
         for k in range(2):
             np.testing.assert_array_equal(rounds[k][i], alone[i][k])
         np.testing.assert_array_equal(sim.weights.outward("V1->V2"), alone[i][2])
-    assert first.stage.clock is not second.stage.clock
-    assert first.stage.network is not second.stage.network
+    assert first.built.clock is not second.built.clock
+    assert first.built.network is not second.built.network
 
 
 def test_brian2_is_left_as_it_was_found():
@@ -90,19 +90,19 @@ def test_the_equations_can_be_read_and_added_to():
     assert "error_IT_to_V2 = listening_IT_to_V2 * (u - predicted_IT_to_V2)" in sim.equations
     assert "dtrace/dt" in sim.equations
     seen = sim.run(protocol(net, x, y, ms=600.0))
-    (monitor,) = sim.stage.own
+    (monitor,) = sim.built.own
     rate = by_population(net, seen, "rate")["V1"][0]
     assert monitor.trace.shape == (2, 120)
     np.testing.assert_allclose(monitor.trace[:, -1], rate[[0, 3]], rtol=1e-6)
-    assert isinstance(sim.stage.groups["V1"], brian2.NeuronGroup)
-    synapses = cs.brian2.build(net, engine="synapses").stage.engine.synapses
+    assert isinstance(sim.built.groups["V1"], brian2.NeuronGroup)
+    synapses = cs.brian2.build(net, engine="synapses").built.engine.synapses
     assert isinstance(synapses["V1->V2"], brian2.Synapses)
 
 
 def test_own_equations_that_brian2_refuses_are_named():
     net = chain(init=NEAR).with_rule("backprop")
     with pytest.raises(cs.BuildError, match="population V1: its equations are refused by brian2"):
-        cs.brian2.build(net, equations={"V1": "dtrace/dt = r : 1 : 1"}).stage  # noqa: B018
+        cs.brian2.build(net, equations={"V1": "dtrace/dt = r : 1 : 1"}).built  # noqa: B018
 
 
 def test_without_plasticity_any_batch_gives_the_same_recording():

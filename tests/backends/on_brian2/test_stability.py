@@ -8,8 +8,8 @@ from networks import Spread, chain, conv
 from timed import NEAR, protocol, shown
 
 import cortex_sim as cs
-from cortex_sim.backends.brian2 import stage
-from cortex_sim.backends.brian2.conductor import whole_steps
+from cortex_sim.backends.brian2 import built
+from cortex_sim.backends.brian2.runner import whole_steps
 from cortex_sim.backends.brian2.stability import largest_step
 
 
@@ -125,11 +125,11 @@ def test_convolutions_beyond_the_documented_size_are_named(monkeypatch):
     net = conv(init=NEAR).with_rule("gait_prop")
     x, y = shown(net, 3)
     states = 3 * (3 * 2) * (7 * 2 * 2)  # presentations, places of V2->V4 with kernel 2, inputs of a patch
-    monkeypatch.setattr(stage, "PATCH_LIMIT", states - 1)
+    monkeypatch.setattr(built, "PATCH_LIMIT", states - 1)
     message = rf"projection V4->V2: {states} apical states of patches are too many .* backend \"torch\""
     with pytest.raises(cs.BuildError, match=message):
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3))
-    monkeypatch.setattr(stage, "PATCH_LIMIT", states)
+    monkeypatch.setattr(built, "PATCH_LIMIT", states)
     assert (
         cs.brian2.build(net, dt_ms=2.0).run(protocol(net, x, y, ms=4.0, batch=3)).sizes["presentation"] == 3
     )

@@ -200,4 +200,4 @@ def test_going_on_in_the_middle_is_refused():
 
 def test_objects_that_are_gone_are_not_handed_out():
     with pytest.raises(RunError, match="network chain: a C\\+\\+ program's brian2 objects exist only"):
-        _ = cs.brian2.build(hebbian(), **CPP).stage
+        _ = cs.brian2.build(hebbian(), **CPP).built

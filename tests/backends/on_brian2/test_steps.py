@@ -53,7 +53,7 @@ def test_engines_agree_step_by_step(word):
             net, x, asked, ms=20.0, learn_ms=30.0, every_ms=2.0, batch=1, whole_eta_per_s=0.5, **further
         )
         # Of what passes, drives and compartments: the rest is an engine's own intermediate result.
-        passing = [f"moving:{name}" for name in sim.stage.moving_variables()]
+        passing = [f"moving:{name}" for name in sim.built.moving_variables()]
         found.append((sim.run(script), passing, sim))
     (first, passing, one), (second, _, two) = found
     state, other = one.checkpoint(), two.checkpoint()

@@ -118,8 +118,8 @@ def test_equations_written_for_brian2_are_those_that_the_engine_computes():
     )
     x, y = shown(net, 1)
     settled(sim, x, y)
-    of = {name: m.r[:, -1] for name, m in zip(watched, sim.stage.own, strict=False)}
-    top = sim.stage.own[-1]
+    of = {name: m.r[:, -1] for name, m in zip(watched, sim.built.own, strict=False)}
+    top = sim.built.own[-1]
     np.testing.assert_allclose(of["TDCA base"], top.base[:, -1], rtol=1e-9)
     np.testing.assert_allclose(of["TDCA context"][:3], top.seen[:, -1], rtol=1e-9)
     _, credits = expected(net, x, y)

@@ -59,8 +59,8 @@ def what_is_raised(work):
     """Kind and text of the error, as every rank finds it."""
     try:
         work()
-    except cs.CortexSimError as error:
-        return f"{type(error).__name__}: {error}"
+    except cs.CortexSimError as exception:
+        return f"{type(exception).__name__}: {exception}"
     return "nothing"
 
 
@@ -68,7 +68,7 @@ def diverging(rank):
     """Only the second rank's objective is not finite."""
     model = cs.torch.build(gait("backprop"), precision="64")
     if rank:
-        model.register_forward_hook(lambda m, *_: setattr(m, "error", torch.tensor(float("nan"))))
+        model.register_forward_hook(lambda m, *_: setattr(m, "last_objective", torch.tensor(float("nan"))))
     Trainer(model, *data(), 1, 8, {"name": "SGD", "lr": 0.01}).train_epoch()
 
 

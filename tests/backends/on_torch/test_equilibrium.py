@@ -100,7 +100,7 @@ def by_hand(net, w, b, phase, count):
         for p in net.top_downs:
             if p.post != name or p.name in phase.errors_silenced:
                 continue
-            up = w[p.mate]
+            up = w[p.reverse_name]
             match p.feedback:
                 case cs.Transpose():
                     back = up.T

@@ -109,9 +109,9 @@ def test_simulated_auxiliary_units_act_as_published(network):
     net = network()
     declared = net.with_rule("gait_prop", damping=0)
     for name, p in declared.projections.items():
-        wide = p.is_top_down and _widens(declared, declared.projections[p.mate])
+        wide = p.is_top_down and _widens(declared, declared.projections[p.reverse_name])
         if p.is_top_down and not wide:
-            feedback = cs.Inverse(of=p.mate, damping=0, auxiliary=True)
+            feedback = cs.Inverse(of=p.reverse_name, damping=0, auxiliary=True)
             declared.projections[name] = replace(p, feedback=feedback)
     model = built(declared)
     x, y = shown(net)

@@ -87,12 +87,12 @@ def test_only_training_batches_set_the_error():
     model = new_model(word="direct_feedback_alignment")
     x, y = shown(model.net)
     assert torch.equal(model.surrogate(x, y), model(x, y))
-    kept = model.error.clone()
+    kept = model.last_objective.clone()
     torch.testing.assert_close(kept, model.loss(x, y))
     model.updates(2 * x, y)
     model.credits(2 * x, y)
     model.respond(2 * x, y)
-    assert torch.equal(model.error, kept)
+    assert torch.equal(model.last_objective, kept)
 
 
 @pytest.mark.parametrize("network", [chain, conv])

@@ -2,9 +2,9 @@
 
 import math
 
+import credit_equations
 import numpy as np
 import pytest
-import taught
 import torch
 from agreement import relative_error
 from hypothesis import example, given, settings
@@ -30,20 +30,20 @@ def softmax_credit(top, label):
     return [(j == label) - o / sum(odds) for j, o in enumerate(odds)]
 
 
-def told(model, credit, rates, label):
+def expected_credits(model, credit, rates, label):
     """Credits of one presentation (top, hidden) from the parameters that were given, not from the model."""
-    hidden = model.plan.taught.hidden
+    hidden = model.routes.teacher.hidden
     p = {n: v.tolist() for n, v in credit.parameters.items()}
     d = [model.feedback.fixed.get_buffer(f"TDCA {n}->{n}").tolist() for n in hidden]
     top = rates["IT"]
     seen = top, np.eye(len(top))[label].tolist(), softmax_credit(top, label)
     if isinstance(credit.network, SharedCredit):
         alpha = [model.feedback.fixed.get_buffer(f"TDCA base->TDCA {n}").tolist() for n in hidden]
-        return taught.shared(p, d, alpha, *seen)
+        return credit_equations.shared(p, d, alpha, *seen)
     if credit.network.levels == 1:
         for i in range(len(hidden)):
             p[f"broadcast_{i}"], p[f"channels_{i}"] = p["broadcast_0"], p["channels_0"]
-    return taught.dense(p, d, *seen, [rates[n] for n in hidden] if credit.network.pooled else None)
+    return credit_equations.dense(p, d, *seen, [rates[n] for n in hidden] if credit.network.pooled else None)
 
 
 def expected_changes(model, credit, x, y):
@@ -60,8 +60,8 @@ def expected_changes(model, credit, x, y):
             rates[p.post] = a if p.post == "IT" else np.tanh(a)
             hidden = credit.network.gated and p.post != "IT"
             gains[p.post] = 1 - np.tanh(a) ** 2 if hidden else np.ones_like(a)
-        top, below = told(model, credit, {n: r.tolist() for n, r in rates.items()}, label)
-        credits = dict(zip(model.plan.taught.hidden, below, strict=True)) | {"IT": top}
+        top, below = expected_credits(model, credit, {n: r.tolist() for n, r in rates.items()}, label)
+        credits = dict(zip(model.routes.teacher.hidden, below, strict=True)) | {"IT": top}
         for p in ups:
             u = np.array(credits[p.post]) * gains[p.post] / len(x)
             found[p.name] += np.outer(u, rates[p.pre])
@@ -106,7 +106,7 @@ def test_maps_get_the_credit_of_their_units(kernel, gated):
     found = model.credits(x, y)
     for b in range(len(x)):
         flat = {n: r[b].flatten().tolist() for n, r in rates.items()}
-        top, below = told(model, credit, flat, y[b])
+        top, below = expected_credits(model, credit, flat, y[b])
         for name, c in zip(("V1", "V2", "V4", "IT"), (*below, top), strict=True):
             np.testing.assert_allclose(found[name][b].flatten().numpy(), c, rtol=1e-9, atol=1e-10)
     ours = model.updates(x, y)
@@ -169,7 +169,7 @@ def test_the_top_hears_the_credit_network_and_not_the_objective_beside_it():
     _, rates = model.settle(model.stimulus_tensor(x))
     for b in range(len(x)):
         flat = {n: r[b].tolist() for n, r in rates.items()}
-        np.testing.assert_allclose(top[b].numpy(), told(model, credit, flat, y[b])[0], atol=1e-10)
+        np.testing.assert_allclose(top[b].numpy(), expected_credits(model, credit, flat, y[b])[0], atol=1e-10)
 
 
 @pytest.mark.parametrize("network", [DenseCredit(3, 4, 5, pooled=True), SharedCredit(4, 5)])

@@ -112,7 +112,7 @@ def test_a_supervised_rule_with_feedback_of_its_own():
 
     net = dense_chain((11, 7, 3))
     w = net.initial_weights(0)["V1->IT"]
-    cs.register_word("loud", cs.Word(Loud(), beside=lambda up: cs.TopDown(cs.Given(2 * w.T))))
+    cs.register_word("loud", cs.Word(Loud(), paired=lambda up: cs.TopDown(cs.Given(2 * w.T))))
     model, plain = built(net.with_rule("loud")), built(net.with_rule("backprop"))
     x, y = shown(net)
     ours, theirs = model.updates(x, y), plain.updates(x, y)
@@ -137,7 +137,7 @@ def test_a_target_rule():
         def delivered(self, carry, above, r_below):
             return carry(0.5 * above.c * above.activation.gain(above.a)), above.step
 
-    word = cs.Word(Halfway(), beside=lambda up: cs.TopDown(cs.Inverse(of=up)))
+    word = cs.Word(Halfway(), paired=lambda up: cs.TopDown(cs.Inverse(of=up)))
     cs.register_word("halfway", word)
     net = chain()
     x, y = shown(net)
@@ -159,7 +159,7 @@ def test_a_plastic_top_down_rule():
         def change(self, w, u_pre, r_post):
             return -w
 
-    word = cs.Word(cs.FeedbackAlignment(), beside=lambda up: cs.TopDown(cs.Random(), Forgetting(of=up)))
+    word = cs.Word(cs.FeedbackAlignment(), paired=lambda up: cs.TopDown(cs.Random(), Forgetting(of=up)))
     cs.register_word("forgetting", word)
     net = chain().with_rule("forgetting")
     model = built(net)

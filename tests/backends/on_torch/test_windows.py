@@ -69,7 +69,7 @@ def test_spontaneous_activity_changes_on_average_as_the_model_says(network, word
     assert opened
     for name in opened:
         p = net.projections[name]
-        w = before[f"weight:{p.mate}"]
+        w = before[f"weight:{p.reverse_name}"]
         w = w.reshape(len(w), -1)
         b = before[f"weight:{name}"]
         matrix = b.reshape(len(b), -1).T if b.ndim == 4 else b

@@ -25,8 +25,8 @@ def test_every_shipped_configuration_makes_its_parts(name):
     settings = configured(name)
     body = settings.body()
     assert settings.inner_rule().fixed is not None
-    assert settings.search().serves in ("lives", "lifetimes")
-    assert settings.inner_step().draw() and settings.life_span().window > 0
+    assert settings.search().serves in ("unrolls", "fitness")
+    assert settings.inner_step().draw() and settings.inner_span().window > 0
     for other in settings.tests().widths.values():
         assert settings.body(**other).outputs == body.outputs
     assert {"name"} < described(settings)["searcher"].keys()

@@ -24,7 +24,7 @@ from cortex_sim.tdca.inner.rules import (
 )
 from cortex_sim.tdca.inner.step import Plain
 
-LIVES, PRESENTATIONS, OUTPUTS = 3, 5, 7
+RUNS, PRESENTATIONS, OUTPUTS = 3, 5, 7
 CHAINS = [(13, OUTPUTS), (13, 11, OUTPUTS), (5, 3, 11, OUTPUTS), (11, 5, 3, 13, OUTPUTS)]
 BROADCAST = {
     "direct_feedback_alignment": Direct(),
@@ -45,40 +45,40 @@ def chain(sizes, *settings, **named):
     return dense_chain(sizes, *settings, **named).with_rule("backprop")
 
 
-def lives_of(net, rule):
+def runs_of(net, rule):
     """Inner runs with weights, biases and presentations of their own; seeds 0, 1, …"""
     body = architecture(net)
-    lives = Cohort(body, rule, Plain(), LIVES, dtype=torch.float64)
-    lives.give_birth(torch.ones(LIVES, dtype=torch.bool), torch.arange(LIVES), torch.full((LIVES,), 10.0))
+    runs = Cohort(body, rule, Plain(), RUNS, dtype=torch.float64)
+    runs.begin(torch.ones(RUNS, dtype=torch.bool), torch.arange(RUNS), torch.full((RUNS,), 10.0))
     rng = np.random.default_rng(0)
-    lives.biases = [torch.as_tensor(rng.normal(size=b.shape)) for b in lives.biases]
-    x = torch.as_tensor(rng.normal(size=(LIVES, PRESENTATIONS, body.inputs)))
+    runs.biases = [torch.as_tensor(rng.normal(size=b.shape)) for b in runs.biases]
+    x = torch.as_tensor(rng.normal(size=(RUNS, PRESENTATIONS, body.inputs)))
     y = torch.eye(body.outputs, dtype=torch.float64)[
-        rng.integers(0, body.outputs, size=(LIVES, PRESENTATIONS))
+        rng.integers(0, body.outputs, size=(RUNS, PRESENTATIONS))
     ]
-    return lives, x, y
+    return runs, x, y
 
 
-def model_of(net, lives, life):
+def model_of(net, runs, run):
     """The declared network on torch, with the weights and biases of one inner run."""
-    model = cs.torch.build(net, seed=life, precision="64")
-    for layer, b in zip(lives.body.layers, lives.biases, strict=True):
-        model.biases[layer.projection.post].data.copy_(b[life, 0])
+    model = cs.torch.build(net, seed=run, precision="64")
+    for layer, b in zip(runs.body.layers, runs.biases, strict=True):
+        model.biases[layer.projection.post].data.copy_(b[run, 0])
     return model
 
 
-def changes_in(lives, parameters, x, y):
-    _, local = lives.changes(parameters, x, y)
+def changes_in(runs, parameters, x, y):
+    _, local = runs.changes(parameters, x, y)
     return [torch.bmm(u.transpose(1, 2), read) / PRESENTATIONS for u, read in local]
 
 
-def assert_same(lives, changes, models, x, y):
-    for life, model in enumerate(models):
-        shown = x[life].reshape(-1, *lives.body.layers[0].pre)
-        expected = model.updates(shown, y[life])
-        for layer, change in zip(lives.body.layers, changes, strict=True):
+def assert_same(runs, changes, models, x, y):
+    for run, model in enumerate(models):
+        shown = x[run].reshape(-1, *runs.body.layers[0].pre)
+        expected = model.updates(shown, y[run])
+        for layer, change in zip(runs.body.layers, changes, strict=True):
             wanted = expected[layer.projection.name].detach().flatten(1).numpy()
-            np.testing.assert_allclose(change[life].numpy(), wanted, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(change[run].numpy(), wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -87,37 +87,37 @@ def assert_same(lives, changes, models, x, y):
 )
 def test_backprop(sizes, activation, objective):
     net = chain(sizes, activation, objective=objective)
-    lives, x, y = lives_of(net, Backprop())
-    models = [model_of(net, lives, life) for life in range(LIVES)]
-    assert_same(lives, changes_in(lives, {}, x, y), models, x, y)
+    runs, x, y = runs_of(net, Backprop())
+    models = [model_of(net, runs, run) for run in range(RUNS)]
+    assert_same(runs, changes_in(runs, {}, x, y), models, x, y)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_backprop_through_convolutions_is_the_gradient(activation):
     net = conv(activation).with_rule("backprop")
-    lives, x, y = lives_of(net, Backprop())
-    changes = changes_in(lives, {}, x, y)
-    for ws in lives.weights:
+    runs, x, y = runs_of(net, Backprop())
+    changes = changes_in(runs, {}, x, y)
+    for ws in runs.weights:
         ws.requires_grad_(True)
-    _, rates, _ = lives.body.settle(lives.weights, lives.biases, x, lives.body.transfers({}))
+    _, rates, _ = runs.body.settle(runs.weights, runs.biases, x, runs.body.transfers({}))
     error = -(y * torch.log_softmax(rates[-1], -1)).sum(-1).mean(1).sum()
-    for change, gradient in zip(changes, torch.autograd.grad(error, lives.weights), strict=True):
+    for change, gradient in zip(changes, torch.autograd.grad(error, runs.weights), strict=True):
         torch.testing.assert_close(change, -gradient, rtol=1e-9, atol=1e-9)
         assert gradient.abs().max() > 1e-3
-    models = [model_of(net, lives, life) for life in range(LIVES)]
-    assert_same(lives, [c.detach() for c in changes], models, x, y)
+    models = [model_of(net, runs, run) for run in range(RUNS)]
+    assert_same(runs, [c.detach() for c in changes], models, x, y)
 
 
 @pytest.mark.parametrize("word, sizes, activation", list(product(BROADCAST, CHAINS[1:], ("relu", "tanh"))))
 def test_fixed_broadcasts(word, sizes, activation):
     net = chain(sizes, activation).with_rule(word)
-    lives, x, y = lives_of(net, BROADCAST[word])
-    models = [model_of(net, lives, life) for life in range(LIVES)]
-    names = [layer.projection.post for layer in lives.body.layers[:-1]]
-    lives.fixed = [
+    runs, x, y = runs_of(net, BROADCAST[word])
+    models = [model_of(net, runs, run) for run in range(RUNS)]
+    names = [layer.projection.post for layer in runs.body.layers[:-1]]
+    runs.fixed = [
         torch.stack([m.feedback.plastic_or_free(f"IT->{name}").detach() for m in models]) for name in names
     ]
-    assert_same(lives, changes_in(lives, {}, x, y), models, x, y)
+    assert_same(runs, changes_in(runs, {}, x, y), models, x, y)
 
 
 @pytest.mark.parametrize("form, sizes, activation", list(product(CREDIT, CHAINS[1:], ("relu", "tanh"))))
@@ -126,19 +126,19 @@ def test_credit_networks(form, sizes, activation):
     trained = {name: p + 0.3 * rng.normal(size=p.shape) for name, p in network.draw(0).items()}
     net = chain(sizes, activation).with_rule("tdca", credit=TrainedCredit(network, trained, {}))
     rule = TopDownCredit(network)
-    lives, x, y = lives_of(net, rule)
-    models = [model_of(net, lives, life) for life in range(LIVES)]
-    names = [layer.projection.post for layer in lives.body.layers[:-1]]
+    runs, x, y = runs_of(net, rule)
+    models = [model_of(net, runs, run) for run in range(RUNS)]
+    names = [layer.projection.post for layer in runs.body.layers[:-1]]
     wanted = [f"TDCA {name}->{name}" for name in names]
     if form == "shared":
         wanted += [f"TDCA base->TDCA {name}" for name in names]
-    lives.fixed = [torch.stack([m.feedback.fixed.get_buffer(name) for m in models]) for name in wanted]
+    runs.fixed = [torch.stack([m.feedback.fixed.get_buffer(name) for m in models]) for name in wanted]
     parameters = {name: torch.as_tensor(p) for name, p in trained.items()}
-    changes = changes_in(lives, parameters, x, y)
-    assert_same(lives, changes, models, x, y)
+    changes = changes_in(runs, parameters, x, y)
+    assert_same(runs, changes, models, x, y)
     # each inner run with its own copy of φ learns the same
-    own = {name: p.expand(LIVES, *p.shape) for name, p in parameters.items()}
-    for one, other in zip(changes, changes_in(lives, own, x, y), strict=True):
+    own = {name: p.expand(RUNS, *p.shape) for name, p in parameters.items()}
+    for one, other in zip(changes, changes_in(runs, own, x, y), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
@@ -156,7 +156,7 @@ def test_what_broadcasts_draw_at_birth():
 
 
 def credits_of(how, number=0):
-    lives, x, y = lives_of(chain((5, 3, 11, OUTPUTS)), Direct())
+    runs, x, y = runs_of(chain((5, 3, 11, OUTPUTS)), Direct())
     told = {}
 
     class Listening(Direct):
@@ -166,11 +166,11 @@ def credits_of(how, number=0):
 
     altered = Altered(Direct(), how)
     object.__setattr__(altered, "rule", Listening())
-    transfers = lives.body.transfers({})
-    drives, rates, _ = lives.body.settle(lives.weights, lives.biases, x, transfers)
-    _, error = lives.body.judged(rates[-1], y)
+    transfers = runs.body.transfers({})
+    drives, rates, _ = runs.body.settle(runs.weights, runs.biases, x, transfers)
+    _, error = runs.body.judged(rates[-1], y)
     found = altered.credits(
-        lives.body, {}, lives.fixed, Moment(lives.weights, drives, rates, y, error, number, transfers)
+        runs.body, {}, runs.fixed, Moment(runs.weights, drives, rates, y, error, number, transfers)
     )
     return told["plain"], found
 
@@ -206,8 +206,8 @@ def test_noise_has_the_norm_of_each_presentations_credit():
 
 @pytest.mark.parametrize("rule", [Altered(Direct(), "silent"), ReadoutOnly()])
 def test_without_credit_below_only_the_readout_changes(rule):
-    lives, x, y = lives_of(chain((5, 3, 11, OUTPUTS)), rule)
-    *below, top = changes_in(lives, {}, x, y)
+    runs, x, y = runs_of(chain((5, 3, 11, OUTPUTS)), rule)
+    *below, top = changes_in(runs, {}, x, y)
     assert all(not change.any() for change in below)
     assert top.abs().max() > 1e-3
 
@@ -216,7 +216,7 @@ def test_unknown_controls_and_wrong_outputs_are_refused():
     with pytest.raises(DeclarationError, match="known: noise, presentations, silent, units"):
         Altered(Direct(), "sign")
     with pytest.raises(DeclarationError, match="trained for 10 output units, the network has 7"):
-        lives_of(chain((5, 3, OUTPUTS)), TopDownCredit())
+        runs_of(chain((5, 3, OUTPUTS)), TopDownCredit())
 
 
 def test_only_chains_live_side_by_side():

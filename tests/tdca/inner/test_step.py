@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from cortex_sim.tdca.inner.step import Adam, Local, Mixed, Plain, rates
 
 STEPS = {"mixed": Mixed(0.02, 0.05), "adam": Adam(0.05), "plain": Plain(0.1)}
-LIVES, PLACES, POST, PRE = 2, 6, 3, 5
+RUNS, PLACES, POST, PRE = 2, 6, 3, 5
 
 
-def eta_by_hand(parameters, done, life):
+def eta_by_hand(parameters, done, horizon):
     """exp(rate + slope log(T/100)) ((1 + cos πt/T)/2)^softplus(fall + log(e − 1)), role by part."""
     found = np.zeros(parameters["step_fall"].shape)
     for role, part in np.ndindex(found.shape):
         rate, slope = parameters["step_rate"][role, part]
         power = np.log1p(np.exp(parameters["step_fall"][role, part] + np.log(np.e - 1)))
-        left = (1 + np.cos(np.pi * done / life)) / 2
-        found[role, part] = np.exp(rate + slope * np.log(life / 100)) * left**power
+        left = (1 + np.cos(np.pi * done / horizon)) / 2
+        found[role, part] = np.exp(rate + slope * np.log(horizon / 100)) * left**power
     return found
 
 
@@ -60,36 +60,38 @@ def test_several_steps_equal_the_equations(name, grad):
     step, rng = STEPS[name], np.random.default_rng(0)
     parameters = {k: p + 0.2 * rng.normal(size=p.shape) for k, p in step.draw().items()}
     tensors = {k: torch.as_tensor(p) for k, p in parameters.items()}
-    w, b = rng.normal(size=(LIVES, POST, PRE)), rng.normal(size=(LIVES, 1, POST))
-    by_hand = [ByHand(w[i], b[i, 0]) for i in range(LIVES)]
+    w, b = rng.normal(size=(RUNS, POST, PRE)), rng.normal(size=(RUNS, 1, POST))
+    by_hand = [ByHand(w[i], b[i, 0]) for i in range(RUNS)]
     weight, bias = torch.as_tensor(w.copy()), torch.as_tensor(b.copy())
     means = {k: v[0] for k, v in step.state([weight], [bias]).items()}
     assert set(means) == set(step.names)
     lengths = torch.tensor([20.0, 300.0], dtype=torch.float64)
     with torch.set_grad_enabled(grad):
         for t in range(6):
-            u, seen = rng.normal(size=(LIVES, PLACES, POST)), rng.normal(size=(LIVES, PLACES, PRE))
-            done = torch.full((LIVES,), float(t), dtype=torch.float64)
+            u, seen = rng.normal(size=(RUNS, PLACES, POST)), rng.normal(size=(RUNS, PLACES, PRE))
+            done = torch.full((RUNS,), float(t), dtype=torch.float64)
             eta = rates(tensors, done, lengths)
             local = Local(weight, bias, torch.as_tensor(u), torch.as_tensor(seen), 4)
             weight, bias, means = step.take(eta[:, 1], done, local, means)
-            for i, life in enumerate(by_hand):
+            for i, one in enumerate(by_hand):
                 wanted = eta_by_hand(parameters, t, float(lengths[i]))
                 np.testing.assert_allclose(eta[i], wanted, rtol=1e-12)
-                life.take(name, wanted[1], u[i], seen[i], 4)
-                np.testing.assert_allclose(weight[i], life.w, rtol=1e-10)
-                np.testing.assert_allclose(bias[i, 0], life.b, rtol=1e-10)
+                one.take(name, wanted[1], u[i], seen[i], 4)
+                np.testing.assert_allclose(weight[i], one.w, rtol=1e-10)
+                np.testing.assert_allclose(bias[i, 0], one.b, rtol=1e-10)
 
 
 @given(st.integers(0, 999), st.integers(1, 1000))
 @settings(max_examples=30, deadline=None)
-def test_each_life_has_its_own_schedule(done, life):
-    done %= life
+def test_each_life_has_its_own_schedule(done, horizon):
+    done %= horizon
     parameters = Mixed().draw()
     own = {k: torch.as_tensor(np.stack([p, p + 0.5])) for k, p in parameters.items()}
-    eta = rates(own, torch.full((2,), done, dtype=torch.float64), torch.full((2,), life, dtype=torch.float64))
+    eta = rates(
+        own, torch.full((2,), done, dtype=torch.float64), torch.full((2,), horizon, dtype=torch.float64)
+    )
     for i, shift in enumerate((0.0, 0.5)):
-        wanted = eta_by_hand({k: p + shift for k, p in parameters.items()}, done, life)
+        wanted = eta_by_hand({k: p + shift for k, p in parameters.items()}, done, horizon)
         np.testing.assert_allclose(eta[i], wanted, rtol=1e-9)
 
 

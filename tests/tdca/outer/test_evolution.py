@@ -1,6 +1,6 @@
 import pytest
 import torch
-from quadratic_lives import QuadraticLifetimes
+from quadratic_runs import QuadraticFitness
 
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.tdca.outer import CMAES, PGPE, SNES
@@ -14,7 +14,7 @@ ALL = [
 
 
 def begin(settings, lifetimes=None, dtype=torch.float64, seed=3):
-    lifetimes = lifetimes or QuadraticLifetimes()
+    lifetimes = lifetimes or QuadraticFitness()
     return settings.begin(
         lifetimes, torch.zeros(lifetimes.parameters, dtype=dtype), 100, torch.Generator().manual_seed(seed)
     )
@@ -49,7 +49,7 @@ def test_what_it_draws_follows_the_generator(settings):
     assert not torch.equal(ends[0].centre, ends[2].centre)
 
 
-class Broken(QuadraticLifetimes):
+class Broken(QuadraticFitness):
     """Members below 0 on the first parameter have no fitness; with ``all_of_them`` none has."""
 
     def __init__(self, all_of_them=False):
@@ -82,11 +82,11 @@ def test_settings_that_cannot_work_are_refused():
     with pytest.raises(DeclarationError, match="sigma must be a positive number"):
         SNES(sigma=0.0)
     with pytest.raises(DeclarationError, match="64 members with 2000 parameters need 1.9 GB"):
-        begin(CMAES(sigma=0.1), QuadraticLifetimes(2000))
+        begin(CMAES(sigma=0.1), QuadraticFitness(2000))
 
 
 def test_usual_speed_of_clipup_follows_the_samples():
-    search = begin(PGPE(members=16, sigma=0.3), QuadraticLifetimes(100))
+    search = begin(PGPE(members=16, sigma=0.3), QuadraticFitness(100))
     search.step()  # measures
     moved = search.step()["moved"]  # learns from it: the first push has the rate's length
     assert moved == pytest.approx(0.3 * 10 / 30)

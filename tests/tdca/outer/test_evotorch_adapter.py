@@ -3,7 +3,7 @@ import sys
 
 import pytest
 import torch
-from quadratic_lives import QuadraticLifetimes
+from quadratic_runs import QuadraticFitness
 
 from cortex_sim.errors import BuildError
 from cortex_sim.tdca.outer import SNES
@@ -12,7 +12,7 @@ from cortex_sim.tdca.outer import SNES
 def test_missing_evotorch_is_named_with_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "evotorch", None)
     with pytest.raises(BuildError, match=r"no module evotorch; pip install 'cortex-sim\[tdca\]'"):
-        SNES().begin(QuadraticLifetimes(), torch.zeros(3), 1, torch.Generator())
+        SNES().begin(QuadraticFitness(), torch.zeros(3), 1, torch.Generator())
 
 
 def test_loaded_when_asked_for_quietly_and_without_ray():
@@ -21,8 +21,8 @@ import sys, torch
 from cortex_sim.tdca.outer import SNES
 assert "evotorch" not in sys.modules
 sys.path.insert(0, "tests/reference")
-from quadratic_lives import QuadraticLifetimes
-SNES(members=8).begin(QuadraticLifetimes(), torch.zeros(3), 1, torch.Generator()).step()
+from quadratic_runs import QuadraticFitness
+SNES(members=8).begin(QuadraticFitness(), torch.zeros(3), 1, torch.Generator()).step()
 import ray
 assert not ray.is_initialized()
 print("done")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from quadratic_lives import QuadraticLives, reached, smoothed_gradient
+from quadratic_runs import QuadraticRuns, reached, smoothed_gradient
 
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.tdca.outer import NRES
@@ -10,14 +10,14 @@ CENTRE = torch.tensor([0.2, -0.4, 0.9], dtype=torch.float64)
 SIGMA = 0.4
 
 
-def begin(lives, seed=1, **own):
-    return NRES(**own).begin(lives, CENTRE, 100, torch.Generator().manual_seed(seed))
+def begin(runs, seed=1, **own):
+    return NRES(**own).begin(runs, CENTRE, 100, torch.Generator().manual_seed(seed))
 
 
-def of_whole_lives(lives, estimate, repeats=60):
+def of_whole_runs(runs, estimate, repeats=60):
     """Estimates (repeat, P), each the mean over all windows of one generation of inner runs."""
     return np.array(
-        [np.mean([estimate().numpy() for _ in range(lives.windows)], axis=0) for _ in range(repeats)]
+        [np.mean([estimate().numpy() for _ in range(runs.windows)], axis=0) for _ in range(repeats)]
     )
 
 
@@ -27,53 +27,53 @@ def deviations(estimates, truth):
     return (estimates.mean(0) - truth) / error
 
 
-def truth(lives):
-    s = reached(lives.leak, lives.windows * lives.steps)
-    return smoothed_gradient(CENTRE.numpy(), s, lives.power, SIGMA, lives.mean_goal, lives.spread)
+def truth(runs):
+    s = reached(runs.leak, runs.windows * runs.steps)
+    return smoothed_gradient(CENTRE.numpy(), s, runs.power, SIGMA, runs.mean_goal, runs.spread)
 
 
 @pytest.mark.parametrize("power", [2, 4])
 def test_unbiased_for_the_smoothed_loss_of_the_whole_life(power):
-    lives = QuadraticLives(400, twins=True, power=power)
-    begun = begin(lives, sigma=SIGMA)
-    estimates = of_whole_lives(lives, lambda: begun.estimate()[0])
-    assert np.abs(deviations(estimates, truth(lives))).max() < 4
-    relative = estimates.std(0) / np.sqrt(len(estimates)) / np.abs(truth(lives))
+    runs = QuadraticRuns(400, twins=True, power=power)
+    begun = begin(runs, sigma=SIGMA)
+    estimates = of_whole_runs(runs, lambda: begun.estimate()[0])
+    assert np.abs(deviations(estimates, truth(runs))).max() < 4
+    relative = estimates.std(0) / np.sqrt(len(estimates)) / np.abs(truth(runs))
     assert relative.max() < 0.1, "precise enough to tell"
 
 
 def test_noise_drawn_anew_each_window_is_biased_on_the_same_lives():
     """Which also shows that the test above can fail."""
-    lives = QuadraticLives(400, twins=True)
+    runs = QuadraticRuns(400, twins=True)
     generator = torch.Generator().manual_seed(1)
 
     def truncated():
         noise = torch.randn(200, 3, generator=generator, dtype=torch.float64)
         phi = torch.stack((CENTRE + SIGMA * noise, CENTRE - SIGMA * noise), 1).flatten(0, 1)
-        loss = lives.unroll(phi).loss
+        loss = runs.unroll(phi).loss
         return ((loss[0::2] - loss[1::2]) / (2 * SIGMA)) @ noise / 200
 
-    assert np.abs(deviations(of_whole_lives(lives, truncated), truth(lives))).max() > 10
+    assert np.abs(deviations(of_whole_runs(runs, truncated), truth(runs))).max() > 10
 
 
 def test_smoothing_is_what_sets_the_quartic_apart():
     """The estimate is of the smoothed gradient, not of the gradient at the centre."""
-    lives = QuadraticLives(400, twins=True, power=4)
-    begun = begin(lives, sigma=SIGMA)
-    s = reached(lives.leak, lives.windows * lives.steps)
-    sharp = smoothed_gradient(CENTRE.numpy(), s, 4, 0.0, lives.mean_goal, lives.spread)
-    assert np.abs(deviations(of_whole_lives(lives, lambda: begun.estimate()[0]), sharp)).max() > 10
+    runs = QuadraticRuns(400, twins=True, power=4)
+    begun = begin(runs, sigma=SIGMA)
+    s = reached(runs.leak, runs.windows * runs.steps)
+    sharp = smoothed_gradient(CENTRE.numpy(), s, 4, 0.0, runs.mean_goal, runs.spread)
+    assert np.abs(deviations(of_whole_runs(runs, lambda: begun.estimate()[0]), sharp)).max() > 10
 
 
 def test_equals_the_published_estimate_pair_by_pair():
-    class Watched(QuadraticLives):
+    class Watched(QuadraticRuns):
         def unroll(self, phi):
             self.window, self.phi = super().unroll(phi), phi
             return self.window
 
-    lives = Watched(6, twins=True)
-    gradient, measured = begin(lives, sigma=SIGMA).estimate()
-    phi, loss = lives.phi.numpy(), lives.window.loss.numpy()
+    runs = Watched(6, twins=True)
+    gradient, measured = begin(runs, sigma=SIGMA).estimate()
+    phi, loss = runs.phi.numpy(), runs.window.loss.numpy()
     expected = np.zeros(3)
     for i in range(3):
         plus, minus = phi[2 * i], phi[2 * i + 1]
@@ -84,13 +84,13 @@ def test_equals_the_published_estimate_pair_by_pair():
 
 
 def test_a_pair_keeps_its_noise_for_life_and_no_longer():
-    lives = QuadraticLives(4, twins=True, windows=2)
-    lives.age = torch.tensor([2, 2, 2, 2])
-    begun = begin(lives)
+    runs = QuadraticRuns(4, twins=True, windows=2)
+    runs.age = torch.tensor([2, 2, 2, 2])
+    begun = begin(runs)
     noises = []
     for t in range(4):
         if t == 1:
-            lives.age[2:] = 2  # the second pair ends early
+            runs.age[2:] = 2  # the second pair ends early
         begun.estimate()
         noises.append(begun.state()["noise"])
     first, second = [n[0] for n in noises], [n[1] for n in noises]
@@ -100,31 +100,31 @@ def test_a_pair_keeps_its_noise_for_life_and_no_longer():
 
 
 def test_never_asks_for_a_gradient():
-    lives = QuadraticLives(4, twins=True)
-    begin(lives).step()
-    assert lives.saw == [((4, 3), False, False)]
+    runs = QuadraticRuns(4, twins=True)
+    begin(runs).step()
+    assert runs.saw == [((4, 3), False, False)]
 
 
 def test_descends():
-    lives = QuadraticLives(64, twins=True, windows=1, spread=0.0)
-    begun = begin(lives, sigma=0.05, rate=0.05)
+    runs = QuadraticRuns(64, twins=True, windows=1, spread=0.0)
+    begun = begin(runs, sigma=0.05, rate=0.05)
     losses = [begun.step()["loss"] for _ in range(100)]
-    s = reached(lives.leak, 4)
-    best = lives.mean_goal * s.sum() / (s**2).sum()
+    s = reached(runs.leak, 4)
+    best = runs.mean_goal * s.sum() / (s**2).sum()
     torch.testing.assert_close(begun.centre, torch.full((3,), best, dtype=torch.float64), rtol=0, atol=0.02)
     assert losses[-1] < 0.5 * losses[0]
 
 
 def test_lives_that_cannot_serve_are_refused():
     with pytest.raises(DeclarationError, match="come in pairs, but there are 3"):
-        begin(QuadraticLives(3))
-    begun = QuadraticLives(2, twins=True)
+        begin(QuadraticRuns(3))
+    begun = QuadraticRuns(2, twins=True)
     begun.age[0] = 1
     with pytest.raises(DeclarationError, match="that have not started"):
         begin(begun)
-    lives = QuadraticLives(2, twins=True)
-    search = begin(lives)
+    runs = QuadraticRuns(2, twins=True)
+    search = begin(runs)
     search.step()
-    lives.age[0] = lives.windows
+    runs.age[0] = runs.windows
     with pytest.raises(RunError, match="do not start together"):
         search.step()

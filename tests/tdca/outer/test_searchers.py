@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from quadratic_lives import QuadraticLifetimes, QuadraticLives
+from quadratic_runs import QuadraticFitness, QuadraticRuns
 from safetensors.torch import load, save
 
 from cortex_sim.errors import DeclarationError, RunError
@@ -19,10 +19,10 @@ SETTINGS = {
 
 def begin(name, seed, dtype=torch.float64, parameters=3):
     settings = make("searcher", {"name": name, **SETTINGS[name]})
-    if settings.serves == "lives":
-        problem = QuadraticLives(6, parameters, twins=settings.twins, seed=seed)
+    if settings.serves == "unrolls":
+        problem = QuadraticRuns(6, parameters, twins=settings.twins, seed=seed)
     else:
-        problem = QuadraticLifetimes(parameters)
+        problem = QuadraticFitness(parameters)
     centre = torch.zeros(parameters, dtype=dtype)
     return settings.begin(problem, centre, 20, torch.Generator().manual_seed(seed))
 

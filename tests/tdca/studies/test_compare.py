@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from cortex_sim.errors import DataError
-from cortex_sim.tdca.studies.compare import difference, difference_over_lives, lives, spread
+from cortex_sim.tdca.studies.compare import accuracies_by_seed, difference, difference_over_runs, spread
 from cortex_sim.tdca.studies.jobs import Folders
 
 RNG = np.random.default_rng(0)
@@ -29,19 +29,19 @@ def test_several_seeds_are_the_paired_t_test_over_their_means():
 
 
 def test_over_lives_is_the_paired_t_test_over_means_of_seeds():
-    found = difference_over_lives(OURS, THEIRS)
+    found = difference_over_runs(OURS, THEIRS)
     ours, theirs = (np.mean([side[s] for s in (0, 1, 2)], axis=0) for side in (OURS, THEIRS))
     expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
     np.testing.assert_allclose((found.low, found.high), expected)
     assert (found.mean, found.seeds) == (pytest.approx(difference(OURS, THEIRS).mean), 3)
-    assert difference_over_lives({0: OURS[0]}, THEIRS) == difference({0: OURS[0]}, THEIRS)
-    assert difference_over_lives({1: OURS[1]}, {2: THEIRS[2]}) is None
+    assert difference_over_runs({0: OURS[0]}, THEIRS) == difference({0: OURS[0]}, THEIRS)
+    assert difference_over_runs({1: OURS[1]}, {2: THEIRS[2]}) is None
 
 
 def test_over_lives_needs_the_same_lives_under_every_seed():
     few = {1: OURS[1][:4]}
     with pytest.raises(DataError, match=r"outer seeds have \[4, 6\] inner runs"):
-        difference_over_lives({0: OURS[0], **few}, {0: THEIRS[0], 1: THEIRS[1][:4]})
+        difference_over_runs({0: OURS[0], **few}, {0: THEIRS[0], 1: THEIRS[1][:4]})
 
 
 def test_lives_are_paired_not_pooled():
@@ -69,7 +69,7 @@ def test_spread_is_over_every_life():
 def test_what_failed_or_was_not_run_has_no_lives(tmp_path):
     folders = Folders(tmp_path, tmp_path / "results")
     folders.keep("a-0", {"per_life": {"mnist": {"30": [0.123456789, 0.5]}, "deep": {"failed": "why"}}})
-    np.testing.assert_array_equal(lives(folders, "a", "mnist", 30)[0], [0.12346, 0.5])
+    np.testing.assert_array_equal(accuracies_by_seed(folders, "a", "mnist", 30)[0], [0.12346, 0.5])
     for label, steps in (("mnist", 100), ("deep", 30), ("other", 30)):
-        assert lives(folders, "a", label, steps) == {}
-    assert lives(folders, "b", "mnist", 30) == {}
+        assert accuracies_by_seed(folders, "a", label, steps) == {}
+    assert accuracies_by_seed(folders, "b", "mnist", 30) == {}

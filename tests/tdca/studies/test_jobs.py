@@ -47,39 +47,39 @@ def order(folders):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_in_order_and_once(folders, workers):
-    told = []
+    report = []
     jobs = [Noted(key) for key in ("b", "a", "c")]
-    assert work(jobs, folders, told.append, workers) == []
-    work(jobs, folders, told.append, workers)
+    assert work(jobs, folders, report.append, workers) == []
+    work(jobs, folders, report.append, workers)
     assert sorted(order(folders)) == ["a", "b", "c"] and (workers == 2 or order(folders) == "bac")
-    assert told == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: already done" for k in "bac"]
+    assert report == [f"{k}: 0 cells" for k in "bac"] + [f"{k}: already done" for k in "bac"]
     assert folders.kept("a")["half"] == 0.12346 and is_done(jobs[0], folders)
 
 
 def test_a_result_of_another_configuration_is_made_anew_and_said(folders):
-    told = []
-    work([Noted("a")], folders, told.append)
+    report = []
+    work([Noted("a")], folders, report.append)
     other = Noted("a", setting=2)
     assert not is_done(other, folders)
-    work([other], folders, told.append)
-    assert told[1] == "a: 0 cells; done again: the kept result has another configuration"
+    work([other], folders, report.append)
+    assert report[1] == "a: 0 cells; done again: the kept result has another configuration"
     folders.keep("a", {"per_life": {}})  # of no configuration
-    work([other], folders, told.append)
-    assert told[2] == told[1] and order(folders) == "aaa"
+    work([other], folders, report.append)
+    assert report[2] == report[1] and order(folders) == "aaa"
 
 
 def test_a_failure_is_named_and_the_others_go_on(folders):
-    told = []
-    assert work([Noted("a", fails=True), Noted("b")], folders, told.append) == ["a"]
+    report = []
+    assert work([Noted("a", fails=True), Noted("b")], folders, report.append) == ["a"]
     assert order(folders) == "b"
-    assert told[0] == "a: failed: came apart"
+    assert report[0] == "a: failed: came apart"
 
 
 def test_what_another_worker_is_at_is_left_to_it(folders):
-    told = []
+    report = []
     with directory.held(folders.runs / "a"):
-        assert work([Noted("a")], folders, told.append) == []
-    assert told == ["a: another process is working on it; skipped"] and folders.kept("a") is None
+        assert work([Noted("a")], folders, report.append) == []
+    assert report == ["a: another process is working on it; skipped"] and folders.kept("a") is None
 
 
 def test_what_decides_an_outer_loop_is_its_settings(tmp_path, folders):
@@ -153,6 +153,6 @@ def test_an_outer_loop_and_then_elsewhere(folders, tmp_path):
     assert len(mine) == 2
     found = folders.kept("transfer_tiny-1")["per_life"]
     assert found["home"]["3"][:2] != found["wide"]["3"][:2]
-    assert trained.accuracies(cells[0], 3, lives=2) == pytest.approx(mine, abs=1e-5)
+    assert trained.accuracies(cells[0], 3, inner_runs=2) == pytest.approx(mine, abs=1e-5)
     assert "3" in found["other outputs"]["failed"]
     assert len(found["its own tasks"]["3"]) == 6

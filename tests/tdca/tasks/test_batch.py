@@ -24,7 +24,7 @@ class TestEveryDistribution:
     def test_shapes(self, name):
         tasks = TASKS[name]
         batch = tasks.draw(6, seeded())
-        assert batch.lives == 6 and batch.objective == tasks.objective
+        assert batch.runs == 6 and batch.objective == tasks.objective
         for part in ("train", "validation", "test"):
             x, y = batch.presentations(11, part, seeded(1))
             assert x.shape == (6, 11, tasks.inputs) and y.shape == (6, 11, tasks.outputs)
@@ -90,7 +90,7 @@ def test_refusals():
     tasks = TASKS["smooth"]
     with pytest.raises(DeclarationError, match="twins come in pairs, so lives must be even. Got 3"):
         tasks.draw(3, seeded(), twins=True)
-    with pytest.raises(DeclarationError, match="lives must be a whole number of at least 1"):
+    with pytest.raises(DeclarationError, match="runs must be a whole number of at least 1"):
         tasks.draw(0, seeded())
     with pytest.raises(DeclarationError, match="Fixed: number must be a whole number"):
         Fixed(tasks, 0)

@@ -21,12 +21,12 @@ def test_smooth_functions_are_the_sum_they_say():
     batch = FunctionTasks(function).draw(4, seeded())
     x, y = batch.presentations(11, "train", seeded(1))
     task = {name: tensor.double().numpy() for name, tensor in batch.task.items()}
-    for life, b, o in np.ndindex(4, 11, 2):
+    for run, b, o in np.ndindex(4, 11, 2):
         total = 0.0
         for f in range(5):
-            drive = sum(task["frequency"][life, f, i] * float(x[life, b, i]) for i in range(3))
-            total += task["amplitude"][life, o, f] * math.cos(drive + task["phase"][life, 0, f])
-        assert float(y[life, b, o]) == pytest.approx(total, abs=1e-5)
+            drive = sum(task["frequency"][run, f, i] * float(x[run, b, i]) for i in range(3))
+            total += task["amplitude"][run, o, f] * math.cos(drive + task["phase"][run, 0, f])
+        assert float(y[run, b, o]) == pytest.approx(total, abs=1e-5)
 
 
 def test_smooth_functions_have_the_covariance_of_their_length():
@@ -49,13 +49,13 @@ def test_teachers_are_the_network_they_say(activation, targets_are):
     x, y = batch.presentations(11, "train", seeded(1))
     f = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}[activation]
     task = {name: tensor.double().numpy() for name, tensor in batch.task.items()}
-    for life, b in np.ndindex(4, 11):
-        r = x[life, b].double().numpy()
+    for run, b in np.ndindex(4, 11):
+        r = x[run, b].double().numpy()
         for layer in (1, 2):
-            r = f(task[f"weights_{layer}"][life] @ r)
-        out = (task["weights_3"][life] @ r - task["mean"][life, 0]) / task["sd"][life, 0]
+            r = f(task[f"weights_{layer}"][run] @ r)
+        out = (task["weights_3"][run] @ r - task["mean"][run, 0]) / task["sd"][run, 0]
         expected = out if targets_are == "outputs" else np.eye(2)[out.argmax()]
-        np.testing.assert_allclose(y[life, b].numpy(), expected, atol=1e-4)
+        np.testing.assert_allclose(y[run, b].numpy(), expected, atol=1e-4)
 
 
 def test_teachers_differ_only_in_targets_between_outputs_and_labels():

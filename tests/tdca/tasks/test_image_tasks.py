@@ -29,27 +29,27 @@ def seeded(seed=0):
 
 def gathered(batch, part="test", chunk=4):
     """All presentations of each inner run, as lists of (x, y)."""
-    found = [[] for _ in range(batch.lives)]
+    found = [[] for _ in range(batch.runs)]
     for x, y, counted in batch.test_presentations(chunk, part):
-        assert x.shape == (batch.lives, counted.shape[1], batch.inputs) and counted.shape[1] <= chunk
-        assert y.shape == (batch.lives, counted.shape[1], batch.outputs)
-        for life in range(batch.lives):
-            found[life] += [(x[life, i], y[life, i]) for i in counted[life].nonzero()[:, 0].tolist()]
+        assert x.shape == (batch.runs, counted.shape[1], batch.inputs) and counted.shape[1] <= chunk
+        assert y.shape == (batch.runs, counted.shape[1], batch.outputs)
+        for run in range(batch.runs):
+            found[run] += [(x[run, i], y[run, i]) for i in counted[run].nonzero()[:, 0].tolist()]
     return found
 
 
-def reference(tasks, task, life, part):
+def reference(tasks, task, run, part):
     """What an inner run may see, from the definition: its source's images of the classes it sees."""
-    source = tasks.sources[int(task["source"][life])]
+    source = tasks.sources[int(task["source"][run])]
     shown = []
-    for label, unit in zip(task["seen"][life].tolist(), task["unit"][life].tolist(), strict=True):
+    for label, unit in zip(task["seen"][run].tolist(), task["unit"][run].tolist(), strict=True):
         for i in range(len(source.y)):
             if int(source.y[i]) == label and int(source.part[i]) == PARTS[part]:
                 x = source.x[i].double()
                 if "pixel" in task:
-                    x = torch.stack([x[p] for p in task["pixel"][life].tolist()])
+                    x = torch.stack([x[p] for p in task["pixel"][run].tolist()])
                 if "projection" in task:
-                    x = torch.stack([row.double() @ x for row in task["projection"][life]])
+                    x = torch.stack([row.double() @ x for row in task["projection"][run]])
                 y = [float(u == unit) for u in range(tasks.outputs)]
                 shown.append((x, torch.tensor(y)))
     return shown
@@ -60,8 +60,8 @@ def reference(tasks, task, life, part):
 def test_a_whole_part_equals_the_loop(source, flags, part, chunk, seed):
     tasks = ImageTasks([source("a", 3), source("b", 5, seed=1)], **flags)
     batch = tasks.draw(6, seeded(seed))
-    for life, found in enumerate(gathered(batch, part, chunk)):
-        expected = reference(tasks, batch.task, life, part)
+    for run, found in enumerate(gathered(batch, part, chunk)):
+        expected = reference(tasks, batch.task, run, part)
         assert len(found) == len(expected)
         for (x, y), (x_ref, y_ref) in zip(found, expected, strict=True):
             torch.testing.assert_close(x.double(), x_ref, rtol=1e-5, atol=1e-2)
@@ -75,21 +75,21 @@ def test_what_is_drawn_is_in_the_part_with_its_label(source, flags, part, seed):
     batch = tasks.draw(4, seeded(seed))
     x, y = batch.presentations(11, part, seeded(seed + 1))
     assert x.shape == (4, 11, 7) and y.shape == (4, 11, batch.outputs)
-    for life in range(4):
+    for run in range(4):
         allowed = {
-            tuple(x_ref.tolist()): y_ref.tolist() for x_ref, y_ref in reference(tasks, batch.task, life, part)
+            tuple(x_ref.tolist()): y_ref.tolist() for x_ref, y_ref in reference(tasks, batch.task, run, part)
         }
         for i in range(11):
-            assert allowed[tuple(x[life, i].tolist())] == y[life, i].tolist()
+            assert allowed[tuple(x[run, i].tolist())] == y[run, i].tolist()
 
 
 def test_every_presentation_is_equally_likely(source):
     tasks = ImageTasks([source("a", 5)], classes=3)
     batch = tasks.draw(2, seeded())
     x, _ = batch.presentations(40_000, "train", seeded(1))
-    for life in range(2):
-        _, counts = x[life, :, 0].unique(return_counts=True)
-        assert len(counts) == len(reference(tasks, batch.task, life, "train"))
+    for run in range(2):
+        _, counts = x[run, :, 0].unique(return_counts=True)
+        assert len(counts) == len(reference(tasks, batch.task, run, "train"))
         expected = 40_000 / len(counts)
         assert ((counts - expected).abs() < 5 * expected**0.5).all()
 
@@ -116,11 +116,11 @@ def test_the_same_label_in_every_part(source):
     src = source("a", 5)
     batch = ImageTasks([src]).draw(3, seeded())
     label_of = {float(x[0]): int(y) for x, y in zip(src.x, src.y, strict=True)}
-    for life in range(3):
+    for run in range(3):
         units = {}
         for part in PARTS:
             x, y = batch.presentations(200, part, seeded(2))
-            for pixel, unit in zip(x[life, :, 0].tolist(), y[life].argmax(1).tolist(), strict=True):
+            for pixel, unit in zip(x[run, :, 0].tolist(), y[run].argmax(1).tolist(), strict=True):
                 units.setdefault(label_of[pixel], set()).add(unit)
         assert sorted(units) == list(range(5)) and all(len(found) == 1 for found in units.values())
         assert len(set.union(*units.values())) == 5
@@ -173,7 +173,7 @@ def test_pixels_are_permuted_and_projected_for_each_task(source):
 def test_twins_are_alike_and_others_not(source):
     tasks = ImageTasks([source("a", 5)], permute_pixels=True, project=True)
     batch = tasks.draw(8, seeded(), twins=True)
-    assert batch.lives == 8
+    assert batch.runs == 8
     for x, y in [batch.presentations(13, "train", seeded(1)), next(batch.test_presentations(13))[:2]]:
         assert x.shape[0] == y.shape[0] == 8
         assert torch.equal(x[::2], x[1::2]) and torch.equal(y[::2], y[1::2])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-class Written:
+class Tabulated:
     """Values that `phase.apply_phase` sets in a group, one row for each segment of a plan.
 
     Takes the place of a `View` in a simulation that runs step by step. ``view["a"]`` is known only
@@ -17,28 +17,28 @@ class Written:
 
     def __init__(self, group: Any) -> None:
         self.group = group
-        self.pages: list[dict[str, np.ndarray]] = []
-        self._recalled: dict[str, np.ndarray] = {}
+        self.rows: list[dict[str, np.ndarray]] = []
+        self._loaded: dict[str, np.ndarray] = {}
 
     def __contains__(self, variable: str) -> bool:
         return variable in self.group.variables
 
     def __getitem__(self, variable: str) -> np.ndarray:
-        return self._recalled[variable]
+        return self._loaded[variable]
 
-    def turn(self) -> None:
+    def begin_row(self) -> None:
         """Begin a row."""
-        self.pages.append({})
+        self.rows.append({})
 
     def put(self, variable: str, value: Any) -> None:
         """Record the value of a variable: one number, or one for each unit."""
-        self.pages[-1][variable] = np.asarray(value, dtype=np.float64).ravel()
+        self.rows[-1][variable] = np.asarray(value, dtype=np.float64).ravel()
 
-    def recall(self, page: int, states: Mapping[str, np.ndarray]) -> None:
+    def load(self, row: int, states: Mapping[str, np.ndarray]) -> None:
         """Set the variables to this row, and the states (unit,) to their values at that time."""
-        self._recalled = {
+        self._loaded = {
             name: values if self.is_shared(name) else np.broadcast_to(values, (1, len(self.group)))
-            for name, values in {**self.pages[page], **states}.items()
+            for name, values in {**self.rows[row], **states}.items()
         }
 
     def is_shared(self, variable: str) -> bool:
@@ -47,7 +47,7 @@ class Written:
 
     def table(self, variable: str) -> np.ndarray:
         """Values row by row, (row,) where every one is a single number, else (row, unit)."""
-        values = [page[variable] for page in self.pages]
+        values = [row[variable] for row in self.rows]
         if all(len(one) == 1 for one in values):
             return np.concatenate(values)
         return np.stack([np.broadcast_to(one, (len(self.group),)) for one in values])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cortex_sim as cs
-from cortex_sim.backends.brian2.begun import Begun
+from cortex_sim.backends.brian2.carryover import Carryover
 from cortex_sim.errors import RunError
 
 ENGINES = ("batched", "synapses")
@@ -57,7 +57,7 @@ def test_nothing_of_the_trial_before_is_left_at_rest(engine, gate):
     alone.run(script)
     spoiled = cs.brian2.build(network(), engine=engine)
     spoiled.run(cs.Protocol(cs.Phase("show", 3, drive={"retina": X[:1]}, **GATES[gate])))
-    for values in spoiled.stage.passing().values():
+    for values in spoiled.built.passing().values():
         values[...] = 7.0
     spoiled.run(script)
     for name, w in alone.weights.as_state().items():
@@ -67,11 +67,11 @@ def test_nothing_of_the_trial_before_is_left_at_rest(engine, gate):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_variable_of_every_group_passes_or_lasts(engine):
     """A variable that is added to a group tomorrow is found here without anybody's doing."""
-    stage = cs.brian2.build(network("weight_mirror"), engine=engine).stage
-    passing = {name.partition(":")[2] for name in stage.passing()}
+    built = cs.brian2.build(network("weight_mirror"), engine=engine).built
+    passing = {name.partition(":")[2] for name in built.passing()}
     assert {"a", "external", "spontaneous", "alive"} <= passing
     assert any(name.startswith("drive_") for name in passing)
-    assert "bias" not in passing and "bias" in stage.lasting()
+    assert "bias" not in passing and "bias" in built.lasting()
 
 
 def whole_and_resumed(build, plan, first):
@@ -119,12 +119,12 @@ def test_a_resumed_simulation_ends_as_an_uninterrupted_one(seed):
 def test_signals_on_their_way_meet_only_as_many_presentations():
     sim = cs.brian2.build(network())
     sim.run(trials("gait_prop_learned", "delay", reset=True, batch=4, count=4))
-    kept = Begun.after(sim.stage)
+    kept = Carryover.after(sim.built)
     assert {a.shape[1] for a in kept.delayed.values()} == {4}
     other = cs.brian2.build(network())
-    kept.go_on(other.stage)  # one presentation
-    assert other.stage.delayed == {}
-    assert not any(values.any() for name, values in other.stage.passing().items() if name.endswith(":a"))
+    kept.go_on(other.built)  # one presentation
+    assert other.built.delayed == {}
+    assert not any(values.any() for name, values in other.built.passing().items() if name.endswith(":a"))
 
 
 # -- edits of brian2's own objects ------------------------------------------------------------------
@@ -140,14 +140,14 @@ def rates(recording, population):
 def test_a_synapse_that_is_set_acts_in_the_next_run():
     sim = cs.brian2.build(network("backprop"), engine="synapses")
     assert abs(rates(sim.run(SHOW), "IT")).max() > 0.01
-    sim.stage.engine.synapses["V1->IT"].w = 0
+    sim.built.engine.synapses["V1->IT"].w = 0
     assert not rates(sim.run(SHOW), "IT").any()
     assert not sim.weights.matrix["V1->IT"].any()
 
 
 def test_it_also_acts_where_the_next_run_needs_other_groups():
     sim = cs.brian2.build(network("backprop"), engine="synapses")
-    sim.stage.engine.synapses["V1->IT"].w = 0
+    sim.built.engine.synapses["V1->IT"].w = 0
     late = cs.Protocol(cs.Phase("show", 60, drive={"retina": X[:1]}, delay_ms={"retina->V1": 2.0}))
     assert not rates(sim.run(late), "IT").any()
 
@@ -156,7 +156,7 @@ def test_it_also_acts_where_the_next_run_needs_other_groups():
 def test_a_bias_that_is_set_in_a_group_acts(engine):
     sim = cs.brian2.build(network("backprop"), engine=engine)
     sim.run(SHOW)
-    sim.stage.groups["IT"].bias = 0.5
+    sim.built.groups["IT"].bias = 0.5
     without = cs.brian2.build(network("backprop"), engine=engine)
     difference = rates(sim.run(SHOW), "IT") - rates(without.run(SHOW), "IT")
     np.testing.assert_allclose(difference, 0.5 * (1 - 0.9**60), atol=1e-12)
@@ -165,7 +165,7 @@ def test_a_bias_that_is_set_in_a_group_acts(engine):
 
 def test_the_state_of_a_rule_that_is_set_acts():
     sim = cs.brian2.build(network("bcm"), engine="synapses")
-    group, name = sim.stage.groups["IT"], sim.circuit.var("theta", "V1->IT")
+    group, name = sim.built.groups["IT"], sim.circuit.var("theta", "V1->IT")
     setattr(group, name, 0.25)
     sim.run(SHOW)
     assert (sim.weights.state["V1->IT"]["theta"] == 0.25).all()
@@ -174,7 +174,7 @@ def test_the_state_of_a_rule_that_is_set_acts():
 def test_weights_set_in_two_places_are_refused():
     sim = cs.brian2.build(network("backprop"), engine="synapses")
     sim.run(SHOW)
-    sim.stage.engine.synapses["V1->IT"].w = 0
+    sim.built.engine.synapses["V1->IT"].w = 0
     sim.weights.matrix["V1->IT"][...] = 1.0
     with pytest.raises(RunError, match="weights of projection V1->IT: was set both in brian2's objects"):
         sim.run(SHOW)

@@ -12,12 +12,12 @@ from math import gcd
 
 import numpy as np
 
-from cortex_sim.backends.brian2.conductor import whole_steps
+from cortex_sim.backends.brian2.runner import whole_steps
 from cortex_sim.protocol.plan import PhasePlan, Plan, Series, Shown
 
 
 @dataclass(frozen=True)
-class Piece:
+class Segment:
     """Steps of one phase in which nothing changes from outside: the first, and how many.
 
     ``bins`` holds, by driven population, which bin of its time series is presented.
@@ -32,37 +32,37 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Score:
+class Timetable:
     """All segments of a plan, and for each trial the steps after which it is sampled.
 
     Steps count from the beginning of the plan; a sample at step n is taken after n steps.
     """
 
-    pieces: Sequence[Piece]
+    segments: Sequence[Segment]
     samples: Sequence[Sequence[int]]
 
     @property
     def steps(self) -> int:
         """Steps of the whole plan."""
-        return self.pieces[-1].start + self.pieces[-1].steps
+        return self.segments[-1].start + self.segments[-1].steps
 
     @property
-    def segment(self) -> int:
+    def tick(self) -> int:
         """Steps of a tick."""
-        starts = [piece.start for piece in self.pieces]
+        starts = [segment.start for segment in self.segments]
         return gcd(self.steps, *starts, *(step for steps in self.samples for step in steps))
 
-    def piece_at(self, step: np.ndarray) -> np.ndarray:
+    def segment_at(self, step: np.ndarray) -> np.ndarray:
         """Indices of the segments that contain these steps."""
-        starts = np.array([piece.start for piece in self.pieces])
+        starts = np.array([segment.start for segment in self.segments])
         return np.searchsorted(starts, step, side="right") - 1
 
-    def by_segment(self) -> np.ndarray:
+    def by_tick(self) -> np.ndarray:
         """Index of the segment that contains each tick."""
-        return self.piece_at(np.arange(0, self.steps, self.segment))
+        return self.segment_at(np.arange(0, self.steps, self.tick))
 
 
-def score(plan: Plan, dt_ms: float) -> Score:
+def timetable(plan: Plan, dt_ms: float) -> Timetable:
     """Timetable of a plan.
 
     Raises
@@ -70,14 +70,14 @@ def score(plan: Plan, dt_ms: float) -> Score:
     RunError
         If a duration is not a whole number of steps.
     """
-    pieces: list[Piece] = []
+    segments: list[Segment] = []
     samples: list[list[int]] = []
     start = 0
     for shown in plan.shown:
         begin, ends = start, []
         for phase in shown.phases:
             steps = whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, dt_ms)
-            pieces += _pieces(shown, phase, start, steps, dt_ms, opens=start == begin)
+            segments += _segments(shown, phase, start, steps, dt_ms, opens=start == begin)
             start += steps
             if phase.name == plan.wanted.phase:
                 ends.append(start)
@@ -85,12 +85,12 @@ def score(plan: Plan, dt_ms: float) -> Score:
             every = whole_steps("record: every_ms", plan.wanted.every_ms, dt_ms)
             ends = list(range(begin + every, start + 1, every))
         samples.append(ends)
-    return Score(pieces, samples)
+    return Timetable(segments, samples)
 
 
-def _pieces(
+def _segments(
     shown: Shown, phase: PhasePlan, start: int, steps: int, dt_ms: float, *, opens: bool
-) -> Iterator[Piece]:
+) -> Iterator[Segment]:
     bins = {
         name: _bins(given, steps, dt_ms) for name, given in phase.drive.items() if isinstance(given, Series)
     }
@@ -98,7 +98,7 @@ def _pieces(
     firsts = np.flatnonzero(changes) if bins else np.zeros(1, dtype=int)
     for first, last in zip(firsts, [*firsts[1:], steps], strict=True):
         held = {name: int(by_step[first]) for name, by_step in bins.items()}
-        yield Piece(shown, phase, start + int(first), int(last - first), opens and first == 0, held)
+        yield Segment(shown, phase, start + int(first), int(last - first), opens and first == 0, held)
 
 
 def _bins(given: Series, steps: int, dt_ms: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from cortex_sim.credit import DenseCredit
 from cortex_sim.errors import DeclarationError
 from cortex_sim.tdca.inner.architecture import architecture
 from cortex_sim.tdca.inner.cohort import Cohort, layout, start
-from cortex_sim.tdca.inner.lives import PersistentLives, Span, WholeLives, clipped
+from cortex_sim.tdca.inner.inner_runs import PersistentRuns, Span, WholeRuns, clipped
 from cortex_sim.tdca.inner.rules import Direct, TopDownCredit
 from cortex_sim.tdca.inner.step import Adam, Mixed, Plain
 from cortex_sim.tdca.tasks.settings import tasks_from
@@ -36,7 +36,7 @@ def credit(**settings):
 
 
 def persistent(rule=None, step=STEPS["mixed"], count=4, span=SHORT, seed=0, **settings):
-    return PersistentLives(body_of(), rule or credit(), step, tasks(), count, span, seed, **settings)
+    return PersistentRuns(body_of(), rule or credit(), step, tasks(), count, span, seed, **settings)
 
 
 def phi_of(rule, step, dtype=torch.float64):
@@ -51,8 +51,8 @@ class Watched:
     def __init__(self, inner, shown):
         self.inner, self.seen = inner, shown
 
-    def draw(self, lives, generator):
-        return Watched(self.inner.draw(lives, generator), self.seen)
+    def draw(self, runs, generator):
+        return Watched(self.inner.draw(runs, generator), self.seen)
 
     def redraw(self, slots, generator):
         return Watched(self.inner.redraw(slots, generator), self.seen)
@@ -64,21 +64,21 @@ class Watched:
 
 
 @contextmanager
-def watched_births(found):
-    real = Cohort.give_birth
+def watched_starts(found):
+    real = Cohort.begin
 
-    def give_birth(self, *given):
+    def begin(self, *given):
         real(self, *given)
         found.append([[t.clone() for t in ts] for ts in (self.weights, self.biases, self.fixed)])
 
-    Cohort.give_birth = give_birth
+    Cohort.begin = begin
     try:
         yield
     finally:
-        Cohort.give_birth = real
+        Cohort.begin = real
 
 
-def whole_life(phi, rule, step, weights, biases, fixed, shown, lengths):
+def whole_run(phi, rule, step, weights, biases, fixed, shown, lengths):
     """Objective of one inner run of 3 steps, from the equations, for torch's autograd to go through."""
     named = layout(rule, step).split(phi)
     (w1, w2), (b1, b2), (spread,) = weights, biases, fixed
@@ -122,18 +122,18 @@ def whole_life(phi, rule, step, weights, biases, fixed, shown, lengths):
 
 
 def unrolled(step, each):
-    """Gradient of the mean objective by `PersistentLives`, and by `whole_life` on what it was given."""
-    rule, births, shown, count = credit(), [], [], 3
-    lives = PersistentLives(
+    """Gradient of the mean objective by `PersistentRuns`, and by `whole_run` on what it was given."""
+    rule, starts, shown, count = credit(), [], [], 3
+    runs = PersistentRuns(
         body_of(), rule, step, Watched(tasks(), shown), count, WHOLE, 5, dtype=torch.float64
     )
     phi = phi_of(rule, step)
     own = (phi.expand(count, -1) if each else phi).clone().requires_grad_(True)
-    with watched_births(births):
-        window = lives.unroll(own)
-    assert window.contained == 0 and window.born.all()
+    with watched_starts(starts):
+        window = runs.unroll(own)
+    assert window.contained == 0 and window.begins.all()
     (gradient,) = torch.autograd.grad(window.loss.mean(), own)
-    ((weights, biases, fixed),) = births
+    ((weights, biases, fixed),) = starts
 
     def by_hand(phi):
         losses = []
@@ -141,7 +141,7 @@ def unrolled(step, each):
             mine = [(part, x[i].double(), y[i].double()) for part, x, y in shown]
             b = [b[i, 0] for b in biases]
             parts = [w[i] for w in weights], b, [f[i] for f in fixed]
-            losses.append(whole_life(phi[i] if phi.dim() == 2 else phi, rule, step, *parts, mine, 3.0))
+            losses.append(whole_run(phi[i] if phi.dim() == 2 else phi, rule, step, *parts, mine, 3.0))
         return torch.stack(losses)
 
     return own.detach(), window.loss, gradient, by_hand
@@ -201,25 +201,25 @@ def test_an_exploding_life_harms_itself_alone():
 
 def test_a_life_whose_weights_are_nan_is_reborn():
     rule, step = credit(), STEPS["mixed"]
-    lives = persistent(rule, step, span=Span(shortest=50, longest=50, window=5, batch=4, validation=6))
+    runs = persistent(rule, step, span=Span(shortest=50, longest=50, window=5, batch=4, validation=6))
     phi = phi_of(rule, step, torch.float32)
     with torch.no_grad():
-        lives.unroll(phi)
-        assert not lives.due().any()
-        lives.cohort.weights[0][1] = torch.nan
-        assert lives.due().tolist() == [False, True, False, False]
-        window = lives.unroll(phi)
-    assert window.born.tolist() == [False, True, False, False]
+        runs.unroll(phi)
+        assert not runs.due().any()
+        runs.cohort.weights[0][1] = torch.nan
+        assert runs.due().tolist() == [False, True, False, False]
+        window = runs.unroll(phi)
+    assert window.begins.tolist() == [False, True, False, False]
     assert window.contained == 0 and torch.isfinite(window.loss).all()
-    assert lives.cohort.done.tolist() == [10, 5, 10, 10]
+    assert runs.cohort.done.tolist() == [10, 5, 10, 10]
 
 
 def test_one_of_a_pair_takes_its_twin_along():
-    lives = persistent(count=4, twins=True, span=Span(50, 50, 5, 4, 6))
+    runs = persistent(count=4, twins=True, span=Span(50, 50, 5, 4, 6))
     with torch.no_grad():
-        lives.unroll(phi_of(credit(), STEPS["mixed"], torch.float32))
-    lives.cohort.weights[1][2] = torch.inf
-    assert lives.due().tolist() == [False, False, True, True]
+        runs.unroll(phi_of(credit(), STEPS["mixed"], torch.float32))
+    runs.cohort.weights[1][2] = torch.inf
+    assert runs.due().tolist() == [False, False, True, True]
 
 
 def test_losses_are_clipped():
@@ -235,7 +235,7 @@ def test_relative_objectives_count_by_their_logarithm():
     torch.testing.assert_close(relative, torch.log(plain + 0.01))
     members = phi_of(Direct(), STEPS["mixed"], torch.float32)[None]
     plain, relative = (
-        WholeLives(body_of(), Direct(), STEPS["mixed"], tasks(), 1, span).fitness(
+        WholeRuns(body_of(), Direct(), STEPS["mixed"], tasks(), 1, span).fitness(
             members, torch.Generator().manual_seed(0)
         )
         for span in (one, log)
@@ -244,37 +244,37 @@ def test_relative_objectives_count_by_their_logarithm():
 
 
 def test_twins_are_equal_under_equal_phi_and_only_then():
-    lives = persistent(count=6, twins=True)
+    runs = persistent(count=6, twins=True)
     phi = phi_of(credit(), STEPS["mixed"], torch.float32).expand(6, -1).clone()
-    births = []
+    starts = []
     with torch.no_grad():
         for _ in range(6):
-            window = lives.unroll(phi)
-            births.append(window.born.clone())
+            window = runs.unroll(phi)
+            starts.append(window.begins.clone())
             assert torch.equal(window.loss[0::2], window.loss[1::2])
         assert len(set(window.loss.tolist())) == 3
         phi[0] += 0.01
-        window = lives.unroll(phi)
+        window = runs.unroll(phi)
     assert window.loss[0] != window.loss[1] and torch.equal(window.loss[2::2], window.loss[3::2])
-    assert not torch.stack(births).all()  # inner runs of several windows
+    assert not torch.stack(starts).all()  # inner runs of several windows
 
 
 def test_a_life_that_ends_is_followed_by_another_on_another_task():
-    lives = persistent()
+    runs = persistent()
     phi = phi_of(credit(), STEPS["mixed"], torch.float32)
     tasks, saw = None, 0
     with torch.no_grad():
         for _ in range(8):
-            due = lives.due()
-            window = lives.unroll(phi)
-            assert torch.equal(window.born, due)
-            now = lives.tasks.state()["weights_1"]
+            due = runs.due()
+            window = runs.unroll(phi)
+            assert torch.equal(window.begins, due)
+            now = runs.tasks.state()["weights_1"]
             if tasks is not None:
                 changed = (now != tasks).flatten(1).any(1)
                 assert torch.equal(changed, due)
                 saw += int(due.sum())
             tasks = now.clone()
-            assert (lives.cohort.done <= lives.cohort.length).all()
+            assert (runs.cohort.done <= runs.cohort.length).all()
     assert 0 < saw < 28
 
 
@@ -316,35 +316,35 @@ def test_impossible_spans_are_refused(wrong, said):
         Span(**wrong)
 
 
-def whole_lives(seen, lives=2):
-    return WholeLives(body_of(), Direct(), STEPS["mixed"], Watched(tasks(), seen), lives, SHORT)
+def whole_runs(seen, runs=2):
+    return WholeRuns(body_of(), Direct(), STEPS["mixed"], Watched(tasks(), seen), runs, SHORT)
 
 
 def test_all_members_live_the_same_lives():
     seen = []
-    lives = whole_lives(seen)
+    runs = whole_runs(seen)
     phi = phi_of(Direct(), STEPS["mixed"], torch.float32)
     members = torch.stack([phi, phi + 0.1, phi])
-    fitness = lives.fitness(members, torch.Generator().manual_seed(0))
+    fitness = runs.fitness(members, torch.Generator().manual_seed(0))
     assert fitness.shape == (3,)
     assert fitness[0] == fitness[2] != fitness[1]
     assert all(len(x) == 2 for _, x, _ in seen)  # a task for each inner run, none for each member
-    alone = lives.fitness(members[1:2], torch.Generator().manual_seed(0))
+    alone = runs.fitness(members[1:2], torch.Generator().manual_seed(0))
     torch.testing.assert_close(alone[0], fitness[1], rtol=1e-5, atol=0)
 
 
 def test_fitness_is_the_mean_over_steps_and_validation_at_the_end():
-    seen, births = [], []
-    lives = whole_lives(seen, lives=1)
+    seen, starts = [], []
+    runs = whole_runs(seen, runs=1)
     phi = phi_of(Direct(), STEPS["mixed"], torch.float32)
-    with watched_births(births):
-        fitness = lives.fitness(phi[None], torch.Generator().manual_seed(4))
-    ((weights, biases, fixed),) = births
-    cohort = Cohort(lives.body, lives.rule, lives.step, 1)
+    with watched_starts(starts):
+        fitness = runs.fitness(phi[None], torch.Generator().manual_seed(4))
+    ((weights, biases, fixed),) = starts
+    cohort = Cohort(runs.body, runs.rule, runs.step, 1)
     cohort.weights, cohort.biases, cohort.fixed = weights, biases, fixed
     trained = [(x, y) for part, x, y in seen if part == "train"]
     cohort.length[:] = len(trained)
-    losses = [float(cohort.advance(lives.layout.split(phi), x, y)) for x, y in trained]
+    losses = [float(cohort.advance(runs.layout.split(phi), x, y)) for x, y in trained]
     (_, x, y) = seen[-1]
     assert seen[-1][0] == "validation"
     final = -(y * torch.log_softmax(cohort.settle(x), -1)).sum(-1).mean()
@@ -352,13 +352,13 @@ def test_fitness_is_the_mean_over_steps_and_validation_at_the_end():
 
 
 def test_a_member_that_explodes_is_contained():
-    lives = whole_lives([])
+    runs = whole_runs([])
     phi = phi_of(Direct(), STEPS["mixed"], torch.float32)
     mad = phi.clone()
     mad[0] = 100.0
-    fitness = lives.fitness(torch.stack([phi, mad]), torch.Generator().manual_seed(0))
-    assert torch.isfinite(fitness).all() and fitness[1] > np.log(2 * SIZES[-1]) and lives.contained > 0
-    alone = whole_lives([]).fitness(phi[None], torch.Generator().manual_seed(0))
+    fitness = runs.fitness(torch.stack([phi, mad]), torch.Generator().manual_seed(0))
+    assert torch.isfinite(fitness).all() and fitness[1] > np.log(2 * SIZES[-1]) and runs.contained > 0
+    alone = whole_runs([]).fitness(phi[None], torch.Generator().manual_seed(0))
     torch.testing.assert_close(alone[0], fitness[0], rtol=1e-5, atol=0)
 
 

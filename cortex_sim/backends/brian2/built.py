@@ -25,9 +25,9 @@ from cortex_sim.backends.brian2.equations import (
     unit_state_equations,
 )
 from cortex_sim.backends.brian2.synaptic import Synaptic, supervised_inputs
+from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.backends.brian2.written import Written
 from cortex_sim.errors import BuildError
 
 STANDALONE = "cpp_standalone"
@@ -117,7 +117,7 @@ def check_patches(circuit: Circuit, presentations: int) -> None:
             )
 
 
-class Stage:
+class BuiltCircuit:
     """Neurons and engine for a batch of ``presentations``, with their own brian2 network and clock."""
 
     def __init__(
@@ -158,9 +158,9 @@ class Stage:
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
         self.network.add(*self.own)
 
-    def _see(self, group: Any) -> View | Written:
+    def _see(self, group: Any) -> View | Tabulated:
         compiled = self.setup.target == STANDALONE
-        return Written(group) if compiled else View(group, self.presentations)
+        return Tabulated(group) if compiled else View(group, self.presentations)
 
     def _group(self, name: str) -> Any:
         population = self.circuit.population(name)
@@ -177,9 +177,9 @@ class Stage:
                 order=MOVING,
                 name=self.circuit.identifier[name],
             )
-        except (EquationError, SyntaxError, ValueError, KeyError, TypeError) as error:
-            why = " ".join(str(error).split())
-            raise BuildError(f"population {name}: its equations are refused by brian2 ({why})") from error
+        except (EquationError, SyntaxError, ValueError, KeyError, TypeError) as exception:
+            why = " ".join(str(exception).split())
+            raise BuildError(f"population {name}: its equations are refused by brian2 ({why})") from exception
 
     def _credit_group(self, name: str) -> Any:
         population = self.circuit.net.credit_populations[name]
@@ -209,9 +209,9 @@ class Stage:
             name=f"patches_{self.circuit.identifier[name]}",
         )
 
-    def views(self) -> dict[str, View | Written]:
+    def views(self) -> dict[str, View | Tabulated]:
         """Views of all groups by name."""
-        found: dict[str, View | Written] = {name: unit.view for name, unit in self.units.items()}
+        found: dict[str, View | Tabulated] = {name: unit.view for name, unit in self.units.items()}
         return found | self.credit_views | {f"patches of {n}": v for n, v in self.patch_views.items()}
 
     def lasting(self) -> set[str]:
@@ -242,9 +242,9 @@ class Stage:
             for variable in brian2.Equations(text).parameter_names
         }
 
-    def moving_variables(self) -> dict[str, tuple[View | Written, str]]:
+    def moving_variables(self) -> dict[str, tuple[View | Tabulated, str]]:
         """Drives and compartments, which equations integrate: view and variable by name."""
-        found: dict[str, tuple[View | Written, str]] = {}
+        found: dict[str, tuple[View | Tabulated, str]] = {}
         for name, unit in self.units.items():
             if not unit.is_stimulus:
                 found[f"{name}:a"] = unit.view, "a"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_sim.backends.brian2.score import score
+from cortex_sim.backends.brian2.timetable import timetable
 from cortex_sim.errors import RunError
 from cortex_sim.protocol.plan import PhasePlan, Plan, Series, Shown, Wanted
 
@@ -21,20 +21,20 @@ def series(bins, bin_ms):
 
 def test_a_phase_is_a_piece_and_is_sampled_at_its_end():
     trial = [PhasePlan("settle", 60.0), PhasePlan("learn", 40.0)]
-    found = score(plan_of(trial, trial, phase="settle"), dt_ms=2.0)
-    assert [(p.start, p.steps, p.opens) for p in found.pieces] == [
+    found = timetable(plan_of(trial, trial, phase="settle"), dt_ms=2.0)
+    assert [(p.start, p.steps, p.opens) for p in found.segments] == [
         (0, 30, True), (30, 20, False), (50, 30, True), (80, 20, False),
     ]  # fmt: skip
     assert found.samples == [[30], [80]]
-    assert (found.steps, found.segment) == (100, 10)
-    assert list(found.by_segment()) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+    assert (found.steps, found.tick) == (100, 10)
+    assert list(found.by_tick()) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
 
 
 def test_samples_count_from_the_beginning_of_their_trial():
     trial = [PhasePlan("settle", 7.0)]
-    found = score(plan_of(trial, trial, every_ms=3.0), dt_ms=1.0)
+    found = timetable(plan_of(trial, trial, every_ms=3.0), dt_ms=1.0)
     assert found.samples == [[3, 6], [10, 13]]
-    assert found.segment == 1
+    assert found.tick == 1
 
 
 @given(
@@ -45,16 +45,16 @@ def test_samples_count_from_the_beginning_of_their_trial():
 )
 def test_pieces_of_a_series_show_the_bin_of_every_step(bins, bin_ms, steps, dt_ms):
     phase = PhasePlan("film", steps * dt_ms, drive=series(bins, bin_ms))
-    found = score(plan_of([phase], [phase]), dt_ms)
+    found = timetable(plan_of([phase], [phase]), dt_ms)
     assert found.steps == 2 * steps
     for step in range(2 * steps):
-        piece = found.pieces[int(found.piece_at(np.array(step)))]
+        segment = found.segments[int(found.segment_at(np.array(step)))]
         tenths, bin_tenths = (step % steps) * round(10 * dt_ms), round(10 * bin_ms)  # in whole numbers
-        assert piece.bins["retina"] == min(tenths // bin_tenths, bins - 1)
-        assert piece.start <= step < piece.start + piece.steps
-        assert piece.opens == (piece.start % steps == 0)
+        assert segment.bins["retina"] == min(tenths // bin_tenths, bins - 1)
+        assert segment.start <= step < segment.start + segment.steps
+        assert segment.opens == (segment.start % steps == 0)
 
 
 def test_a_duration_that_is_no_whole_number_of_steps_is_named():
     with pytest.raises(RunError, match="phase settle: duration_ms must be a multiple of dt_ms=2. Got 3"):
-        score(plan_of([PhasePlan("settle", 3.0)]), dt_ms=2.0)
+        timetable(plan_of([PhasePlan("settle", 3.0)]), dt_ms=2.0)

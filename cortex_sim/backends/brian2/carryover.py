@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cortex_sim.backends.brian2.built import BuiltCircuit
 from cortex_sim.backends.brian2.circuit import Circuit
-from cortex_sim.backends.brian2.stage import Stage
 from cortex_sim.backends.restoring import require_numbers
 from cortex_sim.errors import RunError
 
@@ -17,7 +17,7 @@ _MOVING, _DELAYED = "moving:", "delayed:"
 
 
 @dataclass(frozen=True)
-class Begun:
+class Carryover:
     """A copy without brian2 objects, so that it can be stored and continued in another process.
 
     Attributes
@@ -32,23 +32,23 @@ class Begun:
     delayed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @staticmethod
-    def after(stage: Stage) -> Begun:
+    def after(built: BuiltCircuit) -> Carryover:
         """State after the trial that has just ended."""
-        return Begun(
-            {name: values.copy() for name, values in stage.passing().items()},
-            {name: np.stack(signals) for name, signals in stage.delayed.items() if signals},
+        return Carryover(
+            {name: values.copy() for name, values in built.passing().items()},
+            {name: np.stack(signals) for name, signals in built.delayed.items() if signals},
         )
 
-    def go_on(self, stage: Stage) -> None:
+    def go_on(self, built: BuiltCircuit) -> None:
         """Start from this state; from rest where the number of presentations differs."""
-        for name, values in stage.passing().items():
+        for name, values in built.passing().items():
             before = self.passing.get(name)
             fits = before is not None and before.shape == values.shape
             values[...] = before if fits else 0.0
-        stage.delayed = {
+        built.delayed = {
             name: deque(signals)
             for name, signals in self.delayed.items()
-            if name in stage.features and signals.shape[1] == stage.presentations
+            if name in built.features and signals.shape[1] == built.presentations
         }
 
     def check(self, circuit: Circuit) -> None:
@@ -75,10 +75,10 @@ class Begun:
         return passing | {_DELAYED + name: signals for name, signals in self.delayed.items()}
 
     @staticmethod
-    def from_arrays(arrays: Mapping[str, np.ndarray]) -> Begun:
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> Carryover:
         """From the arrays of a checkpoint that holds those of `as_arrays`."""
 
         def under(prefix: str) -> dict[str, np.ndarray]:
             return {n.removeprefix(prefix): np.array(a) for n, a in arrays.items() if n.startswith(prefix)}
 
-        return Begun(under(_MOVING), under(_DELAYED))
+        return Carryover(under(_MOVING), under(_DELAYED))

@@ -26,7 +26,7 @@ def smoothed_gradient(phi, s, power, sigma, goal, spread):
     return (s[:, None] * slope).mean(0)
 
 
-class QuadraticLives:
+class QuadraticRuns:
     """Lives of ``windows`` windows of ``steps`` steps each; float64 throughout."""
 
     def __init__(self, count, parameters=3, *, windows=3, steps=4, twins=False, power=2, seed=0, spread=0.3):
@@ -45,14 +45,14 @@ class QuadraticLives:
 
     def unroll(self, phi):
         self.saw.append((tuple(phi.shape), phi.requires_grad, torch.is_grad_enabled()))
-        born = self.due()
+        begins = self.due()
         shape = (self.count // self.copies, self.parameters)
         goals = self.mean_goal + self.spread * torch.randn(
             shape, generator=self.generator, dtype=torch.float64
         )
-        self.goal = torch.where(born[:, None], goals.repeat_interleave(self.copies, 0), self.goal)
-        x = torch.where(born[:, None], torch.zeros_like(self.x), self.x)
-        self.age = torch.where(born, 0, self.age) + 1
+        self.goal = torch.where(begins[:, None], goals.repeat_interleave(self.copies, 0), self.goal)
+        x = torch.where(begins[:, None], torch.zeros_like(self.x), self.x)
+        self.age = torch.where(begins, 0, self.age) + 1
         total, contained = 0.0, 0
         for _ in range(self.steps):
             x = self.leak * x + phi
@@ -60,7 +60,7 @@ class QuadraticLives:
             contained += int((~(loss <= self.clip)).sum())
             total = total + torch.nan_to_num(loss, nan=self.clip).clamp(max=self.clip)
         self.x = x.detach()
-        return Window(total / self.steps, born, contained)
+        return Window(total / self.steps, begins, contained)
 
     def state(self):
         own = {"x": self.x, "goal": self.goal, "age": self.age}
@@ -71,7 +71,7 @@ class QuadraticLives:
         self.generator.set_state(state["generator"])
 
 
-class QuadraticLifetimes:
+class QuadraticFitness:
     """Fitness ½ ‖φ − goal − task‖², one task for all members of a call."""
 
     def __init__(self, parameters=3):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from cortex_sim.credit.context import Told
+from cortex_sim.credit.context import TopSignals
 from cortex_sim.credit.teacher import Teacher
 
 if TYPE_CHECKING:
     from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 
 
-class TaughtCredit(nn.Module):
+class TeacherCredit(nn.Module):
     """A teacher on torch: its equations, with its parameters as tensors.
 
     Parameters
@@ -49,13 +49,13 @@ class TaughtCredit(nn.Module):
         """
         teacher = self.declared
         seen = {name: rates[name].flatten(1).to(self.dtype) for name in (*teacher.hidden, teacher.top)}
-        told = Told(seen[teacher.top], goal.to(self.dtype), error.to(self.dtype))
+        received = TopSignals(seen[teacher.top], goal.to(self.dtype), error.to(self.dtype))
         parameters = {n.removeprefix(_PREFIX): p for n, p in self.named_buffers(recurse=False)}
         placed = teacher.placed(dict(self._weights()))
         hidden = [seen[name] for name in teacher.hidden]
-        top, channels = teacher.network.credits(parameters, told, placed, hidden)
-        told_below = zip(teacher.hidden, channels, placed, strict=True)
-        return {teacher.top: top} | {name: g @ p.diffusion.T for name, g, p in told_below}
+        top, channels = teacher.network.credits(parameters, received, placed, hidden)
+        below = zip(teacher.hidden, channels, placed, strict=True)
+        return {teacher.top: top} | {name: g @ p.diffusion.T for name, g, p in below}
 
 
 _PREFIX = "credit "  # a parameter may have the name of a module's attribute

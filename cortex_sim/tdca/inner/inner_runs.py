@@ -1,4 +1,4 @@
-"""Lives that an outer loop learns from: window by window without end, or whole from birth."""
+"""Inner runs for an outer loop: window by window without end, or whole."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from cortex_sim.tdca.outer.problem import Window, within
 
 @dataclass(frozen=True)
 class Span:
-    """How long lives last and how their success is read.
+    """Lengths of inner runs, and their objective.
 
     Parameters
     ----------
     shortest, longest : int
-        Bounds of a life's inner steps.
+        Bounds of an inner run's inner steps.
     brief : float
-        How much more often short lives begin: lengths have a density in proportion to T^−(1 + brief), so that
-        at 0 births are log-uniform, and at 1 lives of every length, on a log scale, are equally many at any
-        moment. Lengths are whole windows.
+        How much more often short inner runs begin: lengths have a density in proportion to T^−(1 + brief),
+        so that at 0 starts are log-uniform, and at 1 inner runs of every length, on a log scale, are
+        equally many at any moment. Lengths are whole windows.
     window : int
         Steps between two outer updates.
     batch : int
@@ -38,7 +38,8 @@ class Span:
     validation_weight : float
         Weight of the validation objective beside the mean over the window's steps.
     relative : bool
-        Whether objectives count by their logarithm: a tenth less is worth the same early and late in life.
+        Whether objectives count by their logarithm: a tenth less is worth the same early and late in an
+        inner run.
     """
 
     shortest: int = 20
@@ -58,7 +59,7 @@ class Span:
         require_flag(self, relative=self.relative)
 
     def lengths(self, count: int, generator: torch.Generator) -> Tensor:
-        """Steps of ``count`` new lives."""
+        """Steps of ``count`` new inner runs."""
         drawn = torch.rand(count, generator=generator)
         if self.brief:
             ends = [length**-self.brief for length in (self.shortest, self.longest)]
@@ -74,23 +75,23 @@ def clipped(loss: Tensor, worst: float, relative: bool = False) -> Tensor:
     return torch.log(found + 0.01) if relative else found
 
 
-class PersistentLives:
-    """Lives that go on from window to window; each that ends is followed by another, on another task.
+class PersistentRuns:
+    """Inner runs that continue from window to window; each that ends is replaced by another, on another task.
 
-    Satisfies `cortex_sim.tdca.outer.problem.Lives`.
+    Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`.
 
     Parameters
     ----------
     body, rule, step
-        What lives are made of.
+        Network, rule and step of the inner runs.
     tasks
         A distribution of tasks (`cortex_sim.tdca.tasks`).
     count : int
-        Lives side by side.
+        Inner runs side by side.
     span : Span
     seed : int
     twins : bool, default False
-        Whether lives 2i and 2i + 1 share birth, task and presentations.
+        Whether inner runs 2i and 2i + 1 share initial weights, task and presentations.
     """
 
     def __init__(
@@ -109,16 +110,16 @@ class PersistentLives:
         self.parameters, self.count, self.span = self.layout.count, count, span
         self.copies = 2 if twins else 1
         self.generator = torch.Generator().manual_seed(seed)
-        births = count // self.copies
-        self.tasks = tasks.draw(births, self.generator)
+        starts = count // self.copies
+        self.tasks = tasks.draw(starts, self.generator)
         self.cohort = Cohort(body, rule, step, count, self.copies, dtype)
-        self.cohort.done += 1  # as after a life of one step: all are due
+        self.cohort.done += 1  # as after an inner run of one step: all are due
 
     def _begin(self, slots: Tensor) -> None:
-        births = len(slots)
-        seeds = torch.randint(2**31, (births,), generator=self.generator)
-        lengths = self.span.lengths(births, self.generator)
-        self.cohort.give_birth(slots, seeds, lengths)
+        starts = len(slots)
+        seeds = torch.randint(2**31, (starts,), generator=self.generator)
+        lengths = self.span.lengths(starts, self.generator)
+        self.cohort.begin(slots, seeds, lengths)
 
     def _presentations(self, batch: int, part: str) -> tuple[Tensor, Tensor]:
         x, y = self.tasks.presentations(batch, part, self.generator)
@@ -128,18 +129,18 @@ class PersistentLives:
         return x, y
 
     def due(self) -> Tensor:
-        """Lives that the next window begins anew: those that ended, and those whose weights are NaN."""
+        """Inner runs that the next window begins again: those that ended, and those whose weights are NaN."""
         over = (self.cohort.done >= self.cohort.length) | self.cohort.lost()
         return over.reshape(-1, self.copies).any(1).repeat_interleave(self.copies)
 
     def unroll(self, phi: Tensor) -> Window:
-        """Advance every life by a window under φ, (parameter,) or (life, parameter)."""
+        """Advance every inner run by a window under φ, (parameter,) or (run, parameter)."""
         cohort, span, worst = self.cohort, self.span, self.cohort.body.worst
         slots = self.due()[:: self.copies]
         if slots.any():
             self.tasks = self.tasks.redraw(slots, self.generator)
             self._begin(slots)
-        born = cohort.done == 0
+        begins = cohort.done == 0
         parameters = self.layout.split(phi)
         total: Any = 0.0
         contained = 0
@@ -152,7 +153,7 @@ class PersistentLives:
         contained += int((~(final.detach() <= worst)).sum())
         objective = total / span.window + span.validation_weight * clipped(final, worst, span.relative)
         cohort.detach()
-        return Window(objective, born, contained)
+        return Window(objective, begins, contained)
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""
@@ -167,40 +168,40 @@ class PersistentLives:
         self.generator.set_state(state["generator"])
 
 
-class WholeLives:
-    """Lives from birth to end, for searchers that see nothing but how well each member's lives went.
+class WholeRuns:
+    """Whole inner runs, for searchers that need only the fitness of each member.
 
-    Satisfies `cortex_sim.tdca.outer.problem.Lifetimes`.
+    Satisfies `cortex_sim.tdca.outer.problem.FitnessProblem`.
 
     Parameters
     ----------
     body, rule, step, tasks
-        As of `PersistentLives`.
-    lives : int
-        Lives of each member; all members live the same ones.
+        As of `PersistentRuns`.
+    runs : int
+        Inner runs of each member, the same for all members.
     span : Span
         One length is drawn for a generation.
     """
 
     def __init__(
-        self, body: Architecture, rule: InnerRule, step: Step, tasks: Any, lives: int, span: Span
+        self, body: Architecture, rule: InnerRule, step: Step, tasks: Any, runs: int, span: Span
     ) -> None:
         self.body, self.rule, self.step, self.tasks = body, rule, step, tasks
-        self.lives, self.span = lives, span
+        self.runs, self.span = runs, span
         self.layout = layout(rule, step)
         self.parameters = self.layout.count
         self.contained = 0
 
     @torch.no_grad()
     def fitness(self, phi: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean clipped objective over each member's lives plus that on validation at the end, (member,)."""
+        """Mean clipped objective over a member's inner runs plus that on validation at the end, (member,)."""
         members, span, worst = len(phi), self.span, self.body.worst
-        tasks = self.tasks.draw(self.lives, generator)
-        cohort = Cohort(self.body, self.rule, self.step, self.lives * members, members)
+        tasks = self.tasks.draw(self.runs, generator)
+        cohort = Cohort(self.body, self.rule, self.step, self.runs * members, members)
         length = span.lengths(1, generator)
-        seeds = torch.randint(2**31, (self.lives,), generator=generator)
-        cohort.give_birth(torch.ones(self.lives, dtype=torch.bool), seeds, length.expand(self.lives))
-        parameters = self.layout.split(phi.to(cohort.dtype).repeat(self.lives, 1))
+        seeds = torch.randint(2**31, (self.runs,), generator=generator)
+        cohort.begin(torch.ones(self.runs, dtype=torch.bool), seeds, length.expand(self.runs))
+        parameters = self.layout.split(phi.to(cohort.dtype).repeat(self.runs, 1))
         total: Any = 0.0
         for _ in range(int(length)):
             x, y = tasks.presentations(span.batch, "train", generator)
@@ -213,4 +214,4 @@ class WholeLives:
         x, y = x.repeat_interleave(members, 0), y.repeat_interleave(members, 0)
         final = clipped(self.body.judged(cohort.settle(x), y)[0].mean(-1), worst, span.relative)
         fitness = total / float(length) + span.validation_weight * final
-        return fitness.reshape(self.lives, members).mean(0)
+        return fitness.reshape(self.runs, members).mean(0)

@@ -12,38 +12,38 @@ from collections.abc import Callable, Iterator, Sequence
 import brian2
 import numpy as np
 
+from cortex_sim.backends.brian2.built import BuiltCircuit
 from cortex_sim.backends.brian2.circuit import Apical
 from cortex_sim.backends.brian2.equations import ARRIVING
 from cortex_sim.backends.brian2.noise import TrialNoise, fluctuate
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
-from cortex_sim.backends.brian2.stage import Stage
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
 from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Series, Shown, Wanted, White
 
 
-class Conductor:
-    """Carries out a sequence of `Shown` on one `Stage`; ``keep`` receives each when it is over."""
+class Runner:
+    """Carries out a sequence of `Shown` on one `BuiltCircuit`; ``keep`` receives each when it is over."""
 
     def __init__(
         self,
-        stage: Stage,
+        built: BuiltCircuit,
         weights: Weights,
         seed: int,
         wanted: Wanted,
         keep: Callable[[Sample], None],
     ) -> None:
-        self.stage, self.weights, self.seed, self.wanted, self.keep = stage, weights, seed, wanted, keep
-        self.dt_ms = stage.setup.dt_ms
+        self.built, self.weights, self.seed, self.wanted, self.keep = built, weights, seed, wanted, keep
+        self.dt_ms = built.setup.dt_ms
         self._past: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
         self._operations = [
-            brian2.NetworkOperation(self._start, clock=stage.clock, when="start"),
-            brian2.NetworkOperation(self._end, clock=stage.clock, when="end"),
+            brian2.NetworkOperation(self._start, clock=built.clock, when="start"),
+            brian2.NetworkOperation(self._end, clock=built.clock, when="end"),
         ]
-        if stage.features:
+        if built.features:
             arrival = brian2.NetworkOperation(
-                self._drive_arrives, clock=stage.clock, when="groups", order=ARRIVING
+                self._drive_arrives, clock=built.clock, when="groups", order=ARRIVING
             )
             self._operations.append(arrival)
 
@@ -52,14 +52,14 @@ class Conductor:
         steps = sum(self.steps(phase) for one in shown for phase in one.phases)
         self._coming: Iterator[Shown] = iter(shown)
         self._trial_over = True
-        self.stage.engine.take_edits()
-        self.stage.engine.push()
-        self.stage.network.add(*self._operations)
+        self.built.engine.take_edits()
+        self.built.engine.push()
+        self.built.network.add(*self._operations)
         try:
-            self.stage.network.run(steps * self.dt_ms * brian2.ms, namespace={})
+            self.built.network.run(steps * self.dt_ms * brian2.ms, namespace={})
         finally:
-            self.stage.network.remove(*self._operations)
-            self.stage.engine.push()  # changes by an interrupted window are not edits by the user
+            self.built.network.remove(*self._operations)
+            self.built.engine.push()  # changes by an interrupted window are not edits by the user
 
     def steps(self, phase: PhasePlan) -> int:
         """Steps of a phase.
@@ -84,7 +84,7 @@ class Conductor:
         self._trial_step += 1
 
     def _end(self) -> None:
-        if self.stage.features:
+        if self.built.features:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
         if self.wanted.every_ms is not None:
@@ -103,26 +103,26 @@ class Conductor:
         if self.wanted.every_ms is not None:
             self._sample_steps = whole_steps("record: every_ms", self.wanted.every_ms, self.dt_ms)
         if shown.reset:
-            rest(self.stage)
+            rest(self.built)
 
     def _begin_phase(self) -> None:
         self._phase = self._shown.phases[self._number]
         self._steps = self.steps(self._phase)
-        apply_phase(self.stage, self.weights, self._phase, self._shown.images)
-        for unit in self.stage.units.values():
+        apply_phase(self.built, self.weights, self._phase, self._shown.images)
+        for unit in self.built.units.values():
             unit.begin()
         self._learned = self._learned or bool(self._phase.eta)
         moving = any(isinstance(given, (Series, White)) for given in self._phase.drive.values())
-        noisy = any(self.stage.setup.noise.values())
+        noisy = any(self.built.setup.noise.values())
         self._changing = moving or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
-        apicals = self.stage.circuit.apicals
-        self._gain = {p.name: self.weights.rescale(p) for p in apicals if p.name in self.stage.features}
+        apicals = self.built.circuit.apicals
+        self._gain = {p.name: self.weights.rescale(p) for p in apicals if p.name in self.built.features}
         self._credit_arrives(moved=False)  # delayed signals pass the gates of this phase
         self._rescaled = [p for p in apicals if p.rescale] if self._phase.eta else []
 
     def _end_phase(self) -> None:
         if self._phase.eta:
-            self.stage.engine.pull()
+            self.built.engine.pull()
             self._check_weights()
         self._step, self._number = 0, self._number + 1
         if self._number == len(self._shown.phases):
@@ -132,13 +132,13 @@ class Conductor:
         self._trial_over = True
         if self._learned:
             self.weights.pull_back()
-            self.stage.engine.push()
+            self.built.engine.push()
         self._check_finite()
         values = {
             variable: {name: np.stack(bins, axis=1) for name, bins in by_population.items()}
             for variable, by_population in self._samples.items()
         }
-        time_ms = float(self.stage.clock.t / brian2.ms) + self.dt_ms
+        time_ms = float(self.built.clock.t / brian2.ms) + self.dt_ms
         self.keep(Sample(self._shown, values, self._weights_due(), time_ms))
 
     def _weights_due(self) -> dict[str, np.ndarray]:
@@ -151,7 +151,7 @@ class Conductor:
 
     def _input_of_this_step(self) -> None:
         for name, given in self._phase.drive.items():
-            unit = self.stage.units[name]
+            unit = self.built.units[name]
             target = unit.view["shown" if unit.is_stimulus else "external"]
             match given:
                 case Series():
@@ -167,58 +167,58 @@ class Conductor:
                 case _:
                     pass
         for name, sd in self._phase.spontaneous.items():
-            unit = self.stage.units[name]
+            unit = self.built.units[name]
             target = unit.view["shown" if unit.is_stimulus else "spontaneous"]
             target[...] = sd * self._noise.draw(f"spontaneous {name}", target.shape[1])
-        for name, sd in self.stage.setup.noise.items():
+        for name, sd in self.built.setup.noise.items():
             if sd:
-                view, method = self.stage.units[name].view, self.stage.setup.method
+                view, method = self.built.units[name].view, self.built.setup.method
                 drawn = self._noise.draw(f"noise {name}", view["noise"].shape[1])
-                step = self.dt_ms / self.stage.circuit.population(name).tau_ms
+                step = self.dt_ms / self.built.circuit.population(name).tau_ms
                 view["noise"][...] = fluctuate(view["fluctuation"], drawn, sd, step, method)
         if self._phase.eta:
-            self.stage.engine.refresh()
+            self.built.engine.refresh()
             self._rescale()
 
     def _rescale(self) -> None:
         """While weights move, the inverse's gain follows them."""
         if self._step and self._rescaled:
-            self.stage.engine.pull()
+            self.built.engine.pull()
             for p in self._rescaled:
-                set_gain(self.stage, self.weights, p, self._phase.gates.get(p.name, Gate()))
-                if p.name in self.stage.features:
+                set_gain(self.built, self.weights, p, self._phase.gates.get(p.name, Gate()))
+                if p.name in self.built.features:
                     self._gain[p.name] = self.weights.rescale(p)
                     self._deliver(p)
-                self.stage.units[p.projection.post].begin()
+                self.built.units[p.projection.post].begin()
 
     # -- delayed and noisy signals ----------------------------------------------------------------------
 
     def _credit_arrives(self, *, moved: bool) -> None:
         """What delayed or noisy top-down projections deliver, after the compartments have ``moved``."""
-        for p in self.stage.circuit.apicals:
-            if p.name in self.stage.features:
-                compartment = self.stage.units[p.projection.post].view[self.stage.circuit.var("c", p.name)]
+        for p in self.built.circuit.apicals:
+            if p.name in self.built.features:
+                compartment = self.built.units[p.projection.post].view[self.built.circuit.var("c", p.name)]
                 self._past[p.name] = self._arrived(p.name, compartment, moved)
                 self._deliver(p)
 
     def _deliver(self, p: Apical) -> None:
         """The gain of an inverse is that of the present weights, as without delay."""
         past, noise = self._past[p.name]
-        heard = self.stage.circuit.var("heard", p.name)
-        self.stage.units[p.projection.post].view[heard][...] = self._gain[p.name] * past + noise
+        received = self.built.circuit.var("heard", p.name)
+        self.built.units[p.projection.post].view[received][...] = self._gain[p.name] * past + noise
 
     def _drive_arrives(self) -> None:
-        for p in [*self.stage.circuit.net.bottom_ups, *self.stage.circuit.net.laterals]:
-            if p.name in self.stage.features:
-                view = self.stage.units[p.post].view
-                var = self.stage.circuit.var
+        for p in [*self.built.circuit.net.bottom_ups, *self.built.circuit.net.laterals]:
+            if p.name in self.built.features:
+                view = self.built.units[p.post].view
+                var = self.built.circuit.var
                 past, noise = self._arrived(p.name, view[var("drive", p.name)], True)
                 view[var("heard", p.name)][...] = past + noise
 
     def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> tuple[np.ndarray, np.ndarray | float]:
         """A signal behind its gate: that of ``delay_ms`` ago, scaled; and the added noise."""
         gate = self._phase.gates.get(name, Gate())
-        waiting = self.stage.delayed.setdefault(name, deque())
+        waiting = self.built.delayed.setdefault(name, deque())
         if moved:
             waiting.append(signal.copy())
         late = whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.dt_ms)
@@ -234,7 +234,7 @@ class Conductor:
 
     def _sample(self) -> None:
         for name in self.wanted.populations:
-            unit = self.stage.units[name]
+            unit = self.built.units[name]
             r = unit.rates()
             for variable in self.wanted.variables:
                 match variable:
@@ -243,7 +243,7 @@ class Conductor:
                     case "drive":
                         value = unit.view["shown" if unit.is_stimulus else "a"]
                     case _:
-                        silent = unit.is_stimulus or not self.stage.circuit.hears_credit
+                        silent = unit.is_stimulus or not self.built.circuit.receives_credit
                         value = np.zeros_like(r) if silent else unit.credit(r)
                 self._samples[variable].setdefault(name, []).append(np.array(value))
 
@@ -251,12 +251,14 @@ class Conductor:
 
     def _check_weights(self) -> None:
         try:
-            check(self.stage.circuit, self.weights, self.dt_ms, self.stage.setup.method, learned=True)
-        except RunError as error:
-            raise RunError(f"phase {self._phase.name} of trial {self._shown.trials[0]}: {error}") from None
+            check(self.built.circuit, self.weights, self.dt_ms, self.built.setup.method, learned=True)
+        except RunError as exception:
+            raise RunError(
+                f"phase {self._phase.name} of trial {self._shown.trials[0]}: {exception}"
+            ) from None
 
     def _check_finite(self) -> None:
-        for name, unit in self.stage.units.items():
+        for name, unit in self.built.units.items():
             if not np.isfinite(unit.rates()).all():
                 raise RunError(
                     f"population {name}: rates are no longer finite in trial {self._shown.trials[0]}; use a "
