@@ -102,8 +102,8 @@ class Cohort:
             for values in self.means.values():
                 for mean in values:
                     mean[runs] = 0.0
-            for name, newborn in self.body.first_transfers().items():
-                for variable, first in newborn.items():
+            for name, initial in self.body.first_transfers().items():
+                for variable, first in initial.items():
                     self.transfers[name][variable][runs] = torch.as_tensor(first).to(self.dtype)
             self.done[runs], self.length[runs] = 0.0, length[i]
 
