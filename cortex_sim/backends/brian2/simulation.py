@@ -160,6 +160,11 @@ class Simulation:
             )
         return self._made if self._made is not None else self._build(1, frozenset())
 
+    @property
+    def stage(self) -> BuiltCircuit:
+        """The former name of `built`."""
+        return self.built
+
     def _build(self, presentations: int, features: frozenset[str]) -> BuiltCircuit:
         made = self._made
         if made is None or (made.presentations, made.features) != (presentations, features):

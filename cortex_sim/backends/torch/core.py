@@ -113,6 +113,11 @@ class Core(nn.Module):
             )
 
     @property
+    def error(self) -> Tensor:
+        """The former name of `last_objective`."""
+        return self.last_objective
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.get_buffer("_place").device
