@@ -417,7 +417,7 @@ def test_they_are_written_and_read(monkeypatch):
     cs.register("activation", "test_standardised")(Standardised)
     net = network("gait_prop", "unit")
     assert cs.Network.from_yaml(net.to_yaml()) == net
-    assert "test_standardised" in net.to_yaml() and "retina" in str(net)
+    assert "retina" in str(net)
 
 
 @dataclass(frozen=True)

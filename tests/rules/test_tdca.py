@@ -353,7 +353,7 @@ def test_the_first_layer_is_as_large_as_the_signals_that_are_declared():
     "context, message",
     [
         (Declares((("size", 2),)), r"must have shapes {'size': \(1, 2\)}.*Got {'size': \(1, 1\)}"),
-        (Declares((("reward", 1),)), "let signals.outputs. and seen.told. agree"),
+        (Declares((("reward", 1),)), "let signals.outputs. and seen.received. agree"),
         (Declares((("size", 1),), broadcast=2), "base must have a unit for each of 3 outputs"),
     ],
 )
