@@ -98,7 +98,9 @@ def declare(part, kind):
 def test_what_is_not_declared_has_its_default():
     plain = rule_of(Hebb())
     assert plain.part == Hebb() and plain.growth == "r_post * r_pre"
-    assert not (plain.supervised or plain.from_teacher or plain.top_down or plain.lateral or plain.spontaneous)
+    assert not (
+        plain.supervised or plain.from_teacher or plain.top_down or plain.lateral or plain.spontaneous
+    )
     assert (plain.state, plain.accepts, plain.of, plain.check) == ({}, (), None, None)
     assert feedback_of(Weak()).damping == 0.0 and not feedback_of(Weak()).dense_only
     assert activation_of(Cube()).lowest is None and not regulariser_of(Shrink()).lateral
