@@ -2,7 +2,7 @@
 
 Written with operators that numpy and torch share, and beside them as text in `a` for brian2
 (``rate_text``, ``gain_text``), which a user's own activation needs only to be run in time. An activation
-may have parameters, one value per unit or a channel: see `cortex_sim.transfers`.
+may have parameters, one value per unit or per channel: see `cortex_sim.transfers`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class State:
     auxiliary : mapping of str to array
         Rows of auxiliary units by bottom-up projection (GAIT-prop's square form).
     transfers : mapping of str to mapping
-        Parameters of activations by population and name, one a unit or a channel.
+        Parameters of activations by population and name, one per unit or per channel.
     preprocessing : Preprocessing or None
         How stimuli were shown; None where nothing is known of it.
     origin : mapping
