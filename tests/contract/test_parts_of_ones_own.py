@@ -458,3 +458,11 @@ def test_a_parameter_that_is_not_given_back_is_named():
     model = cs.torch.build(net)
     with pytest.raises(cs.DeclarationError, match="population IT: adapted of Forgetful gives variance of"):
         model(np.ones((2, 4)), np.array([0, 1]))
+
+
+def test_former_names_of_attributes_still_hold():
+    model = built()
+    model(*shown())
+    assert model.error is model.last_objective
+    sim = cs.brian2.build(model.net)
+    assert sim.stage is sim.built
