@@ -20,7 +20,7 @@ from cortex_sim.objectives import Objective
 from cortex_sim.operators import Operator, operator_of
 from cortex_sim.population import Population, shape_of
 from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN, Projection
-from cortex_sim.registry import make
+from cortex_sim.registry import make, make_all
 
 Place = Population | CreditPopulation | str
 
@@ -122,7 +122,7 @@ class Network:
             goal.name,
             link,
             plasticity=None if plasticity is None else make("rule", plasticity),
-            regularisers=_several("regulariser", regulariser),
+            regularisers=make_all("regulariser", regulariser),
         )
         validation.check_free(self, projection)
         validation.check_acyclic(self, projection)
@@ -160,7 +160,7 @@ class Network:
             reverse.connector if reverse is not None and reverse.kind == BOTTOM_UP else Dense(),
             make("feedback", feedback),
             None if plasticity is None else make("rule", plasticity),
-            _several("regulariser", regulariser),
+            make_all("regulariser", regulariser),
         )
         validation.check_free(self, projection)
         validation.check_parts(self, projection)
@@ -199,7 +199,7 @@ class Network:
             place.name,
             Dense(init=Zeros() if weights is None else GivenWeights(weights)),
             plasticity=None if plasticity is None else make("rule", plasticity),
-            regularisers=_several("regulariser", regulariser),
+            regularisers=make_all("regulariser", regulariser),
         )
         validation.check_free(self, projection)
         projection.connector.check(projection.name, place.shape, place.shape)
@@ -396,10 +396,3 @@ class Network:
     def _add(self, projection: Projection) -> Projection:
         self.projections[projection.name] = projection
         return projection
-
-
-def _several(kind: str, given: Any) -> tuple[Any, ...]:
-    if given is None:
-        return ()
-    items = given if isinstance(given, (list, tuple)) else (given,)
-    return tuple(make(kind, item) for item in items)

@@ -146,6 +146,12 @@ def make(kind: str, value: Any) -> Any:
     return value
 
 
+def make_all(kind: str, given: Any) -> tuple[Any, ...]:
+    """The same for one argument, several of them, or None."""
+    items = given if isinstance(given, (list, tuple)) else () if given is None else (given,)
+    return tuple(make(kind, item) for item in items)
+
+
 def _adopt(kind: str, cls: type) -> None:
     """Register an unregistered class by its module and name, so that it can be stored."""
     if not is_dataclass(cls):

@@ -5,160 +5,22 @@ outer loop have them.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from networks import Spread
+from own_parts import SMALL, TOP, Gratings, Standardised, built, forward, network, same, shown, statistics
 from timed import by_population
 from torch.nn.functional import cross_entropy
 
 import cortex_sim as cs
 from cortex_sim import registry
-from cortex_sim.arrays import array_namespace
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.diagnostics import diagnose
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
 from cortex_sim.backends.torch.training import Trainer, evaluate
-from cortex_sim.credit import DenseCredit
-from cortex_sim.operators import Tied
 from cortex_sim.rules.base import WORDS
-from cortex_sim.tdca.inner.architecture import architecture
-from cortex_sim.tdca.inner.cohort import Cohort, layout, start
-from cortex_sim.tdca.inner.inner_runs import PersistentRuns, Span
-from cortex_sim.tdca.inner.rules import Backprop, TopDownCredit
-from cortex_sim.tdca.inner.step import Adam, Plain
-from cortex_sim.tdca.outer import MetaGradient
-from cortex_sim.tdca.tasks.settings import tasks_from
-
-PRE, MAPS, TOP = (8,), (2, 1, 5), 3
-SMALL = 1e-5
-
-
-@dataclass(frozen=True)
-class Sliding:
-    """One kernel a channel, slid along a row of units."""
-
-    width: int = 4
-    init: Spread = Spread(0.5, 1.0)
-    plastic: ClassVar[bool] = True
-
-    def weight_shape(self, pre, post):
-        return (post[0], self.width)
-
-    def check(self, name, pre, post):
-        if post[1:] != (1, pre[0] - self.width + 1):
-            raise cs.DeclarationError(f"projection {name}: does not fit")
-
-    def draw(self, rng, pre, post):
-        return self.init.draw(rng, post[0], self.width)
-
-    def operator(self, pre, post):
-        return Tied(pre, post, np.arange(post[2])[:, None] + np.arange(self.width))
-
-
-@dataclass(frozen=True)
-class Standardised:
-    """r = tanh((a − mean)/√variance), by running mean and variance of the drive."""
-
-    per: str = "channel"
-    share: float = 0.2
-    invertible: ClassVar[bool] = True
-    lowest: ClassVar[float] = -1.0
-    parameters: ClassVar[dict[str, float]] = {"mean": 0.1, "variance": 2.0}
-    rate_text: ClassVar[str] = f"tanh((a - mean) / sqrt(variance + {SMALL}))"
-    gain_text: ClassVar[str] = f"(1 - ({rate_text})**2) / sqrt(variance + {SMALL})"
-
-    def rate(self, a, *, mean, variance):
-        return array_namespace(a).tanh((a - mean) / (variance + SMALL) ** 0.5)
-
-    def gain(self, a, *, mean, variance):
-        return (1 - self.rate(a, mean=mean, variance=variance) ** 2) / (variance + SMALL) ** 0.5
-
-    def drive(self, r, *, mean, variance):
-        return mean + array_namespace(r).atanh(r) * (variance + SMALL) ** 0.5
-
-    def adapted(self, a, *, mean, variance):
-        middle = a.mean(-2)
-        spread = ((a - middle[..., None, :]) ** 2).mean(-2)
-        new = {"mean": (mean, middle), "variance": (variance, spread)}
-        return {name: (1 - self.share) * old + self.share * now for name, (old, now) in new.items()}
-
-
-@dataclass(frozen=True)
-class Gratings:
-    """Gratings of random phase, drawn when they are asked for; one label for each of three frequencies."""
-
-    count: int = 30
-
-    def __len__(self):
-        return self.count
-
-    def batch(self, indices, epoch=0):
-        frequency = np.asarray(indices) % TOP
-        phase = np.stack([np.random.default_rng([epoch, i]).uniform(0, 1) for i in indices])
-        place = np.arange(PRE[0]) / PRE[0]
-        waves = np.sin(2 * np.pi * ((1 + frequency[:, None]) * place + phase[:, None]))
-        return waves.astype(np.float32), frequency
-
-
-def network(word="backprop", per="channel"):
-    net = cs.Network("own")
-    net.population("retina", shape=PRE)
-    net.population("V1", shape=MAPS, activation=Standardised(per))
-    net.population("V2", 4, activation=Standardised())
-    net.population("IT", TOP)
-    net.bottom_up("retina", "V1", Sliding(), plasticity="backprop")
-    net.bottom_up("V1", "V2", cs.Dense(init=Spread(0.5, 1.0)), plasticity="backprop")
-    net.bottom_up("V2", "IT", cs.Dense(init=Spread(0.5, 1.0)), plasticity="backprop")
-    net.objective("IT", "cross_entropy")
-    return net.with_rule(word)
-
-
-def built(word="backprop", per="channel", adapted=True):
-    """A model whose statistics are no longer those it began with."""
-    model = cs.torch.build(network(word, per), seed=0, precision="64")
-    if adapted:
-        model.train()(*shown(9))
-    return model
-
-
-def shown(count=6):
-    x, y = Gratings().batch(np.arange(count))
-    return x.astype(np.float64), y
-
-
-def statistics(model):
-    return {name: tensor.clone() for name, tensor in model.named_buffers() if "transfer_" in name}
-
-
-def same(ours, theirs):
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[n], theirs[n]) for n in ours)
-
-
-def standardised(a, mean, variance):
-    return torch.tanh((a - mean) / (variance + SMALL).sqrt())
-
-
-def dense_of(w):
-    """The sliding kernel as a matrix, one entry at a time."""
-    full = torch.zeros(10, 8, dtype=torch.float64)
-    for channel, place, step in np.ndindex(2, 5, 4):
-        full[channel * 5 + place, place + step] += w[channel, step]
-    return full
-
-
-def forward(model, x, weights):
-    """The network's equations, with the statistics it has."""
-    kept = dict(model.named_buffers())
-    v1 = {v: kept[f"populations.V1.transfer_{v}"] for v in ("mean", "variance")}
-    v1 = {v: values.repeat_interleave(10 // len(values)) for v, values in v1.items()}
-    v2 = {v: kept[f"populations.V2.transfer_{v}"] for v in ("mean", "variance")}
-    first, second, third = weights
-    a1 = torch.as_tensor(x) @ dense_of(first).T
-    a2 = standardised(a1, **v1) @ second.T
-    return a1, a2, standardised(a2, **v2) @ third.T
 
 
 @pytest.mark.parametrize("per", ["unit", "channel"])
@@ -345,79 +207,20 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path):
     np.testing.assert_array_equal(kept["V1"]["mean"], first.model.state().transfers["V1"]["mean"])
 
 
-def test_an_inner_step_is_torchs_step_in_every_life():
-    net, lives = network(), 2
-    body = architecture(net)
-    cohort = Cohort(body, Backprop(), Plain(), lives, dtype=torch.float64)
-    cohort.begin(torch.ones(lives, dtype=torch.bool), torch.arange(lives), torch.full((lives,), 10.0))
-    x, y = shown()
-    several = torch.tensor(x).expand(lives, *x.shape)
-    goal = torch.eye(TOP, dtype=torch.float64)[torch.tensor(y)].expand(lives, -1, -1)
-    parameters = {name: torch.as_tensor(p) for name, p in Plain().draw().items()}
-    saved = cohort.state()
-    for _ in range(2):  # the second step meets what the first has moved
-        _, local = cohort.changes({}, several, goal)
-        models = []
-        for life in range(lives):
-            weights = {
-                layer.projection.name: cohort.weights[i][life]
-                .reshape(net.weight_shape(layer.projection))
-                .numpy()
-                for i, layer in enumerate(body.layers)
-            }
-            model = cs.torch.build(net, seed=life, precision="64")
-            model.set_weights(weights)
-            biases = {
-                layer.step.name: b[life, 0] for layer, b in zip(body.layers, cohort.biases, strict=True)
-            }
-            model.set_biases(biases)
-            for name, kept in model.transfer_values().items():
-                for variable, values in kept.items():
-                    values.copy_(cohort.transfers[name][variable][life])
-            expected = model.updates(x, y)
-            for layer, (u, read) in zip(body.layers, local, strict=True):
-                change = (u[life].T @ read[life] / len(x)).reshape(expected[layer.projection.name].shape)
-                torch.testing.assert_close(change, expected[layer.projection.name], rtol=1e-9, atol=1e-9)
-            model.train()(x, y)
-            models.append(model)
-        with torch.no_grad():
-            cohort.advance(parameters, several, goal)
-        for life, model in enumerate(models):
-            for name, kept in model.transfer_values().items():
-                for variable, values in kept.items():
-                    torch.testing.assert_close(
-                        cohort.transfers[name][variable][life], values, rtol=1e-9, atol=1e-12
-                    )
-    other = Cohort(body, Backprop(), Plain(), lives, dtype=torch.float64)
-    other.restore(cohort.state())
-    assert same(other.state(), cohort.state()) and not same(saved, cohort.state())
-    cohort.begin(torch.tensor([True, False]), torch.tensor([0, 0]), torch.full((2,), 10.0))
-    assert torch.equal(cohort.transfers["V2"]["mean"][0], torch.full((4,), 0.1, dtype=torch.float64))
-    assert torch.equal(cohort.transfers["V2"]["mean"][1], other.transfers["V2"]["mean"][1])
-
-
-def test_the_outer_loop_trains_a_credit_network_over_them():
-    rule, step = TopDownCredit(DenseCredit(TOP, channels=2, hidden=5)), Adam(0.01)
-    span = Span(shortest=4, longest=8, window=4, batch=8, validation=16)
-    tasks = tasks_from({"kind": "teacher", "widths": [PRE[0], 4, TOP]})
-    lives = PersistentRuns(architecture(network()), rule, step, tasks, 4, span, seed=0)
-    centre = layout(rule, step).joined(start(rule, step, 0))
-    search = MetaGradient().begin(lives, centre, 5, torch.Generator().manual_seed(0))
-    before = search.centre
-    measured = [search.step() for _ in range(3)]
-    assert all(np.isfinite(m["loss"]) and m["skipped"] == 0 for m in measured)
-    assert not torch.equal(search.centre, before)
-    moved = lives.cohort.transfers["V1"]["mean"]
-    assert torch.isfinite(moved).all() and not (moved == moved[:1]).all()
-
-
 def test_they_are_written_and_read(monkeypatch):
     monkeypatch.setattr(registry, "_TABLES", {kind: dict(table) for kind, table in registry._TABLES.items()})
-    cs.register("connector", "test_sliding")(Sliding)
-    cs.register("activation", "test_standardised")(Standardised)
+
+    @cs.register("activation", "test_named")
+    @dataclass(frozen=True)
+    class Named(Standardised):
+        pass
+
     net = network("gait_prop", "unit")
+    net.population("V3", 4, activation=Named("unit", share=0.3))
+    net.bottom_up("V1", "V3")
     assert cs.Network.from_yaml(net.to_yaml()) == net
-    assert "retina" in str(net)
+    assert "name: test_named" in net.to_yaml() and "share: 0.3" in net.to_yaml()
+    assert "own_parts:Sliding" in net.to_yaml() and "retina" in str(net)
 
 
 @dataclass(frozen=True)

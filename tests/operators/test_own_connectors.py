@@ -1,18 +1,18 @@
 """Connectors of one's own, one class each: squares without weights, and one kernel at many places."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
 from networks import Spread
+from own_parts import Sliding
 from timed import by_population
 
 import cortex_sim as cs
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
-from cortex_sim.operators import Tied, Weightless, operator_of
+from cortex_sim.operators import Weightless, operator_of
 from cortex_sim.rules.base import WORDS
 from cortex_sim.tdca.inner.architecture import architecture
 from cortex_sim.tdca.inner.cohort import Cohort
@@ -41,36 +41,13 @@ class AveragePool(cs.Unweighted):
         )
 
 
-@cs.register("connector", "test_local_1d")
-@dataclass(frozen=True)
-class Local1d:
-    """One kernel a channel, slid along a row of units."""
-
-    width: int = 4
-    init: Any = Spread(0.5, 1.0)
-    plastic = True
-
-    def weight_shape(self, pre, post):
-        return (post[0], self.width)
-
-    def check(self, name, pre, post):
-        if post[1:] != (1, pre[0] - self.width + 1):
-            raise cs.DeclarationError(f"projection {name}: does not fit")
-
-    def draw(self, rng, pre, post):
-        return self.init.draw(rng, post[0], self.width)
-
-    def operator(self, pre, post):
-        return Tied(pre, post, np.arange(post[2])[:, None] + np.arange(self.width))
-
-
 def network(word="backprop"):
     net = cs.Network("own")
     net.population("retina", shape=PRE)
     net.population("V1", shape=KERNELS, activation="tanh")
     net.population("V2", shape=POOLED, activation="tanh")
     net.population("IT", TOP)
-    net.bottom_up("retina", "V1", Local1d(), plasticity="backprop")
+    net.bottom_up("retina", "V1", Sliding(), plasticity="backprop")
     net.bottom_up("V1", "V2", AveragePool())
     net.bottom_up("V2", "IT", cs.Dense(init=Spread(0.5, 1.0)), plasticity="backprop")
     net.objective("IT", "cross_entropy")
@@ -95,7 +72,7 @@ def test_they_mean_what_their_equations_say():
         local[channel * 6 + place, place + step] = w[channel, step]
     for unit in range(12):
         pool[unit // 2, unit] = 0.5
-    np.testing.assert_allclose(matrix_of(Local1d(), PRE, KERNELS, w), local)
+    np.testing.assert_allclose(matrix_of(Sliding(), PRE, KERNELS, w), local)
     np.testing.assert_allclose(matrix_of(AveragePool(), KERNELS, POOLED), pool)
 
 
@@ -126,7 +103,7 @@ def test_backprop_is_autograds_of_the_dense_equivalent_projected_on_the_kernel()
     model = cs.torch.build(net, seed=0, precision="64")
     x, y = shown()
     w = model.weights["retina->V1"].detach().numpy()
-    full = torch.tensor(matrix_of(Local1d(), PRE, KERNELS, w), requires_grad=True)
+    full = torch.tensor(matrix_of(Sliding(), PRE, KERNELS, w), requires_grad=True)
     pool = torch.tensor(matrix_of(AveragePool(), KERNELS, POOLED))
     top = model.weights["V2->IT"].detach().clone().requires_grad_(True)
     rates = torch.tanh(torch.tanh(torch.tensor(x) @ full.T) @ pool.T)

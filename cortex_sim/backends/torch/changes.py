@@ -1,8 +1,7 @@
 """Updates of a batch as plain tensors: by the rules, by backpropagation, and the credit itself.
 
 These have no side effects: they run in evaluation mode, advance neither noise nor state, and leave
-`Model.error` unchanged.
-They work in any of torch's gradient modes.
+`Model.last_objective` unchanged. They work in any of torch's gradient modes.
 """
 
 from __future__ import annotations
