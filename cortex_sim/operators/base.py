@@ -118,7 +118,10 @@ class Operator:
 
     def drive_with_gram(self, r: Any, w: Any, bias: Any, m: Any) -> Any:
         """The same with B = WᵀM or MWᵀ, where `takes_gram`."""
-        raise NotImplementedError(type(self).__name__)
+        raise BuildError(
+            f"{type(self).__name__} says takes_gram = True, so it needs drive_with_gram(r, w, bias, m); "
+            "define it, or leave takes_gram out"
+        )
 
 
 @singledispatch

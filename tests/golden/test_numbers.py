@@ -24,9 +24,14 @@ def script(monkeypatch):
     return importlib.import_module("same_numbers")
 
 
-def test_numbers_are_what_they_were(script):
+@pytest.fixture
+def measured(script):
+    return importlib.import_module("measured_numbers")
+
+
+def test_numbers_are_what_they_were(script, measured):
     kept = json.loads((HERE / "numbers.json").read_text("utf-8"))["summaries"]
-    now = script.summaries(script.few())
+    now = script.summaries(measured.few())
     assert sorted(now) == sorted(kept)
     wrong = {}
     for name, (norm, *patterns) in kept.items():
@@ -60,9 +65,9 @@ def test_the_comparison_finds_a_changed_bit_a_lost_array_and_a_deviation(script,
 
 
 @pytest.mark.parametrize("planted", ["sign", "transposed"])
-def test_a_planted_fault_is_seen(script, planted):
-    net = script.networks()["dense gait_prop"]
-    x, y = script.rng_stimuli(net)
+def test_a_planted_fault_is_seen(script, measured, planted):
+    net = measured.networks()["dense gait_prop"]
+    x, y = measured.stimuli(net, 3)
     model = cs.torch.build(net, seed=1, precision="64")
     change = model.updates(x, y)["V1->V2"].numpy()
     kept = script.summary(change)

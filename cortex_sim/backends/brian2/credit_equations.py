@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cortex_sim.capabilities import activation_of
 from cortex_sim.credit.context import ErrorContext, RawContext
 from cortex_sim.credit.dense import DenseCredit
 from cortex_sim.credit.population import Part
@@ -49,7 +50,7 @@ def credit_equations(circuit: Circuit, name: str) -> str:
     if population.biases is not None:
         drives.append("bias")
         lines.append("bias : 1")
-    rate: Any = population.activation.rate_text  # type: ignore[attr-defined]
+    rate = str(activation_of(population.activation).rate_text)
     if leaving and not whole:
         lines += ["base_power : 1", f"base_size = base_power / sqrt(base_power + {_SMALL}) : 1"]
     if population.part is Part.CHANNELS and not whole:
