@@ -12,7 +12,10 @@ SLOW_WAYS = [case for case in module(NAME).CASES if case != (1.0, 1.0)]
 
 
 def test_both_engines_take_the_same_steps():
-    recording = both_engines(NAME, phases=[cs.Phase("demand", 12, nudge={"IT": np.ones((1, 8))})], batch=1)
+    ends = ("spread 1, gain 1", "spread 4, gain 1", "spread 1, gain 2")
+    arms = [f"{feedback}, {case}" for feedback in ("inverse", "transpose") for case in ends]
+    phases = [cs.Phase("demand", 12, nudge={"IT": np.ones((1, 8))})]
+    recording = both_engines(NAME, only=arms, phases=phases, batch=1)
     assert abs(recording["credit"].values).max() > 0
 
 

@@ -16,12 +16,15 @@ def module(name):
     return library.load_module("protocols", name)
 
 
-def shortened(name, engine="batched", seed=0, **settings):
-    """Its experiment with other settings of every protocol, such as ``trials=3``; probes one by one."""
+def shortened(name, engine="batched", seed=0, only=None, **settings):
+    """Its experiment with other settings of every protocol, such as ``trials=3``; probes one by one.
+
+    ``only`` names the arms that are kept.
+    """
     made = found(name, seed)
     arms = {
-        arm: replace(given, protocol=_one_by_one(given.protocol).replace(**settings))
-        for arm, given in made.arms.items()
+        arm: replace(made.arms[arm], protocol=_one_by_one(made.arms[arm].protocol).replace(**settings))
+        for arm in (made.arms if only is None else only)
     }
     return replace(made, arms=arms, engine=engine)
 
