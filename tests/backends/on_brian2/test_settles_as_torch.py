@@ -78,6 +78,7 @@ def graphs(draw):
     return net
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(net=graphs(), seed=st.integers(0, 99))
 def test_random_graphs_with_fan_out_and_several_inputs(net, seed):
