@@ -21,10 +21,10 @@ TRAINING = {
 PRESENTATIONS = 3
 
 
-def stimuli(net, count: int, seed: int = 5):
+def stimuli(net, count: int, seed: int = 5, dtype=np.float32):
     """Random stimuli and labels that fit a network."""
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(count, *net.populations[net.stimulated[0]].shape)).astype(np.float32)
+    x = rng.normal(size=(count, *net.populations[net.stimulated[0]].shape)).astype(dtype)
     return x, rng.integers(net.populations[net.objective_at].size, size=count) if net.objective_at else None
 
 
@@ -249,7 +249,7 @@ def few() -> Iterator[tuple[str, object]]:
     import cortex_sim as cs
 
     for name, net in networks().items():
-        x, y = stimuli(net, PRESENTATIONS)
+        x, y = stimuli(net, PRESENTATIONS, dtype=np.float64)
         yield f"updates/{name}", cs.torch.build(net, seed=1, precision="64").updates(x, y, biases=True)
     yield from training(("digits_mlp",))
     yield from interventions(cs, ("batched", "equilibrium"))
