@@ -16,7 +16,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	  then exec $$python -m venv .venv; fi; \
 	done; echo 'setup: needs Python 3.11, 3.12 or 3.13, as python3.11 or python3' >&2; exit 1
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,tdca]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,nwb,pynapple,tdca]'
 	touch $@
 
 demo: setup

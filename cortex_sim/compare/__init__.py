@@ -1,0 +1,1 @@
+"""Comparing simulated responses with neural data: metrics, ceilings, inference, model recovery."""

@@ -1,0 +1,166 @@
+"""What metrics compare: responses of neuroids to stimuli, or dissimilarities between the responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import listed
+from cortex_sim.errors import DataError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """Responses of neuroids to stimuli, one row per stimulus, with or without repeats.
+
+    Parameters
+    ----------
+    name : str
+        What errors and tables call them, such as "V4 201025" or "conv4/IT".
+    stimuli : sequence of str
+        Unique ids of the stimuli.
+    values : array of shape (stimulus, neuroid)
+        Means over repeats; finite.
+    repeats : array of shape (repeat, stimulus, neuroid), optional
+        Single presentations; NaN where a repeat is missing, but no stimulus lacks all of them.
+    units : mapping of str to array of shape (neuroid,)
+        What is known of them: ``neuroid_id``, and ``animal``, ``session``, ``population`` where known.
+    groups : array of shape (stimulus,), optional
+        Stimuli of one group (copies, a category, a run) share a fold where grouped folds are asked for.
+    """
+
+    name: str
+    stimuli: Sequence[str]
+    values: Array
+    repeats: Array | None = None
+    units: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    groups: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stimuli", tuple(map(str, self.stimuli)))
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        if self.values.ndim != 2 or len(self.values) != len(self.stimuli):
+            raise DataError(
+                f"responses {self.name}: values must have shape (stimulus, neuroid) with "
+                f"{len(self.stimuli)} stimuli. Got {self.values.shape}"
+            )
+        twice = len(self.stimuli) - len(set(self.stimuli))
+        if twice:
+            raise DataError(
+                f"responses {self.name}: {twice} stimulus ids occur more than once; give repeats of "
+                f"a stimulus as repeats"
+            )
+        if not np.isfinite(self.values).all():
+            stimulus, neuroid = np.argwhere(~np.isfinite(self.values))[0]
+            raise DataError(
+                f"responses {self.name}: neuroid {neuroid} has no finite response to stimulus "
+                f"{self.stimuli[stimulus]!r}; leave out that neuroid or that stimulus"
+            )
+        if self.repeats is not None and self.repeats.shape[1:] != self.values.shape:
+            raise DataError(
+                f"responses {self.name}: repeats must have shape (repeat, *{self.values.shape}). "
+                f"Got {self.repeats.shape}"
+            )
+
+    def __len__(self) -> int:
+        """Number of stimuli."""
+        return len(self.stimuli)
+
+    @property
+    def neuroids(self) -> int:
+        """Number of neuroids."""
+        return self.values.shape[1]
+
+    def take(self, stimuli: Any = None, neuroids: Any = None) -> Responses:
+        """These stimuli and these neuroids, by number or mask, in this order."""
+        s = np.arange(len(self)) if stimuli is None else np.arange(len(self))[stimuli]
+        n = np.arange(self.neuroids) if neuroids is None else np.arange(self.neuroids)[neuroids]
+        return replace(
+            self,
+            stimuli=[self.stimuli[int(i)] for i in s],
+            values=self.values[np.ix_(s, n)],
+            repeats=None if self.repeats is None else self.repeats[:, s][:, :, n],
+            units={key: np.asarray(of)[n] for key, of in self.units.items()},
+            groups=None if self.groups is None else np.asarray(self.groups)[s],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Dissimilarities:
+    """Representational dissimilarity matrices (RDMs) of the same stimuli, one per subject or session.
+
+    Parameters
+    ----------
+    name : str
+    stimuli : sequence of str
+        Unique ids.
+    values : array of shape (rdm, pair)
+        Upper triangles, row by row: (0, 1), (0, 2), …; NaN where a pair was not measured.
+    units : mapping of str to array of shape (rdm,)
+        What is known of the RDMs: ``animal``, ``session`` where known.
+    measure : str
+        How they were computed, such as "1 - r" or "crossnobis".
+    """
+
+    name: str
+    stimuli: Sequence[str]
+    values: Array
+    units: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    measure: str = "unknown"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stimuli", tuple(map(str, self.stimuli)))
+        object.__setattr__(self, "values", np.atleast_2d(np.asarray(self.values, dtype=np.float64)))
+        n = len(self.stimuli)
+        if self.values.shape[1] != n * (n - 1) // 2:
+            raise DataError(
+                f"RDMs {self.name}: {n} stimuli have {n * (n - 1) // 2} pairs. Got {self.values.shape[1]}"
+            )
+        if len(set(self.stimuli)) != n:
+            raise DataError(f"RDMs {self.name}: stimulus ids occur more than once; make them unique")
+
+    def __len__(self) -> int:
+        """Number of stimuli."""
+        return len(self.stimuli)
+
+    def square(self) -> Array:
+        """The matrices, shape (rdm, stimulus, stimulus), with zeros on the diagonal."""
+        n = len(self)
+        full = np.zeros((len(self.values), n, n))
+        rows, columns = np.triu_indices(n, 1)
+        full[:, rows, columns] = full[:, columns, rows] = self.values
+        return full
+
+    def take(self, stimuli: Any = None) -> Dissimilarities:
+        """These stimuli, by number or mask, in this order."""
+        s = np.arange(len(self)) if stimuli is None else np.arange(len(self))[stimuli]
+        rows, columns = np.triu_indices(len(s), 1)
+        kept = self.square()[:, s][:, :, s][:, rows, columns]
+        return replace(self, stimuli=[self.stimuli[int(i)] for i in s], values=kept)
+
+
+def matched(
+    model: Responses, neural: Responses | Dissimilarities
+) -> tuple[Responses, Responses | Dissimilarities]:
+    """Both with the stimuli that they share, in the order of the neural data.
+
+    Raises
+    ------
+    DataError
+        If a stimulus of the neural data was not presented to the model.
+    """
+    at = {stimulus: i for i, stimulus in enumerate(model.stimuli)}
+    missing = [stimulus for stimulus in neural.stimuli if stimulus not in at]
+    if missing:
+        raise DataError(
+            f"{model.name} and {neural.name}: {len(missing)} of {len(neural)} stimuli of the neural data "
+            f"were not presented to the model, such as {listed(missing[:3])}; present the data's own stimuli "
+            f"(the model has {listed(list(model.stimuli[:3]))}, …)"
+        )
+    return model.take([at[stimulus] for stimulus in neural.stimuli]), neural

@@ -1,0 +1,1 @@
+"""Neural data from files, in the shape of a recording."""
