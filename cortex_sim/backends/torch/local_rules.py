@@ -64,8 +64,21 @@ class LocalRules(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         if name not in self.state:
             return rule.change(w, r_pre, r_post), {}
-        state = {variable: kept.clone() for variable, kept in self.of(name).items()}
+        state = {variable: _before(kept) for variable, kept in self.of(name).items()}
         return rule.change(w, r_pre, r_post, state)  # a change may be a view of the state
+
+
+# An operation of its own: torch.compile may compute a clone again on the way back, from the buffer, which
+# holds the next state by then.
+@torch.library.custom_op("cortex_sim::before", mutates_args=())
+def _before(state: Tensor) -> Tensor:
+    """The state as it is before this update: a copy that is made once."""
+    return state.clone()
+
+
+@_before.register_fake
+def _(state: Tensor) -> Tensor:
+    return torch.empty_like(state)
 
 
 def _shape(kind: Any, matrix: Tensor, name: str) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Compiled and exported, a model computes what it computes otherwise."""
 
+import own_parts
 import pytest
 import torch
 from networks import chain, conv, shown
@@ -18,10 +19,12 @@ def test_the_way_up_is_exported(network):
 
 
 WITHOUT = {"target_prop": "takes dense projections only", "tdca": "a credit network, tested on its own"}
+ALWAYS = [
+    ("gait_prop", "aot_eager"),
+    ("three_factor", "aot_eager"),
+]  # whose change is its state before the step
 ALL = [
-    pytest.param(
-        word, backend, marks=() if (word, backend) == ("gait_prop", "aot_eager") else pytest.mark.slow
-    )
+    pytest.param(word, backend, marks=() if (word, backend) in ALWAYS else pytest.mark.slow)
     for word in sorted(set(WORDS) - set(WITHOUT))
     for backend in ("aot_eager", "inductor")
     if backend == "aot_eager" or word in ("gait_prop", "feedback_alignment", "direct_feedback_alignment")
@@ -43,6 +46,21 @@ def test_compiled_training_is_eager_training(word, backend):
             optimiser.step()
     for ours, theirs in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_compiled_training_moves_statistics_alike():
+    eager, compiled = (own_parts.built("gait_prop") for _ in range(2))
+    x, y = (torch.as_tensor(values) for values in own_parts.shown(24))
+    for model, step in ((eager, eager), (compiled, torch.compile(compiled, backend="aot_eager"))):
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
+        model.attach(optimiser)
+        for _ in range(4):
+            optimiser.zero_grad()
+            step(x, y).backward()
+            optimiser.step()
+    torch.testing.assert_close(dict(eager.state_dict()), dict(compiled.state_dict()))
 
 
 def test_words_left_out_are_words():
