@@ -1,9 +1,10 @@
-"""Pictures brought to the shape of the population that they drive: their size and their channels."""
+"""Pictures brought to the shape of the population that they drive: field of view, channels, size."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +12,190 @@ from numpy.typing import NDArray
 from cortex_sim.errors import DataError
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as used by Pillow and JPEG
+GREY = 128
+_MOST_PIXELS = 2**26  # of a field of view, in pixels of the stimuli
+
+Shape = tuple[int, ...]
 
 
-def fitted(
-    source: str, x: NDArray[Any], wanted: tuple[int, ...], population: str
-) -> tuple[NDArray[Any], list[str]]:
-    """Stimuli in the required shape, and a description of what was done to them.
+def background_of(dtype: np.dtype[Any]) -> int:
+    """Mid-grey for 8-bit pictures; 0 for other values, whose range is not known."""
+    return GREY if dtype == np.uint8 else 0
+
+
+class Step(Protocol):
+    """One change of every stimulus; its repr says all of it, so that fingerprints can."""
+
+    def shape(self, have: Shape) -> Shape:
+        """Shape of a stimulus after it."""
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Stimuli (n, *stimulus), changed; of the same dtype."""
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """The same values in the same order."""
+
+    to: Shape
+
+    def shape(self, have: Shape) -> Shape:
+        """The given one."""
+        return self.to
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """A view."""
+        return x.reshape(-1, *self.to)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Pictures centred in a field of view of (rows, columns): cut at its edge, or surrounded."""
+
+    rows: int
+    columns: int
+    background: int
+
+    def shape(self, have: Shape) -> Shape:
+        """(channel, rows, columns)."""
+        return have[0], self.rows, self.columns
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """A copy."""
+        field = np.full((*x.shape[:2], self.rows, self.columns), self.background, x.dtype)
+        (to_y, from_y), (to_x, from_x) = _overlap(self.rows, x.shape[2]), _overlap(self.columns, x.shape[3])
+        field[:, :, to_y, to_x] = x[:, :, from_y, from_x]
+        return field
+
+
+@dataclass(frozen=True)
+class Luminance:
+    """One channel from three."""
+
+    def shape(self, have: Shape) -> Shape:
+        """(1, y, x)."""
+        return 1, *have[1:]
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Rounded for 8-bit pictures."""
+        grey = np.empty((len(x), 1, *x.shape[2:]), x.dtype)
+        for i, picture in enumerate(x):
+            level = np.tensordot(LUMINANCE, picture.astype(np.float32), axes=1)
+            grey[i, 0] = np.rint(level) if x.dtype == np.uint8 else level
+        return grey
+
+
+@dataclass(frozen=True)
+class Resized:
+    """Pillow's bicubic filter, which is antialiased."""
+
+    rows: int
+    columns: int
+
+    def shape(self, have: Shape) -> Shape:
+        """(channel, rows, columns)."""
+        return have[0], self.rows, self.columns
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Every channel by itself."""
+        from PIL import Image
+
+        resized = np.empty((*x.shape[:2], self.rows, self.columns), x.dtype)
+        for i, channel in np.ndindex(x.shape[:2]):
+            image = Image.fromarray(np.ascontiguousarray(x[i, channel]))  # 8 bits, or floating point
+            resized[i, channel] = np.asarray(
+                image.resize((self.columns, self.rows), Image.Resampling.BICUBIC)
+            )
+        return resized
+
+
+@dataclass(frozen=True)
+class Tripled:
+    """Three equal channels from one."""
+
+    def shape(self, have: Shape) -> Shape:
+        """(3, y, x)."""
+        return 3, *have[1:]
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The channel three times."""
+        return np.repeat(x, 3, axis=1)
+
+
+@dataclass(frozen=True)
+class View:
+    """How much of the model's field of view the stimuli fill, and whether they may be cut.
+
+    Parameters
+    ----------
+    crop : {None, "centre"}
+        Whether pictures of another aspect ratio are cut to the model's, about their centre.
+    degrees : float, optional
+        Visual angle that the stimuli subtend; that of their shorter side where they are cropped. None:
+        nothing is known of it, and they fill the model's field of view.
+    model_degrees : float, default 8.0
+        Visual angle of the model's field of view. Where it is larger, stimuli are surrounded by grey;
+        where it is smaller, their centre is shown.
+    """
+
+    crop: str | None = None
+    degrees: float | None = None
+    model_degrees: float = 8.0
+
+    def __post_init__(self) -> None:
+        if self.crop not in (None, "centre", "center"):
+            raise DataError(f'stimuli: crop must be "centre", or None to refuse to cut. Got {self.crop!r}')
+        for name in ("degrees", "model_degrees"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if not ((name == "degrees" and value is None) or (number and 0 < value <= 360)):
+                raise DataError(
+                    f"stimuli: {name} must be a visual angle above 0 and up to 360 degrees. Got {value!r}"
+                )
+
+    @property
+    def angles(self) -> dict[str, float]:
+        """What recordings note of it; nothing where the stimuli's angle is not stated."""
+        if self.degrees is None:
+            return {}
+        return {"stimuli_degrees": float(self.degrees), "model_degrees": float(self.model_degrees)}
+
+
+def fit(
+    source: str, have: Shape, wanted: Shape, population: str, view: View, background: int
+) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """The steps that bring stimuli to the required shape, and what they change, in words.
+
+    Parameters
+    ----------
+    source, population : str
+        Names of the stimuli and of the population that they drive, for errors.
+    have, wanted : tuple of int
+        Shape of one stimulus, and of the population.
+    view : View
+    background : int
+        What surrounds pictures in a larger field of view: `background_of` their type.
 
     Raises
     ------
     DataError
         If that would scramble or distort them; the message says what would be accepted.
     """
-    have = x.shape[1:]
+    pictures = len(have) == len(wanted) == 3 and wanted[0] in (1, 3) and have[0] in (1, 3)
+    if pictures and (have != wanted or view.degrees is not None):
+        return _as_pictures(source, have, wanted, population, view, background)
+    if view.degrees is not None or (view.crop and not pictures):
+        raise DataError(
+            f"stimuli {source}: crop and degrees are for pictures of 1 or 3 channels and a population "
+            f"(channel, row, column), but each has shape {have}, population {population} {wanted}; leave "
+            "them out"
+        )
     if have == wanted:
-        return x, []
-    if len(have) == len(wanted) == 3 and wanted[0] in (1, 3) and have[0] in (1, 3):
-        return _as_pictures(source, x, wanted, population)
+        return (), ()
     moved = sorted(size for size in have if size > 1) == sorted(size for size in wanted if size > 1)
     kept = [size for size in have if size > 1] == [size for size in wanted if size > 1]
     if math.prod(have) == math.prod(wanted) and (kept or not moved):
-        return x.reshape(-1, *wanted), []
+        return (Reshaped(wanted),), ()
     order = ", the same axes in another order, which would scramble every image" if moved else ""
     raise DataError(
         f"stimuli {source}: each has shape {have}, population {population} expects {wanted}{order}; give "
@@ -40,40 +204,69 @@ def fitted(
 
 
 def _as_pictures(
-    source: str, x: NDArray[Any], wanted: tuple[int, ...], population: str
-) -> tuple[NDArray[Any], list[str]]:
-    channels, height, width = x.shape[1:]
-    changes = []
-    if height * wanted[2] != width * wanted[1]:
+    source: str, have: Shape, wanted: Shape, population: str, view: View, background: int
+) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    steps: list[Step] = []
+    changes: list[str] = []
+    size = _field(source, have[1:], wanted[1:], population, view)
+    if size != have[1:]:
+        steps.append(Placed(*size, background))
+        changes.append(_placing(have[1:], size, view, background))
+    if (have[0], wanted[0]) == (3, 1):
+        steps.append(Luminance())
+        changes.append("colour to luminance (ITU-R 601)")
+    if size != wanted[1:]:
+        steps.append(Resized(*wanted[1:]))
+        changes.append(f"resized from {_by(size)} to {_by(wanted[1:])} (bicubic, antialiased)")
+    if (have[0], wanted[0]) == (1, 3):
+        steps.append(Tripled())
+        changes.append("grey to three equal channels")
+    return tuple(steps), tuple(changes)
+
+
+def _field(source: str, have: Shape, wanted: Shape, population: str, view: View) -> tuple[int, int]:
+    """Rows and columns of the model's field of view, in pixels of the stimuli."""
+    height, width = have
+    rows, columns = wanted
+    if height * columns == width * rows:
+        part = (height, width)
+    elif view.crop:
+        part = (min(height, round(width * rows / columns)), min(width, round(height * columns / rows)))
+    else:
         raise DataError(
             f"stimuli {source}: pictures of {height} x {width} (height x width) would be distorted to fit "
-            f"population {population} with {wanted[1]} x {wanted[2]}; cut them to that ratio first"
+            f"population {population} with {rows} x {columns}; cut them to that ratio first, or let their "
+            f'centre be cut out: crop="centre" (--crop centre)'
         )
-    if (channels, wanted[0]) == (3, 1):
-        x = _grey(x)
-        changes.append("colour to luminance (ITU-R 601)")
-    if (height, width) != wanted[1:]:
-        x = _resized(x, wanted[1], wanted[2])
-        changes.append(f"resized from {height} x {width} to {wanted[1]} x {wanted[2]} (bicubic, antialiased)")
-    if (channels, wanted[0]) == (1, 3):
-        x = np.repeat(x, 3, axis=1)
-        changes.append("grey to three equal channels")
-    return x, changes
+    share = 1.0 if view.degrees is None else view.model_degrees / view.degrees
+    field = (round(part[0] * share), round(part[1] * share))
+    if min(field) < 1 or math.prod(field) > _MOST_PIXELS or min(wanted) < share:
+        angles = "" if view.degrees is None else f" at {view.degrees:g} of {view.model_degrees:g} degrees"
+        raise DataError(
+            f"stimuli {source}: of pictures of {_by(have)}{angles}, less than one pixel would be shown, or "
+            f"on less than one of the {_by(wanted)} of population {population}; check angles and crop"
+        )
+    return field
 
 
-def _grey(x: NDArray[Any]) -> NDArray[Any]:
-    grey = np.empty((len(x), 1, *x.shape[2:]), x.dtype)
-    for i, picture in enumerate(x):
-        level = np.tensordot(LUMINANCE, picture.astype(np.float32), axes=1)
-        grey[i, 0] = np.rint(level) if x.dtype == np.uint8 else level
-    return grey
+def _placing(have: Shape, size: Shape, view: View, background: int) -> str:
+    """What placing does, in words."""
+    if all(field <= side for field, side in zip(size, have, strict=True)):
+        done = f"cut to the central {_by(size)} of {_by(have)}"
+    else:
+        done = f"{_by(have)} centred in {_by(size)}, surrounded by {background or 'zeros'}"
+    if view.degrees is None:
+        return done
+    return f"{done}: {view.degrees:g} degrees of visual angle in a field of view of {view.model_degrees:g}"
 
 
-def _resized(x: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    from PIL import Image
+def _overlap(field: int, side: int) -> tuple[slice, slice]:
+    """Where along one axis a centred picture lies in the field, and which part of it."""
+    start = (field - side) // 2
+    length = min(field, side)
+    to, of = max(0, start), max(0, -start)
+    return slice(to, to + length), slice(of, of + length)
 
-    resized = np.empty((len(x), x.shape[1], height, width), x.dtype)
-    for i, channel in np.ndindex(x.shape[:2]):
-        image = Image.fromarray(np.ascontiguousarray(x[i, channel]))  # 8 bits, or floating point
-        resized[i, channel] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-    return resized
+
+def _by(size: Shape) -> str:
+    return f"{size[0]} x {size[1]}"

@@ -48,21 +48,39 @@ def decode(
     the array is allocated once. A picture whose EXIF says that it is rotated is turned upright, as in
     every viewer. Transparency is dropped, not blended.
     """
-    from PIL import ImageOps
-
-    size, mode = _common_layout(source, pictures, formats)
-    mode = "L" if grey else mode or _common_colour(source, pictures, formats)
-    width, height = size
-    shape = (len(pictures), len(mode), height, width)
-    require_room(source, "pictures", shape, max_bytes)
-    decoded = np.empty(shape, np.uint8)
+    layout = layout_of(source, pictures, formats, grey)
+    require_room(source, "pictures", layout.shape, max_bytes)
+    decoded = np.empty(layout.shape, np.uint8)
     for i, picture in enumerate(pictures):
-        with _reading(source, picture, formats) as image:
-            decoded[i] = _channels_first(ImageOps.exif_transpose(_opaque(image)).convert(mode))
+        decoded[i] = pixels_of(source, picture, formats, layout.mode)
         done = i + 1
         if progress and (done % REPORT_EVERY == 0 or done == len(pictures)):
             progress(done, len(pictures))
     return decoded
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What all pictures of a set share: shape (picture, channel, y, x), and Pillow's mode, L or RGB."""
+
+    shape: tuple[int, ...]
+    mode: str
+
+
+def layout_of(source: str, pictures: Sequence[Picture], formats: Sequence[str], grey: bool = False) -> Layout:
+    """Size and mode of the pictures, from their headers where those determine it; other sizes are refused."""
+    size, mode = _common_layout(source, pictures, formats)
+    mode = "L" if grey else mode or _common_colour(source, pictures, formats)
+    width, height = size
+    return Layout((len(pictures), len(mode), height, width), mode)
+
+
+def pixels_of(source: str, picture: Picture, formats: Sequence[str], mode: str) -> NDArray[np.uint8]:
+    """One decoded picture, upright and without transparency, (channel, y, x)."""
+    from PIL import ImageOps
+
+    with _reading(source, picture, formats) as image:
+        return _channels_first(ImageOps.exif_transpose(_opaque(image)).convert(mode))
 
 
 def _common_layout(

@@ -12,13 +12,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from cortex_sim.checks import listed
 from cortex_sim.data.arrays import as_labels, as_stored_stimuli
-from cortex_sim.data.fitting import fitted
+from cortex_sim.data.fitting import View, background_of, fit
+from cortex_sim.data.pixels import Fitted, Held, Pixels, everything, is_small
 from cortex_sim.errors import DataError
 from cortex_sim.preprocessing import Preprocessing
 
 # Coordinates that every recording has.
 TAKEN = {"stimulus_id", "repetition", "arm", "trial", "block", "stage", "presentation"}
 TAKEN |= {"neuroid", "neuroid_id", "population", "channel", "row", "column", "rate", "drive", "credit"}
+
+
+class _Values:
+    """Field `x`: given as an array or as `Pixels`, read as an array."""
+
+    def __get__(self, owner: StimulusSet | None, kind: type | None = None) -> NDArray[Any]:
+        if owner is None:
+            raise AttributeError("x")  # so that the field has no default
+        return everything(owner.name, owner.pixels)
+
+    def __set__(self, owner: StimulusSet, given: Any) -> None:
+        owner.__dict__["x"] = given
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +42,8 @@ class StimulusSet:
     ----------
     x : array of shape (n, value), (n, y, x), (n, channel, y, x) or (n, y, x, channel)
         The stimuli, with 1 or 3 channels; where both readings are possible, channels come first. uint8 is
-        kept as it is, a quarter of the memory, and is scaled to 0..1 in every batch.
+        kept as it is, a quarter of the memory, and is scaled to 0..1 in every batch. Sets that files make may
+        be larger than memory (`Pixels`): `batch` reads what it is asked for, ``x`` reads everything.
     ids : sequence of str, optional
         By default the numbers from 0.
     labels : integer or text array of shape (n,), optional
@@ -44,6 +58,8 @@ class StimulusSet:
         Applied to every batch; see `shown_through`.
     changes : tuple of str
         What was done to the stimuli to fit them to a network.
+    attributes : mapping of str to number or text
+        What else recordings should note of the set, such as the visual angle.
 
     Raises
     ------
@@ -56,7 +72,7 @@ class StimulusSet:
     StimulusSet('stimuli': 3 of shape (1, 8, 8), 2 classes)
     """
 
-    x: NDArray[Any]
+    x: _Values = _Values()
     ids: Sequence[str] | None = None
     labels: Any = None
     descriptors: Mapping[str, ArrayLike] = field(default_factory=dict)
@@ -64,12 +80,15 @@ class StimulusSet:
     name: str = "stimuli"
     preprocessing: Preprocessing | None = None
     changes: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        x = as_stored_stimuli(self.name, "x", self.x)
-        ids = tuple(map(str, range(len(x)))) if self.ids is None else _unique(self.name, self.ids, len(x))
-        labels, classes = _labels(self.name, self.labels, self.classes, len(x))
-        described = {name: _descriptor(self.name, name, v, len(x)) for name, v in self.descriptors.items()}
+        given = self.__dict__["x"]
+        x = given if isinstance(given, Pixels) else Held(as_stored_stimuli(self.name, "x", given))
+        count = x.shape[0]
+        ids = tuple(map(str, range(count))) if self.ids is None else _unique(self.name, self.ids, count)
+        labels, classes = _labels(self.name, self.labels, self.classes, count)
+        described = {name: _descriptor(self.name, name, v, count) for name, v in self.descriptors.items()}
         checked = {"x": x, "ids": ids, "labels": labels, "classes": classes, "descriptors": described}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -82,16 +101,22 @@ class StimulusSet:
 
     def __len__(self) -> int:
         """Number of stimuli."""
-        return len(self.x)
+        return self.pixels.shape[0]
 
     def __getitem__(self, which: Any) -> StimulusSet:
         """The stimuli of a slice, of numbers, or of a mask, as a set."""
         return self.take(np.arange(len(self))[which])
 
     @property
+    def pixels(self) -> Pixels:
+        """The stimuli as they are stored: in memory, or in files from which batches are read."""
+        stored: Pixels = self.__dict__["x"]
+        return stored
+
+    @property
     def stimulus_shape(self) -> tuple[int, ...]:
         """Shape of one stimulus: (value,) or (channel, y, x)."""
-        return self.x.shape[1:]
+        return self.pixels.shape[1:]
 
     def take(self, indices: ArrayLike) -> StimulusSet:
         """The stimuli with these numbers, in this order, with all their descriptors."""
@@ -101,7 +126,7 @@ class StimulusSet:
         assert self.ids is not None
         return replace(
             self,
-            x=self.x[at],
+            x=self.pixels.chosen(at),
             ids=[self.ids[i] for i in at],
             labels=None if self.labels is None else self.labels[at],
             descriptors={name: np.asarray(values)[at] for name, values in self.descriptors.items()},
@@ -111,7 +136,7 @@ class StimulusSet:
         self, indices: NDArray[Any], epoch: int = 0
     ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
         """Stimuli by number as float32, 8-bit ones from 0 to 1, and their labels; the same in every epoch."""
-        x = self.x[indices]
+        x = self.pixels.rows(np.arange(len(self))[indices])
         # Divided, not multiplied by 1/255, so that these are the bits that an image set holds.
         x = np.divide(x, np.float32(255), dtype=np.float32) if x.dtype == np.uint8 else x
         shown = x if self.preprocessing is None else self.preprocessing.apply(x)
@@ -126,16 +151,77 @@ class StimulusSet:
             )
         return replace(self, preprocessing=preprocessing)
 
-    def fit_to(self, shape: int | Sequence[int], population: str = "input") -> StimulusSet:
+    def fit_to(
+        self,
+        shape: int | Sequence[int],
+        population: str = "input",
+        *,
+        crop: str | None = None,
+        degrees: float | None = None,
+        model_degrees: float = 8.0,
+    ) -> StimulusSet:
         """The same stimuli in the shape of the population that they drive; `changes` says what was done.
 
         Pictures are resized by Pillow's bicubic filter, which is antialiased; grey becomes three equal
         channels, colour its luminance (ITU-R 601). Shapes that would need more are refused: another aspect
-        ratio, axes in another order, values that are not pictures.
+        ratio (unless cropped), axes in another order, values that are not pictures.
+
+        Parameters
+        ----------
+        shape : int or sequence of int
+            Shape of the population.
+        population : str
+            Its name, for errors.
+        crop : {None, "centre"}
+            "centre" cuts pictures of another aspect ratio to the population's, about their centre.
+        degrees : float, optional
+            Visual angle that the stimuli subtend (their shorter side, where they are cropped). They are
+            centred in the model's field of view: surrounded by grey (128, or 0 if they are not 8-bit) where
+            they are smaller, cut where they are larger. None: it is not known, and they fill the field.
+        model_degrees : float, default 8.0
+            Visual angle of the model's field of view. Recordings note both angles.
+
+        Notes
+        -----
+        As Brain-Score places stimuli on a model's screen: the field of view, model_degrees / degrees as large
+        as the stimuli, is resized to the population.
+
+        Examples
+        --------
+        >>> natural = StimulusSet(np.zeros((3, 60, 80), np.uint8))
+        >>> natural.fit_to((1, 32, 32), crop="centre", degrees=4, model_degrees=8).changes[0]
+        '60 x 80 centred in 120 x 120, surrounded by 128: 4 degrees of visual angle in a field of view of 8'
         """
         wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
-        x, changes = fitted(self.name, self.x, wanted, population)
-        return replace(self, x=x, changes=(*self.changes, *changes))
+        view = View(crop, degrees, model_degrees)
+        background = background_of(self.pixels.dtype)
+        steps, changes = fit(self.name, self.stimulus_shape, wanted, population, view, background)
+        x: Pixels = Fitted(self.pixels, steps) if steps else self.pixels
+        x = Held(everything(self.name, x)) if is_small(x) else x
+        noted = {**self.attributes, **view.angles}
+        return replace(self, x=x, changes=(*self.changes, *changes), attributes=noted)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What recordings note of the stimuli: their name, how they were fitted and preprocessed."""
+        noted: dict[str, Any] = {"stimuli": self.name, **self.attributes}
+        if self.changes:
+            noted["stimuli_changed"] = "; ".join(self.changes)
+        if self.preprocessing is not None:
+            noted["stimuli_mean"] = list(self.preprocessing.mean)
+            noted["stimuli_sd"] = list(self.preprocessing.sd)
+        return noted
+
+    def fingerprint(self) -> str:
+        """Digest of everything that a recording of responses to them depends on.
+
+        Files are read as they are now, undecoded. Equal content has one fingerprint in every process.
+        """
+        from cortex_sim.recording.fingerprint import fingerprint
+
+        known = {"ids": self.ids, "labels": self.labels, "classes": self.classes, "shown": self.preprocessing}
+        noted = {"descriptors": self.descriptors, "provenance": self.provenance}
+        return fingerprint([self.pixels.digest(), known, noted])
 
 
 def _unique(source: str, ids: Sequence[str], count: int) -> tuple[str, ...]:

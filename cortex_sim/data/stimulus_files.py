@@ -14,8 +14,10 @@ from cortex_sim.data.archive import described, read_arrays
 from cortex_sim.data.image_folder import SUFFIXES, visible
 from cortex_sim.data.jpeg_bytes import picture, require_slices
 from cortex_sim.data.limits import MAX_BYTES, Progress, require_room
-from cortex_sim.data.pictures import Picture, decode
+from cortex_sim.data.pictures import Picture
+from cortex_sim.data.pixels import Held, Pixels, encoded, everything, is_small
 from cortex_sim.data.stimuli import TAKEN, StimulusSet
+from cortex_sim.data.stored_rows import stored_rows
 from cortex_sim.errors import DataError
 
 FORMS = (
@@ -29,6 +31,9 @@ IDS, LABELS = ("stimulus_id", "ids"), ("labels", "label")
 def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None) -> StimulusSet:
     """Read stimuli to present to a network, with labels if there are any.
 
+    What takes more than 256 MiB stays in its file, and batches are read from there; damage in the middle
+    of such a file is found when it is read. Compressed arrays and those of other types are read at once.
+
     Parameters
     ----------
     path : str or Path
@@ -38,9 +43,9 @@ def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress 
         ``FILE.npz:ARRAY``. Other arrays of an .npz file with one number or text per stimulus become ids
         (``stimulus_id``, ``ids``), labels (``labels``, ``label``) or descriptors. Never unpickled.
     max_bytes : int, default 8 GiB
-        Refuse what would take more memory as float32.
+        Refuse to hold what would take more memory as float32.
     progress : callable, optional
-        Called with (pictures done, pictures in all).
+        Called with (pictures done, pictures in all) while they are decoded into memory.
 
     Raises
     ------
@@ -69,11 +74,21 @@ def _folder(path: Path, max_bytes: int, progress: Progress | None) -> StimulusSe
         raise DataError(f"stimuli {path}: holds no pictures; give {FORMS}")
     ids = [file.relative_to(path).as_posix() for file in files]
     pictures = [_picture(name, file) for name, file in zip(ids, files, strict=True)]
-    x = decode(str(path), pictures, ["PNG", "JPEG"], max_bytes=max_bytes, progress=progress)
+    x = _pixels(str(path), pictures, ["PNG", "JPEG"], max_bytes, progress)
     folders = [os.path.dirname(name) for name in ids]
     return StimulusSet(
         x, ids, descriptors={"folder": folders} if any(folders) else {}, name=path.resolve().name
     )
+
+
+def _pixels(
+    source: str, pictures: list[Picture], formats: list[str], max_bytes: int, progress: Progress | None
+) -> Pixels:
+    """Decoded at once where that takes little memory, else by the batch; headers are checked before."""
+    later = encoded(source, pictures, formats)
+    if is_small(later):
+        return Held(everything(source, later, max_bytes=max_bytes, progress=progress))
+    return later
 
 
 def _picture(name: str, file: Path) -> Picture:
@@ -92,7 +107,10 @@ def _below(folder: Path) -> list[Path]:
     return found
 
 
-def _npy(file: Path, max_bytes: int) -> NDArray[Any]:
+def _npy(file: Path, max_bytes: int) -> Any:
+    rows = stored_rows(file)
+    if rows is not None and not is_small(rows):
+        return rows
     try:
         # Mapped, so that a header that declares more than the file holds is refused, not allocated.
         mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -104,17 +122,20 @@ def _npy(file: Path, max_bytes: int) -> NDArray[Any]:
 
 def _npz(file: Path, key: str | None, max_bytes: int, progress: Progress | None) -> StimulusSet:
     shapes = described(file)
+    x: Any
     if key is None and {"jpeg", "offset"} <= set(shapes):
         used: tuple[str, ...] = ("jpeg", "offset")
         x = _jpegs(file, max_bytes, progress)
     else:
         used = (_key(file, key, shapes),)
-        require_room(str(file), used[0], shapes[used[0]][0], max_bytes)
-        x = read_arrays(file, used, max_bytes=max_bytes)[used[0]]
+        x = stored_rows(file, used[0])
+        if x is None or is_small(x):
+            require_room(str(file), used[0], shapes[used[0]][0], max_bytes)
+            x = read_arrays(file, used, max_bytes=max_bytes)[used[0]]
     companions = [
         name
         for name, (shape, kind) in shapes.items()
-        if name not in used and x.ndim and shape == (len(x),) and kind in "biufU"
+        if name not in used and shape == x.shape[:1] != () and kind in "biufU"
     ]
     known = read_arrays(file, companions, max_bytes=max_bytes)
     ids = next((known.pop(name) for name in IDS if name in known), None)
@@ -141,10 +162,10 @@ def _key(file: Path, key: str | None, shapes: dict[str, tuple[tuple[int, ...], s
     return key or next(iter([*usual, *shapes]))
 
 
-def _jpegs(file: Path, max_bytes: int, progress: Progress | None) -> NDArray[np.uint8]:
+def _jpegs(file: Path, max_bytes: int, progress: Progress | None) -> Pixels:
     arrays = read_arrays(file, ("jpeg", "offset"), max_bytes=max_bytes)
     jpeg, offset = arrays["jpeg"], arrays["offset"]
     require_slices(str(file), jpeg, offset)
     at = offset.tolist()
     pictures = [picture(jpeg, i, at[i], at[i + 1]) for i in range(len(at) - 1)]
-    return decode(str(file), pictures, ["JPEG"], max_bytes=max_bytes, progress=progress)
+    return _pixels(str(file), pictures, ["JPEG"], max_bytes, progress)
