@@ -1,1 +1,173 @@
-"""Neural data from files, in the shape of a recording."""
+"""Neural data from files, in the shape of a recording: ``load("v4.npz")``, ``load("rdms.npz:monkey")``.
+
+Each form is one file with what it accepts (``FORM``); nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import xarray as xr
+
+from cortex_sim.checks import listed
+from cortex_sim.data.limits import MAX_BYTES
+from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.errors import DataError
+from cortex_sim.neural import netcdf, npz, rdm_files, stored
+from cortex_sim.neural.address import Address, address
+from cortex_sim.neural.checking import checked, constant_neuroids
+from cortex_sim.neural.shape import normal_units
+from cortex_sim.neural.spikes import Binning
+
+__all__ = ["Address", "address", "constant_neuroids", "load"]
+
+PICKLED = (".pkl", ".pickle", ".p", ".joblib", ".pt", ".pth")
+FORMS = (
+    "an .npz or .h5 file of named arrays, netCDF (.nc), NWB (.nwb), or RDMs as rsatoolbox writes them "
+    "(.h5, .hdf5)"
+)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    stimuli: StimulusSet | str | os.PathLike[str] | Sequence[str] | None = None,
+    bins: float | None = None,
+    window_ms: tuple[float, float] | None = None,
+    align: float | str | None = None,
+    session: str | None = None,
+    animal: str | None = None,
+    units: str | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> xr.Dataset:
+    """Read neural data, and check them.
+
+    Parameters
+    ----------
+    path : str or path
+        ``FILE``, or ``FILE:KEY`` for one of its arrays: ``.npz``, ``.nc``, ``.nwb``, ``.h5`` or ``.hdf5``;
+        docs/neural-data.md lists what each may hold.
+    stimuli : StimulusSet, path or sequence of str, optional
+        What was presented; every stimulus id of the data must be among theirs.
+    bins : float, optional
+        Width of time bins in ms, for spike times; 20 by default.
+    window_ms : (start, end), optional
+        Which time to bin, relative to the alignment; by default all that was recorded.
+    align : float or str, optional
+        When the stimulus appeared on the clock of the spike times: a time in ms, or the name of the array
+        (NWB: the column) that holds it for each trial. By default 0 (NWB: the start of each trial).
+    session, animal : str, optional
+        Labels for data that have none; of data that have them, this part alone.
+    units : str, optional
+        "spikes/s", "spike count", "1" or another, where the file does not say it, or says it wrongly.
+    max_bytes : int, default 8 GiB
+        Larger arrays are refused.
+
+    Returns
+    -------
+    xarray.Dataset
+        Responses: ``rate`` (presentation, neuroid[, time_bin]), NaN where a repeat is missing, with plain
+        coordinates ``stimulus_id``, ``repetition``, ``neuroid_id``, ``time_bin_start``, ``time_bin_end``, and
+        ``session``, ``animal``, ``population``, ``compartment`` where known; the attribute
+        ``constant_neuroids``, see `constant_neuroids`. Or RDMs: ``dissimilarity`` (rdm, pair), with
+        ``stimulus_id`` (stimulus), ``animal`` and ``session`` of each RDM where known, and the attribute
+        ``measure``.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, pickled or ambiguous, or its content contradicts itself or the
+        stimuli; one line that says what would be accepted.
+    """
+    binning = Binning(bins, window_ms, align)
+    place = address(path)
+    data = _reader(place)(place, binning, max_bytes)
+    for name, value in (("session", session), ("animal", animal)):
+        if value is not None:
+            data = _narrowed(str(place), data, name, str(value))
+    if units is not None and "rate" in data:
+        data["rate"].attrs["units"] = normal_units(units)
+    return checked(data.assign_attrs(source=str(place)), str(place), stimuli)
+
+
+Read = Callable[[Address, Binning, int], xr.Dataset]
+
+
+def _reader(place: Address) -> Read:
+    if place.file.is_dir():
+        raise DataError(f"neural data {place}: is a folder; give {FORMS}")
+    suffix = place.file.suffix.lower()
+    if suffix in PICKLED:
+        raise DataError(
+            f"neural data {place}: pickled files can run code when they are read, and are refused; save "
+            f"arrays with numpy.savez, or RDMs with rsatoolbox's RDMs.save(file_type='hdf5')"
+        )
+    if suffix not in READERS:
+        raise DataError(f"neural data {place}: {suffix or 'no suffix'} is not an accepted form; give {FORMS}")
+    return READERS[suffix]
+
+
+def _npz(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
+    return npz.read_arrays_file(stored.npz(place.file, max_bytes), place.key, binning)
+
+
+def _netcdf(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
+    _refuse_binning(place, binning)
+    return netcdf.read_netcdf(place.file, place.key, max_bytes=max_bytes)
+
+
+def _hdf5(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
+    """HDF5 is also the container of netCDF and of rsatoolbox."""
+    with stored.opened(place.file) as file:
+        is_netcdf = "_NCProperties" in file.attrs
+    if is_netcdf:
+        return _netcdf(place, binning, max_bytes)
+    if place.key in (None, "dissimilarities") and rdm_files.is_rsatoolbox(place.file):
+        _refuse_binning(place, binning)
+        return rdm_files.read_rsatoolbox(place.file, max_bytes=max_bytes)
+    return npz.read_arrays_file(stored.hdf5(place.file, max_bytes), place.key, binning)
+
+
+def _nwb(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
+    from cortex_sim.neural.nwb import read_nwb
+
+    options: dict[str, Any] = {name: getattr(binning, name) for name in binning.given}
+    return read_nwb(place.file, place.key, **options)
+
+
+READERS: dict[str, Read] = {
+    ".npz": _npz,
+    ".nc": _netcdf,
+    ".nc4": _netcdf,
+    ".cdf": _netcdf,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".nwb": _nwb,
+}
+
+
+def _refuse_binning(place: Address, binning: Binning) -> None:
+    if binning.given:
+        raise DataError(
+            f"neural data {place}: {', '.join(binning.given)} apply to spike times, which this file does not "
+            f"hold; leave them out, and choose among its time bins when comparing"
+        )
+
+
+def _narrowed(source: str, data: xr.Dataset, name: str, value: str) -> xr.Dataset:
+    """Data labelled with a session or animal, or reduced to it where the file has it."""
+    dim = "rdm" if "dissimilarity" in data else "neuroid"
+    if name not in data.coords:
+        return data.assign_coords({name: (dim, [value] * data.sizes[dim])})
+    labels = data[name].values.astype(str)
+    if value not in labels:
+        raise DataError(
+            f"neural data {source}: has no {name} {value!r}; known: {listed(set(labels.tolist()))}"
+        )
+    kept = data.isel({data[name].dims[0]: labels == value})
+    if dim == "rdm" or data[name].dims[0] != "neuroid" or not kept["rate"].isnull().any():
+        return kept
+    shown = kept["rate"].notnull().any([d for d in kept["rate"].dims if d != "presentation"])
+    return kept.isel(presentation=shown.values)

@@ -24,12 +24,12 @@ class Address:
 
 
 def address(given: str | os.PathLike[str], what: str = "neural data") -> Address:
-    """Resolve ``FILE`` or ``FILE:KEY``, for a file with any suffix.
+    r"""Resolve ``FILE`` or ``FILE:KEY``, for a file with any suffix.
 
     What exists under the whole text is the file, although its name contains a colon. Otherwise the text
     is cut at the last colon before which something exists, so that keys with colons
     (``rec.nc:weight:V1->IT``) and with slashes (``rec.nwb:processing/behavior``) are possible. The colon
-    of a drive, ``C:\\data``, is part of the path.
+    of a drive, ``C:\data``, is part of the path.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _cuts(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _file_meant(text: str) -> str:
-    """The file that a text without an existing file most likely names: up to the first colon after a suffix."""
+    """The file that a text most likely means where none exists: up to the first colon after a suffix."""
     for file, _ in reversed(list(_cuts(text))):
         if Path(file).suffix:
             return file

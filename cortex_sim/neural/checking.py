@@ -1,0 +1,251 @@
+"""What every loaded set is checked for: identities, missing repeats, units, neuroids that never vary."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from cortex_sim.checks import listed
+from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.errors import DataError
+
+COUNTED = ("spikes/s", "spike count")
+#: Coordinates of presentations which, with the stimulus and its repetition, make one unique.
+_APART = ("arm", "stage", "session", "animal")
+
+
+def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset:
+    """The same data, with the attribute ``constant_neuroids`` or ``constant_rdms``, if nothing is wrong.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Responses or RDMs as readers return them.
+    source : str
+        What errors call them, usually the path.
+    stimuli : StimulusSet, path or sequence of str, optional
+        The stimuli that were presented; every id of the data must be among theirs.
+
+    Raises
+    ------
+    DataError
+        In one line: what is wrong, and the way out.
+    """
+    if stimuli is not None:
+        _require_stimuli(source, data, _ids_of(stimuli))
+    if "dissimilarity" in data:
+        return _checked_rdms(source, data)
+    _require_unique(source, data)
+    _require_time(source, data)
+    _require_values(source, data)
+    _require_repeats(source, data)
+    return _flag_constant(source, data)
+
+
+def constant_neuroids(data: xr.Dataset) -> list[str]:
+    """Ids of neuroids that respond alike in all presentations, as flagged when the data were loaded."""
+    found: list[str] = json.loads(data.attrs.get("constant_neuroids", "[]"))
+    return found
+
+
+def _ids_of(stimuli: object) -> list[str]:
+    if isinstance(stimuli, StimulusSet):
+        return list(stimuli.ids or ())
+    if isinstance(stimuli, (str, os.PathLike)):
+        from cortex_sim.data.stimulus_files import stimuli as read
+
+        return list(read(Path(stimuli)).ids or ())
+    if isinstance(stimuli, (Sequence, np.ndarray)):
+        return [str(one) for one in stimuli]
+    raise DataError(f"stimuli must be a StimulusSet, a path, or a list of ids. Got {type(stimuli).__name__}")
+
+
+def _require_stimuli(source: str, data: xr.Dataset, known: list[str]) -> None:
+    shown = list(dict.fromkeys(data["stimulus_id"].values.tolist()))
+    among = set(known)
+    missing = [one for one in shown if one not in among]
+    if missing:
+        raise DataError(
+            f"neural data {source}: {len(missing)} of {len(shown)} stimulus ids are not among the "
+            f"{len(known)} stimuli, such as {listed(missing[:3])} (those have {listed(known[:3])}, …); give "
+            f"the stimuli that were presented, or save their ids as stimulus_id"
+        )
+    if data.attrs.get("stimuli") == "numbered" and len(shown) != len(known):
+        raise DataError(
+            f"neural data {source}: {len(shown)} stimuli without ids are matched by their order, but "
+            f"{len(known)} stimuli are given; save the array stimulus_id, or give exactly these"
+        )
+
+
+def _require_unique(source: str, data: xr.Dataset) -> None:
+    if not all(data.sizes.get(dim) for dim in data["rate"].dims):
+        raise DataError(f"neural data {source}: is empty, {dict(data.sizes)}; give at least one of each")
+    keys = [
+        "neuroid_id",
+        *(k for k in ("animal", "session", "population", "compartment") if _on(data, k, "neuroid")),
+    ]
+    twice = _twice(data, keys)
+    if twice:
+        first, *apart = twice[0]
+        raise DataError(
+            f"neural data {source}: neuroid_id holds {first!r} more than once{_of(keys[1:], apart)}; "
+            f"make ids unique, or say which session or animal each is of"
+        )
+    keys = ["stimulus_id", "repetition", *(k for k in _APART if _on(data, k, "presentation"))]
+    twice = _twice(data, keys)
+    if twice:
+        raise DataError(
+            f"neural data {source}: stimulus_id {twice[0][0]!r} has repetition {twice[0][1]} more than once"
+            f"{_of(keys[2:], twice[0][2:])}; number the repetitions of each stimulus"
+        )
+
+
+def _on(data: xr.Dataset, name: str, dim: str) -> bool:
+    return name in data.coords and data[name].dims == (dim,)
+
+
+def _twice(data: xr.Dataset, keys: list[str]) -> list[tuple[Any, ...]]:
+    """Combinations that occur more than once."""
+    seen: set[tuple[Any, ...]] = set()
+    found = []
+    for one in zip(*(data[key].values.tolist() for key in keys), strict=True):
+        if one in seen:
+            found.append(one)
+        seen.add(one)
+    return found
+
+
+def _of(keys: list[str], values: Sequence[Any]) -> str:
+    said = ", ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True))
+    return f" ({said})" if said else ""
+
+
+def _require_time(source: str, data: xr.Dataset) -> None:
+    if "time_bin" not in data["rate"].dims:
+        return
+    start, end = data["time_bin_start"].values, data["time_bin_end"].values
+    if not (np.isfinite(start).all() and np.isfinite(end).all() and (start < end).all()):
+        raise DataError(
+            f"neural data {source}: every time bin must start before it ends, in ms; mend time_bin_start and "
+            f"time_bin_end"
+        )
+    if (np.diff(start) <= 0).any():
+        raise DataError(f"neural data {source}: time bins must ascend; sort them by time_bin_start")
+
+
+def _require_values(source: str, data: xr.Dataset) -> None:
+    rate, units = data["rate"].values, data["rate"].attrs.get("units", "1")
+    if np.isinf(rate).any():
+        where = np.argwhere(np.isinf(rate))[0]
+        raise DataError(
+            f"neural data {source}: {_entry(data, where)} is infinite; mark missing repeats with NaN"
+        )
+    if units in COUNTED and (rate < 0).any():
+        where = np.argwhere(rate < 0)[0]
+        raise DataError(
+            f"neural data {source}: {_entry(data, where)} is {rate[tuple(where)]:g}, but {units} cannot be "
+            f"negative; after subtraction of a baseline the units are '1'"
+        )
+
+
+def _entry(data: xr.Dataset, where: NDArray[np.int64]) -> str:
+    return (
+        f"the response of neuroid {data['neuroid_id'].values[where[1]]!s} to stimulus "
+        f"{data['stimulus_id'].values[where[0]]!s}"
+    )
+
+
+def _require_repeats(source: str, data: xr.Dataset) -> None:
+    """NaN may only be a missing repeat: each neuroid has a response to each stimulus of its session."""
+    rate = data["rate"].values
+    missing = np.isnan(rate)
+    if not missing.any():
+        return
+    if missing.ndim == 3:
+        if (missing.any(-1) != missing.all(-1)).any():
+            raise DataError(
+                f"neural data {source}: some time bins of a presentation are NaN and others not; NaN marks "
+                f"missing repeats: all time bins of a presentation"
+            )
+        missing = missing[..., 0]
+    _, stimulus = np.unique(data["stimulus_id"].values, return_inverse=True)
+    session = data["session"].values if _on(data, "session", "neuroid") else np.zeros(missing.shape[1])
+    present = np.zeros((int(stimulus.max()) + 1, missing.shape[1]), dtype=bool)
+    np.logical_or.at(present, stimulus, ~missing)
+    for one in dict.fromkeys(session.tolist()):
+        members = session == one
+        shown = np.asarray(present[:, members].any(axis=1))
+        lacking = ~present[np.ix_(shown, members)]
+        if not shown.any() or lacking.any():
+            _refuse_missing(source, data, members, shown, lacking)
+
+
+def _refuse_missing(
+    source: str, data: xr.Dataset, members: NDArray[Any], shown: NDArray[Any], lacking: NDArray[Any]
+) -> None:
+    if not shown.any():
+        names = data["neuroid_id"].values[members]
+        raise DataError(
+            f"neural data {source}: all responses of neuroids {_few(names)} are NaN; leave them out"
+        )
+    stimuli = np.unique(data["stimulus_id"].values)[shown]
+    i, j = np.argwhere(lacking)[0]
+    neuroid = data["neuroid_id"].values[members][j]
+    raise DataError(
+        f"neural data {source}: {int(lacking.sum())} of {lacking.size} pairs of stimulus and neuroid have no "
+        f"response at all, such as stimulus {stimuli[i]!s} and neuroid {neuroid!s}; "
+        f"NaN marks missing repeats: leave out these stimuli or neuroids, or give each neuroid its session"
+    )
+
+
+def _flag_constant(source: str, data: xr.Dataset) -> xr.Dataset:
+    rate = data["rate"].values
+    low = np.fmin.reduce(rate, axis=0)
+    high = np.fmax.reduce(rate, axis=0)
+    constant = (low == high).reshape(rate.shape[1], -1).all(1)
+    names = data["neuroid_id"].values[constant]
+    if constant.all() and data.sizes["presentation"] > 1:
+        raise DataError(
+            f"neural data {source}: all {len(constant)} neuroids respond alike in every presentation; "
+            f"nothing can be compared with constants (check which array was read, and its units)"
+        )
+    return data.assign_attrs(constant_neuroids=json.dumps([str(one) for one in names]))
+
+
+def _checked_rdms(source: str, data: xr.Dataset) -> xr.Dataset:
+    values, ids = data["dissimilarity"].values, data["stimulus_id"].values.tolist()
+    if len(set(ids)) < len(ids):
+        twice = next(one for one in ids if ids.count(one) > 1)
+        raise DataError(f"neural data {source}: stimulus_id holds {twice!r} more than once; make ids unique")
+    if len(ids) * (len(ids) - 1) // 2 != values.shape[1]:
+        raise DataError(
+            f"neural data {source}: {len(ids)} stimuli have {len(ids) * (len(ids) - 1) // 2} pairs, the RDMs "
+            f"{values.shape[1]}; give one id per stimulus"
+        )
+    if len(ids) < 3:
+        raise DataError(f"neural data {source}: an RDM needs at least 3 stimuli. Got {len(ids)}")
+    if np.isinf(values).any():
+        raise DataError(
+            f"neural data {source}: holds infinite dissimilarities; mark what is missing with NaN"
+        )
+    empty = np.isnan(values).all(1)
+    if empty.any():
+        raise DataError(f"neural data {source}: RDM {int(np.argmax(empty))} is NaN throughout; leave it out")
+    constant = np.fmin.reduce(values, axis=1) == np.fmax.reduce(values, axis=1)
+    if constant.all():
+        raise DataError(
+            f"neural data {source}: all dissimilarities are alike; nothing can be compared with them"
+        )
+    return data.assign_attrs(constant_rdms=json.dumps(np.flatnonzero(constant).tolist()))
+
+
+def _few(names: NDArray[Any]) -> str:
+    shown = [str(one) for one in names[:3].tolist()]
+    return listed(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
