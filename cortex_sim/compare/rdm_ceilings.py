@@ -1,0 +1,107 @@
+"""What a perfect model would reach in RSA: bounds from several subjects, or from repeats of the stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.compare.rdm_comparators import Comparator, Rdm
+from cortex_sim.compare.rdms import Measure, without_repeats
+from cortex_sim.compare.repeat_halves import halves, mean_over_repeats, repeated
+from cortex_sim.compare.representations import Bounds
+from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+
+#: Subjects from which the upper bound is given; see `between_subjects`.
+ENOUGH_SUBJECTS = 5
+
+
+def subjects_of(data: Dissimilarities) -> NDArray[np.int64]:
+    """Number of the subject of each RDM: its ``animal`` or ``subject`` where known, else each its own."""
+    for key in ("animal", "subject"):
+        if key in data.units:
+            return np.unique(np.asarray(data.units[key]).astype(str), return_inverse=True)[1]
+    return np.arange(len(data.values))
+
+
+def between_subjects(
+    rdms: Sequence[Rdm], subjects: NDArray[np.int64], comparator: Comparator
+) -> Bounds | None:
+    """Bounds of the mean similarity that any model can reach with these RDMs; None for one subject.
+
+    The RDM most similar to all of them is the mean over subjects on the comparator's own scale: z-scores for
+    Pearson, ranks for rank correlations, unit length for whitened. Lower bound: each RDM with the mean of
+    the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with the mean of
+    all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs that have
+    nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is
+    given from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing
+    in any RDM are left out.
+
+    References
+    ----------
+    Nili et al. (2014), PLoS Computational Biology 10, doi:10.1371/journal.pcbi.1003553.
+    """
+    people = np.unique(subjects)
+    if len(people) < 2:
+        return None
+    rdms = _measured_in_all(rdms)
+    counts = np.ones(rdms[0].stimuli)
+    scaled = np.stack([comparator.standardised(rdm, counts) for rdm in rdms])
+    by_subject = np.stack([scaled[subjects == one].mean(axis=0) for one in people])
+    missing = np.where(rdms[0].measured, 0.0, np.nan)
+
+    def agreement(rdm: Rdm, others: Array) -> float:
+        return comparator.compare(Rdm("mean RDM", others.mean(axis=0) + missing, rdm.stimuli), rdm, counts)
+
+    left_out = [by_subject[people != one] for one in subjects]
+    lower = float(np.mean([agreement(rdm, others) for rdm, others in zip(rdms, left_out, strict=True)]))
+    if len(people) < ENOUGH_SUBJECTS:
+        return lower, lower
+    return lower, float(np.mean([agreement(rdm, by_subject) for rdm in rdms]))
+
+
+def _measured_in_all(rdms: Sequence[Rdm]) -> list[Rdm]:
+    shared = np.logical_and.reduce([rdm.measured for rdm in rdms])
+    return [Rdm(rdm.name, np.where(shared, rdm.values, np.nan), rdm.stimuli) for rdm in rdms]
+
+
+def mean_agreement(rdms: Sequence[Rdm], subjects: NDArray[np.int64], comparator: Comparator) -> float | None:
+    """Mean similarity of RDMs of different subjects, pair by pair: the reliability of one RDM."""
+    counts = np.ones(rdms[0].stimuli)
+    pairs = [
+        comparator.compare(rdms[i], rdms[j], counts)
+        for i in range(len(rdms))
+        for j in range(i)
+        if subjects[i] != subjects[j]
+    ]
+    return float(np.mean(pairs)) if pairs else None
+
+
+def split_half(
+    responses: Responses, measure: Measure, comparator: Comparator, splits: int, seed: int
+) -> float | None:
+    """Reliability of the RDM over repeats: RDMs of two random halves compared, and Spearman-Brown.
+
+    ρ = 2r/(1 + r), r the mean similarity over ``splits`` random halves of the repeats. A model with the true
+    RDM reaches about √ρ. In simulations (docs/metrics/rsa.md) √ρ is within .01 of that for ρ > .8, and lower by
+    up to a tenth for noisier data, since noise enters dissimilarities squared. None without repeats: two of
+    each stimulus, four for crossnobis.
+    """
+    data = repeated(responses, at_least=2 * max(1, measure.repeats))
+    if data is None or data.repeats is None:
+        return None
+    rng, counts = np.random.default_rng(seed), np.ones(len(data))
+    found = []
+    for _ in range(splits):
+        both = [
+            Rdm(data.name, measure.pairs(without_repeats(half, measure)), len(data))
+            for half in (
+                replace(data, values=mean_over_repeats(part), repeats=part)
+                for part in halves(data.repeats, rng)
+            )
+        ]
+        found.append(comparator.compare(both[0], both[1], counts))
+    r = float(np.mean(found))
+    return 2 * r / (1 + r)

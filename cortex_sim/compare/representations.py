@@ -1,0 +1,105 @@
+"""What the metrics that compare representations share: checks, copies of stimuli, conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import look_up
+from cortex_sim.compare.metric import Numbers
+from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+from cortex_sim.errors import DataError
+
+Bounds = tuple[float, float]
+
+
+def check_stimuli(
+    metric: str, model: Responses, neural: Responses | Dissimilarities, at_least: int = 3
+) -> None:
+    """Raise `DataError` unless both have the same stimuli in the same order, ``at_least`` of them."""
+    if tuple(model.stimuli) != tuple(neural.stimuli):
+        raise DataError(
+            f"{metric}: {model.name} ({len(model)} stimuli) and {neural.name} ({len(neural)}) must have the "
+            f"same stimuli in the same order; use matched(model, neural)"
+        )
+    if len(neural) < at_least:
+        raise DataError(f"{metric}: needs at least {at_least} stimuli. {neural.name} has {len(neural)}")
+
+
+def require_responses(metric: str, neural: Responses | Dissimilarities) -> Responses:
+    """``neural`` if it holds responses of neuroids, else `DataError`."""
+    if isinstance(neural, Responses):
+        return neural
+    raise DataError(
+        f"{metric}: needs responses of neuroids, but {neural.name} holds RDMs; give the responses, or use rsa"
+    )
+
+
+def constant(values: Array) -> NDArray[np.bool_]:
+    """Which columns of values (stimulus, neuroid) vary by no more than rounding."""
+    scale = np.abs(values).max(axis=0, initial=0.0)
+    return np.asarray(np.ptp(values, axis=0) <= 1e-12 * scale)
+
+
+def varying(metric: str, responses: Responses, at_least: int = 1) -> tuple[Responses, int]:
+    """Responses without constant neuroids, and how many those were.
+
+    Raises
+    ------
+    DataError
+        If fewer than ``at_least`` neuroids vary over stimuli.
+    """
+    flat = constant(responses.values)
+    left = int((~flat).sum())
+    if left < at_least:
+        raise DataError(
+            f"{metric}: {left} of {responses.neuroids} neuroids of {responses.name} vary over the "
+            f"{len(responses)} stimuli, and {at_least} must; choose another population or more stimuli"
+        )
+    return (responses.take(neuroids=~flat) if flat.any() else responses), int(flat.sum())
+
+
+def counts(numbers: Numbers | None, of: int) -> Array:
+    """How often each of ``of`` stimuli or units occurs among ``numbers``; once each for None."""
+    if numbers is None:
+        return np.ones(of)
+    return np.bincount(np.asarray(numbers), minlength=of).astype(np.float64)
+
+
+def _raw(raw: float, ceiling: Bounds | None) -> float:
+    return raw
+
+
+def _over_ceiling(raw: float, ceiling: Bounds | None) -> float:
+    if ceiling is None:
+        raise DataError(
+            'convention "raw/ceiling": these data have no ceiling, which takes repeats of the stimuli '
+            'or RDMs of several subjects; use convention "raw"'
+        )
+    if ceiling[0] <= 0:
+        raise DataError(
+            f'convention "raw/ceiling": the ceiling is {ceiling[0]:.2f}, so these data are not reliable; '
+            f'use convention "raw", or more repeats'
+        )
+    return raw / ceiling[0]
+
+
+#: How a score follows from what was measured: as it is, or divided by the lower bound of the ceiling.
+CONVENTIONS: Mapping[str, Callable[[float, Bounds | None], float]] = {
+    "raw": _raw,
+    "raw/ceiling": _over_ceiling,
+}
+
+
+def check_convention(name: str) -> None:
+    """Raise `DataError` unless a convention has this name."""
+    look_up("convention", name, CONVENTIONS, DataError)
+
+
+def scored(convention: str, raw: float, ceiling: Callable[[], Bounds | None]) -> float:
+    """The score by a convention; the ceiling is computed only where it is read."""
+    if convention == "raw":
+        return raw
+    return look_up("convention", convention, CONVENTIONS, DataError)(raw, ceiling())

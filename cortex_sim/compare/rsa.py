@@ -1,0 +1,168 @@
+"""Representational similarity analysis: does the model find the same pairs of stimuli alike?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import require_count
+from cortex_sim.compare.metric import Numbers
+from cortex_sim.compare.rdm_ceilings import between_subjects, mean_agreement, split_half, subjects_of
+from cortex_sim.compare.rdm_comparators import Comparator, Rdm, comparator_named
+from cortex_sim.compare.rdms import Measure, SquaredEuclidean, measure_named, rdm, without_repeats
+from cortex_sim.compare.representations import (
+    Bounds,
+    check_convention,
+    check_stimuli,
+    counts,
+    scored,
+    varying,
+)
+from cortex_sim.compare.responses import Dissimilarities, Responses
+
+
+@dataclass(frozen=True)
+class Rsa:
+    """Similarity of the model's RDM and those of the data, mean over RDMs.
+
+    Parameters
+    ----------
+    measure : {"correlation", "euclidean", "crossnobis"}
+        Dissimilarity (`cortex_sim.compare.rdms`); the model's as well, where neural data are RDMs already.
+        With crossnobis, which needs repeats, the model's is its limit without noise, squared Euclidean.
+    comparator : {"rho-a", "pearson", "spearman", "whitened"}
+        How RDMs are compared. The default reads only their order, since nothing says that dissimilarities of
+        a network and of cortex are linearly related, and gives nothing for ties, which a model with few
+        categories would gain from under Spearman. Cosine is not offered: dissimilarities 1 - r are
+        positive, and it gives every model .75 to .99.
+    noise : {"identity", "diagonal", "shrinkage"}
+        What crossnobis divides by.
+    splits : int
+        Random halves of the repeats, for the ceiling.
+    convention : {"raw", "raw/ceiling"}
+        The score as it is (usual, with the ceiling beside it), or divided by the ceiling's lower bound.
+
+    References
+    ----------
+    Kriegeskorte, Mur & Bandettini (2008), Front. Syst. Neurosci. 2, doi:10.3389/neuro.06.004.2008.
+    """
+
+    measure: str = "correlation"
+    comparator: str = "rho-a"
+    noise: str = "identity"
+    splits: int = 20
+    convention: str = "raw"
+    name: ClassVar[str] = "rsa"
+    strictness: ClassVar[str] = (
+        "forgives rotation and scale of the population, and what the comparator does: a scale and an offset "
+        "of dissimilarities, or any increasing function; units may be mixed, but not reweighted"
+    )
+
+    def __post_init__(self) -> None:
+        measure_named(self.measure, self.noise)
+        comparator_named(self.comparator)
+        check_convention(self.convention)
+        require_count(self, splits=self.splits)
+
+    def evaluate(
+        self, model: Responses, neural: Responses | Dissimilarities, *, seed: int = 0
+    ) -> RsaEvaluation:
+        """Compare RDMs; see `cortex_sim.compare.metric.Metric`.
+
+        Units are the RDMs where the neural data are RDMs, else the neuroids.
+        """
+        check_stimuli(self.name, model, neural)
+        how = measure_named(self.measure, self.noise)
+        for_model = SquaredEuclidean() if how.repeats else how
+        model, dead = varying(self.name, model)
+        excluded = {"model": dead, "neural": 0}
+        responses = None
+        if isinstance(neural, Responses):
+            responses, excluded["neural"] = varying(self.name, neural)
+            data, known = rdm(responses, how), responses.units
+        else:
+            data, known = neural, neural.units
+        return RsaEvaluation(
+            metric=self,
+            model=_prepared(rdm(model, for_model))[0],
+            rdms=tuple(_prepared(data)),
+            subjects=subjects_of(data),
+            responses=responses,
+            stimuli=len(data),
+            units=len(data.values) if responses is None else responses.neuroids,
+            known=known,
+            excluded=excluded,
+            seed=seed,
+        )
+
+
+def _prepared(data: Dissimilarities) -> list[Rdm]:
+    return [Rdm(data.name, values, len(data)) for values in data.values]
+
+
+@dataclass(frozen=True, eq=False)
+class RsaEvaluation:
+    """The RDMs, each sorted once: see `cortex_sim.compare.metric.Evaluation`.
+
+    Resampled stimuli sub-select the matrices without pairs of copies of one stimulus. Resampled RDMs are
+    averaged over. Resampled neuroids give another RDM, which takes a matrix product and a sort;
+    there a neuroid that occurs twice counts twice.
+    """
+
+    metric: Rsa
+    model: Rdm
+    rdms: tuple[Rdm, ...]
+    subjects: NDArray[np.int64]
+    responses: Responses | None
+    stimuli: int
+    units: int
+    known: Mapping[str, NDArray[Any]]
+    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids of model and neural data
+    seed: int = 0
+
+    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """`raw`, or divided by the ceiling's lower bound, which stays that of all stimuli and units."""
+        return scored(self.metric.convention, self.raw(stimuli, units), lambda: self.ceiling)
+
+    def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """Mean similarity of the model's RDM and those of the data."""
+        times = counts(stimuli, self.stimuli)
+        if self.responses is not None and units is not None:
+            chosen = without_repeats(self.responses, self._measure).take(neuroids=units)
+            return self._comparator.compare(self.model, _prepared(rdm(chosen, self._measure))[0], times)
+        weights = counts(None if self.responses is not None else units, len(self.rdms))
+        found = [
+            weight * self._comparator.compare(self.model, one, times)
+            for one, weight in zip(self.rdms, weights, strict=True)
+            if weight
+        ]
+        return float(np.sum(found) / weights.sum())
+
+    @cached_property
+    def ceiling(self) -> Bounds | None:
+        """RDMs: bounds between subjects. Responses with repeats: √reliability, twice. Else None."""
+        if self.responses is None:
+            return between_subjects(self.rdms, self.subjects, self._comparator)
+        if self.reliability is None:
+            return None
+        return (max(self.reliability, 0.0) ** 0.5,) * 2
+
+    @cached_property
+    def reliability(self) -> float | None:
+        """Of one RDM: its mean similarity to other subjects', or split-half over repeats (Spearman-Brown)."""
+        if self.responses is None:
+            return mean_agreement(self.rdms, self.subjects, self._comparator)
+        return split_half(self.responses, self._measure, self._comparator, self.metric.splits, self.seed)
+
+    @property
+    def _measure(self) -> Measure:
+        return measure_named(self.metric.measure, self.metric.noise)
+
+    @property
+    def _comparator(self) -> Comparator:
+        return comparator_named(self.metric.comparator)
