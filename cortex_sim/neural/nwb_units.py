@@ -1,0 +1,118 @@
+"""Spike times of an NWB file's units as rates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.errors import DataError
+from cortex_sim.neural.nwb_presentations import MS, Windows
+from cortex_sim.neural.spikes import counts
+
+_NS = 6  # decimals of a ms: spikes on a grid, such as 1 ms, stay on it after conversion from s
+
+_AREAS = ("location", "brain_area", "brain_region", "area", "region", "structure")
+
+
+def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
+    """Spikes/s of shape (presentation, neuroid, time_bin); NaN where a unit was not observed.
+
+    Raises
+    ------
+    DataError
+        If units have no spike times, a time is not finite, or the times do not fit those of the presentations.
+    """
+    if "spike_times" not in units.colnames or not len(units):
+        raise DataError(f"neural data {path}: its units have no spike times")
+    trains = [np.sort(_ms(units["spike_times"][i])) for i in range(len(units))]
+    _require_same_clock(path, trains, windows)
+    rates = np.stack([_rates(train, windows) for train in trains], axis=1)
+    if "obs_intervals" in units.colnames:
+        for i in range(len(units)):
+            observed = np.asarray(units["obs_intervals"][i], dtype=float).reshape(-1, 2) * MS
+            rates[:, i][~_observed(observed, windows.edges_ms)] = np.nan
+    if np.isnan(rates).all():
+        raise DataError(f"neural data {path}: no unit was observed during a presentation (obs_intervals)")
+    return rates
+
+
+def unit_coordinates(units: Any) -> dict[str, list[str]]:
+    """Name and area of each unit."""
+    areas = _areas(units)
+    ids = [str(one) for one in units.id[:]]
+    return {
+        "neuroid_id": [f"{area}/{one}" for area, one in zip(areas, ids, strict=True)],
+        "population": areas,
+    }
+
+
+def _ms(times_s: Any) -> NDArray[np.float64]:
+    return np.round(np.asarray(times_s, dtype=np.float64) * MS, _NS)
+
+
+def _rates(train: NDArray[np.float64], windows: Windows) -> NDArray[np.float64]:
+    """Spikes/s of one unit, shape (presentation, time_bin)."""
+    edges = windows.edges_ms
+    first, last = np.searchsorted(train, [edges[:, 0] - 1e-3, edges[:, -1] + 1e-3])
+    held = last - first
+    presentation = np.repeat(np.arange(len(edges)), held)
+    spike = np.arange(held.sum()) + np.repeat(first - (np.cumsum(held) - held), held)
+    after = np.round(train[spike] - windows.onset_ms[presentation], _NS)
+    if windows.common is not None:
+        within = np.round(windows.common, _NS)
+        found = counts(after, presentation, np.zeros_like(presentation), (len(edges), 1), within)[:, 0]
+    else:  # one window per presentation, each with its own end
+        start, stop = np.round(windows.relative_ms[presentation], _NS).T
+        inside = (after >= start) & (after < stop)
+        found = np.bincount(presentation[inside], minlength=len(edges))[:, None]
+    return np.asarray(found / np.diff(windows.relative_ms, axis=1) * MS, dtype=np.float64)
+
+
+def _observed(intervals: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each bin lies within an interval, shape (presentation, time_bin)."""
+    start, end = edges[:, :-1, None], edges[:, 1:, None]
+    return ((intervals[:, 0] <= start + 1e-3) & (end <= intervals[:, 1] + 1e-3)).any(-1)
+
+
+def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: Windows) -> None:
+    """Raise if spikes and presentations cannot be in seconds of one clock."""
+    spikes = np.concatenate(trains) / MS
+    if not len(spikes) or not np.isfinite(spikes).all():
+        raise DataError(f"neural data {path}: its units have {'times that are not finite' if len(spikes) else 'no spikes'}")
+    first, last = float(spikes.min()), float(spikes.max())
+    edges = windows.edges_ms / MS
+    begin, end = float(edges[:, 0].min()), float(edges[:, -1].max())
+    ran = f"spike times run from {first:g} to {last:g} s, presentations from {begin:g} to {end:g} s"
+    after_recording = np.mean(edges[:, 0] > last)
+    slow = float(np.median([len(train) for train in trains])) / max(last - first, 1e-9)
+    if last < begin or first > end or after_recording > 0.99 or (last > 100 * end and slow < 0.1):
+        raise DataError(
+            f"neural data {path}: spike times and presentations are not on one clock in seconds ({ran}); "
+            f"NWB holds both in s after the start of the session, not in ms or samples"
+        )
+
+
+def _areas(units: Any) -> list[str]:
+    """Brain area of each unit: its own column, else its electrodes', else its electrode group's."""
+    for name in _AREAS:
+        if name in units.colnames and name != "electrodes":
+            return [_known(str(one)) for one in units[name][:]]
+    if "electrodes" in units.colnames:
+        return [_area_of(units["electrodes"][i]) for i in range(len(units))]
+    if "electrode_group" in units.colnames:
+        return [_known(str(group.location)) for group in units["electrode_group"][:]]
+    return ["unit"] * len(units)
+
+
+def _area_of(electrodes: Any) -> str:
+    """The areas of a unit's electrodes; several are joined by "+"."""
+    if "location" not in electrodes or not len(electrodes):
+        return "unit"
+    return _known("+".join(dict.fromkeys(str(one) for one in electrodes["location"])))
+
+
+def _known(area: str) -> str:
+    return area.strip().replace("/", "-") if area.strip().lower() not in ("", "unknown", "nan", "none") else "unit"
