@@ -145,10 +145,9 @@ def _chosen(stored: Stored) -> str:
     ]
     if len(rdms) == 1:
         return rdms[0]
-    candidates = rdms or list(stored.shapes)
+    which = f"neural data {stored.path}: which array? Give {stored.path}:KEY, one of"
     raise DataError(
-        f"neural data {stored.path}: which array? Give {stored.path}:KEY, one of {listed(candidates)}; "
-        f"without KEY {FORMS}"
+        f"{which} {listed(rdms)}" if rdms else f"{which} {listed(stored.shapes)}; or save {FORMS}"
     )
 
 

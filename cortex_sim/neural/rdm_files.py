@@ -114,12 +114,7 @@ def _known(stored: Stored, name: str, leading: tuple[int, ...]) -> dict[str, Any
     if not leading:
         return {}
     if len(leading) == 2:
-        animals = _names(stored, ANIMALS, leading[0])
-        sessions = _names(stored, SESSIONS, leading[1])
-        return {
-            "animal": np.repeat(animals or _numbers(leading[0]), leading[1]),
-            "session": np.tile(sessions or _numbers(leading[1]), leading[0]),
-        }
+        return _crossed(stored, *leading)
     for key, usual in (("animal", ANIMALS), ("session", SESSIONS)):
         found = _names(stored, usual, leading[0])
         if found:
@@ -129,6 +124,17 @@ def _known(stored: Stored, name: str, leading: tuple[int, ...]) -> dict[str, Any
             return {key: _numbers(leading[0])}
     texts = [other for other, (shape, kind) in stored.shapes.items() if shape == leading and kind == "U"]
     return {"rdm_id": stored.read(texts[0]) if len(texts) == 1 else _numbers(leading[0])}
+
+
+def _crossed(stored: Stored, first: int, second: int) -> dict[str, Any]:
+    """Labels of axes (animal, session), or (session, animal) where only that fits the names in the file."""
+    outer, inner = ("animal", ANIMALS), ("session", SESSIONS)
+    if not _names(stored, ANIMALS, first) and _names(stored, ANIMALS, second):
+        outer, inner = inner, outer
+    return {
+        outer[0]: np.repeat(_names(stored, outer[1], first) or _numbers(first), second),
+        inner[0]: np.tile(_names(stored, inner[1], second) or _numbers(second), first),
+    }
 
 
 def _names(stored: Stored, usual: tuple[str, ...], count: int) -> list[str]:
