@@ -16,12 +16,37 @@ from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DataError
 from cortex_sim.neural.spikes import Binning
 
-# Columns that usually hold the stimulus, by name without underscores; the second row if there is none
-# of the first.
+# Columns that usually hold the stimulus, by name without underscores; those of the second row where there
+# is none of the first.
 USUAL = (
-    ("stimulusid", "stimulusname", "stimulus", "stimulusindex", "stimulusnumber", "stimuluslabel")
-    + ("stimid", "stimname", "stim", "stimindex", "imageid", "imagename", "image", "imageindex", "imagenumber"),
-    ("imagefile", "filename", "picture", "objectid", "objectname", "object", "conditionid", "condition", "frame"),
+    [
+        "stimulusid",
+        "stimulusname",
+        "stimulus",
+        "stimulusindex",
+        "stimulusnumber",
+        "stimuluslabel",
+        "stimid",
+        "stimname",
+        "stim",
+        "stimindex",
+        "imageid",
+        "imagename",
+        "image",
+        "imageindex",
+        "imagenumber",
+    ],
+    [
+        "imagefile",
+        "filename",
+        "picture",
+        "objectid",
+        "objectname",
+        "object",
+        "conditionid",
+        "condition",
+        "frame",
+    ],
 )
 MS = 1000.0  # NWB's times are in s
 
@@ -76,7 +101,11 @@ class Windows:
     def common(self) -> NDArray[np.float64] | None:
         """Edges after the onset if they are the same in every presentation, shape (time_bin + 1,)."""
         first = self.relative_ms[0]
-        return first if np.array_equal(self.relative_ms, np.broadcast_to(first, self.relative_ms.shape)) else None
+        return (
+            first
+            if np.array_equal(self.relative_ms, np.broadcast_to(first, self.relative_ms.shape))
+            else None
+        )
 
 
 def presentations(path: Path, table: Any, align: str, column: str | None) -> Presentations:
@@ -101,13 +130,17 @@ def presentations(path: Path, table: Any, align: str, column: str | None) -> Pre
     values = look_up(f"column of {table.name} in {path}", name, columns, DataError)
     onset = look_up(f"column of {table.name} in {path}", align, columns, DataError)
     if onset.dtype.kind not in "iuf":
-        raise DataError(f"neural data {path}: column {align} of {table.name} holds no times; align by another")
+        raise DataError(
+            f"neural data {path}: column {align} of {table.name} holds no times; align by another"
+        )
     stop, onset = columns["stop_time"].astype(float), onset.astype(float)
     ids = _identities(values)
     kept = np.asarray([bool(one) for one in ids], dtype=bool) & np.isfinite(onset) & np.isfinite(stop)
     _require_some(path, table.name, kept)
     if (stop < columns["start_time"].astype(float))[kept].any():
-        raise DataError(f"neural data {path}: intervals of {table.name} end before they start; check the file")
+        raise DataError(
+            f"neural data {path}: intervals of {table.name} end before they start; check the file"
+        )
     left_out = int((~kept).sum())
     if left_out:
         log.warning(
@@ -211,7 +244,9 @@ def _same_partition(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def _identities(values: NDArray[Any]) -> list[str]:
     """Text for each value, whole numbers without a point; empty where there is none."""
     if values.dtype.kind == "f":
-        return ["" if not math.isfinite(v) else f"{int(v)}" if v == int(v) else repr(v) for v in values.tolist()]
+        return [
+            "" if not math.isfinite(v) else f"{int(v)}" if v == int(v) else repr(v) for v in values.tolist()
+        ]
     return [str(value).strip() for value in values.tolist()]
 
 

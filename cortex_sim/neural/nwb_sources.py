@@ -57,7 +57,9 @@ def opened(path: Path) -> Iterator[Any]:
         try:
             yield content
         except (OSError, RuntimeError) as exception:
-            raise DataError(f"neural data {path}: damaged ({one_line(exception)}); use another copy") from None
+            raise DataError(
+                f"neural data {path}: damaged ({one_line(exception)}); use another copy"
+            ) from None
         finally:
             io.close()
 

@@ -14,6 +14,7 @@ from cortex_sim.neural.spikes import counts
 
 _NS = 6  # decimals of a ms: spikes on a grid, such as 1 ms, stay on it after conversion from s
 
+UNKNOWN = "unknown"
 _AREAS = ("location", "brain_area", "brain_region", "area", "region", "structure")
 
 
@@ -41,10 +42,10 @@ def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
 
 def unit_coordinates(units: Any) -> dict[str, list[str]]:
     """Name and area of each unit."""
-    areas = _areas(units)
-    ids = [str(one) for one in units.id[:]]
+    areas, ids = _areas(units), units.id[:].tolist()
+    prefixes = ["unit" if area == UNKNOWN else area for area in areas]
     return {
-        "neuroid_id": [f"{area}/{one}" for area, one in zip(areas, ids, strict=True)],
+        "neuroid_id": [f"{prefix}/{one}" for prefix, one in zip(prefixes, ids, strict=True)],
         "population": areas,
     }
 
@@ -81,7 +82,9 @@ def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: 
     """Raise if spikes and presentations cannot be in seconds of one clock."""
     spikes = np.concatenate(trains) / MS
     if not len(spikes) or not np.isfinite(spikes).all():
-        raise DataError(f"neural data {path}: its units have {'times that are not finite' if len(spikes) else 'no spikes'}")
+        raise DataError(
+            f"neural data {path}: its units have {'times that are not finite' if len(spikes) else 'no spikes'}"
+        )
     first, last = float(spikes.min()), float(spikes.max())
     edges = windows.edges_ms / MS
     begin, end = float(edges[:, 0].min()), float(edges[:, -1].max())
@@ -98,21 +101,23 @@ def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: 
 def _areas(units: Any) -> list[str]:
     """Brain area of each unit: its own column, else its electrodes', else its electrode group's."""
     for name in _AREAS:
-        if name in units.colnames and name != "electrodes":
-            return [_known(str(one)) for one in units[name][:]]
+        if name in units.colnames:
+            return [area_name(one) for one in units[name][:]]
     if "electrodes" in units.colnames:
         return [_area_of(units["electrodes"][i]) for i in range(len(units))]
     if "electrode_group" in units.colnames:
-        return [_known(str(group.location)) for group in units["electrode_group"][:]]
-    return ["unit"] * len(units)
+        return [area_name(group.location) for group in units["electrode_group"][:]]
+    return [UNKNOWN] * len(units)
 
 
 def _area_of(electrodes: Any) -> str:
     """The areas of a unit's electrodes; several are joined by "+"."""
     if "location" not in electrodes or not len(electrodes):
-        return "unit"
-    return _known("+".join(dict.fromkeys(str(one) for one in electrodes["location"])))
+        return UNKNOWN
+    return "+".join(dict.fromkeys(area_name(one) for one in electrodes["location"]))
 
 
-def _known(area: str) -> str:
-    return area.strip().replace("/", "-") if area.strip().lower() not in ("", "unknown", "nan", "none") else "unit"
+def area_name(given: object) -> str:
+    """A brain area as the name of a population."""
+    plain = " ".join(str(given).replace("/", "-").split())
+    return UNKNOWN if plain.lower() in ("", "unknown", "nan", "none") else plain

@@ -97,11 +97,21 @@ def _coordinates(recording: xr.Dataset, dim: str) -> dict[str, tuple[NDArray[Any
 
 def _free(name: str) -> str:
     """A column's name for a coordinate: not one that the format keeps for itself."""
+    plain = name.replace("/", "_").replace("\\", "_").replace(":", "_")
+    return f"{plain}_" if _is_reserved(plain) else plain
+
+
+def coordinate_name(column: str) -> str:
+    """The coordinate that a column was written for."""
+    plain = column.removesuffix("_")
+    return plain if _is_reserved(plain) else column
+
+
+def _is_reserved(name: str) -> bool:
     from pynwb.epoch import TimeIntervals
 
-    plain = name.replace("/", "_").replace("\\", "_").replace(":", "_")
     kept = {"start_time", "stop_time", "stimulus_onset_time", "series", "series_column"}
-    return f"{plain}_" if plain in kept or hasattr(TimeIntervals, plain) else plain
+    return name in kept or hasattr(TimeIntervals, name)
 
 
 def _compact(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,199 @@
+"""Neural data from NWB files (Neurodata Without Borders): spikes or ROI responses to presented stimuli."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cortex_sim.checks import listed, look_up, require_path
+from cortex_sim.errors import DataError
+from cortex_sim.neural.nwb_presentations import Presentations, Windows, has_stimuli, presentations, windows
+from cortex_sim.neural.nwb_recordings import read_recording
+from cortex_sim.neural.nwb_rois import roi_coordinates, roi_means, unit_of
+from cortex_sim.neural.nwb_sources import (
+    RECORDING,
+    UNITS,
+    Source,
+    intervals,
+    measured,
+    named,
+    opened,
+    sources,
+)
+from cortex_sim.neural.nwb_units import unit_coordinates, unit_rates
+from cortex_sim.neural.shape import recording
+from cortex_sim.neural.spikes import Binning
+
+
+def read_nwb(
+    path: str | os.PathLike[str],
+    key: str | None = None,
+    *,
+    bin_ms: float | None = None,
+    window_ms: tuple[float, float] | None = None,
+    align: str = "start_time",
+    stimulus_column: str | None = None,
+    table: str | None = None,
+) -> xr.Dataset:
+    """Responses to the presentations of stimuli in an NWB file.
+
+    Spike times of a ``Units`` table become rates in spikes/s; of a ``RoiResponseSeries`` (dF/F, events) the
+    mean in the window is taken. A recording that `cortex_sim.recording.save_nwb` wrote is read back.
+
+    Parameters
+    ----------
+    path : str or path
+    key : str, optional
+        Name of the intervals in which stimuli were presented ("trials", "natural_images"), or of the
+        responses ("units", "DfOverF", "processing/ophys/DfOverF/plane0"; a container with several series has
+        one per plane). By default the only one of each; intervals named ``trials`` come first.
+    bin_ms : float, optional
+        Width of time bins in ms; without it, one value for the window.
+    window_ms : (start, end), optional
+        Relative to the onset, in ms; by default each interval until its end. Half-open: a spike at its end
+        does not count.
+    align : str, default "start_time"
+        Column of the intervals with the onset of the stimulus, in s.
+    stimulus_column : str, optional
+        Column of the intervals that says which stimulus was presented; by default the one with a usual name.
+    table : str, optional
+        Name of the intervals, where ``key`` names the responses.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``rate`` (presentation, neuroid[, time_bin]) in spikes/s or the series' unit; NaN where a unit was not
+        observed (``obs_intervals``) or a ROI not imaged. Coordinates stimulus_id, repetition and the
+        intervals' other columns; neuroid_id, population (brain area or "unknown"), animal, session, and for
+        ROIs plane and compartment where known; time_bin_start, time_bin_end in ms.
+
+    Raises
+    ------
+    DataError
+        If pynwb is missing, the file is invalid or lacks responses or intervals, several could be meant (the
+        message lists them), or the times do not fit each other.
+    """
+    file = require_path("neural data", path, DataError)
+    _require_settings(file, bin_ms, window_ms)
+    with opened(file) as content:
+        found = sources(content)
+        source, name = _meant(file, found, intervals(content, found), key, table)
+        if source.kind == RECORDING:
+            _refuse_settings(
+                file, source, bin_ms=bin_ms, window_ms=window_ms, stimulus_column=stimulus_column
+            )
+            return read_recording(file, content, source.containers[0])
+        shown = presentations(file, intervals(content, found)[name], align, stimulus_column)
+        when = windows(file, shown, bin_ms, window_ms)
+        return _responses(file, content, source, shown, when, name)
+
+
+def _meant(
+    path: Path, found: Sequence[Source], tables: Mapping[str, Any], key: str | None, table: str | None
+) -> tuple[Source, str]:
+    """The responses, and the name of the intervals."""
+    source = None if key is None else named(path, key, found)
+    names_table = key is not None and key.removeprefix("intervals/") in tables
+    if key is not None and source is None and not names_table:
+        held = listed([*(one.path for one in found), *tables])
+        raise DataError(f"neural data {path}: holds no {key!r}; it holds {held}")
+    if names_table and table is None and source is None:
+        table = str(key).removeprefix("intervals/")
+    source = measured(path, found) if source is None else source
+    if source.kind == RECORDING:
+        return source, ""
+    if table is not None:
+        look_up(f"intervals in {path}", table, tables, DataError)
+        return source, table
+    return source, _intervals_of(path, tables)
+
+
+def _intervals_of(path: Path, tables: Mapping[str, Any]) -> str:
+    """The intervals in which stimuli were presented, where none are named."""
+    if not tables:
+        raise DataError(
+            f"neural data {path}: has no trials and no other intervals, so no times of presentations; add a "
+            f"TimeIntervals table with start_time, stop_time and a column stimulus_id"
+        )
+    with_stimuli = [name for name, one in tables.items() if has_stimuli(one)]
+    if "trials" in with_stimuli or list(tables) == ["trials"]:
+        return "trials"
+    if len(with_stimuli) == 1 or len(tables) == 1:
+        return (with_stimuli or list(tables))[0]
+    raise DataError(
+        f"neural data {path}: which intervals are presentations of stimuli? Give one as key, or as table: "
+        f"{listed(with_stimuli or tables)}"
+    )
+
+
+def _responses(
+    path: Path, content: Any, source: Source, shown: Presentations, when: Windows, table: str
+) -> xr.Dataset:
+    if source.kind == UNITS:
+        rates, units = unit_rates(path, source.containers[0], when), "spikes/s"
+        neuroids = unit_coordinates(source.containers[0])
+    else:
+        rates, units = roi_means(path, source.containers, when), unit_of(path, source.containers)
+        neuroids = roi_coordinates(source.containers)
+    animal = getattr(content.subject, "subject_id", None)
+    known = {"session": content.session_id or content.identifier, "animal": animal or "unknown"}
+    edges = when.relative_ms[0]
+    made = recording(
+        path.stem,
+        rates if when.binned else rates[..., 0],
+        shown.stimulus_id,
+        units=units,
+        presentations={key: of for key, of in shown.known.items() if key not in _TAKEN},
+        neuroids={**neuroids, **{key: [value] * rates.shape[1] for key, value in known.items()}},
+        time_bins=(edges[:-1], edges[1:]) if when.binned else None,
+        attributes={"source": source.path, "intervals": table, "intervals_left_out": shown.left_out},
+    )
+    if not when.binned and when.common is not None:
+        made.attrs["window_ms"] = when.common.tolist()
+    return made
+
+
+#: Columns of intervals whose names a recording uses for something else.
+_TAKEN = frozenset(
+    [
+        "stimulus_id",
+        "repetition",
+        "presentation",
+        "neuroid",
+        "time_bin",
+        "rate",
+        "population",
+        "neuroid_id",
+        "session",
+        "animal",
+        "plane",
+        "compartment",
+        "time_bin_start",
+        "time_bin_end",
+    ]
+)
+
+
+def _require_settings(path: Path, bin_ms: object, window_ms: Any) -> None:
+    if bin_ms is not None and not (
+        isinstance(bin_ms, (int, float))
+        and not isinstance(bin_ms, bool)
+        and np.isfinite(bin_ms)
+        and bin_ms > 0
+    ):
+        raise DataError(f"neural data {path}: bin_ms must be the width of time bins in ms. Got {bin_ms!r}")
+    Binning(window_ms=window_ms)
+
+
+def _refuse_settings(path: Path, source: Source, **given: object) -> None:
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise DataError(
+            f"neural data {path}: {source.path} is a recording with its own presentations and time bins; leave out "
+            f"{listed(named)}"
+        )
