@@ -17,6 +17,7 @@ from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import looking
 from cortex_sim.checks import listed, look_up, require_path
 from cortex_sim.data.images import ImageSet
+from cortex_sim.data.limits import Progress
 from cortex_sim.data.sources import Source
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError, RunError
@@ -37,6 +38,7 @@ def respond(
     variables: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
     out: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Settled rates and drives of every population, and its credit if there are labels.
 
@@ -60,6 +62,8 @@ def respond(
     out : path, optional
         Write here batch by batch, as float32: memory then holds one batch. The recording is returned
         as an open file, not in memory.
+    progress : callable, optional
+        Called with (presentations done, presentations in all) after every batch.
 
     Returns
     -------
@@ -71,7 +75,8 @@ def respond(
     DataError
         If the stimuli or labels do not fit the network.
     RunError
-        If ``out`` already exists or cannot be written, or rates are not finite.
+        If ``out`` already exists, would need more disk than is free, or cannot be written, or rates are not
+        finite.
     """
     shown = _shown(model, x, y, ids)
     if batch < 1:
@@ -79,7 +84,7 @@ def respond(
     asked = _asked(model, variables, credit=y is not None)
     named = _named(model, populations)
     if out is None:
-        return _in_memory(model, shown, named, asked, batch)
+        return _in_memory(model, shown, named, asked, batch, progress)
     from cortex_sim.recording.appending import appending
 
     path = require_path("recording", out, RunError)
@@ -87,7 +92,7 @@ def respond(
         raise RunError(f"recording {path}: already exists; give a new file")
     described = {**attributes(model), **shown.attributes}
     with appending(path, model.net, named, asked, shown.ids, shown.descriptors, described) as file:
-        for found in _responses(model, shown, named, asked, batch):
+        for found in _responses(model, shown, named, asked, batch, progress):
             file.add({variable: _side_by_side(model, named, found[variable]) for variable in asked})
     return open_lazily(path)
 
@@ -142,7 +147,7 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
         raise DataError(f"{len(goals)} labels for {count} presentations of {model.stimulus}; give one each")
     if not isinstance(source, StimulusSet):
         return _Shown(source, names, {}, {}, goals)
-    return _Shown(source, names, source.descriptors, _about_stimuli(source), goals)
+    return _Shown(source, names, source.descriptors, source.provenance, goals)
 
 
 def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
@@ -157,17 +162,6 @@ def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
             f"population {model.stimulus} with {shape}. Got {given}"
         )
     return given.fit_to(shape, model.stimulus).part("test")
-
-
-def _about_stimuli(stimuli: StimulusSet) -> dict[str, Any]:
-    """How stimuli were preprocessed, for the recording's attributes."""
-    described: dict[str, Any] = {"stimuli": stimuli.name}
-    if stimuli.changes:
-        described["stimuli_changed"] = "; ".join(stimuli.changes)
-    if stimuli.preprocessing is not None:
-        described["stimuli_mean"] = list(stimuli.preprocessing.mean)
-        described["stimuli_sd"] = list(stimuli.preprocessing.sd)
-    return described
 
 
 def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[str]:
@@ -191,11 +185,18 @@ def _named(model: Core, populations: Sequence[str] | None) -> list[str]:
 
 
 def _responses(
-    model: Core, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
+    model: Core,
+    shown: _Shown,
+    populations: Sequence[str],
+    variables: Sequence[str],
+    batch: int,
+    progress: Progress | None,
 ) -> Iterator[Responses]:
     """Every batch's values; a population that receives no credit has none."""
-    for start in range(0, len(shown.source), batch):
-        given, y = shown.batch(np.arange(start, min(start + batch, len(shown.source))))
+    count = len(shown.source)
+    for start in range(0, count, batch):
+        end = min(start + batch, count)
+        given, y = shown.batch(np.arange(start, end))
         x = model.stimulus_tensor(given)
         with torch.no_grad(), looking(model):
             drives, rates = model.settle(x, credit=False)
@@ -207,6 +208,8 @@ def _responses(
         found = {v: {n: _numpy(every[v][n]) for n in populations if n in every[v]} for v in variables}
         _require_finite(found, start)
         yield found
+        if progress:
+            progress(end, count)
 
 
 def _require_finite(found: Responses, start: int) -> None:
@@ -221,9 +224,14 @@ def _require_finite(found: Responses, start: int) -> None:
 
 
 def _in_memory(
-    model: Core, shown: _Shown, populations: Sequence[str], variables: Sequence[str], batch: int
+    model: Core,
+    shown: _Shown,
+    populations: Sequence[str],
+    variables: Sequence[str],
+    batch: int,
+    progress: Progress | None,
 ) -> xr.Dataset:
-    parts = list(_responses(model, shown, populations, variables, batch))
+    parts = list(_responses(model, shown, populations, variables, batch, progress))
     gathered = {
         variable: {n: np.concatenate([part[variable][n] for part in parts]) for n in parts[0][variable]}
         for variable in variables
