@@ -81,7 +81,7 @@ def by_time_bin(
     arm: str | None = None,
     groups: str | None = None,
 ) -> list[Responses]:
-    """Responses in each time bin, in order; the recording's ``time_bin_start`` and ``time_bin_end`` date them."""
+    """Responses in each time bin, in the order of the recording's time bins."""
     part = _selected(recording, variable, population, session, arm)
     full = _name(recording, name, population, session, arm)
     values = part[variable]

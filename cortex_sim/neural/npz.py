@@ -68,7 +68,7 @@ def read_responses(stored: Stored, name: str) -> xr.Dataset:
     bins = time_bins(stored, values.shape[-1], name) if _has_time(stored, name, values) else None
     if _has_repeats(stored, name, values, bins is not None):
         return _repeated(stored, name, values, bins)
-    if values.ndim != 2 + (bins is not None):
+    if values.ndim != 2 + (bins is not None) or name == "response_repeats":
         raise stored.refused(name, _shapes(name))
     rows, count = values.shape[:2]
     ids, numbered = _ids_of_rows(stored, rows, name)
