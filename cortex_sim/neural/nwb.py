@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from cortex_sim.checks import listed, look_up, require_path
-from cortex_sim.errors import DataError
+from cortex_sim.checks import listed, look_up, require_path, require_positive
+from cortex_sim.errors import DataError, DeclarationError
 from cortex_sim.neural.nwb_presentations import Presentations, Windows, has_stimuli, presentations, windows
 from cortex_sim.neural.nwb_recordings import read_recording
 from cortex_sim.neural.nwb_rois import roi_coordinates, roi_means, unit_of
@@ -84,9 +83,13 @@ def read_nwb(
         found = sources(content)
         source, name = _meant(file, found, intervals(content, found), key, table)
         if source.kind == RECORDING:
-            _refuse_settings(
-                file, source, bin_ms=bin_ms, window_ms=window_ms, stimulus_column=stimulus_column
-            )
+            given = {
+                "bin_ms": bin_ms,
+                "window_ms": window_ms,
+                "stimulus_column": stimulus_column,
+                "table": table,
+            }
+            _refuse_settings(file, source, given)
             return read_recording(file, content, source.containers[0])
         shown = presentations(file, intervals(content, found)[name], align, stimulus_column)
         when = windows(file, shown, bin_ms, window_ms)
@@ -160,40 +163,26 @@ def _responses(
 
 #: Columns of intervals whose names a recording uses for something else.
 _TAKEN = frozenset(
-    [
-        "stimulus_id",
-        "repetition",
-        "presentation",
-        "neuroid",
-        "time_bin",
-        "rate",
-        "population",
-        "neuroid_id",
-        "session",
-        "animal",
-        "plane",
-        "compartment",
-        "time_bin_start",
-        "time_bin_end",
-    ]
+    (
+        *("stimulus_id", "repetition", "presentation", "neuroid", "time_bin", "rate", "population"),
+        *("neuroid_id", "session", "animal", "plane", "compartment", "time_bin_start", "time_bin_end"),
+    )
 )
 
 
-def _require_settings(path: Path, bin_ms: object, window_ms: Any) -> None:
-    if bin_ms is not None and not (
-        isinstance(bin_ms, (int, float))
-        and not isinstance(bin_ms, bool)
-        and np.isfinite(bin_ms)
-        and bin_ms > 0
-    ):
-        raise DataError(f"neural data {path}: bin_ms must be the width of time bins in ms. Got {bin_ms!r}")
+def _require_settings(path: Path, bin_ms: float | None, window_ms: tuple[float, float] | None) -> None:
+    try:
+        if bin_ms is not None:
+            require_positive(f"neural data {path}", bin_ms=bin_ms)
+    except DeclarationError as exception:
+        raise DataError(str(exception)) from None
     Binning(window_ms=window_ms)
 
 
-def _refuse_settings(path: Path, source: Source, **given: object) -> None:
-    named = [name for name, value in given.items() if value is not None]
-    if named:
+def _refuse_settings(path: Path, source: Source, given: Mapping[str, object]) -> None:
+    settings = [name for name, value in given.items() if value is not None]
+    if settings:
         raise DataError(
-            f"neural data {path}: {source.path} is a recording with its own presentations and time bins; leave out "
-            f"{listed(named)}"
+            f"neural data {path}: {source.path} is a recording with presentations and time bins of its own; "
+            f"leave out {listed(settings)}"
         )

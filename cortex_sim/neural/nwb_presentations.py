@@ -19,34 +19,15 @@ from cortex_sim.neural.spikes import Binning
 # Columns that usually hold the stimulus, by name without underscores; those of the second row where there
 # is none of the first.
 USUAL = (
-    [
-        "stimulusid",
-        "stimulusname",
-        "stimulus",
-        "stimulusindex",
-        "stimulusnumber",
-        "stimuluslabel",
-        "stimid",
-        "stimname",
-        "stim",
-        "stimindex",
-        "imageid",
-        "imagename",
-        "image",
-        "imageindex",
-        "imagenumber",
-    ],
-    [
-        "imagefile",
-        "filename",
-        "picture",
-        "objectid",
-        "objectname",
-        "object",
-        "conditionid",
-        "condition",
-        "frame",
-    ],
+    (
+        *("stimulusid", "stimulusname", "stimulus", "stimulusindex", "stimulusnumber", "stimuluslabel"),
+        *("stimid", "stimname", "stim", "stimindex"),
+        *("imageid", "imagename", "image", "imageindex", "imagenumber"),
+    ),
+    (
+        *("imagefile", "filename", "picture", "objectid", "objectname", "object"),
+        *("conditionid", "condition", "frame"),
+    ),
 )
 MS = 1000.0  # NWB's times are in s
 
@@ -184,7 +165,7 @@ def windows(
     count = math.floor(shortest / bin_ms + 1e-9)  # 1e-9: 3 * 0.1 is less than 0.3
     if longest - shortest >= bin_ms or not count:
         raise DataError(
-            f"neural data {path}: presentations last {shortest:g} to {longest:g} ms, which gives them different "
+            f"neural data {path}: presentations last {shortest:g} to {longest:g} ms, so they have different "
             f"numbers of bins of {bin_ms:g} ms, or none; give window_ms=(start, end) in ms after the onset"
         )
     edges = bin_ms * np.arange(count + 1, dtype=np.float64)

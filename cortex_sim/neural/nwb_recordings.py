@@ -76,7 +76,7 @@ def _values(
         samples = np.asarray(series.data[:])
         if len(samples) != shape[0] * shape[2]:
             raise DataError(
-                f"neural data {path}: {series.name} has {len(samples)} samples, not the {shape[0] * shape[2]} of "
+                f"neural data {path}: {series.name} has {len(samples)} samples, not {shape[0] * shape[2]}: "
                 f"{shape[0]} presentations with {shape[2]} time bins"
             )
         members = np.flatnonzero(blocks == block)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cortex_sim.checks import listed
 from cortex_sim.errors import DataError
 from cortex_sim.neural.nwb_presentations import MS, Windows
 from cortex_sim.neural.nwb_units import UNKNOWN, area_name
@@ -59,9 +60,7 @@ def unit_of(path: Path, series: Sequence[Any]) -> str:
     """
     units = {str(one.unit) for one in series}
     if len(units) > 1:
-        raise DataError(
-            f"neural data {path}: response series have the units {sorted(units)}; read one at a time"
-        )
+        raise DataError(f"neural data {path}: response series have units {listed(units)}; name one as key")
     return units.pop()
 
 
@@ -115,8 +114,8 @@ def _require_samples(
     narrowest = float(np.diff(edges, axis=1).min())
     if narrowest < step * (1 - 1e-6):
         raise DataError(
-            f"neural data {path}: windows of {narrowest * MS:g} ms are shorter than the {step * MS:g} ms between "
-            f"samples of {name}; give a longer bin_ms or window_ms"
+            f"neural data {path}: windows of {narrowest * MS:g} ms are shorter than the {step * MS:g} ms "
+            f"between samples of {name}; give a longer bin_ms or window_ms"
         )
     if not ((edges[:, 0] >= times[0] - _SLACK_S) & (edges[:, -1] <= times[-1] + step + _SLACK_S)).any():
         raise DataError(

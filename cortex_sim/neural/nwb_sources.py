@@ -1,4 +1,4 @@
-"""What an NWB file holds that can be compared: responses, and the intervals in which stimuli were presented."""
+"""What an NWB file holds that can be compared: responses, and intervals of presentations."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def named(path: Path, key: str, found: Sequence[Source]) -> Source | None:
                 meant.append(Source(ROIS, path_of(one[0]), one))
     if len(meant) > 1:
         raise DataError(
-            f"neural data {path}: {key!r} may mean {listed(source.path for source in meant)}; give one of these"
+            f"neural data {path}: {key!r} may mean {listed(source.path for source in meant)}; give one"
         )
     return meant[0] if meant else None
 

@@ -24,7 +24,7 @@ def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
     Raises
     ------
     DataError
-        If units have no spike times, a time is not finite, or the times do not fit those of the presentations.
+        If units have no spike times, a time is not finite, or presentations are on another clock.
     """
     if "spike_times" not in units.colnames or not len(units):
         raise DataError(f"neural data {path}: its units have no spike times")
@@ -75,16 +75,16 @@ def _rates(train: NDArray[np.float64], windows: Windows) -> NDArray[np.float64]:
 def _observed(intervals: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each bin lies within an interval, shape (presentation, time_bin)."""
     start, end = edges[:, :-1, None], edges[:, 1:, None]
-    return ((intervals[:, 0] <= start + 1e-3) & (end <= intervals[:, 1] + 1e-3)).any(-1)
+    within = (intervals[:, 0] <= start + 1e-3) & (end <= intervals[:, 1] + 1e-3)
+    return np.asarray(within.any(-1), dtype=bool)
 
 
 def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: Windows) -> None:
     """Raise if spikes and presentations cannot be in seconds of one clock."""
     spikes = np.concatenate(trains) / MS
     if not len(spikes) or not np.isfinite(spikes).all():
-        raise DataError(
-            f"neural data {path}: its units have {'times that are not finite' if len(spikes) else 'no spikes'}"
-        )
+        what = "spike times that are not finite" if len(spikes) else "no spikes"
+        raise DataError(f"neural data {path}: its units have {what}")
     first, last = float(spikes.min()), float(spikes.max())
     edges = windows.edges_ms / MS
     begin, end = float(edges[:, 0].min()), float(edges[:, -1].max())

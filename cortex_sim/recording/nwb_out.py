@@ -46,7 +46,7 @@ def write_nwb(
     NWB has one time axis, so presentations are laid out one after another; samples are at the centres of
     time bins, in s. Written are, in the processing module ``module``: a ``TimeSeries`` (sample, neuroid) per
     variable and population (``rate_V1``; a population with more neuroids than there are samples is divided
-    among ``rate_V1_part1of3``, ``rate_V1_part2of3``, …), the tables ``neuroids``, ``time_bins`` and ``attributes``; and the
+    among ``rate_V1_part1of3``, …), the tables ``neuroids``, ``time_bins`` and ``attributes``; and the
     presentations with their stimulus ids as ``trials``, in an existing file as the intervals
     ``MODULE_presentations``. Dimensionless values have the unit "a.u.". Recorded weights are not
     written: netCDF (`cortex_sim.recording.save`) keeps them.
