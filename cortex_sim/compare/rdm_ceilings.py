@@ -33,11 +33,11 @@ def between_subjects(
 
     The RDM most similar to all of them is the mean over subjects on the comparator's own scale: z-scores for
     Pearson, ranks for rank correlations, unit length for whitened. Lower bound: each RDM with the mean of
-    the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with the mean of
-    all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs that have
-    nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is
-    given from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing
-    in any RDM are left out.
+    the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with the mean
+    of all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs that
+    have nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is given
+    from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing in any
+    RDM are left out.
 
     References
     ----------
@@ -85,9 +85,9 @@ def split_half(
     """Reliability of the RDM over repeats: RDMs of two random halves compared, and Spearman-Brown.
 
     ρ = 2r/(1 + r), r the mean similarity over ``splits`` random halves of the repeats. A model with the true
-    RDM reaches about √ρ. In simulations (docs/metrics/rsa.md) √ρ is within .01 of that for ρ > .8, and lower by
-    up to a tenth for noisier data, since noise enters dissimilarities squared. None without repeats: two of
-    each stimulus, four for crossnobis.
+    RDM reaches about √ρ. In simulations (docs/metrics/rsa.md) √ρ is within .01 of that for ρ > .8, and lower
+    by up to a tenth for noisier data, since noise enters dissimilarities squared. None without repeats: two
+    of each stimulus, four for crossnobis.
     """
     data = repeated(responses, at_least=2 * max(1, measure.repeats))
     if data is None or data.repeats is None:

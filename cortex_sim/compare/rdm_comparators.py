@@ -91,15 +91,19 @@ def _weights(first: Rdm, second: Rdm, counts: Array) -> Array:
     return weights
 
 
+def _sum_of_squares(values: Array, weights: Array) -> float:
+    return float(weights @ values**2)
+
+
 def _centred(values: Array, weights: Array) -> Array:
     return np.asarray(values - weights @ values / weights.sum())
 
 
 def _correlation(first: Rdm, second: Rdm, x: Array, y: Array, weights: Array) -> float:
     """Weighted Pearson correlation of x and y."""
-    scales = weights @ (x * x), weights @ (y * y)
+    scales = _sum_of_squares(x, weights), _sum_of_squares(y, weights)
     x, y = _centred(x, weights), _centred(y, weights)
-    xx, yy = weights @ (x * x), weights @ (y * y)
+    xx, yy = _sum_of_squares(x, weights), _sum_of_squares(y, weights)
     for rdm, size, scale in ((first, xx, scales[0]), (second, yy, scales[1])):
         _require_variation(rdm, size, scale)
     return float(np.clip(weights @ (x * y) / np.sqrt(xx * yy), -1, 1))
@@ -171,7 +175,7 @@ class RhoA:
         m = weights.sum()
         for rdm in (first, second):
             values = _centred(rdm.filled, weights)
-            _require_variation(rdm, weights @ values**2, weights @ rdm.filled**2)
+            _require_variation(rdm, _sum_of_squares(values, weights), _sum_of_squares(rdm.filled, weights))
         a, b = _centred(first.ranks(weights), weights), _centred(second.ranks(weights), weights)
         return float(12 * (weights @ (a * b)) / (m**3 - m))
 
@@ -212,7 +216,7 @@ class WhitenedPearson:
 
         xx, yy = product(xo, xd, xo, xd), product(yo, yd, yo, yd)
         for rdm, size in ((first, xx), (second, yy)):
-            _require_variation(rdm, size, weights @ rdm.filled**2)
+            _require_variation(rdm, size, _sum_of_squares(rdm.filled, weights))
         return float(np.clip(product(xo, xd, yo, yd) / np.sqrt(xx * yy), -1, 1))
 
     def standardised(self, rdm: Rdm, counts: Array) -> Array:
@@ -232,7 +236,7 @@ def _square(pairs: Array, stimuli: int) -> Array:
 
 
 def _without_means(d: Array, w: Array, n: Array) -> tuple[Array, Array]:
-    """v − a_i − a_j off the diagonal and −2a_i on it, v = −d/2.
+    """Residuals v − a_i − a_j off the diagonal and −2a_i on it, v = −d/2.
 
     a minimises Σ_i≠j w_ij (v_ij − a_i − a_j)² + Σ_i n_i (2a_i)².
     """

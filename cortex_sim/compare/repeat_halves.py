@@ -57,6 +57,12 @@ def signal_share(repeats: Array) -> Array:
     return np.asarray(1 - (within / n).mean(axis=0) / mean.var(axis=0, ddof=1))
 
 
+def median_reliability(responses: Responses) -> float | None:
+    """Median of `signal_share` over neuroids, which split halves with Spearman-Brown estimate as well."""
+    data = repeated(responses)
+    return None if data is None or data.repeats is None else float(np.median(signal_share(data.repeats)))
+
+
 def noisy_copies(responses: Responses, splits: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Pairs of centred arrays (stimulus, neuroid): a stand-in for the true responses, and it with noise.
 

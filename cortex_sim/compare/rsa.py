@@ -1,4 +1,4 @@
-"""Representational similarity analysis: does the model find the same pairs of stimuli alike?"""
+"""Representational similarity analysis: whether the same pairs of stimuli are alike in model and data."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Rsa:
             data, known = rdm(responses, how), responses.units
         else:
             data, known = neural, neural.units
-        return RsaEvaluation(
+        evaluation = RsaEvaluation(
             metric=self,
             model=_prepared(rdm(model, for_model))[0],
             rdms=tuple(_prepared(data)),
@@ -99,6 +99,8 @@ class Rsa:
             excluded=excluded,
             seed=seed,
         )
+        evaluation.raw()  # refuses RDMs that correlate with nothing before work starts
+        return evaluation
 
 
 def _prepared(data: Dissimilarities) -> list[Rdm]:
@@ -131,6 +133,13 @@ class RsaEvaluation:
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """Mean similarity of the model's RDM and those of the data."""
+        return self._whole if stimuli is None and units is None else self._raw(stimuli, units)
+
+    @cached_property
+    def _whole(self) -> float:
+        return self._raw(None, None)
+
+    def _raw(self, stimuli: Numbers | None, units: Numbers | None) -> float:
         times = counts(stimuli, self.stimuli)
         if self.responses is not None and units is not None:
             chosen = without_repeats(self.responses, self._measure).take(neuroids=units)

@@ -1,0 +1,190 @@
+"""Angular Procrustes shape distance: how far two populations are apart after the best rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import require_count
+from cortex_sim.compare.metric import Numbers
+from cortex_sim.compare.repeat_halves import median_reliability, noisy_copies, repeated
+from cortex_sim.compare.representations import (
+    Bounds,
+    check_convention,
+    check_stimuli,
+    counts,
+    require_responses,
+    scored,
+    varying,
+)
+from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+from cortex_sim.errors import DataError
+
+
+def cosine(x: Array, y: Array) -> float:
+    """Cosine of the angle between centred X (stimulus, p) and Y (stimulus, q).
+
+    ‖XᵀY‖_* / (‖X‖ ‖Y‖), ‖·‖_* the nuclear norm, the sum of singular values.
+    """
+    overlap = np.linalg.svd(_coordinates(x).T @ _coordinates(y), compute_uv=False).sum()
+    return float(min(1.0, overlap / (np.linalg.norm(x) * np.linalg.norm(y))))
+
+
+def shape_distance(x: Array, y: Array) -> float:
+    """Angle θ in radians, 0 to π/2, between X (stimulus, p) and Y (stimulus, q); a metric.
+
+    θ = arccos max_Q ⟨X, YQ⟩ / (‖X‖ ‖Y‖) over orthogonal Q, for centred X and Y, the narrower one padded with
+    zeros. It is 0 between populations that differ by rotation, reflection, scale and offset.
+    """
+    x, y = (np.asarray(a, dtype=np.float64) - np.mean(a, axis=0) for a in (x, y))
+    if not (np.linalg.norm(x) and np.linalg.norm(y)):
+        raise DataError("shape distance: one population responds alike to all stimuli; choose another")
+    return float(np.arccos(cosine(x, y)))
+
+
+def _coordinates(values: Array) -> Array:
+    """The same shape, rotated, in no more columns than there are stimuli."""
+    if values.shape[1] <= values.shape[0]:
+        return values
+    return np.asarray(np.linalg.qr(values.T, mode="r").T)
+
+
+@dataclass(frozen=True)
+class ShapeDistance:
+    """Cosine of the Procrustes angle between two populations; higher is more alike, 1 the same shape.
+
+    The distance itself, in radians, is the evaluation's ``angle``. The rotation is fitted to the stimuli on
+    which it is scored. So unrelated populations are not at 0 but the nearer to 1 the more units there are per
+    stimulus (docs/metrics/shape-distance.md has a table): compare with shuffled stimuli, never with 0.
+
+    Parameters
+    ----------
+    splits : int
+        Random halves of the repeats, for the ceiling.
+    convention : {"raw", "raw/ceiling"}
+        The score as it is, or divided by the ceiling.
+
+    References
+    ----------
+    Williams, Kunz, Kornblith & Linderman (2021), NeurIPS, arXiv 2110.14739.
+    """
+
+    splits: int = 20
+    convention: str = "raw"
+    name: ClassVar[str] = "shape-distance"
+    strictness: ClassVar[str] = (
+        "forgives rotation, reflection and one scale of the population, but no reweighting of its axes"
+    )
+
+    def __post_init__(self) -> None:
+        check_convention(self.convention)
+        require_count(self, splits=self.splits)
+
+    def evaluate(
+        self, model: Responses, neural: Responses | Dissimilarities, *, seed: int = 0
+    ) -> ShapeEvaluation:
+        """Rotate the model onto the data; see `cortex_sim.compare.metric.Metric`. Units are neuroids."""
+        neural = require_responses(self.name, neural)
+        check_stimuli(self.name, model, neural)
+        model, dead = varying(self.name, model)
+        neural, flat = varying(self.name, neural)
+        centred = model.values - model.values.mean(axis=0)
+        return ShapeEvaluation(
+            metric=self,
+            model=_coordinates(centred),
+            neural=neural,
+            excluded={"model": dead, "neural": flat},
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ShapeEvaluation:
+    """The fitted rotation: see `cortex_sim.compare.metric.Evaluation`.
+
+    Resampled stimuli are scored with the rotation fitted to all stimuli, since a fit to a sample with copies,
+    which has fewer different stimuli, scores higher than the data themselves. To first order the maximum over
+    rotations changes as the score at a fixed rotation does. Resampled neuroids are fitted again to all
+    stimuli, one singular value decomposition each.
+    """
+
+    metric: ShapeDistance
+    model: Array  # centred, in no more columns than stimuli
+    neural: Responses
+    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids of model and neural data
+    seed: int = 0
+
+    @property
+    def stimuli(self) -> int:
+        """Number of stimuli."""
+        return len(self.neural)
+
+    @property
+    def units(self) -> int:
+        """Number of neuroids that vary."""
+        return self.neural.neuroids
+
+    @property
+    def known(self) -> Mapping[str, NDArray[Any]]:
+        """What is known of the neuroids."""
+        return self.neural.units
+
+    @property
+    def angle(self) -> float:
+        """The distance: radians, 0 to π/2."""
+        return float(np.arccos(self.raw()))
+
+    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """`raw`, or divided by the ceiling, which stays that of all stimuli and neuroids."""
+        return scored(self.metric.convention, self.raw(stimuli, units), lambda: self.ceiling)
+
+    def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """Cosine of the angle."""
+        rotated, y = self._whole if units is None else self._rotated(units)
+        w = counts(stimuli, self.stimuli)
+        overlap = _weighted_product(rotated, y, w)
+        size = _weighted_product(self.model, self.model, w) * _weighted_product(y, y, w)
+        if not size > 0:
+            raise DataError(
+                f"shape-distance: model or {self.neural.name} respond alike to all these stimuli; give more"
+            )
+        return float(min(1.0, overlap / np.sqrt(size)))
+
+    @cached_property
+    def _whole(self) -> tuple[Array, Array]:
+        return self._rotated(None)
+
+    def _rotated(self, units: Numbers | None) -> tuple[Array, Array]:
+        """The model on the axes of the neural data, and these data, centred."""
+        y = self.neural.values if units is None else self.neural.values[:, units]
+        y = _coordinates(y - y.mean(axis=0))
+        left, _, right = np.linalg.svd(self.model.T @ y, full_matrices=False)
+        return (self.model @ left) @ right, y
+
+    @cached_property
+    def ceiling(self) -> Bounds | None:
+        """Cosine between the data's stand-in for true responses and it with noise, twice.
+
+        See `cortex_sim.compare.repeat_halves.noisy_copies`; None without repeats. The cosine between halves
+        of the repeats, corrected by Spearman-Brown, would be up to a sixth too high with few repeats.
+        """
+        data = repeated(self.neural)
+        if data is None:
+            return None
+        pairs = noisy_copies(data, self.metric.splits, self.seed)
+        return (float(np.mean([cosine(truth, noisy) for truth, noisy in pairs])),) * 2
+
+    @cached_property
+    def reliability(self) -> float | None:
+        """Median reliability of the neuroids."""
+        return median_reliability(self.neural)
+
+
+def _weighted_product(x: Array, y: Array, w: Array) -> float:
+    """Sum over stimuli of w_i (x_i − x̄)·(y_i − ȳ), the means weighted as well."""
+    return float(w @ np.einsum("ij,ij->i", x, y) - (w @ x) @ (w @ y) / w.sum())
