@@ -20,7 +20,7 @@ from cortex_sim.neural.companions import (
     own_stimuli,
     time_bins,
 )
-from cortex_sim.neural.shape import is_triangular, recording
+from cortex_sim.neural.shape import OF_NEUROIDS, is_triangular, recording
 from cortex_sim.neural.spikes import Binning
 from cortex_sim.neural.stored import Stored
 
@@ -138,11 +138,10 @@ def _chosen(stored: Stored) -> str:
     if usual:
         return usual[0]
     n = _stimuli(stored)
-    rdms = [
-        name
-        for name, (shape, _) in stored.shapes.items()
-        if rdm_files.looks_like_rdms(stored, name, n) and (len(shape) > 1 or is_triangular(shape[0]))
-    ]
+    rdms = [name for name in stored.shapes if rdm_files.looks_like_rdms(stored, name, n)]
+    named = [name for name in rdms if rdm_files.named_so(name)]
+    shaped = [name for name in rdms if len(stored.shape(name)) > 1 or is_triangular(stored.shape(name)[0])]
+    rdms = named or [name for name in shaped if name not in OF_NEUROIDS]
     if len(rdms) == 1:
         return rdms[0]
     which = f"neural data {stored.path}: which array? Give {stored.path}:KEY, one of"

@@ -38,13 +38,18 @@ def looks_like_rdms(stored: Stored, name: str, stimuli: int | None) -> bool:
     shape, kind = stored.shapes[name]
     if kind not in "iuf" or name.startswith("response") or not shape:
         return False
-    if any(word in name.lower() for word in ("rdm", "dissim")):
+    if named_so(name):
         return True
     if len(shape) > 1 and shape[-1] == shape[-2] and stimuli in (None, shape[-1]):
         return _are_squares(stored.numbers(name, "(stimulus, stimulus)"))
     if stimuli is None:
         return len(shape) == 1
     return shape[-1] == stimuli * (stimuli - 1) // 2 and not (len(shape) == 2 and shape[0] == stimuli)
+
+
+def named_so(name: str) -> bool:
+    """Whether an array's name says that it holds dissimilarities."""
+    return any(word in name.lower() for word in ("rdm", "dissim"))
 
 
 def read_rdms(stored: Stored, name: str) -> xr.Dataset:

@@ -192,7 +192,7 @@ WRONG = {
         {
             "response_mean": np.ones((6, 7, 2)),
             "time_bin_start": np.arange(3),
-            "time_bin_end": np.arange(3) + 1,
+            "time_bin_end": np.ones(3),
         },
         "response_mean has 2 time bins",
     ),
