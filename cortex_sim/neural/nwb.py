@@ -83,13 +83,8 @@ def read_nwb(
         found = sources(content)
         source, name = _meant(file, found, intervals(content, found), key, table)
         if source.kind == RECORDING:
-            given = {
-                "bin_ms": bin_ms,
-                "window_ms": window_ms,
-                "stimulus_column": stimulus_column,
-                "table": table,
-            }
-            _refuse_settings(file, source, given)
+            given = {"bin_ms": bin_ms, "window_ms": window_ms, "stimulus_column": stimulus_column}
+            _refuse_settings(file, source, {**given, "table": table})
             return read_recording(file, content, source.containers[0])
         shown = presentations(file, intervals(content, found)[name], align, stimulus_column)
         when = windows(file, shown, bin_ms, window_ms)
