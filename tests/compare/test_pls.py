@@ -51,7 +51,7 @@ def test_equals_the_equations_and_scikit_learn(seed, shape, components):
 
 @pytest.mark.parametrize("shape", [(307, 151, 131), (203, 131, 251)])
 def test_the_search_for_directions_equals_a_full_decomposition(shape):
-    """More features and neuroids than `SMALL`, both ways round, so that block Lanczos finds the directions."""
+    """More features and neuroids than `SMALL`, both ways round: block Lanczos finds them."""
     assert min(shape[1:]) > pls.SMALL
     x, y, new = draw(1, *shape, latent=40)
     np.testing.assert_allclose(PLS(25).fit(x, y).predict(new), reference(x, y, new, 25), atol=1e-8)

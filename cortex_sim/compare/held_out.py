@@ -1,0 +1,128 @@
+"""Responses predicted for stimuli that were held out, and how they correlate with those recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from cortex_sim.compare.folds import Numbers
+from cortex_sim.compare.responses import Array
+
+STILL = 1e-12  # variance, relative to that over all stimuli, below which a neuroid does not vary
+
+
+class Fitted(Protocol):
+    """A mapping from features to responses, fitted."""
+
+    def predict(self, x: Array) -> Array:
+        """Responses, shape (stimulus, neuroid), to features x (stimulus, feature)."""
+        ...
+
+
+class Regression(Protocol):
+    """A way to fit such a mapping."""
+
+    def fit(self, x: Array, y: Array, inner: Numbers) -> Any:
+        """A `Fitted` from features x (stimulus, feature) and responses y (stimulus, neuroid).
+
+        Stimuli with the same number in ``inner`` are left out together where settings are chosen.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Predictions for every stimulus, by a mapping fitted without it.
+
+    Parameters
+    ----------
+    predictions : array of shape (stimulus, neuroid)
+    observed : array of shape (stimulus, neuroid)
+    folds : array of shape (stimulus,)
+        Numbers from 0.
+    baseline : array of shape (fold, neuroid)
+        Mean response to the training stimuli.
+    spread : array of shape (fold, neuroid)
+        Standard deviation of the predictions for the training stimuli.
+    fitted : tuple of Fitted
+        One for each fold.
+    """
+
+    predictions: Array
+    observed: Array
+    folds: Numbers
+    baseline: Array
+    spread: Array
+    fitted: tuple[Any, ...]
+
+    def correlations(self, stimuli: Numbers | None = None) -> Array:
+        """Pearson r of each neuroid over these stimuli, shape (neuroid,), by number, perhaps repeated.
+
+        Both sides are deviations from the fold's training mean, and the predicted ones are in units of their
+        standard deviation over the training stimuli. Where mappings of all folds agree this changes nothing.
+        Without it a model that predicts nothing has r below 0: the training mean is high where the mean of
+        what is held out is low, and mappings are weakest where what they found in the training stimuli is
+        opposed to what is held out (r = -.15 for 30 random features, 200 stimuli and ridge; with it, .00).
+
+        r is 0 where the predictions do not vary, and NaN where the recorded responses do not.
+        """
+        n = len(self.folds)
+        counts = np.ones(n) if stimuli is None else np.bincount(stimuli, minlength=n).astype(float)
+        means = (counts @ self._products).reshape(5, -1) / counts.sum()
+        x, y, xx, yy, xy = means
+        spread_x, spread_y = xx - x * x, yy - y * y
+        varies = (spread_x > STILL) & (spread_y > STILL)
+        size = np.sqrt(np.where(varies, spread_x * spread_y, 1.0))
+        r = np.clip(np.where(varies, (xy - x * y) / size, 0.0), -1.0, 1.0)
+        return np.where(spread_y > STILL, r, np.nan)
+
+    @cached_property
+    def _products(self) -> Array:
+        """x, y, x², y², xy side by side, shape (stimulus, 5 neuroid), so that a sample is one product."""
+        baseline, spread = self.baseline[self.folds], self.spread[self.folds]
+        still = spread <= 1e-12 * np.abs(self.predictions)
+        x = np.where(still, 0.0, self.predictions - baseline) / np.where(still, 1.0, spread)
+        x, y = _standardised(x), _standardised(self.observed - baseline)
+        return np.hstack([x, y, x * x, y * y, x * y])
+
+
+def _standardised(values: Array) -> Array:
+    centred = values - values.mean(0)
+    size = centred.std(0)
+    moves = size > 1e-9 * np.abs(values).max(0)
+    return np.where(moves, centred, 0.0) / np.where(moves, size, 1.0)
+
+
+def cross_validated(
+    x: Array, y: Array, folds: Numbers, regression: Regression, same: Numbers | None = None
+) -> HeldOut:
+    """Fit to all folds but one, predict that one, and so for every fold.
+
+    Settings are chosen by leaving out one by one the folds that remain, so that what must not be divided
+    between folds is never divided; with two folds, by leaving out one stimulus at a time.
+
+    Parameters
+    ----------
+    x : array of shape (stimulus, feature)
+    y : array of shape (stimulus, neuroid)
+    folds : array of shape (stimulus,)
+        Numbers from 0, none missing.
+    regression : Regression
+    same : array of shape (stimulus,), optional
+        Equal numbers for copies of one stimulus; by default there are none.
+    """
+    same = np.arange(len(x)) if same is None else same
+    count = int(folds.max()) + 1
+    predictions, fitted = np.empty_like(y), []
+    baseline, spread = np.empty((count, y.shape[1])), np.empty((count, y.shape[1]))
+    for fold in range(count):
+        out = folds == fold
+        inner = folds[~out] if count > 2 else same[~out]
+        mapping = regression.fit(x[~out], y[~out], inner)
+        predictions[out] = mapping.predict(x[out])
+        baseline[fold], spread[fold] = y[~out].mean(0), mapping.predict(x[~out]).std(0)
+        fitted.append(mapping)
+    return HeldOut(predictions, y, folds, baseline, spread, tuple(fitted))
