@@ -89,7 +89,9 @@ def sources(content: Any) -> list[Source]:
             series.setdefault(path_of(container.parent), []).append(container)
         elif _is_neuroids(container):
             found.append(Source(RECORDING, path_of(container.parent), [container.parent]))
-    return found + [Source(ROIS, path, held) for path, held in series.items()]
+    # In the order of names: the file has none.
+    found += [Source(ROIS, path, sorted(held, key=path_of)) for path, held in series.items()]
+    return sorted(found, key=lambda source: source.path)
 
 
 def intervals(content: Any, found: Sequence[Source]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
-import nwb_files
 import numpy as np
+import nwb_files
 import pytest
 from pynwb import NWBHDF5IO
 
@@ -27,7 +27,9 @@ def path(tmp_path, trains):
     file = nwb_files.new()
     nwb_files.add_electrodes(file, ["V4", "IT", "unknown", "V4"])
     nwb_files.add_units(file, trains, electrodes=[[0], [1], [0, 3], [2], [0, 1]])
-    nwb_files.add_trials(file, START, STOP, stimulus_id=IDS, contrast=np.linspace(0.1, 0.7, 7), onset=START + 0.05)
+    nwb_files.add_trials(
+        file, START, STOP, stimulus_id=IDS, contrast=np.linspace(0.1, 0.7, 7), onset=START + 0.05
+    )
     return nwb_files.write(file, tmp_path / "session.nwb")
 
 
@@ -109,7 +111,9 @@ def test_key_names_the_intervals(tmp_path, trains):
     assert read_nwb(path, "units", table="natural_images").identical(made)
     assert read_nwb(path).stimulus_id.values.tolist() == ["go", "stop"]  # trials come first
     edges = [[1000 * a, 1000 * b] for a, b in zip(START, STOP, strict=True)]
-    np.testing.assert_allclose(made.rate, by_hand(trains, edges)[..., 0] / (STOP - START)[:, None], rtol=1e-12)
+    np.testing.assert_allclose(
+        made.rate, by_hand(trains, edges)[..., 0] / (STOP - START)[:, None], rtol=1e-12
+    )
 
 
 def test_a_unit_that_was_not_observed_has_no_rate(tmp_path, trains):

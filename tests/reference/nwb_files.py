@@ -1,6 +1,6 @@
 """Small NWB files, written by pynwb alone."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +8,9 @@ from pynwb import NWBHDF5IO, NWBFile
 from pynwb.ecephys import ElectrodeGroup
 from pynwb.epoch import TimeIntervals
 from pynwb.file import Subject
-from pynwb.ophys import DfOverF, ImageSegmentation, OpticalChannel, RoiResponseSeries
+from pynwb.ophys import DfOverF, ImageSegmentation, OpticalChannel
 
-START = datetime(2021, 5, 4, 12, 30, tzinfo=timezone.utc)
+START = datetime(2021, 5, 4, 12, 30, tzinfo=UTC)
 
 
 def new(**given):
@@ -70,7 +70,8 @@ def add_rois(file, planes, kind="DfOverF", module="ophys", **series):
     room = file.processing.get(module) or file.create_processing_module(name=module, description="imaging")
     segmentation = ImageSegmentation(name=f"segmentation_{kind}")
     room.add(segmentation)
-    made = []
+    container = DfOverF(name=kind)
+    room.add(container)
     for name, (data, area, compartments) in planes.items():
         plane = file.imaging_planes.get(name) or file.create_imaging_plane(
             name=name,
@@ -90,5 +91,4 @@ def add_rois(file, planes, kind="DfOverF", module="ophys", **series):
         if compartments is not None:
             table.add_column(name="compartment", description="compartment", data=list(compartments))
         region = table.create_roi_table_region(region=list(range(data.shape[1])), description="all")
-        made.append(RoiResponseSeries(name=f"{name}_{kind}", data=data, rois=region, **series))
-    room.add(DfOverF(name=kind, roi_response_series=made))
+        container.create_roi_response_series(name=f"{name}_{kind}", data=data, rois=region, **series)
