@@ -1,0 +1,1 @@
+"""Trajectories of learning: statistics of populations over training, and inference of the rule from them."""
