@@ -19,7 +19,7 @@ from cortex_sim.checks import listed
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.errors import DataError
 from cortex_sim.neural.shape import rdms, recording
-from cortex_sim.neural.stored import one_line
+from cortex_sim.neural.stored import one_line, opened
 
 FORM = "netCDF with a variable (presentation, neuroid) or (presentation, neuroid, time_bin)"
 NEEDED, TIMED = {"presentation", "neuroid"}, {"presentation", "neuroid", "time_bin"}
@@ -48,12 +48,12 @@ def read_netcdf(path: Path, key: str | None = None, *, max_bytes: int = MAX_BYTE
     DataError
         If the file is damaged, has no such variable, or does not say which stimuli were presented.
     """
-    opened = _opened(path)
+    held = _opened(path)
     try:
-        if "dissimilarity" in opened.variables and key in (None, "dissimilarity"):
-            return _rdms(path, opened, max_bytes)
-        name = _variable(path, opened, key)
-        return _recording(path, opened, name, max_bytes)
+        if "dissimilarity" in held.variables and key in (None, "dissimilarity"):
+            return _rdms(path, held, max_bytes)
+        name = _variable(path, held, key)
+        return _recording(path, held, name, max_bytes)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as exception:
         if isinstance(exception, DataError):
             raise
@@ -61,12 +61,17 @@ def read_netcdf(path: Path, key: str | None = None, *, max_bytes: int = MAX_BYTE
             f"neural data {path}: cannot be read ({one_line(exception)}); copy or download it again"
         ) from None
     finally:
-        opened.close()
+        held.close()
 
 
 def _opened(path: Path) -> xr.Dataset:
-    with path.open("rb") as file:
-        classic = file.read(3) == b"CDF"
+    with path.open("rb") as start:
+        classic = start.read(3) == b"CDF"
+    if not classic:
+        with opened(path) as file:
+            # Where this fails, h5netcdf would print a traceback and keep the damaged file open.
+            file.attrs.get("_nc3_strict")
+            file.visititems(lambda name, item: None)
     try:
         if classic:
             return xr.open_dataset(
