@@ -86,7 +86,7 @@ class Cka:
     ----------
     splits : int
         Random halves of the repeats, for the ceiling.
-    convention : {"raw", "raw/ceiling"}
+    convention : {"raw", "over_ceiling"}
         The score as it is, or divided by the ceiling.
 
     References
@@ -210,4 +210,4 @@ class CkaEvaluation:
     @cached_property
     def reliability(self) -> float | None:
         """Median reliability of the neuroids."""
-        return median_reliability(self.neural)
+        return median_reliability(self.neural, self.seed)

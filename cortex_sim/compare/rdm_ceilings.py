@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_sim.compare.rdm_comparators import Comparator, Rdm
-from cortex_sim.compare.rdms import Measure, without_repeats
-from cortex_sim.compare.repeat_halves import halves, mean_over_repeats, repeated
+from cortex_sim.compare.rdms import Measure
+from cortex_sim.compare.repeat_halves import halves, mean_over_repeats, presented, repeated
 from cortex_sim.compare.representations import Bounds
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
 
@@ -31,9 +31,9 @@ def between_subjects(
 ) -> Bounds | None:
     """Bounds of the mean similarity that any model can reach with these RDMs; None for one subject.
 
-    The RDM most similar to all of them is the mean over subjects on the comparator's own scale: z-scores for
-    Pearson, ranks for rank correlations, unit length for whitened. Lower bound: each RDM with the mean of
-    the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with the mean
+    The RDM most similar to all of them is the mean over subjects on the comparator's own scale: ranks for
+    rank correlations, centred and at unit length for Pearson and whitened. Lower bound: each RDM with the
+    mean of the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with the mean
     of all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs that
     have nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is given
     from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing in any
@@ -48,7 +48,7 @@ def between_subjects(
         return None
     rdms = _measured_in_all(rdms)
     counts = np.ones(rdms[0].stimuli)
-    scaled = np.stack([comparator.standardised(rdm, counts) for rdm in rdms])
+    scaled = np.stack([comparator.standardised(rdm) for rdm in rdms])
     by_subject = np.stack([scaled[subjects == one].mean(axis=0) for one in people])
     missing = np.where(rdms[0].measured, 0.0, np.nan)
 
@@ -82,26 +82,43 @@ def mean_agreement(rdms: Sequence[Rdm], subjects: NDArray[np.int64], comparator:
 def split_half(
     responses: Responses, measure: Measure, comparator: Comparator, splits: int, seed: int
 ) -> float | None:
-    """Reliability of the RDM over repeats: RDMs of two random halves compared, and Spearman-Brown.
+    """Reliability ρ of the RDM over repeats, from random halves; a model with the true RDM reaches √ρ.
 
-    ρ = 2r/(1 + r), r the mean similarity over ``splits`` random halves of the repeats. A model with the true
-    RDM reaches about √ρ. In simulations (docs/metrics/rsa.md) √ρ is within .01 of that for ρ > .8, and lower
-    by up to a tenth for noisier data, since noise enters dissimilarities squared. None without repeats: two
-    of each stimulus, four for crossnobis.
+    Where errors of dissimilarities add up (squared Euclidean and crossnobis, under Pearson and whitened), the
+    product of two halves' residuals estimates that of the true ones, so ρ is that product over the
+    squared length of the residuals of all repeats. Else ρ = k r/(1 + (k − 1) r) by Spearman-Brown, r the mean
+    similarity of halves and k = 2 for equal ones. That is within .02 of the truth for ρ > .7 and lower by up
+    to a tenth in √ρ for noisier data, since noise enters dissimilarities squared (docs/metrics/rsa.md).
+    None without repeats: two of each stimulus, four for crossnobis.
     """
     data = repeated(responses, at_least=2 * max(1, measure.repeats))
     if data is None or data.repeats is None:
         return None
     rng, counts = np.random.default_rng(seed), np.ones(len(data))
-    found = []
+    adds_up = measure.additive and comparator.additive
+    found, longer = [], []
     for _ in range(splits):
-        both = [
-            Rdm(data.name, measure.pairs(without_repeats(half, measure)), len(data))
-            for half in (
-                replace(data, values=mean_over_repeats(part), repeats=part)
-                for part in halves(data.repeats, rng)
-            )
-        ]
-        found.append(comparator.compare(both[0], both[1], counts))
-    r = float(np.mean(found))
-    return 2 * r / (1 + r)
+        parts = halves(data.repeats, rng)
+        a, b = (_of_repeats(data, part, measure) for part in parts)
+        found.append(_product(a, b, comparator) if adds_up else comparator.compare(a, b, counts))
+        longer.append(_lengthening(*map(presented, parts)))
+    if adds_up:
+        whole = _of_repeats(data, data.repeats, measure)
+        return float(np.mean(found)) / _product(whole, whole, comparator)
+    r, k = float(np.mean(found)), float(np.mean(longer))
+    return k * r / (1 + (k - 1) * r)
+
+
+def _of_repeats(data: Responses, repeats: Array, measure: Measure) -> Rdm:
+    part = replace(data, values=mean_over_repeats(repeats), repeats=repeats if measure.repeats else None)
+    return Rdm(data.name, measure.pairs(part), len(data))
+
+
+def _product(first: Rdm, second: Rdm, comparator: Comparator) -> float:
+    weights, counts = np.ones(len(first.values)), np.ones(first.stimuli)
+    return float(comparator.residuals(first, weights, counts) @ comparator.residuals(second, weights, counts))
+
+
+def _lengthening(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """How much smaller noise is in means over all repeats than over halves of them: 2 for equal ones."""
+    return float(np.mean((first + second) * (1 / first + 1 / second) / 2))

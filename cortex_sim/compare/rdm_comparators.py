@@ -71,12 +71,22 @@ class Comparator(Protocol):
 
     name: ClassVar[str]
     strictness: ClassVar[str]
+    additive: ClassVar[
+        bool
+    ]  # whether independent errors of two RDMs leave the product of residuals as it was
+
+    def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
+        """What of an RDM is correlated: a vector whose products are weighted sums over pairs.
+
+        ``weights`` (pair,) and ``counts`` (stimulus,) say how often each occurs.
+        """
+        ...
 
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """The similarity over all pairs measured in both, counts (stimulus,) how often each occurs."""
         ...
 
-    def standardised(self, rdm: Rdm, counts: Array) -> Array:
+    def standardised(self, rdm: Rdm) -> Array:
         """The values on the scale on which RDMs of several subjects are averaged, shape (pair,)."""
         ...
 
@@ -88,34 +98,27 @@ def _weights(first: Rdm, second: Rdm, counts: Array) -> Array:
             f"{first.name} and {second.name}: fewer than 3 pairs of different stimuli were measured in both; "
             f"give more stimuli"
         )
+    for rdm in (first, second):
+        varying = weights @ _centred(rdm.filled, weights) ** 2
+        if varying <= 1e-24 * (weights @ rdm.filled**2):
+            raise DataError(
+                f"RDM {rdm.name}: all dissimilarities of these stimuli are equal, so it correlates with "
+                f"nothing; choose another population, measure or more stimuli"
+            )
     return weights
-
-
-def _sum_of_squares(values: Array, weights: Array) -> float:
-    return float(weights @ values**2)
 
 
 def _centred(values: Array, weights: Array) -> Array:
     return np.asarray(values - weights @ values / weights.sum())
 
 
-def _correlation(first: Rdm, second: Rdm, x: Array, y: Array, weights: Array) -> float:
-    """Weighted Pearson correlation of x and y."""
-    scales = _sum_of_squares(x, weights), _sum_of_squares(y, weights)
-    x, y = _centred(x, weights), _centred(y, weights)
-    xx, yy = _sum_of_squares(x, weights), _sum_of_squares(y, weights)
-    for rdm, size, scale in ((first, xx, scales[0]), (second, yy, scales[1])):
-        _require_variation(rdm, size, scale)
-    return float(np.clip(weights @ (x * y) / np.sqrt(xx * yy), -1, 1))
+def _residuals(how: Comparator, first: Rdm, second: Rdm, counts: Array) -> tuple[Array, Array]:
+    weights = _weights(first, second, counts)
+    return how.residuals(first, weights, counts), how.residuals(second, weights, counts)
 
 
-def _require_variation(rdm: Rdm, size: float, scale: float) -> None:
-    """Raise `DataError` where all dissimilarities are equal, up to rounding: their variation has no size."""
-    if size <= 1e-24 * scale:
-        raise DataError(
-            f"RDM {rdm.name}: all dissimilarities of these stimuli are equal, so it correlates with nothing; "
-            f"choose another population, measure or more stimuli"
-        )
+def _cosine(x: Array, y: Array) -> float:
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
 
 
 @dataclass(frozen=True)
@@ -124,17 +127,19 @@ class Pearson:
 
     name: ClassVar[str] = "pearson"
     strictness: ClassVar[str] = "an offset and a scale of the dissimilarities"
+    additive: ClassVar[bool] = True
+
+    def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
+        """See `Comparator`: deviations from the mean."""
+        return np.asarray(np.sqrt(weights) * _centred(rdm.filled, weights))
 
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """See `Comparator`."""
-        weights = _weights(first, second, counts)
-        return _correlation(first, second, first.filled, second.filled, weights)
+        return _cosine(*_residuals(self, first, second, counts))
 
-    def standardised(self, rdm: Rdm, counts: Array) -> Array:
-        """See `Comparator`: z-scores."""
-        weights = pair_weights(counts) * rdm.measured
-        z = _centred(rdm.filled, weights)
-        return np.asarray(z / np.sqrt(weights @ (z * z) / weights.sum()))
+    def standardised(self, rdm: Rdm) -> Array:
+        """See `Comparator`: at unit length."""
+        return _unit_length(self, rdm)
 
 
 @dataclass(frozen=True)
@@ -143,15 +148,19 @@ class Spearman:
 
     name: ClassVar[str] = "spearman"
     strictness: ClassVar[str] = "any increasing function of the dissimilarities"
+    additive: ClassVar[bool] = False
+
+    def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
+        """See `Comparator`: ranks, less their mean."""
+        return np.asarray(np.sqrt(weights) * _centred(rdm.ranks(weights), weights))
 
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """See `Comparator`."""
-        weights = _weights(first, second, counts)
-        return _correlation(first, second, first.ranks(weights), second.ranks(weights), weights)
+        return _cosine(*_residuals(self, first, second, counts))
 
-    def standardised(self, rdm: Rdm, counts: Array) -> Array:
+    def standardised(self, rdm: Rdm) -> Array:
         """See `Comparator`: ranks."""
-        return rdm.ranks(pair_weights(counts) * rdm.measured)
+        return rdm.ranks(rdm.measured.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -168,20 +177,22 @@ class RhoA:
 
     name: ClassVar[str] = "rho-a"
     strictness: ClassVar[str] = "any increasing function of the dissimilarities"
+    additive: ClassVar[bool] = False
+
+    def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
+        """See `Comparator`: ranks, less their mean."""
+        return Spearman().residuals(rdm, weights, counts)
 
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """See `Comparator`."""
         weights = _weights(first, second, counts)
         m = weights.sum()
-        for rdm in (first, second):
-            values = _centred(rdm.filled, weights)
-            _require_variation(rdm, _sum_of_squares(values, weights), _sum_of_squares(rdm.filled, weights))
-        a, b = _centred(first.ranks(weights), weights), _centred(second.ranks(weights), weights)
-        return float(12 * (weights @ (a * b)) / (m**3 - m))
+        a, b = (self.residuals(rdm, weights, counts) for rdm in (first, second))
+        return float(12 * (a @ b) / (m**3 - m))
 
-    def standardised(self, rdm: Rdm, counts: Array) -> Array:
+    def standardised(self, rdm: Rdm) -> Array:
         """See `Comparator`: ranks."""
-        return rdm.ranks(pair_weights(counts) * rdm.measured)
+        return Spearman().standardised(rdm)
 
 
 @dataclass(frozen=True)
@@ -200,32 +211,31 @@ class WhitenedPearson:
 
     name: ClassVar[str] = "whitened"
     strictness: ClassVar[str] = "an offset and a scale of the dissimilarities"
+    additive: ClassVar[bool] = True
+
+    def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
+        """See `Comparator`: pairs row by row, then the diagonal."""
+        kept = np.flatnonzero(counts)
+        some = np.ix_(kept, kept)
+        v = -_square(_centred(rdm.filled, weights), len(counts))[some] / 2
+        w, n = _square(weights, len(counts))[some], counts[kept]
+        off, diagonal = _without_means(v, w, n)
+        return np.concatenate([(np.sqrt(w) * off).ravel(), np.sqrt(n) * diagonal])
 
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """See `Comparator`."""
-        weights = _weights(first, second, counts)
-        kept = np.flatnonzero(counts)
-        n, w = counts[kept], _square(weights, len(counts))[np.ix_(kept, kept)]
-        x, y = (
-            _square(_centred(r.filled, weights), len(counts))[np.ix_(kept, kept)] for r in (first, second)
-        )
-        (xo, xd), (yo, yd) = _without_means(x, w, n), _without_means(y, w, n)
+        return _cosine(*_residuals(self, first, second, counts))
 
-        def product(a: Array, a_diagonal: Array, b: Array, b_diagonal: Array) -> float:
-            return float(np.sum(w * a * b) + n @ (a_diagonal * b_diagonal))
+    def standardised(self, rdm: Rdm) -> Array:
+        """See `Comparator`: at unit length after whitening."""
+        return _unit_length(self, rdm)
 
-        xx, yy = product(xo, xd, xo, xd), product(yo, yd, yo, yd)
-        for rdm, size in ((first, xx), (second, yy)):
-            _require_variation(rdm, size, _sum_of_squares(rdm.filled, weights))
-        return float(np.clip(product(xo, xd, yo, yd) / np.sqrt(xx * yy), -1, 1))
 
-    def standardised(self, rdm: Rdm, counts: Array) -> Array:
-        """See `Comparator`: centred, at unit length after whitening."""
-        weights = pair_weights(counts) * rdm.measured
-        n, w = counts, _square(weights, len(counts))
-        centred = _centred(rdm.filled, weights)
-        off, diagonal = _without_means(_square(centred, len(counts)), w, n)
-        return np.asarray(centred / np.sqrt(np.sum(w * off * off) + n @ diagonal**2))
+def _unit_length(how: Comparator, rdm: Rdm) -> Array:
+    counts = np.ones(rdm.stimuli)
+    weights = _weights(rdm, rdm, counts)
+    length = float(np.linalg.norm(how.residuals(rdm, weights, counts)))
+    return np.asarray(_centred(rdm.filled, weights) / length)
 
 
 def _square(pairs: Array, stimuli: int) -> Array:
@@ -235,14 +245,13 @@ def _square(pairs: Array, stimuli: int) -> Array:
     return full
 
 
-def _without_means(d: Array, w: Array, n: Array) -> tuple[Array, Array]:
-    """Residuals v − a_i − a_j off the diagonal and −2a_i on it, v = −d/2.
+def _without_means(v: Array, w: Array, n: Array) -> tuple[Array, Array]:
+    """Residuals v_ij − a_i − a_j off the diagonal and −2a_i on it.
 
     a minimises Σ_i≠j w_ij (v_ij − a_i − a_j)² + Σ_i n_i (2a_i)².
     """
     from scipy.linalg import solve
 
-    v = -d / 2
     a = solve(np.diag(w.sum(axis=1) + 2 * n) + w, (w * v).sum(axis=1), assume_a="pos")
     return v - a[:, None] - a[None, :], -2 * a
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cortex_sim.checks import look_up
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
@@ -23,6 +24,7 @@ class Measure(Protocol):
     name: ClassVar[str]
     repeats: ClassVar[int]  # how many of each stimulus it needs; 0 where it reads means
     neuroids: ClassVar[int]  # how many it needs
+    additive: ClassVar[bool]  # whether noise adds to it, the same in expectation for all pairs
 
     def pairs(self, responses: Responses) -> Array:
         """Upper triangle, row by row, shape (pair,)."""
@@ -46,6 +48,7 @@ class Correlation:
     name: ClassVar[str] = "correlation"
     repeats: ClassVar[int] = 0
     neuroids: ClassVar[int] = 3
+    additive: ClassVar[bool] = False
 
     def pairs(self, responses: Responses) -> Array:
         """Upper triangle, row by row, shape (pair,)."""
@@ -69,6 +72,7 @@ class SquaredEuclidean:
     name: ClassVar[str] = "euclidean"
     repeats: ClassVar[int] = 0
     neuroids: ClassVar[int] = 1
+    additive: ClassVar[bool] = True
 
     def pairs(self, responses: Responses) -> Array:
         """Upper triangle, row by row, shape (pair,)."""
@@ -102,6 +106,7 @@ class Crossnobis:
     name: ClassVar[str] = "crossnobis"
     repeats: ClassVar[int] = 2
     neuroids: ClassVar[int] = 1
+    additive: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         look_up("noise", self.noise, dict.fromkeys(NOISES), DataError)
@@ -117,7 +122,7 @@ class Crossnobis:
         return _from_inner_products(products / terms) / responses.neuroids
 
 
-def _whole_repeats(responses: Responses) -> tuple[Array, Array]:
+def _whole_repeats(responses: Responses) -> tuple[Array, NDArray[np.bool_]]:
     """Repeats with 0 for missing ones, centred, and which exist, shape (repeat, stimulus)."""
     x = responses.repeats
     if x is None:
@@ -125,7 +130,7 @@ def _whole_repeats(responses: Responses) -> tuple[Array, Array]:
             f"{responses.name}: crossnobis needs repeats of the stimuli; use measure euclidean or correlation"
         )
     finite = np.isfinite(x)
-    there = finite.all(axis=2)
+    there = np.asarray(finite.all(axis=2))
     if (finite.any(axis=2) != there).any():
         raise DataError(
             f"{responses.name}: crossnobis needs repeats recorded from all neuroids at once, but some are "
@@ -137,10 +142,11 @@ def _whole_repeats(responses: Responses) -> tuple[Array, Array]:
             f"{responses.name}: crossnobis needs 2 repeats of each stimulus; {int(few.sum())} have fewer, "
             f"such as {responses.stimuli[int(np.argmax(few))]!r}; leave these out"
         )
-    return np.where(there[:, :, None], x - responses.values.mean(axis=0), 0.0), there
+    centred = np.where(there[:, :, None], x - responses.values.mean(axis=0), 0.0)
+    return centred, there
 
 
-def _root_precision(name: str, x: Array, there: Array, noise: str) -> Array:
+def _root_precision(name: str, x: Array, there: NDArray[np.bool_], noise: str) -> Array:
     """L with L Lᵀ = Σ⁻¹, Σ the covariance over neuroids of residuals from each stimulus's mean."""
     residuals = (x - x.sum(axis=0) / there.sum(axis=0)[:, None])[there]
     freedom = len(residuals) - there.shape[1]

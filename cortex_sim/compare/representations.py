@@ -75,12 +75,12 @@ def _raw(raw: float, ceiling: Bounds | None) -> float:
 def _over_ceiling(raw: float, ceiling: Bounds | None) -> float:
     if ceiling is None:
         raise DataError(
-            'convention "raw/ceiling": these data have no ceiling, which takes repeats of the stimuli '
+            'convention "over_ceiling": these data have no ceiling, which takes repeats of the stimuli '
             'or RDMs of several subjects; use convention "raw"'
         )
     if ceiling[0] <= 0:
         raise DataError(
-            f'convention "raw/ceiling": the ceiling is {ceiling[0]:.2f}, so these data are not reliable; '
+            f'convention "over_ceiling": the ceiling is {ceiling[0]:.2f}, so these data are not reliable; '
             f'use convention "raw", or more repeats'
         )
     return raw / ceiling[0]
@@ -89,8 +89,18 @@ def _over_ceiling(raw: float, ceiling: Bounds | None) -> float:
 #: How a score follows from what was measured: as it is, or divided by the lower bound of the ceiling.
 CONVENTIONS: Mapping[str, Callable[[float, Bounds | None], float]] = {
     "raw": _raw,
-    "raw/ceiling": _over_ceiling,
+    "over_ceiling": _over_ceiling,
 }
+
+
+def why_above_one(score: float) -> str | None:
+    """One sentence on a score above 1 after division by the ceiling; None for others."""
+    if score <= 1:
+        return None
+    return (
+        f"score {score:.2f} is above 1: the ceiling is an estimate and may be too low, by chance, as a lower "
+        f"bound between subjects, or for noisy RDMs"
+    )
 
 
 def check_convention(name: str) -> None:

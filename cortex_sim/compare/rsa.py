@@ -44,7 +44,7 @@ class Rsa:
         What crossnobis divides by.
     splits : int
         Random halves of the repeats, for the ceiling.
-    convention : {"raw", "raw/ceiling"}
+    convention : {"raw", "over_ceiling"}
         The score as it is (usual, with the ceiling beside it), or divided by the ceiling's lower bound.
 
     References

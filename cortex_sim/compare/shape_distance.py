@@ -51,7 +51,7 @@ def _coordinates(values: Array) -> Array:
     """The same shape, rotated, in no more columns than there are stimuli."""
     if values.shape[1] <= values.shape[0]:
         return values
-    return np.asarray(np.linalg.qr(values.T, mode="r").T)
+    return np.asarray(np.linalg.qr(values.T, mode="r")).T
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ShapeDistance:
     ----------
     splits : int
         Random halves of the repeats, for the ceiling.
-    convention : {"raw", "raw/ceiling"}
+    convention : {"raw", "over_ceiling"}
         The score as it is, or divided by the ceiling.
 
     References
@@ -182,7 +182,7 @@ class ShapeEvaluation:
     @cached_property
     def reliability(self) -> float | None:
         """Median reliability of the neuroids."""
-        return median_reliability(self.neural)
+        return median_reliability(self.neural, self.seed)
 
 
 def _weighted_product(x: Array, y: Array, w: Array) -> float:

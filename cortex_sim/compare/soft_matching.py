@@ -112,7 +112,7 @@ class SoftMatching:
         drawn stands in the evaluation's ``drawn``.
     splits : int
         Random halves of the repeats, for the ceiling.
-    convention : {"raw", "raw/ceiling"}
+    convention : {"raw", "over_ceiling"}
         The score as it is, or divided by the ceiling.
 
     References
@@ -256,4 +256,4 @@ class SoftMatchingEvaluation:
     @cached_property
     def reliability(self) -> float | None:
         """Median reliability of the neuroids."""
-        return median_reliability(self.neural)
+        return median_reliability(self.neural, self.seed)
