@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +16,24 @@ from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json
 from cortex_sim.errors import DataError, RunError
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cortex_sim.responding import InTime
+
+BACKENDS = ("torch", "brian2")
+
 
 @app.command(epilog="Example: cortex-sim respond runs/tower --data mnist.npz --count 100 --out tower.nc")
 def respond(
-    run: Annotated[Path, typer.Argument(help="Run directory, a checkpoint, or a file of cs.save.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL_OR_RUN",
+            help="Run directory, a checkpoint, or a file of cs.save; or, untrained, a model or "
+            "path/to/file.py:function.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Recording to write (netCDF).")],
     data: Annotated[str | None, typer.Option(help="Data set; by default the run's own.")] = None,
     stimuli: Annotated[
@@ -33,54 +49,127 @@ def respond(
         list[str] | None, typer.Option(help="rate, drive or credit; repeatable; by default rate and drive.")
     ] = None,
     credit: Annotated[bool, typer.Option("--credit", help="Record credit too.")] = False,
+    crop: Annotated[
+        str | None, typer.Option(help="centre: cut pictures of another aspect ratio to the model's.")
+    ] = None,
+    degrees: Annotated[
+        float | None, typer.Option(help="Visual angle of the stimuli; by default the model's field of view.")
+    ] = None,
+    model_degrees: Annotated[float, typer.Option(help="Visual angle of the model's field of view.")] = 8.0,
+    like: Annotated[
+        str | None,
+        typer.Option(help="Preprocessing of an untrained model: that of a RUN or of a data set, or none."),
+    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Rule of an untrained model; as declared.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of an untrained model's weights; 0 by default.", min=0)
+    ] = None,
+    backend: Annotated[str, typer.Option(help="torch (equilibrium) or brian2 (dynamics in time).")] = "torch",
+    present_ms: Annotated[
+        float | None, typer.Option(help="With brian2: how long each stimulus is presented.")
+    ] = None,
+    every_ms: Annotated[
+        float | None, typer.Option(help="With brian2: length of time bins; the end alone by default.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Presentations at a time.", min=1)] = None,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Present stimuli to a trained network, with the preprocessing of its training, and record it."""
-    import torch
+    """Present stimuli to a network, through the preprocessing of its training, and record its responses."""
+    from threadpoolctl import threadpool_limits
 
-    from cortex_sim.backends.torch import load
-    from cortex_sim.data import PARTS
-    from cortex_sim.data import stimuli as read_stimuli
-    from cortex_sim.training.run import CHECKPOINT, RUN, load_data, saved_settings
-    from cortex_sim.training.settings import Settings
-    from cortex_sim.training.shown import preprocessing_of
+    from cortex_sim.data.fitting import View
+    from cortex_sim.responding import candidate, respond_to
+    from cortex_sim.responding.labelled import labelled
 
-    torch.set_num_threads(threads)
     began = time.monotonic()
+    _check_place(out, data, stimuli)
+    timing = _timing(backend, present_ms, every_ms)
+    _use(threads, backend)
+    view = View(crop, degrees, model_degrees)
+    shown = candidate(model, rule=rule, seed=seed, like=like)
+    for name in population or []:
+        look_up("population", name, shown.net.populations, DataError)
+    given = _read(stimuli) if stimuli is not None else labelled(shown, data, split)
+    variables = list(dict.fromkeys([*(variable or ["rate", "drive"]), *(["credit"] if credit else [])]))
+    with threadpool_limits(limits=threads), _bar() as progress:
+        recorded = respond_to(
+            shown,
+            given[:count],
+            populations=population,
+            variables=variables,
+            view=view,
+            in_time=timing,
+            batch=batch_size,
+            out=out,
+            progress=progress,
+        )
+    _report(recorded, out, time.monotonic() - began, as_json)
+    return 0
+
+
+def _check_place(out: Path, data: str | None, stimuli: str | None) -> None:
     if out.exists():
         raise RunError(f"--out {out}: already exists; give a new file")
     if not out.parent.is_dir():
         raise RunError(f"--out {out}: no folder {out.parent}")
     if data is not None and stimuli is not None:
         raise DataError("give --data (a labelled set) or --stimuli (any), not both")
-    look_up("--split", split, dict.fromkeys(PARTS), DataError)
-    checkpoint = run / CHECKPOINT if run.is_dir() else run
-    model = load(checkpoint)
-    if stimuli is not None:
-        shown = read_stimuli(stimuli).fit_to(model.net.populations[model.stimulus].shape, model.stimulus)
-    else:
-        alone = data is not None and not (checkpoint.parent / RUN).is_file()
-        settings = Settings() if alone else saved_settings(checkpoint.parent)
-        if data is not None:  # --data: held out is what the run held out
-            held = settings.hold_out if split == "validation" else 0
-            settings = replace(settings, data=data, hold_out=held)
-        shown = load_data(settings, model.net, standardise=False).part(split)
-    shown = shown[:count].shown_through(preprocessing_of(checkpoint, model.net))
-    variables = list(dict.fromkeys([*(variable or ["rate", "drive"]), *(["credit"] if credit else [])]))
-    recorded = model.respond(shown, populations=population, variables=variables, out=out)
+
+
+def _timing(backend: str, present_ms: float | None, every_ms: float | None) -> InTime | None:
+    """How stimuli are presented in time; None at equilibrium."""
+    from cortex_sim.responding import InTime
+
+    look_up("--backend", backend, dict.fromkeys(BACKENDS), RunError)
+    if backend == "torch":
+        for option, given in (("--present-ms", present_ms), ("--every-ms", every_ms)):
+            if given is not None:
+                raise RunError(
+                    f"{option} {given:g}: torch settles at once; add --backend brian2, or leave it out"
+                )
+        return None
+    if present_ms is None:
+        raise RunError(
+            "--backend brian2: how long is each stimulus presented? Give --present-ms, such as 400; for "
+            "settled rates many times the time constants of all populations together"
+        )
+    return InTime(present_ms, every_ms)
+
+
+def _use(threads: int, backend: str) -> None:
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _read(path: str) -> Any:
+    from cortex_sim.data import stimuli
+
+    return stimuli(path)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A function to call with (done, total), which draws a bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task("presentations")
+        yield lambda done, total: drawn.update(task, completed=done, total=total)
+
+
+def _report(recorded: xr.Dataset, out: Path, seconds: float, as_json: bool) -> None:
     with recorded:
         dims = {str(k): int(v) for k, v in recorded.sizes.items()}
-    populations = [name for name in model.net.populations if not population or name in population]
-    result = {
-        "out": str(out),
-        "dims": dims,
-        "populations": populations,
-        "seconds": round(time.monotonic() - began, 3),
-    }
+        populations = list(dict.fromkeys(recorded["population"].values.tolist()))
     if as_json:
-        print_json(result)
-    else:
-        sizes = ", ".join(f"{v} {k}s" for k, v in dims.items())
-        typer.echo(f"{out}: {sizes}; populations {', '.join(populations)}")
-    return 0
+        print_json({"out": str(out), "dims": dims, "populations": populations, "seconds": round(seconds, 3)})
+        return
+    sizes = ", ".join(f"{v} {k}s" for k, v in dims.items())
+    typer.echo(f"{out}: {sizes}; populations {', '.join(populations)}")

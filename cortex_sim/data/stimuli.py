@@ -149,7 +149,11 @@ class StimulusSet:
                 f"stimuli {self.name}: have shape {self.stimulus_shape}, the preprocessing is for "
                 f"{preprocessing.shape}; use fit_to{preprocessing.shape} before"
             )
-        return replace(self, preprocessing=preprocessing)
+        return replace(self, x=self.pixels, preprocessing=preprocessing)
+
+    def noting(self, **attributes: Any) -> StimulusSet:
+        """The same stimuli, with more that recordings should note of them."""
+        return replace(self, x=self.pixels, attributes={**self.attributes, **attributes})
 
     def fit_to(
         self,
@@ -196,8 +200,10 @@ class StimulusSet:
         view = View(crop, degrees, model_degrees)
         background = background_of(self.pixels.dtype)
         steps, changes = fit(self.name, self.stimulus_shape, wanted, population, view, background)
-        x: Pixels = Fitted(self.pixels, steps) if steps else self.pixels
-        x = Held(everything(self.name, x)) if is_small(x) else x
+        x = self.pixels
+        if steps:
+            x = Fitted(x, steps)
+            x = Held(everything(self.name, x)) if is_small(x) else x
         noted = {**self.attributes, **view.angles}
         return replace(self, x=x, changes=(*self.changes, *changes), attributes=noted)
 

@@ -1,0 +1,195 @@
+"""Candidate: a network whose responses are asked for, with the preprocessing that its stimuli need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from cortex_sim import library
+from cortex_sim.checks import listed, require_count, require_path
+from cortex_sim.errors import DataError, DeclarationError, RunError
+from cortex_sim.network import Network
+from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.responding.likeness import preprocessing_like
+from cortex_sim.runs.directory import CHECKPOINT, RUN
+from cortex_sim.state import State, as_state, initial, metadata_of, tensors_of
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A network that can be presented with stimuli.
+
+    Parameters
+    ----------
+    name : str
+        What tables and files call it.
+    state : State
+        Its declaration and all that it has learned, or its initial weights.
+    preprocessing : Preprocessing
+        Through which everything is shown to it: that of its training, or a stated one.
+    trained : bool
+    like : str
+        Where a stated preprocessing comes from, such as "cifar10"; "" if it is that of its training.
+    run : Path, optional
+        The run directory that it comes from.
+    """
+
+    name: str
+    state: State
+    preprocessing: Preprocessing
+    trained: bool
+    like: str = ""
+    run: Path | None = None
+
+    @property
+    def net(self) -> Network:
+        """Its declaration."""
+        return self.state.network
+
+    @property
+    def stimulated(self) -> str:
+        """Population that stimuli drive."""
+        return self.net.stimulated[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one stimulus."""
+        return self.net.populations[self.stimulated].shape
+
+    @property
+    def seed(self) -> int:
+        """Seed from which its weights were drawn before any training."""
+        return int(self.state.origin.get("seed", 0))
+
+    def untrained(self, seed: int | None = None) -> Candidate:
+        """The same network with initial weights, shown stimuli through the same preprocessing.
+
+        Parameters
+        ----------
+        seed : int, optional
+            By default the one from which its training began.
+        """
+        fresh = initial(self.net, self.seed if seed is None else seed)
+        return replace(self, name=f"{self.name}, untrained", state=fresh, trained=False)
+
+    def fingerprint(self) -> str:
+        """Digest of weights, declaration and preprocessing: equal for equal responses."""
+        from cortex_sim.recording.fingerprint import fingerprint
+
+        return fingerprint([tensors_of(self.state), metadata_of(self.state), self.preprocessing, self.like])
+
+
+def candidate(model: Any, *, rule: str | None = None, seed: int | None = None, like: Any = None) -> Candidate:
+    """The network that a run, a file, an object or a model's name stands for.
+
+    Parameters
+    ----------
+    model : path, str, State, Model, Simulation, Network or Candidate
+        A run directory, a checkpoint or a file of `cortex_sim.save`; something in memory that has a state;
+        or, untrained, a declared network, a shipped model's name, or ``path/to/file.py:function`` (which is
+        run).
+    rule : str, optional
+        Rule of an untrained model, such as "gait_prop"; by default as declared.
+    seed : int, default 0
+        From which the weights of an untrained model are drawn.
+    like : str, path, ImageSet or Preprocessing, optional
+        For what holds no preprocessing, as an untrained model: a run directory or a data set whose
+        preprocessing it shares, or "none" to show stimuli as they are. See `preprocessing_like`.
+
+    Raises
+    ------
+    DataError
+        If the preprocessing is not known, or of stimuli of another shape.
+    RunError, DeclarationError
+        If there is no such run or model, or a setting of untrained models is given for a trained one.
+    """
+    if isinstance(model, Candidate):
+        _refuse_settings(model.name, rule, seed, like)
+        return model
+    if isinstance(model, Network) or _names_a_model(model):
+        return _untrained(model, rule, seed, like)
+    if isinstance(model, (str, Path)):
+        return _stored(require_path("respond", model, RunError), rule, seed, like)
+    _refuse_settings(type(model).__name__, rule, seed, None)
+    state = as_state(model)
+    return _trained(state.network.name, state, state.preprocessing, like, None)
+
+
+def _names_a_model(model: Any) -> bool:
+    """Whether this is the name of a model; a name that is also a file's is refused."""
+    if not isinstance(model, str):
+        return False
+    if ".py:" in model or model.endswith(".py"):
+        return True
+    shipped = model in library.names("models")
+    if shipped and Path(model).exists():
+        raise RunError(
+            f"{model}: is a model, and a file or folder here; give ./{model} for what is stored there, or "
+            "call from another folder"
+        )
+    return shipped
+
+
+def _untrained(model: str | Network, rule: str | None, seed: int | None, like: Any) -> Candidate:
+    net = library.model(model) if isinstance(model, str) else model
+    net = net if rule is None else net.with_rule(rule)
+    net.check()
+    name = net.name if isinstance(model, Network) else model.rpartition(":")[2]
+    require_count("seed", minimum=0, seed=0 if seed is None else seed)
+    if like is None:
+        raise DataError(
+            f"model {name}: untrained, so it has no preprocessing; give that of a run or of a data set: "
+            "--like RUN, --like cifar10; or --like none to show stimuli as they are (8-bit ones from 0 to 1)"
+        )
+    shown, source = preprocessing_like(like, net)
+    return Candidate(name, initial(net, seed or 0), shown, trained=False, like=source)
+
+
+def _stored(path: Path, rule: str | None, seed: int | None, like: Any) -> Candidate:
+    if not path.exists():
+        models = library.names("models")
+        near = get_close_matches(str(path), models, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise RunError(
+            f"state {path}: no such file or run directory, and no model of that name{hint}; models: "
+            f"{listed(models)}"
+        )
+    if path.suffix == ".nc":
+        raise DataError(
+            f"{path}: is a recording, so its responses are there already; to present other stimuli, give the "
+            "run directory, or a file of cs.save(simulation, PATH)"
+        )
+    _refuse_settings(str(path), rule, seed, None)
+    state = as_state(path)
+    checkpoint = path / CHECKPOINT if path.is_dir() else path
+    run = checkpoint.parent if (checkpoint.parent / RUN).is_file() else None
+    shown = state.preprocessing
+    if shown is None and run is not None and like is None:
+        from cortex_sim.training.shown import preprocessing_of
+
+        shown = preprocessing_of(checkpoint, state.network)
+    name = path.resolve().name if path.is_dir() else path.stem
+    return _trained(name, state, shown, like, run)
+
+
+def _trained(name: str, state: State, shown: Preprocessing | None, like: Any, run: Path | None) -> Candidate:
+    if shown is not None:
+        _refuse_settings(name, None, None, like)
+        return Candidate(name, state, shown, trained=True, run=run)
+    if like is None:
+        raise DataError(
+            f"{name}: holds no preprocessing; give what it was trained with: --like RUN, --like DATA, or "
+            "--like none if it was trained on stimuli as they are"
+        )
+    stated, source = preprocessing_like(like, state.network)
+    return Candidate(name, state, stated, trained=True, like=source, run=run)
+
+
+def _refuse_settings(name: str, rule: str | None, seed: int | None, like: Any) -> None:
+    """Raise where settings of untrained models are given for something that has its own."""
+    for what, given in (("rule", rule), ("seed", seed), ("like", like)):
+        if given is not None:
+            own = "preprocessing" if what == "like" else "weights"
+            raise DeclarationError(f"{name}: has {own} of its own; leave out --{what} ({what}={given!r})")
