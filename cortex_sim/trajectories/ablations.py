@@ -1,0 +1,154 @@
+"""How well rules are identified with less: fewer observables, units, snapshots, more noise; and controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.trajectories.classify import CLASSIFIERS, Outcome, fit, held_out, permutation_accuracies
+from cortex_sim.trajectories.evidence import Evidence, at_matched_accuracy, learning_curve
+from cortex_sim.trajectories.measuring import FULL
+from cortex_sim.trajectories.statistics import OBSERVABLES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LEVELS = (0.3, 0.5, 0.7, 0.85)  # accuracies at which runs are compared when they are matched
+
+#: Selections of observables, by name.
+ACCESS: dict[str, tuple[str, ...]] = {"all": OBSERVABLES, **{name: (name,) for name in OBSERVABLES}}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One classification: what was looked at, by which classifier, and how often it was right.
+
+    ``question`` groups rows of one table or curve; ``low`` and ``high`` bound the 95 % interval; ``p`` is
+    that of the permutation test where one was made, else None.
+    """
+
+    question: str
+    evidence: str
+    setting: str
+    classifier: str
+    accuracy: float
+    low: float
+    high: float
+    chance: float
+    runs: int
+    p: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, one entry a column."""
+        return asdict(self)
+
+
+def row(
+    question: str, evidence: str, setting: str, classifier: str, outcome: Outcome, p: float | None = None
+) -> Row:
+    """Summary of an outcome."""
+    low, high = outcome.interval()
+    runs = len(outcome.rule)
+    return Row(question, evidence, setting, classifier, outcome.accuracy, low, high, outcome.chance, runs, p)
+
+
+def by_access(study: xr.Dataset) -> Iterator[Row]:
+    """Everything, one observable alone, and the same without units of measurement; both classifiers."""
+    for name, observables in ACCESS.items():
+        for scale_free in (False, True):
+            features = Evidence(observables, scale_free=scale_free).features(study)
+            for classifier in CLASSIFIERS:
+                setting = "scale-free" if scale_free else "all statistics"
+                outcome = held_out(study, features, classifier)
+                yield row("access", name, setting, classifier, outcome)
+
+
+def by_condition(study: xr.Dataset) -> Iterator[Row]:
+    """Fewer units and noise: trained under the same condition, and trained on exact observations."""
+    for name, observables in ACCESS.items():
+        exact = Evidence(observables)
+        trained_exactly = fit(study, exact.features(study))
+        for condition in study["condition"].values.tolist():
+            features = replace(exact, condition=condition).features(study)
+            yield row("condition", name, condition, "random_forest", held_out(study, features))
+            shifted = trained_exactly.tested(features)
+            yield row("condition, trained exactly", name, condition, "random_forest", shifted)
+
+
+def by_snapshots(study: xr.Dataset) -> Iterator[Row]:
+    """Fewer snapshots, evenly spaced over the schedule and always with the last."""
+    last = study.sizes["snapshot"] - 1
+    for count in sorted({1, 2, 3, 5, last + 1} & set(range(1, last + 2))):
+        chosen = [last] if count == 1 else sorted({round(i) for i in np.linspace(0, last, count)})
+        for name, observables in ACCESS.items():
+            features = Evidence(observables, snapshots=chosen).features(study)
+            yield row("snapshots", name, str(len(chosen)), "random_forest", held_out(study, features))
+
+
+def controls(study: xr.Dataset, permutations: int = 49) -> Iterator[Row]:
+    """What could identify a rule without its trajectory, and what should not.
+
+    Learning curves alone; all observables where runs have reached the same accuracies; activity and weights
+    before learning, which are the same under every rule; permuted rules; and, for comparison, an easier test
+    that holds out seeds of known architectures, and a harder one that holds out an activation function.
+    """
+    forest = "random_forest"
+    everything = Evidence().features(study)
+    for classifier in CLASSIFIERS:
+        outcome = held_out(study, learning_curve(study), classifier)
+        yield row("controls", "accuracy and loss", "learning curve alone", classifier, outcome)
+    for name, observables in ACCESS.items():
+        features, reached = at_matched_accuracy(study, Evidence(observables), LEVELS)
+        outcome = held_out(study.isel(run=np.flatnonzero(reached)), features)
+        yield row("controls", name, "at matched accuracy", forest, outcome)
+    for name in OBSERVABLES:
+        features = Evidence((name,), snapshots=(0,)).features(study)
+        yield row("controls", name, "before learning", forest, held_out(study, features))
+    yield _permutation_row(study, everything, permutations)
+    for by in ("seed", "activation"):
+        if len(np.unique(study[by].values)) > 1:
+            yield row("controls", "all", f"{by} held out", forest, held_out(study, everything, by=by))
+
+
+def _permutation_row(study: xr.Dataset, features: Any, permutations: int) -> Row:
+    """Mean and 95 % range under permuted rules, and how often they do at least as well as the true ones.
+
+    With fewer trees than elsewhere, for the true rules as well.
+    """
+    trees = 50
+    observed = held_out(study, features, trees=trees)
+    found = permutation_accuracies(study, features, permutations, trees=trees)
+    p = (1 + int((found >= observed.accuracy).sum())) / (1 + permutations)
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Row(
+        "controls",
+        "all",
+        "permuted rules",
+        "random_forest",
+        float(found.mean()),
+        float(low),
+        float(high),
+        observed.chance,
+        len(features),
+        p,
+    )
+
+
+def by_statistic(study: xr.Dataset) -> Iterator[Row]:
+    """Every statistic alone, over all snapshots and populations."""
+    for name in study["statistic"].values.tolist():
+        features = Evidence(statistics=(name,)).features(study)
+        outcome = held_out(study, features)
+        yield row("statistic", name, FULL.name, "random_forest", outcome)
+
+
+QUESTIONS: dict[str, Callable[..., Iterator[Row]]] = {
+    "access": by_access,
+    "condition": by_condition,
+    "snapshots": by_snapshots,
+    "controls": controls,
+    "statistic": by_statistic,
+}

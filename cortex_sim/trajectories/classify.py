@@ -1,0 +1,228 @@
+"""Which rule made a trajectory: classifiers tested on architectures that they were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DataError
+from cortex_sim.trajectories.evidence import Features
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Names = NDArray[np.str_]
+
+
+def random_forest(seed: int = 0, trees: int = 100) -> Any:
+    """Random forest; indifferent to monotone changes of a feature."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_estimators=trees, random_state=seed, n_jobs=1)
+
+
+def linear(seed: int = 0) -> Any:
+    """Multinomial logistic regression (C = 0.01) on features mapped to normal quantiles of the training runs.
+
+    Quantiles are cut off at three standard deviations, which limits how far an unseen architecture can lie
+    outside.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
+
+    quantiles = QuantileTransformer(n_quantiles=50, output_distribution="normal", random_state=seed)
+    cut_off = FunctionTransformer(np.clip, kw_args={"a_min": -3.0, "a_max": 3.0})
+    return make_pipeline(quantiles, cut_off, LogisticRegression(C=0.01, max_iter=500))
+
+
+CLASSIFIERS: dict[str, Callable[..., Any]] = {"random_forest": random_forest, "linear": linear}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions for runs whose group was held out, each of shape (run,).
+
+    Parameters
+    ----------
+    rule, predicted : array of str
+    group : array
+        What was held out together: architecture.
+    seed : array
+        Runs of one group and seed share initial weights, so they are not independent.
+    """
+
+    rule: Names
+    predicted: Names
+    group: Names
+    seed: NDArray[np.int_]
+
+    @property
+    def rules(self) -> list[str]:
+        """Rules in order of appearance."""
+        return list(dict.fromkeys(self.rule.tolist()))
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each run's rule was found."""
+        return self.rule == self.predicted
+
+    @property
+    def accuracy(self) -> float:
+        """Share of runs whose rule was found; every rule counts alike, however many of its runs there are."""
+        return float(np.mean([self.correct[self.rule == rule].mean() for rule in self.rules]))
+
+    @property
+    def chance(self) -> float:
+        """1 / number of rules."""
+        return 1.0 / len(self.rules)
+
+    def confusion(self) -> NDArray[np.float64]:
+        """Share of runs of each rule (row) that were assigned to each rule (column); rows sum to 1."""
+        rows = [[np.mean(self.predicted[self.rule == a] == b) for b in self.rules] for a in self.rules]
+        return np.array(rows)
+
+    def confused_pairs(self) -> list[tuple[str, str, float]]:
+        """Pairs of rules by how often one is taken for the other, mean of both directions, most first."""
+        matrix, rules = self.confusion(), self.rules
+        pairs = [
+            (rules[i], rules[j], float(matrix[i, j] + matrix[j, i]) / 2)
+            for i in range(len(rules))
+            for j in range(i + 1, len(rules))
+        ]
+        return sorted(pairs, key=lambda pair: -pair[2])
+
+    def interval(self, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+        """Percentile interval of the share of runs that are right, by a two-stage bootstrap.
+
+        Groups are drawn with replacement, then seeds within each; all runs of a group and seed stay together.
+        With few groups such an interval is somewhat too narrow.
+        """
+        groups = [
+            [
+                self.correct[(self.group == g) & (self.seed == s)]
+                for s in np.unique(self.seed[self.group == g])
+            ]
+            for g in np.unique(self.group)
+        ]
+        rng = np.random.default_rng(seed)
+        means = []
+        for _ in range(resamples):
+            chosen = [groups[i] for i in rng.integers(len(groups), size=len(groups))]
+            parts = [g[i] for g in chosen for i in rng.integers(len(g), size=len(g))]
+            means.append(sum(p.sum() for p in parts) / sum(len(p) for p in parts))
+        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One classifier for every group of runs, trained on all other groups.
+
+    Parameters
+    ----------
+    study : xarray.Dataset
+    members : tuple of arrays of shape (run,)
+        Which runs each classifier may be tested on.
+    classifiers : tuple of classifiers
+    """
+
+    study: xr.Dataset
+    members: tuple[NDArray[np.bool_], ...]
+    classifiers: tuple[Any, ...]
+
+    def tested(self, features: Features) -> Outcome:
+        """Predictions for every run by the classifier that was not trained on its group.
+
+        Parameters
+        ----------
+        features : array of shape (run, feature)
+            Those of the training, or the same features under another condition.
+        """
+        study = self.study
+        rule = study["rule"].values.astype(str)
+        _check(features, rule)
+        predicted = np.empty_like(rule)
+        for members, classifier in zip(self.members, self.classifiers, strict=True):
+            predicted[members] = classifier.predict(features[members])
+        return Outcome(rule, predicted, study["architecture"].values.astype(str), study["seed"].values)
+
+
+def fit(
+    study: xr.Dataset,
+    features: Features,
+    classifier: str = "random_forest",
+    by: str = "architecture",
+    **settings: Any,
+) -> Fitted:
+    """Train a classifier for every group of runs, on the runs of all other groups.
+
+    Parameters
+    ----------
+    study : xarray.Dataset
+        Of as many runs as ``features`` has rows.
+    features : array of shape (run, feature)
+    classifier : {"random_forest", "linear"}
+    by : str, default "architecture"
+        Coordinate of runs whose values are held out in turn.
+    **settings
+        Of the classifier.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two groups or rules, or features are not finite.
+    """
+    make = look_up("classifier", classifier, CLASSIFIERS, DataError)
+    rule, group = (study[name].values.astype(str) for name in ("rule", by))
+    for name, values in (("rules", rule), (f"values of {by}", group)):
+        if len(np.unique(values)) < 2:
+            raise DataError(f"classifier: needs at least two {name}. Got {np.unique(values).tolist()}")
+    _check(features, rule)
+    members = tuple(group == held for held in np.unique(group))
+    return Fitted(study, members, tuple(make(**settings).fit(features[~m], rule[~m]) for m in members))
+
+
+def held_out(
+    study: xr.Dataset, features: Features, classifier: str = "random_forest", **settings: Any
+) -> Outcome:
+    """Predict every run's rule from those of all other architectures; see `fit` for the arguments."""
+    return fit(study, features, classifier, **settings).tested(features)
+
+
+def _check(features: Features, rule: Names) -> None:
+    if features.ndim != 2 or len(features) != len(rule):
+        raise DataError(
+            f"classifier: needs one row of features for each of {len(rule)} runs. Got shape {features.shape}"
+        )
+    if not np.isfinite(features).all():
+        raise DataError("classifier: features must be finite; leave out runs that diverged")
+
+
+def permuted(study: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
+    """The study with rules permuted among runs of one architecture, seed and rate.
+
+    If trajectories said nothing about rules, all these permutations would be equally likely.
+    """
+    blocks = [study[name].values.astype(str) for name in ("architecture", "seed", "rate")]
+    _, block = np.unique(np.stack(blocks), axis=1, return_inverse=True)
+    rule = study["rule"].values.copy()
+    for number in np.unique(block):
+        members = np.flatnonzero(block == number)
+        rule[members] = rule[rng.permutation(members)]
+    return study.assign_coords(rule=("run", rule))
+
+
+def permutation_accuracies(
+    study: xr.Dataset, features: Features, permutations: int, seed: int = 0, **settings: Any
+) -> NDArray[np.float64]:
+    """Held-out accuracies of classifiers trained and tested on permuted rules, (permutation,)."""
+    rng = np.random.default_rng(seed)
+    return np.array(
+        [held_out(permuted(study, rng), features, **settings).accuracy for _ in range(permutations)]
+    )
