@@ -33,11 +33,11 @@ def between_subjects(
 
     The RDM most similar to all of them is the mean over subjects on the comparator's own scale: ranks for
     rank correlations, centred and at unit length for Pearson and whitened. Lower bound: each RDM with the
-    mean of the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with the mean
-    of all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs that
-    have nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is given
-    from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing in any
-    RDM are left out.
+    mean of the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with
+    the mean of all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs
+    that have nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is
+    given from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing
+    in any RDM are left out.
 
     References
     ----------

@@ -151,9 +151,10 @@ def _root_precision(name: str, x: Array, there: NDArray[np.bool_], noise: str) -
     residuals = (x - x.sum(axis=0) / there.sum(axis=0)[:, None])[there]
     freedom = len(residuals) - there.shape[1]
     variance = (residuals**2).sum(axis=0) / freedom
-    if not (variance > 0).all():
+    still = variance <= 1e-24 * (x**2).max(axis=(0, 1))
+    if still.any():
         raise DataError(
-            f"{name}: {int((variance <= 0).sum())} neuroids respond alike in all repeats, so they have no "
+            f"{name}: {int(still.sum())} neuroids respond alike in all repeats, so they have no "
             f"noise to divide by; use noise identity"
         )
     if noise == "diagonal":
