@@ -85,7 +85,7 @@ def appending(
     dims = ("presentation", "neuroid", *(["time_bin"] if time_bins else []))
     width = tuple(frame.sizes[dim] for dim in dims[1:])
     rows = max(1, min(len(stimulus_id), _CHUNK_BYTES // (4 * math.prod(width))))
-    require_disk(path, bytes_on_disk(len(stimulus_id), width, len(variables), rows))
+    require_disk(path, bytes_on_disk(frame, width, len(variables), rows))
     with growing(path) as guard:
         frame.to_netcdf(guard, engine="h5netcdf")
         with h5netcdf.File(guard, "a") as file:

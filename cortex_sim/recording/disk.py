@@ -6,20 +6,22 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
+
 from cortex_sim.errors import RunError
 
-# Measured on files of 3 to 5000 presentations and 1000 to 94080 neuroids: coordinates take 112 bytes a
-# neuroid and about 300 a presentation, with one descriptor.
-_NEUROID_BYTES, _PRESENTATION_BYTES, _FILE_BYTES = 120, 350, 2**16
+# HDF5 stores a text as a reference of 16 bytes, and elsewhere as a head of 16 and its letters, filled to 8.
+_TEXT_BYTES, _FILE_BYTES = 32, 2**16
 
 
-def bytes_on_disk(rows: int, width: tuple[int, ...], variables: int, chunk_rows: int) -> int:
+def bytes_on_disk(coordinates: xr.Dataset, width: tuple[int, ...], variables: int, chunk_rows: int) -> int:
     """Size of a recording's file.
 
     Parameters
     ----------
-    rows : int
-        Presentations.
+    coordinates : xarray.Dataset
+        Everything but the recorded variables.
     width : tuple of int
         Neuroids, and time bins where there are any.
     variables : int
@@ -27,9 +29,16 @@ def bytes_on_disk(rows: int, width: tuple[int, ...], variables: int, chunk_rows:
     chunk_rows : int
         Presentations in a chunk of the file; the last chunk takes as much as the others.
     """
-    filled = chunk_rows * math.ceil(rows / chunk_rows)
-    coordinates = _NEUROID_BYTES * width[0] + _PRESENTATION_BYTES * rows
-    return 4 * filled * math.prod(width) * variables + coordinates + _FILE_BYTES
+    filled = chunk_rows * math.ceil(coordinates.sizes["presentation"] / chunk_rows)
+    known = sum(_stored(coordinate.values) for coordinate in coordinates.coords.values())
+    return 4 * filled * math.prod(width) * variables + known + _FILE_BYTES
+
+
+def _stored(values: np.ndarray) -> int:
+    if values.dtype.kind != "U":
+        return values.nbytes
+    letters = values.dtype.itemsize // 4
+    return values.size * (_TEXT_BYTES + 8 * math.ceil((letters + 1) / 8))
 
 
 def require_disk(path: Path, needed: int) -> None:
@@ -46,8 +55,9 @@ def require_disk(path: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise RunError(
-            f"recording {path}: needs {_spelled(needed)} of disk, and {_spelled(free)} are free; record fewer "
-            "populations (--population), variables (--variable) or presentations (--count), or use another disk"
+            f"recording {path}: needs {_spelled(needed)} of disk, and {_spelled(free)} are free; record "
+            "fewer populations (--population), variables (--variable) or presentations (--count), or use "
+            "another disk"
         )
 
 
