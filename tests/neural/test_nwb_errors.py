@@ -30,6 +30,14 @@ def made(tmp_path, trains=None, start=START, stop=None, name="broken.nwb", **col
     return nwb_files.write(file, tmp_path / name)
 
 
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory):
+    """A file that is read only, by tests of settings."""
+    rng = np.random.default_rng(1)
+    trains = [np.sort(rng.uniform(0, 10, size=80)) for _ in range(2)]
+    return made(tmp_path_factory.mktemp("fine"), trains)
+
+
 def refused(path, **settings):
     """The single line of the error."""
     with pytest.raises(DataError) as raised:
@@ -39,8 +47,8 @@ def refused(path, **settings):
     return message
 
 
-def test_a_file_that_fits_is_read(tmp_path, trains):
-    assert read_nwb(made(tmp_path, trains)).rate.shape == (16, 3)
+def test_a_file_that_fits_is_read(fine):
+    assert read_nwb(fine).rate.shape == (16, 2)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +74,9 @@ def test_another_hdf5_file(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_a_truncated_file(tmp_path, trains, share):
-    path = made(tmp_path, trains)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+def test_a_truncated_file(fine, tmp_path, share):
+    path = tmp_path / "broken.nwb"
+    path.write_bytes(fine.read_bytes()[: int(share * fine.stat().st_size)])
     assert "not a valid NWB file" in refused(path)
 
 
@@ -124,13 +132,13 @@ def test_several_columns_of_stimuli(tmp_path, trains):
 
 
 @pytest.mark.parametrize("argument", ["stimulus_column", "align"])
-def test_a_column_that_does_not_exist(tmp_path, trains, argument):
-    message = refused(made(tmp_path, trains), **{argument: "stimulus_idd"})
+def test_a_column_that_does_not_exist(fine, argument):
+    message = refused(fine, **{argument: "stimulus_idd"})
     assert "unknown column of trials" in message and "did you mean 'stimulus_id'?" in message
 
 
-def test_aligned_by_text(tmp_path, trains):
-    assert "holds no times" in refused(made(tmp_path, trains), align="stimulus_id")
+def test_aligned_by_text(fine):
+    assert "holds no times" in refused(fine, align="stimulus_id")
 
 
 def test_no_row_with_a_stimulus(tmp_path, trains):
@@ -168,19 +176,18 @@ def test_several_tables_of_presentations(tmp_path, trains):
 
 
 @pytest.mark.parametrize("bin_ms", [0, -5, np.nan, True, "20"])
-def test_a_bin_without_width(tmp_path, trains, bin_ms):
-    assert "bin_ms must be a positive number" in refused(made(tmp_path, trains), bin_ms=bin_ms)
+def test_a_bin_without_width(fine, bin_ms):
+    assert "bin_ms must be a positive number" in refused(fine, bin_ms=bin_ms)
 
 
 @pytest.mark.parametrize("window", [(100, 50), (0,), 7, "ab", (0, np.inf)])
-def test_a_window_without_width(tmp_path, trains, window):
-    path = made(tmp_path, trains)
+def test_a_window_without_width(fine, window):
     with pytest.raises(DataError, match=r"window_ms must be \(start, end\) in ms"):
-        read_nwb(path, window_ms=window)
+        read_nwb(fine, window_ms=window)
 
 
-def test_a_window_that_is_no_whole_number_of_bins(tmp_path, trains):
-    assert "is not a whole number of bins" in refused(made(tmp_path, trains), bin_ms=30, window_ms=(0, 100))
+def test_a_window_that_is_no_whole_number_of_bins(fine):
+    assert "is not a whole number of bins" in refused(fine, bin_ms=30, window_ms=(0, 100))
 
 
 def test_no_unit_was_observed(tmp_path, trains):
@@ -190,8 +197,7 @@ def test_no_unit_was_observed(tmp_path, trains):
     assert "no unit was observed" in refused(nwb_files.write(file, tmp_path / "broken.nwb"))
 
 
-def test_without_pynwb(tmp_path, trains, monkeypatch):
-    path = made(tmp_path, trains)
+def test_without_pynwb(fine, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynwb", None)
     with pytest.raises(DataError, match=r"pip install 'cortex-sim\[nwb\]'"):
-        read_nwb(path)
+        read_nwb(fine)

@@ -205,7 +205,10 @@ def inspected(path):
     return [m.message for m in serious], {m.check_function_name for m in messages if m not in serious}
 
 
-@pytest.mark.parametrize("kind", ["rates", "binned", "one presentation"])
+@pytest.mark.parametrize(
+    "kind",
+    ["binned", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rates", "one presentation"))],
+)
 def test_nwbinspector_finds_nothing_serious(tmp_path, rates, binned, kind):
     """Neither critical findings nor violations; the one suggestion is the name of our own module."""
     made = {
