@@ -93,7 +93,7 @@ class PredictivityEvaluation:
         return None if self.reliabilities is None else self.reliabilities.overall
 
     def _sampled(self, stimuli: Numbers | None, units: Numbers | None) -> tuple[Array, Array]:
-        """Correlations r and reliabilities ρ of a sample of neuroids, without those that do not vary over a sample of stimuli."""
+        """Correlations r and reliabilities ρ of sampled neuroids, without those that do not vary."""
         r = self.correlations(stimuli)
         known = self.reliabilities
         reliability = np.ones_like(r) if known is None else known.corrected
