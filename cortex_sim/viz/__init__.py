@@ -8,14 +8,31 @@ from typing import Any
 # No module may be called as a figure is: importing it would put it in the figure's place.
 _FIGURES = {
     "compare_arms": "arms",
+    "comparison_scores": "scores",
     "keep": "keeping",
+    "neuroid_scatter": "scores",
     "raster": "rasters",
+    "rdm_panels": "matrices",
+    "recovery_matrix": "matrices",
+    "scores_over_time": "scores",
     "time_course": "time_courses",
     "tuning_curves": "tuning",
     "weight_trajectories": "weights",
 }
 
-__all__ = ["compare_arms", "keep", "raster", "time_course", "tuning_curves", "weight_trajectories"]
+__all__ = [
+    "compare_arms",
+    "comparison_scores",
+    "keep",
+    "neuroid_scatter",
+    "raster",
+    "rdm_panels",
+    "recovery_matrix",
+    "scores_over_time",
+    "time_course",
+    "tuning_curves",
+    "weight_trajectories",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,167 @@
+"""Figures of comparisons with neural data: scores by population, over time, and of single neuroids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from cortex_sim.errors import DataError
+from cortex_sim.viz.panels import COLOURS, finished, new_figure, plain
+
+Row = Mapping[str, Any]
+
+
+def comparison_scores(rows: Sequence[Row], path: str | Path | None = None) -> Figure:
+    """Scores by population, one panel for each data set and metric, with intervals, ceilings and controls.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Those of `cortex_sim.compare`'s table: ``recording``, ``population``, ``data``, ``metric``, ``score``,
+        ``ci_low``, ``ci_high``, ``ceiling``, ``control_shifted``, ``control_untrained``.
+    path : path, optional
+        Saved here, as PNG, SVG or PDF.
+    """
+    panels = list(dict.fromkeys((row["data"], row["metric"]) for row in rows))
+    if not panels:
+        raise DataError("figure of scores: no rows; compare at least one recording with neural data")
+    names = list(dict.fromkeys(row["recording"] for row in rows))
+    places = {panel: _populations(rows, panel) for panel in panels}
+    width = max(3.2, 0.75 * max(map(len, places.values())) + 1.6)
+    columns = min(len(panels), 3)
+    lines = -(-len(panels) // columns)
+    figure = new_figure(width * columns, 3.2 * lines + 0.4)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _panel(axes, [row for row in rows if (row["data"], row["metric"]) == panel], places[panel], names)
+        axes.set_title("\n".join(panel), fontsize=9)
+    shown: dict[str, Any] = {}
+    for axes in grid.flat:
+        handles, labels = axes.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        shown.values(), shown.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8
+    )
+    return finished(figure, path)
+
+
+def _populations(rows: Sequence[Row], panel: tuple[Any, Any]) -> list[str]:
+    return list(dict.fromkeys(row["population"] for row in rows if (row["data"], row["metric"]) == panel))
+
+
+def _panel(axes: Axes, rows: Sequence[Row], populations: list[str], names: list[str]) -> None:
+    apart = 0.7 / max(len(names), 1)
+    for number, name in enumerate(names):
+        mine = [row for row in rows if row["recording"] == name]
+        at = [populations.index(row["population"]) + (number - (len(names) - 1) / 2) * apart for row in mine]
+        colour = COLOURS[number % len(COLOURS)]
+        scores = [row["score"] for row in mine]
+        low = [max(row["score"] - _or(row["ci_low"], row["score"]), 0.0) for row in mine]
+        high = [max(_or(row["ci_high"], row["score"]) - row["score"], 0.0) for row in mine]
+        axes.errorbar(at, scores, yerr=[low, high], fmt="o", ms=4, color=colour, capsize=2, label=name)
+        for key, marker, said in (
+            ("control_untrained", "_", "untrained"),
+            ("control_shifted", "x", "shifted by one stimulus"),
+        ):
+            pairs = zip(at, mine, strict=True)
+            found = [(place, row[key]) for place, row in pairs if row.get(key) is not None]
+            if found:
+                x, y = np.array(found).T
+                axes.scatter(x, y, marker=marker, s=28, color="0.55", lw=1, label=said)
+    _ceilings(axes, rows)
+    axes.axhline(0, color="0.7", lw=0.8, zorder=0)
+    axes.set_xticks(range(len(populations)), populations)
+    plain(axes, "", "score")
+    axes.grid(visible=False, axis="x")
+
+
+def _ceilings(axes: Axes, rows: Sequence[Row]) -> None:
+    """A band from the lowest to the highest ceiling of the scores' own scale."""
+    found = [bound for row in rows for bound in _bounds(row)]
+    if found:
+        low, high = min(found), max(found)
+        pad = 0.004 if high - low < 0.008 else 0.0
+        axes.axhspan(low - pad, high + pad, color="0.5", alpha=0.25, lw=0, zorder=0, label="ceiling")
+
+
+def _bounds(row: Row) -> list[float]:
+    ceiling = row.get("ceiling")
+    if ceiling is None:
+        return []
+    if row.get("convention", "raw") != "raw":
+        return [1.0]  # a score that is already divided by its ceiling
+    return list(ceiling) if isinstance(ceiling, (list, tuple)) else [float(ceiling)]
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else float(value)
+
+
+def neuroid_scatter(
+    first: ArrayLike,
+    second: ArrayLike,
+    labels: tuple[str, str],
+    path: str | Path | None = None,
+    reliability: ArrayLike | None = None,
+) -> Figure:
+    """One point per neuroid: its score under two models, or score against reliability.
+
+    Parameters
+    ----------
+    first, second : array of shape (neuroid,)
+    labels : tuple of str
+        Of the horizontal and the vertical axis.
+    reliability : array of shape (neuroid,), optional
+        Shown as colour.
+    """
+    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if x.shape != y.shape or x.ndim != 1:
+        raise DataError(
+            f"scatter of neuroids: give two values per neuroid, one for each axis. Got shapes {x.shape} and "
+            f"{y.shape}"
+        )
+    figure = new_figure(4.2, 4)
+    axes = figure.subplots()
+    seen = axes.scatter(x, y, s=14, c=COLOURS[0] if reliability is None else reliability, alpha=0.75)
+    if reliability is not None:
+        figure.colorbar(seen, ax=axes, label="reliability", shrink=0.8)
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    axes.plot(ends, ends, color="0.6", lw=0.8, ls="--")
+    axes.plot(np.median(x), np.median(y), "+", ms=14, mew=2, color=COLOURS[1], label="medians")
+    plain(axes, *labels)
+    axes.legend(frameon=False, fontsize=8)
+    return finished(figure, path)
+
+
+def scores_over_time(
+    rows: Mapping[str, Sequence[Row]], path: str | Path | None = None, label: str = "score"
+) -> Figure:
+    """Time courses of a score, one line per recording or population, with the ceiling.
+
+    Parameters
+    ----------
+    rows : mapping of str to sequence of mapping
+        Rows of `cortex_sim.compare.over_time`, whose ``bin`` is a time in ms.
+    """
+    figure = new_figure(5.5, 3.2)
+    axes = figure.subplots()
+    for number, (name, of) in enumerate(rows.items()):
+        kept = [row for row in of if row["score"] is not None]
+        time = [float(row["bin"]) for row in kept]
+        axes.plot(time, [row["score"] for row in kept], color=COLOURS[number % len(COLOURS)], label=name)
+        bounds = [(t, row["ceiling_low"]) for t, row in zip(time, kept, strict=True)]
+        known = [(t, c) for t, c in bounds if c is not None]
+        if known and not number:
+            axes.plot(*zip(*known, strict=True), color="0.5", ls="--", label="ceiling")
+    axes.axhline(0, color="0.7", lw=0.8, zorder=0)
+    plain(axes, "time from stimulus onset (ms)", label)
+    axes.legend(frameon=False, fontsize=8)
+    return finished(figure, path)
