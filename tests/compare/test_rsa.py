@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planted_responses import planted, unrelated
 from scipy.stats import pearsonr, spearmanr
@@ -26,8 +26,7 @@ def triangles(seed, stimuli, ties=False, related=1.0):
 
 def subselected(triangle, chosen):
     """The RDM of a sample of stimuli, as a triangle with NaN for pairs of copies of one stimulus."""
-    n = int(chosen.max()) + 1 if len(chosen) else 0
-    n = max(n, int((1 + np.sqrt(1 + 8 * len(triangle))) // 2))
+    n = int((1 + np.sqrt(1 + 8 * len(triangle))) // 2)
     square = np.zeros((n, n))
     square[np.triu_indices(n, 1)] = triangle
     square += square.T
@@ -60,12 +59,10 @@ def test_equals_rsatoolbox_on_all_stimuli_and_on_a_bootstrap_sample(name, ties):
 def test_copies_are_dropped_as_from_subselected_matrices(seed, stimuli, ties):
     first, second = triangles(seed, stimuli, ties)
     sample = np.random.default_rng(seed).integers(0, stimuli, 17)
-    if len(set(sample)) < 4:
-        return
+    assume(len(set(sample)) > 3)
     a, b = subselected(first, sample), subselected(second, sample)
     kept = ~np.isnan(a)
-    if np.ptp(a[kept]) == 0 or np.ptp(b[kept]) == 0:
-        return
+    assume(np.ptp(a[kept]) > 0 and np.ptp(b[kept]) > 0)
     x, y = Rdm("a", first, stimuli), Rdm("b", second, stimuli)
     counts = np.bincount(sample, minlength=stimuli).astype(float)
     for name, reference in (("pearson", pearsonr), ("spearman", spearmanr)):
@@ -89,8 +86,8 @@ def test_rho_a_is_spearman_with_ties_broken_at_random():
     first, second = triangles(3, 11, ties=True)
     rng = np.random.default_rng(0)
     broken = [
-        spearmanr(*(np.lexsort((rng.random(a.size), a)).argsort() for a in (first, second)))[0]
-        for _ in range(4000)
+        np.corrcoef(*(np.lexsort((rng.random(a.size), a)).argsort() for a in (first, second)))[0, 1]
+        for _ in range(3000)
     ]
     found = comparator_named("rho-a").compare(Rdm("a", first, 11), Rdm("b", second, 11), np.ones(11))
     assert found == pytest.approx(np.mean(broken), abs=0.004)
