@@ -24,7 +24,7 @@ from cortex_sim.neural.nwb_sources import (
     opened,
     sources,
 )
-from cortex_sim.neural.nwb_units import unit_coordinates, unit_rates
+from cortex_sim.neural.nwb_units import UNKNOWN, unit_coordinates, unit_rates
 from cortex_sim.neural.shape import recording
 from cortex_sim.neural.spikes import Binning
 
@@ -68,8 +68,8 @@ def read_nwb(
     xarray.Dataset
         ``rate`` (presentation, neuroid[, time_bin]) in spikes/s or the series' unit; NaN where a unit was not
         observed (``obs_intervals``) or a ROI not imaged. Coordinates stimulus_id, repetition and the
-        intervals' other columns; neuroid_id, population (brain area or "unknown"), animal, session, and for
-        ROIs plane and compartment where known; time_bin_start, time_bin_end in ms.
+        intervals' other columns; neuroid_id, session, and where known population (brain area), animal, and
+        for ROIs plane and compartment; time_bin_start, time_bin_end in ms.
 
     Raises
     ------
@@ -139,7 +139,9 @@ def _responses(
         rates, units = roi_means(path, source.containers, when), unit_of(path, source.containers)
         neuroids = roi_coordinates(source.containers)
     animal = getattr(content.subject, "subject_id", None)
-    known = {"session": content.session_id or content.identifier, "animal": animal or "unknown"}
+    session = content.session_id or content.identifier
+    for name, value in (("session", session), ("animal", animal)):
+        neuroids[name] = [value or UNKNOWN] * rates.shape[1]
     edges = when.relative_ms[0]
     made = recording(
         path.stem,
@@ -147,7 +149,7 @@ def _responses(
         shown.stimulus_id,
         units=units,
         presentations={key: of for key, of in shown.known.items() if key not in _TAKEN},
-        neuroids={**neuroids, **{key: [value] * rates.shape[1] for key, value in known.items()}},
+        neuroids={key: of for key, of in neuroids.items() if set(of) != {UNKNOWN}},
         time_bins=(edges[:-1], edges[1:]) if when.binned else None,
         attributes={"source": source.path, "intervals": table, "intervals_left_out": shown.left_out},
     )

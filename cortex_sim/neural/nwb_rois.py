@@ -45,8 +45,6 @@ def roi_coordinates(series: Sequence[Any]) -> dict[str, list[str]]:
         found["population"] += [UNKNOWN if plane is None else area_name(plane.location)] * len(rows)
         held = table["compartment"][:] if "compartment" in table.colnames else None
         found["compartment"] += [UNKNOWN if held is None else str(held[row]) for row in rows]
-    if set(found["compartment"]) == {UNKNOWN}:
-        del found["compartment"]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ def to_pynapple(recording: xr.Dataset, presentation_ms: float | None = None) -> 
     """Time series of every variable, and the interval of every presentation, in s.
 
     Presentations are laid out one after another; samples are at the centres of time bins. The series have
-    one column per neuroid, named by ``neuroid_id``, with the neuroids' other coordinates as metadata.
-    The intervals end 1 µs before the next begins, and have ``stimulus_id``, ``repetition`` and the
-    presentations' other coordinates as metadata.
+    one column per neuroid, named by ``neuroid_id``, with the coordinates of neuroids as metadata. The
+    intervals end 1 µs before the next begins, and have ``stimulus_id``, ``repetition`` and the other
+    coordinates of presentations as metadata. A coordinate whose name pynapple uses itself gets a trailing
+    underscore.
 
     Parameters
     ----------
@@ -40,32 +42,37 @@ def to_pynapple(recording: xr.Dataset, presentation_ms: float | None = None) -> 
     """
     nap = imported("pynapple", "pynapple", "to_pynapple")
     time = timeline(recording, presentation_ms)
-    intervals = nap.IntervalSet(
-        time.start, time.stop - _GAP_S, metadata=_metadata(recording, "presentation", {"start", "end"})
-    )
+    intervals = nap.IntervalSet(time.start, time.stop - _GAP_S)
+    _describe(intervals, recording, "presentation")
+    made: dict[str, Any] = {"presentations": intervals}
     whole = nap.IntervalSet(0.0, time.stop[-1])
     columns = _names(recording)
-    about = _metadata(recording, "neuroid", {"neuroid_id"})
-    made: dict[str, Any] = {"presentations": intervals}
     for variable in variables(recording):
         values = np.concatenate([rows for _, rows in sample_rows(recording, variable)])
-        made[variable] = nap.TsdFrame(
-            t=time.samples, d=values, columns=columns, metadata=about, time_support=whole
-        )
+        series = nap.TsdFrame(t=time.samples, d=values, columns=columns, time_support=whole)
+        _describe(series, recording, "neuroid")
+        made[variable] = series
     return made
 
 
 def _names(recording: xr.Dataset) -> list[Any]:
+    """Names of neuroids; numbers where they have none or not each its own."""
     if "neuroid_id" in recording.coords:
-        return list(recording["neuroid_id"].values.astype(str).tolist())
+        names = recording["neuroid_id"].values.astype(str).tolist()
+        if len(set(names)) == len(names):
+            return list(names)
     return list(range(recording.sizes["neuroid"]))
 
 
-def _metadata(recording: xr.Dataset, dim: str, left_out: set[str]) -> dict[str, np.ndarray]:
-    """Coordinates of a dimension; names that pynapple keeps for itself get an underscore."""
+def _describe(series: Any, recording: xr.Dataset, dim: str) -> None:
+    """Attach the coordinates of a dimension; a name that pynapple cannot hold is changed."""
+    taken = set(dir(series))
     found = {}
     for name, coordinate in recording.coords.items():
-        if coordinate.dims == (dim,) and name not in left_out | {dim}:
+        if coordinate.dims == (dim,) and name != dim:
+            plain = re.sub(r"\W", "_", str(name))
+            plain = f"_{plain}" if plain[0].isdigit() else plain
             words = coordinate.dtype.kind in "OUS"
-            found[str(name)] = coordinate.values.astype(str) if words else coordinate.values
-    return found
+            values = coordinate.values.astype(str) if words else coordinate.values
+            found[f"{plain}_" if plain in taken else plain] = values
+    series.set_info(found)

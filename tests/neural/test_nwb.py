@@ -95,6 +95,7 @@ def test_presentations_may_overlap(tmp_path, trains):
     nwb_files.add_units(file, trains)
     nwb_files.add_trials(file, start, start + 0.4, stimulus_id=list("abcdef"))
     made = read_nwb(nwb_files.write(file, tmp_path / "o.nwb"))
+    assert "population" not in made.coords and made.neuroid_id.values[0] == "unit/0"
     edges = [[1000 * a, 1000 * a + 400] for a in start]
     np.testing.assert_allclose(made.rate, by_hand(trains, edges)[..., 0] / 0.4, rtol=1e-12)
 
@@ -164,7 +165,7 @@ def test_areas_come_from_columns_or_groups(tmp_path, trains):
     nwb_files.add_trials(file, START, STOP, stimulus_id=IDS)
     made = read_nwb(nwb_files.write(file, tmp_path / "c.nwb"))
     assert made.population.values.tolist() == ["V1-V2", "unknown"]
-    assert set(made.animal.values) == {"unknown"} and set(made.session.values) == {"made for a test"}
+    assert "animal" not in made.coords and set(made.session.values) == {"made for a test"}
 
 
 def test_nothing_in_a_file_is_run(tmp_path, trains):
