@@ -71,22 +71,22 @@ class HeldOut:
         """
         n = len(self.folds)
         counts = np.ones(n) if stimuli is None else np.bincount(stimuli, minlength=n).astype(float)
-        means = (counts @ self._products).reshape(5, -1) / counts.sum()
-        x, y, xx, yy, xy = means
+        x, y, xx, yy, xy, z, zz = (counts @ self._products).reshape(7, -1) / counts.sum()
         spread_x, spread_y = xx - x * x, yy - y * y
         varies = (spread_x > STILL) & (spread_y > STILL)
         size = np.sqrt(np.where(varies, spread_x * spread_y, 1.0))
         r = np.clip(np.where(varies, (xy - x * y) / size, 0.0), -1.0, 1.0)
-        return np.where(spread_y > STILL, r, np.nan)
+        return np.where(zz - z * z > STILL, r, np.nan)
 
     @cached_property
     def _products(self) -> Array:
-        """x, y, x², y², xy side by side, shape (stimulus, 5 neuroid), so that a sample is one product."""
+        """x, y, x², y², xy, and z, z² of the responses, (stimulus, 7 neuroid): a sample is one product."""
         baseline, spread = self.baseline[self.folds], self.spread[self.folds]
         still = spread <= 1e-12 * np.abs(self.predictions)
         x = np.where(still, 0.0, self.predictions - baseline) / np.where(still, 1.0, spread)
         x, y = _standardised(x), _standardised(self.observed - baseline)
-        return np.hstack([x, y, x * x, y * y, x * y])
+        z = _standardised(self.observed)
+        return np.hstack([x, y, x * x, y * y, x * y, z, z * z])
 
 
 def _standardised(values: Array) -> Array:
