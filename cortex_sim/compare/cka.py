@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cortex_sim.checks import require_count
 from cortex_sim.compare.metric import Numbers
-from cortex_sim.compare.repeat_halves import halves, mean_over_repeats, median_reliability, repeated
+from cortex_sim.compare.neuroid_evaluation import NeuroidEvaluation
+from cortex_sim.compare.repeat_halves import halves, mean_over_repeats
 from cortex_sim.compare.representations import (
-    Bounds,
     check_convention,
     check_stimuli,
     counts,
     require_responses,
-    scored,
     varying,
 )
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
@@ -115,7 +112,8 @@ class Cka:
         model, dead = varying(self.name, model)
         neural, flat = varying(self.name, neural)
         evaluation = CkaEvaluation(
-            metric=self,
+            convention=self.convention,
+            splits=self.splits,
             model=gram(model.values),
             gram=gram(neural.values),
             neural=neural,
@@ -126,8 +124,8 @@ class Cka:
         return evaluation
 
 
-@dataclass(frozen=True, eq=False)
-class CkaEvaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CkaEvaluation(NeuroidEvaluation):
     """Two Gram matrices: see `cortex_sim.compare.metric.Evaluation`.
 
     Resampled stimuli weight quadruples of different stimuli (`hsic`), so independent features stay at 0.
@@ -135,31 +133,8 @@ class CkaEvaluation:
     perfectly: with few neuroids the neural data look lower-dimensional than they are.
     """
 
-    metric: Cka
     model: Array
     gram: Array
-    neural: Responses
-    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids of model and neural data
-    seed: int = 0
-
-    @property
-    def stimuli(self) -> int:
-        """Number of stimuli."""
-        return len(self.neural)
-
-    @property
-    def units(self) -> int:
-        """Number of neuroids that vary."""
-        return self.neural.neuroids
-
-    @property
-    def known(self) -> Mapping[str, NDArray[Any]]:
-        """What is known of the neuroids."""
-        return self.neural.units
-
-    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """`raw`, or divided by the ceiling, which stays that of all stimuli and neuroids."""
-        return scored(self.metric.convention, self.raw(stimuli, units), lambda: self.ceiling)
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """Debiased CKA."""
@@ -187,27 +162,17 @@ class CkaEvaluation:
                 )
         return hsic(x, y, w) / float(np.sqrt(xx * yy))
 
-    @cached_property
-    def ceiling(self) -> Bounds | None:
-        """CKA between the data and their true responses, twice; None without repeats.
+    def _reached_by_truth(self, data: Responses) -> float:
+        """CKA between the data and their true responses.
 
         Independent noise adds nothing to HSIC between two halves of the repeats, which so estimates that of
         the true responses with themselves and with the data: √(HSIC₁(half, half) / HSIC₁(data, data)). No
         correction for the length of the halves is needed.
         """
-        data = repeated(self.neural)
-        if data is None or data.repeats is None:
-            return None
+        assert data.repeats is not None
         rng = np.random.default_rng(self.seed)
-        both = (
-            map(gram, map(mean_over_repeats, halves(data.repeats, rng))) for _ in range(self.metric.splits)
-        )
+        both = (map(gram, map(mean_over_repeats, halves(data.repeats, rng))) for _ in range(self.splits))
         shared = float(np.mean([hsic(*pair) for pair in both]))
         whole = gram(mean_over_repeats(data.repeats))
         own = hsic(whole, whole)
-        return (float(np.sqrt(np.clip(shared / own, 0, 1))) if own > 0 else 0.0,) * 2
-
-    @cached_property
-    def reliability(self) -> float | None:
-        """Median reliability of the neuroids."""
-        return median_reliability(self.neural, self.seed)
+        return float(np.sqrt(np.clip(shared / own, 0, 1))) if own > 0 else 0.0

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.compare.ceilings import split_half
 from cortex_sim.compare.responses import Array, Responses
 
-SPLITS = 100  # random halves for the reliability of single neuroids
 LEAST_SHARE = 1e-6  # of signal: keeps the pattern of a neuroid without measurable signal
 
 
@@ -57,13 +55,6 @@ def signal_share(repeats: Array) -> Array:
     n, mean = presented(repeats), mean_over_repeats(repeats)
     within = np.nansum((repeats - mean) ** 2, axis=0) / (n - 1)
     return np.asarray(1 - (within / n).mean(axis=0) / mean.var(axis=0, ddof=1))
-
-
-def median_reliability(responses: Responses, seed: int) -> float | None:
-    """Median over neuroids of their reliability (`cortex_sim.compare.ceilings`); None without repeats."""
-    if repeated(responses) is None:
-        return None
-    return float(np.median(split_half(responses, splits=SPLITS, seed=seed).corrected))
 
 
 def noisy_copies(responses: Responses, splits: int, seed: int) -> Iterator[tuple[Array, Array]]:

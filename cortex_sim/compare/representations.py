@@ -93,6 +93,16 @@ CONVENTIONS: Mapping[str, Callable[[float, Bounds | None], float]] = {
 }
 
 
+def left_out(excluded: Mapping[str, int]) -> list[str]:
+    """Sentences on constant neuroids that were left out, by whose they were."""
+    return [
+        f"{count} neuroids of the {'model' if whose == 'model' else 'data'} left out: they respond alike to "
+        f"all stimuli"
+        for whose, count in excluded.items()
+        if count
+    ]
+
+
 def why_above_one(score: float) -> str | None:
     """One sentence on a score above 1 after division by the ceiling; None for others."""
     if score <= 1:

@@ -20,8 +20,10 @@ from cortex_sim.compare.representations import (
     check_convention,
     check_stimuli,
     counts,
+    left_out,
     scored,
     varying,
+    why_above_one,
 )
 from cortex_sim.compare.responses import Dissimilarities, Responses
 
@@ -96,6 +98,7 @@ class Rsa:
             stimuli=len(data),
             units=len(data.values) if responses is None else responses.neuroids,
             known=known,
+            measured=data.measure,
             excluded=excluded,
             seed=seed,
         )
@@ -124,8 +127,21 @@ class RsaEvaluation:
     stimuli: int
     units: int
     known: Mapping[str, NDArray[Any]]
-    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids of model and neural data
+    measured: str  # how the data's dissimilarities were computed
+    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids: "model", "neural"
     seed: int = 0
+
+    @property
+    def convention(self) -> str:
+        """That of `score`."""
+        return self.metric.convention
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the score must know."""
+        how = f"dissimilarities {self.measured}, compared by {self._comparator.name}"
+        above = None if self.convention == "raw" else why_above_one(self.score())
+        return (how, *left_out(self.excluded), *([above] if above else []))
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """`raw`, or divided by the ceiling's lower bound, which stays that of all stimuli and units."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cortex_sim.checks import require_count
 from cortex_sim.compare.metric import Numbers
-from cortex_sim.compare.repeat_halves import median_reliability, noisy_copies, repeated
+from cortex_sim.compare.neuroid_evaluation import NeuroidEvaluation
+from cortex_sim.compare.repeat_halves import noisy_copies
 from cortex_sim.compare.representations import (
-    Bounds,
     check_convention,
     check_stimuli,
     counts,
     require_responses,
-    scored,
     varying,
 )
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
@@ -95,7 +92,8 @@ class ShapeDistance:
         neural, flat = varying(self.name, neural)
         centred = model.values - model.values.mean(axis=0)
         return ShapeEvaluation(
-            metric=self,
+            convention=self.convention,
+            splits=self.splits,
             model=_coordinates(centred),
             neural=neural,
             excluded={"model": dead, "neural": flat},
@@ -103,8 +101,8 @@ class ShapeDistance:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class ShapeEvaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShapeEvaluation(NeuroidEvaluation):
     """The fitted rotation: see `cortex_sim.compare.metric.Evaluation`.
 
     Resampled stimuli are scored with the rotation fitted to all stimuli, since a fit to a sample with copies,
@@ -113,35 +111,12 @@ class ShapeEvaluation:
     stimuli, one singular value decomposition each.
     """
 
-    metric: ShapeDistance
     model: Array  # centred, in no more columns than stimuli
-    neural: Responses
-    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids of model and neural data
-    seed: int = 0
-
-    @property
-    def stimuli(self) -> int:
-        """Number of stimuli."""
-        return len(self.neural)
-
-    @property
-    def units(self) -> int:
-        """Number of neuroids that vary."""
-        return self.neural.neuroids
-
-    @property
-    def known(self) -> Mapping[str, NDArray[Any]]:
-        """What is known of the neuroids."""
-        return self.neural.units
 
     @property
     def angle(self) -> float:
         """The distance: radians, 0 to π/2."""
         return float(np.arccos(self.raw()))
-
-    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """`raw`, or divided by the ceiling, which stays that of all stimuli and neuroids."""
-        return scored(self.metric.convention, self.raw(stimuli, units), lambda: self.ceiling)
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """Cosine of the angle."""
@@ -166,23 +141,14 @@ class ShapeEvaluation:
         left, _, right = np.linalg.svd(self.model.T @ y, full_matrices=False)
         return (self.model @ left) @ right, y
 
-    @cached_property
-    def ceiling(self) -> Bounds | None:
-        """Cosine between the data's stand-in for true responses and it with noise, twice.
+    def _reached_by_truth(self, data: Responses) -> float:
+        """Cosine between the data's stand-in for true responses and it with noise.
 
-        See `cortex_sim.compare.repeat_halves.noisy_copies`; None without repeats. The cosine between halves
-        of the repeats, corrected by Spearman-Brown, would be up to a sixth too high with few repeats.
+        See `cortex_sim.compare.repeat_halves.noisy_copies`. The cosine between halves of the repeats,
+        corrected by Spearman-Brown, would be up to a sixth too high where noise is large.
         """
-        data = repeated(self.neural)
-        if data is None:
-            return None
-        pairs = noisy_copies(data, self.metric.splits, self.seed)
-        return (float(np.mean([cosine(truth, noisy) for truth, noisy in pairs])),) * 2
-
-    @cached_property
-    def reliability(self) -> float | None:
-        """Median reliability of the neuroids."""
-        return median_reliability(self.neural, self.seed)
+        pairs = noisy_copies(data, self.splits, self.seed)
+        return float(np.mean([cosine(truth, noisy) for truth, noisy in pairs]))
 
 
 def _weighted_product(x: Array, y: Array, w: Array) -> float:

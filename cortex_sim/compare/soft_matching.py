@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import lcm
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortex_sim.checks import require_count
 from cortex_sim.compare.metric import Numbers
-from cortex_sim.compare.repeat_halves import median_reliability, noisy_copies, repeated
+from cortex_sim.compare.neuroid_evaluation import NeuroidEvaluation
+from cortex_sim.compare.repeat_halves import noisy_copies
 from cortex_sim.compare.representations import (
-    Bounds,
     check_convention,
     check_stimuli,
     constant,
     counts,
     require_responses,
-    scored,
     varying,
 )
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
@@ -146,7 +145,8 @@ class SoftMatching:
         model, neural = _drawn(model, p, rng), _drawn(neural, q, rng)
         x, y = normalised(model.values), normalised(neural.values)
         return SoftMatchingEvaluation(
-            metric=self,
+            convention=self.convention,
+            splits=self.splits,
             model=x,
             data=y,
             plan=transport(x.T @ y),
@@ -170,8 +170,8 @@ def _drawn(responses: Responses, size: int, rng: np.random.Generator) -> Respons
     return responses.take(neuroids=np.sort(rng.choice(responses.neuroids, size, replace=False)))
 
 
-@dataclass(frozen=True, eq=False)
-class SoftMatchingEvaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoftMatchingEvaluation(NeuroidEvaluation):
     """The matching: see `cortex_sim.compare.metric.Evaluation`.
 
     Resampled stimuli and neuroids are scored with the matching found on all of them. A new one, on a sample
@@ -181,33 +181,10 @@ class SoftMatchingEvaluation:
     over resampled stimuli is left out of that sample.
     """
 
-    metric: SoftMatching
     model: Array
     data: Array
     plan: Plan
-    neural: Responses
-    excluded: Mapping[str, int] = field(default_factory=dict)  # constant neuroids of model and neural data
     drawn: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # units matched, of how many
-    seed: int = 0
-
-    @property
-    def stimuli(self) -> int:
-        """Number of stimuli."""
-        return len(self.neural)
-
-    @property
-    def units(self) -> int:
-        """Number of neuroids that are matched."""
-        return self.neural.neuroids
-
-    @property
-    def known(self) -> Mapping[str, NDArray[Any]]:
-        """What is known of the neuroids."""
-        return self.neural.units
-
-    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """`raw`, or divided by the ceiling, which stays that of all stimuli and neuroids."""
-        return scored(self.metric.convention, self.raw(stimuli, units), lambda: self.ceiling)
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """Mean over neuroids of the correlation with their partners."""
@@ -241,19 +218,18 @@ class SoftMatchingEvaluation:
         sums = np.bincount(columns, mass * r, minlength=self.units)
         return np.divide(sums, total, where=total > 0, out=np.zeros(self.units)), total > 0
 
-    @cached_property
-    def ceiling(self) -> Bounds | None:
-        """The score of the data's stand-in for true responses with it and noise, twice; None without repeats.
+    def _reached_by_truth(self, data: Responses) -> float:
+        """Score of the data's stand-in for true responses, matched with it and noise.
 
         See `cortex_sim.compare.repeat_halves.noisy_copies`.
         """
-        data = repeated(self.neural)
-        if data is None:
-            return None
-        pairs = noisy_copies(data, self.metric.splits, self.seed)
-        return (float(np.mean([matched_correlation(truth, noisy) for truth, noisy in pairs])),) * 2
+        pairs = noisy_copies(data, self.splits, self.seed)
+        return float(np.mean([matched_correlation(truth, noisy) for truth, noisy in pairs]))
 
-    @cached_property
-    def reliability(self) -> float | None:
-        """Median reliability of the neuroids."""
-        return median_reliability(self.neural, self.seed)
+    def _own_notes(self) -> tuple[str, ...]:
+        return tuple(
+            f"{some} of {of} units of the {'model' if whose == 'model' else 'data'} drawn at random (seed "
+            f"{self.seed})"
+            for whose, (some, of) in self.drawn.items()
+            if some < of
+        )

@@ -117,6 +117,17 @@ def test_a_planted_model_reaches_the_ceiling_and_no_other_does(noise, repeats):
     assert np.max(others) < 0.3
 
 
+def test_a_score_above_its_ceiling_is_reported_as_such():
+    for seed in range(20):
+        true, data = planted(seed, stimuli=12, neuroids=7, repeats=3, noise=2)
+        evaluation = Cka(convention="over_ceiling").evaluate(true, data)
+        if evaluation.score() > 1:
+            break
+    assert evaluation.score() == evaluation.raw() / evaluation.ceiling[0] > 1
+    assert f"score {evaluation.score():.2f} is above 1: the ceiling is an estimate" in evaluation.notes[-1]
+    assert Cka().evaluate(true, data).notes == ()
+
+
 def test_constant_neuroids_are_left_out_and_counted():
     true, data = planted(4, stimuli=12, neuroids=7, repeats=2)
     wide = Responses("wide", true.stimuli, np.c_[true.values, np.full((12, 2), 0.1)])

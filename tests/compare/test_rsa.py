@@ -175,6 +175,10 @@ def test_constant_neuroids_are_left_out_and_counted():
     evaluation = Rsa().evaluate(wide, data)
     assert evaluation.score() == Rsa().evaluate(true, data).score()
     assert dict(evaluation.excluded) == {"model": 4, "neural": 0}
+    assert evaluation.notes == (
+        "dissimilarities correlation, compared by rho-a",
+        "4 neuroids of the model left out: they respond alike to all stimuli",
+    )
 
 
 def test_refuses_what_has_no_score():

@@ -148,6 +148,7 @@ def test_large_populations_are_drawn_from_and_that_is_stated(monkeypatch):
     evaluation = SoftMatching(at_most=30).evaluate(x, y)
     assert dict(evaluation.drawn) == {"model": (30, 90), "neural": (7, 7)}
     assert evaluation.units == 7
+    assert evaluation.notes == ("30 of 90 units of the model drawn at random (seed 0)",)
     again, other = (SoftMatching(at_most=30).evaluate(x, y, seed=s) for s in (0, 1))
     assert again.raw() == evaluation.raw() != other.raw()
     monkeypatch.setattr(soft_matching, "PROGRAMMED", 100)  # too many pairs for a linear program
