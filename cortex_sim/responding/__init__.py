@@ -7,5 +7,6 @@ or simulation in memory; or, untrained, a network or a model's name.
 from cortex_sim.responding.candidates import Candidate, candidate
 from cortex_sim.responding.in_time import InTime
 from cortex_sim.responding.presenting import respond_to
+from cortex_sim.responding.subject import Subject
 
-__all__ = ["Candidate", "InTime", "candidate", "respond_to"]
+__all__ = ["Candidate", "InTime", "Subject", "candidate", "respond_to"]

@@ -1,4 +1,4 @@
-"""A run recorded from as Brain-Score would: screen, target, look; equal to presenting the pictures directly."""
+"""A run recorded from as Brain-Score would: what it answers is what `respond_to` gives."""
 
 import numpy as np
 import pandas as pd
@@ -72,4 +72,6 @@ def test_what_cannot_be_recorded_is_said(run, shown, tmp_path):
     with pytest.raises(DataError, match="no file"):
         subject.look_at([tmp_path / "none.png"])
     with pytest.raises(DataError, match="need a column stimulus_id"):
-        subject.look_at(table.rename(columns={"stimulus_id": "image"}))
+        named = Stimuli({"image": ["s0"]})
+        named.paths = table.paths
+        subject.look_at(named)
