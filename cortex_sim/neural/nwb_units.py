@@ -30,7 +30,10 @@ def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
         raise DataError(f"neural data {path}: its units have no spike times")
     trains = [np.sort(_ms(units["spike_times"][i])) for i in range(len(units))]
     _require_same_clock(path, trains, windows)
-    rates = np.stack([_rates(train, windows) for train in trains], axis=1)
+    presentations, edges = windows.relative_ms.shape
+    rates = np.empty((presentations, len(trains), edges - 1))
+    for i, train in enumerate(trains):
+        rates[:, i] = _rates(train, windows)
     if "obs_intervals" in units.colnames:
         for i in range(len(units)):
             observed = np.asarray(units["obs_intervals"][i], dtype=float).reshape(-1, 2) * MS

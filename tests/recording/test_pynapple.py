@@ -18,10 +18,7 @@ def binned():
     values = np.random.default_rng(0).normal(size=(5, 4, 3))
     start, dims = 20.0 * np.arange(3) - 20, ("presentation", "neuroid", "time_bin")
     return xr.Dataset(
-        {
-            name: (("presentation", "neuroid", "time_bin"), sign * values)
-            for name, sign in [("rate", 1), ("drive", 2)]
-        },
+        {"rate": (dims, values), "drive": (dims, 2 * values)},
         {
             "stimulus_id": ("presentation", IDS),
             "repetition": ("presentation", [0, 0, 1, 0, 1]),
