@@ -39,19 +39,25 @@ class Rdm:
         return np.where(self.measured, self.values, 0.0)
 
     @cached_property
-    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Order of the values, where each run of equal ones begins, and its length."""
+    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Order of the values, and in that order the number of each among the different ones."""
         order = np.argsort(self.filled)
         in_order = self.filled[order]
-        starts = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
-        return order, starts, np.diff(np.r_[starts, len(order)])
+        return order, np.cumsum(np.r_[False, in_order[1:] != in_order[:-1]])
 
     def ranks(self, weights: Array) -> Array:
-        """Mean rank of each pair, 1 the smallest, if pair k occurs weights[k] times."""
-        order, starts, lengths = self._sorted
-        tied = np.add.reduceat(weights[order], starts)
-        ranks = np.empty_like(weights)
-        ranks[order] = np.repeat(np.cumsum(tied) - (tied - 1) / 2, lengths)
+        """Mean rank of each pair, 1 the smallest, if pair k occurs weights[k] times; 0 where it does not."""
+        order, different = self._sorted
+        in_order = weights[order]
+        occurs = in_order > 0
+        order, different, in_order = order[occurs], different[occurs], in_order[occurs]
+        starts = np.flatnonzero(np.r_[True, different[1:] != different[:-1]])
+        ranks = np.zeros_like(weights)
+        if len(starts) == len(order):  # no ties
+            ranks[order] = np.cumsum(in_order) - (in_order - 1) / 2
+            return ranks
+        tied = np.add.reduceat(in_order, starts)
+        ranks[order] = np.repeat(np.cumsum(tied) - (tied - 1) / 2, np.diff(np.r_[starts, len(order)]))
         return ranks
 
 
