@@ -30,8 +30,8 @@ def respond(
         str,
         typer.Argument(
             metavar="MODEL_OR_RUN",
-            help="Run directory, a checkpoint, or a file of cs.save; or, untrained, a model or "
-            "path/to/file.py:function.",
+            help="Run directory, a checkpoint, or a file of cs.save; with --arm a protocol; or, untrained, a "
+            "model or path/to/file.py:function.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Recording to write (netCDF).")],
@@ -60,6 +60,9 @@ def respond(
         str | None,
         typer.Option(help="Preprocessing of an untrained model: that of a RUN or of a data set, or none."),
     ] = None,
+    arm: Annotated[
+        str | None, typer.Option(help="Arm of a protocol: the network after its trials, simulated first.")
+    ] = None,
     rule: Annotated[str | None, typer.Option(help="Rule of an untrained model; as declared.")] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of an untrained model's weights; 0 by default.", min=0)
@@ -87,7 +90,7 @@ def respond(
     timing = _timing(backend, present_ms, every_ms)
     _use(threads, backend)
     view = View(crop, degrees, model_degrees)
-    shown = candidate(model, rule=rule, seed=seed, like=like)
+    shown = candidate(model, rule=rule, seed=seed, like=like, arm=arm)
     for name in population or []:
         look_up("population", name, shown.net.populations, DataError)
     given = _read(stimuli) if stimuli is not None else labelled(shown, data, split)

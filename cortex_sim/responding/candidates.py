@@ -10,9 +10,12 @@ from typing import Any
 from cortex_sim import library
 from cortex_sim.checks import listed, require_count, require_path
 from cortex_sim.errors import DataError, DeclarationError, RunError
+from cortex_sim.experiments import finding
+from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.responding.likeness import preprocessing_like
+from cortex_sim.responding.simulated import after, arm_of
 from cortex_sim.runs.directory import CHECKPOINT, RUN
 from cortex_sim.state import State, as_state, initial, metadata_of, tensors_of
 
@@ -81,22 +84,32 @@ class Candidate:
         return fingerprint([tensors_of(self.state), metadata_of(self.state), self.preprocessing, self.like])
 
 
-def candidate(model: Any, *, rule: str | None = None, seed: int | None = None, like: Any = None) -> Candidate:
-    """The network that a run, a file, an object or a model's name stands for.
+def candidate(
+    model: Any,
+    *,
+    rule: str | None = None,
+    seed: int | None = None,
+    like: Any = None,
+    arm: str | None = None,
+) -> Candidate:
+    """The network that a run, a file, an object or a name stands for.
 
     Parameters
     ----------
-    model : path, str, State, Model, Simulation, Network or Candidate
+    model : path, str, State, Model, Simulation, Network, Experiment or Candidate
         A run directory, a checkpoint or a file of `cortex_sim.save`; something in memory that has a state;
-        or, untrained, a declared network, a shipped model's name, or ``path/to/file.py:function`` (which is
-        run).
+        an experiment, or with ``arm`` a protocol as for ``simulate``, which is simulated in time: the network
+        after its trials; or, untrained, a declared network, a shipped model's name, or
+        ``path/to/file.py:function`` (which is run).
     rule : str, optional
         Rule of an untrained model, such as "gait_prop"; by default as declared.
     seed : int, default 0
-        From which the weights of an untrained model are drawn.
+        From which the weights of an untrained model are drawn; of an experiment, also order and noise.
     like : str, path, ImageSet or Preprocessing, optional
         For what holds no preprocessing, as an untrained model: a run directory or a data set whose
         preprocessing it shares, or "none" to show stimuli as they are. See `preprocessing_like`.
+    arm : str, optional
+        Arm of an experiment.
 
     Raises
     ------
@@ -105,6 +118,8 @@ def candidate(model: Any, *, rule: str | None = None, seed: int | None = None, l
     RunError, DeclarationError
         If there is no such run or model, or a setting of untrained models is given for a trained one.
     """
+    if arm is not None or isinstance(model, Experiment):
+        return _simulated(model, arm, rule, seed, like)
     if isinstance(model, Candidate):
         _refuse_settings(model.name, rule, seed, like)
         return model
@@ -147,13 +162,27 @@ def _untrained(model: str | Network, rule: str | None, seed: int | None, like: A
     return Candidate(name, initial(net, seed or 0), shown, trained=False, like=source)
 
 
+def _simulated(model: Any, arm: str | None, rule: str | None, seed: int | None, like: Any) -> Candidate:
+    """The network of an experiment after the trials of one arm."""
+    require_count("seed", minimum=0, seed=0 if seed is None else seed)
+    experiment = model if isinstance(model, Experiment) else finding.experiment(str(model), seed or 0)
+    if rule is not None:
+        raise DeclarationError(f"{model}: its arms have rules of their own; leave out --rule (rule={rule!r})")
+    name = arm_of(experiment, arm)
+    net = experiment.network_of(name)
+    before = experiment.state_for(net, seed or 0) or initial(net, seed or 0)
+    ready = _trained(name, before, before.preprocessing, like, None)  # refused before anything is simulated
+    return replace(ready, state=after(experiment, name, seed or 0))
+
+
 def _stored(path: Path, rule: str | None, seed: int | None, like: Any) -> Candidate:
     if not path.exists():
         models = library.names("models")
         near = get_close_matches(str(path), models, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
+        arm = "; for a protocol, add --arm" if str(path) in library.names("protocols") else ""
         raise RunError(
-            f"state {path}: no such file or run directory, and no model of that name{hint}; models: "
+            f"state {path}: no such file or run directory, and no model of that name{hint}{arm}; models: "
             f"{listed(models)}"
         )
     if path.suffix == ".nc":

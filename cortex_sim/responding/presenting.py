@@ -34,6 +34,7 @@ def respond_to(
     rule: str | None = None,
     seed: int | None = None,
     like: Any = None,
+    arm: str | None = None,
     view: View | None = None,
     in_time: InTime | None = None,
     batch: int | None = None,
@@ -45,8 +46,8 @@ def respond_to(
 
     Parameters
     ----------
-    model : path, str, State, Model, Simulation, Network or Candidate
-        See `cortex_sim.responding.candidate`, as for ``rule``, ``seed`` and ``like``.
+    model : path, str, State, Model, Simulation, Network, Experiment or Candidate
+        See `cortex_sim.responding.candidate`, as for ``rule``, ``seed``, ``like`` and ``arm``.
     stimuli : StimulusSet, ImageSet, path or array
         As they are stored, not preprocessed; of an image set the test part. A path is read by
         `cortex_sim.data.stimuli`. They are fitted to the network.
@@ -85,7 +86,7 @@ def respond_to(
     >>> rec.rate.shape
     (5, 10)
     """
-    shown = candidate(model, rule=rule, seed=seed, like=like)
+    shown = candidate(model, rule=rule, seed=seed, like=like, arm=arm)
     presented = presented_to(shown, stimuli, view)
     if batch is not None and batch < 1:
         raise DataError(f"respond: batch must be at least 1. Got {batch!r}")

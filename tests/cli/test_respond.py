@@ -73,6 +73,13 @@ def test_a_saved_simulation_responds(result, here):
     np.testing.assert_allclose(kept.rate, expected.rate, atol=1e-6)
 
 
+def test_a_protocol_is_simulated_first(result, refused, here):
+    np.save(here / "x.npy", np.random.default_rng(0).normal(size=(3, 15)))
+    asked = "respond bcm_selectivity --stimuli x.npy --population V1"
+    refused(f"{asked} --arm Oja --like none --out a.nc", "unknown arm 'Oja'", "BCM, Hebb")
+    refused(f"{asked} --like none --out a.nc", "bcm_selectivity: no such file", "protocol, add --arm")
+
+
 def test_pictures_are_cut_and_placed_by_their_visual_angle(result, refused, here, pictures):
     asked = "respond done --stimuli shown --variable rate --population retina"
     refused(f"{asked} --out a.nc", "8 x 20", "would be distorted", "--crop centre")
