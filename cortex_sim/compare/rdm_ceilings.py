@@ -87,7 +87,7 @@ def split_half(
     Where errors of dissimilarities add up (squared Euclidean and crossnobis, under Pearson and whitened), the
     product of two halves' residuals estimates that of the true ones, so ρ is that product over the
     squared length of the residuals of all repeats. Else ρ = k r/(1 + (k − 1) r) by Spearman-Brown, r the mean
-    similarity of halves and k = 2 for equal ones. That is within .02 of the truth for ρ > .7 and lower by up
+    similarity of halves and k = 2 for equal ones. That is within .02 of the truth for ρ > .7 and lower by
     to a tenth in √ρ for noisier data, since noise enters dissimilarities squared (docs/metrics/rsa.md).
     None without repeats: two of each stimulus, four for crossnobis.
     """

@@ -145,7 +145,7 @@ class ShapeEvaluation(NeuroidEvaluation):
         """Cosine between the data's stand-in for true responses and it with noise.
 
         See `cortex_sim.compare.repeat_halves.noisy_copies`. The cosine between halves of the repeats,
-        corrected by Spearman-Brown, would be up to a sixth too high where noise is large.
+        corrected by Spearman-Brown, would be too high where noise is large (docs/metrics/shape-distance.md).
         """
         pairs = noisy_copies(data, self.splits, self.seed)
         return float(np.mean([cosine(truth, noisy) for truth, noisy in pairs]))

@@ -31,7 +31,7 @@ PROGRAMMED = 100_000  # pairs in the largest linear program: about four seconds
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Matching:
     """An optimal transport plan: pairs of units (pair,) and the mass that each carries; masses sum to 1."""
 
     rows: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Plan:
     mass: Array
 
 
-def transport(similarity: Array) -> Plan:
+def transport(similarity: Array) -> Matching:
     """The plan P that maximises Σ P_ij s_ij, with mass 1/p in each of p rows and 1/q in each of q columns.
 
     Between populations of one size that is an assignment; where the least common multiple of p and q is
@@ -50,7 +50,7 @@ def transport(similarity: Array) -> Plan:
     return _assigned(similarity, size) if size <= max(p, q, ASSIGNED) else _programmed(similarity)
 
 
-def _assigned(similarity: Array, size: int) -> Plan:
+def _assigned(similarity: Array, size: int) -> Matching:
     from scipy.optimize import linear_sum_assignment
 
     p, q = similarity.shape
@@ -59,10 +59,10 @@ def _assigned(similarity: Array, size: int) -> Plan:
     pairs, times = np.unique(
         np.stack([rows // (size // p), columns // (size // q)]), axis=1, return_counts=True
     )
-    return Plan(pairs[0], pairs[1], times / size)
+    return Matching(pairs[0], pairs[1], times / size)
 
 
-def _programmed(similarity: Array) -> Plan:
+def _programmed(similarity: Array) -> Matching:
     from scipy import sparse
     from scipy.optimize import linprog
 
@@ -75,7 +75,7 @@ def _programmed(similarity: Array) -> Plan:
         raise DataError(f"soft-matching: no plan between {p} and {q} units was found: {found.message}")
     masses = np.round(found.x).reshape(p, q)
     rows, columns = np.nonzero(masses)
-    return Plan(rows, columns, masses[rows, columns] / (p * q))
+    return Matching(rows, columns, masses[rows, columns] / (p * q))
 
 
 def normalised(values: Array) -> Array:
@@ -183,7 +183,7 @@ class SoftMatchingEvaluation(NeuroidEvaluation):
 
     model: Array
     data: Array
-    plan: Plan
+    plan: Matching
     drawn: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # units matched, of how many
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
