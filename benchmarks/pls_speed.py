@@ -1,6 +1,6 @@
 """How long predictivity with 25 PLS components takes for a large recording, against scikit-learn's PLS.
 
-    python benchmarks/pls_speed.py                        # 2000 images, 1000 features, 1000 neuroids, 10 folds
+    python benchmarks/pls_speed.py                 # 2000 images, 1000 features, 1000 neuroids, 10 folds
     python benchmarks/pls_speed.py --threads 1 --data noise --baseline
 
 Three kinds of data, from easy to hard for the search for directions: ``spectrum``, features whose variance
@@ -59,7 +59,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 
 
 def baseline(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> dict[str, float]:
-    """Seconds of scikit-learn for one fold, with a tolerance that finds the directions, and the difference."""
+    """Seconds of scikit-learn for one fold, with a tight tolerance, and the largest difference."""
     import warnings
 
     from sklearn.cross_decomposition import PLSRegression
