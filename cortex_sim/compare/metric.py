@@ -56,7 +56,11 @@ class Metric(Protocol):
 
     name: ClassVar[str]
     strictness: ClassVar[str]  # one sentence for tables: which differences the metric forgives
-    convention: str  # how the score is ceiled, by name
+
+    @property
+    def convention(self) -> str:
+        """How the score is ceiled, by name."""
+        ...
 
     def evaluate(self, model: Responses, neural: Responses | Dissimilarities, *, seed: int = 0) -> Evaluation:
         """Compare, for stimuli in the same order (`matched`); ``seed`` draws folds and half-splits.

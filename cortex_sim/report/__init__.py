@@ -1,0 +1,1 @@
+"""Comparisons carried out and written down: what is compared, the table, its figures."""

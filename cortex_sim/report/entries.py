@@ -1,0 +1,253 @@
+"""What is compared with neural data: recordings, runs, models by name, and the baselines pixels and gabor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.checks import listed, look_up
+from cortex_sim.compare.responses import Responses
+from cortex_sim.data.fitting import View
+from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cortex_sim.responding import Candidate
+
+BASELINES = ("pixels", "gabor")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """Responses of one network, read when they are asked for.
+
+    Parameters
+    ----------
+    populations : tuple of str
+    read : callable
+        From a population's name to its `Responses`.
+    seed : int, optional
+        Of its training.
+    """
+
+    populations: tuple[str, ...]
+    read: Callable[[str], Responses]
+    seed: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One model in a comparison, with a member for each training seed.
+
+    Parameters
+    ----------
+    name : str
+        What tables call it.
+    members : tuple of Member
+        All with the same populations.
+    untrained : tuple of Member
+        The same networks with their initial weights, in the same order; none where there is no network.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    untrained: tuple[Member, ...] = ()
+
+    def __post_init__(self) -> None:
+        for member in self.members[1:]:
+            if member.populations != self.members[0].populations:
+                raise DataError(
+                    f"{self.name}: its seeds have other populations, {listed(self.members[0].populations)} "
+                    f"and {listed(member.populations)}; give another NAME= to what is another model"
+                )
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Populations of every member."""
+        return self.members[0].populations
+
+
+@dataclass(frozen=True)
+class Showing:
+    """How stimuli are shown to networks.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet, optional
+        Needed by everything but recordings.
+    populations : tuple of str
+        Which to record; by default all but the stimulated one.
+    like : str, optional
+        Run or data set whose preprocessing untrained models share.
+    view : View
+    cache : path, optional
+        Folder in which responses are kept; by default ``responses/`` in a run's own directory.
+    untrained : bool
+        Whether trained networks are also shown the stimuli with their initial weights.
+    """
+
+    stimuli: StimulusSet | None = None
+    populations: tuple[str, ...] = ()
+    like: str | None = None
+    view: View = field(default_factory=View)
+    cache: Path | None = None
+    untrained: bool = True
+
+
+def entries(given: Sequence[str], showing: Showing, progress: Progress = lambda said: None) -> list[Entry]:
+    """Everything that is compared, in the order given.
+
+    Runs that differ in their seed alone are members of one entry, as are all with the same ``NAME=``.
+
+    Parameters
+    ----------
+    given : sequence of str
+        Each ``[NAME=]`` and a recording (``.nc``), a run directory or checkpoint, a model's name, ``pixels``
+        or ``gabor``.
+    showing : Showing
+    progress : callable
+        Called with what is being presented.
+
+    Raises
+    ------
+    DataError
+        If there is nothing of that name, stimuli are needed and missing, or populations are unknown.
+    """
+    named = [_named(one) for one in given]
+    grouped: dict[str, list[tuple[Member, Member | None]]] = {}
+    for label, (name, place) in zip(_labels(named), named, strict=True):
+        progress(f"{label}: {place}")
+        grouped.setdefault(label, []).append(_members(place, name or place, showing))
+    return [
+        Entry(label, tuple(member for member, _ in of), tuple(bare for _, bare in of if bare is not None))
+        for label, of in grouped.items()
+    ]
+
+
+def _named(given: str) -> tuple[str | None, str]:
+    """``NAME=PLACE``, or a place whose name is found."""
+    name, equals, place = given.partition("=")
+    if equals and not Path(given).exists() and re.fullmatch(r"[\w .+-]+", name):
+        if not place:
+            raise DataError(f"{given}: give NAME=RECORDING, NAME=RUN or NAME=MODEL")
+        return name, place
+    return None, given
+
+
+def _labels(named: Sequence[tuple[str | None, str]]) -> list[str]:
+    """A name for each: given, or the rule of a run (with its model where rules occur under several)."""
+    settings = [None if name else _settings(place) for name, place in named]
+    models = {one["model"] for one in settings if one}
+    found = []
+    for (name, place), one in zip(named, settings, strict=True):
+        if one is None:
+            found.append(name or (Path(place).stem if place.endswith(".nc") else place))
+        else:
+            rule = one["rule"] or "declared"
+            found.append(rule if len(models) == 1 else f"{one['model']} {rule}")
+    return list(_told_apart(found, settings, [place for _, place in named]))
+
+
+def _told_apart(
+    labels: Sequence[str], settings: Sequence[Mapping[str, Any] | None], places: Sequence[str]
+) -> Iterator[str]:
+    """Runs of one rule whose settings differ in more than the seed are named by their directory too."""
+    kinds: dict[str, list[Any]] = {}
+    for label, one in zip(labels, settings, strict=True):
+        if one is not None:
+            kind = {key: value for key, value in one.items() if key != "seed"}
+            kinds.setdefault(label, [])
+            if kind not in kinds[label]:
+                kinds[label].append(kind)
+    for label, one, place in zip(labels, settings, places, strict=True):
+        yield f"{label} ({place})" if one is not None and len(kinds[label]) > 1 else label
+
+
+def _settings(place: str) -> Mapping[str, Any] | None:
+    """Settings of a run, without what does not affect its result; None for what is no run."""
+    from cortex_sim.runs.directory import RUN
+    from cortex_sim.training.run import saved_settings
+
+    folder = Path(place) if Path(place).is_dir() else Path(place).parent
+    if place.endswith(".nc") or not (folder / RUN).is_file():
+        return None
+    free = ("threads", "device", "checkpoint_every")
+    return {k: v for k, v in saved_settings(folder).as_dict().items() if k not in free}
+
+
+def _members(place: str, name: str, showing: Showing) -> tuple[Member, Member | None]:
+    if place in BASELINES:
+        return _baseline(place, _stimuli(place, showing)), None
+    if place.endswith(".nc"):
+        return _recorded(place, name, showing), None
+    from cortex_sim.responding import candidate
+
+    from_run = Path(place).exists()
+    shown = candidate(place, like=None if from_run and showing.like is None else showing.like)
+    trained = _presented(shown, showing)
+    bare = _presented(shown.untrained(), showing) if shown.trained and showing.untrained else None
+    return trained, bare
+
+
+def _stimuli(place: str, showing: Showing) -> StimulusSet:
+    if showing.stimuli is None:
+        raise DataError(
+            f"{place}: needs the stimuli, and the neural data do not hold them; give --stimuli (a folder of "
+            f"pictures, FILE.npy, FILE.npz[:ARRAY])"
+        )
+    return showing.stimuli
+
+
+def _baseline(name: str, stimuli: StimulusSet) -> Member:
+    from cortex_sim.compare.baselines import gabor_responses, pixel_responses
+
+    made = {"pixels": pixel_responses, "gabor": gabor_responses}[name]
+    return Member((name,), lambda population: made(stimuli))
+
+
+def _recorded(place: str, name: str, showing: Showing) -> Member:
+    from cortex_sim.recording import load
+
+    recording = load(place)
+    return _of_recording(recording, name, showing, recording.attrs.get("seed"))
+
+
+def _presented(shown: Candidate, showing: Showing) -> Member:
+    from cortex_sim.responding import respond_to
+
+    stimuli = _stimuli(shown.name, showing)
+    known = [name for name in shown.net.populations if name != shown.stimulated]
+    for name in showing.populations:
+        look_up(f"population of {shown.name}", name, dict.fromkeys(shown.net.populations), DataError)
+    wanted = list(showing.populations) or known
+    cache: Path | bool = showing.cache or shown.run is not None
+    recording = respond_to(
+        shown, stimuli, populations=wanted, variables=["rate"], view=showing.view, cache=cache
+    )
+    return _of_recording(recording, shown.name, showing, shown.seed)
+
+
+def _of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) -> Member:
+    from cortex_sim.compare.from_recordings import to_responses
+
+    if "population" not in recording.coords:
+        return Member((name,), lambda population: to_responses(recording, name=name), None)
+    known = list(dict.fromkeys(recording["population"].values.astype(str).tolist()))
+    for wanted in showing.populations:
+        look_up(f"population of {name}", wanted, dict.fromkeys(known), DataError)
+    populations = tuple(one for one in known if not showing.populations or one in showing.populations)
+    read = partial(_population, recording, name)
+    return Member(populations, read, int(seed) if isinstance(seed, (int, float, str)) else None)
+
+
+def _population(recording: xr.Dataset, name: str, population: str) -> Responses:
+    from cortex_sim.compare.from_recordings import to_responses
+
+    return to_responses(recording, name=name, population=population)
