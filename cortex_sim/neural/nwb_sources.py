@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from cortex_sim.checks import listed, require_path
 from cortex_sim.errors import DataError
 from cortex_sim.neural.stored import one_line
-from cortex_sim.recording.extras import imported
+from cortex_sim.recording.extras import imported, quiet_nwb
 
 UNITS, ROIS, RECORDING = "spike times of units", "ROI response series", "recording"
 
@@ -49,10 +48,7 @@ def opened(path: Path) -> Iterator[Any]:
     if not require_path("neural data", path, DataError).is_file():
         what = "is a folder; NWB is read from HDF5 files" if Path(path).is_dir() else "no such file"
         raise DataError(f"neural data {path}: {what}")
-    with warnings.catch_warnings():
-        # Specifications of the format that the file carries, and links to files that are elsewhere.
-        warnings.filterwarnings("ignore", "Ignoring the following cached namespace", UserWarning)
-        warnings.filterwarnings("ignore", "Path to Group altered/broken", UserWarning)
+    with quiet_nwb():
         io, content = _read(pynwb, path)
         try:
             yield content

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -33,3 +36,11 @@ def imported(package: str, extra: str, purpose: str) -> Any:
         raise DataError(
             f"{purpose}: the package {package} {why}; install it: pip install 'cortex-sim[{extra}]'"
         ) from None
+
+
+@contextmanager
+def quiet_nwb() -> Iterator[None]:
+    """Without what pynwb and hdmf warn of in a file: older specifications, links to absent files, habits."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(pynwb|hdmf)(\.|$)")
+        yield

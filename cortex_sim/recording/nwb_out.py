@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,7 +15,7 @@ import xarray as xr
 
 from cortex_sim.checks import listed, require_name, require_path
 from cortex_sim.errors import DataError, DeclarationError, RunError
-from cortex_sim.recording.extras import imported
+from cortex_sim.recording.extras import imported, quiet_nwb
 from cortex_sim.recording.guarded import guarded
 from cortex_sim.recording.nwb_series import Block, blocks, empty_series, fill, places
 from cortex_sim.recording.nwb_session import Session, new_file, source_of
@@ -82,15 +81,21 @@ def write_nwb(
     imported("pynwb", "nwb", "NWB files")
     time = timeline(recording, presentation_ms)
     target = require_path("NWB file", path, DataError)
-    try:
-        require_name("NWB file", module)
-    except DeclarationError as exception:
-        raise DataError(f"{exception}, as the name of the processing module") from None
+    _require_module(module)
     session = Session(session_description, identifier, start, subject, experimenter, institution)
     if append:
         _append(recording, target, time, module, session)
     else:
         _create(recording, target, time, module, session)
+
+
+def _require_module(module: object) -> None:
+    try:
+        require_name("NWB file", module)
+    except DeclarationError as exception:
+        raise DataError(f"{exception}, as the name of the processing module") from None
+    if ":" in str(module):
+        raise DataError(f"NWB file: the name of a processing module has no ':'. Got {module!r}")
 
 
 def _create(recording: xr.Dataset, target: Path, time: Timeline, module: str, session: Session) -> None:
@@ -171,7 +176,7 @@ def _written(target: Path, mode: str) -> Iterator[Any]:
         with whole(target) as part:
             if mode == "a":
                 shutil.copyfile(target, part)
-            with guarded(part, mode) as guard, _quiet(), _opened(guard, mode, target) as file:
+            with guarded(part, mode) as guard, quiet_nwb(), _opened(guard, mode, target) as file:
                 io = NWBHDF5IO(file=file, mode=mode)
                 yield io
                 io.close()
@@ -189,12 +194,3 @@ def _opened(guard: Any, mode: str, target: Path) -> Iterator[Any]:
         raise DataError(f"NWB file {target}: cannot be read, it is no HDF5 file; give an NWB file") from None
     with file:
         yield file
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without pynwb's warnings about specifications in the file and about links to absent files."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Ignoring the following cached namespace", UserWarning)
-        warnings.filterwarnings("ignore", "Path to Group altered/broken", UserWarning)
-        yield

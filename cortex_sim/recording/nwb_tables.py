@@ -68,14 +68,15 @@ def bin_table(recording: xr.Dataset) -> Any:
 
 
 def attribute_table(recording: xr.Dataset, variables: Sequence[str]) -> Any:
-    """Attributes of the recording and of its variables, as text; one row per key of a mapping."""
+    """Attributes and single coordinates of the recording, and of its variables, as text; one row per key of a mapping."""
     rows: list[tuple[str, str]] = []
-    for name, value in recording.attrs.items():
+    single = {name: of.values.item() for name, of in recording.coords.items() if not of.dims}
+    for name, value in {**single, **recording.attrs}.items():
         rows += _rows(str(name), value)
     for variable in variables:
         for name, value in recording[variable].attrs.items():
             rows += _rows(f"{variable}.{name}", value)
-    rows = [(name, value) for name, value in rows if value]
+    rows = [(name, value) for name, value in rows if value not in ("", "None")]
     if not rows:
         return None
     names, values = zip(*rows, strict=True)

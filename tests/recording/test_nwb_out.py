@@ -171,6 +171,15 @@ def test_late_bins_keep_the_onset_within_the_presentation(tmp_path, binned):
         )
 
 
+def test_names_that_the_format_does_not_allow(tmp_path, rates):
+    population = np.where(rates.population == "IT", "a:b", np.where(rates.population == "V1", "a_b", "c"))
+    named = rates.assign_coords(population=("neuroid", population), checkpoint="step 7")
+    write_nwb(named, tmp_path / "r.nwb")
+    again = read_nwb(tmp_path / "r.nwb")
+    np.testing.assert_array_equal(again.rate, rates.rate)
+    assert again.population.values.tolist() == population.tolist() and again.attrs["checkpoint"] == "step 7"
+
+
 def test_neural_data_keep_units_and_animal(tmp_path, rates):
     counted = rates.drop_vars("credit").assign_coords(animal=("neuroid", ["m1"] * rates.sizes["neuroid"]))
     counted["rate"] = abs(counted.rate).assign_attrs(units="spikes/s", long_name="response")
@@ -332,6 +341,7 @@ def test_an_interruption_leaves_the_original(lab_file, rates, monkeypatch):
         ({"subject": {"sex": 3}}, "subject: "),
         ({"experimenter": 3}, "incorrect type for 'experimenter'"),
         ({"module": "a/b"}, "as the name of the processing module"),
+        ({"module": "a:b"}, "the name of a processing module has no ':'"),
         ({"presentation_ms": 0}, "presentation_ms must be a positive number"),
     ],
 )
