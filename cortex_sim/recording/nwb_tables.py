@@ -68,7 +68,7 @@ def bin_table(recording: xr.Dataset) -> Any:
 
 
 def attribute_table(recording: xr.Dataset, variables: Sequence[str]) -> Any:
-    """Attributes and single coordinates of the recording, and of its variables, as text; one row per key of a mapping."""
+    """Attributes of the recording and of its variables, and single coordinates, as text."""
     rows: list[tuple[str, str]] = []
     single = {name: of.values.item() for name, of in recording.coords.items() if not of.dims}
     for name, value in {**single, **recording.attrs}.items():
