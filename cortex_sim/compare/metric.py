@@ -21,9 +21,20 @@ class Evaluation(Protocol):
     ``stimuli`` and ``units`` are counts, ``known`` holds what is known of each unit ("animal", "session").
     """
 
-    stimuli: int
-    units: int
-    known: Mapping[str, NDArray[Any]]
+    @property
+    def stimuli(self) -> int:
+        """Number of stimuli."""
+        ...
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        ...
+
+    @property
+    def known(self) -> Mapping[str, NDArray[Any]]:
+        """What is known of each unit."""
+        ...
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """The metric's score by its convention (ceiled where it ceils), for these stimuli and units.
