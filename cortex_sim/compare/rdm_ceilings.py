@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cortex_sim.compare.ceilings import spearman_brown
 from cortex_sim.compare.rdm_comparators import Comparator, Rdm
 from cortex_sim.compare.rdms import Measure
 from cortex_sim.compare.repeat_halves import halves, mean_over_repeats, presented, repeated
@@ -86,10 +87,10 @@ def split_half(
 
     Where errors of dissimilarities add up (squared Euclidean and crossnobis, under Pearson and whitened), the
     product of two halves' residuals estimates that of the true ones, so ρ is that product over the
-    squared length of the residuals of all repeats. Else ρ = k r/(1 + (k − 1) r) by Spearman-Brown, r the mean
-    similarity of halves and k = 2 for equal ones. That is within .02 of the truth for ρ > .7 and lower by
-    to a tenth in √ρ for noisier data, since noise enters dissimilarities squared (docs/metrics/rsa.md).
-    None without repeats: two of each stimulus, four for crossnobis.
+    squared length of the residuals of all repeats. Else by Spearman-Brown from the mean similarity of halves
+    (`spearman_brown`). Then √ρ is within .02 of what the truth reaches for ρ > .7, and lower by a tenth or
+    more for noisier data, since noise enters dissimilarities squared (docs/metrics/rsa.md). None without
+    repeats: two of each stimulus, four for crossnobis.
     """
     data = repeated(responses, at_least=2 * max(1, measure.repeats))
     if data is None or data.repeats is None:
@@ -105,8 +106,7 @@ def split_half(
     if adds_up:
         whole = _of_repeats(data, data.repeats, measure)
         return float(np.mean(found)) / _product(whole, whole, comparator)
-    r, k = float(np.mean(found)), float(np.mean(longer))
-    return k * r / (1 + (k - 1) * r)
+    return float(spearman_brown(np.mean(found), float(np.mean(longer))))
 
 
 def _of_repeats(data: Responses, repeats: Array, measure: Measure) -> Rdm:

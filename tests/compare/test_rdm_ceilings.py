@@ -142,6 +142,12 @@ def test_the_split_half_ceiling_is_what_the_truth_reaches(measure, comparator, r
     assert np.mean(ceilings) == pytest.approx(np.mean(reached), abs=0.02)
 
 
+def test_halves_of_crossnobis_need_two_repeats_each():
+    true, data = planted(10, stimuli=9, neuroids=5, repeats=3)
+    assert Rsa("crossnobis").evaluate(true, data).ceiling is None
+    assert Rsa("euclidean").evaluate(true, data).ceiling is not None
+
+
 def test_data_without_signal_have_a_ceiling_of_zero_or_little():
     noise = np.random.default_rng(8).normal(size=(6, 20, 9))
     data = Responses("noise", range(20), noise.mean(0), noise)
