@@ -96,12 +96,12 @@ def _meant(
 ) -> tuple[Source, str]:
     """The responses, and the name of the intervals."""
     source = None if key is None else named(path, key, found)
-    names_table = key is not None and key.removeprefix("intervals/") in tables
-    if key is not None and source is None and not names_table:
-        held = listed([*(one.path for one in found), *tables])
-        raise DataError(f"neural data {path}: holds no {key!r}; it holds {held}")
-    if names_table and table is None and source is None:
-        table = str(key).removeprefix("intervals/")
+    if key is not None and source is None:
+        name = key.removeprefix("intervals/")
+        if name not in tables:
+            held = listed([*(one.path for one in found), *tables])
+            raise DataError(f"neural data {path}: holds no {key!r}; it holds {held}")
+        table = name if table is None else table
     source = measured(path, found) if source is None else source
     if source.kind == RECORDING:
         return source, ""
@@ -153,6 +153,8 @@ def _responses(
         time_bins=(edges[:-1], edges[1:]) if when.binned else None,
         attributes={"source": source.path, "intervals": table, "intervals_left_out": shown.left_out},
     )
+    for name in {"start_time", "stop_time"} & set(made.coords):
+        made[name].attrs["units"] = "s"
     if not when.binned and when.common is not None:
         made.attrs["window_ms"] = when.common.tolist()
     return made

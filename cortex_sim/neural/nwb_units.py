@@ -28,7 +28,7 @@ def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
     """
     if "spike_times" not in units.colnames or not len(units):
         raise DataError(f"neural data {path}: its units have no spike times")
-    trains = [np.sort(_ms(units["spike_times"][i])) for i in range(len(units))]
+    trains = [np.sort(np.asarray(units["spike_times"][i], dtype=np.float64)) * MS for i in range(len(units))]
     _require_same_clock(path, trains, windows)
     presentations, edges = windows.relative_ms.shape
     rates = np.empty((presentations, len(trains), edges - 1))
@@ -51,10 +51,6 @@ def unit_coordinates(units: Any) -> dict[str, list[str]]:
         "neuroid_id": [f"{prefix}/{one}" for prefix, one in zip(prefixes, ids, strict=True)],
         "population": areas,
     }
-
-
-def _ms(times_s: Any) -> NDArray[np.float64]:
-    return np.round(np.asarray(times_s, dtype=np.float64) * MS, _NS)
 
 
 def _rates(train: NDArray[np.float64], windows: Windows) -> NDArray[np.float64]:
