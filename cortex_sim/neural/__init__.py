@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
@@ -30,6 +31,16 @@ FORMS = (
 )
 
 
+@dataclass(frozen=True)
+class Options:
+    """What readers are asked besides the address; each refuses what its form does not have."""
+
+    binning: Binning
+    max_bytes: int
+    table: str | None = None
+    stimulus_column: str | None = None
+
+
 def load(
     path: str | os.PathLike[str],
     *,
@@ -40,6 +51,8 @@ def load(
     session: str | None = None,
     animal: str | None = None,
     units: str | None = None,
+    table: str | None = None,
+    stimulus_column: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> xr.Dataset:
     """Read neural data, and check them.
@@ -52,16 +65,18 @@ def load(
     stimuli : StimulusSet, path or sequence of str, optional
         What was presented; every stimulus id of the data must be among theirs.
     bins : float, optional
-        Width of time bins in ms, for spike times; 20 by default.
+        Width of time bins in ms, for spike times: 20 by default (NWB: one bin, the window).
     window_ms : (start, end), optional
-        Which time to bin, relative to the alignment; by default all that was recorded.
+        Which time to bin, relative to the alignment; by default all that was recorded (NWB: each interval).
     align : float or str, optional
-        When the stimulus appeared on the clock of the spike times: a time in ms, or the name of the array
-        (NWB: the column) that holds it for each trial. By default 0 (NWB: the start of each trial).
+        When the stimulus appeared, on the clock of the spike times: a time in ms, or the name of the array
+        (NWB: the column) that holds it for each trial. By default 0 (NWB: "start_time").
     session, animal : str, optional
         Labels for data that have none; of data that have them, this part alone.
     units : str, optional
         "spikes/s", "spike count", "1" or another, where the file does not say it, or says it wrongly.
+    table, stimulus_column : str, optional
+        NWB only: the intervals in which stimuli were presented, and their column with the stimulus.
     max_bytes : int, default 8 GiB
         Larger arrays are refused.
 
@@ -81,9 +96,9 @@ def load(
         If the file is missing, damaged, pickled or ambiguous, or its content contradicts itself or the
         stimuli; one line that says what would be accepted.
     """
-    binning = Binning(bins, window_ms, align)
+    options = Options(Binning(bins, window_ms, align), max_bytes, table, stimulus_column)
     place = address(path)
-    data = _reader(place)(place, binning, max_bytes)
+    data = _reader(place, options)(place, options)
     for name, value in (("session", session), ("animal", animal)):
         if value is not None:
             data = _narrowed(str(place), data, name, str(value))
@@ -92,10 +107,10 @@ def load(
     return checked(data.assign_attrs(source=str(place)), str(place), stimuli)
 
 
-Read = Callable[[Address, Binning, int], xr.Dataset]
+Read = Callable[[Address, Options], xr.Dataset]
 
 
-def _reader(place: Address) -> Read:
+def _reader(place: Address, options: Options) -> Read:
     if place.file.is_dir():
         raise DataError(f"neural data {place}: is a folder; give {FORMS}")
     suffix = place.file.suffix.lower()
@@ -106,35 +121,49 @@ def _reader(place: Address) -> Read:
         )
     if suffix not in READERS:
         raise DataError(f"neural data {place}: {suffix or 'no suffix'} is not an accepted form; give {FORMS}")
+    if suffix != ".nwb" and (options.table or options.stimulus_column):
+        raise DataError(f"neural data {place}: table and stimulus_column are for NWB files; leave them out")
     return READERS[suffix]
 
 
-def _npz(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
-    return npz.read_arrays_file(stored.npz(place.file, max_bytes), place.key, binning)
+def _npz(place: Address, options: Options) -> xr.Dataset:
+    arrays = stored.npz(place.file, options.max_bytes)
+    return npz.read_arrays_file(arrays, place.key, options.binning)
 
 
-def _netcdf(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
-    _refuse_binning(place, binning)
-    return netcdf.read_netcdf(place.file, place.key, max_bytes=max_bytes)
+def _netcdf(place: Address, options: Options) -> xr.Dataset:
+    _refuse_binning(place, options.binning)
+    return netcdf.read_netcdf(place.file, place.key, max_bytes=options.max_bytes)
 
 
-def _hdf5(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
+def _hdf5(place: Address, options: Options) -> xr.Dataset:
     """HDF5 is also the container of netCDF and of rsatoolbox."""
     with stored.opened(place.file) as file:
         is_netcdf = "_NCProperties" in file.attrs
     if is_netcdf:
-        return _netcdf(place, binning, max_bytes)
+        return _netcdf(place, options)
     if place.key in (None, "dissimilarities") and rdm_files.is_rsatoolbox(place.file):
-        _refuse_binning(place, binning)
-        return rdm_files.read_rsatoolbox(place.file, max_bytes=max_bytes)
-    return npz.read_arrays_file(stored.hdf5(place.file, max_bytes), place.key, binning)
+        _refuse_binning(place, options.binning)
+        return rdm_files.read_rsatoolbox(place.file, max_bytes=options.max_bytes)
+    return npz.read_arrays_file(stored.hdf5(place.file, options.max_bytes), place.key, options.binning)
 
 
-def _nwb(place: Address, binning: Binning, max_bytes: int) -> xr.Dataset:
+def _nwb(place: Address, options: Options) -> xr.Dataset:
     from cortex_sim.neural.nwb import read_nwb
 
-    options: dict[str, Any] = {name: getattr(binning, name) for name in binning.given}
-    return read_nwb(place.file, place.key, **options)
+    binning = options.binning
+    if not (binning.align is None or isinstance(binning.align, str)):
+        raise DataError(f"neural data {place}: align names a column of onsets in NWB. Got {binning.align!r}")
+    given: dict[str, Any] = {} if binning.align is None else {"align": binning.align}
+    return read_nwb(
+        place.file,
+        place.key,
+        bin_ms=binning.bins,
+        window_ms=binning.window_ms,
+        stimulus_column=options.stimulus_column,
+        table=options.table,
+        **given,
+    )
 
 
 READERS: dict[str, Read] = {
