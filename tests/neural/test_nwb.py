@@ -11,7 +11,7 @@ from pynwb import NWBHDF5IO
 from cortex_sim.neural.nwb import read_nwb
 
 IDS = ["lake", "tree", "lake", "fox", "tree", "lake", "fox"]
-START = 2.0 + 0.75 * np.arange(7)
+START = 2.1 + 0.7 * np.arange(7)  # most of them no whole ms, once in ms as floats
 STOP = START + np.asarray([0.3, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36])
 
 
@@ -19,7 +19,8 @@ STOP = START + np.asarray([0.3, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36])
 def trains():
     """Spike times of 5 units, in s, on a clock of 1 ms as many recordings have."""
     rng = np.random.default_rng(3)
-    return [np.unique(rng.integers(0, 9000, size=n)) / 1000.0 for n in (90, 130, 170, 210, 400)]
+    irregular = [np.unique(rng.integers(0, 9000, size=n)) / 1000.0 for n in (90, 130, 170, 210)]
+    return [*irregular, np.arange(900) / 100]  # the last unit spikes at every edge of a bin
 
 
 @pytest.fixture
