@@ -1,0 +1,175 @@
+"""``cortex-sim compare``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cortex_sim.cli import app
+from cortex_sim.commands.output import Json, Threads, print_json, print_table
+from cortex_sim.errors import DataError, RunError
+
+COLUMNS = (
+    "recording",
+    "population",
+    "data",
+    "metric",
+    "score",
+    "interval",
+    "ceiling",
+    "shifted",
+    "untrained",
+    "n",
+)
+
+
+@app.command(
+    epilog="Example: cortex-sim compare runs/backprop runs/gait pixels v4.npz --metric ridge --out v4"
+)
+def compare(
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REC... NEURAL",
+            help="What is compared, each [NAME=]recording.nc, run, model's name, pixels or gabor; runs that "
+            "differ in their seed alone count as one. Last the neural data, FILE or FILE:KEY.",
+        ),
+    ],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="rsa, ridge, pls, cka, shape, soft_matching; repeatable; ridge and rsa by default."
+        ),
+    ] = None,
+    comparator: Annotated[
+        str | None, typer.Option(help="Of rsa: rho-a (default), spearman, pearson, whitened.")
+    ] = None,
+    measure: Annotated[
+        str | None, typer.Option(help="Dissimilarity of rsa: correlation (default), euclidean, crossnobis.")
+    ] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Of ridge and pls: random (default), grouped, blocked, across_runs.")
+    ] = None,
+    convention: Annotated[str | None, typer.Option(help="How scores are ceiled, by name.")] = None,
+    population: Annotated[list[str] | None, typer.Option(help="Population to compare; repeatable.")] = None,
+    also: Annotated[list[str] | None, typer.Option(help="Further neural data; repeatable.")] = None,
+    session: Annotated[str | None, typer.Option(help="Session of the neural data; all by default.")] = None,
+    window_ms: Annotated[
+        tuple[float, float] | None, typer.Option(help="Time bins of the neural data to average, in ms.")
+    ] = None,
+    stimuli: Annotated[
+        str | None, typer.Option(help="What was presented; by default what the neural data's file holds.")
+    ] = None,
+    crop: Annotated[str | None, typer.Option(help="centre: cut pictures of another aspect ratio.")] = None,
+    degrees: Annotated[float | None, typer.Option(help="Visual angle of the stimuli.")] = None,
+    model_degrees: Annotated[float, typer.Option(help="Visual angle of the model's field of view.")] = 8.0,
+    like: Annotated[
+        str | None, typer.Option(help="Preprocessing of untrained models: a RUN's, a data set's, or none.")
+    ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls/--no-controls", help="Shifted stimuli and untrained networks.")
+    ] = True,
+    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=10)] = 1000,
+    recover: Annotated[
+        bool, typer.Option("--recover", help="Could such data tell these models apart? Simulates data.")
+    ] = False,
+    simulations: Annotated[int, typer.Option(help="Simulations from each model for --recover.", min=2)] = 20,
+    out: Annotated[Path | None, typer.Option(help="Folder to make: table, figures, report.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps responses; a run's own by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of folds, halves and resamples.", min=0)] = 0,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> int:
+    """Compare responses with neural data: scores with ceilings, intervals and controls."""
+    from threadpoolctl import threadpool_limits
+
+    from cortex_sim.data.fitting import View
+    from cortex_sim.report.comparing import Settings
+    from cortex_sim.report.entries import Showing, entries
+    from cortex_sim.report.metrics import FOR_RDMS, FOR_RESPONSES, named_metrics
+    from cortex_sim.report.neural_side import neural_data, stimuli_of
+    from cortex_sim.report.studying import Study, studied
+
+    if len(given) < 2:
+        raise DataError(
+            "compare: give at least one recording, run or model, and last the neural data: "
+            "cortex-sim compare runs/gait v4.npz"
+        )
+    if out is not None and out.exists():
+        raise RunError(f"--out {out}: already exists; give a new folder")
+    files = [given[-1], *(also or [])]
+    data = neural_data(files, window_ms=window_ms, session=session)
+    rdms = all(type(one).__name__ == "Dissimilarities" for one in data.values())
+    metrics = named_metrics(
+        metric or list(FOR_RDMS if rdms else FOR_RESPONSES),
+        comparator=comparator,
+        measure=measure,
+        folds=folds,
+        convention=convention,
+    )
+    showing = Showing(
+        stimuli_of(stimuli, files),
+        tuple(population or ()),
+        like,
+        View(crop, degrees, model_degrees),
+        cache,
+        untrained=controls,
+    )
+    settings = Settings(seed, level, resamples, controls)
+    with threadpool_limits(limits=threads), _said() as progress:
+        gathered = entries(given[:-1], showing, progress)
+        study = Study(tuple(gathered), data, tuple(metrics), settings, simulations if recover else 0)
+        result = studied(study, progress)
+        written = [] if out is None else result.write(out)
+    if as_json:
+        print_json({**result.as_data(), "out": None if out is None else str(out)})
+    else:
+        _show(result.rows, result.sentences)
+        for path in written:
+            typer.echo(str(path))
+    return 0
+
+
+@contextmanager
+def _said() -> Iterator[Callable[[str], None]]:
+    """Progress on standard error where it is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda said: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading") as status:
+        yield status.update
+
+
+def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
+    table = [
+        [
+            row["recording"],
+            row["population"],
+            row["data"],
+            row["metric"],
+            f"{row['score']:.3f}",
+            f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
+            _number(row["ceiling"]),
+            _number(row["control_shifted"]),
+            _number(row["control_untrained"]),
+            f"{row['units']} x {row['stimuli']}",
+        ]
+        for row in rows
+    ]
+    print_table("Scores", COLUMNS, table)
+    for sentence in sentences:
+        typer.echo(sentence)
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"

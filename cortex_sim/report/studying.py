@@ -1,0 +1,85 @@
+"""A whole comparison: scores, which models differ, whether such data could tell, and what to say of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cortex_sim.errors import RunError
+from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
+from cortex_sim.report.entries import Entry
+from cortex_sim.report.metrics import Named
+from cortex_sim.report.warnings import warnings_about
+from cortex_sim.report.writing import SCORES, figures, write_table, write_text
+
+Progress = Callable[[str], None]
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is asked.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+    data : mapping of str to Responses or Dissimilarities
+    metrics : tuple of Named
+    settings : Settings
+    simulations : int
+        From each model, for model recovery; 0 for none.
+    """
+
+    entries: tuple[Entry, ...]
+    data: Mapping[str, Neural]
+    metrics: tuple[Named, ...]
+    settings: Settings = field(default_factory=Settings)
+    simulations: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found.
+
+    Parameters
+    ----------
+    study : Study
+    cells : tuple of Cell
+    rows : list of dict
+        The table.
+    sentences : list of str
+        What must be known before a score is believed.
+    """
+
+    study: Study
+    cells: tuple[Cell, ...]
+    rows: list[dict[str, Any]]
+    sentences: list[str]
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data, for ``--json``."""
+        return {"scores": self.rows, "warnings": self.sentences}
+
+    def write(self, folder: Path) -> list[Path]:
+        """Table, report and figures in a new folder; their paths."""
+        try:
+            folder.mkdir(parents=True)
+        except OSError as exception:
+            raise RunError(f"{folder}: cannot be made ({exception.strerror or exception})") from None
+        write_table(self.rows, folder / SCORES)
+        write_text(json.dumps(self.as_data(), indent=1) + "\n", folder / REPORT)
+        drawn = figures(self.rows, self.cells, self.study.entries, self.study.data, folder)
+        return [folder / SCORES, folder / REPORT, *drawn]
+
+
+def studied(study: Study, progress: Progress = lambda said: None) -> Result:
+    """Carry a comparison out."""
+    cells = compared(study.entries, study.data, study.metrics, study.settings, progress)
+    rows = []
+    for cell in cells:
+        progress(f"interval: {cell.entry} {cell.population}, {cell.metric.name}")
+        rows.append(row(cell, study.data[cell.data], study.settings))
+    return Result(study, tuple(cells), rows, warnings_about(rows))

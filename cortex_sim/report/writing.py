@@ -1,0 +1,119 @@
+"""A comparison on disk: the tidy table as CSV, and its figures; written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.compare.predictivity import PredictivityEvaluation
+from cortex_sim.compare.responses import Dissimilarities, Responses, matched
+from cortex_sim.errors import RunError
+from cortex_sim.report.comparing import Cell, Neural
+from cortex_sim.report.entries import Entry
+
+Row = Mapping[str, Any]
+SCORES = "scores.csv"
+
+
+def write_table(rows: Sequence[Row], file: Path) -> None:
+    """One line for each recording, population, data set and metric."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    write_text(text.getvalue(), file)
+
+
+def write_text(text: str, file: Path) -> None:
+    """A small text file, whole or not at all."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, file)
+    except OSError as exception:
+        part.unlink(missing_ok=True)
+        raise RunError(f"{file}: cannot be written ({exception.strerror or exception}); make room") from None
+
+
+def figures(
+    rows: Sequence[Row],
+    cells: Sequence[Cell],
+    entries: Sequence[Entry],
+    data: Mapping[str, Neural],
+    folder: Path,
+) -> list[Path]:
+    """Scores by population; neuroids of the two best entries; RDMs of data and models. Their paths."""
+    from cortex_sim import viz
+
+    made = [folder / "scores.png"]
+    viz.comparison_scores(rows, made[0])
+    for label, neural in data.items():
+        mine = [cell for cell in cells if cell.data == label]
+        made += _neuroids(mine, label, folder)
+        made += _rdms(mine, entries, label, neural, folder)
+    return made
+
+
+def _neuroids(cells: Sequence[Cell], label: str, folder: Path) -> list[Path]:
+    """Predictivity of every neuroid by the two best of different entries, or against its reliability."""
+    from cortex_sim import viz
+
+    able = [cell for cell in cells if isinstance(cell.evaluations[0], PredictivityEvaluation)]
+    if not able:
+        return []
+    best = {cell.entry: cell for cell in sorted(able, key=lambda cell: cell.score)}
+    chosen = sorted(best.values(), key=lambda cell: -cell.score)[:2]
+    first = chosen[0].evaluations[0]
+    assert isinstance(first, PredictivityEvaluation)
+    reliability = None if first.reliabilities is None else first.reliabilities.corrected
+    said = [f"{cell.entry} {cell.population}, held-out r" for cell in chosen]
+    values = [np.nan_to_num(_correlations(cell)) for cell in chosen]
+    if len(chosen) == 1:
+        if reliability is None:
+            return []
+        values, said, reliability = [reliability, values[0]], ["reliability", said[0]], None
+    path = folder / f"neuroids-{spelled(label)}.png"
+    viz.neuroid_scatter(values[0], values[1], (said[0], said[1]), path, reliability)
+    return [path]
+
+
+def _correlations(cell: Cell) -> np.ndarray:
+    """Mean over seeds of each neuroid's r."""
+    found = [one.correlations() for one in cell.evaluations if isinstance(one, PredictivityEvaluation)]
+    return np.asarray(np.mean(found, axis=0))
+
+
+def _rdms(
+    cells: Sequence[Cell], entries: Sequence[Entry], label: str, neural: Neural, folder: Path
+) -> list[Path]:
+    """The data's RDM, and those of each entry's best population by RSA."""
+    from cortex_sim import viz
+    from cortex_sim.compare.rdms import measure_named, rdm
+
+    able = [cell for cell in cells if cell.metric.name == "rsa"]
+    if not able:
+        return []
+    how = measure_named("correlation", "identity")
+    panels: dict[str, Dissimilarities] = {
+        label: rdm(neural, how) if isinstance(neural, Responses) else neural,
+    }
+    best = {cell.entry: cell for cell in sorted(able, key=lambda cell: cell.score)}
+    members = {entry.name: entry.members[0] for entry in entries}
+    for name in dict.fromkeys(cell.entry for cell in able):
+        population = best[name].population
+        model = matched(members[name].read(population), neural)[0]
+        panels[f"{name} {population}" if name != population else name] = rdm(model, how)
+    path = folder / f"rdms-{spelled(label)}.png"
+    viz.rdm_panels(panels, path)
+    return [path]
+
+
+def spelled(label: str) -> str:
+    """A label as part of a file's name."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in label)
