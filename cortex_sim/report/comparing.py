@@ -12,8 +12,8 @@ from cortex_sim.compare.bootstrap import interval
 from cortex_sim.compare.metric import Evaluation
 from cortex_sim.compare.predictivity import PredictivityEvaluation
 from cortex_sim.compare.responses import Dissimilarities, Responses, matched
-from cortex_sim.compare.shifted import shifted
 from cortex_sim.errors import DataError
+from cortex_sim.report.chance import Chance, chance
 from cortex_sim.report.entries import Entry, Member
 from cortex_sim.report.metrics import Named
 
@@ -30,9 +30,8 @@ class Cell:
     entry, population, data, metric : str
     evaluations : tuple of Evaluation
         One for each training seed.
-    shifted : float, optional
-        Score, not ceiled, of the first seed's responses to the stimuli before; about 0 unless neighbouring
-        stimuli are alike.
+    chance : Chance, optional
+        Of the first seed, see `cortex_sim.report.chance`.
     untrained : float, optional
         Score of the same networks with their initial weights, the mean over seeds.
     """
@@ -42,7 +41,7 @@ class Cell:
     data: str
     metric: Named
     evaluations: tuple[Evaluation, ...]
-    shifted: float | None = None
+    chance: Chance | None = None
     untrained: float | None = None
 
     @property
@@ -63,7 +62,7 @@ class Settings:
         Of the intervals.
     resamples : int
     controls : bool
-        Whether the shifted and the untrained control are computed, which takes twice the time.
+        Whether controls are computed: shifted, permuted, untrained. They take two to three times as long.
     """
 
     seed: int = 0
@@ -115,13 +114,13 @@ def _cells(
 ) -> Iterator[Cell]:
     """The cells of one population and one data set; its responses are read once."""
     evaluations: dict[str, list[Evaluation]] = {one.name: [] for one in metrics}
-    controls: dict[str, float] = {}
+    controls: dict[str, Chance] = {}
     for number, member in enumerate(entry.members):
         model = _matched(member, population, neural)
         for one in metrics:
             evaluations[one.name].append(_evaluated(one, model, neural, settings))
             if settings.controls and not number:
-                controls[one.name] = _evaluated(one, shifted(model), neural, settings).raw()
+                controls[one.name] = chance(one.metric, model, neural, settings.seed)
     bare: dict[str, list[float]] = {one.name: [] for one in metrics}
     for member in entry.untrained if settings.controls else ():
         model = _matched(member, population, neural)
@@ -167,7 +166,9 @@ def row(cell: Cell, neural: Neural, settings: Settings) -> dict[str, Any]:
         "ci_high": known.high,
         "ceiling": None if first.ceiling is None else first.ceiling[0],
         "ceiling_high": None if first.ceiling is None else first.ceiling[1],
-        "control_shifted": cell.shifted,
+        "control_shifted": None if cell.chance is None else cell.chance.shifted,
+        "control_permuted": None if cell.chance is None else cell.chance.permuted,
+        "permuted_sd": None if cell.chance is None else cell.chance.spread,
         "control_untrained": cell.untrained,
         "raw": float(np.mean([one.raw() for one in cell.evaluations])),
         "reliability": first.reliability,

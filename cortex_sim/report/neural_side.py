@@ -21,8 +21,8 @@ def neural_data(
     Parameters
     ----------
     given : list of str
-        Each ``FILE`` or ``FILE:KEY``, see `cortex_sim.neural.load`. Several sessions in a file are several data
-        sets.
+        Each ``FILE`` or ``FILE:KEY``, see `cortex_sim.neural.load`. Several sessions in one file are several
+        data sets.
     window_ms : (start, end), optional
         Of spike times, or of the time bins to average.
     session : str, optional
@@ -31,7 +31,7 @@ def neural_data(
     found: dict[str, Neural] = {}
     for one in given:
         place = address(one)
-        stem = place.file.stem if place.key is None else f"{place.file.stem}:{place.key}"
+        stem = place.key or place.file.stem
         for label, data in _read(one, stem, window_ms, session).items():
             if label in found:
                 raise DataError(f"{one}: neural data called {label} are there already; give other files")

@@ -12,6 +12,7 @@ from cortex_sim.errors import RunError
 from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.metrics import Named
+from cortex_sim.report.ranking import Ranking, ranked
 from cortex_sim.report.warnings import warnings_about
 from cortex_sim.report.writing import SCORES, figures, write_table, write_text
 
@@ -50,6 +51,8 @@ class Result:
     cells : tuple of Cell
     rows : list of dict
         The table.
+    rankings : tuple of Ranking
+        Models against each other, for each data set and metric.
     sentences : list of str
         What must be known before a score is believed.
     """
@@ -57,11 +60,13 @@ class Result:
     study: Study
     cells: tuple[Cell, ...]
     rows: list[dict[str, Any]]
+    rankings: tuple[Ranking, ...]
     sentences: list[str]
 
     def as_data(self) -> dict[str, Any]:
         """As plain data, for ``--json``."""
-        return {"scores": self.rows, "warnings": self.sentences}
+        compared = [one.as_data() for one in self.rankings]
+        return {"scores": self.rows, "comparisons": compared, "warnings": self.sentences}
 
     def write(self, folder: Path) -> list[Path]:
         """Table, report and figures in a new folder; their paths."""
@@ -82,4 +87,7 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
     for cell in cells:
         progress(f"interval: {cell.entry} {cell.population}, {cell.metric.name}")
         rows.append(row(cell, study.data[cell.data], study.settings))
-    return Result(study, tuple(cells), rows, warnings_about(rows))
+    progress("models against each other")
+    rankings = tuple(ranked(cells, study.settings))
+    sentences = [*(one.sentence() for one in rankings), *warnings_about(rows)]
+    return Result(study, tuple(cells), rows, rankings, sentences)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
-NEAR_ZERO = 0.1  # a shifted control beyond this, and beyond a quarter of the score, is no chance
+FAR = 4.0  # standard deviations over permutations: further out is no chance
 
 
 def warnings_about(rows: Sequence[Row]) -> list[str]:
@@ -15,11 +15,19 @@ def warnings_about(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         what = f"{row['recording']} {row['population']}, {row['data']}, {row['metric']}"
         shifted, untrained = row["control_shifted"], row["control_untrained"]
-        if shifted is not None and abs(shifted) > max(NEAR_ZERO, 0.25 * abs(row["raw"])):
-            found.append(
-                f"{what}: responses to the stimuli before score {shifted:.3f}, not near 0: neighbouring "
-                f"stimuli are alike, or folds leak; use blocked or grouped folds"
-            )
+        if shifted is not None:
+            level, spread = row["control_permuted"], row["permuted_sd"]
+            if abs(shifted - level) > FAR * spread:
+                found.append(
+                    f"{what}: responses to the stimuli before score {shifted:.3f}, away from chance "
+                    f"({level:.3f} ± {spread:.3f} with permuted stimuli): neighbouring stimuli are alike, or "
+                    f"sorted; use grouped or blocked folds, and read the score against this one"
+                )
+            if row["raw"] - level < FAR * spread:
+                found.append(
+                    f"{what}: {row['raw']:.3f} is not clearly above chance ({level:.3f} ± {spread:.3f} with "
+                    f"permuted stimuli)"
+                )
         if untrained is not None and untrained >= row["score"]:
             found.append(
                 f"{what}: the untrained network scores {untrained:.3f}, no less than the trained one's "
