@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +73,18 @@ def spearman_brown(r: ArrayLike, factor: float = 2.0) -> Array:
     return factor * positive / (1 + (factor - 1) * positive)
 
 
+#: What was computed for data that still exist: every model and control is scored against the same data.
+_KNOWN: WeakKeyDictionary[Responses, dict[tuple[int, int], Reliability]] = WeakKeyDictionary()
+
+
+def known_split_half(responses: Responses, splits: int, seed: int) -> Reliability:
+    """`split_half`, computed once for the same data, number of splits and seed."""
+    known = _KNOWN.setdefault(responses, {})
+    if (splits, seed) not in known:
+        known[splits, seed] = split_half(responses, splits=splits, seed=seed)
+    return known[splits, seed]
+
+
 def split_half(responses: Responses, *, splits: int = SPLITS, seed: int = 0) -> Reliability:
     """Reliability of each neuroid from random halves of the repeats.
 
@@ -110,7 +123,7 @@ def split_half(responses: Responses, *, splits: int = SPLITS, seed: int = 0) -> 
     raw, measured = np.zeros(responses.neuroids), np.zeros(responses.neuroids, bool)
     left_out = np.zeros(len(responses), bool)
     for neuroids in _chunks(responses):
-        repeats = responses.repeats[:, :, neuroids]
+        repeats = responses.repeats[:, :, neuroids].astype(np.float64)
         there = np.isfinite(repeats)
         for pattern, those in _patterns(there):
             counts = pattern.sum(0)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.checks import look_up, require_count
-from cortex_sim.compare.ceilings import SPLITS, Reliability, split_half
+from cortex_sim.checks import listed, look_up, require_count
+from cortex_sim.compare.ceilings import SPLITS, Reliability, known_split_half
 from cortex_sim.compare.conventions import OURS, convention, explained_per_neuroid, why_above_one
 from cortex_sim.compare.folds import FOLDS, Folds, RandomFolds
 from cortex_sim.compare.held_out import HeldOut, Regression, cross_validated
@@ -157,6 +157,11 @@ class Predictivity:
         object.__setattr__(self, "convention", convention(self.convention).name)
         if isinstance(self.folds, str):
             object.__setattr__(self, "folds", look_up("folds", self.folds, FOLDS, DataError)())
+        if not callable(getattr(self.folds, "assign", None)):
+            raise DataError(
+                f"Predictivity: folds must be one of {listed(FOLDS)}, or RandomFolds(5), say. "
+                f"Got {self.folds!r}"
+            )
         require_count(self, splits=self.splits)
         if not 0 < self.min_reliability < 1:
             raise DataError(
@@ -248,7 +253,7 @@ class Predictivity:
         excluded = {"constant": int((~varies).sum())}
         if neural.repeats is None:
             return np.flatnonzero(varies), None, excluded
-        found = split_half(neural, splits=self.splits, seed=seed)
+        found = known_split_half(neural, self.splits, seed)
         reliable = found.corrected >= self.min_reliability
         kept = np.flatnonzero(varies & reliable)
         excluded["unreliable"] = int((varies & ~reliable).sum())

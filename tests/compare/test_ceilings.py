@@ -54,8 +54,8 @@ def test_equals_a_reference_that_loops(seed, case):
     gone = np.random.default_rng(seed + 1).random(repeats.shape) < missing
     gone[:2] = False  # two repeats of every stimulus remain
     repeats[gone] = np.nan
-    found = split_half(recorded(repeats), splits=2000, seed=seed)
-    np.testing.assert_allclose(found.raw, reference(repeats, 300, np.random.default_rng(2)), atol=0.03)
+    found = split_half(recorded(repeats), splits=500, seed=seed)
+    np.testing.assert_allclose(found.raw, reference(repeats, 100, np.random.default_rng(2)), atol=0.05)
 
 
 @pytest.mark.parametrize("count, noise", [(2, 0.5), (3, 1.0), (6, 2.0), (9, 3.0)])
@@ -116,7 +116,9 @@ def test_a_half_without_variance_counts_as_no_correlation():
     repeats[0, 3, 1] = 7
     found = split_half(recorded(np.concatenate([repeats, repeats * 0 + 1])), splits=10)
     assert np.isfinite(found.raw).all()
-    assert split_half(recorded(np.ones((4, 9, 2)) * [[[0.1, 1 / 3]]]), splits=5).raw.tolist() == [0, 0]
+    for dtype in (np.float64, np.float32):
+        still = np.tile(np.array([0.1, 1 / 3], dtype), (5, 9, 1))
+        assert split_half(recorded(still), splits=5).raw.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("r, factor, corrected", [(0.5, 2, 2 / 3), (0.601, 2, 0.7508), (0.2, 5, 0.5556)])
