@@ -1,0 +1,40 @@
+"""Train the networks of `protocols/which_rule_looks_like_cortex.py` and compare them with cortex.
+
+    python benchmarks/which_rule.py --data-dir ../shared/data      # goes on where it stopped
+
+Networks are runs of ``benchmarks/accuracy.py``, whose results choose their rates; later networks join by a
+study file and a line in the protocol.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import accuracy
+
+from cortex_sim import library
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Train what is not trained, compare what is not compared."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accuracy")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "which_rule")
+    parser.add_argument("--simulations", type=int, default=20)
+    given = parser.parse_args()
+    study = library.load_module("protocols", "which_rule_looks_like_cortex")
+    for name in [*(name for name, _ in study.NETWORKS.values()), study.STOPPED_EARLY]:
+        accuracy.run(name, given.data_dir.resolve(), given.runs.resolve(), [], None)
+    for network in study.NETWORKS:
+        for file in study.DATA:
+            study.compared(network, file, given.data_dir, given.runs, given.simulations, given.out)
+
+
+if __name__ == "__main__":
+    main()
