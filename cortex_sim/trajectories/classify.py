@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 Names = NDArray[np.str_]
 
 
-def random_forest(seed: int = 0, trees: int = 100) -> Any:
-    """Random forest; indifferent to monotone changes of a feature."""
+def random_forest(runs: int, seed: int = 0, trees: int = 100) -> Any:
+    """Random forest; indifferent to monotone changes of a feature, and to the number of training runs."""
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(n_estimators=trees, random_state=seed, n_jobs=1)
 
 
-def linear(seed: int = 0) -> Any:
+def linear(runs: int, seed: int = 0) -> Any:
     """Multinomial logistic regression (C = 0.01) on features mapped to normal quantiles of the training runs.
 
     Quantiles are cut off at three standard deviations, which limits how far an unseen architecture can lie
@@ -36,11 +36,14 @@ def linear(seed: int = 0) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 
-    quantiles = QuantileTransformer(n_quantiles=50, output_distribution="normal", random_state=seed)
+    quantiles = QuantileTransformer(
+        n_quantiles=min(50, runs), output_distribution="normal", random_state=seed
+    )
     cut_off = FunctionTransformer(np.clip, kw_args={"a_min": -3.0, "a_max": 3.0})
     return make_pipeline(quantiles, cut_off, LogisticRegression(C=0.01, max_iter=500))
 
 
+#: From the number of training runs and settings, a classifier of scikit-learn.
 CLASSIFIERS: dict[str, Callable[..., Any]] = {"random_forest": random_forest, "linear": linear}
 
 
@@ -103,19 +106,22 @@ class Outcome:
         Groups are drawn with replacement, then seeds within each; all runs of a group and seed stay together.
         With few groups such an interval is somewhat too narrow.
         """
-        groups = [
-            [
-                self.correct[(self.group == g) & (self.seed == s)]
-                for s in np.unique(self.seed[self.group == g])
-            ]
+        clusters = [
+            [(self.group == g) & (self.seed == s) for s in np.unique(self.seed[self.group == g])]
             for g in np.unique(self.group)
         ]
+        available = np.array([len(members) for members in clusters])
+        runs, right = np.zeros((2, len(clusters), available.max()))
+        for g, members in enumerate(clusters):
+            runs[g, : available[g]] = [m.sum() for m in members]
+            right[g, : available[g]] = [self.correct[m].sum() for m in members]
         rng = np.random.default_rng(seed)
-        means = []
-        for _ in range(resamples):
-            chosen = [groups[i] for i in rng.integers(len(groups), size=len(groups))]
-            parts = [g[i] for g in chosen for i in rng.integers(len(g), size=len(g))]
-            means.append(sum(p.sum() for p in parts) / sum(len(p) for p in parts))
+        groups = rng.integers(len(clusters), size=(resamples, len(clusters)))
+        offered = available[groups][..., None]
+        chosen = (rng.random((*groups.shape, available.max())) * offered).astype(int)
+        counts = np.arange(available.max()) < offered  # a group with fewer seeds draws fewer
+        at = groups[..., None], chosen
+        means = (right[at] * counts).sum((1, 2)) / (runs[at] * counts).sum((1, 2))
         low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
@@ -185,7 +191,8 @@ def fit(
             raise DataError(f"classifier: needs at least two {name}. Got {np.unique(values).tolist()}")
     _check(features, rule)
     members = tuple(group == held for held in np.unique(group))
-    return Fitted(study, members, tuple(make(**settings).fit(features[~m], rule[~m]) for m in members))
+    trained = (make(int((~m).sum()), **settings).fit(features[~m], rule[~m]) for m in members)
+    return Fitted(study, members, tuple(trained))
 
 
 def held_out(
