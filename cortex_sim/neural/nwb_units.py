@@ -90,7 +90,7 @@ def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: 
     ran = f"spike times run from {first:g} to {last:g} s, presentations from {begin:g} to {end:g} s"
     after_recording = np.mean(edges[:, 0] > last)
     slow = float(np.median([len(train) for train in trains])) / max(last - first, 1e-9)
-    if last < begin or first > end or after_recording > 0.99 or (last > 100 * end and slow < 0.1):
+    if last < begin or first > end or after_recording > 0.5 or (last > 100 * end and slow < 0.1):
         raise DataError(
             f"neural data {path}: spike times and presentations are not on one clock in seconds ({ran}); "
             f"NWB holds both in s after the start of the session, not in ms or samples"

@@ -11,7 +11,7 @@ from pynwb import NWBHDF5IO
 from cortex_sim.neural.nwb import read_nwb
 
 IDS = ["lake", "tree", "lake", "fox", "tree", "lake", "fox"]
-START = 2.1 + 0.7 * np.arange(7)  # most of them no whole ms, once in ms as floats
+START = np.cumsum([2.2] + [0.7] * 6)  # as floats in ms, some of these are more than a whole ms
 STOP = START + np.asarray([0.3, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36])
 
 
@@ -88,6 +88,16 @@ def test_bins_until_the_end_of_the_shortest_interval(path, trains):
     made = read_nwb(path, bin_ms=70)
     edges = [[round(1000 * a) + 70 * b for b in range(5)] for a in START]
     np.testing.assert_allclose(made.rate, by_hand(trains, edges) / 0.07, rtol=1e-12)
+
+
+def test_spike_times_need_not_be_sorted(tmp_path, path, trains):
+    shuffled = [np.random.default_rng(1).permutation(train) for train in trains]
+    file = nwb_files.new()
+    nwb_files.add_units(file, shuffled)
+    nwb_files.add_trials(file, START, STOP, stimulus_id=IDS)
+    np.testing.assert_array_equal(
+        read_nwb(nwb_files.write(file, tmp_path / "s.nwb")).rate, read_nwb(path).rate
+    )
 
 
 def test_presentations_may_overlap(tmp_path, trains):

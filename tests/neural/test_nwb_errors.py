@@ -10,14 +10,14 @@ import pytest
 from cortex_sim.errors import DataError
 from cortex_sim.neural.nwb import read_nwb
 
-START = 1.0 + 0.5 * np.arange(16)
+START = 0.5 * np.arange(16)
 IDS = [f"im{i % 4}" for i in range(16)]
 
 
 @pytest.fixture
 def trains():
     rng = np.random.default_rng(0)
-    return [np.sort(rng.uniform(0, 10, size=80)) for _ in range(3)]
+    return [np.sort([0.002, *rng.uniform(0, 10, size=80)]) for _ in range(3)]
 
 
 def made(tmp_path, trains=None, start=START, stop=None, name="broken.nwb", **columns):
@@ -192,7 +192,7 @@ def test_a_window_that_is_no_whole_number_of_bins(fine):
 
 def test_no_unit_was_observed(tmp_path, trains):
     file = nwb_files.new()
-    nwb_files.add_units(file, trains, observed=[[[0.0, 0.5]]] * 3)
+    nwb_files.add_units(file, trains, observed=[[[0.0, 0.2]]] * 3)
     nwb_files.add_trials(file, START, START + 0.3, stimulus_id=IDS)
     assert "no unit was observed" in refused(nwb_files.write(file, tmp_path / "broken.nwb"))
 

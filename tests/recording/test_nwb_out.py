@@ -254,6 +254,15 @@ def test_appending_adds_and_changes_nothing(lab_file, rates, binned):
     assert not validate(path=str(lab_file))
 
 
+def test_appended_presentations_are_not_mistaken_for_measured_ones(tmp_path, rates):
+    file = nwb_files.new()
+    nwb_files.add_units(file, [np.arange(0.1, 6, 0.3)])
+    nwb_files.add_intervals(file, "images", np.arange(5.0), np.arange(5.0) + 0.5, stimulus_id=list("abcab"))
+    path = nwb_files.write(file, tmp_path / "lab.nwb")
+    write_nwb(rates, path, append=True)
+    assert read_nwb(path).attrs["intervals"] == "images"
+
+
 def test_links_to_other_files_are_kept(lab_file, rates):
     with h5py.File(lab_file, "a") as file:
         file["acquisition/raw"] = h5py.ExternalLink("absent.nwb", "/acquisition/raw")
