@@ -86,7 +86,9 @@ def by_time_bin(
     full = _name(recording, name, population, session, arm)
     values = part[variable]
     if "time_bin" not in values.dims:
-        raise DataError(f"responses {full}: has no time bins; load spike times with bins, or record every_ms")
+        raise DataError(
+            f"responses {full}: has no time bins; load spike times with bin_ms, or record every_ms"
+        )
     values = values.transpose("time_bin", "presentation", "neuroid")
     return [
         _responses(f"{full}, {start:g} to {end:g} ms", values[i], groups)

@@ -45,7 +45,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     stimuli: StimulusSet | str | os.PathLike[str] | Sequence[str] | None = None,
-    bins: float | None = None,
+    bin_ms: float | None = None,
     window_ms: tuple[float, float] | None = None,
     align: float | str | None = None,
     session: str | None = None,
@@ -64,7 +64,7 @@ def load(
         docs/neural-data.md lists what each may hold.
     stimuli : StimulusSet, path or sequence of str, optional
         What was presented; every stimulus id of the data must be among theirs.
-    bins : float, optional
+    bin_ms : float, optional
         Width of time bins in ms, for spike times: 20 by default (NWB: one bin, the window).
     window_ms : (start, end), optional
         Which time to bin, relative to the alignment; by default all that was recorded (NWB: each interval).
@@ -96,7 +96,7 @@ def load(
         If the file is missing, damaged, pickled or ambiguous, or its content contradicts itself or the
         stimuli; one line that says what would be accepted.
     """
-    options = Options(Binning(bins, window_ms, align), max_bytes, table, stimulus_column)
+    options = Options(Binning(bin_ms, window_ms, align), max_bytes, table, stimulus_column)
     place = address(path)
     data = _reader(place, options)(place, options)
     for name, value in (("session", session), ("animal", animal)):
@@ -158,7 +158,7 @@ def _nwb(place: Address, options: Options) -> xr.Dataset:
     return read_nwb(
         place.file,
         place.key,
-        bin_ms=binning.bins,
+        bin_ms=binning.bin_ms,
         window_ms=binning.window_ms,
         stimulus_column=options.stimulus_column,
         table=options.table,

@@ -148,7 +148,7 @@ def windows(
         If an interval ends before its onset, or intervals of different durations are to be binned.
     """
     if window_ms is not None:
-        binning = Binning(bins=bin_ms, window_ms=window_ms)
+        binning = Binning(bin_ms=bin_ms, window_ms=window_ms)
         start, end = map(float, window_ms)
         edges = np.asarray([start, end]) if bin_ms is None else binning.edges(str(path), (start, end))
         relative = np.tile(edges, (len(shown.onset_ms), 1))

@@ -23,7 +23,7 @@ class Binning:
 
     Parameters
     ----------
-    bins : float, optional
+    bin_ms : float, optional
         Width of the time bins in ms; 20 by default.
     window_ms : (start, end), optional
         Relative to the alignment; a whole number of bins long. By default, all whole bins within the
@@ -38,14 +38,14 @@ class Binning:
     the window in none. Rates are counts divided by the width, in spikes/s.
     """
 
-    bins: float | None = None
+    bin_ms: float | None = None
     window_ms: tuple[float, float] | None = None
     align: float | str | None = None
 
     def __post_init__(self) -> None:
-        if self.bins is not None and not (_is_number(self.bins) and self.bins > 0):
+        if self.bin_ms is not None and not (_is_number(self.bin_ms) and self.bin_ms > 0):
             raise DataError(
-                f"bins must be the width of time bins in ms, a positive number. Got {self.bins!r}"
+                f"bin_ms must be the width of time bins in ms, a positive number. Got {self.bin_ms!r}"
             )
         if self.window_ms is not None:
             window = self.window_ms
@@ -58,12 +58,12 @@ class Binning:
     @property
     def given(self) -> list[str]:
         """Names of the settings that are not left at their default."""
-        return [name for name in ("bins", "window_ms", "align") if getattr(self, name) is not None]
+        return [name for name in ("bin_ms", "window_ms", "align") if getattr(self, name) is not None]
 
     @property
     def width_ms(self) -> float:
         """Width of the time bins."""
-        return DEFAULT_BIN_MS if self.bins is None else float(self.bins)
+        return DEFAULT_BIN_MS if self.bin_ms is None else float(self.bin_ms)
 
     def edges(self, source: str, recorded_ms: tuple[float, float]) -> NDArray[np.float64]:
         """Edges of the time bins, one more than there are bins, in ms.
@@ -86,7 +86,7 @@ class Binning:
             if last <= first:
                 raise DataError(
                     f"neural data {source}: no bin of {width:g} ms fits the recorded time, "
-                    f"{recorded_ms[0]:g} to {recorded_ms[1]:g} ms; give bins, or window_ms=(start, end) "
+                    f"{recorded_ms[0]:g} to {recorded_ms[1]:g} ms; give bin_ms, or window_ms=(start, end) "
                     f"({SECONDS})"
                 )
             return width * np.arange(first, last + 1, dtype=np.float64)
@@ -95,7 +95,7 @@ class Binning:
         if count < 1 or abs(count * width - (end - start)) > 1e-6 * width:
             raise DataError(
                 f"neural data {source}: the window {start:g} to {end:g} ms is not a whole number of bins of "
-                f"{width:g} ms; give window_ms=({start:g}, {start + max(1, count) * width:g}), or other bins"
+                f"{width:g} ms; give window_ms=({start:g}, {start + max(1, count) * width:g}), or another bin_ms"
             )
         return start + width * np.arange(count + 1, dtype=np.float64)
 

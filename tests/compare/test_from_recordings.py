@@ -180,7 +180,7 @@ def test_macaque_v4_repeats(real):
 
 
 def test_macaque_it_in_time(real):
-    data = neural.load(real("macaque_it_spikes.npz"), bins=50, window_ms=(0, 300))
+    data = neural.load(real("macaque_it_spikes.npz"), bin_ms=50, window_ms=(0, 300))
     found = by_time_bin(data)
     assert len(found) == 6 and {r.values.shape for r in found} == {(21, 132)}
     assert all(r.repeats.shape == (20, 21, 132) for r in found)

@@ -217,7 +217,7 @@ def test_a_key_that_is_not_there_lists_those_that_are(stored):
         neural.load(f"{stored(response=np.eye(3), stimulus_id=np.arange(3))}:respones")
 
 
-@pytest.mark.parametrize("setting", [{"bins": 10}, {"window_ms": (0, 100)}, {"align": 0}])
+@pytest.mark.parametrize("setting", [{"bin_ms": 10}, {"window_ms": (0, 100)}, {"align": 0}])
 def test_binning_needs_spike_times(stored, setting):
     path = stored(response_mean=np.eye(5, 7))
     with pytest.raises(DataError, match=f"{next(iter(setting))} apply to spike times"):

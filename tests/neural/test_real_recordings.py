@@ -65,7 +65,7 @@ def test_human_it_of_four_subjects_in_two_sessions(real):
 def test_binning_of_it_spikes_equals_a_loop(real):
     """Every spike of three neurons, one by one."""
     path = real("macaque_it_spikes.npz")
-    loaded = neural.load(path, bins=25, window_ms=(-100, 400))
+    loaded = neural.load(path, bin_ms=25, window_ms=(-100, 400))
     assert loaded.sizes == {"presentation": 420, "neuroid": 132, "time_bin": 20}
     with np.load(path) as z:
         names, first = z["conditions"], np.concatenate([[0], np.cumsum(z["trials_per_neuron"])])
@@ -96,7 +96,7 @@ def test_binning_of_it_spikes_equals_a_loop(real):
 
 
 def test_it_responds_most_between_150_and_200_ms(real):
-    loaded = neural.load(real("macaque_it_spikes.npz"), bins=50)
+    loaded = neural.load(real("macaque_it_spikes.npz"), bin_ms=50)
     assert loaded.time_bin_start.values[0] == -500 and loaded.time_bin_end.values[-1] == 500
     course = loaded.rate.mean(["presentation", "neuroid"])
     peak = int(course.argmax("time_bin"))
@@ -106,6 +106,6 @@ def test_it_responds_most_between_150_and_200_ms(real):
 
 def test_every_spike_of_it_is_counted_once(real):
     path = real("macaque_it_spikes.npz")
-    rate = neural.load(path, bins=1000, window_ms=(-500, 500)).rate
+    rate = neural.load(path, bin_ms=1000, window_ms=(-500, 500)).rate
     with np.load(path) as z:
         assert round(float(rate.sum())) == len(z["time_ms"]) == 603_003

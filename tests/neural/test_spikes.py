@@ -53,7 +53,7 @@ def together(path, **more):
 
 
 def test_trials_shared_by_all_neurons_are_presentations(tmp_path):
-    loaded = neural.load(together(tmp_path / "s.npz"), bins=10, window_ms=(0, 20))
+    loaded = neural.load(together(tmp_path / "s.npz"), bin_ms=10, window_ms=(0, 20))
     assert loaded.rate.dims == ("presentation", "neuroid", "time_bin")
     assert loaded.rate.attrs["units"] == "spikes/s" and loaded.attrs["simultaneous"] == "yes"
     assert loaded.stimulus_id.values.tolist() == list("baba")
@@ -68,8 +68,8 @@ def test_trials_shared_by_all_neurons_are_presentations(tmp_path):
 
 def test_a_rate_is_a_count_over_its_width(tmp_path):
     path = together(tmp_path / "s.npz")
-    fine = neural.load(path, bins=5, window_ms=(0, 20)).rate
-    coarse = neural.load(path, bins=20, window_ms=(0, 20)).rate
+    fine = neural.load(path, bin_ms=5, window_ms=(0, 20)).rate
+    coarse = neural.load(path, bin_ms=20, window_ms=(0, 20)).rate
     np.testing.assert_allclose(fine.mean("time_bin"), coarse.isel(time_bin=0))
     assert float((coarse * 0.020).sum()) == 10
 
@@ -80,28 +80,28 @@ def test_seconds_and_ms_are_the_same_spikes(tmp_path):
         arrays = {name: z[name] for name in z.files}
     times = arrays.pop("time_ms") / 1000.0
     np.savez(tmp_path / "s.npz", time_s=times, **arrays)
-    one, two = (neural.load(tmp_path / name, bins=10, window_ms=(0, 20)) for name in ("ms.npz", "s.npz"))
+    one, two = (neural.load(tmp_path / name, bin_ms=10, window_ms=(0, 20)) for name in ("ms.npz", "s.npz"))
     np.testing.assert_array_equal(one.rate, two.rate)
 
 
 def test_alignment_moves_the_window(tmp_path):
     path = together(tmp_path / "s.npz", onset_ms=np.array([0.0, 10.0, 10.0, 0.0]))
-    moved = neural.load(path, bins=5, window_ms=(-5, 5), align=10)
-    same = neural.load(path, bins=5, window_ms=(5, 15))
+    moved = neural.load(path, bin_ms=5, window_ms=(-5, 5), align=10)
+    same = neural.load(path, bin_ms=5, window_ms=(5, 15))
     np.testing.assert_array_equal(moved.rate, same.rate)
     assert moved.time_bin_start.values.tolist() == [-5, 0]
-    by_trial = neural.load(path, bins=10, window_ms=(0, 10), align="onset_ms")
+    by_trial = neural.load(path, bin_ms=10, window_ms=(0, 10), align="onset_ms")
     expected = np.array([[2, 1], [1, 1], [1, 1], [1, 1]]) / 0.010
     np.testing.assert_array_equal(by_trial.rate.isel(time_bin=0), expected)
 
 
 def test_without_a_window_all_whole_bins_of_the_recorded_time_are_kept(tmp_path):
     path = together(tmp_path / "s.npz")  # times 0 to 19 in whole ms: recorded from 0 to 20
-    assert neural.load(path, bins=5).time_bin_end.values.tolist() == [5, 10, 15, 20]
-    assert neural.load(path, bins=7).time_bin_end.values.tolist() == [7, 14]
+    assert neural.load(path, bin_ms=5).time_bin_end.values.tolist() == [5, 10, 15, 20]
+    assert neural.load(path, bin_ms=7).time_bin_end.values.tolist() == [7, 14]
     assert neural.load(path).time_bin_end.values.tolist() == [20]
     with pytest.raises(DataError, match="no bin of 30 ms fits the recorded time, 0 to 20 ms"):
-        neural.load(path, bins=30)
+        neural.load(path, bin_ms=30)
 
 
 def test_each_neuron_with_its_own_trials(tmp_path):
@@ -117,7 +117,7 @@ def test_each_neuron_with_its_own_trials(tmp_path):
         neuron_names=np.array(["x", "y"]),
         session=np.array(["s1", "s2"]),
     )
-    loaded = neural.load(tmp_path / "s.npz", bins=10, window_ms=(0, 10))
+    loaded = neural.load(tmp_path / "s.npz", bin_ms=10, window_ms=(0, 10))
     assert loaded.stimulus_id.values.tolist() == ["a", "a", "b", "b"]
     assert loaded.repetition.values.tolist() == [0, 1, 0, 1]
     assert loaded.neuroid_id.values.tolist() == ["x", "y"] and loaded.session.values.tolist() == ["s1", "s2"]
@@ -127,7 +127,7 @@ def test_each_neuron_with_its_own_trials(tmp_path):
 
 
 def test_a_silent_neuron_at_the_end_is_kept_by_its_name(tmp_path):
-    loaded = neural.load(together(tmp_path / "s.npz", neuroid_id=np.array(["a", "b", "silent"])), bins=10)
+    loaded = neural.load(together(tmp_path / "s.npz", neuroid_id=np.array(["a", "b", "silent"])), bin_ms=10)
     assert loaded.sizes["neuroid"] == 3 and neural.constant_neuroids(loaded) == ["silent"]
 
 
@@ -142,12 +142,12 @@ WRONG = {
     "two units": ({"time_s": np.zeros(10)}, {}, "holds time_ms and time_s"),
     "seconds as ms": (
         {"time_ms": np.linspace(0.001, 0.5, 10)},
-        {"bins": 10, "window_ms": (0, 200)},
+        {"bin_ms": 10, "window_ms": (0, 200)},
         "spike times look like seconds, not ms",
     ),
     "seconds, no window": ({"time_ms": np.linspace(0.001, 0.5, 10)}, {}, "are read from an array time_s"),
-    "another window": ({}, {"bins": 10, "window_ms": (100, 200)}, "no spike lies in the window"),
-    "another onset": ({}, {"bins": 10, "window_ms": (0, 20), "align": 1000}, "no spike lies in the window"),
+    "another window": ({}, {"bin_ms": 10, "window_ms": (100, 200)}, "no spike lies in the window"),
+    "another onset": ({}, {"bin_ms": 10, "window_ms": (0, 20), "align": 1000}, "no spike lies in the window"),
     "onsets of 3 trials": ({"on": np.zeros(3)}, {"align": "on"}, "the onset in ms in each of 4 trials"),
     "no such onsets": ({}, {"align": "on"}, "has no array 'on', but"),
     "not recorded": (
@@ -156,12 +156,12 @@ WRONG = {
             "neuron": np.arange(1000) % 2,
             "trial": np.arange(1000) % 4,
         },
-        {"bins": 20, "window_ms": (0, 200)},
+        {"bin_ms": 20, "window_ms": (0, 200)},
         "5 of 10 time bins lie where nothing was recorded",
     ),
-    "half a bin": ({}, {"bins": 8, "window_ms": (0, 20)}, "bins of 8 ms; give window_ms=(0, 16)"),
-    "no width": ({}, {"bins": 0}, "bins must be the width of time bins in ms"),
-    "width as text": ({}, {"bins": "10"}, "bins must be the width"),
+    "half a bin": ({}, {"bin_ms": 8, "window_ms": (0, 20)}, "bins of 8 ms; give window_ms=(0, 16)"),
+    "no width": ({}, {"bin_ms": 0}, "bin_ms must be the width of time bins in ms"),
+    "width as text": ({}, {"bin_ms": "10"}, "bin_ms must be the width"),
     "window reversed": ({}, {"window_ms": (20, 0)}, "window_ms must be (start, end) in ms"),
     "window of one": ({}, {"window_ms": (20,)}, "window_ms must be (start, end) in ms"),
     "window infinite": ({}, {"window_ms": (0, np.inf)}, "window_ms must be (start, end) in ms"),
@@ -197,4 +197,4 @@ def test_what_cannot_be_binned_is_refused_in_one_line(tmp_path, wrong):
 
 
 def test_the_settings_given_are_listed():
-    assert Binning().given == [] and Binning(bins=5, align=0).given == ["bins", "align"]
+    assert Binning().given == [] and Binning(bin_ms=5, align=0).given == ["bin_ms", "align"]
