@@ -75,7 +75,7 @@ def compare(
         bool, typer.Option("--controls/--no-controls", help="Shifted stimuli and untrained networks.")
     ] = True,
     level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=10)] = 1000,
+    resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=100)] = 1000,
     recover: Annotated[
         bool, typer.Option("--recover", help="Could such data tell these models apart? Simulates data.")
     ] = False,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cortex_sim.compare.from_recordings import by_session, to_dissimilarities, to_responses
+from cortex_sim.data.archive import described
 from cortex_sim.data.stimuli import StimulusSet
+from cortex_sim.data.stimulus_files import USUAL
 from cortex_sim.errors import DataError
 from cortex_sim.neural import address, load
 from cortex_sim.report.comparing import Neural
@@ -58,9 +58,7 @@ def stimuli_of(stimuli: str | None, neural: list[str]) -> StimulusSet | None:
     if stimuli is not None:
         return read_stimuli(stimuli)
     file = address(neural[0]).file
-    if Path(file).suffix.lower() != ".npz":
+    if file.suffix.lower() != ".npz":
         return None
-    try:
-        return read_stimuli(file)
-    except DataError:  # arrays, but no pictures among them
-        return None
+    held = set(described(file))
+    return read_stimuli(file) if held & set(USUAL) or {"jpeg", "offset"} <= held else None

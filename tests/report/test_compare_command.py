@@ -1,0 +1,125 @@
+"""``cortex-sim compare``: seeds grouped, planted data found, files written, bad input refused in one line."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from cortex_sim.cli import main
+
+
+def compare(folder, capsys, *words):
+    status = main(
+        ["compare", *(str(folder / w) if w.startswith(("backprop-", "fa-")) else w for w in words), "--json"]
+    )
+    out, error = capsys.readouterr()
+    assert status == 0, error
+    return json.loads(out.splitlines()[-1])
+
+
+def by(rows, **which):
+    return [row for row in rows if all(row[key] == value for key, value in which.items())]
+
+
+def test_the_planted_population_is_found_and_seeds_are_one_entry(folder, capsys, tmp_path):
+    out = tmp_path / "out"
+    found = compare(
+        folder, capsys, "backprop-0", "backprop-1", "fa-0", "pixels", str(folder / "v4.npz"),
+        "--metric", "ridge", "--metric", "rsa", "--resamples", "100", "--out", str(out),
+    )  # fmt: skip
+    rows = found["scores"]
+    assert [row["seeds"] for row in by(rows, recording="backprop")] == [2] * 6
+    assert {row["recording"] for row in rows} == {"backprop", "feedback_alignment", "pixels"}
+    for row in rows:
+        assert row["ci_low"] <= row["score"] <= row["ci_high"]
+        assert row["stimuli"] == 60 and row["repeats"] == 4 and row["ceiling"] <= 1
+        assert abs(row["control_permuted"]) < 0.15
+    trained = by(rows, recording="backprop", metric="ridge")
+    assert max(trained, key=lambda row: row["score"])["population"] == "V2"
+    assert all(row["control_untrained"] is not None for row in trained)
+    assert by(rows, recording="pixels", metric="ridge")[0]["control_untrained"] is None
+    pairs = found["comparisons"][0]
+    assert {one["recording"] for one in pairs["best"]} == {"backprop", "feedback_alignment", "pixels"}
+    assert pairs["correction"] == "holm" and len(pairs["differences"]) == 3
+    with (out / "scores.csv").open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["score"]) for row in table] == [row["score"] for row in rows]
+    assert json.loads((out / "report.json").read_text("utf-8"))["scores"] == rows
+    assert {"scores.png", "neuroids-v4.png", "rdms-v4.png"} <= {path.name for path in out.iterdir()}
+
+
+def test_a_planted_run_alone_reaches_its_ceiling(folder, capsys):
+    rows = compare(
+        folder, capsys, "backprop-0", str(folder / "v4.npz"), "--population", "V2", "--metric", "ridge"
+    )["scores"]
+    assert len(rows) == 1 and 0.9 < rows[0]["score"] < 1.05
+    assert rows[0]["convention"] == "signed_r2_per_neuroid" and rows[0]["raw"] < rows[0]["ceiling"] + 0.02
+
+
+def test_recordings_and_named_entries_give_what_runs_give(folder, capsys, tmp_path):
+    recorded = tmp_path / "rec.nc"
+    words = f"respond {folder}/backprop-0 --stimuli {folder}/v4.npz:images --population V2 --variable rate"
+    assert main([*words.split(), "--out", str(recorded)]) == 0
+    capsys.readouterr()
+    how = (str(folder / "v4.npz"), "--metric", "rsa", "--no-controls", "--population", "V2")
+    direct = compare(folder, capsys, "backprop-0", *how)["scores"]
+    stored = compare(folder, capsys, f"mine={recorded}", *how)["scores"]
+    assert stored[0]["recording"] == "mine" and direct[0]["recording"] == "backprop"
+    assert stored[0]["score"] == pytest.approx(direct[0]["score"], abs=1e-6)
+    assert stored[0]["control_shifted"] is None
+
+
+def test_a_file_of_rdms_is_read_by_rsa(folder, capsys, tmp_path):
+    rng = np.random.default_rng(1)
+    with np.load(folder / "v4.npz") as held:
+        images, mean = held["images"], held["response_repeats"].mean(1)
+    pairs = np.triu_indices(60, 1)
+    rdm = 1 - np.corrcoef(mean)[pairs]
+    subjects = np.stack([rdm + 0.05 * rng.normal(size=rdm.shape) for _ in range(3)])
+    np.savez(tmp_path / "rdms.npz", subjects=subjects, images=images)
+    row = compare(folder, capsys, "backprop-0", f"{tmp_path}/rdms.npz:subjects", "--population", "V2")[
+        "scores"
+    ][0]
+    assert row["metric"] == "rsa" and row["units"] == 3 and row["data"] == "subjects"
+    assert 0 < row["score"] <= row["ceiling_high"] + 0.1
+
+
+BAD = {
+    "one word": (["{v4}"], "give at least one recording"),
+    "no such run": (["runs/none", "{v4}"], "no such file or run directory"),
+    "no such metric": (["{run}", "{v4}", "--metric", "cosine"], "metric 'cosine'"),
+    "a setting nobody takes": (
+        ["{run}", "{v4}", "--metric", "cka", "--folds", "blocked"],
+        "--folds: is for pls, ridge, not for cka",
+    ),
+    "population": (["{run}", "{v4}", "--population", "V7"], "'V7'"),
+    "no neural data": (["{run}", "none.npz"], "none.npz"),
+    "untrained without preprocessing": (["conv4", "{v4}"], "--like"),
+    "no stimuli": (["pixels", "{bare}"], "needs the stimuli"),
+    "folder exists": (["{run}", "{v4}", "--out", "{folder}"], "already exists"),
+}
+
+
+@pytest.mark.parametrize("words, said", BAD.values(), ids=BAD)
+def test_bad_input_is_one_line(words, said, folder, capsys, tmp_path):
+    np.savez(tmp_path / "bare.npz", response_mean=np.random.default_rng(0).normal(size=(8, 3)))
+    places = {
+        "v4": folder / "v4.npz",
+        "run": folder / "backprop-0",
+        "folder": folder,
+        "bare": tmp_path / "bare.npz",
+    }
+    status = main(["compare", *(word.format(**places) for word in words)])
+    out, error = capsys.readouterr()
+    assert status == 2 and out == ""
+    assert len(error.splitlines()) == 1 and said in error
+
+
+def test_stimuli_that_were_not_presented_are_named(folder, capsys, tmp_path):
+    few = f"{tmp_path}/few.nc"
+    words = f"respond {folder}/backprop-0 --stimuli {folder}/v4.npz:images --count 10 --variable rate"
+    assert main([*words.split(), "--out", few]) == 0
+    status = main(["compare", few, str(folder / "v4.npz")])
+    error = capsys.readouterr().err
+    assert status == 2 and "50 of 60 stimuli of the neural data were not presented" in error
