@@ -94,8 +94,8 @@ class Binning:
         count = round((end - start) / width)
         if count < 1 or abs(count * width - (end - start)) > 1e-6 * width:
             raise DataError(
-                f"neural data {source}: the window {start:g} to {end:g} ms is not a whole number of bins of "
-                f"{width:g} ms; give window_ms=({start:g}, {start + max(1, count) * width:g}), or another bin_ms"
+                f"neural data {source}: the window {start:g} to {end:g} ms is not a whole number of "
+                f"bins of {width:g} ms; give window_ms=({start:g}, {start + max(1, count) * width:g}), or bin_ms"
             )
         return start + width * np.arange(count + 1, dtype=np.float64)
 
