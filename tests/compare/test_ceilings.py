@@ -141,8 +141,8 @@ def test_memory_does_not_grow_with_the_number_of_splits():
 
 @pytest.mark.slow
 def test_a_thousand_splits_of_a_large_recording_stay_within_a_gibibyte():
-    """2000 stimuli, 500 neuroids, 10 repeats: all halves would take 16 GB."""
-    data = recorded(draw(8, 10, 2000, 500, noise=1.0))
+    """1000 stimuli, 300 neuroids, 10 repeats: all halves would take 4.8 GB."""
+    data = recorded(draw(8, 10, 1000, 300, noise=1.0))
     tracemalloc.start()
     found = split_half(data, splits=1000)
     peak = tracemalloc.get_traced_memory()[1]

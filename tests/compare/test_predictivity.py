@@ -327,3 +327,34 @@ def test_gabor_filters_predict_v4_from_half_the_images(v4):
     metric = Predictivity(folds=RandomFolds(5))
     assert 0.33 < metric.evaluate(source, neural.take(some)).raw() < 0.46
     assert abs(metric.evaluate(shifted(source), neural.take(some)).raw()) < 0.1
+
+
+class Spy:
+    """A regression that predicts the mean, and keeps which stimuli are left out together."""
+
+    def __init__(self):
+        self.inner = []
+
+    def fit(self, x, y, inner):
+        self.inner.append((x[:, 0].copy(), inner))
+        self.mean = y.mean(0)
+        return self
+
+    def predict(self, x):
+        return np.tile(self.mean, (len(x), 1))
+
+
+def test_settings_are_chosen_without_dividing_what_folds_keep_together():
+    from cortex_sim.compare.held_out import cross_validated
+
+    rng = np.random.default_rng(42)
+    group = np.repeat(np.arange(6), 4)
+    x, y = np.arange(24.0)[:, None], rng.normal(size=(24, 2))
+    for folds in (np.repeat([0, 1, 2], 8), np.repeat([0, 1], 12)):
+        spy = Spy()
+        cross_validated(x, y, folds, spy, same=group)
+        assert len(spy.inner) == folds.max() + 1
+        for stimuli, inner in spy.inner:
+            together = folds if folds.max() > 1 else group  # with two folds, copies of one stimulus
+            expected = together[stimuli.astype(int)]
+            np.testing.assert_array_equal(inner[:, None] == inner, expected[:, None] == expected)
