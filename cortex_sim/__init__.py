@@ -64,12 +64,12 @@ from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, 
 from cortex_sim.state import State, load, save
 
 if TYPE_CHECKING:
-    from cortex_sim import brian2, data, operators, recording, torch, viz
+    from cortex_sim import brian2, data, neural, operators, recording, report, responding, torch, viz
 
 __version__ = "0.1.0"
 
 #: Loaded on first use: each imports a simulator or a drawing library.
-_ROOMS = ("brian2", "data", "operators", "recording", "torch", "viz")
+_ROOMS = ("brian2", "data", "neural", "operators", "recording", "report", "responding", "torch", "viz")
 
 __all__ = [
     "Arm",
@@ -149,11 +149,14 @@ __all__ = [
     "defaults",
     "load",
     "model",
+    "neural",
     "operators",
     "recording",
     "register",
     "register_backend",
     "register_word",
+    "report",
+    "responding",
     "save",
     "torch",
     "viz",

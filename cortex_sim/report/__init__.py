@@ -1,1 +1,82 @@
-"""Comparisons carried out and written down: what is compared, the table, its figures."""
+"""Comparisons carried out and written down: what is compared, the table, its figures.
+
+`compare` is what ``cortex-sim compare`` does, in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cortex_sim.report.studying import Result
+
+__all__ = ["compare"]
+
+
+def compare(
+    models: Mapping[str, Any] | Sequence[str],
+    neural: Any,
+    *,
+    metrics: Sequence[Any] | None = None,
+    populations: Sequence[str] = (),
+    stimuli: Any = None,
+    like: str | None = None,
+    controls: bool = True,
+    simulations: int = 0,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Result:
+    """Compare responses with neural data: scores with ceilings, intervals and controls.
+
+    Parameters
+    ----------
+    models : mapping of str to recordings, or sequence of str
+        By name: a recording (an xarray Dataset, or its path), a run, a model's name, ``"pixels"`` or
+        ``"gabor"``; a list of them is one model trained from several seeds. Or what the command takes.
+    neural : path, Dataset, Responses or Dissimilarities, or mapping of str to these
+        What `cortex_sim.neural.load` reads or returns.
+    metrics : sequence of str or of Metric, optional
+        Names as for the command, or metrics with settings of one's own; by default ridge and rsa.
+    populations : sequence of str
+        By default all but the stimulated one.
+    stimuli : StimulusSet or path, optional
+        Needed by everything but recordings; by default what the file of neural data holds.
+    like : str, optional
+        Whose preprocessing untrained models share.
+    controls : bool, default True
+        Shifted and permuted stimuli, and untrained networks.
+    simulations : int, default 0
+        From each model, for model recovery; 0 for none.
+    level, resamples, seed
+        Of intervals.
+
+    Returns
+    -------
+    Result
+        ``print`` shows the table; ``rows`` holds it, ``write(folder)`` writes it with its figures.
+
+    Raises
+    ------
+    DataError
+        If something is missing or does not fit, before anything is computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cortex_sim as cs
+    >>> from cortex_sim.compare.responses import Responses
+    >>> rates = np.random.default_rng(0).normal(size=(30, 5))
+    >>> area = Responses("V4", range(30), rates[:, :4])
+    >>> found = cs.report.compare({"V1": Responses("V1", range(30), rates)}, area, metrics=["rsa"])
+    >>> found.rows[0]["score"] > 0.5
+    True
+    """
+    from cortex_sim.report.asking import asked
+    from cortex_sim.report.comparing import Settings
+    from cortex_sim.report.studying import Study, studied
+
+    entries, data, chosen = asked(models, neural, metrics, populations, stimuli, like, controls)
+    settings = Settings(seed, level, resamples, controls)
+    return studied(Study(tuple(entries), data, tuple(chosen), settings, simulations))

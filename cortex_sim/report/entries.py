@@ -216,7 +216,7 @@ def _recorded(place: str, name: str, showing: Showing) -> Member:
     from cortex_sim.recording import load
 
     recording = load(place)
-    return _of_recording(recording, name, showing, recording.attrs.get("seed"))
+    return of_recording(recording, name, showing, recording.attrs.get("seed"))
 
 
 def _presented(shown: Candidate, showing: Showing) -> Member:
@@ -231,10 +231,11 @@ def _presented(shown: Candidate, showing: Showing) -> Member:
     recording = respond_to(
         shown, stimuli, populations=wanted, variables=["rate"], view=showing.view, cache=cache
     )
-    return _of_recording(recording, shown.name, showing, shown.seed)
+    return of_recording(recording, shown.name, showing, shown.seed)
 
 
-def _of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) -> Member:
+def of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) -> Member:
+    """The populations of a recording, without those that were not asked for."""
     from cortex_sim.compare.from_recordings import to_responses
 
     if "population" not in recording.coords:

@@ -63,6 +63,22 @@ class Result:
     rankings: tuple[Ranking, ...]
     sentences: list[str]
 
+    def __str__(self) -> str:
+        """The table and the sentences, as text."""
+        columns = ("recording", "population", "data", "metric")
+        lines = [
+            "  ".join(
+                [
+                    *(str(one[key]) for key in columns),
+                    f"{one['score']:.3f} ({one['ci_low']:.3f} to {one['ci_high']:.3f})",
+                    "ceiling unknown" if one["ceiling"] is None else f"ceiling {one['ceiling']:.3f}",
+                    f"{one['units']} units, {one['stimuli']} stimuli",
+                ]
+            )
+            for one in self.rows
+        ]
+        return "\n".join([*lines, *self.sentences])
+
     def as_data(self) -> dict[str, Any]:
         """As plain data, for ``--json``."""
         compared = [one.as_data() for one in self.rankings]
