@@ -72,6 +72,15 @@ def test_sessions_of_a_subject_are_left_out_together():
     assert apart.ceiling[0] > together.ceiling[0] + 0.2 and apart.reliability > together.reliability + 0.1
 
 
+def test_a_ceiled_score_is_divided_by_the_lower_bound():
+    rng = np.random.default_rng(11)
+    model = Responses("model", range(STIMULI), rng.normal(size=(STIMULI, 5)))
+    values = rdm(model).values + 0.3 * rng.random((6, PAIRS))
+    found = Rsa(convention="over_ceiling").evaluate(model, Dissimilarities("six", range(STIMULI), values))
+    lower, upper = found.ceiling
+    assert lower < upper and found.score() == found.raw() / lower
+
+
 def test_one_subject_has_no_ceiling():
     only = subjects(4, 1)
     assert between_subjects(only, np.zeros(1, int), COMPARATORS["rho-a"]) is None
