@@ -1,0 +1,276 @@
+"""Model recovery: could these data, under this metric, tell these rules apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.checks import listed, require_count
+from cortex_sim.compare.choosing import cross_fitted
+from cortex_sim.compare.metric import Evaluation, Metric
+from cortex_sim.compare.responses import Array, Dissimilarities, Responses, matched
+from cortex_sim.compare.simulated import noise_of, recorded, simulated_rdms, tuned_like
+from cortex_sim.errors import DataError
+
+Populations = Mapping[str, Responses]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """Which candidate scored best for recordings simulated from each.
+
+    Parameters
+    ----------
+    rules : tuple of str
+        Candidates.
+    scores : array of shape (truth, simulation, candidate)
+        Score of each candidate for each recording simulated from each truth.
+    sources : tuple of str
+        The population of each candidate from which recordings were simulated.
+    neuroids, stimuli : int
+    repeats : int, optional
+    """
+
+    rules: tuple[str, ...]
+    scores: Array
+    sources: tuple[str, ...]
+    neuroids: int
+    stimuli: int
+    repeats: int | None
+
+    @property
+    def simulations(self) -> int:
+        """Recordings simulated from each candidate."""
+        return int(self.scores.shape[1])
+
+    @property
+    def confusion(self) -> Array:
+        """Share of recordings from one candidate for which another scored best, (truth, best); ties split."""
+        best = self.scores == self.scores.max(axis=2, keepdims=True)
+        return np.asarray((best / best.sum(axis=2, keepdims=True)).mean(axis=1))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of recordings for which the true candidate scored best."""
+        return float(np.diag(self.confusion).mean())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """95 % interval of the accuracy, given the number of simulations (Wilson 1927)."""
+        return _wilson(self.accuracy, len(self.rules) * self.simulations)
+
+    def trusted(self, rule: str) -> float:
+        """Share of recordings from this rule among those for which it scored best; 0 if there is none.
+
+        It is the probability that a winner is the true candidate, if one of them is and all are as likely.
+        """
+        at = self._number(rule)
+        won = self.confusion[:, at].sum()
+        return float(self.confusion[at, at] / won) if won else 0.0
+
+    def extrapolated(self, factor: float, draws: int = 4000, seed: int = 0) -> float:
+        """Accuracy with ``factor`` times as many stimuli, if scores keep their means and vary as 1/√n.
+
+        Scores are drawn from normal distributions with the means and covariances of the simulated ones.
+        """
+        rng = np.random.default_rng(seed)
+        right = []
+        for truth, scores in enumerate(self.scores):
+            spread = np.atleast_2d(np.cov(scores.T)) / factor
+            drawn = rng.multivariate_normal(scores.mean(axis=0), spread, size=draws, method="eigh")
+            right.append((drawn.argmax(axis=1) == truth).mean())
+        return float(np.mean(right))
+
+    def table(self) -> str:
+        """The confusion matrix as text: a row for each truth, a column for the best candidate."""
+        width = max(8, *(len(rule) for rule in self.rules)) + 1
+        head = "truth".ljust(width) + "".join(rule.rjust(width) for rule in self.rules)
+        rows = [
+            rule.ljust(width) + "".join(f"{share:{width}.2f}" for share in shares)
+            for rule, shares in zip(self.rules, self.confusion, strict=True)
+        ]
+        low, high = self.bounds
+        last = f"recovered {self.accuracy:.2f} ({low:.2f} to {high:.2f}); chance {1 / len(self.rules):.2f}"
+        return "\n".join([head, *rows, last])
+
+    def _number(self, rule: str) -> int:
+        if rule not in self.rules:
+            raise DataError(f"recovery: no candidate {rule!r}; known: {listed(self.rules)}")
+        return self.rules.index(rule)
+
+
+def recover(
+    metric: Metric,
+    candidates: Mapping[str, Responses | Populations],
+    neural: Responses | Dissimilarities,
+    *,
+    simulations: int = 20,
+    readout: str | None = None,
+    reliability: Any = None,
+    repeats: int | None = None,
+    stimuli: int | None = None,
+    splits: int = 2,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Recovery:
+    """Simulate recordings from every candidate, evaluate all candidates on each, and count who scores best.
+
+    The population that a candidate is scored by is chosen for each simulated recording as in the analysis of
+    the real data (`cross_fitted`). Recordings are simulated from the population that is chosen for the real
+    data.
+
+    Parameters
+    ----------
+    metric : Metric
+    candidates : mapping of str to Responses, or to a mapping of populations
+        At least two. All with the stimuli of the neural data, perhaps with more.
+    neural : Responses or Dissimilarities
+        The real data: their number of neuroids, stimuli and repeats, reliability and noise are simulated.
+    simulations : int, default 20
+        Recordings from each candidate.
+    readout : {"fitted", "random", "units"}, optional
+        See `tuned_like`; by default fitted, and random for RDMs.
+    reliability : float or array of shape (neuroid,), optional
+        Of data without repeats (`noise_of`); for RDMs the agreement of subjects (`simulated_rdms`).
+    repeats, stimuli : int, optional
+        Other numbers than the data's. More stimuli than the data's must be among those of the candidates.
+    splits : int
+        Of the stimuli, to choose populations.
+    seed : int
+    progress : callable, optional
+        Called with the number of simulations done, and of all.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two candidates, or the noise of the data is unknown.
+    """
+    require_count("recovery", minimum=2, simulations=simulations)
+    populations = _as_populations(candidates)
+    size = len(neural) if stimuli is None else stimuli
+    order = _own_stimuli_first(populations, neural, size)
+    populations = {rule: _taken(of, order) for rule, of in populations.items()}
+    sources = [_source(metric, of, neural, splits, seed) for of in populations.values()]
+    simulate = _simulator(neural, readout, reliability, repeats, seed)
+    found = np.empty((len(populations), simulations, len(populations)))
+    for truth, (of, source) in enumerate(zip(populations.values(), sources, strict=True)):
+        for number in range(simulations):
+            rng = np.random.default_rng([seed, truth, number])
+            chosen = _some(len(order), len(neural), size, rng)
+            data = simulate(of[source], rng).take(chosen)
+            found[truth, number] = [
+                _scored(metric, _taken(others, chosen), data, splits, number)
+                for others in populations.values()
+            ]
+            if progress is not None:
+                progress(truth * simulations + number + 1, len(populations) * simulations)
+    units = neural.neuroids if isinstance(neural, Responses) else len(neural.values)
+    return Recovery(tuple(populations), found, tuple(sources), units, size, repeats or _repeats_of(neural))
+
+
+def _as_populations(candidates: Mapping[str, Responses | Populations]) -> dict[str, Populations]:
+    if len(candidates) < 2:
+        raise DataError(f"recovery: give at least two candidates. Got {listed(candidates)}")
+    return {rule: {"": of} if isinstance(of, Responses) else dict(of) for rule, of in candidates.items()}
+
+
+def _own_stimuli_first(
+    populations: Mapping[str, Populations], neural: Responses | Dissimilarities, size: int
+) -> list[str]:
+    """Ids of the stimuli that may be simulated: those of the data first, then others that all were shown."""
+    require_count("recovery", minimum=2, stimuli=size)
+    everyone = [responses for of in populations.values() for responses in of.values()]
+    for responses in everyone:
+        matched(responses, neural)  # refuses stimuli that were not presented
+    own = set(neural.stimuli)
+    shared = set.intersection(*(set(responses.stimuli) for responses in everyone)) - own
+    order = [*neural.stimuli, *(one for one in everyone[0].stimuli if one in shared)]
+    if size > len(order):
+        raise DataError(
+            f"recovery: {size} stimuli cannot be simulated, since all candidates responded to "
+            f"{len(order)}; present more stimuli to them, or extrapolate (`needed`)"
+        )
+    return order if size > len(neural) else order[: len(neural)]
+
+
+def _taken(populations: Populations, stimuli: Sequence[str] | NDArray[np.int64]) -> Populations:
+    """All populations for these stimuli, by id or by number."""
+    found = {}
+    for name, responses in populations.items():
+        at = {stimulus: i for i, stimulus in enumerate(responses.stimuli)}
+        found[name] = responses.take([at[one] if isinstance(one, str) else one for one in stimuli])
+    return found
+
+
+def _some(known: int, own: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Which stimuli one recording has: all of the data's if there are enough, else some, drawn at random."""
+    if size == own:
+        return np.arange(own)
+    return np.sort(rng.permutation(known)[:size])
+
+
+def _source(
+    metric: Metric, populations: Populations, neural: Responses | Dissimilarities, splits: int, seed: int
+) -> str:
+    """The population that is chosen for the real data."""
+    if len(populations) == 1:
+        return next(iter(populations))
+    own = [str(stimulus) for stimulus in neural.stimuli]
+    evaluations = {
+        name: metric.evaluate(responses, neural, seed=seed)
+        for name, responses in _taken(populations, own).items()
+    }
+    return cross_fitted(evaluations, splits=splits, seed=seed, groups=_groups(neural)).population
+
+
+def _groups(neural: Responses | Dissimilarities) -> NDArray[Any] | None:
+    return neural.groups if isinstance(neural, Responses) else None
+
+
+def _scored(
+    metric: Metric, populations: Populations, data: Responses | Dissimilarities, splits: int, seed: int
+) -> float:
+    """The score of a candidate, by the population that is chosen for these data."""
+    evaluations: dict[str, Evaluation] = {
+        name: metric.evaluate(responses, data, seed=seed) for name, responses in populations.items()
+    }
+    score = cross_fitted(evaluations, splits=splits, seed=seed, groups=_groups(data)).score()
+    if not np.isfinite(score):
+        raise DataError("recovery: a candidate has no finite score for a simulated recording")
+    return score
+
+
+def _simulator(
+    neural: Responses | Dissimilarities, readout: str | None, reliability: Any, repeats: int | None, seed: int
+) -> Callable[[Responses, np.random.Generator], Responses | Dissimilarities]:
+    """From a population and a generator to a recording of all its stimuli."""
+    if isinstance(neural, Dissimilarities):
+        if repeats is not None or readout not in (None, "random"):
+            raise DataError(
+                f"RDMs {neural.name}: neither repeats nor another readout than random can be simulated for "
+                f"RDMs; give the responses themselves"
+            )
+        return lambda model, rng: simulated_rdms(model, neural, agreement=reliability, rng=rng)
+    noise = noise_of(neural, reliability=reliability, repeats=repeats, seed=seed)
+
+    def simulate(model: Responses, rng: np.random.Generator) -> Responses:
+        return recorded(model, tuned_like(model, neural, readout or "fitted", rng), noise, rng, neural)
+
+    return simulate
+
+
+def _repeats_of(neural: Responses | Dissimilarities) -> int | None:
+    repeats = neural.repeats if isinstance(neural, Responses) else None
+    return None if repeats is None else len(repeats)
+
+
+def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Score interval of a share of n."""
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return max(0.0, centre - reach), min(1.0, centre + reach)

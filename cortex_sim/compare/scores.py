@@ -1,0 +1,182 @@
+"""One row for each score, with all that must stand beside it, and the tidy table of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cortex_sim.compare.bootstrap import Interval
+from cortex_sim.compare.controls import Controls
+from cortex_sim.compare.metric import Evaluation
+from cortex_sim.compare.recovery import Recovery
+from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.errors import DataError
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, and what a reader needs to judge it. What is unknown is None, never NaN.
+
+    Parameters
+    ----------
+    recording, population, data, metric : str
+        What was compared with what, and how.
+    score, ci_low, ci_high : float
+        By the convention, and its interval.
+    raw : float
+        Before anything is divided by a ceiling.
+    ceiling, ceiling_high : float, optional
+        Bounds of what a perfect model would reach, in units of ``raw``.
+    control_shifted, control_untrained, control_permuted : float, optional
+        Scores of the controls.
+    reliability : float, optional
+        Of the neural data.
+    convention : str
+    seeds : int
+        Training seeds over which the score is the mean.
+    recovery : float, optional
+        Share of recordings simulated from this rule among those that it wins (`Recovery.trusted`).
+    neuroids : int, optional
+        None where the neural data are RDMs.
+    stimuli : int
+    repeats : int, optional
+        The most that any stimulus has; None where the data hold means alone.
+    excluded : mapping of str to int
+        Neuroids that were left out, by reason.
+    interval : str
+        How the interval was computed.
+    notes : tuple of str
+        What else must be said, warnings of controls included.
+    """
+
+    recording: str
+    population: str
+    data: str
+    metric: str
+    score: float
+    ci_low: float
+    ci_high: float
+    raw: float
+    convention: str
+    seeds: int
+    stimuli: int
+    neuroids: int | None = None
+    repeats: int | None = None
+    ceiling: float | None = None
+    ceiling_high: float | None = None
+    control_shifted: float | None = None
+    control_untrained: float | None = None
+    control_permuted: float | None = None
+    reliability: float | None = None
+    recovery: float | None = None
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    interval: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in self.row().items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise DataError(
+                    f"score of {self.recording} {self.population} on {self.data}: {name} is {value}; a score "
+                    f"that cannot be computed is an error, and what is unknown is None"
+                )
+
+    def row(self) -> dict[str, Any]:
+        """Column to value, as JSON can hold it."""
+        row = {column.name: getattr(self, column.name) for column in fields(self)}
+        return {**row, "excluded": dict(self.excluded), "notes": list(self.notes)}
+
+
+COLUMNS = tuple(column.name for column in fields(Score))
+
+
+def score_of(
+    evaluation: Evaluation | Sequence[Evaluation],
+    interval: Interval,
+    *,
+    recording: str,
+    population: str,
+    data: str,
+    metric: str,
+    convention: str,
+    neural: Responses | Dissimilarities,
+    controls: Controls | None = None,
+    recovery: Recovery | None = None,
+) -> Score:
+    """The row of one score, from its parts.
+
+    Parameters
+    ----------
+    evaluation : Evaluation, or one for each training seed
+    interval : Interval
+        Of the same evaluations.
+    recording, population, data, metric, convention : str
+        ``convention`` gives way to that of the evaluation, if it has one: data without repeats have no
+        ceiled score.
+    neural : Responses or Dissimilarities
+    controls : Controls, optional
+    recovery : Recovery, optional
+        With a candidate named ``recording``.
+    """
+    evaluations = list(evaluation) if isinstance(evaluation, Sequence) else [evaluation]
+    first = evaluations[0]
+    low, high = (None, None) if first.ceiling is None else first.ceiling
+    repeats = neural.repeats if isinstance(neural, Responses) else None
+    untrained = controls.untrained if controls else None
+    return Score(
+        recording=recording,
+        population=population,
+        data=data,
+        metric=metric,
+        score=interval.score,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        raw=math.fsum(one.raw() for one in evaluations) / len(evaluations),
+        convention=getattr(first, "convention", convention),
+        seeds=len(evaluations),
+        stimuli=first.stimuli,
+        neuroids=first.units if isinstance(neural, Responses) else None,
+        repeats=None if repeats is None else len(repeats),
+        ceiling=low,
+        ceiling_high=high,
+        control_shifted=controls.shifted.score if controls else None,
+        control_untrained=untrained.score if untrained else None,
+        control_permuted=controls.permuted.score if controls else None,
+        reliability=first.reliability,
+        recovery=recovery.trusted(recording) if recovery else None,
+        excluded=dict(getattr(first, "excluded", {})),
+        interval=f"{interval.level:.0%}: {interval.method}",
+        notes=(*getattr(first, "notes", ()), *(controls.warnings if controls else ())),
+    )
+
+
+def table(scores: Sequence[Score]) -> str:
+    """The scores as CSV: a header, and one line each; what is unknown is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for score in scores:
+        row = score.row()
+        row["excluded"] = "; ".join(f"{why}: {count}" for why, count in score.excluded.items() if count)
+        row["notes"] = "; ".join(score.notes)
+        writer.writerow({name: "" if value is None else value for name, value in row.items()})
+    return text.getvalue()
+
+
+def write_csv(scores: Sequence[Score], path: str | Path) -> None:
+    """Write the table, whole or not at all.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    from cortex_sim.runs.files import whole
+
+    with whole(Path(path)) as part:
+        part.write_text(table(scores), encoding="utf-8")
