@@ -20,7 +20,7 @@ _OWN = {*IDS, *TIME_BINS, *OF_NEUROIDS, "units", "measure", "repetition", "jpeg"
 
 def own_stimuli(stored: Stored) -> int | None:
     """How many stimuli the file itself holds as pictures; None where it holds none."""
-    if "jpeg" in stored and "offset" in stored:
+    if "jpeg" in stored and "offset" in stored and len(stored.shape("offset")) == 1:
         return stored.shape("offset")[0] - 1
     for name in USUAL:
         if name in stored and len(stored.shape(name)) > 2:

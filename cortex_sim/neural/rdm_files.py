@@ -92,7 +92,7 @@ def read_rsatoolbox(path: Path, *, max_bytes: int = MAX_BYTES) -> xr.Dataset:
     """RDMs with their descriptors.
 
     Stimuli are named by the pattern descriptor ``stimulus_id`` or another usual name, else by the only one
-    with unique texts, else by ``index``.
+    with unique texts, else they are numbered.
     """
     with opened(path) as file:
         values = np.atleast_2d(dataset(file, path, "dissimilarities", max_bytes))
@@ -109,8 +109,14 @@ def read_rsatoolbox(path: Path, *, max_bytes: int = MAX_BYTES) -> xr.Dataset:
     for name, of in of_rdms.items():
         if of.shape == (len(values),) and name != "index":
             known[_renamed(name)] = of
+    ids = _ids(path, patterns, n)
     return rdms(
-        path.stem, values.astype(np.float64), _ids(path, patterns, n), measure=_text(measure), known=known
+        path.stem,
+        values.astype(np.float64),
+        ids or _numbers(n),
+        measure=_text(measure),
+        known=known,
+        attributes={"stimuli": "named" if ids else "numbered"},
     )
 
 
@@ -164,7 +170,7 @@ def _are_squares(values: NDArray[Any]) -> bool:
     """Symmetric, with a diagonal of zeros; NaN counts as equal to NaN."""
     transposed = np.swapaxes(values, -1, -2)
     diagonal = np.diagonal(values, axis1=-2, axis2=-1)
-    large = np.nanmax(np.abs(values), initial=0.0, where=~np.isnan(values))
+    large = np.max(np.abs(values), initial=0.0, where=np.isfinite(values))
     alike = np.allclose(values, transposed, rtol=1e-5, atol=1e-6 * large, equal_nan=True)
     return bool(alike and (np.isnan(diagonal) | (np.abs(diagonal) <= 1e-6 * large)).all())
 
@@ -197,6 +203,7 @@ def _group(file: h5py.File, path: Path, name: str) -> dict[str, NDArray[Any]]:
 
 
 def _ids(path: Path, patterns: dict[str, NDArray[Any]], n: int) -> list[str]:
+    """Names of the stimuli; none where no descriptor names them."""
     fitting = {name: of for name, of in patterns.items() if len(of) == n}
     for name in IDS:
         if name in fitting:
@@ -207,7 +214,7 @@ def _ids(path: Path, patterns: dict[str, NDArray[Any]], n: int) -> list[str]:
             f"neural data {path}: which descriptor names the stimuli? Rename one of {listed(texts)} to "
             f"stimulus_id in pattern_descriptors"
         )
-    return [str(one) for one in (fitting[texts[0]].tolist() if texts else range(n))]
+    return [str(one) for one in fitting[texts[0]].tolist()] if texts else []
 
 
 def _renamed(name: str) -> str:

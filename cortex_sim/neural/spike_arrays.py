@@ -103,6 +103,8 @@ def _spikes(stored: Stored) -> tuple[NDArray[np.float64], NDArray[np.int64], NDA
     times = stored.numbers(name, "(spike,)") * TIMES[name]
     if times.ndim != 1 or not np.isfinite(times).all():
         raise stored.refused(name, "give one finite time per spike")
+    if name == "time_s" and len(times) > 10 and (times % 1000 == 0).all():
+        raise stored.refused(name, "whole seconds are unlikely; times in ms are read from an array time_ms")
     integers = []
     for other in _NUMBERS:
         if stored.shapes[other][1] not in "iu" or stored.shape(other) != times.shape:
@@ -178,9 +180,10 @@ def _aligned(
     """Times relative to the alignment, and the recorded time; whole ms are intervals of 1 ms."""
     whole = next(stored.shapes[name][1] in "iu" for name in TIMES if name in stored)
     if isinstance(binning.align, str):
-        onset = stored.numbers(stored.require(binning.align), "(trial,)")
+        unit = 1000.0 if binning.align.endswith("_s") else 1.0
+        onset = unit * stored.numbers(stored.require(binning.align), "(trial,)")
         if onset.shape != (trials,) or not np.isfinite(onset).all():
-            raise stored.refused(binning.align, f"give the onset in ms in each of {trials} trials")
+            raise stored.refused(binning.align, f"give the onset in each of {trials} trials")
         times = times - onset[row]
     else:
         times = times - float(binning.align or 0.0)

@@ -30,7 +30,7 @@ class Binning:
         recorded time.
     align : float or str, optional
         The time of stimulus onset on the clock of the spike times, in ms, or the name of what holds it for
-        each trial; 0 by default: spike times are relative to onset already.
+        each trial: in ms, or in s if the name ends with "_s". By default 0.
 
     Notes
     -----
@@ -92,10 +92,11 @@ class Binning:
             return width * np.arange(first, last + 1, dtype=np.float64)
         start, end = map(float, self.window_ms)
         count = round((end - start) / width)
+        fits = start + max(1, count) * width
         if count < 1 or abs(count * width - (end - start)) > 1e-6 * width:
             raise DataError(
                 f"neural data {source}: the window {start:g} to {end:g} ms is not a whole number of "
-                f"bins of {width:g} ms; give window_ms=({start:g}, {start + max(1, count) * width:g}), or bin_ms"
+                f"bins of {width:g} ms; give window_ms=({start:g}, {fits:g}), or bin_ms"
             )
         return start + width * np.arange(count + 1, dtype=np.float64)
 

@@ -84,6 +84,17 @@ def test_seconds_and_ms_are_the_same_spikes(tmp_path):
     np.testing.assert_array_equal(one.rate, two.rate)
 
 
+def test_ms_given_as_seconds_are_refused(tmp_path):
+    path = together(tmp_path / "s.npz")
+    with np.load(path) as z:
+        arrays = {name: np.tile(z[name], 2) if name != "stimulus_id" else z[name] for name in z.files}
+    np.savez(tmp_path / "s.npz", time_s=arrays.pop("time_ms"), **arrays)
+    with pytest.raises(
+        DataError, match="whole seconds are unlikely; times in ms are read from an array time_ms"
+    ):
+        neural.load(tmp_path / "s.npz")
+
+
 def test_alignment_moves_the_window(tmp_path):
     path = together(tmp_path / "s.npz", onset_ms=np.array([0.0, 10.0, 10.0, 0.0]))
     moved = neural.load(path, bin_ms=5, window_ms=(-5, 5), align=10)
@@ -93,6 +104,9 @@ def test_alignment_moves_the_window(tmp_path):
     by_trial = neural.load(path, bin_ms=10, window_ms=(0, 10), align="onset_ms")
     expected = np.array([[2, 1], [1, 1], [1, 1], [1, 1]]) / 0.010
     np.testing.assert_array_equal(by_trial.rate.isel(time_bin=0), expected)
+    path = together(tmp_path / "s.npz", onset_s=np.array([0.0, 0.010, 0.010, 0.0]))
+    seconds = neural.load(path, bin_ms=10, window_ms=(0, 10), align="onset_s")
+    np.testing.assert_array_equal(seconds.rate, by_trial.rate)
 
 
 def test_without_a_window_all_whole_bins_of_the_recorded_time_are_kept(tmp_path):
@@ -148,7 +162,7 @@ WRONG = {
     "seconds, no window": ({"time_ms": np.linspace(0.001, 0.5, 10)}, {}, "are read from an array time_s"),
     "another window": ({}, {"bin_ms": 10, "window_ms": (100, 200)}, "no spike lies in the window"),
     "another onset": ({}, {"bin_ms": 10, "window_ms": (0, 20), "align": 1000}, "no spike lies in the window"),
-    "onsets of 3 trials": ({"on": np.zeros(3)}, {"align": "on"}, "the onset in ms in each of 4 trials"),
+    "onsets of 3 trials": ({"on": np.zeros(3)}, {"align": "on"}, "the onset in each of 4 trials"),
     "no such onsets": ({}, {"align": "on"}, "has no array 'on', but"),
     "not recorded": (
         {
