@@ -151,7 +151,7 @@ def _responses(
         presentations={key: of for key, of in shown.known.items() if key not in _TAKEN},
         neuroids={key: of for key, of in neuroids.items() if set(of) != {UNKNOWN}},
         time_bins=(edges[:-1], edges[1:]) if when.binned else None,
-        attributes={"source": source.path, "intervals": table, "intervals_left_out": shown.left_out},
+        attributes={"responses": source.path, "intervals": table, "intervals_left_out": shown.left_out},
     )
     for name in {"start_time", "stop_time"} & set(made.coords):
         made[name].attrs["units"] = "s"

@@ -35,17 +35,24 @@ def roi_means(path: Path, series: Sequence[Any], windows: Windows) -> NDArray[np
 def roi_coordinates(series: Sequence[Any]) -> dict[str, list[str]]:
     """Name, area and plane of each ROI, and its compartment where the segmentation has such a column."""
     found: dict[str, list[str]] = {"neuroid_id": [], "population": [], "plane": [], "compartment": []}
-    for one in series:
+    planes = [_plane(one) for one in series]
+    for one, name in zip(series, planes, strict=True):
         rows, table = np.asarray(one.rois.data[:]).tolist(), one.rois.table
         plane = table.imaging_plane
-        name = table.name if plane is None else plane.name
         ids = np.asarray(table.id[:])
-        found["neuroid_id"] += [f"{name}/{ids[row]}" for row in rows]
+        prefix = name if planes.count(name) == 1 else one.name
+        found["neuroid_id"] += [f"{prefix}/{ids[row]}" for row in rows]
         found["plane"] += [name] * len(rows)
         found["population"] += [UNKNOWN if plane is None else area_name(plane.location)] * len(rows)
         held = table["compartment"][:] if "compartment" in table.colnames else None
         found["compartment"] += [UNKNOWN if held is None else str(held[row]) for row in rows]
     return found
+
+
+def _plane(series: Any) -> str:
+    """The imaging plane; where a file names none, the segmentation."""
+    table = series.rois.table
+    return str(table.name if table.imaging_plane is None else table.imaging_plane.name)
 
 
 def unit_of(path: Path, series: Sequence[Any]) -> str:

@@ -76,6 +76,12 @@ def test_planes_stand_side_by_side(tmp_path):
         assert read_nwb(path, key, window_ms=(0, 400)).identical(made)
 
 
+def test_rois_of_one_plane_in_two_series_are_told_apart(tmp_path):
+    made = read_nwb(session(tmp_path, {"a@p": (traces(1, 2), "V1", None), "b@p": (traces(2, 3), "V1", None)}))
+    assert made.neuroid_id.values.tolist() == ["a@p_DfOverF/100", "b@p_DfOverF/100", "b@p_DfOverF/101"]
+    assert set(made.plane.values) == {"p"}
+
+
 def test_irregular_times_and_missing_samples(tmp_path):
     data = traces(2, 4)
     stamps = times() + np.random.default_rng(5).uniform(-0.01, 0.01, size=len(data))

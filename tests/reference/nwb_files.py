@@ -65,7 +65,7 @@ def add_intervals(file, name, start, stop, **columns):
 
 
 def add_rois(file, planes, kind="DfOverF", module="ophys", **series):
-    """Response series, one per plane: name to (data, area, compartments or None)."""
+    """Response series: name of the plane, or NAME@PLANE, to (data, area, compartments or None)."""
     device = file.devices.get("microscope") or file.create_device(name="microscope")
     room = file.processing.get(module) or file.create_processing_module(name=module, description="imaging")
     segmentation = ImageSegmentation(name=f"segmentation_{kind}")
@@ -73,8 +73,9 @@ def add_rois(file, planes, kind="DfOverF", module="ophys", **series):
     container = DfOverF(name=kind)
     room.add(container)
     for name, (data, area, compartments) in planes.items():
-        plane = file.imaging_planes.get(name) or file.create_imaging_plane(
-            name=name,
+        plane_name = name.split("@")[-1]
+        plane = file.imaging_planes.get(plane_name) or file.create_imaging_plane(
+            name=plane_name,
             description="plane",
             location=area,
             indicator="GCaMP6f",
