@@ -354,7 +354,7 @@ def test_settings_are_chosen_without_dividing_what_folds_keep_together():
         spy = Spy()
         cross_validated(x, y, folds, spy, same=group)
         assert len(spy.inner) == folds.max() + 1
-        for stimuli, inner in spy.inner:
+        for numbers, inner in spy.inner:
             together = folds if folds.max() > 1 else group  # with two folds, copies of one stimulus
-            expected = together[stimuli.astype(int)]
+            expected = together[numbers.astype(int)]
             np.testing.assert_array_equal(inner[:, None] == inner, expected[:, None] == expected)
