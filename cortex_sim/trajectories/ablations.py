@@ -23,6 +23,26 @@ ACCESS: dict[str, tuple[str, ...]] = {"all": OBSERVABLES, **{name: (name,) for n
 
 
 @dataclass(frozen=True)
+class Effort:
+    """Trees of every random forest, and number of permutations of the control."""
+
+    trees: int = 100
+    permutations: int = 49
+
+    @property
+    def forest(self) -> dict[str, Any]:
+        """Settings of the random forest."""
+        return {"trees": self.trees}
+
+    def of(self, classifier: str) -> dict[str, Any]:
+        """Settings of a classifier."""
+        return self.forest if classifier == "random_forest" else {}
+
+
+THOROUGH, QUICK = Effort(), Effort(trees=20, permutations=5)
+
+
+@dataclass(frozen=True)
 class Row:
     """One classification: what was looked at, by which classifier, and how often it was right.
 
@@ -55,40 +75,42 @@ def row(
     return Row(question, evidence, setting, classifier, outcome.accuracy, low, high, outcome.chance, runs, p)
 
 
-def by_access(study: xr.Dataset) -> Iterator[Row]:
+def by_access(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """Everything, one observable alone, and the same without units of measurement; both classifiers."""
     for name, observables in ACCESS.items():
         for scale_free in (False, True):
             features = Evidence(observables, scale_free=scale_free).features(study)
             for classifier in CLASSIFIERS:
                 setting = "scale-free" if scale_free else "all statistics"
-                outcome = held_out(study, features, classifier)
+                outcome = held_out(study, features, classifier, **effort.of(classifier))
                 yield row("access", name, setting, classifier, outcome)
 
 
-def by_condition(study: xr.Dataset) -> Iterator[Row]:
+def by_condition(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """Fewer units and noise: trained under the same condition, and trained on exact observations."""
     for name, observables in ACCESS.items():
         exact = Evidence(observables)
-        trained_exactly = fit(study, exact.features(study))
+        trained_exactly = fit(study, exact.features(study), **effort.forest)
         for condition in study["condition"].values.tolist():
             features = replace(exact, condition=condition).features(study)
-            yield row("condition", name, condition, "random_forest", held_out(study, features))
+            outcome = held_out(study, features, **effort.forest)
+            yield row("condition", name, condition, "random_forest", outcome)
             shifted = trained_exactly.tested(features)
             yield row("condition, trained exactly", name, condition, "random_forest", shifted)
 
 
-def by_snapshots(study: xr.Dataset) -> Iterator[Row]:
+def by_snapshots(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """Fewer snapshots, evenly spaced over the schedule and always with the last."""
     last = study.sizes["snapshot"] - 1
     for count in sorted({1, 2, 3, 5, last + 1} & set(range(1, last + 2))):
         chosen = [last] if count == 1 else sorted({round(i) for i in np.linspace(0, last, count)})
         for name, observables in ACCESS.items():
             features = Evidence(observables, snapshots=chosen).features(study)
-            yield row("snapshots", name, str(len(chosen)), "random_forest", held_out(study, features))
+            outcome = held_out(study, features, **effort.forest)
+            yield row("snapshots", name, str(len(chosen)), "random_forest", outcome)
 
 
-def controls(study: xr.Dataset, permutations: int = 49) -> Iterator[Row]:
+def controls(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """What could identify a rule without its trajectory, and what should not.
 
     Learning curves alone; all observables where runs have reached the same accuracies; activity and weights
@@ -98,27 +120,29 @@ def controls(study: xr.Dataset, permutations: int = 49) -> Iterator[Row]:
     forest = "random_forest"
     everything = Evidence().features(study)
     for classifier in CLASSIFIERS:
-        outcome = held_out(study, learning_curve(study), classifier)
+        outcome = held_out(study, learning_curve(study), classifier, **effort.of(classifier))
         yield row("controls", "accuracy and loss", "learning curve alone", classifier, outcome)
     for name, observables in ACCESS.items():
         features, reached = at_matched_accuracy(study, Evidence(observables), LEVELS)
-        outcome = held_out(study.isel(run=np.flatnonzero(reached)), features)
+        outcome = held_out(study.isel(run=np.flatnonzero(reached)), features, **effort.forest)
         yield row("controls", name, "at matched accuracy", forest, outcome)
     for name in OBSERVABLES:
         features = Evidence((name,), snapshots=(0,)).features(study)
-        yield row("controls", name, "before learning", forest, held_out(study, features))
-    yield _permutation_row(study, everything, permutations)
+        outcome = held_out(study, features, **effort.forest)
+        yield row("controls", name, "before learning", forest, outcome)
+    yield _permutation_row(study, everything, effort)
     for by in ("seed", "activation"):
         if len(np.unique(study[by].values)) > 1:
-            yield row("controls", "all", f"{by} held out", forest, held_out(study, everything, by=by))
+            outcome = held_out(study, everything, by=by, **effort.forest)
+            yield row("controls", "all", f"{by} held out", forest, outcome)
 
 
-def _permutation_row(study: xr.Dataset, features: Any, permutations: int) -> Row:
+def _permutation_row(study: xr.Dataset, features: Any, effort: Effort) -> Row:
     """Mean and 95 % range under permuted rules, and how often they do at least as well as the true ones.
 
-    With fewer trees than elsewhere, for the true rules as well.
+    With half the trees, for the true rules as well.
     """
-    trees = 50
+    permutations, trees = effort.permutations, effort.trees // 2
     observed = held_out(study, features, trees=trees)
     found = permutation_accuracies(study, features, permutations, trees=trees)
     p = (1 + int((found >= observed.accuracy).sum())) / (1 + permutations)
@@ -137,11 +161,11 @@ def _permutation_row(study: xr.Dataset, features: Any, permutations: int) -> Row
     )
 
 
-def by_statistic(study: xr.Dataset) -> Iterator[Row]:
+def by_statistic(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """Every statistic alone, over all snapshots and populations."""
     for name in study["statistic"].values.tolist():
         features = Evidence(statistics=(name,)).features(study)
-        outcome = held_out(study, features)
+        outcome = held_out(study, features, **effort.forest)
         yield row("statistic", name, FULL.name, "random_forest", outcome)
 
 

@@ -119,6 +119,9 @@ class Design:
         return replace(self, **changes)
 
 
+#: The study: 432 runs.
+STUDY = Design()
+
 #: A minute of one thread: the same study in small, to see it run; too few runs to conclude anything.
 SMALL = Design(
     rules=("backprop", "gait_prop", "feedback_alignment", "direct_feedback_alignment"),
