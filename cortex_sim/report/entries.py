@@ -134,7 +134,7 @@ def entries(given: Sequence[str], showing: Showing, progress: Progress = lambda 
 def _named(given: str) -> tuple[str | None, str]:
     """``NAME=PLACE``, or a place whose name is found."""
     name, equals, place = given.partition("=")
-    if equals and not Path(given).exists() and re.fullmatch(r"[\w .+-]+", name):
+    if equals and not Path(given).exists() and re.fullmatch(r"[^=/:\\]+", name):
         if not place:
             raise DataError(f"{given}: give NAME=RECORDING, NAME=RUN or NAME=MODEL")
         return name, place
