@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortex_sim.errors import DataError
 from cortex_sim.trajectories.classify import CLASSIFIERS, Outcome, fit, held_out, permutation_accuracies
 from cortex_sim.trajectories.evidence import Evidence, at_matched_accuracy, learning_curve
 from cortex_sim.trajectories.measuring import FULL
@@ -15,6 +17,8 @@ from cortex_sim.trajectories.statistics import OBSERVABLES
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_log = logging.getLogger(__name__)
 
 LEVELS = (0.3, 0.5, 0.7, 0.85)  # accuracies at which runs are compared when they are matched
 
@@ -122,10 +126,7 @@ def controls(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     for classifier in CLASSIFIERS:
         outcome = held_out(study, learning_curve(study), classifier, **effort.of(classifier))
         yield row("controls", "accuracy and loss", "learning curve alone", classifier, outcome)
-    for name, observables in ACCESS.items():
-        features, reached = at_matched_accuracy(study, Evidence(observables), LEVELS)
-        outcome = held_out(study.isel(run=np.flatnonzero(reached)), features, **effort.forest)
-        yield row("controls", name, "at matched accuracy", forest, outcome)
+    yield from _matched(study, effort)
     for name in OBSERVABLES:
         features = Evidence((name,), snapshots=(0,)).features(study)
         outcome = held_out(study, features, **effort.forest)
@@ -135,6 +136,18 @@ def controls(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
         if len(np.unique(study[by].values)) > 1:
             outcome = held_out(study, everything, by=by, **effort.forest)
             yield row("controls", "all", f"{by} held out", forest, outcome)
+
+
+def _matched(study: xr.Dataset, effort: Effort) -> Iterator[Row]:
+    """Every selection of observables at equal accuracies; a warning where too few runs get there."""
+    for name, observables in ACCESS.items():
+        try:
+            features, reached = at_matched_accuracy(study, Evidence(observables), LEVELS)
+            outcome = held_out(study.isel(run=np.flatnonzero(reached)), features, **effort.forest)
+        except DataError as exception:
+            _log.warning("no comparison at matched accuracy: %s", exception)
+            return
+        yield row("controls", name, "at matched accuracy", "random_forest", outcome)
 
 
 def _permutation_row(study: xr.Dataset, features: Any, effort: Effort) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def figure(study: xr.Dataset, outcome: Outcome, rows: Sequence[Row]) -> Figure:
     """
     from cortex_sim.viz.panels import new_figure
 
-    drawn = new_figure(13.5, 8.2)
+    drawn = new_figure(12, 7.4)
     panels = drawn.subplots(2, 3)
     _confusion(panels[0, 0], outcome)
     _bars(panels[0, 1], rows)
@@ -60,7 +61,7 @@ def _confusion(axes: Axes, outcome: Outcome) -> None:
             axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set(title="assigned (column) to each rule (row), %", ylabel="rule")
+    axes.set(title="% of each rule's runs (row) assigned to", ylabel="rule")
 
 
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
@@ -109,7 +110,7 @@ def _learning(axes: Axes, study: xr.Dataset) -> None:
         style = {"color": COLOURS[number % len(COLOURS)], "ls": DASHES[number % len(DASHES)]}
         axes.semilogx(step, mean, label=SHORT.get(rule, rule), **style)
     plain(axes, "updates", "test accuracy")
-    axes.set_title("learning, mean over architectures, rates, seeds")
+    axes.set_title("learning curves, means over runs")
     axes.legend(frameon=False, fontsize=7)
 
 
@@ -168,8 +169,6 @@ def _noise(axes: Axes, study: xr.Dataset, rows: Sequence[Row]) -> None:
 
 def _exact(rows: Sequence[Row], setting: str, question: str = "condition") -> list[Row]:
     """Rows of the exact observation, as the end of a curve."""
-    from dataclasses import replace
-
     return [
         replace(r, question=question, setting=setting)
         for r in rows
