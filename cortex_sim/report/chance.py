@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cortex_sim.compare.controls import permuted
 from cortex_sim.compare.metric import Metric
 from cortex_sim.compare.predictivity import Predictivity
-from cortex_sim.compare.responses import Array, Dissimilarities, Responses
-from cortex_sim.compare.shifted import shifted
+from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.compare.side_by_side import evaluated_on_each
 
+Neural = Responses | Dissimilarities
 PERMUTATIONS = 10
 
 
@@ -33,7 +33,7 @@ class Chance:
     spread: float
 
 
-def chance(metric: Metric, model: Responses, neural: Responses | Dissimilarities, seed: int) -> Chance:
+def chance(metric: Metric, model: Responses, neural: Neural, seed: int) -> Chance:
     """Both controls of one population.
 
     Parameters
@@ -44,26 +44,20 @@ def chance(metric: Metric, model: Responses, neural: Responses | Dissimilarities
     seed : int
     """
     if isinstance(metric, Predictivity) and isinstance(neural, Responses):
-        scores = _side_by_side(metric, model, neural, seed)
-    else:
-        rng = np.random.default_rng(seed)
-        models = [shifted(model), *(permuted(model, rng) for _ in range(PERMUTATIONS))]
-        scores = [metric.evaluate(one, neural, seed=seed).raw() for one in models]
+        neural = replace(neural, repeats=None)  # the raw score reads means alone
+    others = [_in_order(neural, order) for order in _orders(len(neural), np.random.default_rng(seed))]
+    scores = [one.raw() for one in evaluated_on_each(metric, model, others, seed=seed)]
     return Chance(scores[0], float(np.mean(scores[1:])), float(np.std(scores[1:], ddof=1)))
 
 
-def _side_by_side(metric: Predictivity, model: Responses, neural: Responses, seed: int) -> list[float]:
-    """A regression fits any number of neuroids at once: the data in other orders are more neuroids."""
-    varying = np.flatnonzero(np.ptp(neural.values, axis=0) > 0)
-    orders = list(_orders(len(neural), np.random.default_rng(seed)))
-    values: Array = np.hstack([neural.values[order][:, varying] for order in orders])
-    many = replace(neural, name=f"{neural.name} in other orders", values=values, repeats=None, units={})
-    found = metric.evaluate(model, many, seed=seed)
-    blocks = found.neuroids // len(varying)
-    return [found.raw(units=np.flatnonzero(blocks == block)) for block in range(len(orders))]
+def _in_order(neural: Neural, order: np.ndarray) -> Neural:
+    """The data in another order, under the ids of the old one."""
+    moved: Neural = replace(neural.take(order), stimuli=neural.stimuli)
+    return moved
 
 
 def _orders(size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Every response at the place of the stimulus before, then permutations."""
     yield np.roll(np.arange(size), -1)
     for _ in range(PERMUTATIONS):
         yield rng.permutation(size)

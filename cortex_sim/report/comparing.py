@@ -174,6 +174,7 @@ def row(cell: Cell, neural: Neural, settings: Settings) -> dict[str, Any]:
         "reliability": first.reliability,
         "convention": getattr(first, "convention", cell.metric.metric.convention),
         "seeds": len(cell.evaluations),
+        "recovery": None,
         "stimuli": first.stimuli,
         "units": first.units,
         "repeats": None if repeats is None else len(repeats),

@@ -13,8 +13,9 @@ from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.metrics import Named
 from cortex_sim.report.ranking import Ranking, ranked
+from cortex_sim.report.recovering import Recovered, recovered
 from cortex_sim.report.warnings import warnings_about
-from cortex_sim.report.writing import SCORES, figures, write_table, write_text
+from cortex_sim.report.writing import SCORES, figures, recovery_figures, write_table, write_text
 
 Progress = Callable[[str], None]
 REPORT = "report.json"
@@ -53,6 +54,8 @@ class Result:
         The table.
     rankings : tuple of Ranking
         Models against each other, for each data set and metric.
+    recoveries : tuple of Recovered
+        Whether such data could tell the models apart, where this was asked.
     sentences : list of str
         What must be known before a score is believed.
     """
@@ -61,6 +64,7 @@ class Result:
     cells: tuple[Cell, ...]
     rows: list[dict[str, Any]]
     rankings: tuple[Ranking, ...]
+    recoveries: tuple[Recovered, ...]
     sentences: list[str]
 
     def __str__(self) -> str:
@@ -82,7 +86,12 @@ class Result:
     def as_data(self) -> dict[str, Any]:
         """As plain data, for ``--json``."""
         compared = [one.as_data() for one in self.rankings]
-        return {"scores": self.rows, "comparisons": compared, "warnings": self.sentences}
+        return {
+            "scores": self.rows,
+            "comparisons": compared,
+            "recovery": [one.as_data() for one in self.recoveries],
+            "warnings": self.sentences,
+        }
 
     def write(self, folder: Path) -> list[Path]:
         """Table, report and figures in a new folder; their paths."""
@@ -93,6 +102,7 @@ class Result:
         write_table(self.rows, folder / SCORES)
         write_text(json.dumps(self.as_data(), indent=1) + "\n", folder / REPORT)
         drawn = figures(self.rows, self.cells, self.study.entries, self.study.data, folder)
+        drawn += recovery_figures(self.recoveries, folder)
         return [folder / SCORES, folder / REPORT, *drawn]
 
 
@@ -105,5 +115,28 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
         rows.append(row(cell, study.data[cell.data], study.settings))
     progress("models against each other")
     rankings = tuple(ranked(cells, study.settings))
-    sentences = [*(one.sentence() for one in rankings), *warnings_about(rows)]
-    return Result(study, tuple(cells), rows, rankings, sentences)
+    recoveries = _recoveries(study, rankings, progress) if study.simulations else ()
+    for one in recoveries:
+        for line in rows:
+            if (line["data"], line["metric"]) == (one.data, one.metric) and one.recovery is not None:
+                line["recovery"] = one.recovery.accuracy
+    said = [one.sentence() for one in rankings] + [text for one in recoveries for text in one.sentences]
+    return Result(study, tuple(cells), rows, rankings, recoveries, [*said, *warnings_about(rows)])
+
+
+def _recoveries(study: Study, rankings: tuple[Ranking, ...], progress: Progress) -> tuple[Recovered, ...]:
+    if len(study.entries) < 2:
+        return ()
+    metrics = {one.name: one for one in study.metrics}
+    return tuple(
+        recovered(
+            study.entries,
+            study.data[one.data],
+            one,
+            metrics[one.metric],
+            study.simulations,
+            study.settings.seed,
+            progress,
+        )
+        for one in rankings
+    )

@@ -16,6 +16,7 @@ from cortex_sim.compare.responses import Dissimilarities, Responses, matched
 from cortex_sim.errors import RunError
 from cortex_sim.report.comparing import Cell, Neural
 from cortex_sim.report.entries import Entry
+from cortex_sim.report.recovering import Recovered
 
 Row = Mapping[str, Any]
 SCORES = "scores.csv"
@@ -112,6 +113,18 @@ def _rdms(
     path = folder / f"rdms-{spelled(label)}.png"
     viz.rdm_panels(panels, path)
     return [path]
+
+
+def recovery_figures(recoveries: Sequence[Recovered], folder: Path) -> list[Path]:
+    """One confusion matrix for each data set and metric."""
+    from cortex_sim import viz
+
+    made = []
+    for one in recoveries:
+        if one.recovery is not None:
+            made.append(folder / f"recovery-{spelled(one.data)}-{one.metric}.png")
+            viz.recovery_matrix(one.recovery.confusion, list(one.recovery.rules), made[-1])
+    return made
 
 
 def spelled(label: str) -> str:
