@@ -53,6 +53,17 @@ def test_repeats_are_in_the_order_of_repetition(rate):
     np.testing.assert_array_equal(found.repeats, expected.repeats[:, at])
 
 
+def test_any_order_of_stimuli():
+    rng = np.random.default_rng(3)
+    shown = rng.permutation(np.repeat(list("abcdefg"), 3))
+    rate = rng.random((21, NEUROIDS))
+    found = to_responses(recording("v4", rate, shown))
+    assert found.stimuli == tuple(dict.fromkeys(shown.tolist()))
+    for i, stimulus in enumerate(found.stimuli):
+        np.testing.assert_array_equal(found.repeats[:, i], rate[shown == stimulus])
+        np.testing.assert_allclose(found.values[i], rate[shown == stimulus].mean(0), rtol=1e-14)
+
+
 def test_without_repeats_there_are_none():
     rate = np.random.default_rng(0).random((3, NEUROIDS))
     found = to_responses(recording("v4", rate, list("cab")))

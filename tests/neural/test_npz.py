@@ -153,6 +153,14 @@ def test_a_session_is_chosen_with_its_own_presentations(stored, rng):
         neural.load(path, session="s3")
 
 
+def test_sessions_of_presentations(stored, rng):
+    rate = rng.random((6, NEUROIDS))
+    path = stored(response=rate, stimulus_id=np.array(list("ababcd")), session=np.array(list("xxyyyy")))
+    loaded = neural.load(path)
+    assert loaded.session.dims == ("presentation",) and loaded.session.values.tolist() == list("xxyyyy")
+    np.testing.assert_array_equal(neural.load(path, session="y").rate.values, rate[2:])
+
+
 WRONG = {
     "no ids": ({"response": np.ones((6, 7))}, "response has 6 presentations, but stimulus_id is missing"),
     "ids of another length": (
