@@ -42,6 +42,20 @@ def test_equals_a_convolution_in_space(monkeypatch, cycles):
         np.testing.assert_allclose(found[number], expected, rtol=2e-3)
 
 
+def test_filters_do_not_respond_to_the_mean(monkeypatch):
+    """To a wide, smooth spot, in its middle; without the constant c they would respond a quarter more."""
+    import importlib
+
+    module = importlib.import_module("cortex_sim.compare.baselines.gabor")
+    monkeypatch.setattr(module, "SAMPLES", 16)
+    monkeypatch.setattr(module, "REACH", 6.0)
+    y, x = np.mgrid[:64, :64] - 31.5
+    spot = np.exp(-(x**2 + y**2) / (2 * 12.0**2))
+    found = gabor(spot[None], cycles=[8], orientations=1, grid=4).reshape(4, 4)
+    expected = in_space(spot, 8, 0.0, 4)
+    np.testing.assert_allclose(found[1:3, 1:3], expected[1:3, 1:3], rtol=0.02)
+
+
 def test_by_default_close_to_a_convolution_in_space():
     image = np.random.default_rng(0).random((1, 40, 40))
     found = gabor(image, cycles=[4], orientations=2, grid=2).reshape(2, 2, 2)
