@@ -64,12 +64,23 @@ from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, 
 from cortex_sim.state import State, load, save
 
 if TYPE_CHECKING:
-    from cortex_sim import brian2, data, neural, operators, recording, report, responding, torch, viz
+    from cortex_sim import brian2, compare, data, neural, operators, recording, report, responding, torch, viz
 
 __version__ = "0.1.0"
 
 #: Loaded on first use: each imports a simulator or a drawing library.
-_ROOMS = ("brian2", "data", "neural", "operators", "recording", "report", "responding", "torch", "viz")
+_ROOMS = (
+    "brian2",
+    "compare",
+    "data",
+    "neural",
+    "operators",
+    "recording",
+    "report",
+    "responding",
+    "torch",
+    "viz",
+)
 
 __all__ = [
     "Arm",
@@ -145,6 +156,7 @@ __all__ = [
     "Word",
     "Xavier",
     "brian2",
+    "compare",
     "data",
     "defaults",
     "load",
