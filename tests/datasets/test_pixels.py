@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cortex_sim import data
-from cortex_sim.data import StimulusSet, pixels, stored_rows
+from cortex_sim.data import StimulusSet, fitting, pixels, stored_rows
 from cortex_sim.errors import DataError
 from cortex_sim.preprocessing import Preprocessing
 
@@ -69,6 +69,7 @@ def test_what_stays_in_files_is_what_memory_would_hold(form, tmp_path, lazily, m
     at = np.array([5, 0, 3])
     for part in (slice(None), slice(1, None), [-1, 4, 2, 0, 5, 1]):
         np.testing.assert_array_equal(stored[part].batch(at)[0], held[part].batch(at)[0])
+        np.testing.assert_array_equal(stored[part][[3, 1]].x, held[part].x[[3, 1]])
     monkeypatch.setattr(pixels, "HELD_BYTES", 0)
     how = {"crop": "centre", "degrees": 6.0}
     large, small = stored.fit_to((1, 8, 8), **how), held.fit_to((1, 8, 8), **how)
@@ -163,6 +164,13 @@ def test_a_fingerprint_changes_with_one_pixel_one_step_and_one_word(form, tmp_pa
     monkeypatch.setitem(globals(), "X", changed)
     found.add(lazily(FORMS[form](tmp_path)).fingerprint())
     assert len(found) == len(other) + 2
+
+
+def test_steps_are_part_of_a_digest():
+    """Also those that a set's list of changes does not name."""
+    plain = pixels.Held(np.zeros((3, 4, 9), np.uint8))
+    steps = [(), (fitting.Reshaped((36,)),), (fitting.Reshaped((9, 4)),), (fitting.Reshaped((6, 6)),)]
+    assert len({pixels.Fitted(plain, some).digest() for some in steps}) == 4
 
 
 def test_arrays_have_fingerprints_by_content():
