@@ -58,7 +58,7 @@ class Evaluation(Protocol):
 
     @property
     def reliability(self) -> float | None:
-        """Median reliability of the neuroids, or the mean of the RDMs; None without repeats or subjects."""
+        """Of the neuroids (Spearman-Brown of their mean split-half r) or of an RDM; None where it is unknown."""
         ...
 
 
