@@ -58,7 +58,7 @@ class Evaluation(Protocol):
 
     @property
     def reliability(self) -> float | None:
-        """Of the neuroids (Spearman-Brown of their mean split-half r) or of an RDM; None where it is unknown."""
+        """Of the neuroids (Spearman-Brown of their mean split-half r) or of an RDM; None if unknown."""
         ...
 
 

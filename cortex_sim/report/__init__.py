@@ -38,7 +38,7 @@ def compare(
     neural : path, Dataset, Responses or Dissimilarities, or mapping of str to these
         What `cortex_sim.neural.load` reads or returns.
     metrics : sequence of str or of Metric, optional
-        Names as for the command, or metrics with settings of one's own; by default ridge and rsa.
+        Names as for the command, or metrics themselves, with any settings; by default ridge and rsa.
     populations : sequence of str
         By default all but the stimulated one.
     stimuli : StimulusSet or path, optional

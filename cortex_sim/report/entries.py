@@ -152,10 +152,10 @@ def _labels(named: Sequence[tuple[str | None, str]]) -> list[str]:
         else:
             rule = one["rule"] or "declared"
             found.append(rule if len(models) == 1 else f"{one['model']} {rule}")
-    return list(_told_apart(found, settings, [place for _, place in named]))
+    return list(_distinguished(found, settings, [place for _, place in named]))
 
 
-def _told_apart(
+def _distinguished(
     labels: Sequence[str], settings: Sequence[Mapping[str, Any] | None], places: Sequence[str]
 ) -> Iterator[str]:
     """Runs of one rule whose settings differ in more than the seed are named by their directory too."""

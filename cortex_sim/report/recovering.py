@@ -82,11 +82,11 @@ def recovered(
     candidates = {entry.name: _populations(entry, neural, quick) for entry in entries}
     label, name = ranking.data, ranking.metric
 
-    def told(done: int, of: int) -> None:
+    def counted(done: int, of: int) -> None:
         progress(f"recovery, {label}, {name}: {done} of {of}")
 
     try:
-        found = recover(quick, candidates, neural, simulations=simulations, seed=seed, progress=told)
+        found = recover(quick, candidates, neural, simulations=simulations, seed=seed, progress=counted)
     except DataError as reason:
         return Recovered(label, name, None, [f"{label}, {name}: recovery is unknown: {reason}"])
     scores = {one: interval.score for one, interval in ranking.intervals.items()}
