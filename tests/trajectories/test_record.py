@@ -128,3 +128,11 @@ def test_a_run_repeats_itself(images):
 def test_a_run_that_explodes_says_so(images):
     with pytest.raises(Diverged, match="training diverged at step"):
         record(run(architecture=1, rate=1e20), TINY.replace(steps=(0, 30)), images)
+
+
+@pytest.mark.slow
+def test_images_of_another_shape_are_recorded_too(real, monkeypatch):
+    monkeypatch.setenv("CORTEX_SIM_DATA", str(real("mnist.npz").parent))
+    images = cs.data.load("mnist").standardised()
+    found = record(run(), TINY, images)
+    assert np.isfinite(found["value"].values).all() and found["accuracy"].shape == (3,)
