@@ -123,3 +123,26 @@ def test_stimuli_that_were_not_presented_are_named(folder, capsys, tmp_path):
     status = main(["compare", few, str(folder / "v4.npz")])
     error = capsys.readouterr().err
     assert status == 2 and "50 of 60 stimuli of the neural data were not presented" in error
+
+
+def test_a_window_counts_spikes_and_must_fit_bins(folder, capsys, tmp_path):
+    rng = np.random.default_rng(2)
+    count = 4000
+    spikes = {
+        "time_ms": rng.uniform(0, 100, count),
+        "neuron": rng.integers(0, 6, count),
+        "trial": rng.integers(0, 120, count),
+        "stimulus_id": np.array([str(i % 60) for i in range(120)]),
+    }
+    np.savez(tmp_path / "spikes.npz", **spikes)
+    how = ("--stimuli", f"{folder}/v4.npz:images", "--metric", "cka", "--no-controls", "--population", "V2")
+    window = ("--window-ms", "10", "45")  # no multiple of the usual width of bins
+    row = compare(folder, capsys, "backprop-0", f"{tmp_path}/spikes.npz", *how, *window)["scores"][0]
+    inside = (spikes["time_ms"] >= 10) & (spikes["time_ms"] < 45)
+    held = np.zeros((120, 6))
+    np.add.at(held, (spikes["trial"][inside], spikes["neuron"][inside]), 1000 / 35)
+    np.savez(tmp_path / "counted.npz", response=held, stimulus_id=spikes["stimulus_id"])
+    same = compare(folder, capsys, "backprop-0", f"{tmp_path}/counted.npz", *how)["scores"][0]
+    assert row["score"] == pytest.approx(same["score"], abs=1e-9) and row["units"] == 6
+    assert main(["compare", str(folder / "backprop-0"), str(folder / "v4.npz"), *window]) == 2
+    assert "--window-ms 10 45" in capsys.readouterr().err
