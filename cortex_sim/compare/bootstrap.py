@@ -120,8 +120,8 @@ def interval(
     The variance over stimuli is estimated in one of three ways. (1) By a bootstrap of the held-out
     predictions, which are fitted once; it leaves out how predictions vary with the training set. (2) With
     ``refit``, by the variance between halves of the stimuli, each fitted alone (`half_samples`). (3) For
-    evaluations whose attribute ``pairwise`` is true (RSA, CKA), by the same without a fit and without the
-    excess that comes from pairs of stimuli. Crossed factors are combined so that interactions count once
+    RSA and CKA, and other evaluations with an attribute ``pairwise`` that is true, by the same without a fit
+    and without the excess that comes from pairs of stimuli. Crossed factors are combined so that interactions count once
     (`crossed_variance`). Measured coverage: docs/metrics/inference.md.
     """
     evaluations = list(evaluation) if isinstance(evaluation, Sequence) else [evaluation]

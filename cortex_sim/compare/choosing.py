@@ -13,7 +13,7 @@ from cortex_sim.checks import listed, require_count
 from cortex_sim.compare.crossed import groups_of
 from cortex_sim.compare.metric import Evaluation, Metric, Numbers
 from cortex_sim.compare.responses import Dissimilarities, Responses
-from cortex_sim.compare.uncertainty import Refit
+from cortex_sim.compare.uncertainty import Refit, compares_pairs
 from cortex_sim.errors import DataError
 
 FEWEST_STIMULI = 16  # below, half of them are too few to choose on
@@ -71,7 +71,7 @@ class ChosenPopulation:
     @property
     def pairwise(self) -> bool:
         """Whether scores compare pairs of stimuli."""
-        return bool(getattr(self._first, "pairwise", False))
+        return compares_pairs(self._first)
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """Mean over parts; the choice stays what it is."""

@@ -168,8 +168,8 @@ def _over_sessions(
     single = [sessions[of[0]].animal or "the animal" for of in animals if len(of) < 2]
     if single:
         raise DataError(
-            f"pooling over sessions: {listed(single)} has one session, so that nothing is known of others; use "
-            f"over='{'animals' if len(animals) > 2 else 'neuroids'}'"
+            f"pooling over sessions: {listed(single)} has one session, so that nothing is known of others; "
+            f"use over='{'animals' if len(animals) > 2 else 'neuroids'}'"
         )
 
     def draw(rng: np.random.Generator) -> Array:

@@ -1,4 +1,4 @@
-"""Model recovery: could these data, under this metric, tell these rules apart?"""
+"""Model recovery: whether these data, under this metric, could tell these rules apart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cortex_sim.checks import listed, require_count
 from cortex_sim.compare.choosing import cross_fitted
 from cortex_sim.compare.metric import Evaluation, Metric
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses, matched
+from cortex_sim.compare.side_by_side import evaluated_on_each
 from cortex_sim.compare.simulated import noise_of, recorded, simulated_rdms, tuned_like
 from cortex_sim.errors import DataError
 
@@ -157,18 +158,24 @@ def recover(
     populations = {rule: _taken(of, order) for rule, of in populations.items()}
     sources = [_source(metric, of, neural, splits, seed) for of in populations.values()]
     simulate = _simulator(neural, readout, reliability, repeats, seed)
-    found = np.empty((len(populations), simulations, len(populations)))
+    drawn = []
     for truth, (of, source) in enumerate(zip(populations.values(), sources, strict=True)):
         for number in range(simulations):
             rng = np.random.default_rng([seed, truth, number])
             chosen = _some(len(order), len(neural), size, rng)
-            data = simulate(of[source], rng).take(chosen)
-            found[truth, number] = [
+            drawn.append((chosen, simulate(of[source], rng).take(chosen)))
+    if size == len(neural):  # the same stimuli in all recordings
+        scores = _together(metric, populations, [data for _, data in drawn], splits, seed, progress)
+    else:
+        scores = np.empty((len(drawn), len(populations)))
+        for number, (chosen, data) in enumerate(drawn):
+            scores[number] = [
                 _scored(metric, _taken(others, chosen), data, splits, number)
                 for others in populations.values()
             ]
             if progress is not None:
-                progress(truth * simulations + number + 1, len(populations) * simulations)
+                progress(number + 1, len(drawn))
+    found = scores.reshape(len(populations), simulations, len(populations))
     units = neural.neuroids if isinstance(neural, Responses) else len(neural.values)
     return Recovery(tuple(populations), found, tuple(sources), units, size, repeats or _repeats_of(neural))
 
@@ -230,6 +237,29 @@ def _source(
 
 def _groups(neural: Responses | Dissimilarities) -> NDArray[Any] | None:
     return neural.groups if isinstance(neural, Responses) else None
+
+
+def _together(
+    metric: Metric,
+    populations: Mapping[str, Populations],
+    recordings: Sequence[Responses | Dissimilarities],
+    splits: int,
+    seed: int,
+    progress: Progress | None,
+) -> Array:
+    """Score of each candidate for each recording, shape (recording, candidate); a candidate at a time."""
+    scores = np.empty((len(recordings), len(populations)))
+    groups = _groups(recordings[0])
+    for column, of in enumerate(populations.values()):
+        each = {name: evaluated_on_each(metric, model, recordings, seed=seed) for name, model in of.items()}
+        for number in range(len(recordings)):
+            some = {name: found[number] for name, found in each.items()}
+            scores[number, column] = cross_fitted(some, splits=splits, seed=number, groups=groups).score()
+        if progress is not None:
+            progress((column + 1) * len(recordings) // len(populations), len(recordings))
+    if not np.isfinite(scores).all():
+        raise DataError("recovery: a candidate has no finite score for a simulated recording")
+    return scores
 
 
 def _scored(

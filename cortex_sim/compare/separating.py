@@ -145,7 +145,8 @@ class Needed:
             )
         at = next(one for one in self.tried if one.number == self.number)
         how = "simulated" if at.simulated else "extrapolated"
-        return f"{self.number} {self.what} would recover the true rule in {at.accuracy:.0%} of experiments ({how})."
+        share = f"{at.accuracy:.0%} of experiments ({how})"
+        return f"{self.number} {self.what} would recover the true rule in {share}."
 
 
 def needed(

@@ -88,7 +88,7 @@ def _own_reliability(neural: Responses, given: ArrayLike | None, seed: int) -> A
         if neural.repeats is None:
             raise DataError(
                 f"responses {neural.name}: no repeats, so their noise is unknown; give "
-                f"Responses(repeats=...), or reliability=, such as that of another session of the same laboratory"
+                f"Responses(repeats=...), or reliability=, such as that of another session"
             )
         return split_half(neural, splits=SPLITS, seed=seed).corrected
     own = np.broadcast_to(np.asarray(given, dtype=np.float64), (neural.neuroids,)).copy()

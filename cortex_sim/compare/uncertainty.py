@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_sim.checks import listed, require_count
+from cortex_sim.compare.cka import CkaEvaluation
 from cortex_sim.compare.crossed import (
     Factor,
     Variance,
@@ -20,6 +21,7 @@ from cortex_sim.compare.crossed import (
 from cortex_sim.compare.half_samples import half_samples
 from cortex_sim.compare.metric import Evaluation, Numbers
 from cortex_sim.compare.responses import Array
+from cortex_sim.compare.rsa import RsaEvaluation
 from cortex_sim.errors import DataError
 
 #: The metric evaluated again for some of the stimuli, by number.
@@ -98,7 +100,7 @@ def uncertainty(
     factors = {name: _factor(name, compared, groups) for name in over}
     known: dict[str, Array] = {}
     how = "bootstrap"
-    if STIMULI in factors and (refits is not None or _pairwise(compared)):
+    if STIMULI in factors and (refits is not None or all(map(compares_pairs, compared.evaluations))):
         size = factors[STIMULI].size
         known[STIMULI], freedom = _between_halves(compared, refits, size, resamples, splits, groups, rng)
         factors[STIMULI] = replace(factors[STIMULI], freedom=freedom)
@@ -107,9 +109,10 @@ def uncertainty(
     return found, f"{how} over {' and '.join(over)}"
 
 
-def _pairwise(compared: Compared) -> bool:
-    """Whether scores compare pairs of stimuli, so that a bootstrap counts what pairs share three times."""
-    return all(getattr(one, "pairwise", False) for one in compared.evaluations)
+def compares_pairs(evaluation: Evaluation) -> bool:
+    """Whether it compares pairs of stimuli, so that a bootstrap counts what pairs share three times."""
+    known = isinstance(evaluation, (RsaEvaluation, CkaEvaluation))
+    return bool(getattr(evaluation, "pairwise", known))
 
 
 def _between_halves(
@@ -131,7 +134,7 @@ def _between_halves(
 
     times = splits if refits is not None else resamples // 2
     between, of_mean = half_samples(statistic, groups_of(groups, compared.evaluations[0].stimuli), times, rng)
-    if _pairwise(compared):
+    if all(map(compares_pairs, compared.evaluations)):
         return np.maximum(between - of_mean, between / 2), min((size - 1) / PAIRWISE_SHARE, times)
     return between, min(size - 1, times)
 
