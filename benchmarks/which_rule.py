@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accuracy")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "which_rule")
-    parser.add_argument("--simulations", type=int, default=20)
+    parser.add_argument("--simulations", type=int, default=10)
     given = parser.parse_args()
     study = library.load_module("protocols", "which_rule_looks_like_cortex")
     for name in [*(name for name, _ in study.NETWORKS.values()), study.STOPPED_EARLY]:
