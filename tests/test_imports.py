@@ -66,9 +66,18 @@ def test_rooms_are_real_modules(room):
 
 
 BELOW = {  # what may not be imported by whom: directions of the house
-    "backends": ("cortex_sim.experiments", "cortex_sim.commands", "cortex_sim.training"),
+    "backends": (
+        "cortex_sim.experiments",
+        "cortex_sim.commands",
+        "cortex_sim.training",
+        "cortex_sim.responding",
+    ),
     "protocol": ("cortex_sim.experiments", "cortex_sim.backends"),
-    "recording": ("cortex_sim.experiments", "cortex_sim.backends"),
+    "recording": ("cortex_sim.experiments", "cortex_sim.backends", "cortex_sim.responding"),
+    "neural": ("cortex_sim.compare", "cortex_sim.report", "cortex_sim.responding", "cortex_sim.backends"),
+    "compare": ("cortex_sim.report", "cortex_sim.responding", "cortex_sim.backends", "cortex_sim.commands"),
+    "responding": ("cortex_sim.compare", "cortex_sim.report", "cortex_sim.commands"),
+    "report": ("cortex_sim.commands",),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from cortex_sim.checks import look_up, require_path
 from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
 from cortex_sim.data.digits import digits
+from cortex_sim.data.fitting import View
 from cortex_sim.data.images import PARTS, ImageSet, image_set
 from cortex_sim.data.limits import MAX_BYTES, Progress
 from cortex_sim.data.named import NAMED, load_named
@@ -31,6 +32,7 @@ __all__ = [
     "Reader",
     "Source",
     "StimulusSet",
+    "View",
     "digits",
     "image_set",
     "load",
