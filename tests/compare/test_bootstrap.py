@@ -49,10 +49,10 @@ def test_noise_counts_once_where_stimuli_and_units_are_both_drawn(effects):
         found.append(interval(Mean(table), over=("stimuli", "units"), resamples=150, seed=seed).error ** 2)
         draws = [table[rng.integers(n, size=n)][:, rng.integers(m, size=m)].mean() for _ in range(150)]
         naive.append(np.var(draws, ddof=1))
-    assert np.mean(found) == pytest.approx(truth, rel=0.25)
-    if effects == (0.0, 0.0, 1.0):
-        assert np.mean(naive) > 2.2 * truth
-        assert np.mean(found) < 1.6 * truth
+    if of_stimuli:
+        assert np.mean(found) == pytest.approx(truth, rel=0.25)
+    else:  # estimates of single factors are above 0, so it is a little too large where there is noise alone
+        assert truth < np.mean(found) < 1.6 * truth < 2.2 * truth < np.mean(naive)
 
 
 def test_three_crossed_factors_count_each_effect_once():

@@ -73,7 +73,8 @@ def test_a_row_is_made_of_its_parts():
 
 def test_rdms_have_no_neuroids():
     rdms = Dissimilarities("IT", ["a", "b", "c"], [[0.1, 0.2, 0.3]])
-    evaluation = Overlap().evaluate(responses(np.eye(9)[:, :2]), responses(np.eye(9)[:, :2]))
+    x = np.random.default_rng(1).normal(size=(9, 2))
+    evaluation = Overlap().evaluate(responses(x), responses(x**3))
     row = score_of(
         evaluation, interval(evaluation, resamples=100), recording="a", population="IT", data="IT",
         metric="rsa", convention="raw", neural=rdms,
@@ -92,7 +93,7 @@ def test_the_table_is_read_back_by_others(tmp_path):
     found = pd.read_csv(tmp_path / "scores.csv")
     assert tuple(found.columns) == COLUMNS
     assert found["score"].tolist() == [0.5, 0.5] and found["ceiling"].isna().tolist() == [True, False]
-    lines = list(csv.DictReader((tmp_path / "scores.csv").open(encoding="utf-8")))
+    lines = list(csv.DictReader((tmp_path / "scores.csv").read_text("utf-8").splitlines()))
     assert lines[0]["excluded"] == "constant: 2" and lines[0]["notes"] == "ridge, 10 folds; a; b"
     assert len(table(rows).splitlines()) == 3
     with pytest.raises(RunError, match="make the folder first"):
