@@ -16,6 +16,7 @@ from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.compare.uncertainty import Refit, compares_pairs
 from cortex_sim.errors import DataError
 
+CHOICE = 1  # a stream of its own: an interval with the same seed must not halve the stimuli in the same way
 FEWEST_STIMULI = 16  # below, half of them are too few to choose on
 
 
@@ -150,7 +151,7 @@ def cross_fitted(
             f"score on the other. Got {size}; name the population instead"
         )
     parts = []
-    for half in _halves(groups_of(groups, size), size, splits, np.random.default_rng(seed)):
+    for half in _halves(groups_of(groups, size), size, splits, np.random.default_rng([seed, CHOICE])):
         for scored_on in (half, ~half):
             parts.append(Part(_best(evaluations, np.flatnonzero(~scored_on)), scored_on))
     return ChosenPopulation(dict(evaluations), tuple(parts))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.compare.metric import Numbers
 from cortex_sim.compare.responses import Array
+from cortex_sim.errors import DataError
 
 
 def half_samples(
@@ -48,12 +49,18 @@ def half_samples(
     McCarthy (1969), Rev. Int. Stat. Inst. 37 (half-samples); Efron & Stein (1981), Ann. Stat. 9, for the
     effects of pairs.
     """
-    found = []
-    for _ in range(splits):
+    found: list[list[Array]] = []
+    refused = 0
+    while len(found) < splits:
         order = rng.permutation(len(groups))
         cut = len(groups) // 2
         halves = (np.sort(np.concatenate([groups[i] for i in part])) for part in (order[:cut], order[cut:]))
-        found.append([statistic(half) for half in halves])
+        try:
+            found.append([statistic(half) for half in halves])
+        except DataError:  # undefined for one of these halves, as with too few stimuli of one kind
+            refused += 1
+            if refused > splits:
+                raise
     scores = np.asarray(found)  # (split, half, statistic)
     between = ((scores[:, 0] - scores[:, 1]) ** 2).mean(axis=0) / 4
     return between, scores.mean(axis=1).var(axis=0, ddof=1)

@@ -31,6 +31,7 @@ STIMULI, SEEDS = "stimuli", "seeds"
 LEVELS = {"units": None, "sessions": "session", "animals": "animal"}  # and where `known` says so
 KINDS = (STIMULI, *LEVELS, SEEDS)
 
+RESAMPLES = 2  # a stream of its own: folds with the same seed must not be halved along their edges
 FEWEST_STIMULI = 8  # below, halves of the stimuli are too few to score
 PAIRWISE_SHARE = 3  # of pairs of stimuli: (n − 1)/3 degrees of freedom (measured, docs/metrics/inference.md)
 
@@ -96,7 +97,7 @@ def uncertainty(
     """Variance of the statistics over ``over``, and how it was estimated, for captions."""
     require_count("interval", minimum=100, resamples=resamples)
     require_count("interval", minimum=2, splits=splits)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, RESAMPLES])
     factors = {name: _factor(name, compared, groups) for name in over}
     known: dict[str, Array] = {}
     how = "bootstrap"
