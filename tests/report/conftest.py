@@ -15,7 +15,7 @@ import cortex_sim as cs
 
 def small():
     net = cs.Network("small")
-    net.population("retina", shape=(3, 6, 6))
+    net.population("retina", shape=(3, 8, 8))
     net.population("V1", 20, activation="leaky_relu")
     net.population("V2", 12, activation="leaky_relu")
     net.population("IT", 3)
@@ -34,8 +34,8 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("compared")
     (place / "net.py").write_text(MODEL, encoding="utf-8")
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(48, 3, 6, 6)).astype(np.float32), np.arange(48) % 3
-    x += 1.5 * rng.normal(size=(3, 3, 6, 6))[y]
+    x, y = rng.normal(size=(48, 3, 8, 8)).astype(np.float32), np.arange(48) % 3
+    x += 1.5 * rng.normal(size=(3, 3, 8, 8))[y]
     np.savez(place / "set.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
     for rule, seed, name in (
         ("backprop", 0, "backprop-0"),
@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
     ):
         command = f"train {place}/net.py:small --rule {rule} --data {place}/set.npz --epochs 3 --batch-size 6"
         assert main([*command.split(), "--seed", str(seed), "--out", str(place / name)]) == 0
-    images = rng.normal(size=(STIMULI, 3, 6, 6)).astype(np.float32)
+    images = rng.normal(size=(STIMULI, 3, 8, 8)).astype(np.float32)
     shown = cs.data.StimulusSet(images)
     v2 = respond_to(place / "backprop-0", shown, populations=["V2"], variables=["rate"])["rate"].values
     tuning = v2 @ rng.normal(size=(v2.shape[1], NEUROIDS))
