@@ -19,7 +19,7 @@ from cortex_sim.errors import DataError
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreRow:
     """A score, and what a reader needs to judge it. What is unknown is None, never NaN.
 
     Parameters
@@ -34,6 +34,8 @@ class Score:
         Bounds of what a perfect model would reach, in units of ``raw``.
     control_shifted, control_untrained, control_permuted : float, optional
         Scores of the controls.
+    permuted_sd : float, optional
+        Standard deviation of the score over permutations of the stimuli.
     reliability : float, optional
         Of the neural data.
     convention : str
@@ -44,6 +46,8 @@ class Score:
     neuroids : int, optional
         None where the neural data are RDMs.
     stimuli : int
+    units : int
+        Neuroids or RDMs that the score is computed from.
     repeats : int, optional
         The most that any stimulus has; None where the data hold means alone.
     excluded : mapping of str to int
@@ -65,6 +69,7 @@ class Score:
     convention: str
     seeds: int
     stimuli: int
+    units: int
     neuroids: int | None = None
     repeats: int | None = None
     ceiling: float | None = None
@@ -72,6 +77,7 @@ class Score:
     control_shifted: float | None = None
     control_untrained: float | None = None
     control_permuted: float | None = None
+    permuted_sd: float | None = None
     reliability: float | None = None
     recovery: float | None = None
     excluded: Mapping[str, int] = field(default_factory=dict)
@@ -92,7 +98,7 @@ class Score:
         return {**row, "excluded": dict(self.excluded), "notes": list(self.notes)}
 
 
-COLUMNS = tuple(column.name for column in fields(Score))
+COLUMNS = tuple(column.name for column in fields(ScoreRow))
 
 
 def score_of(
@@ -107,7 +113,7 @@ def score_of(
     neural: Responses | Dissimilarities,
     controls: Controls | None = None,
     recovery: Recovery | None = None,
-) -> Score:
+) -> ScoreRow:
     """The row of one score, from its parts.
 
     Parameters
@@ -128,7 +134,7 @@ def score_of(
     low, high = (None, None) if first.ceiling is None else first.ceiling
     repeats = neural.repeats if isinstance(neural, Responses) else None
     untrained = controls.untrained if controls else None
-    return Score(
+    return ScoreRow(
         recording=recording,
         population=population,
         data=data,
@@ -140,6 +146,7 @@ def score_of(
         convention=getattr(first, "convention", convention),
         seeds=len(evaluations),
         stimuli=first.stimuli,
+        units=first.units,
         neuroids=first.units if isinstance(neural, Responses) else None,
         repeats=None if repeats is None else len(repeats),
         ceiling=low,
@@ -155,7 +162,7 @@ def score_of(
     )
 
 
-def table(scores: Sequence[Score]) -> str:
+def table(scores: Sequence[ScoreRow]) -> str:
     """The scores as CSV: a header, and one line each; what is unknown is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -168,7 +175,7 @@ def table(scores: Sequence[Score]) -> str:
     return text.getvalue()
 
 
-def write_csv(scores: Sequence[Score], path: str | Path) -> None:
+def write_csv(scores: Sequence[ScoreRow], path: str | Path) -> None:
     """Write the table, whole or not at all.
 
     Raises

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from cortex_sim.compare.bootstrap import interval
 from cortex_sim.compare.metric import Evaluation
 from cortex_sim.compare.predictivity import PredictivityEvaluation
 from cortex_sim.compare.responses import Dissimilarities, Responses, matched
+from cortex_sim.compare.scores import ScoreRow, score_of
 from cortex_sim.errors import DataError
 from cortex_sim.report.chance import Chance, chance
 from cortex_sim.report.entries import Entry, Member
@@ -151,34 +151,25 @@ def _evaluated(one: Named, model: Responses, neural: Neural, settings: Settings)
     return found
 
 
-def row(cell: Cell, neural: Neural, settings: Settings) -> dict[str, Any]:
+def row(cell: Cell, neural: Neural, settings: Settings) -> ScoreRow:
     """One line of the table: score, interval, ceiling, controls, and what they were computed from."""
-    first = cell.evaluations[0]
     known = interval(cell.evaluations, level=settings.level, resamples=settings.resamples, seed=settings.seed)
-    repeats = neural.repeats if isinstance(neural, Responses) else None
-    return {
-        "recording": cell.entry,
-        "population": cell.population,
-        "data": cell.data,
-        "metric": cell.metric.name,
-        "score": known.score,
-        "ci_low": known.low,
-        "ci_high": known.high,
-        "ceiling": None if first.ceiling is None else first.ceiling[0],
-        "ceiling_high": None if first.ceiling is None else first.ceiling[1],
-        "control_shifted": None if cell.chance is None else cell.chance.shifted,
-        "control_permuted": None if cell.chance is None else cell.chance.permuted,
-        "permuted_sd": None if cell.chance is None else cell.chance.spread,
-        "control_untrained": cell.untrained,
-        "raw": float(np.mean([one.raw() for one in cell.evaluations])),
-        "reliability": first.reliability,
-        "convention": getattr(first, "convention", cell.metric.metric.convention),
-        "seeds": len(cell.evaluations),
-        "recovery": None,
-        "stimuli": first.stimuli,
-        "units": first.units,
-        "repeats": None if repeats is None else len(repeats),
-        "excluded": int(sum(getattr(first, "excluded", {}).values())),
-        "interval": f"{known.level:.0%}: {known.method}",
-        "notes": "; ".join(getattr(first, "notes", ())),
-    }
+    found = score_of(
+        cell.evaluations,
+        known,
+        recording=cell.entry,
+        population=cell.population,
+        data=cell.data,
+        metric=cell.metric.name,
+        convention=cell.metric.metric.convention,
+        neural=neural,
+    )
+    if cell.chance is None:
+        return found
+    return replace(
+        found,
+        control_shifted=cell.chance.shifted,
+        control_permuted=cell.chance.permuted,
+        permuted_sd=cell.chance.spread,
+        control_untrained=cell.untrained,
+    )

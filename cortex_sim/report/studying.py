@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.compare.scores import ScoreRow, write_csv
 from cortex_sim.errors import RunError
 from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
 from cortex_sim.report.entries import Entry
@@ -15,7 +16,7 @@ from cortex_sim.report.metrics import Named
 from cortex_sim.report.ranking import Ranking, ranked
 from cortex_sim.report.recovering import Recovered, recovered
 from cortex_sim.report.warnings import warnings_about
-from cortex_sim.report.writing import SCORES, figures, recovery_figures, write_table, write_text
+from cortex_sim.report.writing import SCORES, figures, recovery_figures, write_text
 
 Progress = Callable[[str], None]
 REPORT = "report.json"
@@ -50,8 +51,8 @@ class Result:
     ----------
     study : Study
     cells : tuple of Cell
-    rows : list of dict
-        The table.
+    scores : list of ScoreRow
+        The table, one line for each model, population, data set and metric.
     rankings : tuple of Ranking
         Models against each other, for each data set and metric.
     recoveries : tuple of Recovered
@@ -62,10 +63,15 @@ class Result:
 
     study: Study
     cells: tuple[Cell, ...]
-    rows: list[dict[str, Any]]
+    scores: list[ScoreRow]
     rankings: tuple[Ranking, ...]
     recoveries: tuple[Recovered, ...]
     sentences: list[str]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as plain data."""
+        return [one.row() for one in self.scores]
 
     def __str__(self) -> str:
         """The table and the sentences, as text."""
@@ -99,7 +105,7 @@ class Result:
             folder.mkdir(parents=True)
         except OSError as exception:
             raise RunError(f"{folder}: cannot be made ({exception.strerror or exception})") from None
-        write_table(self.rows, folder / SCORES)
+        write_csv(self.scores, folder / SCORES)
         write_text(json.dumps(self.as_data(), indent=1) + "\n", folder / REPORT)
         drawn = figures(self.rows, self.cells, self.study.entries, self.study.data, folder)
         drawn += recovery_figures(self.recoveries, folder)
@@ -116,12 +122,24 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
     progress("models against each other")
     rankings = tuple(ranked(cells, study.settings))
     recoveries = _recoveries(study, rankings, progress) if study.simulations else ()
-    for one in recoveries:
-        for line in rows:
-            if (line["data"], line["metric"]) == (one.data, one.metric) and one.recovery is not None:
-                line["recovery"] = one.recovery.accuracy
+    scores = [_with_recovery(one, recoveries) for one in rows]
     said = [one.sentence() for one in rankings] + [text for one in recoveries for text in one.sentences]
-    return Result(study, tuple(cells), rows, rankings, recoveries, [*said, *warnings_about(rows)])
+    return Result(
+        study,
+        tuple(cells),
+        scores,
+        rankings,
+        recoveries,
+        [*said, *warnings_about([one.row() for one in scores])],
+    )
+
+
+def _with_recovery(score: ScoreRow, recoveries: Sequence[Recovered]) -> ScoreRow:
+    """The row with the share of simulated data of this model among those that it wins."""
+    for one in recoveries:
+        if (one.data, one.metric) == (score.data, score.metric) and one.recovery is not None:
+            return replace(score, recovery=one.recovery.trusted(score.recording))
+    return score
 
 
 def _recoveries(study: Study, rankings: tuple[Ranking, ...], progress: Progress) -> tuple[Recovered, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,15 +18,6 @@ from cortex_sim.report.recovering import Recovered
 
 Row = Mapping[str, Any]
 SCORES = "scores.csv"
-
-
-def write_table(rows: Sequence[Row], file: Path) -> None:
-    """One line for each recording, population, data set and metric."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-    write_text(text.getvalue(), file)
 
 
 def write_text(text: str, file: Path) -> None:

@@ -13,7 +13,7 @@ from cortex_sim.compare.bootstrap import interval
 from cortex_sim.compare.controls import controls
 from cortex_sim.compare.predictivity import Predictivity
 from cortex_sim.compare.responses import Dissimilarities
-from cortex_sim.compare.scores import COLUMNS, Score, score_of, table, write_csv
+from cortex_sim.compare.scores import COLUMNS, ScoreRow, score_of, table, write_csv
 from cortex_sim.errors import DataError, RunError
 
 KEYS = {
@@ -24,12 +24,12 @@ KEYS = {
 
 PLAIN = {
     "recording": "backprop", "population": "IT", "data": "V4", "metric": "rsa", "score": 0.5, "ci_low": 0.4,
-    "ci_high": 0.6, "raw": 0.3, "convention": "raw", "seeds": 3, "stimuli": 92,
+    "ci_high": 0.6, "raw": 0.3, "convention": "raw", "seeds": 3, "stimuli": 92, "units": 1,
 }  # fmt: skip
 
 
 def test_a_row_has_every_key_and_is_json():
-    row = Score(**PLAIN).row()
+    row = ScoreRow(**PLAIN).row()
     assert set(row) >= KEYS
     assert json.loads(json.dumps(row)) == row
     assert row["ceiling"] is None and row["excluded"] == {} and row["notes"] == []
@@ -38,7 +38,7 @@ def test_a_row_has_every_key_and_is_json():
 @pytest.mark.parametrize("key", ["score", "ci_low", "reliability"])
 def test_a_row_refuses_what_is_not_finite(key):
     with pytest.raises(DataError, match=f"score of backprop IT on V4: {key} is nan"):
-        Score(**{**PLAIN, key: float("nan")})
+        ScoreRow(**{**PLAIN, key: float("nan")})
 
 
 def test_a_row_is_made_of_its_parts():
@@ -86,8 +86,8 @@ def test_the_table_is_read_back_by_others(tmp_path):
     import pandas as pd
 
     rows = [
-        Score(**PLAIN, excluded={"constant": 2, "unreliable": 0}, notes=("ridge, 10 folds", "a; b")),
-        Score(**{**PLAIN, "population": "V1", "ceiling": 0.9}),
+        ScoreRow(**PLAIN, excluded={"constant": 2, "unreliable": 0}, notes=("ridge, 10 folds", "a; b")),
+        ScoreRow(**{**PLAIN, "population": "V1", "ceiling": 0.9}),
     ]
     write_csv(rows, tmp_path / "scores.csv")
     found = pd.read_csv(tmp_path / "scores.csv")
