@@ -44,6 +44,8 @@ def main(
     outcome = held_out(trajectories, Evidence().features(trajectories), **effort.forest)
     for one, other, share in outcome.confused_pairs()[:6]:
         print(f"{one} and {other}: taken for each other in {100 * share:.0f} % of their runs")
+    for architecture, share in outcome.by_group().items():
+        print(f"{architecture}, held out: {share:.3f} of its runs are right")
     rows = []
     for question in QUESTIONS.values():
         for row in question(trajectories, effort):

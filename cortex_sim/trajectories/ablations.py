@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 LEVELS = (0.3, 0.5, 0.7, 0.85)  # accuracies at which runs are compared when they are matched
 
+#: Rules that are the same on orthogonal weights, and rules that are the same until feedback has learned.
+PAIRS = (("backprop", "gait_prop"), ("feedback_alignment", "kolen_pollack"))
+
 #: Selections of observables, by name.
 ACCESS: dict[str, tuple[str, ...]] = {"all": OBSERVABLES, **{name: (name,) for name in OBSERVABLES}}
 
@@ -123,9 +126,13 @@ def controls(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """
     forest = "random_forest"
     everything = Evidence().features(study)
-    for classifier in CLASSIFIERS:
-        outcome = held_out(study, learning_curve(study), classifier, **effort.of(classifier))
+    curves = {c: held_out(study, learning_curve(study), c, **effort.of(c)) for c in CLASSIFIERS}
+    for classifier, outcome in curves.items():
         yield row("controls", "accuracy and loss", "learning curve alone", classifier, outcome)
+    for name, observables in ACCESS.items():
+        outcome = held_out(study, Evidence(observables).features(study), **effort.forest)
+        found = outcome.gain_over(curves[forest])
+        yield Row("gain", name, "over the learning curve", forest, *found, 0.0, len(outcome.rule))
     yield from _matched(study, effort)
     for name in OBSERVABLES:
         features = Evidence((name,), snapshots=(0,)).features(study)
@@ -174,6 +181,21 @@ def _permutation_row(study: xr.Dataset, features: Any, effort: Effort) -> Row:
     )
 
 
+def by_pair(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
+    """Two rules that are close by construction, by observable; with all observables also by architecture."""
+    for pair in PAIRS:
+        both = study.isel(run=np.flatnonzero(np.isin(study["rule"].values, pair)))
+        if len(np.unique(both["rule"].values)) < 2:
+            continue
+        for name, observables in ACCESS.items():
+            outcome = held_out(both, Evidence(observables).features(both), **effort.forest)
+            yield row("pair", name, " or ".join(pair), "random_forest", outcome)
+            if name == "all":
+                for net, share in outcome.by_group().items():
+                    runs = int((outcome.group == net).sum())
+                    yield Row("pair", net, " or ".join(pair), "random_forest", share, share, share, 0.5, runs)
+
+
 def by_statistic(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
     """Every statistic alone, over all snapshots and populations."""
     for name in study["statistic"].values.tolist():
@@ -187,5 +209,6 @@ QUESTIONS: dict[str, Callable[..., Iterator[Row]]] = {
     "condition": by_condition,
     "snapshots": by_snapshots,
     "controls": controls,
+    "pair": by_pair,
     "statistic": by_statistic,
 }

@@ -77,6 +77,21 @@ def test_controls(rows):
     assert {("all", "seed held out"), ("all", "activation held out")} <= set(controls)
 
 
+def test_gain_over_the_learning_curve(rows):
+    gain = {r.evidence: r for r in found(rows, question="gain")}
+    assert gain["credit"].accuracy > 0.4 and gain["credit"].low > 0
+    assert abs(gain["weights"].accuracy) < 0.4
+
+
+def test_pairs_are_asked_for_where_the_study_has_them(study, rows):
+    assert not found(rows, question="pair")
+    named = {"a": "backprop", "b": "gait_prop"}
+    other = study.assign_coords(rule=("run", [named[rule] for rule in study["rule"].values]))
+    pairs = list(ablations.by_pair(other, FAST))
+    assert {r.setting for r in pairs} == {"backprop or gait_prop"}
+    assert {r.evidence for r in pairs} == {*ACCESS, "net0", "net1", "net2", "net3"}
+
+
 def test_a_study_too_short_to_match_says_so(study, caplog):
     short = study.isel(snapshot=[0, 1])
     assert not found(list(ablations.controls(short, FAST)), setting="at matched accuracy")

@@ -134,9 +134,21 @@ def test_the_interval_covers_the_truth():
         correct = np.concatenate([rng.random(12) < rate for rate in rates])
         group = [f"g{i // 12}" for i in range(144)]
         seed = [i % 12 // 4 for i in range(144)]
-        low, high = outcome("a" * 144, np.where(correct, "a", "b"), group, seed).interval(400, seed=number)
+        low, high = outcome("a" * 144, np.where(correct, "a", "b"), group, seed).interval(
+            resamples=400, draws=number
+        )
         inside.append(low <= 2 / 3 <= high)
     assert 0.8 < np.mean(inside) <= 1.0
+
+
+def test_gains_are_paired():
+    group = [f"g{i // 4}" for i in range(20)]
+    first, second = outcome("a" * 20, "aaab" * 5, group), outcome("a" * 20, "abab" * 5, group)
+    assert first.gain_over(second) == (0.25, 0.25, 0.25)  # the same in every group
+    assert first.by_group() == {f"g{i}": 0.75 for i in range(5)}
+    other = outcome("a" * 20, "aaab" * 5, ["g0"] * 20)
+    with pytest.raises(DataError, match="only those of the same runs can be compared"):
+        first.gain_over(other)
 
 
 def test_permutation_keeps_blocks_and_destroys_the_rule():
