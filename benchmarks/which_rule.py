@@ -9,7 +9,9 @@ study file and a line in the protocol.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+from functools import partial
 from pathlib import Path
 
 import accuracy
@@ -17,6 +19,16 @@ import accuracy
 from cortex_sim import library
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _results(runs: Path, name: str) -> Path:
+    """Results beside the runs, which are needed themselves; chosen rates are those that were kept."""
+    kept, here = ROOT / "benchmarks" / "results" / f"{name}.json", runs / f"{name}.json"
+    if not here.exists() and kept.exists():
+        here.parent.mkdir(parents=True, exist_ok=True)
+        chosen = {k: v for k, v in json.loads(kept.read_text("utf-8")).items() if k.startswith("choose-")}
+        here.write_text(json.dumps(chosen), encoding="utf-8")
+    return here
 
 
 def main() -> None:
@@ -28,6 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "which_rule")
     parser.add_argument("--simulations", type=int, default=10)
     given = parser.parse_args()
+    accuracy.results_path = partial(_results, given.runs.resolve())
     study = library.load_module("protocols", "which_rule_looks_like_cortex")
     for name in [*(name for name, _ in study.NETWORKS.values()), study.STOPPED_EARLY]:
         accuracy.run(name, given.data_dir.resolve(), given.runs.resolve(), [], None)
