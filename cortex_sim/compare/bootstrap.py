@@ -121,8 +121,8 @@ def interval(
     predictions, which are fitted once; it leaves out how predictions vary with the training set. (2) With
     ``refit``, by the variance between halves of the stimuli, each fitted alone (`half_samples`). (3) For
     RSA and CKA, and other evaluations with an attribute ``pairwise`` that is true, by the same without a fit
-    and without the excess that comes from pairs of stimuli. Crossed factors are combined so that interactions count once
-    (`crossed_variance`). Measured coverage: docs/metrics/inference.md.
+    and without the excess that comes from pairs of stimuli. Crossed factors are combined so that interactions
+    count once (`crossed_variance`). Measured coverage: docs/metrics/inference.md.
     """
     evaluations = list(evaluation) if isinstance(evaluation, Sequence) else [evaluation]
     refits = one_for_each(refit, len(evaluations))

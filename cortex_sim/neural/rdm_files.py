@@ -139,7 +139,8 @@ def _known(stored: Stored, name: str, leading: tuple[int, ...]) -> dict[str, Any
 
 def _crossed(stored: Stored, first: int, second: int) -> dict[str, Any]:
     """Labels of axes (animal, session), or (session, animal) where only that fits the names in the file."""
-    outer, inner = ("animal", ANIMALS), ("session", SESSIONS)
+    outer: tuple[str, tuple[str, ...]] = ("animal", ANIMALS)
+    inner: tuple[str, tuple[str, ...]] = ("session", SESSIONS)
     if not _names(stored, ANIMALS, first) and _names(stored, ANIMALS, second):
         outer, inner = inner, outer
     return {

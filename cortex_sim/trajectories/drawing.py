@@ -61,7 +61,8 @@ def _confusion(axes: Axes, outcome: Outcome) -> None:
             axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set(title="% of each rule's runs (row) assigned to", ylabel="rule")
+    axes.set_title("% of each rule's runs (row) by answer", fontsize=10)
+    axes.set_ylabel("rule")
 
 
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
@@ -80,7 +81,7 @@ def _bars(axes: Axes, rows: Sequence[Row]) -> None:
     axes.barh(place, accuracy, xerr=np.array(bounds), color=colours, height=0.7, error_kw={"lw": 1})
     axes.set_yticks(place, [_label(r) for r in chosen], fontsize=7)
     _chance(axes.axvline, chosen)
-    axes.set(xlim=(0, 1), xlabel="accuracy", title="random forest")
+    axes.set(xlim=(0, 1), xlabel="accuracy of a random forest")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -109,8 +110,7 @@ def _learning(axes: Axes, study: xr.Dataset) -> None:
         mean = study["accuracy"].values[study["rule"].values == rule].mean(0)
         style = {"color": COLOURS[number % len(COLOURS)], "ls": DASHES[number % len(DASHES)]}
         axes.semilogx(step, mean, label=SHORT.get(rule, rule), **style)
-    plain(axes, "updates", "test accuracy")
-    axes.set_title("learning curves, means over runs")
+    plain(axes, "updates", "test accuracy, mean over runs")
     axes.legend(frameon=False, fontsize=7)
 
 
@@ -157,14 +157,12 @@ def _noise(axes: Axes, study: xr.Dataset, rows: Sequence[Row]) -> None:
     exact = 10.0 * max(xs.values(), default=1.0)
     everything = [*rows, *_exact(rows, "full"), *_exact(rows, "full", "condition, trained exactly")]
     _curves(axes, everything, {**xs, "full": exact}, "condition")
-    legend = axes.legend(frameon=False, fontsize=8, loc="upper left")
     _curves(axes, everything, {**xs, "full": exact}, "condition, trained exactly", ls=":")
     axes.set_xscale("log")
     axes.set_xticks([*xs.values(), exact], [*(f"{x:g}" for x in xs.values()), "exact"])
     axes.minorticks_off()
-    plain(axes, "signal-to-noise ratio (dotted: trained without noise)", "accuracy")
+    plain(axes, "signal-to-noise ratio (dotted: trained on exact)", "accuracy")
     _finish(axes, rows)
-    axes.add_artist(legend)
 
 
 def _exact(rows: Sequence[Row], setting: str, question: str = "condition") -> list[Row]:
@@ -182,6 +180,7 @@ def _snapshots(axes: Axes, rows: Sequence[Row]) -> None:
     counts = {r.setting: float(r.setting) for r in rows if r.question == "snapshots"}
     _curves(axes, rows, counts, "snapshots")
     plain(axes, "snapshots, the last among them", "accuracy")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     _finish(axes, rows)
 
 

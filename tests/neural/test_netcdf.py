@@ -81,7 +81,9 @@ def test_an_index_with_one_level_may_be_named_like_its_dimension(tmp_path, rate)
         {"presentation_": ("presentation", list("abcdef")), "neuroid_": ("neuroid", list("vwxyz"))},
     )
     whole.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    whole.set_index(presentation="presentation_", neuroid="neuroid_").to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    whole.set_index(presentation="presentation_", neuroid="neuroid_").to_netcdf(
+        tmp_path / "b.nc", engine="h5netcdf"
+    )
     for name in ("a.nc", "b.nc"):
         loaded = neural.load(tmp_path / name)
         assert loaded.stimulus_id.values.tolist() == list("abcdef")
