@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,18 +74,39 @@ class Recovery:
         won = self.confusion[:, at].sum()
         return float(self.confusion[at, at] / won) if won else 0.0
 
-    def extrapolated(self, factor: float, draws: int = 4000, seed: int = 0) -> float:
-        """Accuracy with ``factor`` times as many stimuli, if scores keep their means and vary as 1/√n.
+    @property
+    def apart(self) -> Array:
+        """How often two candidates are told apart, shape (candidate, candidate), 1 on the diagonal.
+
+        Mean over recordings from the one and from the other of whether the true one of the two scored higher;
+        ties count half. Unlike `accuracy` it is not raised by other candidates that are easy to tell apart.
+        """
+        lead = self.scores[:, :, :, None] - self.scores[:, :, None, :]  # (truth, simulation, one, other)
+        higher = ((lead > 0) + 0.5 * (lead == 0)).mean(axis=1)
+        right = np.array([higher[truth, truth] for truth in range(len(self.rules))])
+        right = (right + right.T) / 2
+        np.fill_diagonal(right, 1.0)
+        return right
+
+    @property
+    def closest(self) -> tuple[str, str]:
+        """The two candidates that are told apart least often."""
+        one, other = np.unravel_index(int(self.apart.argmin()), self.apart.shape)
+        return self.rules[one], self.rules[other]
+
+    def extrapolated(self, factor: float, draws: int = 4000, seed: int = 0) -> Recovery:
+        """With ``factor`` times as many stimuli, if scores keep their means and vary as 1/√n.
 
         Scores are drawn from normal distributions with the means and covariances of the simulated ones.
         """
         rng = np.random.default_rng(seed)
-        right = []
-        for truth, scores in enumerate(self.scores):
-            spread = np.atleast_2d(np.cov(scores.T)) / factor
-            drawn = rng.multivariate_normal(scores.mean(axis=0), spread, size=draws, method="eigh")
-            right.append((drawn.argmax(axis=1) == truth).mean())
-        return float(np.mean(right))
+        drawn = [
+            rng.multivariate_normal(
+                scores.mean(axis=0), np.atleast_2d(np.cov(scores.T)) / factor, size=draws, method="eigh"
+            )
+            for scores in self.scores
+        ]
+        return replace(self, scores=np.stack(drawn), stimuli=round(self.stimuli * factor))
 
     def table(self) -> str:
         """The confusion matrix as text: a row for each truth, a column for the best candidate."""

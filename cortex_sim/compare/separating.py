@@ -91,15 +91,20 @@ def verdict(
     )  # fmt: skip
 
 
+def reaches(share: float, level: float) -> bool:
+    """Whether a share of counts is at least the level, rounding aside."""
+    return share >= level - 1e-9
+
+
 def _against(recovery: Recovery, best: str, trusted: float, level: float) -> list[str]:
     against = []
-    if recovery.accuracy < level:
+    if not reaches(recovery.accuracy, level):
         low, high = recovery.bounds
         against.append(
             f"data like these recover the true rule in {recovery.accuracy:.0%} of simulations "
             f"({low:.0%} to {high:.0%}), below {level:.0%}"
         )
-    if trusted < level:
+    if not reaches(trusted, level):
         against.append(
             f"of the simulated recordings that {best} wins, {trusted:.0%} came from it, below {level:.0%}"
         )
@@ -108,11 +113,28 @@ def _against(recovery: Recovery, best: str, trusted: float, level: float) -> lis
 
 @dataclass(frozen=True)
 class Tried:
-    """Recovery with one number of stimuli or repeats; ``simulated`` is False where it is extrapolated."""
+    """Recovery with one number of stimuli or repeats.
+
+    Parameters
+    ----------
+    number : int
+    accuracy : float
+        Over all candidates.
+    apart : float
+        How often the two candidates that are closest are told apart.
+    simulated : bool
+        False where it is extrapolated.
+    """
 
     number: int
     accuracy: float
+    apart: float
     simulated: bool
+
+    @classmethod
+    def of(cls, recovery: Recovery, number: int, simulated: bool = True) -> Tried:
+        """The numbers of one recovery."""
+        return cls(number, recovery.accuracy, float(recovery.apart.min()), simulated)
 
 
 @dataclass(frozen=True)
@@ -123,15 +145,18 @@ class Needed:
     ----------
     what : {"stimuli", "repeats"}
     number : int, optional
-        The smallest number tried for which recovery reaches the level; None if none does.
+        The smallest number tried for which any two candidates are told apart as often as ``level``.
     tried : tuple of Tried
     level : float
+    closest : tuple of str
+        The two candidates that were closest with the last number tried.
     """
 
     what: str
     number: int | None
     tried: tuple[Tried, ...]
     level: float
+    closest: tuple[str, str]
 
     @property
     def sentence(self) -> str:
@@ -139,14 +164,14 @@ class Needed:
         last = self.tried[-1]
         if self.number is None:
             return (
-                f"No number of {self.what} up to {last.number} would recover the true rule in "
-                f"{self.level:.0%} of experiments ({last.accuracy:.0%} at {last.number}"
+                f"No number of {self.what} up to {last.number} would tell {' and '.join(self.closest)} apart "
+                f"in {self.level:.0%} of experiments ({last.apart:.0%} with {last.number}"
                 f"{'' if last.simulated else ', extrapolated'}); another metric or other stimuli might."
             )
         at = next(one for one in self.tried if one.number == self.number)
         how = "simulated" if at.simulated else "extrapolated"
-        share = f"{at.accuracy:.0%} of experiments ({how})"
-        return f"{self.number} {self.what} would recover the true rule in {share}."
+        share = f"{at.apart:.0%} of experiments ({how})"
+        return f"{self.number} {self.what} would tell any two of these rules apart in {share} or more."
 
 
 def needed(
@@ -161,11 +186,12 @@ def needed(
     progress: Progress | None = None,
     **settings: Any,
 ) -> Needed:
-    """Find how many stimuli, or repeats of each, would recover the true rule often enough.
+    """Find how many stimuli, or repeats of each, would tell any two candidates apart often enough.
 
-    Recovery is simulated with multiples of the data's number until it reaches the level. More stimuli can be
-    simulated only where the candidates responded to them; beyond, the scores of the largest number are
-    extrapolated (`Recovery.extrapolated`), which ignores that fits improve with more stimuli.
+    Recovery is simulated with multiples of the data's number until the closest two are (`Recovery.apart`).
+    More stimuli can be simulated only where the candidates responded to them; beyond, the scores of the
+    largest number are extrapolated (`Recovery.extrapolated`), which ignores that fits improve with more
+    stimuli.
 
     Parameters
     ----------
@@ -202,10 +228,10 @@ def _repeats(
     for step in steps:
         number = max(1, round(len(own) * step))
         found = recover(metric, candidates, neural, repeats=number, **settings)
-        tried.append(Tried(number, found.accuracy, True))
-        if found.accuracy >= level:
-            return Needed("repeats", number, tuple(tried), level)
-    return Needed("repeats", None, tuple(tried), level)
+        tried.append(Tried.of(found, number))
+        if reaches(tried[-1].apart, level):
+            return Needed("repeats", number, tuple(tried), level, found.closest)
+    return Needed("repeats", None, tuple(tried), level, found.closest)
 
 
 def _stimuli(
@@ -225,17 +251,17 @@ def _stimuli(
         if number > available and last is not None:
             break
         last = recover(metric, candidates, neural, stimuli=number, **settings)
-        tried.append(Tried(number, last.accuracy, True))
-        if last.accuracy >= level:
-            return Needed("stimuli", number, tuple(tried), level)
+        tried.append(Tried.of(last, number))
+        if reaches(tried[-1].apart, level):
+            return Needed("stimuli", number, tuple(tried), level, last.closest)
     assert last is not None
     number = last.stimuli
     while number * 2 <= own * bound:
         number *= 2
-        tried.append(Tried(number, last.extrapolated(number / last.stimuli), False))
-        if tried[-1].accuracy >= level:
-            return Needed("stimuli", number, tuple(tried), level)
-    return Needed("stimuli", None, tuple(tried), level)
+        tried.append(Tried.of(last.extrapolated(number / last.stimuli), number, simulated=False))
+        if reaches(tried[-1].apart, level):
+            return Needed("stimuli", number, tuple(tried), level, last.closest)
+    return Needed("stimuli", None, tuple(tried), level, last.closest)
 
 
 SEARCHES = {"stimuli": _stimuli, "repeats": _repeats}

@@ -114,8 +114,10 @@ def test_extrapolation_follows_the_normal_law():
     scores = np.stack([np.stack([lead, 0 * lead], 1), np.stack([0 * lead, lead], 1)])
     found = made(scores)
     assert found.accuracy == pytest.approx(norm.cdf(0.5), abs=0.02)
-    assert found.extrapolated(4) == pytest.approx(norm.cdf(1.0), abs=0.02)
-    assert found.extrapolated(100) > 0.99
+    more = found.extrapolated(4)
+    assert more.accuracy == pytest.approx(norm.cdf(1.0), abs=0.02) and more.stimuli == 160
+    assert more.apart[0, 1] == pytest.approx(norm.cdf(1.0), abs=0.02)
+    assert found.extrapolated(100).accuracy > 0.99
 
 
 def recovered(right):
@@ -154,6 +156,29 @@ def test_a_rule_that_wins_for_everything_is_not_trusted():
     assert verdict({"a": 0.4, "b": 0.1, "c": 0.3}, found).winner == "a"
 
 
+def test_an_easy_candidate_does_not_hide_that_two_are_confused():
+    """a and b are told apart in 12 of 20, c always from both but where it is tied."""
+    scores = np.zeros((3, 10, 3))
+    scores[2, :, 2] = 1
+    for truth in range(2):
+        for number in range(10):
+            scores[truth, number, truth if number < 6 else 1 - truth] = 1
+    found = Recovery(("a", "b", "c"), scores, ("", "", ""), 8, 40, 4)
+    assert found.accuracy == pytest.approx((0.6 + 0.6 + 1) / 3)
+    np.testing.assert_allclose(found.apart, [[1, 0.6, 0.9], [0.6, 1, 0.9], [0.9, 0.9, 1]])
+    assert found.closest == ("a", "b")
+
+
+def test_a_level_is_reached_where_rounding_alone_is_below():
+    scores = np.zeros((3, 20, 3))
+    for truth, right in enumerate((14, 14, 20)):
+        scores[truth, :right, truth] = 1
+        scores[truth, right:, 1 - truth if truth < 2 else 0] = 1
+    found = Recovery(("a", "b", "c"), scores, ("", "", ""), 8, 40, 4)
+    said = verdict({"a": 0.1, "b": 0.2, "c": 0.5}, found).sentence
+    assert "c scores highest (0.500); data like these recover the true rule in 80%" in said
+
+
 def close(rng, stimuli):
     """Two candidates that differ little."""
     x = rng.normal(size=(stimuli, 4))
@@ -184,7 +209,10 @@ def test_stimuli_are_simulated_while_presented_and_then_extrapolated_with_a_boun
         (20, True), (40, True), (80, True), (160, False), (320, False),
     ]  # fmt: skip
     assert found.number is None
-    assert "No number of stimuli up to 320" in found.sentence and "extrapolated" in found.sentence
+    assert (
+        "No number of stimuli up to 320 would tell a and b apart in 101%" in found.sentence
+        and "extrapolated" in found.sentence
+    )
     easy = needed(Cka(), candidates, data, simulations=6, readout="random", level=0.3)
     assert easy.number == 20 and "(simulated)" in easy.sentence
 
