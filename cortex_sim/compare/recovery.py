@@ -94,7 +94,11 @@ class Recovery:
         one, other = np.unravel_index(int(self.apart.argmin()), self.apart.shape)
         return self.rules[one], self.rules[other]
 
-    def extrapolated(self, factor: float, draws: int = 4000, seed: int = 0) -> Recovery:
+    def extrapolated(self, factor: float) -> float:
+        """Accuracy with ``factor`` times as many stimuli: see `lengthened`."""
+        return self.lengthened(factor).accuracy
+
+    def lengthened(self, factor: float, draws: int = 4000, seed: int = 0) -> Recovery:
         """With ``factor`` times as many stimuli, if scores keep their means and vary as 1/√n.
 
         Scores are drawn from normal distributions with the means and covariances of the simulated ones.

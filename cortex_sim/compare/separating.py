@@ -190,7 +190,7 @@ def needed(
 
     Recovery is simulated with multiples of the data's number until the closest two are (`Recovery.apart`).
     More stimuli can be simulated only where the candidates responded to them; beyond, the scores of the
-    largest number are extrapolated (`Recovery.extrapolated`), which ignores that fits improve with more
+    largest number are extrapolated (`Recovery.lengthened`), which ignores that fits improve with more
     stimuli.
 
     Parameters
@@ -258,7 +258,7 @@ def _stimuli(
     number = last.stimuli
     while number * 2 <= own * bound:
         number *= 2
-        tried.append(Tried.of(last.extrapolated(number / last.stimuli), number, simulated=False))
+        tried.append(Tried.of(last.lengthened(number / last.stimuli), number, simulated=False))
         if reaches(tried[-1].apart, level):
             return Needed("stimuli", number, tuple(tried), level, last.closest)
     return Needed("stimuli", None, tuple(tried), level, last.closest)

@@ -114,10 +114,10 @@ def test_extrapolation_follows_the_normal_law():
     scores = np.stack([np.stack([lead, 0 * lead], 1), np.stack([0 * lead, lead], 1)])
     found = made(scores)
     assert found.accuracy == pytest.approx(norm.cdf(0.5), abs=0.02)
-    more = found.extrapolated(4)
+    more = found.lengthened(4)
     assert more.accuracy == pytest.approx(norm.cdf(1.0), abs=0.02) and more.stimuli == 160
     assert more.apart[0, 1] == pytest.approx(norm.cdf(1.0), abs=0.02)
-    assert found.extrapolated(100).accuracy > 0.99
+    assert found.extrapolated(100) > 0.99
 
 
 def recovered(right):
