@@ -180,7 +180,7 @@ def _snapshots(axes: Axes, rows: Sequence[Row]) -> None:
     counts = {r.setting: float(r.setting) for r in rows if r.question == "snapshots"}
     _curves(axes, rows, counts, "snapshots")
     plain(axes, "snapshots, the last among them", "accuracy")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.13), ncols=2)
     _finish(axes, rows)
 
 

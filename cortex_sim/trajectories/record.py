@@ -41,7 +41,7 @@ def record(run: Run, design: Design, images: ImageSet) -> xr.Dataset:
     Raises
     ------
     Diverged
-        If the objective or a weight is no longer finite.
+        If the objective, a weight or a statistic is no longer finite.
     """
     import torch
     import xarray as xr
@@ -69,10 +69,13 @@ def record(run: Run, design: Design, images: ImageSet) -> xr.Dataset:
         if not all(np.isfinite(v).all() for p in populations for v in p.values()):
             raise Diverged.at(trainer, "a rate, a weight or the credit is not finite")
         watched.add(populations)
+    values = watched.values()
+    if not np.isfinite(values).all():
+        raise Diverged.at(trainer, "a statistic exceeds single precision")
     accuracy, loss = zip(*scores, strict=True)
     return xr.Dataset(
         {
-            "value": (("condition", "snapshot", "population", "statistic"), watched.values()),
+            "value": (("condition", "snapshot", "population", "statistic"), values),
             "accuracy": ("snapshot", np.array(accuracy, dtype=np.float32)),
             "loss": ("snapshot", np.array(loss, dtype=np.float32)),
             "units": ("population", np.array([run.architecture.hidden[i] for i in run.architecture.places])),
@@ -145,8 +148,9 @@ class Watch:
         self._found.append(np.array(found))
 
     def values(self) -> NDArrayFloat32:
-        """Array of shape (condition, snapshot, population, statistic)."""
-        return np.stack(self._found, axis=1).astype(np.float32)
+        """Array of shape (condition, snapshot, population, statistic); infinite beyond single precision."""
+        with np.errstate(over="ignore"):
+            return np.stack(self._found, axis=1).astype(np.float32)
 
     def _statistics(self, condition: Condition, place: str, observed: Observed, number: str) -> Matrix:
         at = condition.name, place

@@ -130,6 +130,15 @@ def test_a_run_that_explodes_says_so(images):
         record(run(architecture=1, rate=1e20), TINY.replace(steps=(0, 30)), images)
 
 
+def test_statistics_beyond_single_precision_count_as_diverged(images, monkeypatch):
+    def huge(*given):
+        return [{name: 1e25 * x for name, x in one.items()} for one in observe(*given)]
+
+    monkeypatch.setattr("cortex_sim.trajectories.record.observe", huge)
+    with pytest.raises(Diverged, match="step 3, .* a statistic exceeds single precision"):
+        record(run(), TINY, images)
+
+
 @pytest.mark.slow
 def test_images_of_another_shape_are_recorded_too(real, monkeypatch):
     monkeypatch.setenv("CORTEX_SIM_DATA", str(real("mnist.npz").parent))
