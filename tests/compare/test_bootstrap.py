@@ -11,6 +11,7 @@ from cortex_sim.compare.cka import Cka
 from cortex_sim.compare.half_samples import half_samples
 from cortex_sim.compare.predictivity import Predictivity
 from cortex_sim.compare.rdm_comparators import comparator_named
+from cortex_sim.compare.responses import Dissimilarities
 from cortex_sim.compare.rsa import Rsa
 from cortex_sim.errors import DataError
 
@@ -273,3 +274,20 @@ def test_covers_the_mean_over_experiments_for_stimuli_that_are_independent():
         found = Overlap().evaluate(responses(model[some]), responses((model + noise)[some]))
         inside += truth in interval(found, resamples=100)
     assert 0.91 < inside / 300 < 0.98
+
+
+def test_human_subjects_and_objects_are_drawn_together(real):
+    """92 objects, 4 subjects in 2 sessions each: pixels against human IT, over objects, subjects, both."""
+    with np.load(real("objects92_it_rdms.npz"), allow_pickle=False) as file:
+        rdms = file["humanIT_subjects_sessions"]
+        pixels = file["images"][:, ::7, ::7].mean(3).reshape(92, -1)
+    assert rdms.shape == (4, 2, 4186)
+    who = {"animal": np.repeat(["a", "b", "c", "d"], 2), "session": np.tile(["1", "2"], 4)}
+    human = Dissimilarities("human IT", [f"s{i}" for i in range(92)], rdms.reshape(8, -1), who)
+    found = Rsa(comparator="pearson").evaluate(responses(pixels.astype(float)), human)
+    objects, people, both = (
+        interval(found, over=over, resamples=200) for over in ("stimuli", "animals", ("stimuli", "animals"))
+    )
+    assert people.freedom == 3 and both.freedom > 3
+    assert max(objects.error, people.error) <= both.error < (objects.error**2 + people.error**2) ** 0.5 + 1e-9
+    assert both.score == objects.score == pytest.approx(found.score())
