@@ -76,7 +76,7 @@ class Recovery:
 
     @property
     def apart(self) -> Array:
-        """How often two candidates are told apart, shape (candidate, candidate), 1 on the diagonal.
+        """How often two candidates are distinguished, shape (candidate, candidate), 1 on the diagonal.
 
         Mean over recordings from the one and from the other of whether the true one of the two scored higher;
         ties count half. Unlike `accuracy` it is not raised by other candidates that are easy to tell apart.
@@ -90,7 +90,7 @@ class Recovery:
 
     @property
     def closest(self) -> tuple[str, str]:
-        """The two candidates that are told apart least often."""
+        """The two candidates that are distinguished least often."""
         one, other = np.unravel_index(int(self.apart.argmin()), self.apart.shape)
         return self.rules[one], self.rules[other]
 

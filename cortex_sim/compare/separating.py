@@ -121,7 +121,7 @@ class Tried:
     accuracy : float
         Over all candidates.
     apart : float
-        How often the two candidates that are closest are told apart.
+        How often the two candidates that are closest are distinguished.
     simulated : bool
         False where it is extrapolated.
     """
@@ -145,7 +145,7 @@ class Needed:
     ----------
     what : {"stimuli", "repeats"}
     number : int, optional
-        The smallest number tried for which any two candidates are told apart as often as ``level``.
+        The smallest number tried for which any two candidates are distinguished as often as ``level``.
     tried : tuple of Tried
     level : float
     closest : tuple of str

@@ -28,14 +28,14 @@ DIMS = ("run", "snapshot", "population", "statistic")
 
 
 def study(
-    design: Design, folder: Path, processes: int = 1, report: Callable[[str], None] = print
+    design: Design, folder: str | Path, processes: int = 1, report: Callable[[str], None] = print
 ) -> xr.Dataset:
     """Train and record every run that is not done yet, and return all of them in one data set.
 
     Parameters
     ----------
     design : Design
-    folder : Path
+    folder : path
         Where runs are kept, each in a folder of its own, written whole or not at all; created if missing. An
         interrupted study is continued, and another study may share the folder.
     processes : int, default 1
@@ -53,21 +53,21 @@ def study(
     RunError
         If runs failed other than by diverging; the others are done.
     """
-    folder = require_path("study", folder, RunError)
-    folder.mkdir(parents=True, exist_ok=True)
+    place = require_path("study", folder, RunError)
+    place.mkdir(parents=True, exist_ok=True)
     runs = design.runs
     jobs = [
         sweep.Job(run.key, design.configuration(run), given={"run": run, "design": design}) for run in runs
     ]
-    kept = FileEach(folder, f"{{key}}/{sweep.RESULT}")
-    ended = sweep.work(jobs, _recorded, folder, kept, processes, report, _shown)
+    kept = FileEach(place, f"{{key}}/{sweep.RESULT}")
+    ended = sweep.work(jobs, _recorded, place, kept, processes, report, _shown)
     failed = [run.key for run, end in zip(runs, ended, strict=True) if end.metrics is None]
     if failed:
         raise RunError(
             f"study {folder}: {len(failed)} runs are not done, such as {failed[0]}; run it again to continue"
         )
     return merged(
-        design, folder, {run.key: dict(end.metrics or {}) for run, end in zip(runs, ended, strict=True)}
+        design, place, {run.key: dict(end.metrics or {}) for run, end in zip(runs, ended, strict=True)}
     )
 
 

@@ -21,7 +21,7 @@ def noisy(means, count, seed=0):
 
 
 def test_two_classes_of_known_distance():
-    """Two Gaussians d apart are told apart with probability Φ(d/2)."""
+    """Two Gaussians d apart are distinguished with probability Φ(d/2)."""
     means = np.array([[0.0, 0.0, 0.0], [1.2, 1.6, 0.0]])
     found = decode(noisy(means, 2000))
     assert found.accuracy == pytest.approx(NormalDist().cdf(1.0), abs=0.02)

@@ -1,4 +1,4 @@
-"""Recovery: distinct candidates are told apart, equal ones are not, and then no winner is named."""
+"""Recovery: distinct candidates are distinguished, equal ones are not, and then no winner is named."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_rule_that_wins_for_everything_is_not_trusted():
 
 
 def test_an_easy_candidate_does_not_hide_that_two_are_confused():
-    """a and b are told apart in 12 of 20, c always from both but where it is tied."""
+    """a and b are distinguished in 12 of 20, c always from both but where it is tied."""
     scores = np.zeros((3, 10, 3))
     scores[2, :, 2] = 1
     for truth in range(2):
