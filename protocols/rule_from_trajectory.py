@@ -18,7 +18,8 @@ from pathlib import Path
 from cortex_sim import recording
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.sweep import as_csv
-from cortex_sim.trajectories.ablations import QUESTIONS, QUICK, THOROUGH, Effort, Row
+from cortex_sim.trajectories.ablations import QUICK, THOROUGH, Effort, Row
+from cortex_sim.trajectories.answers import answers
 from cortex_sim.trajectories.classify import held_out
 from cortex_sim.trajectories.design import SMALL, STUDY, Design
 from cortex_sim.trajectories.drawing import figure
@@ -47,11 +48,10 @@ def main(
     for architecture, share in outcome.by_group().items():
         print(f"{architecture}, held out: {share:.3f} of its runs are right")
     rows = []
-    for question in QUESTIONS.values():
-        for row in question(trajectories, effort):
-            rows.append(row)
-            print(f"{row.question:28} {row.evidence:40} {row.setting:22} {row.classifier:14}", end="")
-            print(f"{row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}]", flush=True)
+    for row in answers(trajectories, folder / NAME / "answers", effort):
+        rows.append(row)
+        print(f"{row.question:28} {row.evidence:32} {row.setting:36} {row.classifier:14}", end="")
+        print(f"{row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}]", flush=True)
     write_text(folder / f"{NAME}.csv", as_csv([row.as_dict() for row in rows]))
     finished(figure(trajectories, outcome, rows), folder / f"{NAME}.png")
     print(f"{folder / NAME}.nc, .csv, .png")
