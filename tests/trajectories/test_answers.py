@@ -39,7 +39,8 @@ def test_a_study_that_was_killed_between_questions_continues(asked, tmp_path):
 def test_other_data_or_effort_are_asked_again(asked, tmp_path):
     study = planted()
     list(answers(study, tmp_path))
-    assert list(answers(study, tmp_path, Effort(trees=7)))[0].accuracy == pytest.approx(0.107)
+    rows = list(answers(study, tmp_path, Effort(trees=7)))
+    assert rows[0].accuracy == pytest.approx(0.107)
     list(answers(study, tmp_path))
     assert asked == {"one": 3, "two": 3}
     other = study.copy(deep=True)
