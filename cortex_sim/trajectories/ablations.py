@@ -28,6 +28,9 @@ PAIRS = (("backprop", "gait_prop"), ("feedback_alignment", "kolen_pollack"))
 #: Selections of observables, by name.
 ACCESS: dict[str, tuple[str, ...]] = {"all": OBSERVABLES, **{name: (name,) for name in OBSERVABLES}}
 
+#: And those with one observable missing.
+WITHOUT = {f"all but {name}": tuple(o for o in OBSERVABLES if o != name) for name in OBSERVABLES}
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -83,8 +86,8 @@ def row(
 
 
 def by_access(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
-    """Everything, one observable alone, and the same without units of measurement; both classifiers."""
-    for name, observables in ACCESS.items():
+    """All observables, one alone, one missing; and the same with scale-free statistics; both classifiers."""
+    for name, observables in {**ACCESS, **WITHOUT}.items():
         for scale_free in (False, True):
             features = Evidence(observables, scale_free=scale_free).features(study)
             for classifier in CLASSIFIERS:

@@ -79,7 +79,7 @@ def _bars(axes: Axes, rows: Sequence[Row]) -> None:
         np.maximum([r.high for r in chosen] - accuracy, 0),
     ]
     axes.barh(place, accuracy, xerr=np.array(bounds), color=colours, height=0.7, error_kw={"lw": 1})
-    axes.set_yticks(place, [_label(r) for r in chosen], fontsize=7)
+    axes.set_yticks(place, [_label(r) for r in chosen], fontsize=6.5)
     _chance(axes.axvline, chosen)
     axes.set(xlim=(0, 1), xlabel="accuracy of a random forest")
     axes.spines[["top", "right"]].set_visible(False)

@@ -5,7 +5,7 @@ import pytest
 from small_trajectories import planted
 
 from cortex_sim.trajectories import ablations
-from cortex_sim.trajectories.ablations import ACCESS, Effort
+from cortex_sim.trajectories.ablations import ACCESS, WITHOUT, Effort
 from cortex_sim.trajectories.classify import CLASSIFIERS, held_out
 from cortex_sim.trajectories.drawing import figure
 from cortex_sim.trajectories.evidence import Evidence
@@ -39,9 +39,12 @@ def found(rows, **wanted):
 
 def test_access_finds_the_mark_where_it_is(rows):
     settings = {(r.evidence, r.setting, r.classifier) for r in found(rows, question="access")}
-    assert len(settings) == len(ACCESS) * 2 * len(CLASSIFIERS)
+    assert len(settings) == (len(ACCESS) + len(WITHOUT)) * 2 * len(CLASSIFIERS)
     for row in found(rows, question="access", classifier="random_forest"):
-        marked = row.evidence in ("all", "credit") and row.setting == "all statistics"
+        marked = (
+            row.evidence in ("all", "credit", "all but activity", "all but weights")
+            and row.setting == "all statistics"
+        )
         assert (row.accuracy > 0.9) == marked
         assert row.chance == 0.5 and row.runs == 16
 
@@ -102,4 +105,4 @@ def test_the_figure_draws_every_question(study, rows):
     outcome = held_out(study, Evidence().features(study), trees=6)
     panels = figure(study, outcome, rows).axes
     assert [len(axes.lines) > 0 for axes in panels[2:]] == [True] * 4
-    assert len(panels[1].patches) == 8 + len(found(rows, question="controls", classifier="random_forest"))
+    assert len(panels[1].patches) == 14 + len(found(rows, question="controls", classifier="random_forest"))
