@@ -22,10 +22,10 @@ def crossed(rng, stimuli, units, *, of_stimuli=1.0, of_units=1.0, both=1.0):
 
 
 def test_variance_over_stimuli_is_that_of_the_mean():
-    values = np.random.default_rng(0).normal(size=(23, 1))
+    values = np.random.default_rng(0).normal(size=(11, 1))
     found = interval(Mean(values), over="stimuli", resamples=20_000)
-    assert found.error**2 == pytest.approx(values.var(ddof=1) / 23, rel=0.04)  # not (n − 1)/n of it
-    assert found.freedom == 22
+    assert found.error**2 == pytest.approx(values.var(ddof=1) / 11, rel=0.04)  # not (n − 1)/n of it
+    assert found.freedom == 10
     assert found.score == pytest.approx(values.mean())
 
 
