@@ -53,8 +53,9 @@ def main(
         print(f"{row.question:28} {row.evidence:32} {row.setting:36} {row.classifier:14}", end="")
         print(f"{row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}]", flush=True)
     write_text(folder / f"{NAME}.csv", as_csv([row.as_dict() for row in rows]))
+    write_text(folder / f"{NAME}_confusion.csv", as_csv(outcome.confusion_rows()))
     finished(figure(trajectories, outcome, rows), folder / f"{NAME}.png")
-    print(f"{folder / NAME}.nc, .csv, .png")
+    print(f"{folder / NAME}.nc, .csv, _confusion.csv, .png")
     return rows
 
 

@@ -86,6 +86,14 @@ class Outcome:
         rows = [[np.mean(self.predicted[self.rule == a] == b) for b in self.rules] for a in self.rules]
         return np.array(rows)
 
+    def confusion_rows(self) -> list[dict[str, str | float]]:
+        """`confusion` as a table: a row for each rule, a column for each answer."""
+        shares = self.confusion().round(4).tolist()
+        return [
+            {"rule": rule, **dict(zip(self.rules, row, strict=True))}
+            for rule, row in zip(self.rules, shares, strict=True)
+        ]
+
     def confused_pairs(self) -> list[tuple[str, str, float]]:
         """Pairs of rules by how often one is taken for the other, mean of both directions, most first."""
         matrix, rules = self.confusion(), self.rules

@@ -29,6 +29,8 @@ def test_the_whole_study_in_small(tmp_path, caplog):
     with (tmp_path / f"{NAME}.csv").open(encoding="utf-8") as opened:
         table = list(csv.DictReader(opened))
     assert [row["accuracy"] for row in table] == [str(row.accuracy) for row in rows]
+    confusion = (tmp_path / f"{NAME}_confusion.csv").read_text("utf-8").splitlines()
+    assert confusion[0] == "rule,backprop,feedback_alignment" and len(confusion) == 3
     assert (tmp_path / f"{NAME}.png").stat().st_size > 10_000
     before = {r.evidence: r.accuracy for r in rows if r.setting == "before learning"}
     assert before["activity"] == before["weights"] == 0.5  # equal under every rule before learning

@@ -102,6 +102,7 @@ def test_confusion_counts_by_rule():
     found = outcome("aaaabbcc", "aabbbaac")
     assert found.rules == ["a", "b", "c"]
     np.testing.assert_allclose(found.confusion(), [[0.5, 0.5, 0], [0.5, 0.5, 0], [0.5, 0, 0.5]])
+    assert found.confusion_rows()[2] == {"rule": "c", "a": 0.5, "b": 0.0, "c": 0.5}
     assert found.accuracy == pytest.approx(0.5)
     assert found.confused_pairs() == [("a", "b", 0.5), ("a", "c", 0.25), ("b", "c", 0.0)]
 
