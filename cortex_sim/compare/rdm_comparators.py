@@ -19,6 +19,8 @@ from cortex_sim.checks import look_up
 from cortex_sim.compare.responses import Array
 from cortex_sim.errors import DataError
 
+KEPT_PAIRS = 500_000  # up to which residuals are kept; 64 of them are 256 MB
+
 
 @dataclass(frozen=True, eq=False)
 class Rdm:
@@ -32,6 +34,11 @@ class Rdm:
     def measured(self) -> NDArray[np.bool_]:
         """Which pairs were measured."""
         return np.isfinite(self.values)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every pair was measured."""
+        return bool(self.measured.all())
 
     @cached_property
     def filled(self) -> Array:
@@ -105,13 +112,17 @@ def _weights(first: Rdm, second: Rdm, counts: Array) -> Array:
             f"give more stimuli"
         )
     for rdm in (first, second):
-        varying = weights @ _centred(rdm.filled, weights) ** 2
-        if varying <= 1e-24 * (weights @ rdm.filled**2):
-            raise DataError(
-                f"RDM {rdm.name}: all dissimilarities of these stimuli are equal, so it correlates with "
-                f"nothing; choose another population, measure or more stimuli"
-            )
+        _check_varies(rdm, weights)
     return weights
+
+
+def _check_varies(rdm: Rdm, weights: Array) -> None:
+    varying = weights @ _centred(rdm.filled, weights) ** 2
+    if varying <= 1e-24 * (weights @ rdm.filled**2):
+        raise DataError(
+            f"RDM {rdm.name}: all dissimilarities of these stimuli are equal, so it correlates with "
+            f"nothing; choose another population, measure or more stimuli"
+        )
 
 
 def _centred(values: Array, weights: Array) -> Array:
@@ -119,8 +130,23 @@ def _centred(values: Array, weights: Array) -> Array:
 
 
 def _residuals(how: Comparator, first: Rdm, second: Rdm, counts: Array) -> tuple[Array, Array]:
+    """Residuals of both; where all pairs were measured, those of an RDM do not depend on the other."""
+    if first.complete and second.complete and len(first.values) <= KEPT_PAIRS and (counts > 0).sum() >= 3:
+        key = counts.tobytes()
+        return _kept_residuals(how.name, first, key), _kept_residuals(how.name, second, key)
     weights = _weights(first, second, counts)
     return how.residuals(first, weights, counts), how.residuals(second, weights, counts)
+
+
+@lru_cache(maxsize=64)
+def _kept_residuals(how: str, rdm: Rdm, counts: bytes) -> Array:
+    """One RDM is compared with many, for the same stimuli: every model with every subject."""
+    occurs = np.frombuffer(counts)
+    weights = pair_weights(occurs)
+    _check_varies(rdm, weights)
+    found = COMPARATORS[how].residuals(rdm, weights, occurs)
+    found.flags.writeable = False
+    return found
 
 
 def _cosine(x: Array, y: Array) -> float:
@@ -191,9 +217,8 @@ class RhoA:
 
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """See `Comparator`."""
-        weights = _weights(first, second, counts)
-        m = weights.sum()
-        a, b = (self.residuals(rdm, weights, counts) for rdm in (first, second))
+        a, b = _residuals(self, first, second, counts)
+        m = (pair_weights(counts) * first.measured * second.measured).sum()
         return float(12 * (a @ b) / (m**3 - m))
 
     def standardised(self, rdm: Rdm) -> Array:

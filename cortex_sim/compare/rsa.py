@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,30 +80,45 @@ class Rsa:
         """
         check_stimuli(self.name, model, neural)
         how = measure_named(self.measure, self.noise)
-        for_model = SquaredEuclidean() if how.repeats else how
         model, dead = varying(self.name, model)
-        excluded = {"model": dead, "neural": 0}
-        responses = None
-        if isinstance(neural, Responses):
-            responses, excluded["neural"] = varying(self.name, neural)
-            data, known = rdm(responses, how), responses.units
-        else:
-            data, known = neural, neural.units
+        data = _neural(neural, self.measure, self.noise)
         evaluation = RsaEvaluation(
             metric=self,
-            model=_prepared(rdm(model, for_model))[0],
-            rdms=tuple(_prepared(data)),
-            subjects=subjects_of(data),
-            responses=responses,
-            stimuli=len(data),
-            units=len(data.values) if responses is None else responses.neuroids,
-            known=known,
-            measured=data.measure,
-            excluded=excluded,
+            model=_prepared(rdm(model, SquaredEuclidean() if how.repeats else how))[0],
+            rdms=data.rdms,
+            subjects=data.subjects,
+            responses=data.responses,
+            stimuli=len(neural),
+            units=len(data.rdms) if data.responses is None else data.responses.neuroids,
+            known=neural.units if data.responses is None else data.responses.units,
+            measured=data.measured,
+            excluded={"model": dead, "neural": data.excluded},
             seed=seed,
         )
         evaluation.raw()  # refuses RDMs that correlate with nothing before work starts
         return evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class _Neural:
+    """RDMs of the neural data, and what they were computed from."""
+
+    rdms: tuple[Rdm, ...]
+    subjects: NDArray[np.int64]
+    measured: str
+    responses: Responses | None
+    excluded: int
+
+
+@lru_cache(maxsize=4)  # every model is compared with the same data, whose RDMs are sorted once
+def _neural(neural: Responses | Dissimilarities, measure: str, noise: str) -> _Neural:
+    responses, excluded = None, 0
+    data = neural
+    if isinstance(neural, Responses):
+        responses, excluded = varying(Rsa.name, neural)
+        data = rdm(responses, measure_named(measure, noise))
+    assert isinstance(data, Dissimilarities)
+    return _Neural(tuple(_prepared(data)), subjects_of(data), data.measure, responses, excluded)
 
 
 def _prepared(data: Dissimilarities) -> list[Rdm]:
