@@ -13,6 +13,7 @@ from cortex_sim.checks import listed
 from cortex_sim.errors import DataError
 
 Array = NDArray[np.float64]
+LARGEST = 1e60  # sums of fourth powers of responses, as in CKA, stay below what float64 can hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,9 @@ class Responses:
     stimuli : sequence of str
         Unique ids of the stimuli.
     values : array of shape (stimulus, neuroid)
-        Means over repeats; finite.
+        Means over repeats; finite. Like ``repeats`` it can only be read: scores are computed once from it.
     repeats : array of shape (repeat, stimulus, neuroid), optional
-        Single presentations; NaN where a repeat is missing, but no stimulus lacks all of them.
+        Single presentations; NaN where a repeat is missing, but no neuroid lacks all of a stimulus.
     units : mapping of str to array of shape (neuroid,)
         What is known of them: ``neuroid_id``, and ``animal``, ``session``, ``population`` where known.
     groups : array of shape (stimulus,), optional
@@ -44,7 +45,7 @@ class Responses:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stimuli", tuple(map(str, self.stimuli)))
-        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        object.__setattr__(self, "values", _numbers(f"responses {self.name}: values", self.values))
         if self.values.ndim != 2 or len(self.values) != len(self.stimuli):
             raise DataError(
                 f"responses {self.name}: values must have shape (stimulus, neuroid) with "
@@ -56,16 +57,38 @@ class Responses:
                 f"responses {self.name}: {twice} stimulus ids occur more than once; give repeats of "
                 f"a stimulus as repeats"
             )
-        if not np.isfinite(self.values).all():
-            stimulus, neuroid = np.argwhere(~np.isfinite(self.values))[0]
+        finite = np.abs(self.values) <= LARGEST
+        if not finite.all():
+            stimulus, neuroid = np.argwhere(~finite)[0]
             raise DataError(
                 f"responses {self.name}: neuroid {neuroid} has no finite response to stimulus "
-                f"{self.stimuli[stimulus]!r}; leave out that neuroid or that stimulus"
+                f"{self.stimuli[stimulus]!r} ({self.values[stimulus, neuroid]:g}); leave out that neuroid or "
+                f"that stimulus"
             )
-        if self.repeats is not None and self.repeats.shape[1:] != self.values.shape:
+        self._check_repeats()
+        _check_lengths(f"responses {self.name}", self.units, self.neuroids, "neuroids")
+        if self.groups is not None:
+            object.__setattr__(self, "groups", np.asarray(self.groups))
+            _check_lengths(f"responses {self.name}", {"groups": self.groups}, len(self), "stimuli")
+
+    def _check_repeats(self) -> None:
+        if self.repeats is None:
+            return
+        repeats = _numbers(f"responses {self.name}: repeats", self.repeats, keep=True)
+        object.__setattr__(self, "repeats", repeats)
+        if repeats.ndim != 3 or repeats.shape[1:] != self.values.shape:
             raise DataError(
                 f"responses {self.name}: repeats must have shape (repeat, *{self.values.shape}). "
-                f"Got {self.repeats.shape}"
+                f"Got {repeats.shape}"
+            )
+        missing = np.isnan(repeats).all(axis=0)
+        if missing.any() or np.isinf(repeats).any():
+            wrong = missing if missing.any() else np.isinf(repeats).any(axis=0)
+            stimulus, neuroid = np.argwhere(wrong)[0]
+            what = "has no repeat" if missing.any() else "has an infinite repeat"
+            raise DataError(
+                f"responses {self.name}: neuroid {neuroid} {what} of stimulus {self.stimuli[stimulus]!r}; "
+                f"mark single missing repeats with NaN, and leave out what has none"
             )
 
     def __len__(self) -> int:
@@ -116,12 +139,16 @@ class Dissimilarities:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stimuli", tuple(map(str, self.stimuli)))
-        object.__setattr__(self, "values", np.atleast_2d(np.asarray(self.values, dtype=np.float64)))
+        object.__setattr__(self, "values", np.atleast_2d(_numbers(f"RDMs {self.name}: values", self.values)))
         n = len(self.stimuli)
-        if self.values.shape[1] != n * (n - 1) // 2:
+        if self.values.ndim != 2 or self.values.shape[1] != n * (n - 1) // 2:
             raise DataError(
-                f"RDMs {self.name}: {n} stimuli have {n * (n - 1) // 2} pairs. Got {self.values.shape[1]}"
+                f"RDMs {self.name}: values must have shape (rdm, pair), and {n} stimuli have "
+                f"{n * (n - 1) // 2} pairs. Got {self.values.shape}"
             )
+        if np.isinf(self.values).any():
+            raise DataError(f"RDMs {self.name}: hold infinite dissimilarities; mark missing ones with NaN")
+        _check_lengths(f"RDMs {self.name}", self.units, len(self.values), "RDMs")
         if len(set(self.stimuli)) != n:
             raise DataError(f"RDMs {self.name}: stimulus ids occur more than once; make them unique")
 
@@ -143,6 +170,22 @@ class Dissimilarities:
         rows, columns = np.triu_indices(len(s), 1)
         kept = self.square()[:, s][:, :, s][:, rows, columns]
         return replace(self, stimuli=[self.stimuli[int(i)] for i in s], values=kept)
+
+
+def _numbers(what: str, given: Any, keep: bool = False) -> NDArray[Any]:
+    """Numbers as float64 (``keep``: in their own precision), as a view that can only be read."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} must be numbers. Got dtype {array.dtype}")
+    found = (array if keep and array.dtype.kind == "f" else array.astype(np.float64, copy=False)).view()
+    found.flags.writeable = False
+    return found
+
+
+def _check_lengths(what: str, known: Mapping[str, Any], count: int, of: str) -> None:
+    for key, values in known.items():
+        if np.shape(values) != (count,):
+            raise DataError(f"{what}: {key} must be given for each of {count} {of}. Got {np.shape(values)}")
 
 
 def matched(

@@ -38,6 +38,7 @@ def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset
     DataError
         In one line: what is wrong, and the way out.
     """
+    _require_identities(source, data)
     if stimuli is not None:
         _require_stimuli(source, data, _ids_of(stimuli))
     if "dissimilarity" in data:
@@ -65,6 +66,17 @@ def _ids_of(stimuli: object) -> list[str]:
     if isinstance(stimuli, (Sequence, np.ndarray)):
         return [str(one) for one in stimuli]
     raise DataError(f"stimuli must be a StimulusSet, a path, or a list of ids. Got {type(stimuli).__name__}")
+
+
+def _require_identities(source: str, data: xr.Dataset) -> None:
+    """Raise where it is not said which stimulus it was: those presentations would count as one stimulus."""
+    ids = data["stimulus_id"].values.tolist()
+    without = [number for number, one in enumerate(ids) if not str(one).strip()]
+    if without:
+        raise DataError(
+            f"neural data {source}: {len(without)} of {len(ids)} entries of stimulus_id are empty or NaN, "
+            f"such as entry {without[0]}; leave these presentations out, or give their stimuli"
+        )
 
 
 def _require_stimuli(source: str, data: xr.Dataset, known: list[str]) -> None:

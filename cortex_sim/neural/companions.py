@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cortex_sim.data.stimuli import TAKEN
 from cortex_sim.data.stimulus_files import IDS, USUAL
 from cortex_sim.errors import DataError
-from cortex_sim.neural.shape import OF_NEUROIDS
+from cortex_sim.neural.shape import OF_NEUROIDS, identities
 from cortex_sim.neural.stored import Stored
 
 Labels = dict[str, NDArray[Any]]
@@ -36,7 +36,7 @@ def given_ids(stored: Stored) -> list[str] | None:
     shape, kind = stored.shapes[name]
     if len(shape) != 1 or not shape[0] or kind not in "biufUS":
         raise stored.refused(name, "give one text or number for each presentation or stimulus")
-    return [str(one) for one in stored.read(name).tolist()]
+    return identities(stored.read(name))
 
 
 def ids_of_stimuli(stored: Stored, count: int, of: str) -> tuple[list[str], bool]:

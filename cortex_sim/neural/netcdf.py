@@ -18,7 +18,7 @@ import xarray as xr
 from cortex_sim.checks import listed
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.errors import DataError
-from cortex_sim.neural.shape import rdms, recording
+from cortex_sim.neural.shape import identities, rdms, recording
 from cortex_sim.neural.stored import one_line, opened
 
 FORM = "netCDF with a variable (presentation, neuroid) or (presentation, neuroid, time_bin)"
@@ -29,7 +29,8 @@ NAMES = {  # what other programs call a coordinate, in order of preference
     "population": ("population", "region"),
     "animal": ("animal", "subject"),
 }
-BINS = (("time_bin_start", "time_bin_end"),)
+IN_MS = {"ms": 1.0, "millisecond": 1.0, "milliseconds": 1.0, "msec": 1.0, "": 1.0, "1": 1.0}
+IN_MS |= {"s": 1000.0, "second": 1000.0, "seconds": 1000.0, "sec": 1000.0}
 
 
 def read_netcdf(path: Path, key: str | None = None, *, max_bytes: int = MAX_BYTES) -> xr.Dataset:
@@ -141,7 +142,7 @@ def _recording(path: Path, opened: xr.Dataset, name: Hashable, max_bytes: int) -
         repetition=presentations.pop("repetition", None),
         presentations={n: of for n, of in presentations.items() if n not in STIMULI},
         neuroids=neuroids,
-        time_bins=_bins(path, bins) if "time_bin" in variable.dims else None,
+        time_bins=_bins(path, opened, bins) if "time_bin" in variable.dims else None,
         attributes={**_attributes(opened), "array": str(name)},
     )
 
@@ -158,7 +159,7 @@ def _rdms(path: Path, opened: xr.Dataset, max_bytes: int) -> xr.Dataset:
     return rdms(
         str(attributes.pop("name", path.stem)),
         variable.values.astype(np.float64),
-        _text(opened["stimulus_id"].values),
+        _whole(opened["stimulus_id"].variable, _text(opened["stimulus_id"].values)),
         measure=attributes.pop("measure", None),
         known=_coordinates(opened, "rdm", max_bytes, path),
         attributes=attributes,
@@ -171,7 +172,7 @@ def _coordinates(opened: xr.Dataset, dim: str, max_bytes: int, path: Path) -> di
     for name, variable in opened.variables.items():
         if variable.dims == (dim,):
             _require_room(path, str(name), variable, max_bytes)
-            values = _text(variable.values)
+            values = _whole(variable, _text(variable.values))
             if values.dtype.kind in "biufU":
                 found[str(name)] = values
     return found
@@ -180,20 +181,30 @@ def _coordinates(opened: xr.Dataset, dim: str, max_bytes: int, path: Path) -> di
 def _ids(path: Path, presentations: dict[str, Any]) -> list[str]:
     for name in STIMULI:
         if name in presentations and (name in STIMULI[:2] or presentations[name].dtype.kind == "U"):
-            return [str(one) for one in presentations[name].tolist()]
+            return identities(presentations[name])
     raise DataError(
         f"neural data {path}: does not say which stimulus was presented; give the coordinate stimulus_id "
         f"(presentation); has {listed(presentations)}"
     )
 
 
-def _bins(path: Path, bins: dict[str, Any]) -> tuple[Any, Any]:
+def _bins(path: Path, opened: xr.Dataset, bins: dict[str, Any]) -> tuple[Any, ...]:
     if not {"time_bin_start", "time_bin_end"} <= set(bins):
         raise DataError(
             f"neural data {path}: has time bins without time_bin_start and time_bin_end in ms; add both as "
             f"coordinates of time_bin (has {listed(bins)})"
         )
-    return bins["time_bin_start"], bins["time_bin_end"]
+    return tuple(bins[name] * _ms(path, opened, name) for name in ("time_bin_start", "time_bin_end"))
+
+
+def _ms(path: Path, opened: xr.Dataset, name: str) -> float:
+    """Milliseconds in one unit of a time."""
+    units = str(opened[name].attrs.get("units", "ms")).strip().lower()
+    if units not in IN_MS:
+        raise DataError(
+            f"neural data {path}: {name} has the units {units!r}; give times in ms or s, named so"
+        )
+    return IN_MS[units]
 
 
 def _attributes(opened: xr.Dataset) -> dict[str, Any]:
@@ -213,6 +224,15 @@ def _require_room(path: Path, name: str, variable: xr.Variable, max_bytes: int) 
             f"neural data {path}: {name} of shape {variable.shape} would take {size / 2**30:.3g} GiB, the "
             f"limit is {max_bytes / 2**30:.3g} GiB; save fewer presentations or neuroids"
         )
+
+
+def _whole(variable: xr.Variable, values: np.ndarray) -> np.ndarray:
+    """Whole numbers again, where they became floating-point numbers only to hold missing ones as NaN."""
+    stored = variable.encoding.get("dtype")
+    scaled = {"scale_factor", "add_offset"} & set(variable.encoding)
+    if values.dtype.kind != "f" or scaled or stored is None or np.dtype(stored).kind not in "iu":
+        return values
+    return values.astype(np.int64) if np.isfinite(values).all() else values
 
 
 def _text(values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cortex_sim.checks import listed
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.errors import DataError
-from cortex_sim.neural.companions import ids_of_stimuli, own_stimuli
-from cortex_sim.neural.shape import is_triangular, rdms, stimuli_of_pairs
+from cortex_sim.neural.companions import given_ids, ids_of_stimuli, own_stimuli
+from cortex_sim.neural.shape import identities, is_triangular, rdms, stimuli_of_pairs
 from cortex_sim.neural.stored import Stored, dataset, opened
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def looks_like_rdms(stored: Stored, name: str, stimuli: int | None) -> bool:
         return False
     if named_so(name):
         return True
+    ids = given_ids(stored) or []
+    if len(set(ids)) < len(ids):
+        return False  # one id per presentation, not per stimulus
     if len(shape) > 1 and shape[-1] == shape[-2] and stimuli in (None, shape[-1]):
         return _are_squares(stored.numbers(name, "(stimulus, stimulus)"))
     if stimuli is None:
@@ -208,7 +211,7 @@ def _ids(path: Path, patterns: dict[str, NDArray[Any]], n: int) -> list[str]:
     fitting = {name: of for name, of in patterns.items() if len(of) == n}
     for name in IDS:
         if name in fitting:
-            return [str(one) for one in fitting[name].tolist()]
+            return identities(fitting[name])
     texts = [k for k, of in fitting.items() if of.dtype.kind == "U" and len(set(of.tolist())) == n]
     if len(texts) > 1:
         raise DataError(

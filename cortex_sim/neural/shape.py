@@ -62,7 +62,7 @@ def recording(
         Arrays of shape (time_bin,), in ms.
     """
     dims = ("presentation", "neuroid", "time_bin")[: rate.ndim]
-    ids = np.asarray([str(one) for one in np.asarray(stimulus_id).tolist()], dtype=np.str_)
+    ids = np.asarray(identities(stimulus_id), dtype=np.str_)
     counted = repetitions(ids.tolist()) if repetition is None else np.asarray(repetition)
     known = {"neuroid_id": [str(i) for i in range(rate.shape[1])], **(neuroids or {})}
     coordinates: dict[str, Any] = {
@@ -107,7 +107,7 @@ def rdms(
     coordinates: dict[str, Any] = {
         "stimulus_id": (
             "stimulus",
-            np.asarray([str(one) for one in np.asarray(stimulus_id).tolist()], np.str_),
+            np.asarray(identities(stimulus_id), np.str_),
         )
     }
     coordinates |= {key: ("rdm", _labels(key, of)) for key, of in (known or {}).items()}
@@ -117,6 +117,12 @@ def rdms(
         coordinates,
         {"name": name, "measure": measure or "unknown", **(attributes or {})},
     )
+
+
+def identities(values: Sequence[Any] | NDArray[Any]) -> list[str]:
+    """Ids as text; empty where a number is NaN, so that nothing is taken for a stimulus named "nan"."""
+    given = np.asarray(values).tolist()
+    return ["" if isinstance(one, float) and math.isnan(one) else str(one) for one in given]
 
 
 def repetitions(ids: Iterable[Any]) -> NDArray[np.int64]:

@@ -132,7 +132,8 @@ def test_a_stimulus_to_which_all_respond_alike_has_no_correlation(data):
 
 
 def of_some_neuroids(repeats):
-    return np.where(np.arange(NEUROIDS) == 2, np.nan, repeats[0]) + np.zeros((REPEATS, 1, 1))
+    missing = (np.arange(NEUROIDS) == 2) & (np.arange(REPEATS)[:, None, None] > 0)
+    return np.where(missing, np.nan, repeats)
 
 
 def without_noise(repeats):

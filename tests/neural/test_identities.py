@@ -1,0 +1,80 @@
+"""Presentations without a stimulus, numbers that a file holds as floating point, and times in other units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from cortex_sim import neural
+from cortex_sim.errors import DataError
+
+RATE = np.random.default_rng(3).random((6, 4))
+
+
+def in_npz(folder, **arrays):
+    np.savez(folder / "d.npz", **arrays)
+    return folder / "d.npz"
+
+
+def in_netcdf(folder, ids, **encoding):
+    made = xr.Dataset({"rate": (("presentation", "neuroid"), RATE)}, {"stimulus_id": ("presentation", ids)})
+    made.stimulus_id.encoding.update(encoding)
+    made.to_netcdf(folder / "d.nc", engine="h5netcdf")
+    return folder / "d.nc"
+
+
+@pytest.mark.parametrize(
+    "ids", [np.array([1.0, np.nan, np.nan, 1, 2, 3]), np.array(["a", "", " ", "b", "c", "d"])]
+)
+def test_presentations_without_a_stimulus_are_not_repeats_of_one(tmp_path, ids):
+    for file in (in_npz(tmp_path, response=RATE, stimulus_id=ids), in_netcdf(tmp_path, ids)):
+        with pytest.raises(
+            DataError, match="2 of 6 entries of stimulus_id are empty or NaN, such as entry 1"
+        ):
+            neural.load(file)
+
+
+def test_rdms_need_the_identity_of_every_stimulus(tmp_path):
+    file = in_npz(tmp_path, rdm=np.array([1.0, 2, 3]), stimulus_id=np.array([1.0, np.nan, 2]))
+    with pytest.raises(DataError, match="1 of 3 entries of stimulus_id are empty or NaN"):
+        neural.load(file)
+
+
+def test_whole_numbers_with_a_fill_value_stay_whole(tmp_path):
+    """xarray makes floating-point numbers of them, whose text would be "1.0"."""
+    file = in_netcdf(tmp_path, np.array([1, 2, 3, 1, 2, 3]), dtype="i4", _FillValue=-1)
+    assert neural.load(file, stimuli=["1", "2", "3"]).stimulus_id.values.tolist() == list("123123")
+
+
+def test_a_missing_whole_number_is_refused(tmp_path):
+    file = in_netcdf(tmp_path, np.array([1.0, 2, np.nan, 1, 2, 3]), dtype="i4", _FillValue=-1)
+    with pytest.raises(DataError, match="1 of 6 entries of stimulus_id are empty or NaN, such as entry 2"):
+        neural.load(file)
+
+
+@pytest.mark.parametrize(("units", "factor"), [("s", 1000), ("ms", 1), (None, 1), ("furlongs", None)])
+def test_time_bins_are_in_ms_whatever_the_file_counts_in(tmp_path, units, factor):
+    known = {} if units is None else {"units": units}
+    made = xr.Dataset(
+        {"rate": (("presentation", "neuroid", "time_bin"), RATE.reshape(2, 4, 3))},
+        {
+            "stimulus_id": ("presentation", ["a", "b"]),
+            "time_bin_start": ("time_bin", [0.0, 0.1, 0.2], known),
+            "time_bin_end": ("time_bin", [0.1, 0.2, 0.3], known),
+        },
+    )
+    made.to_netcdf(tmp_path / "d.nc", engine="h5netcdf")
+    if factor is None:
+        with pytest.raises(DataError, match="time_bin_start has the units 'furlongs'; give times in ms or s"):
+            neural.load(tmp_path / "d.nc")
+    else:
+        found = neural.load(tmp_path / "d.nc")
+        np.testing.assert_allclose(found.time_bin_end, np.array([0.1, 0.2, 0.3]) * factor)
+
+
+def test_presentations_are_no_rdms_although_their_number_fits(tmp_path):
+    """10 neuroids are as many as the pairs of 5 stimuli, but ids that repeat are of presentations."""
+    rates = np.random.default_rng(0).random((10, 10))
+    file = in_npz(tmp_path, rates=rates, stimulus_id=np.tile(np.arange(5), 2))
+    np.testing.assert_array_equal(neural.load(f"{file}:rates").rate, rates)
