@@ -95,6 +95,7 @@ class Cka:
     splits: int = 20
     convention: str = "raw"
     name: ClassVar[str] = "cka"
+    readout: ClassVar[str] = "random"  # of recovery: keeps what is compared
     strictness: ClassVar[str] = (
         "forgives rotation and one scale of the population; axes count with the square of their variance"
     )

@@ -17,6 +17,7 @@ from cortex_sim.compare.side_by_side import evaluated_on_each
 from cortex_sim.compare.simulated import noise_of, recorded, simulated_rdms, tuned_like
 from cortex_sim.errors import DataError
 
+SIMULATED = 4  # a stream of its own: recordings are drawn independently of folds, choices and resamples
 Populations = Mapping[str, Responses]
 Progress = Callable[[int, int], None]
 
@@ -159,8 +160,9 @@ def recover(
         The real data: their number of neuroids, stimuli and repeats, reliability and noise are simulated.
     simulations : int, default 20
         Recordings from each candidate.
-    readout : {"fitted", "random", "units"}, optional
-        See `tuned_like`; by default fitted, and random for RDMs.
+    readout : {"fitted", "random", "contrasts", "units"}, optional
+        See `tuned_like`; by default the one that keeps what the metric compares (its attribute ``readout``),
+        fitted for a regression.
     reliability : float or array of shape (neuroid,), optional
         Of data without repeats (`noise_of`); for RDMs the agreement of subjects (`simulated_rdms`).
     repeats, stimuli : int, optional
@@ -182,11 +184,11 @@ def recover(
     order = _own_stimuli_first(populations, neural, size)
     populations = {rule: _taken(of, order) for rule, of in populations.items()}
     sources = [_source(metric, of, neural, splits, seed) for of in populations.values()]
-    simulate = _simulator(neural, readout, reliability, repeats, seed)
+    simulate = _simulator(metric, neural, readout, reliability, repeats, seed)
     drawn = []
     for truth, (of, source) in enumerate(zip(populations.values(), sources, strict=True)):
         for number in range(simulations):
-            rng = np.random.default_rng([seed, truth, number])
+            rng = np.random.default_rng([seed, SIMULATED, truth, number])
             chosen = _some(len(order), len(neural), size, rng)
             drawn.append((chosen, simulate(of[source], rng).take(chosen)))
     if size == len(neural):  # the same stimuli in all recordings
@@ -301,20 +303,26 @@ def _scored(
 
 
 def _simulator(
-    neural: Responses | Dissimilarities, readout: str | None, reliability: Any, repeats: int | None, seed: int
+    metric: Metric,
+    neural: Responses | Dissimilarities,
+    readout: str | None,
+    reliability: Any,
+    repeats: int | None,
+    seed: int,
 ) -> Callable[[Responses, np.random.Generator], Responses | Dissimilarities]:
     """From a population and a generator to a recording of all its stimuli."""
     if isinstance(neural, Dissimilarities):
-        if repeats is not None or readout not in (None, "random"):
+        if repeats is not None or readout is not None:
             raise DataError(
-                f"RDMs {neural.name}: neither repeats nor another readout than random can be simulated for "
-                f"RDMs; give the responses themselves"
+                f"RDMs {neural.name}: neither repeats nor another readout than the measure's own can be "
+                f"simulated for RDMs; give the responses themselves"
             )
         return lambda model, rng: simulated_rdms(model, neural, agreement=reliability, rng=rng)
     noise = noise_of(neural, reliability=reliability, repeats=repeats, seed=seed)
+    how = readout or getattr(metric, "readout", "fitted")
 
     def simulate(model: Responses, rng: np.random.Generator) -> Responses:
-        return recorded(model, tuned_like(model, neural, readout or "fitted", rng), noise, rng, neural)
+        return recorded(model, tuned_like(model, neural, how, rng), noise, rng, neural)
 
     return simulate
 

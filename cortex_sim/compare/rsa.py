@@ -26,6 +26,7 @@ from cortex_sim.compare.representations import (
     why_above_one,
 )
 from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Rsa:
         comparator_named(self.comparator)
         check_convention(self.convention)
         require_count(self, splits=self.splits)
+
+    @property
+    def readout(self) -> str:
+        """Readout of simulated neuroids that keeps the RDM on average, for recovery."""
+        return "contrasts" if self.measure == "correlation" else "random"
 
     def evaluate(
         self, model: Responses, neural: Responses | Dissimilarities, *, seed: int = 0
@@ -156,7 +162,9 @@ class RsaEvaluation:
         """What a reader of the score must know."""
         how = f"dissimilarities {self.measured}, compared by {self._comparator.name}"
         above = None if self.convention == "raw" else why_above_one(self.score())
-        return (how, *left_out(self.excluded), *([above] if above else []))
+        why = None if self.responses is None else self._split_half[1]
+        unknown = [f"no ceiling, since it is not defined for halves of the repeats: {why}"] if why else []
+        return (how, *left_out(self.excluded), *unknown, *([above] if above else []))
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
         """`raw`, or divided by the ceiling's lower bound, which stays that of all stimuli and units."""
@@ -194,10 +202,23 @@ class RsaEvaluation:
 
     @cached_property
     def reliability(self) -> float | None:
-        """Of one RDM: its mean similarity to other subjects', or split-half over repeats (Spearman-Brown)."""
+        """Of one RDM: its mean similarity to other subjects', or split-half over repeats (Spearman-Brown).
+
+        None where it is unknown; `notes` says why if there are repeats.
+        """
         if self.responses is None:
             return mean_agreement(self.rdms, self.subjects, self._comparator)
-        return split_half(self.responses, self._measure, self._comparator, self.metric.splits, self.seed)
+        return self._split_half[0]
+
+    @cached_property
+    def _split_half(self) -> tuple[float | None, str | None]:
+        """Reliability of the RDM over repeats, or why it is not defined."""
+        assert self.responses is not None
+        how, splits = (self._measure, self._comparator), self.metric.splits
+        try:
+            return split_half(self.responses, *how, splits, self.seed), None
+        except DataError as refused:
+            return None, str(refused)
 
     @property
     def _measure(self) -> Measure:

@@ -74,6 +74,7 @@ class ShapeDistance:
     splits: int = 20
     convention: str = "raw"
     name: ClassVar[str] = "shape-distance"
+    readout: ClassVar[str] = "random"  # of recovery: keeps what is compared
     strictness: ClassVar[str] = (
         "forgives rotation, reflection and one scale of the population, but no reweighting of its axes"
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from cortex_sim.checks import look_up, require_count
 from cortex_sim.compare.ceilings import split_half
-from cortex_sim.compare.rdms import measure_named, rdm
+from cortex_sim.compare.rdms import Measure, measure_named, rdm
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
 from cortex_sim.compare.ridge import Ridge
 from cortex_sim.errors import DataError
@@ -126,32 +126,36 @@ def _residuals(neural: Responses) -> Array:
 def tuned_like(
     model: Responses, neural: Responses, readout: str, rng: np.random.Generator, neuroids: int | None = None
 ) -> Array:
-    """Responses without noise of neuroids that read out a model, shape (stimulus, neuroid), unit variance.
+    """Responses without noise of neuroids that read out a model, shape (stimulus, neuroid).
 
     Parameters
     ----------
     model : Responses
         Perhaps of more stimuli than the data; tuning is returned for all.
     neural : Responses
-    readout : {"fitted", "random", "units"}
+    readout : {"fitted", "random", "contrasts", "units"}
         "fitted": the linear readout that predicts each recorded neuroid best (ridge, penalty by
-        cross-validation). The simulated data are then as like the real ones as this model allows, and
-        the question is the one asked of the real data. "random": Gaussian weights, which keep the geometry
-        of the population on average. "units": single units, which keep its axes as well.
+        cross-validation), of zero mean and unit variance. The simulated data are then as like the real ones
+        as this model allows, and the question is the one asked of the real data. "random": Gaussian
+        weights, which keep distances between stimuli on average. "contrasts": Gaussian weights that sum to
+        0 for each neuroid, which keep correlations between stimuli over units. "units": single units, which
+        keep the population's axes as well. A metric that fits nothing (RSA, CKA) compares what the last
+        three keep; a fitted readout changes it, so that even without noise another candidate may be nearer.
     rng : numpy.random.Generator
     neuroids : int, optional
         By default as many as were recorded.
     """
     signal = look_up("readout", readout, READOUTS, DataError)(model, neural, rng, neuroids)
-    centred = signal - signal.mean(axis=0)
-    size = centred.std(axis=0)
+    mean, size = signal.mean(axis=0), signal.std(axis=0)
     flat = size <= 1e-12 * np.abs(signal).max()
     if flat.all():
         raise DataError(
             f"responses {model.name}: no readout of this population varies over stimuli, so no recording can "
             f"be simulated from it; leave it out"
         )
-    return np.where(flat, 0.0, centred / np.where(flat, 1.0, size))
+    if readout == "fitted":
+        return np.where(flat, 0.0, (signal - mean) / np.where(flat, 1.0, size))
+    return np.where(flat, mean, signal)
 
 
 def _fitted(model: Responses, neural: Responses, rng: np.random.Generator, neuroids: int | None) -> Array:
@@ -166,8 +170,16 @@ def _fitted(model: Responses, neural: Responses, rng: np.random.Generator, neuro
 
 
 def _random(model: Responses, neural: Responses, rng: np.random.Generator, neuroids: int | None) -> Array:
-    centred = model.values - model.values.mean(axis=0)
-    return np.asarray(centred @ rng.normal(size=(model.neuroids, neuroids or neural.neuroids)))
+    return np.asarray(model.values @ rng.normal(size=(model.neuroids, neuroids or neural.neuroids)))
+
+
+def _contrasts(model: Responses, neural: Responses, rng: np.random.Generator, neuroids: int | None) -> Array:
+    return _random(without_mean_over_units(model), neural, rng, neuroids)
+
+
+def without_mean_over_units(model: Responses) -> Responses:
+    """Each stimulus's pattern less its mean over units, which correlations between patterns do not see."""
+    return replace(model, values=model.values - model.values.mean(axis=1, keepdims=True), repeats=None)
 
 
 def _units(model: Responses, neural: Responses, rng: np.random.Generator, neuroids: int | None) -> Array:
@@ -179,7 +191,12 @@ def _units(model: Responses, neural: Responses, rng: np.random.Generator, neuroi
 
 
 #: How neuroids read out a model, by name.
-READOUTS: dict[str, Callable[..., Array]] = {"fitted": _fitted, "random": _random, "units": _units}
+READOUTS: dict[str, Callable[..., Array]] = {
+    "fitted": _fitted,
+    "random": _random,
+    "contrasts": _contrasts,
+    "units": _units,
+}
 
 
 def recorded(
@@ -187,16 +204,19 @@ def recorded(
 ) -> Responses:
     """Noisy repeats of these tunings, with each neuroid's reliability.
 
-    A neuroid's mean over repeats has variance 1: ρ of signal, and 1 − ρ of noise on average over stimuli.
+    A neuroid's mean over repeats has ρ of its variance from the signal, and 1 − ρ from noise, on average over
+    stimuli; its mean over stimuli stays that of its tuning.
     """
     present = _fitting(noise.present, len(tuning), rng)
-    signal = np.sqrt(noise.reliability) * tuning
-    size = np.sqrt((1 - noise.reliability) / _mean_inverse(present))
+    mean, size = tuning.mean(axis=0), tuning.std(axis=0)
+    scale = np.where(size > 0, size, np.median(size[size > 0]) if size.any() else 1.0)
+    signal = np.sqrt(noise.reliability) * (tuning - mean)
+    spread = scale * np.sqrt((1 - noise.reliability) / _mean_inverse(present))
     if len(noise.residuals):
         drawn = noise.residuals[rng.integers(len(noise.residuals), size=present.shape[:2])]
     else:
         drawn = rng.normal(size=present.shape)
-    repeats = np.where(present, signal + size * drawn, np.nan)
+    repeats = np.where(present, mean + signal + spread * drawn, np.nan)
     means = np.nansum(repeats, axis=0) / present.sum(axis=0)
     return Responses(
         f"simulated from {model.name}", model.stimuli, means, repeats if noise.repeated else None, like.units,
@@ -226,7 +246,7 @@ def simulated(
     model : Responses
         The stimuli of the neural data first, or only these.
     neural : Responses
-    readout : {"fitted", "random", "units"}
+    readout : {"fitted", "random", "contrasts", "units"}
         See `tuned_like`.
     noise : Noise, optional
         By default `noise_of` the data.
@@ -251,8 +271,8 @@ def simulated_rdms(
 ) -> Dissimilarities:
     """RDMs of subjects whose neuroids read out this model, as unlike each other as those of the data.
 
-    Noise is added to the responses, in such an amount that RDMs of two subjects have the mean correlation of
-    the data's.
+    Every subject's neuroids are random readouts that keep the model's own RDM on average. Noise is added to
+    the responses, in such an amount that RDMs of two subjects have the mean correlation of the data's.
 
     Parameters
     ----------
@@ -272,7 +292,7 @@ def simulated_rdms(
     wanted = _agreement(data) if agreement is None else agreement
     measure = measure_named(MEASURES.get(data.measure, "correlation"), "identity")
     subjects = max(2, len(data.values))
-    clean = [_readout(model, neuroids, rng) for _ in range(subjects)]
+    clean = [_readout(model, measure, neuroids, rng) for _ in range(subjects)]
     white = [rng.normal(size=one.shape) for one in clean]
 
     def of(share: float) -> Array:
@@ -286,11 +306,12 @@ def simulated_rdms(
     )
 
 
-def _readout(model: Responses, neuroids: int, rng: np.random.Generator) -> Array:
-    """Random linear readouts, standardised as one population, so that large neuroids stay large."""
-    centred = model.values - model.values.mean(axis=0)
-    signal = centred @ rng.normal(size=(model.neuroids, neuroids))
-    size = float(signal.std())
+def _readout(model: Responses, measure: Measure, neuroids: int, rng: np.random.Generator) -> Array:
+    """Random readouts that keep the measure's RDM on average; of the whole population unit variance."""
+    kept = without_mean_over_units(model) if measure.name == "correlation" else model
+    values = kept.values - (0.0 if measure.name == "correlation" else kept.values.mean(axis=0))
+    signal = values @ rng.normal(size=(model.neuroids, neuroids))
+    size = float(np.sqrt(((signal - signal.mean(axis=0)) ** 2).mean()))
     if not size:
         raise DataError(f"responses {model.name}: do not vary over stimuli; leave them out")
     return np.asarray(signal / size)

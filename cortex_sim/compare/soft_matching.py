@@ -123,6 +123,7 @@ class SoftMatching:
     splits: int = 10
     convention: str = "raw"
     name: ClassVar[str] = "soft-matching"
+    readout: ClassVar[str] = "units"  # of recovery: keeps what is compared
     strictness: ClassVar[str] = (
         "forgives the order of units and the gain and offset of each; single neuroids must agree"
     )

@@ -12,9 +12,11 @@ from cortex_sim.compare.cka import Cka
 from cortex_sim.compare.paired import Comparison, Difference
 from cortex_sim.compare.predictivity import Predictivity
 from cortex_sim.compare.recovery import Recovery, recover
+from cortex_sim.compare.rdms import rdm
 from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.compare.rsa import Rsa
 from cortex_sim.compare.separating import needed, verdict
+from cortex_sim.compare.soft_matching import SoftMatching
 from cortex_sim.errors import DataError
 
 RNG = np.random.default_rng
@@ -224,6 +226,28 @@ def test_fewer_stimuli_than_the_data_have_are_drawn():
         Cka(), candidates, data_from(candidates["a"].values, rng), stimuli=20, simulations=2, readout="random"
     )
     assert found.stimuli == 20
+
+
+@pytest.mark.parametrize(
+    "metric", [Rsa(), Rsa(measure="euclidean"), Rsa(comparator="pearson"), Cka(), SoftMatching()], ids=str
+)
+@pytest.mark.parametrize("from_rdms", [False, True])
+def test_a_candidate_with_uneven_means_is_recovered(metric, from_rdms):
+    """What a metric compares must survive the readout: a copy without the means of units is another candidate."""
+    if from_rdms and not isinstance(metric, Rsa):
+        pytest.skip("reads RDMs by RSA alone")
+    rng = RNG(11)
+    x = rng.normal(size=(40, 50)) + 1.5 * rng.normal(size=50)
+    candidates = {"uneven": responses(x, "uneven")}
+    candidates["centred"] = responses(x - x.mean(0) + 0.5 * rng.normal(size=x.shape), "centred")
+    each = x[:, :12] + 0.5 * rng.normal(size=(4, 40, 12))
+    data = responses(each.mean(0), "data", repeats=each)
+    if from_rdms:
+        own = rdm(data, metric.measure).values[0]
+        values = [own + own.std() * rng.normal(size=780) for _ in range(3)]
+        data = Dissimilarities("IT", data.stimuli, values, measure=metric.measure)
+    found = recover(metric, candidates, data, simulations=6)
+    assert found.accuracy >= 0.9
 
 
 def test_recovery_from_rdms_alone():

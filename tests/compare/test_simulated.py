@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 from planted_scores import responses
 
 from cortex_sim.compare.ceilings import split_half
@@ -81,8 +82,13 @@ def test_random_readouts_keep_the_geometry_and_units_the_axes():
     match = np.abs(np.corrcoef(many.T, x.T)[:12, 12:])
     assert (match.max(1) > 1 - 1e-9).all() and len(set(match.argmax(1))) == 12  # without replacement
     wide = tuned_like(responses(x), data, "random", rng, neuroids=4000)
-    gram, own = wide @ wide.T, (x - x.mean(0)) @ (x - x.mean(0)).T
-    assert np.corrcoef(gram.ravel(), own.ravel())[0, 1] > 0.95
+    assert np.corrcoef(pdist(wide), pdist(x))[0, 1] > 0.97
+    uneven = x + rng.normal(size=12) + rng.normal(size=(40, 1))  # means of units, and of stimuli
+    wide = tuned_like(responses(uneven), data, "contrasts", rng, neuroids=4000)
+    assert np.corrcoef(pdist(wide, "correlation"), pdist(uneven, "correlation"))[0, 1] > 0.97
+    assert (
+        np.corrcoef(pdist(uneven, "correlation"), pdist(x, "correlation"))[0, 1] < 0.9
+    )  # which x does not have
 
 
 def test_more_stimuli_than_the_data_have():
@@ -129,8 +135,8 @@ def test_rdms_of_subjects_agree_as_those_of_the_data():
 
 def test_a_population_that_does_not_vary_is_refused():
     flat, data = responses(np.ones((20, 3)), "dead"), responses(RNG(14).normal(size=(20, 2)))
-    for readout in ("random", "units"):
+    for readout in ("random", "contrasts", "units"):
         with pytest.raises(DataError, match="dead: no readout of this population varies"):
             tuned_like(flat, data, readout, RNG(0))
-    with pytest.raises(DataError, match="unknown readout 'linear'; known: fitted, random, units"):
+    with pytest.raises(DataError, match="unknown readout 'linear'; known: contrasts, fitted, random, units"):
         tuned_like(flat, data, "linear", RNG(0))
