@@ -11,8 +11,8 @@ from planted_scores import Overlap, responses
 from cortex_sim.compare.cka import Cka
 from cortex_sim.compare.paired import Comparison, Difference
 from cortex_sim.compare.predictivity import Predictivity
-from cortex_sim.compare.recovery import Recovery, recover
 from cortex_sim.compare.rdms import rdm
+from cortex_sim.compare.recovery import Recovery, recover
 from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.compare.rsa import Rsa
 from cortex_sim.compare.separating import needed, verdict
@@ -233,7 +233,7 @@ def test_fewer_stimuli_than_the_data_have_are_drawn():
 )
 @pytest.mark.parametrize("from_rdms", [False, True])
 def test_a_candidate_with_uneven_means_is_recovered(metric, from_rdms):
-    """What a metric compares must survive the readout: a copy without the means of units is another candidate."""
+    """What a metric compares must survive the readout: without the means of its units it is another one."""
     if from_rdms and not isinstance(metric, Rsa):
         pytest.skip("reads RDMs by RSA alone")
     rng = RNG(11)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import pdist
 from planted_scores import responses
+from scipy.spatial.distance import pdist
 
 from cortex_sim.compare.ceilings import split_half
 from cortex_sim.compare.responses import Dissimilarities
