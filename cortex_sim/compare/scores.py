@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cortex_sim.compare.bootstrap import Interval
-from cortex_sim.compare.controls import Controls
+from cortex_sim.compare.chance import Chance
+from cortex_sim.compare.control_warnings import control_warnings
 from cortex_sim.compare.metric import Evaluation
 from cortex_sim.compare.recovery import Recovery
 from cortex_sim.compare.responses import Dissimilarities, Responses
@@ -32,10 +33,10 @@ class ScoreRow:
         Before anything is divided by a ceiling.
     ceiling, ceiling_high : float, optional
         Bounds of what a perfect model would reach, in units of ``raw``.
-    control_shifted, control_untrained, control_permuted : float, optional
-        Scores of the controls.
-    permuted_sd : float, optional
-        Standard deviation of the score over permutations of the stimuli.
+    control_shifted, control_permuted, permuted_sd : float, optional
+        `Chance` in units of ``raw``: with shifted stimuli, and mean and standard deviation over permutations.
+    control_untrained : float, optional
+        Score of the untrained network, by the convention.
     reliability : float, optional
         Of the neural data.
     convention : str
@@ -55,7 +56,9 @@ class ScoreRow:
     interval : str
         How the interval was computed.
     notes : tuple of str
-        What else must be said, warnings of controls included.
+        What else must be said of how it was computed.
+    warnings : tuple of str
+        What speaks against it: controls that are not where they should be, a score above its ceiling.
     """
 
     recording: str
@@ -83,6 +86,7 @@ class ScoreRow:
     excluded: Mapping[str, int] = field(default_factory=dict)
     interval: str = ""
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in self.row().items():
@@ -95,7 +99,8 @@ class ScoreRow:
     def row(self) -> dict[str, Any]:
         """Column to value, as JSON can hold it."""
         row = {column.name: getattr(self, column.name) for column in fields(self)}
-        return {**row, "excluded": dict(self.excluded), "notes": list(self.notes)}
+        row |= {"excluded": dict(self.excluded), "notes": list(self.notes), "warnings": list(self.warnings)}
+        return row
 
 
 COLUMNS = tuple(column.name for column in fields(ScoreRow))
@@ -111,7 +116,8 @@ def score_of(
     metric: str,
     convention: str,
     neural: Responses | Dissimilarities,
-    controls: Controls | None = None,
+    chance: Chance | None = None,
+    untrained: float | None = None,
     recovery: Recovery | None = None,
 ) -> ScoreRow:
     """The row of one score, from its parts.
@@ -125,7 +131,10 @@ def score_of(
         ``convention`` gives way to that of the evaluation, if it has one: data without repeats have no
         ceiled score.
     neural : Responses or Dissimilarities
-    controls : Controls, optional
+    chance : Chance, optional
+        Of the same networks.
+    untrained : float, optional
+        Score of the same networks before training, by the convention.
     recovery : Recovery, optional
         With a candidate named ``recording``.
     """
@@ -133,7 +142,8 @@ def score_of(
     first = evaluations[0]
     low, high = (None, None) if first.ceiling is None else first.ceiling
     repeats = neural.repeats if isinstance(neural, Responses) else None
-    untrained = controls.untrained if controls else None
+    raw = math.fsum(one.raw() for one in evaluations) / len(evaluations)
+    said = control_warnings(raw, chance, score=interval.score, untrained=untrained)
     return ScoreRow(
         recording=recording,
         population=population,
@@ -142,7 +152,7 @@ def score_of(
         score=interval.score,
         ci_low=interval.low,
         ci_high=interval.high,
-        raw=math.fsum(one.raw() for one in evaluations) / len(evaluations),
+        raw=raw,
         convention=getattr(first, "convention", convention),
         seeds=len(evaluations),
         stimuli=first.stimuli,
@@ -151,15 +161,25 @@ def score_of(
         repeats=None if repeats is None else len(repeats),
         ceiling=low,
         ceiling_high=high,
-        control_shifted=controls.shifted.score if controls else None,
-        control_untrained=untrained.score if untrained else None,
-        control_permuted=controls.permuted.score if controls else None,
+        control_shifted=chance.shifted if chance else None,
+        control_untrained=untrained,
+        control_permuted=chance.permuted if chance else None,
+        permuted_sd=chance.spread if chance else None,
         reliability=first.reliability,
         recovery=recovery.trusted(recording) if recovery else None,
         excluded=dict(getattr(first, "excluded", {})),
         interval=f"{interval.level:.0%}: {interval.method}",
-        notes=(*getattr(first, "notes", ()), *(controls.warnings if controls else ())),
+        notes=tuple(getattr(first, "notes", ())),
+        warnings=(*said, *_above_one(first, interval.score)),
     )
+
+
+def _above_one(evaluation: Evaluation, score: float) -> list[str]:
+    if getattr(evaluation, "convention", "raw") == "raw" or score <= 1:
+        return []
+    return [
+        f"the ceiled score {score:.3f} is above 1: the reliability is an estimate, and was estimated too low"
+    ]
 
 
 def table(scores: Sequence[ScoreRow]) -> str:
@@ -170,7 +190,7 @@ def table(scores: Sequence[ScoreRow]) -> str:
     for score in scores:
         row = score.row()
         row["excluded"] = "; ".join(f"{why}: {count}" for why, count in score.excluded.items() if count)
-        row["notes"] = "; ".join(score.notes)
+        row |= {"notes": "; ".join(score.notes), "warnings": "; ".join(score.warnings)}
         writer.writerow({name: "" if value is None else value for name, value in row.items()})
     return text.getvalue()
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cortex_sim.compare.bootstrap import interval
+from cortex_sim.compare.chance import Chance, RawScores, moved, shares
 from cortex_sim.compare.metric import Evaluation
 from cortex_sim.compare.predictivity import PredictivityEvaluation
 from cortex_sim.compare.responses import Dissimilarities, Responses, matched
 from cortex_sim.compare.scores import ScoreRow, score_of
 from cortex_sim.errors import DataError
-from cortex_sim.report.chance import Chance, chance
 from cortex_sim.report.entries import Entry, Member
 from cortex_sim.report.metrics import Named
 
+PERMUTATIONS = 10  # of all seeds of a model together
 Neural = Responses | Dissimilarities
 Progress = Callable[[str], None]
 
@@ -31,7 +32,7 @@ class Cell:
     evaluations : tuple of Evaluation
         One for each training seed.
     chance : Chance, optional
-        Of the first seed, see `cortex_sim.report.chance`.
+        Over all seeds.
     untrained : float, optional
         Score of the same networks with their initial weights, the mean over seeds.
     """
@@ -114,13 +115,16 @@ def _cells(
 ) -> Iterator[Cell]:
     """The cells of one population and one data set; its responses are read once."""
     evaluations: dict[str, list[Evaluation]] = {one.name: [] for one in metrics}
-    controls: dict[str, Chance] = {}
+    controls: dict[str, list[RawScores]] = {one.name: [] for one in metrics}
+    permutations = shares(PERMUTATIONS, len(entry.members))
     for number, member in enumerate(entry.members):
         model = _matched(member, population, neural)
         for one in metrics:
-            evaluations[one.name].append(_evaluated(one, model, neural, settings))
-            if settings.controls and not number:
-                controls[one.name] = chance(one.metric, model, neural, settings.seed)
+            found = _evaluated(one, model, neural, settings)
+            evaluations[one.name].append(found)
+            if settings.controls:
+                how = {"permutations": permutations[number], "seed": settings.seed, "network": number}
+                controls[one.name].append(moved(one.metric, model, neural, found, **how).scores)
     bare: dict[str, list[float]] = {one.name: [] for one in metrics}
     for member in entry.untrained if settings.controls else ():
         model = _matched(member, population, neural)
@@ -134,7 +138,7 @@ def _cells(
             label,
             one,
             tuple(evaluations[one.name]),
-            controls.get(one.name),
+            Chance.of(controls[one.name]) if settings.controls else None,
             untrained,
         )
 
@@ -154,7 +158,7 @@ def _evaluated(one: Named, model: Responses, neural: Neural, settings: Settings)
 def row(cell: Cell, neural: Neural, settings: Settings) -> ScoreRow:
     """One line of the table: score, interval, ceiling, controls, and what they were computed from."""
     known = interval(cell.evaluations, level=settings.level, resamples=settings.resamples, seed=settings.seed)
-    found = score_of(
+    return score_of(
         cell.evaluations,
         known,
         recording=cell.entry,
@@ -163,13 +167,6 @@ def row(cell: Cell, neural: Neural, settings: Settings) -> ScoreRow:
         metric=cell.metric.name,
         convention=cell.metric.metric.convention,
         neural=neural,
-    )
-    if cell.chance is None:
-        return found
-    return replace(
-        found,
-        control_shifted=cell.chance.shifted,
-        control_permuted=cell.chance.permuted,
-        permuted_sd=cell.chance.spread,
-        control_untrained=cell.untrained,
+        chance=cell.chance,
+        untrained=cell.untrained,
     )

@@ -130,7 +130,7 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
         scores,
         rankings,
         recoveries,
-        [*said, *warnings_about([one.row() for one in scores])],
+        [*said, *warnings_about(scores)],
     )
 
 

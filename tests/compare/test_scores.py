@@ -10,7 +10,7 @@ import pytest
 from planted_scores import Overlap, responses
 
 from cortex_sim.compare.bootstrap import interval
-from cortex_sim.compare.controls import controls
+from cortex_sim.compare.chance import Chance
 from cortex_sim.compare.predictivity import Predictivity
 from cortex_sim.compare.responses import Dissimilarities
 from cortex_sim.compare.scores import COLUMNS, ScoreRow, score_of, table, write_csv
@@ -19,7 +19,7 @@ from cortex_sim.errors import DataError, RunError
 KEYS = {
     "recording", "population", "data", "metric", "score", "ci_low", "ci_high", "ceiling", "control_shifted",
     "control_untrained", "reliability", "convention", "seeds", "recovery", "raw", "neuroids", "stimuli",
-    "repeats", "excluded", "notes",
+    "repeats", "excluded", "notes", "warnings",
 }  # fmt: skip
 
 PLAIN = {
@@ -49,16 +49,10 @@ def test_a_row_is_made_of_its_parts():
     model, neural = responses(x), responses(each.mean(0), "V4", repeats=each)
     metric = Predictivity(splits=20)
     found = [metric.evaluate(model, neural) for _ in range(2)]
-    known = controls(
-        Overlap(),
-        responses(x[:, :4]),
-        responses(each.mean(0) + 1e-3 * x[:, :4]),
-        permutations=5,
-        resamples=100,
-    )
+    known = Chance(0.6, 0.01, 0.02, 20)
     row = score_of(
         found, interval(found, resamples=100), recording="backprop", population="IT", data="V4",
-        metric="ridge", convention=metric.convention, neural=neural, controls=known,
+        metric="ridge", convention=metric.convention, neural=neural, chance=known, untrained=2.0,
     )  # fmt: skip
     assert (row.seeds, row.stimuli, row.neuroids, row.repeats) == (2, 60, 3, 6)
     assert row.excluded["constant"] == 1
@@ -66,8 +60,12 @@ def test_a_row_is_made_of_its_parts():
     assert row.ci_low < row.score < row.ci_high
     assert row.convention == "signed_r2_per_neuroid"
     assert row.ceiling == row.ceiling_high and row.reliability > 0.8
-    assert row.control_untrained is None and row.control_shifted == known.shifted.score
-    assert set(found[0].notes) | set(known.warnings) == set(row.notes)
+    assert (row.control_shifted, row.control_permuted, row.permuted_sd) == (0.6, 0.01, 0.02)
+    assert row.control_untrained == 2.0
+    assert row.notes == found[0].notes
+    shifted, untrained, above = row.warnings
+    assert "responses to the stimuli before score 0.600" in shifted and "scores 2.000" in untrained
+    assert f"the ceiled score {row.score:.3f} is above 1" in above
     assert "degrees of freedom" in row.interval
 
 
