@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cortex_sim.compare.ceilings import split_half
 from cortex_sim.compare.metric import Numbers
-from cortex_sim.compare.repeat_halves import repeated
-from cortex_sim.compare.representations import Bounds, left_out, scored, why_above_one
+from cortex_sim.compare.repeat_halves import mean_over_repeats, repeated
+from cortex_sim.compare.representations import Bounds, constant, left_out, scored, why_above_one
 from cortex_sim.compare.responses import Responses
 
 SPLITS = 100  # random halves for the reliability of the neuroids
@@ -66,11 +66,17 @@ class NeuroidEvaluation(ABC):
 
     @cached_property
     def ceiling(self) -> Bounds | None:
-        """What the data's true responses would reach in `raw`, twice; None without repeats."""
+        """What the data's true responses would reach in `raw`, twice; None without repeats.
+
+        Neuroids that do not vary over the stimuli with repeats say nothing of it, and are left out.
+        """
         data = repeated(self.neural)
-        if data is None:
+        if data is None or data.repeats is None:
             return None
-        reached = self._reached_by_truth(data)
+        flat = constant(mean_over_repeats(data.repeats))
+        if flat.all():
+            return None
+        reached = self._reached_by_truth(data.take(neuroids=~flat) if flat.any() else data)
         return reached, reached
 
     @abstractmethod

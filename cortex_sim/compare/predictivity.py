@@ -94,6 +94,8 @@ class PredictivityEvaluation:
 
     def _sampled(self, stimuli: Numbers | None, units: Numbers | None) -> tuple[Array, Array]:
         """Correlations r and reliabilities ρ of sampled neuroids, without those that do not vary."""
+        if stimuli is not None and not len(stimuli):
+            raise DataError(f"predictivity: this sample holds none of the {self.stimuli} stimuli; draw some")
         r = self.correlations(stimuli)
         known = self.reliabilities
         reliability = np.ones_like(r) if known is None else known.corrected

@@ -14,6 +14,7 @@ from cortex_sim.compare.rdms import Measure
 from cortex_sim.compare.repeat_halves import halves, mean_over_repeats, presented, repeated
 from cortex_sim.compare.representations import Bounds
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+from cortex_sim.errors import DataError
 
 #: Subjects from which the upper bound is given; see `between_subjects`.
 ENOUGH_SUBJECTS = 5
@@ -91,6 +92,11 @@ def split_half(
     (`spearman_brown`). Then √ρ is within .02 of what the truth reaches for ρ > .7, and lower by a tenth or
     more for noisier data, since noise enters dissimilarities squared (docs/metrics/rsa.md). None without
     repeats: two of each stimulus, four for crossnobis.
+
+    Raises
+    ------
+    DataError
+        If the RDM of a half is not defined, as 1 - r where all neuroids are silent in it.
     """
     data = repeated(responses, at_least=2 * max(1, measure.repeats))
     if data is None or data.repeats is None:
@@ -105,7 +111,13 @@ def split_half(
         longer.append(_lengthening(*map(presented, parts)))
     if adds_up:
         whole = _of_repeats(data, data.repeats, measure)
-        return float(np.mean(found)) / _product(whole, whole, comparator)
+        length = _product(whole, whole, comparator)
+        if not length > 0:
+            raise DataError(
+                f"RDM {data.name}: all dissimilarities of the {len(data)} stimuli with repeats are equal, so "
+                f"its reliability is not defined; give repeats of other stimuli"
+            )
+        return float(np.mean(found)) / length
     return float(spearman_brown(np.mean(found), float(np.mean(longer))))
 
 

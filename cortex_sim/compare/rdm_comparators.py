@@ -19,7 +19,7 @@ from cortex_sim.checks import look_up
 from cortex_sim.compare.responses import Array
 from cortex_sim.errors import DataError
 
-KEPT_PAIRS = 500_000  # up to which residuals are kept; 64 of them are 256 MB
+KEPT_PAIRS = 500_000  # up to which residuals are kept; 64 of them are 256 MB, whitened ones 512 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +88,8 @@ class Comparator(Protocol):
         bool
     ]  # whether independent errors of two RDMs leave the product of residuals as it was
 
+    def __hash__(self) -> int: ...  # residuals are kept by comparator and RDM
+
     def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
         """What of an RDM is correlated: a vector whose products are weighted sums over pairs.
 
@@ -132,19 +134,19 @@ def _centred(values: Array, weights: Array) -> Array:
 def _residuals(how: Comparator, first: Rdm, second: Rdm, counts: Array) -> tuple[Array, Array]:
     """Residuals of both; where all pairs were measured, those of an RDM do not depend on the other."""
     if first.complete and second.complete and len(first.values) <= KEPT_PAIRS and (counts > 0).sum() >= 3:
-        key = counts.tobytes()
-        return _kept_residuals(how.name, first, key), _kept_residuals(how.name, second, key)
+        key = np.asarray(counts, dtype=np.float64).tobytes()
+        return _kept_residuals(how, first, key), _kept_residuals(how, second, key)
     weights = _weights(first, second, counts)
     return how.residuals(first, weights, counts), how.residuals(second, weights, counts)
 
 
 @lru_cache(maxsize=64)
-def _kept_residuals(how: str, rdm: Rdm, counts: bytes) -> Array:
+def _kept_residuals(how: Comparator, rdm: Rdm, counts: bytes) -> Array:
     """One RDM is compared with many, for the same stimuli: every model with every subject."""
     occurs = np.frombuffer(counts)
     weights = pair_weights(occurs)
     _check_varies(rdm, weights)
-    found = COMPARATORS[how].residuals(rdm, weights, occurs)
+    found = how.residuals(rdm, weights, occurs)
     found.flags.writeable = False
     return found
 

@@ -62,9 +62,17 @@ def varying(metric: str, responses: Responses, at_least: int = 1) -> tuple[Respo
 
 
 def counts(numbers: Numbers | None, of: int) -> Array:
-    """How often each of ``of`` stimuli or units occurs among ``numbers``; once each for None."""
+    """How often each of ``of`` stimuli or units occurs among ``numbers``; once each for None.
+
+    Raises
+    ------
+    DataError
+        If there are no numbers, so that no score is defined.
+    """
     if numbers is None:
         return np.ones(of)
+    if not len(numbers):
+        raise DataError(f"this sample holds none of the {of} stimuli or units; draw some")
     return np.bincount(np.asarray(numbers), minlength=of).astype(np.float64)
 
 
