@@ -27,8 +27,11 @@ def roi_means(path: Path, series: Sequence[Any], windows: Windows) -> NDArray[np
     Raises
     ------
     DataError
-        If windows are shorter than the time between samples, or none is within the recorded time.
+        If windows are shorter than the time between samples, or none is within the recorded time; or a series
+        has another number of columns than ROIs, or infinite samples.
     """
+    for one in series:
+        _require_columns(path, one)
     return np.concatenate([_means(path, one, windows) for one in series], axis=1)
 
 
@@ -69,6 +72,15 @@ def unit_of(path: Path, series: Sequence[Any]) -> str:
     return units.pop()
 
 
+def _require_columns(path: Path, series: Any) -> None:
+    shape, rois = tuple(series.data.shape), len(series.rois.data)
+    if len(shape) not in (1, 2) or (shape[1] if len(shape) == 2 else 1) != rois:
+        raise DataError(
+            f"neural data {path}: {series.name} has shape {shape} and names {rois} ROIs; NWB holds samples "
+            f"by rows and ROIs by columns, so transpose its data or mend its rois"
+        )
+
+
 def _means(path: Path, series: Any, windows: Windows) -> NDArray[np.float64]:
     times = _times(path, series)
     edges = windows.edges_ms / MS
@@ -85,14 +97,20 @@ def _means(path: Path, series: Any, windows: Windows) -> NDArray[np.float64]:
         for time_bin in np.flatnonzero(recorded[presentation]):
             inside = samples[at[time_bin] - at[0] : at[time_bin + 1] - at[0]]
             found[presentation, :, time_bin] = _mean(inside)
+    if np.isinf(found).any():
+        raise DataError(
+            f"neural data {path}: {series.name} has infinite samples, as dF/F where F0 is 0; leave out these "
+            f"ROIs, or mark the samples with NaN"
+        )
     return found * float(series.conversion) + float(series.offset or 0.0)
 
 
 def _mean(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the samples that are not NaN; NaN where all are."""
-    valid = np.isfinite(samples)
+    valid = ~np.isnan(samples)
     count = valid.sum(0)
-    total = np.where(valid, samples, 0.0).sum(0)
+    infinite = np.isinf(samples)
+    total = np.where(valid & ~infinite, samples, 0.0).sum(0) + np.where(infinite.any(0), np.inf, 0.0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

@@ -16,7 +16,7 @@ import xarray as xr
 from cortex_sim.checks import listed, require_name, require_path
 from cortex_sim.errors import DataError, DeclarationError, RunError
 from cortex_sim.recording.extras import imported, quiet_nwb
-from cortex_sim.recording.guarded import guarded
+from cortex_sim.recording.guarded import Guarded, guarded
 from cortex_sim.recording.nwb_series import Block, blocks, empty_series, fill, places
 from cortex_sim.recording.nwb_session import Session, new_file, source_of
 from cortex_sim.recording.nwb_tables import attribute_table, bin_table, neuroid_table, presentation_table
@@ -70,7 +70,8 @@ def write_nwb(
     presentation_ms : float, optional
         Duration of a presentation where the recording has no time bins; by default nominally 100 ms.
     append : bool, default False
-        Add to an existing file, of which everything is kept: a copy is extended, then takes the file's name.
+        Add to an existing file, of which everything is kept: a copy is extended, then takes the file's name
+        (of a symbolic link, that of the file that it points to).
 
     Raises
     ------
@@ -84,7 +85,7 @@ def write_nwb(
     _require_module(module)
     session = Session(session_description, identifier, start, subject, experimenter, institution)
     if append:
-        _append(recording, target, time, module, session)
+        _append(recording, target.resolve(), time, module, session)
     else:
         _create(recording, target, time, module, session)
 
@@ -104,10 +105,10 @@ def _create(recording: xr.Dataset, target: Path, time: Timeline, module: str, se
             f"NWB file {target}: already exists; append=True adds to it, another name makes a new file"
         )
     made = new_file(recording, session)
-    with _written(target, "w") as io:
+    with _written(target, "w") as (io, guard):
         filling = _add(recording, made, time, module, "trials")
         io.write(made)
-        _fill(recording, filling)
+        _fill(recording, filling, guard)
 
 
 def _append(recording: xr.Dataset, target: Path, time: Timeline, module: str, session: Session) -> None:
@@ -118,7 +119,7 @@ def _append(recording: xr.Dataset, target: Path, time: Timeline, module: str, se
     if not target.is_file():
         raise DataError(f"NWB file {target}: no such file to append to; leave out append=True for a new one")
     presentations = f"{module}_presentations"
-    with _written(target, "a") as io:
+    with _written(target, "a") as (io, guard):
         existing = _read(io, target)
         if module in existing.processing or presentations in (existing.intervals or {}):
             raise DataError(
@@ -126,7 +127,7 @@ def _append(recording: xr.Dataset, target: Path, time: Timeline, module: str, se
             )
         filling = _add(recording, existing, time, module, presentations)
         io.write(existing)
-        _fill(recording, filling)
+        _fill(recording, filling, guard)
 
 
 def _read(io: Any, target: Path) -> Any:
@@ -162,23 +163,24 @@ def _add(recording: xr.Dataset, file: Any, time: Timeline, module: str, presenta
     return filling
 
 
-def _fill(recording: xr.Dataset, filling: Sequence[_Filling]) -> None:
+def _fill(recording: xr.Dataset, filling: Sequence[_Filling], guard: Guarded) -> None:
     for variable, found, data in filling:
-        fill(recording, variable, found, data)
+        for _ in fill(recording, variable, found, data):
+            guard.check()  # what a full disk does not take would be kept in memory
 
 
 @contextmanager
-def _written(target: Path, mode: str) -> Iterator[Any]:
+def _written(target: Path, mode: str) -> Iterator[tuple[Any, Guarded]]:
     """An NWB file in the making, or a copy of ``target`` to append to; it takes that name once complete."""
     from pynwb import NWBHDF5IO
 
     try:
         with whole(target) as part:
             if mode == "a":
-                shutil.copyfile(target, part)
+                shutil.copy(target, part)  # with its permissions
             with guarded(part, mode) as guard, quiet_nwb(), _opened(guard, mode, target) as file:
                 io = NWBHDF5IO(file=file, mode=mode)
-                yield io
+                yield io, guard
                 io.close()
     except RunError as exception:
         raise DataError(f"NWB file {exception}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +91,9 @@ def empty_series(recording: xr.Dataset, variable: str, block: Block, time: Timel
     return series, data
 
 
-def fill(recording: xr.Dataset, variable: str, found: Sequence[Block], data: Sequence[Any]) -> None:
+def fill(recording: xr.Dataset, variable: str, found: Sequence[Block], data: Sequence[Any]) -> Iterator[None]:
     """Write the values of one variable, block of presentations by block: memory holds one."""
     for first, rows in sample_rows(recording, variable):
         for block, handle in zip(found, data, strict=True):
             handle.dataset[first : first + len(rows)] = rows[:, block.neuroids]
+        yield

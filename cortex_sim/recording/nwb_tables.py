@@ -92,7 +92,10 @@ def _coordinates(recording: xr.Dataset, dim: str) -> dict[str, tuple[NDArray[Any
     for name, coordinate in recording.coords.items():
         if coordinate.dims == (dim,) and name != dim:
             about = MEANING.get(str(name)) or coordinate.attrs.get("long_name") or f"{name}, as recorded"
-            found[_free(str(name))] = (_compact(coordinate.values), str(about))
+            column = _free(str(name))
+            while column in found:  # coordinates "a/b" and "a_b"
+                column += "_"
+            found[column] = (_compact(coordinate.values), str(about))
     return found
 
 

@@ -72,7 +72,10 @@ def _describe(series: Any, recording: xr.Dataset, dim: str) -> None:
         if coordinate.dims == (dim,) and name != dim:
             plain = re.sub(r"\W", "_", str(name))
             plain = f"_{plain}" if plain[0].isdigit() else plain
+            plain = f"{plain}_" if plain in taken else plain
+            while plain in found:  # coordinates "a b" and "a_b"
+                plain += "_"
             words = coordinate.dtype.kind in "OUS"
             values = coordinate.values.astype(str) if words else coordinate.values
-            found[f"{plain}_" if plain in taken else plain] = values
+            found[plain] = values
     series.set_info(found)

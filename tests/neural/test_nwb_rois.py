@@ -1,5 +1,6 @@
 """ROI responses in NWB files: means in windows equal a mean by hand; planes and compartments are known."""
 
+import h5py
 import numpy as np
 import nwb_files
 import pytest
@@ -138,3 +139,23 @@ def test_several_kinds_of_responses_are_not_guessed(tmp_path):
     assert read_nwb(path, "units").sizes["neuroid"] == 1
     with pytest.raises(DataError, match="holds no 'DfOverFF'; it holds .*processing/ophys/DfOverF"):
         read_nwb(path, "DfOverFF")
+
+
+def test_data_that_do_not_fit_the_rois_are_refused(tmp_path):
+    path = session(tmp_path, {"soma": (traces(3, 0), "V1", None)})
+    for wrong in (traces(4, 0), traces(190, 0, samples=3)):  # a column too many; rows and columns exchanged
+        with h5py.File(path, "a") as file:
+            series = file["processing/ophys/DfOverF/soma_DfOverF"]
+            known = dict(series["data"].attrs)
+            del series["data"]
+            series["data"] = wrong
+            series["data"].attrs.update(known)
+        with pytest.raises(DataError, match=r"soma_DfOverF has shape \(\d+, \d+\) and names 3 ROIs"):
+            read_nwb(path)
+
+
+def test_infinite_samples_are_refused(tmp_path):
+    data = traces(3, 0)
+    data[15, 1] = np.inf
+    with pytest.raises(DataError, match="soma_DfOverF has infinite samples"):
+        read_nwb(session(tmp_path, {"soma": (data, "V1", None)}))

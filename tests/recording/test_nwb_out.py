@@ -1,7 +1,9 @@
 """Recordings as NWB: read back, read by pynwb, appended, accepted by nwbinspector, or refused in one line."""
 
+import os
 import resource
 import shutil
+import stat
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +18,7 @@ import cortex_sim as cs
 from cortex_sim.errors import DataError
 from cortex_sim.neural.nwb import read_nwb
 from cortex_sim.recording import make_recording
+from cortex_sim.recording.guarded import Guarded
 from cortex_sim.recording.nwb_out import write_nwb
 
 PRESENTATIONS, BINS = 11, 4
@@ -328,6 +331,50 @@ def test_a_full_disk_leaves_the_original(lab_file, rates, full_disk, append):
     path = lab_file if append else lab_file.with_name("new.nwb")
     full_disk()
     assert "cannot be written" in refused(large, path, append=append)
+
+
+def test_what_a_full_disk_does_not_take_is_not_gathered_in_memory(lab_file, full_disk, monkeypatch):
+    kept = []
+    close = Guarded.close
+
+    def noting(self):
+        kept.append(sum(len(content) for _, content in self._unwritten))
+        close(self)
+
+    monkeypatch.setattr(Guarded, "close", noting)
+    monkeypatch.setattr("cortex_sim.recording.timeline._BLOCK_BYTES", 2**16)
+    values = np.random.default_rng(0).normal(size=(2000, 1000))  # 16 MB
+    large = xr.Dataset(
+        {"rate": (("presentation", "neuroid"), values)},
+        {"stimulus_id": ("presentation", np.arange(2000).astype(str))},
+    )
+    full_disk()
+    refused(large, lab_file.with_name("new.nwb"))
+    assert 0 < max(kept) < 4e6
+
+
+def test_appending_keeps_permissions_and_follows_links(lab_file, rates):
+    os.chmod(lab_file, 0o640)
+    link = lab_file.with_name("link.nwb")
+    link.symlink_to(lab_file)
+    write_nwb(rates, link, append=True)
+    assert link.is_symlink() and "simulation_presentations" in intervals_of(lab_file)
+    assert stat.S_IMODE(lab_file.stat().st_mode) == 0o640
+
+
+def intervals_of(path):
+    with h5py.File(path, "r") as file:
+        return list(file["intervals"])
+
+
+def test_names_that_become_one_are_kept_apart(tmp_path, rates):
+    count = np.arange(rates.sizes["neuroid"])
+    named = rates.assign_coords(
+        {name: ("neuroid", count + i) for i, name in enumerate(("a/b", "a:b", "a_b"))}
+    )
+    write_nwb(named, tmp_path / "r.nwb")
+    found = read_nwb(tmp_path / "r.nwb")
+    assert {int(found[name].values[0]) for name in ("a_b", "a_b_", "a_b__")} == {0, 1, 2}
 
 
 def test_an_interruption_leaves_the_original(lab_file, rates, monkeypatch):

@@ -75,6 +75,12 @@ def test_neuroids_that_share_a_name_are_numbered(binned):
     assert made.columns.tolist() == [0, 1, 2, 3] and list(made.neuroid_id) == ["u/0", "u/1", "u/0", "u/1"]
 
 
+def test_names_that_become_one_are_kept_apart(binned):
+    named = binned.assign_coords({"a b": ("neuroid", [1, 2, 3, 4]), "a_b": ("neuroid", [5, 6, 7, 8])})
+    made = to_pynapple(named)["rate"]
+    assert made["a_b"].tolist() == [1, 2, 3, 4] and made["a_b_"].tolist() == [5, 6, 7, 8]
+
+
 def test_no_recording(binned):
     with pytest.raises(DataError, match="needs an xarray Dataset with a variable rate"):
         to_pynapple(binned.rate)
