@@ -24,7 +24,7 @@ def join(net: Network, below: Population, above: Population, connector: Connecto
 
     There is no inverse to the stimulus population, which needs no credit.
     """
-    learns = below.name not in net.stimulated
+    learns = below.name not in net.sources
     up = net.bottom_up(below, above, connector, plasticity=GaitProp())
     if learns:
         net.top_down(above, below, feedback=Inverse(of=up))

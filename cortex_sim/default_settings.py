@@ -182,6 +182,6 @@ def with_regularisers(net: Network, regularisers: list[Any]) -> Network:
     made = tuple(registry.make("regulariser", r) for r in regularisers)
     other = net.copy()
     for p in net.bottom_ups:
-        if p.plasticity is not None and p.pre not in net.stimulated:
+        if p.plasticity is not None and p.pre not in net.sources:
             other.projections[p.name] = replace(p, regularisers=made, by_word=())
     return other

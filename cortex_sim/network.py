@@ -255,10 +255,12 @@ class Network:
         return [p for p in self.top_downs if p.post == population]
 
     @property
-    def stimulated(self) -> list[str]:
+    def sources(self) -> list[str]:
         """Populations without bottom-up input: the stimulus sets their rates."""
         driven = {p.post for p in self.bottom_ups}
         return [name for name in self.populations if name not in driven]
+
+    stimulated = sources  # its former name
 
     def projection(self, name: str) -> Projection:
         """Projection called ``pre->post``, those within its credit network among them."""

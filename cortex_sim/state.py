@@ -170,7 +170,7 @@ def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
 
 
 def _first_transfers(net: Network) -> Variables:
-    """Parameters of activations before they have moved; the stimulated population has none."""
+    """Parameters of activations before they have moved; sources have none."""
     driven = {n: p for n, p in net.populations.items() if net.inputs(n)}
     return {n: initial_values(p) for n, p in driven.items() if parameters_of(p)}
 

@@ -194,13 +194,9 @@ def check_network(net: Network) -> None:
     paths = Paths(net)
     if not paths.inputs:
         raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
-    if len(net.stimulated) > 1:
-        raise DeclarationError(
-            f"network {net.name}: {listed(net.stimulated)} have no bottom-up input; the stimulus drives one "
-            "population, project to the others or leave them out"
-        )
+    _check_sources(net, paths)
     for lateral in net.laterals:
-        if lateral.post in net.stimulated:
+        if lateral.post in net.sources:
             raise DeclarationError(
                 f"projection {lateral.name}: the rates of {lateral.post} are the stimulus, which nothing is "
                 "taken off; give the lateral projection to a population with bottom-up input"
@@ -214,6 +210,24 @@ def check_network(net: Network) -> None:
                 part.check_whole(net, projection)
 
 
+def _check_sources(net: Network, paths: Paths) -> None:
+    """A population without bottom-up input is a source: it must project somewhere, and has no credit."""
+    sources = net.sources
+    for name in sources:
+        if name not in paths.onward:
+            raise DeclarationError(
+                f"population {name}: has no bottom-up input and projects to nothing, so nothing would come "
+                f"of it; add net.bottom_up(..., {name!r}) or net.bottom_up({name!r}, ...), or leave it out"
+            )
+    for p in net.top_downs:
+        if p.pre in sources:
+            raise DeclarationError(
+                f"projection {p.name}: {p.pre} has no bottom-up input, so its rates are the stimulus and it "
+                f"has no credit to send; send from a population with input, or add net.bottom_up(..., "
+                f"{p.pre!r})"
+            )
+
+
 def _check_objective(net: Network) -> None:
     supervised = [p for p in net.bottom_ups if p.rule.supervised]
     if supervised and net.objective_at is None:
@@ -221,7 +235,7 @@ def _check_objective(net: Network) -> None:
             f"network {net.name}: {supervised[0].name} learns by {type(supervised[0].plasticity).__name__}, "
             "which needs an objective; add net.objective(population, CrossEntropy())"
         )
-    if net.objective_at in net.stimulated:
+    if net.objective_at in net.sources:
         raise DeclarationError(
             f"network {net.name}: the objective is at {net.objective_at}, whose rates are the stimulus; "
             "put it at a population with bottom-up input"

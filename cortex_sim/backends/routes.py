@@ -19,7 +19,7 @@ from cortex_sim.rules.base import Arrival
 class Routes:
     """The routes of credit through a network.
 
-    ``order`` are the populations, stimulus first. ``paired`` maps a bottom-up projection to the
+    ``order`` are the populations, sources first. ``paired`` maps a bottom-up projection to the
     top-down one that shares its backward pass; ``unpaired`` are chain projections with no such partner;
     ``direct`` bring the top's own credit; ``targets`` are used if the network has a target rule; ``credit``
     bring what credit populations send, and ``teacher`` is the credit network they belong to.
@@ -97,10 +97,12 @@ def _order(net: Network) -> tuple[str, ...]:
         if p.pre in net.populations:
             sorter.add(p.pre, p.post)  # the receiver's rate must exist before the sender's credit
     try:
-        return tuple(sorter.static_order())
+        order = list(sorter.static_order())
     except CycleError as exception:
         cycle = " - ".join(exception.args[1])
         raise BuildError(
             f"network {net.name}: credit would be needed before it is known ({cycle}); top-down "
             "projections must run from later populations to earlier ones"
         ) from None
+    sources = net.sources
+    return (*sources, *(name for name in order if name not in sources))

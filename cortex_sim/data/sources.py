@@ -30,6 +30,7 @@ class Source(Protocol):
 
         Returns
         -------
-        x : float32 array of shape (n, *stimulus)
+        x : float32 array of shape (n, *stimulus); for a network with several sources, mapping of source to
+            array
         y : array of shape (n,) or (n, unit), or None
         """

@@ -108,7 +108,7 @@ class Goals:
 def goals_of(owner: str, net: Network, population: Population, given: Any, arrays: Arrays) -> Goals:
     """Goals of a population, from the nudge of a phase."""
     label = f"{owner}: nudge of {population.name}"
-    if population.name in net.stimulated:
+    if population.name in net.sources:
         raise DeclarationError(
             f"{label}: it has no bottom-up input, so its drive sets its rate and a nudge has "
             "no effect; nudge a population above, or change the drive"

@@ -74,7 +74,7 @@ class PhasePlan:
 
     Attributes
     ----------
-    drive : population to input; sets the rate of a stimulated population, adds to any other's drive.
+    drive : population to input; sets the rate of a source, adds to any other's drive.
     nudge : population to goal.
     spontaneous : population to standard deviation: its rate is white noise, redrawn every step.
     alive : population to (unit,) of 1 (active) and 0 (silenced).

@@ -285,7 +285,7 @@ def _population(axes: Axes, net: Network, name: str, box: Box) -> None:
     population: Any = net.credit_populations[name] if inside else net.populations[name]
     corner = box.x - BOX_WIDTH / 2, box.y - BOX_HEIGHT / 2
     shape = BoxStyle("round", pad=0, rounding_size=0.06)
-    stimulated, at_top = name in net.stimulated, name == net.objective_at
+    stimulated, at_top = name in net.sources, name == net.objective_at
     axes.add_patch(
         FancyBboxPatch(
             corner,

@@ -95,7 +95,7 @@ def _table(title: str, *columns: str) -> Table:
 def _populations(net: Network) -> Table:
     table = _table("populations", "name", "shape", "units", "activation", "bias", "tau (ms)", "")
     for p in net.populations.values():
-        stimulated = p.name in net.stimulated
+        stimulated = p.name in net.sources
         table.add_row(
             p.name,
             _shape(p.shape),

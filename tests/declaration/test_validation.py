@@ -233,11 +233,20 @@ def test_a_top_down_projection_before_its_convolution():
         net.bottom_up("retina", "V1", cs.Conv2d(3, padding=1))
 
 
-def test_two_populations_without_input():
+def test_a_population_that_nothing_joins():
     net = three()
     net.population("ear", 3)
-    with refused("network three: ear, retina have no bottom-up input; the stimulus drives one"):
+    with refused("population ear: has no bottom-up input and projects to nothing", "or leave it out"):
         net.with_rule("gait_prop")
+
+
+def test_credit_from_a_population_without_input():
+    net = three()
+    net.population("ear", 3)
+    net.bottom_up("ear", "V1")
+    net.top_down("ear", "retina", feedback="random")
+    with refused("projection ear->retina: ear has no bottom-up input", "no credit to send"):
+        net.check()
 
 
 def test_an_empty_network():

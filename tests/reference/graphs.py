@@ -166,7 +166,7 @@ def as_graph(model):
         sizes={name: p.size for name, p in net.populations.items()},
         activation={name: type(p.activation).__name__ for name, p in net.populations.items()},
         links=links,
-        stimulus=model.stimulus,
+        stimulus=model.sources[0],
         top=model.top,
         bias=bias,
     )

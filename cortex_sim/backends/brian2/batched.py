@@ -142,7 +142,7 @@ class Batched:
             for p in [*net.bottom_ups, *net.laterals]
         ]
         receiving = [
-            n for n in self.circuit.order if n != self.circuit.stimulus and self.circuit.receives_credit
+            n for n in self.circuit.order if n not in self.circuit.sources and self.circuit.receives_credit
         ]
         self._receivers = {name: self.units[name] for name in receiving}
         asks = self.top is not None and has_partition(self.circuit, self.top)

@@ -86,7 +86,7 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
         )
         if setup.engine == "synapses":
             state, _ = unit_state_equations(circuit, name)
-            sent = [] if name == circuit.stimulus else ["sent_r", *sending(circuit, name)]
+            sent = [] if name in circuit.sources else ["sent_r", *sending(circuit, name)]
             text = "\n".join([text, *(f"{variable} : 1" for variable in sent), state]).strip()
             if "bias : 1" in text and supervised_inputs(circuit, name):
                 text = text.replace("bias : 1", "dbias/dt = eta_bias * u : 1\neta_bias : Hz (shared)")
@@ -246,7 +246,7 @@ class BuiltCircuit:
         """Drives and compartments, which equations integrate: view and variable by name."""
         found: dict[str, tuple[View | Tabulated, str]] = {}
         for name, unit in self.units.items():
-            if not unit.is_stimulus:
+            if not unit.is_source:
                 found[f"{name}:a"] = unit.view, "a"
                 for p in self.circuit.apical_inputs(name):
                     found[f"{name}:{p.name}"] = unit.view, self.circuit.var("c", p.name)

@@ -70,7 +70,7 @@ class Circuit:
 
     net: Network
     order: tuple[str, ...]
-    stimulus: str
+    sources: tuple[str, ...]
     apicals: tuple[Apical, ...]
     identifier: Mapping[str, str]
     operators: Mapping[str, Operator]
@@ -109,7 +109,7 @@ class Circuit:
 
     def sent_rate(self, p: Projection, side: str) -> str:
         """Variable that synapses read as the rate of their pre or post population."""
-        return "r" if (p.pre if side == "pre" else p.post) == self.stimulus else "sent_r"
+        return "r" if (p.pre if side == "pre" else p.post) in self.sources else "sent_r"
 
     def plastic(self) -> list[Projection]:
         """Projections whose weights change."""
@@ -145,7 +145,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     every = [*net.projections.values(), *net.credit_projections]
     names = identifiers([*net.populations, *net.credit_populations, *(p.name for p in every)])
     operators = {p.name: net.operator(p) for p in every}
-    return Circuit(net, routes.order, net.stimulated[0], apicals, names, operators, routes.teacher)
+    return Circuit(net, routes.order, tuple(net.sources), apicals, names, operators, routes.teacher)
 
 
 def _check(p: Projection) -> None:

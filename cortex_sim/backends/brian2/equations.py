@@ -37,7 +37,7 @@ def population_equations(
     circuit: Circuit, name: str, *, features: frozenset[str], noisy: bool, extra: str = ""
 ) -> str:
     """Equations of one population; ``features`` are projections that are delayed or noisy."""
-    if name == circuit.stimulus:
+    if name in circuit.sources:
         lines = ["shown : 1", "alive : 1", "r = alive * shown : 1"]
         return "\n".join([*lines, extra]).strip()
     population = circuit.population(name)
@@ -169,7 +169,7 @@ def sending(circuit: Circuit, name: str) -> dict[str, str]:
 
     A summed variable evaluates what it names anew for every synapse; these are evaluated by unit.
     """
-    if not circuit.receives_credit or name == circuit.stimulus:
+    if not circuit.receives_credit or name in circuit.sources:
         return {}
     found = {"sent_u": "u"}
     for p in circuit.errors(name):

@@ -45,9 +45,9 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
                 shown = values[chosen]
             case _:
                 shown = np.zeros(1)
-        view.put("shown" if unit.is_stimulus else "external", shown)
+        view.put("shown" if unit.is_source else "external", shown)
         view.put("alive", phase.alive.get(name, 1.0))
-        if unit.is_stimulus:
+        if unit.is_source:
             continue
         view.put("free", float(name in phase.spontaneous))
         if "strength" in view:

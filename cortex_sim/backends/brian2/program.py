@@ -74,7 +74,7 @@ class Program:
         for name, bin_ in segment.bins.items():
             given, unit = segment.phase.drive[name], self.built.units[name]
             assert isinstance(given, Series)
-            unit.view.put("shown" if unit.is_stimulus else "external", given.values[bin_])
+            unit.view.put("shown" if unit.is_source else "external", given.values[bin_])
 
     def _states(self) -> dict[str, list[str]]:
         """Drive and compartments of each population that has them."""
@@ -84,7 +84,7 @@ class Program:
                 *(self.built.circuit.var("c", p.name) for p in self.built.circuit.apical_inputs(name)),
             ]
             for name, unit in self.built.units.items()
-            if not unit.is_stimulus
+            if not unit.is_source
         }
 
     def _lines(self, view: Tabulated) -> list[str]:
@@ -166,8 +166,8 @@ class Program:
         view.load(int(self.timetable.segment_at(np.array(step - 1))), states)
         unit.begin()
         r = unit.rates()
-        receives = not unit.is_stimulus and circuit.receives_credit
-        found = {"rate": r, "drive": view["shown" if unit.is_stimulus else "a"]}
+        receives = not unit.is_source and circuit.receives_credit
+        found = {"rate": r, "drive": view["shown" if unit.is_source else "a"]}
         if "credit" in variables:
             found["credit"] = unit.credit(r) if receives else np.zeros_like(r)
         return {variable: np.array(values) for variable, values in found.items()}

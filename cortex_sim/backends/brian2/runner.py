@@ -152,7 +152,7 @@ class Runner:
     def _input_of_this_step(self) -> None:
         for name, given in self._phase.drive.items():
             unit = self.built.units[name]
-            target = unit.view["shown" if unit.is_stimulus else "external"]
+            target = unit.view["shown" if unit.is_source else "external"]
             match given:
                 case Series():
                     bin_ = min(int((self._step + 1e-9) * self.dt_ms / given.bin_ms), len(given.values) - 1)
@@ -168,7 +168,7 @@ class Runner:
                     pass
         for name, sd in self._phase.spontaneous.items():
             unit = self.built.units[name]
-            target = unit.view["shown" if unit.is_stimulus else "spontaneous"]
+            target = unit.view["shown" if unit.is_source else "spontaneous"]
             target[...] = sd * self._noise.draw(f"spontaneous {name}", target.shape[1])
         for name, sd in self.built.setup.noise.items():
             if sd:
@@ -241,9 +241,9 @@ class Runner:
                     case "rate":
                         value = r
                     case "drive":
-                        value = unit.view["shown" if unit.is_stimulus else "a"]
+                        value = unit.view["shown" if unit.is_source else "a"]
                     case _:
-                        silent = unit.is_stimulus or not self.built.circuit.receives_credit
+                        silent = unit.is_source or not self.built.circuit.receives_credit
                         value = np.zeros_like(r) if silent else unit.credit(r)
                 self._samples[variable].setdefault(name, []).append(np.array(value))
 

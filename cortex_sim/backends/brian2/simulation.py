@@ -134,7 +134,7 @@ class Simulation:
         self._made: BuiltCircuit | None = None  # built when needed: it may hold millions of neurons
 
     def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
-        moving = [name for name in self.net.populations if name != self.circuit.stimulus]
+        moving = [name for name in self.net.populations if name not in self.circuit.sources]
         if not isinstance(given, Mapping):
             require_nonnegative("simulation", noise=given)
             return dict.fromkeys(moving, float(given))
@@ -237,7 +237,7 @@ class Simulation:
                 for name, given in phase.drive.items():
                     self._check_input(f"phase {phase.name}: drive of {name}", given)
                 for name in phase.nudge:
-                    if name == self.circuit.stimulus:
+                    if name in self.circuit.sources:
                         raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
             if self.setup.engine == "synapses":
                 _one_by_one(shown, self.net.name)

@@ -47,7 +47,7 @@ def check(circuit: Circuit, weights: Weights, dt_ms: float, method: str, *, lear
 
 def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
     slow = [
-        (f"population {n}", p.tau_ms) for n, p in circuit.net.populations.items() if n != circuit.stimulus
+        (f"population {n}", p.tau_ms) for n, p in circuit.net.populations.items() if n not in circuit.sources
     ]
     slow += [(f"population {n}", p.tau_ms) for n, p in circuit.net.credit_populations.items()]
     slow += [

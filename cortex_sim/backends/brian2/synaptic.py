@@ -86,7 +86,7 @@ class Synaptic:
 
     def _compute_once(self, name: str) -> None:
         """Compute rates before anything is sent, and what is sent down once the predictions are known."""
-        if name == self.circuit.stimulus:
+        if name in self.circuit.sources:
             return
         group = self.groups[name]
         group.run_regularly("sent_r = r", clock=self.clock, when="groups", order=PREDICTING - 1)

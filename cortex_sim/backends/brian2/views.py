@@ -88,7 +88,7 @@ class Unit:
         self, circuit: Circuit, name: str, view: View | Tabulated, features: frozenset[str], weights: Weights
     ) -> None:
         self.view = view
-        self.is_stimulus = name == circuit.stimulus
+        self.is_source = name in circuit.sources
         self._gated = circuit.gated(name)
         self._transfer = lambda: numpy_functions(weights.transfer(name))
         self.rate, self.gain = self._transfer()
@@ -109,7 +109,7 @@ class Unit:
         """Read what is constant until the next call: at the start of a phase, and when a gate has changed."""
         alive = self.view["alive"]
         self._alive = None if (alive == 1).all() else alive
-        if self.is_stimulus:
+        if self.is_source:
             return
         self.rate, self.gain = self._transfer()
         self._free = bool(self.view["free"][0])
@@ -122,7 +122,7 @@ class Unit:
 
     def rates(self) -> np.ndarray:
         """Rate r, (presentation, unit)."""
-        if self.is_stimulus:
+        if self.is_source:
             r = self.view["shown"]
         elif self._free:
             r = self.view["spontaneous"]

@@ -41,7 +41,7 @@ class Weights:
         self.bias = {
             name: np.zeros(population.bias_shape)
             for name, population in net.populations.items()
-            if population.bias and name != circuit.stimulus
+            if population.bias and name not in circuit.sources
         }
         for name, values in start.biases.items():
             self.bias[name][...] = values

@@ -70,7 +70,7 @@ def target_credits(
             known = below in credits
             credits[below] = credits[below] + credit if known else credit
             asked[below] = torch.minimum(asked[below], least) if known else least
-    return {name: c for name, c in credits.items() if name != steps[0].name}
+    return {name: c for name, c in credits.items() if name in drives}
 
 
 def _own_drive(population: Population, bias: Tensor | None, a: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating, only_looking
+from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
 
 
@@ -26,7 +27,7 @@ def updates(
     Parameters
     ----------
     model : Core
-    x : array of shape (presentation, *stimulus)
+    x : array of shape (presentation, *stimulus), or mapping of source to array
     y : array of labels (presentation,) or target rates (presentation, unit)
     biases : bool
         Also the biases' changes, under their population's name.
@@ -39,12 +40,11 @@ def updates(
         Projection name to change, of the weights' shape.
     """
     model.prepare()
-    stimuli = model.stimulus_tensor(x).detach()
+    stimuli = model.presentations(x).detach()
     goals = None if y is None or model.net.objective_function is None else model.target_tensor(y)
     if goals is not None and len(goals) != len(stimuli):
         raise DataError(
-            f"{len(goals)} labels for {len(stimuli)} presentations of population {model.stimulus}; "
-            "give one each"
+            f"{len(goals)} labels for {len(stimuli)} presentations of {listed(model.sources)}; give one each"
         )
     if not per_presentation:
         return _negative_gradients(model, model.rule_terms(stimuli, goals, False)[0], biases, True)
@@ -62,7 +62,7 @@ def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> di
     """The change by backpropagation: minus autograd's gradient of the same objective."""
     if model.net.objective_function is None:
         raise RunError(f"network {model.net.name}: has no objective, so backpropagation has no update")
-    _, rates = model.settle(model.stimulus_tensor(x).detach(), credit=False)
+    _, rates = model.settle(model.presentations(x).detach(), credit=False)
     total = model.objective_value(rates[model.top], model.target_tensor(y))
     return _negative_gradients(model, total, biases, False)
 
@@ -72,14 +72,14 @@ def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> di
 def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     """Credit c of every population that receives any, (presentation, *shape)."""
     model.prepare()
-    drives, rates = model.settle(model.stimulus_tensor(x).detach())
+    drives, rates = model.settle(model.presentations(x).detach())
     total, _ = model.credit_terms(drives, rates, y, look=True)
-    at = {n: model.credited_at(n, drives, rates) for n in rates if n != model.stimulus}
+    at = {n: model.credited_at(n, drives, rates) for n in drives}
     named = {n: t for n, t in at.items() if t.requires_grad}
     if not named or not total.requires_grad:
         return {}
     found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
-    count = len(rates[model.stimulus])
+    count = len(rates[model.top])
     return {n: -g * count for n, g in zip(named, found, strict=True) if g is not None}
 
 

@@ -21,9 +21,11 @@ from cortex_sim.backends.torch.modes import differentiating, in_full_precision
 from cortex_sim.backends.torch.objective import as_rates, mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back
 from cortex_sim.backends.torch.populations import Population, populations
+from cortex_sim.backends.torch.presentations import Presentations, presentations
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
+from cortex_sim.checks import listed
 from cortex_sim.errors import BuildError, DataError, RunError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -70,10 +72,10 @@ class Core(nn.Module):
         self.routes: Routes = find_routes(net)
         self.steps = compiled(net, self.routes)
         self.top = net.objective_at or self.routes.order[-1]
-        self.stimulus = net.stimulated[0]
+        self.sources = tuple(net.sources)
         stored = torch.float64 if precision == "64" else torch.float32
-        self.populations = populations(net, self.stimulus, stored)
-        adapting = (n for n, p in net.populations.items() if adapts(p) and n != self.stimulus)
+        self.populations = populations(net, stored)
+        adapting = (n for n, p in net.populations.items() if adapts(p) and n not in self.sources)
         self._adapting = tuple(adapting)
         self.preprocessing: Preprocessing | None = None
         self.epochs_done = 0  # of training, whichever call of fit they were made by
@@ -151,28 +153,32 @@ class Core(nn.Module):
         every = {name: self.population(name).values() for name in self.net.populations}
         return {name: values for name, values in every.items() if values}
 
-    @property
-    def stimulated(self) -> Any:
-        """The stimulated population, as it is declared."""
-        return self.net.populations[self.stimulus]
-
     # -- rates ------------------------------------------------------------------------------------
 
+    def presentations(self, x: Any, look: bool | None = True) -> Presentations:
+        """Stimuli of every source, (presentation, *shape) on the model's device, checked against the network.
+
+        ``x`` is {source: array}, or the array alone where there is one source.
+        """
+        return presentations(self.net, x, self.precision, self.device, look)
+
     def stimulus_tensor(self, x: Any, look: bool | None = True) -> Tensor:
-        """Stimuli as (presentation, *shape) on the model's device, checked against the network."""
-        return inputs.stimulus_tensor(x, self.stimulated, self.precision, self.device, look)
+        """Stimuli of a network with one source as one tensor; of several, use `presentations`."""
+        return self.presentations(x, look).one()
 
     def target_tensor(self, y: Any, look: bool | None = True) -> Tensor:
         """Labels (presentation,) or target rates (presentation, unit) on the model's device."""
         return inputs.target_tensor(y, self.net.populations[self.top], self.precision, self.device, look)
 
-    def settle(self, x: Tensor, credit: bool = True) -> tuple[Values, Values]:
-        """Values and rates of every population at equilibrium, (presentation, *shape).
+    def settle(self, x: Presentations | Any, credit: bool = True) -> tuple[Values, Values]:
+        """Drives and rates of every population at equilibrium, (presentation, *shape).
 
         With ``credit`` the graph's backward pass is the declared rules'; without, it is plain
         autograd's, which is what backpropagation would do on the same weights.
         """
-        drives, rates = settle(self.steps, self.population(self.stimulus)(x), self.carrier(credit))
+        stimuli = self.presentations(x, look=None).by_source
+        shown = {name: self.population(name)(values) for name, values in stimuli.items()}
+        drives, rates = settle(self.steps, shown, self.carrier(credit))
         if self._working_dtype() != self.compute:  # within autocast only the way there is in low precision
             drives = {name: a.to(self.compute) for name, a in drives.items()}
             rates = {name: r.to(self.compute) for name, r in rates.items()}
@@ -198,9 +204,9 @@ class Core(nn.Module):
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
         """Mean objective over presentations, from the top's rates and labels or target rates."""
         assert self.net.objective_function is not None
-        return mean_objective(self.net.objective_function, r_top, y, self.stimulus)
+        return mean_objective(self.net.objective_function, r_top, y, listed(self.sources))
 
-    def top_rates(self, stimuli: Tensor) -> Tensor:
+    def top_rates(self, stimuli: Presentations) -> Tensor:
         """Rates of the top population, (presentation, unit), in plain autograd's graph."""
         _, rates = self.settle(stimuli, credit=False)
         return rates[self.top].flatten(1)
@@ -212,11 +218,11 @@ class Core(nn.Module):
         batch; its value is the objective for some rules only. In training mode it holds the regularisers'
         terms too. Rates (presentation, unit) are in plain autograd's graph: their gradient is
         backpropagation's, whatever rules are declared. A network without an objective needs no labels: in
-        training mode ``model(x)`` is its surrogate. ``checked`` says that x and y come from `stimulus_tensor`
+        training mode ``model(x)`` is its surrogate. ``checked`` says that x and y come from `presentations`
         and `target_tensor`: their values are not looked at again.
         """
         if y is None and (self.net.objective_function is not None or not self.training):
-            return self.top_rates(self.stimulus_tensor(x, look=False))
+            return self.top_rates(self.presentations(x, look=False))
         self.prepare(training=self.training)
         total, self.last_objective = self.rule_terms(
             x, y, learning=self.training, look=None if checked else False
@@ -241,7 +247,7 @@ class Core(nn.Module):
         ``learning`` lets the rules' state and the parameters of activations move on. With ``one``, x holds
         that presentation of a batch ``of`` so many.
         """
-        stimuli = self.stimulus_tensor(x, look)
+        stimuli = self.presentations(x, look)
         self._require_gradient_arrives(stimuli)
         drives, rates = self.settle(stimuli)
         with in_full_precision(self.device):
@@ -251,13 +257,14 @@ class Core(nn.Module):
             total = total + self.local.terms(self.weights, rates, learning)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
-    def _require_gradient_arrives(self, stimuli: Tensor) -> None:
-        paths = [*self.routes.paired.values(), *self.routes.unpaired]
-        if stimuli.requires_grad and not any(p.post == self.stimulus for p in paths):
-            raise DataError(
-                f"stimuli need a gradient, but no projection brings credit to population {self.stimulus}, so "
-                "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
-            )
+    def _require_gradient_arrives(self, stimuli: Presentations) -> None:
+        credited = {p.post for p in (*self.routes.paired.values(), *self.routes.unpaired)}
+        for name, x in stimuli.by_source.items():
+            if x.requires_grad and name not in credited:
+                raise DataError(
+                    f"stimuli need a gradient, but no projection brings credit to population {name}, so "
+                    "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
+                )
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""

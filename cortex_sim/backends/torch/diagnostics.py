@@ -75,12 +75,12 @@ def orthogonality_deviations(model: Core) -> Readings:
 def credit_norms(model: Core, x: Any, y: Any) -> Readings:
     """Root mean square over presentations of ‖c‖ of each population; 0 where no credit arrives."""
     if model.net.objective_function is None:
-        return {name: 0.0 for name in model.routes.order if name != model.stimulus}
+        return {name: 0.0 for name in model.routes.order if name not in model.sources}
     credits = changes.credits(model, x, y)
     return {
         name: float(credits[name].flatten(1).norm(dim=1).square().mean().sqrt()) if name in credits else 0.0
         for name in model.routes.order
-        if name != model.stimulus
+        if name not in model.sources
     }
 
 
@@ -88,11 +88,11 @@ def credit_norms(model: Core, x: Any, y: Any) -> Readings:
 @only_looking
 def dead_units(model: Core, x: Any) -> Readings:
     """Share of each population's units whose rate is the same in every presentation."""
-    _, rates = model.settle(model.stimulus_tensor(x), credit=False)
+    _, rates = model.settle(model.presentations(x), credit=False)
     return {
         name: float((r == r[:1]).flatten(1).all(0).double().mean()) if len(r) > 1 else None
         for name, r in rates.items()
-        if name != model.stimulus
+        if name not in model.sources
     }
 
 

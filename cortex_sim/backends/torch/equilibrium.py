@@ -38,9 +38,9 @@ class Equilibrium:
 def settle(model: Core, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
     """The equilibrium of a phase with the present weights, for the presentations ``images``."""
     acting = interventions(model, phase, list(images))
-    shown = acting.external[model.stimulus]
+    shown = {name: acting.external[name] for name in model.sources}
     drives, rates = settle_rates(model.steps, shown, model.carrier(credit=False), acting)
-    drives, rates = _by_unit({model.stimulus: shown, **drives}), _by_unit(rates)
+    drives, rates = _by_unit({**shown, **drives}), _by_unit(rates)
     credits, u = _downward(model, phase, acting, list(images), drives, rates)
     return Equilibrium(drives, rates, credits, u)
 
@@ -89,7 +89,7 @@ def _downward(
     for step in reversed(model.steps):
         name = step.name
         c = torch.zeros_like(rates[name])
-        if name != model.stimulus:
+        if name not in model.sources:
             if not (by_teacher and name == model.net.objective_at):  # nudged through the credit network
                 c = c + _nudge(model, phase, name, rates[name], images)
             for path in step.paths:

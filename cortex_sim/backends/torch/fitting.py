@@ -19,6 +19,7 @@ from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
 from cortex_sim.errors import DataError, RunError
+from cortex_sim.sources import WAY_OUT, only_source
 
 Curve = list[dict[str, float | None]]
 
@@ -63,7 +64,8 @@ def fit(
     model : Core
     train : ImageSet, Source, or pair (x, y)
         An image set's training part; a source of presentations with their labels; or stimuli
-        (presentation, *shape) with labels (presentation,) or target rates (presentation, unit).
+        (presentation, *shape) with labels (presentation,) or target rates (presentation, unit). Where several
+        populations have no bottom-up input, x is a mapping of each to its stimuli.
     epochs : int, default 10
     batch_size : int, default 64
         The last batch of an epoch may be smaller. A size larger than the data is reduced, with a warning.
@@ -124,6 +126,9 @@ def _way_out(name: str) -> str:
 def _source(model: Core, train: Any) -> Any:
     """The training data as a source; arrays are checked as a whole, and held in memory as tensors."""
     if isinstance(train, ImageSet):
+        only_source(
+            model.net, f"fit: image set {train.name} shows one image a presentation", WAY_OUT, DataError
+        )
         train = train.x_train, train.y_train
     elif isinstance(train, Source):
         return train
@@ -133,7 +138,7 @@ def _source(model: Core, train: Any) -> Any:
     )
     if not isinstance(train, (tuple, list)) or len(train) != 2:
         raise DataError(f"fit: {forms}")
-    x, y = model.stimulus_tensor(train[0]), model.target_tensor(train[1])
+    x, y = model.presentations(train[0]), model.target_tensor(train[1])
     if len(x) != len(y):
         raise DataError(f"fit: {len(y)} labels for {len(x)} presentations; {forms}")
     return InMemory(x, y)
@@ -147,7 +152,7 @@ def _tested(model: Core, images: ImageSet) -> dict[str, float | None]:
     """Accuracy and objective on the validation part, or else on the test part."""
     part = images.parts[1]
     held = images.part(part)
-    x, y = model.stimulus_tensor(held.x), torch.as_tensor(held.labels)
+    x, y = model.presentations(held.x), torch.as_tensor(held.labels)
     found: dict[str, float | None] = {}
     found[f"{part}_accuracy"], found[f"{part}_loss"] = evaluate(model, x, y)
     return found if part == "test" else {**found, "test_accuracy": None, "test_loss": None}

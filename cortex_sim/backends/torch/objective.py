@@ -10,17 +10,17 @@ from cortex_sim.errors import DataError
 from cortex_sim.objectives import CrossEntropy, Objective
 
 
-def mean_objective(objective: Objective, r_top: Tensor, y: Tensor, stimulus: str) -> Tensor:
+def mean_objective(objective: Objective, r_top: Tensor, y: Tensor, sources: str) -> Tensor:
     """Mean objective over presentations, from the top's rates and labels or target rates.
 
     Raises
     ------
     DataError
-        If there are not as many labels as presentations of population ``stimulus``.
+        If there are not as many labels as presentations of the population or populations ``sources``.
     """
     if len(y) != len(r_top):
         raise DataError(
-            f"{len(y)} labels for {len(r_top)} presentations of population {stimulus}; give one each"
+            f"{len(y)} labels for {len(r_top)} presentations of population {sources}; give one each"
         )
     r_top = r_top.flatten(1)
     if r_top.dtype == torch.bfloat16:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,20 +23,20 @@ def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
     Parameters
     ----------
     model : Core
-    x : array or Tensor of shape (presentation, *stimulus)
+    x : array or Tensor of shape (presentation, *stimulus), or mapping of source to these
     batch : int, default 256
         Presentations settled at a time.
 
     Returns
     -------
     array or Tensor of shape (presentation, unit)
-        A tensor, on the model's device, where ``x`` is one; without a graph.
+        A tensor, on the model's device, where ``x`` is one or holds only these; without a graph.
     """
     require_count("predict", batch=batch)
-    stimuli = model.stimulus_tensor(x)
+    stimuli = model.presentations(x)
     parts = [model.top_rates(stimuli[start : start + batch]) for start in range(0, len(stimuli), batch)]
     found = torch.cat(parts)
-    if isinstance(x, Tensor):
+    if all(isinstance(one, Tensor) for one in (x.values() if isinstance(x, Mapping) else [x])):
         return found
     return (found.float() if found.dtype == torch.bfloat16 else found).cpu().numpy()
 
@@ -46,5 +47,5 @@ def loss(model: Core, x: Any, y: Any) -> Tensor:
     """Mean objective over presentations, without a graph."""
     if model.net.objective_function is None:
         raise RunError(f"network {model.net.name}: has no objective; declare one with net.objective(...)")
-    _, rates = model.settle(model.stimulus_tensor(x), credit=False)
+    _, rates = model.settle(model.presentations(x), credit=False)
     return model.objective_value(rates[model.top], model.target_tensor(y))

@@ -36,17 +36,17 @@ def torch_rate(activation: Any) -> Rate:
 
 
 class Population(nn.Module):
-    """r = f(a) of one population; the stimulated one passes its stimulus on.
+    """r = f(a) of one population; a source passes its stimulus on.
 
     The parameters of its activation, where it has any, are buffers: ``transfer_NAME``.
     """
 
-    def __init__(self, declared: Declared, stimulated: bool, dtype: torch.dtype) -> None:
+    def __init__(self, declared: Declared, is_source: bool, dtype: torch.dtype) -> None:
         super().__init__()
         self.declared = declared
-        self.activation = Linear() if stimulated else declared.activation
+        self.activation = Linear() if is_source else declared.activation
         self._rate = torch_rate(self.activation)
-        start = {} if stimulated else transfers.initial_values(declared)
+        start = {} if is_source else transfers.initial_values(declared)
         self._names = tuple(start)
         for name, values in start.items():
             self.register_buffer(f"transfer_{name}", torch.as_tensor(values).to(dtype))
@@ -93,9 +93,9 @@ class Population(nn.Module):
         self._rate = torch_rate(self.activation)
 
 
-def populations(net: Network, stimulus: str, dtype: torch.dtype) -> nn.Module:
+def populations(net: Network, dtype: torch.dtype) -> nn.Module:
     """Container of all populations by name: ``model.get_submodule("populations.V1")``."""
-    container = nn.Module()
+    container, sources = nn.Module(), net.sources
     for name, population in net.populations.items():
-        container._modules[name] = Population(population, name == stimulus, dtype)
+        container._modules[name] = Population(population, name in sources, dtype)
     return container

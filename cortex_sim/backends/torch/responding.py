@@ -23,6 +23,7 @@ from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.recording import make_recording, open_lazily
 from cortex_sim.registry import registered_name
+from cortex_sim.sources import WAY_OUT, only_source
 
 VARIABLES = ("rate", "drive", "credit")
 Responses = dict[str, dict[str, np.ndarray]]  # variable to population to (presentation, *shape)
@@ -45,7 +46,8 @@ def respond(
     Parameters
     ----------
     model : Core
-    x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source
+    x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source; or mapping
+        Where several populations have no bottom-up input, a mapping of each to its array.
         Of an image set the test part is presented. A stimulus set is fitted to the network if necessary,
         and its ids and descriptors go into the recording.
     y : array of labels (presentation,) or target rates (presentation, unit), optional
@@ -68,7 +70,7 @@ def respond(
     Returns
     -------
     xarray.Dataset
-        See `cortex_sim.recording.make_recording`. The stimulus's own drive is its rate.
+        See `cortex_sim.recording.make_recording`. A source's own drive is its rate.
 
     Raises
     ------
@@ -132,9 +134,10 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
         source = x
     else:
         plain = isinstance(x, (np.ndarray, torch.Tensor)) and x.ndim > 1 and len(x) > 0
+        plain = plain and len(model.sources) == 1
         plain = plain and getattr(x, "layout", torch.strided) == torch.strided
         # For anything else the model's own check raises the error.
-        source = _Array(x if plain else model.stimulus_tensor(x))
+        source = _Array(x if plain else model.presentations(x))
     count = len(source)
     if count == 0:
         raise DataError("stimuli: there are none; give at least one presentation")
@@ -144,7 +147,9 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
         raise DataError(f"stimuli: {len(names)} ids for {count} presentations; give one each")
     goals = None if y is None else model.target_tensor(y)
     if goals is not None and len(goals) != count:
-        raise DataError(f"{len(goals)} labels for {count} presentations of {model.stimulus}; give one each")
+        raise DataError(
+            f"{len(goals)} labels for {count} presentations of {listed(model.sources)}; give one each"
+        )
     if not isinstance(source, StimulusSet):
         return _Shown(source, names, {}, {}, goals)
     return _Shown(source, names, source.descriptors, source.provenance, goals)
@@ -152,16 +157,17 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
 
 def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
     """The test part of an image set; other stimuli fitted to the network, as noted in the recording."""
-    shape = model.net.populations[model.stimulus].shape
+    shown = only_source(model.net, f"respond: {given!r} has one stimulus a presentation", WAY_OUT, DataError)
+    shape = model.net.populations[shown].shape
     if isinstance(given, StimulusSet):
         unlike = given.preprocessing is None and given.stimulus_shape != shape
-        return given.fit_to(shape, model.stimulus) if unlike else given
+        return given.fit_to(shape, shown) if unlike else given
     if math.prod(given.stimulus_shape) != math.prod(shape):
         raise DataError(
             f"stimuli must be an array of numbers, such as images.x_test, or a set, whose presentations fit "
-            f"population {model.stimulus} with {shape}. Got {given}"
+            f"population {shown} with {shape}. Got {given}"
         )
-    return given.fit_to(shape, model.stimulus).part("test")
+    return given.fit_to(shape, shown).part("test")
 
 
 def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[str]:
@@ -197,10 +203,10 @@ def _responses(
     for start in range(0, count, batch):
         end = min(start + batch, count)
         given, y = shown.batch(np.arange(start, end))
-        x = model.stimulus_tensor(given)
+        x = model.presentations(given)
         with torch.no_grad(), looking(model):
             drives, rates = model.settle(x, credit=False)
-        every = {"rate": rates, "drive": {model.stimulus: x, **drives}}
+        every = {"rate": rates, "drive": {**x.by_source, **drives}}
         if "credit" in variables:
             if y is None:
                 raise DataError("respond: credit needs labels; give y, or stimuli that have labels")

@@ -81,23 +81,25 @@ class Interventions:
 
 
 def settle(
-    steps: tuple[Step, ...], x: Tensor, carrier: Carrier, acting: Interventions | None = None
+    steps: tuple[Step, ...],
+    shown: Mapping[str, Tensor],
+    carrier: Carrier,
+    acting: Interventions | None = None,
 ) -> tuple[Values, Values]:
-    """Drives a (of all but the stimulated population) and rates r at equilibrium.
+    """Drives a (of all populations but sources) and rates r at equilibrium.
 
     Parameters
     ----------
     steps : tuple of Step
-        The stimulated population first.
-    x : Tensor
-        Its rates.
+        Sources first.
+    shown : mapping of str to Tensor
+        Rates of every source.
     carrier : Carrier
     acting : Interventions, optional
     """
-    first = steps[0].name
     drives: Values = {}
-    rates: Values = {first: x if acting is None else acting.acted_on(first, x)}
-    for step in steps[1:]:
+    rates: Values = {name: x if acting is None else acting.acted_on(name, x) for name, x in shown.items()}
+    for step in (step for step in steps if step.name not in shown):
         a = _drive(step, rates, carrier, acting)
         receives = None if acting is None else acting.receiving(step.name, a)
         drives[step.name] = a = carrier.settled(step, a, rates, receives)
@@ -116,5 +118,5 @@ def _drive(step: Step, rates: Values, carrier: Carrier, acting: Interventions | 
         if acting is not None:
             part = acting.passes(link.name) * part
         total = part if total is None else total + part
-    assert total is not None  # every population but the stimulated one has an input
+    assert total is not None  # every population but sources has an input
     return total if bias is None else carrier.biased(step, total, bias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,16 @@ from cortex_sim.errors import DataError
 
 
 class InMemory:
-    """Stimuli and labels or target rates as tensors, as a source."""
+    """Stimuli (of several sources, `Presentations`) and labels or target rates as tensors, as a source."""
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
+    def __init__(self, x: Any, y: Tensor) -> None:
         self.x, self.y = x, y
 
     def __len__(self) -> int:
         """Number of presentations."""
         return len(self.x)
 
-    def batch(self, indices: Any, epoch: int = 0) -> tuple[Tensor, Tensor]:
+    def batch(self, indices: Any, epoch: int = 0) -> tuple[Any, Tensor]:
         """Presentations by number, on their device; the same in every epoch."""
         return self.x[indices], self.y[indices]
 
@@ -53,10 +53,12 @@ def shown(source: Any, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
     if not isinstance(found, tuple) or len(found) != 2:
         raise DataError("source: batch(indices, epoch) must return (x, y), with y None where there are none")
     x, y = found
-    if len(x) != len(indices) or (y is not None and len(y) != len(indices)):
+    counts = {len(values) for values in x.values() if np.ndim(values)} if isinstance(x, Mapping) else {len(x)}
+    if counts != {len(indices)} or (y is not None and len(y) != len(indices)):
         labels = "none" if y is None else len(y)
+        returned = " and ".join(map(str, sorted(counts)))
         raise DataError(
-            f"source: {len(indices)} presentations were requested, and it returned {len(x)} stimuli with "
+            f"source: {len(indices)} presentations were requested, and it returned {returned} stimuli with "
             f"{labels} labels; return exactly those requested"
         )
     return x, y

@@ -76,7 +76,7 @@ class Step:
 
 
 def compiled(net: Network, routes: Routes) -> tuple[Step, ...]:
-    """Steps of a network whose routes are known, the stimulated population first."""
+    """Steps of a network whose routes are known, sources first."""
     return tuple(_step(net, routes, name) for name in routes.order)
 
 

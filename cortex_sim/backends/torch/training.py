@@ -49,8 +49,8 @@ class Trainer:
     Parameters
     ----------
     model : Core
-    x : Tensor or Source
-        Stimuli (presentation, *shape), or a source that yields them with their labels.
+    x : Tensor, Presentations or Source
+        Stimuli (presentation, *shape), by source where there are several, or what yields them with labels.
     y : Tensor or None
         Labels or target rates; None with a source.
     epochs, batch_size : int
@@ -77,7 +77,7 @@ class Trainer:
         if self.checked:  # once, so that no step checks values again
             x, y = self.source.x, self.source.y
             y = y if self.model.net.objective_function is None else self.model.target_tensor(y)
-            self.source = InMemory(self.model.stimulus_tensor(x), y)
+            self.source = InMemory(self.model.presentations(x), y)
         self.rank, self.ranks = distributed.place()
         self.batch_size, said = batch_size_for(len(self.source), self.batch_size, self.ranks)
         if self.batch_size % self.ranks:
@@ -200,15 +200,15 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
     Parameters
     ----------
     model : Core
-    x, y : Tensor; or a source in place of both
+    x, y : Tensor, x by source where there are several; or a `Source` in place of both
     batch : int, default 1000
         Presentations settled at once.
     """
-    source = as_source(x, y)
+    source = as_source(x if y is None else model.presentations(x), y)
     right, total, classes = 0, 0.0, True
     for start in range(0, len(source), batch):
         part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
-        part = model.stimulus_tensor(part)
+        part = model.presentations(part)
         if goal is None and model.net.objective_function is None:  # neither labels nor an objective
             return None, 0.0
         goal = model.target_tensor(goal)

@@ -28,6 +28,7 @@ from cortex_sim.objectives import CrossEntropy
 from cortex_sim.operators import Operator
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
+from cortex_sim.sources import only_source
 from cortex_sim.transfers import adapts, bound, by_unit, initial_values, next_values, parameters_of
 
 
@@ -122,7 +123,7 @@ class Architecture:
     ----------
     net : Network
     steps : tuple of Step
-        Every population, the stimulated one first.
+        Every population, its source first.
     layers : tuple of Layer
         Those whose projection has weights, which learn; the lowest first, the top last.
     """
@@ -133,7 +134,7 @@ class Architecture:
 
     @property
     def inputs(self) -> int:
-        """Units of the stimulated population."""
+        """Units of the source."""
         return self.steps[0].population.size
 
     @property
@@ -154,7 +155,7 @@ class Architecture:
 
     @cached_property
     def driven(self) -> dict[str, Population]:
-        """Populations by name, without the stimulated one."""
+        """Populations by name, without the source."""
         return {step.name: step.population for step in self.steps[1:]}
 
     def first_transfers(self) -> dict[str, dict[str, np.ndarray]]:
@@ -194,7 +195,7 @@ class Architecture:
             {layer.step.name: b for layer, b in zip(self.layers, biases, strict=True)},
             transfers,
         )
-        drives, rates = settle(self.steps, x, carrier)
+        drives, rates = settle(self.steps, {self.steps[0].name: x}, carrier)
         names = [layer.step.name for layer in self.layers]
         read = [carrier.read[layer.link.name] for layer in self.layers]
         return drives, [x, *(rates[n] for n in names)], read
@@ -243,6 +244,7 @@ def architecture(net: Network) -> Architecture:
         raise BuildError(
             f"projection {net.laterals[0].name}: lateral projections are not supported in parallel inner runs"
         )
+    only_source(net, "inner runs side by side need a chain", "project from one population", BuildError)
     steps = compiled(net, find_routes(net))
     layers = []
     for step in steps[1:]:

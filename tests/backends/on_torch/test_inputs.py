@@ -12,7 +12,7 @@ def model():
 
 
 def presentations(model, count):
-    return np.zeros((count, model.net.populations[model.stimulus].size))
+    return np.zeros((count, model.net.populations[model.sources[0]].size))
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_what_is_no_array_is_refused_with_the_way_out(model, given):
 
 
 def test_stimuli_of_another_size_name_the_population(model):
-    with pytest.raises(cs.DataError, match=f"population {model.stimulus} expects"):
+    with pytest.raises(cs.DataError, match=f"population {model.sources[0]} expects"):
         model.respond(np.zeros((3, 999)))
 
 

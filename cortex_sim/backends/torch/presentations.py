@@ -1,0 +1,135 @@
+"""What every source shows in the same presentations, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.inputs import stimulus_tensor
+from cortex_sim.checks import listed, look_up
+from cortex_sim.errors import DataError
+from cortex_sim.network import Network
+
+
+class Presentations:
+    """Stimuli of every source, (presentation, *shape) each; indexing selects presentations.
+
+    Attributes
+    ----------
+    by_source : dict of str to Tensor
+        In the order in which the sources were declared.
+    """
+
+    def __init__(self, by_source: dict[str, Tensor]) -> None:
+        self.by_source = by_source
+
+    def __len__(self) -> int:
+        """Number of presentations."""
+        return len(next(iter(self.by_source.values())))
+
+    def __getitem__(self, which: Any) -> Presentations:
+        """The presentations of a slice, of numbers, or of a mask."""
+        return Presentations({name: x[which] for name, x in self.by_source.items()})
+
+    def one(self) -> Tensor:
+        """The stimuli of the one source that there is."""
+        if len(self.by_source) > 1:
+            raise DataError(
+                f"stimuli of {listed(self.by_source)} are not one tensor; use "
+                "model.presentations(x).by_source"
+            )
+        return next(iter(self.by_source.values()))
+
+    def detach(self) -> Presentations:
+        """The same stimuli without a graph."""
+        return Presentations({name: x.detach() for name, x in self.by_source.items()})
+
+
+def presentations(
+    net: Network, x: Any, precision: str, device: torch.device, look: bool | None = True
+) -> Presentations:
+    """Stimuli of a network's sources, checked against them; what has been checked is returned as it is.
+
+    Parameters
+    ----------
+    net : Network
+    x : array of shape (presentation, *shape), or mapping of str to array or number
+        By source; where there is one source, its array alone. A number is the stimulus of every unit of that
+        source in every presentation: 0 for a source at rest.
+    precision, device, look
+        See `cortex_sim.backends.torch.inputs.stimulus_tensor`.
+
+    Raises
+    ------
+    DataError
+        If a source is unknown or missing, or has another number of presentations, or its stimuli do not fit.
+    """
+    if isinstance(x, Presentations):
+        return x
+    given = _by_source(net, x)
+    arrays = {
+        name: stimulus_tensor(values, net.populations[name], precision, device, look)
+        for name, values in given.items()
+        if not _is_number(values)
+    }
+    counts = {name: len(array) for name, array in arrays.items()}
+    if not counts:
+        raise DataError(
+            f"stimuli of network {net.name}: every source has one number, so how many presentations there "
+            f"are is not known; give at least one array of shape (presentation, unit). Got {x!r}"
+        )
+    if len(set(counts.values())) > 1:
+        each = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise DataError(
+            f"stimuli of network {net.name}: its sources must have one number of presentations. Got {each}; "
+            "give as many each, or one number for a source that is constant"
+        )
+    (count,) = set(counts.values())
+    like = next(iter(arrays.values()))
+    return Presentations(
+        {
+            name: arrays[name] if name in arrays else _constant(net, name, given[name], count, like)
+            for name in net.sources
+        }
+    )
+
+
+def _by_source(net: Network, x: Any) -> Mapping[str, Any]:
+    sources = net.sources
+    forms = f"give {{{', '.join(f'{name!r}: array' for name in sources)}}}"
+    if not isinstance(x, Mapping):
+        if len(sources) > 1:
+            raise DataError(
+                f"stimuli of network {net.name}: it has {len(sources)} sources, {listed(sources)}, and one "
+                f"array does not say which it is for; {forms}, or 0 for a source at rest"
+            )
+        return {sources[0]: x}
+    for name in x:
+        if name in net.populations and name not in sources:
+            raise DataError(
+                f"stimuli of network {net.name}: {name} has bottom-up input, so stimuli do not set its "
+                f"rates; {forms}, or drive {name} in a protocol"
+            )
+        look_up(f"source of {net.name}", name, dict.fromkeys(sources), DataError)
+    missing = [name for name in sources if name not in x]
+    if missing:
+        raise DataError(
+            f"stimuli of network {net.name}: nothing is given for {listed(missing)}; {forms}, or 0 for a "
+            "source at rest"
+        )
+    return x
+
+
+def _is_number(values: Any) -> bool:
+    return isinstance(values, (int, float, np.number)) and not isinstance(values, bool)
+
+
+def _constant(net: Network, name: str, value: float, count: int, like: Tensor) -> Tensor:
+    """One number for every unit and presentation, held once in memory."""
+    if not np.isfinite(value):
+        raise DataError(f"stimuli of {name}: the number must be finite. Got {value!r}")
+    return like.new_tensor(float(value)).expand(count, *net.populations[name].shape)

@@ -1,0 +1,29 @@
+"""Sources: populations without bottom-up input, whose rates the stimulus sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cortex_sim.checks import listed
+from cortex_sim.errors import CortexSimError, RunError
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+WAY_OUT = "give arrays, {source: array}"
+
+
+def only_source(net: Network, why: str, way_out: str, exception_type: type[CortexSimError] = RunError) -> str:
+    """The source of a network that has one; ``why`` says what needs that, ``way_out`` what to do else.
+
+    Raises
+    ------
+    CortexSimError
+        Of ``exception_type``, if there are several.
+    """
+    sources = net.sources
+    if len(sources) > 1:
+        raise exception_type(
+            f"{why}, and network {net.name} has {len(sources)} sources, {listed(sources)}; {way_out}"
+        )
+    return sources[0]
