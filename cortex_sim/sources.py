@@ -10,7 +10,8 @@ from cortex_sim.errors import CortexSimError, RunError
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-WAY_OUT = "give arrays, {source: array}"
+FORM = "{source: array}"
+WAY_OUT = f"give arrays, {FORM}"
 
 
 def only_source(net: Network, why: str, way_out: str, exception_type: type[CortexSimError] = RunError) -> str:

@@ -14,7 +14,7 @@ from cortex_sim.experiments import finding
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Preprocessing
-from cortex_sim.responding.likeness import preprocessing_like
+from cortex_sim.responding.likeness import preprocessing_like, source_of
 from cortex_sim.responding.simulated import after, arm_of
 from cortex_sim.runs.directory import CHECKPOINT, RUN
 from cortex_sim.state import State, as_state, initial, metadata_of, tensors_of
@@ -51,15 +51,18 @@ class Candidate:
         """Its declaration."""
         return self.state.network
 
+    def __post_init__(self) -> None:
+        source_of(self.net)
+
     @property
-    def stimulated(self) -> str:
+    def source(self) -> str:
         """Population that stimuli drive."""
-        return self.net.stimulated[0]
+        return source_of(self.net)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one stimulus."""
-        return self.net.populations[self.stimulated].shape
+        return self.net.populations[self.source].shape
 
     @property
     def seed(self) -> int:

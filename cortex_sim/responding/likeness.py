@@ -9,6 +9,7 @@ from cortex_sim.errors import CortexSimError, DataError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.runs.directory import CHECKPOINT, RUN
+from cortex_sim.sources import FORM, only_source
 from cortex_sim.state import load
 
 NONE = "none"
@@ -31,7 +32,7 @@ def preprocessing_like(like: Any, net: Network) -> tuple[Preprocessing, str]:
     DataError
         If there is no such run or data set, or it is for stimuli of another shape.
     """
-    name = net.stimulated[0]
+    name = source_of(net)
     shape = net.populations[name].shape
     if like == NONE:
         return Preprocessing(shape), NONE
@@ -44,6 +45,18 @@ def preprocessing_like(like: Any, net: Network) -> tuple[Preprocessing, str]:
         return images.fit_to(shape, name).preprocessing(), images.name
     except CortexSimError as exception:
         raise DataError(f"like {like}: {exception}") from None
+
+
+def source_of(net: Network) -> str:
+    """Population that a stimulus set drives.
+
+    Raises
+    ------
+    DataError
+        If the network has several sources.
+    """
+    way_out = f"record them by cs.torch.build(net, state=...).respond({FORM}), or with a protocol"
+    return only_source(net, "respond: a stimulus set shows one stimulus a presentation", way_out, DataError)
 
 
 def _is_run(path: Path) -> bool:

@@ -28,6 +28,7 @@ from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.log import RunLog
+from cortex_sim.sources import FORM, only_source
 from cortex_sim.state import State, as_state
 from cortex_sim.state import load as load_state
 from cortex_sim.training.naming import regularisers_of, rule_label, settings_remarks
@@ -44,11 +45,17 @@ Progress = Callable[[int, int, str], None]
 
 
 def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet:
-    """Data of a run, fitted to the stimulated population; held out and standardised as set.
+    """Data of a run, fitted to the source; held out and standardised as set.
 
     With ``standardise`` False they are not standardised, whatever is set.
+
+    Raises
+    ------
+    RunError
+        If the network has several sources.
     """
-    population = net.stimulated[0]
+    why = f"train: data set {settings.data} shows one image a presentation"
+    population = only_source(net, why, f"train from Python: model.fit(({FORM}, y))")
     shape = net.populations[population].shape
     images = data.load(settings.data).fit_to(shape, population)
     if settings.hold_out:
@@ -123,7 +130,7 @@ class Run:
         """Preprocessing of the weights that training starts from, else measured on the training set."""
         if before is not None and before.preprocessing is not None:
             return before.preprocessing
-        shape = net.populations[net.stimulated[0]].shape
+        shape = net.populations[net.sources[0]].shape
         return images.preprocessing() if self.settings.standardise else Preprocessing(shape)
 
     def _run(self, resume: bool) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
         )
     settings = saved_settings(checkpoint.parent)
     if not settings.standardise:
-        return Preprocessing(net.populations[net.stimulated[0]].shape)
+        return Preprocessing(net.populations[net.sources[0]].shape)
     return load_data(settings, net, standardise=False).preprocessing()
 
 
