@@ -40,7 +40,7 @@ def compare(
     metrics : sequence of str or of Metric, optional
         Names as for the command, or metrics themselves, with any settings; by default ridge and rsa.
     populations : sequence of str
-        By default all but the source.
+        By default all but the stimulated one.
     stimuli : StimulusSet or path, optional
         Needed by everything but recordings; by default what the file of neural data holds.
     like : str, optional
