@@ -83,7 +83,7 @@ class Showing:
     stimuli : StimulusSet, optional
         Needed by everything but recordings.
     populations : tuple of str
-        Which to record; by default all but the source.
+        Which to record; by default all but the stimulated one.
     like : str, optional
         Run or data set whose preprocessing untrained models share.
     view : View
@@ -223,7 +223,7 @@ def _presented(shown: Candidate, showing: Showing) -> Member:
     from cortex_sim.responding import respond_to
 
     stimuli = _stimuli(shown.name, showing)
-    known = [name for name in shown.net.populations if name != shown.source]
+    known = [name for name in shown.net.populations if name != shown.stimulated]
     for name in showing.populations:
         look_up(f"population of {shown.name}", name, dict.fromkeys(shown.net.populations), DataError)
     wanted = list(showing.populations) or known

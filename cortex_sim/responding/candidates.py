@@ -55,14 +55,14 @@ class Candidate:
         source_of(self.net)
 
     @property
-    def source(self) -> str:
+    def stimulated(self) -> str:
         """Population that stimuli drive."""
         return source_of(self.net)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one stimulus."""
-        return self.net.populations[self.source].shape
+        return self.net.populations[self.stimulated].shape
 
     @property
     def seed(self) -> int:

@@ -100,7 +100,7 @@ class Presenter:
         return int(max(1, min(64, _BATCH_BYTES // (8 * neuroids * bins * len(self.variables)))))
 
     def _protocol(self, x: np.ndarray) -> Protocol:
-        shown = Phase(PHASE, self.timing.present_ms, drive={self.candidate.source: x})
+        shown = Phase(PHASE, self.timing.present_ms, drive={self.candidate.stimulated: x})
         record = Record(self.variables, self.populations, every_ms=self.timing.every_ms)
         return Protocol(shown, batch=len(x), record=record)
 

@@ -118,7 +118,7 @@ def presented_to(shown: Candidate, stimuli: Any, view: View | None = None) -> St
     view = view or View()
     fitted = given.fit_to(
         shown.shape,
-        shown.source,
+        shown.stimulated,
         crop=view.crop,
         degrees=view.degrees,
         model_degrees=view.model_degrees,
