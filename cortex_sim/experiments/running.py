@@ -16,10 +16,16 @@ from cortex_sim.protocol.plan import Conditions
 from cortex_sim.protocol.planning import plan
 from cortex_sim.recording.fingerprint import fingerprint
 from cortex_sim.recording.session import PlannedArm, in_memory, to_disk, with_rates
+from cortex_sim.runs.interrupted import saying
 from cortex_sim.state import tensors_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_IN_MEMORY = (
+    "interrupted; nothing is kept of a recording in memory, give out='FILE.nc' so that resume=True can "
+    "continue it"
+)
 
 
 def run(
@@ -71,7 +77,8 @@ def run(
     if out is None:
         if resume:
             raise RunError("resume: needs out, the recording to continue")
-        return in_memory([_session(start, experiment, arm, seed) for arm in planned], progress)
+        with saying(_IN_MEMORY):
+            return in_memory([_session(start, experiment, arm, seed) for arm in planned], progress)
     from cortex_sim import recording
     from cortex_sim.recording import parts
 
@@ -80,7 +87,11 @@ def run(
     if not (resume and _finished(path, settings)):
         parts.require_place(path, settings, resume)
         ready = [_session(start, experiment, arm, seed) for arm in planned]
-        to_disk(ready, progress, path, settings)
+        with saying(
+            f"{path}: interrupted; the trials recorded so far are kept, run it again with resume=True "
+            "(--resume)"
+        ):
+            to_disk(ready, progress, path, settings)
     return recording.open_lazily(path)
 
 

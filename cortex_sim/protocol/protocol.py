@@ -146,6 +146,12 @@ class Protocol(Comparable):
         settings |= changes
         return Protocol(*settings.pop("phases"), **settings)
 
+    def draw(self, path: str | Path | None = None) -> Any:
+        """Draw its time line, trials and probes (matplotlib figure; saved if a path is given)."""
+        from cortex_sim.viz.timelines import draw
+
+        return draw(self, path)
+
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The protocol as YAML, without loss; also written to ``path`` if given."""
         from cortex_sim.protocol.protocol_yaml import write

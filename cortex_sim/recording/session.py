@@ -19,6 +19,7 @@ from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
+from cortex_sim.runs.interrupted import saying
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,7 +59,11 @@ def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -
     """
     full = with_rates(plan(protocol, session.net, session.seed, session.preprocessing))
     arm = PlannedArm(session.net.name, session.net, full, None, session)
-    return in_memory([arm], progress)
+    with saying(
+        f"network {session.net.name}: interrupted; its recording in memory is lost, while "
+        'cs.brian2.run(experiment, out="FILE.nc") can be resumed'
+    ):
+        return in_memory([arm], progress)
 
 
 def with_rates(made: Plan) -> Plan:

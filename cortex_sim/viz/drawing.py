@@ -30,6 +30,7 @@ from cortex_sim.viz.boxes import (
     Box,
     Point,
 )
+from cortex_sim.viz.panels import InlineFigure
 from cortex_sim.viz.tables import kind
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _page(net: Network, boxes: dict[str, Box], arrows: list[Arrow]) -> tuple[Fig
     low, high = min(xs) - MARGIN, max(xs) + MARGIN
     bottom = min(box.y for box in boxes.values()) - BOX_HEIGHT / 2 - 0.55
     top = max(box.y for box in boxes.values()) + BOX_HEIGHT / 2 + 0.5
-    figure = Figure(figsize=(high - low, top - bottom))
+    figure = InlineFigure(figsize=(high - low, top - bottom))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(low, high), ylim=(bottom, top))
     axes.set_axis_off()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +26,33 @@ DASHES = ("-", "--", ":", "-.")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
+class InlineFigure(Figure):
+    """A figure that a notebook shows by itself, without ``%matplotlib`` or pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Figure of a size in inches, without a window."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = InlineFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """The figure as PNG."""
+    page = io.BytesIO()
+    figure.savefig(page, format="png", dpi=dpi, metadata={"Software": None})
+    return page.getvalue()
+
+
+def note(figure: Figure, *said: str) -> None:
+    """Say below the panels what lines, bands and signs mean; parts that are empty are left out."""
+    text = "; ".join(part for part in said if part)
+    if text:
+        width = int(figure.get_figwidth() * 17)
+        figure.supxlabel(textwrap.fill(text, width), fontsize=7.5, color="0.35", x=0.01, ha="left")
 
 
 def plain(axes: Axes, x: str, y: str) -> None:

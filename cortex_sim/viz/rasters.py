@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from cortex_sim.errors import DataError
 from cortex_sim.recording import select
-from cortex_sim.viz.panels import finished, named, new_figure, phases, variable_of
+from cortex_sim.viz.groups import one_recording
+from cortex_sim.viz.panels import finished, named, new_figure, note, phases, variable_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,8 +40,9 @@ def raster(
     Returns
     -------
     matplotlib.figure.Figure
-        Every population has its own colour scale, from zero or around zero.
+        Every population has its own colour scale, from zero or around zero. Of a sweep, the mean over seeds.
     """
+    recording, seeds = one_recording(recording, "raster")
     values = variable_of(recording, variable)
     in_time = "time_bin" in values.dims
     if presentation is not None:
@@ -53,21 +55,25 @@ def raster(
     heights = np.sqrt(np.maximum(sizes, 4))  # so that both 784 and 10 units are visible
     figure = new_figure(7.5, 1.2 + 1.1 * len(populations))
     panels = figure.subplots(len(populations), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    scales = []
     for axes, name in zip(panels, populations, strict=True):
         part = select(recording, population=name)[variable]
         image = part.mean("presentation") if in_time else part.transpose("neuroid", "presentation")
-        _image(axes, image.values, recording if in_time else None)
+        scales.append(_image(axes, image.values, recording if in_time else None))
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
     panels[-1].set_xlabel("time in the trial (ms)" if in_time else "presentation")
     if in_time:
         _name_phases(panels[0], recording)
-    which = f"presentation {presentation}" if presentation is not None else "mean over presentations"
+    which = f"presentation {presentation}"
+    if presentation is None:
+        which = f"mean over {recording.sizes['presentation']} presentations"
     figure.suptitle(f"{variable}, {which}" if in_time or presentation is not None else variable)
+    note(figure, seeds, "each population has a colour scale of its own", *dict.fromkeys(scales))
     return finished(figure, path)
 
 
-def _image(axes: Axes, values: np.ndarray, timed: xr.Dataset | None) -> None:
-    """Neuroids downwards; blue is below zero and red above where both occur."""
+def _image(axes: Axes, values: np.ndarray, timed: xr.Dataset | None) -> str:
+    """Neuroids downwards; blue is below zero and red above where both occur. Returns what colours mean."""
     largest = float(np.abs(values).max()) or 1.0
     signed = bool((values < 0).any()) or not values.any()  # zero everywhere is white
     left, right = -0.5, values.shape[1] - 0.5
@@ -88,6 +94,7 @@ def _image(axes: Axes, values: np.ndarray, timed: xr.Dataset | None) -> None:
     if timed is not None:
         for _, begins, _ in phases(timed)[1:]:
             axes.axvline(begins, color="0.2", lw=1, ls=(0, (4, 2)))
+    return "blue: below 0, white: 0, red: above" if signed else "dark: 0, bright: the largest"
 
 
 def _name_phases(axes: Axes, recording: xr.Dataset) -> None:

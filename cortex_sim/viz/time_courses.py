@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cortex_sim.recording import select
+from cortex_sim.viz.groups import Group, groups, mean_and_sd
 from cortex_sim.viz.panels import (
     COLOURS,
     DASHES,
     finished,
     named,
     new_figure,
-    of_arm,
+    note,
     plain,
     shade,
     variable_of,
@@ -49,52 +50,77 @@ def time_course(
     path : path, optional
         File to write (PNG, SVG, PDF).
     """
-    variable_of(recording, variable)
+    arms = groups(recording, "time_course")
+    plot = arms[0].first
+    variable_of(plot, variable)
     single = [neuroids] if isinstance(neuroids, str) else list(neuroids)
+    in_time = "time_bin" in plot[variable].dims
     if single:
-        figure = new_figure(7.5, 3.4)
+        figure = new_figure(7.5, 3.6)
         axes = figure.subplots()
-        _single(axes, recording, variable, single)
+        _single(axes, arms, variable, single)
         panels = [axes]
     else:
         chosen = named(
             recording if population is None else select(recording, population=population), "population"
         )
-        figure = new_figure(7.5, 0.8 + 1.9 * len(chosen))
+        figure = new_figure(7.5, 1.0 + 1.9 * len(chosen))
         panels = list(figure.subplots(len(chosen), 1, sharex=True, squeeze=False)[:, 0])
         for axes, name in zip(panels, chosen, strict=True):
-            _mean(axes, select(recording, population=name), variable)
+            _mean(axes, arms, name, variable)
             plain(axes, "", f"{name}\n{variable}")
-    in_time = "time_bin" in recording[variable].dims
     for number, axes in enumerate(panels):
-        shade(axes, recording, names=number == 0)
+        shade(axes, plot, names=number == 0)
         axes.margins(x=0)
     panels[-1].set_xlabel("time in the trial (ms)" if in_time else "presentation")
     if panels[0].get_legend_handles_labels()[1]:
         panels[0].legend(frameon=False, fontsize=8, loc="best")
+    note(figure, *_said(arms, in_time, bool(single)))
     return finished(figure, path)
 
 
-def _mean(axes: Axes, recording: xr.Dataset, variable: str) -> None:
-    for number, arm in enumerate(named(recording, "arm")):
-        x, values = _traces(of_arm(recording, arm), variable)
-        mean, spread = values.mean(axis=0), values.std(axis=0)
+def _said(arms: list[Group], in_time: bool, single: bool) -> list[str]:
+    """What lines and bands are."""
+    seeds = len(arms[0].seeds)
+    said = [f"mean over {_presentations(arms)} presentations"] if in_time else []
+    if seeds > 1:
+        said.append(f"mean over {seeds} seeds, band: ± standard deviation over seeds")
+    elif not single:
+        said.append("line: mean over neuroids, band: ± standard deviation over neuroids")
+    if not single and seeds > 1:
+        said.append("mean over neuroids")
+    return said
+
+
+def _presentations(arms: list[Group]) -> str:
+    counts = sorted({arm.first.sizes["presentation"] for arm in arms})
+    return " or ".join(map(str, counts))
+
+
+def _mean(axes: Axes, arms: list[Group], population: str, variable: str) -> None:
+    for number, arm in enumerate(arms):
+        traces = [_traces(select(one, population=population), variable) for one in arm.seeds]
+        x = traces[0][0]
+        mean, spread = mean_and_sd([values.mean(axis=0) for _, values in traces])
+        spread = traces[0][1].std(axis=0) if spread is None else spread
         colour = COLOURS[number % len(COLOURS)]
         axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
         # The first arm is drawn broad, so that it stays visible under a smooth curve.
-        broad = number == 0 and "time_bin" in recording[variable].dims
+        broad = number == 0 and "time_bin" in arm.first[variable].dims
         width, alpha = (4.0, 0.5) if broad else (1.5, 1.0)
-        axes.plot(x, mean, color=colour, lw=width, alpha=alpha, label=arm or None)
+        axes.plot(x, mean, color=colour, lw=width, alpha=alpha, label=arm.label or None)
 
 
-def _single(axes: Axes, recording: xr.Dataset, variable: str, neuroids: list[str]) -> None:
-    arms = named(recording, "arm")
+def _single(axes: Axes, arms: list[Group], variable: str, neuroids: list[str]) -> None:
     for number, name in enumerate(neuroids):
         for kind, arm in enumerate(arms):
-            x, values = _traces(of_arm(select(recording, neuroid=name), arm), variable)
-            label = f"{name}, {arm}" if len(arms) > 1 else name
-            style = DASHES[kind % len(DASHES)]
-            axes.plot(x, values[0], color=COLOURS[number % len(COLOURS)], ls=style, label=label)
+            traces = [_traces(select(one, neuroid=name), variable) for one in arm.seeds]
+            mean, spread = mean_and_sd([values[0] for _, values in traces])
+            label = f"{name}, {arm.label}" if len(arms) > 1 else name
+            style, colour = DASHES[kind % len(DASHES)], COLOURS[number % len(COLOURS)]
+            axes.plot(traces[0][0], mean, color=colour, ls=style, label=label)
+            if spread is not None:
+                axes.fill_between(traces[0][0], mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
     plain(axes, "", variable)
 
 

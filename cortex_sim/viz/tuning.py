@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from cortex_sim.errors import DataError
 from cortex_sim.recording import select
+from cortex_sim.viz.groups import Group, groups, mean_and_sd
 from cortex_sim.viz.panels import (
     COLOURS,
     by_stimulus,
     finished,
     named,
     new_figure,
-    of_arm,
+    note,
     plain,
     variable_of,
 )
@@ -56,12 +58,13 @@ def tuning_curves(
     path : path, optional
         File to write (PNG, SVG, PDF).
     """
-    variable_of(recording, variable)
     if neuroids is not None:
         chosen = select(recording, neuroid=neuroids)
     else:
         chosen = select(recording, population=population or named(recording, "population")[-1])
-    curves = {arm: tuning(of_arm(chosen, arm), values, variable) for arm in named(recording, "arm")}
+    arms = groups(chosen, "tuning_curves")
+    variable_of(arms[0].first, variable)
+    curves = {arm.label: _curve(arm, values, variable) for arm in arms}
     names = chosen["neuroid_id"].values.astype(str)
     shown = np.arange(len(names))
     if neuroids is None and len(names) > MOST:
@@ -84,7 +87,34 @@ def tuning_curves(
         axes.set_title(arm)
         plain(axes, label, variable if axes is panels[0] else "")
     panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    widest = (
+        f"the {MOST} of {len(names)} neuroids whose means range widest" if len(shown) < len(names) else ""
+    )
+    note(figure, _bars(arms[0], values), widest)
     return finished(figure, path)
+
+
+def _curve(
+    arm: Group, values: Mapping[str, Any] | Sequence[Any], variable: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, mean and error: the standard error over presentations, or the standard deviation over seeds."""
+    found = [tuning(one, values, variable) for one in arm.seeds]
+    x = found[0][0]
+    if any(len(other) != len(x) or (other != x).any() for other, _, _ in found):
+        raise DataError("tuning_curves: the seeds of the sweep saw different stimuli; select one seed")
+    mean, sd = mean_and_sd([mean for _, mean, _ in found])
+    return x, mean, found[0][2] if sd is None else sd
+
+
+def _bars(arm: Group, values: Mapping[str, Any] | Sequence[Any]) -> str:
+    if len(arm.seeds) > 1:
+        return f"points: mean over {len(arm.seeds)} seeds, bars: ± standard deviation over seeds"
+    at = by_stimulus(arm.first, values, "tuning_curves")
+    counts = np.unique(at, return_counts=True)[1]
+    low, high = int(counts.min()), int(counts.max())
+    n = str(low) if low == high else f"{low} to {high}"
+    bars = "" if high == 1 else ", bars: ± standard error over presentations"
+    return f"points: mean over presentations (n = {n} at each value){bars}"
 
 
 def tuning(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DataError
-from cortex_sim.viz.panels import COLOURS, finished, named, new_figure, plain
-
-if TYPE_CHECKING:
-    import xarray as xr
+from cortex_sim.viz.groups import SEED, SETTING, mean_and_sd, require_something
+from cortex_sim.viz.panels import COLOURS, DASHES, finished, named, new_figure, note, plain
 
 Synapse = tuple[int, int]
 
@@ -43,8 +42,13 @@ def weight_trajectories(
     Returns
     -------
     matplotlib.figure.Figure
-        One panel per arm with single synapses, and one in which the arms' norms are compared: ‖w‖ solid,
-        the distance ‖w − w(first snapshot)‖ dashed.
+        One panel per arm with single synapses, named pre→post, and one in which the arms' norms are compared:
+        ‖w‖ solid, the distance ‖w − w(first snapshot)‖ dashed. Of a sweep, synapses are means over seeds.
+
+    Raises
+    ------
+    DataError
+        If no weights were recorded, or no snapshot is left.
     """
     recorded = {
         str(n).removeprefix("weight:"): n for n in recording.data_vars if str(n).startswith("weight:")
@@ -53,26 +57,82 @@ def weight_trajectories(
         raise DataError(
             "weight_trajectories: no weights in the recording; record them: cs.Record(weights=True)"
         )
+    require_something(recording, "weight_trajectories", ("snapshot", SEED, SETTING))
     chosen = list(recorded) if projection is None else projection
     chosen = [chosen] if isinstance(chosen, str) else list(chosen)
-    arms = named(recording, "snapshot_arm")
-    figure = new_figure(3.2 * (len(arms) + 1), 0.5 + 2.5 * len(chosen))
+    arms = _arms(recording)
+    if not isinstance(synapses, int) and not len(synapses):
+        raise DataError("weight_trajectories: synapses is empty; give a number, or a list of (post, pre)")
+    figure = new_figure(3.4 * (len(arms) + 1) + 1.2, 0.9 + 2.6 * len(chosen))
     grid = figure.subplots(len(chosen), len(arms) + 1, squeeze=False)
     for row, name in zip(grid, chosen, strict=True):
-        weights = recording[look_up("recorded projection", name, recorded, DataError)].values
-        of_arms = [recording["snapshot_arm"].values.astype(str) == arm for arm in arms]
-        picked = _picked(name, [weights[of_arm] for of_arm in of_arms], synapses)
-        for number, (arm, of_arm) in enumerate(zip(arms, of_arms, strict=True)):
-            trials = recording["snapshot_trial"].values[of_arm]
-            _lines(row[number], trials, weights[of_arm], picked)
-            row[number].set_title(f"{name}, {arm}" if arm else name, fontsize=9)
-            _norms(row[-1], trials, weights[of_arm], COLOURS[number % len(COLOURS)], arm)
-            row[number].sharey(row[0])
-        row[-1].set_title(f"{name}, all synapses", fontsize=9)
-        plain(row[-1], "trials", "‖w‖, and dashed its change")
-        row[-1].set_ylim(bottom=-0.03 * row[-1].get_ylim()[1])  # so that a change of 0 is visible
+        variable = str(look_up("recorded projection", name, recorded, DataError))
+        _row(row, arms, name, variable, synapses)
     grid[0, -1].legend(frameon=False, fontsize=8)
+    note(figure, *_said(arms, synapses))
     return finished(figure, path)
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """Snapshots of one arm, once for each seed."""
+
+    label: str
+    seeds: tuple[xr.Dataset, ...]
+
+    @property
+    def trials(self) -> np.ndarray:
+        return self.seeds[0]["snapshot_trial"].values
+
+    def weights(self, variable: str) -> list[np.ndarray]:
+        """(snapshot, post, pre) for each seed."""
+        return [one[variable].values for one in self.seeds]
+
+
+def _arms(recording: xr.Dataset) -> list[_Arm]:
+    found = []
+    for setting in range(recording.sizes.get(SETTING, 1)):
+        part = recording.isel({SETTING: setting}) if SETTING in recording.dims else recording
+        names = named(part, "snapshot_arm")
+        for arm in names:
+            mask = part["snapshot_arm"].values.astype(str) == arm
+            of_arm = part.isel(snapshot=np.flatnonzero(mask))
+            count = recording.sizes.get(SEED, 1)
+            seeds = [of_arm.isel({SEED: i}) if SEED in of_arm.dims else of_arm for i in range(count)]
+            several = recording.sizes.get(SETTING, 1) > 1
+            said = str(recording[SETTING].values[setting]) if several else ""
+            label = f"{arm}, {said}" if said and len(names) > 1 else said or arm
+            found.append(_Arm(label, tuple(seeds)))
+    return found
+
+
+def _row(
+    row: Sequence[Axes], arms: list[_Arm], name: str, variable: str, synapses: int | Sequence[Synapse]
+) -> None:
+    """Panels of one projection: single synapses of each arm, and the norms of all arms."""
+    means = [mean_and_sd(arm.weights(variable))[0] for arm in arms]
+    picked = _picked(name, means, synapses)
+    called = _names(name, arms[0].seeds[0][variable], picked)
+    for number, (arm, weights) in enumerate(zip(arms, means, strict=True)):
+        _lines(row[number], arm.trials, weights, picked, called)
+        row[number].set_title(f"{name}, {arm.label}" if arm.label else name, fontsize=9)
+        _norms(row[-1], arm, arm.weights(variable), COLOURS[number % len(COLOURS)])
+        row[number].sharey(row[0])
+    last = row[len(arms) - 1]
+    last.legend(frameon=False, fontsize=6.5, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
+    row[-1].set_title(f"{name}, all synapses", fontsize=9)
+    plain(row[-1], "trials", "‖w‖, and dashed its change")
+    row[-1].set_ylim(bottom=-0.03 * row[-1].get_ylim()[1])  # so that a change of 0 is visible
+
+
+def _said(arms: list[_Arm], synapses: int | Sequence[Synapse]) -> list[str]:
+    seeds = len(arms[0].seeds)
+    which = "the synapses that changed most in any arm" if isinstance(synapses, int) else "chosen synapses"
+    return [
+        f"left: {which}" + (f", mean over {seeds} seeds" if seeds > 1 else ""),
+        "right: solid ‖w‖, dashed ‖w − w(first snapshot)‖, over all synapses",
+        f"bands: ± standard deviation over {seeds} seeds" if seeds > 1 else "",
+    ]
 
 
 def _picked(name: str, of_arms: list[np.ndarray], synapses: int | Sequence[Synapse]) -> list[Synapse]:
@@ -89,14 +149,35 @@ def _picked(name: str, of_arms: list[np.ndarray], synapses: int | Sequence[Synap
     return list(synapses)
 
 
-def _lines(axes: Axes, trials: np.ndarray, weights: np.ndarray, synapses: list[Synapse]) -> None:
-    for number, (i, j) in enumerate(synapses):
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(trials, weights[:, i, j], color=colour, lw=1.2, label=f"({i}, {j})")
+def _names(projection: str, weights: xr.DataArray, synapses: list[Synapse]) -> list[str]:
+    """``V1/3→IT/2`` of a matrix; channels and place in the kernel of a convolution."""
+    pre, _, post = projection.partition("->")
+    kernel = [int(n) for n in weights.attrs.get("shape", ())]
+    if kernel:
+        places = [np.unravel_index(j, kernel[1:]) for _, j in synapses]
+        return [
+            f"{pre} {c}→{post} {i} at ({y}, {x})" for (i, _), (c, y, x) in zip(synapses, places, strict=True)
+        ]
+    return [f"{pre}/{j}→{post}/{i}" for i, j in synapses]
+
+
+def _lines(
+    axes: Axes, trials: np.ndarray, weights: np.ndarray, synapses: list[Synapse], names: list[str]
+) -> None:
+    for number, ((i, j), name) in enumerate(zip(synapses, names, strict=True)):
+        style = DASHES[number // len(COLOURS) % len(DASHES)]
+        axes.plot(
+            trials, weights[:, i, j], color=COLOURS[number % len(COLOURS)], ls=style, lw=1.2, label=name
+        )
     plain(axes, "trials", "weight")
 
 
-def _norms(axes: Axes, trials: np.ndarray, weights: np.ndarray, colour: str, arm: str) -> None:
-    flat = weights.reshape(len(weights), -1)
-    axes.plot(trials, np.linalg.norm(flat, axis=1), color=colour, label=arm or "all synapses")
-    axes.plot(trials, np.linalg.norm(flat - flat[0], axis=1), color=colour, ls="--")
+def _norms(axes: Axes, arm: _Arm, of_seeds: list[np.ndarray], colour: str) -> None:
+    flat = [weights.reshape(len(weights), -1) for weights in of_seeds]
+    lengths = [np.linalg.norm(w, axis=1) for w in flat]
+    moved = [np.linalg.norm(w - w[0], axis=1) for w in flat]
+    for values, style, label in ((lengths, "-", arm.label or "all synapses"), (moved, "--", None)):
+        mean, sd = mean_and_sd(values)
+        axes.plot(arm.trials, mean, color=colour, ls=style, label=label)
+        if sd is not None:
+            axes.fill_between(arm.trials, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)

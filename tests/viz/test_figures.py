@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import cortex_sim as cs
-from cortex_sim.errors import DataError
+from cortex_sim.errors import CortexSimError, DataError
 from cortex_sim.viz.arms import running_mean
 from cortex_sim.viz.tuning import tuning
 
@@ -159,8 +159,8 @@ def test_trajectories_of_chosen_synapses_and_norms(settled):
     weights = settled["weight:retina->IT"].values
     for axes, part in ((intact, weights[:4]), (cut, weights[4:])):
         drawn = lines(axes)
-        assert set(drawn) == {"(2, 1)", "(0, 3)"}
-        np.testing.assert_array_equal(drawn["(2, 1)"], np.column_stack([[0, 2, 4, 6], part[:, 2, 1]]))
+        assert set(drawn) == {"retina/1→IT/2", "retina/3→IT/0"}
+        np.testing.assert_array_equal(drawn["retina/1→IT/2"], np.column_stack([[0, 2, 4, 6], part[:, 2, 1]]))
     np.testing.assert_allclose(lines(norms)["cut"][:, 1], [np.sqrt((w**2).sum()) for w in weights[4:]])
     dashed = [line for line in norms.get_lines() if line.get_linestyle() == "--"]
     moved = [np.sqrt(((w - weights[4]) ** 2).sum()) for w in weights[4:]]
@@ -173,7 +173,7 @@ def test_trajectories_take_those_that_moved_most(settled):
     still[6, 1, 2], still[1, 0, 0] = -5.0, 1.0
     settled["weight:retina->IT"] = still
     figure = cs.viz.weight_trajectories(settled, "retina->IT", synapses=2)
-    assert list(lines(figure.axes[0])) == ["(1, 2)", "(0, 0)"]
+    assert list(lines(figure.axes[0])) == ["retina/2→IT/1", "retina/0→IT/0"]
 
 
 # -- tuning ---------------------------------------------------------------------------------------
@@ -267,6 +267,75 @@ def test_arms_of_a_recording_without_any(settled):
     assert axes.get_legend() is None
 
 
+# -- conditions, and what figures say of themselves ------------------------------------------------
+
+
+def said_below(figure):
+    return " ".join(figure._supxlabel.get_text().split())
+
+
+def test_probes_have_their_standard_error_and_number(settled):
+    figure = cs.viz.compare_arms(settled, "rate", window=2)
+    of_unit = settled.rate.values[:, 4:].mean(axis=1)[10:]
+    bars = figure.axes[0].collections[-1].get_segments()
+    for bar, part in zip(bars, (of_unit[:2], of_unit[8:10]), strict=True):
+        error = part.std(ddof=1) / np.sqrt(2)
+        np.testing.assert_allclose(bar[:, 1], [part.mean() - error, part.mean() + error])
+    said = said_below(figure)
+    assert "bold: mean of the last 2 trials" in said
+    assert "circles: mean of a probe ± standard error over its presentations, n = 2 presentations" in said
+
+
+def test_conditions_of_probes_by_hand(settled):
+    figure = cs.viz.compare_arms(settled, "credit", by={"0": "left", "1": "right"})
+    assert [axes.get_title() for axes in figure.axes] == ["left (n = 1)", "right (n = 1)"]
+    size = np.sqrt((settled.credit.values[:, 4:] ** 2).mean(axis=1))
+    for axes, place in zip(figure.axes, (0, 1), strict=True):
+        drawn = lines(axes)
+        np.testing.assert_allclose(drawn["intact"], [[0, size[place]], [6, size[8 + place]]])
+        np.testing.assert_allclose(drawn["cut"], [[0, size[10 + place]], [6, size[18 + place]]])
+
+
+def test_conditions_of_trials_where_there_are_no_probes(settled):
+    trials = cs.recording.select(settled, stage="trial")
+    figure = cs.viz.compare_arms(trials, "rate", by="stimulus", window=3)
+    rate = trials.rate.values[:, 4:].mean(axis=1)
+    drawn = lines(figure.axes[2])["cut"]  # each stimulus comes once in three trials
+    np.testing.assert_allclose(drawn, [[1.0, rate[6 + 2]], [4.0, rate[6 + 5]]])
+    both = lines(cs.viz.compare_arms(trials, "rate", by="stimulus", window=6).axes[1])["intact"]
+    np.testing.assert_allclose(both, [[2.5, (rate[1] + rate[4]) / 2]])
+
+
+def test_time_course_says_what_its_band_is(timed, settled):
+    said = said_below(cs.viz.time_course(timed))
+    assert (
+        said
+        == "mean over 10 presentations; line: mean over neuroids, band: ± standard deviation over neuroids"
+    )
+    assert "mean over" not in said_below(cs.viz.time_course(settled)).partition("line:")[0]
+
+
+def test_raster_says_what_its_colours_are(timed):
+    assert "blue: below 0, white: 0, red: above" in said_below(cs.viz.raster(timed))
+    assert "dark: 0, bright: the largest" in said_below(cs.viz.raster(abs(timed)))
+
+
+def test_tuning_says_its_bars_and_its_number(settled):
+    said = said_below(cs.viz.tuning_curves(settled, [0, 1, 1]))
+    assert said.startswith("points: mean over presentations (n = 4 to 6 at each value), ")
+    assert said.endswith("bars: ± standard error over presentations")
+
+
+def test_synapses_are_named(settled):
+    kernel = settled.copy()
+    kernel["weight:retina->IT"] = kernel["weight:retina->IT"].assign_attrs(shape=[3, 1, 2, 2])
+    figure = cs.viz.weight_trajectories(kernel, synapses=[(2, 3)])
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == [
+        "retina 0→IT 2 at (1, 1)"
+    ]
+    assert "dashed ‖w − w(first snapshot)‖" in said_below(figure)
+
+
 # -- files and refusals ---------------------------------------------------------------------------
 
 EVERY = {
@@ -309,13 +378,34 @@ WRONG = {
     ),
     "too few values": (lambda r: cs.viz.tuning_curves(r, [1, 2]), "nothing given for stimulus '2'"),
     "statistic": (lambda r: cs.viz.compare_arms(r, "rates"), "unknown statistic of compare_arms 'rates'"),
+    "no presentation": (
+        lambda r: cs.viz.compare_arms(r.isel(presentation=[])),
+        "compare_arms: nothing to draw, the recording holds no presentation; record or select at least one",
+    ),
+    "no bin": (
+        lambda r: cs.viz.time_course(r.isel(time_bin=[])),
+        "time_course: nothing to draw.*no time_bin",
+    ),
+    "no neuroid": (lambda r: cs.viz.raster(r.isel(neuroid=[])), "raster: nothing to draw.*no neuroid"),
+    "no one to tune": (
+        lambda r: cs.viz.tuning_curves(r.isel(presentation=[]), [1]),
+        "tuning_curves: nothing",
+    ),
+    "no snapshot": (lambda r: cs.viz.weight_trajectories(r.isel(snapshot=[])), "holds no snapshot"),
+    "no synapse": (lambda r: cs.viz.weight_trajectories(r, synapses=[]), "synapses is empty"),
+    "condition": (lambda r: cs.viz.compare_arms(r, by="angle"), "by='angle' is no coordinate of the pres"),
+    "half of the conditions": (
+        lambda r: cs.viz.compare_arms(r, by={"0": "left"}),
+        "compare_arms: by: nothing given for stimulus '1'",
+    ),
+    "window": (lambda r: cs.viz.compare_arms(r, window=0), "window must be a whole number of at least 1"),
     "no labels": (lambda r: cs.viz.compare_arms(r, "accuracy"), "accuracy: needs labels"),
 }
 
 
 @pytest.mark.parametrize("draw, said", WRONG.values(), ids=WRONG)
 def test_what_is_not_there_is_named(draw, said, timed):
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(CortexSimError, match=said):
         draw(timed)
 
 

@@ -1,0 +1,170 @@
+"""Rows of a time line: what the phases of a protocol set, by population or projection, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
+from cortex_sim.viz.panels import COLOURS
+
+if TYPE_CHECKING:
+    from cortex_sim.protocol.phase import Phase
+    from cortex_sim.protocol.protocol import Protocol
+
+BLUE, RED, GREEN, PINK, ORANGE, SKY = COLOURS[:6]
+COLOUR_OF = {
+    "drive": BLUE,
+    "nudge": PINK,
+    "window": GREEN,
+    "spontaneous": SKY,
+    "silence": "0.35",
+    "cut": RED,
+    "gate": ORANGE,
+    "modulator": "0.6",
+    "other": "0.6",
+}
+
+
+@dataclass
+class Row:
+    """One row: its label, its kind (of colour), and what it says in each phase, by the phase's number."""
+
+    label: str
+    kind: str
+    said: dict[int, str] = field(default_factory=dict)
+
+
+def rows_of(protocol: Protocol, lesion: tuple[str, ...] = ()) -> list[Row]:
+    """Every setting that differs from its default: drives, nudges, windows, lesions, gates, modulator.
+
+    ``lesion`` is that of the trials, which holds in probes too.
+    """
+    rows: dict[str, Row] = {}
+
+    def add(label: str, kind: str, number: int, said: str) -> None:
+        rows.setdefault(label, Row(label, kind)).said[number] = said
+
+    phases = range(len(protocol.durations_ms))
+    for name in (f.name for f in _settings(protocol)):
+        for number, phase in enumerate(protocol.phases):
+            value = getattr(phase, name)
+            for label, kind, said in _entries(protocol, phase, name, value):
+                add(label, kind, number, said)
+    for name in dict.fromkeys((*lesion, *protocol.lesion)):
+        kind, label = ("cut", f"cut {name}") if "->" in name else ("silence", f"silence {name}")
+        for number in phases:
+            add(label, kind, number, "lesion" if number == 0 else "")
+    return sorted(rows.values(), key=lambda row: list(COLOUR_OF).index(row.kind))
+
+
+def has_images(protocol: Protocol) -> bool:
+    """Whether any drive or nudge has an entry for each presentation, as far as the arrays alone tell."""
+    for phase in protocol.phases:
+        for given in (*phase.drive.values(), *phase.nudge.values()):
+            value = given.goal if isinstance(given, Nudge) else given
+            if isinstance(value, Stimuli) or (isinstance(value, np.ndarray) and value.ndim in (2, 4)):
+                return True
+    return False
+
+
+def _settings(protocol: Protocol) -> list[Any]:
+    return [f for f in fields(protocol.phases[0]) if f.name not in ("name", "duration_ms", "strength")]
+
+
+def _entries(protocol: Protocol, phase: Phase, name: str, value: Any) -> list[tuple[str, str, str]]:
+    """Label, kind and words of each entry of one setting."""
+    if name == "plasticity":
+        return _windows(protocol, value)
+    if name in _LISTS:
+        label, kind = _LISTS[name]
+        return [(f"{label} {entry}", kind, "") for entry in value]
+    if name in _MAPPINGS:
+        label, kind, words = _MAPPINGS[name]
+        return [(f"{label} {entry}", kind, words(phase, given)) for entry, given in value.items()]
+    default = next(f.default for f in fields(phase) if f.name == name)
+    if isinstance(value, (Mapping, tuple, list)):
+        return [(f"{name} {entry}", "other", "") for entry in value]
+    if value is None or value is False or (isinstance(value, (int, float)) and value == default):
+        return []
+    kind = name if name in COLOUR_OF else "other"
+    return [(name, kind, f"{value:g}" if isinstance(value, (int, float)) else _kind(value))]
+
+
+def _windows(protocol: Protocol, value: Any) -> list[tuple[str, str, str]]:
+    """Open windows and their learning rates."""
+    if value is True:
+        return [("plasticity, all windows", "window", _rate(protocol.eta_per_s))]
+    if not value:
+        return []
+    if isinstance(value, Mapping):
+        return [(f"plasticity {name}", "window", _rate(rate)) for name, rate in value.items()]
+    rates = protocol.eta_per_s
+    each = rates if isinstance(rates, Mapping) else dict.fromkeys(value, rates)
+    return [(f"plasticity {name}", "window", _rate(each.get(name))) for name in value]
+
+
+def _rate(rate: Any) -> str:
+    if isinstance(rate, Mapping):
+        return "η by projection"
+    return f"η = {rate:g}/s" if isinstance(rate, (int, float)) else ""
+
+
+def _drive(phase: Phase, given: Any) -> str:
+    if isinstance(given, Noise):
+        mean = f"{given.mean:g} + " if given.mean else ""
+        return f"{mean}noise, sd {given.sd:g}"
+    if isinstance(given, TimeSeries):
+        return f"time series, {len(given.values)} bins of {given.bin_ms:g} ms"
+    return f"{given:g}" if isinstance(given, (int, float)) else _stimuli(given, "image")
+
+
+def _nudge(phase: Phase, given: Any) -> str:
+    goal = given.goal if isinstance(given, Nudge) else given
+    own = given.strength if isinstance(given, Nudge) else None
+    strength = phase.strength if own is None else own
+    return (
+        f"{_stimuli(goal, 'label')}, β = {strength:g}" if isinstance(strength, (int, float)) else _kind(goal)
+    )
+
+
+def _stimuli(given: Any, what: str) -> str:
+    if isinstance(given, Stimuli):
+        count = "all" if given.count is None else str(given.count)
+        return f"{count} {what}s of {given.data} ({given.split})"
+    if isinstance(given, np.ndarray):
+        if given.ndim == 1 and what == "label":
+            return f"{len(given)} labels" if given.dtype.kind in "iu" else "one target"
+        if given.ndim in (1, 3):
+            return f"one {what}, {given.size} units"
+        return f"{len(given)} {what if what == 'image' else 'target'}s"
+    return _kind(given)
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
+
+
+def _number(unit: str, sign: str = "") -> Callable[[Any, Any], str]:
+    def words(phase: Any, given: Any) -> str:
+        return f"{sign}{given:g}{unit}" if isinstance(given, (int, float)) else _kind(given)
+
+    return words
+
+
+_LISTS = {
+    "silence": ("silence", "silence"),
+    "cut": ("cut", "cut"),
+    "silence_error": ("silence error of", "silence"),
+}
+_MAPPINGS: dict[str, tuple[str, str, Callable[[Any, Any], str]]] = {
+    "drive": ("drive", "drive", _drive),
+    "nudge": ("nudge", "nudge", _nudge),
+    "spontaneous": ("spontaneous", "spontaneous", _number("", "sd ")),
+    "scale": ("scale", "gate", _number("", "× ")),
+    "delay_ms": ("delay", "gate", _number(" ms")),
+    "noise": ("noise on", "gate", _number("", "sd ")),
+}
