@@ -142,6 +142,7 @@ def cross_fitted(
         If there are no populations, or fewer than 16 stimuli or 4 groups.
     """
     require_count("choice of a population", splits=splits)
+    require_count("choice of a population", minimum=0, seed=seed)
     if not evaluations:
         raise DataError("choice of a population: no evaluation; give one for each population")
     counts = {one.stimuli for one in evaluations.values()}

@@ -170,8 +170,16 @@ def drawn_with_replacement(groups: Sequence[NDArray[Any]]) -> Callable[[np.rando
 
 
 def groups_of(labels: NDArray[Any] | None, size: int) -> list[NDArray[Any]]:
-    """Numbers that share a label; without labels each number alone."""
+    """Numbers that share a label; without labels each number alone.
+
+    Raises
+    ------
+    DataError
+        If there are not ``size`` labels.
+    """
     if labels is None:
         return list(np.arange(size)[:, None])
+    if np.shape(labels) != (size,):
+        raise DataError(f"groups: give one for each of {size} stimuli or units. Got shape {np.shape(labels)}")
     _, group = np.unique(np.asarray(labels).astype(str), return_inverse=True)
     return [np.flatnonzero(group == which) for which in range(int(group.max()) + 1)]

@@ -94,7 +94,8 @@ def decode(
     _, frequencies = np.unique(y, return_counts=True)
     moves = np.ptp(x, axis=0) > 0
     correct = sum(_correct(x[:, moves], y, fold == one) for one in np.unique(fold))
-    return Decoding(correct / len(y), frequencies.max() / len(y), len(frequencies), len(y), int(moves.sum()))
+    chance = float(frequencies.max() / len(y))
+    return Decoding(correct / len(y), chance, len(frequencies), len(y), int(moves.sum()))
 
 
 def decode_over_time(
@@ -111,6 +112,9 @@ def _of_stimuli(responses: Responses, what: str, given: ArrayLike) -> NDArray[np
             f"responses {responses.name}: {what} must have one entry for each of {len(responses)} stimuli. "
             f"Got shape {array.shape}"
         )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        at = int(np.argmin(np.isfinite(array)))
+        raise DataError(f"responses {responses.name}: {what} is {array[at]} in entry {at}; give its class")
     return np.unique(array, return_inverse=True)[1].reshape(-1)
 
 

@@ -109,6 +109,8 @@ def by_session(
 ) -> list[Responses]:
     """One `Responses` per session, each with the stimuli presented in it.
 
+    Where sessions of two animals share a name, they are told apart by the animal.
+
     Raises
     ------
     DataError
@@ -119,19 +121,31 @@ def by_session(
             f"responses {_name(recording, name)}: has no coordinate session; load with session=NAME, or add "
             f"it to the file"
         )
-    sessions = dict.fromkeys(recording["session"].values.astype(str).tolist())
+    settings = {"variable": variable, "population": population, "time_ms": time_ms, "groups": groups}
     return [
-        to_responses(
-            recording,
-            name=name,
-            variable=variable,
-            population=population,
-            session=session,
-            time_ms=time_ms,
-            groups=groups,
-        )
-        for session in sessions
+        to_responses(part, name=name, session=session, **settings)  # type: ignore[arg-type]
+        for part, session in _sessions(recording)
     ]
+
+
+def _sessions(recording: xr.Dataset) -> list[tuple[xr.Dataset, str]]:
+    """Every session: its name, and the recording, or the part of its animal where another has that name."""
+    session = recording["session"]
+    labels = session.values.astype(str).tolist()
+    of = recording.coords.get("animal")
+    if of is None or of.dims != session.dims:
+        return [(recording, one) for one in dict.fromkeys(labels)]
+    animals = of.values.astype(str)
+    found = dict.fromkeys(zip(animals.tolist(), labels, strict=True))
+    names = [one for _, one in found]
+    parts = []
+    for animal, one in found:
+        part = recording
+        if names.count(one) > 1:
+            part = recording.isel({session.dims[0]: np.flatnonzero(animals == animal)})
+            part = part.assign_attrs(name=_name(recording, None, animal))
+        parts.append((part, one))
+    return parts
 
 
 def to_dissimilarities(rdms: xr.Dataset, *, name: str | None = None) -> Dissimilarities:

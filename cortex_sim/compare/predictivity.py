@@ -17,6 +17,7 @@ from cortex_sim.compare.held_out import HeldOut, Regression, cross_validated
 from cortex_sim.compare.metric import Numbers
 from cortex_sim.compare.pls import PLS
 from cortex_sim.compare.reduction import WIDEST, coordinates
+from cortex_sim.compare.representations import check_numbers
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
 from cortex_sim.compare.ridge import PENALTIES, Ridge
 from cortex_sim.errors import DataError
@@ -94,8 +95,8 @@ class PredictivityEvaluation:
 
     def _sampled(self, stimuli: Numbers | None, units: Numbers | None) -> tuple[Array, Array]:
         """Correlations r and reliabilities ρ of sampled neuroids, without those that do not vary."""
-        if stimuli is not None and not len(stimuli):
-            raise DataError(f"predictivity: this sample holds none of the {self.stimuli} stimuli; draw some")
+        if stimuli is not None:
+            check_numbers(stimuli, self.stimuli)
         r = self.correlations(stimuli)
         known = self.reliabilities
         reliability = np.ones_like(r) if known is None else known.corrected
@@ -217,6 +218,7 @@ class Predictivity:
     def _evaluate(
         self, model: Responses, neural: Responses | Dissimilarities, sample: Numbers | None, seed: int
     ) -> PredictivityEvaluation:
+        require_count(self, minimum=0, seed=seed)
         neural = _comparable(model, neural)
         unique, same = np.unique(np.arange(len(neural)) if sample is None else sample, return_inverse=True)
         kept, reliabilities, excluded = self._scorable(neural, unique, seed)

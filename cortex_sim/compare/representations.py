@@ -61,18 +61,28 @@ def varying(metric: str, responses: Responses, at_least: int = 1) -> tuple[Respo
     return (responses.take(neuroids=~flat) if flat.any() else responses), int(flat.sum())
 
 
+def check_numbers(numbers: Numbers, of: int) -> None:
+    """Raise `DataError` unless there are numbers of stimuli or units, from 0 to ``of`` − 1."""
+    if not len(numbers):
+        raise DataError(f"this sample holds none of the {of} stimuli or units; draw some")
+    if np.min(numbers) < 0 or np.max(numbers) >= of:
+        raise DataError(
+            f"this sample numbers stimuli or units from {np.min(numbers)} to {np.max(numbers)}; there are "
+            f"{of}, from 0"
+        )
+
+
 def counts(numbers: Numbers | None, of: int) -> Array:
     """How often each of ``of`` stimuli or units occurs among ``numbers``; once each for None.
 
     Raises
     ------
     DataError
-        If there are no numbers, so that no score is defined.
+        If there are no numbers, so that no score is defined, or others than those of the stimuli or units.
     """
     if numbers is None:
         return np.ones(of)
-    if not len(numbers):
-        raise DataError(f"this sample holds none of the {of} stimuli or units; draw some")
+    check_numbers(numbers, of)
     return np.bincount(np.asarray(numbers), minlength=of).astype(np.float64)
 
 

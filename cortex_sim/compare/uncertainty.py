@@ -97,6 +97,7 @@ def uncertainty(
     """Variance of the statistics over ``over``, and how it was estimated, for captions."""
     require_count("interval", minimum=100, resamples=resamples)
     require_count("interval", minimum=2, splits=splits)
+    require_count("interval", minimum=0, seed=seed)
     rng = np.random.default_rng([seed, RESAMPLES])
     factors = {name: _factor(name, compared, groups) for name in over}
     known: dict[str, Array] = {}

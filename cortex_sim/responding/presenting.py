@@ -88,8 +88,8 @@ def respond_to(
     """
     shown = candidate(model, rule=rule, seed=seed, like=like, arm=arm)
     presented = presented_to(shown, stimuli, view)
-    if batch is not None and batch < 1:
-        raise DataError(f"respond: batch must be at least 1. Got {batch!r}")
+    if batch is not None and not (isinstance(batch, (int, np.integer)) and batch >= 1):
+        raise DataError(f"respond: batch must be at least 1, a whole number. Got {batch!r}")
     request = Request(_names(populations), _names(variables), in_time, batch)
     if cache is False:
         return _present(shown, presented, request, out, progress)

@@ -133,3 +133,11 @@ def test_macaque_it_carries_over_between_positions(it_bins):
     within = decode(at_peak, objects).accuracy
     across = decode(at_peak, objects, across=positions).accuracy
     assert 0.3 < across < within
+
+
+def test_a_label_that_is_missing_is_no_class():
+    rng = np.random.default_rng(0)
+    repeats = rng.normal(size=(3, 6, 2))
+    data = Responses("d", range(6), repeats.mean(0), repeats)
+    with pytest.raises(DataError, match="labels is nan in entry 2; give its class"):
+        decode(data, [0, 1, np.nan, 0, 1, 0], folds=3)

@@ -196,3 +196,15 @@ def test_macaque_it_in_time(real):
     assert len(found) == 6 and {r.values.shape for r in found} == {(21, 132)}
     assert all(r.repeats.shape == (20, 21, 132) for r in found)
     assert np.argmax([r.values.mean() for r in found]) == 3  # 150 to 200 ms
+
+
+def test_sessions_of_two_animals_that_share_a_name_are_told_apart():
+    rates = np.random.default_rng(0).random((6, 4))
+    made = recording(
+        "lab", rates, list("abcabc"), neuroids={"session": ["1", "1", "1", "2"], "animal": list("MNNM")}
+    )
+    found = by_session(made)
+    assert [one.name for one in found] == ["lab, M, 1", "lab, N, 1", "lab, 2"]
+    assert [one.neuroids for one in found] == [1, 2, 1]
+    np.testing.assert_allclose(found[1].values, (rates[:3, 1:3] + rates[3:, 1:3]) / 2)
+    assert made.attrs["name"] == "lab"

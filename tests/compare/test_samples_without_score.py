@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from cortex_sim.compare.bootstrap import interval
+from cortex_sim.compare.choosing import cross_fitted
 from cortex_sim.compare.cka import Cka
 from cortex_sim.compare.predictivity import Predictivity
 from cortex_sim.compare.rdm_comparators import COMPARATORS, Rdm
@@ -15,7 +17,7 @@ from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.compare.rsa import Rsa
 from cortex_sim.compare.shape_distance import ShapeDistance
 from cortex_sim.compare.soft_matching import SoftMatching
-from cortex_sim.errors import DataError
+from cortex_sim.errors import DataError, DeclarationError
 
 STIMULI, UNITS, NEUROIDS, REPEATS = 23, 7, 5, 4
 IDS = [f"image {i}" for i in range(STIMULI)]
@@ -89,6 +91,38 @@ def test_a_half_in_which_all_are_silent_leaves_the_ceiling_unknown_and_says_so(p
     assert any("no ceiling" in note and "'image 3'" in note for note in found.notes)
     with pytest.raises(DataError, match="have no ceiling"):
         Rsa(convention="over_ceiling").evaluate(model, data_of(repeats)).score()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_samples_hold_only_numbers_of_stimuli(planted, metric):
+    model, repeats = planted
+    found = metric.evaluate(model, data_of(repeats))
+    for wrong in ([-1, 2, 3, 4, 5], [2, 3, 4, 5, STIMULI]):
+        with pytest.raises(
+            DataError, match="this sample numbers stimuli or units from .*; there are 23, from 0"
+        ):
+            found.score(np.array(wrong))
+
+
+@pytest.mark.parametrize("labels", [np.arange(STIMULI - 3), np.arange(STIMULI + 3)])
+def test_intervals_refuse_groups_of_other_stimuli(planted, labels):
+    """Too few labels would resample the first stimuli alone."""
+    model, repeats = planted
+    found = Cka().evaluate(model, data_of(repeats))
+    with pytest.raises(DataError, match="groups: give one for each of 23 stimuli or units"):
+        interval(found, groups=labels, resamples=100)
+    with pytest.raises(DataError, match="groups: give one for each of 23 stimuli or units"):
+        cross_fitted({"V1": found}, groups=labels)
+
+
+def test_seeds_are_whole_numbers(planted):
+    model, repeats = planted
+    found = Cka().evaluate(model, data_of(repeats))
+    for wrong in (-1, 0.5):
+        with pytest.raises(DeclarationError, match="seed must be a whole number of at least 0"):
+            interval(found, seed=wrong)
+        with pytest.raises(DeclarationError, match="seed must be a whole number of at least 0"):
+            Predictivity().evaluate(model, data_of(repeats), seed=wrong)
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=lambda one: one.name)

@@ -146,3 +146,9 @@ def test_a_name_that_is_a_model_and_a_folder_is_refused(run, tmp_path, monkeypat
     with pytest.raises(RunError, match="conv4: is a model, and a file or folder here; give ./conv4"):
         candidate("conv4", like="none")
     assert candidate("./conv4").name == candidate(Path("conv4")).name == "conv4"
+
+
+@pytest.mark.parametrize("batch", [0, 2.5, "3"])
+def test_a_batch_is_a_whole_number(batch, run, images):
+    with pytest.raises(DataError, match="respond: batch must be at least 1, a whole number"):
+        respond_to(run, images, batch=batch)
