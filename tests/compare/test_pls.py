@@ -1,5 +1,7 @@
 """PLS equals scikit-learn's, and the equations written with explicit deflation."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,3 +123,16 @@ def test_features_that_are_all_the_same_predict_the_mean():
 def test_components_are_counted(components):
     with pytest.raises(CortexSimError, match="PLS: components must be a whole number of at least 1"):
         PLS(components)
+
+
+@pytest.mark.slow
+def test_a_fold_of_a_large_recording_takes_its_share_of_three_minutes():
+    """2000 images, 1000 features and neuroids, 10 folds must take 180 s: 18 s of CPU for a fold of noise.
+
+    benchmarks/pls_speed.py measures the whole; CPU time is that of this process, whatever else runs.
+    """
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1800, 1000)), rng.normal(size=(1800, 1000))
+    start = time.process_time()
+    assert PLS(25).fit(x, y).components == 25
+    assert time.process_time() - start < 18

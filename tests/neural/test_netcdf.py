@@ -112,6 +112,17 @@ def test_our_own_recordings(tmp_path, recording):
     np.testing.assert_array_equal(credit.rate, recording.credit)
 
 
+def test_netcdf4_reads_and_saves_our_recordings(tmp_path, recording):
+    """The library that most other programs use; what it has written is read like the original."""
+    save(recording, tmp_path / "rec.nc")
+    with xr.open_dataset(tmp_path / "rec.nc", engine="netcdf4") as opened:
+        xr.testing.assert_equal(opened.load(), recording)
+        opened.to_netcdf(tmp_path / "again.nc", engine="netcdf4")
+    found, again = (neural.load(tmp_path / name) for name in ("rec.nc", "again.nc"))
+    xr.testing.assert_equal(again, found)
+    assert again.rate.attrs["units"] == "1" and again.attrs["network"] == "two"
+
+
 def test_what_is_loaded_can_be_saved_and_loaded_again(tmp_path, rate):
     loaded = neural.load(write_as_brainio(assembly(rate), tmp_path / "assy.nc"))
     save(loaded, tmp_path / "again.nc")
