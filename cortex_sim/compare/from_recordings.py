@@ -109,7 +109,7 @@ def by_session(
 ) -> list[Responses]:
     """One `Responses` per session, each with the stimuli presented in it.
 
-    Where sessions of two animals share a name, they are told apart by the animal.
+    Where sessions of two animals share a name, each is a session of its own animal.
 
     Raises
     ------
