@@ -12,7 +12,7 @@ from cortex_sim.checks import look_up
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
-from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN
+from cortex_sim.projection import BOTTOM_UP, GAIN, LATERAL, RECURRENT, TOP_DOWN
 from cortex_sim.registry import make, to_data
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
 _BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers")
+_GAIN = ("kind", "pre", "post", "connector", "plasticity", "regularisers")
 _LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers")
 _NETWORK = ("network", "populations", "projections", "objective", "teacher")
 
@@ -98,14 +99,24 @@ def _add_projection(net: Network, entry: Any) -> None:
             raise DeclarationError(f"projection {entry}: needs {key}")
     own = {"plasticity": entry.get("plasticity"), "regulariser": entry.get("regularisers")}
     add = look_up(
-        "kind of projection", entry["kind"], {BOTTOM_UP: _bottom_up, TOP_DOWN: _top_down, LATERAL: _lateral}
+        "kind of projection",
+        entry["kind"],
+        {
+            BOTTOM_UP: _driving,
+            RECURRENT: _driving,
+            TOP_DOWN: _top_down,
+            LATERAL: _lateral,
+            GAIN: _gain,
+        },
     )
     add(net, entry, own)
 
 
-def _bottom_up(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
-    _only(f"bottom-up projection {entry['pre']}->{entry['post']}", entry, _BOTTOM_UP)
-    made = net.bottom_up(entry["pre"], entry["post"], entry.get("connector", "dense"), **own)
+def _driving(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
+    kind = entry["kind"].replace("_", "-")
+    _only(f"{kind} projection {entry['pre']}->{entry['post']}", entry, _BOTTOM_UP)
+    add = net.recurrent if entry["kind"] == RECURRENT else net.bottom_up
+    made = add(entry["pre"], entry["post"], entry.get("connector", "dense"), **own)
     added = tuple(make("regulariser", r) for r in entry.get("by_word") or ())
     for regulariser in added:
         if regulariser not in made.regularisers:
@@ -120,6 +131,12 @@ def _top_down(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
     _only(f"top-down projection {entry['pre']}->{entry['post']}", entry, _TOP_DOWN)
     feedback: Any = entry.get("feedback")
     net.top_down(entry["pre"], entry["post"], feedback=feedback, **own)
+
+
+def _gain(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
+    _only(f"gain projection {entry['pre']}->{entry['post']}", entry, _GAIN)
+    link = entry.get("connector", "dense")
+    net.top_down(entry["pre"], entry["post"], effect="gain", connector=link, **own)
 
 
 def _lateral(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:

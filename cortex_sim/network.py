@@ -10,22 +10,22 @@ import numpy as np
 
 from cortex_sim import validation
 from cortex_sim.checks import look_up, require_name
-from cortex_sim.connectors import Connector, Dense, Shape
+from cortex_sim.connectors import Connector, Dense
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
-from cortex_sim.errors import BuildError, DeclarationError
+from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
 from cortex_sim.objectives import Objective
-from cortex_sim.operators import Operator, operator_of
 from cortex_sim.population import Population, shape_of
-from cortex_sim.projection import BOTTOM_UP, LATERAL, TOP_DOWN, Projection
+from cortex_sim.projection import BOTTOM_UP, LATERAL, RECURRENT, TOP_DOWN, Projection
 from cortex_sim.registry import make, make_all
+from cortex_sim.wiring import Wiring
 
 Place = Population | CreditPopulation | str
 
 
-class Network:
+class Network(Wiring):
     """A network, declared once and run by any backend.
 
     Parameters
@@ -114,36 +114,72 @@ class Network:
             If shapes do not fit, a population is unknown, a cycle would close, or the two
             populations are already connected.
         """
-        source, goal = self._place(pre), self._place(post)
-        link = make("connector", connector)
-        projection = Projection(
-            BOTTOM_UP,
-            source.name,
-            goal.name,
-            link,
-            plasticity=None if plasticity is None else make("rule", plasticity),
-            regularisers=make_all("regulariser", regulariser),
-        )
-        validation.check_free(self, projection)
+        projection = self._of_rates(BOTTOM_UP, pre, post, connector, plasticity, regulariser)
         validation.check_acyclic(self, projection)
-        link.check(projection.name, source.shape, goal.shape)
-        validation.check_connector(self, projection)
-        validation.check_parts(self, projection)
         return self._add(projection)
+
+    def recurrent(
+        self,
+        pre: Place,
+        post: Place,
+        connector: Connector | str = Dense(),  # noqa: B008 - frozen
+        *,
+        plasticity: Any = None,
+        regulariser: Any = (),
+    ) -> Projection:
+        """Add a projection that drives ``post`` like a bottom-up one and may close a loop.
+
+        ``pre`` may be ``post``, or lie above it. It is called "pre->post recurrent".
+
+        Parameters
+        ----------
+        pre, post : Population or str
+            Where it comes from and goes to; ``post`` has bottom-up input of its own.
+        connector : Connector, default Dense()
+            What connects to what, and the initial weights.
+        plasticity : rule or str or None
+            How the weights change; None keeps them.
+        regulariser : regulariser, or a list of them
+            What else acts on the weights.
+
+        Raises
+        ------
+        DeclarationError
+            If shapes do not fit, a population is unknown, or ``pre`` drives ``post`` already.
+        """
+        return self._add(self._of_rates(RECURRENT, pre, post, connector, plasticity, regulariser))
 
     def top_down(
         self,
         pre: Place,
         post: Place,
         *,
-        feedback: Feedback | str,
+        feedback: Feedback | str | None = None,
+        effect: str = "credit",
+        connector: Connector | str | None = None,
         plasticity: Any = None,
         regulariser: Any = (),
     ) -> Projection:
-        """Add a projection that brings credit from ``pre`` down to ``post``.
+        """Add a projection from ``pre`` down to ``post``, which carries credit, or rates that act on rates.
 
-        Its weights B have shape (post units, pre units), or, beside a convolution, that kernel's. Where the
-        network has a teacher, its credit populations may send too.
+        Credit: weights B of shape (post units, pre units), or, beside a convolution, that kernel's. Where the
+        network has a teacher, its credit populations may send too. Drive and gain: weights of a connector.
+
+        Parameters
+        ----------
+        pre, post : Population or str
+            Where it comes from and goes to.
+        feedback : Feedback or str
+            Of credit: where its weights come from.
+        effect : {"credit", "drive", "gain"}
+            "drive" is added to the drive of ``post``, as by `recurrent`. "gain" multiplies its rates by
+            max(0, 1 + g), where τ dg/dt = −g + Σ W r_pre with the time constant of ``post``.
+        connector : Connector, optional
+            Of drive and gain: what connects to what, and the initial weights; default Dense().
+        plasticity : rule or str or None
+            How the weights change; None keeps them.
+        regulariser : regulariser, or a list of them
+            What else acts on the weights.
 
         Raises
         ------
@@ -151,16 +187,22 @@ class Network:
             If a population is unknown, the pair is already connected this way, or the feedback
             belongs to another pair of populations.
         """
+        kind = look_up("effect of a top-down projection", effect, validation.EFFECTS)
+        validation.check_effect(f"{pre}->{post}", effect, feedback, connector)
+        if kind != TOP_DOWN:
+            link = Dense() if connector is None else connector
+            return self._add(self._of_rates(kind, pre, post, link, plasticity, regulariser))
         source, goal = self._place(pre, credit=True), self._place(post)
-        reverse = self.projections.get(f"{goal.name}->{source.name}")
+        reverse = validation.paired(self, source.name, goal.name)
         projection = Projection(
             TOP_DOWN,
             source.name,
             goal.name,
-            reverse.connector if reverse is not None and reverse.kind == BOTTOM_UP else Dense(),
+            Dense() if reverse is None else reverse.connector,
             make("feedback", feedback),
             None if plasticity is None else make("rule", plasticity),
             make_all("regulariser", regulariser),
+            paired_with=BOTTOM_UP if reverse is None else reverse.kind,
         )
         validation.check_free(self, projection)
         validation.check_parts(self, projection)
@@ -220,80 +262,6 @@ class Network:
                 f"network {self.name}: the objective is already at {self.objective_at}; declare one only"
             )
         self.objective_at, self.objective_function = top.name, make("objective", objective)
-
-    @property
-    def bottom_ups(self) -> list[Projection]:
-        """Bottom-up projections, in order of declaration."""
-        return [p for p in self.projections.values() if p.kind == BOTTOM_UP]
-
-    @property
-    def top_downs(self) -> list[Projection]:
-        """Top-down projections, in order of declaration."""
-        return [p for p in self.projections.values() if p.is_top_down]
-
-    @property
-    def credit_populations(self) -> dict[str, CreditPopulation]:
-        """Populations of the credit network that teaches this one, by name; {} without."""
-        return {} if self.teacher is None else self.teacher.populations
-
-    @property
-    def credit_projections(self) -> list[Projection]:
-        """Top-down projections within that credit network."""
-        return [] if self.teacher is None else list(self.teacher.projections.values())
-
-    @property
-    def laterals(self) -> list[Projection]:
-        """Lateral projections, at most one a population, in order of declaration."""
-        return [p for p in self.projections.values() if p.is_lateral]
-
-    def inputs(self, population: str) -> list[Projection]:
-        """Bottom-up projections onto a population."""
-        return [p for p in self.bottom_ups if p.post == population]
-
-    def credit_inputs(self, population: str) -> list[Projection]:
-        """Top-down projections onto a population."""
-        return [p for p in self.top_downs if p.post == population]
-
-    @property
-    def sources(self) -> list[str]:
-        """Populations without bottom-up input: the stimulus sets their rates."""
-        driven = {p.post for p in self.bottom_ups}
-        return [name for name in self.populations if name not in driven]
-
-    stimulated = sources  # its former name
-
-    def projection(self, name: str) -> Projection:
-        """Projection called ``pre->post``, those within its credit network among them."""
-        every = self.projections | ({} if self.teacher is None else self.teacher.projections)
-        return look_up(f"projection of {self.name}", name, every)
-
-    def ends(self, projection: Projection) -> tuple[Shape, Shape]:
-        """Shapes of its two populations, credit populations among them: pre and post."""
-        every = self.populations | self.credit_populations
-        return every[projection.pre].shape, every[projection.post].shape
-
-    def weight_shape(self, projection: Projection) -> tuple[int, ...]:
-        """Shape of its weights; of a top-down one beside a convolution, the bottom-up kernel's."""
-        pre, post = self.ends(projection)
-        if projection.is_top_down and self.operator(projection).feedback_like_weights:
-            return projection.connector.weight_shape(post, pre)
-        return projection.connector.weight_shape(pre, post)
-
-    def operator(self, projection: Projection) -> Operator:
-        """Linear algebra of a projection in the bottom-up direction; of a top-down one, of what is beside it.
-
-        Raises
-        ------
-        BuildError
-            If its connector has none.
-        """
-        pre, post = self.ends(projection)
-        if projection.is_top_down:
-            pre, post = post, pre
-        try:
-            return operator_of(projection.connector, pre, post)
-        except BuildError as exception:
-            raise BuildError(f"projection {projection.name}: {exception}") from None
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
         """Initial weights of all projections that have their own, float64, by name.
@@ -369,8 +337,12 @@ class Network:
         return (
             f"<Network {self.name}: {len(self.populations)} populations, "
             f"{len(self.bottom_ups)} bottom-up, {len(self.top_downs)} top-down, "
-            f"{len(self.laterals)} lateral projections>"
+            f"{len(self.laterals)} lateral{self._loops()} projections>"
         )
+
+    def _loops(self) -> str:
+        counted = {"recurrent": len(self.recurrents), "gain": len(self.gains)}
+        return "".join(f", {count} {kind}" for kind, count in counted.items() if count)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Network):
@@ -394,6 +366,26 @@ class Network:
                 f"use the one that {self.name}.population(...) returned, or its name"
             )
         return found
+
+    def _of_rates(
+        self, kind: str, pre: Place, post: Place, connector: Any, plasticity: Any, regulariser: Any
+    ) -> Projection:
+        """A projection that carries rates, checked but for cycles."""
+        source, goal = self._place(pre), self._place(post)
+        link = make("connector", connector)
+        projection = Projection(
+            kind,
+            source.name,
+            goal.name,
+            link,
+            plasticity=None if plasticity is None else make("rule", plasticity),
+            regularisers=make_all("regulariser", regulariser),
+        )
+        validation.check_free(self, projection)
+        link.check(f"{source.name}->{goal.name}", source.shape, goal.shape)
+        validation.check_connector(self, projection)
+        validation.check_parts(self, projection)
+        return projection
 
     def _add(self, projection: Projection) -> Projection:
         self.projections[projection.name] = projection

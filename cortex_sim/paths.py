@@ -40,8 +40,9 @@ class Paths:
 
     @cached_property
     def leading(self) -> set[str]:
-        """Populations from which bottom-up projections lead to the objective, its own among them."""
-        return _reached(self.net.objective_at, {k: [p.pre for p in v] for k, v in self.inputs.items()})
+        """Populations from which projections that drive lead to the objective, its own among them."""
+        ways = _by(self.net.driving, "post")
+        return _reached(self.net.objective_at, {k: [p.pre for p in v] for k, v in ways.items()})
 
     @cached_property
     def credited(self) -> set[str]:

@@ -18,6 +18,10 @@ from cortex_sim.connectors import Connector
 from cortex_sim.feedback import Feedback
 
 BOTTOM_UP, TOP_DOWN, LATERAL = "bottom_up", "top_down", "lateral"
+RECURRENT, GAIN = "recurrent", "gain"
+
+# What a name says beside its two populations, so that one pair can be joined in several ways.
+_SAID = {RECURRENT: " recurrent", GAIN: " gain"}
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,10 @@ class Projection:
 
     Parameters
     ----------
-    kind : {"bottom_up", "top_down", "lateral"}
+    kind : {"bottom_up", "top_down", "lateral", "recurrent", "gain"}
         A bottom-up projection drives its post population; a top-down one brings it credit; a lateral
-        one, from a population to itself, is subtracted from its drive.
+        one, from a population to itself, is subtracted from its drive. A recurrent one drives like a
+        bottom-up one and may close a loop; one of gain multiplies the rate.
     pre, post : str
         Names of the populations it comes from and goes to.
     connector : Connector
@@ -42,6 +47,8 @@ class Projection:
         What else acts on its weights.
     by_word : tuple of regularisers
         Those of them that `Network.with_rule` added, which the next call of it removes.
+    paired_with : {"bottom_up", "recurrent"}
+        Top-down only: the kind of projection that it is paired with.
     """
 
     kind: str
@@ -52,16 +59,19 @@ class Projection:
     plasticity: Any = None
     regularisers: tuple[Any, ...] = ()
     by_word: tuple[Any, ...] = ()
+    paired_with: str = BOTTOM_UP
 
     @property
     def name(self) -> str:
-        """``pre->post``; also names the projection's random stream."""
-        return f"{self.pre}->{self.post}"
+        """``pre->post``, of recurrence ``pre->post recurrent``; also names its random stream."""
+        along = " credit" if self.paired_with == RECURRENT else _SAID.get(self.kind, "")
+        return f"{self.pre}->{self.post}{along}"
 
     @property
     def reverse_name(self) -> str:
-        """Name of the projection in the other direction between the same populations."""
-        return f"{self.post}->{self.pre}"
+        """Name of the projection that it is paired with, in the other direction: rates up, credit down."""
+        along = _SAID[RECURRENT] if self.paired_with == RECURRENT else " credit" if self.is_recurrent else ""
+        return f"{self.post}->{self.pre}{along}"
 
     @property
     def is_top_down(self) -> bool:
@@ -72,6 +82,21 @@ class Projection:
     def is_lateral(self) -> bool:
         """Whether it connects a population to itself."""
         return self.kind == LATERAL
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it drives its post population and may close a loop."""
+        return self.kind == RECURRENT
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether it multiplies the rates of its post population."""
+        return self.kind == GAIN
+
+    @property
+    def drives(self) -> bool:
+        """Whether its signal is added to the drive: it is bottom-up or recurrent."""
+        return self.kind in (BOTTOM_UP, RECURRENT)
 
     @cached_property
     def rule(self) -> DeclaredRule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,25 +14,56 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
 from cortex_sim.operators.checking import brings_operator, check_operator
 from cortex_sim.paths import Paths
-from cortex_sim.projection import BOTTOM_UP, Projection
+from cortex_sim.projection import BOTTOM_UP, GAIN, RECURRENT, TOP_DOWN, Projection
 from cortex_sim.rules.checking import check_credit, check_rule
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
 
-def check_free(net: Network, projection: Projection) -> None:
-    """One projection a direction and pair."""
-    name = projection.name
-    if projection.pre == projection.post and not projection.is_lateral:
+#: What a top-down projection does, and the kind of projection that does it.
+EFFECTS = {"credit": TOP_DOWN, "drive": RECURRENT, "gain": GAIN}
+
+
+def check_effect(name: str, effect: str, feedback: Any, connector: Any) -> None:
+    """A connector belongs to drive and gain, feedback to credit."""
+    if effect == "credit" and connector is not None:
         raise DeclarationError(
-            f"projection {name}: joins {projection.pre} to itself; use two populations, or "
+            f"projection {name}: the weights of credit come from feedback=..., not from a connector; leave "
+            'connector out, or give effect="drive" or "gain"'
+        )
+    if effect != "credit" and feedback is not None:
+        raise DeclarationError(
+            f"projection {name}: feedback says where the weights of credit come from, and this one carries "
+            f'{effect}; give connector=... instead, or effect="credit"'
+        )
+
+
+def paired(net: Network, pre: str, post: str) -> Projection | None:
+    """The bottom-up or recurrent projection whose credit a top-down one from ``pre`` to ``post`` brings."""
+    return next((p for p in net.driving if (p.pre, p.post) == (post, pre)), None)
+
+
+def check_free(net: Network, projection: Projection) -> None:
+    """One projection a direction, pair and kind; one only that drives."""
+    name = projection.name
+    alone = projection.kind in (BOTTOM_UP, TOP_DOWN) and projection.paired_with == BOTTOM_UP
+    if projection.pre == projection.post and alone:
+        raise DeclarationError(
+            f"projection {name}: joins {projection.pre} to itself; use two populations, "
+            f"net.recurrent({projection.pre!r}, {projection.pre!r}, ...) or "
             f"net.lateral({projection.pre!r}, ...)"
         )
     if name in net.projections:
         raise DeclarationError(
             f"projection {name}: already declared ({net.projections[name].kind}); "
             "one projection joins two populations in one direction, put a population between for a second"
+        )
+    same = [p for p in net.driving if (p.pre, p.post) == (projection.pre, projection.post)]
+    if projection.drives and same:
+        raise DeclarationError(
+            f"projection {name}: {projection.pre} already drives {projection.post} by {same[0].name}; one "
+            "projection joins two populations in one direction, put a population between for a second"
         )
     if not (projection.is_top_down or isinstance(projection.connector, Dense)):
         _check_declared_first(net, projection)
@@ -58,7 +89,8 @@ def check_acyclic(net: Network, new: Projection) -> None:
         if path[-1] == new.pre:
             raise DeclarationError(
                 f"projection {new.name}: closes the cycle {' -> '.join([new.pre, *path])}; bottom-up "
-                "projections run one way only, use net.top_down(...) for the way back"
+                f"projections run one way only, use net.recurrent({new.pre!r}, {new.post!r}, ...) for a "
+                "drive, net.top_down(...) for the way back of credit"
             )
         steps = [step for step in onward.get(path[-1], []) if step not in seen]
         seen.update(steps)
@@ -157,10 +189,10 @@ def check_partner(net: Network, projection: Projection, part: DeclaredRule | Dec
     paired = net.projections.get(str(of))
     if of is None:
         return
-    if paired is None or paired.kind != BOTTOM_UP:
+    if paired is None or not paired.drives:
         raise DeclarationError(
             f"projection {name}: {word}(of={of!r}) names no bottom-up projection; "
-            f"known: {listed(p.name for p in net.bottom_ups)}"
+            f"known: {listed(p.name for p in net.driving)}"
         )
     if of != projection.reverse_name:
         raise DeclarationError(
@@ -194,13 +226,7 @@ def check_network(net: Network) -> None:
     paths = Paths(net)
     if not paths.inputs:
         raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
-    _check_sources(net, paths)
-    for lateral in net.laterals:
-        if lateral.post in net.sources:
-            raise DeclarationError(
-                f"projection {lateral.name}: the rates of {lateral.post} are the stimulus, which nothing is "
-                "taken off; give the lateral projection to a population with bottom-up input"
-            )
+    _check_sources(net)
     _check_objective(net)
     check_credit(net, paths)
     for projection in net.projections.values():
@@ -210,11 +236,21 @@ def check_network(net: Network) -> None:
                 part.check_whole(net, projection)
 
 
-def _check_sources(net: Network, paths: Paths) -> None:
-    """A population without bottom-up input is a source: it must project somewhere, and has no credit."""
-    sources = net.sources
+def _check_sources(net: Network) -> None:
+    """A population without bottom-up input is a source: it must project somewhere, and has no credit.
+
+    The stimulus sets its rates: nothing is taken off, added to or multiplied with them.
+    """
+    sources, sending = net.sources, {p.pre for p in net.of_rates}
+    acts = {"lateral": "taken off", RECURRENT: "added to", GAIN: "multiplied with"}
+    for p in net.of_rates:
+        if p.kind != BOTTOM_UP and p.post in sources:
+            raise DeclarationError(
+                f"projection {p.name}: the rates of {p.post} are the stimulus, which nothing is "
+                f"{acts[p.kind]}; give the {p.kind} projection to a population with bottom-up input"
+            )
     for name in sources:
-        if name not in paths.onward:
+        if name not in sending:
             raise DeclarationError(
                 f"population {name}: has no bottom-up input and projects to nothing, so nothing would come "
                 f"of it; add net.bottom_up(..., {name!r}) or net.bottom_up({name!r}, ...), or leave it out"
@@ -229,7 +265,7 @@ def _check_sources(net: Network, paths: Paths) -> None:
 
 
 def _check_objective(net: Network) -> None:
-    supervised = [p for p in net.bottom_ups if p.rule.supervised]
+    supervised = [p for p in net.driving if p.rule.supervised]
     if supervised and net.objective_at is None:
         raise DeclarationError(
             f"network {net.name}: {supervised[0].name} learns by {type(supervised[0].plasticity).__name__}, "

@@ -106,7 +106,7 @@ def with_settings(
 
 
 def _under(word: Word, projection: Projection) -> Projection:
-    if projection.is_lateral or projection.plasticity is None:
+    if projection.is_lateral or projection.is_gain or projection.plasticity is None:
         return projection
     own = tuple(r for r in projection.regularisers if r not in projection.by_word)
     kinds = {type(r) for r in own}
@@ -120,7 +120,7 @@ def _needs_credit(net: Network) -> set[str]:
     grew = True
     while grew:
         grew = False
-        for p in net.bottom_ups:
+        for p in net.driving:
             wanted = p.plasticity is not None or p.pre in needing
             if wanted and p.post not in needing:
                 needing.add(p.post)
@@ -134,7 +134,7 @@ def _leads_to_objective(net: Network) -> set[str]:
 
 def _add_paired(net: Network, word: Word, settings: dict[str, Any]) -> None:
     needing, leading = _needs_credit(net), _leads_to_objective(net)
-    for up in net.bottom_ups:
+    for up in net.driving:
         if up.pre not in needing or up.post not in leading:
             continue
         if has_weights(up.connector):
@@ -153,7 +153,7 @@ def _shared(word: Word, parts: TopDown, up: Projection) -> tuple[Any, ...]:
 
 def _add_direct(net: Network, word: Word, settings: dict[str, Any]) -> None:
     for name in net.populations:
-        learns = any(p.plasticity is not None for p in net.inputs(name))
+        learns = any(p.rule.supervised for p in net.drivers(name))
         if learns and name != net.objective_at:
             _put(net, net.objective_at, name, word.direct(), settings)  # type: ignore[misc, arg-type]
 

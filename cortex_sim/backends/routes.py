@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
-from cortex_sim.projection import Projection
+from cortex_sim.projection import BOTTOM_UP, Projection
 from cortex_sim.rules.base import Arrival
 
 
@@ -50,7 +50,7 @@ def find_routes(net: Network) -> Routes:
     """
     paired: dict[str, Projection] = {}
     unpaired, direct, targets = [], [], []
-    bottom_up = {p.name for p in net.bottom_ups}
+    driving = {p.name for p in net.driving}
     credit = tuple(p for p in net.top_downs if p.pre in net.credit_populations)
     for top_down in net.top_downs:
         if top_down in credit:
@@ -60,7 +60,7 @@ def find_routes(net: Network) -> Routes:
                 targets.append(top_down)
             case Arrival.DIRECT:
                 direct.append(top_down)
-            case _ if top_down.reverse_name in bottom_up:
+            case _ if top_down.reverse_name in driving:
                 paired[top_down.reverse_name] = top_down
             case _:
                 unpaired.append(top_down)
@@ -76,7 +76,7 @@ def find_routes(net: Network) -> Routes:
 
 def _arrival(net: Network, population: str) -> Arrival:
     """How credit reaches a population: by its inputs' rules, else by the network's target rule."""
-    declared = {p.rule.arrival: p.name for p in net.inputs(population) if p.rule.arrival is not None}
+    declared = {p.rule.arrival: p.name for p in net.drivers(population) if p.rule.arrival is not None}
     if len(declared) > 1:
         raise BuildError(
             f"population {population}: {' and '.join(declared.values())} expect credit in different ways; "
@@ -84,7 +84,7 @@ def _arrival(net: Network, population: str) -> Arrival:
         )
     if declared:
         return next(iter(declared))
-    by_targets = any(p.rule.arrival is Arrival.TARGETS for p in net.bottom_ups)
+    by_targets = any(p.rule.arrival is Arrival.TARGETS for p in net.driving)
     return Arrival.TARGETS if by_targets else Arrival.CHAIN
 
 
@@ -94,7 +94,7 @@ def _order(net: Network) -> tuple[str, ...]:
     for p in net.bottom_ups:
         sorter.add(p.post, p.pre)
     for p in net.top_downs:
-        if p.pre in net.populations:
+        if p.pre in net.populations and p.paired_with == BOTTOM_UP:  # credit of a loop has no order
             sorter.add(p.pre, p.post)  # the receiver's rate must exist before the sender's credit
     try:
         order = list(sorter.static_order())

@@ -8,6 +8,7 @@ from cortex_sim.capabilities import Arrival, activation_of
 from cortex_sim.connectors import Dense, has_weights
 from cortex_sim.credit.checking import check_teacher
 from cortex_sim.errors import DeclarationError
+from cortex_sim.projection import RECURRENT
 from cortex_sim.rules.base import WORDS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def check_rule(projection: Projection) -> None:
     elif projection.is_lateral:
         _check_on_lateral(projection)
     else:
-        _check_on_bottom_up(projection)
+        _check_on_driving(projection)
     rule = projection.rule
     if rule.supervised != bool(rule.accepts) or not (rule.supervised or rule.change):
         raise DeclarationError(
@@ -39,20 +40,26 @@ def check_rule(projection: Projection) -> None:
         )
 
 
-def _check_on_bottom_up(projection: Projection) -> None:
+def _check_on_driving(projection: Projection) -> None:
     name, word, link = projection.name, _word(projection), type(projection.connector).__name__
+    kind = projection.kind.replace("_", "-")
+    if projection.is_gain and projection.rule.supervised:
+        raise DeclarationError(
+            f"projection {name}: {word} reads the credit of a drive, and {name} sets gain; use a rule of "
+            'rates, such as Hebbian(), or effect="drive"'
+        )
     if not projection.connector.plastic:
         fixed = f"{link}() never changes its weights (plastic = False)"
         lacks = fixed if has_weights(projection.connector) else f"{link}() has no weights to learn"
         raise DeclarationError(f"projection {name}: {lacks}; remove plasticity={word}(...), or use Dense()")
     if projection.rule.top_down:
         raise DeclarationError(
-            f"projection {name}: {word} changes top-down weights, {name} is bottom-up; "
+            f"projection {name}: {word} changes top-down weights, {name} is {kind}; "
             "give it to the net.top_down(...) that runs beside it"
         )
     if projection.rule.lateral:
         raise DeclarationError(
-            f"projection {name}: {word} changes lateral weights, {name} is bottom-up; "
+            f"projection {name}: {word} changes lateral weights, {name} is {kind}; "
             f"use net.lateral({projection.post!r}, plasticity={word}())"
         )
 
@@ -76,7 +83,7 @@ def _check_on_top_down(projection: Projection) -> None:
 
 def check_credit(net: Network, paths: Paths) -> None:
     """Every supervised rule must get its credit, as it says that it arrives."""
-    supervised = [p for p in net.bottom_ups if p.rule.supervised]
+    supervised = [p for p in net.driving if p.rule.supervised]
     if not any(p.rule.from_teacher for p in supervised):
         for projection in supervised:
             _check_arrival(net, projection, paths)
@@ -110,7 +117,9 @@ def _check_arrival(net: Network, projection: Projection, paths: Paths) -> None:
                 f"projection {path.name}: {word} of {projection.name} takes credit straight from the top; "
                 f"use net.top_down({net.objective_at!r}, {post!r}, ...)"
             )
-        if rule.arrival is not Arrival.DIRECT and not paths.has_credit_without(path.pre, post):
+        in_a_loop = path.paired_with == RECURRENT  # then its credit may come from here, and settles with it
+        known = path.pre in paths.credited if in_a_loop else paths.has_credit_without(path.pre, post)
+        if rule.arrival is not Arrival.DIRECT and not known:
             raise DeclarationError(
                 f"projection {path.name}: brings {post} the credit of {path.pre}, which gets none itself; "
                 f"add a top-down projection from above to {path.pre}"
@@ -140,7 +149,7 @@ def _check_no_path_missing(net: Network, projection: Projection, paths: Paths) -
 
 def _check_targets(net: Network, paths: Paths) -> None:
     """Rules that work by targets hold for the whole network and invert its activations."""
-    supervised = [p for p in net.bottom_ups if p.rule.supervised]
+    supervised = [p for p in net.driving if p.rule.supervised]
     by_target = [p for p in supervised if p.rule.arrival is Arrival.TARGETS]
     if not by_target:
         return
@@ -151,6 +160,11 @@ def _check_targets(net: Network, paths: Paths) -> None:
             f"projection must carry it; use net.with_rule({first!r})"
         )
     word = type(first).__name__
+    if net.recurrents:
+        raise DeclarationError(
+            f"projection {net.recurrents[0].name}: {word} finds targets from the top down, which ends "
+            "nowhere in a loop; use GaitProp() in its limit form, or a network without recurrent projections"
+        )
     for population in {p.post: net.populations[p.post] for p in net.bottom_ups}.values():
         if not activation_of(population.activation).invertible:
             raise DeclarationError(

@@ -17,6 +17,7 @@ from matplotlib.textpath import TextPath
 
 from cortex_sim.connectors import has_weights
 from cortex_sim.errors import DeclarationError
+from cortex_sim.projection import BOTTOM_UP, GAIN, LATERAL, RECURRENT, TOP_DOWN
 from cortex_sim.viz import credit_columns
 from cortex_sim.viz.boxes import (
     BOX_HEIGHT,
@@ -42,6 +43,16 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: distinguishable for everyone
 ACROSS, TELLING = "#009E73", "#FBEDE3"
+BACK, MULTIPLYING = "#CC79A7", "#8A6D00"
+LINES: dict[str, tuple[str, Any]] = {
+    BOTTOM_UP: (UP, "-"),
+    TOP_DOWN: (DOWN, DASHES),
+    LATERAL: (ACROSS, "-"),
+    RECURRENT: (BACK, "-"),
+    GAIN: (MULTIPLYING, "-"),
+}
+# Where a projection from a population to itself leaves its box: to the right or left, above or below.
+CORNERS = {LATERAL: (1, 1), RECURRENT: (-1, 1), TOP_DOWN: (1, -1), GAIN: (-1, -1)}
 SMALL, LARGE = 7.5, 10.0  # points
 
 
@@ -50,7 +61,8 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
 
     Populations are placed by the longest path from the stimulus. Solid arrows are
     bottom-up projections, labelled by their rule; dashed ones top-down, labelled by their feedback
-    and, where it learns, its rule; loops lateral ones. A credit network is drawn on the right.
+    and, where it learns, its rule; loops lateral ones. Recurrent projections and those of gain are drawn at
+    the left of all others. A credit network is drawn on the right.
 
     Parameters
     ----------
@@ -68,12 +80,15 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
         raise DeclarationError(f"drawing {path}: the suffix must be one of {', '.join(SUFFIXES)}")
     boxes = _boxes(net)
     within = [p for p in net.projections.values() if p.pre in boxes and p.post in boxes]
-    near = [p for p in within if _adjacent(boxes, p)]
+    near = [p for p in within if p.kind in (BOTTOM_UP, TOP_DOWN) and _adjacent(boxes, p)]
     arrows = [_straight(net, boxes, p) for p in near]
-    arrows += [_loop(boxes, p) for p in net.laterals]
+    arrows += [_loop(boxes, p) for p in within if p.pre == p.post]
     extent = max(map(abs, _spread(boxes, arrows)))
     arrows += _around(boxes, [p for p in net.bottom_ups if p not in near], -1, extent)
-    arrows += _around(boxes, [p for p in net.top_downs if p in within and p not in near], +1, extent)
+    down = [p for p in net.top_downs if p in within and p not in near and p.pre != p.post]
+    arrows += _around(boxes, down, +1, extent)
+    closing = [p for p in [*net.recurrents, *net.gains] if p.pre != p.post]
+    arrows += _around(boxes, closing, -1, max(map(abs, _spread(boxes, arrows))))
     if net.credit_populations:
         edge = max(_spread(boxes, arrows))
         boxes, more = credit_columns.placed(net, boxes, edge)
@@ -98,7 +113,8 @@ def _boxes(net: Network) -> dict[str, Box]:
     pitch = BOX_HEIGHT + (GAP_SLANTED if slanted else GAP_STRAIGHT)
     # The labels of two adjacent slanted arrows must fit between them, a quarter of the way along.
     labels = sum(_widest(projections) for projections in (net.bottom_ups, net.top_downs))
-    loops = 0.25 + _widest(net.laterals) if net.laterals else 0.0
+    within = [p for p in net.projections.values() if p.pre == p.post]
+    loops = 0.25 + _widest(within) if within else 0.0
     column = max(BOX_WIDTH + 0.6, (labels + 1.0) / 0.67, BOX_WIDTH + loops + 0.3)
     boxes: dict[str, Box] = {}
     for depth, row in enumerate(rows):
@@ -117,13 +133,15 @@ def _mean(numbers: Iterable[float]) -> float:
 
 
 def _loop(boxes: dict[str, Box], projection: Projection) -> Arrow:
-    """Around the upper right corner of a box, clear of the arrows that leave its sides."""
+    """Around a corner of a box, clear of the arrows that leave its sides; each kind has its own."""
     box = boxes[projection.pre]
-    right, top = box.x + BOX_WIDTH / 2, box.y + BOX_HEIGHT / 2
-    inside, outside = right - 0.08, right + 0.15
-    low, high = top - 0.1, top + 0.12
+    side, rise = CORNERS[projection.kind]
+    right, top = box.x + side * BOX_WIDTH / 2, box.y + rise * BOX_HEIGHT / 2
+    inside, outside = right - side * 0.08, right + side * 0.15
+    low, high = top - rise * 0.1, top + rise * 0.12
     corners = [(inside, top), (inside, high), (outside, high), (outside, low), (right, low)]
-    return Arrow(projection, corners, (outside + 0.1, top + 0.07), ("left", "center"))
+    label = outside + side * 0.1, top + rise * 0.07
+    return Arrow(projection, corners, label, ("left" if side > 0 else "right", "center"))
 
 
 def _rise(boxes: dict[str, Box], projection: Projection) -> int:
@@ -241,9 +259,9 @@ def _spread(boxes: dict[str, Box], arrows: list[Arrow]) -> list[float]:
 
 def _page(net: Network, boxes: dict[str, Box], arrows: list[Arrow]) -> tuple[Figure, Axes]:
     """Empty page, large enough for all boxes, arrows and labels, with name and legend."""
-    xs = [*_spread(boxes, arrows), -1.1, 1.1]  # at least as wide as the legend
-    if net.laterals:
-        xs += [-1.8, 1.8]
+    xs = _spread(boxes, arrows)  # and at least as wide as the legend
+    room = 1.1 + 0.7 * sum(bool(projections) for _, projections, _, _ in _further(net))
+    xs += [-room, room]
     low, high = min(xs) - MARGIN, max(xs) + MARGIN
     bottom = min(box.y for box in boxes.values()) - BOX_HEIGHT / 2 - 0.55
     top = max(box.y for box in boxes.values()) + BOX_HEIGHT / 2 + 0.5
@@ -254,8 +272,7 @@ def _page(net: Network, boxes: dict[str, Box], arrows: list[Arrow]) -> tuple[Fig
     middle = (low + high) / 2
     axes.text(middle, top - 0.25, net.name, size=LARGE, weight="bold", color=INK, ha="center", va="center")
     legend: list[tuple[str, str, Any]] = [("bottom-up", UP, "-"), ("top-down", DOWN, DASHES)]
-    if net.laterals:
-        legend.append(("lateral", ACROSS, "-"))
+    legend += [(words, colour, line) for words, projections, colour, line in _further(net) if projections]
     for place, (words, colour, dashes) in enumerate(legend):
         at = middle + 1.4 * (place - len(legend) / 2) + 0.25
         axes.plot([at, at + 0.35], [bottom + 0.22] * 2, color=colour, linestyle=dashes, linewidth=1.2)
@@ -263,16 +280,21 @@ def _page(net: Network, boxes: dict[str, Box], arrows: list[Arrow]) -> tuple[Fig
     return figure, axes
 
 
+def _further(net: Network) -> list[tuple[str, list[Projection], str, Any]]:
+    """Kinds of projection that only some networks have, with their lines."""
+    kinds = {LATERAL: net.laterals, RECURRENT: net.recurrents, GAIN: net.gains}
+    return [(kind, found, *LINES[kind]) for kind, found in kinds.items()]
+
+
 def _arrow(axes: Axes, arrow: Arrow) -> None:
-    down = arrow.projection.is_top_down
-    colour = ACROSS if arrow.projection.is_lateral else DOWN if down else UP
+    colour, dashes = LINES[arrow.projection.kind]
     (x0, y0), (x1, y1) = arrow.corners[-2:]
     length = math.hypot(x1 - x0, y1 - y0)
     along = (x1 - x0) / length, (y1 - y0) / length
     neck = x1 - 0.1 * along[0], y1 - 0.1 * along[1]
     wings = [(neck[0] + s * 0.045 * along[1], neck[1] - s * 0.045 * along[0]) for s in (-1, 1)]
     line = Line([*arrow.corners[:-1], neck])
-    style = {"linestyle": DASHES if down else "-", "linewidth": 1.2, "edgecolor": colour}
+    style = {"linestyle": dashes, "linewidth": 1.2, "edgecolor": colour}
     axes.add_patch(PathPatch(line, facecolor="none", joinstyle="round", zorder=1, **style))
     axes.add_patch(Polygon([arrow.corners[-1], *wings], facecolor=colour, linewidth=0, zorder=2))
     paper = {"boxstyle": "square,pad=0.08", "facecolor": "white", "edgecolor": "none"}

@@ -25,7 +25,7 @@ def network_table(net: Network) -> str:
     """Populations, projections of every kind and the objective, in lines of at most 100 characters."""
     parts: list[RenderableType] = [f"network {net.name}", _populations(net)]
     if net.bottom_ups:
-        parts.append(_bottom_up(net))
+        parts.append(_of_rates(net, "bottom-up", net.bottom_ups))
     if net.top_downs:
         parts.append(_top_down(net, "top-down", net.top_downs))
     if net.credit_populations:
@@ -35,6 +35,10 @@ def network_table(net: Network) -> str:
         ]
     if net.laterals:
         parts.append(_lateral(net))
+    if net.recurrents:
+        parts.append(_of_rates(net, "recurrent", net.recurrents))
+    if net.gains:
+        parts.append(_of_rates(net, "gain", net.gains))
     parts.append(f"objective: {_objective(net)}")
     return "\n\n".join(map(_printed, parts))
 
@@ -114,10 +118,10 @@ def _bias(population: Population) -> str:
     return "per channel" if len(population.shape) == 3 else "per unit"
 
 
-def _bottom_up(net: Network) -> Table:
+def _of_rates(net: Network, title: str, projections: list[Projection]) -> Table:
     columns = "projection", "connector", "weights", "plasticity", "regulariser"
-    table = _table("bottom-up", *columns)
-    for p in net.bottom_ups:
+    table = _table(title, *columns)
+    for p in projections:
         weights = net.weight_shape(p)
         table.add_row(
             Text(p.name),

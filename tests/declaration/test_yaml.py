@@ -144,7 +144,7 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
         (RETINA + "projections: [4]\n", "projection: expected settings, key: value. Got 4"),
         (
             RETINA + "projections: [{kind: sideways, pre: retina, post: IT}]\n",
-            "'sideways'; known: bottom_up, lateral, top_down",
+            "'sideways'; known: bottom_up, gain, lateral, recurrent, top_down",
         ),
         (
             RETINA + "projections: [{kind: top_down, pre: retina, post: IT}]\n",

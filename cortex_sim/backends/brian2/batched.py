@@ -139,7 +139,7 @@ class Batched:
                 self._matrix(p.name),
                 self.units[p.post].view[var("drive", p.name)],
             )
-            for p in [*net.bottom_ups, *net.laterals]
+            for p in net.of_rates
         ]
         receiving = [
             n for n in self.circuit.order if n not in self.circuit.sources and self.circuit.receives_credit
@@ -277,7 +277,7 @@ class Batched:
 def bias_rates(circuit: Circuit, eta: Mapping[str, float]) -> dict[str, float]:
     """Rate in 1/s at which each population's bias learns: that of its first open supervised input."""
     found: dict[str, float] = {}
-    for p in circuit.net.bottom_ups:
+    for p in circuit.net.driving:
         learns = p.name in eta and p.rule.supervised
         if learns and circuit.population(p.post).bias and p.post not in found:
             found[p.post] = eta[p.name]

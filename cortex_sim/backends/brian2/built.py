@@ -248,6 +248,8 @@ class BuiltCircuit:
         for name, unit in self.units.items():
             if not unit.is_source:
                 found[f"{name}:a"] = unit.view, "a"
+                if "g" in unit.view:
+                    found[f"{name}:g"] = unit.view, "g"
                 for p in self.circuit.apical_inputs(name):
                     found[f"{name}:{p.name}"] = unit.view, self.circuit.var("c", p.name)
         for name, view in self.credit_views.items():

@@ -129,7 +129,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     net.check()
     routes = find_routes(net)
     if routes.by_targets:
-        rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
+        rule = next(p.plasticity for p in net.driving if p.rule.supervised)
         raise BuildError(
             f"network {net.name}: {rule!r} computes targets layer by layer, which has no rate dynamics here; "
             'use GaitProp() in its limit form, or backend "torch"'

@@ -1,6 +1,7 @@
 """The circuit as brian2 equations: basal and apical compartments, error populations, plastic weights.
 
     basal      τ da/dt = −a + Σ W r_pre + b,  r = f(a)
+    gain       τ dg/dt = −g + Σ W r_pre,  r = max(0, 1 + g) f(a)  where projections set gain
     apical     τ_c dc_p/dt = −c_p + B u                      any feedback but the inverse
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
     credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
@@ -33,6 +34,10 @@ from cortex_sim.transfers import parameters_of
 PREDICTING, SENDING, ARRIVING, ECHOING, LEARNING, MOVING = 0, 1, 1.2, 1.4, 1.5, 2
 
 
+#: What multiplies rates where projections set gain: max(0, 1 + g).
+FACTOR = "(int(1 + g > 0) * (1 + g))"
+
+
 def population_equations(
     circuit: Circuit, name: str, *, features: frozenset[str], noisy: bool, extra: str = ""
 ) -> str:
@@ -44,7 +49,7 @@ def population_equations(
     rate, gain = _text(population, "rate_text"), _text(population, "gain_text")
     gain = gain if circuit.gated(name) else "1"
     drives, lines = ["external"], ["external : 1", "alive : 1", "spontaneous : 1", "free : 1 (shared)"]
-    for p in circuit.net.inputs(name):
+    for p in circuit.net.drivers(name):
         drives.append(_arriving(circuit, p.name, "drive", features, lines))
     lines += [f"transfer_{parameter} : 1" for parameter in parameters_of(population)]
     if population.bias:
@@ -59,13 +64,30 @@ def population_equations(
     if noisy:
         drives.append("noise")
         lines += ["noise : 1", "fluctuation : 1"]
+    factor, multiplied = _multiplying(circuit, name, features, lines)
     moving = " + ".join(drives).replace("+ -", "- ")
     head = [
         f"da/dt = (-a + {moving}) / tau : 1",
-        f"r = alive * ((1 - free) * {rate} + free * spontaneous) : 1",
+        f"r = alive * ((1 - free) * {factor}{rate} + free * spontaneous) : 1",
+        *multiplied,
     ]
-    credit = _credit(circuit, name, gain, features) if circuit.receives_credit else []
+    credit = (
+        _credit(circuit, name, f"{factor}{gain}" if circuit.gated(name) else gain, features)
+        if circuit.receives_credit
+        else []
+    )
     return "\n".join([*head, *lines, *credit, extra]).strip()
+
+
+def _multiplying(
+    circuit: Circuit, name: str, features: frozenset[str], lines: list[str]
+) -> tuple[str, list[str]]:
+    """Factor max(0, 1 + g) on rate and gain, and the equation of g, where projections set gain."""
+    setting = [p for p in circuit.net.gains if p.post == name]
+    if not setting:
+        return "", []
+    signals = " + ".join(_arriving(circuit, p.name, "drive", features, lines) for p in setting)
+    return f"{FACTOR} * ", [f"dg/dt = (-g + {signals}) / tau : 1"]
 
 
 def _text(population: Any, which: str) -> str:

@@ -60,7 +60,7 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
         goal = phase.nudge.get(built.circuit.teacher.top)
         for view in built.credit_views.values():
             view.put("strength", 0.0 if goal is None else goal.strength)
-    for projection in [*built.circuit.net.bottom_ups, *built.circuit.net.laterals]:
+    for projection in built.circuit.net.of_rates:
         if projection.name not in built.features:
             gate = phase.gates.get(projection.name, Gate())
             variable = built.circuit.var("gate", projection.name)

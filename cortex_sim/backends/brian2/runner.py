@@ -20,6 +20,7 @@ from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
+from cortex_sim.loops import loops_of
 from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Series, Shown, Wanted, White
 
 
@@ -36,6 +37,7 @@ class Runner:
     ) -> None:
         self.built, self.weights, self.seed, self.wanted, self.keep = built, weights, seed, wanted, keep
         self.dt_ms = built.setup.dt_ms
+        self._looping = [n for loop in loops_of(built.circuit.net, gains=True) for n in loop.populations]
         self._past: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
         self._operations = [
             brian2.NetworkOperation(self._start, clock=built.clock, when="start"),
@@ -82,6 +84,9 @@ class Runner:
             self._input_of_this_step()
         self._step += 1
         self._trial_step += 1
+        if self._looping and self._step == self._steps:
+            for name in self._looping:
+                self.built.units[name].mark()
 
     def _end(self) -> None:
         if self.built.features:
@@ -208,7 +213,7 @@ class Runner:
         self.built.units[p.projection.post].view[received][...] = self._gain[p.name] * past + noise
 
     def _drive_arrives(self) -> None:
-        for p in [*self.built.circuit.net.bottom_ups, *self.built.circuit.net.laterals]:
+        for p in self.built.circuit.net.of_rates:
             if p.name in self.built.features:
                 view = self.built.units[p.post].view
                 var = self.built.circuit.var

@@ -24,6 +24,7 @@ from cortex_sim.backends.brian2.built import (
 from cortex_sim.backends.brian2.carryover import Carryover
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.credit_equations import check_in_synapses
+from cortex_sim.backends.brian2.operating_point import OperatingPoint, operating_points, report
 from cortex_sim.backends.brian2.runner import Runner, whole_steps
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.synaptic import check_no_sharing
@@ -177,6 +178,13 @@ class Simulation:
             self._made = made
         return made
 
+    def operating_points(self) -> list[OperatingPoint]:
+        """Eigenvalues of every loop at the present state: whether activity settles, and the step follows.
+
+        One entry for each set of populations that drive one another, by projections of any kind.
+        """
+        return operating_points(self.built)
+
     def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 
@@ -215,6 +223,8 @@ class Simulation:
             self._restored = None
             with brian2_as_found(self.setup.target):
                 Runner(built, self.weights, self.seed, plan.wanted, keep).run(list(group))
+        if self._made is not None:
+            report(self._made)
 
     def _compile(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         if first:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource
+from cortex_sim.backends.brian2.recurrence import advice, escapes
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError, RunError
 
@@ -39,8 +40,7 @@ def check(circuit: Circuit, weights: Weights, dt_ms: float, method: str, *, lear
     for p in circuit.apicals:
         if p.source is CreditSource.INVERSE and p.up is not None:
             _check_loop(p, weights, dt_ms, method, exception_type)
-    for lateral in circuit.net.laterals:
-        _check_lateral(circuit, lateral.name, weights, dt_ms, exception_type)
+    _check_loops(circuit, weights, dt_ms, method, exception_type)
     for plastic in circuit.plastic():
         _check_finite(plastic.name, weights, exception_type)
 
@@ -82,21 +82,21 @@ def _check_finite(name: str, weights: Weights, exception_type: type[Exception]) 
         raise exception_type(f"projection {name}: its weights are no longer finite; use a smaller eta_per_s")
 
 
-def _check_lateral(
-    circuit: Circuit, name: str, weights: Weights, dt_ms: float, exception_type: type[Exception]
+def _check_loops(
+    circuit: Circuit, weights: Weights, dt_ms: float, method: str, exception_type: type[Exception]
 ) -> None:
-    population = circuit.net.projections[name].post
-    tau = circuit.population(population).tau_ms
-    _check_finite(name, weights, exception_type)
-    values = 1 + np.linalg.eigvals(weights.matrix[name])
-    slowest = values[np.argmin(values.real)]
-    if slowest.real <= 0:
+    """Rates of populations without bound may not grow without end."""
+    for p in circuit.net.laterals:
+        _check_finite(p.name, weights, exception_type)
+    for escape in escapes(circuit.net, weights, dt_ms, method):
+        who = escape.loop.called
+        if escape.longest_ms is not None:
+            raise exception_type(
+                f"{who}: its recurrence is unstable at dt_ms={dt_ms:g}; use dt_ms below "
+                f"{escape.longest_ms:.4g}"
+            )
+        kinds = {type(circuit.population(name).activation).__name__ for name in escape.loop.populations}
         raise exception_type(
-            f"projection {name}: its recurrence runs away, an eigenvalue of I + L is {slowest:.3g}, whose "
-            "real part must be above 0; use a smaller eta_per_s"
-        )
-    longest = float(np.min(2 * tau * values.real / np.abs(values) ** 2))
-    if dt_ms >= longest:
-        raise exception_type(
-            f"projection {name}: its recurrence is unstable at dt_ms={dt_ms:g}; use dt_ms below {longest:.4g}"
+            f"{who}: its recurrence runs away, activity grows at {escape.per_s:.3g}/s and "
+            f"{' and '.join(sorted(kinds))} has no bound; {advice(exception_type is RunError)}"
         )

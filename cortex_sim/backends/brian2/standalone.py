@@ -51,7 +51,7 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
                 f"projection {p.name}: its size depends on all weights of {p.up.name} at every step, which a "
                 'C++ program cannot compute; use rescale=False, another feedback, or target="numpy"'
             )
-    for projection in circuit.net.bottom_ups:
+    for projection in circuit.net.driving:
         if any(isinstance(rule, HardOrthogonality) for rule in projection.regularisers):
             raise BuildError(
                 f"projection {projection.name}: HardOrthogonality acts between trials, where a C++ program "

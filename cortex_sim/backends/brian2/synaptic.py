@@ -58,10 +58,10 @@ class Synaptic:
         self._edits = Edits()
         self._compiled = False  # whether this is a C++ program, whose variables have no values yet
         paired = {p.up.name: p for p in circuit.apicals if p.up is not None}
-        for p in circuit.net.bottom_ups:
-            self._add(p, self._bottom_up(p, paired.get(p.name)))
-        for p in circuit.net.laterals:
-            self._add(p, [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"])
+        for p in circuit.net.driving:
+            self._add(p, self._driving(p, paired.get(p.name)))
+        for p in [*circuit.net.laterals, *circuit.net.gains]:
+            self._add(p, [f"{circuit.var('drive', p.name)}_post = {self._carried(p)} : 1 (summed)"])
         for apical in circuit.apicals:
             if apical.source in (CreditSource.FREE, CreditSource.DIRECT, CreditSource.CHANNELS):
                 self._add(apical.projection, self._top_down(apical))
@@ -97,11 +97,13 @@ class Synaptic:
             if not sends_while_still(self.circuit, name):
                 self._learners[name] = made
 
-    def _bottom_up(self, p: Projection, paired: Apical | None) -> list[str]:
-        var = self.circuit.var
+    def _carried(self, p: Projection) -> str:
         rate = f"{self.circuit.sent_rate(p, 'pre')}_pre"
-        carried = f"w * {rate}" if self.circuit.operators[p.name].weighted else rate
-        lines = [f"{var('drive', p.name)}_post = {carried} : 1 (summed)"]
+        return f"w * {rate}" if self.circuit.operators[p.name].weighted else rate
+
+    def _driving(self, p: Projection, paired: Apical | None) -> list[str]:
+        var = self.circuit.var
+        lines = [f"{var('drive', p.name)}_post = {self._carried(p)} : 1 (summed)"]
         if paired is None:
             return lines
         down = f"{var('down', paired.name)}_pre"
@@ -164,7 +166,7 @@ class Synaptic:
         else:
             post, pre = (self.weights.matrix[p.name] if fixed is None else fixed).shape
             i, j = np.tile(np.arange(pre), post), np.repeat(np.arange(post), pre)
-            keep = i != j if p.pre == p.post else slice(None)
+            keep = i != j if p.is_lateral else slice(None)
             made.connect(i=i[keep], j=j[keep])
         if fixed is not None:
             made.w = fixed.ravel()
@@ -325,7 +327,7 @@ class Synaptic:
 
 def check_no_sharing(circuit: Circuit) -> None:
     """Raise `BuildError` where synapses would have to share a weight."""
-    for p in circuit.net.bottom_ups:
+    for p in [*circuit.net.driving, *circuit.net.gains]:
         op = circuit.operators[p.name]
         if not op.weighted and not op.synapses:
             raise BuildError(
@@ -347,4 +349,4 @@ def check_no_sharing(circuit: Circuit) -> None:
 
 def supervised_inputs(circuit: Circuit, name: str) -> bool:
     """Whether the population's bias learns."""
-    return any(p.rule.supervised for p in circuit.net.inputs(name))
+    return any(p.rule.supervised for p in circuit.net.drivers(name))

@@ -90,6 +90,7 @@ class Unit:
         self.view = view
         self.is_source = name in circuit.sources
         self._gated = circuit.gated(name)
+        self._multiplied = any(p.post == name for p in circuit.net.gains)
         self._transfer = lambda: numpy_functions(weights.transfer(name))
         self.rate, self.gain = self._transfer()
         self.has_teacher = circuit.teacher is not None and name == circuit.teacher.top
@@ -103,6 +104,7 @@ class Unit:
         ]
         self._alive: np.ndarray | None = None
         self._free, self._strength = False, 0.0
+        self._marked: dict[str, np.ndarray] = {}
         self._arriving: list[tuple[np.ndarray, float]] = []
 
     def begin(self) -> None:
@@ -128,6 +130,7 @@ class Unit:
             r = self.view["spontaneous"]
         else:
             r = self.rate(self.view["a"])
+            r = r * self._factor() if self._multiplied else r
         return r if self._alive is None else self._alive * r
 
     def credit(self, r: np.ndarray) -> np.ndarray:
@@ -141,7 +144,30 @@ class Unit:
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
         u = c if self.gain is None or not self._gated else c * self.gain(self.view["a"])
+        u = u * self._factor() if self._multiplied and self._gated else u
         return u if self._alive is None else self._alive * u
+
+    def mark(self) -> None:
+        """Keep the present drives and gains, so that `slopes` finds the middle of the step that follows."""
+        self._marked = {v: self.view[v].copy() for v in ("a", "g") if v in self.view}
+
+    def slopes(self) -> tuple[np.ndarray, np.ndarray]:
+        """∂r/∂a and ∂r/∂g of every unit, (presentation, unit), in the middle of the last step.
+
+        Activity that a long step makes alternate is then seen at the fixed point that it alternates around.
+        """
+        middle = {v: (before + self.view[v]) / 2 for v, before in self._marked.items()}
+        a = middle["a"]
+        alive = np.zeros_like(a) if self._free else self.view["alive"] * np.ones_like(a)
+        slope = alive if self.gain is None else alive * self.gain(a)
+        if not self._multiplied:
+            return slope, np.zeros_like(a)
+        factor = np.maximum(0.0, 1 + middle["g"])
+        return slope * factor, alive * self.rate(a) * (factor > 0)
+
+    def _factor(self) -> np.ndarray:
+        """max(0, 1 + g), by which projections of gain multiply rates."""
+        return np.maximum(0.0, 1 + self.view["g"])
 
     def _nudge(self, r: np.ndarray) -> np.ndarray | None:
         if not self._strength:

@@ -134,7 +134,7 @@ class Weights:
     def pull_back(self) -> None:
         """Hard orthogonality, after a trial in which weights could change."""
         self.pulls += 1
-        for p in self.circuit.net.bottom_ups:
+        for p in self.circuit.net.driving:
             for rule in p.regularisers:
                 if isinstance(rule, HardOrthogonality) and self.pulls % rule.every == 0:
                     self.matrix[p.name][...] = nearer_orthogonal(self.matrix[p.name], rule)

@@ -12,6 +12,11 @@ from cortex_sim.network import Network
 
 def check_settles(net: Network) -> None:
     """Raise `BuildError` where a lateral projection has no equilibrium that torch can compute."""
+    for p in [*net.recurrents, *net.gains]:
+        raise BuildError(
+            f"projection {p.name}: torch settles no {p.kind} projections; run it in time on brian2, or leave "
+            "it out"
+        )
     for lateral in net.laterals:
         population = net.populations[lateral.post]
         if type(population.activation) is not Linear:

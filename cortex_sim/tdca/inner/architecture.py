@@ -240,9 +240,9 @@ def architecture(net: Network) -> Architecture:
     net.check()
     if net.objective_at is None or net.objective_function is None:
         raise BuildError(f"network {net.name}: has no objective; an inner run needs one")
-    if net.laterals:
+    for p in [*net.laterals, *net.recurrents, *net.gains]:
         raise BuildError(
-            f"projection {net.laterals[0].name}: lateral projections are not supported in parallel inner runs"
+            f"projection {p.name}: {p.kind} projections are not supported in parallel inner runs"
         )
     only_source(net, "inner runs side by side need a chain", "project from one population", BuildError)
     steps = compiled(net, find_routes(net))

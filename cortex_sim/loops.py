@@ -1,0 +1,106 @@
+"""Loops of a network: populations that drive one another, by projections of any kind that carries rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Populations each of which leads to every other, and the projections between and within them.
+
+    Parameters
+    ----------
+    populations : tuple of str
+        In order of declaration.
+    projections : tuple of Projection
+        Bottom-up, recurrent, lateral and of gain.
+    """
+
+    populations: tuple[str, ...]
+    projections: tuple[Projection, ...]
+
+    @property
+    def called(self) -> str:
+        """The projections that close it, for messages: "projection E->E recurrent"."""
+        closing = [p.name for p in self.projections if p.kind != "bottom_up"]
+        return f"projection{'s' if len(closing) > 1 else ''} {', '.join(closing)}"
+
+    def units(self, net: Network) -> int:
+        """Number of units."""
+        return sum(net.populations[name].size for name in self.populations)
+
+    def weighted(self, net: Network) -> list[str]:
+        """Names of its projections that have weights."""
+        return [p.name for p in self.projections if net.operator(p).weighted]
+
+    def by_unit(self, net: Network, value: Callable[[str], float]) -> np.ndarray:
+        """A population's number for each of its units, (unit of the loop,)."""
+        return np.concatenate([np.full(net.populations[n].size, value(n)) for n in self.populations])
+
+    def matrix(
+        self,
+        net: Network,
+        weights: Mapping[str, np.ndarray],
+        scales: Mapping[str, float] | None = None,
+        *,
+        gain: bool = False,
+    ) -> np.ndarray:
+        """What a unit's drive (or its gain) receives of each unit's rate, (post, pre); lateral ones negative.
+
+        ``weights`` are matrices as operators take them, ``scales`` factors
+        on a projection's signal, 1 where it is not named.
+        """
+        places, end = {}, 0
+        for name in self.populations:
+            places[name] = slice(end, end + net.populations[name].size)
+            end += net.populations[name].size
+        found = np.zeros((end, end))
+        for p in self.projections:
+            if p.is_gain == gain:
+                sent = np.eye(net.populations[p.pre].size)
+                carried = np.asarray(net.operator(p).up(sent, weights.get(p.name, np.empty((0, 0)))))
+                sign = (-1.0 if p.is_lateral else 1.0) * (scales or {}).get(p.name, 1.0)
+                found[places[p.post], places[p.pre]] += sign * carried.T
+        return found
+
+
+def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = False) -> list[Loop]:
+    """Loops of a network, or of the populations ``among`` it, in order of declaration.
+
+    With ``gains``, projections that multiply rates may close a loop too.
+    """
+    names = [name for name in net.populations if among is None or name in among]
+    within = [p for p in net.of_rates if p.pre in names and p.post in names and (gains or not p.is_gain)]
+    if not any(p.kind != "bottom_up" for p in within):
+        return []
+    ahead = {name: _reached(name, within) for name in names}
+    found: list[Loop] = []
+    seen: set[str] = set()
+    for name in names:
+        if name in seen or name not in ahead[name]:
+            continue
+        members = tuple(n for n in names if n in ahead[name] and name in ahead[n])
+        seen.update(members)
+        found.append(Loop(members, tuple(p for p in within if p.pre in members and p.post in members)))
+    return found
+
+
+def _reached(start: str, projections: list[Projection]) -> set[str]:
+    """Populations that a path of at least one projection leads to."""
+    found: set[str] = set()
+    ahead = [start]
+    while ahead:
+        here = ahead.pop()
+        new = [p.post for p in projections if p.pre == here and p.post not in found]
+        found.update(new)
+        ahead.extend(new)
+    return found

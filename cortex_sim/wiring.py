@@ -1,0 +1,119 @@
+"""What a network is made of, by kind: its projections, sources, shapes and operators."""
+
+from __future__ import annotations
+
+from cortex_sim.checks import look_up
+from cortex_sim.connectors import Shape
+from cortex_sim.credit.population import CreditPopulation
+from cortex_sim.credit.teacher import Teacher
+from cortex_sim.errors import BuildError
+from cortex_sim.operators import Operator, operator_of
+from cortex_sim.population import Population
+from cortex_sim.projection import BOTTOM_UP, Projection
+
+
+class Wiring:
+    """The parts of a network by name, and what can be asked of them; `Network` adds what declares them."""
+
+    name: str
+    populations: dict[str, Population]
+    projections: dict[str, Projection]
+    teacher: Teacher | None
+
+    @property
+    def bottom_ups(self) -> list[Projection]:
+        """Bottom-up projections, in order of declaration."""
+        return [p for p in self.projections.values() if p.kind == BOTTOM_UP]
+
+    @property
+    def top_downs(self) -> list[Projection]:
+        """Top-down projections, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_top_down]
+
+    @property
+    def credit_populations(self) -> dict[str, CreditPopulation]:
+        """Populations of the credit network that teaches this one, by name; {} without."""
+        return {} if self.teacher is None else self.teacher.populations
+
+    @property
+    def credit_projections(self) -> list[Projection]:
+        """Top-down projections within that credit network."""
+        return [] if self.teacher is None else list(self.teacher.projections.values())
+
+    @property
+    def laterals(self) -> list[Projection]:
+        """Lateral projections, at most one a population, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_lateral]
+
+    @property
+    def recurrents(self) -> list[Projection]:
+        """Projections that drive and may close a loop, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_recurrent]
+
+    @property
+    def gains(self) -> list[Projection]:
+        """Projections that multiply rates, in order of declaration."""
+        return [p for p in self.projections.values() if p.is_gain]
+
+    @property
+    def of_rates(self) -> list[Projection]:
+        """Projections that carry rates, of every kind: all but those of credit."""
+        return [p for p in self.projections.values() if not p.is_top_down]
+
+    @property
+    def driving(self) -> list[Projection]:
+        """Projections whose signals are added to drives: bottom-up, then recurrent ones."""
+        return [*self.bottom_ups, *self.recurrents]
+
+    def inputs(self, population: str) -> list[Projection]:
+        """Bottom-up projections onto a population."""
+        return [p for p in self.bottom_ups if p.post == population]
+
+    def drivers(self, population: str) -> list[Projection]:
+        """Projections that drive a population: bottom-up, then recurrent ones."""
+        return [p for p in self.driving if p.post == population]
+
+    def credit_inputs(self, population: str) -> list[Projection]:
+        """Top-down projections onto a population."""
+        return [p for p in self.top_downs if p.post == population]
+
+    @property
+    def sources(self) -> list[str]:
+        """Populations without bottom-up input: the stimulus sets their rates."""
+        driven = {p.post for p in self.bottom_ups}
+        return [name for name in self.populations if name not in driven]
+
+    stimulated = sources  # its former name
+
+    def projection(self, name: str) -> Projection:
+        """Projection called ``pre->post``, those within its credit network among them."""
+        every = self.projections | ({} if self.teacher is None else self.teacher.projections)
+        return look_up(f"projection of {self.name}", name, every)
+
+    def ends(self, projection: Projection) -> tuple[Shape, Shape]:
+        """Shapes of its two populations, credit populations among them: pre and post."""
+        every = self.populations | self.credit_populations
+        return every[projection.pre].shape, every[projection.post].shape
+
+    def weight_shape(self, projection: Projection) -> tuple[int, ...]:
+        """Shape of its weights; of a top-down one beside a convolution, the bottom-up kernel's."""
+        pre, post = self.ends(projection)
+        if projection.is_top_down and self.operator(projection).feedback_like_weights:
+            return projection.connector.weight_shape(post, pre)
+        return projection.connector.weight_shape(pre, post)
+
+    def operator(self, projection: Projection) -> Operator:
+        """Linear algebra of a projection in the bottom-up direction; of a top-down one, of what is beside it.
+
+        Raises
+        ------
+        BuildError
+            If its connector has none.
+        """
+        pre, post = self.ends(projection)
+        if projection.is_top_down:
+            pre, post = post, pre
+        try:
+            return operator_of(projection.connector, pre, post)
+        except BuildError as exception:
+            raise BuildError(f"projection {projection.name}: {exception}") from None
