@@ -60,7 +60,17 @@ def compare(
     also: Annotated[list[str] | None, typer.Option(help="Further neural data; repeatable.")] = None,
     session: Annotated[str | None, typer.Option(help="Session of the neural data; all by default.")] = None,
     window_ms: Annotated[
-        tuple[float, float] | None, typer.Option(help="Time bins of the neural data to average, in ms.")
+        tuple[float, float] | None,
+        typer.Option(help="Time of the neural data to average, or over time to compare, in ms."),
+    ] = None,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="A score for each time bin of the data, or of a recording.")
+    ] = False,
+    bin_ms: Annotated[
+        float | None, typer.Option(help="Width of time bins for --over-time, of spike times.")
+    ] = None,
+    model_window_ms: Annotated[
+        tuple[float, float] | None, typer.Option(help="Time of recordings of models to average, in ms.")
     ] = None,
     stimuli: Annotated[
         str | None, typer.Option(help="What was presented; by default what the neural data's file holds.")
@@ -95,8 +105,9 @@ def compare(
     from cortex_sim.report.comparing import Settings
     from cortex_sim.report.entries import Showing, entries
     from cortex_sim.report.metrics import FOR_RDMS, FOR_RESPONSES, named_metrics
-    from cortex_sim.report.neural_side import neural_data, stimuli_of
+    from cortex_sim.report.neural_side import neural_data, require_time, stimuli_of
     from cortex_sim.report.studying import Study, studied
+    from cortex_sim.report.timing import Time
 
     if len(given) < 2:
         raise DataError(
@@ -106,7 +117,10 @@ def compare(
     if out is not None and out.exists():
         raise RunError(f"--out {out}: already exists; give a new folder")
     files = [given[-1], *(also or [])]
-    data = neural_data(files, window_ms=window_ms, session=session)
+    time = Time(over_time, window_ms, model_window_ms, bin_ms)
+    data = neural_data(files, window_ms=window_ms, session=session, over_time=over_time, bin_ms=bin_ms)
+    if over_time:
+        require_time(data, models=any(one.endswith(".nc") for one in given[:-1]))
     rdms = all(type(one).__name__ == "Dissimilarities" for one in data.values())
     metrics = named_metrics(
         metric or list(FOR_RDMS if rdms else FOR_RESPONSES),
@@ -122,10 +136,13 @@ def compare(
         View(crop, degrees, model_degrees),
         cache,
         untrained=controls,
+        over_time=over_time,
+        window_ms=model_window_ms,
     )
     settings = Settings(seed, level, resamples, controls)
     with threadpool_limits(limits=threads), _said() as progress:
         gathered = entries(given[:-1], showing, progress)
+        time.check(gathered, data)
         study = Study(tuple(gathered), data, tuple(metrics), settings, simulations if recover else 0)
         result = studied(study, progress)
         written = [] if out is None else result.write(out)
@@ -151,12 +168,17 @@ def _said() -> Iterator[Callable[[str], None]]:
 
 
 def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
+    from cortex_sim.report.studying import time_of
+
+    timed = any(time_of(row) for row in rows)
+    columns = [*COLUMNS[:4], *(["time (ms)"] if timed else []), *COLUMNS[4:]]
     table = [
         [
             row["recording"],
             row["population"],
             row["data"],
             row["metric"],
+            *((time_of(row) or [""]) if timed else []),
             f"{row['score']:.3f}",
             f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
             _number(row["ceiling"]),
@@ -166,7 +188,7 @@ def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
         ]
         for row in rows
     ]
-    print_table("Scores", COLUMNS, table)
+    print_table("Scores", columns, table)
     for sentence in sentences:
         typer.echo(sentence)
 

@@ -27,6 +27,8 @@ class ScoreRow:
     ----------
     recording, population, data, metric : str
         What was compared with what, and how.
+    time_bin_start, time_bin_end : float, optional
+        In ms, where responses in one time bin were compared.
     score, ci_low, ci_high : float
         By the convention, and its interval.
     raw : float
@@ -73,6 +75,8 @@ class ScoreRow:
     seeds: int
     stimuli: int
     units: int
+    time_bin_start: float | None = None
+    time_bin_end: float | None = None
     neuroids: int | None = None
     repeats: int | None = None
     ceiling: float | None = None
@@ -119,6 +123,7 @@ def score_of(
     chance: Chance | None = None,
     untrained: float | None = None,
     recovery: Recovery | None = None,
+    time_bin: tuple[float, float] | None = None,
 ) -> ScoreRow:
     """The row of one score, from its parts.
 
@@ -137,6 +142,8 @@ def score_of(
         Score of the same networks before training, by the convention.
     recovery : Recovery, optional
         With a candidate named ``recording``.
+    time_bin : (start, end), optional
+        In ms.
     """
     evaluations = list(evaluation) if isinstance(evaluation, Sequence) else [evaluation]
     first = evaluations[0]
@@ -157,6 +164,8 @@ def score_of(
         seeds=len(evaluations),
         stimuli=first.stimuli,
         units=first.units,
+        time_bin_start=time_bin[0] if time_bin else None,
+        time_bin_end=time_bin[1] if time_bin else None,
         neuroids=first.units if isinstance(neural, Responses) else None,
         repeats=None if repeats is None else len(repeats),
         ceiling=low,

@@ -23,6 +23,10 @@ def compare(
     stimuli: Any = None,
     like: str | None = None,
     controls: bool = True,
+    over_time: bool = False,
+    window_ms: tuple[float, float] | None = None,
+    bin_ms: float | None = None,
+    model_window_ms: tuple[float, float] | None = None,
     simulations: int = 0,
     level: float = 0.95,
     resamples: int = 1000,
@@ -47,6 +51,14 @@ def compare(
         Whose preprocessing untrained models share.
     controls : bool, default True
         Shifted and permuted stimuli, and untrained networks.
+    over_time : bool, default False
+        A row for each time bin of the data, or of a recording. What has no time is compared with each bin.
+    window_ms : (start, end), optional
+        Time of the data that is averaged, or over time compared.
+    bin_ms : float, optional
+        Width of time bins over time, for spike times.
+    model_window_ms : (start, end), optional
+        Time of recordings of models that is averaged.
     simulations : int, default 0
         From each model, for model recovery; 0 for none.
     level, resamples, seed
@@ -76,7 +88,9 @@ def compare(
     from cortex_sim.report.asking import asked
     from cortex_sim.report.comparing import Settings
     from cortex_sim.report.studying import Study, studied
+    from cortex_sim.report.timing import Time
 
-    entries, data, chosen = asked(models, neural, metrics, populations, stimuli, like, controls)
+    time = Time(over_time, window_ms, model_window_ms, bin_ms)
+    entries, data, chosen = asked(models, neural, metrics, populations, stimuli, like, controls, time)
     settings = Settings(seed, level, resamples, controls)
     return studied(Study(tuple(entries), data, tuple(chosen), settings, simulations))

@@ -8,14 +8,16 @@ from typing import Any
 
 import xarray as xr
 
-from cortex_sim.compare.from_recordings import by_session, to_dissimilarities, to_responses
+from cortex_sim.compare.course import Course, time_bins
 from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
+from cortex_sim.recording.selecting import select
 from cortex_sim.report.comparing import Neural
-from cortex_sim.report.entries import Entry, Member, Showing, entries, of_recording
+from cortex_sim.report.entries import Entry, Member, Showing, entries, of_recording, require_edges
 from cortex_sim.report.metrics import FOR_RDMS, FOR_RESPONSES, Named, named_metrics
-from cortex_sim.report.neural_side import neural_data, stimuli_of
+from cortex_sim.report.neural_side import data_sets, neural_data, stimuli_of
+from cortex_sim.report.timing import Time
 
 
 def asked(
@@ -26,18 +28,29 @@ def asked(
     stimuli: Any,
     like: str | None,
     controls: bool,
-) -> tuple[list[Entry], dict[str, Neural], list[Named]]:
+    time: Time,
+) -> tuple[list[Entry], dict[str, Neural | Course], list[Named]]:
     """Entries, data sets and metrics; see `cortex_sim.report.compare`."""
-    data = _data(neural)
+    data = _data(neural, time)
     rdms = all(isinstance(one, Dissimilarities) for one in data.values())
     chosen = _metrics(metrics, FOR_RDMS if rdms else FOR_RESPONSES)
     shown = stimuli if isinstance(stimuli, StimulusSet) else _stimuli(stimuli, neural)
-    showing = Showing(shown, tuple(populations), like, untrained=controls)
+    showing = Showing(
+        shown,
+        tuple(populations),
+        like,
+        untrained=controls,
+        over_time=time.over_time,
+        window_ms=time.model_window_ms,
+    )
     if not isinstance(models, Mapping):
-        return entries([str(one) for one in models], showing), data, chosen
-    if not models:
+        found = entries([str(one) for one in models], showing)
+    elif not models:
         raise DataError("compare: no models; give {name: recording}")
-    return [_entry(name, given, showing) for name, given in models.items()], data, chosen
+    else:
+        found = [_entry(name, given, showing) for name, given in models.items()]
+    time.check(found, data)
+    return found, data, chosen
 
 
 def _entry(name: str, given: Any, showing: Showing) -> Entry:
@@ -62,21 +75,30 @@ def _entry(name: str, given: Any, showing: Showing) -> Entry:
     return Entry(name, tuple(members), tuple(untrained))
 
 
-def _data(neural: Any) -> dict[str, Neural]:
+def _data(neural: Any, time: Time) -> dict[str, Neural | Course]:
     if isinstance(neural, Mapping) and not isinstance(neural, xr.Dataset):
-        return {str(name): one for name, of in neural.items() for one in _data(of).values()}
+        found = {str(name): _data(one, time) for name, one in neural.items()}
+        return {
+            name if len(of) == 1 else f"{name} {label}": one
+            for name, of in found.items()
+            for label, one in of.items()
+        }
     if isinstance(neural, (Responses, Dissimilarities)):
         return {neural.name: neural}
     if isinstance(neural, (str, Path)):
-        return neural_data([str(neural)])
+        return neural_data(
+            [str(neural)], window_ms=time.window_ms, over_time=time.over_time, bin_ms=time.bin_ms
+        )
     if not isinstance(neural, xr.Dataset):
         raise DataError(f"neural data: give a path, or what cortex_sim.neural.load returns. Got {neural!r}")
-    if "dissimilarity" in neural:
-        found = to_dissimilarities(neural)
-        return {found.name: found}
-    sessions = set(neural["session"].values.astype(str)) if "session" in neural.coords else set()
-    each = by_session(neural) if len(sessions) > 1 else [to_responses(neural)]
-    return {one.name: one for one in each}
+    if time.bin_ms is not None:
+        raise DataError("neural data: bin_ms is for files of spike times; give it to cortex_sim.neural.load")
+    bins = time_bins(neural)
+    if time.window_ms is not None and bins:
+        require_edges("neural data: window_ms", bins, time.window_ms)
+        if time.over_time:
+            neural = select(neural, time_ms=time.window_ms)
+    return data_sets(neural, str(neural.attrs.get("name", "data")), time.window_ms, time.over_time)
 
 
 def _metrics(metrics: Sequence[Any] | None, usual: Sequence[str]) -> list[Named]:

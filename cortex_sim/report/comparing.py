@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cortex_sim.compare.bootstrap import interval
 from cortex_sim.compare.chance import Chance, RawScores, moved, shares
+from cortex_sim.compare.course import Course, TimeBin, aligned, compared_bins
 from cortex_sim.compare.metric import Evaluation
 from cortex_sim.compare.predictivity import PredictivityEvaluation
-from cortex_sim.compare.responses import Dissimilarities, Responses, matched
+from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.compare.scores import ScoreRow, score_of
 from cortex_sim.errors import DataError
-from cortex_sim.report.entries import Entry, Member
+from cortex_sim.report.entries import Entry
 from cortex_sim.report.metrics import Named
 
 PERMUTATIONS = 10  # of all seeds of a model together
@@ -35,6 +37,10 @@ class Cell:
         Over all seeds.
     untrained : float, optional
         Score of the same networks with their initial weights, the mean over seeds.
+    time_bin : (start, end), optional
+        In ms, where responses in one time bin are compared.
+    reason : str, optional
+        Why a time bin has no score; there are no evaluations then.
     """
 
     entry: str
@@ -44,11 +50,18 @@ class Cell:
     evaluations: tuple[Evaluation, ...]
     chance: Chance | None = None
     untrained: float | None = None
+    time_bin: TimeBin | None = None
+    reason: str | None = None
 
     @property
     def score(self) -> float:
         """Mean over seeds."""
         return float(np.mean([one.score() for one in self.evaluations]))
+
+    @property
+    def raw(self) -> float:
+        """Mean of the raw scores over seeds."""
+        return float(np.mean([one.raw() for one in self.evaluations]))
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class Settings:
 
 def compared(
     entries: Sequence[Entry],
-    data: Mapping[str, Neural],
+    data: Mapping[str, Neural | Course],
     metrics: Sequence[Named],
     settings: Settings | None = None,
     progress: Progress = lambda said: None,
@@ -84,7 +97,8 @@ def compared(
     Parameters
     ----------
     entries : sequence of Entry
-    data : mapping of str to Responses or Dissimilarities
+    data : mapping of str to Responses, Dissimilarities or Course
+        A `Course`, and an entry that has time, give one cell for each time bin.
     metrics : sequence of Named
     settings : Settings, optional
     progress : callable
@@ -93,12 +107,17 @@ def compared(
     Raises
     ------
     DataError
-        If no metric can be computed for some data, or stimuli of the data were not presented.
+        If no metric can be computed for some data, stimuli of the data were not presented, or time bins
+        do not fit.
     """
     settings = settings or Settings()
     found: list[Cell] = []
     for label, neural in data.items():
-        able = [one for one in metrics if isinstance(neural, Responses) or one.name == "rsa"]
+        for entry in entries:
+            bins = neural.bins if isinstance(neural, Course) else ()
+            compared_bins(entry.name, entry.members[0].bins, label, bins)
+    for label, neural in data.items():
+        able = [one for one in metrics if not isinstance(neural, Dissimilarities) or one.name == "rsa"]
         if not able:
             raise DataError(
                 f"{label}: are RDMs, which rsa alone reads; give --metric rsa, or the responses themselves"
@@ -110,41 +129,76 @@ def compared(
     return found
 
 
+@dataclass(eq=False)
+class _Gathered:
+    """What becomes one cell, network by network; a time bin that cannot be evaluated keeps the reason."""
+
+    evaluations: list[Evaluation] = field(default_factory=list)
+    orders: list[RawScores] = field(default_factory=list)
+    untrained: list[float] = field(default_factory=list)
+    reason: str | None = None
+
+
 def _cells(
-    entry: Entry, population: str, label: str, neural: Neural, metrics: Sequence[Named], settings: Settings
+    entry: Entry,
+    population: str,
+    label: str,
+    neural: Neural | Course,
+    metrics: Sequence[Named],
+    settings: Settings,
 ) -> Iterator[Cell]:
     """The cells of one population and one data set; its responses are read once."""
-    evaluations: dict[str, list[Evaluation]] = {one.name: [] for one in metrics}
-    controls: dict[str, list[RawScores]] = {one.name: [] for one in metrics}
+    found: dict[tuple[str, TimeBin | None], _Gathered] = {}
     permutations = shares(PERMUTATIONS, len(entry.members))
     for number, member in enumerate(entry.members):
-        model = _matched(member, population, neural)
-        for one in metrics:
-            found = _evaluated(one, model, neural, settings)
-            evaluations[one.name].append(found)
-            if settings.controls:
-                how = {"permutations": permutations[number], "seed": settings.seed, "network": number}
-                controls[one.name].append(moved(one.metric, model, neural, found, **how).scores)
-    bare: dict[str, list[float]] = {one.name: [] for one in metrics}
+        for time, model, data in aligned(member.read(population), neural):
+            for one in metrics:
+                place = found.setdefault((one.name, time), _Gathered())
+                with _reason_kept(place, time):
+                    own = _evaluated(one, model, data, settings)
+                    own.score()  # a ceiling that cannot be divided by is refused here
+                    place.evaluations.append(own)
+                    if settings.controls:
+                        how = {"permutations": permutations[number], "seed": settings.seed, "network": number}
+                        place.orders.append(moved(one.metric, model, data, own, **how).scores)
     for member in entry.untrained if settings.controls else ():
-        model = _matched(member, population, neural)
-        for one in metrics:
-            bare[one.name].append(_evaluated(one, model, neural, settings).score())
+        for time, model, data in aligned(member.read(population), neural):
+            for one in metrics:
+                place = found[one.name, time]
+                with _reason_kept(place, time):
+                    place.untrained.append(_evaluated(one, model, data, settings).score())
     for one in metrics:
-        untrained = float(np.mean(bare[one.name])) if bare[one.name] else None
-        yield Cell(
-            entry.name,
-            population,
-            label,
-            one,
-            tuple(evaluations[one.name]),
-            Chance.of(controls[one.name]) if settings.controls else None,
-            untrained,
-        )
+        mine = {time: of for (name, time), of in found.items() if name == one.name}
+        if all(of.reason for of in mine.values()):
+            time, first = next(iter(mine.items()))
+            assert time is not None
+            raise DataError(
+                f"{label}: no time bin has a score; {time[0]:g} to {time[1]:g} ms: {first.reason}"
+            )
+        for time, of in mine.items():
+            yield _cell(Cell(entry.name, population, label, one, (), time_bin=time, reason=of.reason), of)
 
 
-def _matched(member: Member, population: str, neural: Neural) -> Responses:
-    return matched(member.read(population), neural)[0]
+@contextmanager
+def _reason_kept(place: _Gathered, time: TimeBin | None) -> Iterator[None]:
+    """In a time bin, keep why it has no score, as where nothing responds yet; without time, refuse."""
+    try:
+        yield
+    except DataError as reason:
+        if time is None:
+            raise
+        place.reason = place.reason or str(reason)
+
+
+def _cell(bare: Cell, of: _Gathered) -> Cell:
+    if of.reason:
+        return bare
+    return replace(
+        bare,
+        evaluations=tuple(of.evaluations),
+        chance=Chance.of(of.orders) if of.orders else None,
+        untrained=float(np.mean(of.untrained)) if of.untrained else None,
+    )
 
 
 def _evaluated(one: Named, model: Responses, neural: Neural, settings: Settings) -> Evaluation:
@@ -155,8 +209,11 @@ def _evaluated(one: Named, model: Responses, neural: Neural, settings: Settings)
     return found
 
 
-def row(cell: Cell, neural: Neural, settings: Settings) -> ScoreRow:
+def row(cell: Cell, neural: Neural | Course, settings: Settings) -> ScoreRow:
     """One line of the table: score, interval, ceiling, controls, and what they were computed from."""
+    if isinstance(neural, Course) and cell.time_bin is not None:
+        neural = neural.at(cell.time_bin)
+    assert not isinstance(neural, Course)
     known = interval(cell.evaluations, level=settings.level, resamples=settings.resamples, seed=settings.seed)
     return score_of(
         cell.evaluations,
@@ -169,4 +226,5 @@ def row(cell: Cell, neural: Neural, settings: Settings) -> ScoreRow:
         neural=neural,
         chance=cell.chance,
         untrained=cell.untrained,
+        time_bin=cell.time_bin,
     )

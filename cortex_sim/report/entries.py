@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.checks import listed, look_up
+from cortex_sim.compare.course import Course, TimeBin, span, time_bins, to_course
 from cortex_sim.compare.responses import Responses
 from cortex_sim.data.fitting import View
 from cortex_sim.data.stimuli import StimulusSet
@@ -32,14 +33,26 @@ class Member:
     ----------
     populations : tuple of str
     read : callable
-        From a population's name to its `Responses`.
+        From a population's name to its `Responses`, or their `Course` where there are ``bins``.
     seed : int, optional
         Of its training.
+    bins : tuple of (start, end)
+        Time bins, in ms, in which it is compared; none where its responses have no time.
+    windowed : bool
+        Whether its time bins were averaged in a window.
     """
 
     populations: tuple[str, ...]
-    read: Callable[[str], Responses]
+    read: Callable[[str], Responses | Course]
     seed: int | None = None
+    bins: tuple[TimeBin, ...] = ()
+    windowed: bool = False
+
+    def responses(self, population: str) -> Responses:
+        """Those of a member without time bins."""
+        found = self.read(population)
+        assert isinstance(found, Responses)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +80,8 @@ class Entry:
                     f"{self.name}: its seeds have other populations, {listed(self.members[0].populations)} "
                     f"and {listed(member.populations)}; give another NAME= to what is another model"
                 )
+            if member.bins != self.members[0].bins:
+                raise DataError(f"{self.name}: its seeds have other time bins; record all with one every_ms")
 
     @property
     def populations(self) -> tuple[str, ...]:
@@ -91,6 +106,10 @@ class Showing:
         Folder in which responses are kept; by default ``responses/`` in a run's own directory.
     untrained : bool
         Whether trained networks are also shown the stimuli with their initial weights.
+    over_time : bool
+        Whether recordings with time bins are compared bin by bin.
+    window_ms : (start, end), optional
+        Time bins of recordings that are averaged instead.
     """
 
     stimuli: StimulusSet | None = None
@@ -99,6 +118,8 @@ class Showing:
     view: View = field(default_factory=View)
     cache: Path | None = None
     untrained: bool = True
+    over_time: bool = False
+    window_ms: TimeBin | None = None
 
 
 def entries(given: Sequence[str], showing: Showing, progress: Progress = lambda said: None) -> list[Entry]:
@@ -236,19 +257,46 @@ def _presented(shown: Candidate, showing: Showing) -> Member:
 
 def of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) -> Member:
     """The populations of a recording, without those that were not asked for."""
+    populations: tuple[str | None, ...] = (None,)
+    if "population" in recording.coords:
+        known = list(dict.fromkeys(recording["population"].values.astype(str).tolist()))
+        for wanted in showing.populations:
+            look_up(f"population of {name}", wanted, dict.fromkeys(known), DataError)
+        populations = tuple(one for one in known if not showing.populations or one in showing.populations)
+    bins = time_bins(recording) if recording.sizes.get("time_bin", 1) > 1 else ()
+    if bins and showing.window_ms is not None:
+        require_edges(f"{name}: --model-window-ms", bins, showing.window_ms)
+    elif bins and not showing.over_time:
+        raise DataError(
+            f"{name}: has {len(bins)} time bins ({span(bins)}); average those of a window with "
+            f"--model-window-ms START END, or compare bin by bin with --over-time"
+        )
+    windowed = bool(bins) and showing.window_ms is not None
+    window = showing.window_ms if windowed else None
+    return Member(
+        tuple(one or name for one in populations),
+        partial(_read, recording, name, None in populations, window, bool(bins) and not windowed),
+        int(seed) if isinstance(seed, (int, float, str)) else None,
+        () if windowed else bins,
+        windowed,
+    )
+
+
+def require_edges(what: str, bins: Sequence[TimeBin], window_ms: TimeBin) -> None:
+    """Refuse a window that does not begin and end with a time bin."""
+    start, end = window_ms
+    if start >= end or not {start, end} <= {time for one in bins for time in one}:
+        raise DataError(
+            f"{what} {start:g} {end:g} must begin and end with a time bin; bins are {span(tuple(bins))}"
+        )
+
+
+def _read(
+    recording: xr.Dataset, name: str, whole: bool, window: TimeBin | None, timed: bool, population: str
+) -> Responses | Course:
     from cortex_sim.compare.from_recordings import to_responses
 
-    if "population" not in recording.coords:
-        return Member((name,), lambda population: to_responses(recording, name=name), None)
-    known = list(dict.fromkeys(recording["population"].values.astype(str).tolist()))
-    for wanted in showing.populations:
-        look_up(f"population of {name}", wanted, dict.fromkeys(known), DataError)
-    populations = tuple(one for one in known if not showing.populations or one in showing.populations)
-    read = partial(_population, recording, name)
-    return Member(populations, read, int(seed) if isinstance(seed, (int, float, str)) else None)
-
-
-def _population(recording: xr.Dataset, name: str, population: str) -> Responses:
-    from cortex_sim.compare.from_recordings import to_responses
-
-    return to_responses(recording, name=name, population=population)
+    wanted = None if whole else population
+    if timed:
+        return to_course(recording, name=name, population=wanted)
+    return to_responses(recording, name=name, population=wanted, time_ms=window)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cortex_sim.compare.from_recordings import by_session, to_dissimilarities, to_responses
+from cortex_sim.checks import listed
+from cortex_sim.compare.course import Course, span, time_bins, to_course
+from cortex_sim.compare.from_recordings import to_dissimilarities, to_responses
 from cortex_sim.data.archive import described
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.data.stimulus_files import USUAL
 from cortex_sim.errors import DataError
 from cortex_sim.neural import address, load
+from cortex_sim.recording.selecting import select
 from cortex_sim.report.comparing import Neural
+from cortex_sim.report.entries import require_edges
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,8 +24,13 @@ Window = tuple[float, float]
 
 
 def neural_data(
-    given: list[str], *, window_ms: Window | None = None, session: str | None = None
-) -> dict[str, Neural]:
+    given: list[str],
+    *,
+    window_ms: Window | None = None,
+    session: str | None = None,
+    over_time: bool = False,
+    bin_ms: float | None = None,
+) -> dict[str, Neural | Course]:
     """Data sets by the names that tables give them.
 
     Parameters
@@ -29,32 +39,89 @@ def neural_data(
         Each ``FILE`` or ``FILE:KEY``, see `cortex_sim.neural.load`. Several sessions in one file are several
         data sets.
     window_ms : (start, end), optional
-        Of spike times, or of the time bins to average.
+        Of spike times, or of the time bins to average; with ``over_time``, to compare.
     session : str, optional
         This session alone.
+    over_time : bool, default False
+        Whether data with time bins stay as they are, as a `Course`.
+    bin_ms : float, optional
+        Width of these bins, for spike times.
     """
-    found: dict[str, Neural] = {}
+    if bin_ms is not None and not over_time:
+        raise DataError(f"--bin-ms {bin_ms:g}: is for --over-time; for one window give --window-ms START END")
+    found: dict[str, Neural | Course] = {}
     for one in given:
         place = address(one)
         stem = place.key or place.file.stem
-        for label, data in _read(one, stem, window_ms, session).items():
+        loaded = (
+            _in_bins(one, window_ms, session, bin_ms)
+            if over_time
+            else load(one, session=session)
+            if window_ms is None
+            else _in_window(one, window_ms, session)
+        )
+        for label, data in data_sets(loaded, stem, window_ms, over_time).items():
             if label in found:
                 raise DataError(f"{one}: neural data called {label} are there already; give other files")
             found[label] = data
     return found
 
 
-def _read(given: str, stem: str, window_ms: Window | None, session: str | None) -> dict[str, Neural]:
-    loaded = load(given, session=session) if window_ms is None else _in_window(given, window_ms, session)
+def data_sets(
+    loaded: xr.Dataset, stem: str, window_ms: Window | None = None, over_time: bool = False
+) -> dict[str, Neural | Course]:
+    """The sessions of loaded data, by name, each as responses or bin by bin; or RDMs.
+
+    Parameters
+    ----------
+    loaded : xarray.Dataset
+    stem : str
+        The name of the data, to which those of sessions are added where there are several.
+    window_ms : (start, end), optional
+        Of the time bins to average; those to compare are in ``loaded`` alone.
+    over_time : bool
+    """
     if "dissimilarity" in loaded:
         return {stem: to_dissimilarities(loaded, name=stem)}
-    time = window_ms if loaded.sizes.get("time_bin", 1) > 1 else None
-    sessions = set(loaded["session"].values.astype(str)) if "session" in loaded.coords else set()
+    bins = time_bins(loaded) if loaded.sizes.get("time_bin", 1) > 1 else ()
+    if bins and not over_time and window_ms is None:
+        raise DataError(
+            f"{stem}: has {len(bins)} time bins ({span(bins)}); average those of a window with --window-ms "
+            f"START END, or compare bin by bin with --over-time"
+        )
+
+    def one(name: str, session: str | None) -> Neural | Course:
+        if bins and over_time:
+            return to_course(loaded, name=name, session=session)
+        return to_responses(loaded, name=name, session=session, time_ms=window_ms if bins else None)
+
+    sessions = dict.fromkeys(loaded["session"].values.astype(str)) if "session" in loaded.coords else {}
     if len(sessions) < 2:
-        return {stem: to_responses(loaded, name=stem, time_ms=time)}
-    names = dict.fromkeys(loaded["session"].values.astype(str).tolist())
-    each = by_session(loaded, name=stem, time_ms=time)
-    return {f"{stem} {name}": data for name, data in zip(names, each, strict=True)}
+        return {stem: one(stem, None)}
+    return {f"{stem} {session}": one(f"{stem} {session}", session) for session in sessions}
+
+
+def require_time(data: Mapping[str, Neural | Course], models: bool) -> None:
+    """Refuse a comparison over time where nothing has time; ``models``: whether a model has."""
+    if not models and not any(isinstance(one, Course) for one in data.values()):
+        raise DataError(
+            f"--over-time: {listed(data)} and the models have no time bins; give --bin-ms MS for spike "
+            f"times, or leave --over-time out"
+        )
+
+
+def _in_bins(given: str, window_ms: Window | None, session: str | None, bin_ms: float | None) -> xr.Dataset:
+    """Spike times in bins; of binned data those in the window."""
+    try:
+        return load(given, session=session, bin_ms=bin_ms, window_ms=window_ms)
+    except DataError:  # perhaps because these are no spike times
+        if bin_ms is not None or window_ms is None:
+            raise
+        loaded = load(given, session=session)
+        if "time_bin" not in loaded.dims:
+            raise
+    require_edges(f"{given}: --window-ms", time_bins(loaded), window_ms)
+    return select(loaded, time_ms=window_ms)
 
 
 def _in_window(given: str, window_ms: Window, session: str | None) -> xr.Dataset:
@@ -66,13 +133,7 @@ def _in_window(given: str, window_ms: Window, session: str | None) -> xr.Dataset
         loaded = load(given, session=session)
         if "time_bin" not in loaded.dims:
             raise DataError(f"{given}: --window-ms {start:g} {end:g}: {reason}") from None
-    edges = {float(t) for name in ("time_bin_start", "time_bin_end") for t in loaded[name].values}
-    if not {start, end} <= edges:
-        raise DataError(
-            f"{given}: --window-ms {start:g} {end:g} must begin and end with a time bin; bins are "
-            f"{float(loaded['time_bin_start'][0]):g} to {float(loaded['time_bin_end'][-1]):g} ms, "
-            f"{float(loaded['time_bin_end'][0] - loaded['time_bin_start'][0]):g} ms each"
-        )
+    require_edges(f"{given}: --window-ms", time_bins(loaded), window_ms)
     return loaded
 
 

@@ -96,8 +96,9 @@ class Ranking:
 
 
 def ranked(cells: Sequence[Cell], settings: Settings) -> list[Ranking]:
-    """One ranking for each data set and metric; none where there are too few stimuli to choose on."""
+    """One ranking for each data set and metric; none over time, or with too few stimuli to choose on."""
     found = []
+    cells = [cell for cell in cells if cell.time_bin is None]
     for data, metric in dict.fromkeys((cell.data, cell.metric.name) for cell in cells):
         mine = [cell for cell in cells if (cell.data, cell.metric.name) == (data, metric)]
         if mine[0].evaluations[0].stimuli >= FEWEST_STIMULI:

@@ -105,7 +105,7 @@ def _populations(entry: Entry, neural: Neural, metric: Metric) -> dict[str, Resp
     """Of the first seed; for regressions in as few coordinates as there are stimuli, which changes no fit."""
     found = {}
     for population in entry.populations:
-        model = matched(entry.members[0].read(population), neural)[0]
+        model = matched(entry.members[0].responses(population), neural)[0]
         if isinstance(metric, Predictivity):
             model = replace(model, values=coordinates(model.values), repeats=None, units={})
         found[population] = model

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.compare.course import Course
 from cortex_sim.compare.scores import ScoreRow, write_csv
-from cortex_sim.errors import RunError
+from cortex_sim.errors import DataError, RunError
 from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.metrics import Named
 from cortex_sim.report.ranking import Ranking, ranked
 from cortex_sim.report.recovering import Recovered, recovered
-from cortex_sim.report.warnings import warnings_about
+from cortex_sim.report.warnings import sentences_over_time, warnings_about
 from cortex_sim.report.writing import SCORES, figures, recovery_figures, write_text
 
 Progress = Callable[[str], None]
@@ -29,7 +30,7 @@ class Study:
     Parameters
     ----------
     entries : tuple of Entry
-    data : mapping of str to Responses or Dissimilarities
+    data : mapping of str to Responses, Dissimilarities or Course
     metrics : tuple of Named
     settings : Settings
     simulations : int
@@ -37,10 +38,16 @@ class Study:
     """
 
     entries: tuple[Entry, ...]
-    data: Mapping[str, Neural]
+    data: Mapping[str, Neural | Course]
     metrics: tuple[Named, ...]
     settings: Settings = field(default_factory=Settings)
     simulations: int = 0
+
+
+def time_of(row: Mapping[str, Any]) -> list[str]:
+    """The time bin of a row in words, in ms, or nothing."""
+    start, end = row["time_bin_start"], row["time_bin_end"]
+    return [] if start is None else [f"{start:g} to {end:g}"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +87,7 @@ class Result:
             "  ".join(
                 [
                     *(str(one[key]) for key in columns),
+                    *(f"{time} ms" for time in time_of(one)),
                     f"{one['score']:.3f} ({one['ci_low']:.3f} to {one['ci_high']:.3f})",
                     "ceiling unknown" if one["ceiling"] is None else f"ceiling {one['ceiling']:.3f}",
                     f"{one['units']} units, {one['stimuli']} stimuli",
@@ -92,8 +100,22 @@ class Result:
     def as_data(self) -> dict[str, Any]:
         """As plain data, for ``--json``."""
         compared = [one.as_data() for one in self.rankings]
+        without = [
+            {
+                "recording": cell.entry,
+                "population": cell.population,
+                "data": cell.data,
+                "metric": cell.metric.name,
+                "time_bin_start": cell.time_bin[0],
+                "time_bin_end": cell.time_bin[1],
+                "reason": cell.reason,
+            }
+            for cell in self.cells
+            if cell.reason and cell.time_bin
+        ]
         return {
             "scores": self.rows,
+            "without_score": without,
             "comparisons": compared,
             "recovery": [one.as_data() for one in self.recoveries],
             "warnings": self.sentences,
@@ -114,11 +136,15 @@ class Result:
 
 def studied(study: Study, progress: Progress = lambda said: None) -> Result:
     """Carry a comparison out."""
-    cells = compared(study.entries, study.data, study.metrics, study.settings, progress)
-    rows = []
-    for cell in cells:
+    timed = any(isinstance(one, Course) for one in study.data.values())
+    if study.simulations and (timed or any(one.members[0].bins for one in study.entries)):
+        raise DataError("--recover: simulates responses without time; leave --over-time out")
+    cells, rows = [], []
+    for cell in compared(study.entries, study.data, study.metrics, study.settings, progress):
         progress(f"interval: {cell.entry} {cell.population}, {cell.metric.name}")
-        rows.append(row(cell, study.data[cell.data], study.settings))
+        cell, found = _row(cell, study)
+        cells.append(cell)
+        rows += found
     progress("models against each other")
     rankings = tuple(ranked(cells, study.settings))
     recoveries = _recoveries(study, rankings, progress) if study.simulations else ()
@@ -130,8 +156,20 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
         scores,
         rankings,
         recoveries,
-        [*said, *warnings_about(scores)],
+        [*said, *sentences_over_time(cells), *warnings_about(scores)],
     )
+
+
+def _row(cell: Cell, study: Study) -> tuple[Cell, list[ScoreRow]]:
+    """The cell and its row; a time bin whose interval is undefined has none, with the reason."""
+    if cell.reason:
+        return cell, []
+    try:
+        return cell, [row(cell, study.data[cell.data], study.settings)]
+    except DataError as reason:
+        if cell.time_bin is None:
+            raise
+        return replace(cell, evaluations=(), chance=None, untrained=None, reason=str(reason)), []
 
 
 def _with_recovery(score: ScoreRow, recoveries: Sequence[Recovered]) -> ScoreRow:
@@ -149,7 +187,7 @@ def _recoveries(study: Study, rankings: tuple[Ranking, ...], progress: Progress)
     return tuple(
         recovered(
             study.entries,
-            study.data[one.data],
+            _without_time(study.data[one.data]),
             one,
             metrics[one.metric],
             study.simulations,
@@ -158,3 +196,8 @@ def _recoveries(study: Study, rankings: tuple[Ranking, ...], progress: Progress)
         )
         for one in rankings
     )
+
+
+def _without_time(neural: Neural | Course) -> Neural:
+    assert not isinstance(neural, Course)  # refused before work started
+    return neural

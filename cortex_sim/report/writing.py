@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.compare.course import Course
 from cortex_sim.compare.predictivity import PredictivityEvaluation
 from cortex_sim.compare.responses import Dissimilarities, Responses, matched
 from cortex_sim.errors import RunError
@@ -35,18 +36,42 @@ def figures(
     rows: Sequence[Row],
     cells: Sequence[Cell],
     entries: Sequence[Entry],
-    data: Mapping[str, Neural],
+    data: Mapping[str, Neural | Course],
     folder: Path,
 ) -> list[Path]:
-    """Scores by population; neuroids of the two best entries; RDMs of data and models. Their paths."""
+    """Scores by population; neuroids of the two best entries; RDMs of data and models; time courses."""
     from cortex_sim import viz
 
-    made = [folder / "scores.png"]
-    viz.comparison_scores(rows, made[0])
+    made = _courses([row for row in rows if row["time_bin_start"] is not None], folder)
+    still = [row for row in rows if row["time_bin_start"] is None]
+    if still:
+        made.append(folder / "scores.png")
+        viz.comparison_scores(still, made[-1])
     for label, neural in data.items():
-        mine = [cell for cell in cells if cell.data == label]
+        mine = [cell for cell in cells if cell.data == label and cell.time_bin is None]
+        if not mine or isinstance(neural, Course):
+            continue
         made += _neuroids(mine, label, folder)
         made += _rdms(mine, entries, label, neural, folder)
+    return made
+
+
+def _courses(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Scores over time, one figure for each data set and metric."""
+    from cortex_sim import viz
+
+    made = []
+    for label, metric in dict.fromkeys((row["data"], row["metric"]) for row in rows):
+        lines: dict[str, list[Row]] = {}
+        for row in rows:
+            if (row["data"], row["metric"]) == (label, metric):
+                name, population = row["recording"], row["population"]
+                line = lines.setdefault(name if name == population else f"{name} {population}", [])
+                ceiling = row["ceiling"] if row["convention"] == "raw" or row["ceiling"] is None else 1.0
+                start, end = row["time_bin_start"], row["time_bin_end"]
+                line.append({**row, "bin": (start + end) / 2, "ceiling_low": ceiling})
+        made.append(folder / f"over-time-{spelled(label)}-{metric}.png")
+        viz.scores_over_time(lines, made[-1], f"{metric} score, {label}")
     return made
 
 
@@ -97,7 +122,7 @@ def _rdms(
     members = {entry.name: entry.members[0] for entry in entries}
     for name in dict.fromkeys(cell.entry for cell in able):
         population = best[name].population
-        model = matched(members[name].read(population), neural)[0]
+        model = matched(members[name].responses(population), neural)[0]
         panels[f"{name} {population}" if name != population else name] = rdm(model, how)
     path = folder / f"rdms-{spelled(label)}.png"
     viz.rdm_panels(panels, path)

@@ -149,19 +149,30 @@ def scores_over_time(
     Parameters
     ----------
     rows : mapping of str to sequence of mapping
-        Rows of `cortex_sim.compare.over_time`, whose ``bin`` is a time in ms.
+        Rows of `cortex_sim.compare.over_time`, whose ``bin`` is a time in ms. Where they hold ``ci_low`` and
+        ``ci_high`` the interval is a band, and ``control_shifted`` a cross.
     """
-    figure = new_figure(5.5, 3.2)
+    figure = new_figure(5.5, 3.2 + 0.2 * (len(rows) // 3))
     axes = figure.subplots()
     for number, (name, of) in enumerate(rows.items()):
         kept = [row for row in of if row["score"] is not None]
         time = [float(row["bin"]) for row in kept]
-        axes.plot(time, [row["score"] for row in kept], color=COLOURS[number % len(COLOURS)], label=name)
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot(time, [row["score"] for row in kept], color=colour, label=name)
+        if kept and all("ci_low" in row for row in kept):
+            low, high = ([row[key] for row in kept] for key in ("ci_low", "ci_high"))
+            axes.fill_between(time, low, high, color=colour, alpha=0.15, lw=0)
+        shifted = [(t, row.get("control_shifted")) for t, row in zip(time, kept, strict=True)]
+        found = [(t, control) for t, control in shifted if control is not None]
+        if found:
+            x, y = np.array(found).T
+            said = "" if number else "shifted by one stimulus"
+            axes.scatter(x, y, marker="x", s=14, color=colour, alpha=0.6, lw=0.8, label=said)
         bounds = [(t, row["ceiling_low"]) for t, row in zip(time, kept, strict=True)]
         known = [(t, c) for t, c in bounds if c is not None]
         if known and not number:
             axes.plot(*zip(*known, strict=True), color="0.5", ls="--", label="ceiling")
     axes.axhline(0, color="0.7", lw=0.8, zorder=0)
     plain(axes, "time from stimulus onset (ms)", label)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return finished(figure, path)
