@@ -32,7 +32,8 @@ from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
-from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
+from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
+from cortex_sim.protocol.per_trial import FromTrial, PerTrial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.record import Record
@@ -103,6 +104,7 @@ __all__ = [
     "ErrorDiffusion",
     "Experiment",
     "FeedbackAlignment",
+    "FromTrial",
     "GaitProp",
     "Given",
     "Global",
@@ -130,6 +132,7 @@ __all__ = [
     "PerPost",
     "PerPre",
     "PerSynapse",
+    "PerTrial",
     "Phase",
     "Population",
     "Projection",
@@ -143,6 +146,7 @@ __all__ = [
     "SquaredError",
     "State",
     "Stimuli",
+    "Sum",
     "SynapticScaling",
     "Tanh",
     "TargetProp",

@@ -14,8 +14,8 @@ from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
 from cortex_sim.population import Population
 from cortex_sim.preprocessing import Preprocessing
-from cortex_sim.protocol.inputs import Noise, Stimuli, TimeSeries
-from cortex_sim.protocol.plan import Constant, Images, Input, Series, White
+from cortex_sim.protocol.inputs import Noise, Stimuli, Sum, TimeSeries
+from cortex_sim.protocol.plan import Constant, Images, Input, Series, Summed, White, parts_of
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Arrays:
 
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     known: dict[Any, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    goals: dict[Any, tuple[Any, Goals]] = field(default_factory=dict)
     drawn: dict[tuple[Stimuli, Any], np.ndarray] = field(default_factory=dict)
 
     def images(self, given: Any, population: str) -> np.ndarray:
@@ -47,19 +48,45 @@ class Arrays:
 
     def float64(self, array: np.ndarray) -> np.ndarray:
         """The array in float64, contiguous and read-only."""
-        key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        key = self._key(array)
         if key not in self.known:
             values = np.ascontiguousarray(array, dtype=np.float64).view()
             values.setflags(write=False)
             self.known[key] = (array, values)  # the array is kept alive, so that its address is not reused
         return self.known[key][1]
 
+    def root(self, covariance: np.ndarray) -> np.ndarray:
+        """The symmetric square root of a covariance, made once."""
+        key = ("root", *self._key(covariance))
+        if key not in self.known:
+            values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+            root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+            root.setflags(write=False)
+            self.known[key] = (covariance, root)
+        return self.known[key][1]
+
+    @staticmethod
+    def _key(array: np.ndarray) -> tuple[Any, ...]:
+        return (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+
+
+def lengths_of(given: Input) -> set[int]:
+    """Numbers of presentations of a drive's arrays that have one entry for each."""
+    return {
+        len(part.values)
+        for part in parts_of(given)
+        if isinstance(part, Images) or (isinstance(part, Series) and part.each)
+    }
+
 
 def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> Input:
     """Input of a population, from the drive of a phase."""
     label = f"{owner}: drive of {population.name}"
+    if isinstance(given, Sum):
+        parts = [input_of(owner, population, part, arrays) for part in given.parts]
+        return Summed(tuple(one for part in parts for one in parts_of(part)))
     if isinstance(given, Noise):
-        return White(given.mean, given.sd, given.hold_ms)
+        return _white(label, population, given, arrays)
     if isinstance(given, TimeSeries):
         return Series(_series(label, population, given.values, arrays), given.bin_ms)
     if isinstance(given, float):
@@ -75,15 +102,30 @@ def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> 
     )
 
 
+def _white(label: str, population: Population, given: Noise, arrays: Arrays) -> White:
+    if given.covariance is None:
+        return White(given.mean, given.sd, given.hold_ms)
+    if len(given.covariance) != population.size:
+        raise DeclarationError(
+            f"{label}: covariance has shape {given.covariance.shape}, and {population.name} has "
+            f"{population.size} units; give shape ({population.size}, {population.size})"
+        )
+    return White(given.mean, 1.0, given.hold_ms, arrays.root(given.covariance))
+
+
 def _series(label: str, population: Population, array: np.ndarray, arrays: Arrays) -> np.ndarray:
     values = arrays.float64(array)
     if array.ndim == 1:
         return np.broadcast_to(values[:, None], (len(values), population.size))
-    if array.shape[1:] in (population.shape, (population.size,)):
+    own = (population.shape, (population.size,))
+    if array.shape[1:] in own:
         return values.reshape(-1, population.size)
+    if array.shape[2:] in own:
+        return values.reshape(*array.shape[:2], population.size)
+    by_bin = _shapes(population.shape, "bin").partition(", or ")[2]
     raise DeclarationError(
-        f"{label} is a TimeSeries of shape {array.shape}; give (bin,) for all units alike, or "
-        f"{_shapes(population.shape, 'bin').partition(', or ')[2]}"
+        f"{label} is a TimeSeries of shape {array.shape}; give (bin,) for all units alike, or {by_bin}; or "
+        f"(presentation, bin, {population.size}) for a movie a trial"
     )
 
 
@@ -107,6 +149,13 @@ class Goals:
 
 def goals_of(owner: str, net: Network, population: Population, given: Any, arrays: Arrays) -> Goals:
     """Goals of a population, from the nudge of a phase."""
+    key = (id(given), population.name)
+    if key not in arrays.goals:
+        arrays.goals[key] = (given, _goals_of(owner, net, population, given, arrays))
+    return arrays.goals[key][1]
+
+
+def _goals_of(owner: str, net: Network, population: Population, given: Any, arrays: Arrays) -> Goals:
     label = f"{owner}: nudge of {population.name}"
     if population.name in net.sources:
         raise DeclarationError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,23 +13,39 @@ import numpy as np
 
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol.values import Comparable, above_zero, at_least_zero, number, numeric
+from cortex_sim.protocol.per_trial import ABSENT, differing, numbers_per_trial
+from cortex_sim.protocol.settings import known_settings
+from cortex_sim.protocol.values import Comparable, above_zero_ms, at_least_zero, number, numeric
 
 if TYPE_CHECKING:
     from cortex_sim.data import ImageSet
     from cortex_sim.preprocessing import Preprocessing
 
 
+class Addable:
+    """Inputs that ``+`` adds to others, arrays and numbers; see `Sum`."""
+
+    __array_ufunc__ = None  # an array on the left leaves the sum to this class
+
+    def __add__(self, other: Any) -> Sum:
+        return Sum(self, other)
+
+    def __radd__(self, other: Any) -> Sum:
+        return Sum(other, self)
+
+
+@known_settings
 @dataclass(frozen=True, eq=False)
-class TimeSeries(Comparable):
+class TimeSeries(Comparable, Addable):
     """Input that changes within a phase.
 
     Parameters
     ----------
     values : array of shape (bin, unit), (bin, *shape of the population) or (bin,)
-        Input in each bin, from the start of the phase; of shape (bin,), the same to every unit.
+        Input in each bin, from the start of the phase; of shape (bin,), the same to every unit. With one
+        more leading axis, (presentation, bin, unit), trial k gets the k-th: a movie a trial.
     bin_ms : float
-        How long each bin is held, in ms; the last one is held.
+        How long each bin is held, in ms, a multiple of the time step; the last one is held.
     """
 
     values: Any
@@ -36,35 +53,121 @@ class TimeSeries(Comparable):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", as_stimuli("TimeSeries", "values", self.values))
-        object.__setattr__(self, "bin_ms", above_zero("TimeSeries", "bin_ms", self.bin_ms))
+        object.__setattr__(self, "bin_ms", above_zero_ms("TimeSeries", "bin_ms", self.bin_ms))
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Gaussian input, independent for every unit and presentation.
+@known_settings
+@dataclass(frozen=True, eq=False)
+class Noise(Comparable, Addable):
+    """Gaussian input, independent for every presentation, and for every unit unless units share it.
 
     Parameters
     ----------
-    sd : float
-        Standard deviation, 0 or more.
+    sd : float, optional
+        Standard deviation, 0 or more; may differ between trials.
     mean : float, default 0.0
+        May differ between trials.
     hold_ms : float or None
-        How long each value is held, in ms; None draws a new value every time step.
+        How long each value is held, in ms, a multiple of the time step; None draws a new value every time
+        step.
+    covariance : array of shape (unit, unit), optional
+        In place of ``sd``: covariance between the units of the population, symmetric and without negative
+        eigenvalues. Units with equal rows receive the same noise.
     """
 
-    sd: float
-    mean: float = 0.0
+    sd: Any = None
+    mean: Any = 0.0
     hold_ms: float | None = None
+    covariance: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sd", at_least_zero("Noise", "sd", self.sd))
-        object.__setattr__(self, "mean", number("Noise", "mean", self.mean))
+        if (self.sd is None) == (self.covariance is None):
+            raise DeclarationError(
+                "Noise: needs one of sd, a standard deviation, and covariance, an array of shape (unit, "
+                "unit). "
+                f"Got {'neither' if self.sd is None else 'both'}"
+            )
+        if self.sd is None:
+            object.__setattr__(self, "covariance", _as_covariance(self.covariance))
+        else:
+            object.__setattr__(self, "sd", numbers_per_trial(at_least_zero)("Noise", "sd", self.sd))
+        object.__setattr__(self, "mean", numbers_per_trial(number)("Noise", "mean", self.mean))
         if self.hold_ms is not None:
-            object.__setattr__(self, "hold_ms", above_zero("Noise", "hold_ms", self.hold_ms))
+            object.__setattr__(self, "hold_ms", above_zero_ms("Noise", "hold_ms", self.hold_ms))
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Settings that may differ between trials."""
+        return (self.sd, self.mean)
+
+    def with_parts(self, parts: Sequence[Any]) -> Noise:
+        """The same with other settings; `ABSENT` is 0."""
+        made = copy(self)
+        for name, part in zip(("sd", "mean"), parts, strict=True):
+            object.__setattr__(made, name, 0.0 if part is ABSENT else part)
+        return made
 
 
+def _as_covariance(given: Any) -> np.ndarray:
+    values = numeric("Noise", "covariance", given)
+    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+        raise DeclarationError(
+            f"Noise: covariance must have the shape (unit, unit) of its population. Got {values.shape}"
+        )
+    largest = float(np.abs(values).max())
+    if np.abs(values - values.T).max() > 1e-9 * largest:
+        raise DeclarationError("Noise: covariance must be symmetric; give (covariance + covariance.T) / 2")
+    lowest = float(np.linalg.eigvalsh(values)[0])
+    if lowest < -1e-9 * largest * len(values):
+        raise DeclarationError(
+            f"Noise: covariance has the negative eigenvalue {lowest:.3g}, so no noise has it; add at least "
+            f"{-lowest:.3g} to its diagonal"
+        )
+    return values
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Sum(Comparable, Addable):
+    """Several inputs at once, added: an image plus noise. ``a + b`` is the same where one of them is a class.
+
+    Parameters
+    ----------
+    *parts : number, array, TimeSeries, Noise, Stimuli, or one of these a trial
+        Each as it would be given alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cortex_sim as cs
+    >>> images = np.zeros((3, 64))
+    >>> cs.Sum(images, cs.Noise(0.1)) == images + cs.Noise(0.1)
+    True
+    """
+
+    parts: tuple[Any, ...]
+
+    def __init__(self, *parts: Any) -> None:
+        if len(parts) < 2:
+            raise DeclarationError(
+                f"Sum: adds at least two inputs, such as Sum(images, Noise(0.1)). Got {len(parts)}"
+            )
+        whole = [one for part in parts for one in (part.parts if isinstance(part, Sum) else (part,))]
+        made = [differing("Sum", f"part {k}", part, as_drive) for k, part in enumerate(whole)]
+        object.__setattr__(self, "parts", tuple(made))
+
+    def with_parts(self, parts: Sequence[Any]) -> Any:
+        """The sum of other parts; `ABSENT` ones are left out."""
+        found = tuple(part for part in parts if part is not ABSENT)
+        if len(found) < 2:
+            return found[0] if found else ABSENT
+        made = copy(self)
+        object.__setattr__(made, "parts", found)
+        return made
+
+
+@known_settings
 @dataclass(frozen=True)
-class Stimuli:
+class Stimuli(Addable):
     """A data set by name: as a drive its images, as a nudge their labels; YAML keeps only the name.
 
     For a network that holds the preprocessing of its training, it is applied to them, as to all stimuli.
@@ -153,6 +256,7 @@ def _loaded(data: str, standardise: bool) -> ImageSet:
     return images.standardised() if standardise else images
 
 
+@known_settings
 @dataclass(frozen=True, eq=False)
 class Nudge(Comparable):
     """The goal of a population, with its own strength.
@@ -163,30 +267,42 @@ class Nudge(Comparable):
         Labels of shape (presentation,) (whole numbers; at the objective's population only), target
         rates of shape (presentation, unit), or one target of shape (unit,) for all presentations.
     strength : float or None
-        β; None takes the phase's.
+        β, which may differ between trials; None takes the phase's.
     """
 
     goal: Any
-    strength: float | None = None
+    strength: Any = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "goal", as_goal("Nudge", "goal", self.goal))
         if self.strength is not None:
-            object.__setattr__(self, "strength", number("Nudge", "strength", self.strength))
+            strength = numbers_per_trial(number)("Nudge", "strength", self.strength)
+            object.__setattr__(self, "strength", strength)
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Settings that may differ between trials."""
+        return (self.strength,)
+
+    def with_parts(self, parts: Sequence[Any]) -> Nudge:
+        """The same with another strength; `ABSENT` is the phase's."""
+        made = copy(self)
+        object.__setattr__(made, "strength", None if parts[0] is ABSENT else parts[0])
+        return made
 
 
-Drive = float | np.ndarray | TimeSeries | Noise | Stimuli
+Drive = float | np.ndarray | TimeSeries | Noise | Stimuli | Sum
 
 
 def as_drive(owner: str, what: str, value: Any) -> Drive:
     """A drive in one of its forms."""
-    if isinstance(value, (TimeSeries, Noise, Stimuli)):
+    if isinstance(value, (TimeSeries, Noise, Stimuli, Sum)):
         return value
     _no_image_set(owner, what, value, "x_train")
     if value is None or isinstance(value, (str, Mapping, Nudge)):
         raise DeclarationError(
             f"{owner}: {what} must be a number, an array of shape (unit,) or (presentation, unit), "
-            f"TimeSeries, Noise or Stimuli. Got {value!r}"
+            f"TimeSeries, Noise, Stimuli or Sum. Got {value!r}"
         )
     if isinstance(value, (bool, int, float, np.number)):
         return number(owner, what, value.item() if isinstance(value, np.number) else value)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.inputs import Nudge, as_drive, as_goal
+from cortex_sim.protocol.per_trial import ABSENT, differing, differs, every, numbers_per_trial, resolved
+from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import (
     Comparable,
     above_zero,
+    above_zero_ms,
     at_least_zero,
+    at_least_zero_ms,
     by_name,
     name_of,
     names,
@@ -19,20 +24,23 @@ from cortex_sim.protocol.values import (
 )
 
 
+@known_settings
 @dataclass(frozen=True, eq=False)
 class Phase(Comparable):
     """A stretch of a trial; whatever is not named is unaffected.
 
     Populations and projections are given by name ("V1", "V1->IT") or as the objects that were
     declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
+    Every setting but the name, and every entry of a mapping, may differ between trials: `PerTrial`,
+    `FromTrial`, or a list of numbers where one number is expected.
 
     Parameters
     ----------
     name : str
         Its name in recordings and figures; unique in its protocol.
     duration_ms : float
-        Its length in ms.
-    drive : mapping of population to number, array, TimeSeries, Noise or Stimuli
+        Its length in ms; times of brian2 (200*ms) are accepted, here and wherever a name ends in ``_ms``.
+    drive : mapping of population to number, array, TimeSeries, Noise, Stimuli or Sum
         Input from outside: a number for all units, an array of shape (unit,) or of the
         population's shape, or one with a leading axis of presentations, whose k-th entry is for
         trial k. It sets the rate of a population without bottom-up input, and adds to the drive of any
@@ -70,7 +78,7 @@ class Phase(Comparable):
     """
 
     name: str
-    duration_ms: float
+    duration_ms: Any
     drive: Any = field(default_factory=dict)
     nudge: Any = field(default_factory=dict)
     plasticity: Any = False
@@ -81,30 +89,26 @@ class Phase(Comparable):
     delay_ms: Any = field(default_factory=dict)
     noise: Any = field(default_factory=dict)
     silence_error: Any = ()
-    modulator: float = 1.0
-    strength: float = 1.0
+    modulator: Any = 1.0
+    strength: Any = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise DeclarationError(f"phase: name must be a non-empty string. Got {self.name!r}")
         owner = f"phase {self.name}"
-        found: dict[str, Any] = {
-            "duration_ms": above_zero(owner, "duration_ms", self.duration_ms),
-            "drive": _each(owner, "drive", self.drive, as_drive),
-            "nudge": _each(owner, "nudge", self.nudge, _as_nudge),
-            "plasticity": _as_plasticity(owner, self.plasticity),
-            "spontaneous": _as_spontaneous(owner, self.spontaneous),
-            "silence": names(owner, "silence", self.silence),
-            "cut": names(owner, "cut", self.cut),
-            "scale": _each(owner, "scale", self.scale, number),
-            "delay_ms": _each(owner, "delay_ms", self.delay_ms, at_least_zero),
-            "noise": _each(owner, "noise", self.noise, at_least_zero),
-            "silence_error": names(owner, "silence_error", self.silence_error),
-            "modulator": number(owner, "modulator", self.modulator),
-            "strength": number(owner, "strength", self.strength),
-        }
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = {
+            what: differing(owner, what, given[what], convert) for what, convert in _CONVERTERS.items()
+        } | {what: convert(owner, what, given[what]) for what, convert in _NUMBERS.items()}
         for key, value in found.items():
             object.__setattr__(self, key, value)
+        if resolved(self.duration_ms, 0, 0) is ABSENT:
+            raise DeclarationError(
+                f"{owner}: duration_ms has no default, so FromTrial must say it from trial 0 on, as in "
+                f"FromTrial({{0: 200, 100: 400}}). Got {self.duration_ms!r}"
+            )
+        if differs(self.spontaneous) or differs(self.silence):
+            return
         for population in self.spontaneous:
             if population in self.silence:
                 raise DeclarationError(
@@ -114,32 +118,84 @@ class Phase(Comparable):
 
     @property
     def plastic(self) -> bool:
-        """Whether it opens a plasticity window."""
-        return self.plasticity is True or bool(self.plasticity)
+        """Whether it opens a plasticity window, in any trial."""
+        return any(given is True or bool(given) for given in every(self.plasticity))
+
+    def at(self, trial: int, image: int) -> Phase:
+        """The phase as it is in one trial, with the settings of that trial."""
+        if not any(differs(getattr(self, f.name)) for f in fields(self)):
+            return self
+        made = copy(self)
+        for f in fields(self):
+            value = resolved(getattr(self, f.name), trial, image)
+            object.__setattr__(made, f.name, _DEFAULTS.get(f.name) if value is ABSENT else value)
+        return made
 
 
-def _each(owner: str, what: str, given: Any, convert: Any) -> dict[str, Any]:
-    return {key: convert(owner, f"{what} of {key}", v) for key, v in by_name(owner, what, given).items()}
+Convert = Callable[[str, str, Any], Any]
+
+
+def _each(convert: Convert) -> Convert:
+    """Converter of a mapping of names, whose values ``convert`` converts."""
+
+    def converted(owner: str, what: str, given: Any) -> dict[str, Any]:
+        return {
+            key: convert(owner, f"{what} of {key}", value)
+            for key, value in by_name(owner, what, given).items()
+        }
+
+    return converted
+
+
+def _per_trial(convert: Convert) -> Convert:
+    return lambda owner, what, given: differing(owner, what, given, convert)
 
 
 def _as_nudge(owner: str, what: str, value: Any) -> Any:
     return value if isinstance(value, Nudge) else as_goal(owner, what, value)
 
 
-def _as_plasticity(owner: str, given: Any) -> Any:
+def _as_plasticity(owner: str, what: str, given: Any) -> Any:
     if isinstance(given, bool):
         return given
     if isinstance(given, Mapping):
-        return _each(owner, "plasticity", given, at_least_zero)
+        return _each(numbers_per_trial(at_least_zero))(owner, what, given)
     if given is None or isinstance(given, (int, float)):
         raise DeclarationError(
-            f"{owner}: plasticity must be True, False, a list of projections, or a mapping of projection to "
+            f"{owner}: {what} must be True, False, a list of projections, or a mapping of projection to "
             f"learning rate in 1/s. Got {given!r}"
         )
-    return names(owner, "plasticity", given)
+    return names(owner, what, given)
 
 
-def _as_spontaneous(owner: str, given: Any) -> dict[str, float]:
+def _as_spontaneous(owner: str, what: str, given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping):
-        return _each(owner, "spontaneous", given, above_zero)
-    return {name_of(owner, "spontaneous", n): 1.0 for n in names(owner, "spontaneous", given)}
+        return _each(numbers_per_trial(above_zero))(owner, what, given)
+    return {name_of(owner, what, n): 1.0 for n in names(owner, what, given)}
+
+
+#: Settings that are one number, where a list or array of numbers means one a trial.
+_NUMBERS: dict[str, Convert] = {
+    "duration_ms": numbers_per_trial(above_zero_ms),
+    "modulator": numbers_per_trial(number),
+    "strength": numbers_per_trial(number),
+}
+_CONVERTERS: dict[str, Convert] = {
+    "drive": _each(_per_trial(as_drive)),
+    "nudge": _each(_per_trial(_as_nudge)),
+    "plasticity": _as_plasticity,
+    "spontaneous": _as_spontaneous,
+    "silence": names,
+    "cut": names,
+    "scale": _each(numbers_per_trial(number)),
+    "delay_ms": _each(numbers_per_trial(at_least_zero_ms)),
+    "noise": _each(numbers_per_trial(at_least_zero)),
+    "silence_error": names,
+}
+_DEFAULTS: dict[str, Any] = {
+    **{what: {} for what in ("drive", "nudge", "spontaneous", "scale", "delay_ms", "noise")},
+    **dict.fromkeys(("silence", "cut", "silence_error"), ()),
+    "plasticity": False,
+    "modulator": 1.0,
+    "strength": 1.0,
+}

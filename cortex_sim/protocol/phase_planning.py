@@ -12,10 +12,11 @@ from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Inverse
 from cortex_sim.network import Network
-from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of
-from cortex_sim.protocol.inputs import Nudge
+from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of, lengths_of
+from cortex_sim.protocol.inputs import Noise, Nudge, Sum
+from cortex_sim.protocol.per_trial import every
 from cortex_sim.protocol.phase import Phase
-from cortex_sim.protocol.plan import Gate, Goal, Images, Input, PhasePlan
+from cortex_sim.protocol.plan import Gate, Goal, Input, PhasePlan
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,39 @@ class Draft:
     plan: PhasePlan
     goals: Mapping[str, tuple[Goals, float]]
 
-    def lengths(self) -> dict[str, int]:
-        """Arrays with one entry per presentation, and their lengths."""
-        found = {}
-        for population, given in self.plan.drive.items():
-            if isinstance(given, Images):
-                found[f"drive of {population} in phase {self.phase.name}"] = len(given.values)
-        for population, (goals, _) in self.goals.items():
-            if goals.each:
-                found[f"nudge of {population} in phase {self.phase.name}"] = len(goals.values)
-        return found
-
     def nudges(self, presentations: int) -> dict[str, Goal]:
         """Goals of shape (presentation, unit); one for all is repeated without a copy."""
         return {
             population: Goal(np.broadcast_to(g.values, (presentations, g.values.shape[1])), strength)
             for population, (g, strength) in self.goals.items()
         }
+
+
+def lengths(net: Network, phase: Phase, arrays: Arrays) -> dict[str, set[int]]:
+    """Arrays with one entry a presentation that a phase has in any trial, and their lengths."""
+    owner, found = f"phase {phase.name}", {}
+    for drives in every(phase.drive):
+        _known(f"population in drive of {owner}", drives, net.populations)
+        for name, given in drives.items():
+            inputs = [input_of(owner, net.populations[name], one, arrays) for one in _parts(given)]
+            found[f"drive of {name} in {owner}"] = {n for one in inputs for n in lengths_of(one)}
+    for nudges in every(phase.nudge):
+        _known(f"population in nudge of {owner}", nudges, net.populations)
+        for name, given in nudges.items():
+            goals = [goals_of(owner, net, net.populations[name], _goal(g), arrays) for g in every(given)]
+            found[f"nudge of {name} in {owner}"] = {len(one.values) for one in goals if one.each}
+    return {what: numbers for what, numbers in found.items() if numbers}
+
+
+def _parts(given: Any) -> list[Any]:
+    """Every input that a drive may have in some trial, alone or in a sum; noise has no presentations."""
+    alone = list(every(given))
+    parts = [one for part in alone if isinstance(part, Sum) for one in part.parts]
+    return [one for part in [*alone, *parts] for one in every(part) if not isinstance(one, (Sum, Noise))]
+
+
+def _goal(given: Any) -> Any:
+    return given.goal if isinstance(given, Nudge) else given
 
 
 def draft(net: Network, phase: Phase, lesion: Lesion, eta_per_s: Any, arrays: Arrays) -> Draft:
@@ -116,6 +133,12 @@ def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.nda
     """Population to (unit,) of 1 and, where silenced, 0; only populations with a silent unit."""
     found: dict[str, np.ndarray] = {}
     for name in silenced:
+        if name in net.projections:
+            raise DeclarationError(
+                f"{where}: {name} is a projection, and populations and units are silenced; disconnect it "
+                "with "
+                f"cut=[{name!r}]"
+            )
         population, slash, unit = name.partition("/")
         size = look_up(f"population in {where}", population, net.populations).size
         units = found.setdefault(population, np.ones(size))
@@ -158,6 +181,12 @@ def _passing(where: str, names: Iterable[str], net: Network) -> None:
             raise DeclarationError(
                 f"{where}: {name} is inside the credit network, which settles as a whole; cut, scale, delay "
                 f"or disturb a projection that leaves it, such as {leaving}"
+            )
+        if name.partition("/")[0] in net.populations:
+            raise DeclarationError(
+                f"{where}: {name} is no projection such as {next(iter(net.projections), 'V1->IT')}; a "
+                "population "
+                f"or a unit is silenced with silence=[{name!r}]"
             )
     _known(f"projection in {where}", names, net.projections)
 

@@ -32,22 +32,60 @@ class Images:
 
 @dataclass(frozen=True)
 class Series:
-    """Input that changes in time: values (bin, unit), each held for ``bin_ms``, the last one to the end."""
+    """Input that changes in time: values (bin, unit), each held for ``bin_ms``, the last one to the end.
+
+    Of shape (presentation, bin, unit) where each presentation has its own.
+    """
 
     values: np.ndarray
     bin_ms: float
 
+    @property
+    def each(self) -> bool:
+        """Whether each presentation has its own."""
+        return self.values.ndim == 3
+
+    def bin_at(self, step: int, dt_ms: float) -> int:
+        """Bin in which a step of the phase begins."""
+        return min(int((step + 1e-9) * dt_ms / self.bin_ms), self.values.shape[-2] - 1)
+
+    def shown(self, bin_: int, images: np.ndarray) -> np.ndarray:
+        """Values of one bin, (unit,) or (presentation, unit), for these presentations."""
+        return self.values[images, bin_] if self.each else self.values[bin_]
+
 
 @dataclass(frozen=True)
 class White:
-    """Gaussian input, independent for every unit and presentation, held for ``hold_ms`` (None: one step)."""
+    """Gaussian input, independent for every presentation, held for ``hold_ms`` (None: one step).
+
+    ``mixing`` M (unit, unit) turns independent numbers n into M n, which units share; None: each has its own.
+    """
 
     mean: float
     sd: float
     hold_ms: float | None
+    mixing: np.ndarray | None = None
+
+    def of(self, drawn: np.ndarray) -> np.ndarray:
+        """The input made from standard normal numbers (presentation, unit)."""
+        return self.mean + self.sd * (drawn if self.mixing is None else drawn @ self.mixing.T)
 
 
-Input = Constant | Images | Series | White
+@dataclass(frozen=True)
+class Summed:
+    """The sum of several inputs, none of them a sum."""
+
+    parts: tuple[Constant | Images | Series | White, ...]
+
+
+Input = Constant | Images | Series | White | Summed
+
+
+def parts_of(given: Input | None) -> tuple[Constant | Images | Series | White, ...]:
+    """The inputs that add up to a drive; none for no drive."""
+    if given is None:
+        return ()
+    return given.parts if isinstance(given, Summed) else (given,)
 
 
 @dataclass(frozen=True)
@@ -102,7 +140,8 @@ class Shown:
 
     ``number`` counts these runs over the whole plan and seeds their noise; ``images`` are the indices
     of the presentations in `Images` and `Goal`, one per presentation of this batch. ``trials`` count
-    over the blocks of their stage; blocks count from 1, the probe before the first is block 0.
+    over the blocks of their stage; blocks count from 1, the probe before the first is block 0. Where trials
+    differ, each has its own phases; those of one batch share them. ``part`` is the protocol of a sequence.
     """
 
     number: int
@@ -112,6 +151,7 @@ class Shown:
     images: tuple[int, ...]
     phases: tuple[PhasePlan, ...]
     reset: bool = True
+    part: int = 0
 
     @property
     def duration_ms(self) -> float:
@@ -124,7 +164,8 @@ class Wanted:
     """What to record.
 
     ``variables`` of "rate", "drive", "credit"; ``every_ms`` None keeps one sample, at the end of phase
-    ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial.
+    ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial. ``bins`` limits
+    the time bins of a trial to those that all trials have.
     """
 
     variables: tuple[str, ...] = ("rate",)
@@ -133,6 +174,11 @@ class Wanted:
     phase: str = ""
     weights: tuple[str, ...] = ()
     weights_every: int = 1
+    bins: int | None = None
+
+    def in_bins(self, sample: int) -> bool:
+        """Whether the ``sample``-th of a trial, counted from 1, is in a bin that all trials have."""
+        return self.bins is None or sample <= self.bins
 
 
 @dataclass(frozen=True)
@@ -143,16 +189,25 @@ class Plan:
     wanted: Wanted
     stimulus_id: tuple[str, ...]  # by image index
     probe_stimulus_id: tuple[str, ...] = ()  # the same for probes, which have other images
+    later: tuple[
+        tuple[tuple[str, ...], tuple[str, ...]], ...
+    ] = ()  # both, of further protocols of a sequence
 
     def stimuli(self, shown: Shown) -> tuple[str, ...]:
         """Stimulus of each presentation of one run."""
-        ids = self.probe_stimulus_id if shown.stage == "probe" else self.stimulus_id
+        own = ((self.stimulus_id, self.probe_stimulus_id), *self.later)[shown.part]
+        ids = own[1] if shown.stage == "probe" else own[0]
         return tuple(ids[image] for image in shown.images)
+
+    def different_phases(self, stage: str | None = None) -> list[PhasePlan]:
+        """All phases, or those of one stage, each once however many trials share it."""
+        chosen = (shown for shown in self.shown if stage in (None, shown.stage))
+        return list({id(phase): phase for shown in chosen for phase in shown.phases}.values())
 
     @property
     def plastic(self) -> bool:
         """Whether any plasticity window opens."""
-        return any(phase.eta for shown in self.shown for phase in shown.phases)
+        return any(phase.eta for phase in self.different_phases())
 
 
 @dataclass(frozen=True)
@@ -178,8 +233,8 @@ class Conditions:
     """
 
     dt_ms: float = 1.0
-    apical_tau_ms: float = 10.0
-    noise: float = 0.0
+    apical_tau_ms: float | Mapping[str, float] = 10.0
+    noise: float | Mapping[str, float] = 0.0
     engine: str = "batched"
     state: State | None = None
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from zlib import crc32
-
-import numpy as np
+from dataclasses import dataclass, field, replace
 
 from cortex_sim.checks import listed, look_up, require_count
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.input_planning import Arrays
-from cortex_sim.protocol.phase import Phase
-from cortex_sim.protocol.phase_planning import Draft, Lesion, draft, lesion_of
-from cortex_sim.protocol.plan import Images, PhasePlan, Plan, Shown, Wanted
-from cortex_sim.protocol.protocol import INTERVAL, Protocol
+from cortex_sim.protocol.per_trial import ABSENT, every, resolved
+from cortex_sim.protocol.plan import Images, Plan, Series, Shown, Wanted, parts_of
+from cortex_sim.protocol.protocol import Protocol
+from cortex_sim.protocol.staging import SIDE_BY_SIDE, Stage
+from cortex_sim.protocol.time_bins import bins_of_all
 
-#: Default batch size if nothing is learned.
-SIDE_BY_SIDE = 256
+__all__ = ["SIDE_BY_SIDE", "plan"]
 
 
 def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessing | None = None) -> Plan:
@@ -39,122 +36,133 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessi
     ------
     DeclarationError
         If a name is unknown, an array does not fit its population, lengths differ, a window cannot
-        open, or a recorded item does not exist.
+        open, trials that differ cannot run together, or a recorded item does not exist.
     """
     require_count("plan", minimum=0, seed=seed)
     if not isinstance(protocol, Protocol):
         raise DeclarationError(f"plan: needs a Protocol. Got {protocol!r}")
-    if isinstance(protocol.eta_per_s, Mapping):
-        for name in protocol.eta_per_s:
+    for rates in every(protocol.eta_per_s):
+        for name in rates if isinstance(rates, Mapping) else ():
             look_up("projection in eta_per_s of Protocol", name, net.projections)
     through = {} if preprocessing is None else dict.fromkeys(net.stimulated, preprocessing)
-    arrays, lesion = Arrays(through), lesion_of(net, protocol.lesion)
-    trials = _Stage("trial", protocol, _drafts(net, protocol, lesion, arrays))
-    stages = [trials]
-    if protocol.probe is not None:
-        own = lesion_of(net, (*protocol.lesion, *protocol.probe.lesion))
-        stages.append(_Stage("probe", protocol.probe, _drafts(net, protocol.probe, own, arrays)))
-    shown = tuple(
-        replace(s, number=number) for number, s in enumerate(_in_order(stages, protocol.repeat, seed))
-    )
-    ids = [str(i) for i in range(trials.presentations)]
-    return Plan(shown, _wanted(net, protocol), tuple(ids), _probe_ids(stages))
+    arrays = Arrays(through)
+    trials = Stage("trial", protocol, net, arrays)
+    probe = None if protocol.probe is None else Stage("probe", protocol.probe, net, arrays)
+    made = _Course(trials, probe, seed)
+    shown = tuple(replace(s, number=number) for number, s in enumerate(made.shown()))
+    ids = tuple(str(i) for i in range(trials.presentations))
+    probe_ids = () if probe is None else _probe_ids(trials, probe)
+    wanted = _wanted(net, protocol)
+    if wanted.every_ms is not None:
+        wanted = replace(wanted, bins=bins_of_all(shown, wanted.every_ms))
+    return Plan(shown, wanted, ids, probe_ids)
 
 
-def _drafts(net: Network, protocol: Protocol, lesion: Lesion, arrays: Arrays) -> list[Draft]:
-    phases = list(protocol.phases)
-    if protocol.interval_ms:
-        phases.append(Phase(INTERVAL, protocol.interval_ms))
-    return [draft(net, phase, lesion, protocol.eta_per_s, arrays) for phase in phases]
+@dataclass
+class _Course:
+    """The order of trials and probes of one protocol; whoever asks for it adds the numbers."""
+
+    trials: Stage
+    probe: Stage | None
+    seed: int
+    done: dict[str, int] = field(default_factory=lambda: {"trial": 0, "probe": 0})
+    fresh: bool = True  # whether the next trial starts from rest even without a reset
+
+    def shown(self) -> Iterator[Shown]:
+        """A probe, then trials, with a probe after each block or after every so many trials."""
+        protocol = self.trials.protocol
+        _check_batches(self.trials)
+        if self.probe is not None:
+            yield from self._probed(0)
+        for block in range(1, protocol.repeat + 1):
+            yield from self._block(block)
+            over = block == protocol.repeat and self._until_probe() != protocol.probe_every
+            if self.probe is not None and (protocol.probe_every is None or over):
+                yield from self._probed(block)
+
+    def _block(self, block: int) -> Iterator[Shown]:
+        stage, order = self.trials, [int(i) for i in self.trials.order(self.seed, block)]
+        start = 0
+        while start < len(order):
+            first = self.done["trial"]
+            images = order[start : start + min(stage.batch, self._until_probe())]
+            keys = [stage.key(first + k, image, self._lesion(first + k)) for k, image in enumerate(images)]
+            together = next((k for k, key in enumerate(keys) if key != keys[0]), len(images))
+            if together < len(images) and stage.protocol.plastic:
+                raise DeclarationError(
+                    f"trials: {first + together - 1} and {first + together} differ in "
+                    f"{stage.difference(keys[together - 1], keys[together])}, and "
+                    f"batch={stage.batch} runs them as one, with one change of weights; use batch=1, or "
+                    "give all "
+                    "trials of a batch the same value"
+                )
+            yield self._run(stage, block, images[:together])
+            start += together
+            if self._until_probe() == stage.protocol.probe_every:
+                yield from self._probed(block)
+
+    def _until_probe(self) -> int:
+        """Trials until the next probe; right after one, ``probe_every``."""
+        wait = self.trials.protocol.probe_every
+        return self.trials.batch if wait is None else wait - self.done["trial"] % wait
+
+    def _probed(self, block: int) -> Iterator[Shown]:
+        stage = self.probe
+        assert stage is not None
+        order = [int(i) for i in stage.order(self.seed, block)]
+        start, self.fresh = 0, True
+        while start < len(order):
+            first = self.done["probe"]
+            images = order[start : start + stage.batch]
+            keys = [stage.key(first + k, image, ()) for k, image in enumerate(images)]
+            together = next((k for k, key in enumerate(keys) if key != keys[0]), len(images))
+            yield self._run(stage, block, images[:together])
+            start += together
+        self.fresh = True
+
+    def _run(self, stage: Stage, block: int, images: list[int]) -> Shown:
+        first = self.done[stage.name]
+        lesion = self._lesion(self.done["trial"])
+        if stage.name == "probe":
+            own = resolved(stage.protocol.lesion, first, images[0])
+            lesion = (*lesion, *(() if own is ABSENT else own))
+        phases = stage.phases(first, images[0], lesion, self.trials.protocol.eta_per_s)
+        trials = tuple(range(first, first + len(images)))
+        self.done[stage.name] += len(images)
+        rest, self.fresh = stage.protocol.reset or self.fresh, False
+        return Shown(0, stage.name, block, trials, tuple(images), phases, rest)
+
+    def _lesion(self, trial: int) -> tuple[str, ...]:
+        """What is cut and silenced once so many trials are over."""
+        found = resolved(self.trials.protocol.lesion, trial, 0)
+        return () if found is ABSENT else found
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """Trials or probes: a protocol whose phases are checked."""
-
-    name: str
-    protocol: Protocol
-    drafts: list[Draft]
-
-    def __post_init__(self) -> None:
-        lengths: dict[str, int] = {}
-        for d in self.drafts:
-            lengths |= d.lengths()
-        if len(set(lengths.values())) > 1:
-            counts = ", ".join(f"{what} {length}" for what, length in lengths.items())
-            raise DeclarationError(
-                f"{self.name}s: all images and labels of a protocol must have one number of presentations. "
-                f"Got {counts}"
-            )
-
-    @property
-    def presentations(self) -> int:
-        """Number of presentations to choose from; 1 if no array has one entry for each."""
-        return next((n for d in self.drafts for n in d.lengths().values()), 1)
-
-    @property
-    def trials(self) -> int:
-        return self.protocol.trials or self.presentations
-
-    @property
-    def batch(self) -> int:
-        if self.protocol.batch is not None:
-            return min(self.protocol.batch, self.trials)
-        return 1 if self.protocol.plastic or not self.protocol.reset else min(SIDE_BY_SIDE, self.trials)
-
-    def phases(self) -> tuple[PhasePlan, ...]:
-        return tuple(replace(d.plan, nudge=d.nudges(self.presentations)) for d in self.drafts)
-
-    def order(self, seed: int, block: int) -> np.ndarray:
-        """Image of each trial of a block."""
-        passes = -(-self.trials // self.presentations)
-        if self.protocol.order == "given":
-            return np.tile(np.arange(self.presentations), passes)[: self.trials]
-        rng = np.random.default_rng(np.random.SeedSequence([seed, crc32(self.name.encode()), block]))
-        return np.concatenate([rng.permutation(self.presentations) for _ in range(passes)])[: self.trials]
+def _check_batches(stage: Stage) -> None:
+    wait, batch = stage.protocol.probe_every, stage.batch
+    if wait is not None and stage.protocol.plastic and wait % batch:
+        raise DeclarationError(
+            f"Protocol: probe_every={wait} would probe within a batch of {batch} trials, which change "
+            "weights "
+            f"together; give a multiple of {batch}, or another batch"
+        )
 
 
-def _in_order(stages: list[_Stage], repeat: int, seed: int) -> Iterator[Shown]:
-    """A probe, a block of trials, a probe, a block, …, a probe; the caller adds the numbers."""
-    phases = {stage.name: stage.phases() for stage in stages}
-    done = dict.fromkeys(phases, 0)
-    for block in range(repeat + 1):
-        for stage in stages:
-            if stage.name == "trial" and not block:
-                continue
-            yield from _block(stage, phases[stage.name], block, done[stage.name], seed, len(stages) > 1)
-            done[stage.name] += stage.trials
-
-
-def _block(
-    stage: _Stage, phases: tuple[PhasePlan, ...], block: int, first: int, seed: int, probed: bool
-) -> Iterator[Shown]:
-    """One block of a stage, whose trials are counted from ``first``."""
-    order = stage.order(seed, block)
-    for start in range(0, stage.trials, stage.batch):
-        images = tuple(int(i) for i in order[start : start + stage.batch])
-        trials = tuple(range(first + start, first + start + len(images)))
-        rest = stage.protocol.reset or (not start and (probed or not first))
-        yield Shown(0, stage.name, block, trials, images, phases, rest)
-
-
-def _probe_ids(stages: list[_Stage]) -> tuple[str, ...]:
+def _probe_ids(trials: Stage, probe: Stage) -> tuple[str, ...]:
     """Stimulus of each image of the probes: those of the trials if these have the same images."""
-    if len(stages) == 1:
-        return ()
-    trials, probes = stages
-    shown = [_image_sets(stage) for stage in stages]
-    same = shown[0] == shown[1] and trials.presentations == probes.presentations
-    return tuple(str(i) if same else f"probe {i}" for i in range(probes.presentations))
+    same = _image_sets(trials) == _image_sets(probe) and trials.presentations == probe.presentations
+    return tuple(str(i) if same else f"probe {i}" for i in range(probe.presentations))
 
 
-def _image_sets(stage: _Stage) -> set[tuple[str, int]]:
+def _image_sets(stage: Stage) -> set[tuple[str, int]]:
     """Population and array of every image set; equal arrays have been merged by the conversion."""
     return {
-        (population, given.values.__array_interface__["data"][0])
-        for d in stage.drafts
-        for population, given in d.plan.drive.items()
-        if isinstance(given, Images)
+        (population, part.values.__array_interface__["data"][0])
+        for phases in stage.drafted
+        for phase in phases
+        for population, given in phase.drive.items()
+        for part in parts_of(given)
+        if isinstance(part, Images) or (isinstance(part, Series) and part.each)
     }
 
 

@@ -9,30 +9,38 @@ from typing import Any
 
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.per_trial import FromTrial, differing, differs, every, numbers_per_trial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.record import Record
-from cortex_sim.protocol.values import Comparable, at_least_zero, by_name, names
+from cortex_sim.protocol.settings import known_settings
+from cortex_sim.protocol.values import Comparable, at_least_zero, at_least_zero_ms, by_name, names
 
 #: Name of the pause after each trial, where ``interval_ms`` is above 0.
 INTERVAL = "interval"
+DEFAULT_ETA = 0.1  # 1/s
 ORDERS = ("given", "shuffled")
 
 
+@known_settings
 @dataclass(frozen=True, eq=False, init=False)
 class Protocol(Comparable):
     """The course of an experiment: a trial runs the phases once for one presentation.
+
+    ``interval_ms``, ``lesion`` and ``eta_per_s`` may differ between trials, as the settings of phases:
+    `PerTrial`, `FromTrial`, or a list of numbers where one number is expected.
 
     Parameters
     ----------
     *phases : Phase
         In order.
     trials : int or None
-        Trials in a block; None takes each image once (one trial where there are no images). More
-        trials than images start over.
+        Trials in a block; None takes each image once; without images, one trial for each value of settings
+        that differ between trials, else one. More trials than images start over; fewer go on through the
+        images in the next block.
     repeat : int, default 1
         Blocks.
     order : {"given", "shuffled"}
-        "shuffled" draws images without replacement, another permutation for each block.
+        "shuffled" draws images without replacement, another permutation for each pass through them.
     batch : int or None
         Presentations per run, which share their weights: a window changes these by the
         mean over them. None: one where anything learns or ``reset`` is False, else up to 256.
@@ -42,9 +50,13 @@ class Protocol(Comparable):
         Whether every trial starts from rest. If not, a trial continues from the state of the previous
         one, except the first trial after a probe.
     lesion : list of projections, populations or units
-        Projections cut and populations or units silenced throughout, in probes too.
+        Projections cut and populations or units silenced throughout, in probes too; one from some trial on
+        acts on the probes that follow the trials before it.
     probe : Protocol or None
         Run before the first block and after each; learns nothing.
+    probe_every : int or None
+        The probe runs after every so many trials, counted over all blocks, and after the last one, instead of
+        after each block.
     record : Record
         What to record, of trials and probes alike.
     eta_per_s : float or mapping of projection to float
@@ -65,12 +77,13 @@ class Protocol(Comparable):
     repeat: int = 1
     order: str = "given"
     batch: int | None = None
-    interval_ms: float = 0.0
+    interval_ms: Any = 0.0
     reset: bool = True
-    lesion: tuple[str, ...] = ()
+    lesion: Any = ()
     probe: Protocol | None = None
+    probe_every: int | None = None
     record: Record = Record()
-    eta_per_s: Any = 0.1
+    eta_per_s: Any = DEFAULT_ETA
 
     def __init__(
         self,
@@ -79,15 +92,16 @@ class Protocol(Comparable):
         repeat: int = 1,
         order: str = "given",
         batch: int | None = None,
-        interval_ms: float = 0.0,
+        interval_ms: Any = 0.0,
         reset: bool = True,
         lesion: Any = (),
         probe: Protocol | None = None,
+        probe_every: int | None = None,
         record: Record = Record(),  # noqa: B008 - frozen
-        eta_per_s: Any = 0.1,
+        eta_per_s: Any = DEFAULT_ETA,
     ) -> None:
         _check_phases(phases)
-        for what, value in (("trials", trials), ("batch", batch)):
+        for what, value in (("trials", trials), ("batch", batch), ("probe_every", probe_every)):
             if value is not None:
                 require_count("Protocol", **{what: value})
         require_count("Protocol", repeat=repeat)
@@ -104,18 +118,24 @@ class Protocol(Comparable):
             "repeat": repeat,
             "order": order,
             "batch": batch,
-            "interval_ms": at_least_zero("Protocol", "interval_ms", interval_ms),
+            "interval_ms": numbers_per_trial(at_least_zero_ms)("Protocol", "interval_ms", interval_ms),
             "reset": reset,
-            "lesion": names("Protocol", "lesion", lesion),
+            "lesion": differing("Protocol", "lesion", lesion, names),
             "probe": probe,
+            "probe_every": probe_every,
             "record": record,
-            "eta_per_s": _as_rates(eta_per_s),
+            "eta_per_s": numbers_per_trial(_as_rates)("Protocol", "eta_per_s", eta_per_s),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
         _check_record(self)
         if probe is not None:
             _check_probe(self, probe)
+        elif probe_every is not None:
+            raise DeclarationError(
+                f"Protocol: probe_every={probe_every} says when to probe, but there is no probe; give "
+                "probe=..."
+            )
 
     @property
     def plastic(self) -> bool:
@@ -124,13 +144,14 @@ class Protocol(Comparable):
 
     @property
     def durations_ms(self) -> dict[str, float]:
-        """Length of each phase, the interval included."""
-        found = {phase.name: phase.duration_ms for phase in self.phases}
-        return {**found, INTERVAL: self.interval_ms} if self.interval_ms else found
+        """Length of each phase, the interval included; the longest where trials differ."""
+        found = {phase.name: max(every(phase.duration_ms)) for phase in self.phases}
+        pause = max(every(self.interval_ms))
+        return {**found, INTERVAL: pause} if pause else found
 
     @property
     def duration_ms(self) -> float:
-        """Length of one trial, the interval included."""
+        """Length of one trial, the interval included; the longest phases where trials differ."""
         return sum(self.durations_ms.values())
 
     @property
@@ -184,20 +205,18 @@ def _check_phases(phases: tuple[Any, ...]) -> None:
         seen.add(phase.name)
 
 
-def _as_rates(given: Any) -> Any:
+def _as_rates(owner: str, what: str, given: Any) -> Any:
     if isinstance(given, Mapping):
-        return {
-            name: at_least_zero("Protocol", f"eta_per_s of {name}", value)
-            for name, value in by_name("Protocol", "eta_per_s", given).items()
-        }
-    return at_least_zero("Protocol", "eta_per_s", given)
+        rate = numbers_per_trial(at_least_zero)
+        return {n: rate(owner, f"{what} of {n}", value) for n, value in by_name(owner, what, given).items()}
+    return at_least_zero(owner, what, given)
 
 
 def _check_record(protocol: Protocol) -> None:
     record = protocol.record
     if not isinstance(record, Record):
         raise DeclarationError(f"Protocol: record must be a Record. Got {record!r}")
-    if protocol.interval_ms and INTERVAL in {phase.name for phase in protocol.phases}:
+    if max(every(protocol.interval_ms)) and INTERVAL in {phase.name for phase in protocol.phases}:
         raise DeclarationError(f"Protocol: interval_ms adds a phase called {INTERVAL}; rename your own phase")
     look_up("phase of Record", protocol.recorded_phase, protocol.durations_ms)
     if record.every_ms is not None and record.every_ms > protocol.duration_ms:
@@ -212,6 +231,11 @@ def _check_probe(protocol: Protocol, probe: Any) -> None:
         raise DeclarationError(f"Protocol: probe must be a Protocol. Got {probe!r}")
     if probe.probe is not None:
         raise DeclarationError("Protocol: a probe has no probe of its own; leave it out")
+    if differs(protocol.lesion) and not isinstance(protocol.lesion, FromTrial):
+        raise DeclarationError(
+            "Protocol: a lesion of single trials (PerTrial) does not say what it is during a probe; use "
+            "FromTrial, or cut=PerTrial(...) and silence=PerTrial(...) of a phase"
+        )
     for phase in probe.phases:
         if phase.plastic:
             raise DeclarationError(

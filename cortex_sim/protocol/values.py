@@ -35,13 +35,16 @@ def same(one: Any, other: Any) -> bool:
         )
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
     return type(one) is type(other) and bool(one == other)
 
 
 def number(owner: str, what: str, value: Any) -> float:
     """A finite number, as float."""
+    value = _without_unit(owner, what, value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise DeclarationError(f"{owner}: {what} must be a number. Got {_short(value)}")
+        raise DeclarationError(f"{owner}: {what} must be a number. Got {short(value)}")
     return float(value)
 
 
@@ -61,8 +64,46 @@ def above_zero(owner: str, what: str, value: Any) -> float:
     return found
 
 
+def at_least_zero_ms(owner: str, what: str, value: Any) -> float:
+    """A time of at least 0 as float, in ms; brian2's times are converted."""
+    return at_least_zero(owner, what, _in_ms(owner, what, value))
+
+
+def above_zero_ms(owner: str, what: str, value: Any) -> float:
+    """A time above 0 as float, in ms; brian2's times are converted."""
+    return above_zero(owner, what, _in_ms(owner, what, value))
+
+
+def _unit(value: Any) -> str | None:
+    """Dimension of a quantity of brian2, in SI units; None for what has none."""
+    dim = getattr(value, "dim", None) if type(value).__module__.startswith("brian2") else None
+    return None if dim is None or dim.is_dimensionless else str(dim)
+
+
+def _in_ms(owner: str, what: str, value: Any) -> Any:
+    unit = _unit(value)
+    if unit is None or np.ndim(value):
+        return value
+    if unit != "s":
+        raise DeclarationError(
+            f"{owner}: {what} is a time, as a number in ms or a time of brian2 such as 200*ms. Got {value!r}"
+        )
+    return float(f"{float(np.asarray(value)) * 1e3:.14g}")  # 0.3 * ms is 0.3 again
+
+
+def _without_unit(owner: str, what: str, value: Any) -> Any:
+    unit = _unit(value)
+    if unit is None:
+        return value
+    raise DeclarationError(
+        f"{owner}: {what} has the unit {unit}, and rates and everything that acts on them have none; give "
+        f"plain numbers. Got {short(value)}"
+    )
+
+
 def numeric(owner: str, what: str, value: Any) -> np.ndarray:
     """A read-only view of an array of finite numbers; nothing is copied."""
+    _without_unit(owner, what, value)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError) as exception:
@@ -75,7 +116,7 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
     if given.dtype.kind == "b":
         given = given.astype(np.float64)
     if given.dtype.kind not in "fiu":
-        raise DeclarationError(f"{owner}: {what} must be numbers. Got {_short(value)}")
+        raise DeclarationError(f"{owner}: {what} must be numbers. Got {short(value)}")
     if not given.ndim or not given.size:
         raise DeclarationError(f"{owner}: {what} is an array of shape {given.shape}; give at least one value")
     if not np.isfinite(given).all():
@@ -89,7 +130,7 @@ def name_of(owner: str, what: str, given: Any) -> str:
     """Name of a population, unit or projection, given as text or as the object that has it."""
     name = given if isinstance(given, str) else getattr(given, "name", None)
     if not isinstance(name, str) or not name:
-        raise DeclarationError(f'{owner}: {what} takes names such as "V1" or "V1->IT". Got {_short(given)}')
+        raise DeclarationError(f'{owner}: {what} takes names such as "V1" or "V1->IT". Got {short(given)}')
     return name
 
 
@@ -98,9 +139,7 @@ def names(owner: str, what: str, given: Any) -> tuple[str, ...]:
     if isinstance(given, str) or hasattr(given, "name"):
         given = (given,)
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
-        raise DeclarationError(
-            f'{owner}: {what} must be a list of names, such as ["V1"]. Got {_short(given)}'
-        )
+        raise DeclarationError(f'{owner}: {what} must be a list of names, such as ["V1"]. Got {short(given)}')
     return tuple(dict.fromkeys(name_of(owner, what, item) for item in given))
 
 
@@ -108,11 +147,12 @@ def by_name(owner: str, what: str, given: Any) -> dict[str, Any]:
     """A mapping whose keys are names."""
     if not isinstance(given, Mapping):
         raise DeclarationError(
-            f'{owner}: {what} must be a mapping, such as {{"V1": ...}}. Got {_short(given)}'
+            f'{owner}: {what} must be a mapping, such as {{"V1": ...}}. Got {short(given)}'
         )
     return {name_of(owner, what, key): value for key, value in given.items()}
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value for a message, on one line and not too long."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."

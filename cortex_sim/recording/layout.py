@@ -15,10 +15,11 @@ import xarray as xr
 from cortex_sim.checks import listed
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.protocol.time_bins import time_bins
 from cortex_sim.recording.making import MEANING, places
 
 if TYPE_CHECKING:
-    from cortex_sim.protocol.plan import Plan, Shown
+    from cortex_sim.protocol.plan import Plan
 
 Rows = Mapping[str, np.ndarray]  # variable to values, presentations or snapshots first
 
@@ -33,20 +34,6 @@ _TYPES = {
     **dict.fromkeys(("repetition", "trial", "block", "snapshot_trial"), np.int64),
     **dict.fromkeys(("stimulus_id", "arm", "stage", "snapshot_arm"), np.str_),
 }
-
-
-def time_bins(shown: Shown, every_ms: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Start and end of each bin, in ms within the trial, and the phase in which it ends.
-
-    Bins are ``every_ms`` long; the rest of the trial after the last whole bin has none.
-    """
-    # 1e-9: durations such as 3 * 0.1 must not lose their last bin.
-    count = math.floor(shown.duration_ms / every_ms + 1e-9)
-    start = every_ms * np.arange(count)
-    end = every_ms * np.arange(1, count + 1)
-    ends_of_phases = np.cumsum([phase.duration_ms for phase in shown.phases])
-    within = np.searchsorted(ends_of_phases, end - 1e-9 * every_ms).clip(max=len(shown.phases) - 1)
-    return start, end, np.asarray([shown.phases[i].name for i in within], dtype=str)
 
 
 @dataclass(frozen=True)
@@ -83,10 +70,11 @@ class ArmLayout:
     def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Start, end and phase of the time bins; None where there is one value per presentation.
 
-        A protocol whose probes have time bins has phases of the same lengths in trials and probes.
+        A protocol whose probes have time bins has phases of the same lengths in trials and probes; where
+        trials differ in length, the bins are those that all have.
         """
         every = self.plan.wanted.every_ms
-        return None if every is None else time_bins(self.plan.shown[0], every)
+        return None if every is None else time_bins(self.plan.shown[0], every, self.plan.wanted.bins)
 
     @cached_property
     def presentations(self) -> dict[str, np.ndarray]:

@@ -79,7 +79,7 @@ class Presenter:
         batch: int | None,
     ) -> None:
         from cortex_sim import brian2
-        from cortex_sim.recording.layout import time_bins
+        from cortex_sim.protocol.time_bins import time_bins
 
         self.candidate, self.timing = candidate, timing
         self.variables = _variables(variables)

@@ -225,11 +225,21 @@ def test_without_images_there_is_one_trial():
 @given(st.integers(1, 40), st.integers(1, 100), st.integers(0, 5))
 def test_shuffled_draws_without_replacement(images, trials, seed):
     drawn = images_by_block(order(seed, images, trials=trials, order="shuffled", repeat=2))
-    for block in drawn.values():
-        assert len(block) == trials
-        for start in range(0, trials, images):
+    assert [len(block) for block in drawn.values()] == [trials, trials]
+    whole = [drawn[1] + drawn[2]] if trials < images else drawn.values()  # fewer trials go on through the set
+    for block in whole:
+        for start in range(0, len(block), images):
             part = block[start : start + images]
             assert len(set(part)) == len(part) and set(part) <= set(range(images))
+
+
+def test_fewer_trials_than_images_go_on_through_the_set_and_probes_start_over():
+    drawn = images_by_block(order(0, 7, trials=3, repeat=5))
+    assert [image for block in drawn.values() for image in block] == [k % 7 for k in range(15)]
+    probe = cs.Protocol(phase(drive={"retina": np.zeros((7, 7))}), trials=2)
+    script = cs.Protocol(phase(drive={"retina": np.ones((7, 7))}), trials=3, repeat=2, probe=probe)
+    probes = [s.images for s in plan(script, network(), 0).shown if s.stage == "probe"]
+    assert probes == [(0, 1)] * 3
 
 
 def test_another_permutation_for_each_block_and_seed_and_the_same_for_the_same():

@@ -9,7 +9,7 @@ import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, CreditSource
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.protocol.plan import Constant, Gate, Images, PhasePlan
+from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, parts_of
 
 if TYPE_CHECKING:
     from cortex_sim.backends.brian2.built import BuiltCircuit
@@ -37,15 +37,7 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
     chosen = np.asarray(images, dtype=int)
     for name, unit in built.units.items():
         view = unit.view
-        given = phase.drive.get(name)
-        match given:
-            case Constant(values):
-                shown = values
-            case Images(values):
-                shown = values[chosen]
-            case _:
-                shown = np.zeros(1)
-        view.put("shown" if unit.is_source else "external", shown)
+        view.put("shown" if unit.is_source else "external", constant_part(phase.drive.get(name), chosen))
         view.put("alive", phase.alive.get(name, 1.0))
         if unit.is_source:
             continue
@@ -66,6 +58,20 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
             variable = built.circuit.var("gate", projection.name)
             built.units[projection.post].view.put(variable, 0.0 if gate.cut else gate.scale)
     built.engine.open_windows(phase.eta, phase.modulator)
+
+
+def constant_part(given: Input | None, images: np.ndarray) -> np.ndarray:
+    """What of a drive is constant during a phase: (1,), (unit,) or (presentation, unit)."""
+    total = np.zeros(1)
+    for part in parts_of(given):
+        match part:
+            case Constant(values):
+                total = total + values
+            case Images(values):
+                total = total + values[images]
+            case _:
+                pass
+    return total
 
 
 def _set_apical(built: BuiltCircuit, weights: Weights, p: Apical, phase: PhasePlan) -> None:

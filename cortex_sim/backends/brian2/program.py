@@ -74,7 +74,8 @@ class Program:
         for name, bin_ in segment.bins.items():
             given, unit = segment.phase.drive[name], self.built.units[name]
             assert isinstance(given, Series)
-            unit.view.put("shown" if unit.is_source else "external", given.values[bin_])
+            values = given.shown(bin_, np.asarray(segment.shown.images))
+            unit.view.put("shown" if unit.is_source else "external", values)
 
     def _states(self) -> dict[str, list[str]]:
         """Drive and compartments of each population that has them."""

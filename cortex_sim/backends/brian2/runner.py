@@ -14,14 +14,16 @@ import numpy as np
 
 from cortex_sim.backends.brian2.built import BuiltCircuit
 from cortex_sim.backends.brian2.circuit import Apical
+from cortex_sim.backends.brian2.driving import Driving, changes
 from cortex_sim.backends.brian2.equations import ARRIVING
 from cortex_sim.backends.brian2.noise import TrialNoise, fluctuate
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.stability import check
+from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
 from cortex_sim.loops import loops_of
-from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Series, Shown, Wanted, White
+from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Shown, Wanted
 
 
 class Runner:
@@ -93,7 +95,8 @@ class Runner:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
         if self.wanted.every_ms is not None:
-            if self._trial_step % self._sample_steps == 0:
+            sample, rest = divmod(self._trial_step, self._sample_steps)
+            if not rest and self.wanted.in_bins(sample):
                 self._sample()
         elif phase_over and self._phase.name == self.wanted.phase:
             self._sample()
@@ -117,9 +120,11 @@ class Runner:
         for unit in self.built.units.values():
             unit.begin()
         self._learned = self._learned or bool(self._phase.eta)
-        moving = any(isinstance(given, (Series, White)) for given in self._phase.drive.values())
+        self._driving = self._moving_drives()
         noisy = any(self.built.setup.noise.values())
-        self._changing = moving or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
+        self._changing = (
+            bool(self._driving) or noisy or bool(self._phase.spontaneous) or bool(self._phase.eta)
+        )
         apicals = self.built.circuit.apicals
         self._gain = {p.name: self.weights.rescale(p) for p in apicals if p.name in self.built.features}
         self._credit_arrives(moved=False)  # delayed signals pass the gates of this phase
@@ -154,23 +159,21 @@ class Runner:
 
     # -- input that changes from step to step ---------------------------------------------------------
 
-    def _input_of_this_step(self) -> None:
+    def _moving_drives(self) -> list[tuple[np.ndarray, Driving]]:
+        """Drives that change within the phase, and the arrays they are written to."""
+        found = []
         for name, given in self._phase.drive.items():
-            unit = self.built.units[name]
-            target = unit.view["shown" if unit.is_source else "external"]
-            match given:
-                case Series():
-                    bin_ = min(int((self._step + 1e-9) * self.dt_ms / given.bin_ms), len(given.values) - 1)
-                    target[...] = given.values[bin_]
-                case White():
-                    held = self.dt_ms if given.hold_ms is None else given.hold_ms
-                    hold = whole_steps(f"drive of {name}: hold_ms", held, self.dt_ms)
-                    if self._step % hold == 0:
-                        target[...] = given.mean + given.sd * self._noise.draw(
-                            f"drive {name}", target.shape[1]
-                        )
-                case _:
-                    pass
+            if changes(given):
+                unit = self.built.units[name]
+                target = unit.view["shown" if unit.is_source else "external"]
+                units = target.shape[1]
+                drive = Driving(name, given, self._shown.images, units, self.dt_ms, self._noise)
+                found.append((target, drive))
+        return found
+
+    def _input_of_this_step(self) -> None:
+        for target, drive in self._driving:
+            target[...] = drive.at(self._step)
         for name, sd in self._phase.spontaneous.items():
             unit = self.built.units[name]
             target = unit.view["shown" if unit.is_source else "spontaneous"]
@@ -269,19 +272,3 @@ class Runner:
                     f"population {name}: rates are no longer finite in trial {self._shown.trials[0]}; use a "
                     "shorter dt_ms or a smaller eta_per_s"
                 )
-
-
-def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
-    """Number of steps in a duration: at least 1 where it is not 0.
-
-    Raises
-    ------
-    RunError
-        If it is not a whole number.
-    """
-    exact = duration_ms / dt_ms
-    steps = round(exact)
-    # A millionth of a step, plus the rounding error of a quotient of this size.
-    if abs(exact - steps) > 1e-6 + 1e-15 * exact or (duration_ms > 0 and not steps):
-        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:.12g}. Got {duration_ms:.12g}")
-    return steps

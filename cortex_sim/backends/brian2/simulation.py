@@ -25,15 +25,26 @@ from cortex_sim.backends.brian2.carryover import Carryover
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.credit_equations import check_in_synapses
 from cortex_sim.backends.brian2.operating_point import OperatingPoint, operating_points, report
-from cortex_sim.backends.brian2.runner import Runner, whole_steps
+from cortex_sim.backends.brian2.runner import Runner
 from cortex_sim.backends.brian2.stability import check
+from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.synaptic import check_no_sharing
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.restoring import require_own
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
-from cortex_sim.protocol.plan import Conditions, Input, Plan, Sample, Series, Shown, White
+from cortex_sim.protocol.plan import (
+    Conditions,
+    Input,
+    PhasePlan,
+    Plan,
+    Sample,
+    Series,
+    Shown,
+    White,
+    parts_of,
+)
 from cortex_sim.registry import registered_name
 from cortex_sim.state import State, as_state, initial
 
@@ -240,29 +251,30 @@ class Simulation:
             check_patches(self.circuit, size)
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
         for shown in plan.shown:
-            for phase in shown.phases:
-                whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
-                for name, gate in phase.gates.items():
-                    whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
-                for name, given in phase.drive.items():
-                    self._check_input(f"phase {phase.name}: drive of {name}", given)
-                for name in phase.nudge:
-                    if name in self.circuit.sources:
-                        raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
             if self.setup.engine == "synapses":
                 _one_by_one(shown, self.net.name)
+        for phase in plan.different_phases():
+            self._check_phase(phase)
         if plan.wanted.every_ms is not None:
             whole_steps("record: every_ms", plan.wanted.every_ms, self.setup.dt_ms)
 
+    def _check_phase(self, phase: PhasePlan) -> None:
+        whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
+        for name, gate in phase.gates.items():
+            whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
+        for name, given in phase.drive.items():
+            self._check_input(f"phase {phase.name}: drive of {name}", given)
+        for name in phase.nudge:
+            if name in self.circuit.sources:
+                raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
+
     def _check_input(self, owner: str, given: Input) -> None:
         dt_ms = self.setup.dt_ms
-        if isinstance(given, White) and given.hold_ms is not None:
-            whole_steps(f"{owner}: hold_ms", given.hold_ms, dt_ms)
-        if isinstance(given, Series) and given.bin_ms < dt_ms * (1 - 1e-6):
-            raise RunError(
-                f"{owner}: bins of {given.bin_ms:g} ms are shorter than a step of dt_ms={dt_ms:g}, so some "
-                "would never be shown; use a smaller dt_ms, or average bins"
-            )
+        for part in parts_of(given):
+            if isinstance(part, White) and part.hold_ms is not None:
+                whole_steps(f"{owner}: hold_ms", part.hold_ms, dt_ms)
+            if isinstance(part, Series):
+                whole_steps(f"{owner}: bin_ms", part.bin_ms, dt_ms)
 
     def _last(self) -> Carryover:
         """State carried over from the last trial."""
@@ -348,7 +360,7 @@ class Simulation:
 
 
 def _features(plan: Plan) -> frozenset[str]:
-    gates = (item for shown in plan.shown for phase in shown.phases for item in phase.gates.items())
+    gates = (item for phase in plan.different_phases() for item in phase.gates.items())
     return frozenset(name for name, gate in gates if gate.delay_ms or gate.noise_sd)
 
 

@@ -21,7 +21,7 @@ from cortex_sim.backends.brian2.program import Program
 from cortex_sim.backends.brian2.timetable import timetable
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError, RunError
-from cortex_sim.protocol.plan import Plan, Sample, White
+from cortex_sim.protocol.plan import Input, Plan, Sample, Series, Summed, White, parts_of
 from cortex_sim.regularisers import HardOrthogonality
 
 
@@ -74,7 +74,7 @@ def check_plan(plan: Plan) -> None:
     """Raise `RunError` if anything is drawn or delayed step by step, or must be read between trials."""
     for shown in plan.shown:
         for phase in shown.phases:
-            moving = [name for name, given in phase.drive.items() if isinstance(given, White)]
+            moving = [name for name, given in phase.drive.items() if _moves(given)]
             moving += list(phase.spontaneous)
             moving += [name for name, gate in phase.gates.items() if gate.delay_ms or gate.noise_sd]
             if moving:
@@ -87,6 +87,12 @@ def check_plan(plan: Plan) -> None:
             f"record: weights of {plan.wanted.weights[0]} after every trial cannot be read from a running "
             'C++ program; use weights=() and read simulation.weights at the end, or target="numpy"'
         )
+
+
+def _moves(given: Input) -> bool:
+    """Whether a drive is drawn at each step, or a sum that changes."""
+    summed = isinstance(given, Summed)
+    return any(isinstance(p, White) or (summed and isinstance(p, Series)) for p in parts_of(given))
 
 
 def carry_out(

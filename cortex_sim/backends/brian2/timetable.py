@@ -12,7 +12,7 @@ from math import gcd
 
 import numpy as np
 
-from cortex_sim.backends.brian2.runner import whole_steps
+from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.protocol.plan import PhasePlan, Plan, Series, Shown
 
 
@@ -83,7 +83,7 @@ def timetable(plan: Plan, dt_ms: float) -> Timetable:
                 ends.append(start)
         if plan.wanted.every_ms is not None:
             every = whole_steps("record: every_ms", plan.wanted.every_ms, dt_ms)
-            ends = list(range(begin + every, start + 1, every))
+            ends = list(range(begin + every, start + 1, every))[: plan.wanted.bins]
         samples.append(ends)
     return Timetable(segments, samples)
 
@@ -103,5 +103,4 @@ def _segments(
 
 def _bins(given: Series, steps: int, dt_ms: float) -> np.ndarray:
     """Bin of a series at each step of a phase; the last one is held."""
-    found = ((np.arange(steps) + 1e-9) * dt_ms / given.bin_ms).astype(int)
-    return np.minimum(found, len(given.values) - 1)
+    return np.array([given.bin_at(step, dt_ms) for step in range(steps)])

@@ -7,7 +7,7 @@ activity, whose mean is zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from cortex_sim.backends.torch.settling import Interventions, Values
 from cortex_sim.backends.torch.settling import settle as settle_rates
 from cortex_sim.backends.torch.steps import Path
 from cortex_sim.errors import RunError
-from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan
+from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, parts_of
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,14 @@ def passes(phase: PhasePlan, name: str) -> float:
 
 def _given(drive: Input | None, images: list[int], units: int) -> Tensor:
     values = np.zeros((len(images), units))
-    match drive:
-        case Constant(given):
-            values[:] = given
-        case Images(given):
-            values[:] = given[images]
+    for part in parts_of(drive):
+        match part:
+            case Constant(given):
+                values += given
+            case Images(given):
+                values += given[images]
+            case _:
+                pass
     return torch.from_numpy(values)
 
 
@@ -141,10 +144,31 @@ def _nudge(model: Core, phase: PhasePlan, name: str, r: Tensor, images: list[int
     return goal.strength * (wanted - r)
 
 
+def check_alike(phases: Iterable[PhasePlan]) -> None:
+    """Raise `RunError` where trials differ in what has no effect at equilibrium."""
+    seen: dict[tuple[str, str], Gate] = {}
+    for phase in phases:
+        for name in {*phase.gates, *(gated for first, gated in seen if first == phase.name)}:
+            gate = phase.gates.get(name, Gate())
+            first = seen.setdefault((phase.name, name), gate)
+            for what, ours, theirs in (
+                ("delay_ms", gate.delay_ms, first.delay_ms),
+                ("noise", gate.noise_sd, first.noise_sd),
+            ):
+                if ours != theirs:
+                    why = "has passed" if what == "delay_ms" else "has mean zero"
+                    raise RunError(
+                        f"phase {phase.name}: {what} of {name} differs between trials, {theirs:g} and "
+                        f"{ours:g}, "
+                        f"but at equilibrium it {why} and all trials would be alike; leave it out, or use "
+                        'backend "brian2"'
+                    )
+
+
 def check_settles(model: Core, phase: PhasePlan) -> None:
     """Raise `RunError` where a phase has no equilibrium."""
     owner = f"phase {phase.name}"
-    for name, drive in phase.drive.items():
+    for name, drive in ((n, part) for n, whole in phase.drive.items() for part in parts_of(whole)):
         if not isinstance(drive, (Constant, Images)):
             what = {"Series": "a time series", "White": "noise"}.get(type(drive).__name__, "no image set")
             raise RunError(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.restoring import require_own
-from cortex_sim.backends.torch.equilibrium import Equilibrium, check_settles, settle
+from cortex_sim.backends.torch.equilibrium import Equilibrium, check_alike, check_settles, settle
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.errors import BuildError, RunError
@@ -95,8 +95,10 @@ class QuasiStatic:
                 f"record: every_ms={plan.wanted.every_ms:g} needs time within a phase, and here a phase "
                 'is its equilibrium; leave every_ms out, or use backend "brian2"'
             )
-        for phase in {id(phase): phase for shown in plan.shown for phase in shown.phases}.values():
+        for phase in plan.different_phases():
             check_settles(self.model, phase)
+        check_alike(plan.different_phases("trial"))
+        check_alike(plan.different_phases("probe"))
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` is called after each.
