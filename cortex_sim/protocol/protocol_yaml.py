@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol import yaml_settings
-from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
+from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
+from cortex_sim.protocol.per_trial import FromTrial, PerTrial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.record import Record
@@ -30,18 +31,32 @@ _PLAIN = {
     Nudge: Nudge([0.0]),
 }
 _ALWAYS = ("name", "duration_ms", "phases", "sd", "values", "bin_ms", "data", "split", "seed", "goal")
-_INPUTS: dict[str, Any] = {"sd": Noise, "values": TimeSeries, "data": Stimuli, "goal": Nudge}
+_INPUTS: dict[str, Any] = {
+    "sd": Noise,
+    "values": TimeSeries,
+    "data": Stimuli,
+    "goal": Nudge,
+    "sum": Sum,
+    "covariance": Noise,
+}
 
 
 def to_data(value: Any) -> Any:
     """A phase, a protocol or a part of one as plain data."""
+    if isinstance(value, PerTrial):
+        by = {} if value.by == "trial" else {"by": value.by}
+        return {"per_trial": [to_data(item) for item in value.values], **by}
+    if isinstance(value, FromTrial):
+        return {"from_trial": {trial: to_data(item) for trial, item in value.values.items()}}
+    if isinstance(value, Sum):
+        return {"sum": [to_data(part) for part in value.parts]}
     if type(value) in _PLAIN:
         plain = _PLAIN[type(value)]
         settings = {f.name: getattr(value, f.name) for f in fields(value)}
         return {
             name: to_data(item)
             for name, item in settings.items()
-            if name in _ALWAYS or not same(item, getattr(plain, name))
+            if item is not None and (name in _ALWAYS or not same(item, getattr(plain, name)))
         }
     if isinstance(value, np.ndarray):
         return array_to_data(value)
@@ -70,10 +85,18 @@ def protocol_from_yaml(source: str | Path, seed: int = 0) -> Protocol:
 def phase_from_data(data: Any, seed: int = 0) -> Phase:
     """Phase from plain data."""
     owner = f"phase {data.get('name', '')}".strip() if isinstance(data, dict) else "phase"
+
+    def inputs(key: str, mapping: Any) -> Any:
+        if not isinstance(mapping, dict):
+            return mapping
+        return {name: _input(f"{owner}: {key}", one, seed) for name, one in mapping.items()}
+
     given = class_settings(owner, data, Phase)
-    for key in ("drive", "nudge"):
-        if isinstance(given.get(key), dict):
-            given[key] = {name: _input(f"{owner}: {key}", v, seed) for name, v in given[key].items()}
+    for key, value in given.items():
+        if key in ("drive", "nudge"):
+            given[key] = _differing(f"{owner}: {key}", value, lambda one, key=key: inputs(key, one))
+        else:
+            given[key] = _differing(f"{owner}: {key}", value, _plain)
     return Phase(**given)
 
 
@@ -87,25 +110,64 @@ def protocol_from_data(data: Any, seed: int = 0) -> Protocol:
         given["record"] = Record(**class_settings("record", given["record"], Record))
     if given.get("probe") is not None:
         given["probe"] = protocol_from_data(given["probe"], seed)
+    for key in ("interval_ms", "lesion", "eta_per_s"):
+        if key in given:
+            given[key] = _differing(f"protocol: {key}", given[key], _plain)
     return Protocol(*(phase_from_data(phase, seed) for phase in phases), **given)
+
+
+def _differing(owner: str, data: Any, convert: Callable[[Any], Any]) -> Any:
+    """A setting, or one that differs between trials: ``per_trial: [...]`` or ``from_trial: {trial: ...}``."""
+    if not isinstance(data, dict):
+        return convert(data)
+    if "per_trial" in data:
+        given = yaml_settings.settings(owner, data, ("per_trial", "by"))
+        values = _plain(given.pop("per_trial"))
+        if isinstance(values, list):
+            values = [_differing(owner, one, convert) for one in values]
+        return PerTrial(values, **given)
+    if "from_trial" in data:
+        given = yaml_settings.settings(owner, data, ("from_trial", "value"))
+        start = given["from_trial"]
+        if isinstance(start, dict):
+            return FromTrial({k: _differing(owner, one, convert) for k, one in start.items()})
+        return FromTrial(start, *(_differing(owner, given[k], convert) for k in ("value",) if k in given))
+    return convert(data)
+
+
+def _plain(data: Any) -> Any:
+    """Plain data, arrays in it as arrays, entries of a mapping that differ between trials as such."""
+    if is_array_data(data):
+        return array_from_data(data)
+    if isinstance(data, dict):
+        return {key: _differing(str(key), value, _plain) for key, value in data.items()}
+    return data
 
 
 def _input(owner: str, data: Any, seed: int) -> Any:
     """A drive or nudge: a number, a list, an array's data, or a class recognised by its main key."""
+    return _differing(owner, data, lambda one: _same_input(owner, one, seed))
+
+
+def _same_input(owner: str, data: Any, seed: int) -> Any:
     if is_array_data(data):
         return array_from_data(data)
     if not isinstance(data, dict):
         return data
     for key, cls in _INPUTS.items():
+        if key in data and cls is Sum:
+            (parts,) = yaml_settings.settings(owner, data, ("sum",)).values()
+            return Sum(
+                *(_input(owner, part, seed) for part in (parts if isinstance(parts, list) else [parts]))
+            )
         if key in data:
             given = class_settings(owner, data, cls)
             if cls is Stimuli:
                 return Stimuli(**{"seed": seed, **given})
-            given[key] = _input(owner, given[key], seed)
-            return cls(**given)
+            return cls(**{name: _input(owner, value, seed) for name, value in given.items()})
     raise DeclarationError(
         f"{owner}: a mapping needs one of the keys {', '.join(_INPUTS)} (noise, a time series, a data set, "
-        f"a nudge). Got {data!r}"
+        f"a nudge, a sum). Got {data!r}"
     )
 
 

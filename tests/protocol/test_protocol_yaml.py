@@ -24,30 +24,47 @@ STIMULI = st.builds(
     st.integers(0, 9),
     st.booleans(),
 )
-DRIVES = st.one_of(
+
+
+def maybe(values):
+    """The values, or such that differ between trials."""
+    each = st.builds(
+        cs.PerTrial, st.lists(values, min_size=1, max_size=2), st.sampled_from(["trial", "image"])
+    )
+    later = st.builds(cs.FromTrial, st.dictionaries(st.integers(1, 9), values, min_size=1, max_size=2))
+    return st.one_of(values, each, later)
+
+
+ALONE = st.one_of(
     FINITE,
     ARRAYS,
     STIMULI,
-    st.builds(cs.Noise, st.floats(0, 9), FINITE, st.none() | ABOVE_0),
+    st.builds(cs.Noise, maybe(st.floats(0, 9)), maybe(FINITE), st.none() | ABOVE_0),
+    st.builds(cs.Noise, covariance=st.floats(0, 9).map(lambda sd: sd * np.eye(2))),
     st.builds(cs.TimeSeries, ARRAYS, ABOVE_0),
 )
+DRIVES = ALONE | st.lists(maybe(ALONE), min_size=2, max_size=3).map(lambda parts: cs.Sum(*parts))
 GOALS = ARRAYS | STIMULI
 PHASES = st.builds(
     cs.Phase,
     st.text(min_size=1),
-    ABOVE_0,
-    drive=st.dictionaries(NAMES, DRIVES, max_size=2),
-    nudge=st.dictionaries(NAMES, GOALS | st.builds(cs.Nudge, GOALS, st.none() | FINITE), max_size=2),
-    plasticity=st.booleans() | st.lists(NAMES, max_size=2) | st.dictionaries(NAMES, st.floats(0, 9)),
-    spontaneous=st.just(()) | st.dictionaries(st.just("V4"), ABOVE_0),
-    silence=st.lists(NAMES, max_size=2),
-    cut=st.lists(NAMES, max_size=2),
-    scale=st.dictionaries(NAMES, FINITE, max_size=2),
-    delay_ms=st.dictionaries(NAMES, st.floats(0, 9), max_size=2),
-    noise=st.dictionaries(NAMES, st.floats(0, 9), max_size=2),
-    silence_error=st.lists(NAMES, max_size=2),
-    modulator=FINITE,
-    strength=FINITE,
+    ABOVE_0 | st.lists(ABOVE_0, min_size=1, max_size=3),
+    drive=maybe(st.dictionaries(NAMES, maybe(DRIVES), max_size=2)),
+    nudge=st.dictionaries(
+        NAMES, maybe(GOALS | st.builds(cs.Nudge, GOALS, st.none() | maybe(FINITE))), max_size=2
+    ),
+    plasticity=maybe(
+        st.booleans() | st.lists(NAMES, max_size=2) | st.dictionaries(NAMES, maybe(st.floats(0, 9)))
+    ),
+    spontaneous=st.just(()) | st.dictionaries(st.just("V4"), maybe(ABOVE_0)),
+    silence=maybe(st.lists(NAMES, max_size=2)),
+    cut=maybe(st.lists(NAMES, max_size=2)),
+    scale=maybe(st.dictionaries(NAMES, maybe(FINITE), max_size=2)),
+    delay_ms=st.dictionaries(NAMES, maybe(st.floats(0, 9)), max_size=2),
+    noise=st.dictionaries(NAMES, maybe(st.floats(0, 9)), max_size=2),
+    silence_error=maybe(st.lists(NAMES, max_size=2)),
+    modulator=maybe(FINITE),
+    strength=maybe(FINITE),
 )
 
 
@@ -71,6 +88,7 @@ def full():
         interval_ms=5,
         lesion=["IT->V1", "V1/2"],
         probe=cs.Protocol(cs.Phase("b", 4), trials=2),
+        probe_every=3,
         record=record,
         eta_per_s={"V1->IT": 0.5},
     )
@@ -82,6 +100,40 @@ def test_every_setting_of_a_protocol_survives():
         cs.Phase("a", 1), reset=False, eta_per_s=2, record=cs.Record(every_ms=1, weights=True)
     )
     assert cs.Protocol.from_yaml(unreset.to_yaml()) == unreset
+    differing = full().replace(
+        interval_ms=[0, 3], eta_per_s={"V1->IT": [1, 2]}, lesion=cs.FromTrial(4, ["IT->V1"])
+    )
+    assert cs.Protocol.from_yaml(differing.to_yaml()) == differing
+    by_trial = cs.Protocol(cs.Phase("a", 1), lesion=cs.PerTrial([[], ["V1"]]), eta_per_s=[0, 2])
+    assert cs.Protocol.from_yaml(by_trial.to_yaml()) == by_trial
+
+
+def test_settings_that_differ_can_be_written_by_hand():
+    text = """
+    phases:
+      - name: cue
+        duration: {per_trial: [300 ms, 0.5 s]}
+        drive:
+          retina: {sum: [{data: digits, count: 2}, {sd: 0.1}]}
+          V1: {per_trial: [0, {sd: 0.1, hold: 10 ms}], by: image}
+        delay: {retina->V1: {per_trial: [0 ms, 5 ms]}}
+        silence: {from_trial: 100, value: [V1/3]}
+        cut: {from_trial: {10: [V1->IT], 20: []}}
+    interval: [100 ms, 0.2 s]
+    """
+    (phase,) = cs.Protocol.from_yaml(text, seed=3).phases
+    assert cs.Protocol.from_yaml(text, seed=3).interval_ms == cs.PerTrial((100.0, 200.0))
+    assert phase == cs.Phase(
+        "cue",
+        [300, 500],
+        drive={
+            "retina": cs.Stimuli("digits", count=2, seed=3) + cs.Noise(0.1),
+            "V1": cs.PerTrial([0, cs.Noise(0.1, hold_ms=10)], by="image"),
+        },
+        delay_ms={"retina->V1": [0, 5]},
+        silence=cs.FromTrial(100, ["V1/3"]),
+        cut=cs.FromTrial({10: ["V1->IT"], 20: []}),
+    )
 
 
 def test_an_experiment_survives_with_every_arm_s_network():

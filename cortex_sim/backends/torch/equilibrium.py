@@ -7,7 +7,7 @@ activity, whose mean is zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,24 +144,21 @@ def _nudge(model: Core, phase: PhasePlan, name: str, r: Tensor, images: list[int
     return goal.strength * (wanted - r)
 
 
-def check_alike(phases: Iterable[PhasePlan]) -> None:
+def check_alike(phases: Sequence[PhasePlan]) -> None:
     """Raise `RunError` where trials differ in what has no effect at equilibrium."""
-    seen: dict[tuple[str, str], Gate] = {}
-    for phase in phases:
-        for name in {*phase.gates, *(gated for first, gated in seen if first == phase.name)}:
-            gate = phase.gates.get(name, Gate())
-            first = seen.setdefault((phase.name, name), gate)
-            for what, ours, theirs in (
-                ("delay_ms", gate.delay_ms, first.delay_ms),
-                ("noise", gate.noise_sd, first.noise_sd),
-            ):
-                if ours != theirs:
-                    why = "has passed" if what == "delay_ms" else "has mean zero"
+    why = {"delay_ms": "has passed", "noise_sd": "has mean zero"}
+    for called in dict.fromkeys(phase.name for phase in phases):
+        named = [phase.gates for phase in phases if phase.name == called]
+        for name in {name for gates in named for name in gates}:
+            for what in why:
+                first, *other = sorted({getattr(gates.get(name, Gate()), what) for gates in named})
+                if other:
                     raise RunError(
-                        f"phase {phase.name}: {what} of {name} differs between trials, {theirs:g} and "
-                        f"{ours:g}, "
-                        f"but at equilibrium it {why} and all trials would be alike; leave it out, or use "
-                        'backend "brian2"'
+                        f"phase {called}: {what.removesuffix('_sd')} of {name} differs between trials, "
+                        f"{first:g} and "
+                        f"{other[-1]:g}, but at equilibrium it {why[what]} and all trials would be alike; "
+                        "leave it "
+                        'out, or use backend "brian2"'
                     )
 
 
