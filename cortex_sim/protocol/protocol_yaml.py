@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def phase_from_data(data: Any, seed: int = 0) -> Phase:
     given = class_settings(owner, data, Phase)
     for key, value in given.items():
         if key in ("drive", "nudge"):
-            given[key] = _differing(f"{owner}: {key}", value, lambda one, key=key: inputs(key, one))
+            given[key] = _differing(f"{owner}: {key}", value, partial(inputs, key))
         else:
             given[key] = _differing(f"{owner}: {key}", value, _plain)
     return Phase(**given)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, TimeSeries
+from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
+from cortex_sim.protocol.per_trial import FromTrial, PerTrial, every
 from cortex_sim.viz.panels import COLOURS
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Row:
     said: dict[int, str] = field(default_factory=dict)
 
 
-def rows_of(protocol: Protocol, lesion: tuple[str, ...] = ()) -> list[Row]:
+def rows_of(protocol: Protocol, lesion: Any = ()) -> list[Row]:
     """Every setting that differs from its default: drives, nudges, windows, lesions, gates, modulator.
 
     ``lesion`` is that of the trials, which holds in probes too.
@@ -51,20 +52,33 @@ def rows_of(protocol: Protocol, lesion: tuple[str, ...] = ()) -> list[Row]:
     phases = range(len(protocol.durations_ms))
     for name in (f.name for f in _settings(protocol)):
         for number, phase in enumerate(protocol.phases):
-            value = getattr(phase, name)
-            for label, kind, said in _entries(protocol, phase, name, value):
-                add(label, kind, number, said)
-    for name in dict.fromkeys((*lesion, *protocol.lesion)):
+            for value, when in _over_trials(getattr(phase, name)):
+                for label, kind, said in _entries(protocol, phase, name, value):
+                    add(label, kind, number, ", ".join(filter(None, (said, when))))
+    lesions = [*_over_trials(lesion), *_over_trials(protocol.lesion)]
+    for name, when in {name: when for names, when in lesions for name in names}.items():
         kind, label = ("cut", f"cut {name}") if "->" in name else ("silence", f"silence {name}")
         for number in phases:
-            add(label, kind, number, "lesion" if number == 0 else "")
+            add(label, kind, number, f"lesion {when}".strip() if number == 0 else "")
     return sorted(rows.values(), key=lambda row: list(COLOUR_OF).index(row.kind))
+
+
+def _over_trials(value: Any) -> list[tuple[Any, str]]:
+    """Every value of a setting, and in which trials it holds where that differs."""
+    if isinstance(value, FromTrial):
+        return [(one, f"from trial {trial} on") for trial, one in value.values.items()]
+    if isinstance(value, PerTrial) and not all(isinstance(one, (int, float)) for one in value.values):
+        return [(one, "in some trials") for one in value.values]
+    return [(value, "")]
 
 
 def has_images(protocol: Protocol) -> bool:
     """Whether any drive or nudge has an entry for each presentation, as far as the arrays alone tell."""
     for phase in protocol.phases:
-        for given in (*phase.drive.values(), *phase.nudge.values()):
+        settings = [one for setting in (phase.drive, phase.nudge) for one in every(setting)]
+        inputs = [one for setting in settings for given in setting.values() for one in every(given)]
+        parts = [part for one in inputs for part in (one.parts if isinstance(one, Sum) else (one,))]
+        for given in parts:
             value = given.goal if isinstance(given, Nudge) else given
             if isinstance(value, Stimuli) or (isinstance(value, np.ndarray) and value.ndim in (2, 4)):
                 return True
@@ -114,11 +128,13 @@ def _rate(rate: Any) -> str:
 
 
 def _drive(phase: Phase, given: Any) -> str:
+    if isinstance(given, Sum):
+        return " + ".join(_drive(phase, part) for part in given.parts)
     if isinstance(given, Noise):
-        mean = f"{given.mean:g} + " if given.mean else ""
-        return f"{mean}noise, sd {given.sd:g}"
+        mean = f"{_value(given.mean)} + " if given.mean else ""
+        return f"{mean}noise, " + ("shared" if given.sd is None else f"sd {_value(given.sd)}")
     if isinstance(given, TimeSeries):
-        return f"time series, {len(given.values)} bins of {given.bin_ms:g} ms"
+        return f"time series, bins of {given.bin_ms:g} ms"
     return f"{given:g}" if isinstance(given, (int, float)) else _stimuli(given, "image")
 
 
@@ -144,7 +160,15 @@ def _stimuli(given: Any, what: str) -> str:
     return _kind(given)
 
 
+def _value(given: Any) -> str:
+    return f"{given:g}" if isinstance(given, (int, float)) else _kind(given)
+
+
 def _kind(value: Any) -> str:
+    if isinstance(value, PerTrial):
+        return f"one a{'n image' if value.by == 'image' else ' trial'}"
+    if isinstance(value, FromTrial):
+        return f"from trial {next(iter(value.values))} on"
     return type(value).__name__
 
 
