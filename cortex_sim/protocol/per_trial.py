@@ -110,8 +110,8 @@ class FromTrial(Comparable):
 
     def at(self, trial: int, image: int) -> Any:
         """Value in one trial, which is counted over all blocks; `ABSENT` before the first."""
-        begun = [value for start, value in self.values.items() if start <= trial]
-        return begun[-1] if begun else ABSENT
+        found = [value for start, value in self.values.items() if start <= trial]
+        return found[-1] if found else ABSENT
 
     def every(self) -> Iterator[Any]:
         """All values that it takes."""

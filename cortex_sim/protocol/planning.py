@@ -13,7 +13,7 @@ from cortex_sim.protocol.input_planning import Arrays
 from cortex_sim.protocol.per_trial import ABSENT, every, resolved
 from cortex_sim.protocol.plan import Images, Plan, Series, Shown, Wanted, parts_of
 from cortex_sim.protocol.protocol import Protocol
-from cortex_sim.protocol.staging import SIDE_BY_SIDE, Stage
+from cortex_sim.protocol.scheduling import SIDE_BY_SIDE, Schedule
 from cortex_sim.protocol.time_bins import bins_of_all
 
 __all__ = ["SIDE_BY_SIDE", "plan"]
@@ -46,8 +46,8 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessi
             look_up("projection in eta_per_s of Protocol", name, net.projections)
     through = {} if preprocessing is None else dict.fromkeys(net.stimulated, preprocessing)
     arrays = Arrays(through)
-    trials = Stage("trial", protocol, net, arrays)
-    probe = None if protocol.probe is None else Stage("probe", protocol.probe, net, arrays)
+    trials = Schedule("trial", protocol, net, arrays)
+    probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays)
     made = _Course(trials, probe, seed)
     shown = tuple(replace(s, number=number) for number, s in enumerate(made.shown()))
     ids = tuple(str(i) for i in range(trials.presentations))
@@ -60,10 +60,10 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessi
 
 @dataclass
 class _Course:
-    """The order of trials and probes of one protocol; whoever asks for it adds the numbers."""
+    """The order of trials and probes of one protocol; its runs are not yet numbered."""
 
-    trials: Stage
-    probe: Stage | None
+    trials: Schedule
+    probe: Schedule | None
     seed: int
     done: dict[str, int] = field(default_factory=lambda: {"trial": 0, "probe": 0})
     fresh: bool = True  # whether the next trial starts from rest even without a reset
@@ -120,7 +120,7 @@ class _Course:
             start += together
         self.fresh = True
 
-    def _run(self, stage: Stage, block: int, images: list[int]) -> Shown:
+    def _run(self, stage: Schedule, block: int, images: list[int]) -> Shown:
         first = self.done[stage.name]
         lesion = self._lesion(self.done["trial"])
         if stage.name == "probe":
@@ -138,7 +138,7 @@ class _Course:
         return () if found is ABSENT else found
 
 
-def _check_batches(stage: Stage) -> None:
+def _check_batches(stage: Schedule) -> None:
     wait, batch = stage.protocol.probe_every, stage.batch
     if wait is not None and stage.protocol.plastic and wait % batch:
         raise DeclarationError(
@@ -148,13 +148,13 @@ def _check_batches(stage: Stage) -> None:
         )
 
 
-def _probe_ids(trials: Stage, probe: Stage) -> tuple[str, ...]:
+def _probe_ids(trials: Schedule, probe: Schedule) -> tuple[str, ...]:
     """Stimulus of each image of the probes: those of the trials if these have the same images."""
     same = _image_sets(trials) == _image_sets(probe) and trials.presentations == probe.presentations
     return tuple(str(i) if same else f"probe {i}" for i in range(probe.presentations))
 
 
-def _image_sets(stage: Stage) -> set[tuple[str, int]]:
+def _image_sets(stage: Schedule) -> set[tuple[str, int]]:
     """Population and array of every image set; equal arrays have been merged by the conversion."""
     return {
         (population, part.values.__array_interface__["data"][0])

@@ -134,7 +134,8 @@ def _drive(phase: Phase, given: Any) -> str:
         mean = f"{_value(given.mean)} + " if given.mean else ""
         return f"{mean}noise, " + ("shared" if given.sd is None else f"sd {_value(given.sd)}")
     if isinstance(given, TimeSeries):
-        return f"time series, bins of {given.bin_ms:g} ms"
+        bins = given.values.shape[given.values.ndim == 3]
+        return f"time series, {bins} bins of {given.bin_ms:g} ms"
     return f"{given:g}" if isinstance(given, (int, float)) else _stimuli(given, "image")
 
 

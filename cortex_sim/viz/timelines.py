@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from cortex_sim.protocol.per_trial import differs
 from cortex_sim.viz.panels import finished, new_figure, note, plain
 from cortex_sim.viz.timeline_rows import COLOUR_OF, Row, rows_of
 
@@ -82,7 +83,9 @@ def _trial(axes: Axes, name: str, protocol: Protocol, rows: list[Row]) -> bool:
 
 
 def _headline(name: str, protocol: Protocol) -> str:
-    said = f"one {name}, {protocol.duration_ms:g} ms"
+    lengths = [protocol.interval_ms, *(phase.duration_ms for phase in protocol.phases)]
+    longest = "up to " if any(map(differs, lengths)) else ""
+    said = f"one {name}, {longest}{protocol.duration_ms:g} ms"
     if not protocol.reset:
         said += ", continues from the one before"
     if name == "trial":

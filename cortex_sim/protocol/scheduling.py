@@ -26,7 +26,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass
-class Stage:
+class Schedule:
     """Trials or probes: a protocol whose phases are checked, drafted once for each combination of settings.
 
     Parameters
