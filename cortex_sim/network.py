@@ -13,6 +13,7 @@ from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
+from cortex_sim.displayed import DisplayedNetwork
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
@@ -25,7 +26,7 @@ from cortex_sim.wiring import Wiring
 Place = Population | CreditPopulation | str
 
 
-class Network(Wiring):
+class Network(Wiring, DisplayedNetwork):
     """A network, declared once and run by any backend.
 
     Parameters
@@ -321,17 +322,6 @@ class Network(Wiring):
         from cortex_sim.declaration_yaml import read
 
         return read(source)
-
-    def draw(self, path: str | Path | None = None) -> Any:
-        """Draw populations and all kinds of projection (matplotlib figure; saved if a path is given)."""
-        from cortex_sim.viz.drawing import draw
-
-        return draw(self, path)
-
-    def __str__(self) -> str:
-        from cortex_sim.viz.tables import network_table
-
-        return network_table(self)
 
     def __repr__(self) -> str:
         return (

@@ -113,6 +113,11 @@ class Experiment:
         state: State | None = getattr(self, "_state")  # noqa: B009 - set past the frozen dataclass
         return None if state is None else state.fitted_to(net, seed)
 
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.experiment(self)
+
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The experiment as YAML, without loss; also written to ``path`` if given."""
         from cortex_sim.experiments.experiment_yaml import write

@@ -57,7 +57,7 @@ def run(
         Continue from the last chunk in ``OUT.parts/``, which yields the same file bit for bit; if OUT
         is finished, only open it.
     progress : bool, default True
-        Show a bar on standard error where that is a terminal.
+        Show a bar in a terminal or a notebook, or a line each minute in a log, if it takes long.
 
     Returns
     -------

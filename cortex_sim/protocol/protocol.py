@@ -173,6 +173,11 @@ class Protocol(Comparable):
 
         return draw(self, path)
 
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.protocol(self)
+
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The protocol as YAML, without loss; also written to ``path`` if given."""
         from cortex_sim.protocol.protocol_yaml import write

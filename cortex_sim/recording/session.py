@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.runs.interrupted import saying
+from cortex_sim.runs.progress import bar
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +51,7 @@ class PlannedArm:
     session: Session | None = None
 
 
-def record(session: OwnSession, protocol: Protocol, *, progress: bool = False) -> xr.Dataset:
+def record(session: OwnSession, protocol: Protocol, *, progress: bool = True) -> xr.Dataset:
     """Carry out one protocol on an existing session, from its present weights.
 
     Its only arm has the network's name; the first snapshot is the one after the first trials.
@@ -120,18 +119,19 @@ def _carry_out(arms: list[PlannedArm], stores: Sequence[Store], progress: bool) 
 
     layout = _layout(arms)
     total = sum(len(shown.trials) for arm in arms for shown in arm.plan.shown)
-    with _bar(total, progress) as advance:
+    with bar(total, "presentations", progress) as shown_so_far:
         for arm, rows, store in zip(arms, layout.arms, stores, strict=True):
             session = arm.session
             assert session is not None
-            advance(arm.name, sum(len(shown.trials) for shown in arm.plan.shown[: store.done]))
+            already = sum(len(shown.trials) for shown in arm.plan.shown[: store.done])
+            shown_so_far.skip(already, f"arm {arm.name}")
             if store.done == len(arm.plan.shown):
                 continue
             recorder = Recorder(layout, rows, store, session.checkpoint)
 
             def keep(sample: Sample, recorder: Recorder = recorder, name: str = arm.name) -> None:
                 recorder.keep(sample)
-                advance(name, len(sample.shown.trials))
+                shown_so_far.advance(len(sample.shown.trials), f"arm {name}")
 
             session.carry_out(arm.plan, recorder.done, keep)
             if recorder.done < len(arm.plan.shown):
@@ -139,27 +139,6 @@ def _carry_out(arms: list[PlannedArm], stores: Sequence[Store], progress: bool) 
                 raise KeyboardInterrupt
             recorder.flush()
     return layout
-
-
-@contextmanager
-def _bar(total: int, wanted: bool) -> Iterator[Callable[[str, int], None]]:
-    """Yield a function to call with the arm's name and the number of further presentations done."""
-    if not (wanted and sys.stderr.isatty()):
-        yield lambda arm, more: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("presentations"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", total=total)
-        yield lambda arm, more: shown.update(task, advance=more, description=f"arm {arm}")
 
 
 def _attributes(arms: list[PlannedArm]) -> dict[str, Any]:

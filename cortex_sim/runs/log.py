@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from cortex_sim.errors import RunError
+from cortex_sim.runs.progress import Bar, place_for
 
 JSONL, EVENTS = "metrics.jsonl", "tensorboard"
 
@@ -33,7 +30,7 @@ class RunLog:
     def __init__(self, out: Path, active: bool = True) -> None:
         self.out, self.active = out, active
         self._events: Any = None
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._lines: list[dict[str, Any]] = []
 
     def cut_back(self, lengths: dict[str, int]) -> None:
@@ -102,29 +99,21 @@ class RunLog:
         return self._lines[-1] if self._lines else {}
 
     def progress(self, step: int, total: int, loss: float, doing: str = "") -> None:
-        """Show progress (and what else the run is doing) on standard error if that is a terminal."""
-        if not self.active or not sys.stderr.isatty():
+        """Show progress, and what else the run is doing, in a terminal, a notebook or a log."""
+        if not self.active:
             return
         if self._bar is None:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-            )
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("training", total=total)
-            self._bar.start()
+            self._bar = Bar(total, "steps", place_for(total, "steps"))
         last = self.last()
         part = "validation" if "validation_accuracy" in last else "test"
         seen = last.get(f"{part}_accuracy")
         tested = "" if seen is None else f", {part} accuracy {seen:.1%}"
-        self._bar.update(self._task, completed=step, description=doing or f"objective {loss:.3f}{tested}")
+        self._bar.update(step, doing or f"objective {loss:.3f}{tested}")
 
     def close(self) -> None:
         """End the progress bar and the event file."""
         if self._bar is not None:
-            self._bar.stop()
+            self._bar.close()
         if self._events is not None:
             with _room(self.out / EVENTS):
                 self._events.close()

@@ -74,10 +74,14 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     Raises
     ------
     DeclarationError
-        If the suffix is none of the three, or the file cannot be written.
+        If the suffix is none of the three, the file cannot be written, or there is nothing to draw.
     """
     if path is not None and Path(path).suffix.lower() not in SUFFIXES:
         raise DeclarationError(f"drawing {path}: the suffix must be one of {', '.join(SUFFIXES)}")
+    if not net.populations:
+        raise DeclarationError(
+            f"drawing: network {net.name} has no populations; declare some: net.population(name, units)"
+        )
     boxes = _boxes(net)
     within = [p for p in net.projections.values() if p.pre in boxes and p.post in boxes]
     near = [p for p in within if p.kind in (BOTTOM_UP, TOP_DOWN) and _adjacent(boxes, p)]

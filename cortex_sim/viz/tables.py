@@ -23,24 +23,30 @@ WIDTH = 100
 
 def network_table(net: Network) -> str:
     """Populations, projections of every kind and the objective, in lines of at most 100 characters."""
-    parts: list[RenderableType] = [f"network {net.name}", _populations(net)]
+    parts: list[RenderableType] = [f"network {net.name}", *network_tables(net)]
+    parts.append(f"objective: {objective(net)}")
+    return "\n\n".join(map(_printed, parts))
+
+
+def network_tables(net: Network) -> list[Table]:
+    """A table of populations, and one of each kind of projection that there is."""
+    tables = [_populations(net)]
     if net.bottom_ups:
-        parts.append(_of_rates(net, "bottom-up", net.bottom_ups))
+        tables.append(_of_rates(net, "bottom-up", net.bottom_ups))
     if net.top_downs:
-        parts.append(_top_down(net, "top-down", net.top_downs))
+        tables.append(_top_down(net, "top-down", net.top_downs))
     if net.credit_populations:
-        parts += [
+        tables += [
             _credit_populations(net),
             _top_down(net, "within the credit network", net.credit_projections),
         ]
     if net.laterals:
-        parts.append(_lateral(net))
+        tables.append(_lateral(net))
     if net.recurrents:
-        parts.append(_of_rates(net, "recurrent", net.recurrents))
+        tables.append(_of_rates(net, "recurrent", net.recurrents))
     if net.gains:
-        parts.append(_of_rates(net, "gain", net.gains))
-    parts.append(f"objective: {_objective(net)}")
-    return "\n\n".join(map(_printed, parts))
+        tables.append(_of_rates(net, "gain", net.gains))
+    return tables
 
 
 def _printed(part: RenderableType) -> str:
@@ -174,7 +180,8 @@ def _rule(projection: Projection) -> str:
     return "" if projection.source.tied else "fixed"
 
 
-def _objective(net: Network) -> str:
+def objective(net: Network) -> str:
+    """The objective and its population, or none."""
     return (
         "none"
         if net.objective_function is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ def _strip(axes: Axes, protocol: Protocol) -> None:
         x += width + 0.04
     axes.set(xlim=(0, max(x, 4.0)), ylim=(0, 1))
     axes.set_axis_off()
-    axes.set_title(_order(protocol), fontsize=9, loc="left")
+    axes.set_title(textwrap.fill(_order(protocol), 80), fontsize=9, loc="left")
 
 
 def _pieces(protocol: Protocol) -> list[tuple[str, str]]:
@@ -156,7 +157,8 @@ def _order(protocol: Protocol) -> str:
     blocks = "one block" if protocol.repeat == 1 else f"{protocol.repeat} blocks"
     order = ", another order in each" if protocol.order == "shuffled" else ""
     batch = "" if protocol.batch in (None, 1) else f", {protocol.batch} presentations in parallel"
-    probe = "" if protocol.probe is None else f"; a probe of {_trials(protocol.probe)} before and after each"
+    probe = "" if protocol.probe is None else f"; a probe of {_trials(protocol.probe)} before and after"
+    probe += " each" if probe and protocol.repeat > 1 else ""
     return f"{blocks} of {trials}{order}{batch}{probe}"
 
 

@@ -196,7 +196,7 @@ class Simulation:
         """
         return operating_points(self.built)
 
-    def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
+    def run(self, protocol: Any, *, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 
         Weights continue from their present values; see `cortex_sim.protocol.Protocol`.
@@ -217,6 +217,11 @@ class Simulation:
         from cortex_sim.recording.session import record
 
         return record(self, protocol, progress=progress)
+
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.simulation(self)
 
     # -- session interface (cortex_sim.protocol.plan.Session) -------------------------------------------
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from cortex_sim.backends.torch import noticing
 from cortex_sim.backends.torch.core import Core
@@ -19,6 +16,7 @@ from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
 from cortex_sim.errors import DataError, RunError
+from cortex_sim.runs.progress import bar
 from cortex_sim.sources import WAY_OUT, only_source
 
 Curve = list[dict[str, float | None]]
@@ -74,7 +72,7 @@ def fit(
     schedule : str or dict, optional
         Any of torch.optim.lr_scheduler, stepped after every update.
     progress : bool, optional
-        Show a progress bar on standard error; by default where it is a terminal.
+        Show a bar in a terminal or notebook, and a line each minute in a log; by default if it takes long.
 
     Returns
     -------
@@ -99,20 +97,21 @@ def fit(
     before = (
         evaluate(model, *_glimpse(source, model))[1] if model.net.objective_function is not None else None
     )
-    on_bar = sys.stderr.isatty() if progress is None else progress
-    console = Console(stderr=True)
     curve: Curve = []
-    for _ in track(range(epochs), "training", console=console, disable=not on_bar, transient=True):
-        loss = trainer.train_epoch()
-        line: dict[str, float | None] = {
-            "epoch": trainer.epoch,
-            "train_loss": loss,
-            "train_accuracy": evaluate(model, source)[0],
-        }
-        if images is not None:
-            line |= _tested(model, images)
-        curve.append(line)
-        _notice(trainer, [{"epoch": 0, "train_loss": before}, *curve], over=trainer.epoch == epochs)
+    steps = trainer.total_steps - trainer.step
+    with bar(steps, "steps", progress is not False) as steps_done:
+        for _ in range(epochs):
+            said = f"epoch {trainer.epoch + 1}"
+            loss = trainer.train_epoch(lambda said=said: steps_done.advance(1, said))  # type: ignore[misc]
+            line: dict[str, float | None] = {
+                "epoch": trainer.epoch,
+                "train_loss": loss,
+                "train_accuracy": evaluate(model, source)[0],
+            }
+            if images is not None:
+                line |= _tested(model, images)
+            curve.append(line)
+            _notice(trainer, [{"epoch": 0, "train_loss": before}, *curve], over=trainer.epoch == epochs)
     return curve
 
 

@@ -75,6 +75,13 @@ class Model(Core):
         """Overwrite biases by population, one a unit or, where the shape has channels, one a channel."""
         weights.set_biases(self, given)
 
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.settled(
+            self, "torch, in batches at equilibrium", sum(p.numel() for p in self.parameters())
+        )
+
     def state(self) -> State:
         """Everything that it has learned; see `cortex_sim.state.State`."""
         return weights.state(self)

@@ -72,7 +72,7 @@ class QuasiStatic:
         """The preprocessing of its training, if any."""
         return self.model.preprocessing
 
-    def run(self, protocol: Any, *, progress: bool = False) -> xr.Dataset:
+    def run(self, protocol: Any, *, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording; weights continue from their present values.
 
         Raises
@@ -85,6 +85,11 @@ class QuasiStatic:
         from cortex_sim.recording.session import record
 
         return record(self, protocol, progress=progress)
+
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.settled(self, "torch, each phase at its equilibrium")
 
     # -- the session --------------------------------------------------------------------------------
 

@@ -1,0 +1,29 @@
+"""How a network shows itself: as a table, as a drawing, and in a notebook as both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+
+class DisplayedNetwork:
+    """What `cortex_sim.network.Network` has for eyes; the drawing library is loaded when it is used."""
+
+    def draw(self, path: str | Path | None = None) -> Any:
+        """Draw populations and all kinds of projection (matplotlib figure; saved if a path is given)."""
+        from cortex_sim.viz.drawing import draw
+
+        return draw(cast("Network", self), path)
+
+    def __str__(self) -> str:
+        from cortex_sim.viz.tables import network_table
+
+        return network_table(cast("Network", self))
+
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.network(cast("Network", self))
