@@ -23,7 +23,7 @@ from cortex_sim.errors import RunError
 from cortex_sim.experiments import running
 from cortex_sim.recording import assembling, parts, recorder
 from cortex_sim.recording import session as session_module
-from cortex_sim.runs import files
+from cortex_sim.runs import files, progress
 
 
 @pytest.fixture
@@ -481,6 +481,7 @@ def test_progress_is_drawn_on_a_terminal_only(experiment, session, capfd, monkey
     running.run(experiment, "brian2", 3)
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "FIRST_S", 0.0)
     running.run(experiment, "brian2", 3)
     out, err = capfd.readouterr()
     err = re.sub(r"\x1b\[[0-9;]*m", "", err)
