@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,6 +87,9 @@ def compare(
     ] = True,
     level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=100)] = 1000,
+    pool: Annotated[
+        str | None, typer.Option(help="Add rows that are pooled over sessions, or over animals.")
+    ] = None,
     recover: Annotated[
         bool, typer.Option("--recover", help="Could such data tell these models apart? Simulates data.")
     ] = False,
@@ -103,9 +107,10 @@ def compare(
 
     from cortex_sim.data.fitting import View
     from cortex_sim.report.comparing import Settings
-    from cortex_sim.report.entries import Showing, entries
+    from cortex_sim.report.entries import Showing, entries, require_shown
     from cortex_sim.report.metrics import FOR_RDMS, FOR_RESPONSES, named_metrics
-    from cortex_sim.report.neural_side import neural_data, require_time, stimuli_of
+    from cortex_sim.report.neural_side import files_of, neural_data, own_stimuli, require_time, stimuli_of
+    from cortex_sim.report.pooled import require_poolable
     from cortex_sim.report.studying import Study, studied
     from cortex_sim.report.timing import Time
 
@@ -118,7 +123,16 @@ def compare(
         raise RunError(f"--out {out}: already exists; give a new folder")
     files = [given[-1], *(also or [])]
     time = Time(over_time, window_ms, model_window_ms, bin_ms)
-    data = neural_data(files, window_ms=window_ms, session=session, over_time=over_time, bin_ms=bin_ms)
+    data = neural_data(
+        files,
+        window_ms=window_ms,
+        session=session,
+        over_time=over_time,
+        bin_ms=bin_ms,
+        by_animal=pool is not None,
+    )
+    if pool is not None:
+        require_poolable(pool, data)
     if over_time:
         require_time(data, models=any(one.endswith(".nc") for one in given[:-1]))
     rdms = all(type(one).__name__ == "Dissimilarities" for one in data.values())
@@ -139,11 +153,19 @@ def compare(
         over_time=over_time,
         window_ms=model_window_ms,
     )
+    sets = {} if stimuli is not None else own_stimuli(files_of(data, files))
+    require_shown(given[:-1], list(sets))
     settings = Settings(seed, level, resamples, controls)
     with threadpool_limits(limits=threads), _said() as progress:
         gathered = entries(given[:-1], showing, progress)
         time.check(gathered, data)
-        study = Study(tuple(gathered), data, tuple(metrics), settings, simulations if recover else 0)
+        own = {
+            label: tuple(entries(given[:-1], replace(showing, stimuli=one), progress))
+            for label, one in sets.items()
+        }
+        study = Study(
+            tuple(gathered), data, tuple(metrics), settings, simulations if recover else 0, pool, own
+        )
         result = studied(study, progress)
         written = [] if out is None else result.write(out)
     if as_json:

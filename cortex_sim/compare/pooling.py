@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cortex_sim.checks import listed, look_up
 from cortex_sim.compare.bootstrap import Interval, interval, quantile
 from cortex_sim.compare.crossed import Factor, crossed_variance, drawn_with_replacement, groups_of
-from cortex_sim.compare.metric import Evaluation
+from cortex_sim.compare.metric import Evaluation, Numbers
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
 from cortex_sim.compare.uncertainty import SEEDS, STIMULI, read
 from cortex_sim.errors import DataError
@@ -50,6 +51,52 @@ class Session:
 
 
 @dataclass(frozen=True, eq=False)
+class SeedMean:
+    """The mean over training seeds, as one evaluation; what other seeds would give is not drawn.
+
+    Parameters
+    ----------
+    each : sequence of Evaluation
+        Of the same stimuli and units.
+    """
+
+    each: Sequence[Evaluation]
+
+    @property
+    def stimuli(self) -> int:
+        """Number of stimuli."""
+        return self.each[0].stimuli
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return self.each[0].units
+
+    @property
+    def known(self) -> Mapping[str, NDArray[Any]]:
+        """What is known of each unit."""
+        return self.each[0].known
+
+    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """Mean of the scores."""
+        return float(read(self.each, stimuli, units, raw=False).mean())
+
+    def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """Mean of the raw scores."""
+        return float(read(self.each, stimuli, units, raw=True).mean())
+
+    @property
+    def ceiling(self) -> tuple[float, float] | None:
+        """That of the data."""
+        return self.each[0].ceiling
+
+    @property
+    def reliability(self) -> float | None:
+        """That of the data."""
+        return self.each[0].reliability
+
+
+@dataclass(frozen=True, eq=False)
 class Pooled:
     """The mean over animals of the mean over their sessions.
 
@@ -60,12 +107,15 @@ class Pooled:
     sessions : tuple of Session
     scores : tuple of float
         Of each session.
+    weights : array of shape (session,)
+        Of each session in the score.
     """
 
     score: float
     interval: Interval
     sessions: tuple[Session, ...]
     scores: tuple[float, ...]
+    weights: Array
 
     def rows(self) -> list[dict[str, Any]]:
         """For a table: each session's score with its counts."""
@@ -134,7 +184,7 @@ def pooled(
         (over, STIMULI) if shared_stimuli else (over,),
         f"{method}; t with {freedom:.0f} degrees of freedom",
     )  # fmt: skip
-    return Pooled(score, found, tuple(sessions), tuple(scores.tolist()))
+    return Pooled(score, found, tuple(sessions), tuple(scores.tolist()), weights[0])
 
 
 def _weights(animals: Sequence[Any], sessions: int) -> Array:

@@ -27,6 +27,7 @@ def compare(
     window_ms: tuple[float, float] | None = None,
     bin_ms: float | None = None,
     model_window_ms: tuple[float, float] | None = None,
+    pool: str | None = None,
     simulations: int = 0,
     level: float = 0.95,
     resamples: int = 1000,
@@ -59,6 +60,8 @@ def compare(
         Width of time bins over time, for spike times.
     model_window_ms : (start, end), optional
         Time of recordings of models that is averaged.
+    pool : {"sessions", "animals"}, optional
+        Add rows that are pooled over the data sets, by the hierarchical bootstrap.
     simulations : int, default 0
         From each model, for model recovery; 0 for none.
     level, resamples, seed
@@ -91,6 +94,8 @@ def compare(
     from cortex_sim.report.timing import Time
 
     time = Time(over_time, window_ms, model_window_ms, bin_ms)
-    entries, data, chosen = asked(models, neural, metrics, populations, stimuli, like, controls, time)
+    found = asked(models, neural, metrics, populations, stimuli, like, controls, time, pool)
     settings = Settings(seed, level, resamples, controls)
-    return studied(Study(tuple(entries), data, tuple(chosen), settings, simulations))
+    return studied(
+        Study(tuple(found.entries), found.data, tuple(found.metrics), settings, simulations, pool, found.own)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,29 @@ from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
 from cortex_sim.recording.selecting import select
 from cortex_sim.report.comparing import Neural
-from cortex_sim.report.entries import Entry, Member, Showing, entries, of_recording, require_edges
+from cortex_sim.report.entries import (
+    Entry,
+    Member,
+    Showing,
+    entries,
+    of_recording,
+    require_edges,
+    require_shown,
+)
 from cortex_sim.report.metrics import FOR_RDMS, FOR_RESPONSES, Named, named_metrics
-from cortex_sim.report.neural_side import data_sets, neural_data, stimuli_of
+from cortex_sim.report.neural_side import data_sets, neural_data, own_stimuli, stimuli_of
+from cortex_sim.report.pooled import require_poolable
 from cortex_sim.report.timing import Time
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is compared; ``own`` holds the entries that were shown the stimuli of one data set."""
+
+    entries: list[Entry]
+    data: dict[str, Neural | Course]
+    metrics: list[Named]
+    own: dict[str, tuple[Entry, ...]]
 
 
 def asked(
@@ -29,9 +49,12 @@ def asked(
     like: str | None,
     controls: bool,
     time: Time,
-) -> tuple[list[Entry], dict[str, Neural | Course], list[Named]]:
+    pool: str | None = None,
+) -> Asked:
     """Entries, data sets and metrics; see `cortex_sim.report.compare`."""
-    data = _data(neural, time)
+    data = _data(neural, time, pool is not None)
+    if pool is not None:
+        require_poolable(pool, data)
     rdms = all(isinstance(one, Dissimilarities) for one in data.values())
     chosen = _metrics(metrics, FOR_RDMS if rdms else FOR_RESPONSES)
     shown = stimuli if isinstance(stimuli, StimulusSet) else _stimuli(stimuli, neural)
@@ -43,14 +66,32 @@ def asked(
         over_time=time.over_time,
         window_ms=time.model_window_ms,
     )
-    if not isinstance(models, Mapping):
-        found = entries([str(one) for one in models], showing)
-    elif not models:
-        raise DataError("compare: no models; give {name: recording}")
-    else:
-        found = [_entry(name, given, showing) for name, given in models.items()]
+    sets = {} if stimuli is not None else own_stimuli(_files(neural, data))
+    found = _entries(models, showing)
     time.check(found, data)
-    return found, data, chosen
+    if sets:
+        given = models.values() if isinstance(models, Mapping) else models
+        require_shown([str(one) for one in given if isinstance(one, (str, Path))], list(sets))
+    own = {label: tuple(_entries(models, replace(showing, stimuli=one))) for label, one in sets.items()}
+    return Asked(found, data, chosen, own)
+
+
+def _entries(models: Mapping[str, Any] | Sequence[str], showing: Showing) -> list[Entry]:
+    if not isinstance(models, Mapping):
+        return entries([str(one) for one in models], showing)
+    if not models:
+        raise DataError("compare: no models; give {name: recording}")
+    return [_entry(name, given, showing) for name, given in models.items()]
+
+
+def _files(neural: Any, data: Mapping[str, Any]) -> dict[str, str]:
+    """The file that each data set came from, where it was given by path."""
+    if not isinstance(neural, Mapping) or isinstance(neural, xr.Dataset):
+        return {}
+    paths = {str(name): str(one) for name, one in neural.items() if isinstance(one, (str, Path))}
+    return {
+        label: path for label in data for name, path in paths.items() if f"{label} ".startswith(f"{name} ")
+    }
 
 
 def _entry(name: str, given: Any, showing: Showing) -> Entry:
@@ -75,9 +116,9 @@ def _entry(name: str, given: Any, showing: Showing) -> Entry:
     return Entry(name, tuple(members), tuple(untrained))
 
 
-def _data(neural: Any, time: Time) -> dict[str, Neural | Course]:
+def _data(neural: Any, time: Time, by_animal: bool = False) -> dict[str, Neural | Course]:
     if isinstance(neural, Mapping) and not isinstance(neural, xr.Dataset):
-        found = {str(name): _data(one, time) for name, one in neural.items()}
+        found = {str(name): _data(one, time, by_animal) for name, one in neural.items()}
         return {
             name if len(of) == 1 else f"{name} {label}": one
             for name, of in found.items()
@@ -87,7 +128,11 @@ def _data(neural: Any, time: Time) -> dict[str, Neural | Course]:
         return {neural.name: neural}
     if isinstance(neural, (str, Path)):
         return neural_data(
-            [str(neural)], window_ms=time.window_ms, over_time=time.over_time, bin_ms=time.bin_ms
+            [str(neural)],
+            window_ms=time.window_ms,
+            over_time=time.over_time,
+            bin_ms=time.bin_ms,
+            by_animal=by_animal,
         )
     if not isinstance(neural, xr.Dataset):
         raise DataError(f"neural data: give a path, or what cortex_sim.neural.load returns. Got {neural!r}")
@@ -98,7 +143,7 @@ def _data(neural: Any, time: Time) -> dict[str, Neural | Course]:
         require_edges("neural data: window_ms", bins, time.window_ms)
         if time.over_time:
             neural = select(neural, time_ms=time.window_ms)
-    return data_sets(neural, str(neural.attrs.get("name", "data")), time.window_ms, time.over_time)
+    return data_sets(neural, str(neural.attrs.get("name", "data")), time.window_ms, time.over_time, by_animal)
 
 
 def _metrics(metrics: Sequence[Any] | None, usual: Sequence[str]) -> list[Named]:
@@ -119,4 +164,6 @@ def _metrics(metrics: Sequence[Any] | None, usual: Sequence[str]) -> list[Named]
 def _stimuli(stimuli: Any, neural: Any) -> StimulusSet | None:
     if stimuli is not None:
         return stimuli_of(str(stimuli), [])
+    if isinstance(neural, Mapping) and not isinstance(neural, xr.Dataset):
+        neural = next((one for one in neural.values() if isinstance(one, (str, Path))), None)
     return stimuli_of(None, [str(neural)]) if isinstance(neural, (str, Path)) else None

@@ -152,6 +152,17 @@ def entries(given: Sequence[str], showing: Showing, progress: Progress = lambda 
     ]
 
 
+def require_shown(given: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse recordings of one set of stimuli where data sets have stimuli of their own."""
+    recorded = [one for one in given if one.endswith(".nc")]
+    if recorded and labels:
+        raise DataError(
+            f"{listed(recorded)}: holds responses to one set of stimuli, and {listed(labels)} brings its "
+            f"own, perhaps under the same numbers; compare recordings with one file at a time, or give "
+            f"--stimuli"
+        )
+
+
 def _named(given: str) -> tuple[str | None, str]:
     """``NAME=PLACE``, or a place whose name is found."""
     name, equals, place = given.partition("=")

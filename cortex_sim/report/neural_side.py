@@ -30,6 +30,7 @@ def neural_data(
     session: str | None = None,
     over_time: bool = False,
     bin_ms: float | None = None,
+    by_animal: bool = False,
 ) -> dict[str, Neural | Course]:
     """Data sets by the names that tables give them.
 
@@ -46,6 +47,8 @@ def neural_data(
         Whether data with time bins stay as they are, as a `Course`.
     bin_ms : float, optional
         Width of these bins, for spike times.
+    by_animal : bool, default False
+        Whether sessions of different animals are data sets of their own, even if they share a name.
     """
     if bin_ms is not None and not over_time:
         raise DataError(f"--bin-ms {bin_ms:g}: is for --over-time; for one window give --window-ms START END")
@@ -60,7 +63,7 @@ def neural_data(
             if window_ms is None
             else _in_window(one, window_ms, session)
         )
-        for label, data in data_sets(loaded, stem, window_ms, over_time).items():
+        for label, data in data_sets(loaded, stem, window_ms, over_time, by_animal).items():
             if label in found:
                 raise DataError(f"{one}: neural data called {label} are there already; give other files")
             found[label] = data
@@ -68,7 +71,11 @@ def neural_data(
 
 
 def data_sets(
-    loaded: xr.Dataset, stem: str, window_ms: Window | None = None, over_time: bool = False
+    loaded: xr.Dataset,
+    stem: str,
+    window_ms: Window | None = None,
+    over_time: bool = False,
+    by_animal: bool = False,
 ) -> dict[str, Neural | Course]:
     """The sessions of loaded data, by name, each as responses or bin by bin; or RDMs.
 
@@ -79,7 +86,7 @@ def data_sets(
         The name of the data, to which those of sessions are added where there are several.
     window_ms : (start, end), optional
         Of the time bins to average; those to compare are in ``loaded`` alone.
-    over_time : bool
+    over_time, by_animal : bool
     """
     if "dissimilarity" in loaded:
         return {stem: to_dissimilarities(loaded, name=stem)}
@@ -95,10 +102,25 @@ def data_sets(
             return to_course(loaded, name=name, session=session)
         return to_responses(loaded, name=name, session=session, time_ms=window_ms if bins else None)
 
+    if by_animal:
+        loaded = _by_animal(loaded)
     sessions = dict.fromkeys(loaded["session"].values.astype(str)) if "session" in loaded.coords else {}
     if len(sessions) < 2:
         return {stem: one(stem, None)}
     return {f"{stem} {session}": one(f"{stem} {session}", session) for session in sessions}
+
+
+def _by_animal(loaded: xr.Dataset) -> xr.Dataset:
+    """Sessions named by their animal too, where there are several animals."""
+    if "animal" not in loaded.coords or len(set(loaded["animal"].values.astype(str).tolist())) < 2:
+        return loaded
+    animal = loaded["animal"]
+    if "session" not in loaded.coords:
+        return loaded.assign_coords(session=animal)
+    if loaded["session"].dims != animal.dims:
+        raise DataError("--pool: animal and session must both be of neuroids, or both of presentations")
+    pairs = zip(animal.values.astype(str), loaded["session"].values.astype(str), strict=True)
+    return loaded.assign_coords(session=(animal.dims, [f"{one} {session}" for one, session in pairs]))
 
 
 def require_time(data: Mapping[str, Neural | Course], models: bool) -> None:
@@ -148,3 +170,38 @@ def stimuli_of(stimuli: str | None, neural: list[str]) -> StimulusSet | None:
         return None
     held = set(described(file))
     return read_stimuli(file) if held & set(USUAL) or {"jpeg", "offset"} <= held else None
+
+
+def own_stimuli(files: Mapping[str, str]) -> dict[str, StimulusSet]:
+    """Stimuli of data sets whose files hold other ones than the first file; numbers do not tell them apart.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        Label of each data set to ``FILE`` or ``FILE:KEY``.
+    """
+    first = None
+    held: dict[str, StimulusSet | None] = {}
+    found = {}
+    for label, given in files.items():
+        place = str(address(given).file)
+        first = first or place
+        if place != first:
+            if place not in held:
+                held[place] = stimuli_of(None, [given])
+            own = held[place]
+            if own is not None:
+                found[label] = own
+    return found
+
+
+def files_of(labels: Mapping[str, Neural | Course], given: list[str]) -> dict[str, str]:
+    """The file that each data set came from."""
+    stems = {address(one).key or address(one).file.stem: one for one in given}
+    return {
+        label: max(
+            (one for one in stems.items() if f"{label} ".startswith(f"{one[0]} ")),
+            key=lambda one: len(one[0]),
+        )[1]
+        for label in labels
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from cortex_sim.errors import DataError, RunError
 from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.metrics import Named
+from cortex_sim.report.pooled import pooled_rows, require_poolable
 from cortex_sim.report.ranking import Ranking, ranked
 from cortex_sim.report.recovering import Recovered, recovered
 from cortex_sim.report.warnings import sentences_over_time, warnings_about
@@ -35,6 +36,10 @@ class Study:
     settings : Settings
     simulations : int
         From each model, for model recovery; 0 for none.
+    pool : {"sessions", "animals"}, optional
+        What scores are pooled over.
+    own : mapping of str to tuple of Entry
+        Entries, of the same names, that were shown the stimuli of one data set, where these are its own.
     """
 
     entries: tuple[Entry, ...]
@@ -42,6 +47,12 @@ class Study:
     metrics: tuple[Named, ...]
     settings: Settings = field(default_factory=Settings)
     simulations: int = 0
+    pool: str | None = None
+    own: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+
+    def entries_for(self, label: str) -> tuple[Entry, ...]:
+        """Entries that were shown the stimuli of this data set."""
+        return self.own.get(label, self.entries)
 
 
 def time_of(row: Mapping[str, Any]) -> list[str]:
@@ -129,7 +140,7 @@ class Result:
             raise RunError(f"{folder}: cannot be made ({exception.strerror or exception})") from None
         write_csv(self.scores, folder / SCORES)
         write_text(json.dumps(self.as_data(), indent=1) + "\n", folder / REPORT)
-        drawn = figures(self.rows, self.cells, self.study.entries, self.study.data, folder)
+        drawn = figures(self.rows, self.cells, self.study.entries_for, self.study.data, folder)
         drawn += recovery_figures(self.recoveries, folder)
         return [folder / SCORES, folder / REPORT, *drawn]
 
@@ -139,8 +150,10 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
     timed = any(isinstance(one, Course) for one in study.data.values())
     if study.simulations and (timed or any(one.members[0].bins for one in study.entries)):
         raise DataError("--recover: simulates responses without time; leave --over-time out")
+    if study.pool is not None:
+        require_poolable(study.pool, study.data)
     cells, rows = [], []
-    for cell in compared(study.entries, study.data, study.metrics, study.settings, progress):
+    for cell in _compared(study, progress):
         progress(f"interval: {cell.entry} {cell.population}, {cell.metric.name}")
         cell, found = _row(cell, study)
         cells.append(cell)
@@ -149,6 +162,9 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
     rankings = tuple(ranked(cells, study.settings))
     recoveries = _recoveries(study, rankings, progress) if study.simulations else ()
     scores = [_with_recovery(one, recoveries) for one in rows]
+    if study.pool is not None:
+        progress(f"pooled over {study.pool}")
+        scores += pooled_rows(cells, rows, study.data, study.pool, study.settings, not study.own)
     said = [one.sentence() for one in rankings] + [text for one in recoveries for text in one.sentences]
     return Result(
         study,
@@ -158,6 +174,13 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
         recoveries,
         [*said, *sentences_over_time(cells), *warnings_about(scores)],
     )
+
+
+def _compared(study: Study, progress: Progress) -> Iterator[Cell]:
+    """Cells of all data sets, each with the entries that were shown its stimuli."""
+    for label, neural in study.data.items():
+        entries = study.entries_for(label)
+        yield from compared(entries, {label: neural}, study.metrics, study.settings, progress)
 
 
 def _row(cell: Cell, study: Study) -> tuple[Cell, list[ScoreRow]]:
@@ -186,7 +209,7 @@ def _recoveries(study: Study, rankings: tuple[Ranking, ...], progress: Progress)
     metrics = {one.name: one for one in study.metrics}
     return tuple(
         recovered(
-            study.entries,
+            study.entries_for(one.data),
             _without_time(study.data[one.data]),
             one,
             metrics[one.metric],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def write_text(text: str, file: Path) -> None:
 def figures(
     rows: Sequence[Row],
     cells: Sequence[Cell],
-    entries: Sequence[Entry],
+    entries_for: Callable[[str], Sequence[Entry]],
     data: Mapping[str, Neural | Course],
     folder: Path,
 ) -> list[Path]:
@@ -52,7 +52,7 @@ def figures(
         if not mine or isinstance(neural, Course):
             continue
         made += _neuroids(mine, label, folder)
-        made += _rdms(mine, entries, label, neural, folder)
+        made += _rdms(mine, entries_for(label), label, neural, folder)
     return made
 
 
