@@ -13,11 +13,11 @@ from cortex_sim.compare.metric import Evaluation, Metric
 from cortex_sim.compare.predictivity import PredictivityEvaluation
 from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.compare.side_by_side import evaluated_on_each
+from cortex_sim.compare.streams import PERMUTED
 from cortex_sim.errors import DataError
 
 PERMUTATIONS = 20
 STRICT = 0.995  # of permutations: further out is no chance, in a table of many rows
-STREAM = 3  # of its own: folds drawn with the same seed must not be permuted by the same numbers
 RawScores = tuple[float, tuple[float, ...]]  # shifted, permuted
 
 
@@ -119,7 +119,7 @@ def moved(
             f"controls: shift by a whole number that is no multiple of the {len(neural)} stimuli. "
             f"Got {shift!r}"
         )
-    rng = np.random.default_rng([seed, STREAM, network])
+    rng = np.random.default_rng([seed, PERMUTED, network])
     orders = list(_orders(len(neural), permutations, shift, rng))
     if isinstance(evaluation, PredictivityEvaluation) and isinstance(neural, Responses):
         scored = replace(neural.take(neuroids=evaluation.neuroids), repeats=None)  # raw scores read means

@@ -14,10 +14,10 @@ from cortex_sim.compare.bootstrap import refitting
 from cortex_sim.compare.crossed import groups_of
 from cortex_sim.compare.metric import Evaluation, Metric, Numbers
 from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.compare.streams import CHOICE
 from cortex_sim.compare.uncertainty import Refit, compares_pairs
 from cortex_sim.errors import DataError
 
-CHOICE = 1  # a stream of its own: an interval with the same seed must not halve the stimuli in the same way
 FEWEST_STIMULI = 16  # below, half of them are too few to choose on
 
 

@@ -14,6 +14,7 @@ from cortex_sim.compare.bootstrap import Interval, interval, quantile
 from cortex_sim.compare.crossed import Factor, crossed_variance, drawn_with_replacement, groups_of
 from cortex_sim.compare.metric import Evaluation, Numbers
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+from cortex_sim.compare.streams import POOLED
 from cortex_sim.compare.uncertainty import SEEDS, STIMULI, read
 from cortex_sim.errors import DataError
 
@@ -249,7 +250,7 @@ def _drawn(
         factors.append(Factor(STIMULI, size, draw, size - 1))
     found = crossed_variance(
         lambda stimuli, units: read(evaluations, stimuli, units, raw),
-        weights, factors, resamples, np.random.default_rng(seed),
+        weights, factors, resamples, np.random.default_rng([seed, POOLED]),
     )  # fmt: skip
     method = f"hierarchical bootstrap over {what}{' and stimuli' if shared else ''}"
     return float(found.total[0]), float(found.freedom[0]), method

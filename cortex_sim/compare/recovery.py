@@ -15,9 +15,9 @@ from cortex_sim.compare.metric import Evaluation, Metric
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses, matched
 from cortex_sim.compare.side_by_side import evaluated_on_each
 from cortex_sim.compare.simulated import noise_of, recorded, simulated_rdms, tuned_like
+from cortex_sim.compare.streams import SIMULATED
 from cortex_sim.errors import DataError
 
-SIMULATED = 4  # a stream of its own: recordings are drawn independently of folds, choices and resamples
 Populations = Mapping[str, Responses]
 Progress = Callable[[int, int], None]
 
@@ -319,7 +319,7 @@ def _simulator(
             )
         return lambda model, rng: simulated_rdms(model, neural, agreement=reliability, rng=rng)
     noise = noise_of(neural, reliability=reliability, repeats=repeats, seed=seed)
-    how = readout or getattr(metric, "readout", "fitted")
+    how: str = readout or getattr(metric, "readout", "fitted")
 
     def simulate(model: Responses, rng: np.random.Generator) -> Responses:
         return recorded(model, tuned_like(model, neural, how, rng), noise, rng, neural)

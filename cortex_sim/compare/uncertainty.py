@@ -22,6 +22,7 @@ from cortex_sim.compare.half_samples import half_samples
 from cortex_sim.compare.metric import Evaluation, Numbers
 from cortex_sim.compare.responses import Array
 from cortex_sim.compare.rsa import RsaEvaluation
+from cortex_sim.compare.streams import RESAMPLES
 from cortex_sim.errors import DataError
 
 #: The metric evaluated again for some of the stimuli, by number.
@@ -31,7 +32,6 @@ STIMULI, SEEDS = "stimuli", "seeds"
 LEVELS = {"units": None, "sessions": "session", "animals": "animal"}  # and where `known` says so
 KINDS = (STIMULI, *LEVELS, SEEDS)
 
-RESAMPLES = 2  # a stream of its own: folds with the same seed must not be halved along their edges
 FEWEST_STIMULI = 8  # below, halves of the stimuli are too few to score
 PAIRWISE_SHARE = 3  # of pairs of stimuli: (n − 1)/3 degrees of freedom (measured, docs/metrics/inference.md)
 
