@@ -319,7 +319,7 @@ def _simulator(
             )
         return lambda model, rng: simulated_rdms(model, neural, agreement=reliability, rng=rng)
     noise = noise_of(neural, reliability=reliability, repeats=repeats, seed=seed)
-    how: str = readout or getattr(metric, "readout", "fitted")
+    how = str(getattr(metric, "readout", "fitted")) if readout is None else readout
 
     def simulate(model: Responses, rng: np.random.Generator) -> Responses:
         return recorded(model, tuned_like(model, neural, how, rng), noise, rng, neural)
