@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.backends.registry import register_backend
 from cortex_sim.connectors import Conv2d, Dense, Identity, Unweighted
+from cortex_sim.constraints import Bounds, Dale, LearningRates, RowNorm
 from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.default_settings import Defaults, defaults, with_defaults
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
@@ -26,7 +27,7 @@ from cortex_sim.feedback import (
     SignSymmetric,
     Transpose,
 )
-from cortex_sim.initialisers import He, Orthogonal, Xavier
+from cortex_sim.initialisers import He, Orthogonal, Uniform, Xavier
 from cortex_sim.library import model
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy, SquaredError
@@ -62,6 +63,7 @@ from cortex_sim.rules import (
     WeightMirror,
 )
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, Word, register_word
+from cortex_sim.sparse_connectors import Arbor, Sparse
 from cortex_sim.state import State, load, save
 
 if TYPE_CHECKING:
@@ -84,14 +86,17 @@ _ROOMS = (
 )
 
 __all__ = [
+    "Arbor",
     "Arm",
     "Backprop",
     "Bcm",
+    "Bounds",
     "BuildError",
     "Conv2d",
     "Covariance",
     "CortexSimError",
     "CrossEntropy",
+    "Dale",
     "DataError",
     "Decay",
     "DeclarationError",
@@ -117,6 +122,7 @@ __all__ = [
     "InverseLearning",
     "KolenPollack",
     "LeakyRelu",
+    "LearningRates",
     "Linear",
     "Logistic",
     "LowRank",
@@ -140,9 +146,11 @@ __all__ = [
     "Random",
     "Record",
     "Relu",
+    "RowNorm",
     "RunError",
     "SignSymmetric",
     "Softplus",
+    "Sparse",
     "SquaredError",
     "State",
     "Stimuli",
@@ -155,6 +163,7 @@ __all__ = [
     "ThreeFactor",
     "TopDown",
     "Transpose",
+    "Uniform",
     "Unweighted",
     "WeightMirror",
     "Word",

@@ -16,12 +16,33 @@ Array = Any
 
 __all__ = [
     "Array",
+    "FixedArray",
     "array_from_data",
     "array_namespace",
     "array_to_data",
     "checked",
     "is_array_data",
 ]
+
+
+class FixedArray:
+    """A read-only array as a setting: compared by its content, and hashable."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = np.array(values)
+        self.values.setflags(write=False)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype) if dtype is not None or copy else self.values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FixedArray) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.values.shape, self.values.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"array of shape {self.values.shape}"
 
 
 def checked(owner: str, array: Any) -> np.ndarray:

@@ -240,11 +240,15 @@ class DeclaredConnector:
         Its weights can change.
     operator : method or None
         ``operator(pre, post)``, the linear algebra of a user-defined connector.
+    wiring : method or None
+        ``wiring(name, pre, post)``: which synapses exist, bool of the shape of a matrix (post, pre), or None
+        where all do. Then ``draw(rng, pre, post, exists)`` receives it.
     """
 
     part: Any = None
     plastic: bool = _flag()
     operator: Callable[..., Any] | None = _capability(_METHOD)
+    wiring: Callable[..., Any] | None = _capability(_METHOD)
 
 
 _Declared = TypeVar(

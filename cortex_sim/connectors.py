@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from cortex_sim.arrays import FixedArray
 from cortex_sim.checks import require_count
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights, Initialiser, Orthogonal
@@ -40,10 +41,25 @@ def size(shape: Shape) -> int:
     return int(np.prod(shape))
 
 
-def _as_initialiser(init: Any) -> Initialiser:
+def as_initialiser(init: Any) -> Initialiser:
+    """An initialiser from a name, an array of weights, or an object."""
     if isinstance(init, (list, tuple)) or hasattr(init, "__array__"):
         return GivenWeights(init)
     return make("initialiser", init)
+
+
+def _as_mask(mask: Any) -> FixedArray:
+    try:
+        values = np.asarray(mask)
+        fits = values.ndim == 2 and values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all()
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise DeclarationError(
+            "Dense: mask must be a matrix (post, pre) of True and False, or of 1 and 0; use "
+            "np.array(mask) > 0"
+        )
+    return FixedArray(values.astype(np.uint8))
 
 
 def _check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: str) -> None:
@@ -54,27 +70,22 @@ def _check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: 
         )
 
 
-@register("connector", "dense")
-@dataclass(frozen=True)
-class Dense:
-    """Every pre unit to every post unit; weights (post, pre).
+class Matrix:
+    """Base of connectors whose weights are a matrix (post, pre), with all synapses or with some.
 
-    Parameters
-    ----------
-    init : str, array or Initialiser, default "orthogonal"
-        "orthogonal", "xavier", "he", an object such as ``Orthogonal(gain=1.4)``, or the weights
-        themselves as an array of shape (post, pre).
+    Subclasses are dataclasses with an ``init``, and override `wiring` where synapses are missing.
     """
 
-    init: Any = Orthogonal()
+    init: Any
     plastic: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "init", _as_initialiser(self.init))
 
     def weight_shape(self, pre: Shape, post: Shape) -> Shape:
         """(post units, pre units)."""
         return (size(post), size(pre))
+
+    def wiring(self, name: str, pre: Shape, post: Shape) -> np.ndarray | None:
+        """Which synapses of projection ``name`` exist, bool (post, pre); None where all do."""
+        return None
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
         """Given weights must have shape (post, pre)."""
@@ -82,9 +93,58 @@ class Dense:
         words = f"{before} has {size(pre)} units", f"{after} {size(post)}"
         _check_given(name, self.init, self.weight_shape(pre, post), *words)
 
-    def draw(self, rng: np.random.Generator, pre: Shape, post: Shape) -> np.ndarray:
-        """Weights of shape (post, pre)."""
-        return self.init.draw(rng, size(post), size(pre))
+    def draw(
+        self, rng: np.random.Generator, pre: Shape, post: Shape, exists: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Weights of shape (post, pre).
+
+        Where only some synapses exist, a unit's weights are drawn as if it had as many inputs as the unit
+        with most synapses, so that their spread follows the number of synapses.
+        """
+        if exists is None or isinstance(self.init, GivenWeights):
+            return self.init.draw(rng, size(post), size(pre))
+        weights = np.zeros(exists.shape)
+        drawn = self.init.draw(rng, size(post), int(exists.sum(1).max()))
+        for row, synapses, values in zip(weights, exists, drawn, strict=True):
+            row[synapses] = values[: synapses.sum()]
+        return weights
+
+
+@register("connector", "dense")
+@dataclass(frozen=True)
+class Dense(Matrix):
+    """Every pre unit to every post unit, or those that a mask allows; weights (post, pre).
+
+    Parameters
+    ----------
+    init : str, array or Initialiser, default "orthogonal"
+        "orthogonal", "xavier", "he", an object such as ``Orthogonal(gain=1.4)``, or the weights
+        themselves as an array of shape (post, pre).
+    mask : array of shape (post, pre), optional
+        Which synapses exist: True or 1 where there is one, False or 0 where there is none and never will be.
+    """
+
+    init: Any = Orthogonal()
+    mask: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", as_initialiser(self.init))
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _as_mask(self.mask))
+
+    def check(self, name: str, pre: Shape, post: Shape) -> None:
+        """Mask and given weights must have shape (post, pre)."""
+        if self.mask is not None and self.mask.values.shape != self.weight_shape(pre, post):
+            before, _, after = name.partition("->")
+            raise DeclarationError(
+                f"projection {name}: its mask has shape {self.mask.values.shape}, but {before} has "
+                f"{size(pre)} units and {after} {size(post)}; give shape {self.weight_shape(pre, post)}"
+            )
+        super().check(name, pre, post)
+
+    def wiring(self, name: str, pre: Shape, post: Shape) -> np.ndarray | None:
+        """The mask."""
+        return None if self.mask is None else self.mask.values.astype(bool)
 
 
 @register("connector", "conv2d")
@@ -113,7 +173,7 @@ class Conv2d:
     def __post_init__(self) -> None:
         require_count(self, kernel=self.kernel, stride=self.stride)
         require_count(self, minimum=0, padding=self.padding)
-        object.__setattr__(self, "init", _as_initialiser(self.init))
+        object.__setattr__(self, "init", as_initialiser(self.init))
 
     def post_side(self, side: int) -> int:
         """Rows (or columns) that a pre population with ``side`` of them leads to."""
@@ -173,6 +233,12 @@ class Unweighted:
 def has_weights(connector: Any) -> bool:
     """Whether a connector has weights, plastic or not: all except those that are `Unweighted`."""
     return not isinstance(connector, Unweighted)
+
+
+def leaves_out(connector: Any) -> bool:
+    """Whether some of a connector's synapses may be missing, by a mask or by distance or chance."""
+    masked = getattr(connector, "mask", None) is not None
+    return masked or (isinstance(connector, Matrix) and not isinstance(connector, Dense))
 
 
 @register("connector", "identity")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from cortex_sim.network import Network
 
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
-_BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word")
-_TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers")
-_GAIN = ("kind", "pre", "post", "connector", "plasticity", "regularisers")
-_LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers")
+_BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
+_TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers", "constraints")
+_GAIN = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "constraints")
+_LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers", "constraints")
 _NETWORK = ("network", "populations", "projections", "objective", "teacher")
 
 
@@ -51,6 +51,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             entry["plasticity"] = to_data("rule", p.plasticity)
         if p.regularisers:
             entry["regularisers"] = [to_data("regulariser", r) for r in p.regularisers]
+        if p.constraints:
+            entry["constraints"] = [to_data("constraint", c) for c in p.constraints]
         if p.by_word:
             entry["by_word"] = [to_data("regulariser", r) for r in p.by_word]
         data["projections"].append(entry)
@@ -97,7 +99,11 @@ def _add_projection(net: Network, entry: Any) -> None:
     for key in ("kind", "pre", "post"):
         if key not in entry:
             raise DeclarationError(f"projection {entry}: needs {key}")
-    own = {"plasticity": entry.get("plasticity"), "regulariser": entry.get("regularisers")}
+    own = {
+        "plasticity": entry.get("plasticity"),
+        "regulariser": entry.get("regularisers"),
+        "constraint": entry.get("constraints"),
+    }
     add = look_up(
         "kind of projection",
         entry["kind"],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortex_sim.allowed import allowed_of
 from cortex_sim.checks import require_count
 from cortex_sim.credit.feedback import Addressed
 from cortex_sim.initialisers import stream
@@ -20,17 +21,35 @@ def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
     require_count("network " + net.name, minimum=0, seed=seed)
     addresses = [p for p in net.credit_projections if isinstance(p.feedback, Addressed)]
     own = [p for p in net.projections.values() if _has_its_own(net, p)]
-    return {p.name: _weights(net, p, seed) for p in (*own, *addresses)}
+    return {p.name: _fitted(net, p, _weights(net, p, seed)) for p in (*own, *addresses)}
 
 
 def _has_its_own(net: Network, projection: Projection) -> bool:
     return bool(net.weight_shape(projection)) and not projection.source.tied
 
 
+def _fitted(net: Network, projection: Projection, drawn: np.ndarray) -> np.ndarray:
+    """Drawn weights as the projection's constraints allow them.
+
+    Where only one sign is allowed, the size is kept and the sign turned, before they are clipped: clipping
+    alone would set half of them to 0.
+    """
+    allowed = allowed_of(net, projection)
+    if allowed is None:
+        return drawn
+    op, down = net.operator(projection), projection.is_top_down
+    w = op.feedback_matrix(drawn) if down else op.matrix(drawn)
+    w = np.where(allowed.low >= 0, np.abs(w), np.where(allowed.high <= 0, -np.abs(w), w))
+    fitted = allowed.enforced(w)
+    return np.array(op.as_feedback(fitted, drawn.shape) if down else fitted.reshape(drawn.shape))
+
+
 def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:
     rng, (pre, post) = stream(seed, projection.name), net.ends(projection)
     if not projection.is_top_down:
-        return projection.connector.draw(rng, pre, post)
+        exists = net.wiring(projection)
+        also_exists = () if exists is None else (exists,)
+        return projection.connector.draw(rng, pre, post, *also_exists)
     shape, source = net.weight_shape(projection), projection.source
     senders = shape[0] if net.operator(projection).feedback_like_weights else shape[1]
     also: dict[str, Any] = {}

@@ -9,7 +9,8 @@ from zlib import crc32
 import numpy as np
 
 from cortex_sim.arrays import checked
-from cortex_sim.checks import require_positive
+from cortex_sim.checks import require_finite, require_positive
+from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
 
@@ -77,6 +78,29 @@ class He:
     def draw(self, rng: np.random.Generator, post: int, fan_in: int) -> np.ndarray:
         """Weights of shape (post, fan_in)."""
         return self.gain * np.sqrt(2 / fan_in) * rng.normal(size=(post, fan_in))
+
+
+@register("initialiser", "uniform")
+@dataclass(frozen=True)
+class Uniform:
+    """Evenly between two weights, whatever the number of inputs.
+
+    Parameters
+    ----------
+    low, high : float, default 0.0 and 1.0
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_finite(self, low=self.low, high=self.high)
+        if self.low >= self.high:
+            raise DeclarationError(f"Uniform: low must be below high. Got {self.low} and {self.high}")
+
+    def draw(self, rng: np.random.Generator, post: int, fan_in: int) -> np.ndarray:
+        """Weights of shape (post, fan_in)."""
+        return rng.uniform(self.low, self.high, size=(post, fan_in))
 
 
 @register("initialiser", "zeros")

@@ -11,7 +11,6 @@ import numpy as np
 from cortex_sim import validation
 from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense
-from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.displayed import DisplayedNetwork
 from cortex_sim.errors import DeclarationError
@@ -21,9 +20,7 @@ from cortex_sim.objectives import Objective
 from cortex_sim.population import Population, shape_of
 from cortex_sim.projection import BOTTOM_UP, LATERAL, RECURRENT, TOP_DOWN, Projection
 from cortex_sim.registry import make, make_all
-from cortex_sim.wiring import Wiring
-
-Place = Population | CreditPopulation | str
+from cortex_sim.wiring import Place, Wiring
 
 
 class Network(Wiring, DisplayedNetwork):
@@ -95,6 +92,7 @@ class Network(Wiring, DisplayedNetwork):
         *,
         plasticity: Any = None,
         regulariser: Any = (),
+        constraint: Any = (),
     ) -> Projection:
         """Add a projection whose pre rates drive its post population.
 
@@ -108,6 +106,8 @@ class Network(Wiring, DisplayedNetwork):
             How the weights change; None keeps them.
         regulariser : regulariser, or a list of them
             What else acts on the weights.
+        constraint : constraint, or a list of them
+            What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Network(Wiring, DisplayedNetwork):
             If shapes do not fit, a population is unknown, a cycle would close, or the two
             populations are already connected.
         """
-        projection = self._of_rates(BOTTOM_UP, pre, post, connector, plasticity, regulariser)
+        projection = self._of_rates(BOTTOM_UP, pre, post, connector, plasticity, regulariser, constraint)
         validation.check_acyclic(self, projection)
         return self._add(projection)
 
@@ -127,6 +127,7 @@ class Network(Wiring, DisplayedNetwork):
         *,
         plasticity: Any = None,
         regulariser: Any = (),
+        constraint: Any = (),
     ) -> Projection:
         """Add a projection that drives ``post`` like a bottom-up one and may close a loop.
 
@@ -142,13 +143,15 @@ class Network(Wiring, DisplayedNetwork):
             How the weights change; None keeps them.
         regulariser : regulariser, or a list of them
             What else acts on the weights.
+        constraint : constraint, or a list of them
+            What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
 
         Raises
         ------
         DeclarationError
             If shapes do not fit, a population is unknown, or ``pre`` drives ``post`` already.
         """
-        return self._add(self._of_rates(RECURRENT, pre, post, connector, plasticity, regulariser))
+        return self._add(self._of_rates(RECURRENT, pre, post, connector, plasticity, regulariser, constraint))
 
     def top_down(
         self,
@@ -160,6 +163,7 @@ class Network(Wiring, DisplayedNetwork):
         connector: Connector | str | None = None,
         plasticity: Any = None,
         regulariser: Any = (),
+        constraint: Any = (),
     ) -> Projection:
         """Add a projection from ``pre`` down to ``post``, which carries credit, or rates that act on rates.
 
@@ -181,6 +185,8 @@ class Network(Wiring, DisplayedNetwork):
             How the weights change; None keeps them.
         regulariser : regulariser, or a list of them
             What else acts on the weights.
+        constraint : constraint, or a list of them
+            What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
 
         Raises
         ------
@@ -192,7 +198,7 @@ class Network(Wiring, DisplayedNetwork):
         validation.check_effect(f"{pre}->{post}", effect, feedback, connector)
         if kind != TOP_DOWN:
             link = Dense() if connector is None else connector
-            return self._add(self._of_rates(kind, pre, post, link, plasticity, regulariser))
+            return self._add(self._of_rates(kind, pre, post, link, plasticity, regulariser, constraint))
         source, goal = self._place(pre, credit=True), self._place(post)
         reverse = validation.paired(self, source.name, goal.name)
         projection = Projection(
@@ -203,6 +209,7 @@ class Network(Wiring, DisplayedNetwork):
             make("feedback", feedback),
             None if plasticity is None else make("rule", plasticity),
             make_all("regulariser", regulariser),
+            constraints=make_all("constraint", constraint),
             paired_with=BOTTOM_UP if reverse is None else reverse.kind,
         )
         validation.check_free(self, projection)
@@ -216,6 +223,7 @@ class Network(Wiring, DisplayedNetwork):
         weights: Any = None,
         plasticity: Any = None,
         regulariser: Any = (),
+        constraint: Any = (),
     ) -> Projection:
         """Add a projection from a population to itself, taken off its drive: a = W r_pre + b − L r.
 
@@ -229,6 +237,8 @@ class Network(Wiring, DisplayedNetwork):
             How L changes: a rule for lateral projections, such as `Decorrelation`.
         regulariser : regulariser, or a list of them
             `Decay` only.
+        constraint : constraint, or a list of them
+            What L satisfies at every step, such as `Bounds`.
 
         Raises
         ------
@@ -243,6 +253,7 @@ class Network(Wiring, DisplayedNetwork):
             Dense(init=Zeros() if weights is None else GivenWeights(weights)),
             plasticity=None if plasticity is None else make("rule", plasticity),
             regularisers=make_all("regulariser", regulariser),
+            constraints=make_all("constraint", constraint),
         )
         validation.check_free(self, projection)
         projection.connector.check(projection.name, place.shape, place.shape)
@@ -341,24 +352,15 @@ class Network(Wiring, DisplayedNetwork):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _check_name(self, name: str) -> None:
-        if isinstance(name, str) and (name in self.populations or name in self.credit_populations):
-            raise DeclarationError(f"population {name}: the name is taken; choose another")
-
-    def _place(self, place: Place, credit: bool = False) -> Any:
-        """The population called so, or, where ``credit`` allows it, the credit population."""
-        among: dict[str, Any] = self.populations | (self.credit_populations if credit else {})
-        name = place if isinstance(place, str) else getattr(place, "name", place)
-        found = look_up(f"population of {self.name}", name, among)  # type: ignore[arg-type]
-        if not isinstance(place, str) and place != found:
-            raise DeclarationError(
-                f"population {name}: belongs to another network, not to {self.name}; "
-                f"use the one that {self.name}.population(...) returned, or its name"
-            )
-        return found
-
     def _of_rates(
-        self, kind: str, pre: Place, post: Place, connector: Any, plasticity: Any, regulariser: Any
+        self,
+        kind: str,
+        pre: Place,
+        post: Place,
+        connector: Any,
+        plasticity: Any,
+        regulariser: Any,
+        constraint: Any,
     ) -> Projection:
         """A projection that carries rates, checked but for cycles."""
         source, goal = self._place(pre), self._place(post)
@@ -370,6 +372,7 @@ class Network(Wiring, DisplayedNetwork):
             link,
             plasticity=None if plasticity is None else make("rule", plasticity),
             regularisers=make_all("regulariser", regulariser),
+            constraints=make_all("constraint", constraint),
         )
         validation.check_free(self, projection)
         link.check(f"{source.name}->{goal.name}", source.shape, goal.shape)

@@ -49,6 +49,8 @@ class Projection:
         Those of them that `Network.with_rule` added, which the next call of it removes.
     paired_with : {"bottom_up", "recurrent"}
         Top-down only: the kind of projection that it is paired with.
+    constraints : tuple of constraints
+        What its weights satisfy at every step.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Projection:
     regularisers: tuple[Any, ...] = ()
     by_word: tuple[Any, ...] = ()
     paired_with: str = BOTTOM_UP
+    constraints: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 
 from cortex_sim.capabilities import DeclaredFeedback, DeclaredRule, connector_of
 from cortex_sim.checks import listed
-from cortex_sim.connectors import Conv2d, Dense, has_weights, size
+from cortex_sim.connectors import Conv2d, Matrix, has_weights, size
+from cortex_sim.constraint_checking import check_constraints
 from cortex_sim.credit.checking import check_leaving
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
@@ -65,7 +66,7 @@ def check_free(net: Network, projection: Projection) -> None:
             f"projection {name}: {projection.pre} already drives {projection.post} by {same[0].name}; one "
             "projection joins two populations in one direction, put a population between for a second"
         )
-    if not (projection.is_top_down or isinstance(projection.connector, Dense)):
+    if not (projection.is_top_down or isinstance(projection.connector, Matrix)):
         _check_declared_first(net, projection)
 
 
@@ -170,7 +171,7 @@ def check_feedback(net: Network, projection: Projection) -> None:
             f"{type(projection.regularisers[0]).__name__} cannot act on them; give it to "
             f"{projection.reverse_name}"
         )
-    if source.dense_only and not isinstance(projection.connector, Dense):
+    if source.dense_only and not isinstance(projection.connector, Matrix):
         raise DeclarationError(
             f"projection {name}: {word} sends to single units, and {projection.reverse_name} "
             f"beside it is {type(projection.connector).__name__}, whose form its weights would take; use "
@@ -216,6 +217,7 @@ def check_parts(net: Network, projection: Projection) -> None:
         check_lateral(projection)
     else:
         check_bottom_up(projection)
+    check_constraints(net, projection)
     for part in projection.declared:
         if part.check is not None:
             part.check(net, projection)

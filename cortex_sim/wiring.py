@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.capabilities import connector_of
 from cortex_sim.checks import look_up
 from cortex_sim.connectors import Shape
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
-from cortex_sim.errors import BuildError
+from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.operators import Operator, operator_of
 from cortex_sim.population import Population
 from cortex_sim.projection import BOTTOM_UP, Projection
+
+Place = Population | CreditPopulation | str
 
 
 class Wiring:
@@ -102,6 +109,21 @@ class Wiring:
             return projection.connector.weight_shape(post, pre)
         return projection.connector.weight_shape(pre, post)
 
+    def wiring(self, projection: Projection) -> np.ndarray | None:
+        """Which of its synapses exist, bool (post, pre); None where all do.
+
+        Free weights of a top-down projection exist where those of the one that it is paired with do.
+        """
+        pre, post = self.ends(projection)
+        wired = connector_of(projection.connector).wiring
+        if wired is None:
+            return None
+        if not projection.is_top_down:
+            own: np.ndarray | None = wired(projection.name, pre, post)
+            return own
+        paired: np.ndarray | None = wired(projection.reverse_name, post, pre)
+        return None if paired is None else paired.T
+
     def operator(self, projection: Projection) -> Operator:
         """Linear algebra of a projection in the bottom-up direction; of a top-down one, of what is beside it.
 
@@ -117,3 +139,19 @@ class Wiring:
             return operator_of(projection.connector, pre, post)
         except BuildError as exception:
             raise BuildError(f"projection {projection.name}: {exception}") from None
+
+    def _check_name(self, name: str) -> None:
+        if isinstance(name, str) and (name in self.populations or name in self.credit_populations):
+            raise DeclarationError(f"population {name}: the name is taken; choose another")
+
+    def _place(self, place: Place, credit: bool = False) -> Any:
+        """The population called so, or, where ``credit`` allows it, the credit population."""
+        among: dict[str, Any] = self.populations | (self.credit_populations if credit else {})
+        name = place if isinstance(place, str) else getattr(place, "name", place)
+        found = look_up(f"population of {self.name}", name, among)  # type: ignore[arg-type]
+        if not isinstance(place, str) and place != found:
+            raise DeclarationError(
+                f"population {name}: belongs to another network, not to {self.name}; "
+                f"use the one that {self.name}.population(...) returned, or its name"
+            )
+        return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cortex_sim.connectors import Dense, Shape
+from cortex_sim.connectors import Matrix, Shape
 from cortex_sim.operators.base import Operator, operator_of
 
 
@@ -42,6 +42,6 @@ class DenseOperator(Operator):
         return DenseWithInverse.apply(r.flatten(1), w, bias, m)
 
 
-@operator_of.register(Dense)
-def _(connector: Dense, pre: Shape, post: Shape) -> DenseOperator:
+@operator_of.register(Matrix)
+def _(connector: Matrix, pre: Shape, post: Shape) -> DenseOperator:
     return DenseOperator(pre, post)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.capabilities import Arrival, activation_of
-from cortex_sim.connectors import Dense, has_weights
+from cortex_sim.connectors import Matrix, has_weights
 from cortex_sim.credit.checking import check_teacher
 from cortex_sim.errors import DeclarationError
 from cortex_sim.projection import RECURRENT
@@ -178,7 +178,7 @@ def _check_targets(net: Network, paths: Paths) -> None:
 
 def _check_chain(paths: Paths, population: str, word: str) -> None:
     inputs, onward = paths.inputs[population], paths.onward.get(population, [])
-    if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Dense):
+    if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Matrix):
         raise DeclarationError(
             f"population {population}: {word} inverts the whole drive, so it takes chains of Dense "
             "projections only; use DifferenceTargetProp() for other graphs"

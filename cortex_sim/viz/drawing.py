@@ -15,7 +15,7 @@ from matplotlib.patches import BoxStyle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Line
 from matplotlib.textpath import TextPath
 
-from cortex_sim.connectors import has_weights
+from cortex_sim.connectors import has_weights, leaves_out
 from cortex_sim.errors import DeclarationError
 from cortex_sim.projection import BOTTOM_UP, GAIN, LATERAL, RECURRENT, TOP_DOWN
 from cortex_sim.viz import credit_columns
@@ -60,9 +60,9 @@ def draw(net: Network, path: str | Path | None = None) -> Figure:
     """Figure of the network; saved as PNG, SVG or PDF where a path is given.
 
     Populations are placed by the longest path from the stimulus. Solid arrows are
-    bottom-up projections, labelled by their rule; dashed ones top-down, labelled by their feedback
-    and, where it learns, its rule; loops lateral ones. Recurrent projections and those of gain are drawn at
-    the left of all others. A credit network is drawn on the right.
+    bottom-up projections, labelled by their rule, wiring and constraints; dashed ones top-down, labelled by
+    their feedback and, where it learns, its rule; loops lateral ones. Recurrent projections and those of gain
+    are drawn at the left of all others. A credit network is drawn on the right.
 
     Parameters
     ----------
@@ -235,12 +235,14 @@ def _run(box: Box, side: int, port: float, above: bool) -> list[Point]:
 
 
 def _label(projection: Projection) -> str:
-    parts = [projection.feedback] if projection.feedback is not None else []
+    parts: list[Any] = [projection.feedback] if projection.feedback is not None else []
     if projection.plasticity is not None:
         parts.append(projection.plasticity)
     if not projection.is_top_down and not has_weights(projection.connector):
-        parts.append(projection.connector)  # type: ignore[arg-type]
-    return " + ".join(map(kind, parts)) or "fixed"
+        parts.append(projection.connector)
+    if not projection.is_top_down and leaves_out(projection.connector):
+        parts.append(projection.connector)
+    return " + ".join(map(kind, [*parts, *projection.constraints])) or "fixed"
 
 
 def _text_width(text: str, points: float) -> float:

@@ -125,18 +125,28 @@ def _bias(population: Population) -> str:
 
 
 def _of_rates(net: Network, title: str, projections: list[Projection]) -> Table:
-    columns = "projection", "connector", "weights", "plasticity", "regulariser"
-    table = _table(title, *columns)
+    table = _table(title, "projection", "connector", *_columns(projections))
     for p in projections:
         weights = net.weight_shape(p)
         table.add_row(
             Text(p.name),
             Text(settings(p.connector)),
             _shape(weights) if weights else "none",
-            Text(_rule(p)),
-            Text(_all(p.regularisers)),
+            *_what_acts(p, projections),
         )
     return table
+
+
+def _columns(projections: list[Projection]) -> list[str]:
+    """Columns on weights; one for constraints only if there are any."""
+    constrained = ["constraint"] if any(p.constraints for p in projections) else []
+    return ["weights", "plasticity", "regulariser", *constrained]
+
+
+def _what_acts(p: Projection, projections: list[Projection]) -> list[Text]:
+    """Rule, regularisers and constraints of a projection, among those of its table."""
+    cells = [Text(_rule(p)), Text(_all(p.regularisers)), Text(_all(p.constraints))]
+    return cells[: len(_columns(projections)) - 1]
 
 
 def _credit_populations(net: Network) -> Table:
@@ -148,24 +158,22 @@ def _credit_populations(net: Network) -> Table:
 
 
 def _top_down(net: Network, title: str, projections: list[Projection]) -> Table:
-    columns = "projection", "feedback", "weights", "plasticity", "regulariser"
-    table = _table(title, *columns)
+    table = _table(title, "projection", "feedback", *_columns(projections))
     for p in projections:
         weights = net.weight_shape(p)
         table.add_row(
             Text(p.name),
             Text(_feedback(p)),
             _shape(weights) if weights else "none",
-            Text(_rule(p)),
-            Text(_all(p.regularisers)),
+            *_what_acts(p, projections),
         )
     return table
 
 
 def _lateral(net: Network) -> Table:
-    table = _table("lateral", "projection", "weights", "plasticity", "regulariser")
+    table = _table("lateral", "projection", *_columns(net.laterals))
     for p in net.laterals:
-        table.add_row(Text(p.name), _shape(net.weight_shape(p)), Text(_rule(p)), Text(_all(p.regularisers)))
+        table.add_row(Text(p.name), _shape(net.weight_shape(p)), *_what_acts(p, net.laterals))
     return table
 
 

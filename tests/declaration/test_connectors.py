@@ -81,7 +81,7 @@ def test_a_convolution_that_cannot_be_is_refused(settings, message):
     "init, message",
     [
         ("orthogonl", "unknown initialiser 'orthogonl' (did you mean 'orthogonal'?)"),
-        (3, "initialiser must be one of array, he, orthogonal, xavier"),
+        (3, "initialiser must be one of array, he, orthogonal, uniform, xavier"),
         (object(), "or an object with draw"),
         (cs.Random(), "Got Random(scale=1.0), which is a feedback"),
         (cs.He, "give He(), an object, not the class itself"),

@@ -234,7 +234,12 @@ class Batched:
                 state["modulator"][...] = self.modulator
             signals, places = self._signals(name, r, u)
             growth, moved = self.rules[name](w, state, **signals)
-            changes.append((w, self.step_s * eta * (places * growth - self.decay[p.name] * w)))
+            step = self.step_s * eta * (places * growth - self.decay[p.name] * w)
+            allowed = self.weights.allowed.get(name)
+            if allowed is not None:
+                step = allowed.scaled(step)
+                moved = allowed.only_where_synapses_are(self.rules[name].kinds, moved)
+            changes.append((w, step))
             changes += [(state[variable], self.step_s * rate) for variable, rate in moved.items()]
         for name, eta in self.open_bias.items():
             bias = self.weights.bias[name]
@@ -245,6 +250,8 @@ class Batched:
         for p in self.circuit.net.laterals:
             if p.name in self.eta:
                 np.fill_diagonal(self.weights.matrix[p.name], 0.0)
+        for name in self.eta:
+            self.weights.enforce(name)
 
     def _echo(self, p: Projection) -> np.ndarray:
         """The echo of a top-down projection: activity below as it arrives above by the paired projection."""

@@ -30,8 +30,8 @@ from cortex_sim.transfers import parameters_of
 
 # Within brian2's slot "groups": predictions of the error populations, then what they and everybody
 # else send, what of it arrives through gates with delay or noise, what is made of its echo, then
-# weights, and neurons last.
-PREDICTING, SENDING, ARRIVING, ECHOING, LEARNING, MOVING = 0, 1, 1.2, 1.4, 1.5, 2
+# weights, what constrains them, and neurons last.
+PREDICTING, SENDING, ARRIVING, ECHOING, LEARNING, CONSTRAINING, MOVING = 0, 1, 1.2, 1.4, 1.5, 1.6, 2
 
 
 #: What multiplies rates where projections set gain: max(0, 1 + g).

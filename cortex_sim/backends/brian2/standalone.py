@@ -20,6 +20,7 @@ from cortex_sim.backends.brian2.circuit import Circuit, CreditSource
 from cortex_sim.backends.brian2.program import Program
 from cortex_sim.backends.brian2.timetable import timetable
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.constraints import RowNorm
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.protocol.plan import Input, Plan, Sample, Series, Summed, White, parts_of
 from cortex_sim.regularisers import HardOrthogonality
@@ -48,8 +49,14 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
         follows = p.rescale or p.source is CreditSource.SIGN
         if follows and p.up is not None and p.up.name in plastic:
             raise BuildError(
-                f"projection {p.name}: its size depends on all weights of {p.up.name} at every step, which a "
-                'C++ program cannot compute; use rescale=False, another feedback, or target="numpy"'
+                f"projection {p.name}: its size depends on all weights of {p.up.name} at every step, which "
+                'a C++ program cannot compute; use rescale=False, another feedback, or target="numpy"'
+            )
+    for projection in circuit.plastic():
+        if any(isinstance(part, RowNorm) for part in projection.constraints):
+            raise BuildError(
+                f"projection {projection.name}: RowNorm depends on all weights of a unit at every step, "
+                'which a C++ program cannot compute; use Bounds, or target="numpy"'
             )
     for projection in circuit.net.driving:
         if any(isinstance(rule, HardOrthogonality) for rule in projection.regularisers):

@@ -17,6 +17,7 @@ from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource, se
 from cortex_sim.backends.brian2.credit_synapses import CreditSynapses, lines_of, weights_of
 from cortex_sim.backends.brian2.edits import Edits, by_channel
 from cortex_sim.backends.brian2.equations import (
+    CONSTRAINING,
     ECHOING,
     LEARNING,
     PREDICTING,
@@ -56,6 +57,9 @@ class Synaptic:
         self.eta: dict[str, float] = {}
         self._inactive: dict[str, list[Any]] = {}
         self._edits = Edits()
+        self._wired: dict[str, np.ndarray] = {}  # which synapses of a projection exist
+        self._clipping: dict[str, Any] = {}
+        self._enforcing: list[Any] = []  # what lets constraints hold between two steps
         self._compiled = False  # whether this is a C++ program, whose variables have no values yet
         paired = {p.up.name: p for p in circuit.apicals if p.up is not None}
         for p in circuit.net.driving:
@@ -69,7 +73,7 @@ class Synaptic:
             self._add(p, lines_of(circuit, p), weights_of(circuit, p))
         self.views = {name: see(made) for name, made in self.synapses.items()}
         self._compiled = any(isinstance(view, Tabulated) for view in self.views.values())
-        self.objects = list(self.synapses.values())
+        self.objects = [*self.synapses.values(), *self._enforcing]
         if circuit.net.objective_at is not None and has_partition(circuit, circuit.net.objective_at):
             top = groups[circuit.net.objective_at]
             text = "partition_post = exp(sent_r_pre - sent_r_post) : 1 (summed)"
@@ -164,23 +168,54 @@ class Synaptic:
         if self.circuit.operators[p.name].synapses == "one_to_one":
             made.connect(j="i")
         else:
-            post, pre = (self.weights.matrix[p.name] if fixed is None else fixed).shape
-            i, j = np.tile(np.arange(pre), post), np.repeat(np.arange(post), pre)
-            keep = i != j if p.is_lateral else slice(None)
-            made.connect(i=i[keep], j=j[keep])
+            exists = np.ones(fixed.shape, dtype=bool) if fixed is not None else self._exists(p.name)
+            j, i = np.nonzero(exists)
+            made.connect(i=i, j=j)
         if fixed is not None:
             made.w = fixed.ravel()
+        self._constrain(p, made)
         for variable, updater in made.summed_updaters.items():
             first = variable.startswith("predicted_")
             echoing = variable.startswith("reconstruction_")
             updater.order = PREDICTING if first else ECHOING if echoing else SENDING
         self.synapses[p.name] = made
 
+    def _constrain(self, p: Projection, made: Any) -> None:
+        """Let the constraints hold after each step of plastic weights: as C++ where there is a program."""
+        allowed = self.weights.allowed.get(p.name)
+        if allowed is None or p.plasticity is None or not p.constraints:
+            return
+        made.least, made.largest = self._flat(p.name, allowed.low), self._flat(p.name, allowed.high)
+        if allowed.rates is not None:
+            made.rate_of_synapse = self._flat(p.name, allowed.rates)
+        if allowed.norm is None:
+            self._clipping[p.name] = made.run_regularly(
+                "w = clip(w, least, largest)", clock=self.clock, when="groups", order=CONSTRAINING
+            )
+            return
+
+        def enforce() -> None:
+            if p.name in self.eta:
+                values = np.asarray(made.w[:])
+                matrix = np.zeros(self.weights.matrix[p.name].shape)
+                self._unflat(p.name, matrix, values)
+                made.w = self._flat(p.name, allowed.enforced(matrix))
+
+        self._enforcing.append(
+            brian2.NetworkOperation(enforce, clock=self.clock, when="groups", order=CONSTRAINING)
+        )
+
     def _learning(self, p: Projection) -> list[str]:
         texts = growth_texts(self.circuit, p, self._echo(p) if p.is_top_down else "")
         decay = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
         lost = f" - {decay!r} * w" if decay else ""
-        lines = [f"dw/dt = eta * ({texts['w']}{lost}) : 1 (clock-driven)", "eta : Hz (shared)"]
+        allowed = self.weights.allowed.get(p.name)
+        own_rate = "" if allowed is None or allowed.rates is None else "rate_of_synapse * "
+        lines = [f"dw/dt = eta * {own_rate}({texts['w']}{lost}) : 1 (clock-driven)", "eta : Hz (shared)"]
+        if own_rate:
+            lines.append("rate_of_synapse : 1 (constant)")
+        if allowed is not None and p.constraints:
+            lines += ["least : 1 (constant)", "largest : 1 (constant)"]
         for variable, kind in p.rule.state.items():
             own = self.circuit.var(variable, p.name)
             match kind:
@@ -224,6 +259,7 @@ class Synaptic:
                 now = np.asarray(made.w[:])
                 if self._edits.edited(f"weights of projection {name}", now, self._ours(name)):
                     self._unflat(name, self.weights.matrix[name], now)
+                    self.weights.accept(name)
             for variable, values in self.weights.state.get(name, {}).items():
                 owner, own = self._place(name, variable)
                 now = np.asarray(getattr(owner, own)[:])
@@ -257,7 +293,8 @@ class Synaptic:
         for p in self.circuit.apicals:
             if p.source is CreditSource.SIGN and p.up is not None:
                 made = self.synapses[p.up.name]
-                made.size = np.sqrt(np.mean(np.square(np.asarray(made.w[:]))))
+                total = np.sum(np.square(np.asarray(made.w[:])))
+                made.size = np.sqrt(total / self.weights.matrix[p.up.name].size)
 
     def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
         """From now on, let these projections learn at these rates in 1/s."""
@@ -266,6 +303,8 @@ class Synaptic:
             view, rate = self.views[p.name], eta.get(p.name, 0.0)
             view.put("eta", rate)
             self._activate(self.synapses[p.name].state_updater, view, rate > 0)
+            if p.name in self._clipping:
+                self._activate(self._clipping[p.name], view, rate > 0)
             for side, unit in (("_post", p.post), ("_pre", p.pre)):
                 window = self.circuit.var(f"window_of{side}", p.name)
                 if window in self.units[unit].view:
@@ -293,16 +332,20 @@ class Synaptic:
             updater.code_objects.clear()
 
     def _flat(self, name: str, matrix: np.ndarray) -> np.ndarray:
-        return matrix[~np.eye(len(matrix), dtype=bool)] if self._is_lateral(name) else matrix.ravel()
+        found: np.ndarray = matrix[self._exists(name)]
+        return found
 
     def _unflat(self, name: str, matrix: np.ndarray, values: np.ndarray) -> None:
-        if self._is_lateral(name):
-            matrix[~np.eye(len(matrix), dtype=bool)] = values
-        else:
-            matrix[...] = values.reshape(matrix.shape)
+        matrix[self._exists(name)] = values
 
-    def _is_lateral(self, name: str) -> bool:
-        return name in {p.name for p in self.circuit.net.laterals}
+    def _exists(self, name: str) -> np.ndarray:
+        """Which synapses exist: all, those of its connector, and none of a unit onto itself."""
+        if name not in self._wired:
+            allowed, shape = self.weights.allowed.get(name), self.weights.matrix[name].shape
+            exists = np.ones(shape, dtype=bool) if allowed is None else allowed.exists
+            lateral = name in {p.name for p in self.circuit.net.laterals}
+            self._wired[name] = exists & ~np.eye(len(exists), dtype=bool) if lateral else exists
+        return self._wired[name]
 
     def _place(self, name: str, variable: str) -> tuple[Any, str]:
         """The object that holds a rule's state, and the name of the variable."""

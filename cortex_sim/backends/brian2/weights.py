@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
-from cortex_sim.errors import RunError
+from cortex_sim.errors import BuildError, CortexSimError, RunError
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.state import State
 from cortex_sim.transfers import bound
@@ -38,6 +39,12 @@ class Weights:
         for name, drawn in start.all_weights().items():
             self.shape[name] = drawn.shape
             self.matrix[name] = np.array(self._as_matrix(name, drawn), dtype=np.float64, order="C")
+        found = {
+            name: allowed_of(net, net.projections[name]) for name in self.matrix if name in net.projections
+        }
+        self.allowed: dict[str, Allowed] = {name: one for name, one in found.items() if one is not None}
+        for name in self.allowed:
+            self.accept(name, BuildError)
         self.bias = {
             name: np.zeros(population.bias_shape)
             for name, population in net.populations.items()
@@ -100,7 +107,23 @@ class Weights:
         given = np.asarray(values, dtype=np.float64)
         if given.shape != self.shape[name]:
             raise RunError(f"projection {name}: weights have shape {self.shape[name]}. Got {given.shape}")
-        self.matrix[name][...] = self._as_matrix(name, given)
+        matrix = self._as_matrix(name, given)
+        if name in self.allowed:
+            self.allowed[name].require(matrix, RunError)
+        self.matrix[name][...] = matrix
+        self.enforce(name)
+
+    def accept(self, name: str, exception_type: type[CortexSimError] = RunError) -> None:
+        """Take weights that were set from outside, or raise where constraints do not allow them."""
+        if name in self.allowed:
+            self.allowed[name].require(self.matrix[name], exception_type)
+            self.enforce(name)
+
+    def enforce(self, name: str) -> None:
+        """Let the constraints of a projection hold, after a step of its weights."""
+        allowed = self.allowed.get(name)
+        if allowed is not None:
+            self.matrix[name][...] = allowed.enforced(self.matrix[name])
 
     def bias_by_unit(self, population: str) -> np.ndarray:
         """Bias of every unit, (unit,)."""

@@ -16,7 +16,7 @@ class Attachment:
 
     def __init__(self) -> None:
         self._optimiser: weakref.ref[Optimizer] | None = None
-        self._hook: Any = None
+        self._hooks: list[Any] = []
 
     @property
     def holds(self) -> bool:
@@ -24,9 +24,14 @@ class Attachment:
         return self._optimiser is not None and self._optimiser() is not None
 
     def begin(
-        self, network: str, parameters: Iterable[Any], after_update: Callable[[], None], optimiser: Optimizer
+        self,
+        network: str,
+        parameters: Iterable[Any],
+        before_update: Callable[[], None],
+        after_update: Callable[[], None],
+        optimiser: Optimizer,
     ) -> None:
-        """Call ``after_update``, a method of the model, after every step of ``optimiser`` and of no other.
+        """Call these two methods of the model before and after every step of ``optimiser``, and of no other.
 
         Raises
         ------
@@ -45,21 +50,17 @@ class Attachment:
                 "with model.parameters() of the model that it is attached to"
             )
         self.end()
-        followed = weakref.WeakMethod(after_update)
-
-        def after_step(*_: Any) -> None:
-            present = followed()
-            if present is not None:
-                present()
-
-        self._hook = optimiser.register_step_post_hook(after_step)
+        self._hooks = [
+            optimiser.register_step_pre_hook(_following(before_update)),
+            optimiser.register_step_post_hook(_following(after_update)),
+        ]
         self._optimiser = weakref.ref(optimiser)
 
     def end(self) -> None:
         """Follow no optimiser any more."""
-        if self._hook is not None:
-            self._hook.remove()
-        self._optimiser = self._hook = None
+        for hook in self._hooks:
+            hook.remove()
+        self._optimiser, self._hooks = None, []
 
     def __deepcopy__(self, memo: Any) -> Attachment:
         """A copy of a model has no optimiser of its own yet."""
@@ -68,3 +69,15 @@ class Attachment:
     def __reduce__(self) -> tuple[type[Attachment], tuple[()]]:
         """Nor has one that was sent to another process."""
         return Attachment, ()
+
+
+def _following(method: Callable[[], None]) -> Callable[..., None]:
+    """A hook that calls a method of an object for as long as the object exists."""
+    followed = weakref.WeakMethod(method)
+
+    def act(*_: Any) -> None:
+        present = followed()
+        if present is not None:
+            present()
+
+    return act

@@ -13,20 +13,21 @@ from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, t
 from cortex_sim.backends.torch.attachment import Attachment
 from cortex_sim.backends.torch.carrying import ByParameters
 from cortex_sim.backends.torch.clock import Clock
+from cortex_sim.backends.torch.constrained import Constrained
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.modes import differentiating, in_full_precision
 from cortex_sim.backends.torch.objective import as_rates, mean_objective
-from cortex_sim.backends.torch.orthogonality import pull_back
+from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.presentations import Presentations, presentations
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
 from cortex_sim.checks import listed
-from cortex_sim.errors import BuildError, DataError, RunError
+from cortex_sim.errors import DataError, RunError
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
@@ -83,9 +84,10 @@ class Core(nn.Module):
         self.last_objective = torch.zeros(())
         self.register_buffer("_place", torch.zeros(0), persistent=False)
         self._attachment = Attachment()
-        hard = (p.name for p in net.bottom_ups if _hard(p))
-        self._pulled, self._shown = next(hard, ""), -1
-        self._check_precision()
+        self.constrained = Constrained(net, stored)
+        hard = ((p.name, "HardOrthogonality") for p in net.bottom_ups if _hard(p))
+        self._pulled, self._shown = next(hard, self.constrained.first), -1
+        inputs.check_precision(net, precision)
         drawn = net.initial_weights(seed)
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
@@ -98,21 +100,15 @@ class Core(nn.Module):
                 learns = any(p.rule.supervised for p in net.inputs(name))
                 zero = torch.zeros(population.bias_shape, dtype=stored)
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
-        self.feedback = FeedbackWeights(net, drawn, dict(self.weights.items()), stored)
+        self.feedback = FeedbackWeights(
+            net, drawn, dict(self.weights.items()), stored, self.constrained.present
+        )
         declared = self.routes.teacher
         self.teacher = None if declared is None else TeacherCredit(declared, self.feedback, stored)
-        self.local = LocalRules(net, dict(self.weights.items()))
+        self.local = LocalRules(net, dict(self.weights.items()), self.constrained.state_of)
         self.to(device)
         self.register_load_state_dict_post_hook(_loaded)
         self.renew_feedback()
-
-    def _check_precision(self) -> None:
-        small = [p.plasticity for p in self.net.bottom_ups if p.rule.needs_float64]
-        if self.precision != "64" and small:
-            raise BuildError(
-                f"network {self.net.name}: {small[0]!r} loses its small step at precision {self.precision}; "
-                'build with precision="64" (--precision 64), or use the limit form'
-            )
 
     @property
     def error(self) -> Tensor:
@@ -137,6 +133,11 @@ class Core(nn.Module):
         """Bottom-up or lateral weights as rules see them, (post, inputs of one place)."""
         found: Tensor = self.net.operator(self.net.projections[name]).matrix(self.weights[name])
         return found
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Weights as they act, in autograd's graph: gradients of missing synapses are 0."""
+        return {name: self.constrained.present(name, w) for name, w in self.weights.items()}
 
     def population(self, name: str) -> Population:
         """The module of one population: its output are its rates."""
@@ -187,7 +188,7 @@ class Core(nn.Module):
     def carrier(self, credit: bool) -> ByParameters:
         """How rates are carried by the present parameters."""
         return ByParameters(
-            self.weights, self.biases, self.feedback, self.populations, self._working_dtype(), credit
+            self.present, self.biases, self.feedback, self.populations, self._working_dtype(), credit
         )
 
     def carried(self) -> Carry:
@@ -229,7 +230,7 @@ class Core(nn.Module):
         )
         if self.training:
             with in_full_precision(self.device):
-                total = total + penalties.terms(self.net, self.weights, self.feedback, self.noise)
+                total = total + penalties.terms(self.net, self.present, self.feedback, self.noise)
             self._after_showing()
         return total
 
@@ -254,7 +255,7 @@ class Core(nn.Module):
             total, objective = self.credit_terms(drives, rates, y, look)
             for name in self._adapting if learning else ():
                 self.population(name).adapt(drives[name])
-            total = total + self.local.terms(self.weights, rates, learning)
+            total = total + self.local.terms(self.present, rates, learning)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
     def _require_gradient_arrives(self, stimuli: Presentations) -> None:
@@ -319,18 +320,25 @@ class Core(nn.Module):
         RunError
             If it is an optimiser of another model.
         """
-        self._attachment.begin(self.net.name, self.parameters(), self.after_update, optimiser)
+        self._attachment.begin(
+            self.net.name, self.parameters(), self.before_update, self.after_update, optimiser
+        )
 
     def detach(self) -> None:
         """Follow no optimiser any more: from here on feedback follows the weights at once."""
         self._attachment.end()
         self._shown = -1
 
+    def before_update(self) -> None:
+        """Keep what a step of each synapse's own size is measured from."""
+        self.constrained.remember({**dict(self.weights.items()), **self.feedback.free})
+
     @torch.no_grad()
     def after_update(self) -> None:
-        """Count the update, pull hard-orthogonal weights back, renew feedback that is due."""
+        """Count the update, let constraints hold, pull hard-orthogonal weights back, renew due feedback."""
         self.clock.updated()
         self._shown = -1
+        self.constrained.enforce({**dict(self.weights.items()), **self.feedback.free})
         with in_full_precision(self.device):
             for p in self.net.bottom_ups:
                 for rule in _hard(p):
@@ -341,14 +349,8 @@ class Core(nn.Module):
 
     def pull_back(self, name: str, rule: HardOrthogonality) -> None:
         """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
-        w = self.weights[name]
-        rows = self.matrix(name)
         extra = self.feedback.auxiliary.get(name)
-        both = rows if extra is None else torch.cat([rows, extra])
-        pulled = pull_back(both, rule, f"projection {name}")
-        w.copy_(pulled[: len(rows)].reshape(w.shape))
-        if extra is not None:
-            extra.copy_(pulled[len(rows) :])
+        pull_back_in_place(self.weights[name], self.matrix(name), extra, rule, f"projection {name}")
 
     @differentiating
     def renew_feedback(self) -> None:
@@ -367,13 +369,14 @@ class Core(nn.Module):
         """Let feedback belong to the present weights, and refuse an optimiser that is not attached."""
         with torch.inference_mode(False), in_full_precision(self.device):
             self.feedback.renew_changed(self.weights, in_loop=self._attachment.holds)
-        if not (self._pulled and training):
+        acted_on, by = self._pulled
+        if not (acted_on and training):
             return
         versions = sum(w._version for w in self.weights.values())
         if self._shown not in (-1, versions):
             raise RunError(
-                f"network {self.net.name}: {self._pulled} has HardOrthogonality, which acts after each "
-                "optimiser step; call model.attach(optimiser) once before training, for each optimiser"
+                f"network {self.net.name}: {acted_on} has {by}, which acts after each optimiser step; "
+                "call model.attach(optimiser) once before training, for each optimiser"
             )
         self._shown = versions
 

@@ -39,9 +39,15 @@ class FeedbackWeights(nn.Module):
     """
 
     def __init__(
-        self, net: Network, drawn: Mapping[str, np.ndarray], weights: Weights, dtype: torch.dtype
+        self,
+        net: Network,
+        drawn: Mapping[str, np.ndarray],
+        weights: Weights,
+        dtype: torch.dtype,
+        present: Callable[[str, Tensor], Tensor],
     ) -> None:
         super().__init__()
+        self._present = present  # weights whose gradient is 0 where there is no synapse
         top_downs = [*net.top_downs, *net.credit_projections]
         self.projections = {p.name: p for p in top_downs}
         self.operators = {p.name: net.operator(p) for p in top_downs}
@@ -107,7 +113,7 @@ class FeedbackWeights(nn.Module):
             case Inverse():
                 b = self._inverse(name, op.matrix(w.detach()))
             case _:
-                return self.plastic_or_free(name)
+                return self._present(name, self.plastic_or_free(name))
         return op.as_feedback(b, tuple(w.shape) if op.feedback_like_weights else tuple(b.shape))
 
     def matrix(self, name: str, w: Tensor) -> Tensor:
@@ -244,7 +250,7 @@ class FeedbackWeights(nn.Module):
             noise = _white(generator, name, presentations, w)
             noise = noise if one is None else noise[one : one + 1]
             change = p.plasticity.change(op.feedback_matrix(b.detach()), noise @ w.T, noise)
-            total = total - (op.as_feedback(change, tuple(b.shape)) * b).sum()
+            total = total - (op.as_feedback(change, tuple(b.shape)) * self._present(name, b)).sum()
         return total
 
 

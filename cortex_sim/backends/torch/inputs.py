@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from cortex_sim.data.axes import keeps_order, same_axes_in_another_order
-from cortex_sim.errors import DataError
+from cortex_sim.errors import BuildError, DataError
+from cortex_sim.network import Network
 from cortex_sim.population import Population
 
 PRECISIONS = {"32": torch.float32, "64": torch.float64, "bf16": torch.bfloat16}
@@ -27,6 +28,16 @@ _WAYS_OUT = {
     "O": "holds objects, or lists of unequal length; give one array of numbers",
     "c": "is complex; give real numbers, such as np.abs(x)",
 }
+
+
+def check_precision(net: Network, precision: str) -> None:
+    """Raise `BuildError` where a rule's small step would be lost in this precision."""
+    small = [p.plasticity for p in net.bottom_ups if p.rule.needs_float64]
+    if precision != "64" and small:
+        raise BuildError(
+            f"network {net.name}: {small[0]!r} loses its small step at precision {precision}; "
+            'build with precision="64" (--precision 64), or use the limit form'
+        )
 
 
 def _tensor(what: str, given: Any) -> Tensor:

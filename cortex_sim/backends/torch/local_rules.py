@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,13 +14,16 @@ from cortex_sim.network import Network
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
+#: New state of a rule, from projection, kind, new and old values: as it was where there is no synapse.
+Kept = Callable[[str, Any, Tensor, Tensor], Tensor]
 
 
 class LocalRules(nn.Module):
     """The state of every unsupervised rule (as buffers, so checkpoints hold it), and its change."""
 
-    def __init__(self, net: Network, weights: dict[str, Tensor]) -> None:
+    def __init__(self, net: Network, weights: dict[str, Tensor], kept: Kept) -> None:
         super().__init__()
+        self._kept = kept
         self.projections = [
             (p, net.operator(p))
             for p in [*net.bottom_ups, *net.laterals]
@@ -55,7 +58,7 @@ class LocalRules(nn.Module):
                     shown = distributed.gathered(pre), distributed.gathered(post)
                     new = self._change(p.name, p.plasticity, matrix, *shown)[1]
                 for variable, buffer in self.of(p.name).items():
-                    buffer.copy_(new[variable])
+                    buffer.copy_(self._kept(p.name, p.rule.state[variable], new[variable], buffer))
             total = total - op.places * (change.reshape(w.shape) * w).sum()
         return total
 

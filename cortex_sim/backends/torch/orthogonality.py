@@ -94,6 +94,18 @@ def pull_back(w: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
     return x if w.shape[0] <= w.shape[1] else x.T
 
 
+@torch.no_grad()
+def pull_back_in_place(
+    w: Tensor, rows: Tensor, extra: Tensor | None, rule: HardOrthogonality, name: str
+) -> None:
+    """The same for weights w whose matrix are ``rows``, with auxiliary units as further rows."""
+    both = rows if extra is None else torch.cat([rows, extra])
+    pulled = pull_back(both, rule, name)
+    w.copy_(pulled[: len(rows)].reshape(w.shape))
+    if extra is not None:
+        extra.copy_(pulled[len(rows) :])
+
+
 def _polar(w: Tensor, s2: Tensor) -> Tensor:
     u, _, vh = torch.linalg.svd(w.double(), full_matrices=False)
     return (s2.double().sqrt() * (u @ vh)).to(w.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.allowed import allowed_of
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.equilibrium import Equilibrium, passes
 from cortex_sim.errors import BuildError, DeclarationError
@@ -54,6 +55,7 @@ class Windows:
         plastic = [p for p in self.net.projections.values() if p.plasticity is not None]
         self._rules = {p.name: _in_time(p) for p in plastic}
         self._ops = {p.name: self.net.operator(p) for p in plastic}
+        self._allowed = {p.name: allowed_of(self.net, p) for p in plastic}
         self.state_of: dict[str, State] = {}
         for name, rule in self._rules.items():
             post, inputs = self.matrix(name).shape
@@ -84,13 +86,15 @@ class Windows:
             else:
                 growth = self._growth(p, phase, found)
             forgetting = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
-            changes.append((w, eta * seconds * (torch.from_numpy(growth) - forgetting * w)))
+            step = eta * seconds * (torch.from_numpy(growth) - forgetting * w)
+            changes.append((w, self.model.constrained.scaled(name, step)))
         for name, eta in _bias_rates(self.net, phase.eta).items():
             bias = self.model.biases[name]
             by_channel = found.u[name].reshape(len(found.u[name]), len(bias), -1)
             changes.append((bias, eta * seconds * by_channel.sum(2).mean(0)))
         for w, change in changes:
             w += change
+        self.model.constrained.enforce({name: self.own(name) for name in phase.eta})
         self.model.renew_feedback()
 
     def _growth(self, p: Projection, phase: PhasePlan, found: Equilibrium) -> np.ndarray:
@@ -100,8 +104,11 @@ class Windows:
         steps = max(1, round(phase.duration_ms / STEP_MS))
         step_s = phase.duration_ms / 1000 / steps
         total = np.zeros_like(w)
+        allowed = self._allowed[p.name]
         for _ in range(steps):
             growth, moved = rule(w, state, **signals)
+            if allowed is not None:
+                moved = allowed.only_where_synapses_are(rule.kinds, moved)
             if not moved:
                 return places * growth
             total += growth / steps
@@ -114,12 +121,15 @@ class Windows:
         w, rule, state = self.matrix(p.name).numpy(), self._rules[p.name], self.state_of[p.name]
         steps = max(1, round(phase.duration_ms / STEP_MS))
         total = np.zeros_like(w)
+        allowed = self._allowed[p.name]
         moved_by = {variable: np.zeros_like(x) for variable, x in state.items()}
         for chunk in noise.chunks(p.post, steps, self.net.populations[p.post].size):
             below = torch.from_numpy(phase.spontaneous[p.post] * chunk) * torch.as_tensor(
                 phase.alive.get(p.post, 1.0)
             )
             growth, moved = rule(w, state, **self._echo(p, phase, below))
+            if allowed is not None:
+                moved = allowed.only_where_synapses_are(rule.kinds, moved)
             share = len(chunk) / (steps * noise.presentations)
             total += share * growth
             for variable, speed in moved.items():

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.activations import Linear, Relu
+from cortex_sim.allowed import allowed_of
 from cortex_sim.backends.routes import find_routes
 from cortex_sim.backends.torch.populations import torch_rate
 from cortex_sim.backends.torch.settling import settle
@@ -255,6 +256,11 @@ def architecture(net: Network) -> Architecture:
                 f"{len(onward)} populations or to one with several inputs"
             )
         link = step.inputs[0]
+        if allowed_of(net, link.projection) is not None:
+            raise BuildError(
+                f"projection {link.name}: constraints and connectors that leave synapses out are not "
+                "supported in parallel inner runs; use Dense() without them"
+            )
         if link.operator.weighted and link.projection.plasticity is None:
             raise BuildError(
                 f"projection {link.name}: has weights, but they do not learn; give it a plasticity rule"

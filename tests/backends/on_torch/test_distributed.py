@@ -36,10 +36,25 @@ def gait(word="gait_prop", hidden="tanh"):
     return net.with_rule("gait_prop", refresh=2) if word == "gait_prop" else net.with_rule(word)
 
 
+def constrained():
+    """Synapses left out, signs, row sums and learning rates of single synapses."""
+    net = cs.Network("ranks")
+    net.population("retina", shape=(1, 5, 5))
+    net.population("V1", 7, activation="tanh")
+    net.population("IT", 3)
+    signs = [cs.Dale([1, 5]), cs.LearningRates(np.linspace(0, 2, 175).reshape(7, 25))]
+    rows = [cs.Bounds(0, 0.5), cs.RowNorm(1.5, "subtractive")]
+    net.bottom_up("retina", "V1", cs.Sparse(probability=0.7), plasticity="backprop", constraint=signs)
+    net.bottom_up("V1", "IT", plasticity="backprop", constraint=rows)
+    net.objective("IT", "cross_entropy")
+    return net
+
+
 NETWORKS = {
     "gait_prop": gait,
     "direct_feedback_alignment": lambda: gait("direct_feedback_alignment"),
     "bcm": lambda: gait("bcm"),
+    "constraints": constrained,
     "moving statistics": lambda: gait("backprop", Standardised("unit")),
 }
 

@@ -1,0 +1,121 @@
+"""Constraints on torch: what weights are after every step of an optimiser, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cortex_sim.allowed import Allowed, allowed_of
+from cortex_sim.errors import BuildError
+from cortex_sim.network import Network
+from cortex_sim.rules.base import PerSynapse
+
+_PARTS = ("low", "high", "rates", "total")
+
+
+class Constrained(nn.Module):
+    """The allowed weights of every projection that has constraints or lacks synapses.
+
+    Its arrays are buffers, so that they move with the model; they follow from the declaration, so that
+    checkpoints leave them out.
+    """
+
+    def __init__(self, net: Network, dtype: torch.dtype) -> None:
+        super().__init__()
+        own = [p for p in net.projections.values() if net.weight_shape(p)]
+        found = {p.name: allowed_of(net, p) for p in own}
+        self._declared: dict[str, Allowed] = {n: a for n, a in found.items() if a is not None}
+        self._operators = {p.name: net.operator(p) for p in own}
+        self._down = {p.name for p in own if p.is_top_down}
+        self._before: dict[str, Tensor] = {}
+        self.arrays = nn.ModuleDict()
+        for name, allowed in self._declared.items():
+            kept = nn.Module()
+            for part in _PARTS:
+                values = getattr(allowed, part)
+                if values is not None:
+                    exact = torch.float64 if part == "total" else dtype
+                    kept.register_buffer(part, torch.as_tensor(values.copy()).to(exact), persistent=False)
+            if not allowed.exists.all():
+                exists = torch.as_tensor(self._outward(name, allowed.exists))
+                kept.register_buffer("exists", exists.to(dtype), persistent=False)
+            self.arrays[name] = kept
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._declared
+
+    def __len__(self) -> int:
+        return len(self._declared)
+
+    @property
+    def first(self) -> tuple[str, str]:
+        """A projection with constraints, and what constrains it; both empty where there is none."""
+        for name, allowed in self._declared.items():
+            return name, allowed.word
+        return "", ""
+
+    def present(self, name: str, w: Tensor) -> Tensor:
+        """Weights whose gradient is 0 where there is no synapse, in the declared shape."""
+        exists = dict(self.arrays[name].named_buffers()).get("exists") if name in self._declared else None
+        return w if exists is None else w * exists.to(w.dtype)
+
+    def state_of(self, name: str, kind: Any, new: Tensor, old: Tensor) -> Tensor:
+        """New rule state; one for each synapse stays as it was where there is no synapse."""
+        if not isinstance(kind, PerSynapse) or name not in self._declared:
+            return new
+        allowed = self._present(name)
+        return torch.where((allowed.low == 0) & (allowed.high == 0), old, new)
+
+    def scaled(self, name: str, step: Tensor) -> Tensor:
+        """A step of a matrix, (post, input), with each synapse's learning rate."""
+        return self._present(name).scaled(step) if name in self._declared else step
+
+    @torch.no_grad()
+    def remember(self, weights: Mapping[str, Tensor]) -> None:
+        """Keep the weights as they are before a step, where synapses have learning rates of their own."""
+        scaled = [name for name, allowed in self._declared.items() if allowed.rates is not None]
+        self._before = {name: weights[name].detach().clone() for name in scaled if name in weights}
+
+    @torch.no_grad()
+    def enforce(self, weights: Mapping[str, Tensor], names: Iterable[str] | None = None) -> None:
+        """Make weights allowed, in place, by name of their projection."""
+        for name in self._declared if names is None else names:
+            if name not in self._declared or name not in weights:
+                continue
+            w, allowed = weights[name], self._present(name)
+            moved = self._matrix(name, w)
+            if name in self._before:
+                before = self._matrix(name, self._before[name])
+                moved = before + allowed.scaled(moved - before)
+            w.copy_(self._outward(name, allowed.enforced(moved), tuple(w.shape)))
+        self._before = {}
+
+    def require(self, name: str, given: Tensor) -> None:
+        """Raise `BuildError` where given weights, in the declared shape, are not allowed."""
+        if name in self._declared:
+            values = self._matrix(name, given).detach().cpu().double().numpy()
+            self._declared[name].require(values, BuildError)
+
+    def _present(self, name: str) -> Allowed:
+        """The set on the model's device."""
+        here = dict(self.arrays[name].named_buffers())
+        declared = self._declared[name]
+        return Allowed(name, here["low"], here["high"], here.get("rates"), here.get("total"), declared.norm)
+
+    def _matrix(self, name: str, w: Tensor) -> Tensor:
+        op = self._operators[name]
+        found: Tensor = op.feedback_matrix(w) if name in self._down else op.matrix(w)
+        return found
+
+    def _outward(self, name: str, matrix: Any, shape: tuple[int, ...] | None = None) -> Any:
+        """A matrix in the declared shape; of a mask, which only matrices have, its own."""
+        if name in self._down:
+            return self._operators[name].as_feedback(matrix, matrix.shape if shape is None else shape)
+        return matrix if shape is None else matrix.reshape(shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is between two steps."""
+        return {**self.__dict__, "_before": {}}

@@ -1,0 +1,102 @@
+"""What constraints ask of the projection that carries them, and of the projections beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.allowed import allowed_of
+from cortex_sim.connectors import has_weights
+from cortex_sim.constraints import Dale
+from cortex_sim.errors import DeclarationError
+from cortex_sim.initialisers import GivenWeights
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import HardOrthogonality, Orthogonality
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+
+def check_constraints(net: Network, projection: Projection) -> None:
+    """Refuse constraints that contradict each other, the weights, the wiring or a regulariser."""
+    name = projection.name
+    words = [type(part).__name__ for part in projection.constraints]
+    if words and projection.source.tied:
+        raise DeclarationError(
+            f"projection {name}: {type(projection.feedback).__name__} weights follow "
+            f"{projection.reverse_name}, so {words[0]} cannot hold for them; give it to "
+            f"{projection.reverse_name}"
+        )
+    if words and not projection.is_top_down and not has_weights(projection.connector):
+        raise DeclarationError(
+            f"projection {name}: {type(projection.connector).__name__}() has no weights for {words[0]} to "
+            "hold for; remove the constraint, or use Dense()"
+        )
+    for word in {word for word in words if words.count(word) > 1}:
+        raise DeclarationError(f"projection {name}: carries {word} twice; give one, with both settings")
+    exists = net.wiring(projection)
+    if exists is not None and not exists.any():
+        raise DeclarationError(
+            f"projection {name}: {type(projection.connector).__name__} leaves no synapse between "
+            f"{projection.pre} and {projection.post}; give a wider one"
+        )
+    allowed = allowed_of(net, projection)
+    if allowed is None:
+        return
+    _check_orthogonality(net, projection)
+    _check_senders(net, projection)
+    given = _given(projection)
+    if given is not None:
+        op, down = net.operator(projection), projection.is_top_down
+        allowed.require(op.feedback_matrix(given) if down else op.matrix(given), DeclarationError)
+
+
+def _given(projection: Projection) -> np.ndarray | None:
+    """Weights that were given as an array, if they were."""
+    if projection.is_top_down:
+        weights: Any = getattr(projection.feedback, "weights", None)
+        return None if weights is None else np.asarray(weights)
+    init = getattr(projection.connector, "init", None)
+    return init.weights if isinstance(init, GivenWeights) else None
+
+
+def _check_orthogonality(net: Network, projection: Projection) -> None:
+    """Neither synapses that are missing nor bounds can be kept while weights are made orthogonal."""
+    for part in projection.regularisers:
+        missing = net.wiring(projection) is not None and isinstance(part, (Orthogonality, HardOrthogonality))
+        if missing or isinstance(part, HardOrthogonality):
+            reason = (
+                f"{type(projection.connector).__name__} leaves synapses out"
+                if missing
+                else f"{type(projection.constraints[0]).__name__} constrains the weights"
+            )
+            raise DeclarationError(
+                f"projection {projection.name}: {type(part).__name__} makes all weights orthogonal, and "
+                f"{reason}; remove one of the two"
+            )
+
+
+def _check_senders(net: Network, projection: Projection) -> None:
+    """A unit has one sign: all projections from one population that carry `Dale` agree.
+
+    A lateral one is taken off the drive, so its signs are of another kind.
+    """
+    mine = None if projection.is_lateral else _dale(projection)
+    if mine is None:
+        return
+    units = int(np.prod(net.ends(projection)[0]))
+    for other in net.projections.values():
+        theirs = _dale(other)
+        if theirs is None or other.pre != projection.pre or other.is_lateral or other.name == projection.name:
+            continue
+        if theirs != mine and (theirs.signs(units) != mine.signs(units)).any():
+            raise DeclarationError(
+                f"projection {projection.name}: Dale(inhibitory={mine.inhibitory!r}) gives units of "
+                f"{projection.pre} another sign than {other.name} does, {theirs.inhibitory!r}; the sign "
+                "belongs to the unit, name the same in both"
+            )
+
+
+def _dale(projection: Projection) -> Dale | None:
+    return next((part for part in projection.constraints if isinstance(part, Dale)), None)

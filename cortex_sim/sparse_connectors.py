@@ -1,0 +1,147 @@
+"""Connectors that leave synapses out: at random, by number, or by distance between two sheets.
+
+Which synapses exist belongs to the declaration, like the number of units: it follows from the connector
+(its own ``seed`` included) and the projection's name, and not from the seed that draws the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.checks import require_count, require_flag, require_positive
+from cortex_sim.connectors import Matrix, Shape, as_initialiser, size
+from cortex_sim.errors import DeclarationError
+from cortex_sim.initialisers import He, stream
+from cortex_sim.registry import register
+
+
+@register("connector", "sparse")
+@dataclass(frozen=True)
+class Sparse(Matrix):
+    """Each synapse exists with a probability, or each post unit has a fixed number of them.
+
+    Parameters
+    ----------
+    probability : float, optional
+        That a synapse exists, independently of the others; above 0, at most 1.
+    in_degree : int, optional
+        Synapses of each post unit, from pre units drawn without repetition. Give one of the two.
+    init : str, array or Initialiser, default He()
+        As for `Dense`; spread by the number of synapses, not of pre units.
+    seed : int, default 0
+        Draws which synapses exist.
+    """
+
+    probability: float | None = None
+    in_degree: int | None = None
+    init: Any = He()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", as_initialiser(self.init))
+        require_count(self, minimum=0, seed=self.seed)
+        if (self.probability is None) == (self.in_degree is None):
+            raise DeclarationError("Sparse: give probability=0.1 or in_degree=20, one of the two")
+        if self.probability is not None:
+            require_positive(self, probability=self.probability)
+            if self.probability > 1:
+                raise DeclarationError(f"Sparse: probability must be at most 1. Got {self.probability}")
+        if self.in_degree is not None:
+            require_count(self, in_degree=self.in_degree)
+
+    def check(self, name: str, pre: Shape, post: Shape) -> None:
+        """There must be as many pre units as each post unit has synapses."""
+        if self.in_degree is not None and self.in_degree > size(pre):
+            raise DeclarationError(
+                f"projection {name}: Sparse asks for in_degree={self.in_degree}, but "
+                f"{name.partition('->')[0]} has {size(pre)} units; give at most {size(pre)}"
+            )
+        super().check(name, pre, post)
+
+    def wiring(self, name: str, pre: Shape, post: Shape) -> np.ndarray:
+        """Which synapses exist, bool (post, pre)."""
+        chance = stream(self.seed, f"wiring {name}").random((size(post), size(pre)))
+        if self.probability is not None:
+            return chance < self.probability
+        nearest = np.argsort(chance, axis=1, kind="stable")[:, : self.in_degree]
+        exists = np.zeros(chance.shape, dtype=bool)
+        np.put_along_axis(exists, nearest, True, axis=1)
+        return exists
+
+
+@register("connector", "arbor")
+@dataclass(frozen=True)
+class Arbor(Matrix):
+    """Synapses between units that are near each other on two sheets; weights (post, pre).
+
+    Populations have shape (channel, row, column). Both sheets cover the same area, so a post unit's arbor is
+    centred on its own place in it; distances are in units of the pre sheet. Channels have one place.
+
+    Parameters
+    ----------
+    radius : float, optional
+        Largest distance of a synapse, in pre units.
+    width : float, optional
+        σ in pre units: a synapse at distance d exists with probability exp(−d²/2σ²). Give one, or both.
+    init : str, array or Initialiser, default He()
+        As for `Dense`; spread by the number of synapses.
+    wrap : bool, default False
+        Whether opposite edges of the sheets meet, so that every unit's arbor is whole.
+    seed : int, default 0
+        Draws which synapses exist, where there is a ``width``.
+
+    References
+    ----------
+    Miller, Keller & Stryker (1989), doi:10.1126/science.2762813: arbors of geniculate afferents.
+    """
+
+    radius: float | None = None
+    width: float | None = None
+    init: Any = He()
+    wrap: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", as_initialiser(self.init))
+        require_count(self, minimum=0, seed=self.seed)
+        require_flag(self, wrap=self.wrap)
+        if self.radius is None and self.width is None:
+            raise DeclarationError("Arbor: give radius=3, width=2 (Gaussian), or both")
+        for setting, value in (("radius", self.radius), ("width", self.width)):
+            if value is not None:
+                require_positive(self, **{setting: value})
+
+    def check(self, name: str, pre: Shape, post: Shape) -> None:
+        """Both populations must be sheets."""
+        before, _, after = name.partition("->")
+        for population, shape in ((before, pre), (after, post)):
+            if len(shape) != 3:
+                raise DeclarationError(
+                    f"projection {name}: an arbor needs populations of shape (channel, row, column), but "
+                    f"{population} has shape {shape}; give it three numbers, or use Sparse(probability=0.1)"
+                )
+        super().check(name, pre, post)
+
+    def wiring(self, name: str, pre: Shape, post: Shape) -> np.ndarray:
+        """Which synapses exist, bool (post, pre)."""
+        distance = self.distances(pre, post)
+        exists = np.ones(distance.shape, dtype=bool)
+        if self.radius is not None:
+            exists &= distance <= self.radius * (1 + 1e-12)
+        if self.width is not None:
+            chance = stream(self.seed, f"wiring {name}").random(distance.shape)
+            exists &= chance < np.exp(-0.5 * (distance / self.width) ** 2)
+        return exists
+
+    def distances(self, pre: Shape, post: Shape) -> np.ndarray:
+        """Distance between every post and every pre unit, in pre units, (post, pre)."""
+        squared: Any = 0.0
+        for axis in (1, 2):
+            there = np.indices(pre)[axis].ravel() + 0.5
+            here = (np.indices(post)[axis].ravel() + 0.5) * pre[axis] / post[axis]
+            apart = np.abs(here[:, None] - there[None, :])
+            squared = squared + (np.minimum(apart, pre[axis] - apart) if self.wrap else apart) ** 2
+        return np.asarray(np.sqrt(squared))
