@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DataError
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
 
 #: Axes of one presentation, by their number.
 _LAYOUTS = {1: "value", 3: "channel, row, column"}
@@ -107,3 +111,53 @@ class Preprocessing:
             return Preprocessing(**{name: tuple(values) for name, values in data.items()})
         except (TypeError, ValueError) as exception:
             raise DataError(f"preprocessing: cannot be read ({exception})") from None
+
+
+#: What a network holds: that of its source or, where it has several, {source: preprocessing}.
+Held = Preprocessing | Mapping[str, Preprocessing]
+
+
+def by_source(net: Network, held: Held | None) -> dict[str, Preprocessing]:
+    """Preprocessing by the source on whose stimuli it was measured; the others are shown theirs unchanged.
+
+    Raises
+    ------
+    DataError
+        If it does not say which of several sources it is for, or names none.
+    """
+    if held is None:
+        return {}
+    sources = net.sources
+    if not isinstance(held, Mapping):
+        if len(sources) > 1:
+            raise DataError(
+                f"network {net.name}: its preprocessing does not say which of its sources, "
+                f"{listed(sources)}, it was measured for; set model.preprocessing = "
+                f"{{{sources[0]!r}: preprocessing}}"
+            )
+        return {sources[0]: held}
+    for name, one in held.items():
+        look_up(f"source of {net.name} in its preprocessing", name, dict.fromkeys(sources), DataError)
+        if not isinstance(one, Preprocessing):
+            raise DataError(
+                f"network {net.name}: the preprocessing of {name} must be a Preprocessing, such as "
+                f"images.preprocessing() of an ImageSet. Got {one!r}"
+            )
+    return dict(held)
+
+
+def as_data(net: Network, held: Held | None) -> dict[str, Any] | None:
+    """What a network holds as plain data, for files."""
+    known = by_source(net, held)
+    if isinstance(held, Preprocessing):
+        return held.to_data()
+    return {"by_source": {name: one.to_data() for name, one in known.items()}} if known else None
+
+
+def from_data(data: Mapping[str, Any] | None) -> Held | None:
+    """What `as_data` gave."""
+    if data is None:
+        return None
+    if "by_source" in data:
+        return {name: Preprocessing.from_data(one) for name, one in data["by_source"].items()}
+    return Preprocessing.from_data(data)

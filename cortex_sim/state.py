@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim import preprocessing as shown_through
 from cortex_sim.checks import require_path
 from cortex_sim.declaration_yaml import from_dict, to_dict
 from cortex_sim.errors import BuildError, DeclarationError, RunError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Held
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.runs.files import read_tensors, write_tensors
@@ -54,7 +55,7 @@ class State:
         Rows of auxiliary units by bottom-up projection (GAIT-prop's square form).
     transfers : mapping of str to mapping
         Parameters of activations by population and name, one per unit or per channel.
-    preprocessing : Preprocessing or None
+    preprocessing : Preprocessing, mapping of source to Preprocessing, or None
         How stimuli were shown; None where nothing is known of it.
     origin : mapping
         Plain data on where it comes from: backend, seed, updates, precision, version.
@@ -67,7 +68,7 @@ class State:
     rule_state: Variables = field(default_factory=dict)
     auxiliary: Arrays = field(default_factory=dict)
     transfers: Variables = field(default_factory=dict)
-    preprocessing: Preprocessing | None = None
+    preprocessing: Held | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -221,11 +222,10 @@ def tensors_of(state: State) -> dict[str, np.ndarray]:
 
 def metadata_of(state: State) -> dict[str, Any]:
     """The rest of it as plain data."""
-    shown = state.preprocessing
     return {
         "state_format": FORMAT,
         "network": to_dict(state.network),
-        "preprocessing": None if shown is None else shown.to_data(),
+        "preprocessing": shown_through.as_data(state.network, state.preprocessing),
         "origin": dict(state.origin),
     }
 
@@ -256,7 +256,6 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
             nested[kind].setdefault(name, {})[variable] = array
         else:
             parts.setdefault(kind, {})[name] = array
-    shown = metadata.get("preprocessing")
     return State(
         network=net,
         weights=parts.get("weight", {}),
@@ -265,7 +264,7 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
         rule_state=nested["rule"],
         auxiliary=parts.get("auxiliary", {}),
         transfers=nested["transfer"],
-        preprocessing=None if shown is None else Preprocessing.from_data(shown),
+        preprocessing=shown_through.from_data(metadata.get("preprocessing")),
         origin=dict(metadata.get("origin") or {}),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from cortex_sim.checks import listed, look_up, require_count
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Held, by_source
 from cortex_sim.protocol.input_planning import Arrays
 from cortex_sim.protocol.per_trial import ABSENT, every, resolved
 from cortex_sim.protocol.plan import Images, Plan, Series, Shown, Wanted, parts_of
@@ -19,7 +19,7 @@ from cortex_sim.protocol.time_bins import bins_of_all
 __all__ = ["SIDE_BY_SIDE", "plan"]
 
 
-def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessing | None = None) -> Plan:
+def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None = None) -> Plan:
     """Everything that a protocol does on a network, in order, as checked arrays.
 
     Parameters
@@ -28,7 +28,7 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessi
     net : Network
     seed : int
         Draws the order of shuffled images.
-    preprocessing : Preprocessing, optional
+    preprocessing : Preprocessing, or mapping of source to Preprocessing, optional
         That of the network's training, applied to the images of data sets that are given by name. Arrays
         are presented unchanged.
 
@@ -44,8 +44,7 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Preprocessi
     for rates in every(protocol.eta_per_s):
         for name in rates if isinstance(rates, Mapping) else ():
             look_up("projection in eta_per_s of Protocol", name, net.projections)
-    through = {} if preprocessing is None else dict.fromkeys(net.stimulated, preprocessing)
-    arrays = Arrays(through)
+    arrays = Arrays(by_source(net, preprocessing))
     trials = Schedule("trial", protocol, net, arrays)
     probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays)
     made = _Course(trials, probe, seed)

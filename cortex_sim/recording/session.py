@@ -13,7 +13,7 @@ import numpy as np
 
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Held
 from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
@@ -33,7 +33,7 @@ class OwnSession(Session, typing.Protocol):
     seed: int
 
     @property
-    def preprocessing(self) -> Preprocessing | None:
+    def preprocessing(self) -> Held | None:
         """Preprocessing applied to the images of data sets."""
 
 

@@ -14,7 +14,7 @@ from cortex_sim.experiments import finding
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Preprocessing
-from cortex_sim.responding.likeness import preprocessing_like, source_of
+from cortex_sim.responding.likeness import of_the_source, preprocessing_like, source_of
 from cortex_sim.responding.simulated import after, arm_of
 from cortex_sim.runs.directory import CHECKPOINT, RUN
 from cortex_sim.state import State, as_state, initial, metadata_of, tensors_of
@@ -132,7 +132,7 @@ def candidate(
         return _stored(require_path("respond", model, RunError), rule, seed, like)
     _refuse_settings(type(model).__name__, rule, seed, None)
     state = as_state(model)
-    return _trained(state.network.name, state, state.preprocessing, like, None)
+    return _trained(state.network.name, state, of_the_source(state.network, state.preprocessing), like, None)
 
 
 def _names_a_model(model: Any) -> bool:
@@ -174,7 +174,9 @@ def _simulated(model: Any, arm: str | None, rule: str | None, seed: int | None, 
     name = arm_of(experiment, arm)
     net = experiment.network_of(name)
     before = experiment.state_for(net, seed or 0) or initial(net, seed or 0)
-    ready = _trained(name, before, before.preprocessing, like, None)  # refused before anything is simulated
+    ready = _trained(
+        name, before, of_the_source(net, before.preprocessing), like, None
+    )  # refused before anything is simulated
     return replace(ready, state=after(experiment, name, seed or 0))
 
 
@@ -197,7 +199,7 @@ def _stored(path: Path, rule: str | None, seed: int | None, like: Any) -> Candid
     state = as_state(path)
     checkpoint = path / CHECKPOINT if path.is_dir() else path
     run = checkpoint.parent if (checkpoint.parent / RUN).is_file() else None
-    shown = state.preprocessing
+    shown = of_the_source(state.network, state.preprocessing)
     if shown is None and run is not None and like is None:
         from cortex_sim.training.shown import preprocessing_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cortex_sim.errors import CortexSimError, DataError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Held, Preprocessing, by_source
 from cortex_sim.runs.directory import CHECKPOINT, RUN
 from cortex_sim.sources import FORM, only_source
 from cortex_sim.state import load
@@ -59,6 +59,11 @@ def source_of(net: Network) -> str:
     return only_source(net, "respond: a stimulus set shows one stimulus a presentation", way_out, DataError)
 
 
+def of_the_source(net: Network, held: Held | None) -> Preprocessing | None:
+    """Preprocessing of the one source that a stimulus set drives."""
+    return by_source(net, held).get(source_of(net))
+
+
 def _is_run(path: Path) -> bool:
     return any((path / file).is_file() for file in (CHECKPOINT, RUN)) or path.suffix == ".safetensors"
 
@@ -66,8 +71,9 @@ def _is_run(path: Path) -> bool:
 def _of_run(path: Path) -> Preprocessing:
     checkpoint = path / CHECKPOINT if path.is_dir() else path
     state = load(checkpoint)
-    if state.preprocessing is not None:
-        return state.preprocessing
+    kept = of_the_source(state.network, state.preprocessing)
+    if kept is not None:
+        return kept
     from cortex_sim.training.shown import preprocessing_of
 
     return preprocessing_of(checkpoint, state.network)

@@ -22,7 +22,7 @@ from cortex_sim.backends.torch.training import Diverged, Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Preprocessing, by_source
 from cortex_sim.runs import directory
 from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
@@ -128,8 +128,9 @@ class Run:
 
     def _preprocessing(self, images: ImageSet, before: State | None, net: Network) -> Preprocessing:
         """Preprocessing of the weights that training starts from, else measured on the training set."""
-        if before is not None and before.preprocessing is not None:
-            return before.preprocessing
+        kept = {} if before is None else by_source(net, before.preprocessing)
+        if kept:
+            return kept[net.sources[0]]
         shape = net.populations[net.sources[0]].shape
         return images.preprocessing() if self.settings.standardise else Preprocessing(shape)
 

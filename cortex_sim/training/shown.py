@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Preprocessing, by_source, from_data
 from cortex_sim.runs.files import read_tensors
 from cortex_sim.training.run import RUN, load_data, saved_settings
 
@@ -22,7 +22,7 @@ def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
     RunError
         If neither exists: other data must not be standardised by their own mean and sd.
     """
-    kept = _kept(checkpoint)
+    kept = _kept(checkpoint, net)
     if kept is not None:
         return kept
     if not (checkpoint.parent / RUN).is_file():
@@ -36,7 +36,6 @@ def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
     return load_data(settings, net, standardise=False).preprocessing()
 
 
-def _kept(checkpoint: Path) -> Preprocessing | None:
+def _kept(checkpoint: Path, net: Network) -> Preprocessing | None:
     metadata, _ = read_tensors(checkpoint, "checkpoint")
-    shown = metadata.get("preprocessing")
-    return None if shown is None else Preprocessing.from_data(shown)
+    return by_source(net, from_data(metadata.get("preprocessing"))).get(net.sources[0])

@@ -18,7 +18,7 @@ from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.backends.torch.weights import origin
 from cortex_sim.errors import RunError
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import from_data
 from cortex_sim.runs.files import read_tensors, write_tensors
 from cortex_sim.state import State, metadata_of
 
@@ -137,7 +137,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     trainer.first_epoch = int(metadata["first_epoch"])
     trainer.model.epochs_done = int(metadata["epochs_done"])
     trainer.losses = list(metadata.get("losses", []))
-    trainer.model.preprocessing = _preprocessing(metadata)
+    trainer.model.preprocessing = from_data(metadata.get("preprocessing"))
     return metadata["extra"]
 
 
@@ -148,8 +148,3 @@ def _load_model(model: Core, tensors: dict[str, torch.Tensor], path: Path) -> No
     except RuntimeError as exception:
         first = str(exception).splitlines()[-1].strip()
         raise RunError(f"checkpoint {path}: does not fit network {model.net.name} ({first})") from None
-
-
-def _preprocessing(metadata: dict[str, Any]) -> Preprocessing | None:
-    shown = metadata.get("preprocessing")
-    return None if shown is None else Preprocessing.from_data(shown)

@@ -35,7 +35,7 @@ from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.transfers import adapts
 
 if TYPE_CHECKING:
-    from cortex_sim.preprocessing import Preprocessing
+    from cortex_sim.preprocessing import Held
 
 
 class Core(nn.Module):
@@ -56,7 +56,7 @@ class Core(nn.Module):
         A module for each population whose output are its rates: ``model.get_submodule("populations.V1")``.
     last_objective : Tensor
         Mean objective of the last batch given to ``model(x, y)``.
-    preprocessing : Preprocessing or None
+    preprocessing : Preprocessing, mapping of source to Preprocessing, or None
         With which its training stimuli were shown; part of its state.
     """
 
@@ -78,7 +78,7 @@ class Core(nn.Module):
         self.populations = populations(net, stored)
         adapting = (n for n, p in net.populations.items() if adapts(p) and n not in self.sources)
         self._adapting = tuple(adapting)
-        self.preprocessing: Preprocessing | None = None
+        self.preprocessing: Held | None = None
         self.epochs_done = 0  # of training, whichever call of fit they were made by
         self.clock = Clock(seed)
         self.last_objective = torch.zeros(())

@@ -20,7 +20,7 @@ from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Held
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
@@ -68,7 +68,7 @@ class QuasiStatic:
         self._time_ms = 0.0
 
     @property
-    def preprocessing(self) -> Preprocessing | None:
+    def preprocessing(self) -> Held | None:
         """The preprocessing of its training, if any."""
         return self.model.preprocessing
 
