@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from own_parts import Standardised
+from several_sources import eyes, labels, stimuli
 
 import cortex_sim as cs
 from cortex_sim.backends.torch import distributed
@@ -56,11 +57,14 @@ NETWORKS = {
     "bcm": lambda: gait("bcm"),
     "constraints": constrained,
     "moving statistics": lambda: gait("backprop", Standardised("unit")),
+    "several sources": lambda: eyes("gait_prop"),
 }
 
 
-def data():
+def data(net):
     """Of which the last batch of 8 holds 6, three for each of two ranks."""
+    if len(net.sources) > 1:
+        return stimuli(net, 22), torch.as_tensor(labels(net, 22))
     rng = np.random.default_rng(0)
     return torch.as_tensor(rng.normal(size=(22, 1, 5, 5))), torch.as_tensor(rng.integers(3, size=22))
 
@@ -68,7 +72,7 @@ def data():
 def trained(word):
     """All tensors after two epochs of batches of 8, on as many ranks as there are."""
     model = cs.torch.build(NETWORKS[word](), precision="64")
-    trainer = Trainer(model, *data(), 2, 8, {"name": "SGD", "lr": 0.01, "momentum": 0.9})
+    trainer = Trainer(model, *data(model.net), 2, 8, {"name": "SGD", "lr": 0.01, "momentum": 0.9})
     losses = [trainer.train_epoch() for _ in range(2)]
     return model.state_dict() | {"losses": torch.tensor(losses, dtype=torch.float64)}
 
@@ -87,7 +91,7 @@ def diverging(rank):
     model = cs.torch.build(gait("backprop"), precision="64")
     if rank:
         model.register_forward_hook(lambda m, *_: setattr(m, "last_objective", torch.tensor(float("nan"))))
-    Trainer(model, *data(), 1, 8, {"name": "SGD", "lr": 0.01}).train_epoch()
+    Trainer(model, *data(model.net), 1, 8, {"name": "SGD", "lr": 0.01}).train_epoch()
 
 
 def refused_by_the_first():
@@ -204,7 +208,7 @@ def test_alone_there_is_one_place_and_no_wrapper():
 def test_a_batch_that_cannot_be_split_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "place", lambda: (0, 3))
     with pytest.raises(cs.RunError, match="batch size 8 cannot be split evenly over 3 ranks"):
-        Trainer(cs.torch.build(gait(), precision="64"), *data(), 1, 8)
+        Trainer(cs.torch.build(gait(), precision="64"), *data(gait()), 1, 8)
 
 
 def _rank(folder):
