@@ -9,6 +9,9 @@ import cortex_sim as cs
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.responding import respond_to
+from cortex_sim.tdca.inner.architecture import architecture
+from cortex_sim.training.run import train
+from cortex_sim.training.settings import Settings
 
 SGD = {"name": "SGD", "lr": 0.1, "momentum": 0.9}
 
@@ -177,3 +180,18 @@ def test_what_shows_one_image_a_presentation_is_refused(tmp_path):
         respond_to(net, np.zeros((3, 15)), like="none")
     with pytest.raises(cs.DataError, match="stimuli of context, left, right are not one tensor; use model"):
         model.stimulus_tensor(X)
+
+
+def test_so_are_runs_and_inner_runs(tmp_path):
+    file = tmp_path / "two.py"
+    file.write_text(
+        "import cortex_sim as cs\n\n\ndef two():\n    net = cs.Network('two eyes')\n"
+        "    for eye in ('left', 'right'):\n        net.population(eye, 32)\n    net.population('IT', 10)\n"
+        "    for eye in ('left', 'right'):\n        net.bottom_up(eye, 'IT', plasticity='backprop')\n"
+        "    net.objective('IT', 'cross_entropy')\n    return net\n"
+    )
+    with pytest.raises(cs.RunError, match="train: data set digits shows one image .* 2 sources, left, right"):
+        train(Settings(model=f"{file}:two", data="digits"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(cs.BuildError, match="inner runs side by side need a chain, and network eyes has 3"):
+        architecture(eyes("backprop"))
