@@ -18,7 +18,7 @@ from cortex_sim.registry import make, to_data
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
+_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative", "apical_coupling")
 _BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers", "constraints")
 _GAIN = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "constraints")
@@ -37,6 +37,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             "bias": population.bias,
             "nonnegative": population.nonnegative,
         }
+        if population.apical_coupling:
+            data["populations"][population.name]["apical_coupling"] = population.apical_coupling
     if net.teacher is not None:
         data["teacher"] = net.teacher.to_data()
     for p in net.projections.values():

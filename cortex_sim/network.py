@@ -69,8 +69,11 @@ class Network(Wiring, DisplayedNetwork):
         tau_ms: float = 10.0,
         bias: bool = True,
         nonnegative: bool = False,
+        apical_coupling: float = 0.0,
     ) -> Population:
         """Add a population of ``size`` units, or of ``shape`` (channel, row, column).
+
+        ``apical_coupling`` lets its credit act on its drive, in time: activity then moves before weights do.
 
         Raises
         ------
@@ -80,7 +83,7 @@ class Network(Wiring, DisplayedNetwork):
         form = shape_of(name, size, shape)
         self._check_name(name)
         rate = make("activation", activation)
-        population = Population(name, form, rate, tau_ms, bias, nonnegative)
+        population = Population(name, form, rate, tau_ms, bias, nonnegative, apical_coupling)
         self.populations[name] = population
         return population
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cortex_sim.activations import Activation, Linear, lower_bound
 from cortex_sim.capabilities import DeclaredActivation, activation_of
-from cortex_sim.checks import require_count, require_flag, require_positive
+from cortex_sim.checks import require_count, require_finite, require_flag, require_positive
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
 from cortex_sim.transfers import check_parameters
@@ -53,6 +53,9 @@ class Population:
         It is learned with the population's credit. A population without bottom-up input has none.
     nonnegative : bool, default False
         Whether rates are meant as firing rates, so that negative ones are wrong.
+    apical_coupling : float, default 0.0
+        κ, how strongly the population's credit c acts on its drive, τ da/dt = −a + Σ W r + b + κ c; used by rate
+        dynamics. At 0 credit changes weights only.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Population:
     tau_ms: float = 10.0
     bias: bool = True
     nonnegative: bool = False
+    apical_coupling: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -79,6 +83,8 @@ class Population:
         object.__setattr__(self, "shape", tuple(int(length) for length in self.shape))
         require_positive(label, tau_ms=self.tau_ms)
         object.__setattr__(self, "tau_ms", float(self.tau_ms))
+        require_finite(label, apical_coupling=self.apical_coupling)
+        object.__setattr__(self, "apical_coupling", float(self.apical_coupling))
         require_flag(label, bias=self.bias, nonnegative=self.nonnegative)
         check_parameters(self)  # a misspelt capability is refused here too, before it is missed
         if self.nonnegative and not lower_bound(self.activation) >= 0:

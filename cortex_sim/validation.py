@@ -229,6 +229,7 @@ def check_network(net: Network) -> None:
     if not paths.inputs:
         raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
     _check_sources(net)
+    _check_coupling(net)
     _check_objective(net)
     check_credit(net, paths)
     for projection in net.projections.values():
@@ -263,6 +264,21 @@ def _check_sources(net: Network) -> None:
                 f"projection {p.name}: {p.pre} has no bottom-up input, so its rates are the stimulus and it "
                 f"has no credit to send; send from a population with input, or add net.bottom_up(..., "
                 f"{p.pre!r})"
+            )
+
+
+def _check_coupling(net: Network) -> None:
+    """Credit can act on drives only where there is credit, and a drive."""
+    for name, population in net.populations.items():
+        if population.apical_coupling and name in net.sources:
+            raise DeclarationError(
+                f"population {name}: apical_coupling acts on the drive, and the rates of {name} are the stimulus; "
+                "leave it at 0"
+            )
+        if population.apical_coupling and net.objective_at is None and not net.top_downs:
+            raise DeclarationError(
+                f"population {name}: apical_coupling={population.apical_coupling:g}, but network {net.name} has no "
+                "credit; add net.objective(...) or a top-down projection, or leave it at 0"
             )
 
 

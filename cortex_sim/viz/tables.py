@@ -113,9 +113,14 @@ def _populations(net: Network) -> Table:
             "stimulus" if stimulated else settings(p.activation),
             "" if stimulated else _bias(p),
             "" if stimulated else f"{p.tau_ms:g}",
-            "nonnegative" if p.nonnegative else "",
+            _further(p),
         )
     return table
+
+
+def _further(population: Population) -> str:
+    coupled = f"apical coupling {population.apical_coupling:g}" if population.apical_coupling else ""
+    return ", ".join(filter(None, ("nonnegative" if population.nonnegative else "", coupled)))
 
 
 def _bias(population: Population) -> str:

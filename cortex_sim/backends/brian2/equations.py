@@ -1,6 +1,6 @@
 """The circuit as brian2 equations: basal and apical compartments, error populations, plastic weights.
 
-    basal      τ da/dt = −a + Σ W r_pre + b,  r = f(a)
+    basal      τ da/dt = −a + Σ W r_pre + b + κ c,  r = f(a)       κ: the apical coupling, 0 by default
     gain       τ dg/dt = −g + Σ W r_pre,  r = max(0, 1 + g) f(a)  where projections set gain
     apical     τ_c dc_p/dt = −c_p + B u                      any feedback but the inverse
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
@@ -61,6 +61,8 @@ def population_equations(
         gate = circuit.var("gate", lateral.name)
         lines.append(f"{gate} : 1 (shared)")
         drives.append(f"-{gate} * {circuit.var('drive', lateral.name)}")
+    if population.apical_coupling:
+        drives.append(f"{population.apical_coupling!r} * c")
     if noisy:
         drives.append("noise")
         lines += ["noise : 1", "fluctuation : 1"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.checks import look_up
@@ -15,7 +16,7 @@ from cortex_sim.network import Network
 from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
 
-__all__ = ["Model", "build", "load"]
+__all__ = ["Model", "Settling", "build", "load"]
 
 
 def build(
@@ -25,6 +26,7 @@ def build(
     precision: Any = "32",
     device: str | torch.device = "cpu",
     state: Any = None,
+    settling: Settling | None = None,
 ) -> Model:
     """Build a declared network on torch.
 
@@ -40,6 +42,8 @@ def build(
         Device of the model.
     state : State, model, simulation, path or run directory, optional
         Learned state to start from, instead of initial weights.
+    settling : Settling, optional
+        Tolerance and limit of the search for the equilibrium of loops.
 
     Raises
     ------
@@ -55,6 +59,8 @@ def build(
     except (RuntimeError, AssertionError) as exception:
         raise BuildError(f"device {device!r} cannot be used here: {str(exception).splitlines()[0]}") from None
     model = Model(net, seed, str(precision), place)
+    if settling is not None:
+        model.settling = settling
     if state is not None:
         model.load_state(as_state(state))
     return model

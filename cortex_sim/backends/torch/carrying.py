@@ -76,8 +76,8 @@ class ByParameters:
 
     def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
         """The drive less lateral inhibition; the credit that the population sends down starts here."""
-        name = f"{step.name}->{step.name}"
-        if name in self.weights:
+        if step.lateral is not None and step.exact:
+            name = step.lateral.name
             a = without_lateral(a, self.weights[name], name, receives)
         for p in step.senders if self.credit else ():
             b = self.feedback.plastic_or_free(p.name).to(a.dtype)

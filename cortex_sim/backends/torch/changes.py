@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating, only_looking
+from cortex_sim.backends.torch.steps import loops_alone
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
 
@@ -78,9 +79,19 @@ def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     named = {n: t for n, t in at.items() if t.requires_grad}
     if not named or not total.requires_grad:
         return {}
-    found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    around = {step.name: step for block in model.blocks if loops_alone(block) for step in block}
+    wanted = [*named.values(), *(drives[n] for n in around)]
+    found = torch.autograd.grad(total, wanted, allow_unused=True)
     count = len(rates[model.top])
-    return {n: -g * count for n, g in zip(named, found, strict=True) if g is not None}
+    c = {n: -g * count for n, g in zip(named, found, strict=False) if g is not None}
+    u = {n: -g * count for n, g in zip(around, found[len(named) :], strict=True) if g is not None}
+    for block in model.blocks:
+        for step, path in ((step, path) for step in block for path in step.paths if step.name in around):
+            pre = path.projection.pre
+            if pre in u and any(pre == one.name for one in block) and not (path.direct or path.from_teacher):
+                returned = model.carried()(path)(u[pre].flatten(1)).reshape(rates[step.name].shape)
+                c[step.name] = c.get(step.name, torch.zeros_like(returned)) + returned
+    return c
 
 
 def _negative_gradients(model: Core, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from cortex_sim.backends.torch.carrying import ByParameters
 from cortex_sim.backends.torch.clock import Clock
 from cortex_sim.backends.torch.constrained import Constrained
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
+from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
@@ -24,7 +25,7 @@ from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.presentations import Presentations, presentations
 from cortex_sim.backends.torch.settling import Values, settle
-from cortex_sim.backends.torch.steps import compiled
+from cortex_sim.backends.torch.steps import blocks_of, compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
@@ -72,6 +73,8 @@ class Core(nn.Module):
         self.compute = PRECISIONS[precision]
         self.routes: Routes = find_routes(net)
         self.steps = compiled(net, self.routes)
+        self.blocks = blocks_of(net, self.steps)
+        self.settling = Settling()
         self.top = net.objective_at or self.routes.order[-1]
         self.sources = tuple(net.sources)
         stored = torch.float64 if precision == "64" else torch.float32
@@ -85,19 +88,19 @@ class Core(nn.Module):
         self.register_buffer("_place", torch.zeros(0), persistent=False)
         self._attachment = Attachment()
         self.constrained = Constrained(net, stored)
-        hard = ((p.name, "HardOrthogonality") for p in net.bottom_ups if _hard(p))
+        hard = ((p.name, "HardOrthogonality") for p in net.driving if _hard(p))
         self._pulled, self._shown = next(hard, self.constrained.first), -1
         inputs.check_precision(net, precision)
         drawn = net.initial_weights(seed)
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
-        for p in [*net.bottom_ups, *net.laterals]:
+        for p in net.of_rates:
             if net.operator(p).weighted:
                 w = torch.as_tensor(drawn[p.name].copy()).to(stored)
                 self.weights[p.name] = nn.Parameter(w, requires_grad=p.plasticity is not None)
         for name, population in net.populations.items():
             if population.bias and net.inputs(name):
-                learns = any(p.rule.supervised for p in net.inputs(name))
+                learns = any(p.rule.supervised for p in net.drivers(name))
                 zero = torch.zeros(population.bias_shape, dtype=stored)
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
         self.feedback = FeedbackWeights(
@@ -179,7 +182,9 @@ class Core(nn.Module):
         """
         stimuli = self.presentations(x, look=None).by_source
         shown = {name: self.population(name)(values) for name, values in stimuli.items()}
-        drives, rates = settle(self.steps, shown, self.carrier(credit))
+        drives, rates = settle(
+            self.steps, shown, self.carrier(credit), blocks=self.blocks, how=self.settling
+        )
         if self._working_dtype() != self.compute:  # within autocast only the way there is in low precision
             drives = {name: a.to(self.compute) for name, a in drives.items()}
             rates = {name: r.to(self.compute) for name, r in rates.items()}
@@ -286,7 +291,7 @@ class Core(nn.Module):
             at = {name: self.credited_at(name, drives, rates) for name in credits}
             return self.injected(credits, at), objective
         if self.routes.by_targets:
-            rule = next(p.plasticity for p in self.net.bottom_ups if p.rule.supervised)
+            rule = next(p.plasticity for p in self.net.driving if p.rule.supervised)
             credits = target_credits(
                 self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
             )
@@ -340,7 +345,7 @@ class Core(nn.Module):
         self._shown = -1
         self.constrained.enforce({**dict(self.weights.items()), **self.feedback.free})
         with in_full_precision(self.device):
-            for p in self.net.bottom_ups:
+            for p in self.net.driving:
                 for rule in _hard(p):
                     if self.steps_done % rule.every == 0:
                         self.pull_back(p.name, rule)

@@ -56,7 +56,7 @@ def angles_to_backprop(model: Core, x: Any, y: Any) -> Readings:
 
 
 def _undefined(model: Core, why: str) -> Readings:
-    names = [p.name for p in model.net.bottom_ups if p.plasticity is not None]
+    names = [p.name for p in model.net.driving if p.plasticity is not None]
     _log.warning("no angle to backpropagation: %s", why)
     return dict.fromkeys(names)
 
@@ -64,7 +64,7 @@ def _undefined(model: Core, why: str) -> Readings:
 def orthogonality_deviations(model: Core) -> Readings:
     """‖G/s² − I‖_F/√n of every bottom-up projection with weights; 0 is orthogonal."""
     found: Readings = {}
-    for name in (p.name for p in model.net.bottom_ups if p.name in model.weights):
+    for name in (p.name for p in model.net.driving if p.name in model.weights):
         value = deviation(model.matrix(name))
         found[name] = value if math.isfinite(value) else None
         if found[name] is None:
@@ -102,7 +102,7 @@ def regulariser_shares(model: Core, x: Any, y: Any) -> Readings:
     Hard orthogonality acts after the step and is not included.
     """
     soft = [
-        p for p in model.net.bottom_ups if any(not isinstance(r, HardOrthogonality) for r in p.regularisers)
+        p for p in model.net.driving if any(not isinstance(r, HardOrthogonality) for r in p.regularisers)
     ]
     if not soft:
         return {}

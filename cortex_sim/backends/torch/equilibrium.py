@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.looping import settled_credit
 from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.settling import Interventions, Values
 from cortex_sim.backends.torch.settling import settle as settle_rates
 from cortex_sim.backends.torch.steps import Path
 from cortex_sim.errors import RunError
+from cortex_sim.projection import RECURRENT
 from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, parts_of
 
 
@@ -39,7 +41,9 @@ def settle(model: Core, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
     """The equilibrium of a phase with the present weights, for the presentations ``images``."""
     acting = interventions(model, phase, list(images))
     shown = {name: acting.external[name] for name in model.sources}
-    drives, rates = settle_rates(model.steps, shown, model.carrier(credit=False), acting)
+    drives, rates = settle_rates(
+        model.steps, shown, model.carrier(credit=False), acting, model.blocks, model.settling
+    )
     drives, rates = _by_unit({**shown, **drives}), _by_unit(rates)
     credits, u = _downward(model, phase, acting, list(images), drives, rates)
     return Equilibrium(drives, rates, credits, u)
@@ -85,6 +89,28 @@ def _given(drive: Input | None, images: list[int], units: int) -> Tensor:
 def _downward(
     model: Core, phase: PhasePlan, acting: Interventions, images: list[int], drives: Values, rates: Values
 ) -> tuple[Values, Values]:
+    """Credit and u of every population; around loops the credit that they send settles first."""
+
+    def sweep(back: Values) -> tuple[Values, Values]:
+        return _sweep(model, phase, acting, images, drives, rates, back)
+
+    paths = [path.projection for step in model.steps for path in step.paths]
+    senders = list(dict.fromkeys(p.pre for p in paths if p.paired_with == RECURRENT))
+    if not senders:
+        return sweep({})
+    return sweep(settled_credit(sweep, {name: rates[name] for name in senders}, model.settling))
+
+
+def _sweep(
+    model: Core,
+    phase: PhasePlan,
+    acting: Interventions,
+    images: list[int],
+    drives: Values,
+    rates: Values,
+    back: Values,
+) -> tuple[Values, Values]:
+    """One pass downward; ``back`` is u of populations that send along recurrent projections."""
     by_teacher = _teacher_credits(model, phase, images, rates)
     carried = model.carried()
     credits: Values = {}
@@ -100,7 +126,8 @@ def _downward(
                 if path.from_teacher:
                     c = c + _delivers(phase, path) * by_teacher.get(name, c.new_zeros(()))
                     continue
-                sent = credits[pre] * acting.active(pre) if path.direct else u[pre]
+                in_a_loop = path.projection.paired_with == RECURRENT and not path.direct
+                sent = back[pre] if in_a_loop else u[pre] if not path.direct else credits[pre] * acting.active(pre)
                 c = c + _delivers(phase, path) * carried(path)(sent)
         credits[name] = c
         u[name] = c * _gain(model, name, drives[name]) * acting.active(name)

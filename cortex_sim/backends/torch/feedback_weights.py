@@ -51,7 +51,7 @@ class FeedbackWeights(nn.Module):
         top_downs = [*net.top_downs, *net.credit_projections]
         self.projections = {p.name: p for p in top_downs}
         self.operators = {p.name: net.operator(p) for p in top_downs}
-        self._bottom_up = {p.name: p for p in net.bottom_ups}
+        self._bottom_up = {p.name: p for p in net.driving}
         self.learned = nn.ParameterDict()
         self.auxiliary = nn.ParameterDict()
         self.fixed = nn.Module()

@@ -1,38 +1,21 @@
-"""Lateral projections at equilibrium: a = W r_pre + b − L r with r = a, so a = (I + L)⁻¹(W r_pre + b)."""
+"""Lateral projections of linear units at equilibrium: a = W r_pre + b − L a = (I + L)⁻¹(W r_pre + b)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from cortex_sim.activations import Linear
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 
 
 def check_settles(net: Network) -> None:
-    """Raise `BuildError` where a lateral projection has no equilibrium that torch can compute."""
-    for p in [*net.recurrents, *net.gains]:
-        raise BuildError(
-            f"projection {p.name}: torch settles no {p.kind} projections; run it in time on brian2, or leave "
-            "it out"
-        )
-    for lateral in net.laterals:
-        population = net.populations[lateral.post]
-        if type(population.activation) is not Linear:
-            kind = type(population.activation).__name__
+    """Raise `BuildError` where torch computes no equilibrium."""
+    for name, population in net.populations.items():
+        if population.apical_coupling:
             raise BuildError(
-                f"projection {lateral.name}: {population.name} is {kind}, and torch settles lateral "
-                "projections of linear populations only; use activation='linear', or run it in time on brian2"
-            )
-        learning = [p for p in net.inputs(population.name) if p.rule.supervised]
-        learning += [p for p in net.top_downs if p.pre == population.name]
-        if learning:
-            raise BuildError(
-                f"projection {lateral.name}: torch has no settled credit at a population with a lateral "
-                f"projection, and {learning[0].name} needs it; train without "
-                f"net.lateral({population.name!r}), then copy the weights (model.set_weights), or run it in "
-                "time on brian2"
+                f"population {name}: torch settles rates before credit, which apical_coupling would let act on "
+                "them; run it in time on brian2, or leave apical_coupling at 0"
             )
 
 

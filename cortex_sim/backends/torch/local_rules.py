@@ -26,7 +26,7 @@ class LocalRules(nn.Module):
         self._kept = kept
         self.projections = [
             (p, net.operator(p))
-            for p in [*net.bottom_ups, *net.laterals]
+            for p in net.of_rates
             if p.plasticity is not None and not p.rule.supervised
         ]
         self.state = nn.ModuleDict()

@@ -193,7 +193,7 @@ class QuasiStatic:
     def _pull_back(self) -> None:
         """Hard orthogonality, after a `Shown` that opened a window."""
         self._learned += 1
-        for p in self.net.bottom_ups:
+        for p in self.net.driving:
             for rule in p.regularisers:
                 if isinstance(rule, HardOrthogonality) and self._learned % rule.every == 0:
                     with torch.no_grad():

@@ -275,7 +275,7 @@ def attributes(model: Core) -> dict[str, Any]:
     """Provenance of a recording: network, rules, seed, backend, version."""
     from cortex_sim import __version__
 
-    rules = {registered_name("rule", p.plasticity) for p in model.net.bottom_ups if p.plasticity}
+    rules = {registered_name("rule", p.plasticity) for p in model.net.of_rates if p.plasticity}
     return {
         "network": model.net.name,
         "rule": ", ".join(sorted(rules)) or "none",

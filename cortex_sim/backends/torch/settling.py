@@ -13,7 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch.steps import Link, Step
+from cortex_sim.backends.torch.fixed_point import Settling
+from cortex_sim.backends.torch.looping import closed
+from cortex_sim.backends.torch.steps import Link, Step, loops_alone
 
 Values = dict[str, Tensor]
 
@@ -85,6 +87,8 @@ def settle(
     shown: Mapping[str, Tensor],
     carrier: Carrier,
     acting: Interventions | None = None,
+    blocks: tuple[tuple[Step, ...], ...] | None = None,
+    how: Settling = Settling(),  # noqa: B008 - frozen
 ) -> tuple[Values, Values]:
     """Drives a (of all populations but sources) and rates r at equilibrium.
 
@@ -96,16 +100,82 @@ def settle(
         Rates of every source.
     carrier : Carrier
     acting : Interventions, optional
+    blocks : tuple of tuple of Step, optional
+        Steps in the order in which they settle, those of a loop together; by default one after another.
+    how : Settling
+        How loops are solved.
+
+    Raises
+    ------
+    RunError
+        If a loop does not settle, naming its populations.
     """
     drives: Values = {}
     rates: Values = {name: x if acting is None else acting.acted_on(name, x) for name, x in shown.items()}
-    for step in (step for step in steps if step.name not in shown):
-        a = _drive(step, rates, carrier, acting)
-        receives = None if acting is None else acting.receiving(step.name, a)
-        drives[step.name] = a = carrier.settled(step, a, rates, receives)
-        r = carrier.rate(step, a)
-        rates[step.name] = r if acting is None else acting.acted_on(step.name, r)
+    alone = tuple((step,) for step in steps if step.name not in shown)
+    for block in alone if blocks is None else blocks:
+        if loops_alone(block):
+            _settle_loop(block, drives, rates, carrier, acting, how)
+            continue
+        (step,) = block
+        drives[step.name] = a = _received(step, rates, carrier, acting)
+        g = _gain(step, rates, carrier, acting) if step.gains else None
+        rates[step.name] = _rate(step, a, g, carrier, acting)
     return drives, rates
+
+
+def _settle_loop(
+    block: tuple[Step, ...],
+    drives: Values,
+    rates: Values,
+    carrier: Carrier,
+    acting: Interventions | None,
+    how: Settling,
+) -> None:
+    """Drives and rates of populations that drive one another, added to those that are known."""
+
+    def within(a: Values, g: Values) -> Values:
+        return {step.name: _rate(step, a[step.name], g.get(step.name), carrier, acting) for step in block}
+
+    def around(a: Values, g: Values) -> tuple[Values, Values]:
+        known = rates | within(a, g)
+        received = {step.name: _received(step, known, carrier, acting) for step in block}
+        return received, {s.name: _gain(s, known, carrier, acting) for s in block if s.gains}
+
+    like = next(iter(rates.values()))
+    found, a, g = closed(block, around, like.flatten(1), how)
+    drives.update(found)
+    rates.update(within(a, g))
+
+
+def _received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
+    """Drive of a population, from the rates of those that project to it."""
+    a = _drive(step, rates, carrier, acting)
+    if step.lateral is not None and not step.exact:
+        a = a - _signal(step, step.lateral, rates, carrier, acting)
+    receives = None if acting is None else acting.receiving(step.name, a)
+    return carrier.settled(step, a, rates, receives)
+
+
+def _gain(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
+    """What projections of gain add up to."""
+    total = _signal(step, step.gains[0], rates, carrier, acting)
+    for link in step.gains[1:]:
+        total = total + _signal(step, link, rates, carrier, acting)
+    return total
+
+
+def _signal(
+    step: Step, link: Link, rates: Values, carrier: Carrier, acting: Interventions | None
+) -> Tensor:
+    signal = carrier.through(step, link, rates[link.projection.pre], None)
+    return signal if acting is None else acting.passes(link.name) * signal
+
+
+def _rate(step: Step, a: Tensor, g: Tensor | None, carrier: Carrier, acting: Interventions | None) -> Tensor:
+    r = carrier.rate(step, a)
+    r = r if g is None else r * (1 + g).clamp(min=0)
+    return r if acting is None else acting.acted_on(step.name, r)
 
 
 def _drive(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:

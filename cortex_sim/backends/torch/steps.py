@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphlib import TopologicalSorter
+
+from cortex_sim.activations import Linear
 from cortex_sim.backends.routes import Routes
+from cortex_sim.loops import Loop, loops_of
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.population import Population
@@ -17,7 +21,7 @@ from cortex_sim.projection import Projection
 
 @dataclass(frozen=True)
 class Link:
-    """A bottom-up projection: its linear algebra, and the top-down one that shares its backward pass."""
+    """A projection that carries rates: its linear algebra, and the top-down one that shares its backward pass."""
 
     projection: Projection
     operator: Operator
@@ -51,23 +55,32 @@ class Path:
 
 @dataclass(frozen=True)
 class Step:
-    """One population: a = Σ W r_pre + b − L r, r = f(a), and the credit that arrives there.
+    """One population: a = Σ W r_pre + b − L r, r = max(0, 1 + Σ W r_pre) f(a), and the credit that arrives.
 
     Parameters
     ----------
     population : Population
     inputs : tuple of Link
-        Projections onto it, those without weights last.
+        Projections that drive it, bottom-up and recurrent, those without weights last.
     paths : tuple of Path
         Top-down projections onto it, in order of declaration.
     senders : tuple of Projection
         Top-down projections that leave it with no bottom-up one beside them.
+    lateral : Link or None
+        Its lateral projection.
+    gains : tuple of Link
+        Projections that multiply its rates.
+    exact : bool
+        Whether lateral inhibition is solved exactly: where the population is linear and carries no credit.
     """
 
     population: Population
     inputs: tuple[Link, ...]
     paths: tuple[Path, ...]
     senders: tuple[Projection, ...]
+    lateral: Link | None = None
+    gains: tuple[Link, ...] = ()
+    exact: bool = False
 
     @property
     def name(self) -> str:
@@ -81,7 +94,8 @@ def compiled(net: Network, routes: Routes) -> tuple[Step, ...]:
 
 
 def _step(net: Network, routes: Routes, name: str) -> Step:
-    links = [Link(p, net.operator(p), routes.paired.get(p.name)) for p in net.inputs(name)]
+    links = [Link(p, net.operator(p), routes.paired.get(p.name)) for p in net.drivers(name)]
+    laterals = [Link(p, net.operator(p), None) for p in net.laterals if p.post == name]
     paths = [
         Path(p, net.operator(p), p in routes.direct, p in routes.credit) for p in net.credit_inputs(name)
     ]
@@ -90,4 +104,39 @@ def _step(net: Network, routes: Routes, name: str) -> Step:
         tuple(sorted(links, key=lambda link: not link.operator.weighted)),
         tuple(paths),
         tuple(p for p in routes.unpaired if p.pre == name),
+        laterals[0] if laterals else None,
+        tuple(Link(p, net.operator(p), None) for p in net.gains if p.post == name),
+        settles_exactly(net, name),
     )
+
+
+def blocks_of(net: Network, steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], ...]:
+    """Steps in the order in which they settle, those of a loop together; sources are left out."""
+    by_name = {step.name: step for step in steps if step.name not in net.sources}
+    loops = [loop for loop in loops_of(net, gains=True) if not _is_exact(net, loop)]
+    member = {name: loop.populations for loop in loops for name in loop.populations}
+    group = {name: member.get(name, (name,)) for name in by_name}
+    before: dict[tuple[str, ...], set[tuple[str, ...]]] = {group[name]: set() for name in by_name}
+    for p in net.of_rates:
+        if p.pre in by_name and group[p.pre] != group[p.post]:
+            before[group[p.post]].add(group[p.pre])
+    return tuple(tuple(by_name[name] for name in names) for names in TopologicalSorter(before).static_order())
+
+
+def loops_alone(block: tuple[Step, ...]) -> bool:
+    """Whether a block is a loop: several populations, or one that drives itself."""
+    (first, *others) = block
+    links = [*first.inputs, *first.gains, *([first.lateral] if first.lateral and not first.exact else [])]
+    return bool(others) or any(link.projection.pre == first.name for link in links)
+
+
+def _is_exact(net: Network, loop: Loop) -> bool:
+    return len(loop.projections) == 1 and settles_exactly(net, loop.populations[0])
+
+
+def settles_exactly(net: Network, name: str) -> bool:
+    """Whether a population is linear and nothing but its lateral projection closes a loop or carries credit."""
+    credited = any(p.rule.supervised for p in net.drivers(name)) or any(p.pre == name for p in net.top_downs)
+    linear = type(net.populations[name].activation) is Linear
+    around = [p for loop in loops_of(net, gains=True) if name in loop.populations for p in loop.projections]
+    return linear and not credited and all(p.is_lateral for p in around)

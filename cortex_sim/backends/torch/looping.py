@@ -1,0 +1,167 @@
+"""Populations that drive one another, at equilibrium: their drives as a fixed point, in autograd's graph.
+
+Backward, what reaches the drives goes around the loop until it settles, λ = g + Jᵀλ, along the same paths as
+anywhere else: where these carry credit by B, so does the loop. For transposes it is implicit differentiation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.fixed_point import Settling, Solution, fixed_point
+from cortex_sim.backends.torch.steps import Step
+from cortex_sim.errors import RunError
+
+Values = dict[str, Tensor]
+Around = Callable[[Values, Values], tuple[Values, Values]]
+Sweep = Callable[[Values], tuple[Values, Values]]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where drives and gains of a loop's populations are in one row of numbers.
+
+    Parameters
+    ----------
+    block : tuple of Step
+        The populations.
+    """
+
+    block: tuple[Step, ...]
+
+    @property
+    def names(self) -> list[tuple[str, Step]]:
+        """"a" of every population, and "g" of those with projections of gain."""
+        return [(v, step) for step in self.block for v in ("a", "g")[: 1 + bool(step.gains)]]
+
+    def apart(self, row: Tensor) -> tuple[Values, Values]:
+        """Drives and gains by population, from (presentation, number)."""
+        parts = row.split([step.population.size for _, step in self.names], dim=1)
+        found: dict[str, Values] = {"a": {}, "g": {}}
+        for (variable, step), part in zip(self.names, parts, strict=True):
+            found[variable][step.name] = part.reshape(-1, *step.population.shape)
+        return found["a"], found["g"]
+
+    def together(self, a: Values, g: Values) -> Tensor:
+        """The reverse of `apart`."""
+        by = {"a": a, "g": g}
+        return torch.cat([by[variable][step.name].flatten(1) for variable, step in self.names], dim=1)
+
+    def pace(self, like: Tensor) -> Tensor:
+        """Shortest time constant over each number's own."""
+        shortest = min(step.population.tau_ms for step in self.block)
+        sizes = [(step.population.size, shortest / step.population.tau_ms) for _, step in self.names]
+        return torch.cat([like.new_full((size,), pace) for size, pace in sizes])
+
+    def where(self, residual: Tensor) -> str:
+        """Names of the populations that have not settled, the furthest first."""
+        parts = residual.abs().nan_to_num(nan=torch.inf).amax(0).split([s.population.size for _, s in self.names])
+        worst = {step.name: 0.0 for step in self.block}
+        for (_, step), part in zip(self.names, parts, strict=True):
+            worst[step.name] = max(worst[step.name], float(part.max()))
+        largest = max(worst.values())
+        return " and ".join(sorted((n for n, v in worst.items() if v >= largest / 100), key=lambda n: -worst[n]))
+
+
+def closed(block: tuple[Step, ...], around: Around, like: Tensor, how: Settling) -> tuple[Values, Values, Values]:
+    """Drives as the equations give them, and the drives and gains that rates are made of, equal in value.
+
+    ``around`` takes drives and gains to those that follow from them; ``like`` is a tensor with their
+    presentations, precision and device.
+
+    Raises
+    ------
+    RunError
+        Naming the populations that do not settle, forward or backward.
+    """
+    state = State(block)
+
+    def f(row: Tensor) -> Tensor:
+        return state.together(*around(*state.apart(row)))
+
+    start = like.new_zeros((len(like), sum(step.population.size for _, step in state.names)))
+    pace = state.pace(start)
+    solution = fixed_point(f, start, pace, how)
+    _require_settled(state, solution, how, "activity")
+    if not torch.is_grad_enabled():
+        return state.apart(solution.x)[0], *state.apart(solution.x)
+    leaf = solution.x.detach().requires_grad_()
+    a, g = around(*state.apart(leaf))
+    row = state.together(a, g)
+    after = row.view_as(row)  # another node: its hook must not run when the loop itself is differentiated
+    if after.requires_grad:
+        after.register_hook(lambda grad: _around_the_loop(state, row, leaf, grad, pace, how))
+    return a, *state.apart(after)
+
+
+def _around_the_loop(
+    state: State, row: Tensor, leaf: Tensor, grad: Tensor, pace: Tensor, how: Settling
+) -> Tensor:
+    """λ = grad + Jᵀλ."""
+    if torch.is_grad_enabled():
+        raise RunError(
+            f"populations {', '.join(s.name for s in state.block)}: second derivatives through a loop are not "
+            "computed; differentiate once (create_graph=False)"
+        )
+    scale = grad.abs().max()
+    if not scale > 0:  # nothing arrives; or NaN, which must be seen
+        return grad
+
+    def f(sent: Tensor) -> Tensor:
+        (back,) = torch.autograd.grad(row, leaf, sent, retain_graph=True, allow_unused=True)
+        return grad / scale + (torch.zeros_like(sent) if back is None else back)
+
+    solution = fixed_point(f, torch.zeros_like(grad), pace, how)
+    _require_settled(state, solution, how, "credit")
+    return solution.x * scale
+
+
+def settled_credit(sweep: Sweep, like: Values, how: Settling) -> Values:
+    """U of the populations in ``like`` that ``sweep``, a pass downward, returns as it was given.
+
+    Raises
+    ------
+    RunError
+        Naming the populations whose credit does not settle.
+    """
+    names, sizes = list(like), [r.shape[1] for r in like.values()]
+
+    def by_name(row: Tensor) -> Values:
+        return dict(zip(names, row.split(sizes, dim=1), strict=True))
+
+    def f(row: Tensor) -> Tensor:
+        _, u = sweep(by_name(row))
+        return torch.cat([u[name] for name in names], dim=1)
+
+    rest = torch.cat([torch.zeros_like(r) for r in like.values()], dim=1)
+    scale = f(rest).abs().max()  # the pass is linear in what it is given, beside what is sent from above
+    if not scale > 0:
+        return by_name(rest)
+    solution = fixed_point(lambda row: f(row * scale) / scale, rest, torch.ones_like(rest[0]), how)
+    if not solution.settled:
+        parts = solution.residual.abs().nan_to_num(nan=torch.inf).amax(0).split(sizes)
+        worst = max(zip(names, parts, strict=True), key=lambda pair: float(pair[1].max()))[0]
+        raise _unsettled(worst, names, solution, how, "credit")
+    return by_name(solution.x * scale)
+
+
+def _require_settled(state: State, found: Solution, how: Settling, what: str) -> None:
+    if not found.settled:
+        raise _unsettled(state.where(found.residual), [s.name for s in state.block], found, how, what)
+
+
+def _unsettled(where: str, loop: list[str], found: Solution, how: Settling, what: str) -> RunError:
+    size = float(found.residual.abs().max())
+    ends = "grows without end" if not size < 1e6 else f"still changes by {size:.2g} each pass"
+    ways = {
+        "activity": "give weaker weights or a bounded activation, or run it in time on brian2, where it may "
+        "oscillate",
+        "credit": "give weaker feedback weights around the loop, or leave out the credit around it",
+    }
+    return RunError(
+        f"population {where}: {what} does not settle in the loop of {', '.join(loop)}, it {ends}; "
+        f"{ways[what]} (settling=cs.torch.Settling(limit={2 * how.limit}) searches longer)"
+    )
