@@ -54,8 +54,8 @@ class Population:
     nonnegative : bool, default False
         Whether rates are meant as firing rates, so that negative ones are wrong.
     apical_coupling : float, default 0.0
-        κ, how strongly the population's credit c acts on its drive, τ da/dt = −a + Σ W r + b + κ c; used by rate
-        dynamics. At 0 credit changes weights only.
+        κ, how strongly the population's credit c acts on its drive, τ da/dt = −a + Σ W r + b + κ c; used by
+        rate dynamics. At 0 credit changes weights only.
     """
 
     name: str

@@ -272,13 +272,13 @@ def _check_coupling(net: Network) -> None:
     for name, population in net.populations.items():
         if population.apical_coupling and name in net.sources:
             raise DeclarationError(
-                f"population {name}: apical_coupling acts on the drive, and the rates of {name} are the stimulus; "
-                "leave it at 0"
+                f"population {name}: apical_coupling acts on the drive, and the rates of {name} are the "
+                "stimulus; leave it at 0"
             )
         if population.apical_coupling and net.objective_at is None and not net.top_downs:
             raise DeclarationError(
-                f"population {name}: apical_coupling={population.apical_coupling:g}, but network {net.name} has no "
-                "credit; add net.objective(...) or a top-down projection, or leave it at 0"
+                f"population {name}: apical_coupling={population.apical_coupling:g}, but network {net.name} "
+                "has no credit; add net.objective(...) or a top-down projection, or leave it at 0"
             )
 
 

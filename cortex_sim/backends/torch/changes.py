@@ -85,13 +85,25 @@ def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     count = len(rates[model.top])
     c = {n: -g * count for n, g in zip(named, found, strict=False) if g is not None}
     u = {n: -g * count for n, g in zip(around, found[len(named) :], strict=True) if g is not None}
-    for block in model.blocks:
-        for step, path in ((step, path) for step in block for path in step.paths if step.name in around):
-            pre = path.projection.pre
-            if pre in u and any(pre == one.name for one in block) and not (path.direct or path.from_teacher):
-                returned = model.carried()(path)(u[pre].flatten(1)).reshape(rates[step.name].shape)
-                c[step.name] = c.get(step.name, torch.zeros_like(returned)) + returned
+    for name, returned in _around_loops(model, u).items():
+        returned = returned.reshape(rates[name].shape)
+        c[name] = c[name] + returned if name in c else returned
     return c
+
+
+def _around_loops(model: Core, u: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Credit that populations of a loop send one another, which arrives at their drives' fixed point only."""
+    carried = model.carried()
+    found: dict[str, Tensor] = {}
+    for block in (block for block in model.blocks if loops_alone(block)):
+        names = [step.name for step in block]
+        for step in block:
+            for path in step.paths:
+                pre = path.projection.pre
+                if pre in names and pre in u and not (path.direct or path.from_teacher):
+                    returned = carried(path)(u[pre].flatten(1))
+                    found[step.name] = found[step.name] + returned if step.name in found else returned
+    return found
 
 
 def _negative_gradients(model: Core, total: Tensor, biases: bool, by_rule: bool) -> dict[str, Tensor]:

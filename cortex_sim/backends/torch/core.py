@@ -182,9 +182,7 @@ class Core(nn.Module):
         """
         stimuli = self.presentations(x, look=None).by_source
         shown = {name: self.population(name)(values) for name, values in stimuli.items()}
-        drives, rates = settle(
-            self.steps, shown, self.carrier(credit), blocks=self.blocks, how=self.settling
-        )
+        drives, rates = settle(self.steps, shown, self.carrier(credit), blocks=self.blocks, how=self.settling)
         if self._working_dtype() != self.compute:  # within autocast only the way there is in low precision
             drives = {name: a.to(self.compute) for name, a in drives.items()}
             rates = {name: r.to(self.compute) for name, r in rates.items()}

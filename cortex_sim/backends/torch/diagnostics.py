@@ -101,9 +101,7 @@ def regulariser_shares(model: Core, x: Any, y: Any) -> Readings:
 
     Hard orthogonality acts after the step and is not included.
     """
-    soft = [
-        p for p in model.net.driving if any(not isinstance(r, HardOrthogonality) for r in p.regularisers)
-    ]
+    soft = [p for p in model.net.driving if any(not isinstance(r, HardOrthogonality) for r in p.regularisers)]
     if not soft:
         return {}
     updates = changes.updates(model, x, y)

@@ -126,8 +126,10 @@ def _sweep(
                 if path.from_teacher:
                     c = c + _delivers(phase, path) * by_teacher.get(name, c.new_zeros(()))
                     continue
-                in_a_loop = path.projection.paired_with == RECURRENT and not path.direct
-                sent = back[pre] if in_a_loop else u[pre] if not path.direct else credits[pre] * acting.active(pre)
+                if path.direct:
+                    sent = credits[pre] * acting.active(pre)
+                else:
+                    sent = back[pre] if path.projection.paired_with == RECURRENT else u[pre]
                 c = c + _delivers(phase, path) * carried(path)(sent)
         credits[name] = c
         u[name] = c * _gain(model, name, drives[name]) * acting.active(name)

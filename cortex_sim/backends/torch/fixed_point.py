@@ -34,8 +34,8 @@ class Settling:
     Parameters
     ----------
     tolerance : float, optional
-        Largest residual |f(x) − x|, relative to the largest |x| (at least 1), of a drive or credit that counts as
-        settled; default 1e-11 in float64, 2e-6 in float32.
+        Largest residual |f(x) − x|, relative to the largest |x| (at least 1), of a drive or credit that
+        counts as settled; default 1e-11 in float64, 2e-6 in float32.
     limit : int, default 3000
         Passes around a loop after which it counts as not settling.
     """
@@ -65,11 +65,14 @@ class Solution:
         f(x) − x there.
     settled : bool
         Whether it is small enough in every presentation.
+    grew : bool
+        Whether x became much larger than the first step towards it.
     """
 
     x: Tensor
     residual: Tensor
     settled: bool
+    grew: bool = False
 
 
 @torch.no_grad()
@@ -101,6 +104,7 @@ def _search(
     """Follow the dynamics, then accelerate; gives up where the residual stops falling."""
     least, since, mixing = float("inf"), 0, _Anderson()
     residual = f(x) - x
+    first = float(residual.abs().max()) + 1
     for number in range(limit):
         size = float((residual.abs().amax(1) / x.abs().amax(1).clamp(min=1)).max())
         if size <= tolerance:
@@ -115,7 +119,8 @@ def _search(
         accelerated = size <= max(_NEAR, 10 * tolerance)
         x = mixing.next(x, pace * residual) if accelerated else x + pace * residual
         residual = f(x) - x
-    return Solution(x, residual, False), number + 1
+    grew = not float(x.abs().max()) < 20 * first
+    return Solution(x, residual, False, grew), number + 1
 
 
 def _patience(size: float, tolerance: float) -> int:

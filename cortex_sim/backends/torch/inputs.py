@@ -32,7 +32,7 @@ _WAYS_OUT = {
 
 def check_precision(net: Network, precision: str) -> None:
     """Raise `BuildError` where a rule's small step would be lost in this precision."""
-    small = [p.plasticity for p in net.bottom_ups if p.rule.needs_float64]
+    small = [p.plasticity for p in net.driving if p.rule.needs_float64]
     if precision != "64" and small:
         raise BuildError(
             f"network {net.name}: {small[0]!r} loses its small step at precision {precision}; "

@@ -14,8 +14,8 @@ def check_settles(net: Network) -> None:
     for name, population in net.populations.items():
         if population.apical_coupling:
             raise BuildError(
-                f"population {name}: torch settles rates before credit, which apical_coupling would let act on "
-                "them; run it in time on brian2, or leave apical_coupling at 0"
+                f"population {name}: torch settles rates before credit, which apical_coupling would let act "
+                "on them; run it in time on brian2, or leave apical_coupling at 0"
             )
 
 

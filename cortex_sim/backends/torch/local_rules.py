@@ -25,9 +25,7 @@ class LocalRules(nn.Module):
         super().__init__()
         self._kept = kept
         self.projections = [
-            (p, net.operator(p))
-            for p in net.of_rates
-            if p.plasticity is not None and not p.rule.supervised
+            (p, net.operator(p)) for p in net.of_rates if p.plasticity is not None and not p.rule.supervised
         ]
         self.state = nn.ModuleDict()
         for p, op in self.projections:

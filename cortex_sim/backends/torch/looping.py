@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -34,7 +35,7 @@ class State:
 
     @property
     def names(self) -> list[tuple[str, Step]]:
-        """"a" of every population, and "g" of those with projections of gain."""
+        """Drives "a" of every population, and "g" of those with projections of gain."""
         return [(v, step) for step in self.block for v in ("a", "g")[: 1 + bool(step.gains)]]
 
     def apart(self, row: Tensor) -> tuple[Values, Values]:
@@ -58,15 +59,19 @@ class State:
 
     def where(self, residual: Tensor) -> str:
         """Names of the populations that have not settled, the furthest first."""
-        parts = residual.abs().nan_to_num(nan=torch.inf).amax(0).split([s.population.size for _, s in self.names])
+        sizes = [step.population.size for _, step in self.names]
+        parts = residual.abs().nan_to_num(nan=torch.inf).amax(0).split(sizes)
         worst = {step.name: 0.0 for step in self.block}
         for (_, step), part in zip(self.names, parts, strict=True):
             worst[step.name] = max(worst[step.name], float(part.max()))
         largest = max(worst.values())
-        return " and ".join(sorted((n for n, v in worst.items() if v >= largest / 100), key=lambda n: -worst[n]))
+        named = (name for name, value in worst.items() if value >= largest / 100)
+        return " and ".join(sorted(named, key=lambda name: -worst[name]))
 
 
-def closed(block: tuple[Step, ...], around: Around, like: Tensor, how: Settling) -> tuple[Values, Values, Values]:
+def closed(
+    block: tuple[Step, ...], around: Around, like: Tensor, how: Settling
+) -> tuple[Values, Values, Values]:
     """Drives as the equations give them, and the drives and gains that rates are made of, equal in value.
 
     ``around`` takes drives and gains to those that follow from them; ``like`` is a tensor with their
@@ -103,8 +108,8 @@ def _around_the_loop(
     """λ = grad + Jᵀλ."""
     if torch.is_grad_enabled():
         raise RunError(
-            f"populations {', '.join(s.name for s in state.block)}: second derivatives through a loop are not "
-            "computed; differentiate once (create_graph=False)"
+            f"populations {', '.join(s.name for s in state.block)}: second derivatives through a loop are "
+            "not computed; differentiate once (create_graph=False)"
         )
     scale = grad.abs().max()
     if not scale > 0:  # nothing arrives; or NaN, which must be seen
@@ -155,7 +160,7 @@ def _require_settled(state: State, found: Solution, how: Settling, what: str) ->
 
 def _unsettled(where: str, loop: list[str], found: Solution, how: Settling, what: str) -> RunError:
     size = float(found.residual.abs().max())
-    ends = "grows without end" if not size < 1e6 else f"still changes by {size:.2g} each pass"
+    ends = "grows without end" if found.grew else f"still changes by {size:.2g} each pass"
     ways = {
         "activity": "give weaker weights or a bounded activation, or run it in time on brian2, where it may "
         "oscillate",

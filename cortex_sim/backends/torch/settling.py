@@ -165,9 +165,7 @@ def _gain(step: Step, rates: Values, carrier: Carrier, acting: Interventions | N
     return total
 
 
-def _signal(
-    step: Step, link: Link, rates: Values, carrier: Carrier, acting: Interventions | None
-) -> Tensor:
+def _signal(step: Step, link: Link, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
     signal = carrier.through(step, link, rates[link.projection.pre], None)
     return signal if acting is None else acting.passes(link.name) * signal
 

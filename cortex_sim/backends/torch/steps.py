@@ -7,7 +7,6 @@ by side in an outer loop.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from graphlib import TopologicalSorter
 
 from cortex_sim.activations import Linear
@@ -21,7 +20,7 @@ from cortex_sim.projection import Projection
 
 @dataclass(frozen=True)
 class Link:
-    """A projection that carries rates: its linear algebra, and the top-down one that shares its backward pass."""
+    """A projection that carries rates: its linear algebra, and the top-down one that it is paired with."""
 
     projection: Projection
     operator: Operator
@@ -135,7 +134,7 @@ def _is_exact(net: Network, loop: Loop) -> bool:
 
 
 def settles_exactly(net: Network, name: str) -> bool:
-    """Whether a population is linear and nothing but its lateral projection closes a loop or carries credit."""
+    """Whether a population is linear, carries no credit, and only its lateral projection closes a loop."""
     credited = any(p.rule.supervised for p in net.drivers(name)) or any(p.pre == name for p in net.top_downs)
     linear = type(net.populations[name].activation) is Linear
     around = [p for loop in loops_of(net, gains=True) if name in loop.populations for p in loop.projections]
