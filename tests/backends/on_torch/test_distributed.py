@@ -48,7 +48,7 @@ def constrained():
     net.bottom_up("retina", "V1", cs.Sparse(probability=0.7), plasticity="backprop", constraint=signs)
     net.bottom_up("V1", "IT", plasticity="backprop", constraint=rows)
     net.objective("IT", "cross_entropy")
-    return net
+    return net.with_rule("backprop")
 
 
 NETWORKS = {
