@@ -56,6 +56,7 @@ from cortex_sim.rules import (
     KolenPollack,
     LowRankFeedback,
     Oja,
+    Sanger,
     SynapticScaling,
     TargetProp,
     Tdca,
@@ -63,6 +64,7 @@ from cortex_sim.rules import (
     WeightMirror,
 )
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse, TopDown, Word, register_word
+from cortex_sim.rules.contract import check_rule
 from cortex_sim.sparse_connectors import Arbor, Sparse
 from cortex_sim.state import State, load, save
 
@@ -148,6 +150,7 @@ __all__ = [
     "Relu",
     "RowNorm",
     "RunError",
+    "Sanger",
     "SignSymmetric",
     "Softplus",
     "Sparse",
@@ -169,6 +172,7 @@ __all__ = [
     "Word",
     "Xavier",
     "brian2",
+    "check_rule",
     "compare",
     "data",
     "defaults",

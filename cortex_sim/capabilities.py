@@ -53,7 +53,10 @@ _TYPES = _Kind("a tuple of classes", _is_types)
 _STATE = _Kind("a mapping of variable to PerPost, PerPre, ...", lambda value: isinstance(value, Mapping))
 _VALUES = _Kind("a mapping of name to initial value", lambda value: isinstance(value, Mapping))
 _PER = _Kind('"unit" or "channel"', lambda value: value in ("unit", "channel"))
-_GROWTH = _Kind("text, or a mapping of variable to text", lambda value: isinstance(value, (str, Mapping)))
+_GROWTH = _Kind(
+    "text, a mapping of variable to text, or a method",
+    lambda value: isinstance(value, (str, Mapping)) or (callable(value) and not isinstance(value, type)),
+)
 _NAME = _Kind("a projection's name", lambda value: isinstance(value, str) and "->" in value)
 
 
@@ -90,8 +93,9 @@ class DeclaredRule:
         It receives the credit u of its pre population in place of ``r_pre``.
     state : mapping of str to PerPost, PerPre, PerSynapse or Global
         Its variables.
-    growth : str, mapping of str to str, or None
-        Its equation in time; see `cortex_sim.rules.in_time`.
+    growth : str, mapping of str to str, method, or None
+        Its equation in time: as text of one synapse, or, where it reads several synapses, as a method
+        ``growth(w, r_pre, r_post)`` of whole arrays; see `cortex_sim.rules.in_time`.
     of : str or None
         Top-down rules: the bottom-up projection that it is paired with.
     change, top_step, delivered : method or None
@@ -110,7 +114,7 @@ class DeclaredRule:
     spontaneous: bool = _flag()
     reads_credit: bool = _flag()
     state: Mapping[str, Any] = field(default_factory=dict, metadata={"kind": _STATE})
-    growth: str | Mapping[str, str] | None = _capability(_GROWTH)
+    growth: str | Mapping[str, str] | Callable[..., Any] | None = _capability(_GROWTH)
     of: str | None = _capability(_NAME)
     change: Callable[..., Any] | None = _capability(_METHOD)
     top_step: Callable[..., Any] | None = _capability(_METHOD)

@@ -14,10 +14,25 @@ from cortex_sim.commands.output import Json, print_json
 from cortex_sim.errors import RunError
 
 
-def _rules() -> list[str]:
+def _words() -> list[str]:
+    """Rules of a whole network, for ``--rule`` and ``with_rule``."""
     from cortex_sim.rules.base import WORDS
 
     return sorted(WORDS)
+
+
+def _rules() -> list[str]:
+    """All rules: those of a whole network, then those of single projections."""
+    words = _words()
+    return words + [name for name in _registered("rule") if name not in words]
+
+
+def _registered(kind: str) -> list[str]:
+    import cortex_sim  # noqa: F401 - registers what ships
+    from cortex_sim import registry
+
+    hidden = {"connector": (), "initialiser": ("array", "zeros")}.get(kind, ())
+    return [name for name in registry.names(kind) if name not in hidden]
 
 
 def _data() -> list[str]:
@@ -29,6 +44,10 @@ def _data() -> list[str]:
 KINDS = {
     "models": lambda: library.names("models"),
     "rules": _rules,
+    "activations": lambda: _registered("activation"),
+    "connectors": lambda: _registered("connector"),
+    "constraints": lambda: _registered("constraint"),
+    "initialisers": lambda: _registered("initialiser"),
     "data": _data,
     "protocols": lambda: library.names("protocols"),
 }
@@ -36,12 +55,10 @@ KINDS = {
 
 @app.command("list", epilog="Example: cortex-sim list rules")
 def list_(
-    kind: Annotated[
-        str | None, typer.Argument(help="models, rules, data or protocols; all by default.")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; all by default.")] = None,
     as_json: Json = False,
 ) -> int:
-    """List what ships: models, rules, data sets, protocols."""
+    """List what ships: models, rules, activations, connectors, data sets, protocols, …."""
     if kind is not None:
         look_up("kind", kind, KINDS, RunError)
     found = {name: names() for name, names in KINDS.items() if kind in (None, name)}
@@ -51,6 +68,11 @@ def list_(
     for name, names in found.items():
         if kind == "protocols":
             _print_protocols(names)
+        elif name == "rules":
+            words = _words()
+            typer.echo(f"rules: {', '.join(words)}")
+            alone = [rule for rule in names if rule not in words]
+            typer.echo(f"rules of single projections (plasticity=...): {', '.join(alone)}")
         else:
             typer.echo(f"{name}: {', '.join(names) or 'none'}")
     return 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from cortex_sim.capabilities import rule_of
 from cortex_sim.errors import DeclarationError
-from cortex_sim.rules.in_time import InTime, growth_of
+from cortex_sim.rules.in_time import InTime, by_array, growth_of
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -54,7 +54,7 @@ def _compare_weights(rule: Any, draw: Draw) -> None:
 
 def _compare_state(rule: Any, draw: Draw) -> None:
     """One presentation of ``window`` is ``tau_ms`` / ``window`` of time, to first order."""
-    moving = set(growth_of(rule)) - {"w"}
+    moving = set() if by_array(rule) else set(growth_of(rule)) - {"w"}
     w, pre, post, state = _numbers(rule, 1, draw)
     after = _changed(rule, w, pre, post, state)[1]
     for name in sorted(set(state) - moving):

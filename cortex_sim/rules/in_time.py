@@ -1,6 +1,8 @@
 """A rule in continuous time: dw/dt = η·growth, and how the rule's own state moves, for a whole projection.
 
 `growth` is the text of one synapse at one moment; here it becomes means over presentations side by side.
+Where an equation reads several synapses at once, it is a method of whole arrays, which the batched engine
+runs and the synapses engine refuses.
 """
 
 from __future__ import annotations
@@ -62,7 +64,12 @@ def growth_of(rule: Any) -> dict[str, str]:
     if said is None:
         raise DeclarationError(
             f"rule {_name(rule)}: has no growth, so it cannot run in time; give the class the text of "
-            'one synapse, such as growth = "r_post * r_pre"'
+            'one synapse, such as growth = "r_post * r_pre", or growth = change where it reads several'
+        )
+    if callable(said):
+        raise DeclarationError(
+            f"rule {_name(rule)}: its growth reads several synapses at once and has no text for each; use "
+            'engine="batched"'
         )
     texts = {"w": said} if isinstance(said, str) else dict(said)
     if "w" not in texts:
@@ -76,10 +83,23 @@ def growth_of(rule: Any) -> dict[str, str]:
     return texts
 
 
+def by_array(rule: Any) -> bool:
+    """Whether a rule's growth is a method of whole arrays, rather than the text of one synapse."""
+    return callable(rule_of(rule).growth)
+
+
 def constants_of(rule: Any) -> dict[str, float]:
     """The rule's own settings that are numbers, by name, and ``ms`` in seconds."""
     found = {f.name: getattr(rule, f.name) for f in fields(rule)}
     return {"ms": _MS} | {n: float(v) for n, v in found.items() if isinstance(v, numbers.Real)}
+
+
+def initial_state(kinds: Mapping[str, Any], shape: tuple[int, int]) -> State:
+    """State at the start, float64, of variables of these kinds, for weights of ``shape`` (post, pre)."""
+    post, pre = shape
+    shapes: dict[type, tuple[int, ...]]
+    shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
+    return {name: np.full(shapes[type(kind)], float(kind.initial)) for name, kind in kinds.items()}
 
 
 class InTime:
@@ -108,10 +128,17 @@ class InTime:
         declared = rule_of(rule)
         self.kinds: Mapping[str, Any] = declared.state
         self._by_change = declared.change is not None
+        self._by_array: Callable[..., Any] | None = declared.growth if callable(declared.growth) else None
         self._constants = constants_of(rule)
         self._moving: dict[str, CodeType] = {}
         reads: set[str] = set()
-        for variable, text in growth_of(rule).items():
+        texts = growth_of(rule) if self._by_array is None else {}
+        if self._by_array is not None and self.kinds:
+            raise DeclarationError(
+                f"rule {_name(rule)}: growth of whole arrays keeps no state in time; give it as text, or "
+                f"leave the state {listed(self.kinds)} out"
+            )
+        for variable, text in texts.items():
             kind = PerSynapse if variable == "w" else type(self.kinds[variable])
             code, names = _read(rule, variable, text, kind, self.kinds, self._constants)
             reads |= names
@@ -120,7 +147,8 @@ class InTime:
             else:
                 self._moving[variable] = code
         self._pre = "u_pre" if declared.reads_credit else "r_pre"
-        reads |= {self._pre, "r_post" if self._by_change else "u_post"}
+        array = self._by_change or self._by_array is not None
+        reads |= {self._pre, "r_post" if array else "u_post"}
         self.reads = frozenset(reads.intersection(_SYNAPSE) - {"w"})
 
     def __reduce__(self) -> tuple[type[InTime], tuple[Any]]:
@@ -129,10 +157,7 @@ class InTime:
 
     def initial_state(self, shape: tuple[int, int]) -> State:
         """State at the start, float64, for weights of ``shape`` (post, pre)."""
-        post, pre = shape
-        shapes: dict[type, tuple[int, ...]]
-        shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
-        return {name: np.full(shapes[type(k)], float(k.initial)) for name, k in self.kinds.items()}
+        return initial_state(self.kinds, shape)
 
     def __call__(
         self, w: np.ndarray, state: Mapping[str, np.ndarray], **signals: np.ndarray
@@ -158,10 +183,14 @@ class InTime:
         self, w: np.ndarray, state: Mapping[str, np.ndarray], **signals: np.ndarray
     ) -> np.ndarray:
         """Δw/η (post, pre) synapse by synapse from the text alone, whatever the rule's ``change`` says."""
+        if self._by_array is not None:
+            return np.asarray(self._growth(w, state, signals))
         return self._by_presentation(self._text, w, state, signals)
 
     def _growth(self, w: np.ndarray, state: Mapping[str, np.ndarray], signals: Mapping[str, Any]) -> Any:
         """By the rule's array equation: one matrix product, where the text would need every synapse."""
+        if self._by_array is not None:
+            return self._by_array(w, signals[self._pre], signals["r_post"])
         if not self._by_change:
             return local_step(signals["u_post"], signals["r_pre"])
         sides = signals[self._pre], signals["r_post"]

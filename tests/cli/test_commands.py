@@ -52,7 +52,11 @@ def curve(run):
 
 def test_list(result, run):
     found = result("list")
-    assert set(found) == {"models", "rules", "data", "protocols"}
+    parts = {"activations", "connectors", "constraints", "initialisers"}
+    assert set(found) == {"models", "rules", "data", "protocols"} | parts
+    assert found["activations"] == ["leaky_relu", "linear", "logistic", "relu", "softplus", "tanh"]
+    assert {"decorrelation", "inverse_learning", "sanger"} <= set(found["rules"])
+    assert {"dense", "conv2d", "sparse", "arbor"} <= set(found["connectors"])
     assert {"gait_tower", "gait_cifar_deep", "conv4", "digits_mlp"} <= set(found["models"])
     assert {"backprop", "gait_prop", "feedback_alignment", "bcm"} <= set(found["rules"])
     assert found["data"] == ["cifar10", "digits", "fashion_mnist", "mnist"]

@@ -135,10 +135,10 @@ class Simulation:
             look_up(f"population of {net.name}", name, net.populations, BuildError)
         self.setup = Setup(engine, float(dt_ms), method, self._noise(noise), dict(equations or {}), target)
         check(self.circuit, self.weights, self.setup.dt_ms, method)
-        equations_of(self.circuit, self.setup, frozenset())
         if engine == "synapses":
             check_no_sharing(self.circuit)
             check_in_synapses(self.circuit)
+        equations_of(self.circuit, self.setup, frozenset())
         if target == STANDALONE:
             standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra

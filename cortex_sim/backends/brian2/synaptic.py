@@ -34,6 +34,7 @@ from cortex_sim.errors import BuildError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
+from cortex_sim.rules.in_time import by_array
 
 
 class Synaptic:
@@ -369,7 +370,13 @@ class Synaptic:
 
 
 def check_no_sharing(circuit: Circuit) -> None:
-    """Raise `BuildError` where synapses would have to share a weight."""
+    """Raise `BuildError` where synapses would have to share a weight, or read one another's."""
+    for p in circuit.plastic():
+        if by_array(p.plasticity):
+            raise BuildError(
+                f"projection {p.name}: {type(p.plasticity).__name__} reads several synapses at once, and the "
+                'synapses engine moves each by itself; use engine="batched"'
+            )
     for p in [*circuit.net.driving, *circuit.net.gains]:
         op = circuit.operators[p.name]
         if not op.weighted and not op.synapses:

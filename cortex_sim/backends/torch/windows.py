@@ -17,6 +17,7 @@ from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import PhasePlan, Shown
 from cortex_sim.regularisers import Decay
+from cortex_sim.rules.by_presentation import ByPresentation
 from cortex_sim.rules.in_time import InTime, State
 
 STEP_MS = 1.0  # of noise, and of rule state within a phase
@@ -53,7 +54,7 @@ class Windows:
     def __init__(self, model: Core) -> None:
         self.model, self.net = model, model.net
         plastic = [p for p in self.net.projections.values() if p.plasticity is not None]
-        self._rules = {p.name: _in_time(p) for p in plastic}
+        self._rules = {p.name: _rule_of(p) for p in plastic}
         self._ops = {p.name: self.net.operator(p) for p in plastic}
         self._allowed = {p.name: allowed_of(self.net, p) for p in plastic}
         self.state_of: dict[str, State] = {}
@@ -103,6 +104,8 @@ class Windows:
         signals, places = self._signals(p, found)
         steps = max(1, round(phase.duration_ms / STEP_MS))
         step_s = phase.duration_ms / 1000 / steps
+        if isinstance(rule, ByPresentation):  # the phase is one step of its state, however long it is
+            steps, step_s = 1, 1.0
         total = np.zeros_like(w)
         allowed = self._allowed[p.name]
         for _ in range(steps):
@@ -167,8 +170,16 @@ def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
-def _in_time(p: Projection) -> InTime:
+def _rule_of(p: Projection) -> InTime | ByPresentation:
+    """Its rule in time, or by presentations where it says nothing of time."""
     try:
+        if p.rule.growth is None and p.rule.change is not None and not p.rule.supervised:
+            if p.rule.state and p.rule.spontaneous:
+                raise DeclarationError(
+                    f"rule {type(p.plasticity).__name__}: its state moves with noise, which needs time; give "
+                    'the class growth = {"w": ..., ...} with the text of each variable'
+                )
+            return ByPresentation(p.plasticity)
         return InTime(p.plasticity)
     except DeclarationError as exception:
         raise BuildError(f"projection {p.name}: {exception}") from None

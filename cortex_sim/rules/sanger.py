@@ -1,0 +1,34 @@
+"""Sanger's rule: Oja's rule for several units, each on what those before it leave; components in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex_sim.arrays import Array, array_namespace
+from cortex_sim.registry import register
+from cortex_sim.rules.base import Word, register_word
+
+
+@register("rule", "sanger")
+@dataclass(frozen=True)
+class Sanger:
+    """Δw_ij = η⟨y_i (x_j − Σ_{k≤i} y_k w_kj)⟩, x pre rate, y post rate; the generalised Hebbian algorithm.
+
+    Unit i reads the input less what the units up to it reconstruct, so that linear units find the principal
+    components in order. A synapse reads the weights of other post units: the rule is not local, and its
+    growth is an array equation, which the synapses engine cannot run.
+
+    References
+    ----------
+    Sanger (1989), Neural Netw. 2, doi:10.1016/0893-6080(89)90044-0.
+    """
+
+    def change(self, w: Array, r_pre: Array, r_post: Array) -> Array:
+        """Δw/η, as w (post, pre), from r_pre (presentation, pre), r_post (presentation, post)."""
+        x, y, n = r_pre, r_post, len(r_pre)
+        return y.T @ x / n - array_namespace(y).tril(y.T @ y / n) @ w
+
+    growth = change  # at every moment, of all synapses together
+
+
+register_word("sanger", Word(Sanger()))
