@@ -24,7 +24,8 @@ from cortex_sim.backends.brian2.equations import (
     sending,
     unit_state_equations,
 )
-from cortex_sim.backends.brian2.synaptic import Synaptic, supervised_inputs
+from cortex_sim.backends.brian2.sharing import supervised_inputs
+from cortex_sim.backends.brian2.synaptic import Synaptic
 from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights

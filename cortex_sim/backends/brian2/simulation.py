@@ -26,9 +26,9 @@ from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.credit_equations import check_in_synapses
 from cortex_sim.backends.brian2.operating_point import OperatingPoint, operating_points, report
 from cortex_sim.backends.brian2.runner import Runner
+from cortex_sim.backends.brian2.sharing import check_no_sharing
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.steps import whole_steps
-from cortex_sim.backends.brian2.synaptic import check_no_sharing
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.restoring import require_own
 from cortex_sim.checks import look_up, require_nonnegative, require_positive

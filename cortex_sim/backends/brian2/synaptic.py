@@ -30,11 +30,9 @@ from cortex_sim.backends.brian2.equations import (
 from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.errors import BuildError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
-from cortex_sim.rules.in_time import by_array
 
 
 class Synaptic:
@@ -367,36 +365,3 @@ class Synaptic:
             self._unflat(name, values, found)
         else:
             values[...] = found
-
-
-def check_no_sharing(circuit: Circuit) -> None:
-    """Raise `BuildError` where synapses would have to share a weight, or read one another's."""
-    for p in circuit.plastic():
-        if by_array(p.plasticity):
-            raise BuildError(
-                f"projection {p.name}: {type(p.plasticity).__name__} reads several synapses at once, and the "
-                'synapses engine moves each by itself; use engine="batched"'
-            )
-    for p in [*circuit.net.driving, *circuit.net.gains]:
-        op = circuit.operators[p.name]
-        if not op.weighted and not op.synapses:
-            raise BuildError(
-                f"projection {p.name}: the synapses engine connects unit by unit, and "
-                f'{type(p.connector).__name__} has no weights to do so; use engine="batched"'
-            )
-        if not op.synapses:
-            raise BuildError(
-                f"projection {p.name}: the synapses engine gives every synapse its own weight, and a "
-                f'{op.called} shares them; use engine="batched"'
-            )
-    for name, population in circuit.net.populations.items():
-        if len(population.shape) == 3 and population.bias and supervised_inputs(circuit, name):
-            raise BuildError(
-                f"population {name}: the synapses engine gives every unit its own bias, and channels share "
-                f'them; declare {name} with a number of units or bias=False, or use engine="batched"'
-            )
-
-
-def supervised_inputs(circuit: Circuit, name: str) -> bool:
-    """Whether the population's bias learns."""
-    return any(p.rule.supervised for p in circuit.net.drivers(name))

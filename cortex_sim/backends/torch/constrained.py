@@ -62,6 +62,10 @@ class Constrained(nn.Module):
         exists = dict(self.arrays[name].named_buffers()).get("exists") if name in self._declared else None
         return w if exists is None else w * exists.to(w.dtype)
 
+    def acting(self, weights: Mapping[str, Tensor] | nn.ParameterDict) -> dict[str, Tensor]:
+        """All of these weights so, by name of their projection."""
+        return {name: self.present(name, w) for name, w in weights.items()}
+
     def state_of(self, name: str, kind: Any, new: Tensor, old: Tensor) -> Tensor:
         """New rule state; one for each synapse stays as it was where there is no synapse."""
         if not isinstance(kind, PerSynapse) or name not in self._declared:

@@ -20,7 +20,7 @@ from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.modes import differentiating, in_full_precision
-from cortex_sim.backends.torch.objective import as_rates, mean_objective
+from cortex_sim.backends.torch.objective import as_rates, injected, mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.presentations import Presentations, presentations
@@ -137,11 +137,6 @@ class Core(nn.Module):
         found: Tensor = self.net.operator(self.net.projections[name]).matrix(self.weights[name])
         return found
 
-    @property
-    def present(self) -> dict[str, Tensor]:
-        """Weights as they act, in autograd's graph: gradients of missing synapses are 0."""
-        return {name: self.constrained.present(name, w) for name, w in self.weights.items()}
-
     def population(self, name: str) -> Population:
         """The module of one population: its output are its rates."""
         module: Any = self.populations._modules[name]
@@ -191,7 +186,12 @@ class Core(nn.Module):
     def carrier(self, credit: bool) -> ByParameters:
         """How rates are carried by the present parameters."""
         return ByParameters(
-            self.present, self.biases, self.feedback, self.populations, self._working_dtype(), credit
+            self.constrained.acting(self.weights),
+            self.biases,
+            self.feedback,
+            self.populations,
+            self._working_dtype(),
+            credit,
         )
 
     def carried(self) -> Carry:
@@ -233,7 +233,9 @@ class Core(nn.Module):
         )
         if self.training:
             with in_full_precision(self.device):
-                total = total + penalties.terms(self.net, self.present, self.feedback, self.noise)
+                total = total + penalties.terms(
+                    self.net, self.constrained.acting(self.weights), self.feedback, self.noise
+                )
             self._after_showing()
         return total
 
@@ -258,7 +260,7 @@ class Core(nn.Module):
             total, objective = self.credit_terms(drives, rates, y, look)
             for name in self._adapting if learning else ():
                 self.population(name).adapt(drives[name])
-            total = total + self.local.terms(self.present, rates, learning)
+            total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
     def _require_gradient_arrives(self, stimuli: Presentations) -> None:
@@ -287,14 +289,14 @@ class Core(nn.Module):
         if self.teacher is not None:
             credits = self.teacher.credits(rates, as_rates(goal, top), c_top)
             at = {name: self.credited_at(name, drives, rates) for name in credits}
-            return self.injected(credits, at), objective
+            return injected(credits, at), objective
         if self.routes.by_targets:
             rule = next(p.plasticity for p in self.net.driving if p.rule.supervised)
             credits = target_credits(
                 self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
             )
-            return self.injected(credits, rates), objective
-        return total + self.injected(direct_credits(self.steps, self.carried(), c_top), rates), objective
+            return injected(credits, rates), objective
+        return total + injected(direct_credits(self.steps, self.carried(), c_top), rates), objective
 
     def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
@@ -303,15 +305,6 @@ class Core(nn.Module):
         declared = self.teacher.declared
         at_drives = name in declared.hidden and not declared.network.gated
         return drives[name] if at_drives else rates[name]
-
-    @staticmethod
-    def injected(credits: Values, rates: Values) -> Tensor:
-        """−⟨c·r⟩ summed over populations: its gradient at the rates (or drives) is minus the credit."""
-        presentations = len(next(iter(rates.values())))
-        total = next(iter(rates.values())).new_zeros(())
-        for name, c in credits.items():
-            total = total - (c.detach() * rates[name].flatten(1)).sum() / presentations
-        return total
 
     # -- after an optimiser's step ----------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cortex_sim.backends.torch.settling import Values
 from cortex_sim.errors import DataError
 from cortex_sim.objectives import CrossEntropy, Objective
 
@@ -36,3 +37,12 @@ def as_rates(y: Tensor, r_top: Tensor) -> Tensor:
     if y.dim() == 1:
         return torch.zeros_like(r_top).scatter_(1, y[:, None], 1)  # one_hot would read labels from the device
     return y.to(r_top.dtype)
+
+
+def injected(credits: Values, rates: Values) -> Tensor:
+    """−⟨c·r⟩ summed over populations: its gradient at the rates (or drives) is minus the credit."""
+    presentations = len(next(iter(rates.values())))
+    total = next(iter(rates.values())).new_zeros(())
+    for name, c in credits.items():
+        total = total - (c.detach() * rates[name].flatten(1)).sum() / presentations
+    return total
