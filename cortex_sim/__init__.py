@@ -33,6 +33,7 @@ from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
+from cortex_sim.protocol.closed_loop import ClosedLoop
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
 from cortex_sim.protocol.per_trial import FromTrial, PerTrial
 from cortex_sim.protocol.phase import Phase
@@ -94,6 +95,7 @@ __all__ = [
     "Bcm",
     "Bounds",
     "BuildError",
+    "ClosedLoop",
     "Conv2d",
     "Covariance",
     "CortexSimError",

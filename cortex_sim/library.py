@@ -149,7 +149,7 @@ def errors_of(owner: str) -> Iterator[None]:
     except CortexSimError:
         raise
     except (Exception, SystemExit) as exception:
-        raise DeclarationError(f"{owner}: {_place(exception)}") from exception
+        raise DeclarationError(f"{owner}: {place_of(exception)}") from exception
 
 
 def _is_ours(path: Path) -> bool:
@@ -158,7 +158,7 @@ def _is_ours(path: Path) -> bool:
     return inside and path.relative_to(_PACKAGE).parts[0] not in ("models", "protocols")
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """The exception, and its place in the file that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not (f.filename.startswith("<") or _is_ours(Path(f.filename)))]

@@ -15,7 +15,7 @@ from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.protocol.plan import Conditions
 from cortex_sim.protocol.planning import plan
 from cortex_sim.recording.fingerprint import fingerprint
-from cortex_sim.recording.session import PlannedArm, in_memory, to_disk, with_rates
+from cortex_sim.recording.session import PlannedArm, in_memory, require_loops, to_disk, with_rates
 from cortex_sim.runs.interrupted import saying
 from cortex_sim.state import tensors_of
 
@@ -125,6 +125,7 @@ def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -
             f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is not a session; "
             "see cortex_sim.register_backend"
         )
+    require_loops(session, arm.plan)
     session.check(arm.plan)
     return replace(arm, session=session)
 

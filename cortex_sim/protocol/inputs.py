@@ -13,6 +13,7 @@ import numpy as np
 
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.closed_loop import LoopValue, unless_looped
 from cortex_sim.protocol.per_trial import ABSENT, differing, numbers_per_trial
 from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import Comparable, above_zero_ms, at_least_zero, number, numeric
@@ -263,7 +264,7 @@ class Nudge(Comparable):
 
     Parameters
     ----------
-    goal : array or Stimuli
+    goal : array, Stimuli or value of a closed loop
         Labels of shape (presentation,) (whole numbers; at the objective's population only), target
         rates of shape (presentation, unit), or one target of shape (unit,) for all presentations.
     strength : float or None
@@ -276,7 +277,7 @@ class Nudge(Comparable):
     def __post_init__(self) -> None:
         object.__setattr__(self, "goal", as_goal("Nudge", "goal", self.goal))
         if self.strength is not None:
-            strength = numbers_per_trial(number)("Nudge", "strength", self.strength)
+            strength = numbers_per_trial(unless_looped(number))("Nudge", "strength", self.strength)
             object.__setattr__(self, "strength", strength)
 
     @property
@@ -291,12 +292,12 @@ class Nudge(Comparable):
         return made
 
 
-Drive = float | np.ndarray | TimeSeries | Noise | Stimuli | Sum
+Drive = float | np.ndarray | TimeSeries | Noise | Stimuli | Sum | LoopValue
 
 
 def as_drive(owner: str, what: str, value: Any) -> Drive:
     """A drive in one of its forms."""
-    if isinstance(value, (TimeSeries, Noise, Stimuli, Sum)):
+    if isinstance(value, (TimeSeries, Noise, Stimuli, Sum, LoopValue)):
         return value
     _no_image_set(owner, what, value, "x_train")
     if value is None or isinstance(value, (str, Mapping, Nudge)):
@@ -319,9 +320,9 @@ def as_stimuli(owner: str, what: str, value: Any) -> np.ndarray:
     return scaled
 
 
-def as_goal(owner: str, what: str, value: Any) -> np.ndarray | Stimuli:
-    """A goal of a nudge: an array, or the labels of a data set."""
-    if isinstance(value, Stimuli):
+def as_goal(owner: str, what: str, value: Any) -> np.ndarray | Stimuli | LoopValue:
+    """A goal of a nudge: an array, the labels of a data set, or a value of a closed loop."""
+    if isinstance(value, (Stimuli, LoopValue)):
         return value
     _no_image_set(owner, what, value, "y_train")
     if value is None or np.ndim(value) == 0 or isinstance(value, Mapping):

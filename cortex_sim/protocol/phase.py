@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.closed_loop import unless_looped
 from cortex_sim.protocol.inputs import Nudge, as_drive, as_goal
 from cortex_sim.protocol.per_trial import ABSENT, differing, differs, every, numbers_per_trial, resolved
 from cortex_sim.protocol.settings import known_settings
@@ -32,7 +33,8 @@ class Phase(Comparable):
     Populations and projections are given by name ("V1", "V1->IT") or as the objects that were
     declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
     Every setting but the name, and every entry of a mapping, may differ between trials: `PerTrial`,
-    `FromTrial`, or a list of numbers where one number is expected.
+    `FromTrial`, or a list of numbers where one number is expected. Drives, nudges, ``scale``,
+    ``modulator`` and ``strength`` may be computed from what the network did: `ClosedLoop`.
 
     Parameters
     ----------
@@ -177,8 +179,8 @@ def _as_spontaneous(owner: str, what: str, given: Any) -> dict[str, Any]:
 #: Settings that are one number, where a list or array of numbers means one a trial.
 _NUMBERS: dict[str, Convert] = {
     "duration_ms": numbers_per_trial(above_zero_ms),
-    "modulator": numbers_per_trial(number),
-    "strength": numbers_per_trial(number),
+    "modulator": numbers_per_trial(unless_looped(number)),
+    "strength": numbers_per_trial(unless_looped(number)),
 }
 _CONVERTERS: dict[str, Convert] = {
     "drive": _each(_per_trial(as_drive)),
@@ -187,7 +189,7 @@ _CONVERTERS: dict[str, Convert] = {
     "spontaneous": _as_spontaneous,
     "silence": names,
     "cut": names,
-    "scale": _each(numbers_per_trial(number)),
+    "scale": _each(numbers_per_trial(unless_looped(number))),
     "delay_ms": _each(numbers_per_trial(at_least_zero_ms)),
     "noise": _each(numbers_per_trial(at_least_zero)),
     "silence_error": names,

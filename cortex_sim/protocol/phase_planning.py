@@ -13,6 +13,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Inverse
 from cortex_sim.network import Network
 from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of, lengths_of
+from cortex_sim.protocol.closed_loop import LoopValue
 from cortex_sim.protocol.inputs import Noise, Nudge, Sum
 from cortex_sim.protocol.per_trial import every
 from cortex_sim.protocol.phase import Phase
@@ -63,16 +64,17 @@ def lengths(net: Network, phase: Phase, arrays: Arrays) -> dict[str, set[int]]:
     for nudges in every(phase.nudge):
         _known(f"population in nudge of {owner}", nudges, net.populations)
         for name, given in nudges.items():
-            goals = [goals_of(owner, net, net.populations[name], _goal(g), arrays) for g in every(given)]
+            given = [one for one in map(_goal, every(given)) if not isinstance(one, LoopValue)]
+            goals = [goals_of(owner, net, net.populations[name], one, arrays) for one in given]
             found[f"nudge of {name} in {owner}"] = {len(one.values) for one in goals if one.each}
     return {what: numbers for what, numbers in found.items() if numbers}
 
 
 def _parts(given: Any) -> list[Any]:
-    """Every input that a drive may have in some trial, alone or in a sum; noise has no presentations."""
-    alone = list(every(given))
+    """Every input that a drive may have in some trial, alone or in a sum, that may have presentations."""
+    alone, without = list(every(given)), (Sum, Noise, LoopValue)
     parts = [one for part in alone if isinstance(part, Sum) for one in part.parts]
-    return [one for part in [*alone, *parts] for one in every(part) if not isinstance(one, (Sum, Noise))]
+    return [one for part in [*alone, *parts] for one in every(part) if not isinstance(one, without)]
 
 
 def _goal(given: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from cortex_sim.protocol.closed_loop import ClosedLoop
     from cortex_sim.state import State
 
 
@@ -107,6 +108,31 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """Where a variable of a closed loop acts: ``what`` of ``where``, the ``part``-th of a sum.
+
+    ``what`` is "drive", "goal", "strength" (of the nudge of a population), "scale" (of a projection) or
+    "modulator". ``sums_to_one``: a goal that must be probabilities.
+    """
+
+    loop: str
+    variable: str
+    what: str
+    where: str = ""
+    part: int = 0
+    sums_to_one: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedLoop:
+    """A closed loop, its state before the first trial, and the seed of its generators."""
+
+    loop: ClosedLoop
+    state: Mapping[str, np.ndarray]
+    seed: int
+
+
+@dataclass(frozen=True)
 class PhasePlan:
     """One phase; whatever is not named is unaffected.
 
@@ -120,6 +146,7 @@ class PhasePlan:
     errors_silenced : top-down projections whose error population is silent.
     eta : projection to learning rate in 1/s; only those whose plasticity window is open.
     modulator : value of the global third factor of rules that have one.
+    slots : where closed loops act; until they do, their first values stand there.
     """
 
     name: str
@@ -132,6 +159,7 @@ class PhasePlan:
     errors_silenced: frozenset[str] = frozenset()
     eta: Mapping[str, float] = field(default_factory=dict)
     modulator: float = 1.0
+    slots: tuple[Slot, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,6 +220,7 @@ class Plan:
     later: tuple[
         tuple[tuple[str, ...], tuple[str, ...]], ...
     ] = ()  # both, of further protocols of a sequence
+    loops: Mapping[str, PlannedLoop] = field(default_factory=dict)  # closed loops by name
 
     def stimuli(self, shown: Shown) -> tuple[str, ...]:
         """Stimulus of each presentation of one run."""
@@ -216,12 +245,14 @@ class Sample:
 
     ``values``: variable to population to (presentation, time_bin, unit), one bin where ``every_ms`` is
     None. ``weights``: projection to (post, pre) after it, where due. ``time_ms``: simulated time at its end.
+    ``loops``: variables of closed loops by "LOOP:VARIABLE", of a trial.
     """
 
     shown: Shown
     values: Mapping[str, Mapping[str, np.ndarray]]
     weights: Mapping[str, np.ndarray]
     time_ms: float
+    loops: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -240,7 +271,10 @@ class Conditions:
 
 
 class Session(Protocol):
-    """A network being simulated by one backend, whatever the backend."""
+    """A network being simulated by one backend, whatever the backend.
+
+    One that closes loops (`cortex_sim.protocol.loop_running`) says so by an attribute ``closes_loops = True``.
+    """
 
     def check(self, plan: Plan) -> None:
         """Raise if this session cannot carry out the plan, before anything is written."""

@@ -10,6 +10,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held, by_source
 from cortex_sim.protocol.input_planning import Arrays
+from cortex_sim.protocol.loop_planning import loops_of, planned
 from cortex_sim.protocol.per_trial import ABSENT, every, resolved
 from cortex_sim.protocol.plan import Images, Plan, Series, Shown, Wanted, parts_of
 from cortex_sim.protocol.protocol import Protocol
@@ -45,7 +46,8 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None
         for name in rates if isinstance(rates, Mapping) else ():
             look_up("projection in eta_per_s of Protocol", name, net.projections)
     arrays = Arrays(by_source(net, preprocessing))
-    trials = Schedule("trial", protocol, net, arrays)
+    loops = planned(loops_of(protocol.phases), net, seed)
+    trials = Schedule("trial", protocol, net, arrays, loops)
     probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays)
     made = _Course(trials, probe, seed)
     shown = tuple(replace(s, number=number) for number, s in enumerate(made.shown()))
@@ -54,7 +56,7 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None
     wanted = _wanted(net, protocol)
     if wanted.every_ms is not None:
         wanted = replace(wanted, bins=bins_of_all(shown, wanted.every_ms))
-    return Plan(shown, wanted, ids, probe_ids)
+    return Plan(shown, wanted, ids, probe_ids, loops=loops)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.loop_planning import check_loops
 from cortex_sim.protocol.per_trial import FromTrial, differing, differs, every, numbers_per_trial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.record import Record
@@ -136,6 +137,7 @@ class Protocol(Comparable):
                 f"Protocol: probe_every={probe_every} says when to probe, but there is no probe; give "
                 "probe=..."
             )
+        check_loops(self)
 
     @property
     def plastic(self) -> bool:

@@ -14,6 +14,7 @@ from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol import yaml_settings
+from cortex_sim.protocol.closed_loop import LoopValue
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
 from cortex_sim.protocol.per_trial import FromTrial, PerTrial
 from cortex_sim.protocol.phase import Phase
@@ -31,6 +32,7 @@ _PLAIN = {
     Stimuli: Stimuli("digits"),
     Nudge: Nudge([0.0]),
 }
+_IN_PYTHON = "write the experiment as a Python file that defines experiment(seed), and run it by its path"
 _ALWAYS = ("name", "duration_ms", "phases", "sd", "values", "bin_ms", "data", "split", "seed", "goal")
 _INPUTS: dict[str, Any] = {
     "sd": Noise,
@@ -49,6 +51,11 @@ def to_data(value: Any) -> Any:
         return {"per_trial": [to_data(item) for item in value.values], **by}
     if isinstance(value, FromTrial):
         return {"from_trial": {trial: to_data(item) for trial, item in value.values.items()}}
+    if isinstance(value, LoopValue):
+        raise DeclarationError(
+            f"closed loop {value.loop.name}: its function is Python code, which YAML does not hold; "
+            f"{_IN_PYTHON}"
+        )
     if isinstance(value, Sum):
         return {"sum": [to_data(part) for part in value.parts]}
     if type(value) in _PLAIN:

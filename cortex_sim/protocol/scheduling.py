@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,11 @@ import numpy as np
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.input_planning import Arrays
+from cortex_sim.protocol.loop_planning import opened
 from cortex_sim.protocol.per_trial import ABSENT, Differing, PerTrial, in_effect, resolved
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.phase_planning import Draft, draft, lengths, lesion_of
-from cortex_sim.protocol.plan import PhasePlan
+from cortex_sim.protocol.plan import PhasePlan, PlannedLoop
 from cortex_sim.protocol.protocol import DEFAULT_ETA, INTERVAL, Protocol
 
 #: Default batch size if nothing is learned.
@@ -35,12 +36,15 @@ class Schedule:
     protocol : Protocol
     net : Network
     arrays : Arrays
+    loops : mapping of str to PlannedLoop
+        Closed loops by name; each trial then needs the one before.
     """
 
     name: str
     protocol: Protocol
     net: Network
     arrays: Arrays
+    loops: Mapping[str, PlannedLoop] = field(default_factory=dict)
     _known: dict[Key, tuple[PhasePlan, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,7 +82,8 @@ class Schedule:
         """Presentations in parallel, at most."""
         if self.protocol.batch is not None:
             return min(self.protocol.batch, self.trials)
-        return 1 if self.protocol.plastic or not self.protocol.reset else min(SIDE_BY_SIDE, self.trials)
+        alone = self.protocol.plastic or not self.protocol.reset or self.loops
+        return 1 if alone else min(SIDE_BY_SIDE, self.trials)
 
     def _check_lengths(self) -> None:
         whole = self.trials * self.protocol.repeat
@@ -148,7 +153,9 @@ class Schedule:
     def _drafts(self, trial: int, image: int, lesion: tuple[str, ...], eta_per_s: Any) -> Iterator[Draft]:
         absent = lesion_of(self.net, lesion)
         for phase in self.protocol.phases:
-            yield draft(self.net, phase.at(trial, image), absent, eta_per_s, self.arrays)
+            filled, slots = opened(self.net, phase.at(trial, image), self.loops)
+            made = draft(self.net, filled, absent, eta_per_s, self.arrays)
+            yield replace(made, plan=replace(made.plan, slots=slots))
         pause = resolved(self.protocol.interval_ms, trial, image)
         if pause is not ABSENT and pause:
             yield draft(self.net, Phase(INTERVAL, pause), absent, eta_per_s, self.arrays)

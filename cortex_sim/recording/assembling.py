@@ -77,7 +77,7 @@ def _block_length(layout: Layout, names: Sequence[str], count: int) -> int:
 def _presentations(layout: Layout, stores: Sequence[Store]) -> Iterator[Rows]:
     for arm, store in zip(layout.arms, stores, strict=True):
         at = 0
-        for rows in store.read(list(layout.variables)):
+        for rows in store.read([*layout.variables, *layout.loops]):
             if rows:
                 end = at + len(rows[layout.variables[0]])
                 yield {**rows, **{name: values[at:end] for name, values in arm.presentations.items()}}

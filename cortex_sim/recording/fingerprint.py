@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.recording.fingerprint_of_code import of_callable
+
 
 def fingerprint(value: Any) -> str:
     """Hexadecimal digest of nested dataclasses, mappings, sequences, sets, arrays and plain values."""
@@ -38,4 +40,6 @@ def _pieces(value: Any, known: dict[int, bytes]) -> list[bytes]:
         return [b"set", *(str(item).encode() for item in sorted(value))]
     if isinstance(value, (list, tuple)):
         return [b"list", *(_digest(item, known) for item in value)]
+    if callable(value) and not isinstance(value, type):  # the function of a closed loop
+        return [b"code", fingerprint(of_callable(value)).encode()]
     return [kind, repr(value).encode()]

@@ -15,6 +15,7 @@ import xarray as xr
 from cortex_sim.checks import listed
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
+from cortex_sim.protocol.loop_running import recorded_variables
 from cortex_sim.protocol.time_bins import time_bins
 from cortex_sim.recording.making import MEANING, places
 
@@ -28,6 +29,7 @@ _TIME = {
     "time_bin_start": "start of the time bin within the trial",
     "time_bin_end": "end of the time bin within the trial",
 }
+_LOOP = "variable of a closed loop, as it acted in a trial, else as it was after it"
 _COUNTS = {"snapshot_trial": "trials before the snapshot; 0: initial weights"}
 
 _TYPES = {
@@ -65,6 +67,15 @@ class ArmLayout:
         """Whether a snapshot of the initial weights comes first."""
         wanted = self.plan.wanted.weights
         return bool(wanted) and all(name in self.initial for name in wanted)
+
+    @cached_property
+    def loops(self) -> dict[str, tuple[int, ...]]:
+        """Recorded variables of closed loops, "LOOP:VARIABLE", and their shapes."""
+        return {
+            f"{name}:{variable}": one.state[variable].shape
+            for name, one in self.plan.loops.items()
+            for variable in recorded_variables(one)
+        }
 
     @cached_property
     def bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -119,6 +130,13 @@ class Layout:
                         f"{_summary(ours)} and {_summary(theirs)}; record the same in every arm, or run them "
                         f"into separate files (arms=[{other.arm!r}], --arm {other.arm})"
                     )
+            for name in first.loops.keys() & other.loops.keys():
+                if first.loops[name] != other.loops[name]:
+                    raise RunError(
+                        f"arms {first.arm} and {other.arm} cannot share a recording: {name} of their closed "
+                        f"loops has shape {first.loops[name]} and {other.loops[name]}; give one of the loops "
+                        "another name=..."
+                    )
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -130,9 +148,15 @@ class Layout:
         """Variable of each recorded projection."""
         return {name: f"weight:{name}" for name in self.arms[0].plan.wanted.weights}
 
+    @cached_property
+    def loops(self) -> dict[str, tuple[int, ...]]:
+        """Recorded variables of the closed loops of all arms, and their shapes."""
+        return {name: shape for arm in self.arms for name, shape in arm.loops.items()}
+
     def by_presentation(self) -> list[str]:
         """Names of everything that has one row per presentation."""
-        return [*self.variables, "stimulus_id", "repetition", "arm", "trial", "block", "stage"]
+        own = ["stimulus_id", "repetition", "arm", "trial", "block", "stage"]
+        return [*self.variables, *self.loops, *own]
 
     def by_snapshot(self) -> list[str]:
         """Names of everything that has one row per snapshot; none where no weights are recorded."""
@@ -146,7 +170,7 @@ class Layout:
         if variable.startswith("weight:"):
             return flat_shape(first.net, variable.removeprefix("weight:"))
         if variable not in self.variables:
-            return ()
+            return self.loops.get(variable, ())
         neuroids = sum(first.net.populations[name].size for name in first.populations)
         return (neuroids,) if first.bins is None else (neuroids, len(first.bins[0]))
 
@@ -167,6 +191,10 @@ class Layout:
             if len(kernel) != 2:
                 labels["shape"] = list(kernel)
             data[variable] = (("snapshot", f"post:{name}", f"pre:{name}"), rows[variable], labels)
+        for name, shape in self.loops.items():
+            if shape:  # a number a trial is a coordinate
+                axes = [f"{name}:{axis}" for axis in range(len(shape))]
+                data[name] = (("presentation", *axes), rows[name], {"units": "1", "long_name": _LOOP})
         coordinates = {
             name: ("presentation", rows[name]) for name in self.by_presentation() if name not in data
         } | places(first.net, first.populations)
@@ -177,7 +205,7 @@ class Layout:
             named = zip(("time_bin_start", "time_bin_end", "phase"), first.bins, strict=True)
             coordinates |= {name: ("time_bin", values) for name, values in named}
         made = xr.Dataset(data, coordinates, dict(attributes))
-        for name, meaning in (_TIME | _COUNTS).items():
+        for name, meaning in (_TIME | _COUNTS | dict.fromkeys(self.loops, _LOOP)).items():
             if name in made.coords:
                 made[name].attrs = {"units": "ms" if name in _TIME else "1", "long_name": meaning}
         return made

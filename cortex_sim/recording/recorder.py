@@ -94,6 +94,7 @@ class Recorder:
                 f"expected"
             )
         rows = {name: self._values(sample, name) for name in self._layout.variables}
+        rows |= {name: _of_loop(sample, name, shape) for name, shape in self._layout.loops.items()}
         if sample.weights:
             rows |= self._snapshot(sample.weights, self._time_ms[self.done], int(self._trials[self.done]))
         self.done += 1
@@ -153,6 +154,11 @@ class Recorder:
                 f"arm {self._arm.arm}: {what} became infinite or NaN in trial {trials[0]}; lower the "
                 "learning rate or the gain of what drives it"
             )
+
+
+def _of_loop(sample: Sample, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """(presentation, *shape); NaN in probes and in arms that have no such loop."""
+    return np.full((len(sample.shown.trials), *shape), sample.loops.get(name, np.nan), dtype=np.float64)
 
 
 def joined(chunks: Sequence[Rows]) -> dict[str, np.ndarray]:

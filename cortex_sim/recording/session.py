@@ -57,6 +57,7 @@ def record(session: OwnSession, protocol: Protocol, *, progress: bool = True) ->
     Its only arm has the network's name; the first snapshot is the one after the first trials.
     """
     full = with_rates(plan(protocol, session.net, session.seed, session.preprocessing))
+    require_loops(session, full)
     arm = PlannedArm(session.net.name, session.net, full, None, session)
     with saying(
         f"network {session.net.name}: interrupted; its recording in memory is lost, while "
@@ -69,6 +70,15 @@ def with_rates(made: Plan) -> Plan:
     """The plan with rates among the recorded variables: every recording has them."""
     variables = tuple(dict.fromkeys(("rate", *made.wanted.variables)))
     return replace(made, wanted=replace(made.wanted, variables=variables))
+
+
+def require_loops(session: Session, made: Plan) -> None:
+    """Raise `RunError` where a plan has closed loops and the session would ignore them."""
+    if made.loops and not getattr(session, "closes_loops", False):
+        raise RunError(
+            f"closed loop {next(iter(made.loops))}: {type(session).__name__} does not close loops; use "
+            'backend "brian2" or "torch"'
+        )
 
 
 def in_memory(arms: list[PlannedArm], progress: bool) -> xr.Dataset:

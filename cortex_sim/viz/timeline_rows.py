@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortex_sim.protocol.closed_loop import LoopValue
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
 from cortex_sim.protocol.per_trial import FromTrial, PerTrial, every
 from cortex_sim.viz.panels import COLOURS
@@ -166,6 +167,8 @@ def _value(given: Any) -> str:
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, LoopValue):
+        return f"closed loop, {value.variable} of {value.loop.name}"
     if isinstance(value, PerTrial):
         return f"one a{'n image' if value.by == 'image' else ' trial'}"
     if isinstance(value, FromTrial):

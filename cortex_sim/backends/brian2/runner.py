@@ -23,6 +23,7 @@ from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
 from cortex_sim.loops import loops_of
+from cortex_sim.protocol.loop_running import Loops
 from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Shown, Wanted
 
 
@@ -36,7 +37,9 @@ class Runner:
         seed: int,
         wanted: Wanted,
         keep: Callable[[Sample], None],
+        loops: Loops,
     ) -> None:
+        self.loops = loops
         self.built, self.weights, self.seed, self.wanted, self.keep = built, weights, seed, wanted, keep
         self.dt_ms = built.setup.dt_ms
         self._looping = [n for loop in loops_of(built.circuit.net, gains=True) for n in loop.populations]
@@ -94,6 +97,8 @@ class Runner:
         if self.built.features:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
+        for name, total in self._totals.items():
+            total += self.built.units[name].rates()[0]
         if self.wanted.every_ms is not None:
             sample, rest = divmod(self._trial_step, self._sample_steps)
             if not rest and self.wanted.in_bins(sample):
@@ -108,14 +113,17 @@ class Runner:
         self._noise = TrialNoise(self.seed, shown)
         self._samples: dict[str, dict[str, list[np.ndarray]]] = {v: {} for v in self.wanted.variables}
         self._learned, self._step = False, 0
+        self.loops.begin(shown)
         if self.wanted.every_ms is not None:
             self._sample_steps = whole_steps("record: every_ms", self.wanted.every_ms, self.dt_ms)
         if shown.reset:
             rest(self.built)
 
     def _begin_phase(self) -> None:
-        self._phase = self._shown.phases[self._number]
+        self._phase = self.loops.opened(self._shown.phases[self._number])
         self._steps = self.steps(self._phase)
+        units = {name: self.built.units[name] for name in self.loops.averaged(self._phase)}
+        self._totals = {name: np.zeros(unit.rates().shape[1]) for name, unit in units.items()}
         apply_phase(self.built, self.weights, self._phase, self._shown.images)
         for unit in self.built.units.values():
             unit.begin()
@@ -134,6 +142,8 @@ class Runner:
         if self._phase.eta:
             self.built.engine.pull()
             self._check_weights()
+        means = {name: total / self._steps for name, total in self._totals.items()}
+        self.loops.call(self._phase, lambda name: self.built.units[name].rates()[0], means)
         self._step, self._number = 0, self._number + 1
         if self._number == len(self._shown.phases):
             self._end_trial()
@@ -149,7 +159,8 @@ class Runner:
             for variable, by_population in self._samples.items()
         }
         time_ms = float(self.built.clock.t / brian2.ms) + self.dt_ms
-        self.keep(Sample(self._shown, values, self._weights_due(), time_ms))
+        weights, loops = self._weights_due(), self.loops.recorded()
+        self.keep(Sample(self._shown, values, weights, time_ms, loops))
 
     def _weights_due(self) -> dict[str, np.ndarray]:
         due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0

@@ -34,6 +34,7 @@ from cortex_sim.backends.restoring import require_own
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
+from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import (
     Conditions,
     Input,
@@ -143,6 +144,7 @@ class Simulation:
             standalone.check_standalone(self.circuit, self.setup)
         self._extra = extra
         self._restored: Carryover | None = None  # restored, and not yet used
+        self._loops: Memory = {}  # state of closed loops
         self._made: BuiltCircuit | None = None  # built when needed: it may hold millions of neurons
 
     def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
@@ -225,6 +227,8 @@ class Simulation:
 
     # -- session interface (cortex_sim.protocol.plan.Session) -------------------------------------------
 
+    closes_loops = True
+
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` receives each when it is over."""
         self.check(plan)
@@ -233,14 +237,14 @@ class Simulation:
         if self.setup.target == STANDALONE:
             self._compile(plan, first, keep)
             return
-        features = _features(plan)
+        features, loops = _features(plan), Loops(plan, self._loops, first)
         for size, group in groupby(plan.shown[first:], key=lambda shown: len(shown.trials)):
             before = self._last()
             built = self._build(size, features)
             before.go_on(built)
             self._restored = None
             with brian2_as_found(self.setup.target):
-                Runner(built, self.weights, self.seed, plan.wanted, keep).run(list(group))
+                Runner(built, self.weights, self.seed, plan.wanted, keep, loops).run(list(group))
         if self._made is not None:
             report(self._made)
 
@@ -254,6 +258,11 @@ class Simulation:
 
     def check(self, plan: Plan) -> None:
         """Raise if the plan cannot be carried out: durations off the time step, batches too large, …."""
+        if plan.loops and self.setup.target == STANDALONE:
+            raise RunError(
+                f"closed loop {next(iter(plan.loops))}: a C++ program runs as a whole, and its function is "
+                'called after each trial; use target="numpy"'
+            )
         for size in {len(shown.trials) for shown in plan.shown}:
             check_patches(self.circuit, size)
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
@@ -300,7 +309,7 @@ class Simulation:
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
-        return self.weights.as_state() | self._last().as_arrays()
+        return self.weights.as_state() | self._last().as_arrays() | self._loops
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go back to a `checkpoint`.
@@ -314,7 +323,7 @@ class Simulation:
         restored = Carryover.from_arrays(state)
         restored.check(self.circuit)
         self.weights.load_state(state)
-        self._restored = restored
+        self._restored, self._loops = restored, memory_of(state)
         if self._made is not None:
             self._made.engine.push()
 

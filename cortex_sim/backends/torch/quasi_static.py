@@ -22,6 +22,7 @@ from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
 from cortex_sim.projection import Projection
+from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
@@ -66,6 +67,7 @@ class QuasiStatic:
                 self.windows.state_of[name] |= {v: np.array(x, np.float64) for v, x in variables.items()}
         self._learned = 0  # number of `Shown` that opened a window
         self._time_ms = 0.0
+        self._loops: Memory = {}  # state of closed loops
 
     @property
     def preprocessing(self) -> Held | None:
@@ -93,6 +95,8 @@ class QuasiStatic:
 
     # -- the session --------------------------------------------------------------------------------
 
+    closes_loops = True
+
     def check(self, plan: Plan) -> None:
         """Raise `RunError` if the plan contains something that has no equilibrium."""
         if plan.wanted.every_ms is not None:
@@ -114,15 +118,17 @@ class QuasiStatic:
             If the plan contains something that has no equilibrium; checked before anything runs.
         """
         self.check(plan)
+        loops = Loops(plan, self._loops, first)
         for shown in plan.shown[first:]:
-            keep(self._show(shown, plan.wanted))
+            keep(self._show(shown, plan.wanted, loops))
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that the next trial depends on, by name."""
         found = {name: tensor.detach().numpy().copy() for name, tensor in self._tensors().items()}
         for name, variables in self.windows.state_of.items():
             found |= {f"state:{name}:{variable}": np.array(x) for variable, x in variables.items()}
-        return found | {"learned": np.array(self._learned), "time_ms": np.array(self._time_ms)}
+        found |= {"learned": np.array(self._learned), "time_ms": np.array(self._time_ms)}
+        return found | self._loops
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -133,13 +139,14 @@ class QuasiStatic:
         RunError
             If it is damaged, or of another network; then nothing is changed.
         """
-        require_own(self.net.name, self.checkpoint(), state)
+        require_own(self.net.name, {n: a for n, a in self.checkpoint().items() if n not in self._loops}, state)
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.as_tensor(state[name]))
         for name, variables in self.windows.state_of.items():
             for variable in variables:
                 variables[variable] = np.array(state[f"state:{name}:{variable}"])
         self._learned, self._time_ms = int(state["learned"]), float(state["time_ms"])
+        self._loops = memory_of(state)
         self.model.renew_feedback()
 
     def attributes(self) -> dict[str, Any]:
@@ -170,20 +177,25 @@ class QuasiStatic:
 
     # -- one trial ----------------------------------------------------------------------------------
 
-    def _show(self, shown: Shown, wanted: Wanted) -> Sample:
+    def _show(self, shown: Shown, wanted: Wanted, loops: Loops) -> Sample:
         values: dict[str, dict[str, np.ndarray]] = {variable: {} for variable in wanted.variables}
-        for number, phase in enumerate(shown.phases):
+        loops.begin(shown)
+        for number, planned in enumerate(shown.phases):
+            phase = loops.opened(planned)
             found = settle(self.model, phase, shown.images)
             if phase.eta:
                 self.windows.learn(phase, found, Noise(self.seed, shown, number))
-            if phase.name == (wanted.phase or shown.phases[-1].name):
+            sampled, called = phase.name == (wanted.phase or shown.phases[-1].name), loops.called(phase)
+            if sampled or called:
                 end = settle(self.model, phase, shown.images) if phase.eta else found
-                values = _sampled(end, wanted)
+                rates = {name: r[0].numpy() for name, r in end.rates.items()}
+                loops.call(phase, rates.__getitem__, rates)
+                values = _sampled(end, wanted) if sampled else values
         if any(phase.eta for phase in shown.phases):
             self._pull_back()
         self._time_ms += shown.duration_ms
         self._check_finite(shown)
-        return Sample(shown, values, self._weights_due(shown, wanted), self._time_ms)
+        return Sample(shown, values, self._weights_due(shown, wanted), self._time_ms, loops.recorded())
 
     def _weights_due(self, shown: Shown, wanted: Wanted) -> dict[str, np.ndarray]:
         if shown.stage != "trial" or (shown.trials[-1] + 1) % wanted.weights_every:

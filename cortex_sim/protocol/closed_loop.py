@@ -1,0 +1,225 @@
+"""Closed loops: drives, nudges and modulators that a function computes from what the network did."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.checks import look_up, require_flag, require_name
+from cortex_sim.errors import CortexSimError, DeclarationError
+from cortex_sim.protocol.per_trial import Differing
+from cortex_sim.protocol.settings import known_settings
+from cortex_sim.protocol.values import Comparable, names, short
+
+Values = dict[str, np.ndarray]
+_TAKEN = ("weight", "post", "pre")  # beginnings of other names in recordings
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the function of a closed loop is told: ``seen["IT"]`` are the rates of IT, (unit,).
+
+    Attributes
+    ----------
+    trial, block : int
+        Which trial it is, counted over all blocks, and its block, counted from 1.
+    image : int
+        Index of the image that was shown; 0 without images.
+    rates : mapping of population to array of shape (unit,)
+        At the end of the phase, or their mean over it.
+    """
+
+    trial: int
+    block: int
+    image: int
+    rates: Mapping[str, np.ndarray]
+
+    def __getitem__(self, population: str) -> np.ndarray:
+        """Rates of a population that the loop reads."""
+        return look_up("population that this closed loop reads", population, self.rates)
+
+
+@known_settings
+@dataclass(frozen=True, eq=False)
+class ClosedLoop(Comparable):
+    """State that a function changes once a trial, from rates, and that phases take their values from.
+
+    ``loop["contrast"]`` stands for the present value of the state variable ``contrast``, wherever a phase
+    takes a drive, the goal or strength of a nudge, a modulator, or the scale of a projection. The
+    function is called at the end of ``phase`` in every trial; later phases of that trial, and the trials
+    after it, have the new values.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(seen, state, rng)`` returns the state variables that change, as a mapping. ``seen`` is a
+        `Seen`, ``state`` a copy of the present state, and ``rng`` a `numpy.random.Generator`
+        that depends on the seed, the loop's name and the trial alone. Whatever else it remembers is lost
+        when a recording is resumed.
+    reads : list of populations
+        Whose rates it sees.
+    phase : str
+        At whose end it is called.
+    state : mapping of str to number or array, or callable
+        Values before the first trial: each keeps its shape, and whole numbers stay whole. An
+        array of shape (0, ...) is a list: it may grow, and is not recorded. A function
+        of a generator returns such a mapping.
+    average : bool, default False
+        Whether it sees the mean over the time steps of the phase instead of the rates at its end. At
+        equilibrium both are the same.
+    name : str, optional
+        In recordings and messages; that of the function by default.
+
+    Examples
+    --------
+    >>> import cortex_sim as cs
+    >>> def follow(seen, state, rng):
+    ...     return {"level": state["level"] + 0.1 * (1.0 - seen["V1"].mean())}
+    >>> loop = cs.ClosedLoop(follow, reads=["V1"], phase="show", state={"level": 0.5})
+    >>> cs.Phase("show", 200, drive={"retina": loop["level"]}).drive
+    {'retina': follow:level}
+    """
+
+    function: Callable[[Seen, dict[str, Any], np.random.Generator], Mapping[str, Any]]
+    reads: Any
+    phase: str
+    state: Any
+    average: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise DeclarationError(
+                f"ClosedLoop: function must be a function(seen, state, rng). Got {short(self.function)}"
+            )
+        object.__setattr__(self, "name", self.name or getattr(self.function, "__name__", ""))
+        if not self.name or "<" in str(self.name):
+            raise DeclarationError(
+                f"ClosedLoop: a function called {self.name!r} gives it no name; give name=..., or define the "
+                "function with def"
+            )
+        require_name("ClosedLoop", self.name)
+        owner = f"closed loop {self.name}"
+        if self.name in _TAKEN or ":" in self.name:
+            raise DeclarationError(
+                f"{owner}: its name must have no colon, and differ from {', '.join(_TAKEN)}; give another "
+                "name=..."
+            )
+        _check_arguments(owner, self.function)
+        object.__setattr__(self, "reads", names(owner, "reads", self.reads))
+        if not self.reads:
+            raise DeclarationError(f'{owner}: reads is empty; name populations whose rates it sees, ["V1"]')
+        if not isinstance(self.phase, str) or not self.phase:
+            raise DeclarationError(f"{owner}: phase must be the name of a phase. Got {self.phase!r}")
+        require_flag(owner, average=self.average)
+        if not callable(self.state):
+            object.__setattr__(self, "state", as_state(owner, self.state))
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __getitem__(self, variable: str) -> LoopValue:
+        """The present value of a state variable, in place of a value of a phase."""
+        if not callable(self.state):
+            look_up(f"variable of closed loop {self.name}", variable, self.state)
+        return LoopValue(self, variable)
+
+    def before_first_trial(self, seed: int) -> Values:
+        """State before the first trial."""
+        if not callable(self.state):
+            return dict(self.state)
+        owner = f"closed loop {self.name}"
+        try:
+            made = self.state(generator(seed, self.name, 0))
+        except CortexSimError:
+            raise
+        except Exception as exception:
+            from cortex_sim.library import place_of
+
+            raise DeclarationError(f"{owner}: its state failed, {place_of(exception)}") from exception
+        return as_state(owner, made)
+
+
+@dataclass(frozen=True)
+class LoopValue:
+    """The present value of a variable of a closed loop; made by ``loop["variable"]``."""
+
+    loop: ClosedLoop
+    variable: str
+
+    def __repr__(self) -> str:
+        return f"{self.loop.name}:{self.variable}"
+
+
+def generator(seed: int, name: str, call: int) -> np.random.Generator:
+    """Generator of one call of a loop's function: a pure function of seed, name and trial (call - 1)."""
+    return np.random.default_rng(np.random.SeedSequence([seed, *name.encode(), call]))
+
+
+def is_list(initial: np.ndarray) -> bool:
+    """Whether a variable with this initial value may grow."""
+    return initial.ndim > 0 and len(initial) == 0
+
+
+def as_number(owner: str, what: str, value: Any, error: type[CortexSimError] = DeclarationError) -> np.ndarray:
+    """A finite number or array of a state, float64 or int64, read-only."""
+    try:
+        given = np.array(value)
+    except (TypeError, ValueError):
+        given = np.array(None)
+    if given.dtype.kind not in "fiub":
+        raise error(f"{owner}: {what} must be a number or an array of numbers. Got {short(value)}")
+    if not np.isfinite(given).all():
+        raise error(f"{owner}: {what} holds NaN or infinity; give finite numbers")
+    found = given.astype(np.float64 if given.dtype.kind == "f" else np.int64)
+    found.setflags(write=False)
+    return found
+
+
+def as_state(owner: str, given: Any) -> Values:
+    """A loop's state before the first trial, as arrays by name."""
+    if not isinstance(given, Mapping) or not given:
+        raise DeclarationError(
+            f'{owner}: state must be a mapping of names to numbers or arrays, such as {{"level": 0.5}}. '
+            f"Got {short(given)}"
+        )
+    for name in given:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise DeclarationError(f"{owner}: a variable of its state must be a plain word. Got {name!r}")
+    return {name: as_number(owner, name, value) for name, value in given.items()}
+
+
+def values_in(setting: Any) -> Iterator[LoopValue]:
+    """Every value of a closed loop in a setting of a phase, in whichever trial it acts."""
+    if isinstance(setting, LoopValue):
+        yield setting
+        return
+    items: list[Any] = []
+    if isinstance(setting, Differing):
+        items += setting.every()
+    elif isinstance(setting, Mapping):
+        items += setting.values()
+    else:
+        items += [*getattr(setting, "parts", ()), *([setting.goal] if hasattr(setting, "goal") else ())]
+    for item in items:
+        yield from values_in(item)
+
+
+def unless_looped(convert: Callable[[str, str, Any], Any]) -> Callable[[str, str, Any], Any]:
+    """A converter that leaves a value of a closed loop as it is."""
+    return lambda owner, what, given: given if isinstance(given, LoopValue) else convert(owner, what, given)
+
+
+def _check_arguments(owner: str, function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function).bind(None, None, None)
+    except TypeError:
+        raise DeclarationError(
+            f"{owner}: its function must take (seen, state, rng). Got {inspect.signature(function)}"
+        ) from None
+    except ValueError:  # written in C, without a signature
+        return

@@ -1,0 +1,233 @@
+"""Closed loops against a protocol and a network: where they act, with their first values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.checks import look_up
+from cortex_sim.errors import DeclarationError
+from cortex_sim.network import Network
+from cortex_sim.objectives import CrossEntropy
+from cortex_sim.protocol.closed_loop import ClosedLoop, LoopValue, is_list, values_in
+from cortex_sim.protocol.inputs import Nudge, Sum
+from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.plan import PlannedLoop, Slot
+
+if TYPE_CHECKING:
+    from cortex_sim.protocol.protocol import Protocol
+
+
+def loops_of(phases: Sequence[Phase]) -> dict[str, ClosedLoop]:
+    """Closed loops that phases take values from, by name.
+
+    Raises
+    ------
+    DeclarationError
+        If two of them have one name.
+    """
+    found: dict[str, ClosedLoop] = {}
+    for phase in phases:
+        for f in fields(phase):
+            for value in values_in(getattr(phase, f.name)):
+                known = found.setdefault(value.loop.name, value.loop)
+                if known is not value.loop and known != value.loop:
+                    raise DeclarationError(
+                        f"closed loop {known.name}: two loops have this name; give one of them another, "
+                        "name=..."
+                    )
+    return found
+
+
+def check_loops(protocol: Protocol) -> None:
+    """Raise `DeclarationError` where a protocol cannot close the loops of its phases."""
+    loops = loops_of(protocol.phases)
+    for loop in loops.values():
+        look_up(f"phase of closed loop {loop.name}", loop.phase, protocol.durations_ms)
+        _check_order(protocol, loop)
+    if loops and protocol.batch not in (None, 1):
+        raise DeclarationError(
+            f"Protocol: closed loop {next(iter(loops))} needs each trial before the next, so they cannot run "
+            f"{protocol.batch} side by side; leave batch out"
+        )
+    if protocol.probe is not None:
+        for name in loops_of(protocol.probe.phases):
+            raise DeclarationError(
+                f"Protocol: closed loop {name} acts in the probe, which must be the same every time; give "
+                "the probe fixed values"
+            )
+
+
+def _check_order(protocol: Protocol, loop: ClosedLoop) -> None:
+    """A variable acts either before the loop is called or after, or one trial would have two of its values."""
+    names = list(protocol.durations_ms)
+    called = names.index(loop.phase)
+    sides: dict[str, dict[bool, str]] = {}
+    for phase in protocol.phases:
+        for value in (v for f in fields(phase) for v in values_in(getattr(phase, f.name))):
+            if value.loop.name == loop.name:
+                sides.setdefault(value.variable, {})[names.index(phase.name) <= called] = phase.name
+    for variable, acts in sides.items():
+        if len(acts) == 2:
+            raise DeclarationError(
+                f"closed loop {loop.name}: {variable} acts in phase {acts[True]} and again in {acts[False]}, "
+                f"but changes in between, at the end of {loop.phase}; use two variables, or give a later "
+                "phase=..."
+            )
+
+
+def planned(
+    loops: Mapping[str, ClosedLoop], net: Network, seed: int, others: Mapping[str, PlannedLoop] | None = None
+) -> dict[str, PlannedLoop]:
+    """Loops with the state before their first trial; those in ``others`` go on."""
+    found = dict(others or {})
+    for name, loop in loops.items():
+        for population in loop.reads:
+            look_up(f"population that closed loop {name} reads", population, net.populations)
+        if name in found and found[name].loop is not loop and found[name].loop != loop:
+            raise DeclarationError(
+                f"closed loop {name}: two loops have this name; give one of them another, name=..."
+            )
+        found.setdefault(name, PlannedLoop(loop, loop.before_first_trial(seed), seed))
+    return found
+
+
+def opened(net: Network, phase: Phase, loops: Mapping[str, PlannedLoop]) -> tuple[Phase, tuple[Slot, ...]]:
+    """A phase with the first values of loops in place, and where later values go.
+
+    Raises
+    ------
+    DeclarationError
+        If a first value does not fit where it acts.
+    """
+    if not any(True for f in fields(phase) for _ in values_in(getattr(phase, f.name))):
+        return phase, ()
+    filled = _Filled(net, phase, loops)
+    made = copy(phase)
+    for name, value in filled.settings().items():
+        object.__setattr__(made, name, value)
+    return made, tuple(filled.slots)
+
+
+class _Filled:
+    """Settings of one phase in which loops act."""
+
+    def __init__(self, net: Network, phase: Phase, loops: Mapping[str, PlannedLoop]) -> None:
+        self.net, self.phase, self.loops = net, phase, loops
+        self.slots: list[Slot] = []
+
+    def settings(self) -> dict[str, Any]:
+        phase = self.phase
+        return {
+            "drive": {name: self._drive(name, given) for name, given in phase.drive.items()},
+            "nudge": {name: self._nudge(name, given) for name, given in phase.nudge.items()},
+            "scale": {name: self._number(v, "scale", name) for name, v in phase.scale.items()},
+            "modulator": self._modulator(),
+            "strength": 1.0 if isinstance(phase.strength, LoopValue) else phase.strength,
+        }
+
+    def _first(self, value: LoopValue, slot: Slot) -> np.ndarray:
+        state = self.loops[value.loop.name].state
+        initial = look_up(f"variable of closed loop {value.loop.name}", value.variable, state)
+        if is_list(initial):
+            raise DeclarationError(
+                f"closed loop {value.loop.name}: {value.variable} is a list, which may grow, and acts as "
+                f"{slot.what} in phase {self.phase.name}; let another variable act"
+            )
+        self.slots.append(slot)
+        return initial
+
+    def _number(self, value: Any, what: str, where: str = "") -> Any:
+        """A number, or the first one of a loop."""
+        if not isinstance(value, LoopValue):
+            return value
+        initial = self._first(value, Slot(value.loop.name, value.variable, what, where))
+        if initial.ndim:
+            raise DeclarationError(self._shape(value, initial, f"{what} {where}".strip(), "one number"))
+        return float(initial)
+
+    def _shape(self, value: LoopValue, initial: np.ndarray, what: str, right: str) -> str:
+        return (
+            f"closed loop {value.loop.name}: {value.variable} has shape {initial.shape}, and acts as {what} in "
+            f"phase {self.phase.name}; give {right}"
+        )
+
+    def _modulator(self) -> Any:
+        value = self.phase.modulator
+        modulated = any("modulator" in p.rule.state for p in self.net.projections.values())
+        if isinstance(value, LoopValue) and not modulated:
+            raise DeclarationError(
+                f"phase {self.phase.name}: {value} acts as modulator, but no rule of network "
+                f"{self.net.name} has one; use a three-factor rule, or leave modulator out"
+            )
+        return self._number(value, "modulator")
+
+    def _units(self, what: str, name: str) -> Any:
+        return look_up(f"population in {what} of phase {self.phase.name}", name, self.net.populations)
+
+    def _drive(self, name: str, given: Any) -> Any:
+        if isinstance(given, Sum):
+            return given.with_parts(self._part(name, part, k) for k, part in enumerate(given.parts))
+        return self._part(name, given, 0)
+
+    def _part(self, name: str, value: Any, part: int) -> Any:
+        if not isinstance(value, LoopValue):
+            return value
+        population = self._units("drive", name)
+        initial = self._first(value, Slot(value.loop.name, value.variable, "drive", name, part))
+        if initial.ndim and initial.shape not in (population.shape, (population.size,)):
+            right = f"one number, or shape ({population.size},)"
+            raise DeclarationError(self._shape(value, initial, f"drive of {name}", right))
+        return initial.astype(np.float64) if initial.ndim else float(initial)
+
+    def _nudge(self, name: str, given: Any) -> Any:
+        goal, strength = (given.goal, given.strength) if isinstance(given, Nudge) else (given, None)
+        if not any(isinstance(v, LoopValue) for v in (goal, strength, self.phase.strength)):
+            return given
+        made = copy(given) if isinstance(given, Nudge) else Nudge(np.zeros(1))
+        own = self.phase.strength if strength is None else strength
+        object.__setattr__(made, "strength", self._number(own, "strength", name))
+        object.__setattr__(made, "goal", self._goal(name, goal))
+        return made
+
+    def _goal(self, name: str, value: Any) -> Any:
+        if not isinstance(value, LoopValue):
+            return value
+        population = self._units("nudge", name)
+        at_objective = name == self.net.objective_at
+        sums_to_one = at_objective and isinstance(self.net.objective_function, CrossEntropy)
+        slot = Slot(value.loop.name, value.variable, "goal", name, sums_to_one=sums_to_one)
+        initial = self._first(value, slot)
+        labelled = at_objective and initial.ndim == 0 and initial.dtype.kind == "i"
+        if not labelled and initial.shape not in (population.shape, (population.size,)):
+            right = f"shape ({population.size},)" + (", or a whole number, the label" if at_objective else "")
+            raise DeclarationError(self._shape(value, initial, f"goal of {name}", right))
+        try:
+            return goal_values(slot, initial, population.size)
+        except ValueError as exception:
+            raise DeclarationError(
+                f"closed loop {value.loop.name}: {value.variable} is the goal of {name} in phase "
+                f"{self.phase.name}, and before the first trial {exception}"
+            ) from None
+
+
+def goal_values(slot: Slot, value: np.ndarray, units: int) -> np.ndarray:
+    """A goal as rates of all units, (unit,), from such rates or a label.
+
+    Raises
+    ------
+    ValueError
+        If a label is out of range, or cross-entropy's goal is no set of probabilities; says what is wrong.
+    """
+    if value.ndim:
+        whole = value.astype(np.float64).reshape(units)
+        if slot.sums_to_one and ((whole < 0).any() or abs(whole.sum() - 1) > 1e-6):
+            raise ValueError("its values are not probabilities, 0 or more with sum 1, as CrossEntropy needs")
+        return whole
+    if not 0 <= value < units:
+        raise ValueError(f"it is {int(value)}; labels must be from 0 to {units - 1}")
+    return np.eye(units)[int(value)]
