@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -119,7 +120,7 @@ class ClosedLoop(Comparable):
         if not callable(self.state):
             object.__setattr__(self, "state", as_state(owner, self.state))
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return hash(self.name)
 
     def __getitem__(self, variable: str) -> LoopValue:
@@ -157,7 +158,7 @@ class LoopValue:
 
 def generator(seed: int, name: str, call: int) -> np.random.Generator:
     """Generator of one call of a loop's function: a pure function of seed, name and trial (call - 1)."""
-    return np.random.default_rng(np.random.SeedSequence([seed, *name.encode(), call]))
+    return np.random.default_rng(np.random.SeedSequence([seed, crc32(name.encode()), call]))
 
 
 def is_list(initial: np.ndarray) -> bool:
@@ -165,7 +166,9 @@ def is_list(initial: np.ndarray) -> bool:
     return initial.ndim > 0 and len(initial) == 0
 
 
-def as_number(owner: str, what: str, value: Any, error: type[CortexSimError] = DeclarationError) -> np.ndarray:
+def as_number(
+    owner: str, what: str, value: Any, error: type[CortexSimError] = DeclarationError
+) -> np.ndarray:
     """A finite number or array of a state, float64 or int64, read-only."""
     try:
         given = np.array(value)

@@ -63,7 +63,7 @@ def check_loops(protocol: Protocol) -> None:
 
 
 def _check_order(protocol: Protocol, loop: ClosedLoop) -> None:
-    """A variable acts either before the loop is called or after, or one trial would have two of its values."""
+    """A variable acts before the loop is called or after, else a trial would have two of its values."""
     names = list(protocol.durations_ms)
     called = names.index(loop.phase)
     sides: dict[str, dict[bool, str]] = {}
@@ -152,8 +152,8 @@ class _Filled:
 
     def _shape(self, value: LoopValue, initial: np.ndarray, what: str, right: str) -> str:
         return (
-            f"closed loop {value.loop.name}: {value.variable} has shape {initial.shape}, and acts as {what} in "
-            f"phase {self.phase.name}; give {right}"
+            f"closed loop {value.loop.name}: {value.variable} has shape {initial.shape}, and acts as {what} "
+            f"in phase {self.phase.name}; give {right}"
         )
 
     def _modulator(self) -> Any:
@@ -171,7 +171,7 @@ class _Filled:
 
     def _drive(self, name: str, given: Any) -> Any:
         if isinstance(given, Sum):
-            return given.with_parts(self._part(name, part, k) for k, part in enumerate(given.parts))
+            return given.with_parts([self._part(name, part, k) for k, part in enumerate(given.parts)])
         return self._part(name, given, 0)
 
     def _part(self, name: str, value: Any, part: int) -> Any:

@@ -13,7 +13,18 @@ from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.library import place_of
 from cortex_sim.protocol.closed_loop import Seen, as_number, generator, is_list
 from cortex_sim.protocol.loop_planning import goal_values
-from cortex_sim.protocol.plan import Constant, Gate, Goal, PhasePlan, Plan, PlannedLoop, Shown, Slot, Summed
+from cortex_sim.protocol.plan import (
+    Constant,
+    Gate,
+    Goal,
+    Input,
+    PhasePlan,
+    Plan,
+    PlannedLoop,
+    Shown,
+    Slot,
+    Summed,
+)
 from cortex_sim.protocol.values import short
 
 _STATE = "loop:"
@@ -106,7 +117,7 @@ class Loops:
                 self._memory[_named(loop.name, name)] = new
 
     def recorded(self) -> dict[str, np.ndarray]:
-        """Variables by "NAME:VARIABLE" as they acted in this trial, or as they are after it; lists excluded."""
+        """Variables by "NAME:VARIABLE" as they acted in this trial, or are after it; lists are left out."""
         if self._shown.stage != "trial":
             return {}
         return {
@@ -153,7 +164,9 @@ class Loops:
         free = int(is_list(initial))
         if new.ndim != initial.ndim or new.shape[free:] != initial.shape[free:]:
             right = f"(…, {', '.join(map(str, initial.shape[1:]))})" if free else initial.shape
-            raise RunError(f"{owner}: {name} must have the shape of its first value, {right}. Got {new.shape}")
+            raise RunError(
+                f"{owner}: {name} must have the shape of its first value, {right}. Got {new.shape}"
+            )
         if initial.dtype.kind == "i" and (new != np.round(new)).any():
             raise RunError(
                 f"{owner}: {name} began as a whole number and stays one; begin with 0.0 for fractions. "
@@ -197,7 +210,7 @@ def _filled(phase: PhasePlan, slot: Slot, value: np.ndarray) -> PhasePlan:
             return replace(phase, nudge={**phase.nudge, slot.where: made})
 
 
-def _driven(phase: PhasePlan, slot: Slot, value: np.ndarray) -> Constant | Summed:
+def _driven(phase: PhasePlan, slot: Slot, value: np.ndarray) -> Input:
     given = phase.drive[slot.where]
     parts = list(given.parts) if isinstance(given, Summed) else [given]
     before = parts[slot.part]

@@ -162,7 +162,7 @@ def resolved(value: Any, trial: int, image: int) -> Any:
         found = {key: resolved(item, trial, image) for key, item in value.items()}
         return {key: item for key, item in found.items() if item is not ABSENT}
     if differs(value):
-        return value.with_parts(resolved(part, trial, image) for part in value.parts)
+        return value.with_parts([resolved(part, trial, image) for part in value.parts])
     return value
 
 

@@ -12,8 +12,8 @@ from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Inverse
 from cortex_sim.network import Network
-from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of, lengths_of
 from cortex_sim.protocol.closed_loop import LoopValue
+from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of, lengths_of
 from cortex_sim.protocol.inputs import Noise, Nudge, Sum
 from cortex_sim.protocol.per_trial import every
 from cortex_sim.protocol.phase import Phase

@@ -173,6 +173,10 @@ def _same_input(owner: str, data: Any, seed: int) -> Any:
             if cls is Stimuli:
                 return Stimuli(**{"seed": seed, **given})
             return cls(**{name: _input(owner, value, seed) for name, value in given.items()})
+    if "closed_loop" in data:
+        raise DeclarationError(
+            f"{owner}: a closed loop is Python code, which YAML does not hold; {_IN_PYTHON}"
+        )
     raise DeclarationError(
         f"{owner}: a mapping needs one of the keys {', '.join(_INPUTS)} (noise, a time series, a data set, "
         f"a nudge, a sum). Got {data!r}"

@@ -17,8 +17,8 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.ndarray, np.gene
 def of_callable(function: Any) -> Any:
     """Plain data that is equal for equal code, constants, defaults, enclosed and global values.
 
-    Comments, names of files and line numbers are not in it. Objects other than numbers, text, arrays, containers
-    of these and functions count by their type alone.
+    Comments, names of files and line numbers are not in it. Objects other than numbers, text, arrays,
+    containers of these and functions count by their type alone.
     """
     return _of(function, set())
 

@@ -139,7 +139,9 @@ class QuasiStatic:
         RunError
             If it is damaged, or of another network; then nothing is changed.
         """
-        require_own(self.net.name, {n: a for n, a in self.checkpoint().items() if n not in self._loops}, state)
+        require_own(
+            self.net.name, {n: a for n, a in self.checkpoint().items() if n not in self._loops}, state
+        )
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.as_tensor(state[name]))
         for name, variables in self.windows.state_of.items():

@@ -1,0 +1,149 @@
+"""A closed loop that is interrupted and resumed ends with the same bytes: its state is in the checkpoint."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import closed_loops
+import numpy as np
+import pytest
+from closed_loops import chooser, observer, reward_protocol, staircase_protocol
+
+import cortex_sim as cs
+from cortex_sim.protocol import loop_running
+from cortex_sim.recording import recorder
+
+
+class Ended(Exception):
+    """The end of a program in the middle of a trial."""
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """Ends the program where a trial calls its loop; a chunk is written after every trial."""
+    monkeypatch.setattr(recorder, "CHUNK_SECONDS", -1.0)
+    call, at = loop_running.Loops.call, {"trial": None}
+
+    def ending(self, phase, rates, means):
+        if self.called(phase) and self._shown.trials[0] == at["trial"]:
+            raise Ended
+        call(self, phase, rates, means)
+
+    monkeypatch.setattr(loop_running.Loops, "call", ending)
+    return at
+
+
+@pytest.mark.parametrize(
+    "backend, engine", [("brian2", "batched"), ("brian2", "synapses"), ("torch", "batched")]
+)
+@pytest.mark.parametrize("net, protocol", [(observer, staircase_protocol), (chooser, reward_protocol)])
+def test_resumed_it_ends_as_the_same_bytes(net, protocol, backend, engine, ends, tmp_path):
+    shown = protocol(trials=5).replace(reset=False)
+    made = cs.Experiment(net(), {"one": shown, "again": shown.replace(trials=2)}, engine=engine)
+    run = getattr(cs, backend).run
+    run(made, 3, out=tmp_path / "whole.nc", progress=False).close()
+    for number, trial in enumerate((1, 3, None)):
+        ends["trial"] = trial
+        try:
+            run(made, 3, out=tmp_path / "a.nc", resume=number > 0, progress=False).close()
+        except Ended:
+            assert trial is not None
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
+
+
+def test_a_session_goes_on_from_its_checkpoint():
+    from cortex_sim.protocol.planning import plan
+
+    made = plan(staircase_protocol(trials=8), observer(), 3)
+    for build in (cs.brian2.build, cs.torch.QuasiStatic if hasattr(cs.torch, "QuasiStatic") else None):
+        if build is None:
+            from cortex_sim.backends.torch.quasi_static import QuasiStatic as build
+        whole, kept = [], {}
+        session = build(observer(), seed=3)
+
+        def keep(sample, session=session, whole=whole, kept=kept):
+            whole.append(sample.loops["staircase:level"])
+            kept[len(whole)] = session.checkpoint()
+
+        session.carry_out(made, 0, keep)
+        other, later = build(observer(), seed=3), []
+        other.restore(kept[5])
+        other.carry_out(made, 5, lambda sample, later=later: later.append(sample.loops["staircase:level"]))
+        np.testing.assert_array_equal(later, whole[5:])
+        bare = {name: values for name, values in kept[5].items() if not name.startswith("loop:")}
+        other.restore(bare)
+        with pytest.raises(cs.RunError, match="holds no 'loop:staircase:level', the state of a closed loop"):
+            other.carry_out(made, 5, lambda sample: None)
+
+
+def test_resume_with_another_function_is_refused(ends, tmp_path):
+    def first(seen, state, rng):
+        return {"level": state["level"] + 0.1}
+
+    def second(seen, state, rng):
+        return {"level": state["level"] + 0.2}
+
+    def made(function):
+        loop = cs.ClosedLoop(function, reads=["V1"], phase="look", state={"level": 0.5}, name="own")
+        look = cs.Phase("look", 20, drive={"retina": loop["level"]})
+        return cs.Experiment(observer(), {"one": cs.Protocol(look, trials=4)})
+
+    ends["trial"] = 2
+    with pytest.raises(Ended):
+        cs.torch.run(made(first), out=tmp_path / "a.nc", progress=False)
+    with pytest.raises(cs.RunError, match="was made with protocols"):
+        cs.torch.run(made(second), out=tmp_path / "a.nc", resume=True, progress=False)
+
+
+PROGRAM = """
+import sys
+import closed_loops
+import cortex_sim as cs
+from cortex_sim.recording import recorder
+
+recorder.CHUNK_SECONDS = -1.0
+arms = {
+    "staircase": cs.Arm(closed_loops.staircase_protocol(trials=40).replace(reset=False, interval_ms=10)),
+}
+arms["reward"] = cs.Arm(closed_loops.staircase_protocol(True, trials=60))
+experiment = cs.Experiment(closed_loops.observer(), arms, noise=0.05, engine=sys.argv[2])
+cs.brian2.run(experiment, 3, out=sys.argv[1], resume="--resume" in sys.argv, progress=False).close()
+"""
+
+
+def started(here, engine, *more):
+    folders = [Path(cs.__file__).parents[1], Path(closed_loops.__file__).parent]
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders)), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *more[:1], engine, *more[1:]], cwd=here, env=place
+    )
+
+
+def written(here):
+    return {(p.name, p.stat().st_mtime_ns) for p in (here / "a.nc.parts").rglob("*") if p.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["batched", "synapses"])
+def test_killed_twenty_times_at_any_moment(engine, tmp_path):
+    assert started(tmp_path, engine, "whole.nc").wait(timeout=300) == 0
+    whole, rng = (tmp_path / "whole.nc").read_bytes(), np.random.default_rng()
+    resume, before, kills = [], set(), 0
+    while kills < 10:  # of each engine
+        process, until = started(tmp_path, engine, "a.nc", *resume), time.monotonic() + 120
+        while process.poll() is None and not written(tmp_path) - before:
+            assert time.monotonic() < until, "wrote nothing"
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        if process.wait() == -signal.SIGKILL:
+            before, resume, kills = written(tmp_path), ["--resume"], kills + 1
+        else:  # done before: from the beginning again
+            assert (tmp_path / "a.nc").read_bytes() == whole
+            (tmp_path / "a.nc").unlink()
+            resume, before = [], set()
+    assert started(tmp_path, engine, "a.nc", *resume).wait(timeout=300) == 0
+    assert (tmp_path / "a.nc").read_bytes() == whole
