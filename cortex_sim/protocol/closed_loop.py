@@ -22,7 +22,7 @@ _TAKEN = ("weight", "post", "pre")  # beginnings of other names in recordings
 
 @dataclass(frozen=True)
 class Seen:
-    """What the function of a closed loop is told: ``seen["IT"]`` are the rates of IT, (unit,).
+    """What the function of a closed loop receives: ``seen["IT"]`` are the rates of IT, (unit,).
 
     Attributes
     ----------

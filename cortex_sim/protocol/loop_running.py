@@ -47,7 +47,7 @@ class Loops:
     memory : dict
         The session's; it holds the state of all loops after each trial.
     first : int
-        Number of the first `Shown`; 0 starts every loop anew.
+        Number of the first `Shown`; 0 starts every loop from its first state.
     """
 
     def __init__(self, plan: Plan, memory: Memory, first: int) -> None:
@@ -72,7 +72,9 @@ class Loops:
             memory.update(started)
         for name in started:
             if name not in memory:
-                raise RunError(f"the checkpoint holds no {name!r}, the state of a closed loop; start anew")
+                raise RunError(
+                    f"the checkpoint holds no {name!r}, the state of a closed loop; run it from the beginning"
+                )
 
     def begin(self, shown: Shown) -> None:
         """Begin a trial."""
