@@ -298,7 +298,7 @@ class Network(Wiring, DisplayedNetwork):
     def with_rule(self, rule: Any, *, credit: Any = None, **feedback: Any) -> Network:
         """Return this network under one rule: a word ("gait_prop") or a rule object.
 
-        The plasticity of every plastic bottom-up and recurrent projection is replaced, every top-down projection
+        The plasticity of every plastic bottom-up or recurrent projection is replaced, every top-down one
         removed, and those that the rule needs are added; populations, lateral projections, connectors,
         regularisers and initial weights stay.
 

@@ -78,10 +78,10 @@ class Program:
             unit.view.put("shown" if unit.is_source else "external", values)
 
     def _states(self) -> dict[str, list[str]]:
-        """Drive and compartments of each population that has them."""
+        """Drive, gain and compartments of each population that has them."""
         return {
             name: [
-                "a",
+                *("a", "g")[: 1 + unit.has_gain],
                 *(self.built.circuit.var("c", p.name) for p in self.built.circuit.apical_inputs(name)),
             ]
             for name, unit in self.built.units.items()

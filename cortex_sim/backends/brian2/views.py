@@ -90,7 +90,7 @@ class Unit:
         self.view = view
         self.is_source = name in circuit.sources
         self._gated = circuit.gated(name)
-        self._multiplied = any(p.post == name for p in circuit.net.gains)
+        self.has_gain = any(p.post == name for p in circuit.net.gains)
         self._transfer = lambda: numpy_functions(weights.transfer(name))
         self.rate, self.gain = self._transfer()
         self.has_teacher = circuit.teacher is not None and name == circuit.teacher.top
@@ -130,7 +130,7 @@ class Unit:
             r = self.view["spontaneous"]
         else:
             r = self.rate(self.view["a"])
-            r = r * self._factor() if self._multiplied else r
+            r = r * self._factor() if self.has_gain else r
         return r if self._alive is None else self._alive * r
 
     def credit(self, r: np.ndarray) -> np.ndarray:
@@ -144,7 +144,7 @@ class Unit:
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
         u = c if self.gain is None or not self._gated else c * self.gain(self.view["a"])
-        u = u * self._factor() if self._multiplied and self._gated else u
+        u = u * self._factor() if self.has_gain and self._gated else u
         return u if self._alive is None else self._alive * u
 
     def mark(self) -> None:
@@ -160,7 +160,7 @@ class Unit:
         a = middle["a"]
         alive = np.zeros_like(a) if self._free else self.view["alive"] * np.ones_like(a)
         slope = alive if self.gain is None else alive * self.gain(a)
-        if not self._multiplied:
+        if not self.has_gain:
             return slope, np.zeros_like(a)
         factor = np.maximum(0.0, 1 + middle["g"])
         return slope * factor, alive * self.rate(a) * (factor > 0)

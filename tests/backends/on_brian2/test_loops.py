@@ -37,3 +37,37 @@ def test_each_step_is_the_equations(engine, gain):
     for name, w in by_hand.w.items():
         assert np.abs(w - before[name]).max() > 1e-5, name
         np.testing.assert_allclose(sim.weights.outward(name), w, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_compiled_program_takes_the_same_steps():
+    net = two_areas("oja", gain=True)
+    x = np.random.default_rng(1).normal(size=(2, 7))
+    script = protocol(net, x, ms=10.0, learn_ms=20.0, every_ms=1.0, batch=1, whole_eta_per_s=3.0)
+    found = []
+    for target in ("numpy", "cpp_standalone"):
+        sim = cs.brian2.build(net, engine="synapses", target=target)
+        found.append((sim.run(script).rate.values, {n: sim.weights.outward(n) for n in sim.weights.matrix}))
+    (first, weights), (second, others) = found
+    np.testing.assert_allclose(first, second, atol=1e-12)
+    for name, w in weights.items():
+        np.testing.assert_allclose(w, others[name], atol=1e-12, err_msg=name)
+
+
+def test_a_stop_between_trials_forgets_nothing():
+    """Drives and gains that one trial leaves to the next are in the checkpoint."""
+    net = two_areas("oja", gain=True)
+    x = np.random.default_rng(1).normal(size=(1, 7))
+    show = cs.Phase("show", 7, drive={"retina": x}, plasticity=True)
+    record = cs.Record(("rate", "drive"), phase="show")
+
+    def script(trials):
+        return cs.Protocol(show, trials=trials, reset=False, record=record, eta_per_s=2.0)
+
+    whole = cs.brian2.build(net)
+    expected = whole.run(script(4)).rate.values[-1]
+    stopped = cs.brian2.build(net)
+    stopped.run(script(2))
+    again = cs.brian2.build(net)
+    again.restore(stopped.checkpoint())
+    np.testing.assert_array_equal(again.run(script(2)).rate.values[-1], expected)

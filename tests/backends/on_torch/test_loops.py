@@ -282,3 +282,33 @@ def test_apical_coupling_is_refused():
     net.objective("V1", "squared_error")
     with pytest.raises(cs.BuildError, match="population V1: torch settles rates before credit"):
         cs.torch.build(net)
+
+
+def test_kernels_around_a_loop(shown):
+    net = cs.Network("kernels")
+    for name, channels in (("retina", 1), ("A", 2), ("B", 3)):
+        net.population(name, shape=(channels, 4, 4), activation="tanh")
+    net.population("IT", 3)
+    net.bottom_up("retina", "A", cs.Conv2d(3, padding=1), plasticity="backprop")
+    net.bottom_up("A", "B", cs.Conv2d(3, padding=1), plasticity="backprop")
+    net.bottom_up("B", "IT", plasticity="backprop")
+    drawn = 0.15 * np.random.default_rng(0).normal(size=(2, 3, 3, 3))
+    net.recurrent("B", "A", cs.Conv2d(3, padding=1, init=drawn), plasticity="backprop")
+    net.objective("IT", "cross_entropy")
+    net, x = net.with_rule("backprop"), np.random.default_rng(1).normal(size=(2, 16))
+    assert_backends_agree(net, phase(x, [0, 2], ms=900))
+    model = cs.torch.build(net, precision="64")
+    found, plain = model.updates(x, [0, 2]), model.backprop_updates(x, [0, 2])
+    for name, change in found.items():
+        torch.testing.assert_close(change, plain[name], atol=1e-12, rtol=1e-10)
+
+
+def test_a_credit_network_teaches_a_network_with_a_loop(shown):
+    net = cs.Network("taught")
+    for name, size in (("retina", 7), ("A", 5), ("IT", 10)):
+        net.population(name, size, activation="tanh" if name == "A" else "linear")
+    net.bottom_up("retina", "A", plasticity="backprop")
+    net.bottom_up("A", "IT", plasticity="backprop")
+    net.recurrent("A", "A", WEAK, plasticity="backprop")
+    net.objective("IT", "cross_entropy")
+    assert_backends_agree(net.with_rule("tdca"), phase(*shown, ms=900))
