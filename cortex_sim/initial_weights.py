@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from cortex_sim.allowed import allowed_of
 from cortex_sim.checks import require_count
 from cortex_sim.credit.feedback import Addressed
+from cortex_sim.errors import BuildError
 from cortex_sim.initialisers import stream
+from cortex_sim.runs.room import require_memory
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -21,7 +24,24 @@ def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
     require_count("network " + net.name, minimum=0, seed=seed)
     addresses = [p for p in net.credit_projections if isinstance(p.feedback, Addressed)]
     own = [p for p in net.projections.values() if _has_its_own(net, p)]
+    _require_memory(net, [*own, *addresses])
     return {p.name: _fitted(net, p, _weights(net, p, seed)) for p in (*own, *addresses)}
+
+
+def _require_memory(net: Network, projections: list[Projection]) -> None:
+    """Raise `BuildError` where the weights alone do not fit in memory."""
+    sizes = {p.name: 8 * math.prod(net.weight_shape(p)) for p in projections}
+    if not sizes:
+        return
+    largest = max(sizes, key=sizes.__getitem__)
+    shape = net.weight_shape(net.projections[largest]) if largest in net.projections else ()
+    require_memory(
+        f"network {net.name}",
+        f"the weights of {len(sizes)} projections (most in {largest}, {shape})",
+        sum(sizes.values()),
+        "use fewer units, or a connector with fewer weights, such as cs.Conv2d",
+        BuildError,
+    )
 
 
 def _has_its_own(net: Network, projection: Projection) -> bool:

@@ -16,8 +16,11 @@ from cortex_sim.protocol.plan import Images, Plan, Series, Shown, Wanted, parts_
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.scheduling import SIDE_BY_SIDE, Schedule
 from cortex_sim.protocol.time_bins import bins_of_all
+from cortex_sim.runs.room import require_memory
 
 __all__ = ["SIDE_BY_SIDE", "plan"]
+
+BYTES_OF_A_TRIAL = 600  # that its place in a plan takes
 
 
 def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None = None) -> Plan:
@@ -49,6 +52,7 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None
     loops = planned(loops_of(protocol.phases), net, seed)
     trials = Schedule("trial", protocol, net, arrays, loops)
     probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays)
+    _require_memory(protocol, trials, probe)
     made = _Course(trials, probe, seed)
     shown = tuple(replace(s, number=number) for number, s in enumerate(made.shown()))
     ids = tuple(str(i) for i in range(trials.presentations))
@@ -57,6 +61,23 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None
     if wanted.every_ms is not None:
         wanted = replace(wanted, bins=bins_of_all(shown, wanted.every_ms))
     return Plan(shown, wanted, ids, probe_ids, loops=loops)
+
+
+def _require_memory(protocol: Protocol, trials: Schedule, probe: Schedule | None) -> None:
+    """Raise where already the list of all trials would not fit."""
+    blocks = protocol.repeat
+    probes = blocks + 1
+    if protocol.probe_every is not None:
+        probes = 2 + trials.trials * blocks // protocol.probe_every
+    count = trials.trials * blocks + (0 if probe is None else probe.trials * probes)
+    require_memory(
+        "Protocol",
+        f"the plan of {count:,} presentations",
+        count * BYTES_OF_A_TRIAL,
+        "use fewer trials, blocks (repeat) or probes, or several protocols, each run from the state of the "
+        "one before",
+        DeclarationError,
+    )
 
 
 @dataclass

@@ -135,6 +135,11 @@ class Parts:
         return self.folder / f"{number:06d}{_STATE}"
 
 
+def bytes_in(out: Path) -> int:
+    """Size of everything in the folder in which ``out`` is gathered; 0 where there is none."""
+    return sum(path.stat().st_size for path in folder_of(out).rglob("*") if path.is_file())
+
+
 def remove(out: Path) -> None:
     """Remove the folder in which ``out`` was gathered."""
     shutil.rmtree(folder_of(out), ignore_errors=True)

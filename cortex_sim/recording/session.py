@@ -83,19 +83,21 @@ def require_loops(session: Session, made: Plan) -> None:
 
 def in_memory(arms: list[PlannedArm], progress: bool) -> xr.Dataset:
     """Carry out every arm and return the recording of all."""
+    from cortex_sim.recording import sizes
     from cortex_sim.recording.assembling import assemble
     from cortex_sim.recording.recorder import Memory
 
+    sizes.require_memory_for(_layout(arms))
     stores, attributes = [Memory() for _ in arms], _attributes(arms)
     return assemble(_carry_out(arms, stores, progress), stores, attributes)
 
 
 def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[str, Any]) -> None:
     """Carry out every arm into ``out``; trials that its folder of parts holds are not repeated."""
-    from cortex_sim.recording import parts
+    from cortex_sim.recording import parts, sizes
     from cortex_sim.recording.assembling import write
 
-    _layout(arms)  # checked before a folder is made
+    sizes.require_disk_for(_layout(arms), out, parts.bytes_in(out))  # checked before a folder is made
     attributes = {**_attributes(arms), "run": json.dumps(settings)}  # of sessions that have not started
     with parts.opened(out, settings) as folder:
         stores = [parts.Parts(folder / f"{number:03d}") for number in range(len(arms))]

@@ -30,11 +30,13 @@ from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError
+from cortex_sim.runs.room import require_memory
 
 STANDALONE = "cpp_standalone"
 
 #: Apical states of patches that one simulation may hold; with more a step takes seconds.
 PATCH_LIMIT = 20_000_000
+STATES_OF_A_UNIT = 6  # at least: drive, rate, inputs and what is sent
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,20 @@ def check_patches(circuit: Circuit, presentations: int) -> None:
                 f"projection {p.name}: {count} apical states of patches are too many for rate dynamics (at "
                 f'most {PATCH_LIMIT}); use a smaller batch, or backend "torch"'
             )
+
+
+def check_memory(circuit: Circuit, presentations: int) -> None:
+    """Raise `BuildError` where the state of a batch of presentations does not fit in memory."""
+    populations = circuit.net.populations.values()
+    compartments = sum(circuit.net.populations[p.projection.post].size for p in circuit.apicals)
+    states = (STATES_OF_A_UNIT * sum(p.size for p in populations) + compartments) * presentations
+    require_memory(
+        f"network {circuit.net.name}",
+        f"a batch of {presentations:,} presentations, with {states:,} state variables,",
+        8 * states,
+        "use a smaller batch",
+        BuildError,
+    )
 
 
 class BuiltCircuit:

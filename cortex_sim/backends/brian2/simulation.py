@@ -18,6 +18,7 @@ from cortex_sim.backends.brian2.built import (
     Setup,
     brian2_as_found,
     check_device,
+    check_memory,
     check_patches,
     equations_of,
 )
@@ -265,6 +266,7 @@ class Simulation:
             )
         for size in {len(shown.trials) for shown in plan.shown}:
             check_patches(self.circuit, size)
+            check_memory(self.circuit, size)
         check(self.circuit, self.weights, self.setup.dt_ms, self.setup.method)
         for shown in plan.shown:
             if self.setup.engine == "synapses":
