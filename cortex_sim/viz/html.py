@@ -64,7 +64,7 @@ def folded(title: str, *parts: str) -> str:
 
 
 def text_block(text: str) -> str:
-    """Text as it stands, in a fixed width."""
+    """Text unchanged, in a fixed width."""
     return f'<pre style="font-size:90%">{html.escape(text)}</pre>'
 
 
