@@ -1,0 +1,141 @@
+"""Recordings of many seeds and settings in one netCDF file, with dims setting and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
+import numpy as np
+import xarray as xr
+
+from cortex_sim.errors import RunError
+from cortex_sim.recording.files import open_lazily
+from cortex_sim.recording.guarded import growing
+
+SETTING, SEED = "setting", "seed"
+
+
+def gather(
+    recordings: Sequence[Sequence[Path]],
+    labels: Sequence[str],
+    seeds: Sequence[int],
+    columns: Mapping[str, Sequence[Any]],
+    path: Path,
+) -> None:
+    """Write all recordings into one file, whole or not at all; memory holds one variable of one recording.
+
+    Parameters
+    ----------
+    recordings : sequence of sequences of Path
+        By setting, then by seed.
+    labels : sequence of str
+        Of the settings.
+    seeds : sequence of int
+    columns : mapping of name to values
+        What each setting consists of; they become coordinates of ``setting``.
+    path : Path
+
+    Raises
+    ------
+    RunError
+        If the recordings have different sizes.
+    """
+    first = _template(recordings, labels, seeds)
+    shared = _shared(recordings, first)
+    with growing(path) as guard, h5netcdf.File(guard, "w") as file:
+        file.dimensions = {SETTING: len(labels), SEED: len(seeds), **{str(d): n for d, n in first.sizes.items()}}
+        _labels(file, labels, seeds, columns)
+        for name, variable in first.variables.items():
+            lead = () if name in shared else (SETTING, SEED)
+            _create(file, str(name), variable, lead)
+        for number, (i, j) in enumerate(np.ndindex(len(labels), len(seeds))):
+            with open_lazily(recordings[i][j]) as found:
+                for name in first.variables:
+                    if name not in shared:
+                        file.variables[str(name)][i, j] = _plain(found[name].values)
+                    elif not number:
+                        file.variables[str(name)][...] = _plain(found[name].values)
+        for name, value in _attributes(recordings, first).items():
+            file.attrs[name] = value
+
+
+def opened(path: Path) -> xr.Dataset:
+    """The gathered file, whose values are read when they are used."""
+    found = open_lazily(path)
+    return found.set_coords([n for n in found.data_vars if _is_coordinate(str(n), found[n])])
+
+
+def _is_coordinate(name: str, variable: xr.DataArray) -> bool:
+    measured = {"neuroid"} <= set(variable.dims) and variable.dtype.kind == "f"
+    return not measured and not name.startswith("weight:")
+
+
+def _template(
+    recordings: Sequence[Sequence[Path]], labels: Sequence[str], seeds: Sequence[int]
+) -> xr.Dataset:
+    """The first recording; all others have its sizes."""
+    with open_lazily(recordings[0][0]) as opened_first:
+        first = opened_first.load()
+    for label, of_setting in zip(labels, recordings, strict=True):
+        for seed, path in zip(seeds, of_setting, strict=True):
+            with open_lazily(path) as other:
+                if dict(other.sizes) != dict(first.sizes) or set(other.variables) != set(first.variables):
+                    raise RunError(
+                        f"sweep: the recording of {label}, seed {seed} has sizes {_said(other)}, that of "
+                        f"{labels[0]}, seed {seeds[0]} has {_said(first)}, so they make no one dataset; they are kept "
+                        f"one by one, such as {path}"
+                    )
+    return first
+
+
+def _said(recording: xr.Dataset) -> str:
+    return ", ".join(f"{size} {dim}s" for dim, size in recording.sizes.items() if ":" not in str(dim))
+
+
+def _shared(recordings: Sequence[Sequence[Path]], first: xr.Dataset) -> set[Any]:
+    """Coordinates that are the same in all recordings; they are stored once."""
+    same = {name for name in first.coords}
+    for path in (path for of_setting in recordings for path in of_setting):
+        with open_lazily(path) as other:
+            same = {name for name in same if np.array_equal(first[name].values, other[name].values)}
+    return same
+
+
+def _create(file: Any, name: str, variable: xr.Variable, lead: tuple[str, ...]) -> None:
+    text = variable.dtype.kind in "OUS"
+    made = file.create_variable(
+        name,
+        (*lead, *map(str, variable.dims)),
+        dtype=h5netcdf.core.h5py.string_dtype() if text else variable.dtype,
+    )
+    for key, value in variable.attrs.items():
+        made.attrs[key] = value
+
+
+def _labels(
+    file: Any, labels: Sequence[str], seeds: Sequence[int], columns: Mapping[str, Sequence[Any]]
+) -> None:
+    file.create_variable(SETTING, (SETTING,), dtype=h5netcdf.core.h5py.string_dtype())[...] = _plain(
+        np.asarray(labels, dtype=str)
+    )
+    file.create_variable(SEED, (SEED,), dtype=np.int64)[...] = np.asarray(seeds, dtype=np.int64)
+    for name, values in columns.items():
+        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+        array = np.asarray(values, dtype=np.float64) if numbers else np.asarray([str(v) for v in values])
+        kind = np.float64 if numbers else h5netcdf.core.h5py.string_dtype()
+        file.create_variable(f"setting_{name}", (SETTING,), dtype=kind)[...] = _plain(array)
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def _attributes(recordings: Sequence[Sequence[Path]], first: xr.Dataset) -> dict[str, Any]:
+    """Attributes that are the same in all recordings."""
+    same = dict(first.attrs)
+    for path in (path for of_setting in recordings for path in of_setting):
+        with open_lazily(path) as other:
+            same = {n: v for n, v in same.items() if n in other.attrs and np.array_equal(other.attrs[n], v)}
+    return {str(name): value for name, value in same.items()}
