@@ -182,6 +182,7 @@ __all__ = [
     "model",
     "neural",
     "operators",
+    "over_seeds",
     "recording",
     "register",
     "register_backend",
@@ -189,10 +190,25 @@ __all__ = [
     "report",
     "responding",
     "save",
+    "sweep",
     "torch",
     "viz",
     "with_defaults",
 ]
+
+
+def sweep(experiment: Any, seeds: Any = 5, settings: Any = None, **more: Any) -> Any:
+    """Run an experiment with many seeds and settings; see `cortex_sim.experiments.sweeping.sweep`."""
+    from cortex_sim.experiments.sweeping import sweep as run
+
+    return run(experiment, seeds, settings, **more)
+
+
+def over_seeds(sweep: Any, statistic: str | None = None, **more: Any) -> Any:
+    """Mean, spread and paired tests; see `cortex_sim.experiments.seed_statistics.over_seeds`."""
+    from cortex_sim.experiments.seed_statistics import over_seeds as run
+
+    return run(sweep, statistic, **more)
 
 
 def __getattr__(name: str) -> Any:

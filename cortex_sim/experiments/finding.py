@@ -64,6 +64,14 @@ def experiment(name_or_path: str, seed: int = 0) -> Experiment:
     return found
 
 
+def function_of(name: str) -> Callable[..., Any] | None:
+    """The function of a shipped protocol or Python file that makes its experiment; None for a YAML file."""
+    if Path(name).suffix in (".yaml", ".yml"):
+        return None
+    with library.errors_of(f"protocol {name}"):
+        return _function(name)
+
+
 def _function(name: str) -> Callable[..., Any]:
     if ".py:" in name:
         return library.own("protocol", name)

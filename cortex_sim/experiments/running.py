@@ -130,6 +130,22 @@ def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -
     return replace(arm, session=session)
 
 
+def identity(
+    experiment: Experiment, backend: str, seed: int, arms: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Everything that the numbers of a recording depend on, as plain data; checks the whole experiment.
+
+    Raises
+    ------
+    DeclarationError
+        If a protocol does not fit its network.
+    RunError
+        If an arm or the backend is unknown.
+    """
+    backend_called(backend)
+    return _settings(experiment, _planned(experiment, arms, seed), backend, seed)
+
+
 # -- provenance --------------------------------------------------------------------------------------
 
 

@@ -32,8 +32,8 @@ class Source:
     def __post_init__(self) -> None:
         if not isinstance(self.given, (Experiment, str)) and not callable(self.given):
             raise RunError(
-                "sweep: give an Experiment, a function of the seed that returns one, or the name or path of a "
-                f"protocol. Got {self.given!r}"
+                "sweep: give an Experiment, a function of the seed that returns one, or the name or path of "
+                f"a protocol. Got {self.given!r}"
             )
 
     def experiment(self, seed: int, settings: Mapping[str, Any]) -> Experiment:

@@ -46,8 +46,8 @@ def sweep(
     Parameters
     ----------
     experiment : callable, str or Experiment
-        A function ``experiment(seed, ...)``; the name or path of a protocol; or an experiment that is the same
-        for all seeds. Everything is checked with all seeds and settings before the first run.
+        A function ``experiment(seed, ...)``; the name or path of a protocol; or an experiment, the same for
+        all seeds. Everything is checked with all seeds and settings before the first run.
     seeds : int or iterable of int, default 5
         Number of seeds, from 0, or the seeds.
     settings : mapping of name to values, optional
@@ -55,8 +55,8 @@ def sweep(
         of all arms (``eta_per_s``, ``repeat``, …), each with the values to try.
     backend : str, default "brian2"
     out : path, optional
-        Folder to make: a recording for each job, and ``sweep.nc``. Without it the dataset is returned in memory,
-        and nothing is kept.
+        Folder to make: a recording for each job, and ``sweep.nc``. Without it the dataset is returned in
+        memory, and nothing is kept.
     arms : list of str, optional
         Only these arms.
     jobs : int, default 1
@@ -77,15 +77,18 @@ def sweep(
     Raises
     ------
     RunError
-        If a setting is unknown, ``out`` already exists, a run failed (the others are kept), or recordings have
-        different sizes, which cannot be gathered.
+        If a setting is unknown, ``out`` already exists, a run failed (the others are kept), or recordings
+        have different sizes, which cannot be gathered.
     """
     source, numbers, combinations = Source(experiment), _seeds(seeds), _combinations(settings or {})
     require_count("sweep", jobs=jobs)
     if out is None:
         if resume:
             raise RunError("sweep: resume needs out, the folder to continue in")
-        with tempfile.TemporaryDirectory() as folder, saying("sweep: interrupted; nothing is kept without out"):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            saying("sweep: interrupted; nothing is kept without out"),
+        ):
             place = Path(folder)
             _run(_jobs(source, numbers, combinations, backend, arms), place, jobs, progress, report)
             with sweeps.opened(_gathered(place, numbers, combinations)) as found:
@@ -144,7 +147,8 @@ def _combinations(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]
     for name, values in settings.items():
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise RunError(
-                f"sweep: settings take a list of values to try, such as {{{name!r}: [{values!r}]}}. Got {values!r}"
+                f"sweep: settings take a list of values to try, such as {{{name!r}: [{values!r}]}}. "
+                f"Got {values!r}"
             )
         if not list(values):
             raise RunError(f"sweep: setting {name} has no values; give at least one")
@@ -184,15 +188,19 @@ def _run(
     if failed:
         key, first = next(iter(failed.items()))
         raise RunError(
-            f"sweep {place}: {len(failed)} of {len(jobs)} runs are not done, first {key} ({first}); the others are "
-            "kept, resume to try again"
+            f"sweep {place}: {len(failed)} of {len(jobs)} runs are not done, first {key} ({first}); the "
+            "others are kept, resume to try again"
         )
 
 
 def _gathered(place: Path, seeds: list[int], combinations: list[dict[str, Any]]) -> Path:
     """``sweep.nc`` of all recordings."""
-    labels = [label_of(settings) for settings in combinations]
-    recordings = [[place / JOBS / key_of(label, seed) / WORK / RECORDING for seed in seeds] for label in labels]
+    whole = [label_of(settings) for settings in combinations]
+    recordings = [
+        [place / JOBS / key_of(label, seed) / WORK / RECORDING for seed in seeds] for label in whole
+    ]
+    varied = {n for n in combinations[0] if len({repr(settings[n]) for settings in combinations}) > 1}
+    labels = [label_of({n: v for n, v in s.items() if n in varied or not varied}) for s in combinations]
     columns = {name: [settings[name] for settings in combinations] for name in combinations[0]}
     path = place / SWEEP
     sweeps.gather(recordings, labels, seeds, columns, path)

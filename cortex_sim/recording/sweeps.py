@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5netcdf
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -45,7 +46,11 @@ def gather(
     first = _template(recordings, labels, seeds)
     shared = _shared(recordings, first)
     with growing(path) as guard, h5netcdf.File(guard, "w") as file:
-        file.dimensions = {SETTING: len(labels), SEED: len(seeds), **{str(d): n for d, n in first.sizes.items()}}
+        file.dimensions = {
+            SETTING: len(labels),
+            SEED: len(seeds),
+            **{str(d): n for d, n in first.sizes.items()},
+        }
         _labels(file, labels, seeds, columns)
         for name, variable in first.variables.items():
             lead = () if name in shared else (SETTING, SEED)
@@ -84,8 +89,8 @@ def _template(
                 if dict(other.sizes) != dict(first.sizes) or set(other.variables) != set(first.variables):
                     raise RunError(
                         f"sweep: the recording of {label}, seed {seed} has sizes {_said(other)}, that of "
-                        f"{labels[0]}, seed {seeds[0]} has {_said(first)}, so they make no one dataset; they are kept "
-                        f"one by one, such as {path}"
+                        f"{labels[0]}, seed {seeds[0]} has {_said(first)}, so they make no one dataset; they "
+                        f"are kept one by one, such as {path}"
                     )
     return first
 
@@ -96,7 +101,7 @@ def _said(recording: xr.Dataset) -> str:
 
 def _shared(recordings: Sequence[Sequence[Path]], first: xr.Dataset) -> set[Any]:
     """Coordinates that are the same in all recordings; they are stored once."""
-    same = {name for name in first.coords}
+    same = set(first.coords)
     for path in (path for of_setting in recordings for path in of_setting):
         with open_lazily(path) as other:
             same = {name for name in same if np.array_equal(first[name].values, other[name].values)}
@@ -108,7 +113,7 @@ def _create(file: Any, name: str, variable: xr.Variable, lead: tuple[str, ...]) 
     made = file.create_variable(
         name,
         (*lead, *map(str, variable.dims)),
-        dtype=h5netcdf.core.h5py.string_dtype() if text else variable.dtype,
+        dtype=h5py.string_dtype() if text else variable.dtype,
     )
     for key, value in variable.attrs.items():
         made.attrs[key] = value
@@ -117,14 +122,14 @@ def _create(file: Any, name: str, variable: xr.Variable, lead: tuple[str, ...]) 
 def _labels(
     file: Any, labels: Sequence[str], seeds: Sequence[int], columns: Mapping[str, Sequence[Any]]
 ) -> None:
-    file.create_variable(SETTING, (SETTING,), dtype=h5netcdf.core.h5py.string_dtype())[...] = _plain(
+    file.create_variable(SETTING, (SETTING,), dtype=h5py.string_dtype())[...] = _plain(
         np.asarray(labels, dtype=str)
     )
     file.create_variable(SEED, (SEED,), dtype=np.int64)[...] = np.asarray(seeds, dtype=np.int64)
     for name, values in columns.items():
         numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
         array = np.asarray(values, dtype=np.float64) if numbers else np.asarray([str(v) for v in values])
-        kind = np.float64 if numbers else h5netcdf.core.h5py.string_dtype()
+        kind = np.float64 if numbers else h5py.string_dtype()
         file.create_variable(f"setting_{name}", (SETTING,), dtype=kind)[...] = _plain(array)
 
 

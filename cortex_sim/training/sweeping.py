@@ -24,13 +24,16 @@ ADDED: dict[str, Any] = {"start": None}  # settings added later, see `cortex_sim
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:
     """Every combination of ``name=a,b,c``, as words ``name=value``; commas in brackets do not divide."""
-    axes = []
-    for word in assignments:
-        name, equals, values = word.partition("=")
-        if not equals or not name:
-            raise RunError(f"--set {word}: give name=value, or name=a,b,c to try each")
-        axes.append([f"{name}={value}" for value in re.split(r",(?![^\[{]*[\]}])", values)])
+    axes = [[f"{name}={value}" for value in values] for name, values in map(values_of, assignments)]
     return list(itertools.product(*axes))
+
+
+def values_of(word: str) -> tuple[str, list[str]]:
+    """Name and values of ``name=a,b,c``; commas in brackets do not divide."""
+    name, equals, values = word.partition("=")
+    if not equals or not name:
+        raise RunError(f"--set {word}: give name=value, or name=a,b,c to try each")
+    return name, re.split(r",(?![^\[{]*[\]}])", values)
 
 
 def jobs(

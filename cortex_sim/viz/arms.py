@@ -182,7 +182,7 @@ def _by_condition(
     note(
         figure,
         f"points: mean {at}; band: ± {_bar(arms)}; n: presentations of the condition {at}",
-        _over_seeds(arms),
+        f"mean over {len(arms[0].seeds)} seeds" * (len(arms[0].seeds) > 1),
     )
     return figure
 
