@@ -15,8 +15,8 @@ from cortex_sim.errors import RunError
 
 
 @app.command(
-    epilog="Example: cortex-sim sweep digits_mlp --rule backprop --rule gait_prop --seeds 5 --out runs/rules, "
-    "or cortex-sim sweep cut_top_down --seeds 20 --jobs 4 --set eta_per_s=0.1,0.4 --out runs/cut"
+    epilog="Example: cortex-sim sweep digits_mlp --rule backprop --rule gait_prop --seeds 5 --out rules, "
+    "or cortex-sim sweep cut_top_down --seeds 20 --jobs 4 --set eta_per_s=0.1,0.4 --out cut"
 )
 def sweep(
     subject: Annotated[

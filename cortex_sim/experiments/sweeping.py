@@ -107,14 +107,14 @@ def recorded(job: Job, folder: Path) -> Mapping[str, Any]:
     given = job.given
     folder.mkdir(parents=True, exist_ok=True)
     experiment = given["source"].experiment(given["seed"], given["settings"])
-    begun = any(folder.iterdir())
+    started = any(folder.iterdir())
     with running.run(
         experiment,
         given["backend"],
         given["seed"],
         out=folder / RECORDING,
         arms=given["arms"],
-        resume=begun,
+        resume=started,
         progress=False,
     ) as found:
         return {"sizes": {str(dim): int(size) for dim, size in found.sizes.items()}}
