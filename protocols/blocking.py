@@ -41,11 +41,13 @@ def protocol(arm: str) -> cs.Protocol:
     tone, light, us = trials(arm).T
     shown = {"tone": cs.PerTrial(tone), "light": cs.PerTrial(light)}
     goal = {"amygdala": cs.PerTrial(us[:, None])}  # credit is US − response: the prediction error
-    taught = {"drive": shown | {"US": cs.PerTrial(us)}} if arm in HEBB else {"drive": shown, "nudge": goal}
+    reinforced = (
+        {"drive": shown | {"US": cs.PerTrial(us)}} if arm in HEBB else {"drive": shown, "nudge": goal}
+    )
     alone = {"tone": cs.PerTrial([1.0, 0.0, 1.0]), "light": cs.PerTrial([0.0, 1.0, 1.0])}
     return cs.Protocol(
         cs.Phase("CS", duration_ms=100, drive=shown),
-        cs.Phase("CS and US", duration_ms=WINDOW_MS, plasticity=True, **taught),
+        cs.Phase("CS and US", duration_ms=WINDOW_MS, plasticity=True, **reinforced),
         trials=len(us),
         probe=cs.Protocol(cs.Phase("CS", duration_ms=100, drive=alone), trials=3),
         probe_every=10,
@@ -55,7 +57,7 @@ def protocol(arm: str) -> cs.Protocol:
 
 
 def experiment(seed: int = 0) -> cs.Experiment:
-    """Two stimuli and a US, each a source; one arm a schedule, and two under Hebb's rule. Nothing is random."""
+    """Two stimuli and a US, each a source; an arm a schedule, two under Hebb's rule; nothing is random."""
     net = cs.Network("conditioning")
     amygdala = net.population("amygdala", 1, bias=False)
     for stimulus in STIMULI:
