@@ -1,9 +1,9 @@
 """A ring of units remembers an angle, units that inhibit each other remember which input was the largest.
 
 The ring: Ben-Yishai, Bar-Or & Sompolinsky (1995), PNAS 92, doi:10.1073/pnas.92.9.3844 (cosine weights, rates
-above a threshold); for the sense of direction Zhang (1996), doi:10.1523/JNEUROSCI.16-06-02112.1996. Noise moves
-what it remembers: Compte, Brunel, Goldman-Rakic & Wang (2000), doi:10.1093/cercor/10.9.910; Burak & Fiete
-(2012), PNAS 109, doi:10.1073/pnas.1117386109. Winner-take-all: Grossberg (1973), doi:10.1002/sapm1973523213.
+above a threshold); for the sense of direction Zhang (1996), doi:10.1523/JNEUROSCI.16-06-02112.1996. Noise
+moves what it remembers: Compte, Brunel, Goldman-Rakic & Wang (2000), doi:10.1093/cercor/10.9.910; Burak &
+Fiete (2012), doi:10.1073/pnas.1117386109. Winner-take-all: Grossberg (1973), doi:10.1002/sapm1973523213.
 
 Prediction: after its cue is gone the ring keeps a bump A·max(0, cos(θ − φ)), A = π·background/|J0|, at the
 cue's angle (within 1°). Noise makes φ a random walk, of variance σ²·hold·t/(τ²A²N/4). Of the rivals the one
