@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from cortex_sim.checks import look_up, require_count
 from cortex_sim.errors import DataError
 from cortex_sim.recording import select
+from cortex_sim.viz import behind
 from cortex_sim.viz.groups import Group, groups, mean_and_sd
 from cortex_sim.viz.panels import COLOURS, finished, named, new_figure, note, plain
 from cortex_sim.viz.probes import Points, blocked, conditions, probed
@@ -93,7 +94,7 @@ def compare_arms(
             axes.set_ylim(-0.02, 1.02)
     if figure.axes[0].get_legend_handles_labels()[1]:
         figure.axes[0].legend(frameon=False, fontsize=9)
-    return finished(figure, path)
+    return finished(figure, path, data=True)
 
 
 def _is_below(other: Axes, axes: Axes) -> bool:
@@ -130,9 +131,7 @@ def _over_trials(
             bold, spread = mean_and_sd([running_mean(values, smooth) for values in trials])
             axes.plot(bold, color=colour, lw=2, label=arm.label or None)
             if spread is not None:
-                axes.fill_between(
-                    np.arange(count), bold - spread, bold + spread, color=colour, alpha=0.15, lw=0
-                )
+                behind.band(axes, np.arange(count), bold, spread, colour, label=arm.label)
             each = "faint: each trial; " if faint else ""
             said[f"{each}bold: mean of the last {smooth} trial{'s, fewer at the start' * (smooth > 1)}"] = (
                 None
@@ -198,7 +197,7 @@ def _errorbars(axes: Axes, points: list[Points], colour: str, label: str | None,
     error = points[0].error if sd is None else sd
     x = points[0].x
     if line:
-        axes.fill_between(x, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
+        behind.band(axes, x, mean, error, colour, 0.2, label or "")
         axes.plot(x, mean, color=colour, marker="o", ms=4, lw=1.3, label=label)
     else:
         axes.errorbar(x, mean, error, color=colour, fmt="none", capsize=2, lw=1)

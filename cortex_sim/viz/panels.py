@@ -74,8 +74,8 @@ def save_figure(figure: Figure, path: Path) -> None:
         raise RunError(f"{path}: cannot be written ({why}); make room, then try again") from None
 
 
-def finished(figure: Figure, path: str | Path | None) -> Figure:
-    """The figure, saved as PNG, SVG or PDF if a path is given."""
+def finished(figure: Figure, path: str | Path | None, data: bool = False) -> Figure:
+    """The figure, saved as PNG, SVG or PDF if a path is given; with ``data`` its numbers too, as CSV."""
     if path is not None:
         file = Path(path)
         if file.suffix.lower() not in SUFFIXES:
@@ -83,6 +83,10 @@ def finished(figure: Figure, path: str | Path | None) -> Figure:
         if not file.parent.is_dir():
             raise DataError(f"figure {path}: no folder {file.parent}")
         save_figure(figure, file)
+        if data:
+            from cortex_sim.viz import behind
+
+            behind.save(figure, file)
     return figure
 
 

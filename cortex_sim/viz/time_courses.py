@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cortex_sim.recording import select
+from cortex_sim.viz import behind
 from cortex_sim.viz.groups import Group, groups, mean_and_sd
 from cortex_sim.viz.panels import (
     COLOURS,
@@ -76,7 +77,7 @@ def time_course(
     if panels[0].get_legend_handles_labels()[1]:
         panels[0].legend(frameon=False, fontsize=8, loc="best")
     note(figure, *_said(arms, in_time, bool(single)))
-    return finished(figure, path)
+    return finished(figure, path, data=True)
 
 
 def _said(arms: list[Group], in_time: bool, single: bool) -> list[str]:
@@ -104,7 +105,7 @@ def _mean(axes: Axes, arms: list[Group], population: str, variable: str) -> None
         mean, spread = mean_and_sd([values.mean(axis=0) for _, values in traces])
         spread = traces[0][1].std(axis=0) if spread is None else spread
         colour = COLOURS[number % len(COLOURS)]
-        axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
+        behind.band(axes, x, mean, spread, colour, label=arm.label)
         # The first arm is drawn broad, so that it stays visible under a smooth curve.
         broad = number == 0 and "time_bin" in arm.first[variable].dims
         width, alpha = (4.0, 0.5) if broad else (1.5, 1.0)
@@ -120,7 +121,7 @@ def _single(axes: Axes, arms: list[Group], variable: str, neuroids: list[str]) -
             style, colour = DASHES[kind % len(DASHES)], COLOURS[number % len(COLOURS)]
             axes.plot(traces[0][0], mean, color=colour, ls=style, label=label)
             if spread is not None:
-                axes.fill_between(traces[0][0], mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
+                behind.band(axes, traces[0][0], mean, spread, colour, label=label)
     plain(axes, "", variable)
 
 

@@ -91,7 +91,7 @@ def tuning_curves(
         f"the {MOST} of {len(names)} neuroids whose means range widest" if len(shown) < len(names) else ""
     )
     note(figure, _bars(arms[0], values), widest)
-    return finished(figure, path)
+    return finished(figure, path, data=True)
 
 
 def _curve(

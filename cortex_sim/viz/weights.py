@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DataError
+from cortex_sim.viz import behind
 from cortex_sim.viz.groups import SEED, SETTING, mean_and_sd, require_something
 from cortex_sim.viz.panels import COLOURS, DASHES, finished, named, new_figure, note, plain
 
@@ -70,7 +71,7 @@ def weight_trajectories(
         _row(row, arms, name, variable, synapses)
     grid[0, -1].legend(frameon=False, fontsize=8)
     note(figure, *_said(arms, synapses))
-    return finished(figure, path)
+    return finished(figure, path, data=True)
 
 
 @dataclass(frozen=True)
@@ -180,4 +181,4 @@ def _norms(axes: Axes, arm: _Arm, of_seeds: list[np.ndarray], colour: str) -> No
         mean, sd = mean_and_sd(values)
         axes.plot(arm.trials, mean, color=colour, ls=style, label=label)
         if sd is not None:
-            axes.fill_between(arm.trials, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0)
+            behind.band(axes, arm.trials, mean, sd, colour, label=label or "change")

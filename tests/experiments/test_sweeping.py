@@ -214,6 +214,7 @@ def test_command_sweeps_a_protocol(tmp_path, monkeypatch, capsys):
     assert sorted(p.name for p in Path("swept").iterdir()) == [
         "jobs",
         "over_seeds.csv",
+        "sweep.csv",
         "sweep.nc",
         "sweep.png",
     ]

@@ -1,5 +1,6 @@
 """Figures of recordings: the numbers that are drawn are those that were recorded."""
 
+import csv
 import subprocess
 import sys
 
@@ -351,12 +352,30 @@ EVERY = {
 def test_saved_whole_or_not_at_all(draw, timed, settled, tmp_path):
     for recording, name in ((timed, "a.png"), (settled, "b.svg"), (recorded(arms=["one"]), "c.pdf")):
         draw(recording, tmp_path / name)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.svg", "c.pdf"]
+    figures = {p.name for p in tmp_path.iterdir() if p.suffix != ".csv"}
+    assert figures == {"a.png", "b.svg", "c.pdf"}
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(DataError, match=r"a.txt: the suffix must be one of .png, .svg, .pdf"):
         draw(timed, tmp_path / "a.txt")
     with pytest.raises(DataError, match="no folder"):
         draw(timed, tmp_path / "nowhere" / "a.png")
+
+
+def test_numbers_behind_a_figure_are_saved_beside_it(timed, tmp_path):
+    cs.viz.time_course(timed, population="IT", path=tmp_path / "course.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["course.csv", "course.png"]
+    with (tmp_path / "course.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    of_units = timed.rate.values[10:, 4:].mean(axis=0)
+    cut = {
+        kind: [float(r["y"]) for r in rows if (r["series"], r["kind"]) == ("cut", kind)]
+        for kind in ("line", "low")
+    }
+    np.testing.assert_array_equal(cut["line"], of_units.mean(axis=0))
+    np.testing.assert_array_equal(cut["low"], of_units.mean(axis=0) - of_units.std(axis=0))
+    assert {r["y axis"] for r in rows} == {"IT rate"}
+    cs.viz.raster(timed, path=tmp_path / "raster.png")  # an image, whose numbers are the recording's own
+    assert not (tmp_path / "raster.csv").exists()
 
 
 WRONG = {
