@@ -39,6 +39,8 @@ from cortex_sim.protocol.per_trial import FromTrial, PerTrial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.record import Record
+from cortex_sim.protocol.sequence import Sequence
+from cortex_sim.protocol.trial_tables import TrialTable
 from cortex_sim.registry import register
 from cortex_sim.regularisers import Decay, HardOrthogonality, Orthogonality
 from cortex_sim.rules import (
@@ -153,6 +155,7 @@ __all__ = [
     "RowNorm",
     "RunError",
     "Sanger",
+    "Sequence",
     "SignSymmetric",
     "Softplus",
     "Sparse",
@@ -168,6 +171,7 @@ __all__ = [
     "ThreeFactor",
     "TopDown",
     "Transpose",
+    "TrialTable",
     "Uniform",
     "Unweighted",
     "WeightMirror",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,53 +10,63 @@ from typing import Any
 from cortex_sim.checks import look_up, require_name
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
+from cortex_sim.protocol.noticing import say_what_stays
+from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.plan import Conditions
+from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
-from cortex_sim.protocol.values import above_zero, at_least_zero
+from cortex_sim.protocol.sequence import Sequence
+from cortex_sim.protocol.settings import known_settings
+from cortex_sim.protocol.values import above_zero_ms, at_least_zero, by_name
 from cortex_sim.state import State, as_state
 
 ENGINES = ("batched", "synapses")
 
 
+@known_settings
 @dataclass(frozen=True)
 class Arm:
     """A protocol, and the network it runs on where that is not the experiment's.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : Protocol or Sequence
     network : Network or None
         Such as ``net.with_rule("backprop")``; the same populations.
     """
 
-    protocol: Protocol
+    protocol: Protocol | Sequence
     network: Network | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.protocol, Protocol):
-            raise DeclarationError(f"Arm: protocol must be a Protocol. Got {self.protocol!r}")
+        if not isinstance(self.protocol, (Protocol, Sequence)):
+            raise DeclarationError(
+                f"Arm: protocol must be a Protocol, or a Sequence of them. Got {self.protocol!r}"
+            )
         if not isinstance(self.network, (Network, type(None))):
             raise DeclarationError(f"Arm: network must be a Network. Got {self.network!r}")
 
     __hash__ = None  # type: ignore[assignment]
 
 
+@known_settings
 @dataclass(frozen=True)
 class Experiment:
     """A network and its arms, all on the same populations.
 
     The seed with which it is run draws the weights of each projection by the projection's name, so
-    every arm starts from the same ones.
+    every arm starts from the same ones. Every protocol is checked against its network at once.
 
     Parameters
     ----------
     network : Network
-    arms : mapping of name to Protocol or Arm
+    arms : mapping of name to Protocol, Sequence or Arm
     dt_ms : float, default 1.0
         Time step.
-    apical_tau_ms : float, default 10.0
-        Time constant of the compartments that receive credit.
-    noise : float, default 0.0
-        Standard deviation of the noise on every driven unit.
+    apical_tau_ms : float or mapping, default 10.0
+        Time constant of the compartments that receive credit; a mapping gives it by top-down projection.
+    noise : float or mapping, default 0.0
+        Standard deviation of the noise on every driven unit; a mapping gives it by population.
     engine : {"batched", "synapses"}
         How brian2 runs it: matrix products, or brian2 ``Synapses``; the meaning is the same.
     start : path, State, Model or Simulation, optional
@@ -75,23 +85,27 @@ class Experiment:
     network: Network
     arms: Mapping[str, Any]
     dt_ms: float = 1.0
-    apical_tau_ms: float = 10.0
-    noise: float = 0.0
+    apical_tau_ms: Any = 10.0
+    noise: Any = 0.0
     engine: str = "batched"
     start: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
-            raise DeclarationError(f"Experiment: network must be a Network. Got {self.network!r}")
+            raise DeclarationError(
+                "Experiment: the network comes first and must be a Network, Experiment(net, {...}). "
+                f"Got {self.network!r}"
+            )
         if not isinstance(self.arms, Mapping) or not self.arms:
             raise DeclarationError(
-                f'Experiment: arms must be a mapping such as {{"intact": protocol}}. Got {self.arms!r}'
+                'Experiment: arms must be a mapping of names to protocols, such as {"intact": protocol}. '
+                f"Got {self.arms!r}"
             )
         arms = {name: _as_arm(name, given) for name, given in self.arms.items()}
         object.__setattr__(self, "arms", arms)
-        for what in ("dt_ms", "apical_tau_ms"):
-            object.__setattr__(self, what, above_zero("Experiment", what, getattr(self, what)))
-        object.__setattr__(self, "noise", at_least_zero("Experiment", "noise", self.noise))
+        object.__setattr__(self, "dt_ms", above_zero_ms("Experiment", "dt_ms", self.dt_ms))
+        for what, convert in (("apical_tau_ms", above_zero_ms), ("noise", at_least_zero)):
+            object.__setattr__(self, what, _one_or_each(what, getattr(self, what), convert))
         look_up("engine of Experiment", self.engine, dict.fromkeys(ENGINES))
         for name, arm in arms.items():
             if arm.network is not None:
@@ -99,8 +113,13 @@ class Experiment:
         object.__setattr__(self, "start", str(self.start) if isinstance(self.start, Path) else self.start)
         # Read once: the file may change later.
         object.__setattr__(self, "_state", None if self.start is None else as_state(self.start))
-        for name in arms:
-            self.state_for(self.network_of(name), 0)
+        _check_names("apical_tau_ms", self.apical_tau_ms, self._networks(), lambda net: net.top_downs)
+        _check_names("noise", self.noise, self._networks(), lambda net: net.populations.values())
+        for name, arm in arms.items():
+            state = self.state_for(self.network_of(name), 0)
+            preprocessing = None if state is None else state.preprocessing
+            planned = plan(arm.protocol, self.network_of(name), 0, preprocessing)
+            say_what_stays(planned, self.network_of(name))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -112,6 +131,19 @@ class Experiment:
         """What a network of the experiment starts from; None where its weights are drawn from the seed."""
         state: State | None = getattr(self, "_state")  # noqa: B009 - set past the frozen dataclass
         return None if state is None else state.fitted_to(net, seed)
+
+    def conditions(self, net: Network, seed: int) -> Conditions:
+        """What a backend receives to run one of the networks."""
+        return Conditions(
+            dt_ms=self.dt_ms,
+            apical_tau_ms=_of(self.apical_tau_ms, {p.name for p in net.top_downs}),
+            noise=_of(self.noise, set(net.populations)),
+            engine=self.engine,
+            state=self.state_for(net, seed),
+        )
+
+    def _networks(self) -> list[Network]:
+        return [self.network_of(arm) for arm in self.arms]
 
     def _repr_html_(self) -> str:
         from cortex_sim.viz import notebook
@@ -138,9 +170,33 @@ def _as_arm(name: Any, given: Any) -> Arm:
     require_name(f"Experiment: arm {name!r}", name)
     if isinstance(given, Arm):
         return given
-    if not isinstance(given, Protocol):
-        raise DeclarationError(f"Experiment: arm {name} must be a Protocol or an Arm. Got {given!r}")
+    if not isinstance(given, (Protocol, Sequence)):
+        way = f"; give Protocol({given.name!r} and further phases)" if isinstance(given, Phase) else ""
+        raise DeclarationError(
+            f"Experiment: arm {name} must be a Protocol, a Sequence or an Arm{way}. Got {given!r}"
+        )
     return Arm(given)
+
+
+def _one_or_each(what: str, given: Any, convert: Callable[[str, str, Any], float]) -> Any:
+    if not isinstance(given, Mapping):
+        return convert("Experiment", what, given)
+    found = by_name("Experiment", what, given)
+    return {name: convert("Experiment", f"{what} of {name}", value) for name, value in found.items()}
+
+
+def _check_names(
+    what: str, given: Any, networks: list[Network], of: Callable[[Network], Iterable[Any]]
+) -> None:
+    """Every name of a mapping belongs to the network of some arm."""
+    known = {one.name: None for net in networks for one in of(net)}
+    for name in given if isinstance(given, Mapping) else ():
+        look_up(f"name in {what} of Experiment", name, known)
+
+
+def _of(given: Any, names: set[str]) -> Any:
+    """The entries of a mapping that one network has; one number for all as it is."""
+    return {n: value for n, value in given.items() if n in names} if isinstance(given, Mapping) else given
 
 
 def _check_populations(arm: str, network: Network, own: Network) -> None:

@@ -11,7 +11,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.experiments.experiment import Arm, Experiment
 from cortex_sim.network import Network
 from cortex_sim.protocol import protocol_yaml, yaml_settings
-from cortex_sim.protocol.protocol_yaml import class_settings, protocol_from_data
+from cortex_sim.protocol.protocol_yaml import class_settings, course_from_data
 
 _NETWORK = ("model", "settings", "rule", "feedback")
 _EXPERIMENT = tuple(f.name for f in fields(Experiment) if f.name not in ("network", "arms", "start"))
@@ -68,10 +68,10 @@ def experiment_from_data(data: Any, seed: int = 0) -> Experiment:
 
 def _arm(name: str, data: Any, network: Network, seed: int) -> Arm:
     if not isinstance(data, dict) or "protocol" not in data:
-        return Arm(protocol_from_data(data, seed))
+        return Arm(course_from_data(data, seed))
     given = class_settings(f"arm {name}", data, Arm)
     own = given.get("network")
-    protocol = protocol_from_data(given["protocol"], seed)
+    protocol = course_from_data(given["protocol"], seed)
     return Arm(protocol, None if own is None else _network(f"arm {name}", own, network))
 
 

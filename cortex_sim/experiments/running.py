@@ -12,8 +12,8 @@ from cortex_sim.backends.registry import Start, backend_called
 from cortex_sim.checks import look_up, require_path
 from cortex_sim.errors import RunError
 from cortex_sim.experiments.experiment import Experiment
-from cortex_sim.protocol.plan import Conditions
 from cortex_sim.protocol.planning import plan
+from cortex_sim.protocol.values import short
 from cortex_sim.recording.fingerprint import fingerprint
 from cortex_sim.recording.session import PlannedArm, in_memory, require_loops, to_disk, with_rates
 from cortex_sim.runs.interrupted import saying
@@ -72,6 +72,12 @@ def run(
         If the arms cannot share a recording, ``out`` already exists, or the recording to be resumed was
         started with other settings.
     """
+    if not isinstance(experiment, Experiment):
+        raise RunError(
+            f"run: takes an Experiment, Experiment(net, {{'name': protocol}}); a built network runs a "
+            "protocol, "
+            f"cs.brian2.build(net).run(protocol). Got {short(experiment)}"
+        )
     start = backend_called(backend)
     planned = _planned(experiment, arms, seed)
     if out is None:
@@ -83,6 +89,12 @@ def run(
     from cortex_sim.recording import parts
 
     path = require_path("out", out, RunError)
+    if path.suffix.lower() in _OTHER_FORMATS:
+        raise RunError(
+            f"out {path.name}: a recording is written as netCDF; give {path.with_suffix('.nc').name}, and "
+            "convert "
+            "what you need from it, such as recording['rate'].to_series().to_csv(...)"
+        )
     settings = _settings(experiment, planned, backend, seed)
     if not (resume and _finished(path, settings)):
         parts.require_place(path, settings, resume)
@@ -93,6 +105,9 @@ def run(
         ):
             to_disk(ready, progress, path, settings)
     return recording.open_lazily(path)
+
+
+_OTHER_FORMATS = {".csv", ".tsv", ".txt", ".xlsx", ".npz", ".npy", ".mat", ".json", ".yaml", ".pkl", ".nwb"}
 
 
 def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> list[PlannedArm]:
@@ -112,14 +127,7 @@ def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> l
 
 
 def _session(start: Start, experiment: Experiment, arm: PlannedArm, seed: int) -> PlannedArm:
-    conditions = Conditions(
-        dt_ms=experiment.dt_ms,
-        apical_tau_ms=experiment.apical_tau_ms,
-        noise=experiment.noise,
-        engine=experiment.engine,
-        state=experiment.state_for(arm.net, seed),
-    )
-    session = start(arm.net, seed, conditions)
+    session = start(arm.net, seed, experiment.conditions(arm.net, seed))
     if not callable(getattr(session, "check", None)):
         raise RunError(
             f"arm {arm.name}: the backend's start returned {type(session).__name__}, which is not a session; "

@@ -60,7 +60,8 @@ class Arrays:
         key = ("root", *self._key(covariance))
         if key not in self.known:
             values, vectors = np.linalg.eigh(covariance.astype(np.float64))
-            root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+            zero = values < len(values) * np.finfo(float).eps * values[-1]  # rounding of what is 0
+            root = (vectors * np.sqrt(np.where(zero, 0.0, values))) @ vectors.T
             root.setflags(write=False)
             self.known[key] = (covariance, root)
         return self.known[key][1]

@@ -91,8 +91,12 @@ class Loops:
 
     def called(self, phase: PhasePlan) -> list[PlannedLoop]:
         """Loops that are called at the end of a phase."""
-        trial = self._shown.stage == "trial"
-        return [one for one in self._loops.values() if trial and one.loop.phase == phase.name]
+        own = self._shown.loops if self._shown.stage == "trial" else ()
+        return [
+            self._loops[name]
+            for name in self._loops
+            if name in own and self._loops[name].loop.phase == phase.name
+        ]
 
     def averaged(self, phase: PhasePlan) -> list[str]:
         """Populations whose mean over a phase is read."""

@@ -169,7 +169,8 @@ class Shown:
     ``number`` counts these runs over the whole plan and seeds their noise; ``images`` are the indices
     of the presentations in `Images` and `Goal`, one per presentation of this batch. ``trials`` count
     over the blocks of their stage; blocks count from 1, the probe before the first is block 0. Where trials
-    differ, each has its own phases; those of one batch share them. ``part`` is the protocol of a sequence.
+    differ, each has its own phases; those of one batch share them. ``part`` is the protocol of a sequence,
+    ``loops`` the closed loops of that protocol.
     """
 
     number: int
@@ -180,6 +181,7 @@ class Shown:
     phases: tuple[PhasePlan, ...]
     reset: bool = True
     part: int = 0
+    loops: frozenset[str] = frozenset()
 
     @property
     def duration_ms(self) -> float:
@@ -217,9 +219,7 @@ class Plan:
     wanted: Wanted
     stimulus_id: tuple[str, ...]  # by image index
     probe_stimulus_id: tuple[str, ...] = ()  # the same for probes, which have other images
-    later: tuple[
-        tuple[tuple[str, ...], tuple[str, ...]], ...
-    ] = ()  # both, of further protocols of a sequence
+    later: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  # both, of later protocols of a sequence
     loops: Mapping[str, PlannedLoop] = field(default_factory=dict)  # closed loops by name
 
     def stimuli(self, shown: Shown) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cortex_sim.checks import listed, look_up, require_count
 from cortex_sim.errors import DeclarationError
@@ -12,9 +13,11 @@ from cortex_sim.preprocessing import Held, by_source
 from cortex_sim.protocol.input_planning import Arrays
 from cortex_sim.protocol.loop_planning import loops_of, planned
 from cortex_sim.protocol.per_trial import ABSENT, every, resolved
-from cortex_sim.protocol.plan import Images, Plan, Series, Shown, Wanted, parts_of
+from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.plan import Images, Plan, PlannedLoop, Series, Shown, Wanted, parts_of
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.scheduling import SIDE_BY_SIDE, Schedule
+from cortex_sim.protocol.sequence import Sequence
 from cortex_sim.protocol.time_bins import bins_of_all
 from cortex_sim.runs.room import require_memory
 
@@ -23,12 +26,12 @@ __all__ = ["SIDE_BY_SIDE", "plan"]
 BYTES_OF_A_TRIAL = 600  # that its place in a plan takes
 
 
-def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None = None) -> Plan:
+def plan(protocol: Protocol | Sequence, net: Network, seed: int, preprocessing: Held | None = None) -> Plan:
     """Everything that a protocol does on a network, in order, as checked arrays.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : Protocol or Sequence
     net : Network
     seed : int
         Draws the order of shuffled images.
@@ -43,24 +46,57 @@ def plan(protocol: Protocol, net: Network, seed: int, preprocessing: Held | None
         open, trials that differ cannot run together, or a recorded item does not exist.
     """
     require_count("plan", minimum=0, seed=seed)
-    if not isinstance(protocol, Protocol):
-        raise DeclarationError(f"plan: needs a Protocol. Got {protocol!r}")
+    protocols = _protocols(protocol)
+    arrays = Arrays(by_source(net, preprocessing))
+    loops: dict[str, PlannedLoop] = {}
+    for one in protocols:
+        loops = planned(loops_of(one.phases), net, seed, loops)
+    courses = [_course(one, net, arrays, loops, seed, part) for part, one in enumerate(protocols)]
+    shown = tuple(replace(s, number=number) for number, s in enumerate(_one_after_another(courses)))
+    wanted = _wanted(net, protocols[0])
+    if wanted.every_ms is not None:
+        wanted = replace(wanted, bins=bins_of_all(shown, wanted.every_ms))
+    (ids, probe_ids), *later = _stimulus_ids(courses)
+    return Plan(shown, wanted, ids, probe_ids, tuple(later), loops)
+
+
+def _protocols(given: Any) -> tuple[Protocol, ...]:
+    if isinstance(given, Sequence):
+        return given.protocols
+    if isinstance(given, Protocol):
+        return (given,)
+    way = f"; give Protocol({given.name!r} and further phases)" if isinstance(given, Phase) else ""
+    raise DeclarationError(f"plan: needs a Protocol or a Sequence of them{way}. Got {given!r}")
+
+
+def _course(
+    protocol: Protocol,
+    net: Network,
+    arrays: Arrays,
+    loops: Mapping[str, PlannedLoop],
+    seed: int,
+    part: int,
+) -> _Course:
     for rates in every(protocol.eta_per_s):
         for name in rates if isinstance(rates, Mapping) else ():
             look_up("projection in eta_per_s of Protocol", name, net.projections)
-    arrays = Arrays(by_source(net, preprocessing))
-    loops = planned(loops_of(protocol.phases), net, seed)
-    trials = Schedule("trial", protocol, net, arrays, loops)
-    probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays)
+    own = {name: loops[name] for name in loops_of(protocol.phases)}
+    trials = Schedule("trial", protocol, net, arrays, own, part)
+    probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays, part=part)
     _require_memory(protocol, trials, probe)
-    made = _Course(trials, probe, seed)
-    shown = tuple(replace(s, number=number) for number, s in enumerate(made.shown()))
-    ids = tuple(str(i) for i in range(trials.presentations))
-    probe_ids = () if probe is None else _probe_ids(trials, probe)
-    wanted = _wanted(net, protocol)
-    if wanted.every_ms is not None:
-        wanted = replace(wanted, bins=bins_of_all(shown, wanted.every_ms))
-    return Plan(shown, wanted, ids, probe_ids, loops=loops)
+    return _Course(trials, probe, seed, fresh=part == 0)
+
+
+def _one_after_another(courses: Iterable[_Course]) -> Iterator[Shown]:
+    """Runs of all protocols of a sequence, whose trials, probes and blocks are counted over all of them."""
+    before, blocks = {"trial": 0, "probe": 0}, 0
+    for part, course in enumerate(courses):
+        own = frozenset(course.trials.loops)
+        for shown in course.shown():
+            trials = tuple(before[shown.stage] + trial for trial in shown.trials)
+            yield replace(shown, trials=trials, block=blocks + shown.block, part=part, loops=own)
+        before = {stage: before[stage] + done for stage, done in course.done.items()}
+        blocks += course.trials.protocol.repeat
 
 
 def _require_memory(protocol: Protocol, trials: Schedule, probe: Schedule | None) -> None:
@@ -170,22 +206,33 @@ def _check_batches(stage: Schedule) -> None:
         )
 
 
-def _probe_ids(trials: Schedule, probe: Schedule) -> tuple[str, ...]:
-    """Stimulus of each image of the probes: those of the trials if these have the same images."""
-    same = _image_sets(trials) == _image_sets(probe) and trials.presentations == probe.presentations
-    return tuple(str(i) if same else f"probe {i}" for i in range(probe.presentations))
+def _stimulus_ids(courses: list[_Course]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Stimulus of each image of trials and of probes, by protocol; equal image sets have the same."""
+    known: dict[tuple[frozenset[tuple[str, int]], int], tuple[str, ...]] = {}
+
+    def ids(schedule: Schedule | None, prefix: str) -> tuple[str, ...]:
+        if schedule is None:
+            return ()
+        key = (_image_sets(schedule), schedule.presentations)
+        return known.setdefault(key, tuple(f"{prefix}{i}" for i in range(key[1])))
+
+    found = []
+    for number, course in enumerate(courses, 1):
+        prefix = f"protocol {number} " if number > 1 else ""
+        found.append((ids(course.trials, prefix), ids(course.probe, f"{prefix}probe ")))
+    return found
 
 
-def _image_sets(stage: Schedule) -> set[tuple[str, int]]:
+def _image_sets(stage: Schedule) -> frozenset[tuple[str, int]]:
     """Population and array of every image set; equal arrays have been merged by the conversion."""
-    return {
+    return frozenset(
         (population, part.values.__array_interface__["data"][0])
         for phases in stage.drafted
         for phase in phases
         for population, given in phase.drive.items()
         for part in parts_of(given)
         if isinstance(part, Images) or (isinstance(part, Series) and part.each)
-    }
+    )
 
 
 def _wanted(net: Network, protocol: Protocol) -> Wanted:

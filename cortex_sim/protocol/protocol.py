@@ -189,9 +189,9 @@ class Protocol(Comparable):
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Protocol:
         """Protocol from YAML text, or a file; ``seed`` serves data sets whose entry has none."""
-        from cortex_sim.protocol.protocol_yaml import protocol_from_yaml
+        from cortex_sim.protocol.protocol_yaml import from_yaml
 
-        return protocol_from_yaml(source, seed)
+        return from_yaml(Protocol, source, seed)
 
 
 def _check_phases(phases: tuple[Any, ...]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from cortex_sim.protocol.per_trial import FromTrial, PerTrial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.record import Record
+from cortex_sim.protocol.sequence import Sequence
 from cortex_sim.protocol.values import same
 
 #: An object of each class with all defaults: values that equal them are left out of the text.
@@ -56,6 +57,8 @@ def to_data(value: Any) -> Any:
             f"closed loop {value.loop.name}: its function is Python code, which YAML does not hold; "
             f"{_IN_PYTHON}"
         )
+    if isinstance(value, Sequence):
+        return {"sequence": [to_data(protocol) for protocol in value.protocols]}
     if isinstance(value, Sum):
         return {"sum": [to_data(part) for part in value.parts]}
     if type(value) in _PLAIN:
@@ -77,17 +80,35 @@ def to_data(value: Any) -> Any:
     return value
 
 
-def write(value: Protocol, path: str | Path | None = None) -> str:
+def write(value: Protocol | Sequence, path: str | Path | None = None) -> str:
     """YAML text of a protocol; also written to ``path``, whole or not at all."""
     return yaml_text.write(to_data(value), path)
 
 
-def protocol_from_yaml(source: str | Path, seed: int = 0) -> Protocol:
-    """Protocol from YAML text, or from a file where ``source`` is a path.
+T = TypeVar("T", Protocol, Sequence)
+
+
+def from_yaml(cls: type[T], source: str | Path, seed: int = 0) -> T:
+    """Protocol or sequence from YAML text, or from a file where ``source`` is a path.
 
     ``seed`` serves data sets whose entry has none.
     """
-    return protocol_from_data(yaml_text.read("protocol", source), seed)
+    found = course_from_data(yaml_text.read("protocol", source), seed)
+    if not isinstance(found, cls):
+        other = type(found).__name__
+        raise DeclarationError(f"{cls.__name__}: the YAML is a {other}; read it with cs.{other}.from_yaml")
+    return found
+
+
+def course_from_data(data: Any, seed: int = 0) -> Protocol | Sequence:
+    """Protocol, or ``sequence: [...]`` of protocols, from plain data."""
+    if not isinstance(data, dict) or "sequence" not in data:
+        return protocol_from_data(data, seed)
+    given = yaml_settings.settings("sequence", data, ("sequence", "repeat"))
+    protocols = given.pop("sequence")
+    if not isinstance(protocols, list):
+        raise DeclarationError(f"sequence: must be a list of protocols. Got {protocols!r}")
+    return Sequence(*(course_from_data(one, seed) for one in protocols), **given)
 
 
 def phase_from_data(data: Any, seed: int = 0) -> Phase:

@@ -38,6 +38,8 @@ class Schedule:
     arrays : Arrays
     loops : mapping of str to PlannedLoop
         Closed loops by name; each trial then needs the one before.
+    part : int
+        Its position in a sequence of protocols.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Schedule:
     net: Network
     arrays: Arrays
     loops: Mapping[str, PlannedLoop] = field(default_factory=dict)
+    part: int = 0
     _known: dict[Key, tuple[PhasePlan, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,7 +125,9 @@ class Schedule:
         """Images in so many passes through all of them; ``number`` seeds those that are shuffled."""
         if self.protocol.order == "given":
             return np.tile(np.arange(self.presentations), count)
-        rng = np.random.default_rng(np.random.SeedSequence([seed, crc32(self.name.encode()), number]))
+        later = [self.part] if self.part else []
+        seeds = np.random.SeedSequence([seed, crc32(self.name.encode()), number, *later])
+        rng = np.random.default_rng(seeds)
         return np.concatenate([rng.permutation(self.presentations) for _ in range(count)])
 
     def key(self, trial: int, image: int, lesion: tuple[str, ...]) -> Key:

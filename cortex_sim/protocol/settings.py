@@ -21,7 +21,8 @@ def known_settings(cls: T) -> T:
     @wraps(construct)
     def checked(self: Any, *args: Any, **given: Any) -> None:
         for name in given:
-            look_up(f"setting of {cls.__name__}", name, known)
+            if name not in known:
+                look_up(f"setting of {cls.__name__}", f"{name}=", known)
         construct(self, *args, **given)
 
     cls.__init__ = checked  # type: ignore[misc]

@@ -33,7 +33,7 @@ _LOOP = "variable of a closed loop, as it acted in a trial, else as it was after
 _COUNTS = {"snapshot_trial": "trials before the snapshot; 0: initial weights"}
 
 _TYPES = {
-    **dict.fromkeys(("repetition", "trial", "block", "snapshot_trial"), np.int64),
+    **dict.fromkeys(("repetition", "trial", "block", "protocol", "snapshot_trial"), np.int64),
     **dict.fromkeys(("stimulus_id", "arm", "stage", "snapshot_arm"), np.str_),
 }
 
@@ -94,9 +94,10 @@ class ArmLayout:
         rows = []
         for shown in self.plan.shown:
             for trial, stimulus in zip(shown.trials, self.plan.stimuli(shown), strict=True):
-                rows.append((stimulus, seen[shown.stage, stimulus], trial, shown.block, shown.stage))
+                count = seen[shown.stage, stimulus]
+                rows.append((stimulus, count, trial, shown.block, shown.stage, shown.part))
                 seen[shown.stage, stimulus] += 1
-        stimulus_id, repetition, trials, blocks, stages = zip(*rows, strict=True)
+        stimulus_id, repetition, trials, blocks, stages, protocols = zip(*rows, strict=True)
         return {
             "stimulus_id": np.asarray(stimulus_id, dtype=str),
             "repetition": np.asarray(repetition),
@@ -104,6 +105,7 @@ class ArmLayout:
             "trial": np.asarray(trials),
             "block": np.asarray(blocks),
             "stage": np.asarray(stages, dtype=str),
+            "protocol": np.asarray(protocols),
         }
 
 
@@ -156,7 +158,8 @@ class Layout:
     def by_presentation(self) -> list[str]:
         """Names of everything that has one row per presentation."""
         own = ["stimulus_id", "repetition", "arm", "trial", "block", "stage"]
-        return [*self.variables, *self.loops, *own]
+        sequence = ["protocol"] if any(arm.plan.later for arm in self.arms) else []
+        return [*self.variables, *self.loops, *own, *sequence]
 
     def by_snapshot(self) -> list[str]:
         """Names of everything that has one row per snapshot; none where no weights are recorded."""

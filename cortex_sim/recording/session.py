@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cortex_sim.checks import require_name
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
+from cortex_sim.protocol.noticing import say_what_stays
 from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
+from cortex_sim.protocol.sequence import Sequence
+from cortex_sim.protocol.values import short
 from cortex_sim.runs.interrupted import saying
 from cortex_sim.runs.progress import bar
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from cortex_sim.recording.recorder import Store
 
 
 class OwnSession(Session, typing.Protocol):
@@ -35,6 +37,9 @@ class OwnSession(Session, typing.Protocol):
     @property
     def preprocessing(self) -> Held | None:
         """Preprocessing applied to the images of data sets."""
+
+    def weights_of(self, projection: str) -> np.ndarray:
+        """Present weights of a projection in the declared shape."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +56,36 @@ class PlannedArm:
     session: Session | None = None
 
 
-def record(session: OwnSession, protocol: Protocol, *, progress: bool = True) -> xr.Dataset:
-    """Carry out one protocol on an existing session, from its present weights.
+def record(
+    session: OwnSession, protocol: Any, *, arm: str | None = None, progress: bool = True
+) -> xr.Dataset:
+    """Carry out one protocol, or a sequence, on an existing session, from its present weights.
 
-    Its only arm has the network's name; the first snapshot is the one after the first trials.
+    Its only arm is called ``arm``, by default as the network. Recorded weights begin with the present ones.
+
+    Raises
+    ------
+    RunError
+        If something else than a protocol is given.
     """
+    if not isinstance(protocol, (Protocol, Sequence)):
+        way = "an experiment is run by cs.brian2.run(experiment) or cs.torch.run(experiment)"
+        if not hasattr(protocol, "arms"):
+            way = "phases are given as cs.Protocol(phase, ...)"
+        raise RunError(f"run: takes a Protocol, or a Sequence of them; {way}. Got {short(protocol)}")
+    if arm is not None:
+        require_name("run: arm", arm)
     full = with_rates(plan(protocol, session.net, session.seed, session.preprocessing))
     require_loops(session, full)
-    arm = PlannedArm(session.net.name, session.net, full, None, session)
+    say_what_stays(full, session.net)
+    own = getattr(session, "weights_of", None)  # registered sessions may lack it
+    initial = None if own is None else {name: own(name) for name in full.wanted.weights}
+    only = PlannedArm(arm or session.net.name, session.net, full, initial, session)
     with saying(
         f"network {session.net.name}: interrupted; its recording in memory is lost, while "
         'cs.brian2.run(experiment, out="FILE.nc") can be resumed'
     ):
-        return in_memory([arm], progress)
+        return in_memory([only], progress)
 
 
 def with_rates(made: Plan) -> Plan:
@@ -125,7 +147,7 @@ def _layout(arms: list[PlannedArm]) -> Any:
     return Layout(tuple(ArmLayout(a.name, a.net, a.plan, a.initial or {}) for a in arms))
 
 
-def _carry_out(arms: list[PlannedArm], stores: Sequence[Store], progress: bool) -> Any:
+def _carry_out(arms: list[PlannedArm], stores: list[Any], progress: bool) -> Any:
     """Run what the stores do not hold yet; returns the layout of the whole recording."""
     from cortex_sim.recording.recorder import Recorder
 

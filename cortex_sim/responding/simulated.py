@@ -37,14 +37,15 @@ def after(experiment: Experiment, arm: str, seed: int) -> State:
     from cortex_sim import brian2
 
     protocol, net = experiment.arms[arm].protocol, experiment.network_of(arm)
+    under = experiment.conditions(net, seed)
     simulation = brian2.build(
         net,
         seed,
-        engine=experiment.engine,
-        dt_ms=experiment.dt_ms,
-        apical_tau_ms=experiment.apical_tau_ms,
-        noise=experiment.noise,
-        state=experiment.state_for(net, seed),
+        engine=under.engine,
+        dt_ms=under.dt_ms,
+        apical_tau_ms=under.apical_tau_ms,
+        noise=under.noise,
+        state=under.state,
     )
     simulation.carry_out(plan(protocol, net, seed, simulation.preprocessing), 0, lambda sample: None)
     return simulation.state()

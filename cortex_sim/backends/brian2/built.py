@@ -24,6 +24,7 @@ from cortex_sim.backends.brian2.equations import (
     sending,
     unit_state_equations,
 )
+from cortex_sim.backends.brian2.reuse import prepare_once
 from cortex_sim.backends.brian2.sharing import supervised_inputs
 from cortex_sim.backends.brian2.synaptic import Synaptic
 from cortex_sim.backends.brian2.tabulated import Tabulated
@@ -173,6 +174,8 @@ class BuiltCircuit:
         )
         self.own = extra(self.groups) if extra is not None else []
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
+        if setup.target != STANDALONE:
+            prepare_once(self.network.sorted_objects)
         self.network.add(*self.own)
 
     def _see(self, group: Any) -> View | Tabulated:
@@ -225,6 +228,11 @@ class BuiltCircuit:
             order=MOVING,
             name=f"patches_{self.circuit.identifier[name]}",
         )
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons in all groups."""
+        return sum(len(group) for group in (*self.groups.values(), *self.patches.values()))
 
     def views(self) -> dict[str, View | Tabulated]:
         """Views of all groups by name."""

@@ -18,6 +18,7 @@ from cortex_sim.backends.brian2.driving import Driving, changes
 from cortex_sim.backends.brian2.equations import ARRIVING
 from cortex_sim.backends.brian2.noise import TrialNoise, fluctuate
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
+from cortex_sim.backends.brian2.reuse import without_collection
 from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.weights import Weights
@@ -63,7 +64,8 @@ class Runner:
         self.built.engine.push()
         self.built.network.add(*self._operations)
         try:
-            self.built.network.run(steps * self.dt_ms * brian2.ms, namespace={})
+            with without_collection():
+                self.built.network.run(steps * self.dt_ms * brian2.ms, namespace={})
         finally:
             self.built.network.remove(*self._operations)
             self.built.engine.push()  # changes by an interrupted window are not edits by the user

@@ -26,10 +26,11 @@ from cortex_sim.backends.brian2.carryover import Carryover
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.credit_equations import check_in_synapses
 from cortex_sim.backends.brian2.operating_point import OperatingPoint, operating_points, report
+from cortex_sim.backends.brian2.plan_checks import check_steps
+from cortex_sim.backends.brian2.reuse import most_recent
 from cortex_sim.backends.brian2.runner import Runner
 from cortex_sim.backends.brian2.sharing import check_no_sharing
-from cortex_sim.backends.brian2.stability import check
-from cortex_sim.backends.brian2.steps import whole_steps
+from cortex_sim.backends.brian2.stability import check, warn_where_coarse
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.restoring import require_own
 from cortex_sim.checks import look_up, require_nonnegative, require_positive
@@ -38,14 +39,9 @@ from cortex_sim.network import Network
 from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import (
     Conditions,
-    Input,
-    PhasePlan,
     Plan,
     Sample,
-    Series,
     Shown,
-    White,
-    parts_of,
 )
 from cortex_sim.registry import registered_name
 from cortex_sim.state import State, as_state, initial
@@ -137,6 +133,7 @@ class Simulation:
             look_up(f"population of {net.name}", name, net.populations, BuildError)
         self.setup = Setup(engine, float(dt_ms), method, self._noise(noise), dict(equations or {}), target)
         check(self.circuit, self.weights, self.setup.dt_ms, method)
+        warn_where_coarse(self.circuit, self.setup.dt_ms)
         if engine == "synapses":
             check_no_sharing(self.circuit)
             check_in_synapses(self.circuit)
@@ -147,6 +144,7 @@ class Simulation:
         self._restored: Carryover | None = None  # restored, and not yet used
         self._loops: Memory = {}  # state of closed loops
         self._made: BuiltCircuit | None = None  # built when needed: it may hold millions of neurons
+        self._kept: list[BuiltCircuit] = []  # for batches of other sizes, the last one first
 
     def _noise(self, given: float | Mapping[str, float]) -> dict[str, float]:
         moving = [name for name in self.net.populations if name not in self.circuit.sources]
@@ -185,12 +183,16 @@ class Simulation:
         if made is None or (made.presentations, made.features) != (presentations, features):
             if made is not None:
                 made.engine.take_edits()
-            with brian2_as_found(self.setup.target):
-                made = BuiltCircuit(
-                    self.circuit, self.weights, self.setup, presentations, features, self._extra
-                )
-            self._made = made
+            kept = next(
+                (b for b in self._kept if (b.presentations, b.features) == (presentations, features)), None
+            )
+            self._made = made = kept or self._new(presentations, features)
+            self._kept = most_recent(made, self._kept)
         return made
+
+    def _new(self, presentations: int, features: frozenset[str]) -> BuiltCircuit:
+        with brian2_as_found(self.setup.target):
+            return BuiltCircuit(self.circuit, self.weights, self.setup, presentations, features, self._extra)
 
     def operating_points(self) -> list[OperatingPoint]:
         """Eigenvalues of every loop at the present state: whether activity settles, and the step follows.
@@ -199,10 +201,12 @@ class Simulation:
         """
         return operating_points(self.built)
 
-    def run(self, protocol: Any, *, progress: bool = True) -> xr.Dataset:
+    def run(self, protocol: Any, *, arm: str | None = None, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 
-        Weights continue from their present values; see `cortex_sim.protocol.Protocol`.
+        Weights continue from their present values, which make the first snapshot where weights are
+        recorded; see `cortex_sim.protocol.Protocol`. Only the arm ``arm`` is in it, called as the network
+        by default.
 
         Raises
         ------
@@ -219,7 +223,7 @@ class Simulation:
         """
         from cortex_sim.recording.session import record
 
-        return record(self, protocol, progress=progress)
+        return record(self, protocol, arm=arm, progress=progress)
 
     def _repr_html_(self) -> str:
         from cortex_sim.viz import notebook
@@ -271,34 +275,19 @@ class Simulation:
         for shown in plan.shown:
             if self.setup.engine == "synapses":
                 _one_by_one(shown, self.net.name)
-        for phase in plan.different_phases():
-            self._check_phase(phase)
-        if plan.wanted.every_ms is not None:
-            whole_steps("record: every_ms", plan.wanted.every_ms, self.setup.dt_ms)
-
-    def _check_phase(self, phase: PhasePlan) -> None:
-        whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, self.setup.dt_ms)
-        for name, gate in phase.gates.items():
-            whole_steps(f"projection {name}: delay_ms", gate.delay_ms, self.setup.dt_ms)
-        for name, given in phase.drive.items():
-            self._check_input(f"phase {phase.name}: drive of {name}", given)
-        for name in phase.nudge:
-            if name in self.circuit.sources:
-                raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
-
-    def _check_input(self, owner: str, given: Input) -> None:
-        dt_ms = self.setup.dt_ms
-        for part in parts_of(given):
-            if isinstance(part, White) and part.hold_ms is not None:
-                whole_steps(f"{owner}: hold_ms", part.hold_ms, dt_ms)
-            if isinstance(part, Series):
-                whole_steps(f"{owner}: bin_ms", part.bin_ms, dt_ms)
+        check_steps(self.circuit, plan, self.setup.dt_ms)
 
     def _last(self) -> Carryover:
         """State carried over from the last trial."""
         if self._restored is not None:
             return self._restored
         return Carryover() if self._made is None else Carryover.after(self._made)
+
+    def weights_of(self, projection: str) -> np.ndarray:
+        """Present weights of a projection in the declared shape, a copy."""
+        if self._made is not None and self.setup.target != STANDALONE:
+            self._made.engine.take_edits()
+        return self.weights.outward(projection)
 
     def state(self) -> State:
         """What the network has learned so far, to save it or to start another simulation or model from it."""
@@ -357,7 +346,7 @@ class Simulation:
     def _parts(self) -> dict[str, Any]:
         if self._made is not None:
             self._made.engine.take_edits()
-        return vars(self) | {"_restored": self._last(), "_made": None}
+        return vars(self) | {"_restored": self._last(), "_made": None, "_kept": []}
 
     def attributes(self) -> dict[str, Any]:
         """Provenance of a recording: network, rule, seed, backend, versions, time constants."""

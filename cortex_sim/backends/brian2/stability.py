@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
@@ -10,6 +11,11 @@ from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource
 from cortex_sim.backends.brian2.recurrence import advice, escapes
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError, RunError
+
+_log = logging.getLogger(__name__)
+
+#: Largest share of a time constant that a step can be and still follow the time course.
+COARSE = 0.2
 
 
 def largest_step(tau_ms: float, eigenvalue: float, damping: float, method: str) -> float:
@@ -45,7 +51,23 @@ def check(circuit: Circuit, weights: Weights, dt_ms: float, method: str, *, lear
         _check_finite(plastic.name, weights, exception_type)
 
 
-def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
+def warn_where_coarse(circuit: Circuit, dt_ms: float) -> None:
+    """Log a warning where a step is stable, but too long to follow the time course."""
+    owner, tau = min(_time_constants(circuit), key=lambda one: one[1], default=("", math.inf))
+    if dt_ms > COARSE * tau * (1 + 1e-9):
+        _log.warning(
+            "%s: a time step of %g ms is stable for its time constant of %g ms, but too long to follow the "
+            "time "
+            "course; use dt_ms of at most %g (a tenth of the time constant is usual)",
+            owner,
+            dt_ms,
+            tau,
+            COARSE * tau,
+        )
+
+
+def _time_constants(circuit: Circuit) -> list[tuple[str, float]]:
+    """Populations and compartments without a loop, and their time constants in ms."""
     slow = [
         (f"population {n}", p.tau_ms) for n, p in circuit.net.populations.items() if n not in circuit.sources
     ]
@@ -53,7 +75,11 @@ def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
     slow += [
         (f"projection {p.name}", p.tau_ms) for p in circuit.apicals if p.source is not CreditSource.INVERSE
     ]
-    for owner, tau in slow:
+    return slow
+
+
+def _check_time_constants(circuit: Circuit, dt_ms: float) -> None:
+    for owner, tau in _time_constants(circuit):
         if dt_ms >= 2 * tau:
             raise BuildError(
                 f"{owner}: a time step of {dt_ms:g} ms is too long for a time constant of {tau:g} ms; "

@@ -17,5 +17,7 @@ def whole_steps(owner: str, duration_ms: float, dt_ms: float) -> int:
     steps = round(exact)
     # A millionth of a step, plus the rounding error of a quotient of this size.
     if abs(exact - steps) > 1e-6 + 1e-15 * exact or (duration_ms > 0 and not steps):
-        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:.12g}. Got {duration_ms:.12g}")
+        short = f"; times are in ms, so {duration_ms:g} s would be {1000 * duration_ms:g}"
+        hint = short if duration_ms < dt_ms else ""
+        raise RunError(f"{owner} must be a multiple of dt_ms={dt_ms:.12g}{hint}. Got {duration_ms:.12g}")
     return steps

@@ -74,7 +74,7 @@ class QuasiStatic:
         """The preprocessing of its training, if any."""
         return self.model.preprocessing
 
-    def run(self, protocol: Any, *, progress: bool = True) -> xr.Dataset:
+    def run(self, protocol: Any, *, arm: str | None = None, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording; weights continue from their present values.
 
         Raises
@@ -86,7 +86,7 @@ class QuasiStatic:
         """
         from cortex_sim.recording.session import record
 
-        return record(self, protocol, progress=progress)
+        return record(self, protocol, arm=arm, progress=progress)
 
     def _repr_html_(self) -> str:
         from cortex_sim.viz import notebook
@@ -150,6 +150,10 @@ class QuasiStatic:
         self._learned, self._time_ms = int(state["learned"]), float(state["time_ms"])
         self._loops = memory_of(state)
         self.model.renew_feedback()
+
+    def weights_of(self, projection: str) -> np.ndarray:
+        """Present weights of a projection in the declared shape, a copy."""
+        return self.windows.own(projection).detach().numpy().copy()
 
     def attributes(self) -> dict[str, Any]:
         """Provenance of a recording: network, rules, seed, backend, versions."""

@@ -1,0 +1,75 @@
+"""Short runs: what brian2 prepares at the start of every run is kept as long as it stays the same.
+
+`brian2.Network.run` first collects garbage, checks the equations of every group and generates their code;
+for a short run this takes ten times as long as the run itself.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import brian2
+
+#: Neurons of brian2 objects that are kept for batches of other sizes, such as those of probes.
+KEPT_NEURONS = 500_000
+
+
+class Sized(Protocol):
+    """Built objects with a number of neurons."""
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+
+
+T = TypeVar("T", bound=Sized)
+
+
+def prepare_once(objects: Iterable[Any]) -> None:
+    """Let objects be prepared at their first run, and again only if code target or namespace change."""
+    for made in objects:
+        made.before_run = _once(made)
+
+
+def _once(made: Any) -> Any:
+    prepare, last = made.before_run, []  # type: ignore[var-annotated]
+
+    def before_run(run_namespace: Any = None) -> None:
+        key = [brian2.prefs.codegen.target, _constants(made)]
+        if last != key:
+            prepare(run_namespace)
+            last[:] = key
+
+    return before_run
+
+
+def _constants(made: Any) -> list[tuple[str, int]]:
+    """What an object's code takes from outside, by name and identity."""
+    namespace = getattr(getattr(made, "group", made), "namespace", None) or {}
+    return [(name, id(value)) for name, value in namespace.items()]
+
+
+def most_recent(made: T, others: Iterable[T]) -> list[T]:
+    """``made``, then of the others as many as memory allows, kept for later batches of their size."""
+    neurons, kept = made.neurons, [made]
+    for built in others:
+        neurons += 0 if built is made else built.neurons
+        if built is not made and neurons <= KEPT_NEURONS:
+            kept.append(built)
+    return kept
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep what exists out of the garbage collection with which brian2 begins a run."""
+    if gc.get_freeze_count():  # somebody else decides what is collected
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
