@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, spelled
+from cortex_sim.errors import DeclarationError
 
 T = TypeVar("T", bound=type)
 
@@ -22,7 +23,10 @@ def known_settings(cls: T) -> T:
     def checked(self: Any, *args: Any, **given: Any) -> None:
         for name in given:
             if name not in known:
-                look_up(f"setting of {cls.__name__}", f"{name}=", known)
+                look_up(f"setting of {cls.__name__}", name, known)
+                raise DeclarationError(
+                    f"unknown setting of {cls.__name__} {name!r}; it is written {spelled(name, known)!r}"
+                )
         construct(self, *args, **given)
 
     cls.__init__ = checked  # type: ignore[misc]
