@@ -35,7 +35,7 @@ SEEDS = (0, 1, 2)
 #: Networks: the study that trained them, and the populations that are compared.
 NETWORKS = {
     "conv4": ("cortex_conv4", ("V1", "V2", "V4", "IT")),
-    "gait_cifar_deep": ("cortex_deep", ("V1", "V3", "V6")),
+    "gait_cifar_deep": ("cortex_deep", ("V1", "V3", "CIT")),
 }
 STOPPED_EARLY = "cortex_conv4_short"
 RIDGE, RSA = Named("ridge", Predictivity(folds=RandomFolds(5))), Named("rsa", Rsa())

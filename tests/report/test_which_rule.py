@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import cortex_sim as cs
 from cortex_sim import library
 from cortex_sim.compare.folds import RandomFolds
 from cortex_sim.compare.predictivity import Predictivity
@@ -49,3 +50,9 @@ def test_missing_runs_are_named(study, folder, tmp_path):
     shutil.rmtree(tmp_path / "runs" / "trained" / "final" / "gait_prop" / "0.1" / "seed-1")
     with pytest.raises(SystemExit, match="1 of 2 runs under gait_prop; train them first"):
         study.compared("small", "v4.npz", folder, tmp_path / "runs", 3, tmp_path / "out")
+
+
+def test_networks_and_populations_exist():
+    found = library.load_module("protocols", "which_rule_looks_like_cortex")
+    for network, (_, populations) in found.NETWORKS.items():
+        assert set(populations) < set(cs.model(network).populations)
