@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cortex_sim.activation_checks import check_activation
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.backends.registry import register_backend
 from cortex_sim.connectors import Conv2d, Dense, Identity, Unweighted
@@ -178,6 +179,7 @@ __all__ = [
     "Word",
     "Xavier",
     "brian2",
+    "check_activation",
     "check_rule",
     "compare",
     "data",

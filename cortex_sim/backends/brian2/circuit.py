@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from cortex_sim.activation_checks import check_texts
 from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.routes import find_routes
 from cortex_sim.checks import look_up, require_positive
@@ -134,6 +135,8 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
             f"network {net.name}: {rule!r} computes targets layer by layer, which has no rate dynamics here; "
             'use GaitProp() in its limit form, or backend "torch"'
         )
+    for population in net.populations.values():
+        check_texts(population.activation)
     for p in net.projections.values():
         check_agreement(p.plasticity)
         _check(p)
