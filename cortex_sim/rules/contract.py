@@ -1,4 +1,4 @@
-"""`check_rule`: what holds for every rule, tried on a rule of one's own."""
+"""`check_rule`: what holds for every rule, tried on a user's rule."""
 
 from __future__ import annotations
 
