@@ -60,6 +60,11 @@ class Sequence(Comparable):
         """Whether any phase opens a plasticity window."""
         return any(protocol.plastic for protocol in self.protocols)
 
+    def _repr_html_(self) -> str:
+        from cortex_sim.viz import notebook
+
+        return notebook.protocol(self)
+
     def replace(self, **changes: Any) -> Sequence:
         """The same sequence with some settings changed in each of its protocols, such as ``lesion``."""
         return Sequence(*(protocol.replace(**changes) for protocol in self.protocols))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from cortex_sim.errors import CortexSimError
+from cortex_sim.protocol.sequence import Sequence
 from cortex_sim.viz import html
 from cortex_sim.viz.tables import network_tables, objective
 
@@ -28,8 +29,8 @@ def network(net: Network) -> str:
     )
 
 
-def protocol(shown: Protocol) -> str:
-    """Time line of a protocol, and what it records."""
+def protocol(shown: Protocol | Sequence) -> str:
+    """Time line of a protocol, or of each in a sequence, and what it records."""
     return html.page(_protocol(shown))
 
 
@@ -86,7 +87,12 @@ def settled(shown: Any, said: str, parameters: int | None = None) -> str:
     )
 
 
-def _protocol(shown: Protocol) -> str:
+def _protocol(shown: Protocol | Sequence) -> str:
+    if isinstance(shown, Sequence):
+        return "".join(
+            html.heading(f"protocol {number} of {len(shown.protocols)}") + _protocol(one)
+            for number, one in enumerate(shown.protocols, 1)
+        )
     record = shown.record
     what = ", ".join(record.variables)
     where = "all populations" if record.populations is None else ", ".join(record.populations)

@@ -136,3 +136,7 @@ def test_resume_within_a_sequence_is_byte_for_byte(tmp_path, monkeypatch):
         monkeypatch.setattr(recorder.Recorder, "keep", keep)
         cs.brian2.run(one, out=out, resume=True, progress=False).close()
         assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_sequence_shows_the_time_line_of_each_protocol():
+    assert cs.Sequence(*parts())._repr_html_().count("<svg") + cs.Sequence(*parts())._repr_html_().count("<img") >= 2
