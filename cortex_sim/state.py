@@ -153,6 +153,14 @@ def initial(net: Network, seed: int = 0) -> State:
     )
 
 
+def first_snapshot(state: State) -> dict[str, np.ndarray]:
+    """What a recording's first snapshot may hold: weights, and the state of rules as "pre->post:variable"."""
+    kept = {
+        f"{n}:{v}": np.asarray(x) for n, variables in state.rule_state.items() for v, x in variables.items()
+    }
+    return {**state.all_weights(), **kept}
+
+
 def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
     return {name: np.shape(array) for name, array in arrays.items()}
 

@@ -17,7 +17,7 @@ from cortex_sim.protocol.values import short
 from cortex_sim.recording.fingerprint import fingerprint
 from cortex_sim.recording.session import PlannedArm, in_memory, require_loops, to_disk, with_rates
 from cortex_sim.runs.interrupted import saying
-from cortex_sim.state import tensors_of
+from cortex_sim.state import first_snapshot, initial, tensors_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -119,7 +119,7 @@ def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> l
         protocol = look_up("arm", name, experiment.arms, RunError).protocol
         net = experiment.network_of(name)
         state = experiment.state_for(net, seed)
-        first = net.initial_weights(seed) if state is None else state.all_weights()
+        first = first_snapshot(initial(net, seed) if state is None else state)
         preprocessing = None if state is None else state.preprocessing
         full = with_rates(plan(protocol, net, seed, preprocessing))
         made.append(PlannedArm(name, net, full, first))

@@ -194,7 +194,8 @@ class Wanted:
     """What to record.
 
     ``variables`` of "rate", "drive", "credit"; ``every_ms`` None keeps one sample, at the end of phase
-    ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial. ``bins`` limits
+    ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial, and
+    ``states`` variables of their rules, as "pre->post:variable". ``bins`` limits
     the time bins of a trial to those that all trials have.
     """
 
@@ -204,6 +205,7 @@ class Wanted:
     phase: str = ""
     weights: tuple[str, ...] = ()
     weights_every: int = 1
+    states: tuple[str, ...] = ()
     bins: int | None = None
 
     def in_bins(self, sample: int) -> bool:
@@ -244,7 +246,8 @@ class Sample:
     """The recorded values of one `Shown`.
 
     ``values``: variable to population to (presentation, time_bin, unit), one bin where ``every_ms`` is
-    None. ``weights``: projection to (post, pre) after it, where due. ``time_ms``: simulated time at its end.
+    None. ``weights``: projection to (post, pre) after it, where due, and
+    "pre->post:variable" to the state of its rule. ``time_ms``: simulated time at its end.
     ``loops``: variables of closed loops by "LOOP:VARIABLE", of a trial.
     """
 

@@ -253,7 +253,28 @@ def _wanted(net: Network, protocol: Protocol) -> Wanted:
         phase=protocol.recorded_phase,
         weights=tuple(weights),
         weights_every=record.weights_every,
+        states=_states(net, record.state),
     )
+
+
+def _states(net: Network, asked: Any) -> tuple[str, ...]:
+    """Variables of rules as "pre->post:variable"."""
+    known = {p.name: list(p.rule.state) for p in net.projections.values() if p.rule.state}
+    every = [f"{name}:{variable}" for name, variables in known.items() for variable in variables]
+    if asked is True:
+        return tuple(every)
+    found: list[str] = []
+    for name in asked:
+        if name in known:
+            found += [f"{name}:{variable}" for variable in known[name]]
+        elif name in every:
+            found.append(name)
+        else:
+            raise DeclarationError(
+                f"Record: state {name!r} is no state of a rule of {net.name}; known: {listed(every)}, or the "
+                "projection's name for all of its variables"
+            )
+    return tuple(dict.fromkeys(found))
 
 
 def _has_weights(net: Network, name: str) -> bool:

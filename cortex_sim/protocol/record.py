@@ -28,7 +28,10 @@ class Record:
     weights : list of projections or bool
         Whose weights are kept; True keeps those of all plastic projections.
     weights_every : int, default 1
-        Number of trials between two snapshots.
+        Number of trials between two snapshots, of weights and of state.
+    state : list of "projection" or "projection:variable", or bool
+        Whose rule's state is kept (θ of BCM, a trace): of a projection all variables, or the one named;
+        True keeps the state of all rules.
     """
 
     variables: Any = ("rate",)
@@ -37,6 +40,7 @@ class Record:
     phase: str | None = None
     weights: Any = ()
     weights_every: int = 1
+    state: Any = ()
 
     def __post_init__(self) -> None:
         variables = names("Record", "variables", self.variables)
@@ -60,4 +64,6 @@ class Record:
             raise DeclarationError(f"Record: phase must be the name of a phase. Got {self.phase!r}")
         if self.weights is not True:
             object.__setattr__(self, "weights", names("Record", "weights", self.weights or ()))
+        if self.state is not True:
+            object.__setattr__(self, "state", names("Record", "state", self.state or ()))
         require_count("Record", weights_every=self.weights_every)

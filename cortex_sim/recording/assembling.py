@@ -32,7 +32,7 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
     """
     axes = {"presentation": (layout.by_presentation(), _presentations(layout, stores))}
     lengths = {"presentation": sum(store.lengths(layout.variables[0]) for store in stores)}
-    if layout.weights:
+    if layout.snapshots:
         axes["snapshot"] = (layout.by_snapshot(), _snapshots(layout, stores))
         lengths["snapshot"] = sum(store.lengths("snapshot_ms") for store in stores)
     blocks = {axis: _block_length(layout, names, lengths[axis]) for axis, (names, _) in axes.items()}
@@ -58,7 +58,7 @@ def _write_empty(layout: Layout, attributes: Mapping[str, Any], block: Mapping[s
     """All names, coordinates and attributes, without presentations and snapshots."""
     empty = layout.empty([*layout.by_presentation(), *layout.by_snapshot()])
     encoding = {name: {"chunksizes": (block[name], *layout.shape(name))} for name in block}
-    growing = ["presentation", *(["snapshot"] if layout.weights else [])]
+    growing = ["presentation", *(["snapshot"] if layout.snapshots else [])]
     with guarded(path) as guard:
         # xarray would make them in the order of a set, which differs between processes.
         with h5netcdf.File(guard, "w") as file:
@@ -85,7 +85,7 @@ def _presentations(layout: Layout, stores: Sequence[Store]) -> Iterator[Rows]:
 
 
 def _snapshots(layout: Layout, stores: Sequence[Store]) -> Iterator[Rows]:
-    if not layout.weights:
+    if not layout.snapshots:
         return
     stored = [name for name in layout.by_snapshot() if name != "snapshot_arm"]
     for arm, store in zip(layout.arms, stores, strict=True):

@@ -49,7 +49,7 @@ class ArmLayout:
     plan : Plan
     initial : mapping
         Weights before the first trial, (post, pre) by projection; they make a first snapshot where
-        they are known for every projection whose weights are recorded.
+        they are known for every projection whose weights are recorded; and the state of rules.
     """
 
     arm: str
@@ -65,7 +65,7 @@ class ArmLayout:
     @property
     def starts(self) -> bool:
         """Whether a snapshot of the initial weights comes first."""
-        wanted = self.plan.wanted.weights
+        wanted = (*self.plan.wanted.weights, *self.plan.wanted.states)
         return bool(wanted) and all(name in self.initial for name in wanted)
 
     @cached_property
@@ -155,6 +155,16 @@ class Layout:
         """Recorded variables of the closed loops of all arms, and their shapes."""
         return {name: shape for arm in self.arms for name, shape in arm.loops.items()}
 
+    @property
+    def states(self) -> dict[str, str]:
+        """Variable of each recorded state of a rule, by "pre->post:variable"."""
+        return {name: f"state:{name}" for name in self.arms[0].plan.wanted.states}
+
+    @property
+    def snapshots(self) -> dict[str, str]:
+        """Variables of everything that snapshots hold."""
+        return self.weights | self.states
+
     def by_presentation(self) -> list[str]:
         """Names of everything that has one row per presentation."""
         own = ["stimulus_id", "repetition", "arm", "trial", "block", "stage"]
@@ -162,16 +172,18 @@ class Layout:
         return [*self.variables, *self.loops, *own, *sequence]
 
     def by_snapshot(self) -> list[str]:
-        """Names of everything that has one row per snapshot; none where no weights are recorded."""
-        if not self.weights:
+        """Names of everything that has one row per snapshot; none where there are none."""
+        if not self.snapshots:
             return []
-        return [*self.weights.values(), "snapshot_ms", "snapshot_trial", "snapshot_arm"]
+        return [*self.snapshots.values(), "snapshot_ms", "snapshot_trial", "snapshot_arm"]
 
     def shape(self, variable: str) -> tuple[int, ...]:
         """Shape of one row of a variable."""
         first = self.arms[0]
         if variable.startswith("weight:"):
             return flat_shape(first.net, variable.removeprefix("weight:"))
+        if variable.startswith("state:"):
+            return tuple(length for _, length in state_axes(first.net, variable.removeprefix("state:")))
         if variable not in self.variables:
             return self.loops.get(variable, ())
         neuroids = sum(first.net.populations[name].size for name in first.populations)
@@ -198,6 +210,11 @@ class Layout:
             if shape:  # a number a trial is a coordinate
                 axes = [f"{name}:{axis}" for axis in range(len(shape))]
                 data[name] = (("presentation", *axes), rows[name], {"units": "1", "long_name": _LOOP})
+        for name, variable in self.states.items():
+            axes = [axis for axis, _ in state_axes(first.net, name)]
+            projection, _, called = name.rpartition(":")
+            labels = {"units": "1", "long_name": f"{called} of the rule of {projection}"}
+            data[variable] = (("snapshot", *axes), rows[variable], labels)
         coordinates = {
             name: ("presentation", rows[name]) for name in self.by_presentation() if name not in data
         } | places(first.net, first.populations)
@@ -220,6 +237,17 @@ def flat_shape(net: Network, projection: str) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
+def state_axes(net: Network, name: str) -> list[tuple[str, int]]:
+    """Axes of a rule's state "pre->post:variable", and their lengths: those of weights, some, or none."""
+    projection, _, variable = name.rpartition(":")
+    p = net.projections[projection]
+    op, template = net.operator(p), np.empty(net.weight_shape(p))
+    post, pre = (op.feedback_matrix(template) if p.is_top_down else op.matrix(template)).shape
+    axes = {"post": (f"post:{projection}", post), "pre": (f"pre:{projection}", pre)}
+    kept = {"PerPost": ("post",), "PerPre": ("pre",), "PerSynapse": ("post", "pre"), "Global": ()}
+    return [axes[side] for side in kept[type(p.rule.state[variable]).__name__]]
+
+
 def _neuroids(arm: ArmLayout) -> list[tuple[str, tuple[int, ...]]]:
     return [(name, arm.net.populations[name].shape) for name in arm.populations]
 
@@ -238,6 +266,7 @@ _SHARED = {
     "variables": lambda arm: sorted(arm.plan.wanted.variables),
     "time bins": _bins,
     "recorded weights": _weights,
+    "recorded states": lambda arm: {n: state_axes(arm.net, n) for n in sorted(arm.plan.wanted.states)},
 }
 
 

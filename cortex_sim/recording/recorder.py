@@ -146,6 +146,14 @@ class Recorder:
             values = np.asarray(weights[name])
             self._require_finite(values, f"the weights of {name}", (trials,))
             rows[variable] = values.reshape(1, *flat_shape(self._arm.net, name))
+        for name, variable in self._layout.states.items():
+            if name not in weights:
+                raise RunError(
+                    f"arm {self._arm.arm}: the backend gave no state {name}, which is to be recorded"
+                )
+            values = np.asarray(weights[name], dtype=float)
+            self._require_finite(values, f"the state {name}", (trials,))
+            rows[variable] = values.reshape(1, *self._layout.shape(variable))
         return rows
 
     def _require_finite(self, values: np.ndarray, what: str, trials: tuple[int, ...]) -> None:

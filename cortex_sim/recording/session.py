@@ -79,7 +79,9 @@ def record(
     require_loops(session, full)
     say_what_stays(full, session.net)
     own = getattr(session, "weights_of", None)  # registered sessions may lack it
-    initial = None if own is None else {name: own(name) for name in full.wanted.weights}
+    initial = (
+        None if own is None else {name: own(name) for name in (*full.wanted.weights, *full.wanted.states)}
+    )
     only = PlannedArm(arm or session.net.name, session.net, full, initial, session)
     with saying(
         f"network {session.net.name}: interrupted; its recording in memory is lost, while "

@@ -20,7 +20,7 @@ def bytes_of(layout: Layout) -> int:
     rows = sum(_presentations(arm) for arm in layout.arms)
     values = rows * _NUMBER * sum(math.prod(layout.shape(name)) for name in layout.variables)
     snapshots = sum(_snapshots(arm) for arm in layout.arms)
-    weights = snapshots * _NUMBER * sum(math.prod(layout.shape(name)) for name in layout.weights.values())
+    weights = snapshots * _NUMBER * sum(math.prod(layout.shape(name)) for name in layout.snapshots.values())
     return values + rows * _ROW + weights
 
 
@@ -70,7 +70,7 @@ def _presentations(arm: ArmLayout) -> int:
 
 def _snapshots(arm: ArmLayout) -> int:
     wanted = arm.plan.wanted
-    if not wanted.weights:
+    if not (wanted.weights or wanted.states):
         return 0
     trials = [shown.trials[-1] + 1 for shown in arm.plan.shown if shown.stage == "trial"]
     due = sum(done % wanted.weights_every == 0 for done in trials)

@@ -1,4 +1,4 @@
-"""Recorded weights of one projection as plain arrays, in the order in which they were taken."""
+"""Recorded weights and rule state of a projection as plain arrays, in the order of their snapshots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cortex_sim.checks import look_up
 from cortex_sim.errors import DataError
 from cortex_sim.recording.selecting import select
 
-_WEIGHT = "weight:"
+_WEIGHT, _STATE = "weight:", "state:"
 
 
 def weights_of(
@@ -49,5 +49,36 @@ def weights_of(
     if not recorded:
         raise DataError("weights_of: no weights in the recording; record them: cs.Record(weights=True)")
     name = look_up("recorded projection", projection, recorded, DataError)
+    chosen = recording if arm is None else select(recording, arm=arm)
+    return chosen["snapshot_trial"].values, chosen[name].values
+
+
+def state_of(
+    recording: xr.Dataset, projection: str, variable: str, arm: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trials before each snapshot (snapshot,), and the state of a rule (snapshot, ...): θ of BCM, a trace.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Of a protocol with ``cs.Record(state=...)``.
+    projection : str
+        Such as "retina->V1".
+    variable : str
+        Of its rule, such as "theta": (snapshot, post), (snapshot, pre), (snapshot, post, pre) or (snapshot,).
+    arm : str, optional
+        Snapshots of this arm only.
+
+    Raises
+    ------
+    DataError
+        If it was not recorded, or there is no such arm.
+    """
+    recorded = {
+        str(name).removeprefix(_STATE): name for name in recording.data_vars if str(name).startswith(_STATE)
+    }
+    if not recorded:
+        raise DataError("state_of: no state of rules in the recording; record it: cs.Record(state=True)")
+    name = look_up("recorded state", f"{projection}:{variable}", recorded, DataError)
     chosen = recording if arm is None else select(recording, arm=arm)
     return chosen["snapshot_trial"].values, chosen[name].values

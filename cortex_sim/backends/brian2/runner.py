@@ -168,7 +168,7 @@ class Runner:
         due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0
         if self._shown.stage != "trial" or not due:
             return {}
-        return {name: self.weights.outward(name) for name in self.wanted.weights}
+        return {name: self.weights.kept(name) for name in (*self.wanted.weights, *self.wanted.states)}
 
     # -- input that changes from step to step ---------------------------------------------------------
 

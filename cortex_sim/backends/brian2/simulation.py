@@ -284,10 +284,10 @@ class Simulation:
         return Carryover() if self._made is None else Carryover.after(self._made)
 
     def weights_of(self, projection: str) -> np.ndarray:
-        """Present weights of a projection in the declared shape, a copy."""
+        """A copy of a projection's weights as declared, or of its rule's state "pre->post:variable"."""
         if self._made is not None and self.setup.target != STANDALONE:
             self._made.engine.take_edits()
-        return self.weights.outward(projection)
+        return self.weights.kept(projection)
 
     def state(self) -> State:
         """What the network has learned so far, to save it or to start another simulation or model from it."""

@@ -89,6 +89,11 @@ def check_plan(plan: Plan) -> None:
                     f"phase {phase.name}: {moving[0]} changes from step to step, which a C++ program cannot "
                     'read; use constants, images or time series, or target="numpy"'
                 )
+    if plan.wanted.states:
+        raise RunError(
+            f"record: state {plan.wanted.states[0]} after every trial cannot be read from a running C++ "
+            'program; use state=(), or target="numpy"'
+        )
     if plan.wanted.weights:
         raise RunError(
             f"record: weights of {plan.wanted.weights[0]} after every trial cannot be read from a running "

@@ -87,6 +87,11 @@ class Weights:
             return np.array(self.circuit.operators[name].as_feedback(matrix, shape))
         return matrix.reshape(shape).copy()
 
+    def kept(self, name: str) -> np.ndarray:
+        """A copy of the weights of "pre->post", or of its rule's state "pre->post:variable"."""
+        projection, _, variable = name.partition(":")
+        return np.array(self.state[projection][variable]) if variable else self.outward(projection)
+
     def _as_matrix(self, name: str, values: np.ndarray) -> np.ndarray:
         """Weights in the declaration's shape as rules see them."""
         op = self.circuit.operators[name]

@@ -152,8 +152,8 @@ class QuasiStatic:
         self.model.renew_feedback()
 
     def weights_of(self, projection: str) -> np.ndarray:
-        """Present weights of a projection in the declared shape, a copy."""
-        return self.windows.own(projection).detach().numpy().copy()
+        """A copy of a projection's weights as declared, or of its rule's state "pre->post:variable"."""
+        return self.windows.kept(projection)
 
     def attributes(self) -> dict[str, Any]:
         """Provenance of a recording: network, rules, seed, backend, versions."""
@@ -206,7 +206,7 @@ class QuasiStatic:
     def _weights_due(self, shown: Shown, wanted: Wanted) -> dict[str, np.ndarray]:
         if shown.stage != "trial" or (shown.trials[-1] + 1) % wanted.weights_every:
             return {}
-        return {name: self.windows.own(name).detach().numpy().copy() for name in wanted.weights}
+        return {name: self.windows.kept(name) for name in (*wanted.weights, *wanted.states)}
 
     def _pull_back(self) -> None:
         """Hard orthogonality, after a `Shown` that opened a window."""

@@ -62,6 +62,13 @@ class Windows:
             post, inputs = self.matrix(name).shape
             self.state_of[name] = rule.initial_state((post, inputs))
 
+    def kept(self, name: str) -> np.ndarray:
+        """A copy of the weights of "pre->post", or of its rule's state "pre->post:variable"."""
+        projection, _, variable = name.partition(":")
+        if variable:
+            return np.array(self.state_of[projection][variable])
+        return self.own(projection).detach().numpy().copy()
+
     def own(self, name: str) -> Tensor:
         """Weights of a projection in the declared shape."""
         known = self.model.weights
