@@ -26,6 +26,7 @@ def make_recording(
     stimulus_id: Sequence[str] | None = None,
     descriptors: Mapping[str, ArrayLike] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    time_bins: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Gather variables of every population into one Dataset.
 
@@ -35,35 +36,52 @@ def make_recording(
         Whose populations these are.
     values : mapping
         Variable ("rate", "credit", "drive") to population to array (presentation, *shape). A
-        population missing from "credit" gets none, so its credit is 0.
+        population missing from "credit" gets none, so its credit is 0. With ``time_bins`` these have a second
+        axis, (presentation, time_bin, *shape).
     stimulus_id : sequence of str, optional
         One per presentation; numbered if left out.
     descriptors : mapping of str to array of shape (presentation,), optional
         What else is known of the stimuli; each becomes a coordinate.
     attributes : mapping, optional
         Network, rule, seed, ….
+    time_bins : mapping of str to xarray variable, optional
+        Coordinates of time bins, where every presentation has several.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``presentation`` and ``neuroid``; coordinates stimulus_id, repetition, population,
-        neuroid_id ("V1/17"), channel, row, column (−1 where a population has none).
+        Dims ``presentation`` and ``neuroid`` (and ``time_bin``); coordinates stimulus_id, repetition,
+        population, neuroid_id ("V1/17"), channel, row, column (−1 where a population has none).
     """
     names = list(values["rate"])
     count = len(next(iter(values["rate"].values())))
-    sizes = {name: net.populations[name].size for name in names}
+    dims = ("presentation", "neuroid", *(["time_bin"] if time_bins else []))
     data = {}
     for variable, by_population in values.items():
-        parts = [
-            np.asarray(by_population[n]).reshape(count, -1)
-            if n in by_population
-            else np.zeros((count, sizes[n]))
-            for n in names
-        ]
         labels = {"units": "1", "long_name": MEANING[variable]}
-        data[variable] = (("presentation", "neuroid"), np.concatenate(parts, axis=1), labels)
+        data[variable] = (dims, side_by_side(net, names, by_population, count, bool(time_bins)), labels)
     shown = [str(i) for i in range(count)] if stimulus_id is None else list(stimulus_id)
-    return xr.Dataset(data, coordinates(net, names, shown, descriptors or {}), dict(attributes or {}))
+    coords = coordinates(net, names, shown, descriptors or {}) | dict(time_bins or {})
+    return xr.Dataset(data, coords, dict(attributes or {}))
+
+
+def side_by_side(
+    net: Network, names: Sequence[str], values: Mapping[str, np.ndarray], count: int, timed: bool
+) -> np.ndarray:
+    """Values of populations (presentation, *shape) as (presentation, neuroid); 0 of those without any.
+
+    Where they are ``timed``, (presentation, time_bin, *shape) as (presentation, neuroid, time_bin).
+    """
+    like = np.asarray(next(iter(values.values()), np.zeros((count, 1))))
+    lead = like.shape[: 1 + timed]
+    parts = [
+        np.asarray(values[n]).reshape(*lead, net.populations[n].size)
+        if n in values
+        else np.zeros((*lead, net.populations[n].size), like.dtype)
+        for n in names
+    ]
+    beside = np.concatenate(parts, axis=-1)
+    return np.moveaxis(beside, 1, 2) if timed else beside
 
 
 def coordinates(

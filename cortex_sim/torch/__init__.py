@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex_sim.backends.torch import Model, Settling, build, load
+from cortex_sim.backends.torch import Model, Settling, Unrolled, build, load
 from cortex_sim.experiments import running
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cortex_sim.experiments.experiment import Experiment
 
-__all__ = ["Model", "Settling", "build", "load", "run"]
+__all__ = ["Model", "Settling", "Unrolled", "build", "load", "run"]
 
 
 def run(

@@ -10,13 +10,14 @@ import torch
 from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.unrolling import Unrolled, check_unrolls
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
 
-__all__ = ["Model", "Settling", "build", "load"]
+__all__ = ["Model", "Settling", "Unrolled", "build", "load"]
 
 
 def build(
@@ -26,7 +27,7 @@ def build(
     precision: Any = "32",
     device: str | torch.device = "cpu",
     state: Any = None,
-    settling: Settling | None = None,
+    settling: Settling | Unrolled | None = None,
 ) -> Model:
     """Build a declared network on torch.
 
@@ -42,8 +43,9 @@ def build(
         Device of the model.
     state : State, model, simulation, path or run directory, optional
         Learned state to start from, instead of initial weights.
-    settling : Settling, optional
-        Tolerance and limit of the search for the equilibrium of loops.
+    settling : Settling or Unrolled, optional
+        Tolerance and limit of the search for the equilibrium of loops; or `Unrolled(steps, dt_ms)`: rates
+        after each of so many steps in time, and credit through these steps.
 
     Raises
     ------
@@ -58,15 +60,23 @@ def build(
         torch.zeros(0, device=place)
     except (RuntimeError, AssertionError) as exception:
         raise BuildError(f"device {device!r} cannot be used here: {str(exception).splitlines()[0]}") from None
+    if settling is not None and not isinstance(settling, (Settling, Unrolled)):
+        raise BuildError(
+            f"network {net.name}: settling must be cs.torch.Settling() or cs.torch.Unrolled(steps=20). Got "
+            f"{settling!r}"
+        )
     model = Model(net, seed, str(precision), place)
-    if settling is not None:
+    if isinstance(settling, Unrolled):
+        check_unrolls(model, settling)
+        model.unrolled = settling
+    elif settling is not None:
         model.settling = settling
     if state is not None:
         model.load_state(as_state(state))
     return model
 
 
-def load(source: str | Path, *, device: str = "cpu") -> Model:
+def load(source: str | Path, *, device: str = "cpu", settling: Settling | Unrolled | None = None) -> Model:
     """Model from a run directory, a checkpoint, or a file that `cs.save` wrote, with its weights.
 
     The network comes from the file's data: no file is run.
@@ -75,6 +85,8 @@ def load(source: str | Path, *, device: str = "cpu") -> Model:
     ----------
     source : path
     device : str, default "cpu"
+    settling : Settling or Unrolled, optional
+        By default unrolled as it was saved, else at equilibrium.
 
     Raises
     ------
@@ -84,4 +96,6 @@ def load(source: str | Path, *, device: str = "cpu") -> Model:
     state = read_state(source)
     origin = state.origin
     seed, precision = int(origin.get("seed", 0)), str(origin.get("precision", "32"))
-    return build(state.network, seed, precision=precision, device=device, state=state)
+    if settling is None and "unrolled" in origin:
+        settling = Unrolled(**origin["unrolled"])
+    return build(state.network, seed, precision=precision, device=device, state=state, settling=settling)

@@ -14,6 +14,7 @@ from torch import Tensor
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating, only_looking
 from cortex_sim.backends.torch.steps import loops_alone
+from cortex_sim.backends.torch.unrolling import over_time, unroll
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
 
@@ -71,8 +72,13 @@ def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> di
 @differentiating
 @only_looking
 def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
-    """Credit c of every population that receives any, (presentation, *shape)."""
+    """Credit c of every population that receives any, (presentation, *shape).
+
+    Of an unrolled network, at every step: (presentation, step, *shape).
+    """
     model.prepare()
+    if model.unrolled is not None:
+        return _credits_over_time(model, x, y)
     drives, rates = model.settle(model.presentations(x).detach())
     total, _ = model.credit_terms(drives, rates, y, look=True)
     at = {n: model.credited_at(n, drives, rates) for n in drives}
@@ -88,6 +94,28 @@ def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     for name, returned in _around_loops(model, u).items():
         returned = returned.reshape(rates[name].shape)
         c[name] = c[name] + returned if name in c else returned
+    return c
+
+
+def _credits_over_time(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
+    """Minus the gradient at the rates of every step, in the rules' graph."""
+    assert model.unrolled is not None
+    shown = model.shown(model.presentations(x).detach())
+    moments = unroll(model.steps, shown, model.carrier(credit=True), model.unrolled)
+    drives, rates = over_time(moments)
+    total, _ = model.credit_terms(drives, rates, y, look=True)
+    named = [n for n in drives if n not in model.sources and moments[-1].rates[n].requires_grad]
+    if not named or not total.requires_grad:
+        return {}
+    wanted = [m.rates[n] for n in named for m in moments]
+    found = iter(torch.autograd.grad(total, wanted, allow_unused=True))
+    each = {n: [next(found) for _ in moments] for n in named}
+    c: dict[str, Tensor] = {}
+    for name, gradients in each.items():
+        if any(g is not None for g in gradients):
+            none = torch.zeros_like(moments[0].rates[name])
+            arrived = [none if g is None else -g * len(none) for g in gradients]
+            c[name] = torch.stack(arrived, dim=1)
     return c
 
 

@@ -16,7 +16,7 @@ import torch
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.training import Trainer
-from cortex_sim.backends.torch.weights import origin
+from cortex_sim.backends.torch.weights import origin as origin_of
 from cortex_sim.errors import RunError
 from cortex_sim.preprocessing import from_data
 from cortex_sim.runs.files import read_tensors, write_tensors
@@ -38,7 +38,7 @@ _KEYS = {
 
 def _about(model: Core) -> State:
     """The metadata of this model's state, without arrays."""
-    return State(model.net, {}, preprocessing=model.preprocessing, origin=origin(model))
+    return State(model.net, {}, preprocessing=model.preprocessing, origin=origin_of(model))
 
 
 def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
@@ -122,6 +122,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     """Set a new trainer to the state of the checkpoint; returns its extra data."""
     metadata, tensors = read(path)
+    _require_same_steps(trainer.model, metadata.get("origin") or {}, path)
     _load_model(trainer.model, tensors, path)
     saved = metadata["optimiser"]
     state: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in saved["state"].items()}
@@ -139,6 +140,16 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     trainer.losses = list(metadata.get("losses", []))
     trainer.model.preprocessing = from_data(metadata.get("preprocessing"))
     return metadata["extra"]
+
+
+def _require_same_steps(model: Core, origin: dict[str, Any], path: Path) -> None:
+    saved, ours = origin.get("unrolled"), origin_of(model).get("unrolled")
+    if saved != ours:
+        theirs = "Settling()" if saved is None else f"Unrolled(**{saved})"
+        raise RunError(
+            f"checkpoint {path}: its network was {'settled' if saved is None else 'unrolled'} in training, and "
+            f"this model is {model.unrolled or 'settled'}; build it with settling=cs.torch.{theirs}"
+        )
 
 
 def _load_model(model: Core, tensors: dict[str, torch.Tensor], path: Path) -> None:

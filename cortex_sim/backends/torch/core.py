@@ -23,10 +23,12 @@ from cortex_sim.backends.torch.modes import differentiating, in_full_precision
 from cortex_sim.backends.torch.objective import as_rates, injected, mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
-from cortex_sim.backends.torch.presentations import Presentations, presentations
+from cortex_sim.backends.torch.presentations import Presentations, presentations, require_gradient_arrives
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import blocks_of, compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
+from cortex_sim.backends.torch.timed import judged, target_tensor
+from cortex_sim.backends.torch.unrolling import Unrolled, over_time, unroll
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.network import Network
@@ -75,12 +77,12 @@ class Core(nn.Module):
         self.steps = compiled(net, self.routes)
         self.blocks = blocks_of(net, self.steps)
         self.settling = Settling()
+        self.unrolled: Unrolled | None = None  # in place of the equilibrium
         self.top = net.objective_at or self.routes.order[-1]
         self.sources = tuple(net.sources)
         stored = torch.float64 if precision == "64" else torch.float32
         self.populations = populations(net, stored)
-        adapting = (n for n, p in net.populations.items() if adapts(p) and n not in self.sources)
-        self._adapting = tuple(adapting)
+        self.adapting = tuple(n for n, p in net.populations.items() if adapts(p) and n not in self.sources)
         self.preprocessing: Held | None = None
         self.epochs_done = 0  # of training, whichever call of fit they were made by
         self.clock = Clock(seed)
@@ -159,29 +161,37 @@ class Core(nn.Module):
 
         ``x`` is {source: array}, or the array alone where there is one source.
         """
-        return presentations(self.net, x, self.precision, self.device, look)
+        return presentations(self.net, x, self.precision, self.device, look, self.unrolled)
 
     def stimulus_tensor(self, x: Any, look: bool | None = True) -> Tensor:
         """Stimuli of a network with one source as one tensor; of several, use `presentations`."""
         return self.presentations(x, look).one()
 
     def target_tensor(self, y: Any, look: bool | None = True) -> Tensor:
-        """Labels (presentation,) or target rates (presentation, unit) on the model's device."""
-        return inputs.target_tensor(y, self.net.populations[self.top], self.precision, self.device, look)
+        """Labels (presentation[, time_bin]) or rates (presentation[, time_bin], unit), on the device."""
+        top = self.net.populations[self.top]
+        return target_tensor(y, top, self.precision, self.device, look, self.unrolled)
 
     def settle(self, x: Presentations | Any, credit: bool = True) -> tuple[Values, Values]:
-        """Drives and rates of every population at equilibrium, (presentation, *shape).
+        """Drives and rates of every population at equilibrium, (presentation[, step], *shape).
 
         With ``credit`` the graph's backward pass is the declared rules'; without, it is plain
         autograd's, which is what backpropagation would do on the same weights.
         """
-        stimuli = self.presentations(x, look=None).by_source
-        shown = {name: self.population(name)(values) for name, values in stimuli.items()}
-        drives, rates = settle(self.steps, shown, self.carrier(credit), blocks=self.blocks, how=self.settling)
+        shown, carrier = self.shown(x), self.carrier(credit)
+        if self.unrolled is not None:
+            drives, rates = over_time(unroll(self.steps, shown, carrier, self.unrolled))
+        else:
+            drives, rates = settle(self.steps, shown, carrier, blocks=self.blocks, how=self.settling)
         if self._working_dtype() != self.compute:  # within autocast only the way there is in low precision
             drives = {name: a.to(self.compute) for name, a in drives.items()}
             rates = {name: r.to(self.compute) for name, r in rates.items()}
         return drives, rates
+
+    def shown(self, x: Presentations | Any) -> Values:
+        """Rates of every source."""
+        stimuli = self.presentations(x, look=None).by_source
+        return {name: self.population(name)(values) for name, values in stimuli.items()}
 
     def carrier(self, credit: bool) -> ByParameters:
         """How rates are carried by the present parameters."""
@@ -206,14 +216,18 @@ class Core(nn.Module):
     # -- credit -----------------------------------------------------------------------------------
 
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
-        """Mean objective over presentations, from the top's rates and labels or target rates."""
+        """Mean objective over presentations (and time bins), from the top's rates and labels or targets."""
         assert self.net.objective_function is not None
-        return mean_objective(self.net.objective_function, r_top, y, listed(self.sources))
+        return mean_objective(self.net.objective_function, *self.judged(r_top, y))
+
+    def judged(self, r_top: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The top's rates that have a target, (row, unit), and the labels or target rates of each row."""
+        return judged(r_top, y, self.unrolled, listed(self.sources))
 
     def top_rates(self, stimuli: Presentations) -> Tensor:
-        """Rates of the top population, (presentation, unit), in plain autograd's graph."""
+        """Rates of the top population, (presentation[, step], unit), in plain autograd's graph."""
         _, rates = self.settle(stimuli, credit=False)
-        return rates[self.top].flatten(1)
+        return rates[self.top].flatten(1 if self.unrolled is None else 2)
 
     def forward(self, x: Any, y: Any = None, *, checked: bool = False) -> Tensor:
         """The surrogate for stimuli with labels or targets, the top's rates without.
@@ -254,23 +268,14 @@ class Core(nn.Module):
         that presentation of a batch ``of`` so many.
         """
         stimuli = self.presentations(x, look)
-        self._require_gradient_arrives(stimuli)
+        require_gradient_arrives(stimuli, self.routes)
         drives, rates = self.settle(stimuli)
         with in_full_precision(self.device):
             total, objective = self.credit_terms(drives, rates, y, look)
-            for name in self._adapting if learning else ():
+            for name in self.adapting if learning else ():
                 self.population(name).adapt(drives[name])
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
-
-    def _require_gradient_arrives(self, stimuli: Presentations) -> None:
-        credited = {p.post for p in (*self.routes.paired.values(), *self.routes.unpaired)}
-        for name, x in stimuli.by_source.items():
-            if x.requires_grad and name not in credited:
-                raise DataError(
-                    f"stimuli need a gradient, but no projection brings credit to population {name}, so "
-                    "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
-                )
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""

@@ -89,8 +89,9 @@ def credit_norms(model: Core, x: Any, y: Any) -> Readings:
 def dead_units(model: Core, x: Any) -> Readings:
     """Share of each population's units whose rate is the same in every presentation."""
     _, rates = model.settle(model.presentations(x), credit=False)
+    steps = 1 if model.unrolled is None else model.unrolled.steps
     return {
-        name: float((r == r[:1]).flatten(1).all(0).double().mean()) if len(r) > 1 else None
+        name: float((r == r[:1]).reshape(len(r) * steps, -1).all(0).double().mean()) if len(r) > 1 else None
         for name, r in rates.items()
         if name not in model.sources
     }

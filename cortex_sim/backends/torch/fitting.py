@@ -12,6 +12,7 @@ from cortex_sim.backends.torch import noticing
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.optimising import Optimiser, Setting
 from cortex_sim.backends.torch.showing import InMemory, shown
+from cortex_sim.backends.torch.timed import rows
 from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
@@ -162,7 +163,11 @@ def _notice(trainer: Trainer, curve: Any, over: bool) -> None:
         return
     said = [noticing.growth(curve, "train")]
     if over:
-        y = trainer.source.y.cpu() if isinstance(trainer.source, InMemory) else None
+        y = (
+            rows(trainer.source.y.cpu(), trainer.model.unrolled)
+            if isinstance(trainer.source, InMemory)
+            else None
+        )
         chance = None if y is None else noticing.chance_of(y)
         said.append(noticing.learned(curve, "train", chance, len(trainer.source)))
     for remark in filter(None, said):

@@ -40,7 +40,8 @@ def check_precision(net: Network, precision: str) -> None:
         )
 
 
-def _tensor(what: str, given: Any) -> Tensor:
+def as_tensor(what: str, given: Any) -> Tensor:
+    """An array of numbers as a tensor; anything else is refused, called ``what``."""
     if isinstance(given, Tensor):
         if given.is_complex():
             raise DataError(f"{what}: the tensor {_WAYS_OUT['c']}")
@@ -78,7 +79,8 @@ def _small(array: np.ndarray) -> bool:
 
 
 @torch.compiler.disable
-def _require_finite(what: str, values: Tensor, name: str) -> None:
+def require_finite(what: str, values: Tensor, name: str) -> None:
+    """Raise `DataError` where values are not finite at the precision ``name``."""
     finite = torch.isfinite(values.detach()).flatten(1).all(1)
     if not finite.all():
         first = int((~finite).nonzero()[0])
@@ -106,14 +108,14 @@ def stimulus_tensor(
         would be scrambled, or (where ``look``, or on the CPU) a value is not finite.
     """
     shape = population.shape
-    tensor = _tensor("stimuli", x)
+    tensor = as_tensor("stimuli", x)
     _require_shape(population, tuple(tensor.shape))
     check = looks(tensor, look)
     if tensor.dtype == torch.uint8:
         tensor = tensor.to(device, torch.float64 if precision == "64" else torch.float32) / 255
     tensor = tensor.to(device, PRECISIONS[precision]).reshape(-1, *shape)
     if check and tensor.is_floating_point():
-        _require_finite("stimuli", tensor, precision)
+        require_finite("stimuli", tensor, precision)
     return tensor
 
 
@@ -148,7 +150,7 @@ def target_tensor(
     DataError
         If they do not fit the top population.
     """
-    tensor = _tensor("targets", y)
+    tensor = as_tensor("targets", y)
     check = looks(tensor, look)
     units = top.size
     if tensor.dim() == 1 and not tensor.is_floating_point():
@@ -171,7 +173,7 @@ def target_tensor(
             f"population {top.name}; give y / 255, or y.astype(float)"
         )
     if check and tensor.is_floating_point():
-        _require_finite("targets", tensor.to(PRECISIONS[precision]), precision)
+        require_finite("targets", tensor.to(PRECISIONS[precision]), precision)
     return tensor
 
 

@@ -79,7 +79,9 @@ class Model(Core):
         from cortex_sim.viz import notebook
 
         return notebook.settled(
-            self, "torch, in batches at equilibrium", sum(p.numel() for p in self.parameters())
+            self,
+            f"torch, in batches {self.unrolled or 'at equilibrium'}",
+            sum(p.numel() for p in self.parameters()),
         )
 
     def state(self) -> State:

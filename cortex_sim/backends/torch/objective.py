@@ -7,23 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cortex_sim.backends.torch.settling import Values
-from cortex_sim.errors import DataError
 from cortex_sim.objectives import CrossEntropy, Objective
 
 
-def mean_objective(objective: Objective, r_top: Tensor, y: Tensor, sources: str) -> Tensor:
-    """Mean objective over presentations, from the top's rates and labels or target rates.
-
-    Raises
-    ------
-    DataError
-        If there are not as many labels as presentations of the population or populations ``sources``.
-    """
-    if len(y) != len(r_top):
-        raise DataError(
-            f"{len(y)} labels for {len(r_top)} presentations of population {sources}; give one each"
-        )
-    r_top = r_top.flatten(1)
+def mean_objective(objective: Objective, r_top: Tensor, y: Tensor) -> Tensor:
+    """Mean objective over presentations, from the top's rates (presentation, unit) and labels or targets."""
     if r_top.dtype == torch.bfloat16:
         r_top = r_top.float()
     if isinstance(objective, CrossEntropy) and y.dim() == 1:

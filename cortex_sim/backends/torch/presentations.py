@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch.inputs import stimulus_tensor
+from cortex_sim.backends.routes import Routes
+from cortex_sim.backends.torch.timed import stimulus_tensor
+from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DataError
 from cortex_sim.network import Network
@@ -17,6 +19,8 @@ from cortex_sim.network import Network
 
 class Presentations:
     """Stimuli of every source, (presentation, *shape) each; indexing selects presentations.
+
+    Those of unrolled networks may have time bins, (presentation, time_bin, *shape).
 
     Attributes
     ----------
@@ -50,7 +54,12 @@ class Presentations:
 
 
 def presentations(
-    net: Network, x: Any, precision: str, device: torch.device, look: bool | None = True
+    net: Network,
+    x: Any,
+    precision: str,
+    device: torch.device,
+    look: bool | None = True,
+    how: Unrolled | None = None,
 ) -> Presentations:
     """Stimuli of a network's sources, checked against them; what has been checked is returned as it is.
 
@@ -62,6 +71,8 @@ def presentations(
         source in every presentation: 0 for a source at rest.
     precision, device, look
         See `cortex_sim.backends.torch.inputs.stimulus_tensor`.
+    how : Unrolled, optional
+        Of a network whose stimuli may have time bins.
 
     Raises
     ------
@@ -72,7 +83,7 @@ def presentations(
         return x
     given = _by_source(net, x)
     arrays = {
-        name: stimulus_tensor(values, net.populations[name], precision, device, look)
+        name: stimulus_tensor(values, net.populations[name], precision, device, look, how)
         for name, values in given.items()
         if not _is_number(values)
     }
@@ -133,3 +144,14 @@ def _constant(net: Network, name: str, value: float, count: int, like: Tensor) -
     if not np.isfinite(value):
         raise DataError(f"stimuli of {name}: the number must be finite. Got {value!r}")
     return like.new_tensor(float(value)).expand(count, *net.populations[name].shape)
+
+
+def require_gradient_arrives(stimuli: Presentations, routes: Routes) -> None:
+    """Raise `DataError` where stimuli need a gradient that no projection brings them."""
+    credited = {p.post for p in (*routes.paired.values(), *routes.unpaired)}
+    for name, x in stimuli.by_source.items():
+        if x.requires_grad and name not in credited:
+            raise DataError(
+                f"stimuli need a gradient, but no projection brings credit to population {name}, so "
+                "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
+            )

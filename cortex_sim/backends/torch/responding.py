@@ -15,6 +15,7 @@ import xarray as xr
 from cortex_sim.backends.torch.changes import credits
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import looking
+from cortex_sim.backends.torch.timed import bin_coordinates
 from cortex_sim.checks import listed, look_up, require_path
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.limits import Progress
@@ -22,6 +23,7 @@ from cortex_sim.data.sources import Source
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.recording import make_recording, open_lazily
+from cortex_sim.recording.making import side_by_side
 from cortex_sim.registry import registered_name
 from cortex_sim.sources import WAY_OUT, only_source
 
@@ -43,11 +45,14 @@ def respond(
 ) -> xr.Dataset:
     """Settled rates and drives of every population, and its credit if there are labels.
 
+    Of an unrolled network those at the end of every step, along the dim ``time_bin``.
+
     Parameters
     ----------
     model : Core
     x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source; or mapping
-        Where several populations have no bottom-up input, a mapping of each to its array.
+        Of an unrolled network also (presentation, time_bin, *stimulus). Where several populations have no
+        bottom-up input, a mapping of each to its array.
         Of an image set the test part is presented. A stimulus set is fitted to the network if necessary,
         and its ids and descriptors go into the recording.
     y : array of labels (presentation,) or target rates (presentation, unit), optional
@@ -93,9 +98,11 @@ def respond(
     if path.exists():
         raise RunError(f"recording {path}: already exists; give a new file")
     described = {**attributes(model), **shown.attributes}
-    with appending(path, model.net, named, asked, shown.ids, shown.descriptors, described) as file:
+    bins = _time_bins(model)
+    with appending(path, model.net, named, asked, shown.ids, shown.descriptors, described, bins) as file:
         for found in _responses(model, shown, named, asked, batch, progress):
-            file.add({variable: _side_by_side(model, named, found[variable]) for variable in asked})
+            count, timed = len(found["rate"][named[0]]), bins is not None
+            file.add({v: side_by_side(model.net, named, found[v], count, timed) for v in asked})
     return open_lazily(path)
 
 
@@ -206,7 +213,7 @@ def _responses(
         x = model.presentations(given)
         with torch.no_grad(), looking(model):
             drives, rates = model.settle(x, credit=False)
-        every = {"rate": rates, "drive": {**x.by_source, **drives}}
+        every = {"rate": rates, "drive": {**{n: rates[n] for n in model.sources}, **drives}}
         if "credit" in variables:
             if y is None:
                 raise DataError("respond: credit needs labels; give y, or stimuli that have labels")
@@ -248,22 +255,12 @@ def _in_memory(
         stimulus_id=shown.ids,
         descriptors=shown.descriptors,
         attributes={**attributes(model), **shown.attributes},
+        time_bins=_time_bins(model),
     )
 
 
-def _side_by_side(
-    model: Core, populations: Sequence[str], by_population: dict[str, np.ndarray]
-) -> np.ndarray:
-    count = len(next(iter(by_population.values()), ()))
-    return np.concatenate(
-        [
-            by_population[n].reshape(count, -1)
-            if n in by_population
-            else np.zeros((count, model.net.populations[n].size), np.float32)
-            for n in populations
-        ],
-        axis=1,
-    )
+def _time_bins(model: Core) -> dict[str, Any] | None:
+    return None if model.unrolled is None else bin_coordinates(model.unrolled)
 
 
 def _numpy(values: torch.Tensor) -> np.ndarray:

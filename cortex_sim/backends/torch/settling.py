@@ -118,9 +118,9 @@ def settle(
             _settle_loop(block, drives, rates, carrier, acting, how)
             continue
         (step,) = block
-        drives[step.name] = a = _received(step, rates, carrier, acting)
-        g = _gain(step, rates, carrier, acting) if step.gains else None
-        rates[step.name] = _rate(step, a, g, carrier, acting)
+        drives[step.name] = a = received(step, rates, carrier, acting)
+        g = gain_received(step, rates, carrier, acting) if step.gains else None
+        rates[step.name] = rate_of(step, a, g, carrier, acting)
     return drives, rates
 
 
@@ -135,12 +135,12 @@ def _settle_loop(
     """Drives and rates of populations that drive one another, added to those that are known."""
 
     def within(a: Values, g: Values) -> Values:
-        return {step.name: _rate(step, a[step.name], g.get(step.name), carrier, acting) for step in block}
+        return {step.name: rate_of(step, a[step.name], g.get(step.name), carrier, acting) for step in block}
 
     def around(a: Values, g: Values) -> tuple[Values, Values]:
         known = rates | within(a, g)
-        received = {step.name: _received(step, known, carrier, acting) for step in block}
-        return received, {s.name: _gain(s, known, carrier, acting) for s in block if s.gains}
+        drive = {step.name: received(step, known, carrier, acting) for step in block}
+        return drive, {s.name: gain_received(s, known, carrier, acting) for s in block if s.gains}
 
     like = next(iter(rates.values()))
     found, a, g = closed(block, around, like.flatten(1), how)
@@ -148,7 +148,7 @@ def _settle_loop(
     rates.update(within(a, g))
 
 
-def _received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
+def received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
     """Drive of a population, from the rates of those that project to it."""
     a = _drive(step, rates, carrier, acting)
     if step.lateral is not None and not step.exact:
@@ -157,7 +157,7 @@ def _received(step: Step, rates: Values, carrier: Carrier, acting: Interventions
     return carrier.settled(step, a, rates, receives)
 
 
-def _gain(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
+def gain_received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
     """What projections of gain add up to."""
     total = _signal(step, step.gains[0], rates, carrier, acting)
     for link in step.gains[1:]:
@@ -170,7 +170,10 @@ def _signal(step: Step, link: Link, rates: Values, carrier: Carrier, acting: Int
     return signal if acting is None else acting.passes(link.name) * signal
 
 
-def _rate(step: Step, a: Tensor, g: Tensor | None, carrier: Carrier, acting: Interventions | None) -> Tensor:
+def rate_of(
+    step: Step, a: Tensor, g: Tensor | None, carrier: Carrier, acting: Interventions | None
+) -> Tensor:
+    """Rates r = max(0, 1 + g) f(a), as a phase leaves them."""
     r = carrier.rate(step, a)
     r = r if g is None else r * (1 + g).clamp(min=0)
     return r if acting is None else acting.acted_on(step.name, r)

@@ -205,7 +205,7 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
         Presentations settled at once.
     """
     source = as_source(x if y is None else model.presentations(x), y)
-    right, total, classes = 0, 0.0, True
+    right, judged, total, classes = 0, 0, 0.0, True
     for start in range(0, len(source), batch):
         part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
         part = model.presentations(part)
@@ -213,15 +213,13 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
             return None, 0.0
         goal = model.target_tensor(goal)
         _, rates = model.settle(part, credit=False)
-        top = (
-            rates[model.top].flatten(1).float() if model.precision == "bf16" else rates[model.top].flatten(1)
-        )
-        classes = classes and has_classes(goal)
+        if model.net.objective_function is not None:
+            total += float(model.objective_value(rates[model.top], goal)) * len(part)
+        top, goal = model.judged(rates[model.top], goal)
+        classes, judged = classes and has_classes(goal), judged + len(goal)
         label = goal if goal.dim() == 1 else goal.argmax(1)
         right += int((top.argmax(1) == label).sum())
-        if model.net.objective_function is not None:
-            total += float(model.objective_value(top, goal)) * len(part)
-    return right / len(source) if classes else None, total / len(source)
+    return right / judged if classes else None, total / len(source)
 
 
 def has_classes(y: Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def origin(model: Core) -> dict[str, Any]:
         "draws": model.clock.draws,
         "epochs": model.epochs_done,
         "precision": model.precision,
+        **({} if model.unrolled is None else {"unrolled": asdict(model.unrolled)}),
         "cortex_sim_version": __version__,
     }
 

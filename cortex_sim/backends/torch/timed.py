@@ -1,0 +1,160 @@
+"""Stimuli and targets of unrolled networks, with time bins or without, and the rates that targets judge.
+
+Stimuli without time bins are held. A target belongs to the last step of its time bin, so one without bins
+belongs to the last step of all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch import inputs
+from cortex_sim.backends.torch.unrolling import Unrolled
+from cortex_sim.checks import listed
+from cortex_sim.data.axes import keeps_order
+from cortex_sim.errors import DataError
+from cortex_sim.population import Population
+
+
+def stimulus_tensor(
+    x: Any,
+    population: Population,
+    precision: str,
+    device: torch.device,
+    look: bool | None,
+    how: Unrolled | None,
+) -> Tensor:
+    """Stimuli of a population, (presentation, *shape) or, of one that is unrolled, with a time bin second.
+
+    Raises
+    ------
+    DataError
+        If they do not fit the population, or their time bins the steps.
+    """
+    if how is None:
+        return inputs.stimulus_tensor(x, population, precision, device, look)
+    given = inputs.as_tensor("stimuli", x)
+    shape = tuple(given.shape)
+    if not (len(shape) >= 3 and min(shape) > 0 and keeps_order(shape[2:], population.shape)):
+        if population.size not in (math.prod(shape), math.prod(shape[1:])):
+            raise _unfit(shape, population, how)
+        return inputs.stimulus_tensor(given, population, precision, device, look)
+    _require_bins("stimuli", shape[1], how)
+    flat = inputs.stimulus_tensor(given.flatten(0, 1), population, precision, device, None)
+    tensor = flat.reshape(*shape[:2], *population.shape)
+    if inputs.looks(tensor, look):
+        inputs.require_finite("stimuli", tensor, precision)
+    return tensor
+
+
+def _unfit(shape: tuple[int, ...], population: Population, how: Unrolled) -> DataError:
+    axes = ", ".join(map(str, population.shape))
+    return DataError(
+        f"stimuli have shape {shape}, but population {population.name}, {how}, expects (presentation, {axes}) "
+        f"or (presentation, time_bin, {axes}), with at least one presentation"
+    )
+
+
+def _require_bins(what: str, bins: int, how: Unrolled) -> None:
+    if how.steps % bins:
+        fitting = [str(n) for n in range(1, how.steps + 1) if how.steps % n == 0]
+        raise DataError(
+            f"{what} have {bins} time bins, which the {how.steps} steps cannot be divided into; give "
+            f"{listed(fitting)}, or build with steps={bins * math.ceil(how.steps / bins)}"
+        )
+
+
+def target_tensor(
+    y: Any,
+    top: Population,
+    precision: str,
+    device: torch.device,
+    look: bool | None,
+    how: Unrolled | None,
+) -> Tensor:
+    """Labels (presentation[, time_bin]) or rates (presentation[, time_bin], unit) of the top population.
+
+    Labels are whole numbers, target rates of an unrolled network floats.
+
+    Raises
+    ------
+    DataError
+        If they do not fit the top population, or their time bins the steps, or could be either.
+    """
+    if how is None:
+        return inputs.target_tensor(y, top, precision, device, look)
+    tensor = inputs.as_tensor("targets", y)
+    shape = tuple(tensor.shape)
+    if tensor.dim() == 3 and shape[2] == top.size:
+        _require_bins("targets", shape[1], how)
+        rates = inputs.target_tensor(tensor.flatten(0, 1), top, precision, device, look)
+        return _as_floats(rates, precision).reshape(shape)
+    if tensor.dim() == 2 and not tensor.is_floating_point() and tensor.dtype != torch.bool:
+        if shape[1] == top.size and how.steps % shape[1] == 0:
+            raise DataError(
+                f"targets have shape {shape}: whole numbers for {shape[1]} units of {top.name}, or for "
+                f"{shape[1]} time bins; give y.astype(float) for rates, or one-hot rates (presentation, "
+                "time_bin, unit) for labels"
+            )
+        if shape[1] != top.size:
+            _require_bins("targets", shape[1], how)
+            return inputs.target_tensor(tensor.flatten(), top, precision, device, look).reshape(shape)
+    if tensor.dim() > 2 or (tensor.dim() == 2 and shape[1] != top.size):
+        raise DataError(
+            f"targets have shape {shape}; population {top.name}, {how}, takes whole-number labels "
+            f"(presentation,) or (presentation, time_bin), or rates (presentation, {top.size}) or "
+            f"(presentation, time_bin, {top.size})"
+        )
+    found = inputs.target_tensor(tensor, top, precision, device, look)
+    return found if found.dim() == 1 else _as_floats(found, precision)
+
+
+def _as_floats(rates: Tensor, precision: str) -> Tensor:
+    return rates if rates.is_floating_point() else rates.to(inputs.PRECISIONS[precision])
+
+
+def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> tuple[Tensor, Tensor]:
+    """The top's rates that have a target, (row, unit), with the label or target rates of each row.
+
+    Parameters
+    ----------
+    r : Tensor of shape (presentation, *shape), or (presentation, step, *shape) of an unrolled network
+    y : Tensor
+        As `target_tensor` returns it.
+    how : Unrolled or None
+    sources : str
+        Their names, for the message.
+
+    Raises
+    ------
+    DataError
+        If there are not as many targets as presentations.
+    """
+    if len(y) != len(r):
+        raise DataError(f"{len(y)} labels for {len(r)} presentations of population {sources}; give one each")
+    if how is None:
+        return r.flatten(1), y
+    goals = rows(y, how)
+    bins = len(goals) // max(len(y), 1)
+    each = how.steps // bins
+    return r[:, each - 1 :: each].flatten(2).flatten(0, 1), goals
+
+
+def rows(y: Tensor, how: Unrolled | None) -> Tensor:
+    """Labels (row,) or target rates (row, unit): one row a presentation and time bin."""
+    by_bin = how is not None and (y.dim() == 3 or (y.dim() == 2 and not y.is_floating_point()))
+    return y.flatten(0, 1) if by_bin else y
+
+
+def bin_coordinates(how: Unrolled) -> dict[str, Any]:
+    """Coordinates of the time bins of a recording, one a step: values are those at its end."""
+    start = np.arange(how.steps) * how.dt_ms
+    return {
+        "time_bin_start": ("time_bin", start, {"units": "ms", "long_name": "start of the time bin"}),
+        "time_bin_end": ("time_bin", start + how.dt_ms, {"units": "ms", "long_name": "end of the time bin"}),
+    }

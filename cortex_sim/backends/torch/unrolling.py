@@ -1,0 +1,147 @@
+"""Rates over time: Euler steps of the rate dynamics, unrolled in autograd's graph.
+
+One step reads every rate at its beginning, a ← a + (dt/τ)(Σ W r + b − L r − a), likewise gains g, and then
+r = max(0, 1 + g) f(a). Backward, credit runs through the same steps in reverse, along the same paths as at
+equilibrium: over a projection by B where it has feedback of its own, and within a unit by 1 − dt/τ. For
+transposes this is backpropagation through time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.settling import Carrier, Values, gain_received, rate_of, received
+from cortex_sim.backends.torch.steps import Step
+from cortex_sim.checks import require_count, require_positive
+from cortex_sim.errors import BuildError
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.core import Core
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """Rates after each of so many steps of the rate dynamics from rest, in place of their equilibrium.
+
+    Parameters
+    ----------
+    steps : int
+        Euler steps for which every presentation lasts. A signal takes one step over each projection.
+    dt_ms : float, default 1.0
+        Length of a step, in ms, shorter than 2τ of every population. Where it is τ, a step is that of a
+        discrete recurrent network, a = Σ W r + b.
+
+    References
+    ----------
+    Werbos (1990), Proc. IEEE 78, doi:10.1109/5.58337, for backpropagation through time.
+    """
+
+    steps: int
+    dt_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_count("unrolled", steps=self.steps)
+        require_positive("unrolled", dt_ms=self.dt_ms)
+        object.__setattr__(self, "steps", int(self.steps))
+        object.__setattr__(self, "dt_ms", float(self.dt_ms))
+
+    def __str__(self) -> str:
+        return f"unrolled for {self.steps} steps of {self.dt_ms:g} ms"
+
+    def at(self, step: int, bins: int) -> int:
+        """The time bin that a step belongs to."""
+        return step * bins // self.steps
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Drives and rates of every population after one step, (presentation, *shape); a source's are equal."""
+
+    drives: Values
+    rates: Values
+
+
+def unroll(
+    steps: tuple[Step, ...], shown: Mapping[str, Tensor], carrier: Carrier, how: Unrolled
+) -> list[Moment]:
+    """Every step's drives and rates, from rest: drives and gains of 0.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+    shown : mapping of str to Tensor
+        Rates of every source, (presentation, *shape) or (presentation, time_bin, *shape).
+    carrier : Carrier
+    how : Unrolled
+    """
+    # A linear population's lateral inhibition is solved exactly at equilibrium; in time it is one more input.
+    circuit = tuple(replace(step, exact=False) for step in steps if step.name not in shown)
+    axes = {step.name: len(step.population.shape) for step in steps}
+    like = next(iter(shown.values()))
+    a = {s.name: like.new_zeros((len(like), *s.population.shape)) for s in circuit}
+    g = {s.name: torch.zeros_like(a[s.name]) for s in circuit if s.gains}
+    moments = []
+    rates = {s.name: rate_of(s, a[s.name], g.get(s.name), carrier, None) for s in circuit}
+    for number in range(how.steps):
+        inputs = {name: _at(x, number, axes[name], how) for name, x in shown.items()}
+        known = inputs | rates
+        pace = {s.name: how.dt_ms / s.population.tau_ms for s in circuit}
+        arrived = {s.name: received(s, known, carrier, None) for s in circuit}
+        gains = {s.name: gain_received(s, known, carrier, None) for s in circuit if s.gains}
+        a = {name: a[name] + pace[name] * (arrived[name] - a[name]) for name in a}
+        g = {name: g[name] + pace[name] * (gains[name] - g[name]) for name in g}
+        rates = {s.name: rate_of(s, a[s.name], g.get(s.name), carrier, None) for s in circuit}
+        moments.append(Moment(inputs | a, inputs | rates))
+    return moments
+
+
+def _at(x: Tensor, step: int, axes: int, how: Unrolled) -> Tensor:
+    """Stimuli of one step, (presentation, *shape)."""
+    return x if x.dim() == 1 + axes else x[:, how.at(step, x.shape[1])]
+
+
+def over_time(moments: list[Moment]) -> tuple[Values, Values]:
+    """Drives and rates by population, (presentation, step, *shape)."""
+    first = moments[0]
+    drives = {n: torch.stack([m.drives[n] for m in moments], dim=1) for n in first.drives}
+    rates = {n: torch.stack([m.rates[n] for m in moments], dim=1) for n in first.rates}
+    return drives, rates
+
+
+def check_unrolls(model: Core, how: Unrolled) -> None:
+    """Raise `BuildError` where a network cannot be unrolled, or a rule says nothing about credit in time."""
+    net = model.net
+    for name, population in net.populations.items():
+        if name not in net.sources and how.dt_ms >= 2 * population.tau_ms:
+            raise BuildError(
+                f"population {name}: its drive is unstable at dt_ms={how.dt_ms:g}; use dt_ms below "
+                f"{2 * population.tau_ms:g}, or a longer tau_ms"
+            )
+    for name in model.adapting:
+        raise BuildError(
+            f"population {name}: {type(net.populations[name].activation).__name__} adapts to settled drives, "
+            "not to steps in time; leave settling at its default, or use another activation"
+        )
+    for p, _ in model.local.projections:
+        raise BuildError(
+            f"projection {p.name}: {type(p.plasticity).__name__} learns from settled rates, not from "
+            "unrolled steps; leave its plasticity out here, or run it in time on brian2"
+        )
+    if model.teacher is not None:
+        raise BuildError(
+            f"network {net.name}: its credit network reads settled rates, not unrolled steps; "
+            f"{_WAY_OUT}, or run it in time on brian2"
+        )
+    for p in (*model.routes.direct, *model.routes.targets):
+        raise BuildError(
+            f"projection {p.name}: its rule gives the credit of settled rates, and none through time; "
+            f"{_WAY_OUT}"
+        )
+
+
+_WAY_OUT = 'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps'
