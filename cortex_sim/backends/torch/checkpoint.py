@@ -147,8 +147,8 @@ def _require_same_steps(model: Core, origin: dict[str, Any], path: Path) -> None
     if saved != ours:
         theirs = "Settling()" if saved is None else f"Unrolled(**{saved})"
         raise RunError(
-            f"checkpoint {path}: its network was {'settled' if saved is None else 'unrolled'} in training, and "
-            f"this model is {model.unrolled or 'settled'}; build it with settling=cs.torch.{theirs}"
+            f"checkpoint {path}: its network was {'settled' if saved is None else 'unrolled'} in training, "
+            f"and this model is {model.unrolled or 'settled'}; build it with settling=cs.torch.{theirs}"
         )
 
 

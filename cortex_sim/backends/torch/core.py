@@ -190,8 +190,8 @@ class Core(nn.Module):
 
     def shown(self, x: Presentations | Any) -> Values:
         """Rates of every source."""
-        stimuli = self.presentations(x, look=None).by_source
-        return {name: self.population(name)(values) for name, values in stimuli.items()}
+        stimuli = self.presentations(x, look=None).by_source.items()
+        return {name: self.population(name)(values) for name, values in stimuli}
 
     def carrier(self, credit: bool) -> ByParameters:
         """How rates are carried by the present parameters."""
@@ -217,8 +217,9 @@ class Core(nn.Module):
 
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
         """Mean objective over presentations (and time bins), from the top's rates and labels or targets."""
-        assert self.net.objective_function is not None
-        return mean_objective(self.net.objective_function, *self.judged(r_top, y))
+        objective = self.net.objective_function
+        assert objective is not None
+        return mean_objective(objective, *self.judged(r_top, y))
 
     def judged(self, r_top: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The top's rates that have a target, (row, unit), and the labels or target rates of each row."""

@@ -55,8 +55,8 @@ def stimulus_tensor(
 def _unfit(shape: tuple[int, ...], population: Population, how: Unrolled) -> DataError:
     axes = ", ".join(map(str, population.shape))
     return DataError(
-        f"stimuli have shape {shape}, but population {population.name}, {how}, expects (presentation, {axes}) "
-        f"or (presentation, time_bin, {axes}), with at least one presentation"
+        f"stimuli have shape {shape}, but population {population.name}, {how}, expects "
+        f"(presentation, {axes}) or (presentation, time_bin, {axes}), with at least one presentation"
     )
 
 

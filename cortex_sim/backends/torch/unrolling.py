@@ -85,19 +85,25 @@ def unroll(
     like = next(iter(shown.values()))
     a = {s.name: like.new_zeros((len(like), *s.population.shape)) for s in circuit}
     g = {s.name: torch.zeros_like(a[s.name]) for s in circuit if s.gains}
+    pace = {s.name: how.dt_ms / s.population.tau_ms for s in circuit}
     moments = []
-    rates = {s.name: rate_of(s, a[s.name], g.get(s.name), carrier, None) for s in circuit}
+    rates = _rates(circuit, a, g, carrier)
     for number in range(how.steps):
         inputs = {name: _at(x, number, axes[name], how) for name, x in shown.items()}
         known = inputs | rates
-        pace = {s.name: how.dt_ms / s.population.tau_ms for s in circuit}
         arrived = {s.name: received(s, known, carrier, None) for s in circuit}
         gains = {s.name: gain_received(s, known, carrier, None) for s in circuit if s.gains}
         a = {name: a[name] + pace[name] * (arrived[name] - a[name]) for name in a}
         g = {name: g[name] + pace[name] * (gains[name] - g[name]) for name in g}
-        rates = {s.name: rate_of(s, a[s.name], g.get(s.name), carrier, None) for s in circuit}
+        rates = _rates(circuit, a, g, carrier)
         moments.append(Moment(inputs | a, inputs | rates))
     return moments
+
+
+def _rates(circuit: tuple[Step, ...], a: Values, g: Values, carrier: Carrier) -> Values:
+    """Rates apart from drives, even where these are equal: credit is the gradient at rates alone."""
+    rates = {s.name: rate_of(s, a[s.name], g.get(s.name), carrier, None) for s in circuit}
+    return {name: r.view_as(r) if r is a[name] else r for name, r in rates.items()}
 
 
 def _at(x: Tensor, step: int, axes: int, how: Unrolled) -> Tensor:
