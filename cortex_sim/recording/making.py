@@ -80,8 +80,8 @@ def side_by_side(
         else np.zeros((*lead, net.populations[n].size), like.dtype)
         for n in names
     ]
-    beside = np.concatenate(parts, axis=-1)
-    return np.moveaxis(beside, 1, 2) if timed else beside
+    every = np.concatenate(parts, axis=-1)
+    return np.moveaxis(every, 1, 2) if timed else every
 
 
 def coordinates(

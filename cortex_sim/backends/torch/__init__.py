@@ -10,7 +10,8 @@ import torch
 from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
-from cortex_sim.backends.torch.unrolling import Unrolled, check_unrolls
+from cortex_sim.backends.torch.unrollable import check_unrolls
+from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network

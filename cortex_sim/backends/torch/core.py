@@ -94,8 +94,7 @@ class Core(nn.Module):
         self._pulled, self._shown = next(hard, self.constrained.first), -1
         inputs.check_precision(net, precision)
         drawn = net.initial_weights(seed)
-        self.weights = nn.ParameterDict()
-        self.biases = nn.ParameterDict()
+        self.weights, self.biases = nn.ParameterDict(), nn.ParameterDict()
         for p in net.of_rates:
             if net.operator(p).weighted:
                 w = torch.as_tensor(drawn[p.name].copy()).to(stored)
@@ -217,9 +216,8 @@ class Core(nn.Module):
 
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
         """Mean objective over presentations (and time bins), from the top's rates and labels or targets."""
-        objective = self.net.objective_function
-        assert objective is not None
-        return mean_objective(objective, *self.judged(r_top, y))
+        assert self.net.objective_function is not None
+        return mean_objective(self.net.objective_function, *self.judged(r_top, y))
 
     def judged(self, r_top: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The top's rates that have a target, (row, unit), and the labels or target rates of each row."""

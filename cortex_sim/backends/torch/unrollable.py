@@ -1,0 +1,41 @@
+"""Which networks can be unrolled."""
+
+from __future__ import annotations
+
+from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.unrolling import Unrolled
+from cortex_sim.errors import BuildError
+
+
+def check_unrolls(model: Core, how: Unrolled) -> None:
+    """Raise `BuildError` where a network cannot be unrolled, or a rule says nothing about credit in time."""
+    net = model.net
+    for name, population in net.populations.items():
+        if name not in net.sources and how.dt_ms >= 2 * population.tau_ms:
+            raise BuildError(
+                f"population {name}: its drive is unstable at dt_ms={how.dt_ms:g}; use dt_ms below "
+                f"{2 * population.tau_ms:g}, or a longer tau_ms"
+            )
+    for name in model.adapting:
+        raise BuildError(
+            f"population {name}: {type(net.populations[name].activation).__name__} adapts to settled drives, "
+            "not to steps in time; leave settling at its default, or use another activation"
+        )
+    for p, _ in model.local.projections:
+        raise BuildError(
+            f"projection {p.name}: {type(p.plasticity).__name__} learns from settled rates, not from "
+            "unrolled steps; leave its plasticity out here, or run it in time on brian2"
+        )
+    if model.teacher is not None:
+        raise BuildError(
+            f"network {net.name}: its credit network reads settled rates, not unrolled steps; "
+            f"{_WAY_OUT}, or run it in time on brian2"
+        )
+    for p in (*model.routes.direct, *model.routes.targets):
+        raise BuildError(
+            f"projection {p.name}: its rule gives the credit of settled rates, and none through time; "
+            f"{_WAY_OUT}"
+        )
+
+
+_WAY_OUT = 'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps'
