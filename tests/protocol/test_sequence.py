@@ -139,4 +139,5 @@ def test_resume_within_a_sequence_is_byte_for_byte(tmp_path, monkeypatch):
 
 
 def test_a_sequence_shows_the_time_line_of_each_protocol():
-    assert cs.Sequence(*parts())._repr_html_().count("<svg") + cs.Sequence(*parts())._repr_html_().count("<img") >= 2
+    shown = cs.Sequence(*parts())._repr_html_()
+    assert shown.count("<svg") + shown.count("<img") >= 2

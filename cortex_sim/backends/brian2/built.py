@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import brian2
 import numpy as np
@@ -17,6 +17,7 @@ from cortex_sim.backends.brian2.batched import Batched
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.backends.brian2.credit_equations import credit_equations
 from cortex_sim.backends.brian2.equations import (
+    ARRIVING,
     MOVING,
     constants,
     patch_equations,
@@ -31,6 +32,7 @@ from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import BuildError
+from cortex_sim.loops import loops_of
 from cortex_sim.runs.room import require_memory
 
 STANDALONE = "cpp_standalone"
@@ -135,6 +137,19 @@ def check_memory(circuit: Circuit, presentations: int) -> None:
     )
 
 
+class Steps(Protocol):
+    """What runs a circuit, and hears of every step."""
+
+    def start_step(self) -> None:
+        """Begin a step."""
+
+    def drive_arrives(self) -> None:
+        """Deliver delayed and noisy drives."""
+
+    def end_step(self) -> None:
+        """End a step."""
+
+
 class BuiltCircuit:
     """Neurons and engine for a batch of ``presentations``, with their own brian2 network and clock."""
 
@@ -174,9 +189,33 @@ class BuiltCircuit:
         )
         self.own = extra(self.groups) if extra is not None else []
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
+        self.runner: Steps | None = None  # whoever runs it at present
+        self.looping = [n for loop in loops_of(circuit.net, gains=True) for n in loop.populations]
         if setup.target != STANDALONE:
+            self.network.add(*self._steps())
             prepare_once(self.network.sorted_objects)
         self.network.add(*self.own)
+
+    def _steps(self) -> list[Any]:
+        """Operations that tell the present runner of every step."""
+
+        def start() -> None:
+            if self.runner is not None:
+                self.runner.start_step()
+
+        def arrive() -> None:
+            if self.runner is not None:
+                self.runner.drive_arrives()
+
+        def end() -> None:
+            if self.runner is not None:
+                self.runner.end_step()
+
+        made = [brian2.NetworkOperation(start, clock=self.clock, when="start")]
+        if self.features:
+            arriving = brian2.NetworkOperation(arrive, clock=self.clock, when="groups", order=ARRIVING)
+            made.append(arriving)
+        return [*made, brian2.NetworkOperation(end, clock=self.clock, when="end")]
 
     def _see(self, group: Any) -> View | Tabulated:
         compiled = self.setup.target == STANDALONE

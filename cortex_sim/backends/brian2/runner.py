@@ -15,7 +15,6 @@ import numpy as np
 from cortex_sim.backends.brian2.built import BuiltCircuit
 from cortex_sim.backends.brian2.circuit import Apical
 from cortex_sim.backends.brian2.driving import Driving, changes
-from cortex_sim.backends.brian2.equations import ARRIVING
 from cortex_sim.backends.brian2.noise import TrialNoise, fluctuate
 from cortex_sim.backends.brian2.phase import apply_phase, rest, set_gain
 from cortex_sim.backends.brian2.reuse import without_collection
@@ -23,7 +22,6 @@ from cortex_sim.backends.brian2.stability import check
 from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
-from cortex_sim.loops import loops_of
 from cortex_sim.protocol.loop_running import Loops
 from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Shown, Wanted
 
@@ -43,17 +41,8 @@ class Runner:
         self.loops = loops
         self.built, self.weights, self.seed, self.wanted, self.keep = built, weights, seed, wanted, keep
         self.dt_ms = built.setup.dt_ms
-        self._looping = [n for loop in loops_of(built.circuit.net, gains=True) for n in loop.populations]
         self._past: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
-        self._operations = [
-            brian2.NetworkOperation(self._start, clock=built.clock, when="start"),
-            brian2.NetworkOperation(self._end, clock=built.clock, when="end"),
-        ]
-        if built.features:
-            arrival = brian2.NetworkOperation(
-                self._drive_arrives, clock=built.clock, when="groups", order=ARRIVING
-            )
-            self._operations.append(arrival)
+        self._looping = built.looping
 
     def run(self, shown: Sequence[Shown]) -> None:
         """Run these, one after another."""
@@ -62,12 +51,12 @@ class Runner:
         self._trial_over = True
         self.built.engine.take_edits()
         self.built.engine.push()
-        self.built.network.add(*self._operations)
+        self.built.runner = self
         try:
             with without_collection():
                 self.built.network.run(steps * self.dt_ms * brian2.ms, namespace={})
         finally:
-            self.built.network.remove(*self._operations)
+            self.built.runner = None
             self.built.engine.push()  # changes by an interrupted window are not edits by the user
 
     def steps(self, phase: PhasePlan) -> int:
@@ -82,7 +71,8 @@ class Runner:
 
     # -- time ---------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def start_step(self) -> None:
+        """Begin a step, and where due the phase and the trial."""
         if self._trial_over:
             self._begin_trial(next(self._coming))
         if self._step == 0:
@@ -95,7 +85,8 @@ class Runner:
             for name in self._looping:
                 self.built.units[name].mark()
 
-    def _end(self) -> None:
+    def end_step(self) -> None:
+        """End a step, and where due the phase and the trial."""
         if self.built.features:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
@@ -228,7 +219,8 @@ class Runner:
         received = self.built.circuit.var("heard", p.name)
         self.built.units[p.projection.post].view[received][...] = self._gain[p.name] * past + noise
 
-    def _drive_arrives(self) -> None:
+    def drive_arrives(self) -> None:
+        """What delayed or noisy projections add to drives in this step."""
         for p in self.built.circuit.net.of_rates:
             if p.name in self.built.features:
                 view = self.built.units[p.post].view
