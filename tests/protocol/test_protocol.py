@@ -82,11 +82,11 @@ def test_experiment_gives_every_arm_its_network():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"network": "digits_mlp"}, "network must be a Network. Got 'digits_mlp'"),
+        ({"network": "digits_mlp"}, "must be a Network, Experiment(net, {...}). Got 'digits_mlp'"),
         ({"arms": {}}, "arms must be a mapping"),
         ({"arms": cs.Protocol(SETTLE)}, "arms must be a mapping"),
         ({"arms": {"": cs.Protocol(SETTLE)}}, "an arm's name must be a non-empty string"),
-        ({"arms": {"a": SETTLE}}, "arm a must be a Protocol or an Arm"),
+        ({"arms": {"a": SETTLE}}, "arm a must be a Protocol, a Sequence or an Arm"),
         ({"dt_ms": 0}, "dt_ms must be a positive number"),
         ({"apical_tau_ms": "x"}, "apical_tau_ms must be a number"),
         ({"noise": -1}, "noise must be 0 or more"),

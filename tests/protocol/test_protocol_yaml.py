@@ -90,7 +90,7 @@ def full():
         probe=cs.Protocol(cs.Phase("b", 4), trials=2),
         probe_every=3,
         record=record,
-        eta_per_s={"V1->IT": 0.5},
+        eta_per_s={"V1->IT": 0.5, "retina->V1": 0.25},
     )
 
 
