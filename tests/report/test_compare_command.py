@@ -55,7 +55,9 @@ def test_a_planted_run_alone_reaches_its_ceiling(folder, capsys):
     )["scores"]
     assert len(rows) == 1 and 0.9 < rows[0]["score"] < 1.05
     assert rows[0]["convention"] == "signed_r2_per_neuroid" and rows[0]["raw"] < rows[0]["ceiling"] + 0.02
-    assert rows[0]["reliability"] == pytest.approx(rows[0]["ceiling"] ** 2, abs=0.02) and rows[0]["seeds"] == 1
+    assert (
+        rows[0]["reliability"] == pytest.approx(rows[0]["ceiling"] ** 2, abs=0.02) and rows[0]["seeds"] == 1
+    )
 
 
 def test_recordings_and_named_entries_give_what_runs_give(folder, capsys, tmp_path):

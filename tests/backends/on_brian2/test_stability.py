@@ -9,8 +9,8 @@ from timed import NEAR, protocol, shown
 
 import cortex_sim as cs
 from cortex_sim.backends.brian2 import built
-from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.stability import largest_step
+from cortex_sim.backends.brian2.steps import whole_steps
 
 
 def steep(method="euler", damping=0.5):
