@@ -87,6 +87,7 @@ _ROOMS = (
     "recording",
     "report",
     "responding",
+    "tasks",
     "torch",
     "viz",
 )
@@ -197,6 +198,7 @@ __all__ = [
     "responding",
     "save",
     "sweep",
+    "tasks",
     "torch",
     "viz",
     "with_defaults",

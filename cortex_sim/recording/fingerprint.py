@@ -32,6 +32,8 @@ def _pieces(value: Any, known: dict[int, bytes]) -> list[bytes]:
     kind = type(value).__name__.encode()
     if isinstance(value, np.ndarray):
         return [b"array", f"{value.dtype.str} {value.shape}".encode(), np.ascontiguousarray(value).tobytes()]
+    if callable(value) and not isinstance(value, type):  # the function of a closed loop
+        return [b"code", fingerprint(of_callable(value)).encode()]
     if is_dataclass(value):
         return [kind, *(_digest(getattr(value, field.name), known) for field in fields(value))]
     if isinstance(value, Mapping):
@@ -40,6 +42,4 @@ def _pieces(value: Any, known: dict[int, bytes]) -> list[bytes]:
         return [b"set", *(str(item).encode() for item in sorted(value))]
     if isinstance(value, (list, tuple)):
         return [b"list", *(_digest(item, known) for item in value)]
-    if callable(value) and not isinstance(value, type):  # the function of a closed loop
-        return [b"code", fingerprint(of_callable(value)).encode()]
     return [kind, repr(value).encode()]

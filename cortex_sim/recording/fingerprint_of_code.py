@@ -24,7 +24,7 @@ def of_callable(function: Any) -> Any:
 
 
 def _of(value: Any, seen: set[int]) -> Any:
-    if isinstance(value, _PLAIN) or is_dataclass(value):
+    if isinstance(value, _PLAIN) or (is_dataclass(value) and not callable(value)):
         return value
     if isinstance(value, (list, tuple)):
         return [_of(item, seen) for item in value]

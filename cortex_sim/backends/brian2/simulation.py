@@ -263,11 +263,7 @@ class Simulation:
 
     def check(self, plan: Plan) -> None:
         """Raise if the plan cannot be carried out: durations off the time step, batches too large, …."""
-        if plan.loops and self.setup.target == STANDALONE:
-            raise RunError(
-                f"closed loop {next(iter(plan.loops))}: a C++ program runs as a whole, and its function is "
-                'called after each trial; use target="numpy"'
-            )
+        standalone.check_open(plan, self.setup)
         for size in {len(shown.trials) for shown in plan.shown}:
             check_patches(self.circuit, size)
             check_memory(self.circuit, size)

@@ -1,0 +1,181 @@
+"""A global modulator that carries surprise learns reversals; without its contingency on choices it does not.
+
+Two actions, one of them rewarded more often; whenever the better one was chosen in nine of ten trials, the
+two are exchanged. Rescorla & Wagner (1972), A theory of Pavlovian conditioning, in Classical Conditioning
+II; surprise as phasic dopamine: Schultz, Dayan & Montague (1997), Science 275,
+doi:10.1126/science.275.5306.1593; serial reversals: Izquierdo et al. (2017), Neuroscience 345,
+doi:10.1016/j.neuroscience.2016.03.021.
+
+Prediction: coincidence of cue and action leaves a trace, and surprise, the reward minus the expected one
+that the chosen unit's rate says, turns it into change. So every weight follows the delta rule
+w ← w + α (reward − w), towards the probability of reward, and choices follow each reversal within a
+few times 1/α = 4 trials. Controls: the surprises of another animal (yoked), in which nothing ties them to
+the choices, and reward in place of surprise, where weights only grow: a habit, once there, outlives the
+reversal, so there is hardly a second one.
+"""
+
+import numpy as np
+
+import cortex_sim as cs
+
+TRIALS = 300
+REWARDED = (0.1, 0.9)  # probability of reward of the worse and the better action
+BETA = 6.0  # inverse temperature of choices
+MEMORY, ENOUGH = 10, 9  # choices that count for the criterion, and the right ones among them
+DECIDE_MS, ACT_MS, REWARD_MS = 40, 60, 60
+TAU_MS, TRACE_MS = 5, 30
+ETA = 11.0  # 1/s
+PROJECTION = "cue->action"
+START = {
+    "surprise": 0.0,
+    "reward": 0.0,
+    "choice": 0,
+    "taken": np.zeros(2),
+    "better": 0,
+    "right": 0,
+    "reversed": 0,
+    "recent": np.zeros(MEMORY),
+}
+
+
+def bandit(seen, state, rng):
+    """Choose by the rates of the two actions, reward the choice, and exchange them at the criterion."""
+    expected = seen["action"]
+    choice = int(rng.random() < 1 / (1 + np.exp(-BETA * (expected[1] - expected[0]))))
+    right = int(choice == state["better"])
+    reward = float(rng.random() < REWARDED[right])
+    recent = np.append(state["recent"][1:], right)
+    over = int(recent.sum() >= ENOUGH)
+    return {
+        "surprise": reward - expected[choice],
+        "reward": reward,
+        "choice": choice,
+        "taken": np.eye(2)[choice],
+        "right": right,
+        "better": 1 - state["better"] if over else state["better"],
+        "reversed": over,  # after this trial
+        "recent": np.zeros(MEMORY) if over else recent,
+    }
+
+
+def delta_rule(seed: int, alpha: float = 0.25, trials: int = TRIALS) -> np.ndarray:
+    """Surprise in each trial of another animal, which follows the delta rule itself."""
+    values, state, surprise = np.full(2, 0.5), START, np.zeros(trials)
+    for trial in range(trials):
+        state = state | bandit({"action": values}, state, np.random.default_rng([seed, trial]))
+        surprise[trial] = state["surprise"]
+        values = values + alpha * surprise[trial] * state["taken"]
+    return surprise
+
+
+def network() -> cs.Network:
+    """A cue, and two actions whose rates are the rewards that they promise."""
+    net = cs.Network("bandit")
+    cue = net.population("cue", 1)
+    action = net.population("action", 2, activation="relu", tau_ms=TAU_MS, bias=False)
+    net.bottom_up(cue, action, cs.Dense(init=[[0.5], [0.5]]), plasticity=cs.ThreeFactor(tau_ms=TRACE_MS))
+    return net
+
+
+def protocol(loop: cs.ClosedLoop, modulator) -> cs.Protocol:
+    """The cue, the action that was chosen, and the modulator that follows it."""
+    act = {"cue": 1.0, "action": loop["taken"]}  # the cue's own drive is off: only the action taken is active
+    return cs.Protocol(
+        cs.Phase("decide", DECIDE_MS, drive={"cue": 1.0}),
+        cs.Phase("act", ACT_MS, drive=act, cut=[PROJECTION], plasticity=True, modulator=0.0),
+        cs.Phase("reward", REWARD_MS, plasticity=True, modulator=modulator),
+        trials=TRIALS,
+        record=cs.Record(phase="decide", weights=True),
+        eta_per_s=ETA,
+    )
+
+
+def experiment(seed: int = 0) -> cs.Experiment:
+    """The closed loop, its modulator yoked to another animal, and reward alone."""
+    loop = cs.ClosedLoop(bandit, reads=["action"], phase="decide", state=START)
+    modulators = {
+        "surprise": loop["surprise"],
+        "yoked": cs.PerTrial(delta_rule(seed + 1)),
+        "reward alone": loop["reward"],
+    }
+    return cs.Experiment(network(), {name: protocol(loop, given) for name, given in modulators.items()})
+
+
+def of_arm(recording, arm: str, variable: str) -> np.ndarray:
+    """A variable of the closed loop by trial."""
+    return recording[f"bandit:{variable}"].values[recording["arm"].values == arm]
+
+
+def around_reversals(recording, arm: str, before: int = 10, after: int = 25) -> np.ndarray:
+    """Mean of right choices from ``before`` trials before a reversal to ``after`` after it."""
+    right = of_arm(recording, arm, "right")
+    ends = np.flatnonzero(of_arm(recording, arm, "reversed")) + 1
+    whole = [right[end - before : end + after] for end in ends if end + after <= len(right)]
+    return np.mean(whole, axis=0) if whole else np.full(before + after, np.nan)
+
+
+def arms_of(recording) -> list[str]:
+    """Arms in order."""
+    return list(dict.fromkeys(recording["arm"].values.tolist()))
+
+
+def statistics(recording) -> dict[str, dict[str, float]]:
+    """Right choices, reversals, and the trials that each took."""
+    found = {}
+    for arm in arms_of(recording):
+        ends = np.flatnonzero(of_arm(recording, arm, "reversed")) + 1
+        course = around_reversals(recording, arm)
+        found[arm] = {
+            "right choices": of_arm(recording, arm, "right").mean(),
+            "reversals": float(len(ends)),
+            "trials to criterion, median": float(np.median(np.diff(ends, prepend=0))) if len(ends) else np.nan,
+            "right, first 5 trials after a reversal": course[10:15].mean(),
+            "right, trials 15 to 25 after it": course[25:].mean(),
+            "largest weight": cs.recording.weights_of(recording, PROJECTION, arm)[1].max(),
+        }
+    return found
+
+
+def figure(recording):
+    """Weights over trials with the reversals, and right choices around a reversal."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    arms = arms_of(recording)
+    drawn = new_figure(11, 5.6)
+    grid = drawn.add_gridspec(len(arms), 2, width_ratios=[1.7, 1])
+    for row, arm in enumerate(arms):
+        axes = drawn.add_subplot(grid[row, 0])
+        _, weights = cs.recording.weights_of(recording, PROJECTION, arm)
+        for unit in range(2):
+            axes.plot(weights[:, unit, 0], color=COLOURS[unit], lw=1.4, label=f"cue→action {unit}")
+        for end in np.flatnonzero(of_arm(recording, arm, "reversed")) + 1:
+            axes.axvline(end, color="0.7", lw=0.8, zorder=0)
+        axes.set_title(f"{arm}: weights (grey: reversals)", fontsize=10, loc="left")
+        if arm != "reward alone":
+            axes.set_ylim(-0.1, 1.25)
+        plain(axes, "trial" if row == len(arms) - 1 else "", "weight")
+        if row == 0:
+            axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
+    axes = drawn.add_subplot(grid[:, 1])
+    trials = np.arange(-10, 25)
+    for arm, colour in zip(arms, COLOURS[2:], strict=False):
+        course = around_reversals(recording, arm)
+        count = int(of_arm(recording, arm, "reversed").sum())
+        if np.isfinite(course).all():
+            axes.plot(trials, course, color=colour, lw=2, label=f"{arm} ({count} reversals)")
+    axes.axvline(-0.5, color="0.7", lw=0.8)
+    axes.axhline(0.5, color="0.6", lw=1, ls=":", label="chance")
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    plain(axes, "trials after the reversal", "choices of the better action, mean over reversals")
+    return drawn
+
+
+def main(seed: int = 0) -> None:
+    """Run all arms; print and draw the results."""
+    recording = cs.brian2.run(experiment(seed), seed=seed)
+    cs.viz.keep("reversal_learning", recording, figure(recording), statistics(recording))
+
+
+if __name__ == "__main__":
+    main()
