@@ -106,12 +106,19 @@ def of_arm(recording, arm: str, variable: str) -> np.ndarray:
     return recording[f"bandit:{variable}"].values[recording["arm"].values == arm]
 
 
-def around_reversals(recording, arm: str, before: int = 10, after: int = 25) -> np.ndarray:
-    """Mean of right choices from ``before`` trials before a reversal to ``after`` after it."""
+def around_reversals(recording, arm: str) -> np.ndarray:
+    """Mean of right choices in the 10 trials before a reversal and the 15 after it, up to the next one."""
     right = of_arm(recording, arm, "right")
     ends = np.flatnonzero(of_arm(recording, arm, "reversed")) + 1
-    whole = [right[end - before : end + after] for end in ends if end + after <= len(right)]
-    return np.mean(whole, axis=0) if whole else np.full(before + after, np.nan)
+    if not len(ends):
+        return np.full(25, np.nan)
+    rows = np.full((len(ends), 25), np.nan)
+    for row, end, until in zip(rows, ends, [*ends[1:], len(right)], strict=True):
+        row[:10] = right[end - 10 : end]
+        kept = right[end : min(end + 15, until)]
+        row[10 : 10 + len(kept)] = kept
+    counted = np.isfinite(rows).sum(axis=0)
+    return np.where(counted > 0, np.nansum(rows, axis=0) / np.maximum(counted, 1), np.nan)
 
 
 def arms_of(recording) -> list[str]:
@@ -128,9 +135,11 @@ def statistics(recording) -> dict[str, dict[str, float]]:
         found[arm] = {
             "right choices": of_arm(recording, arm, "right").mean(),
             "reversals": float(len(ends)),
-            "trials to criterion, median": float(np.median(np.diff(ends, prepend=0))) if len(ends) else np.nan,
+            "trials to criterion, median": float(np.median(np.diff(ends, prepend=0)))
+            if len(ends)
+            else np.nan,
             "right, first 5 trials after a reversal": course[10:15].mean(),
-            "right, trials 15 to 25 after it": course[25:].mean(),
+            "right, trials 6 to 10 after it": course[15:20].mean(),
             "largest weight": cs.recording.weights_of(recording, PROJECTION, arm)[1].max(),
         }
     return found
@@ -157,17 +166,20 @@ def figure(recording):
         if row == 0:
             axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
     axes = drawn.add_subplot(grid[:, 1])
-    trials = np.arange(-10, 25)
+    trials = np.arange(-10, 15)
     for arm, colour in zip(arms, COLOURS[2:], strict=False):
         course = around_reversals(recording, arm)
         count = int(of_arm(recording, arm, "reversed").sum())
-        if np.isfinite(course).all():
-            axes.plot(trials, course, color=colour, lw=2, label=f"{arm} ({count} reversals)")
+        if count:
+            axes.plot(trials, course, color=colour, lw=2, label=f"{arm}, reversals: {count}")
     axes.axvline(-0.5, color="0.7", lw=0.8)
     axes.axhline(0.5, color="0.6", lw=1, ls=":", label="chance")
-    axes.set_ylim(0, 1)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    plain(axes, "trials after the reversal", "choices of the better action, mean over reversals")
+    axes.set_ylim(-0.03, 1.45)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    plain(
+        axes, "trials after a reversal, up to the next", "choices of the better action, mean over reversals"
+    )
     return drawn
 
 

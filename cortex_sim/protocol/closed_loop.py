@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -176,9 +177,9 @@ def as_number(
         given = np.array(None)
     if given.dtype.kind not in "fiub":
         raise error(f"{owner}: {what} must be a number or an array of numbers. Got {short(value)}")
-    if not np.isfinite(given).all():
+    if not (np.isfinite(given).all() if given.ndim else math.isfinite(given)):
         raise error(f"{owner}: {what} holds NaN or infinity; give finite numbers")
-    found = given.astype(np.float64 if given.dtype.kind == "f" else np.int64)
+    found = given.astype(np.float64 if given.dtype.kind == "f" else np.int64, copy=False)
     found.setflags(write=False)
     return found
 

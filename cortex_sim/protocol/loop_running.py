@@ -87,7 +87,7 @@ class Loops:
             name = _named(slot.loop, slot.variable)
             self._acted[name] = self._memory[name]
             phase = _filled(phase, slot, self._memory[name])
-        return replace(phase, slots=()) if phase.slots else phase
+        return phase
 
     def called(self, phase: PhasePlan) -> list[PlannedLoop]:
         """Loops that are called at the end of a phase."""
@@ -124,11 +124,11 @@ class Loops:
 
     def recorded(self) -> dict[str, np.ndarray]:
         """Variables by "NAME:VARIABLE" as they acted in this trial, or are after it; lists are left out."""
-        if self._shown.stage != "trial":
-            return {}
+        own = self._shown.loops if self._shown.stage == "trial" else ()
         return {
             full.removeprefix(_STATE): self._acted.get(full, self._memory[full])
             for name, one in self._loops.items()
+            if name in own
             for full in (_named(name, variable) for variable in recorded_variables(one))
         }
 
@@ -154,11 +154,10 @@ class Loops:
                 f"{owner}: its function must return a mapping of state variables to new values. "
                 f"Got {short(returned)}"
             )
-        return {
-            name: self._checked(owner, planned, look_up(f"variable, {owner},", name, known, RunError), value)
-            for known in ({variable: variable for variable in planned.state},)
-            for name, value in returned.items()
-        }
+        known = dict.fromkeys(planned.state)
+        for name in returned:
+            look_up(f"variable, {owner},", name, known, RunError)
+        return {name: self._checked(owner, planned, name, value) for name, value in returned.items()}
 
     def _given(self, loop: str, variable: str) -> Any:
         """A copy of a variable for the function: a number, or an array that it may change."""
@@ -173,7 +172,7 @@ class Loops:
             raise RunError(
                 f"{owner}: {name} must have the shape of its first value, {right}. Got {new.shape}"
             )
-        if initial.dtype.kind == "i" and (new != np.round(new)).any():
+        if initial.dtype.kind == "i" and new.dtype.kind == "f" and (new != np.round(new)).any():
             raise RunError(
                 f"{owner}: {name} began as a whole number and stays one; begin with 0.0 for fractions. "
                 f"Got {short(value)}"
@@ -183,8 +182,9 @@ class Loops:
                 goal_values(slot, new, units)
             except ValueError as exception:
                 raise RunError(f"{owner}: {name} is the goal of {slot.where}, and {exception}") from None
-        new = new.astype(initial.dtype)
-        new.setflags(write=False)
+        if new.dtype != initial.dtype:
+            new = new.astype(initial.dtype)
+            new.setflags(write=False)
         return new
 
 
@@ -221,5 +221,8 @@ def _driven(phase: PhasePlan, slot: Slot, value: np.ndarray) -> Input:
     parts = list(given.parts) if isinstance(given, Summed) else [given]
     before = parts[slot.part]
     assert isinstance(before, Constant)
-    parts[slot.part] = Constant(np.broadcast_to(value.astype(np.float64).reshape(-1), before.values.shape))
+    units = len(before.values)
+    parts[slot.part] = Constant(
+        value.reshape(units).astype(np.float64) if value.ndim else np.full(units, value)
+    )
     return Summed(tuple(parts)) if isinstance(given, Summed) else parts[0]

@@ -54,6 +54,29 @@ def test_resumed_it_ends_as_the_same_bytes(net, protocol, backend, engine, ends,
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
 
 
+def sequence():
+    """The same staircase in two protocols, with one in between that does not have it."""
+    first = staircase_protocol(trials=3)
+    rest = cs.Protocol(cs.Phase("look", 20, drive={"retina": 0.1}), trials=2)
+    return cs.Sequence(first, rest, first.replace(trials=4))
+
+
+def test_a_sequence_is_resumed_within_its_loop(ends, tmp_path):
+    made = cs.Experiment(observer(), {"one": sequence()})
+    with cs.torch.run(made, 3, out=tmp_path / "whole.nc", progress=False) as recording:
+        level = recording["staircase:level"].values
+    alone = cs.torch.run(cs.Experiment(observer(), {"one": staircase_protocol(trials=3)}), 3, progress=False)
+    np.testing.assert_array_equal(level[:3], alone["staircase:level"])
+    assert np.isnan(level[3:5]).all() and level[5] != 1.2  # it goes on where the first protocol left it
+    for number, trial in enumerate((1, 6, None)):
+        ends["trial"] = trial
+        try:
+            cs.torch.run(made, 3, out=tmp_path / "a.nc", resume=number > 0, progress=False).close()
+        except Ended:
+            assert trial is not None
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
+
+
 def test_a_session_goes_on_from_its_checkpoint():
     from cortex_sim.protocol.planning import plan
 

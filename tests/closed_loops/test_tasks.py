@@ -155,7 +155,9 @@ def test_resumed_it_repeats_the_episode_and_ends_as_the_same_bytes(tmp_path, mon
         def reset(self, *, seed=None):
             return super().reset(seed=None)
 
-    with pytest.raises(RunError, match="closed loop environment, trial 0: with the same seed and actions the env"):
+    with pytest.raises(
+        RunError, match="closed loop environment, trial 0: with the same seed and actions the"
+    ):
         run(Forgetful(), "b.nc")
     assert fingerprint(driving(Cart())) == fingerprint(driving(Cart()))
     assert fingerprint(driving(Cart())) != fingerprint(driving(Forgetful()))

@@ -91,7 +91,7 @@ class Runner:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
         for name, total in self._totals.items():
-            total += self.built.units[name].rates()[0]
+            total += self.built.units[name].rates().ravel()
         if self.wanted.every_ms is not None:
             sample, rest = divmod(self._trial_step, self._sample_steps)
             if not rest and self.wanted.in_bins(sample):
