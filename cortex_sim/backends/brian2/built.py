@@ -138,7 +138,7 @@ def check_memory(circuit: Circuit, presentations: int) -> None:
 
 
 class Steps(Protocol):
-    """What runs a circuit, and hears of every step."""
+    """What runs a circuit and is called at every step."""
 
     def start_step(self) -> None:
         """Begin a step."""
@@ -189,7 +189,7 @@ class BuiltCircuit:
         )
         self.own = extra(self.groups) if extra is not None else []
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
-        self.runner: Steps | None = None  # whoever runs it at present
+        self.runner: Steps | None = None  # while it runs
         self.looping = [n for loop in loops_of(circuit.net, gains=True) for n in loop.populations]
         if setup.target != STANDALONE:
             self.network.add(*self._steps())
