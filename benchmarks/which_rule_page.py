@@ -120,20 +120,26 @@ def recovery(network: str) -> str:
 
 
 def differences(network: str) -> str:
-    """Pairs of models that differ after correction."""
-    lines = ["| recording | metric | pairs that differ (Holm) |", "|---|---|---|"]
+    """Pairs of models that differ after correction, or, where these are most, those that do not."""
+    lines = ["| recording | metric | differ (Holm) | which |", "|---|---|---|---|"]
     for report in reports(network):
         for one in report["comparisons"]:
-            apart = [
-                f"{pair['first']} {'>' if pair['difference'] > 0 else '<'} {pair['second']} "
-                f"({pair['difference']:+.3f})"
-                for pair in one["differences"]
-                if pair["p_adjusted"] < 0.05
-            ]
-            of = len(one["differences"])
-            said = f"{len(apart)} of {of}" + (f": {'; '.join(apart)}" if apart else "")
-            lines.append(f"| {SHORT[one['data']]} | {one['metric']} | {said} |")
+            found: dict[bool, list[str]] = {True: [], False: []}
+            for pair in one["differences"]:
+                found[pair["p_adjusted"] < 0.05].append(_pair(pair))
+            apart, alike, of = found[True], found[False], len(one["differences"])
+            said = "; ".join(apart) or "none"
+            if len(apart) > len(alike):
+                said = "all but " + "; ".join(alike)
+            lines.append(f"| {SHORT[one['data']]} | {one['metric']} | {len(apart)} of {of} | {said} |")
     return "\n".join(lines)
+
+
+def _pair(pair: dict[str, Any]) -> str:
+    high, low = pair["first"], pair["second"]
+    if pair["difference"] < 0:
+        high, low = low, high
+    return f"{high} – {low} ({abs(pair['difference']):.3f})"
 
 
 TABLES = {"scores": scores, "recovery": recovery, "differences": differences}
