@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from cortex_sim.errors import DataError
 from cortex_sim.viz.panels import COLOURS, finished, new_figure, plain
 
+LEGEND_WIDTH = 1.9  # inches of one entry
+
 Row = Mapping[str, Any]
 
 
@@ -47,8 +49,9 @@ def comparison_scores(rows: Sequence[Row], path: str | Path | None = None) -> Fi
     for axes in grid.flat:
         handles, labels = axes.get_legend_handles_labels()
         shown |= dict(zip(labels, handles, strict=True))
+    abreast = max(1, min(5, int(width * columns / LEGEND_WIDTH)))
     figure.legend(
-        shown.values(), shown.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8
+        shown.values(), shown.keys(), loc="outside lower center", ncols=abreast, frameon=False, fontsize=8
     )
     return finished(figure, path)
 
