@@ -170,8 +170,15 @@ def protocols() -> Iterator[tuple[str, object]]:
                 except cs.CortexSimError as exception:
                     yield f"{label}/{type(exception).__name__}", {}
                     continue
-                yield label, {v: a.values for v, a in recording.data_vars.items() if a.dtype.kind == "f"}
+                yield label, recorded(recording)
     yield from interventions(cs)
+
+
+def recorded(recording):
+    """Numbers of a recording; of the weights, the snapshots after trials."""
+    found = {v: a.values for v, a in recording.data_vars.items() if a.dtype.kind == "f"}
+    after = len(recording["presentation"])
+    return {v: a[-after:] if v.startswith("weight:") else a for v, a in found.items()}
 
 
 def session_of(cs, net):
@@ -209,8 +216,7 @@ def interventions(
                 else session_of(cs, net)
             )
             recording = session.run(script)
-            named = {v: a.values for v, a in recording.data_vars.items() if a.dtype.kind == "f"}
-            yield f"protocol/{label}/{engine}", named
+            yield f"protocol/{label}/{engine}", recorded(recording)
 
 
 def evolving() -> Iterator[tuple[str, object]]:

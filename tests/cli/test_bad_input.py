@@ -16,7 +16,7 @@ TRAIN = "train net.py:small --out new --data ok.npz --batch-size 8 --epochs 1"
 
 NAMES = {
     "command": ("trian", "No such command"),
-    "kind": ("list modles", "did you mean 'models'?", "known: data, models"),
+    "kind": ("list modles", "did you mean 'models'?", "known: activations, connectors"),
     "model": ("train digit_mlp --out new", "did you mean 'digits_mlp'?", "gait_tower"),
     "shown model": ("show nope", "known: conv4"),
     "rule": (f"{TRAIN} --rule gait", "did you mean 'gait_prop'?", "target_prop"),

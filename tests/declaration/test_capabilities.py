@@ -237,7 +237,7 @@ def test_a_subclass_may_misspell_what_its_base_spells():
         ("accepts", [cs.Random], "a tuple of classes"),
         ("accepts", (cs.Random(),), "a tuple of classes"),
         ("state", 0.5, "a mapping of variable to PerPost"),
-        ("growth", 3, "text, or a mapping"),
+        ("growth", 3, "text, a mapping of variable to text, or a method"),
         ("check", True, "a method"),
     ],
 )

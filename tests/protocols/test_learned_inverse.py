@@ -26,7 +26,9 @@ def test_random_weights_are_the_same_in_both_arms_and_no_copies():
 
 
 def test_only_the_learned_arm_moves_its_inverse():
-    short = shortened(NAME, trials=2, record=cs.Record(phase="compare", weights=["IT->V1"]))
+    short = shortened(
+        NAME, only=["learned", "not learned"], trials=2, record=cs.Record(phase="compare", weights=["IT->V1"])
+    )
     for arm, moves in (("learned", True), ("not learned", False)):
         recording = cs.brian2.run(short, arms=[arm], progress=False)
         _, b = cs.recording.weights_of(recording, "IT->V1", arm)

@@ -170,7 +170,7 @@ def test_noise_is_held_for_whole_steps(engine):
 def test_bins_shorter_than_a_step_are_refused():
     sim = cs.brian2.build(chain(init=NEAR).with_rule("gait_prop"), dt_ms=2.0)
     film = cs.TimeSeries(np.arange(20.0), bin_ms=1.0)
-    with pytest.raises(cs.RunError, match="drive of retina: bins of 1 ms are shorter than a step"):
+    with pytest.raises(cs.RunError, match="drive of retina: bin_ms must be a multiple of dt_ms=2"):
         sim.run(cs.Protocol(cs.Phase("film", 20, drive={"retina": film})))
 
 
