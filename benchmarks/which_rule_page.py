@@ -142,7 +142,21 @@ def _pair(pair: dict[str, Any]) -> str:
     return f"{high} – {low} ({abs(pair['difference']):.3f})"
 
 
-TABLES = {"scores": scores, "recovery": recovery, "differences": differences}
+def alike(network: str) -> str:
+    """Likeness of RDMs: above the diagonal of other seeds, below it of the same seed, on it within a rule."""
+    found = json.loads((RESULTS / f"seeds-{network}.json").read_text("utf-8"))
+    names = list(found)
+    lines = [f"| | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    for row, first in enumerate(names):
+        cells = [
+            f"{found[first][second]['same seed' if column < row else 'other seeds']:.2f}"
+            for column, second in enumerate(names)
+        ]
+        lines.append(f"| {first} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+TABLES = {"scores": scores, "recovery": recovery, "differences": differences, "alike": alike}
 
 
 def page(text: str) -> str:
@@ -153,7 +167,7 @@ def page(text: str) -> str:
         return f"<!-- {what} {network} -->\n\n{TABLES[what](network)}\n\n<!-- end {what} {network} -->"
 
     return re.sub(
-        r"<!-- (scores|recovery|differences) (\w+) -->.*?<!-- end \1 \2 -->", filled, text, flags=re.S
+        r"<!-- (scores|recovery|differences|alike) (\w+) -->.*?<!-- end \1 \2 -->", filled, text, flags=re.S
     )
 
 
