@@ -35,7 +35,8 @@ def prepare_once(objects: Iterable[Any]) -> None:
 
 
 def _once(made: Any) -> Any:
-    prepare, last = made.before_run, []  # type: ignore[var-annotated]
+    prepare = made.before_run
+    last: list[Any] = []
 
     def before_run(run_namespace: Any = None) -> None:
         key = [brian2.prefs.codegen.target, _constants(made)]

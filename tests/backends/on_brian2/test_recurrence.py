@@ -82,14 +82,16 @@ def test_a_direction_that_grows_is_found_in_random_networks():
 def test_a_loop_through_a_bounded_population_is_kept():
     net = two_areas(first="tanh", second="linear", lateral=False)
     w = {n: 50 * v for n, v in net.initial_weights(0).items()}
-    cs.brian2.build(net).weights.overwrite("A->B", w["A->B"])
+    sim = cs.brian2.build(net)
+    sim.weights.overwrite("A->B", w["A->B"])
+    np.testing.assert_array_equal(sim.weights.outward("A->B"), w["A->B"])
     steep = cs.Network("steep")
     for name, kind in (("x", "linear"), ("A", "tanh"), ("B", "linear")):
         steep.population(name, 3, activation=kind)
     steep.bottom_up("x", "A")
     steep.bottom_up("A", "B", cs.Dense(9 * np.eye(3)))
     steep.recurrent("B", "A", cs.Dense(9 * np.eye(3)))
-    cs.brian2.build(steep)
+    assert cs.brian2.build(steep).weights.outward("B->A recurrent").max() == 9
 
 
 @pytest.mark.parametrize("method", ["euler", "exponential_euler"])
