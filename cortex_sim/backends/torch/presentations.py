@@ -52,6 +52,12 @@ class Presentations:
         """The same stimuli without a graph."""
         return Presentations({name: x.detach() for name, x in self.by_source.items()})
 
+    def usable(self) -> Presentations:
+        """The same stimuli, of which autograd takes note also where they came from ``inference_mode``."""
+        if torch.is_inference_mode_enabled() or not any(x.is_inference() for x in self.by_source.values()):
+            return self
+        return Presentations({name: x.clone() for name, x in self.by_source.items()})
+
 
 def presentations(
     net: Network,
@@ -80,7 +86,7 @@ def presentations(
         If a source is unknown or missing, or has another number of presentations, or its stimuli do not fit.
     """
     if isinstance(x, Presentations):
-        return x
+        return x.usable()
     given = _by_source(net, x)
     arrays = {
         name: stimulus_tensor(values, net.populations[name], precision, device, look, how)
