@@ -27,7 +27,7 @@ from cortex_sim.backends.torch.presentations import Presentations, presentations
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import blocks_of, compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
-from cortex_sim.backends.torch.timed import judged, target_tensor
+from cortex_sim.backends.torch.timed import Judged, judged, target_tensor
 from cortex_sim.backends.torch.unrolling import Unrolled, over_time, unroll
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
@@ -217,10 +217,10 @@ class Core(nn.Module):
     def objective_value(self, r_top: Tensor, y: Tensor) -> Tensor:
         """Mean objective over presentations (and time bins), from the top's rates and labels or targets."""
         assert self.net.objective_function is not None
-        return mean_objective(self.net.objective_function, *self.judged(r_top, y))
+        return mean_objective(self.net.objective_function, self.judged(r_top, y))
 
-    def judged(self, r_top: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The top's rates that have a target, (row, unit), and the labels or target rates of each row."""
+    def judged(self, r_top: Tensor, y: Tensor) -> Judged:
+        """The top's rates that have a target, and the labels or target rates of each row."""
         return judged(r_top, y, self.unrolled, listed(self.sources))
 
     def top_rates(self, stimuli: Presentations) -> Tensor:

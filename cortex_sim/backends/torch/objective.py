@@ -7,17 +7,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cortex_sim.backends.torch.settling import Values
+from cortex_sim.backends.torch.timed import Judged
 from cortex_sim.objectives import CrossEntropy, Objective
 
 
-def mean_objective(objective: Objective, r_top: Tensor, y: Tensor) -> Tensor:
-    """Mean objective over presentations, from the top's rates (presentation, unit) and labels or targets."""
+def mean_objective(objective: Objective, judged: Judged) -> Tensor:
+    """Mean objective over presentations."""
+    r_top, y, share = judged.r, judged.y, judged.share
+    if share is not None and not len(share):
+        return r_top.sum()  # no target, no error: 0 in the graph
     if r_top.dtype == torch.bfloat16:
         r_top = r_top.float()
     if isinstance(objective, CrossEntropy) and y.dim() == 1:
         return objective.weight * F.cross_entropy(r_top, y)
-    mean: Tensor = objective.value(r_top, as_rates(y, r_top)).mean()
-    return mean
+    values: Tensor = objective.value(r_top, as_rates(y, r_top))
+    return values.mean() if share is None else (values * share).sum()
 
 
 def as_rates(y: Tensor, r_top: Tensor) -> Tensor:

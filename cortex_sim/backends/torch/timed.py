@@ -1,12 +1,13 @@
 """Stimuli and targets of unrolled networks, with time bins or without, and the rates that targets judge.
 
 Stimuli without time bins are held. A target belongs to the last step of its time bin, so one without bins
-belongs to the last step of all.
+belongs to the last step of all. A time bin whose target rates are NaN in every unit has no target.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,14 @@ def target_tensor(
 ) -> Tensor:
     """Labels (presentation[, time_bin]) or rates (presentation[, time_bin], unit) of the top population.
 
-    Labels are whole numbers, target rates of an unrolled network floats.
+    Labels are whole numbers, target rates of an unrolled network floats: NaN in every unit of a time bin
+    that has no target.
 
     Raises
     ------
     DataError
-        If they do not fit the top population, or their time bins the steps, or could be either.
+        If they do not fit the top population, or their time bins the steps, or could be either, or only some
+        units of a time bin are NaN.
     """
     if how is None:
         return inputs.target_tensor(y, top, precision, device, look)
@@ -92,8 +95,11 @@ def target_tensor(
     shape = tuple(tensor.shape)
     if tensor.dim() == 3 and shape[2] == top.size:
         _require_bins("targets", shape[1], how)
-        rates = inputs.target_tensor(tensor.flatten(0, 1), top, precision, device, look)
-        return _as_floats(rates, precision).reshape(shape)
+        missing = _missing(tensor, top) if inputs.looks(tensor, look) else None
+        known = tensor if missing is None else tensor.masked_fill(missing[..., None], 0)
+        rates = inputs.target_tensor(known.flatten(0, 1), top, precision, device, look)
+        rates = _as_floats(rates, precision).reshape(shape)
+        return rates if missing is None else rates.masked_fill(missing[..., None].to(device), math.nan)
     if tensor.dim() == 2 and not tensor.is_floating_point() and tensor.dtype != torch.bool:
         if shape[1] == top.size and how.steps % shape[1] == 0:
             raise DataError(
@@ -118,8 +124,43 @@ def _as_floats(rates: Tensor, precision: str) -> Tensor:
     return rates if rates.is_floating_point() else rates.to(inputs.PRECISIONS[precision])
 
 
-def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> tuple[Tensor, Tensor]:
-    """The top's rates that have a target, (row, unit), with the label or target rates of each row.
+def _missing(y: Tensor, top: Population) -> Tensor | None:
+    """Which time bins have no target, (presentation, time_bin); None where all have one."""
+    if not y.is_floating_point():
+        return None
+    absent = y.isnan()
+    missing = absent.all(2)
+    partly = absent.any(2) & ~missing
+    if bool(partly.any()):
+        presentation, time_bin = (int(at) for at in partly.nonzero()[0])
+        raise DataError(
+            f"targets are NaN in some units of {top.name} and not in others, first in presentation "
+            f"{presentation}, time bin {time_bin}; a bin without target is NaN in all {top.size} units, and "
+            "any other in none"
+        )
+    return missing if bool(missing.any()) else None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The top's rates that have a target, one row a presentation and time bin.
+
+    Parameters
+    ----------
+    r : Tensor of shape (row, unit)
+    y : Tensor of shape (row,) or (row, unit)
+        Labels or target rates.
+    share : Tensor of shape (row,), optional
+        Of each row in the mean objective; None where all have the same.
+    """
+
+    r: Tensor
+    y: Tensor
+    share: Tensor | None = None
+
+
+def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> Judged:
+    """The top's rates that have a target, with the label or target rates of each row.
 
     Parameters
     ----------
@@ -138,17 +179,36 @@ def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> tuple[Te
     if len(y) != len(r):
         raise DataError(f"{len(y)} labels for {len(r)} presentations of population {sources}; give one each")
     if how is None:
-        return r.flatten(1), y
-    goals = rows(y, how)
-    bins = len(goals) // max(len(y), 1)
-    each = how.steps // bins
-    return r[:, each - 1 :: each].flatten(2).flatten(0, 1), goals
+        return Judged(r.flatten(1), y)
+    each = how.steps // (y.shape[1] if _by_bin(y) else 1)
+    ends = r[:, each - 1 :: each].flatten(2)  # (presentation, time_bin, unit)
+    known = _with_target(y)
+    if known is None:
+        return Judged(ends.flatten(0, 1), rows(y, how))
+    # Every presentation counts alike, and within it every time bin that has a target.
+    share = known.to(ends.dtype) / (known.sum(1, keepdim=True).clamp(min=1) * len(y))
+    return Judged(ends[known], y[known], share[known])
 
 
 def rows(y: Tensor, how: Unrolled | None) -> Tensor:
-    """Labels (row,) or target rates (row, unit): one row a presentation and time bin."""
-    by_bin = how is not None and (y.dim() == 3 or (y.dim() == 2 and not y.is_floating_point()))
-    return y.flatten(0, 1) if by_bin else y
+    """Labels (row,) or target rates (row, unit): one row a presentation and time bin that has a target."""
+    if how is None or not _by_bin(y):
+        return y
+    known = _with_target(y)
+    return y.flatten(0, 1) if known is None else y[known]
+
+
+def _by_bin(y: Tensor) -> bool:
+    """Whether targets of an unrolled network have time bins."""
+    return y.dim() == 3 or (y.dim() == 2 and not y.is_floating_point())
+
+
+def _with_target(y: Tensor) -> Tensor | None:
+    """Which time bins have a target, (presentation, time_bin); None where all have."""
+    if y.dim() < 3:
+        return None
+    known = ~y.isnan().any(2)
+    return None if bool(known.all()) else known
 
 
 def bin_coordinates(how: Unrolled) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from cortex_sim.backends.torch.optimising import (
     schedule_remarks,
 )
 from cortex_sim.backends.torch.showing import InMemory, as_source, batch_size_for, batches, shown
+from cortex_sim.backends.torch.timed import rows
 from cortex_sim.checks import require_count
-from cortex_sim.errors import CortexSimError, RunError
+from cortex_sim.errors import CortexSimError, DataError, RunError
 
 __all__ = ["Diverged", "Optimiser", "Setting", "Trainer", "evaluate", "has_classes"]
 __all__ += ["batches", "make_optimiser", "make_schedule"]
@@ -77,6 +78,11 @@ class Trainer:
         if self.checked:  # once, so that no step checks values again
             x, y = self.source.x, self.source.y
             y = y if self.model.net.objective_function is None else self.model.target_tensor(y)
+            if isinstance(y, Tensor) and not len(rows(y, self.model.unrolled)):
+                raise DataError(
+                    f"training: every time bin of every target is NaN, so {self.model.top} has no target at "
+                    "all; give target rates in at least one time bin"
+                )
             self.source = InMemory(self.model.presentations(x), y)
         self.rank, self.ranks = distributed.place()
         self.batch_size, said = batch_size_for(len(self.source), self.batch_size, self.ranks)
@@ -195,7 +201,8 @@ class Trainer:
 def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
     """Share of presentations whose most active top unit is the label, and the mean objective.
 
-    The share is None where there are no classes: target rates other than one-hot ones.
+    The share is None where there are no classes: target rates other than one-hot ones. Of an unrolled network
+    it is that of time bins with a target.
 
     Parameters
     ----------
@@ -215,11 +222,11 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[flo
         _, rates = model.settle(part, credit=False)
         if model.net.objective_function is not None:
             total += float(model.objective_value(rates[model.top], goal)) * len(part)
-        top, goal = model.judged(rates[model.top], goal)
-        classes, judged = classes and has_classes(goal), judged + len(goal)
-        label = goal if goal.dim() == 1 else goal.argmax(1)
-        right += int((top.argmax(1) == label).sum())
-    return right / judged if classes else None, total / len(source)
+        found = model.judged(rates[model.top], goal)
+        classes, judged = classes and has_classes(found.y), judged + len(found.y)
+        label = found.y if found.y.dim() == 1 else found.y.argmax(1)
+        right += int((found.r.argmax(1) == label).sum())
+    return right / judged if classes and judged else None, total / len(source)
 
 
 def has_classes(y: Tensor) -> bool:
