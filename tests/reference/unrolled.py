@@ -85,13 +85,18 @@ def changes(net, w, b, down, x, dt, c_top):
     return dw, db, {n: np.stack([c[n] for c in credits], axis=1) for n in KINDS}
 
 
-def autograd(net, w, b, x, y, dt, every):
-    """Minus plain autograd's gradients, of the cross-entropy at the end of every ``every`` steps."""
+def autograd(net, w, b, x, y, dt, every, truncate=None):
+    """Minus plain autograd's gradients, of the cross-entropy at the end of every ``every`` steps.
+
+    With ``truncate``, the state is detached before each segment of so many steps.
+    """
     w = {n: torch.tensor(v, requires_grad=True) for n, v in w.items()}
     b = {n: torch.tensor(v, requires_grad=True) for n, v in b.items()}
     a = {n: torch.zeros(x.shape[1], net.populations[n].size, dtype=torch.float64) for n in KINDS}
     total = 0.0
     for k, shown in enumerate(torch.tensor(x)):
+        if truncate is not None and k % truncate == 0:
+            a = {n: v.detach() for n, v in a.items()}
         r = {"retina": shown} | {n: TORCH[kind](a[n]) for n, kind in KINDS.items()}
         received = {n: b[n] for n in KINDS}
         for p in net.driving:
@@ -101,4 +106,5 @@ def autograd(net, w, b, x, y, dt, every):
             labels = torch.tensor(y[:, (k + 1) // every - 1])
             total = total + torch.nn.functional.cross_entropy(a["IT"], labels) / y.shape[1]
     total.backward()
-    return {n: -v.grad.numpy() for n, v in {**w, **b}.items()}, float(total.detach())
+    grown = {n: torch.zeros_like(v) if v.grad is None else -v.grad for n, v in {**w, **b}.items()}
+    return {n: v.numpy() for n, v in grown.items()}, float(total.detach())

@@ -16,6 +16,7 @@ import torch
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.training import Trainer
+from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.backends.torch.weights import origin as origin_of
 from cortex_sim.errors import RunError
 from cortex_sim.preprocessing import from_data
@@ -143,12 +144,13 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
 
 
 def _require_same_steps(model: Core, origin: dict[str, Any], path: Path) -> None:
-    saved, ours = origin.get("unrolled"), origin_of(model).get("unrolled")
-    if saved != ours:
-        theirs = "Settling()" if saved is None else f"Unrolled(**{saved})"
+    found = origin.get("unrolled")
+    saved = None if found is None else Unrolled(**found)
+    if saved != model.unrolled:
         raise RunError(
             f"checkpoint {path}: its network was {'settled' if saved is None else 'unrolled'} in training, "
-            f"and this model is {model.unrolled or 'settled'}; build it with settling=cs.torch.{theirs}"
+            f"and this model is {model.unrolled or 'settled'}; build it with settling=cs.torch."
+            f"{'Settling()' if saved is None else saved!r}"
         )
 
 

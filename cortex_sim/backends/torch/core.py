@@ -28,7 +28,7 @@ from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import blocks_of, compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
 from cortex_sim.backends.torch.timed import Judged, judged, target_tensor
-from cortex_sim.backends.torch.unrolling import Unrolled, over_time, unroll
+from cortex_sim.backends.torch.unrolling import Unrolled, over_time, read_by_steps, unroll
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.network import Network
@@ -114,10 +114,7 @@ class Core(nn.Module):
         self.register_load_state_dict_post_hook(_loaded)
         self.renew_feedback()
 
-    @property
-    def error(self) -> Tensor:
-        """The former name of `last_objective`."""
-        return self.last_objective
+    error = property(lambda self: self.last_objective, doc="The former name of `last_objective`.")
 
     @property
     def device(self) -> torch.device:
@@ -273,6 +270,8 @@ class Core(nn.Module):
             total, objective = self.credit_terms(drives, rates, y, look)
             for name in self.adapting if learning else ():
                 self.population(name).adapt(drives[name])
+            if self.unrolled is not None and self.local.projections:
+                rates = read_by_steps(self.steps, rates, self.sources, self.carrier(credit=False))
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 

@@ -21,11 +21,6 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
             f"population {name}: {type(net.populations[name].activation).__name__} adapts to settled drives, "
             "not to steps in time; leave settling at its default, or use another activation"
         )
-    for p, _ in model.local.projections:
-        raise BuildError(
-            f"projection {p.name}: {type(p.plasticity).__name__} learns from settled rates, not from "
-            "unrolled steps; leave its plasticity out here, or run it in time on brian2"
-        )
     if model.teacher is not None:
         raise BuildError(
             f"network {net.name}: its credit network reads settled rates, not unrolled steps; "

@@ -30,23 +30,36 @@ class Unrolled:
     dt_ms : float, default 1.0
         Length of a step, in ms, shorter than 2τ of every population. Where it is τ, a step is that of a
         discrete recurrent network, a = Σ W r + b.
+    truncate : int, optional
+        Steps of a segment from which no credit goes back to the segment before, while rates go on: truncated
+        backpropagation through time. By default credit goes back to the first step.
 
     References
     ----------
-    Werbos (1990), Proc. IEEE 78, doi:10.1109/5.58337, for backpropagation through time.
+    Werbos (1990), Proc. IEEE 78, doi:10.1109/5.58337, for backpropagation through time; Williams & Peng
+    (1990), Neural Comput. 2, doi:10.1162/neco.1990.2.4.490, for its truncation.
     """
 
     steps: int
     dt_ms: float = 1.0
+    truncate: int | None = None
 
     def __post_init__(self) -> None:
         require_count("unrolled", steps=self.steps)
         require_positive("unrolled", dt_ms=self.dt_ms)
         object.__setattr__(self, "steps", int(self.steps))
         object.__setattr__(self, "dt_ms", float(self.dt_ms))
+        if self.truncate is not None:
+            require_count("unrolled", truncate=self.truncate)
+            object.__setattr__(self, "truncate", int(self.truncate))
 
     def __str__(self) -> str:
-        return f"unrolled for {self.steps} steps of {self.dt_ms:g} ms"
+        credit = "" if self.truncate is None else f", credit truncated every {self.truncate}"
+        return f"unrolled for {self.steps} steps of {self.dt_ms:g} ms{credit}"
+
+    def cuts_credit(self, step: int) -> bool:
+        """Whether a step begins a segment from which no credit goes back."""
+        return self.truncate is not None and step > 0 and step % self.truncate == 0
 
     def at(self, step: int, bins: int) -> int:
         """The time bin that a step belongs to."""
@@ -84,6 +97,8 @@ def unroll(
     moments = []
     rates = _rates(circuit, a, g, carrier)
     for number in range(how.steps):
+        if how.cuts_credit(number):
+            a, g, rates = _detached(a), _detached(g), _detached(rates)
         inputs = {name: _at(x, number, axes[name], how) for name, x in shown.items()}
         known = inputs | rates
         arrived = {s.name: received(s, known, carrier, None) for s in circuit}
@@ -101,9 +116,38 @@ def _rates(circuit: tuple[Step, ...], a: Values, g: Values, carrier: Carrier) ->
     return {name: r.view_as(r) if r is a[name] else r for name, r in rates.items()}
 
 
+def _detached(values: Values) -> Values:
+    return {name: x.detach() for name, x in values.items()}
+
+
 def _at(x: Tensor, step: int, axes: int, how: Unrolled) -> Tensor:
     """Stimuli of one step, (presentation, *shape)."""
     return x if x.dim() == 1 + axes else x[:, how.at(step, x.shape[1])]
+
+
+def read_by_steps(
+    steps: tuple[Step, ...], rates: Values, sources: tuple[str, ...], carrier: Carrier
+) -> Values:
+    """Rates that every step reads at its beginning, (presentation·step, *shape), without a graph.
+
+    Of a source they are those of the step; of others those at the end of the step before, and at first those
+    of zero drives. So two populations are read at the same time, as by a rule on brian2.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+    rates : mapping of str to Tensor
+        After every step, (presentation, step, *shape).
+    sources : tuple of str
+    carrier : Carrier
+    """
+    circuit = tuple(step for step in steps if step.name not in sources)
+    zero = {step.name: torch.zeros_like(rates[step.name][:, 0]) for step in circuit}
+    first = _rates(circuit, zero, {step.name: zero[step.name] for step in circuit if step.gains}, carrier)
+    read = {name: r.detach() for name, r in rates.items()}
+    for name, r in first.items():
+        read[name] = torch.cat([r.detach()[:, None], read[name][:, :-1]], dim=1)
+    return {name: r.flatten(0, 1) for name, r in read.items()}
 
 
 def over_time(moments: list[Moment]) -> tuple[Values, Values]:

@@ -85,6 +85,11 @@ def test_resume_gives_the_same_bits(tmp_path):
     resumed = steps_of(cs.torch.build(net, settling=STEPS), tmp_path / "half")
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    other = cs.torch.Unrolled(4, dt_ms=10, truncate=2)
+    with pytest.raises(
+        cs.RunError, match=r"settling=cs.torch.Unrolled\(steps=4, dt_ms=10.0, truncate=None\)"
+    ):
+        steps_of(cs.torch.build(net, settling=other), tmp_path / "half")
     with pytest.raises(cs.RunError, match=r"unrolled in training, and this model is settled; build it with"):
         steps_of(cs.torch.build(net), tmp_path / "half", bins=0)
 
@@ -151,24 +156,12 @@ def test_targets_that_do_not_fit_are_refused(y, says):
         cs.torch.build(memory(), settling=STEPS).loss(np.zeros((2, 4, 1)), y)
 
 
-def hebbian():
-    net = cs.Network("hebbian")
-    net.population("x", 2)
-    net.population("y", 3)
-    net.bottom_up("x", "y", plasticity="oja")
-    return net
-
-
 NETWORKS = [
     (
         lambda: memory(word="direct_feedback_alignment"),
         "gives the credit of settled rates, and none through time",
     ),
     (lambda: chain(activation="tanh").with_rule("target_prop"), "and none through time; use net.with_rule"),
-    (
-        hebbian,
-        "projection x->y: Oja learns from settled rates, not from unrolled steps; leave its plasticity",
-    ),
 ]
 
 
@@ -187,5 +180,7 @@ def test_settings_that_make_no_sense_are_refused():
         cs.torch.Unrolled(0)
     with pytest.raises(cs.DeclarationError, match="unrolled: dt_ms must be a positive number"):
         cs.torch.Unrolled(3, -1)
+    with pytest.raises(cs.DeclarationError, match="unrolled: truncate must be a whole number of at least 1"):
+        cs.torch.Unrolled(3, truncate=0)
     with pytest.raises(cs.BuildError, match=r"settling must be cs.torch.Settling\(\) or cs.torch.Unrolled"):
         cs.torch.build(memory(), settling=20)

@@ -114,6 +114,25 @@ def test_changes_are_plain_autograds(seed, bins):
         np.testing.assert_allclose(change.mean(0), expected[name], atol=1e-10)
 
 
+@pytest.mark.parametrize("truncate", [1, 3, 5, 12, 40])
+def test_truncated_credit_is_that_of_detached_segments(truncate):
+    rng = np.random.default_rng(truncate)
+    net = three_areas()
+    steps = cs.torch.Unrolled(12, DT, truncate=truncate)
+    model = cs.torch.build(net, 1, precision="64", settling=steps)
+    x, y = rng.normal(size=(5, 12, 7)), rng.integers(0, 3, size=(5, 2))
+    w, b, _ = numbers(model)
+    expected, loss = autograd(model.net, w, b, x.swapaxes(0, 1), y, DT, 6, truncate)
+    whole = cs.torch.build(net, 1, precision="64", settling=cs.torch.Unrolled(12, DT))
+    np.testing.assert_array_equal(model.predict(x), whole.predict(x))
+    for found in (model.updates(x, y, biases=True), model.backprop_updates(x, y, biases=True)):
+        for name, change in found.items():
+            np.testing.assert_allclose(change, expected[name], atol=1e-12, err_msg=name)
+    reaches = bool(model.credits(x, y).get("A", torch.zeros(5, 1, 5))[:, 0].any())
+    assert reaches == (truncate > 5)  # the first error comes after the sixth step
+    assert float(model.loss(x, y)) == pytest.approx(loss, abs=1e-12)
+
+
 @pytest.mark.parametrize(("word", "skip"), [(word, False) for word in WORDS] + [("feedback_alignment", True)])
 def test_credit_runs_back_through_the_steps_by_each_feedback(word, skip):
     net = three_areas(word=word, skip=skip, **WORDS[word])
