@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from reprlib import repr as short
 from typing import Any, TypeVar
 
@@ -324,7 +324,7 @@ def _read(view: type[_Declared], kind: str, part: Any) -> _Declared:
 
 def _refuse_misspelt(owner: str, part: Any, known: Mapping[str, _Kind]) -> None:
     for name, value, siblings in _attributes(part):
-        for meant in _near(name, known):
+        for meant in _near(name, tuple(known)):
             wanted = known[meant]
             found = isinstance(value, (property, cached_property)) and wanted is not _METHOD
             if meant not in siblings and (found or wanted.holds(value)):
@@ -347,10 +347,12 @@ def _attributes(part: Any) -> Iterator[tuple[str, Any, set[str]]]:
                 yield name, value.__func__ if isinstance(value, (staticmethod, classmethod)) else value, own
 
 
-def _near(name: str, known: Mapping[str, _Kind]) -> list[str]:
+@cache  # the same few names are asked for with every part of every network
+def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """Capabilities that a name which is none may be a misspelling of, the nearest first."""
     if name in known:
-        return []
+        return ()
     turned = [one for one in known if sorted(one) == sorted(name)]  # "tide" for "tied"
     meant = spelled(name, known)
-    return [meant] if meant in known else turned + get_close_matches(name, known, n=3, cutoff=0.8)
+    near = [meant] if meant in known else turned + get_close_matches(name, known, n=3, cutoff=0.8)
+    return tuple(near)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,25 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_finish() -> None:
-    """Collect garbage less often: what thousands of tests and their modules keep is not garbage.
+gc.disable()  # while tests are imported: what they are made of is no garbage, and to look at it takes time
 
-    Passing over it again and again took a quarter of the suite's time.
+
+def pytest_collection_finish() -> None:
+    """Collect garbage less often, and never look at modules and tests again; nor keep brian2's diary.
+
+    Passing over all of it again and again took a quarter of the suite's time.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
+    logging.getLogger("brian2").setLevel(logging.INFO)  # below it, thousands of records that nobody reads
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After the last test of a file, collect, and do not look again at what it leaves in caches."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import brian2
+from brian2.core import network
 
 #: Neurons of brian2 objects that are kept for batches of other sizes, such as those of probes.
 KEPT_NEURONS = 500_000
@@ -63,14 +64,23 @@ def most_recent(made: T, others: Iterable[T]) -> list[T]:
     return kept
 
 
+class _NoCollection:
+    """In place of the module ``gc`` within `brian2.core.network`, which uses nothing else of it."""
+
+    @staticmethod
+    def collect() -> int:
+        """Objects collected: none."""
+        return 0
+
+
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Keep what exists out of the garbage collection with which brian2 begins a run."""
-    if gc.get_freeze_count():  # somebody else decides what is collected
+    """Spare a run the collection of all garbage with which brian2 begins it; Python's own goes on."""
+    if getattr(network, "gc", None) is not gc:  # another thread's run is spared it already
         yield
         return
-    gc.freeze()
+    network.gc = _NoCollection
     try:
         yield
     finally:
-        gc.unfreeze()
+        network.gc = gc

@@ -1,5 +1,6 @@
 """Short runs and small probes reuse what was built, and what they compute does not change."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -107,6 +108,22 @@ def test_brian2_objects_of_the_user_are_prepared_each_time():
     sim.run(trials(1))
     sim.run(trials(1))
     assert rates.r.shape == (1, 200)
+
+
+def test_a_run_begins_without_collecting_garbage_and_brian2_collects_elsewhere():
+    """Not even where the heap is frozen, whose objects would have to be counted."""
+    sim, stages = cs.brian2.build(cs.model("digits_mlp", hidden=5)), []
+    phase = cs.Phase("p", 3, drive={"retina": X[:1]})
+    gc.disable()  # only what is asked for counts
+    gc.callbacks.append(collected := lambda moment, info: stages.append((moment, info["generation"])))
+    try:
+        sim.run(cs.Protocol(phase))
+        assert ("start", 2) not in stages
+        brian2.Network().run(0 * brian2.ms)
+        assert ("start", 2) in stages
+    finally:
+        gc.callbacks.remove(collected)
+        gc.enable()
 
 
 if __name__ == "__main__":
