@@ -70,15 +70,15 @@ def brian2_as_found(target: str) -> Iterator[None]:
     """Use a code generation target, and leave brian2's preferences and random state as they were."""
     check_device()
     device = brian2.get_device()
-    before, random = brian2.prefs.codegen.target, device.get_random_state()
-    brian2.prefs.codegen.target = target
+    before, random = brian2.prefs["codegen.target"], device.get_random_state()
+    brian2.prefs["codegen.target"] = target
     try:
         with np.errstate(
             over="ignore", invalid="ignore", divide="ignore"
         ):  # overflow is reported when the window closes
             yield
     finally:
-        brian2.prefs.codegen.target = before
+        brian2.prefs["codegen.target"] = before
         device.set_random_state(random)
 
 

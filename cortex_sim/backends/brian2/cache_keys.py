@@ -11,11 +11,12 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 from brian2.units.fundamentalunits import Dimension
 from brian2.utils import caching
 
 #: Types whose values are their own keys.
-_ITSELF = frozenset({str, int, bool, float, type(None), Dimension})
+_ITSELF = {str, int, bool, float, type(None), Dimension, *map(type, map(np.dtype, "?bhilqBHILQfd"))}
 
 _brian2s: Callable[[Any], Any] = caching._hashable
 _plain: dict[type, bool] = {}  # whether a class leaves its state as `CacheKey` defines it
@@ -38,7 +39,7 @@ def key_of(obj: Any) -> Any:
         return frozenset(zip(_keys(obj), _keys(obj.values()), strict=True))
     if _is_plain(kind):
         return _keys(_state(kind, vars(obj)))
-    return _brian2s(obj)
+    return obj if kind is type and not issubclass(obj, caching.CacheKey) else _brian2s(obj)
 
 
 def _keys(objects: Any) -> tuple[Any, ...]:

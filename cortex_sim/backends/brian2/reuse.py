@@ -40,7 +40,7 @@ def _once(made: Any) -> Any:
     last: list[Any] = []
 
     def before_run(run_namespace: Any = None) -> None:
-        key = [brian2.prefs.codegen.target, _constants(made)]
+        key = [brian2.prefs["codegen.target"], _constants(made)]  # by attribute it takes 100 times longer
         if last != key:
             prepare(run_namespace)
             last[:] = key
