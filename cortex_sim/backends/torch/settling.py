@@ -133,14 +133,19 @@ def _settle_loop(
     how: Settling,
 ) -> None:
     """Drives and rates of populations that drive one another, added to those that are known."""
+    names = frozenset(step.name for step in block)
 
     def within(a: Values, g: Values) -> Values:
         return {step.name: rate_of(step, a[step.name], g.get(step.name), carrier, acting) for step in block}
 
+    outer = {step.name: _drive(step, names, rates, carrier, acting) for step in block}
+    gains = {s.name: _split(s, s.gains, names, rates, carrier, acting) for s in block if s.gains}
+
     def around(a: Values, g: Values) -> tuple[Values, Values]:
         known = rates | within(a, g)
-        drive = {step.name: received(step, known, carrier, acting) for step in block}
-        return drive, {s.name: gain_received(s, known, carrier, acting) for s in block if s.gains}
+        whole = {s.name: outer[s.name].whole(s, known, carrier, acting) for s in block}
+        drive = {s.name: _less_lateral(s, whole[s.name], known, carrier, acting) for s in block}
+        return drive, {s.name: gains[s.name].whole(s, known, carrier, acting) for s in block if s.gains}
 
     like = next(iter(rates.values()))
     found, a, g = closed(block, around, like.flatten(1), how)
@@ -150,24 +155,13 @@ def _settle_loop(
 
 def received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
     """Drive of a population, from the rates of those that project to it."""
-    a = _drive(step, rates, carrier, acting)
-    if step.lateral is not None and not step.exact:
-        a = a - _signal(step, step.lateral, rates, carrier, acting)
-    receives = None if acting is None else acting.receiving(step.name, a)
-    return carrier.settled(step, a, rates, receives)
+    a = _drive(step, frozenset(), rates, carrier, acting).whole(step, rates, carrier, acting)
+    return _less_lateral(step, a, rates, carrier, acting)
 
 
 def gain_received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
     """What projections of gain add up to."""
-    total = _signal(step, step.gains[0], rates, carrier, acting)
-    for link in step.gains[1:]:
-        total = total + _signal(step, link, rates, carrier, acting)
-    return total
-
-
-def _signal(step: Step, link: Link, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
-    signal = carrier.through(step, link, rates[link.projection.pre], None)
-    return signal if acting is None else acting.passes(link.name) * signal
+    return _split(step, step.gains, frozenset(), rates, carrier, acting).whole(step, rates, carrier, acting)
 
 
 def rate_of(
@@ -179,15 +173,80 @@ def rate_of(
     return r if acting is None else acting.acted_on(step.name, r)
 
 
-def _drive(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
-    bias = carrier.bias(step)
-    total = None if acting is None else acting.external.get(step.name)
-    for link in step.inputs:
+@dataclass(frozen=True)
+class _Part:
+    """What adds up to a drive or gain, apart from what comes from inside a loop.
+
+    Parameters
+    ----------
+    total : Tensor or None
+        External drive, projections from outside and the bias, computed once; None where there are none.
+    within : tuple of Link
+        Projections from inside, whose signal changes from pass to pass.
+    bias : Tensor or None
+        A bias that is not in the total.
+    """
+
+    total: Tensor | None
+    within: tuple[Link, ...]
+    bias: Tensor | None
+
+    def whole(self, step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
+        """With what comes from inside."""
+        total = _sum(step, self.within, rates, carrier, acting, self.total, self.bias)
+        assert total is not None  # every population but sources has an input
+        return total
+
+
+def _drive(
+    step: Step, loop: frozenset[str], rates: Values, carrier: Carrier, acting: Interventions | None
+) -> _Part:
+    external = None if acting is None else acting.external.get(step.name)
+    return _split(step, step.inputs, loop, rates, carrier, acting, external, carrier.bias(step))
+
+
+def _split(
+    step: Step,
+    links: tuple[Link, ...],
+    loop: frozenset[str],
+    rates: Values,
+    carrier: Carrier,
+    acting: Interventions | None,
+    external: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> _Part:
+    outer = tuple(link for link in links if link.projection.pre not in loop)
+    within = tuple(link for link in links if link.projection.pre in loop)
+    if external is None and not outer:
+        return _Part(None, within, bias)
+    return _Part(_sum(step, outer, rates, carrier, acting, external, bias), within, None)
+
+
+def _sum(
+    step: Step,
+    links: tuple[Link, ...],
+    rates: Values,
+    carrier: Carrier,
+    acting: Interventions | None,
+    total: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor | None:
+    """What projections add to a total, and the bias; None where there is nothing to add up."""
+    for link in links:
         fused = bias if acting is None and link.operator.adds_bias else None
         part = carrier.through(step, link, rates[link.projection.pre], fused)
         bias = None if fused is not None else bias
-        if acting is not None:
-            part = acting.passes(link.name) * part
+        part = part if acting is None else acting.passes(link.name) * part
         total = part if total is None else total + part
-    assert total is not None  # every population but sources has an input
-    return total if bias is None else carrier.biased(step, total, bias)
+    return total if bias is None or total is None else carrier.biased(step, total, bias)
+
+
+def _less_lateral(
+    step: Step, a: Tensor, rates: Values, carrier: Carrier, acting: Interventions | None
+) -> Tensor:
+    """The drive less what a lateral projection takes away."""
+    if step.lateral is not None and not step.exact:
+        signal = carrier.through(step, step.lateral, rates[step.name], None)
+        a = a - (signal if acting is None else acting.passes(step.lateral.name) * signal)
+    receives = None if acting is None else acting.receiving(step.name, a)
+    return carrier.settled(step, a, rates, receives)
