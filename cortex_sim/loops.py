@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from cortex_sim.network import Network
     from cortex_sim.projection import Projection
 
+#: Units of a loop above which its Jacobian is not computed: the cost grows with the cube.
+LARGEST = 3000
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -71,6 +74,28 @@ class Loop:
                 sign = (-1.0 if p.is_lateral else 1.0) * (scales or {}).get(p.name, 1.0)
                 found[places[p.post], places[p.pre]] += sign * carried.T
         return found
+
+    def jacobian(
+        self,
+        net: Network,
+        weights: Mapping[str, np.ndarray],
+        scales: Mapping[str, float],
+        by_drive: np.ndarray,
+        by_gain: np.ndarray,
+    ) -> np.ndarray:
+        """Derivative of τ⁻¹(−a + M r) by a, in 1/ms; where gain is set, of τ⁻¹(−g + G r) too, by a and g.
+
+        ``by_drive`` and ``by_gain`` are ∂r/∂a and ∂r/∂g of r = max(0, 1 + g) f(a), (unit of the loop,).
+        """
+        tau = self.by_unit(net, lambda name: net.populations[name].tau_ms)[:, None]
+        drive, own = self.matrix(net, weights, scales), np.eye(len(tau))
+        if not any(p.is_gain for p in self.projections):
+            found: np.ndarray = (drive * by_drive - own) / tau
+            return found
+        gain = self.matrix(net, weights, scales, gain=True)
+        upper = np.concatenate([drive * by_drive - own, drive * by_gain], axis=1)
+        lower = np.concatenate([gain * by_drive, gain * by_gain - own], axis=1)
+        return np.concatenate([upper / tau, lower / tau])
 
 
 def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = False) -> list[Loop]:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortex_sim.backends.brian2.built import BuiltCircuit
-from cortex_sim.backends.brian2.recurrence import LARGEST
 from cortex_sim.errors import RunError
-from cortex_sim.loops import Loop, loops_of
+from cortex_sim.loops import LARGEST, Loop, loops_of
 
 _log = logging.getLogger(__name__)
 _LOOKED_AT = 8  # presentations that are looked at after a run
@@ -87,20 +86,11 @@ def report(built: BuiltCircuit) -> None:
 
 
 def _jacobian(built: BuiltCircuit, loop: Loop, row: int) -> np.ndarray:
-    """Derivative of τ⁻¹(−a + M r) and τ⁻¹(−g + G r), r = max(0, 1 + g) f(a), by a and g, in 1/ms."""
-    net, matrices = built.circuit.net, built.weights.matrix
+    net = built.circuit.net
     scales = {p.name: _scale(built, p.name, p.post) for p in loop.projections}
-    tau = loop.by_unit(net, lambda name: net.populations[name].tau_ms)[:, None]
     slopes = [built.units[name].slopes() for name in loop.populations]
     by_drive, by_gain = (np.concatenate([pair[side][row] for pair in slopes]) for side in (0, 1))
-    drive, own = loop.matrix(net, matrices, scales), np.eye(len(tau))
-    if not any(p.is_gain for p in loop.projections):
-        found: np.ndarray = (drive * by_drive - own) / tau
-        return found
-    gain = loop.matrix(net, matrices, scales, gain=True)
-    upper = np.concatenate([drive * by_drive - own, drive * by_gain], axis=1)
-    lower = np.concatenate([gain * by_drive, gain * by_gain - own], axis=1)
-    return np.concatenate([upper / tau, lower / tau])
+    return loop.jacobian(net, built.weights.matrix, scales, by_drive, by_gain)
 
 
 def _scale(built: BuiltCircuit, name: str, post: str) -> float:

@@ -14,16 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.loops import Loop, loops_of
+from cortex_sim.loops import LARGEST, Loop, loops_of
 from cortex_sim.network import Network
 
 _FAR = 1e8
 _FLAT = 1e-3  # slope, seen from far, below which an activation counts as bounded: tanh has 1e-8
 _STEPS, _SEEN, _STARTS = 600, 200, 40
 _MARGIN = 1e-9  # of a growth rate times τ: an exact integrator is not refused
-
-#: Units of a loop above which its Jacobian is not computed: the cost grows with the cube.
-LARGEST = 3000
 
 
 @dataclass(frozen=True)

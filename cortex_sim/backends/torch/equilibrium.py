@@ -7,19 +7,21 @@ activity, whose mean is zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.looping import settled_credit
 from cortex_sim.backends.torch.modes import only_looking
-from cortex_sim.backends.torch.settling import Interventions, Values
+from cortex_sim.backends.torch.settling import Interventions, Values, gain_received
 from cortex_sim.backends.torch.settling import settle as settle_rates
-from cortex_sim.backends.torch.steps import Path
+from cortex_sim.backends.torch.staying import Leaving, leaving
+from cortex_sim.backends.torch.steps import Path, loops_alone
 from cortex_sim.errors import RunError
 from cortex_sim.projection import RECURRENT
 from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, parts_of
@@ -27,34 +29,69 @@ from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, p
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """Settled values by population, (presentation, unit); ``u`` is what synapses learn from."""
+    """Settled values by population, (presentation, unit); ``u`` is what synapses learn from.
+
+    ``activity`` is what the next phase continues from, drives "a:NAME" and gains "g:NAME" of populations in
+    loops; ``leaving`` are the loops that activity would leave within the phase.
+    """
 
     drives: Values
     rates: Values
     credits: Values
     u: Values
+    activity: Values = field(default_factory=dict)
+    leaving: tuple[Leaving, ...] = ()
 
 
 @torch.no_grad()
 @only_looking
-def settle(model: Core, phase: PhasePlan, images: Sequence[int]) -> Equilibrium:
-    """The equilibrium of a phase with the present weights, for the presentations ``images``."""
-    acting = interventions(model, phase, list(images))
-    shown = {name: acting.external[name] for name in model.sources}
-    drives, rates = settle_rates(
-        model.steps, shown, model.carrier(credit=False), acting, model.blocks, model.settling
-    )
-    drives, rates = _by_unit({**shown, **drives}), _by_unit(rates)
+def settle(
+    model: Core, phase: PhasePlan, images: Sequence[int], before: Mapping[str, Tensor] | None = None
+) -> Equilibrium:
+    """The equilibrium of a phase with the present weights, for the presentations ``images``.
+
+    Loops settle from ``before``, the ``activity`` of the phase before, or from rest.
+
+    Raises
+    ------
+    RunError
+        If a loop does not settle, naming its populations.
+    """
+    acting = interventions(model, phase, list(images), before or {})
+    drives, rates, activity = _upward(model, acting, model.settling)
+    left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
+    if left:  # activity may only have come close to it
+        drives, rates, activity = _upward(model, acting, replace(model.settling, accelerated=False))
+        left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
     credits, u = _downward(model, phase, acting, list(images), drives, rates)
-    return Equilibrium(drives, rates, credits, u)
+    return Equilibrium(drives, rates, credits, u, activity, tuple(left))
+
+
+def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values]:
+    """Drives and rates of every population, and the activity of loops."""
+    shown = {name: acting.external[name] for name in model.sources}
+    carrier = model.carrier(credit=False)
+    drives, rates = settle_rates(model.steps, shown, carrier, acting, model.blocks, how)
+    activity = {}
+    for step in (step for block in model.blocks if loops_alone(block) for step in block):
+        activity[f"a:{step.name}"] = drives[step.name].flatten(1)
+        if step.gains:
+            activity[f"g:{step.name}"] = gain_received(step, rates, carrier, acting).flatten(1)
+    return _by_unit({**shown, **drives}), _by_unit(rates), activity
+
+
+def _gains(activity: Values) -> Values:
+    return {name.removeprefix("g:"): g for name, g in activity.items() if name.startswith("g:")}
 
 
 def _by_unit(values: Values) -> Values:
     return {name: value.flatten(1) for name, value in values.items()}
 
 
-def interventions(model: Core, phase: PhasePlan, images: list[int]) -> Interventions:
-    """The interventions of a phase, for the presentations ``images``."""
+def interventions(
+    model: Core, phase: PhasePlan, images: list[int], before: Mapping[str, Tensor]
+) -> Interventions:
+    """The interventions of a phase, for the presentations ``images``, whose loops settle from ``before``."""
     net = model.net
     return Interventions(
         external={
@@ -64,6 +101,7 @@ def interventions(model: Core, phase: PhasePlan, images: list[int]) -> Intervent
         gates={name: 0.0 if gate.cut else gate.scale for name, gate in phase.gates.items()},
         alive={name: torch.as_tensor(units) for name, units in phase.alive.items()},
         spontaneous=frozenset(phase.spontaneous),
+        before=before,
     )
 
 

@@ -6,7 +6,7 @@ anywhere else: where these carry credit by B, so does the loop. For transposes i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +51,11 @@ class State:
         by = {"a": a, "g": g}
         return torch.cat([by[variable][step.name].flatten(1) for variable, step in self.names], dim=1)
 
+    def start(self, like: Tensor, before: Mapping[str, Tensor]) -> Tensor:
+        """Drives and gains from which the loop settles: "a:NAME" and "g:NAME" in ``before``, otherwise rest."""
+        rest = {f"{v}:{step.name}": like.new_zeros(len(like), step.population.size) for v, step in self.names}
+        return torch.cat([before.get(name, zero).to(like.dtype) for name, zero in rest.items()], dim=1)
+
     def pace(self, like: Tensor) -> Tensor:
         """Shortest time constant over each number's own."""
         shortest = min(step.population.tau_ms for step in self.block)
@@ -70,12 +75,16 @@ class State:
 
 
 def closed(
-    block: tuple[Step, ...], around: Around, like: Tensor, how: Settling
+    block: tuple[Step, ...],
+    around: Around,
+    like: Tensor,
+    how: Settling,
+    before: Mapping[str, Tensor],
 ) -> tuple[Values, Values, Values]:
     """Drives as the equations give them, and the drives and gains that rates are made of, equal in value.
 
     ``around`` takes drives and gains to those that follow from them; ``like`` is a tensor with their
-    presentations, precision and device.
+    presentations, precision and device; ``before`` is where they settle from, see `State.start`.
 
     Raises
     ------
@@ -87,7 +96,7 @@ def closed(
     def f(row: Tensor) -> Tensor:
         return state.together(*around(*state.apart(row)))
 
-    start = like.new_zeros((len(like), sum(step.population.size for _, step in state.names)))
+    start = state.start(like, before)
     pace = state.pace(start)
     solution = fixed_point(f, start, pace, how)
     _require_settled(state, solution, how, "activity")

@@ -7,6 +7,7 @@ constant and η·T is small.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.restoring import require_own
+from cortex_sim.backends.restoring import require_numbers, require_own
 from cortex_sim.backends.torch.equilibrium import Equilibrium, check_alike, check_settles, settle
 from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.settling import Values
+from cortex_sim.backends.torch.steps import loops_alone
 from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
-from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown, Wanted
+from cortex_sim.protocol.plan import Conditions, PhasePlan, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
 from cortex_sim.state import State
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_log = logging.getLogger(__name__)
+_ACTIVITY = "activity:"
 
 
 class QuasiStatic:
@@ -68,6 +74,8 @@ class QuasiStatic:
         self._learned = 0  # number of `Shown` that opened a window
         self._time_ms = 0.0
         self._loops: Memory = {}  # state of closed loops
+        self._activity: Values = {}  # of loops of the network: the next phase settles from it
+        self._said: set[tuple[str, tuple[str, ...]]] = set()
 
     @property
     def preprocessing(self) -> Held | None:
@@ -128,6 +136,7 @@ class QuasiStatic:
         for name, variables in self.windows.state_of.items():
             found |= {f"state:{name}:{variable}": np.array(x) for variable, x in variables.items()}
         found |= {"learned": np.array(self._learned), "time_ms": np.array(self._time_ms)}
+        found |= {_ACTIVITY + name: values.numpy().copy() for name, values in self._activity.items()}
         return found | self._loops
 
     @torch.no_grad()
@@ -139,16 +148,16 @@ class QuasiStatic:
         RunError
             If it is damaged, or of another network; then nothing is changed.
         """
-        require_own(
-            self.net.name, {n: a for n, a in self.checkpoint().items() if n not in self._loops}, state
-        )
+        passing = {*self._loops, *(_ACTIVITY + name for name in self._activity)}
+        require_own(self.net.name, {n: a for n, a in self.checkpoint().items() if n not in passing}, state)
+        activity = _activity_in(self.model, state)
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.as_tensor(state[name]))
         for name, variables in self.windows.state_of.items():
             for variable in variables:
                 variables[variable] = np.array(state[f"state:{name}:{variable}"])
         self._learned, self._time_ms = int(state["learned"]), float(state["time_ms"])
-        self._loops = memory_of(state)
+        self._loops, self._activity = memory_of(state), activity
         self.model.renew_feedback()
 
     def weights_of(self, projection: str) -> np.ndarray:
@@ -186,14 +195,17 @@ class QuasiStatic:
     def _show(self, shown: Shown, wanted: Wanted, loops: Loops) -> Sample:
         values: dict[str, dict[str, np.ndarray]] = {variable: {} for variable in wanted.variables}
         loops.begin(shown)
+        if shown.reset or any(len(values) != len(shown.images) for values in self._activity.values()):
+            self._activity = {}
         for number, planned in enumerate(shown.phases):
             phase = loops.opened(planned)
-            found = settle(self.model, phase, shown.images)
+            found = self._settled(phase, shown)
             if phase.eta:
                 self.windows.learn(phase, found, Noise(self.seed, shown, number))
             sampled, called = phase.name == (wanted.phase or shown.phases[-1].name), loops.called(phase)
+            again = phase.eta and (sampled or called or found.activity)
+            end = self._settled(phase, shown) if again else found
             if sampled or called:
-                end = settle(self.model, phase, shown.images) if phase.eta else found
                 rates = {name: r[0].numpy() for name, r in end.rates.items()}
                 loops.call(phase, rates.__getitem__, rates)
                 values = _sampled(end, wanted) if sampled else values
@@ -202,6 +214,24 @@ class QuasiStatic:
         self._time_ms += shown.duration_ms
         self._check_finite(shown)
         return Sample(shown, values, self._weights_due(shown, wanted), self._time_ms, loops.recorded())
+
+    def _settled(self, phase: PhasePlan, shown: Shown) -> Equilibrium:
+        """The equilibrium to which activity goes on from where it is."""
+        found = settle(self.model, phase, shown.images, self._activity)
+        self._activity = found.activity
+        for loop in found.leaving:
+            if (phase.name, loop.populations) not in self._said:
+                self._said.add((phase.name, loop.populations))
+                _log.warning(
+                    "phase %s: population %s settles at a state from which any difference between units "
+                    "grows (eigenvalue %.3g/s, phase of %g ms), so activity in time leaves it; drive units "
+                    'that compete differently, or use backend "brian2" with noise',
+                    phase.name,
+                    " and ".join(loop.populations),
+                    loop.per_s.real,
+                    phase.duration_ms,
+                )
+        return found
 
     def _weights_due(self, shown: Shown, wanted: Wanted) -> dict[str, np.ndarray]:
         if shown.stage != "trial" or (shown.trials[-1] + 1) % wanted.weights_every:
@@ -233,6 +263,24 @@ def _sampled(found: Equilibrium, wanted: Wanted) -> dict[str, dict[str, np.ndarr
         variable: {n: by_name[variable][n].numpy().copy()[:, None] for n in wanted.populations}
         for variable in wanted.variables
     }
+
+
+def _activity_in(model: Model, state: Mapping[str, np.ndarray]) -> Values:
+    """Activity of loops in a checkpoint; `RunError` where it is not this network's."""
+    steps = [step for block in model.blocks if loops_alone(block) for step in block]
+    sizes = {f"a:{s.name}": s.population.size for s in steps}
+    sizes |= {f"g:{s.name}": s.population.size for s in steps if s.gains}
+    found: Values = {}
+    for entry in (name for name in state if str(name).startswith(_ACTIVITY)):
+        name, values = entry.removeprefix(_ACTIVITY), np.asarray(state[entry])
+        if name not in sizes or values.ndim != 2 or values.shape[1] != sizes[name]:
+            raise RunError(
+                f"network {model.net.name}: the checkpoint holds {entry!r} of shape {values.shape}, which does "
+                "not belong to it; give what checkpoint() of this network returned"
+            )
+        require_numbers(model.net.name, entry, values)
+        found[name] = torch.from_numpy(np.array(values, np.float64))
+    return found
 
 
 def _tied(p: Projection) -> bool:

@@ -53,12 +53,15 @@ class Interventions:
         1 for each active unit, 0 for each silenced one.
     spontaneous : frozenset of str
         Populations whose rates are noise, of mean zero.
+    before : mapping of str to Tensor of shape (presentation, unit)
+        Drives "a:NAME" and gains "g:NAME" from which populations of loops settle; from rest otherwise.
     """
 
     external: Mapping[str, Tensor] = field(default_factory=dict)
     gates: Mapping[str, float] = field(default_factory=dict)
     alive: Mapping[str, Tensor] = field(default_factory=dict)
     spontaneous: frozenset[str] = frozenset()
+    before: Mapping[str, Tensor] = field(default_factory=dict)
 
     def passes(self, projection: str) -> float:
         """Factor on a projection's signal."""
@@ -148,7 +151,8 @@ def _settle_loop(
         return drive, {s.name: gains[s.name].whole(s, known, carrier, acting) for s in block if s.gains}
 
     like = next(iter(rates.values()))
-    found, a, g = closed(block, around, like.flatten(1), how)
+    before = {} if acting is None else acting.before
+    found, a, g = closed(block, around, like.flatten(1), how, before)
     drives.update(found)
     rates.update(within(a, g))
 
