@@ -52,7 +52,7 @@ class State:
         return torch.cat([by[variable][step.name].flatten(1) for variable, step in self.names], dim=1)
 
     def start(self, like: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Drives and gains from which the loop settles: "a:NAME" and "g:NAME" in ``before``, otherwise rest."""
+        """Drives and gains from which the loop settles: "a:NAME" and "g:NAME" of ``before``, else rest."""
         rest = {f"{v}:{step.name}": like.new_zeros(len(like), step.population.size) for v, step in self.names}
         return torch.cat([before.get(name, zero).to(like.dtype) for name, zero in rest.items()], dim=1)
 

@@ -275,8 +275,8 @@ def _activity_in(model: Model, state: Mapping[str, np.ndarray]) -> Values:
         name, values = entry.removeprefix(_ACTIVITY), np.asarray(state[entry])
         if name not in sizes or values.ndim != 2 or values.shape[1] != sizes[name]:
             raise RunError(
-                f"network {model.net.name}: the checkpoint holds {entry!r} of shape {values.shape}, which does "
-                "not belong to it; give what checkpoint() of this network returned"
+                f"network {model.net.name}: the checkpoint holds {entry!r} of shape {values.shape}, which "
+                "does not belong to it; give what checkpoint() of this network returned"
             )
         require_numbers(model.net.name, entry, values)
         found[name] = torch.from_numpy(np.array(values, np.float64))

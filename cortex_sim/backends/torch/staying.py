@@ -3,8 +3,9 @@
 A fixed point is found wherever its residual is small, and one that activity in time leaves has none either:
 several units that are driven exactly alike, and compete, settle at a state from which the least difference
 between them grows. What decides is the Jacobian J = τ⁻¹(−I + M D) of drives, with D the slopes f′(a): all its
-eigenvalues have negative real parts if I − ½ D^½ (M + Mᵀ) D^½ is positive definite (the Lyapunov function
-Σ τ f′(a) a²), and if M is symmetric only then. That is quickly tested; eigenvalues are computed where it fails.
+eigenvalues have negative real parts if I − ½ D^½ (M + Mᵀ) D^½ is positive definite, by the Lyapunov function
+Σ τ f′(a) δa² of a deviation δa, and if M is symmetric only then. That is quickly tested by Cholesky's method;
+eigenvalues are computed where it fails.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def leaving(
 
 
 def _fastest(model: Core, acting: Interventions, loop: Loop, drives: Values, gains: Values) -> complex:
-    """Eigenvalue with the largest real part, in 1/ms; negative infinity where all are known to be negative."""
+    """Eigenvalue with the largest real part, in 1/ms; −infinity where all real parts are known to be negative."""
     net = model.net
     kept = model.constrained.acting(model.weights)
     weights = {n: net.operator(net.projections[n]).matrix(kept[n]).numpy() for n in loop.weighted(net)}
@@ -76,7 +77,7 @@ def _fastest(model: Core, acting: Interventions, loop: Loop, drives: Values, gai
     slopes = [_slopes(model, acting, name, drives[name], gains.get(name)) for name in loop.populations]
     by_drive, by_gain = (torch.cat([pair[side] for pair in slopes], dim=1).numpy() for side in (0, 1))
     gained = any(p.is_gain for p in loop.projections)
-    suspects = range(len(by_drive))
+    suspects = list(range(len(by_drive)))
     if not gained and (by_drive >= 0).all():
         suspects = _suspects(torch.as_tensor(loop.matrix(net, weights, scales)), torch.as_tensor(by_drive))
     most = max(1, int(_CUBES / loop.units(net) ** 3))

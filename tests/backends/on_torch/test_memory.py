@@ -46,7 +46,7 @@ def rates_of(recording, name):
 
 
 def by_hand(net, phases, dt_ms=0.5):
-    """Euler's method for τ da/dt = −a + Σ W r + external, one presentation; rates at the end of each phase."""
+    """Euler's method for τ da/dt = −a + Σ W r + external, one presentation; rates of A after each phase."""
     names, w = ("A", "B"), {p.name: net.initial_weights(0)[p.name] for p in net.of_rates if p.pre != "cue"}
     a, ends = {n: np.zeros(net.populations[n].size) for n in names}, []
     for cue, rest, ms in phases:
