@@ -69,7 +69,7 @@ def leaving(
 
 
 def _fastest(model: Core, acting: Interventions, loop: Loop, drives: Values, gains: Values) -> complex:
-    """Eigenvalue with the largest real part, in 1/ms; −infinity where all real parts are known to be negative."""
+    """Eigenvalue with the largest real part, in 1/ms; −infinity where all are known to be negative."""
     net = model.net
     kept = model.constrained.acting(model.weights)
     weights = {n: net.operator(net.projections[n]).matrix(kept[n]).numpy() for n in loop.weighted(net)}
