@@ -60,7 +60,7 @@ def network(way: str, spread: float, gain: float, seed: int) -> cs.Network:
 def experiment(seed: int = 0) -> cs.Experiment:
     """One kind of feedback and one set of weights per arm; the same demands."""
     protocol = cs.Protocol(
-        cs.Phase("demand", duration_ms=2000, nudge={"IT": demands(seed)}),
+        cs.Phase("demand", duration_ms=2000, drive={"retina": 0}, nudge={"IT": demands(seed)}),
         batch=DEMANDS,
         record=cs.Record(variables=["credit"], populations=["V1"], every_ms=4),
     )

@@ -10,7 +10,7 @@ from typing import Any
 from cortex_sim.checks import look_up, require_name
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
-from cortex_sim.protocol.noticing import say_what_stays
+from cortex_sim.protocol.noticing import say_what_learns_nothing, say_what_rests, stated
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.plan import Conditions
 from cortex_sim.protocol.planning import plan
@@ -115,11 +115,14 @@ class Experiment:
         object.__setattr__(self, "_state", None if self.start is None else as_state(self.start))
         _check_names("apical_tau_ms", self.apical_tau_ms, self._networks(), lambda net: net.top_downs)
         _check_names("noise", self.noise, self._networks(), lambda net: net.populations.values())
+        driven: set[str] = set()
         for name, arm in arms.items():
             state = self.state_for(self.network_of(name), 0)
             preprocessing = None if state is None else state.preprocessing
             planned = plan(arm.protocol, self.network_of(name), 0, preprocessing)
-            say_what_stays(planned, self.network_of(name))
+            say_what_learns_nothing(planned, self.network_of(name))
+            driven |= stated(planned)
+        say_what_rests(self.network, driven)  # an arm without a US may be the control of one with it
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -1,7 +1,8 @@
-"""What a plan does in vain, said before it runs: open windows that no credit reaches."""
+"""What a plan leaves out, said before it runs: windows without credit, sources that nothing drives."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from logging import getLogger
 
 from cortex_sim.network import Network
@@ -11,6 +12,31 @@ _log = getLogger(__name__)
 
 
 def say_what_stays(plan: Plan, net: Network) -> None:
+    """Log a warning where credit, or the input of a source, is missing throughout a plan."""
+    say_what_learns_nothing(plan, net)
+    say_what_rests(net, stated(plan))
+
+
+def stated(plan: Plan) -> set[str]:
+    """Populations that some phase drives, if with 0, silences, or makes spontaneously active."""
+    phases = plan.different_phases()
+    return {name for phase in phases for name in (*phase.drive, *phase.spontaneous, *phase.alive)}
+
+
+def say_what_rests(net: Network, stated: Collection[str]) -> None:
+    """Log a warning for each source of which nothing is stated."""
+    for name in (source for source in net.sources if source not in stated):
+        _log.warning(
+            "network %s: no phase drives source %s, so it is at rest throughout; give drive={%r: ...}, or "
+            "drive={%r: 0} in a phase if that is meant",
+            net.name,
+            name,
+            name,
+            name,
+        )
+
+
+def say_what_learns_nothing(plan: Plan, net: Network) -> None:
     """Log a warning where windows of rules that learn from credit open, but nothing is ever nudged."""
     phases = plan.different_phases()
     opened = {

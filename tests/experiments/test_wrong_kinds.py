@@ -109,13 +109,52 @@ def test_a_run_of_a_built_network_records_the_weights_before_the_first_trial():
     assert QuasiStatic(net(), 0).run(script)["snapshot_trial"].values.tolist() == [0, 1, 2]
 
 
+def test_a_source_that_no_phase_drives_is_said(caplog):
+    """Once for an experiment whose arms all leave it out, and not where one drives, silences or states it."""
+    pavlov = cs.Network("pavlov")
+    for name, size in (("CS", 3), ("US", 2), ("R", 1)):
+        pavlov.population(name, size)
+    pavlov.bottom_up("CS", "R")
+    pavlov.bottom_up("US", "R")
+    tone, shock = {"CS": 0.5}, {"CS": 0.5, "US": 1.0}
+
+    def said(*drives, **settings):
+        caplog.clear()
+        arms = {
+            f"arm {number}": cs.Protocol(cs.Phase("p", 10, drive=drive, **settings))
+            for number, drive in enumerate(drives)
+        }
+        with caplog.at_level(logging.WARNING):
+            cs.Experiment(pavlov, arms)
+        return caplog.messages
+
+    way = "give drive={'US': ...}, or drive={'US': 0} in a phase if that is meant"
+    whole = f"network pavlov: no phase drives source US, so it is at rest throughout; {way}"
+    assert said(tone) == said(tone, tone) == [whole]
+    assert not said(tone, shock) and not said(shock) and not said(tone | {"US": 0})
+    assert not said(tone, silence=["US"]) and not said(tone, spontaneous=["US"])
+    late = cs.Sequence(
+        cs.Protocol(cs.Phase("p", 10, drive=tone)), cs.Protocol(cs.Phase("p", 10, drive=shock))
+    )
+    probed = cs.Protocol(cs.Phase("p", 10, drive=tone), probe=late.protocols[1])
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        cs.Experiment(pavlov, {"late": late}), cs.Experiment(pavlov, {"probed": probed})
+    assert not caplog.messages
+    sim = cs.brian2.build(pavlov)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        sim.run(late.protocols[0])
+    assert whole in caplog.messages
+
+
 def test_a_window_that_no_nudge_serves_is_said(caplog):
     with caplog.at_level(logging.WARNING):
         experiment(phase(plasticity=True))
     assert "the window of retina->V1 opens in phase p, but no phase nudges" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING):
-        experiment(phase(nudge={"IT": np.ones(3)}), cs.Phase("q", 10, plasticity=True))
+        experiment(phase(drive={"retina": 1}, nudge={"IT": np.ones(3)}), cs.Phase("q", 10, plasticity=True))
     assert not caplog.text
 
 
