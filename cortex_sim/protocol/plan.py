@@ -193,10 +193,10 @@ class Shown:
 class Wanted:
     """What to record.
 
-    ``variables`` of "rate", "drive", "credit"; ``every_ms`` None keeps one sample, at the end of phase
-    ``phase``; ``weights`` name projections, kept after every ``weights_every``-th trial, and
-    ``states`` variables of their rules, as "pre->post:variable". ``bins`` limits
-    the time bins of a trial to those that all trials have.
+    ``variables`` of "rate", "drive", "credit", and ``sampled_states`` of rules as "pre->post:variable", are
+    sampled together: ``every_ms``, or once, at the end of phase ``phase``, where that is None. ``weights``
+    name projections, kept after every ``weights_every``-th trial, and ``states`` variables of their rules.
+    ``bins`` limits the time bins of a trial to those that all trials have.
     """
 
     variables: tuple[str, ...] = ("rate",)
@@ -206,6 +206,7 @@ class Wanted:
     weights: tuple[str, ...] = ()
     weights_every: int = 1
     states: tuple[str, ...] = ()
+    sampled_states: tuple[str, ...] = ()
     bins: int | None = None
 
     def in_bins(self, sample: int) -> bool:
@@ -248,7 +249,8 @@ class Sample:
     ``values``: variable to population to (presentation, time_bin, unit), one bin where ``every_ms`` is
     None. ``weights``: projection to (post, pre) after it, where due, and
     "pre->post:variable" to the state of its rule. ``time_ms``: simulated time at its end.
-    ``loops``: variables of closed loops by "LOOP:VARIABLE", of a trial.
+    ``loops``: variables of closed loops by "LOOP:VARIABLE", of a trial. ``states``: state of rules sampled as
+    rates are, by "pre->post:variable", (time_bin, ...), which all presentations share.
     """
 
     shown: Shown
@@ -256,6 +258,7 @@ class Sample:
     weights: Mapping[str, np.ndarray]
     time_ms: float
     loops: Mapping[str, np.ndarray] = field(default_factory=dict)
+    states: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

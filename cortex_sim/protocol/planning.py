@@ -247,17 +247,18 @@ def _wanted(net: Network, protocol: Protocol) -> Wanted:
         if name not in own:
             raise DeclarationError(f"Record: {name} has no weights of its own; known: {listed(own)}")
     return Wanted(
-        variables=record.variables,
+        variables=record.of_neuroids,
         populations=tuple(n for n in net.populations if n in (record.populations or net.populations)),
         every_ms=record.every_ms,
         phase=protocol.recorded_phase,
         weights=tuple(weights),
         weights_every=record.weights_every,
         states=_states(net, record.state),
+        sampled_states=_states(net, record.of_rules, by_projection=False),
     )
 
 
-def _states(net: Network, asked: Any) -> tuple[str, ...]:
+def _states(net: Network, asked: Any, by_projection: bool = True) -> tuple[str, ...]:
     """Variables of rules as "pre->post:variable"."""
     known = {p.name: list(p.rule.state) for p in net.projections.values() if p.rule.state}
     every = [f"{name}:{variable}" for name, variables in known.items() for variable in variables]
@@ -270,9 +271,9 @@ def _states(net: Network, asked: Any) -> tuple[str, ...]:
         elif name in every:
             found.append(name)
         else:
+            way = ", or the projection's name for all of its variables" if by_projection else ""
             raise DeclarationError(
-                f"Record: state {name!r} is no state of a rule of {net.name}; known: {listed(every)}, or the "
-                "projection's name for all of its variables"
+                f"Record: state {name!r} is no state of a rule of {net.name}; known: {listed(every)}{way}"
             )
     return tuple(dict.fromkeys(found))
 

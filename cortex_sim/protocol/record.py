@@ -18,7 +18,10 @@ class Record:
 
     Parameters
     ----------
-    variables : list of "rate", "drive", "credit"
+    variables : list of "rate", "drive", "credit", "projection:variable"
+        The first three of populations; the last a variable of a projection's rule, such as
+        "retina->V1:theta", recorded as often as rates are. Rates are recorded with any of the first three; an
+        empty list records weights and state alone.
     populations : list of populations or None
         None records all.
     every_ms : float or None
@@ -30,8 +33,8 @@ class Record:
     weights_every : int, default 1
         Number of trials between two snapshots, of weights and of state.
     state : list of "projection" or "projection:variable", or bool
-        Whose rule's state is kept (θ of BCM, a trace): of a projection all variables, or the one named;
-        True keeps the state of all rules.
+        Whose rule's state is kept with the weights (θ of BCM, a trace): of a projection all variables, or the
+        one named; True keeps the state of all rules.
     """
 
     variables: Any = ("rate",)
@@ -45,9 +48,12 @@ class Record:
     def __post_init__(self) -> None:
         variables = names("Record", "variables", self.variables)
         for variable in variables:
-            look_up("variable of Record", variable, dict.fromkeys(VARIABLES))
-        if not variables:
-            raise DeclarationError(f"Record: variables is empty; give some of {', '.join(VARIABLES)}")
+            _require_variable(variable)
+        if not (variables or self.weights or self.state):
+            raise DeclarationError(
+                f"Record: variables is empty; give some of {', '.join(VARIABLES)}, or weights=True for "
+                "weights alone"
+            )
         object.__setattr__(self, "variables", variables)
         if self.populations is not None:
             object.__setattr__(self, "populations", names("Record", "populations", self.populations))
@@ -67,3 +73,28 @@ class Record:
         if self.state is not True:
             object.__setattr__(self, "state", names("Record", "state", self.state or ()))
         require_count("Record", weights_every=self.weights_every)
+        if not variables and self.every_ms is not None:
+            raise DeclarationError(
+                f"Record: every_ms={self.every_ms:g} samples variables, and there are none; leave it out, or "
+                f'give some of {", ".join(VARIABLES)}, or a rule\'s state such as "retina->V1:theta"'
+            )
+
+    @property
+    def of_neuroids(self) -> tuple[str, ...]:
+        """Variables of populations."""
+        return tuple(variable for variable in self.variables if variable in VARIABLES)
+
+    @property
+    def of_rules(self) -> tuple[str, ...]:
+        """Variables of rules that are recorded as often as rates are, as "pre->post:variable"."""
+        return tuple(variable for variable in self.variables if variable not in VARIABLES)
+
+
+def _require_variable(variable: str) -> None:
+    if "->" not in variable:
+        look_up("variable of Record", variable, dict.fromkeys(VARIABLES))
+    elif ":" not in variable:
+        raise DeclarationError(
+            f"Record: variable {variable!r} is a projection; name a variable of its rule, such as "
+            f'"{variable}:theta", or give weights=[{variable!r}]'
+        )

@@ -31,7 +31,7 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
     with the same bytes.
     """
     axes = {"presentation": (layout.by_presentation(), _presentations(layout, stores))}
-    lengths = {"presentation": sum(store.lengths(layout.variables[0]) for store in stores)}
+    lengths = {"presentation": sum(len(arm.presentations["trial"]) for arm in layout.arms)}
     if layout.snapshots:
         axes["snapshot"] = (layout.by_snapshot(), _snapshots(layout, stores))
         lengths["snapshot"] = sum(store.lengths("snapshot_ms") for store in stores)
@@ -75,11 +75,15 @@ def _block_length(layout: Layout, names: Sequence[str], count: int) -> int:
 
 
 def _presentations(layout: Layout, stores: Sequence[Store]) -> Iterator[Rows]:
+    sampled = layout.sampled
     for arm, store in zip(layout.arms, stores, strict=True):
+        if not sampled:  # weights alone
+            yield arm.presentations
+            continue
         at = 0
-        for rows in store.read([*layout.variables, *layout.loops]):
+        for rows in store.read(sampled):
             if rows:
-                end = at + len(rows[layout.variables[0]])
+                end = at + len(rows[sampled[0]])
                 yield {**rows, **{name: values[at:end] for name, values in arm.presentations.items()}}
                 at = end
 

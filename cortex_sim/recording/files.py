@@ -42,10 +42,18 @@ def open_lazily(path: str | Path) -> xr.Dataset:
         recording = xr.open_dataset(path, engine="h5netcdf", decode_timedelta=False)
     except (OSError, ValueError, KeyError) as exception:
         raise DataError(f"recording {path}: cannot be read ({exception})") from None
-    if "rate" not in recording or not set(recording["rate"].dims) >= {"presentation", "neuroid"}:
+    if not _is_recording(recording):
         recording.close()
         raise DataError(f"recording {path}: needs a variable rate (presentation, neuroid)")
     return recording
+
+
+def _is_recording(held: xr.Dataset) -> bool:
+    """Whether a file holds rates; or weights or state of rules of presentations, without rates."""
+    if "rate" in held:
+        return set(held["rate"].dims) >= {"presentation", "neuroid"}
+    sampled = any("->" in str(name) for name in held.data_vars)
+    return sampled and {"stimulus_id", "population"} <= set(held.coords)
 
 
 def load(path: str | Path) -> xr.Dataset:

@@ -146,6 +146,16 @@ class Layout:
         return tuple(self.arms[0].plan.wanted.variables)
 
     @property
+    def sampled_states(self) -> tuple[str, ...]:
+        """Variables of rules that are sampled as rates are, as "pre->post:variable"."""
+        return tuple(self.arms[0].plan.wanted.sampled_states)
+
+    @property
+    def sampled(self) -> list[str]:
+        """Names of everything that a sample holds."""
+        return [*self.variables, *self.sampled_states, *self.loops]
+
+    @property
     def weights(self) -> dict[str, str]:
         """Variable of each recorded projection."""
         return {name: f"weight:{name}" for name in self.arms[0].plan.wanted.weights}
@@ -169,7 +179,7 @@ class Layout:
         """Names of everything that has one row per presentation."""
         own = ["stimulus_id", "repetition", "arm", "trial", "block", "stage"]
         sequence = ["protocol"] if any(arm.plan.later for arm in self.arms) else []
-        return [*self.variables, *self.loops, *own, *sequence]
+        return [*self.sampled, *own, *sequence]
 
     def by_snapshot(self) -> list[str]:
         """Names of everything that has one row per snapshot; none where there are none."""
@@ -184,10 +194,12 @@ class Layout:
             return flat_shape(first.net, variable.removeprefix("weight:"))
         if variable.startswith("state:"):
             return tuple(length for _, length in state_axes(first.net, variable.removeprefix("state:")))
+        bins = () if first.bins is None else (len(first.bins[0]),)
+        if variable in self.sampled_states:
+            return (*(length for _, length in state_axes(first.net, variable)), *bins)
         if variable not in self.variables:
             return self.loops.get(variable, ())
-        neuroids = sum(first.net.populations[name].size for name in first.populations)
-        return (neuroids,) if first.bins is None else (neuroids, len(first.bins[0]))
+        return (sum(first.net.populations[name].size for name in first.populations), *bins)
 
     def empty(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Empty arrays of these variables, with the types that rows will have."""
@@ -196,10 +208,14 @@ class Layout:
     def dataset(self, rows: Rows, attributes: Mapping[str, Any]) -> xr.Dataset:
         """Rows of presentations and snapshots, with the names, units and coordinates of everything."""
         first = self.arms[0]
-        dims = ("presentation", "neuroid") if first.bins is None else ("presentation", "neuroid", "time_bin")
+        bins = () if first.bins is None else ("time_bin",)
         data: dict[str, Any] = {}
         for name in self.variables:
+            dims = ("presentation", "neuroid", *bins)
             data[name] = (dims, rows[name], {"units": "1", "long_name": MEANING[name]})
+        for name in self.sampled_states:
+            dims = ("presentation", *(axis for axis, _ in state_axes(first.net, name)), *bins)
+            data[name] = (dims, rows[name], _state_labels(name))
         for name, variable in self.weights.items():
             kernel = first.net.weight_shape(first.net.projections[name])
             labels: dict[str, Any] = {"units": "1", "long_name": f"weights of {name}"}
@@ -212,9 +228,7 @@ class Layout:
                 data[name] = (("presentation", *axes), rows[name], {"units": "1", "long_name": _LOOP})
         for name, variable in self.states.items():
             axes = [axis for axis, _ in state_axes(first.net, name)]
-            projection, _, called = name.rpartition(":")
-            labels = {"units": "1", "long_name": f"{called} of the rule of {projection}"}
-            data[variable] = (("snapshot", *axes), rows[variable], labels)
+            data[variable] = (("snapshot", *axes), rows[variable], _state_labels(name))
         coordinates = {
             name: ("presentation", rows[name]) for name in self.by_presentation() if name not in data
         } | places(first.net, first.populations)
@@ -248,6 +262,11 @@ def state_axes(net: Network, name: str) -> list[tuple[str, int]]:
     return [axes[side] for side in kept[type(p.rule.state[variable]).__name__]]
 
 
+def _state_labels(name: str) -> dict[str, str]:
+    projection, _, called = name.rpartition(":")
+    return {"units": "1", "long_name": f"{called} of the rule of {projection}"}
+
+
 def _neuroids(arm: ArmLayout) -> list[tuple[str, tuple[int, ...]]]:
     return [(name, arm.net.populations[name].shape) for name in arm.populations]
 
@@ -264,6 +283,7 @@ def _weights(arm: ArmLayout) -> dict[str, tuple[int, ...]]:
 _SHARED = {
     "populations": _neuroids,
     "variables": lambda arm: sorted(arm.plan.wanted.variables),
+    "sampled states": lambda arm: {n: state_axes(arm.net, n) for n in sorted(arm.plan.wanted.sampled_states)},
     "time bins": _bins,
     "recorded weights": _weights,
     "recorded states": lambda arm: {n: state_axes(arm.net, n) for n in sorted(arm.plan.wanted.states)},

@@ -73,7 +73,7 @@ class Recorder:
     """
 
     def __init__(self, layout: Layout, arm: ArmLayout, store: Store, state: State) -> None:
-        self._layout, self._arm, self._store, self._state = layout, arm, store, state
+        self._layout, self._arm, self._store, self._session_state = layout, arm, store, state
         counts = [len(s.trials) if s.stage == "trial" else 0 for s in arm.plan.shown]
         self._trials = np.cumsum(counts)
         # From the plan, not from the session's clock, which starts again where a run is resumed.
@@ -94,6 +94,7 @@ class Recorder:
                 f"expected"
             )
         rows = {name: self._values(sample, name) for name in self._layout.variables}
+        rows |= {name: self._state(sample, name) for name in self._layout.sampled_states}
         rows |= {name: _of_loop(sample, name, shape) for name, shape in self._layout.loops.items()}
         if sample.weights:
             rows |= self._snapshot(sample.weights, self._time_ms[self.done], int(self._trials[self.done]))
@@ -105,7 +106,7 @@ class Recorder:
     def flush(self) -> None:
         """Write what has been kept since the last chunk; call it at the end."""
         if self.done > self._store.done:
-            self._store.add(joined(self._rows), self._state(), self.done)
+            self._store.add(joined(self._rows), self._session_state(), self.done)
             self._rows, self._bytes = [], 0
         self._began = time.monotonic()
 
@@ -135,6 +136,20 @@ class Recorder:
             parts.append(values.transpose(0, 2, 1))
         whole = np.concatenate(parts, axis=1)
         return whole[:, :, 0] if self._arm.bins is None else whole
+
+    def _state(self, sample: Sample, name: str) -> np.ndarray:
+        """A rule's state as sampled with the rates, (presentation, ...[, time_bin])."""
+        shape = self._layout.shape(name)
+        if name not in sample.states:
+            raise RunError(f"arm {self._arm.arm}: the backend gave no {name}, which is to be recorded")
+        values = np.moveaxis(np.asarray(sample.states[name], dtype=float), 0, -1)
+        values = values[..., 0] if self._arm.bins is None else values
+        if values.shape != shape:
+            raise RunError(
+                f"arm {self._arm.arm}: {name} has shape {values.shape}, but the protocol records {shape}"
+            )
+        self._require_finite(values, f"the state {name}", sample.shown.trials)
+        return np.repeat(values[None], len(sample.shown.trials), axis=0)
 
     def _snapshot(self, weights: Mapping[str, np.ndarray], time_ms: float, trials: int) -> Rows:
         rows = {"snapshot_ms": np.asarray([float(time_ms)]), "snapshot_trial": np.asarray([trials])}

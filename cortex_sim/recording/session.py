@@ -91,7 +91,9 @@ def record(
 
 
 def with_rates(made: Plan) -> Plan:
-    """The plan with rates among the recorded variables: every recording has them."""
+    """The plan with rates among the recorded variables, where any variable of populations is recorded."""
+    if not made.wanted.variables:
+        return made
     variables = tuple(dict.fromkeys(("rate", *made.wanted.variables)))
     return replace(made, wanted=replace(made.wanted, variables=variables))
 
@@ -122,6 +124,7 @@ def to_disk(arms: list[PlannedArm], progress: bool, out: Path, settings: dict[st
     from cortex_sim.recording.assembling import write
 
     sizes.require_disk_for(_layout(arms), out, parts.bytes_in(out))  # checked before a folder is made
+    sizes.require_memory_for_a_run(_layout(arms))
     attributes = {**_attributes(arms), "run": json.dumps(settings)}  # of sessions that have not started
     with parts.opened(out, settings) as folder:
         stores = [parts.Parts(folder / f"{number:03d}") for number in range(len(arms))]

@@ -18,7 +18,7 @@ _TWICE = 2  # chunks, and what they are joined to
 def bytes_of(layout: Layout) -> int:
     """Bytes of the values and weights of a recording, once."""
     rows = sum(_presentations(arm) for arm in layout.arms)
-    values = rows * _NUMBER * sum(math.prod(layout.shape(name)) for name in layout.variables)
+    values = rows * _bytes_of_a_row(layout)
     snapshots = sum(_snapshots(arm) for arm in layout.arms)
     weights = snapshots * _NUMBER * sum(math.prod(layout.shape(name)) for name in layout.snapshots.values())
     return values + rows * _ROW + weights
@@ -31,6 +31,22 @@ def require_memory_for(layout: Layout) -> None:
         "populations, longer time bins (every_ms) or weights less often (weights_every)"
     )
     require_memory("recording", said(layout), _TWICE * bytes_of(layout), way)
+
+
+def require_memory_for_a_run(layout: Layout) -> None:
+    """Raise `RunError` unless the presentations that run together fit in memory, written or not."""
+    largest = max(len(shown.trials) for arm in layout.arms for shown in arm.plan.shown)
+    require_memory(
+        "recording",
+        said(layout, largest),
+        _TWICE * largest * _bytes_of_a_row(layout),
+        "record fewer populations or projections, longer time bins (every_ms), or a smaller batch",
+    )
+
+
+def _bytes_of_a_row(layout: Layout) -> int:
+    """Bytes of the sampled values of one presentation."""
+    return _NUMBER * sum(math.prod(layout.shape(name)) for name in layout.sampled)
 
 
 def require_disk_for(layout: Layout, out: Path, already: int = 0) -> None:
@@ -47,16 +63,29 @@ def require_disk_for(layout: Layout, out: Path, already: int = 0) -> None:
         )
 
 
-def said(layout: Layout) -> str:
-    """Sizes in words, such as "5,000 presentations × 74 neuroids × 100 time bins"."""
-    rows = sum(_presentations(arm) for arm in layout.arms)
-    width = layout.shape(layout.variables[0])
-    parts = [f"{rows:,} presentations", f"{width[0]:,} neuroids"]
-    if len(width) > 1:
-        parts.append(f"{width[1]:,} time bins")
+def said(layout: Layout, together: int | None = None) -> str:
+    """Sizes in words, such as "5,000 presentations × 74 neuroids × 100 time bins".
+
+    With ``together``, of so many presentations that run together, without snapshots.
+    """
+    rows = sum(_presentations(arm) for arm in layout.arms) if together is None else together
+    parts = [f"{rows:,} presentations"]
+    if layout.variables:
+        parts.append(f"{layout.shape(layout.variables[0])[0]:,} neuroids")
+    bins = layout.arms[0].bins
+    if bins is not None:
+        parts.append(f"{len(bins[0]):,} time bins")
     text = " × ".join(parts)
     if len(layout.variables) > 1:
         text += f" of {len(layout.variables)} variables"
+    if layout.sampled_states:
+        each = sum(math.prod(layout.shape(name)) for name in layout.sampled_states)
+        each //= 1 if bins is None else len(bins[0])
+        text += (
+            f", with {each:,} values of rule state in each {'presentation' if bins is None else 'time bin'},"
+        )
+    if together is not None:
+        return text
     snapshots = sum(_snapshots(arm) for arm in layout.arms)
     if snapshots:
         synapses = sum(math.prod(layout.shape(name)) for name in layout.weights.values())

@@ -94,10 +94,12 @@ def _protocol(shown: Protocol | Sequence) -> str:
             for number, one in enumerate(shown.protocols, 1)
         )
     record = shown.record
-    what = ", ".join(record.variables)
+    what = ", ".join(record.of_neuroids)
     where = "all populations" if record.populations is None else ", ".join(record.populations)
     weights = "all plastic projections" if record.weights is True else ", ".join(record.weights)
-    said = f"records {what} of {where}" + (f"; weights of {weights}" if weights else "")
+    parts = [f"{what} of {where}" if what else "", ", ".join(record.of_rules)]
+    parts.append(f"weights of {weights}" if weights else "")
+    said = "records " + "; ".join(filter(None, parts))
     return _drawn(shown.draw, "time line of the protocol") + html.line(said)
 
 

@@ -81,7 +81,12 @@ def overview(recording: xr.Dataset) -> Overview:
     if found:
         rows.append(("phases", ", ".join(f"{name} {end - start:g} ms" for name, start, end in found)))
     variables = [str(name) for name, v in recording.data_vars.items() if "neuroid" in v.dims]
-    rows.append(("variables", ", ".join(variables)))
+    states = [
+        name for name, v in recording.data_vars.items() if "->" in str(name) and "presentation" in v.dims
+    ]
+    variables += map(str, states)
+    if variables:
+        rows.append(("variables", ", ".join(variables)))
     rows += _weights(recording)
     origin = [f"{name} {recording.attrs[name]}" for name in _ATTRIBUTES if name in recording.attrs]
     if origin:

@@ -1,32 +1,11 @@
 """The state of rules, recorded beside weights: on both backends, on disk, resumed."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 import pytest
+from traced import Traced
 
 import cortex_sim as cs
 from cortex_sim.recording import state_of
-
-
-@dataclass(frozen=True)
-class Traced:
-    """State of every kind, and a rule that reads it."""
-
-    state: ClassVar[dict] = {
-        "mean": cs.PerPost(0.1), "seen": cs.PerPre(0.2), "trace": cs.PerSynapse(0.0),
-        "modulator": cs.Global(1.0),
-    }  # fmt: skip
-    growth: ClassVar[dict] = {
-        "w": "modulator * trace",
-        "mean": "(r_post - mean) / (50 * ms)",
-        "seen": "(r_pre - seen) / (50 * ms)",
-        "trace": "(r_post * r_pre - trace) / (50 * ms)",
-    }
-
-    def change(self, w, r_pre, r_post, state):
-        return state["modulator"] * state["trace"], dict(state)
 
 
 def experiment(rule, **record):

@@ -74,7 +74,6 @@ class Batched:
             # Separate: delayed and noisy signals arrive in between, and some rules read their echo.
             brian2.NetworkOperation(self.learn, clock=clock, when="groups", order=LEARNING),
         ]
-        self.modulator = 1.0
 
     def push(self) -> None:
         """Copy biases and parameters of activations into the neurons; matrices are used in place."""
@@ -95,13 +94,20 @@ class Batched:
     def pull(self) -> None:
         """Nothing to do: the engine works on the weights themselves."""
 
+    def state_now(self, name: str) -> np.ndarray:
+        """A copy of the state of a rule, "pre->post:variable"."""
+        return self.weights.kept(name)
+
     def refresh(self) -> None:
         """Nothing to do: every step reads the matrices themselves."""
 
     def open_windows(self, eta: Mapping[str, float], modulator: float) -> None:
         """From now on, let these projections learn at these rates in 1/s."""
         self.push()
-        self.eta, self.modulator = dict(eta), modulator
+        self.eta = dict(eta)
+        for state in self.weights.state.values():
+            if "modulator" in state:
+                state["modulator"][...] = modulator
         self.open_bias = bias_rates(self.circuit, eta)
 
     def step(self) -> None:
@@ -230,8 +236,6 @@ class Batched:
         for name, eta in self.eta.items():
             p, w = self.circuit.net.projections[name], self.weights.matrix[name]
             state = self.weights.state[name]
-            if "modulator" in state:
-                state["modulator"][...] = self.modulator
             signals, places = self._signals(name, r, u)
             growth, moved = self.rules[name](w, state, **signals)
             step = self.step_s * eta * (places * growth - self.decay[p.name] * w)

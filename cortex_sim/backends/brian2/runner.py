@@ -105,6 +105,7 @@ class Runner:
         self._shown, self._trial_over, self._trial_step, self._number = shown, False, 0, 0
         self._noise = TrialNoise(self.seed, shown)
         self._samples: dict[str, dict[str, list[np.ndarray]]] = {v: {} for v in self.wanted.variables}
+        self._states: dict[str, list[np.ndarray]] = {name: [] for name in self.wanted.sampled_states}
         self._learned, self._step = False, 0
         self.loops.begin(shown)
         if self.wanted.every_ms is not None:
@@ -153,7 +154,8 @@ class Runner:
         }
         time_ms = float(self.built.clock.t / brian2.ms) + self.dt_ms
         weights, loops = self._weights_due(), self.loops.recorded()
-        self.keep(Sample(self._shown, values, weights, time_ms, loops))
+        states = {name: np.stack(bins) for name, bins in self._states.items()}
+        self.keep(Sample(self._shown, values, weights, time_ms, loops, states))
 
     def _weights_due(self) -> dict[str, np.ndarray]:
         due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0
@@ -259,6 +261,8 @@ class Runner:
                         silent = unit.is_source or not self.built.circuit.receives_credit
                         value = np.zeros_like(r) if silent else unit.credit(r)
                 self._samples[variable].setdefault(name, []).append(np.array(value))
+        for name, bins in self._states.items():
+            bins.append(self.built.engine.state_now(name))
 
     # -- checks -------------------------------------------------------------------------------------------
 

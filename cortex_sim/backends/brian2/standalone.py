@@ -94,6 +94,11 @@ def check_plan(plan: Plan) -> None:
             f"record: state {plan.wanted.states[0]} after every trial cannot be read from a running C++ "
             'program; use state=(), or target="numpy"'
         )
+    if plan.wanted.sampled_states:
+        raise RunError(
+            f"record: {plan.wanted.sampled_states[0]} cannot be read from a running C++ program; leave it "
+            'out of variables, or use target="numpy"'
+        )
     if plan.wanted.weights:
         raise RunError(
             f"record: weights of {plan.wanted.weights[0]} after every trial cannot be read from a running "

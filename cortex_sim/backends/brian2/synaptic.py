@@ -287,6 +287,12 @@ class Synaptic:
             by_unit = np.asarray(self.groups[name].bias[:])
             bias[...] = by_unit.reshape(len(bias), -1).mean(1)
 
+    def state_now(self, name: str) -> np.ndarray:
+        """A copy of the state of a rule, "pre->post:variable"."""
+        projection, _, variable = name.partition(":")
+        self._read(projection, variable, self.weights.state[projection][variable])
+        return self.weights.kept(name)
+
     def refresh(self) -> None:
         """Update what depends on whole weight matrices: the size of sign-symmetric feedback."""
         for p in self.circuit.apicals:

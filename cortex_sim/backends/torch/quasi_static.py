@@ -194,12 +194,14 @@ class QuasiStatic:
 
     def _show(self, shown: Shown, wanted: Wanted, loops: Loops) -> Sample:
         values: dict[str, dict[str, np.ndarray]] = {variable: {} for variable in wanted.variables}
+        states: dict[str, np.ndarray] = {}
         loops.begin(shown)
         if shown.reset or any(len(values) != len(shown.images) for values in self._activity.values()):
             self._activity = {}
         for number, planned in enumerate(shown.phases):
             phase = loops.opened(planned)
             found = self._settled(phase, shown)
+            self.windows.modulate(phase.modulator)
             if phase.eta:
                 self.windows.learn(phase, found, Noise(self.seed, shown, number))
             sampled, called = phase.name == (wanted.phase or shown.phases[-1].name), loops.called(phase)
@@ -209,11 +211,14 @@ class QuasiStatic:
                 rates = {name: r[0].numpy() for name, r in end.rates.items()}
                 loops.call(phase, rates.__getitem__, rates)
                 values = _sampled(end, wanted) if sampled else values
+            if sampled:
+                states = {name: self.windows.kept(name)[None] for name in wanted.sampled_states}
         if any(phase.eta for phase in shown.phases):
             self._pull_back()
         self._time_ms += shown.duration_ms
         self._check_finite(shown)
-        return Sample(shown, values, self._weights_due(shown, wanted), self._time_ms, loops.recorded())
+        weights = self._weights_due(shown, wanted)
+        return Sample(shown, values, weights, self._time_ms, loops.recorded(), states)
 
     def _settled(self, phase: PhasePlan, shown: Shown) -> Equilibrium:
         """The equilibrium to which activity goes on from where it is."""

@@ -80,6 +80,12 @@ class Windows:
         found: Tensor = self._ops[name].feedback_matrix(w) if p.is_top_down else self._ops[name].matrix(w)
         return found
 
+    def modulate(self, modulator: float) -> None:
+        """Set the third factor of every rule that has one, at the beginning of a phase."""
+        for state in self.state_of.values():
+            if "modulator" in state:
+                state["modulator"] = np.array(modulator)
+
     @torch.no_grad()
     def learn(self, phase: PhasePlan, found: Equilibrium, noise: Noise) -> None:
         """One update of every open window with η·T, all from the old weights."""
@@ -87,8 +93,6 @@ class Windows:
         changes: list[tuple[Tensor, Tensor]] = []
         for name, eta in phase.eta.items():
             p, w = self.net.projections[name], self.matrix(name)
-            if "modulator" in self.state_of[name]:
-                self.state_of[name]["modulator"] = np.array(phase.modulator)
             if p.post in phase.spontaneous:
                 growth = self._growth_from_noise(p, phase, noise)
             else:
