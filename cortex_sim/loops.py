@@ -107,7 +107,7 @@ def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = F
     within = [p for p in net.of_rates if p.pre in names and p.post in names and (gains or not p.is_gain)]
     if not any(p.kind != "bottom_up" for p in within):
         return []
-    ahead = {name: _reached(name, within) for name in names}
+    ahead = {name: reached(name, within) for name in names}
     found: list[Loop] = []
     seen: set[str] = set()
     for name in names:
@@ -119,7 +119,7 @@ def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = F
     return found
 
 
-def _reached(start: str, projections: list[Projection]) -> set[str]:
+def reached(start: str, projections: list[Projection]) -> set[str]:
     """Populations that a path of at least one projection leads to."""
     found: set[str] = set()
     ahead = [start]

@@ -7,6 +7,7 @@ from logging import getLogger
 
 from cortex_sim.network import Network
 from cortex_sim.protocol.plan import Plan
+from cortex_sim.uncredited import uncredited_remarks
 
 _log = getLogger(__name__)
 
@@ -37,7 +38,7 @@ def say_what_rests(net: Network, stated: Collection[str]) -> None:
 
 
 def say_what_learns_nothing(plan: Plan, net: Network) -> None:
-    """Log a warning where windows of rules that learn from credit open, but nothing is ever nudged."""
+    """Log a warning where credit that rules learn from never comes, or does not pass everywhere."""
     phases = plan.different_phases()
     opened = {
         name: phase.name for phase in phases for name in phase.eta if net.projections[name].rule.supervised
@@ -53,3 +54,6 @@ def say_what_learns_nothing(plan: Plan, net: Network) -> None:
             name,
             phase,
         )
+    if opened and nudged:
+        for remark in uncredited_remarks(net):
+            _log.warning("%s", remark)

@@ -45,7 +45,7 @@ def network_tables(net: Network) -> list[Table]:
     if net.recurrents:
         tables.append(_of_rates(net, "recurrent", net.recurrents))
     if net.gains:
-        tables.append(_of_rates(net, "gain", net.gains))
+        tables.append(_of_rates(net, "gain, without credit", net.gains))
     return tables
 
 
@@ -176,7 +176,7 @@ def _top_down(net: Network, title: str, projections: list[Projection]) -> Table:
 
 
 def _lateral(net: Network) -> Table:
-    table = _table("lateral", "projection", *_columns(net.laterals))
+    table = _table("lateral, without credit", "projection", *_columns(net.laterals))
     for p in net.laterals:
         table.add_row(Text(p.name), _shape(net.weight_shape(p)), *_what_acts(p, net.laterals))
     return table

@@ -25,6 +25,7 @@ from cortex_sim.backends.torch.showing import InMemory, as_source, batch_size_fo
 from cortex_sim.backends.torch.timed import rows
 from cortex_sim.checks import require_count
 from cortex_sim.errors import CortexSimError, DataError, RunError
+from cortex_sim.uncredited import uncredited_remarks
 
 __all__ = ["Diverged", "Optimiser", "Setting", "Trainer", "evaluate", "has_classes"]
 __all__ += ["batches", "make_optimiser", "make_schedule"]
@@ -93,7 +94,8 @@ class Trainer:
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
-        for remark in [*said, *schedule_remarks(self.schedule, self.total_steps)]:
+        scheduled = schedule_remarks(self.schedule, self.total_steps)
+        for remark in [*said, *scheduled, *uncredited_remarks(self.model.net)]:
             self.remark(remark)
         self.parallel = distributed.wrap(self.model)
 
