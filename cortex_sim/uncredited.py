@@ -1,8 +1,8 @@
 """Projections that carry activity and no credit: where supervised rules miss a part of the gradient.
 
-Lateral projections and those of gain act on rates alone. Credit that arrives at a population takes their effect
-as given, so weights before them do not learn for what they change through them. If nothing before them learns
-from credit, as where a source sets the gain, nothing is missing.
+Lateral projections and those of gain act on rates alone. Credit that arrives at a population takes their
+effect as given, so weights before them do not learn for what they change through them. If nothing before them
+learns from credit, as where a source sets the gain, nothing is missing.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ def uncredited_remarks(net: Network) -> list[str]:
     rules = listed({type(p.plasticity).__name__ for p in net.driving if p.rule.supervised})
     names = listed(p.name if p.is_gain else f"{p.name} (lateral)" for p in found)
     return [
-        f"network {net.name}: no credit passes {names}, so what {rules} changes before it misses a part of the "
+        f"network {net.name}: no credit passes {names}, so what {rules} changes before it misses part of the "
         "gradient; a recurrent projection carries credit, with negative weights in place of a lateral one"
     ]

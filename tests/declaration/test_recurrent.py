@@ -98,7 +98,7 @@ def test_one_word_adds_credit_around_every_loop():
 def test_is_shown_in_print_and_repr():
     net = two_areas("oja", gain=True)
     shown = str(net)
-    assert "\nrecurrent\n" in shown and "\ngain\n" in shown
+    assert "\nrecurrent\n" in shown and "\ngain, without credit\n" in shown
     assert "B->A recurrent  Dense(init=Xavier)  (5, 3)   Oja" in shown
     assert "1 lateral, 2 recurrent, 1 gain projections" in repr(net)
     assert "recurrent" not in str(three()) + repr(three())
