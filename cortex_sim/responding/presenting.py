@@ -155,6 +155,12 @@ def _present(
         return _present_in_time(shown, stimuli, request, request.in_time, out, progress)
     from cortex_sim.backends.torch import build
 
+    if "unrolled" in shown.state.origin:
+        raise DataError(
+            f"{shown.name}: was trained by unrolled steps, and would be presented at its equilibrium; "
+            "present stimuli in time on brian2 (in_time=, --backend brian2), or record the steps by "
+            f"cs.torch.load({str(shown.run or shown.name)!r}).respond(x)"
+        )
     precision = str(shown.state.origin.get("precision", "32"))
     model = build(shown.net, shown.seed, precision=precision, state=shown.state)
     return model.respond(

@@ -104,7 +104,13 @@ class Run:
                 f"data {images.name} has {images.n_classes} classes, but population {net.objective_at} has "
                 f"{units} units; use a model with at least {images.n_classes}"
             )
-        model = backend.build(net, settings.seed, precision=settings.precision, device=settings.device)
+        model = backend.build(
+            net,
+            settings.seed,
+            precision=settings.precision,
+            device=settings.device,
+            settling=_settling(settings.settling),
+        )
         if start is not None:
             model.load_state(start)
         model.preprocessing = shown
@@ -289,6 +295,16 @@ class Run:
 
         learning_curves(self.log.lines(), self.out / "learning_curves.png", learned_by)
         write_text(self.out / METRICS, json.dumps(metrics, indent=1) + "\n")
+
+
+def _settling(given: dict[str, Any] | None) -> backend.Settling | backend.Unrolled | None:
+    if given is None:
+        return None
+    kind = {"equilibrium": backend.Settling, "unrolled": backend.Unrolled}[given["name"]]
+    chosen = {name: value for name, value in given.items() if name != "name"}
+    if kind is backend.Unrolled and "steps" not in chosen:
+        raise RunError("setting settling: unrolled needs steps, such as settling.steps=20")
+    return kind(**chosen)
 
 
 def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

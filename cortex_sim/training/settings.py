@@ -46,6 +46,9 @@ class Settings:
     schedule : dict or None
         Name of a torch learning-rate schedule and its settings; stepped after every update.
     precision : {"32", "64", "bf16"}
+    settling : dict or None
+        Named "unrolled", with steps (dt_ms, truncate), or "equilibrium", with tolerance or limit; None is the
+        equilibrium.
     standardise : bool
         Whether inputs are standardised on the training set.
     hold_out : int
@@ -84,6 +87,7 @@ class Settings:
     checkpoint_every: int = 0
     device: str = "cpu"
     threads: int = 1
+    settling: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precision", str(self.precision))
@@ -100,10 +104,15 @@ class Settings:
         for name, minimum in _LEAST.items():
             if getattr(self, name) < minimum:
                 raise RunError(f"setting {name} must be at least {minimum}. Got {getattr(self, name)}")
-        for name in ("optimiser", "schedule", "objective"):
+        for name in _NAMED:
             value = getattr(self, name)
             if value is not None and not isinstance(value.get("name"), str):
                 raise RunError(f"setting {name} needs a name, such as {_NAMED[name]}. Got {value!r}")
+        if self.settling is not None:
+            kind = self.settling["name"]
+            known = dict.fromkeys(look_up("setting settling", kind, _SETTLINGS, RunError))
+            for name in self.settling:
+                look_up(f"setting of settling={kind}", name, known, RunError)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data, in order."""
@@ -122,6 +131,7 @@ _KINDS: list[tuple[str, Any, str]] = [
     ("optimiser", (dict,), "settings with a name, such as optimiser.name=SGD"),
     ("schedule", (dict, type(None)), "null, or settings with a name, such as schedule.name=StepLR"),
     ("objective", (dict, type(None)), "settings with a name, such as objective.name=squared_error"),
+    ("settling", (dict, type(None)), "null, or settings with a name, such as settling.name=unrolled"),
     ("regulariser", (list, type(None)), "a list such as [hard_orthogonality]"),
 ]
 
@@ -129,6 +139,11 @@ _NAMED = {
     "optimiser": "optimiser.name=SGD",
     "schedule": "schedule.name=StepLR",
     "objective": "objective.name=cross_entropy",
+    "settling": "settling.name=unrolled",
+}
+_SETTLINGS = {
+    "equilibrium": ("name", "tolerance", "limit"),
+    "unrolled": ("name", "steps", "dt_ms", "truncate"),
 }
 # Settings inside others, often given as if they were at the top level.
 _INSIDE = {
@@ -136,6 +151,7 @@ _INSIDE = {
     **dict.fromkeys(("max_lr", "pct_start", "T_max", "step_size", "milestones", "total_steps"), "schedule"),
     **dict.fromkeys(("damping", "refresh", "rescale", "solver", "auxiliary"), "feedback"),
     **dict.fromkeys(("gamma", "relative"), "rule_settings"),
+    **dict.fromkeys(("steps", "dt_ms", "truncate", "tolerance"), "settling"),
     **dict.fromkeys(("hidden", "classes"), "model_settings"),
 }
 _CALLED = {"learning_rate": "optimiser.lr", "rate": "optimiser.lr", "optimizer": "optimiser"}

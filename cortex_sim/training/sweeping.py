@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from cortex_sim.training.settings import Settings
 
 _FREE = ("threads", "device")  # do not affect the result
-ADDED: dict[str, Any] = {"start": None}  # settings added later, see `cortex_sim.runs.identity`
+ADDED: dict[str, Any] = {
+    "start": None,
+    "settling": None,
+}  # settings added later, see `cortex_sim.runs.identity`
 
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:

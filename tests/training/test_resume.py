@@ -43,6 +43,10 @@ RUNS = {
         "optimiser": {"name": "NAdam", "lr": 1e-2},
         "schedule": {"name": "CosineAnnealingLR"},
     },
+    "unrolled": {
+        "rule": "feedback_alignment",
+        "settling": {"name": "unrolled", "steps": 5, "dt_ms": 4, "truncate": 3},
+    },
     "bcm": {
         "rule": "bcm",
         "optimiser": {"name": "SGD", "lr": 1e-3},

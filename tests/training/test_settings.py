@@ -117,6 +117,8 @@ def test_assignments_of_one_setting_gather():
         {"schedule": {"name": None}},
         {"regulariser": {"name": "decay"}},
         {"rule_settings": None},
+        {"settling": "unrolled"},
+        {"settling": {"steps": 20}},
     ],
     ids=str,
 )
