@@ -73,9 +73,7 @@ def require_path(what: str, given: object, exception_type: type[CortexSimError] 
         raise exception_type(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")
     path = Path(os.fspath(given))
     try:
-        path.with_name(
-            f"{path.name or 'name'}.part"
-        ).lstat()  # the name under which it would be written first
+        path.with_name(f"{path.name or 'name'}.parts").lstat()  # which may stand beside it
     except (OSError, ValueError) as wrong:
         if isinstance(wrong, ValueError) or wrong.errno == errno.ENAMETOOLONG:
             why = wrong if isinstance(wrong, ValueError) else wrong.strerror

@@ -18,7 +18,8 @@ from cortex_sim.report.pooled import pooled_rows, require_poolable
 from cortex_sim.report.ranking import Ranking, ranked
 from cortex_sim.report.recovering import Recovered, recovered
 from cortex_sim.report.warnings import sentences_over_time, warnings_about
-from cortex_sim.report.writing import SCORES, figures, recovery_figures, write_text
+from cortex_sim.report.writing import SCORES, figures, recovery_figures
+from cortex_sim.runs.files import write_text
 
 Progress = Callable[[str], None]
 REPORT = "report.json"
@@ -139,7 +140,7 @@ class Result:
         except OSError as exception:
             raise RunError(f"{folder}: cannot be made ({exception.strerror or exception})") from None
         write_csv(self.scores, folder / SCORES)
-        write_text(json.dumps(self.as_data(), indent=1) + "\n", folder / REPORT)
+        write_text(folder / REPORT, json.dumps(self.as_data(), indent=1) + "\n")
         drawn = figures(self.rows, self.cells, self.study.entries_for, self.study.data, folder)
         drawn += recovery_figures(self.recoveries, folder)
         return [folder / SCORES, folder / REPORT, *drawn]

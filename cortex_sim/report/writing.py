@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,12 @@ import numpy as np
 from cortex_sim.compare.course import Course
 from cortex_sim.compare.predictivity import PredictivityEvaluation
 from cortex_sim.compare.responses import Dissimilarities, Responses, matched
-from cortex_sim.errors import RunError
 from cortex_sim.report.comparing import Cell, Neural
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.recovering import Recovered
 
 Row = Mapping[str, Any]
 SCORES = "scores.csv"
-
-
-def write_text(text: str, file: Path) -> None:
-    """A small text file, whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, file)
-    except OSError as exception:
-        part.unlink(missing_ok=True)
-        raise RunError(f"{file}: cannot be written ({exception.strerror or exception}); make room") from None
 
 
 def figures(

@@ -1,8 +1,10 @@
 """Files written whole or not at all, and tensors with a checksum; every failure is an error of one line.
 
-A file is written as ``NAME.part`` in the same folder, flushed to disk and renamed. If that fails (a full
-disk, a folder without write permission), the part is removed, a previous file stays, and a `RunError`
-names the file and says what to do.
+A file is written in the same folder under a name of its own (``NAME.….part``, `partial`), flushed to disk
+and renamed: of several processes that write it at once, the last one's file stands there whole. If that
+fails (a full disk, a folder without write permission), the part is removed, a previous file stays, and a
+`RunError` names the file and says what to do. What a killed process left is removed when the same file is
+next written.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from safetensors.numpy import save
 
 from cortex_sim.checks import require_path
 from cortex_sim.errors import RunError
+from cortex_sim.runs.partial import partial, remove_abandoned
 
 _KEY = "cortex_sim"  # key of the metadata in our tensor files
 _SUM = "cortex_sim_checksum"
@@ -36,19 +39,25 @@ def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Pa
         If it cannot be written; nothing is left behind, and a previous file at ``path`` stays.
     """
     _require_place(path)
-    part = path.with_name(f"{path.name}.part")
+    part = partial(path)
     try:
+        remove_abandoned(path)
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(part, path)
     except (OSError, SafetensorError) as exception:
-        part.unlink(missing_ok=True)
+        _discard(part)
         why = getattr(exception, "strerror", None) or exception
         raise RunError(f"{path}: cannot be written ({why}); {way_out}") from None
     except BaseException:
-        part.unlink(missing_ok=True)
+        _discard(part)
         raise
+
+
+def _discard(part: Path) -> None:
+    with suppress(OSError):  # the first error is the one to report
+        part.unlink(missing_ok=True)
 
 
 def _require_place(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,9 @@ from matplotlib.path import Path as Line
 from matplotlib.textpath import TextPath
 
 from cortex_sim.connectors import has_weights, leaves_out
-from cortex_sim.errors import DeclarationError
+from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.projection import BOTTOM_UP, GAIN, LATERAL, RECURRENT, TOP_DOWN
+from cortex_sim.runs.files import whole
 from cortex_sim.viz import credit_columns
 from cortex_sim.viz.boxes import (
     BOX_HEIGHT,
@@ -350,11 +350,8 @@ def _population(axes: Axes, net: Network, name: str, box: Box) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        figure.savefig(part, format=path.suffix[1:].lower(), dpi=200)
-        os.replace(part, path)
-    except OSError as exception:
-        raise DeclarationError(f"drawing {path}: cannot be written ({exception.strerror})") from None
-    finally:
-        part.unlink(missing_ok=True)
+        with whole(path) as part:
+            figure.savefig(part, format=path.suffix[1:].lower(), dpi=200)
+    except RunError as refused:
+        raise DeclarationError(f"drawing {refused}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cortex_sim.checks import look_up
-from cortex_sim.errors import DataError, RunError
+from cortex_sim.errors import DataError
+from cortex_sim.runs.files import whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,14 +64,8 @@ def plain(axes: Axes, x: str, y: str) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        figure.savefig(part, dpi=150)
-        os.replace(part, path)
-    except OSError as exception:
-        part.unlink(missing_ok=True)
-        why = exception.strerror or exception
-        raise RunError(f"{path}: cannot be written ({why}); make room, then try again") from None
+    with whole(path) as part:
+        figure.savefig(part, format=path.suffix[1:].lower(), dpi=150)
 
 
 def finished(figure: Figure, path: str | Path | None, data: bool = False) -> Figure:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cortex_sim.runs.files import whole
 from cortex_sim.tdca.evolving.settings import OuterSettings
 
 Metrics = dict[str, Any]
@@ -39,9 +39,8 @@ def progress_figure(
         _accuracy(right, metrics)
     else:
         _measured(right, lines)
-    part = path.with_name(f"{path.name}.part")
-    figure.savefig(part, format="png", dpi=110)
-    os.replace(part, path)
+    with whole(path) as part:
+        figure.savefig(part, format="png", dpi=110)
 
 
 def _objective(axes: Any, lines: list[dict[str, Any]], settings: OuterSettings) -> None:
