@@ -15,6 +15,7 @@ from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json, print_table
 from cortex_sim.errors import DataError, RunError
 
+PAIR = ("metric", "models", "difference", "interval", "p, corrected")
 COLUMNS = (
     "recording",
     "population",
@@ -171,7 +172,7 @@ def compare(
     if as_json:
         print_json({**result.as_data(), "out": None if out is None else str(out)})
     else:
-        _show(result.rows, result.sentences)
+        _show(result.rows, result.differences, result.sentences)
         for path in written:
             typer.echo(str(path))
     return 0
@@ -189,7 +190,7 @@ def _said() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
+def _show(rows: list[dict[str, Any]], differences: list[dict[str, Any]], sentences: list[str]) -> None:
     from cortex_sim.report.studying import time_of
 
     timed = any(time_of(row) for row in rows)
@@ -211,8 +212,21 @@ def _show(rows: list[dict[str, Any]], sentences: list[str]) -> None:
         for row in rows
     ]
     print_table("Scores", columns, table)
+    if differences:
+        print_table("Differences between models", ("data", *PAIR), [_pair(one) for one in differences])
     for sentence in sentences:
         typer.echo(sentence)
+
+
+def _pair(one: dict[str, Any]) -> list[object]:
+    return [
+        one["data"],
+        one["metric"],
+        f"{one['first']} - {one['second']}",
+        f"{one['difference']:.3f}",
+        f"{one['ci_low']:.3f} to {one['ci_high']:.3f}",
+        f"{one['p_adjusted']:.3g} ({one['correction']})",
+    ]
 
 
 def _number(value: float | None) -> str | None:

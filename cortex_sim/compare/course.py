@@ -15,23 +15,30 @@ TimeBin = tuple[float, float]  # start and end, in ms
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Responses to the same stimuli in each of several time bins.
+    """Responses to the same stimuli, or their RDMs, in each of several time bins.
 
     Parameters
     ----------
     name : str
     bins : tuple of (start, end)
-        In ms, in order.
-    each : tuple of Responses
-        One for each bin.
+        In ms, in order; each once.
+    each : tuple of Responses or of Dissimilarities
+        One for each bin; of a model `Responses`.
     """
 
     name: str
     bins: tuple[TimeBin, ...]
-    each: tuple[Responses, ...]
+    each: tuple[Responses | Dissimilarities, ...]
 
-    def at(self, time: TimeBin) -> Responses:
-        """Responses in this bin."""
+    def __post_init__(self) -> None:
+        if not self.bins or len(set(self.bins)) < len(self.bins) or len(self.bins) != len(self.each):
+            raise DataError(
+                f"{self.name}: over time, give each time bin once, as (start, end) in ms, and responses for "
+                f"each. Got {len(self.each)} for {list(self.bins)}"
+            )
+
+    def at(self, time: TimeBin) -> Responses | Dissimilarities:
+        """Responses, or RDMs, in this bin."""
         return self.each[self.bins.index(time)]
 
 

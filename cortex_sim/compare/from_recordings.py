@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.checks import listed
 from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.data.identities import identities
 from cortex_sim.errors import DataError
 from cortex_sim.recording.selecting import select
 
@@ -42,7 +43,8 @@ def to_responses(
         stimuli (or use `by_session`).
     time_ms : float or (start, end), optional
         The time bin that holds a time, or the mean of those between two times; needed where there are several
-        (or use `by_time_bin`).
+        (or use `by_time_bin`). Bins of unequal widths count by their widths, but spike counts alike, since
+        a longer bin already holds more spikes.
     groups : str, optional
         A coordinate of presentations, such as "category", that becomes `Responses.groups`.
 
@@ -66,9 +68,19 @@ def to_responses(
                 f"responses {_name(recording, name)}: has {values.sizes['time_bin']} time bins "
                 f"({_span(part)}); choose time_ms=(start, end), or compare bin by bin"
             )
-        values = values.mean("time_bin", skipna=False)
+        values = _mean_over_time(values, part)
     full = _name(recording, name, population, session, arm)
     return _responses(full, values.transpose("presentation", "neuroid"), groups)
+
+
+def _mean_over_time(values: xr.DataArray, part: xr.Dataset) -> xr.DataArray:
+    """Mean over time: Σ width · value / Σ width, unless values are counts."""
+    if values.sizes["time_bin"] == 1:
+        return values.isel(time_bin=0)
+    width = part["time_bin_end"] - part["time_bin_start"]
+    if values.attrs.get("units") == "spike count" or np.allclose(width, width[0]):
+        return values.mean("time_bin", skipna=False)
+    return (values * (width / width.sum())).sum("time_bin", skipna=False)
 
 
 def by_time_bin(
@@ -208,7 +220,9 @@ def _of_session(part: xr.Dataset, variable: str, session: str) -> xr.Dataset:
 
 
 def _responses(name: str, values: xr.DataArray, groups: str | None) -> Responses:
-    ids = values["stimulus_id"].values.astype(str)
+    ids = np.asarray(
+        identities(f"responses {name}: stimulus_id", values["stimulus_id"].values), dtype=np.str_
+    )
     first, stimulus = _in_order(ids)
     data = values.values.astype(np.float64)
     single = len(first) == len(ids)

@@ -137,8 +137,8 @@ def paired(
         )
     names = checked_over(over, min(counts))
     means, seeds = seed_means(counts, paired_seeds)
-    pairs = list(combinations(range(len(counts)), 2))
-    contrast = _contrast(pairs, len(counts))
+    pairs = pairs_of(len(counts))
+    contrast = contrast_of(pairs, len(counts))
     compared = Compared(
         [one for of in members.values() for one in of], contrast @ means, _contrasted(seeds, contrast), raw
     )
@@ -146,7 +146,7 @@ def paired(
         compared, names, resamples=resamples, seed=seed, refits=refit, splits=splits, groups=groups
     )
     scores = dict(zip(members, (means @ compared.read(None, None)).tolist(), strict=True))
-    differences = _differences(
+    differences = differences_of(
         list(members), pairs, compared.statistics, found.total, found.freedom, level, correction
     )
     return Comparison(scores, differences, correction, level, method)
@@ -170,7 +170,12 @@ def _members(
     return members, [refit for of in each for refit in of]
 
 
-def _contrast(pairs: Sequence[tuple[int, int]], rules: int) -> Array:
+def pairs_of(rules: int) -> list[tuple[int, int]]:
+    """All pairs of rules, by number."""
+    return list(combinations(range(rules), 2))
+
+
+def contrast_of(pairs: Sequence[tuple[int, int]], rules: int) -> Array:
     """First minus second of each pair, shape (pair, rule)."""
     contrast = np.zeros((len(pairs), rules))
     for row, (first, second) in enumerate(pairs):
@@ -186,7 +191,7 @@ def _contrasted(seeds: Factor | None, contrast: Array) -> Factor | None:
     return replace(seeds, draw=lambda rng: contrast @ draw(rng))
 
 
-def _differences(
+def differences_of(
     names: Sequence[str],
     pairs: Sequence[tuple[int, int]],
     differences: Array,
@@ -195,6 +200,7 @@ def _differences(
     level: float,
     correction: str,
 ) -> tuple[Difference, ...]:
+    """Each pair's difference with interval and p values, from its variance; arrays have shape (pair,)."""
     from scipy.stats import t
 
     errors = np.sqrt(variances)

@@ -1,4 +1,4 @@
-"""One score for several sessions and animals, with an interval for what it is to hold beyond them."""
+"""One score for several sessions and animals, and differences of models, beyond those that were recorded."""
 
 from __future__ import annotations
 
@@ -7,94 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cortex_sim.checks import listed, look_up
-from cortex_sim.compare.bootstrap import Interval, interval, quantile
-from cortex_sim.compare.crossed import Factor, crossed_variance, drawn_with_replacement, groups_of
-from cortex_sim.compare.metric import Evaluation, Numbers
-from cortex_sim.compare.responses import Array, Dissimilarities, Responses
-from cortex_sim.compare.streams import POOLED
-from cortex_sim.compare.uncertainty import SEEDS, STIMULI, read
+from cortex_sim.checks import listed
+from cortex_sim.compare.bootstrap import Interval, quantile
+from cortex_sim.compare.paired import Comparison, contrast_of, differences_of, pairs_of
+from cortex_sim.compare.pooled_variance import pooled_variance, session_weights
+from cortex_sim.compare.responses import Array
+from cortex_sim.compare.sessions import SeedMean, Session
+from cortex_sim.compare.uncertainty import STIMULI, read
 from cortex_sim.errors import DataError
 
-
-@dataclass(frozen=True, eq=False)
-class Session:
-    """One session's evaluation, with what must stand beside its score.
-
-    Parameters
-    ----------
-    name : str
-    evaluation : Evaluation
-    animal : str
-        All sessions without one count as of one animal.
-    neuroids, stimuli : int
-    repeats : int, optional
-    """
-
-    name: str
-    evaluation: Evaluation
-    animal: str = ""
-    neuroids: int = 0
-    stimuli: int = 0
-    repeats: int | None = None
-
-    @classmethod
-    def of(
-        cls, name: str, evaluation: Evaluation, neural: Responses | Dissimilarities, animal: str = ""
-    ) -> Session:
-        """With the counts of its neural data."""
-        repeats = neural.repeats if isinstance(neural, Responses) else None
-        return cls(
-            name, evaluation, animal, evaluation.units, len(neural), None if repeats is None else len(repeats)
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class SeedMean:
-    """The mean over training seeds, as one evaluation; what other seeds would give is not drawn.
-
-    Parameters
-    ----------
-    each : sequence of Evaluation
-        Of the same stimuli and units.
-    """
-
-    each: Sequence[Evaluation]
-
-    @property
-    def stimuli(self) -> int:
-        """Number of stimuli."""
-        return self.each[0].stimuli
-
-    @property
-    def units(self) -> int:
-        """Number of units."""
-        return self.each[0].units
-
-    @property
-    def known(self) -> Mapping[str, NDArray[Any]]:
-        """What is known of each unit."""
-        return self.each[0].known
-
-    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """Mean of the scores."""
-        return float(read(self.each, stimuli, units, raw=False).mean())
-
-    def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """Mean of the raw scores."""
-        return float(read(self.each, stimuli, units, raw=True).mean())
-
-    @property
-    def ceiling(self) -> tuple[float, float] | None:
-        """That of the data."""
-        return self.each[0].ceiling
-
-    @property
-    def reliability(self) -> float | None:
-        """That of the data."""
-        return self.each[0].reliability
+__all__ = ["Pooled", "SeedMean", "Session", "paired_pooled", "pooled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,114 +91,76 @@ def pooled(
     scheme (1997, 3.8). Of n, n − 1 are drawn, so that the variance is not too small by (n − 1)/n, and t has
     n − 1 degrees of freedom: for two animals it is 12.7, since two animals say little about others.
     """
-    if len({(one.animal, one.name) for one in sessions}) < len(sessions) or not sessions:
-        raise DataError(
-            f"pooling: give sessions with unique names. Got {listed(one.name for one in sessions)}"
-        )
-    animals = groups_of(np.array([one.animal for one in sessions]), len(sessions))
-    weights = _weights(animals, len(sessions))
+    _require_unique(sessions)
+    weights = session_weights(sessions)
     scores = read([one.evaluation for one in sessions], None, None, raw)
-    total, freedom, method = look_up("over", over, POOLED_OVER, DataError)(
-        sessions, animals, weights, shared_stimuli, resamples, seed, raw
+    variance = pooled_variance(
+        [sessions], np.ones((1, 1)), over, shared_stimuli, resamples=resamples, seed=seed, raw=raw
     )
-    score, error = float(weights[0] @ scores), float(total**0.5)
+    score, error = float(weights @ scores), float(variance.total[0] ** 0.5)
+    freedom = float(variance.freedom[0])
     reach = quantile(level, freedom) * error
     found = Interval(
         score - reach, score + reach, level, score, error, freedom,
         (over, STIMULI) if shared_stimuli else (over,),
-        f"{method}; t with {freedom:.0f} degrees of freedom",
+        f"{variance.method}; t with {freedom:.0f} degrees of freedom",
     )  # fmt: skip
-    return Pooled(score, found, tuple(sessions), tuple(scores.tolist()), weights[0])
+    return Pooled(score, found, tuple(sessions), tuple(scores.tolist()), weights)
 
 
-def _weights(animals: Sequence[Any], sessions: int) -> Array:
-    """Equal for animals, and for sessions of an animal; shape (1, session)."""
-    weights = np.zeros((1, sessions))
-    for of in animals:
-        weights[0, of] = 1 / (len(animals) * len(of))
-    return weights
+def paired_pooled(
+    models: Mapping[str, Sequence[Session]],
+    *,
+    over: str = "sessions",
+    shared_stimuli: bool = False,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+    correction: str = "holm",
+    raw: bool = False,
+) -> Comparison:
+    """Compare models by their pooled scores; every draw of animals, sessions and stimuli is the same for all.
+
+    A session in which every model scores high, because its neuroids are reliable say, raises all pooled
+    scores together, and no difference of them: what varies is the difference within a session.
+
+    Parameters
+    ----------
+    models : mapping of str to sequence of Session
+        At least two; the same sessions of the same animals, in the same order.
+    over, shared_stimuli, level, resamples, seed, raw
+        As for `pooled`.
+    correction : {"holm", "fdr", "none"}
+        For the number of pairs of models; see `cortex_sim.compare.multiple`.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two models, their sessions differ, or as for `pooled`.
+    """
+    if len(models) < 2:
+        raise DataError(f"pooling: give at least two models to compare. Got {listed(models)}")
+    first, *others = models.values()
+    for sessions in models.values():
+        _require_unique(sessions)
+    names = [(one.animal, one.name) for one in first]
+    if any([(one.animal, one.name) for one in sessions] != names for sessions in others):
+        raise DataError(f"pooling: {listed(models)} have other sessions; give the same in the same order")
+    weights, rules = session_weights(first), list(models.values())
+    pairs = pairs_of(len(rules))
+    contrast = contrast_of(pairs, len(rules))
+    variance = pooled_variance(rules, contrast, over, shared_stimuli, resamples=resamples, seed=seed, raw=raw)
+    scores = np.array([weights @ read([one.evaluation for one in of], None, None, raw) for of in rules])
+    differences = differences_of(
+        list(models), pairs, contrast @ scores, variance.total, variance.freedom, level, correction
+    )
+    return Comparison(
+        dict(zip(models, scores.tolist(), strict=True)), differences, correction, level, variance.method
+    )
 
 
-def _over_animals(
-    sessions: Sequence[Session], animals: Sequence[Any], weights: Array, shared: bool,
-    resamples: int, seed: int, raw: bool,
-) -> tuple[float, float, str]:  # fmt: skip
-    if len(animals) < 2:
-        raise DataError("pooling over animals: there is one; use over='sessions'")
-    drawn = drawn_with_replacement(animals)
-
-    def draw(rng: np.random.Generator) -> Array:
-        times = np.bincount(drawn(rng), minlength=len(sessions))
-        return weights * times * len(animals) / (len(animals) - 1)
-
-    factor = Factor(SEEDS, len(animals), draw, len(animals) - 1)
-    return _drawn(sessions, weights, factor, "animals", shared, resamples, seed, raw)
-
-
-def _over_sessions(
-    sessions: Sequence[Session], animals: Sequence[Any], weights: Array, shared: bool,
-    resamples: int, seed: int, raw: bool,
-) -> tuple[float, float, str]:  # fmt: skip
-    single = [sessions[of[0]].animal or "the animal" for of in animals if len(of) < 2]
-    if single:
+def _require_unique(sessions: Sequence[Session]) -> None:
+    if len({(one.animal, one.name) for one in sessions}) < len(sessions) or not sessions:
         raise DataError(
-            f"pooling over sessions: {listed(single)} has one session, so that nothing is known of others; "
-            f"use over='{'animals' if len(animals) > 2 else 'neuroids'}'"
+            f"pooling: give sessions with unique names. Got {listed(one.name for one in sessions)}"
         )
-
-    def draw(rng: np.random.Generator) -> Array:
-        drawn = np.zeros_like(weights)
-        for of in animals:
-            which = of[rng.integers(len(of), size=len(of) - 1)]
-            np.add.at(drawn[0], which, 1 / (len(animals) * (len(of) - 1)))
-        return drawn
-
-    factor = Factor(SEEDS, len(sessions), draw, len(sessions) - len(animals))
-    return _drawn(sessions, weights, factor, "sessions", shared, resamples, seed, raw)
-
-
-def _drawn(
-    sessions: Sequence[Session], weights: Array, factor: Factor, what: str, shared: bool,
-    resamples: int, seed: int, raw: bool,
-) -> tuple[float, float, str]:  # fmt: skip
-    """Variance over sessions or animals, crossed with stimuli where these are shared."""
-    evaluations = [one.evaluation for one in sessions]
-    factors = [factor]
-    if shared:
-        counts = {one.stimuli for one in evaluations}
-        if len(counts) != 1:
-            raise DataError(f"pooling: shared stimuli must be as many in all sessions. Got {sorted(counts)}")
-        size = counts.pop()
-        draw = drawn_with_replacement(groups_of(None, size))
-        factors.append(Factor(STIMULI, size, draw, size - 1))
-    found = crossed_variance(
-        lambda stimuli, units: read(evaluations, stimuli, units, raw),
-        weights, factors, resamples, np.random.default_rng([seed, POOLED]),
-    )  # fmt: skip
-    method = f"hierarchical bootstrap over {what}{' and stimuli' if shared else ''}"
-    return float(found.total[0]), float(found.freedom[0]), method
-
-
-def _over_neuroids(
-    sessions: Sequence[Session], animals: Sequence[Any], weights: Array, shared: bool,
-    resamples: int, seed: int, raw: bool,
-) -> tuple[float, float, str]:  # fmt: skip
-    """Sessions are independent: their variances over stimuli and neuroids add up."""
-    if shared:
-        raise DataError(
-            "pooling over neuroids: with shared stimuli, give all neuroids as one session, and use "
-            "interval(over=('stimuli', 'units'))"
-        )
-    found = [
-        interval(one.evaluation, over=(STIMULI, "units"), resamples=resamples, seed=seed + i, raw=raw)
-        for i, one in enumerate(sessions)
-    ]
-    parts = weights[0] ** 2 * np.array([one.error**2 for one in found])
-    total = float(parts.sum())
-    sizes = float((parts**2 / np.array([one.freedom for one in found])).sum())
-    freedom = total**2 / sizes if sizes > 0 else min(one.freedom for one in found)
-    return total, freedom, "bootstrap over neuroids and stimuli within sessions"
-
-
-#: What may be drawn, by name.
-POOLED_OVER = {"animals": _over_animals, "sessions": _over_sessions, "neuroids": _over_neuroids}

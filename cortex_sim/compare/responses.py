@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_sim.checks import listed
+from cortex_sim.data.identities import identities
 from cortex_sim.errors import DataError
 
 Array = NDArray[np.float64]
@@ -44,7 +45,7 @@ class Responses:
     groups: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stimuli", tuple(map(str, self.stimuli)))
+        object.__setattr__(self, "stimuli", _ids(f"responses {self.name}", self.stimuli))
         object.__setattr__(self, "values", _numbers(f"responses {self.name}: values", self.values))
         if self.values.ndim != 2 or len(self.values) != len(self.stimuli):
             raise DataError(
@@ -138,7 +139,7 @@ class Dissimilarities:
     measure: str = "unknown"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stimuli", tuple(map(str, self.stimuli)))
+        object.__setattr__(self, "stimuli", _ids(f"RDMs {self.name}", self.stimuli))
         object.__setattr__(self, "values", np.atleast_2d(_numbers(f"RDMs {self.name}: values", self.values)))
         n = len(self.stimuli)
         if self.values.ndim != 2 or self.values.shape[1] != n * (n - 1) // 2:
@@ -170,6 +171,13 @@ class Dissimilarities:
         rows, columns = np.triu_indices(len(s), 1)
         kept = self.square()[:, s][:, :, s][:, rows, columns]
         return replace(self, stimuli=[self.stimuli[int(i)] for i in s], values=kept)
+
+
+def _ids(what: str, given: Sequence[Any]) -> tuple[str, ...]:
+    found = tuple(identities(f"{what}: stimuli", list(given)))
+    if not all(found):
+        raise DataError(f"{what}: {found.count('')} stimulus ids are empty or NaN; give one for each")
+    return found
 
 
 def _numbers(what: str, given: Any, keep: bool = False) -> NDArray[Any]:

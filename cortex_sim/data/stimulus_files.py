@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.checks import listed, require_path
 from cortex_sim.data.archive import described, read_arrays
+from cortex_sim.data.identities import identities
 from cortex_sim.data.image_folder import SUFFIXES, visible
 from cortex_sim.data.jpeg_bytes import picture, require_slices
 from cortex_sim.data.limits import MAX_BYTES, Progress, require_room
@@ -144,7 +145,7 @@ def _npz(file: Path, key: str | None, max_bytes: int, progress: Progress | None)
     )
     return StimulusSet(
         x,
-        None if ids is None else [str(one) for one in ids.tolist()],
+        None if ids is None else identities(f"stimuli {file}: ids", ids),
         labels,
         {name: values for name, values in known.items() if name not in TAKEN},
         name=file.stem if key is None else f"{file.stem}, {key}",

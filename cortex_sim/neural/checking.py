@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortex_sim.checks import listed
+from cortex_sim.data.identities import identities
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
 
@@ -64,7 +65,7 @@ def _ids_of(stimuli: object) -> list[str]:
 
         return list(read(Path(stimuli)).ids or ())
     if isinstance(stimuli, (Sequence, np.ndarray)):
-        return [str(one) for one in stimuli]
+        return identities("stimuli: the list of ids", stimuli)
     raise DataError(f"stimuli must be a StimulusSet, a path, or a list of ids. Got {type(stimuli).__name__}")
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cortex_sim.checks import listed
+from cortex_sim.data.identities import identities
 from cortex_sim.data.stimuli import TAKEN
 from cortex_sim.data.stimulus_files import IDS, USUAL
 from cortex_sim.errors import DataError
-from cortex_sim.neural.shape import OF_NEUROIDS, identities
+from cortex_sim.neural.shape import OF_NEUROIDS
 from cortex_sim.neural.stored import Stored
 
+log = logging.getLogger(__name__)
 Labels = dict[str, NDArray[Any]]
+OF_ROWS = ("session", "animal")  # may be of neuroids or of presentations
+BY_NEUROID, BY_ROW, BY_STIMULUS = "neuroid_", "presentation_", "stimulus_"
 TIME_BINS = ("time_bin_start", "time_bin_end")
 _OWN = {*IDS, *TIME_BINS, *OF_NEUROIDS, "units", "measure", "repetition", "jpeg", "offset"}
 
@@ -36,7 +42,7 @@ def given_ids(stored: Stored) -> list[str] | None:
     shape, kind = stored.shapes[name]
     if len(shape) != 1 or not shape[0] or kind not in "biufUS":
         raise stored.refused(name, "give one text or number for each presentation or stimulus")
-    return identities(stored.read(name))
+    return identities(f"neural data {stored.path}: {name}", stored.read(name))
 
 
 def ids_of_stimuli(stored: Stored, count: int, of: str) -> tuple[list[str], bool]:
@@ -64,49 +70,81 @@ def ids_of_stimuli(stored: Stored, count: int, of: str) -> tuple[list[str], bool
 def neuroids(stored: Stored, count: int, rows: int, of: str) -> tuple[Labels, Labels]:
     """What is known of the neuroids, and what of the rows: arrays of these lengths, or single values.
 
-    ``session`` and ``animal`` may be of rows: which session a presentation belongs to.
+    ``session`` and ``animal`` may be of rows: which session a presentation belongs to. Their length says
+    which; where there are as many neuroids as rows, a name says it: ``neuroid_session`` or
+    ``presentation_session``, which may be used in any file.
 
     Raises
     ------
     DataError
-        If ``neuroid_id``, ``session``, … have another length.
+        If ``neuroid_id``, ``session``, … have another length, or one that fits both.
     """
     known, by_row = {}, {}
     for name in OF_NEUROIDS:
-        if name not in stored:
+        key = _key(stored, name)
+        if key is None:
             continue
-        shape, kind = stored.shapes[name]
+        shape, kind = stored.shapes[key]
         if kind not in "biufUS":
-            raise stored.refused(name, f"give one text for each of {count} neuroids")
-        if shape in ((), (1,)) and name != "neuroid_id":
-            known[name] = np.full(count, stored.read(name).ravel()[0])
-        elif shape == (count,):
-            known[name] = stored.read(name)
-        elif shape == (rows,) and name in ("session", "animal"):
-            by_row[name] = stored.read(name).astype(np.str_)
+            raise stored.refused(key, f"give one text for each of {count} neuroids")
+        either = name in OF_ROWS and key == name
+        if shape in ((), (1,)) and name != "neuroid_id" and key == name:
+            known[name] = np.full(count, stored.read(key).ravel()[0])
+        elif either and shape == (count,) == (rows,):
+            raise stored.refused(
+                key,
+                f"{of} has {count} neuroids and as many rows, so that it may be of either; rename it "
+                f"neuroid_{name} or presentation_{name}",
+            )
+        elif shape == (count,) and not key.startswith(BY_ROW):
+            known[name] = stored.read(key)
+        elif shape == (rows,) and (either or key.startswith(BY_ROW)):
+            by_row[name] = stored.read(key).astype(np.str_)
+        elif key.startswith(BY_ROW):
+            raise stored.refused(key, f"{of} has {rows} rows: give one text for each")
         else:
-            raise stored.refused(name, f"{of} has {count} neuroids: give one text for each")
+            raise stored.refused(key, f"{of} has {count} neuroids: give one text for each")
     return known, by_row
+
+
+def _key(stored: Stored, name: str) -> str | None:
+    """The array that holds a coordinate of neuroids: of that name, or with the dimension before it."""
+    names = (name, f"{BY_NEUROID}{name}", f"{BY_ROW}{name}") if name in OF_ROWS else (name,)
+    found = [one for one in names if one in stored]
+    if len(found) > 1:
+        raise DataError(f"neural data {stored.path}: holds {listed(found)}; save one of them")
+    return found[0] if found else None
 
 
 def descriptors(stored: Stored, count: int, rows: int, of: str) -> tuple[Labels, Labels]:
     """Other arrays with one number or text per neuroid, and those with one per row (a stimulus, a trial).
 
-    Where there are as many neuroids as rows, what an unknown array describes cannot be seen: none is taken.
+    Where there are as many neuroids as rows, their names say what they describe, by beginning with
+    ``neuroid_``, ``presentation_`` or ``stimulus_``; others are left out, with a warning.
     """
     taken = _OWN | TAKEN | set(USUAL) | {of}
-    found: dict[int, Labels] = {count: {}, rows: {}}
-    if count != rows:
-        for name, (shape, kind) in stored.shapes.items():
-            if (
-                name not in taken
-                and len(shape) == 1
-                and shape[0] in found
-                and kind in "biufU"
-                and "/" not in name
-            ):
-                found[shape[0]][name] = stored.read(name)
-    return found[count], found[rows] if count != rows else {}
+    taken |= {f"{before}{name}" for before in (BY_NEUROID, BY_ROW) for name in OF_ROWS}
+    by_neuroid: Labels = {}
+    by_row: Labels = {}
+    unknown = []
+    for name, (shape, kind) in stored.shapes.items():
+        if name in taken or shape not in ((count,), (rows,)) or kind not in "biufU" or "/" in name:
+            continue
+        if count != rows:
+            (by_neuroid if shape == (count,) else by_row)[name] = stored.read(name)
+        elif name.startswith(BY_NEUROID):
+            by_neuroid[name] = stored.read(name)
+        elif name.startswith((BY_ROW, BY_STIMULUS)):
+            by_row[name] = stored.read(name)
+        else:
+            unknown.append(name)
+    if unknown:
+        log.warning(
+            "neural data %s: %s has %d neuroids and as many rows, so that %s may be of either, and is left "
+            "out; let names begin with neuroid_ or presentation_",
+            *(stored.path, of, count, listed(unknown)),
+        )
+    return by_neuroid, by_row
 
 
 def time_bins(stored: Stored, count: int, of: str) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -16,9 +16,10 @@ import numpy as np
 import xarray as xr
 
 from cortex_sim.checks import listed
+from cortex_sim.data.identities import identities
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.errors import DataError
-from cortex_sim.neural.shape import identities, rdms, recording
+from cortex_sim.neural.shape import rdms, recording
 from cortex_sim.neural.stored import one_line, opened
 
 FORM = "netCDF with a variable (presentation, neuroid) or (presentation, neuroid, time_bin)"
@@ -181,7 +182,7 @@ def _coordinates(opened: xr.Dataset, dim: str, max_bytes: int, path: Path) -> di
 def _ids(path: Path, presentations: dict[str, Any]) -> list[str]:
     for name in STIMULI:
         if name in presentations and (name in STIMULI[:2] or presentations[name].dtype.kind == "U"):
-            return identities(presentations[name])
+            return identities(f"neural data {path}: {name}", presentations[name])
     raise DataError(
         f"neural data {path}: does not say which stimulus was presented; give the coordinate stimulus_id "
         f"(presentation); has {listed(presentations)}"

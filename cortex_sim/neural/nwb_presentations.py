@@ -223,7 +223,11 @@ def _same_partition(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 
 def _identities(values: NDArray[Any]) -> list[str]:
-    """Text for each value, whole numbers without a point; empty where there is none."""
+    """Text for each value, whole numbers without a point; empty where there is none.
+
+    Unlike in other files, a fraction is an identity too: the column may be the angle of a grating, and who
+    analyses an NWB file cannot change it.
+    """
     if values.dtype.kind == "f":
         return [
             "" if not math.isfinite(v) else f"{int(v)}" if v == int(v) else repr(v) for v in values.tolist()

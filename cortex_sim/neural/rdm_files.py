@@ -10,10 +10,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortex_sim.checks import listed
+from cortex_sim.data.identities import identities
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.errors import DataError
 from cortex_sim.neural.companions import given_ids, ids_of_stimuli, own_stimuli
-from cortex_sim.neural.shape import identities, is_triangular, rdms, stimuli_of_pairs
+from cortex_sim.neural.shape import is_triangular, rdms, stimuli_of_pairs
 from cortex_sim.neural.stored import Stored, dataset, opened
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _ids(path: Path, patterns: dict[str, NDArray[Any]], n: int) -> list[str]:
     fitting = {name: of for name, of in patterns.items() if len(of) == n}
     for name in IDS:
         if name in fitting:
-            return identities(fitting[name])
+            return identities(f"neural data {path}: {name}", fitting[name])
     texts = [k for k, of in fitting.items() if of.dtype.kind == "U" and len(set(of.tolist())) == n]
     if len(texts) > 1:
         raise DataError(

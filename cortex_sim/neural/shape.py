@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from cortex_sim.data.identities import identities
 from cortex_sim.errors import DataError
 
 #: What may be known of neuroids, by coordinate.
@@ -62,7 +63,7 @@ def recording(
         Arrays of shape (time_bin,), in ms.
     """
     dims = ("presentation", "neuroid", "time_bin")[: rate.ndim]
-    ids = np.asarray(identities(stimulus_id), dtype=np.str_)
+    ids = np.asarray(identities(f"neural data {name}: stimulus_id", stimulus_id), dtype=np.str_)
     counted = repetitions(ids.tolist()) if repetition is None else np.asarray(repetition)
     known = {"neuroid_id": [str(i) for i in range(rate.shape[1])], **(neuroids or {})}
     coordinates: dict[str, Any] = {
@@ -107,7 +108,7 @@ def rdms(
     coordinates: dict[str, Any] = {
         "stimulus_id": (
             "stimulus",
-            np.asarray(identities(stimulus_id), np.str_),
+            np.asarray(identities(f"neural data {name}: stimulus_id", stimulus_id), np.str_),
         )
     }
     coordinates |= {key: ("rdm", _labels(key, of)) for key, of in (known or {}).items()}
@@ -117,12 +118,6 @@ def rdms(
         coordinates,
         {"name": name, "measure": measure or "unknown", **(attributes or {})},
     )
-
-
-def identities(values: Sequence[Any] | NDArray[Any]) -> list[str]:
-    """Ids as text; empty where a number is NaN, so that nothing is taken for a stimulus named "nan"."""
-    given = np.asarray(values).tolist()
-    return ["" if isinstance(one, float) and math.isnan(one) else str(one) for one in given]
 
 
 def repetitions(ids: Iterable[Any]) -> NDArray[np.int64]:

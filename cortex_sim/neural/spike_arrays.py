@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from cortex_sim.data.identities import identities
 from cortex_sim.data.limits import require_room
 from cortex_sim.errors import DataError
 from cortex_sim.neural.companions import Labels, given_ids, neuroids
@@ -166,7 +167,7 @@ def _ids_of_trials(stored: Stored) -> tuple[list[str], list[str]]:
     if "conditions" not in stored:
         names = [str(i) for i in range(int(index.max()) + 1)]
     else:
-        names = [str(one) for one in stored.read("conditions").ravel().tolist()]
+        names = identities(f"neural data {stored.path}: conditions", stored.read("conditions").ravel())
     twice = [one for one in dict.fromkeys(names) if names.count(one) > 1]
     if twice:
         raise DataError(f"neural data {stored.path}: conditions holds {twice[0]!r} twice; make them unique")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -79,9 +79,15 @@ def pooled_rows(
         if len(of) == len(data):
             each = [rows[_key(c.data, c.entry, c.population, c.metric.name, c.time_bin)] for c in of]
             neural = [_at(data[cell.data], cell.time_bin) for cell in of]
-            shared = same_stimuli and all(one.stimuli == neural[0].stimuli for one in neural)
+            shared = shared_by_all(neural, same_stimuli)
             found.append(_pooled(of, each, neural, pool, settings, shared))
     return found
+
+
+def shared_by_all(data: Iterable[Neural | Course], same_stimuli: bool) -> bool:
+    """Whether all data are of the same stimuli, in the same order."""
+    each = [one.each[0] if isinstance(one, Course) else one for one in data]
+    return same_stimuli and all(one.stimuli == each[0].stimuli for one in each)
 
 
 def _key(data: str, *rest: str | TimeBin | None) -> tuple[str | TimeBin | None, ...]:

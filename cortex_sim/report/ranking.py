@@ -8,7 +8,7 @@ from typing import Any
 
 from cortex_sim.compare.bootstrap import Interval, interval
 from cortex_sim.compare.choosing import FEWEST_STIMULI, ChosenPopulation, cross_fitted
-from cortex_sim.compare.paired import Comparison, paired
+from cortex_sim.compare.paired import Comparison, Difference, paired
 from cortex_sim.report.comparing import Cell, Settings
 
 
@@ -20,11 +20,13 @@ class Ranking:
     ----------
     data, metric : str
     chosen : dict of str to tuple of ChosenPopulation
-        Of each model, one for each seed.
+        Of each model, one for each seed; of pooled scores, for each data set and seed.
     intervals : dict of str to Interval
         Of each model's cross-fitted score.
     comparison : Comparison, optional
         All pairs of models; None where there is one.
+    raw : bool
+        Whether raw scores are ranked, since some of the pooled data have no ceiled ones.
     """
 
     data: str
@@ -32,6 +34,7 @@ class Ranking:
     chosen: dict[str, tuple[ChosenPopulation, ...]]
     intervals: dict[str, Interval]
     comparison: Comparison | None
+    raw: bool = False
 
     @property
     def leader(self) -> str:
@@ -46,46 +49,44 @@ class Ranking:
         others = [name for name in self.intervals if name != self.leader]
         return [name for name in others if self.comparison.between(self.leader, name).adjusted > 0.05]
 
+    def population(self, name: str) -> str:
+        """The population of a model that was chosen most often; of equals the first."""
+        chosen = [one.population for one in self.chosen[name]]
+        return max(chosen, key=chosen.count)
+
+    @property
+    def differences(self) -> list[dict[str, Any]]:
+        """Every pair of models, the first's score minus the second's, as plain data."""
+        return [] if self.comparison is None else [_as_data(one) for one in self.comparison.differences]
+
     def as_data(self) -> dict[str, Any]:
         """As plain data."""
         chosen = [
             {
                 "recording": name,
-                "population": self.chosen[name][0].population,
+                "population": self.population(name),
                 "score": found.score,
                 "ci_low": found.low,
                 "ci_high": found.high,
             }
             for name, found in self.intervals.items()
         ]
-        pairs = [] if self.comparison is None else self.comparison.differences
-        differences = [
-            {
-                "first": one.first,
-                "second": one.second,
-                "difference": one.difference,
-                "ci_low": one.low,
-                "ci_high": one.high,
-                "p": one.p,
-                "p_adjusted": one.adjusted,
-            }
-            for one in pairs
-        ]
         how = None if self.comparison is None else self.comparison.correction
         return {
             "data": self.data,
             "metric": self.metric,
             "best": chosen,
-            "differences": differences,
+            "differences": self.differences,
             "correction": how,
         }
 
     def sentence(self) -> str:
         """Who scores best, and from whom it does not differ."""
         lead, found = self.leader, self.intervals[self.leader]
+        raw = ", raw" if self.raw else ""
         said = (
             f"{self.data}, {self.metric}: {lead} scores best, {found.score:.3f} ({found.low:.3f} to "
-            f"{found.high:.3f}), with {self.chosen[lead][0].population}, chosen on other stimuli"
+            f"{found.high:.3f}{raw}), with {self.population(lead)}, chosen on other stimuli"
         )
         if self.comparison is None:
             return said
@@ -93,6 +94,18 @@ class Ranking:
             return f"{said}; it differs from all others ({self.comparison.correction}-corrected)"
         rivals = ", ".join(self.rivals)
         return f"{said}; it does not differ from {rivals} ({self.comparison.correction}-corrected)"
+
+
+def _as_data(one: Difference) -> dict[str, Any]:
+    return {
+        "first": one.first,
+        "second": one.second,
+        "difference": one.difference,
+        "ci_low": one.low,
+        "ci_high": one.high,
+        "p": one.p,
+        "p_adjusted": one.adjusted,
+    }
 
 
 def ranked(cells: Sequence[Cell], settings: Settings) -> list[Ranking]:

@@ -15,10 +15,11 @@ from cortex_sim.report.comparing import Cell, Neural, Settings, compared, row
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.metrics import Named
 from cortex_sim.report.pooled import pooled_rows, require_poolable
+from cortex_sim.report.pooled_ranking import pooled_rankings, unranked
 from cortex_sim.report.ranking import Ranking, ranked
 from cortex_sim.report.recovering import Recovered, recovered
 from cortex_sim.report.warnings import sentences_over_time, warnings_about
-from cortex_sim.report.writing import SCORES, figures, recovery_figures
+from cortex_sim.report.writing import DIFFERENCES, SCORES, figures, recovery_figures, write_differences
 from cortex_sim.runs.files import write_text
 
 Progress = Callable[[str], None]
@@ -73,7 +74,7 @@ class Result:
     scores : list of ScoreRow
         The table, one line for each model, population, data set and metric.
     rankings : tuple of Ranking
-        Models against each other, for each data set and metric.
+        Models against each other, for each data set and metric, and by pooled scores.
     recoveries : tuple of Recovered
         Whether such data could tell the models apart, where this was asked.
     sentences : list of str
@@ -88,12 +89,22 @@ class Result:
     sentences: list[str]
 
     @property
+    def differences(self) -> list[dict[str, Any]]:
+        """All pairs of models for each data set and metric, as plain data."""
+        return [
+            {"data": of.data, "metric": of.metric, **one, "correction": of.comparison.correction}
+            for of in self.rankings
+            if of.comparison is not None
+            for one in of.differences
+        ]
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """The table as plain data."""
         return [one.row() for one in self.scores]
 
     def __str__(self) -> str:
-        """The table and the sentences, as text."""
+        """The table, differences of models, and the sentences, as text."""
         columns = ("recording", "population", "data", "metric")
         lines = [
             "  ".join(
@@ -107,7 +118,12 @@ class Result:
             )
             for one in self.rows
         ]
-        return "\n".join([*lines, *self.sentences])
+        differences = [
+            f"{one['data']}  {one['metric']}  {one['first']} - {one['second']}  {one['difference']:.3f} "
+            f"({one['ci_low']:.3f} to {one['ci_high']:.3f})  p {one['p_adjusted']:.3g} ({one['correction']})"
+            for one in self.differences
+        ]
+        return "\n".join([*lines, *differences, *self.sentences])
 
     def as_data(self) -> dict[str, Any]:
         """As plain data, for ``--json``."""
@@ -139,11 +155,15 @@ class Result:
             folder.mkdir(parents=True)
         except OSError as exception:
             raise RunError(f"{folder}: cannot be made ({exception.strerror or exception})") from None
+        written = [folder / SCORES, folder / REPORT]
         write_csv(self.scores, folder / SCORES)
         write_text(folder / REPORT, json.dumps(self.as_data(), indent=1) + "\n")
+        if self.differences:
+            written.insert(1, folder / DIFFERENCES)
+            write_differences(self.differences, folder / DIFFERENCES)
         drawn = figures(self.rows, self.cells, self.study.entries_for, self.study.data, folder)
         drawn += recovery_figures(self.recoveries, folder)
-        return [folder / SCORES, folder / REPORT, *drawn]
+        return [*written, *drawn]
 
 
 def studied(study: Study, progress: Progress = lambda said: None) -> Result:
@@ -163,9 +183,13 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
     rankings = tuple(ranked(cells, study.settings))
     recoveries = _recoveries(study, rankings, progress) if study.simulations else ()
     scores = [_with_recovery(one, recoveries) for one in rows]
+    unable: list[str] = []
     if study.pool is not None:
         progress(f"pooled over {study.pool}")
-        scores += pooled_rows(cells, rows, study.data, study.pool, study.settings, not study.own)
+        how = (study.data, study.pool, study.settings, not study.own)
+        scores += pooled_rows(cells, rows, *how)
+        rankings += tuple(pooled_rankings(rankings, rows, *how))
+        unable = unranked(study.data, study.pool) if len(study.entries) > 1 else []
     said = [one.sentence() for one in rankings] + [text for one in recoveries for text in one.sentences]
     return Result(
         study,
@@ -173,7 +197,7 @@ def studied(study: Study, progress: Progress = lambda said: None) -> Result:
         scores,
         rankings,
         recoveries,
-        [*said, *sentences_over_time(cells), *warnings_about(scores)],
+        [*said, *unable, *sentences_over_time(cells), *warnings_about(scores)],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,19 @@ from cortex_sim.compare.responses import Dissimilarities, Responses, matched
 from cortex_sim.report.comparing import Cell, Neural
 from cortex_sim.report.entries import Entry
 from cortex_sim.report.recovering import Recovered
+from cortex_sim.runs.files import write_text
 
 Row = Mapping[str, Any]
-SCORES = "scores.csv"
+SCORES, DIFFERENCES = "scores.csv", "differences.csv"
+
+
+def write_differences(differences: Sequence[Row], path: Path) -> None:
+    """Pairs of models as CSV, one line each; the file is written whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(differences[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(differences)
+    write_text(path, text.getvalue())
 
 
 def figures(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -92,6 +94,32 @@ def test_groups_are_of_stimuli(rate):
 def timed():
     rate = np.random.default_rng(2).random((len(SHOWN), NEUROIDS, BINS))
     return recording("it", rate, SHOWN, time_bins=([0, 50, 100], [50, 100, 150]))
+
+
+def test_unequal_bins_count_by_their_widths():
+    """The mean over a window is its integral by its length, whatever the bins; counts add up instead."""
+    rng = np.random.default_rng(4)
+    fine = rng.random((len(SHOWN), NEUROIDS, 7))  # bins of 10 ms
+    edges = np.array([0, 1, 4, 6, 7])
+    pairs = list(pairwise(edges))
+    coarse = np.stack([fine[..., i:j].mean(-1) for i, j in pairs], -1)
+    bins = (10.0 * edges[:-1], 10.0 * edges[1:])
+    found = to_responses(recording("it", coarse, SHOWN, time_bins=bins), time_ms=(10, 70))
+    expected = to_responses(recording("it", fine[..., 1:].mean(-1), SHOWN))
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-13)
+    assert found.stimuli == expected.stimuli
+    summed = np.stack([fine[..., i:j].sum(-1) for i, j in pairs], -1)
+    found = to_responses(
+        recording("it", summed, SHOWN, units="spike count", time_bins=bins), time_ms=(10, 70)
+    )
+    np.testing.assert_allclose(found.values, expected.values * 6 / 3, rtol=1e-13)  # 60 ms in 3 bins
+
+
+def test_a_repeat_that_is_missing_in_unequal_bins_stays_missing():
+    rate = np.random.default_rng(5).random((len(SHOWN), NEUROIDS, 2))
+    rate[0, 1] = np.nan
+    found = to_responses(recording("it", rate, SHOWN, time_bins=([0, 10], [10, 40])), time_ms=(0, 40))
+    assert np.isnan(found.repeats[0, 0, 1]) and np.isfinite(found.values).all()
 
 
 def test_time_is_chosen(timed):

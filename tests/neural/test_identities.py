@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cortex_sim import neural
+from cortex_sim import data, neural
+from cortex_sim.compare.from_recordings import to_responses
+from cortex_sim.compare.responses import Responses
 from cortex_sim.errors import DataError
 
 RATE = np.random.default_rng(3).random((6, 4))
@@ -78,3 +80,53 @@ def test_presentations_are_no_rdms_although_their_number_fits(tmp_path):
     rates = np.random.default_rng(0).random((10, 10))
     file = in_npz(tmp_path, rates=rates, stimulus_id=np.tile(np.arange(5), 2))
     np.testing.assert_array_equal(neural.load(f"{file}:rates").rate, rates)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int16, np.uint8, object, str])
+def test_one_is_one_however_it_is_stored(tmp_path, dtype):
+    """MATLAB and pandas save whole numbers as floating point."""
+    ids = np.array([3, 1, 2, 3, 1, 2])
+    stored = ids.astype(str) if dtype is str else ids.astype(dtype)
+    expected = list("312312")
+    if dtype is not object:
+        file = in_npz(tmp_path, response=RATE, stimulus_id=stored)
+        assert neural.load(file, stimuli=["1", "2", "3"]).stimulus_id.values.tolist() == expected
+    made = xr.Dataset(
+        {"rate": (("presentation", "neuroid"), RATE)}, {"stimulus_id": ("presentation", stored)}
+    )
+    assert to_responses(made).stimuli == ("3", "1", "2")
+    assert Responses("V4", stored[:3], RATE[:3]).stimuli == ("3", "1", "2")
+
+
+def test_pictures_and_responses_of_one_file_have_the_same_ids(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 8, 8), dtype=np.uint8)
+    file = in_npz(tmp_path, response_mean=RATE[:3], images=pictures, stimulus_id=np.array([3.0, 1.0, 2.0]))
+    shown = data.stimuli(file)
+    assert list(shown.ids) == ["3", "1", "2"]
+    assert neural.load(file, stimuli=shown).stimulus_id.values.tolist() == ["3", "1", "2"]
+    assert neural.load(file, stimuli=np.array([1.0, 2.0, 3.0])).sizes["presentation"] == 3
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        (np.array([1, 1.5, 2, 3, 4, 5]), "holds 1.5, which is no whole number; save ids as text"),
+        (np.array([1, np.inf, 2, 3, 4, 5]), "holds inf, which is no whole number"),
+        (np.float32([1, 2**24 + 2, 2, 3, 4, 5]), "holds .*too large to be told from the next number"),
+        (np.array([1, 2.0**53, 2, 3, 4, 5]), "holds .*too large to be told from the next number"),
+    ],
+)
+def test_numbers_that_are_no_identities_are_refused(tmp_path, wrong, said):
+    for file in (in_npz(tmp_path, response=RATE, stimulus_id=wrong), in_netcdf(tmp_path, wrong)):
+        with pytest.raises(DataError, match=f"d.n.*: stimulus_id {said}"):
+            neural.load(file)
+    with pytest.raises(DataError, match=said):
+        Responses("V4", wrong, RATE)
+    file = in_npz(tmp_path, images=np.zeros((6, 8, 8), np.uint8), ids=wrong)
+    with pytest.raises(DataError, match=said):
+        data.stimuli(file)
+
+
+def test_responses_need_an_identity_for_every_row():
+    with pytest.raises(DataError, match="V4: 1 stimulus ids are empty or NaN"):
+        Responses("V4", [1.0, np.nan, 2.0], RATE[:3])

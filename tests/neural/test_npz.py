@@ -230,3 +230,45 @@ def test_binning_needs_spike_times(stored, setting):
     path = stored(response_mean=np.eye(5, 7))
     with pytest.raises(DataError, match=f"{next(iter(setting))} apply to spike times"):
         neural.load(path, **setting)
+
+
+def square(rng, **arrays):
+    return {"response": rng.random((6, 6)), "stimulus_id": np.array(list("abcabc")), **arrays}
+
+
+@pytest.mark.parametrize("name", ["session", "animal"])
+def test_a_length_that_fits_both_dimensions_is_ambiguous(stored, rng, name):
+    labels = np.array(list("xxyyyy"))
+    with pytest.raises(DataError) as refused:
+        neural.load(stored(**square(rng, **{name: labels})))
+    assert f"may be of either; rename it neuroid_{name} or presentation_{name}" in str(refused.value)
+    for dim in ("neuroid", "presentation"):
+        loaded = neural.load(stored(**square(rng, **{f"{dim}_{name}": labels})))
+        assert loaded[name].dims == (dim,) and loaded[name].values.tolist() == list("xxyyyy")
+        assert f"{dim}_{name}" not in loaded.coords
+    loaded = neural.load(stored(**square(rng, **{name: "x"})))
+    assert loaded[name].dims == ("neuroid",) and set(loaded[name].values) == {"x"}
+
+
+def test_a_name_says_the_dimension_in_any_file(stored, rng):
+    arrays = {"response": rng.random((6, 7)), "stimulus_id": np.arange(6)}
+    loaded = neural.load(stored(**arrays, presentation_session=np.array(list("xxyyyy"))))
+    assert loaded.session.dims == ("presentation",)
+    with pytest.raises(DataError, match=r"neuroid_session has shape \(6,\).* 7 neuroids"):
+        neural.load(stored(**arrays, neuroid_session=np.array(list("xxyyyy"))))
+    with pytest.raises(DataError, match=r"presentation_session has shape \(7,\).* 6 rows"):
+        neural.load(stored(**arrays, presentation_session=np.arange(7)))
+    with pytest.raises(DataError, match="holds presentation_session, session; save one of them"):
+        neural.load(stored(**arrays, session="a", presentation_session=np.arange(6)))
+
+
+def test_descriptors_that_fit_both_dimensions_need_a_name_that_says_which(stored, rng, caplog):
+    path = stored(
+        **square(
+            rng, depth=np.arange(6.0), neuroid_depth=np.arange(6.0), presentation_contrast=np.arange(6.0)
+        )
+    )
+    loaded = neural.load(path)
+    assert loaded.neuroid_depth.dims == ("neuroid",)
+    assert loaded.presentation_contrast.dims == ("presentation",)
+    assert "depth" not in loaded.coords and "depth may be of either, and is left out" in caplog.text

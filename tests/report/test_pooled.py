@@ -9,7 +9,8 @@ from planted_scores import responses
 
 import cortex_sim as cs
 from cortex_sim.cli import main
-from cortex_sim.compare.pooling import SeedMean, Session, pooled
+from cortex_sim.compare.choosing import cross_fitted
+from cortex_sim.compare.pooling import SeedMean, Session, paired_pooled, pooled
 from cortex_sim.compare.responses import Responses
 from cortex_sim.compare.rsa import Rsa
 from cortex_sim.errors import DataError
@@ -149,3 +150,80 @@ def test_what_cannot_be_pooled_is_refused(animals, pool, said):
     with pytest.raises(DataError) as refused:
         cs.report.compare({"model": model}, data, pool=pool, **HOW)
     assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def three(rng, **how):
+    """A model that was shown the data's stimuli, one that adds noise, and one of noise alone."""
+    model, data = sessions(rng, **how)
+    drive = model.values
+    return {
+        "truth": model,
+        "near": responses(drive + 2.0 * rng.normal(size=drive.shape), "near"),
+        "noise": responses(rng.normal(size=drive.shape), "noise"),
+    }, data
+
+
+@pytest.mark.parametrize("pool, own", [("sessions", False), ("animals", True)])
+def test_models_are_compared_by_pooled_scores(pool, own):
+    models, data = three(np.random.default_rng(5), own=own)
+    found = cs.report.compare(models, data, pool=pool, controls=False, **HOW)
+    *each, last = found.rankings
+    assert [one.data for one in each] == list(data) and last.data == f"pooled over {pool}"
+    chosen = {
+        name: [
+            Session(
+                label,
+                SeedMean([cross_fitted({name: Rsa().evaluate(cs.compare.matched(model, one)[0], one)})]),
+                str(one.units["animal"][0]),
+            )
+            for label, one in data.items()
+        ]
+        for name, model in models.items()
+    }
+    truth = paired_pooled(chosen, over=pool, shared_stimuli=not own, resamples=100)
+    assert last.comparison.differences == truth.differences and truth.correction == "holm"
+    for name, of in chosen.items():
+        assert last.intervals[name] == pooled(of, over=pool, shared_stimuli=not own, resamples=100).interval
+    assert last.leader == "truth"
+    said = [
+        text for text in found.sentences if text.startswith(f"pooled over {pool}, rsa: truth scores best")
+    ]
+    assert len(said) == 1 and str(found).count(f"pooled over {pool}  rsa  truth - noise") == 1
+
+
+def test_differences_are_in_json_csv_and_table(tmp_path, capsys):
+    rng = np.random.default_rng(6)
+    images = rng.integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+    for day in (1, 2, 3):
+        tuning = images.reshape(24, -1) + 100.0 * rng.normal(size=(24, 192))
+        np.savez(tmp_path / f"day{day}.npz", images=images, response_mean=tuning)
+    words = ["compare", "pixels", "gabor", f"{tmp_path}/day1.npz", "--metric", "rsa", "--no-controls"]
+    words += [word for day in (2, 3) for word in ("--also", f"{tmp_path}/day{day}.npz")]
+    words += ["--pool", "sessions", "--resamples", "100"]
+    assert main([*words, "--out", f"{tmp_path}/out", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [one["data"] for one in found["comparisons"]] == ["day1", "day2", "day3", "pooled over sessions"]
+    last = found["comparisons"][-1]
+    [pair] = last["differences"]
+    best = {one["recording"]: one["score"] for one in last["best"]}
+    assert (pair["first"], pair["second"], last["correction"]) == ("pixels", "gabor", "holm")
+    assert pair["difference"] == pytest.approx(best["pixels"] - best["gabor"])
+    assert pair["difference"] == pytest.approx(
+        np.mean([one["differences"][0]["difference"] for one in found["comparisons"][:3]])
+    )
+    table = list(csv.DictReader((tmp_path / "out" / "differences.csv").read_text("utf-8").splitlines()))
+    assert [row["data"] for row in table] == ["day1", "day2", "day3", "pooled over sessions"]
+    assert {key: float(table[-1][key]) for key in ("difference", "ci_low", "p", "p_adjusted")} == {
+        key: pair[key] for key in ("difference", "ci_low", "p", "p_adjusted")
+    }
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "Differences between models" in said and "pixels - gabor" in said
+
+
+def test_without_enough_stimuli_in_one_session_nothing_is_ranked_together():
+    models, data = three(np.random.default_rng(7))
+    few = {**data, "day3": data["day3"].take(np.arange(12))}
+    found = cs.report.compare(models, few, pool="sessions", controls=False, **HOW)
+    assert [one.data for one in found.rankings] == ["day0", "day1", "day2"]
+    assert any("day3 has fewer than 16 stimuli" in said for said in found.sentences)

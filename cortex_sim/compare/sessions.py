@@ -1,0 +1,91 @@
+"""What is pooled: the evaluations of one model in several sessions, with their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cortex_sim.compare.metric import Evaluation, Numbers
+from cortex_sim.compare.responses import Dissimilarities, Responses
+from cortex_sim.compare.uncertainty import read
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One session's evaluation, with what must stand beside its score.
+
+    Parameters
+    ----------
+    name : str
+    evaluation : Evaluation
+    animal : str
+        All sessions without one count as of one animal.
+    neuroids, stimuli : int
+    repeats : int, optional
+    """
+
+    name: str
+    evaluation: Evaluation
+    animal: str = ""
+    neuroids: int = 0
+    stimuli: int = 0
+    repeats: int | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, evaluation: Evaluation, neural: Responses | Dissimilarities, animal: str = ""
+    ) -> Session:
+        """With the counts of its neural data."""
+        repeats = neural.repeats if isinstance(neural, Responses) else None
+        return cls(
+            name, evaluation, animal, evaluation.units, len(neural), None if repeats is None else len(repeats)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SeedMean:
+    """The mean over training seeds, as one evaluation; what other seeds would give is not drawn.
+
+    Parameters
+    ----------
+    each : sequence of Evaluation
+        Of the same stimuli and units.
+    """
+
+    each: Sequence[Evaluation]
+
+    @property
+    def stimuli(self) -> int:
+        """Number of stimuli."""
+        return self.each[0].stimuli
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return self.each[0].units
+
+    @property
+    def known(self) -> Mapping[str, NDArray[Any]]:
+        """What is known of each unit."""
+        return self.each[0].known
+
+    def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """Mean of the scores."""
+        return float(read(self.each, stimuli, units, raw=False).mean())
+
+    def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
+        """Mean of the raw scores."""
+        return float(read(self.each, stimuli, units, raw=True).mean())
+
+    @property
+    def ceiling(self) -> tuple[float, float] | None:
+        """That of the data."""
+        return self.each[0].ceiling
+
+    @property
+    def reliability(self) -> float | None:
+        """That of the data."""
+        return self.each[0].reliability

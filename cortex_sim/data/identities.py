@@ -1,0 +1,52 @@
+"""Identities of stimuli as text, alike wherever they come from: 1, 1.0 and "1" are one stimulus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex_sim.errors import DataError
+
+
+def identities(source: str, values: Sequence[Any] | NDArray[Any]) -> list[str]:
+    """Ids as text; whole numbers that a file holds as floating-point numbers are read as whole numbers.
+
+    Parameters
+    ----------
+    source : str
+        What the error calls them, such as "neural data v4.npz: stimulus_id".
+    values : sequence or array of shape (stimulus,)
+        Texts, which stay as they are, or numbers.
+
+    Returns
+    -------
+    list of str
+        Empty where a number is NaN, so that nothing is taken for a stimulus named "nan".
+
+    Raises
+    ------
+    DataError
+        If a number is not whole, or too large for its type to tell it from the next.
+    """
+    return [_text(source, one) for one in values]
+
+
+def _text(source: str, value: Any) -> str:
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    if math.isnan(value):
+        return ""
+    if not float(value).is_integer():
+        raise DataError(
+            f"{source} holds {value:g}, which is no whole number; save ids as text or whole numbers"
+        )
+    if abs(float(value)) >= 2.0 ** (np.finfo(type(value)).nmant + 1):
+        raise DataError(
+            f"{source} holds {value:g}, too large to be told from the next number in its floating-point "
+            f"type; save ids as text or whole numbers"
+        )
+    return str(int(value))
