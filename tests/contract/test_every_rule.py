@@ -4,107 +4,28 @@ At fixed rule state, without regulariser. Plain target propagation is exempt fro
 targets carry the reconstruction error, tests/rules/test_target_prop.py says exactly which.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from agreement import relative_error
-from networks import built, chain, conv, shown
+from networks import chain
+from rule_cases import (
+    CARRIES_RECONSTRUCTION_ERROR,
+    FINITE,
+    ORDERS_UNITS,
+    Case,
+    changes,
+    every_case,
+    model_of,
+    rule_of,
+    spontaneous,
+    stimuli,
+)
 
 import cortex_sim as cs
-from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit
 from cortex_sim.registry import find, names
 from cortex_sim.rules.base import WORDS
 from cortex_sim.rules.in_time import InTime, growth_of
-
-FINITE = {
-    "gait_prop, fixed step": cs.GaitProp(form="finite"),
-    "gait_prop, normalised step": cs.GaitProp(form="finite", normalised=True),
-}
-CARRIES_RECONSTRUCTION_ERROR = {"target_prop"}
-ORDERS_UNITS = {"sanger"}  # whose components come in the order of the units
-TEACHER_RULES = {
-    "tdca, dense": lambda outputs: _all_alike(DenseCredit(outputs, 4, 5, levels=2, signs=True)),
-    "tdca, pooled and ungated": lambda outputs: _all_alike(
-        DenseCredit(outputs, 4, 5, pooled=True, gated=False)
-    ),
-    "tdca, shared": lambda outputs: _all_alike(SharedCredit(4, 5, kernel="dense")),
-}
-ROUNDING = dict.fromkeys(FINITE, 1e-5)  # of credit divided by a small step
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    rule: Any
-    network: Any
-    credit: Any = None  # from the number of outputs, the credit network of "tdca"
-
-    @property
-    def net(self):
-        start = cs.Orthogonal(gain=1.2)
-        net = self.network("tanh", start, objective="squared_error")
-        if self.credit is None:
-            return net.with_rule(self.rule)
-        return net.with_rule(self.rule, credit=self.credit(net.populations["IT"].size))
-
-    @property
-    def tolerance(self):
-        return ROUNDING.get(self.name, 1e-10)
-
-
-def cases():
-    rules = {word: word for word in sorted(WORDS)} | FINITE
-    for name, rule in rules.items():
-        for network in (chain, conv):
-            if network is conv and getattr(_rule(rule), "chain_only", False):
-                continue
-            yield pytest.param(Case(name, rule, network), id=f"{name}-{network.__name__}")
-    for name, credit in TEACHER_RULES.items():
-        for network in (chain, conv):
-            yield pytest.param(Case(name, "tdca", network, credit), id=f"{name}-{network.__name__}")
-
-
-def _all_alike(network):
-    """A credit network none of whose parameters is too small to show."""
-    rng = np.random.default_rng(8)
-    return TrainedCredit(network, {n: rng.normal(size=s) for n, s in network.shapes().items()}, {})
-
-
-def _rule(rule):
-    return WORDS[rule].rule if isinstance(rule, str) else rule
-
-
-every_case = pytest.mark.parametrize("case", list(cases()))
-
-
-def model_of(case, precision="64"):
-    """Model whose rule state is not at its start: a state that is never read would not show."""
-    model = built(case.net, seed=2, precision=precision)
-    rng = np.random.default_rng(9)
-    with torch.no_grad():
-        for buffer in model.local.buffers():
-            buffer.add_(buffer.new_tensor(0.3 + rng.random(size=buffer.shape)))
-    return model.eval()
-
-
-def stimuli(model, count=5):
-    x, _ = shown(model.net, count)
-    goal = np.random.default_rng(4).normal(size=(count, model.net.populations["IT"].size))
-    return x, 0.3 * goal
-
-
-def spontaneous(model, name):
-    return getattr(model.net.projection(name).plasticity, "spontaneous", False)
-
-
-def changes(model, x, goal):
-    """All changes but those that the stimulus has no part in."""
-    found = model.updates(x, goal, biases=True)
-    return {n: u for n, u in found.items() if n in model.biases or not spontaneous(model, n)}
-
 
 # -- (a) -------------------------------------------------------------------------------------------
 
@@ -245,7 +166,7 @@ def _gathered(kind, matrix, values):
 
 @every_case
 def test_float32_follows_float64(case):
-    if getattr(_rule(case.rule), "needs_float64", False):
+    if getattr(rule_of(case.rule), "needs_float64", False):
         with pytest.raises(cs.BuildError, match='build with precision="64"'):
             cs.torch.build(case.net, precision="32")
         return
@@ -381,140 +302,6 @@ def recorded(model, x):
     with torch.no_grad():
         rates = model.settle(model.stimulus_tensor(x), credit=False)[1]
     return {name: r.numpy() for name, r in rates.items()}
-
-
-# -- every registered rule class, at its equation --------------------------------------------------
-
-
-def own_change():
-    """Rules that say their change as an array equation, made with defaults (or beside "A->B")."""
-    for name in names("rule"):
-        cls = find("rule", name)
-        if hasattr(cls, "change"):
-            needs_partner = "of" in getattr(cls, "__dataclass_fields__", {})
-            yield pytest.param(cls("A->B") if needs_partner else cls(), id=name)
-
-
-every_change = pytest.mark.parametrize("rule", list(own_change()))
-
-
-def _lateral(rule):
-    return getattr(rule, "lateral", False)
-
-
-def synapses(rule, count=5, post=3, pre=2, seed=0):
-    """w, r_pre (or u_pre), r_post and a state of the declared shapes."""
-    rng = np.random.default_rng(seed)
-    pre = post if _lateral(rule) else pre
-    given = [rng.normal(size=s) for s in ((post, pre), (count, pre), (count, post))]
-    if not getattr(rule, "state", {}):
-        return given
-    shapes = {cs.PerPost: (post,), cs.PerPre: (pre,), cs.PerSynapse: (post, pre), cs.Global: ()}
-    return [*given, {n: rng.random(size=shapes[type(k)]) for n, k in rule.state.items()}]
-
-
-def only_change(rule, given):
-    return rule.change(*given)[0] if getattr(rule, "state", {}) else rule.change(*given)
-
-
-@every_change
-def test_change_means_over_presentations(rule):
-    w, pre, post, *state = synapses(rule)
-    together = only_change(rule, [w, pre, post, *state])
-    alone = [only_change(rule, [w, pre[i : i + 1], post[i : i + 1], *state]) for i in range(len(pre))]
-    np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-12)
-
-
-@every_change
-def test_change_is_the_same_on_torch(rule):
-    given = synapses(rule)
-    as_tensors = [
-        {n: torch.as_tensor(v) for n, v in part.items()} if isinstance(part, dict) else torch.as_tensor(part)
-        for part in given
-    ]
-    np.testing.assert_allclose(only_change(rule, as_tensors), only_change(rule, given), atol=1e-12)
-
-
-@every_change
-def test_change_is_pure(rule):
-    given, again = synapses(rule), synapses(rule)
-    rule.change(*given)
-    for part, same in zip(given, again, strict=True):
-        np.testing.assert_equal(part, same)
-
-
-@every_change
-def test_change_relabels(rule):
-    if isinstance(rule, cs.Sanger):
-        pytest.skip("its units have an order: tests/rules/test_sanger.py")
-    w, pre, post, *state = synapses(rule)
-    rows = [2, 0, 1]
-    columns = rows if _lateral(rule) else [1, 0]
-    moved = [
-        {n: _relabelled_state(rule.state[n], v, rows, columns) for n, v in part.items()} for part in state
-    ]
-    after = only_change(rule, [w[rows][:, columns], pre[:, columns], post[:, rows], *moved])
-    before = only_change(rule, [w, pre, post, *state])
-    np.testing.assert_allclose(after, before[rows][:, columns], atol=1e-12)
-
-
-def _relabelled_state(kind, values, rows, columns):
-    match kind:
-        case cs.PerPost():
-            return values[rows]
-        case cs.PerPre():
-            return values[columns]
-        case cs.PerSynapse():
-            return values[rows][:, columns]
-        case _:
-            return values
-
-
-@every_change
-def test_growth_and_change_agree(rule):
-    """``growth`` is one synapse at one moment; its mean over presentations is ``change``."""
-    if callable(rule.growth):
-        pytest.skip("its growth is an array equation")
-    w, pre, post, *state = synapses(rule)
-    kinds, text = getattr(rule, "state", {}), rule.growth
-    expected = np.zeros_like(w)
-    for presentation, i, j in np.ndindex(len(pre), *w.shape):
-        reads = {
-            "w": w[i, j],
-            "r_post": post[presentation, i],
-            "r_pre": pre[presentation, j],
-            "u_pre": pre[presentation, j],
-            "reconstruction_post": w[i] @ pre[presentation],
-            **{field.name: getattr(rule, field.name) for field in fields(rule)},
-            **{n: values[_synapse(kinds[n], i, j)] for part in state for n, values in part.items()},
-        }
-        if getattr(rule, "reads_credit", False):
-            del reads["r_pre"]
-        if not (_lateral(rule) and i == j):
-            one = text if isinstance(text, str) else text["w"]
-            expected[i, j] += eval(one, {"__builtins__": {}}, reads) / len(pre)
-    np.testing.assert_allclose(only_change(rule, [w, pre, post, *state]), expected, atol=1e-12)
-
-
-def _synapse(kind, i, j):
-    return {cs.PerPost: (i,), cs.PerPre: (j,), cs.PerSynapse: (i, j), cs.Global: ()}[type(kind)]
-
-
-with_time = pytest.mark.parametrize("rule", [p for p in own_change() if getattr(p.values[0], "state", {})])
-
-
-@with_time
-def test_state_moves_alike_in_presentations_and_in_time(rule):
-    """One presentation of ``window`` is one ``tau_ms`` / ``window`` of time, to first order."""
-    many = 1e6
-    slow = replace(rule, window=many, tau_ms=1000.0)
-    w, pre, post, state = synapses(slow)
-    after = slow.change(w, pre[:1], post[:1], state)[1]
-    in_time = InTime(slow)
-    moved = in_time(w, state, r_pre=pre[:1], r_post=post[:1])[1]
-    for name, values in state.items():
-        expected = moved.get(name, np.zeros_like(values)) * (1.0 / many)  # tau is one second
-        np.testing.assert_allclose(after[name] - values, expected, rtol=1e-5, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", names("rule"))

@@ -41,7 +41,7 @@ def test_the_shipped_words():
 @every_word
 def test_a_word_keeps_all_but_rules_and_ways_down(word, graph):
     if refused_on(word, graph):
-        pytest.skip("target propagation takes chains only; test_validation says so")
+        pytest.skip("target propagation takes chains only; test_validation_of_rules says so")
     sizes = graph.populations["V1"].size, graph.populations["IT"].size
     graph.top_down("IT", "V1", feedback=cs.Given(np.ones(sizes)))
     before = graph.copy()

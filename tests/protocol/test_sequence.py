@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from own_euler import Chain, same_network
+from stopped_runs import assert_resumed_is_the_same
 
 import cortex_sim as cs
 from cortex_sim.protocol.planning import plan
@@ -115,27 +116,8 @@ def test_refused_with_the_way_out(make, message):
 
 
 def test_resume_within_a_sequence_is_byte_for_byte(tmp_path, monkeypatch):
-    from cortex_sim.recording import recorder
-
-    net, _, _ = same_network(cs)
-    monkeypatch.setattr(recorder, "CHUNK_SECONDS", -1.0)
-    one = cs.Experiment(net, {"a": cs.Sequence(*parts(reset=False))}, noise=0.1)
-    whole, keep = tmp_path / "whole.nc", recorder.Recorder.keep
-    cs.brian2.run(one, out=whole, progress=False).close()
-    for stop in (2, 6, 7):
-        out, seen = tmp_path / f"{stop}.nc", []
-
-        def halting(self, sample, seen=seen, stop=stop):
-            if len(seen) == stop:
-                raise KeyboardInterrupt
-            seen.append(keep(self, sample))
-
-        monkeypatch.setattr(recorder.Recorder, "keep", halting)
-        with pytest.raises(KeyboardInterrupt):
-            cs.brian2.run(one, out=out, progress=False)
-        monkeypatch.setattr(recorder.Recorder, "keep", keep)
-        cs.brian2.run(one, out=out, resume=True, progress=False).close()
-        assert out.read_bytes() == whole.read_bytes()
+    one = cs.Experiment(same_network(cs)[0], {"a": cs.Sequence(*parts(reset=False))}, noise=0.1)
+    assert_resumed_is_the_same(one, (2, 6, 7), tmp_path, monkeypatch)
 
 
 def test_a_sequence_shows_the_time_line_of_each_protocol():

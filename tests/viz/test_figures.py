@@ -1,64 +1,13 @@
 """Figures of recordings: the numbers that are drawn are those that were recorded."""
 
-import csv
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import xarray as xr
+from recorded_arms import ARMS, recorded
 
 import cortex_sim as cs
-from cortex_sim.errors import CortexSimError, DataError
 from cortex_sim.viz.arms import running_mean
 from cortex_sim.viz.tuning import tuning
-
-ARMS, TRIALS, BINS = ["intact", "cut"], 6, 5
-UNITS = {"retina": 4, "IT": 3}
-
-
-def recorded(timed=True, seed=0, arms=ARMS):
-    """Two arms of a probe of two presentations, six trials and a probe; snapshots after 0, 2, 4, 6 trials."""
-    rng = np.random.default_rng(seed)
-    stage = (["probe"] * 2 + ["trial"] * TRIALS + ["probe"] * 2) * len(arms)
-    stimulus = ["0", "1", *(str(i % 3) for i in range(TRIALS)), "0", "1"] * len(arms)
-    dims = ("presentation", "neuroid", "time_bin")[: 3 if timed else 2]
-    shape = (len(stage), sum(UNITS.values()), BINS)[: len(dims)]
-    coordinates = {
-        "stimulus_id": ("presentation", stimulus),
-        "arm": ("presentation", np.repeat(arms, len(stage) // len(arms))),
-        "stage": ("presentation", stage),
-        "population": ("neuroid", np.repeat(list(UNITS), list(UNITS.values()))),
-        "neuroid_id": ("neuroid", [f"{name}/{i}" for name, n in UNITS.items() for i in range(n)]),
-        "snapshot_arm": ("snapshot", np.repeat(arms, 4)),
-        "snapshot_trial": ("snapshot", [0, 2, 4, 6] * len(arms)),
-    }
-    if timed:
-        edges = 10.0 * np.arange(BINS + 1)
-        coordinates |= {
-            "time_bin_start": ("time_bin", edges[:-1]),
-            "time_bin_end": ("time_bin", edges[1:]),
-            "phase": ("time_bin", ["settle"] * 2 + ["learn"] * 2 + ["interval"]),
-        }
-    weights = ("snapshot", "post:retina->IT", "pre:retina->IT")
-    return xr.Dataset(
-        {
-            "rate": (dims, rng.normal(size=shape)),
-            "credit": (dims, rng.normal(size=shape)),
-            "weight:retina->IT": (weights, rng.normal(size=(4 * len(arms), 3, 4))),
-        },
-        coordinates,
-    )
-
-
-@pytest.fixture
-def timed():
-    return recorded()
-
-
-@pytest.fixture
-def settled():
-    return recorded(timed=False)
 
 
 def unlike_respond(recording):
@@ -335,102 +284,3 @@ def test_synapses_are_named(settled):
         "retina 0→IT 2 at (1, 1)"
     ]
     assert "dashed ‖w − w(first snapshot)‖" in said_below(figure)
-
-
-# -- files and refusals ---------------------------------------------------------------------------
-
-EVERY = {
-    "raster": lambda r, path: cs.viz.raster(r, path=path),
-    "time_course": lambda r, path: cs.viz.time_course(r, path=path),
-    "weight_trajectories": lambda r, path: cs.viz.weight_trajectories(r, path=path),
-    "tuning_curves": lambda r, path: cs.viz.tuning_curves(r, [1, 2, 3], path=path),
-    "compare_arms": lambda r, path: cs.viz.compare_arms(r, path=path),
-}
-
-
-@pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
-def test_saved_whole_or_not_at_all(draw, timed, settled, tmp_path):
-    for recording, name in ((timed, "a.png"), (settled, "b.svg"), (recorded(arms=["one"]), "c.pdf")):
-        draw(recording, tmp_path / name)
-    figures = {p.name for p in tmp_path.iterdir() if p.suffix != ".csv"}
-    assert figures == {"a.png", "b.svg", "c.pdf"}
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(DataError, match=r"a.txt: the suffix must be one of .png, .svg, .pdf"):
-        draw(timed, tmp_path / "a.txt")
-    with pytest.raises(DataError, match="no folder"):
-        draw(timed, tmp_path / "nowhere" / "a.png")
-
-
-def test_numbers_behind_a_figure_are_saved_beside_it(timed, tmp_path):
-    cs.viz.time_course(timed, population="IT", path=tmp_path / "course.png")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["course.csv", "course.png"]
-    with (tmp_path / "course.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    of_units = timed.rate.values[10:, 4:].mean(axis=0)
-    cut = {
-        kind: [float(r["y"]) for r in rows if (r["series"], r["kind"]) == ("cut", kind)]
-        for kind in ("line", "low")
-    }
-    np.testing.assert_array_equal(cut["line"], of_units.mean(axis=0))
-    np.testing.assert_array_equal(cut["low"], of_units.mean(axis=0) - of_units.std(axis=0))
-    assert {r["y axis"] for r in rows} == {"IT rate"}
-    cs.viz.raster(timed, path=tmp_path / "raster.png")  # an image, whose numbers are the recording's own
-    assert not (tmp_path / "raster.csv").exists()
-
-
-WRONG = {
-    "variable": (
-        lambda r: cs.viz.raster(r, variable="rat"),
-        r"'rat' \(did you mean 'rate'\?\); known: credit, rate",
-    ),
-    "presentation": (lambda r: cs.viz.raster(r, presentation=20), "presentation 20 of 20; count from 0"),
-    "population": (lambda r: cs.viz.time_course(r, population="V1"), "no population 'V1'; known: retina, IT"),
-    "neuroid": (lambda r: cs.viz.time_course(r, neuroids=["IT/3"]), "no neuroid 'IT/3'"),
-    "projection": (lambda r: cs.viz.weight_trajectories(r, "IT->V1"), "unknown recorded projection 'IT->V1'"),
-    "synapse": (
-        lambda r: cs.viz.weight_trajectories(r, synapses=[(3, 0)]),
-        r"retina->IT has synapses \(post, pre\) below \(3, 4\). Got \(3, 0\)",
-    ),
-    "no weights": (
-        lambda r: cs.viz.weight_trajectories(r.drop_vars("weight:retina->IT")),
-        r"no weights in the recording; record them: cs.Record\(weights=True\)",
-    ),
-    "too few values": (lambda r: cs.viz.tuning_curves(r, [1, 2]), "nothing given for stimulus '2'"),
-    "statistic": (lambda r: cs.viz.compare_arms(r, "rates"), "unknown statistic of compare_arms 'rates'"),
-    "no presentation": (
-        lambda r: cs.viz.compare_arms(r.isel(presentation=[])),
-        "compare_arms: nothing to draw, the recording holds no presentation; record or select at least one",
-    ),
-    "no bin": (
-        lambda r: cs.viz.time_course(r.isel(time_bin=[])),
-        "time_course: nothing to draw.*no time_bin",
-    ),
-    "no neuroid": (lambda r: cs.viz.raster(r.isel(neuroid=[])), "raster: nothing to draw.*no neuroid"),
-    "no one to tune": (
-        lambda r: cs.viz.tuning_curves(r.isel(presentation=[]), [1]),
-        "tuning_curves: nothing",
-    ),
-    "no snapshot": (lambda r: cs.viz.weight_trajectories(r.isel(snapshot=[])), "holds no snapshot"),
-    "no synapse": (lambda r: cs.viz.weight_trajectories(r, synapses=[]), "synapses is empty"),
-    "condition": (lambda r: cs.viz.compare_arms(r, by="angle"), "by='angle' is no coordinate of the pres"),
-    "half of the conditions": (
-        lambda r: cs.viz.compare_arms(r, by={"0": "left"}),
-        "compare_arms: by: nothing given for stimulus '1'",
-    ),
-    "window": (lambda r: cs.viz.compare_arms(r, window=0), "window must be a whole number of at least 1"),
-    "no labels": (lambda r: cs.viz.compare_arms(r, "accuracy"), "accuracy: needs labels"),
-}
-
-
-@pytest.mark.parametrize("draw, said", WRONG.values(), ids=WRONG)
-def test_what_is_not_there_is_named(draw, said, timed):
-    with pytest.raises(CortexSimError, match=said):
-        draw(timed)
-
-
-def test_figures_are_found_twice_and_after_their_module():
-    """A module called as its figure would take its place once it is imported."""
-    program = "import cortex_sim as cs; assert all(callable(getattr(cs.viz, n)) for n in cs.viz.__all__ * 2)"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=cs.__path__[0] + "/..")
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        cs.viz.nonsense  # noqa: B018
