@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cortex_sim.errors import DataError
 from cortex_sim.viz.panels import COLOURS, finished, new_figure, plain
@@ -149,6 +149,8 @@ def scores_over_time(
 ) -> Figure:
     """Time courses of a score, one line per recording or population, with the ceiling.
 
+    A line is broken where a time bin has no score, or is missing.
+
     Parameters
     ----------
     rows : mapping of str to sequence of mapping
@@ -158,24 +160,41 @@ def scores_over_time(
     figure = new_figure(5.5, 3.2 + 0.2 * (len(rows) // 3))
     axes = figure.subplots()
     for number, (name, of) in enumerate(rows.items()):
-        kept = [row for row in of if row["score"] is not None]
-        time = [float(row["bin"]) for row in kept]
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(time, [row["score"] for row in kept], color=colour, label=name)
-        if kept and all("ci_low" in row for row in kept):
-            low, high = ([row[key] for row in kept] for key in ("ci_low", "ci_high"))
-            axes.fill_between(time, low, high, color=colour, alpha=0.15, lw=0)
-        shifted = [(t, row.get("control_shifted")) for t, row in zip(time, kept, strict=True)]
-        found = [(t, control) for t, control in shifted if control is not None]
-        if found:
-            x, y = np.array(found).T
+        course = _broken(of)
+        time, colour = course["bin"], COLOURS[number % len(COLOURS)]
+        axes.plot(time, course["score"], color=colour, marker=".", ms=4, label=name)
+        if np.isfinite(course["ci_low"]).any():
+            level = str(of[0].get("interval", "")).partition(":")[0]
+            said = f"band: {level} interval" if level else "band: interval"
+            axes.fill_between(
+                time, course["ci_low"], course["ci_high"],
+                color=colour, alpha=0.15, lw=0, label="" if number else said,
+            )  # fmt: skip
+        if np.isfinite(course["control_shifted"]).any():
             said = "" if number else "shifted by one stimulus"
-            axes.scatter(x, y, marker="x", s=14, color=colour, alpha=0.6, lw=0.8, label=said)
-        bounds = [(t, row["ceiling_low"]) for t, row in zip(time, kept, strict=True)]
-        known = [(t, c) for t, c in bounds if c is not None]
-        if known and not number:
-            axes.plot(*zip(*known, strict=True), color="0.5", ls="--", label="ceiling")
+            axes.scatter(
+                time, course["control_shifted"], marker="x", s=14, color=colour, alpha=0.6, lw=0.8, label=said
+            )
+        if np.isfinite(course["ceiling_low"]).any() and not number:
+            axes.plot(time, course["ceiling_low"], color="0.5", ls="--", label="ceiling")
     axes.axhline(0, color="0.7", lw=0.8, zorder=0)
     plain(axes, "time from stimulus onset (ms)", label)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return finished(figure, path)
+
+
+def _broken(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+    """What is drawn over time; NaN where it is unknown, and between bins that do not follow each other."""
+    keys = ("bin", "score", "ci_low", "ci_high", "control_shifted", "ceiling_low")
+    found: list[list[float]] = []
+    end: float | None = None
+    for row in rows:
+        start = row.get("time_bin_start")
+        if end is not None and start is not None and start > end + 1e-6:
+            found.append([(start + end) / 2, *[np.nan] * (len(keys) - 1)])
+        values = [row.get(key) for key in keys]
+        unknown = row["score"] is None
+        known = [np.nan if unknown or v is None else float(v) for v in values[1:]]
+        found.append([float(row["bin"]), *known])
+        end = row.get("time_bin_end")
+    return dict(zip(keys, np.asarray(found, dtype=np.float64).reshape(-1, len(keys)).T, strict=True))

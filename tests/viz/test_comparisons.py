@@ -65,5 +65,19 @@ def test_neuroids_and_time_courses():
         cs.viz.neuroid_scatter([0.1], [0.2, 0.4], ("a", "b"))
     bins = [{"bin": b, "score": s, "ceiling_low": 0.5} for b, s in ((0, 0.1), (10, None), (20, 0.3))]
     lines = cs.viz.scores_over_time({"IT": bins}).axes[0].lines
-    np.testing.assert_allclose(lines[0].get_xydata(), [[0, 0.1], [20, 0.3]])
+    np.testing.assert_allclose(lines[0].get_xydata(), [[0, 0.1], [10, np.nan], [20, 0.3]])
     assert [line.get_label() for line in lines[:2]] == ["IT", "ceiling"]
+
+
+def test_a_time_course_is_broken_where_bins_are_missing():
+    """No score was computed between 20 and 40 ms, so that no line leads across."""
+    course = [
+        {"bin": start + 10, "time_bin_start": start, "time_bin_end": start + 20, "score": 0.1,
+         "ci_low": 0.0, "ci_high": 0.2, "control_shifted": 0.01, "ceiling_low": 0.5,
+         "interval": "95%: bootstrap over stimuli"}
+        for start in (0, 40, 60)
+    ]  # fmt: skip
+    axes = cs.viz.scores_over_time({"IT": course}).axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[10, 0.1], [30, np.nan], [50, 0.1], [70, 0.1]])
+    assert np.isnan(axes.lines[1].get_ydata()).tolist() == [False, True, False, False]
+    assert "band: 95% interval" in axes.get_legend_handles_labels()[1]
