@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 SUFFIX = ".part"
-ABANDONED_S = 24 * 3600.0  # untouched for so long, whoever wrote it
+ABANDONED_S = 24 * 3600.0  # untouched for so long
 _LONGEST = 200  # bytes of the name that are kept, so that with the rest it stays below 255
 _WRITER = r"([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}"
 
@@ -21,7 +21,7 @@ def partial(path: Path) -> Path:
     """A new name beside ``path`` under which this process alone writes.
 
     ``NAME.MACHINE-PROCESS-RANDOM.part``: two processes, or two threads, that write the same file never
-    share it, and whoever finds it later can see whether its writer still runs.
+    share it, and its name says later whether its writer still runs.
     """
     return path.with_name(f"{_start(path)}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}")
 
