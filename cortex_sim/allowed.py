@@ -265,7 +265,7 @@ def _merged(name: str, constraints: tuple[Any, ...], form: _Form, exists: _Hashe
     for part in constraints:
         word = type(part).__name__
         if isinstance(part, RowNorm):
-            norm = part
+            norm = None if part.over else part  # see cortex_sim.joined
         elif isinstance(part, LearningRates):
             rates = _fitted(name, f"{word}: values", np.asarray(part.values), form)
         else:
@@ -291,7 +291,7 @@ def _merged(name: str, constraints: tuple[Any, ...], form: _Form, exists: _Hashe
             f"{np.argwhere(stuck)[0][1]} no weight but 0; "
             "leave these out by a mask, or give bounds of both signs, such as Bounds(-1, 1)"
         )
-    total = None if norm is None else _totals(name, norm, low, high, form)
+    total = None if norm is None else totals(name, norm, low, high)
     word = type(constraints[0]).__name__ if constraints else "its wiring"
     return Allowed(name, low, high, rates, total, norm, word)
 
@@ -324,14 +324,21 @@ def _check_senders(name: str, part: Any, form: _Form) -> None:
         )
 
 
-def _totals(name: str, norm: RowNorm, low: np.ndarray, high: np.ndarray, form: _Form) -> np.ndarray:
+def totals(name: str, norm: RowNorm, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Total of each row, (post, 1), for weights from ``low`` to ``high``, (post, input).
+
+    Raises
+    ------
+    DeclarationError
+        If its shape is another, or some row cannot have it.
+    """
     total = np.asarray(norm.total, dtype=float)
-    if total.ndim and total.shape != (form.matrix[0],):
+    if total.ndim and total.shape != (len(low),):
         raise DeclarationError(
-            f"projection {name}: RowNorm: total has shape {total.shape}, and there are {form.matrix[0]} "
-            f"rows; give a number, or an array of shape ({form.matrix[0]},)"
+            f"projection {name}: RowNorm: total has shape {total.shape}, and there are {len(low)} "
+            f"rows; give a number, or an array of shape ({len(low)},)"
         )
-    total = np.broadcast_to(total, (form.matrix[0],)).reshape(-1, 1).copy()
+    total = np.broadcast_to(total, (len(low),)).reshape(-1, 1).copy()
     by_sum = norm.norm == "sum"
     if norm.method == "multiplicative" and by_sum:
         one_sign = np.where(total > 0, (low >= 0).all(1, keepdims=True), (high <= 0).all(1, keepdims=True))

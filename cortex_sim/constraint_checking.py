@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from cortex_sim.allowed import allowed_of
 from cortex_sim.connectors import has_weights
 from cortex_sim.constraints import Dale
 from cortex_sim.errors import DeclarationError
-from cortex_sim.initialisers import GivenWeights
+from cortex_sim.joined_checking import check_joined, given_weights
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality, Orthogonality
 
@@ -43,22 +43,15 @@ def check_constraints(net: Network, projection: Projection) -> None:
         )
     allowed = allowed_of(net, projection)
     if allowed is None:
+        check_joined(net, projection)
         return
     _check_orthogonality(net, projection)
     _check_senders(net, projection)
-    given = _given(projection)
+    check_joined(net, projection)
+    given = given_weights(projection)
     if given is not None:
         op, down = net.operator(projection), projection.is_top_down
         allowed.require(op.feedback_matrix(given) if down else op.matrix(given), DeclarationError)
-
-
-def _given(projection: Projection) -> np.ndarray | None:
-    """Weights that were given as an array, if they were."""
-    if projection.is_top_down:
-        weights: Any = getattr(projection.feedback, "weights", None)
-        return None if weights is None else np.asarray(weights)
-    init = getattr(projection.connector, "init", None)
-    return init.weights if isinstance(init, GivenWeights) else None
 
 
 def _check_orthogonality(net: Network, projection: Projection) -> None:

@@ -32,6 +32,23 @@ def _number_or_array(owner: str, setting: str, value: Any) -> Any:
     raise DeclarationError(f"{owner}: {setting} must be a number or an array. Got {value!r}")
 
 
+def _projections(given: Any) -> tuple[str, ...]:
+    """Names of the projections that share a total, sorted; none, or several."""
+    several = isinstance(given, (list, tuple, set, frozenset))
+    names = [getattr(one, "name", one) for one in given] if several else [given]
+    if not several or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise DeclarationError(
+            "RowNorm: over lists the projections that share the total, once each, such as "
+            f'["left->V1", "right->V1"]. Got {given!r}'
+        )
+    if len(names) == 1:
+        raise DeclarationError(
+            f"RowNorm: over names {names[0]} alone; name all projections that share the total, or leave over "
+            "out"
+        )
+    return tuple(sorted(names))
+
+
 @register("constraint", "bounds")
 @dataclass(frozen=True)
 class Bounds:
@@ -128,6 +145,9 @@ class RowNorm:
     exists gives up the same, which sharpens differences until weights reach their bounds. Beside `Bounds` or
     `Dale` synapses at a bound stay there and the others make up for them: both hold exactly.
 
+    With ``over``, the weights of several projections onto one population keep the total together, so that
+    they compete for it, such as those of two eyes. Each of them carries the same `RowNorm`.
+
     Parameters
     ----------
     total : float or array of shape (post,), default 1.0
@@ -135,6 +155,21 @@ class RowNorm:
     method : {"multiplicative", "subtractive"}, default "multiplicative"
     norm : {"sum", "length"}, default "sum"
         Length is multiplicative only.
+    over : sequence of projections, default ()
+        Names of all bottom-up or recurrent projections that share the total; without, each has its own.
+
+    Examples
+    --------
+    >>> import cortex_sim as cs
+    >>> eyes = cs.Network("two eyes")
+    >>> both = cs.RowNorm(3.0, "subtractive", over=["left->V1", "right->V1"])
+    >>> v1 = eyes.population("V1", 5)
+    >>> for eye in ("left", "right"):
+    ...     source = eyes.population(eye, 7)
+    ...     up = eyes.bottom_up(source, v1, plasticity="hebbian", constraint=[cs.Bounds(0, 1), both])
+    >>> w = eyes.initial_weights(seed=0)
+    >>> (w["left->V1"].sum(1) + w["right->V1"].sum(1)).round(12).tolist()
+    [3.0, 3.0, 3.0, 3.0, 3.0]
 
     References
     ----------
@@ -145,9 +180,11 @@ class RowNorm:
     total: Any = 1.0
     method: str = "multiplicative"
     norm: str = "sum"
+    over: Any = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "total", _number_or_array("RowNorm", "total", self.total))
+        object.__setattr__(self, "over", _projections(self.over))
         for setting, known in (("method", ("multiplicative", "subtractive")), ("norm", ("sum", "length"))):
             if getattr(self, setting) not in known:
                 raise DeclarationError(

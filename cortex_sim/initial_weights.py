@@ -12,6 +12,7 @@ from cortex_sim.checks import require_count
 from cortex_sim.credit.feedback import Addressed
 from cortex_sim.errors import BuildError
 from cortex_sim.initialisers import stream
+from cortex_sim.joined import enforced, joined_of
 from cortex_sim.runs.room import require_memory
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
     addresses = [p for p in net.credit_projections if isinstance(p.feedback, Addressed)]
     own = [p for p in net.projections.values() if _has_its_own(net, p)]
     _require_memory(net, [*own, *addresses])
-    return {p.name: _fitted(net, p, _weights(net, p, seed)) for p in (*own, *addresses)}
+    found = {p.name: _fitted(net, p, _weights(net, p, seed)) for p in (*own, *addresses)}
+    return found | _together(net, found)
 
 
 def _require_memory(net: Network, projections: list[Projection]) -> None:
@@ -62,6 +64,19 @@ def _fitted(net: Network, projection: Projection, drawn: np.ndarray) -> np.ndarr
     w = np.where(allowed.low >= 0, np.abs(w), np.where(allowed.high <= 0, -np.abs(w), w))
     fitted = allowed.enforced(w)
     return np.array(op.as_feedback(fitted, drawn.shape) if down else fitted.reshape(drawn.shape))
+
+
+def _together(net: Network, fitted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of projections whose rows keep their total together."""
+    members = {name: net.projections[name] for group in joined_of(net) for name in group.names}
+    allowed = {name: one for name, p in members.items() if (one := allowed_of(net, p)) is not None}
+
+    def matrix(name: str) -> np.ndarray:
+        found: np.ndarray = net.operator(members[name]).matrix(fitted[name])
+        return found
+
+    rows = enforced(members, matrix, allowed, joined_of(net))
+    return {name: np.array(w).reshape(fitted[name].shape) for name, w in rows.items()}
 
 
 def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:

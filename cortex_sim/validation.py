@@ -13,6 +13,7 @@ from cortex_sim.constraint_checking import check_constraints
 from cortex_sim.credit.checking import check_leaving
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
+from cortex_sim.joined import joined_of
 from cortex_sim.operators.checking import brings_operator, check_operator
 from cortex_sim.paths import Paths
 from cortex_sim.projection import BOTTOM_UP, GAIN, RECURRENT, TOP_DOWN, Projection
@@ -237,6 +238,7 @@ def check_network(net: Network) -> None:
         for part in projection.declared:
             if part.check_whole is not None:
                 part.check_whole(net, projection)
+    joined_of(net)
 
 
 def _check_sources(net: Network) -> None:

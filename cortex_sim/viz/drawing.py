@@ -242,7 +242,9 @@ def _label(projection: Projection) -> str:
         parts.append(projection.connector)
     if not projection.is_top_down and leaves_out(projection.connector):
         parts.append(projection.connector)
-    return " + ".join(map(kind, [*parts, *projection.constraints])) or "fixed"
+    joint = {True: "joint ", False: ""}
+    kept = [joint[bool(getattr(part, "over", ()))] + kind(part) for part in projection.constraints]
+    return " + ".join([*map(kind, parts), *kept]) or "fixed"
 
 
 def _text_width(text: str, points: float) -> float:

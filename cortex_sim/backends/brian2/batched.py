@@ -254,8 +254,7 @@ class Batched:
         for p in self.circuit.net.laterals:
             if p.name in self.eta:
                 np.fill_diagonal(self.weights.matrix[p.name], 0.0)
-        for name in self.eta:
-            self.weights.enforce(name)
+        self.weights.enforce(self.eta)
 
     def _echo(self, p: Projection) -> np.ndarray:
         """The echo of a top-down projection: activity below as it arrives above by the paired projection."""

@@ -237,8 +237,7 @@ class Simulation:
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
         """Run ``plan.shown[first:]``; ``keep`` receives each when it is over."""
         self.check(plan)
-        for name in self.weights.allowed:
-            self.weights.accept(name)
+        self.weights.accept(self.weights.allowed)
         if self.setup.target == STANDALONE:
             self._compile(plan, first, keep)
             return

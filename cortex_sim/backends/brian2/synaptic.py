@@ -6,7 +6,7 @@ cannot share weights between presentations, or between the places of a convoluti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import brian2
@@ -30,6 +30,7 @@ from cortex_sim.backends.brian2.equations import (
 from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.joined import enforced
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
@@ -70,6 +71,8 @@ class Synaptic:
                 self._add(apical.projection, self._top_down(apical))
         for p in circuit.net.credit_projections:
             self._add(p, lines_of(circuit, p), weights_of(circuit, p))
+        for group in self.weights.joined:
+            self._enforce(group.names)
         self.views = {name: see(made) for name, made in self.synapses.items()}
         self._compiled = any(isinstance(view, Tabulated) for view in self.views.values())
         self.objects = [*self.synapses.values(), *self._enforcing]
@@ -187,22 +190,30 @@ class Synaptic:
         made.least, made.largest = self._flat(p.name, allowed.low), self._flat(p.name, allowed.high)
         if allowed.rates is not None:
             made.rate_of_synapse = self._flat(p.name, allowed.rates)
+        if any(p.name in group.names for group in self.weights.joined):
+            return
         if allowed.norm is None:
             self._clipping[p.name] = made.run_regularly(
                 "w = clip(w, least, largest)", clock=self.clock, when="groups", order=CONSTRAINING
             )
             return
+        self._enforce([p.name])
+
+    def _enforce(self, names: Sequence[str]) -> None:
+        """Let row norms hold after each step, of one projection or of several together."""
+
+        def now(name: str) -> np.ndarray:
+            matrix = np.zeros(self.weights.matrix[name].shape)
+            self._unflat(name, matrix, np.asarray(self.synapses[name].w[:]))
+            return matrix
 
         def enforce() -> None:
-            if p.name in self.eta:
-                values = np.asarray(made.w[:])
-                matrix = np.zeros(self.weights.matrix[p.name].shape)
-                self._unflat(p.name, matrix, values)
-                made.w = self._flat(p.name, allowed.enforced(matrix))
+            moved = [name for name in names if name in self.eta]
+            for name, w in enforced(moved, now, self.weights.allowed, self.weights.joined).items():
+                self.synapses[name].w = self._flat(name, w)
 
-        self._enforcing.append(
-            brian2.NetworkOperation(enforce, clock=self.clock, when="groups", order=CONSTRAINING)
-        )
+        made = brian2.NetworkOperation(enforce, clock=self.clock, when="groups", order=CONSTRAINING)
+        self._enforcing.append(made)
 
     def _learning(self, p: Projection) -> list[str]:
         texts = growth_texts(self.circuit, p, self._echo(p) if p.is_top_down else "")
@@ -253,18 +264,20 @@ class Synaptic:
 
     def take_edits(self) -> None:
         """Take over weights, biases and rule state that were set in brian2's objects since the last run."""
+        edited: list[str] = []
         for name, made in self.synapses.items():
             if name in self.weights.matrix:
                 now = np.asarray(made.w[:])
                 if self._edits.edited(f"weights of projection {name}", now, self._ours(name)):
                     self._unflat(name, self.weights.matrix[name], now)
-                    self.weights.accept(name)
+                    edited.append(name)
             for variable, values in self.weights.state.get(name, {}).items():
                 owner, own = self._place(name, variable)
                 now = np.asarray(getattr(owner, own)[:])
                 label = f"{variable} of projection {name}"
                 if self._edits.edited(label, now, self._flat_state(name, values)):
                     self._read(name, variable, values)
+        self.weights.accept(edited)
         for name, variable, label, values in self.weights.of_units():
             now = np.asarray(getattr(self.groups[name], variable)[:])
             if self._edits.edited(label, now, self.weights.shown(name, values)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.errors import BuildError, CortexSimError, RunError
+from cortex_sim.joined import enforced, joined_of
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.state import State
 from cortex_sim.transfers import bound
@@ -43,8 +44,8 @@ class Weights:
             name: allowed_of(net, net.projections[name]) for name in self.matrix if name in net.projections
         }
         self.allowed: dict[str, Allowed] = {name: one for name, one in found.items() if one is not None}
-        for name in self.allowed:
-            self.accept(name, BuildError)
+        self.joined = joined_of(net)
+        self.accept(self.allowed, BuildError)
         self.bias = {
             name: np.zeros(population.bias_shape)
             for name, population in net.populations.items()
@@ -100,35 +101,50 @@ class Weights:
         return found
 
     def overwrite(self, name: str, values: np.ndarray) -> None:
-        """Set weights given in the declaration's shape.
+        """Set the weights of one projection; see `overwrite_all`."""
+        self.overwrite_all({name: values})
+
+    def overwrite_all(self, given: Mapping[str, np.ndarray]) -> None:
+        """Set weights given in the declaration's shape, by projection: all of them, or none if one is wrong.
 
         Raises
         ------
         RunError
-            If the name is unknown, or the shape is wrong.
+            If a name is unknown, a shape is wrong, or the constraints do not allow them.
         """
+        new = {name: self._as_given(name, values) for name, values in given.items()}
+        self._require({**self.matrix, **new}, new, RunError)
+        for name, matrix in new.items():
+            self.matrix[name][...] = matrix
+        self.enforce(new)
+
+    def _as_given(self, name: str, values: np.ndarray) -> np.ndarray:
         if name not in self.matrix:
             raise RunError(f"projection {name}: has no weights of its own; known: {', '.join(self.matrix)}")
         given = np.asarray(values, dtype=np.float64)
         if given.shape != self.shape[name]:
             raise RunError(f"projection {name}: weights have shape {self.shape[name]}. Got {given.shape}")
-        matrix = self._as_matrix(name, given)
-        if name in self.allowed:
-            self.allowed[name].require(matrix, RunError)
-        self.matrix[name][...] = matrix
-        self.enforce(name)
+        return self._as_matrix(name, given)
 
-    def accept(self, name: str, exception_type: type[CortexSimError] = RunError) -> None:
+    def accept(self, names: Collection[str], exception_type: type[CortexSimError] = RunError) -> None:
         """Take weights that were set from outside, or raise where constraints do not allow them."""
-        if name in self.allowed:
-            self.allowed[name].require(self.matrix[name], exception_type)
-            self.enforce(name)
+        self._require(self.matrix, names, exception_type)
+        self.enforce(names)
 
-    def enforce(self, name: str) -> None:
-        """Let the constraints of a projection hold, after a step of its weights."""
-        allowed = self.allowed.get(name)
-        if allowed is not None:
-            self.matrix[name][...] = allowed.enforced(self.matrix[name])
+    def _require(
+        self, w: Mapping[str, np.ndarray], names: Collection[str], exception_type: type[CortexSimError]
+    ) -> None:
+        for name in names:
+            if name in self.allowed:
+                self.allowed[name].require(w[name], exception_type)
+        for group in self.joined:
+            if not set(group.names).isdisjoint(names):
+                group.require(w, self.allowed, exception_type)
+
+    def enforce(self, names: Iterable[str]) -> None:
+        """Let the constraints of projections hold, after a step of their weights."""
+        for name, w in enforced(names, self.matrix.__getitem__, self.allowed, self.joined).items():
+            self.matrix[name][...] = w
 
     def bias_by_unit(self, population: str) -> np.ndarray:
         """Bias of every unit, (unit,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.errors import BuildError
+from cortex_sim.joined import Joined, enforced, joined_of
 from cortex_sim.network import Network
 from cortex_sim.rules.base import PerSynapse
 
@@ -43,6 +45,9 @@ class Constrained(nn.Module):
                 exists = torch.as_tensor(self._outward(name, allowed.exists))
                 kept.register_buffer("exists", exists.to(dtype), persistent=False)
             self.arrays[name] = kept
+        self._joined, self.totals = joined_of(net), nn.Module()
+        for i, group in enumerate(self._joined):
+            self.totals.register_buffer(str(i), torch.as_tensor(group.total.copy()), persistent=False)
 
     def __contains__(self, name: object) -> bool:
         return name in self._declared
@@ -84,30 +89,47 @@ class Constrained(nn.Module):
         self._before = {name: weights[name].detach().clone() for name in scaled if name in weights}
 
     @torch.no_grad()
-    def enforce(self, weights: Mapping[str, Tensor], names: Iterable[str] | None = None) -> None:
-        """Make weights allowed, in place, by name of their projection."""
-        for name in self._declared if names is None else names:
-            if name not in self._declared or name not in weights:
-                continue
-            w, allowed = weights[name], self._present(name)
-            moved = self._matrix(name, w)
-            if name in self._before:
-                before = self._matrix(name, self._before[name])
-                moved = before + allowed.scaled(moved - before)
-            w.copy_(self._outward(name, allowed.enforced(moved), tuple(w.shape)))
+    def enforce(self, weights: Mapping[str, Tensor], names: Iterable[str]) -> None:
+        """Make the weights of the projections ``names``, which moved, allowed, in place.
+
+        ``weights`` are by projection, with those that keep their rows together with others.
+        """
+        moved = [name for name in names if name in self._declared and name in weights]
+
+        def stepped(name: str) -> Tensor:
+            now = self._matrix(name, weights[name])
+            if name not in self._before:
+                return now
+            before = self._matrix(name, self._before[name])
+            return before + self._present(name).scaled(now - before)
+
+        allowed = {name: self._present(name) for name in self._declared}
+        for name, w in enforced(moved, stepped, allowed, self._together()).items():
+            own = weights[name]
+            own.copy_(self._outward(name, w, tuple(own.shape)))
         self._before = {}
 
-    def require(self, name: str, given: Tensor) -> None:
-        """Raise `BuildError` where given weights, in the declared shape, are not allowed."""
-        if name in self._declared:
-            values = self._matrix(name, given).detach().cpu().double().numpy()
-            self._declared[name].require(values, BuildError)
+    def require(self, given: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> None:
+        """Raise `BuildError` where given weights, as declared, are not allowed beside the others."""
+        shown = {**others, **given}
+        w = {n: self._matrix(n, shown[n]).detach().cpu().double().numpy() for n in self._declared}
+        for name in given:
+            if name in self._declared:
+                self._declared[name].require(w[name], BuildError)
+        for group in self._joined:
+            if not given.keys().isdisjoint(group.names):
+                group.require(w, self._declared, BuildError)
 
     def _present(self, name: str) -> Allowed:
         """The set on the model's device."""
         here = dict(self.arrays[name].named_buffers())
         declared = self._declared[name]
         return Allowed(name, here["low"], here["high"], here.get("rates"), here.get("total"), declared.norm)
+
+    def _together(self) -> list[Joined]:
+        """Projections that keep rows together, with totals on the model's device."""
+        totals = dict(self.totals.named_buffers())
+        return [replace(group, total=totals[str(i)]) for i, group in enumerate(self._joined)]
 
     def _matrix(self, name: str, w: Tensor) -> Tensor:
         op = self._operators[name]

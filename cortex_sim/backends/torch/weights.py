@@ -26,7 +26,7 @@ def set_weights(model: Core, weights: Mapping[str, Any]) -> None:
                 f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to "
                 "itself; give them with it set to 0"
             )
-        model.constrained.require(name, values)
+    model.constrained.require(new, owners)
     _overwrite(owners, new)
     model.constrained.enforce(owners, new)
     model.renew_feedback()

@@ -106,7 +106,8 @@ class Windows:
             changes.append((bias, eta * seconds * by_channel.sum(2).mean(0)))
         for w, change in changes:
             w += change
-        self.model.constrained.enforce({name: self.own(name) for name in phase.eta})
+        moved = {name: self.own(name) for name in phase.eta}
+        self.model.constrained.enforce({**dict(self.model.weights.items()), **moved}, moved)
         self.model.renew_feedback()
 
     def _growth(self, p: Projection, phase: PhasePlan, found: Equilibrium) -> np.ndarray:
