@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 # Threads that spin while they wait make two processes on shared cores many times slower; this must
 # be set before torch is imported.
@@ -14,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cortex_sim.errors import CortexSimError
+from cortex_sim.runs.interrupted import STATUS as INTERRUPTED
 
 app = typer.Typer(
     name="cortex-sim",
@@ -23,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_INTERRUPTED = 130
 _MESSAGE_S = 1.0
 
 
@@ -50,16 +51,23 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Exit as ended:
         return ended.exit_code
     except typer.Abort:
-        return _fail("interrupted", _INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
     except TyperException as exception:
         return _fail(getattr(exception, "format_message", exception.__str__)(), 2)
     except CortexSimError as exception:
         return _fail(str(exception), 2)
     except OSError as exception:
         return _fail(f"{exception.filename or 'a file'}: {exception.strerror or exception}", 2)
-    if status == _INTERRUPTED:  # typer's exception for Ctrl-C
-        return _fail("interrupted; continue with --resume", _INTERRUPTED)
+    if status == INTERRUPTED:  # typer's exception for Ctrl-C
+        way = "; continue with --resume" if _resumes(given[0]) else ""
+        return _fail(f"interrupted{way}", INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _resumes(command: str) -> bool:
+    """Whether what a command was doing can be continued."""
+    known: Any = typer.main.get_command(app)
+    return any(option.name == "resume" for option in known.commands[command].params)
 
 
 def _undecoded(word: str) -> bool:

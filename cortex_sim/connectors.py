@@ -62,6 +62,17 @@ def _as_mask(mask: Any) -> FixedArray:
     return FixedArray(values.astype(np.uint8))
 
 
+def check_sheets(name: str, what: str, pre: Shape, post: Shape, otherwise: str) -> None:
+    """Raise `DeclarationError` unless both populations of a projection are sheets of units in channels."""
+    before, _, after = name.partition("->")
+    for population, shape in ((before, pre), (after, post)):
+        if len(shape) != 3:
+            raise DeclarationError(
+                f"projection {name}: {what} needs populations of shape (channel, row, column), "
+                f"but {population} has shape {shape}; give it three numbers, or use {otherwise}"
+            )
+
+
 def _check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: str) -> None:
     if isinstance(init, GivenWeights) and init.weights.shape != expected:
         raise DeclarationError(
@@ -185,13 +196,8 @@ class Conv2d:
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
         """Shapes must be (channel, row, column), and post the size that stride and padding make."""
+        check_sheets(name, "a convolution", pre, post, "Dense()")
         before, _, after = name.partition("->")
-        for population, shape in ((before, pre), (after, post)):
-            if len(shape) != 3:
-                raise DeclarationError(
-                    f"projection {name}: a convolution needs populations of shape (channel, row, column), "
-                    f"but {population} has shape {shape}; give it three numbers, or use Dense()"
-                )
         rows, columns = self.post_side(pre[1]), self.post_side(pre[2])
         if min(rows, columns) < 1:
             raise DeclarationError(

@@ -140,14 +140,8 @@ class Network(Wiring, DisplayedNetwork):
         ----------
         pre, post : Population or str
             Where it comes from and goes to; ``post`` has bottom-up input of its own.
-        connector : Connector, default Dense()
-            What connects to what, and the initial weights.
-        plasticity : rule or str or None
-            How the weights change; None keeps them.
-        regulariser : regulariser, or a list of them
-            What else acts on the weights.
-        constraint : constraint, or a list of them
-            What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
+        connector, plasticity, regulariser, constraint
+            As for `bottom_up`.
 
         Raises
         ------
@@ -184,12 +178,8 @@ class Network(Wiring, DisplayedNetwork):
             max(0, 1 + g), where τ dg/dt = −g + Σ W r_pre with the time constant of ``post``.
         connector : Connector, optional
             Of drive and gain: what connects to what, and the initial weights; default Dense().
-        plasticity : rule or str or None
-            How the weights change; None keeps them.
-        regulariser : regulariser, or a list of them
-            What else acts on the weights.
-        constraint : constraint, or a list of them
-            What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
+        plasticity, regulariser, constraint
+            As for `bottom_up`.
 
         Raises
         ------

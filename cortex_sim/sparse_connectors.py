@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.checks import require_count, require_flag, require_positive
-from cortex_sim.connectors import Matrix, Shape, as_initialiser, size
+from cortex_sim.connectors import Matrix, Shape, as_initialiser, check_sheets, size
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import He, stream
 from cortex_sim.registry import register
@@ -116,13 +116,7 @@ class Arbor(Matrix):
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
         """Both populations must be sheets."""
-        before, _, after = name.partition("->")
-        for population, shape in ((before, pre), (after, post)):
-            if len(shape) != 3:
-                raise DeclarationError(
-                    f"projection {name}: an arbor needs populations of shape (channel, row, column), but "
-                    f"{population} has shape {shape}; give it three numbers, or use Sparse(probability=0.1)"
-                )
+        check_sheets(name, "an arbor", pre, post, "Sparse(probability=0.1)")
         super().check(name, pre, post)
 
     def wiring(self, name: str, pre: Shape, post: Shape) -> np.ndarray:

@@ -93,7 +93,59 @@ def test_interrupted_script_says_how_to_resume(backend, tmp_path):
     shown = process.communicate(timeout=60)[1]
     last = shown.strip().splitlines()[-1]
     assert last.endswith("the trials recorded so far are kept, run it again with resume=True (--resume)")
-    if backend == "brian2":
-        assert last.startswith("cortex-sim: long.nc: interrupted")
-        assert "Traceback" not in shown
+    assert last.startswith("cortex-sim: long.nc: interrupted")
+    assert "Traceback" not in shown
     assert left_behind(tmp_path) == []
+
+
+FIT = """
+    import numpy as np
+    x, y = np.zeros((4000, 64)), np.zeros(4000, int)
+    model = cs.torch.build(net)
+    print("ready", flush=True)
+    model.fit((x, y), epochs=100_000, progress=False)
+"""
+
+
+def test_interrupted_training_says_what_is_kept_and_how_to_resume(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(
+        "import cortex_sim as cs\nnet = cs.model('digits_mlp', hidden=4)\n" + textwrap.dedent(FIT)
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    shown = process.communicate(timeout=60)[1]
+    assert shown.strip().splitlines() == [
+        "cortex-sim: network digits_mlp: fit interrupted; the model in memory has the updates made so far, "
+        "cs.save(model, FILE) would keep them, and `cortex-sim train MODEL --data DATA --out DIR` makes runs "
+        "that can be resumed"
+    ]
+    assert process.returncode == 130
+
+
+def test_a_notebook_can_catch_it_and_save(monkeypatch):
+    import numpy as np
+
+    import cortex_sim as cs
+    from cortex_sim.backends.torch.training import Trainer
+
+    model = cs.torch.build(cs.model("digits_mlp", hidden=4))
+    step = Trainer.train_epoch
+
+    def interrupted(trainer, *given):
+        step(trainer, *given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(Trainer, "train_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="fit interrupted; the model in memory has the updates made"):
+        model.fit((np.zeros((4, 64)), np.zeros(4, int)), progress=False)
+    assert model.steps_done == 1 and model.state().origin["updates"] == 1

@@ -40,9 +40,6 @@ def _hook(before: Hook, of_brian2: Hook) -> Hook:
     """What answers uncaught errors: brian2 its own, the hook from before it all others."""
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if isinstance(error, KeyboardInterrupt) and error.args:  # it says how to continue
-            print(f"cortex-sim: {error}", file=sys.stderr)
-            return
         own = arose_in_brian2(traceback) and not isinstance(error, (CortexSimError, KeyboardInterrupt))
         (of_brian2 if own else before)(kind, error, traceback)
 
