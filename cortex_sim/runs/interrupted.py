@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-
 #: With which a script or command that was interrupted ends.
 STATUS = 130
 

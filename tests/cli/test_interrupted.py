@@ -24,7 +24,7 @@ def test_training_says_how_to_continue(run, here, monkeypatch):
     assert status == 130
     assert said.endswith("cortex-sim: interrupted; continue with --resume\n")
     monkeypatch.undo()
-    assert run(f"{TRAIN} --out run --resume")[0] == 0
+    assert run("train --out run --resume")[0] == 0
 
 
 def test_a_command_that_cannot_be_continued_does_not_say_so(run, here, monkeypatch):
