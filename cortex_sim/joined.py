@@ -66,8 +66,8 @@ class Joined:
         """The set of the rows side by side; weights that do not move are their own bounds."""
         low = {name: allowed[name].low if name in moved else w[name] for name in self.names}
         high = {name: allowed[name].high if name in moved else w[name] for name in self.names}
-        both = (_side_by_side(bound, self.names) for bound in (low, high))
-        return Allowed(self.name, *both, total=self.total, norm=self.norm)
+        least, largest = _side_by_side(low, self.names), _side_by_side(high, self.names)
+        return Allowed(self.name, least, largest, total=self.total, norm=self.norm)
 
 
 def enforced(

@@ -81,5 +81,5 @@ def _check_given(net: Network, projections: list[Projection], group: Joined) -> 
         )
     if without:
         return
-    w = {p.name: net.operator(p).matrix(given[p.name]) for p in projections}
-    group.require(w, allowed_in(net, projections), DeclarationError)
+    matrices = {p.name: net.operator(p).matrix(given[p.name]) for p in projections}
+    group.require(matrices, allowed_in(net, projections), DeclarationError)
