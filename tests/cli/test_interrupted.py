@@ -19,11 +19,11 @@ def interrupting(monkeypatch, after):
 
 
 def test_training_says_how_to_continue(run, here, monkeypatch):
-    interrupting(monkeypatch, after=2)
-    status, _, said = run(f"{TRAIN} --out run")
+    with monkeypatch.context() as patch:
+        interrupting(patch, after=2)
+        status, _, said = run(f"{TRAIN} --out run")
     assert status == 130
     assert said.endswith("cortex-sim: interrupted; continue with --resume\n")
-    monkeypatch.undo()
     assert run("train --out run --resume")[0] == 0
 
 

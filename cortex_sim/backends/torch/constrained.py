@@ -89,12 +89,14 @@ class Constrained(nn.Module):
         self._before = {name: weights[name].detach().clone() for name in scaled if name in weights}
 
     @torch.no_grad()
-    def enforce(self, weights: Mapping[str, Tensor], names: Iterable[str]) -> None:
+    def enforce(self, weights: Mapping[str, Tensor], names: Iterable[str] | None = None) -> None:
         """Make the weights of the projections ``names``, which moved, allowed, in place.
 
-        ``weights`` are by projection, with those that keep their rows together with others.
+        ``weights`` are by projection, with those that keep their rows together with others. By default all
+        that are trained have moved.
         """
-        moved = [name for name in names if name in self._declared and name in weights]
+        trained = (name for name, w in weights.items() if w.requires_grad)
+        moved = [name for name in (trained if names is None else names) if name in self._declared]
 
         def stepped(name: str) -> Tensor:
             now = self._matrix(name, weights[name])

@@ -337,8 +337,7 @@ class Core(nn.Module):
         """Count the update, let constraints hold, pull hard-orthogonal weights back, renew due feedback."""
         self.clock.updated()
         self._shown = -1
-        every = {**dict(self.weights.items()), **self.feedback.free}
-        self.constrained.enforce(every, [name for name, w in every.items() if w.requires_grad])
+        self.constrained.enforce({**dict(self.weights.items()), **self.feedback.free})
         with in_full_precision(self.device):
             for p in self.net.driving:
                 for rule in _hard(p):
