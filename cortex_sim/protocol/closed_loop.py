@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -15,9 +15,11 @@ from cortex_sim.checks import look_up, require_flag, require_name
 from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.protocol.per_trial import Differing
 from cortex_sim.protocol.settings import known_settings
-from cortex_sim.protocol.values import Comparable, names, short
+from cortex_sim.protocol.values import Comparable, above_zero_ms, by_name, names, short
 
 Values = dict[str, np.ndarray]
+#: Functions of all closed loops that were declared, by ``module:function``: reading a file finds them here.
+KNOWN: dict[str, Any] = {}
 _TAKEN = ("weight", "post", "pre")  # beginnings of other names in recordings
 
 
@@ -51,9 +53,10 @@ class ClosedLoop(Comparable):
     """State that a function changes once a trial, from rates, and that phases take their values from.
 
     ``loop["contrast"]`` stands for the present value of the state variable ``contrast``, wherever a phase
-    takes a drive, the goal or strength of a nudge, a modulator, or the scale of a projection. The
-    function is called at the end of ``phase`` in every trial; later phases of that trial, and the trials
-    after it, have the new values.
+    takes a drive, the goal or strength of a nudge, a modulator, or the scale of a projection.
+    ``cut={"IT->V1": loop["off"]}`` and ``silence={"V1/3": loop["off"]}`` hold while it is 1, not while it is
+    0; ``duration_ms=loop["wait_ms"].up_to(500)`` is the length of a phase. The function is called at the end
+    of ``phase`` in every trial; later phases of that trial, and the trials after it, have the new values.
 
     Parameters
     ----------
@@ -120,6 +123,9 @@ class ClosedLoop(Comparable):
         require_flag(owner, average=self.average)
         if not callable(self.state):
             object.__setattr__(self, "state", as_state(owner, self.state))
+        for function in (self.function, self.state):
+            if callable(function) and place_in_code(function):
+                KNOWN[place_in_code(function)] = function
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(self.name)
@@ -148,13 +154,56 @@ class ClosedLoop(Comparable):
 
 @dataclass(frozen=True)
 class LoopValue:
-    """The present value of a variable of a closed loop; made by ``loop["variable"]``."""
+    """The present value of a variable of a closed loop; made by ``loop["variable"]``.
+
+    ``most`` is the largest that it may have as a duration in ms; see `up_to`.
+    """
 
     loop: ClosedLoop
     variable: str
+    most: float | None = None
+
+    def up_to(self, most: float) -> LoopValue:
+        """The same as a duration in ms, above 0 and at most ``most``, with which trials are planned."""
+        return replace(self, most=above_zero_ms(repr(self), "its longest duration", most))
 
     def __repr__(self) -> str:
-        return f"{self.loop.name}:{self.variable}"
+        longest = "" if self.most is None else f" up to {self.most:g}"
+        return f"{self.loop.name}:{self.variable}{longest}"
+
+
+def as_duration(owner: str, what: str, given: Any) -> Any:
+    """A time above 0 in ms, or a variable of a loop that says its longest."""
+    if isinstance(given, LoopValue) and given.most is None:
+        raise DeclarationError(
+            f"{owner}: {what} of a closed loop needs its longest value in ms, for which trials are planned; "
+            f"give loop[{given.variable!r}].up_to(1000)"
+        )
+    return given if isinstance(given, LoopValue) else above_zero_ms(owner, what, given)
+
+
+def longest_ms(duration: Any) -> float:
+    """The longest that a duration may be: itself, or where a closed loop sets it, the limit declared."""
+    return float(duration.most if isinstance(duration, LoopValue) else duration)
+
+
+def names_or_looped(owner: str, what: str, given: Any) -> Any:
+    """Names, or a mapping of names to variables of a loop that are 1 where a name counts, else 0."""
+    if not isinstance(given, Mapping):
+        return names(owner, what, given)
+    for name, value in given.items():
+        if not isinstance(value, LoopValue):
+            raise DeclarationError(
+                f"{owner}: {what} as a mapping says which variable of a closed loop decides, such as "
+                f"{{{name!r}: loop['off']}}; without a loop, give a list of names. Got {short(value)}"
+            )
+    return by_name(owner, what, given)
+
+
+def place_in_code(function: Any) -> str:
+    """``module:function`` of a function at the top of a module; "" of others, which no file can name."""
+    name = getattr(function, "__qualname__", "<")
+    return "" if "<" in name else f"{function.__module__}:{name}"
 
 
 def generator(seed: int, name: str, call: int) -> np.random.Generator:
@@ -211,6 +260,38 @@ def values_in(setting: Any) -> Iterator[LoopValue]:
         items += [*getattr(setting, "parts", ()), *([setting.goal] if hasattr(setting, "goal") else ())]
     for item in items:
         yield from values_in(item)
+
+
+#: What a closed loop does not set, and what it sets instead.
+_INSTEAD = {
+    "delay_ms": "the length of a phase before it, duration_ms=loop[...].up_to(500)",
+    "noise": "a drive that its function draws with rng",
+    "plasticity": "modulator, the third factor of a rule, or scale",
+    "eta_per_s": "modulator, the third factor of a rule, or scale",
+    "spontaneous": "a drive that its function draws with rng",
+    "silence_error": 'cut={"IT->V1": loop[...]}',
+    "interval_ms": "the length of a last phase without drive, duration_ms=loop[...].up_to(500)",
+    "lesion": "cut or silence of each phase, as a mapping of names to loop[...]",
+}
+
+
+def never_looped(convert: Callable[[str, str, Any], Any]) -> Callable[[str, str, Any], Any]:
+    """A converter that refuses values of a closed loop, and says what a loop sets instead."""
+
+    def converted(owner: str, what: str, given: Any) -> Any:
+        for value in values_in(list_of(given)):
+            instead = _INSTEAD[what.split()[0]]
+            raise DeclarationError(
+                f"{owner}: {what} cannot follow a closed loop, such as {value!r}; let it set {instead}"
+            )
+        return convert(owner, what, given)
+
+    return converted
+
+
+def list_of(given: Any) -> Any:
+    """A list as a mapping, so that `values_in` looks into it."""
+    return dict(enumerate(given)) if isinstance(given, (list, tuple, set)) else given
 
 
 def unless_looped(convert: Callable[[str, str, Any], Any]) -> Callable[[str, str, Any], Any]:

@@ -13,9 +13,10 @@ from cortex_sim.checks import look_up
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
-from cortex_sim.protocol.closed_loop import ClosedLoop, LoopValue, is_list, values_in
+from cortex_sim.protocol.closed_loop import ClosedLoop, LoopValue, is_list, longest_ms, values_in
 from cortex_sim.protocol.inputs import Nudge, Sum
 from cortex_sim.protocol.phase import Phase
+from cortex_sim.protocol.phase_planning import alive, check_passing
 from cortex_sim.protocol.plan import PlannedLoop, Slot
 
 if TYPE_CHECKING:
@@ -128,7 +129,46 @@ class _Filled:
             "scale": {name: self._number(v, "scale", name) for name, v in phase.scale.items()},
             "modulator": self._modulator(),
             "strength": 1.0 if isinstance(phase.strength, LoopValue) else phase.strength,
+            "duration_ms": self._duration(),
+            "cut": self._switched("cut", phase.cut),
+            "silence": self._switched("silence", phase.silence),
         }
+
+    def _duration(self) -> Any:
+        """The longest: a trial is planned with it."""
+        value = self.phase.duration_ms
+        if not isinstance(value, LoopValue):
+            return value
+        most = longest_ms(value)
+        self._checked(value, Slot(value.loop.name, value.variable, "duration", self.phase.name, most=most))
+        return most
+
+    def _switched(self, what: str, given: Any) -> tuple[str, ...]:
+        """Names that are cut or silenced in any case; a loop decides on the others."""
+        if not isinstance(given, Mapping):
+            return tuple(given)
+        for name, value in given.items():
+            where, units = f"{what} of phase {self.phase.name}", 0
+            if what == "cut":
+                check_passing(where, [name], self.net)
+            else:
+                ((_, mask),) = alive(self.net, where, [name]).items()
+                units = len(mask)
+            self._checked(value, Slot(value.loop.name, value.variable, what, name, units=units))
+        return ()
+
+    def _checked(self, value: LoopValue, slot: Slot) -> None:
+        """A first value that must be one of few numbers."""
+        initial = self._first(value, slot)
+        if initial.ndim:
+            said = slot.what if slot.what == "duration" else f"{slot.what} of {slot.where}"
+            raise DeclarationError(self._shape(value, initial, said, "one number"))
+        wrong = complaint(slot, initial)
+        if wrong:
+            raise DeclarationError(
+                f"closed loop {value.loop.name}: {value.variable} {acting(slot)}, and before the first trial "
+                f"{wrong}"
+            )
 
     def _first(self, value: LoopValue, slot: Slot) -> np.ndarray:
         state = self.loops[value.loop.name].state
@@ -137,6 +177,11 @@ class _Filled:
             raise DeclarationError(
                 f"closed loop {value.loop.name}: {value.variable} is a list, which may grow, and acts as "
                 f"{slot.what} in phase {self.phase.name}; let another variable act"
+            )
+        if value.most is not None and slot.what != "duration":
+            raise DeclarationError(
+                f"closed loop {value.loop.name}: {value.variable} acts as {slot.what} in phase "
+                f"{self.phase.name}, and up_to limits durations; leave it out there"
             )
         self.slots.append(slot)
         return initial
@@ -200,34 +245,48 @@ class _Filled:
         population = self._units("nudge", name)
         at_objective = name == self.net.objective_at
         sums_to_one = at_objective and isinstance(self.net.objective_function, CrossEntropy)
-        slot = Slot(value.loop.name, value.variable, "goal", name, sums_to_one=sums_to_one)
+        units = population.size
+        slot = Slot(value.loop.name, value.variable, "goal", name, sums_to_one=sums_to_one, units=units)
         initial = self._first(value, slot)
         labelled = at_objective and initial.ndim == 0 and initial.dtype.kind == "i"
         if not labelled and initial.shape not in (population.shape, (population.size,)):
             right = f"shape ({population.size},)" + (", or a whole number, the label" if at_objective else "")
             raise DeclarationError(self._shape(value, initial, f"goal of {name}", right))
-        try:
-            return goal_values(slot, initial, population.size)
-        except ValueError as exception:
+        wrong = complaint(slot, initial)
+        if wrong:
             raise DeclarationError(
                 f"closed loop {value.loop.name}: {value.variable} is the goal of {name} in phase "
-                f"{self.phase.name}, and before the first trial {exception}"
-            ) from None
+                f"{self.phase.name}, and before the first trial {wrong}"
+            )
+        return goal_values(slot, initial)
 
 
-def goal_values(slot: Slot, value: np.ndarray, units: int) -> np.ndarray:
-    """A goal as rates of all units, (unit,), from such rates or a label.
-
-    Raises
-    ------
-    ValueError
-        If a label is out of range, or cross-entropy's goal is no set of probabilities; says what is wrong.
-    """
-    if value.ndim:
-        whole = value.astype(np.float64).reshape(units)
+def complaint(slot: Slot, value: np.ndarray) -> str:
+    """What is wrong with a value where it acts; empty where nothing is."""
+    if slot.what in ("cut", "silence") and value not in (0, 1):
+        return f"it is {value:g}; it must be 0 or 1"
+    if slot.what == "duration" and not 0 < value <= slot.most:
+        return f"it is {value:g} ms; it must be above 0 and, as up_to says, at most {slot.most:g}"
+    if slot.what == "goal" and value.ndim:
+        whole = value.astype(np.float64)
         if slot.sums_to_one and ((whole < 0).any() or abs(whole.sum() - 1) > 1e-6):
-            raise ValueError("its values are not probabilities, 0 or more with sum 1, as CrossEntropy needs")
-        return whole
-    if not 0 <= value < units:
-        raise ValueError(f"it is {int(value)}; labels must be from 0 to {units - 1}")
-    return np.eye(units)[int(value)]
+            return "its values are not probabilities, 0 or more with sum 1, as CrossEntropy needs"
+    elif slot.what == "goal" and not 0 <= value < slot.units:
+        return f"it is {int(value)}; labels must be from 0 to {slot.units - 1}"
+    return ""
+
+
+def acting(slot: Slot) -> str:
+    """What a variable does there, for messages."""
+    said = {
+        "goal": "is the goal of",
+        "cut": "cuts",
+        "silence": "silences",
+        "duration": "is the length of phase",
+    }
+    return f"{said[slot.what]} {slot.where}"
+
+
+def goal_values(slot: Slot, value: np.ndarray) -> np.ndarray:
+    """A goal as rates of all units, (unit,), from such rates or a label."""
+    return value.astype(np.float64).reshape(slot.units) if value.ndim else np.eye(slot.units)[int(value)]

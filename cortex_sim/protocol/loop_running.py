@@ -12,7 +12,7 @@ from cortex_sim.checks import look_up
 from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.library import place_of
 from cortex_sim.protocol.closed_loop import Seen, as_number, generator, is_list
-from cortex_sim.protocol.loop_planning import goal_values
+from cortex_sim.protocol.loop_planning import acting, complaint, goal_values
 from cortex_sim.protocol.plan import (
     Constant,
     Gate,
@@ -28,6 +28,8 @@ from cortex_sim.protocol.plan import (
 from cortex_sim.protocol.values import short
 
 _STATE = "loop:"
+_SHORTER = f"{_STATE}shorter_ms"  # loops' variables have a second colon
+_LIMITED = ("goal", "cut", "silence", "duration")  # where not every number can act
 
 #: State of the loops of a session, by "loop:NAME:VARIABLE": what its checkpoint holds of them.
 Memory = dict[str, np.ndarray]
@@ -53,20 +55,21 @@ class Loops:
     def __init__(self, plan: Plan, memory: Memory, first: int) -> None:
         self._loops, self._memory = plan.loops, memory
         self._acted: Memory = {}
-        self._goals: dict[tuple[str, str], list[tuple[Slot, int]]] = {}
+        self._limited: dict[tuple[str, str], list[Slot]] = {}
         if not plan.loops:
             memory.clear()
             return
         for phase in plan.different_phases():
             for slot in phase.slots:
-                if slot.what == "goal":
-                    units = phase.nudge[slot.where].values.shape[1]
-                    self._goals.setdefault((slot.loop, slot.variable), []).append((slot, units))
+                if slot.what in _LIMITED:
+                    self._limited.setdefault((slot.loop, slot.variable), []).append(slot)
         started = {
             _named(name, variable): value
             for name, one in self._loops.items()
             for variable, value in one.state.items()
         }
+        if plan.lasting:
+            started[_SHORTER] = np.zeros(())
         if first == 0:
             memory.clear()
             memory.update(started)
@@ -87,7 +90,14 @@ class Loops:
             name = _named(slot.loop, slot.variable)
             self._acted[name] = self._memory[name]
             phase = _filled(phase, slot, self._memory[name])
+            if slot.what == "duration":
+                self._memory[_SHORTER] = self._memory[_SHORTER] + slot.most - phase.duration_ms
         return phase
+
+    @property
+    def shorter_ms(self) -> float:
+        """By how much all trials so far were shorter than planned."""
+        return float(self._memory.get(_SHORTER, 0.0))
 
     def called(self, phase: PhasePlan) -> list[PlannedLoop]:
         """Loops that are called at the end of a phase."""
@@ -177,11 +187,10 @@ class Loops:
                 f"{owner}: {name} began as a whole number and stays one; begin with 0.0 for fractions. "
                 f"Got {short(value)}"
             )
-        for slot, units in self._goals.get((planned.loop.name, name), ()):
-            try:
-                goal_values(slot, new, units)
-            except ValueError as exception:
-                raise RunError(f"{owner}: {name} is the goal of {slot.where}, and {exception}") from None
+        for slot in self._limited.get((planned.loop.name, name), ()):
+            wrong = complaint(slot, new)
+            if wrong:
+                raise RunError(f"{owner}: {name} {acting(slot)}, and {wrong}")
         if new.dtype != initial.dtype:
             new = new.astype(initial.dtype)
             new.setflags(write=False)
@@ -204,6 +213,15 @@ def _filled(phase: PhasePlan, slot: Slot, value: np.ndarray) -> PhasePlan:
         case "scale":
             gate = replace(phase.gates.get(slot.where, Gate()), scale=float(value))
             return replace(phase, gates={**phase.gates, slot.where: gate})
+        case "cut":
+            gate = phase.gates.get(slot.where, Gate())
+            return replace(
+                phase, gates={**phase.gates, slot.where: replace(gate, cut=gate.cut or value == 1)}
+            )
+        case "silence":
+            return replace(phase, alive=_silenced(phase, slot)) if value else phase
+        case "duration":
+            return replace(phase, duration_ms=float(value))
         case "drive":
             return replace(phase, drive={**phase.drive, slot.where: _driven(phase, slot, value)})
         case _:
@@ -211,9 +229,16 @@ def _filled(phase: PhasePlan, slot: Slot, value: np.ndarray) -> PhasePlan:
             if slot.what == "strength":
                 made = Goal(goal.values, float(value))
             else:
-                row = goal_values(slot, value, goal.values.shape[1])
+                row = goal_values(slot, value)
                 made = Goal(np.broadcast_to(row, goal.values.shape), goal.strength)
             return replace(phase, nudge={**phase.nudge, slot.where: made})
+
+
+def _silenced(phase: PhasePlan, slot: Slot) -> Mapping[str, np.ndarray]:
+    population, slash, unit = slot.where.partition("/")
+    units = np.array(phase.alive.get(population, np.ones(slot.units)))
+    units[int(unit) if slash else slice(None)] = 0.0
+    return {**phase.alive, population: units}
 
 
 def _driven(phase: PhasePlan, slot: Slot, value: np.ndarray) -> Input:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol.closed_loop import unless_looped
+from cortex_sim.protocol.closed_loop import as_duration, names_or_looped, never_looped, unless_looped
 from cortex_sim.protocol.inputs import Nudge, as_drive, as_goal
 from cortex_sim.protocol.per_trial import ABSENT, differing, differs, every, numbers_per_trial, resolved
 from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import (
     Comparable,
     above_zero,
-    above_zero_ms,
     at_least_zero,
     at_least_zero_ms,
     by_name,
@@ -33,8 +32,9 @@ class Phase(Comparable):
     Populations and projections are given by name ("V1", "V1->IT") or as the objects that were
     declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
     Every setting but the name, and every entry of a mapping, may differ between trials: `PerTrial`,
-    `FromTrial`, or a list of numbers where one number is expected. Drives, nudges, ``scale``,
-    ``modulator`` and ``strength`` may be computed from what the network did: `ClosedLoop`.
+    `FromTrial`, or a list of numbers where one number is expected. Drives, nudges, ``scale``, ``modulator``,
+    ``strength``, ``cut``, ``silence`` and ``duration_ms`` may be computed from what the network did:
+    `ClosedLoop`.
 
     Parameters
     ----------
@@ -178,21 +178,21 @@ def _as_spontaneous(owner: str, what: str, given: Any) -> dict[str, Any]:
 
 #: Settings that are one number, where a list or array of numbers means one a trial.
 _NUMBERS: dict[str, Convert] = {
-    "duration_ms": numbers_per_trial(above_zero_ms),
+    "duration_ms": numbers_per_trial(as_duration),
     "modulator": numbers_per_trial(unless_looped(number)),
     "strength": numbers_per_trial(unless_looped(number)),
 }
 _CONVERTERS: dict[str, Convert] = {
     "drive": _each(_per_trial(as_drive)),
     "nudge": _each(_per_trial(_as_nudge)),
-    "plasticity": _as_plasticity,
-    "spontaneous": _as_spontaneous,
-    "silence": names,
-    "cut": names,
+    "plasticity": never_looped(_as_plasticity),
+    "spontaneous": never_looped(_as_spontaneous),
+    "silence": names_or_looped,
+    "cut": names_or_looped,
     "scale": _each(numbers_per_trial(unless_looped(number))),
-    "delay_ms": _each(numbers_per_trial(at_least_zero_ms)),
-    "noise": _each(numbers_per_trial(at_least_zero)),
-    "silence_error": names,
+    "delay_ms": never_looped(_each(numbers_per_trial(at_least_zero_ms))),
+    "noise": never_looped(_each(numbers_per_trial(at_least_zero))),
+    "silence_error": never_looped(names),
 }
 _DEFAULTS: dict[str, Any] = {
     **{what: {} for what in ("drive", "nudge", "spontaneous", "scale", "delay_ms", "noise")},

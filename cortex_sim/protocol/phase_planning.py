@@ -32,7 +32,7 @@ def lesion_of(net: Network, names: Iterable[str]) -> Lesion:
     """Sort the names of a lesion into projections and populations or units, and check them."""
     cut = tuple(name for name in names if "->" in name)
     silence = tuple(name for name in names if "->" not in name)
-    _passing("lesion", cut, net)
+    check_passing("lesion", cut, net)
     alive(net, "lesion", silence)
     return Lesion(cut, silence)
 
@@ -158,7 +158,7 @@ def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.nda
 def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
     owner = f"phase {phase.name}"
     for what in ("cut", "scale", "delay_ms", "noise"):
-        _passing(f"{what} of {owner}", getattr(phase, what), net)
+        check_passing(f"{what} of {owner}", getattr(phase, what), net)
     cut = {*lesion.cut, *phase.cut}
     touched = [*cut, *phase.scale, *phase.delay_ms, *phase.noise]
     gates = {
@@ -174,7 +174,7 @@ def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
     return {name: gate for name, gate in gates.items() if gate != Gate()}
 
 
-def _passing(where: str, names: Iterable[str], net: Network) -> None:
+def check_passing(where: str, names: Iterable[str], net: Network) -> None:
     """Projections whose signal can be manipulated: none within a credit network, which settles as a whole."""
     inside = {p.name for p in net.credit_projections}
     for name in names:

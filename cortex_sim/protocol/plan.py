@@ -111,8 +111,9 @@ class Gate:
 class Slot:
     """Where a variable of a closed loop acts: ``what`` of ``where``, the ``part``-th of a sum.
 
-    ``what`` is "drive", "goal", "strength" (of the nudge of a population), "scale" (of a projection) or
-    "modulator". ``sums_to_one``: a goal that must be probabilities.
+    ``what`` is "drive", "goal", "strength" (of the nudge of a population), "scale" and "cut" (of a
+    projection), "silence" (of a population or unit), "modulator" or "duration". ``sums_to_one``: a goal that
+    must be probabilities. ``units`` are those of the population, ``most`` is the longest duration in ms.
     """
 
     loop: str
@@ -121,6 +122,8 @@ class Slot:
     where: str = ""
     part: int = 0
     sums_to_one: bool = False
+    units: int = 0
+    most: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,11 @@ class Plan:
         return list({id(phase): phase for shown in chosen for phase in shown.phases}.values())
 
     @property
+    def lasting(self) -> list[PhasePlan]:
+        """Phases whose length a closed loop sets."""
+        return [p for p in self.different_phases() if any(slot.what == "duration" for slot in p.slots)]
+
+    @property
     def plastic(self) -> bool:
         """Whether any plasticity window opens."""
         return any(phase.eta for phase in self.different_phases())
@@ -250,7 +258,8 @@ class Sample:
     None. ``weights``: projection to (post, pre) after it, where due, and
     "pre->post:variable" to the state of its rule. ``time_ms``: simulated time at its end.
     ``loops``: variables of closed loops by "LOOP:VARIABLE", of a trial. ``states``: state of rules sampled as
-    rates are, by "pre->post:variable", (time_bin, ...), which all presentations share.
+    rates are, by "pre->post:variable", (time_bin, ...), which all presentations share. ``shorter_ms``: by how
+    much this and all trials before it were shorter than planned, where closed loops set durations.
     """
 
     shown: Shown
@@ -259,6 +268,7 @@ class Sample:
     time_ms: float
     loops: Mapping[str, np.ndarray] = field(default_factory=dict)
     states: Mapping[str, np.ndarray] = field(default_factory=dict)
+    shorter_ms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,13 @@ def plan(protocol: Protocol | Sequence, net: Network, seed: int, preprocessing: 
     if wanted.every_ms is not None:
         wanted = replace(wanted, bins=bins_of_all(shown, wanted.every_ms))
     (ids, probe_ids), *later = _stimulus_ids(courses)
-    return Plan(shown, wanted, ids, probe_ids, tuple(later), loops)
+    made = Plan(shown, wanted, ids, probe_ids, tuple(later), loops)
+    if wanted.every_ms is not None and made.lasting:
+        raise DeclarationError(
+            f"record: every_ms={wanted.every_ms:g} needs the same time bins in every trial, and a closed "
+            f"loop sets the length of phase {made.lasting[0].name}; leave every_ms out for one sample a trial"
+        )
+    return made
 
 
 def _protocols(given: Any) -> tuple[Protocol, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol.closed_loop import longest_ms, never_looped
 from cortex_sim.protocol.loop_planning import check_loops
 from cortex_sim.protocol.per_trial import FromTrial, differing, differs, every, numbers_per_trial
 from cortex_sim.protocol.phase import Phase
@@ -119,13 +120,15 @@ class Protocol(Comparable):
             "repeat": repeat,
             "order": order,
             "batch": batch,
-            "interval_ms": numbers_per_trial(at_least_zero_ms)("Protocol", "interval_ms", interval_ms),
+            "interval_ms": never_looped(numbers_per_trial(at_least_zero_ms))(
+                "Protocol", "interval_ms", interval_ms
+            ),
             "reset": reset,
-            "lesion": differing("Protocol", "lesion", lesion, names),
+            "lesion": differing("Protocol", "lesion", lesion, never_looped(names)),
             "probe": probe,
             "probe_every": probe_every,
             "record": record,
-            "eta_per_s": numbers_per_trial(_as_rates)("Protocol", "eta_per_s", eta_per_s),
+            "eta_per_s": never_looped(numbers_per_trial(_as_rates))("Protocol", "eta_per_s", eta_per_s),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -147,7 +150,7 @@ class Protocol(Comparable):
     @property
     def durations_ms(self) -> dict[str, float]:
         """Length of each phase, the interval included; the longest where trials differ."""
-        found = {phase.name: max(every(phase.duration_ms)) for phase in self.phases}
+        found = {phase.name: max(map(longest_ms, every(phase.duration_ms))) for phase in self.phases}
         pause = max(every(self.interval_ms))
         return {**found, INTERVAL: pause} if pause else found
 

@@ -13,7 +13,7 @@ import numpy as np
 from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol import yaml_settings
+from cortex_sim.protocol import loop_yaml, yaml_settings
 from cortex_sim.protocol.closed_loop import LoopValue
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
 from cortex_sim.protocol.per_trial import FromTrial, PerTrial
@@ -33,7 +33,6 @@ _PLAIN = {
     Stimuli: Stimuli("digits"),
     Nudge: Nudge([0.0]),
 }
-_IN_PYTHON = "write the experiment as a Python file that defines experiment(seed), and run it by its path"
 _ALWAYS = ("name", "duration_ms", "phases", "sd", "values", "bin_ms", "data", "split", "seed", "goal")
 _INPUTS: dict[str, Any] = {
     "sd": Noise,
@@ -53,10 +52,7 @@ def to_data(value: Any) -> Any:
     if isinstance(value, FromTrial):
         return {"from_trial": {trial: to_data(item) for trial, item in value.values.items()}}
     if isinstance(value, LoopValue):
-        raise DeclarationError(
-            f"closed loop {value.loop.name}: its function is Python code, which YAML does not hold; "
-            f"{_IN_PYTHON}"
-        )
+        return loop_yaml.to_data(value)
     if isinstance(value, Sequence):
         return {"sequence": [to_data(protocol) for protocol in value.protocols]}
     if isinstance(value, Sum):
@@ -168,6 +164,8 @@ def _plain(data: Any) -> Any:
     """Plain data, arrays in it as arrays, entries of a mapping that differ between trials as such."""
     if is_array_data(data):
         return array_from_data(data)
+    if isinstance(data, dict) and "closed_loop" in data:
+        return loop_yaml.from_data("closed loop", data)
     if isinstance(data, dict):
         return {key: _differing(str(key), value, _plain) for key, value in data.items()}
     return data
@@ -195,9 +193,7 @@ def _same_input(owner: str, data: Any, seed: int) -> Any:
                 return Stimuli(**{"seed": seed, **given})
             return cls(**{name: _input(owner, value, seed) for name, value in given.items()})
     if "closed_loop" in data:
-        raise DeclarationError(
-            f"{owner}: a closed loop is Python code, which YAML does not hold; {_IN_PYTHON}"
-        )
+        return loop_yaml.from_data(owner, data)
     raise DeclarationError(
         f"{owner}: a mapping needs one of the keys {', '.join(_INPUTS)} (noise, a time series, a data set, "
         f"a nudge, a sum). Got {data!r}"

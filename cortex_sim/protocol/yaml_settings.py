@@ -34,6 +34,8 @@ def settings(owner: str, entry: Any, known: tuple[str, ...]) -> dict[str, Any]:
 def _in_ms(what: str, value: Any, needs_unit: bool) -> Any:
     if isinstance(value, dict) and "from_trial" in value and not isinstance(value["from_trial"], dict):
         return {**value, "value": _in_ms(what, value.get("value"), needs_unit)}
+    if isinstance(value, dict) and "closed_loop" in value:
+        return value
     if isinstance(value, dict) and ("dtype" in value or "by" in value):  # an array; or values by image
         return {k: _in_ms(what, one, needs_unit) if k == "per_trial" else one for k, one in value.items()}
     if isinstance(value, dict):

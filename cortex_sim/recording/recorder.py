@@ -97,7 +97,8 @@ class Recorder:
         rows |= {name: self._state(sample, name) for name in self._layout.sampled_states}
         rows |= {name: _of_loop(sample, name, shape) for name, shape in self._layout.loops.items()}
         if sample.weights:
-            rows |= self._snapshot(sample.weights, self._time_ms[self.done], int(self._trials[self.done]))
+            time_ms = self._time_ms[self.done] - sample.shorter_ms
+            rows |= self._snapshot(sample.weights, time_ms, int(self._trials[self.done]))
         self.done += 1
         self._take(rows)
         if self._bytes > CHUNK_BYTES or time.monotonic() - self._began > CHUNK_SECONDS:

@@ -96,7 +96,8 @@ def _entries(protocol: Protocol, phase: Phase, name: str, value: Any) -> list[tu
         return _windows(protocol, value)
     if name in _LISTS:
         label, kind = _LISTS[name]
-        return [(f"{label} {entry}", kind, "") for entry in value]
+        by_loop = value if isinstance(value, Mapping) else {}
+        return [(f"{label} {e}", kind, _kind(by_loop[e]) if e in by_loop else "") for e in value]
     if name in _MAPPINGS:
         label, kind, words = _MAPPINGS[name]
         return [(f"{label} {entry}", kind, words(phase, given)) for entry, given in value.items()]

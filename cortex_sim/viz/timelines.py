@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from cortex_sim.protocol.closed_loop import LoopValue
 from cortex_sim.protocol.per_trial import differs
 from cortex_sim.viz.panels import finished, new_figure, note, plain
 from cortex_sim.viz.timeline_rows import COLOUR_OF, Row, rows_of
@@ -85,7 +86,7 @@ def _trial(axes: Axes, name: str, protocol: Protocol, rows: list[Row]) -> bool:
 
 def _headline(name: str, protocol: Protocol) -> str:
     lengths = [protocol.interval_ms, *(phase.duration_ms for phase in protocol.phases)]
-    longest = "up to " if any(map(differs, lengths)) else ""
+    longest = "up to " if any(differs(one) or isinstance(one, LoopValue) for one in lengths) else ""
     said = f"one {name}, {longest}{protocol.duration_ms:g} ms"
     if not protocol.reset:
         said += ", continues from the one before"

@@ -103,7 +103,7 @@ def test_protocols_that_cannot_close_it():
             "level acts in phase look and again in b, but changes in between, at the end of look; use",
         ),
         (lambda: look(0.5, delay_ms={"retina->V1": value}), "delay_ms"),
-        (lambda: cs.Phase("look", value), "duration_ms must be a number"),
+        (lambda: cs.Phase("look", value), "duration_ms of a closed loop needs its longest value in ms"),
     ):
         with pytest.raises(DeclarationError, match=re.escape(said)):
             make()
@@ -185,18 +185,20 @@ def test_a_function_that_fails_is_named_with_its_line():
 
 
 def test_yaml_holds_no_code():
-    protocol = cs.Protocol(look(loop()["level"]))
+    def inner(seen, state, rng):
+        return {}
+
+    protocol = cs.Protocol(look(loop(inner)["level"]))
     said = (
-        "closed loop follow: its function is Python code, which YAML does not hold; write the experiment as a"
+        "closed loop inner: its function is Python code, which YAML does not hold, and only one at the top "
+        "of a module can be named there; define it so, or write the experiment as a Python file that defines"
     )
     with pytest.raises(DeclarationError, match=said):
         protocol.to_yaml()
     with pytest.raises(DeclarationError, match=said):
         cs.Experiment(observer(), {"one": protocol}).to_yaml()
     text = "phases: [{name: look, duration: 20 ms, drive: {retina: {closed_loop: own.py:follow}}}]\n"
-    with pytest.raises(
-        DeclarationError, match="drive: a closed loop is Python code, which YAML does not hold"
-    ):
+    with pytest.raises(DeclarationError, match="drive: a closed loop needs variable"):
         cs.Protocol.from_yaml(text)
 
 

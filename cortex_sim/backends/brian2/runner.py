@@ -48,6 +48,7 @@ class Runner:
         """Run these, one after another."""
         steps = sum(self.steps(phase) for one in shown for phase in one.phases)
         self._coming: Iterator[Shown] = iter(shown)
+        self._left, self._spare_steps = len(shown), steps
         self._trial_over = True
         self.built.engine.take_edits()
         self.built.engine.push()
@@ -116,6 +117,7 @@ class Runner:
     def _begin_phase(self) -> None:
         self._phase = self.loops.opened(self._shown.phases[self._number])
         self._steps = self.steps(self._phase)
+        self._spare_steps -= self._steps
         units = {name: self.built.units[name] for name in self.loops.averaged(self._phase)}
         self._totals = {name: np.zeros(unit.rates().shape[1]) for name, unit in units.items()}
         apply_phase(self.built, self.weights, self._phase, self._shown.images)
@@ -155,7 +157,10 @@ class Runner:
         time_ms = float(self.built.clock.t / brian2.ms) + self.dt_ms
         weights, loops = self._weights_due(), self.loops.recorded()
         states = {name: np.stack(bins) for name, bins in self._states.items()}
-        self.keep(Sample(self._shown, values, weights, time_ms, loops, states))
+        self.keep(Sample(self._shown, values, weights, time_ms, loops, states, self.loops.shorter_ms))
+        self._left -= 1
+        if not self._left and self._spare_steps:
+            self.built.network.stop()  # closed loops made trials shorter than the time it was given
 
     def _weights_due(self) -> dict[str, np.ndarray]:
         due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0

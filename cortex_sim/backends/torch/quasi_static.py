@@ -200,6 +200,7 @@ class QuasiStatic:
             self._activity = {}
         for number, planned in enumerate(shown.phases):
             phase = loops.opened(planned)
+            self._time_ms += phase.duration_ms
             found = self._settled(phase, shown)
             self.windows.modulate(phase.modulator)
             if phase.eta:
@@ -215,10 +216,9 @@ class QuasiStatic:
                 states = {name: self.windows.kept(name)[None] for name in wanted.sampled_states}
         if any(phase.eta for phase in shown.phases):
             self._pull_back()
-        self._time_ms += shown.duration_ms
         self._check_finite(shown)
-        weights = self._weights_due(shown, wanted)
-        return Sample(shown, values, weights, self._time_ms, loops.recorded(), states)
+        weights, recorded = self._weights_due(shown, wanted), loops.recorded()
+        return Sample(shown, values, weights, self._time_ms, recorded, states, loops.shorter_ms)
 
     def _settled(self, phase: PhasePlan, shown: Shown) -> Equilibrium:
         """The equilibrium to which activity goes on from where it is."""

@@ -1,0 +1,85 @@
+"""A value of a closed loop as plain data and back: its function by name, as ``module:function``.
+
+Like other parts of a user's own, reading it runs no code: the function must have been declared in a
+`ClosedLoop` before, by the script that reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
+from cortex_sim.errors import DeclarationError
+from cortex_sim.protocol import yaml_settings
+from cortex_sim.protocol.closed_loop import KNOWN, ClosedLoop, LoopValue, place_in_code
+
+_IN_PYTHON = "write the experiment as a Python file that defines experiment(seed), and run it by its path"
+_KEYS = ("closed_loop", "variable", "up_to", "reads", "phase", "state", "average", "loop_name")
+
+
+def to_data(value: LoopValue) -> dict[str, Any]:
+    """The whole loop, and which of its variables acts."""
+    loop = value.loop
+    data = {
+        "closed_loop": _named(loop, loop.function),
+        "variable": value.variable,
+        "reads": list(loop.reads),
+        "phase": loop.phase,
+    }
+    if callable(loop.state):
+        data["state"] = _named(loop, loop.state)
+    else:
+        data["state"] = {n: array_to_data(x) if x.ndim else x.item() for n, x in loop.state.items()}
+    if value.most is not None:
+        data["up_to"] = value.most
+    if loop.average:
+        data["average"] = True
+    if loop.name != getattr(loop.function, "__name__", ""):
+        data["loop_name"] = loop.name
+    return data
+
+
+def _named(loop: ClosedLoop, function: Any) -> str:
+    place = place_in_code(function)
+    if not place:
+        raise DeclarationError(
+            f"closed loop {loop.name}: its function is Python code, which YAML does not hold, and only one "
+            f"at the top of a module can be named there; define it so, or {_IN_PYTHON}"
+        )
+    return place
+
+
+def from_data(owner: str, data: Any) -> LoopValue:
+    """A variable of a loop whose function was declared before.
+
+    Raises
+    ------
+    DeclarationError
+        If it was not.
+    """
+    given = yaml_settings.settings(owner, data, _KEYS)
+    for key in ("closed_loop", "variable", "reads", "phase", "state"):
+        if key not in given:
+            raise DeclarationError(f"{owner}: a closed loop needs {key}")
+    state = given["state"]
+    if isinstance(state, dict):
+        state = {n: array_from_data(x) if is_array_data(x) else x for n, x in state.items()}
+    loop = ClosedLoop(
+        _known(owner, given["closed_loop"]),
+        reads=given["reads"],
+        phase=given["phase"],
+        state=_known(owner, state) if isinstance(state, str) else state,
+        average=given.get("average", False),
+        name=given.get("loop_name", ""),
+    )
+    value = loop[given["variable"]]
+    return value.up_to(given["up_to"]) if "up_to" in given else value
+
+
+def _known(owner: str, place: Any) -> Any:
+    if place in KNOWN:
+        return KNOWN[place]
+    raise DeclarationError(
+        f"{owner}: closed loop {place} is Python code, which reading YAML does not run; import its module "
+        f"and declare one ClosedLoop of it first, or {_IN_PYTHON}"
+    )
