@@ -184,7 +184,8 @@ def as_duration(owner: str, what: str, given: Any) -> Any:
 
 def longest_ms(duration: Any) -> float:
     """The longest that a duration may be: itself, or where a closed loop sets it, the limit declared."""
-    return float(duration.most if isinstance(duration, LoopValue) else duration)
+    most = duration.most if isinstance(duration, LoopValue) else duration
+    return float(most or 0.0)
 
 
 def names_or_looped(owner: str, what: str, given: Any) -> Any:

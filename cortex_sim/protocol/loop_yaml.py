@@ -20,7 +20,7 @@ _KEYS = ("closed_loop", "variable", "up_to", "reads", "phase", "state", "average
 def to_data(value: LoopValue) -> dict[str, Any]:
     """The whole loop, and which of its variables acts."""
     loop = value.loop
-    data = {
+    data: dict[str, Any] = {
         "closed_loop": _named(loop, loop.function),
         "variable": value.variable,
         "reads": list(loop.reads),
