@@ -22,9 +22,9 @@ def adapt(seen, state, rng):
     """Credit is cut once the goal is near; V1/3 is silent, and the wait longer, after trials far from it."""
     distance = float(np.abs(seen["IT"] - GOAL).max())
     return {
-        "near": int(distance < 0.47),
-        "far": int(distance > 0.52),
-        "wait": float(10 + rng.integers(5) + 10 * (distance > 0.47)),
+        "near": int(distance < 0.35),
+        "far": int(distance > 0.45),
+        "wait": float(10 + rng.integers(5) + 10 * (distance > 0.3)),
         "distance": distance,
     }
 
