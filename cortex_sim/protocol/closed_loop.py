@@ -195,8 +195,8 @@ def names_or_looped(owner: str, what: str, given: Any) -> Any:
     for name, value in given.items():
         if not isinstance(value, LoopValue):
             raise DeclarationError(
-                f"{owner}: {what} as a mapping says which variable of a closed loop decides, such as "
-                f"{{{name!r}: loop['off']}}; without a loop, give a list of names. Got {short(value)}"
+                f"{owner}: {what} must be a list of names, or a mapping of names to variables of a closed "
+                f"loop, such as {{{name!r}: loop['off']}}. Got {short(given)}"
             )
     return by_name(owner, what, given)
 

@@ -175,7 +175,10 @@ def look(**settings):
             "needs its longest value in ms, for which trials are planned; give loop['off'].up_to(1000)",
         ),
         (lambda: loop()["off"].up_to(0), "follow:off: its longest duration must be a positive number"),
-        (lambda: look(cut={"IT->V1": 1}), "cut as a mapping says which variable of a closed loop decides"),
+        (
+            lambda: look(cut={"IT->V1": 1}),
+            "cut must be a list of names, or a mapping of names to variables of a closed loop",
+        ),
         (
             lambda: look(delay_ms={"retina->V1": loop()["off"]}),
             "delay_ms cannot follow a closed loop, such as "
