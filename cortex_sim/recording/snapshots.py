@@ -77,6 +77,11 @@ def state_of(
     recorded = {
         str(name).removeprefix(_STATE): name for name in recording.data_vars if str(name).startswith(_STATE)
     }
+    if f"{projection}:{variable}" in recording and f"{projection}:{variable}" not in recorded:
+        raise DataError(
+            f"state_of: {projection}:{variable} was recorded as rates are, not by snapshot; read "
+            f'recording["{projection}:{variable}"]'
+        )
     if not recorded:
         raise DataError("state_of: no state of rules in the recording; record it: cs.Record(state=True)")
     name = look_up("recorded state", f"{projection}:{variable}", recorded, DataError)

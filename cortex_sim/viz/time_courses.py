@@ -24,6 +24,7 @@ from cortex_sim.viz.panels import (
     shade,
     variable_of,
 )
+from cortex_sim.viz.states import as_neuroids
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,6 +44,8 @@ def time_course(
     ----------
     recording : xarray.Dataset
     variable : str, default "rate"
+        Also the state of a rule that was recorded as rates are, "retina->V1:theta": one panel, over its units
+        or synapses, single ones of which are called "theta[3]" or "e[3, 2]" (post, pre).
     population : str or list of str, optional
         One panel each: the mean over neuroids, and a band of one standard deviation among them; all
         populations by default. With time bins, presentations are averaged first.
@@ -51,6 +54,8 @@ def time_course(
     path : path, optional
         File to write (PNG, SVG, PDF).
     """
+    shown = as_neuroids(recording, variable)
+    recording, variable = shown.recording, shown.name
     arms = groups(recording, "time_course")
     plot = arms[0].first
     variable_of(plot, variable)
@@ -76,20 +81,20 @@ def time_course(
     panels[-1].set_xlabel("time in the trial (ms)" if in_time else "presentation")
     if panels[0].get_legend_handles_labels()[1]:
         panels[0].legend(frameon=False, fontsize=8, loc="best")
-    note(figure, *_said(arms, in_time, bool(single)))
+    note(figure, *_said(arms, in_time, bool(single), shown.of))
     return finished(figure, path, data=True)
 
 
-def _said(arms: list[Group], in_time: bool, single: bool) -> list[str]:
+def _said(arms: list[Group], in_time: bool, single: bool, of: str) -> list[str]:
     """What lines and bands are."""
     seeds = len(arms[0].seeds)
     said = [f"mean over {_presentations(arms)} presentations"] if in_time else []
     if seeds > 1:
         said.append(f"mean over {seeds} seeds, band: ± standard deviation over seeds")
     elif not single:
-        said.append("line: mean over neuroids, band: ± standard deviation over neuroids")
+        said.append(f"line: mean over {of}, band: ± standard deviation over {of}")
     if not single and seeds > 1:
-        said.append("mean over neuroids")
+        said.append(f"mean over {of}")
     return said
 
 

@@ -207,7 +207,7 @@ def _with_target(y: Tensor) -> Tensor | None:
     """Which time bins have a target, (presentation, time_bin); None where all have."""
     if y.dim() < 3:
         return None
-    known = ~y.isnan().any(2)
+    known = ~y.isnan().all(2)  # NaN in some units, where values were not looked at, makes the objective NaN
     return None if bool(known.all()) else known
 
 
