@@ -79,7 +79,7 @@ class Trainer:
         if self.checked:  # once, so that no step checks values again
             x, y = self.source.x, self.source.y
             y = y if self.model.net.objective_function is None else self.model.target_tensor(y)
-            if isinstance(y, Tensor) and not len(rows(y, self.model.unrolled)):
+            if isinstance(y, Tensor) and len(y) and not len(rows(y, self.model.unrolled)):
                 raise DataError(
                     f"training: every time bin of every target is NaN, so {self.model.top} has no target at "
                     "all; give target rates in at least one time bin"
