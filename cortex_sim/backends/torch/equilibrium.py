@@ -61,7 +61,9 @@ def settle(
     drives, rates, activity = _upward(model, acting, model.settling)
     left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
     if left:  # activity may only have come close to it
-        drives, rates, activity = _upward(model, acting, replace(model.settling, accelerated=False))
+        limit = model.settling.limit
+        patient = replace(model.settling, limit=2 * limit, follow=limit // 3)
+        drives, rates, activity = _upward(model, acting, patient)
         left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
     credits, u = _downward(model, phase, acting, list(images), drives, rates)
     return Equilibrium(drives, rates, credits, u, activity, tuple(left))

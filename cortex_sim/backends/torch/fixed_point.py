@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cortex_sim.checks import require_count, require_flag, require_positive
+from cortex_sim.checks import require_count, require_positive
 
 _LONGEST, _SHORTEST = 0.5, 0.02  # steps of the dynamics, in units of the shortest time constant
 _NEAR = 1e-6  # relative residual from which on Anderson's method is used, or ten times the tolerance
@@ -38,20 +38,20 @@ class Settling:
         counts as settled; default 1e-11 in float64, 2e-6 in float32.
     limit : int, default 3000
         Passes around a loop after which it counts as not settling.
-    accelerated : bool, default True
-        Whether Anderson's method finds the end, once little changes. Without it the dynamics are followed to
-        the end, in many more passes: activity that comes close to a state and leaves it again is followed.
+    follow : int, default 0
+        Passes in which the dynamics are followed before Anderson's method may find the end: activity then
+        leaves a state that it only comes close to.
     """
 
     tolerance: float | None = None
     limit: int = 3000
-    accelerated: bool = True
+    follow: int = 0
 
     def __post_init__(self) -> None:
         if self.tolerance is not None:
             require_positive("settling", tolerance=self.tolerance)
         require_count("settling", limit=self.limit)
-        require_flag("settling", accelerated=self.accelerated)
+        require_count("settling", minimum=0, follow=self.follow)
 
     def tolerated(self, dtype: torch.dtype) -> float:
         """Tolerance at this precision."""
@@ -96,7 +96,7 @@ def fixed_point(f: Callable[[Tensor], Tensor], start: Tensor, pace: Tensor, how:
     tolerance = how.tolerated(start.dtype)
     step, passes = _LONGEST, 0
     while True:
-        found, used = _search(f, start, pace * step, tolerance, how.limit - passes, how.accelerated)
+        found, used = _search(f, start, pace * step, tolerance, how.limit - passes, how.follow)
         passes += used
         if found.settled or step <= _SHORTEST or passes >= how.limit:
             return found
@@ -109,7 +109,7 @@ def _search(
     pace: Tensor,
     tolerance: float,
     limit: int,
-    accelerated: bool,
+    follow: int,
 ) -> tuple[Solution, int]:
     """Follow the dynamics, then accelerate; gives up where the residual stops falling."""
     least, since, mixing = float("inf"), 0, _Anderson()
@@ -121,13 +121,13 @@ def _search(
             return Solution(x, residual, True), number + 1
         if not size < float("inf"):
             break
-        if size < 0.5 * least:
+        if size < 0.5 * least or number < follow:
             least, since = size, 0
         since += 1
-        if accelerated and since > _patience(size, tolerance):
+        if since > _patience(size, tolerance):
             break
-        close = size <= max(_NEAR, 10 * tolerance)
-        x = mixing.next(x, pace * residual) if accelerated and close else x + pace * residual
+        accelerated = number >= follow and size <= max(_NEAR, 10 * tolerance)
+        x = mixing.next(x, pace * residual) if accelerated else x + pace * residual
         residual = f(x) - x
     grew = not float(x.abs().max()) < 20 * first
     return Solution(x, residual, False, grew), number + 1

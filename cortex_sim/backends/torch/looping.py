@@ -172,7 +172,7 @@ def _unsettled(where: str, loop: list[str], found: Solution, how: Settling, what
     ends = "grows without end" if found.grew else f"still changes by {size:.2g} each pass"
     ways = {
         "activity": "give weaker weights or a bounded activation, or run it in time on brian2, where it may "
-        "oscillate",
+        "oscillate or drift",
         "credit": "give weaker feedback weights around the loop, or leave out the credit around it",
     }
     return RunError(

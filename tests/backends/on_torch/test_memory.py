@@ -119,6 +119,41 @@ def test_resumed_in_the_delay_byte_for_byte(tmp_path):
     assert states[0]["activity:a:A"].shape == (1, SIZE)
 
 
+@pytest.mark.parametrize("backend", ["torch", "brian2"])
+def test_a_killed_recording_goes_on_byte_for_byte_from_the_delay(backend, tmp_path, monkeypatch):
+    """Killed after each of its trials in turn; the third holds what the first was shown."""
+    monkeypatch.setattr("cortex_sim.recording.recorder.CHUNK_SECONDS", -1.0)
+    cue = np.array([[9.0, 0, 5.0], [0, 0, 0], [0, 0, 0], [-9.0, 0, 0]])
+    script = cs.Protocol(cs.Phase("shown", 200, drive={"cue": cue, "A": REST}), reset=False)
+    experiment = cs.Experiment(switches(), {"a": script})
+    carried_out = {"torch": cs.torch.run, "brian2": cs.brian2.run}[backend]
+    whole = carried_out(experiment, out=tmp_path / "whole.nc", progress=False)
+    assert (rates_of(whole, "A")[2] > 0.5).tolist() == [True, False, True]
+    whole.close()
+    for kills in (1, 2, 3) if backend == "torch" else (2,):
+        out = tmp_path / f"{kills}.nc"
+        with monkeypatch.context() as patched:
+            patched.setattr("cortex_sim.recording.recorder.Recorder.keep", ends_after(kills))
+            with pytest.raises(InterruptedError):
+                carried_out(experiment, out=out, progress=False)
+        carried_out(experiment, out=out, resume=True, progress=False).close()
+        assert out.read_bytes() == (tmp_path / "whole.nc").read_bytes()
+
+
+def ends_after(trials):
+    from cortex_sim.recording.recorder import Recorder
+
+    keep, kept = Recorder.keep, []
+
+    def until(self, sample):
+        if len(kept) == trials:
+            raise InterruptedError
+        kept.append(sample)
+        keep(self, sample)
+
+    return until
+
+
 def test_what_is_recorded_changes_nothing_while_weights_learn():
     net = switches()
     learning = cs.Network("learning")
@@ -164,6 +199,24 @@ def test_gain_in_a_loop_is_remembered_too():
     held = rates_of(recording, "A")
     assert held[0, 0] > 3 * held[0, 1] and held[1, 1] > 3 * held[1, 0] and np.ptp(held[2]) < 1e-9
     assert "activity:g:A" in settled.checkpoint()
+
+
+def test_a_ring_holds_where_the_cue_was():
+    """The bump stays at the cue's angle without it, in each of several presentations in parallel."""
+    ring = cs.Network("ring")
+    ring.population("cue", 24)
+    ring.population("E", 24, activation="logistic", bias=False)
+    ring.bottom_up("cue", "E", "identity")
+    angles = 2 * np.pi * np.arange(24) / 24
+    ring.recurrent("E", "E", cs.Dense((-5 + 30 * np.cos(angles[:, None] - angles)) / 24))
+    cues = 4 * np.exp(3 * (np.cos(angles - angles[[7, 20, 2], None]) - 1))
+    rest = {"E": np.full(24, -2.0)}
+    script = cs.Protocol(
+        cs.Phase("cue", 200, drive={"cue": cues, **rest}), cs.Phase("delay", 1000, drive=rest), batch=3
+    )
+    settled, in_time = QuasiStatic(ring, 0).run(script), cs.brian2.build(ring).run(script)
+    assert float(abs(in_time.rate - settled.rate).max()) < 1e-6
+    assert rates_of(settled, "E").argmax(1).tolist() == [7, 20, 2]
 
 
 def test_networks_without_loops_carry_nothing():
