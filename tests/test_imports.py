@@ -9,7 +9,7 @@ import pytest
 
 import cortex_sim as cs
 
-HEAVY = {"torch", "brian2", "matplotlib", "sklearn"}
+HEAVY = {"torch", "brian2", "matplotlib", "sklearn", "xarray", "sympy"}  # sympy comes with torch's compiler
 STEPS = {
     "import": "",
     "declare": "net = cs.model('gait_tower'); net.check(); net.initial_weights(0)",

@@ -28,6 +28,7 @@ from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import blocks_of, compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
 from cortex_sim.backends.torch.timed import Judged, judged, target_tensor
+from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.backends.torch.unrolling import Unrolled, over_time, read_by_steps, unroll
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
@@ -363,7 +364,7 @@ class Core(nn.Module):
         """Take feedback that was loaded together with its weights for theirs, as a resumed loop left it."""
         self.feedback.mark(self.weights)
 
-    @torch.compiler.disable
+    @uncompiled
     def prepare(self, training: bool = False) -> None:
         """Let feedback belong to the present weights, and refuse an optimiser that is not attached."""
         with torch.inference_mode(False), in_full_precision(self.device):
@@ -379,7 +380,7 @@ class Core(nn.Module):
             )
         self._shown = versions
 
-    @torch.compiler.disable
+    @uncompiled
     def _after_showing(self) -> None:
         self.clock.shown()
 

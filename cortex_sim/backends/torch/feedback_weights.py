@@ -20,6 +20,7 @@ from cortex_sim.backends.torch.inverse import (
     inverse_from_gram,
     sign_pattern,
 )
+from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.errors import RunError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
@@ -254,7 +255,7 @@ class FeedbackWeights(nn.Module):
         return total
 
 
-@torch.compiler.disable
+@uncompiled
 def _white(noise: Noise, name: str, presentations: int, w: Tensor) -> Tensor:
     """White activity (presentation, inputs of w); a generator is not part of a compiled graph."""
     return torch.randn(presentations, w.shape[1], generator=noise(name), dtype=w.dtype, device=w.device)

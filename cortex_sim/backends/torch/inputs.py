@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.data.axes import keeps_order, same_axes_in_another_order
 from cortex_sim.errors import BuildError, DataError
 from cortex_sim.network import Network
@@ -78,7 +79,7 @@ def _small(array: np.ndarray) -> bool:
     return not array.size or int(array.max()) <= np.iinfo(np.int64).max
 
 
-@torch.compiler.disable
+@uncompiled
 def require_finite(what: str, values: Tensor, name: str) -> None:
     """Raise `DataError` where values are not finite at the precision ``name``."""
     finite = torch.isfinite(values.detach()).flatten(1).all(1)
@@ -177,7 +178,7 @@ def target_tensor(
     return tensor
 
 
-@torch.compiler.disable
+@uncompiled
 def _require_labels(labels: Tensor, top: str, units: int) -> None:
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
     if 0 <= low <= high < units:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from cortex_sim.backends.torch import changes, fitting, outputs, responding, weights
+from cortex_sim.backends.torch import changes, fitting, outputs, weights
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating
 from cortex_sim.errors import DataError
@@ -65,6 +65,8 @@ class Model(Core):
 
     def respond(self, x: Any, y: Any = None, **settings: Any) -> Any:
         """Recording of every population; see `cortex_sim.backends.torch.responding.respond`."""
+        from cortex_sim.backends.torch import responding  # with xarray, which training does without
+
         return responding.respond(self, x, y, **settings)
 
     def set_weights(self, given: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Compiled and exported, a model computes what it computes otherwise."""
 
+import operator
+
 import own_parts
 import pytest
 import torch
@@ -7,6 +9,7 @@ from networks import chain, conv, shown
 from torch._inductor import config as inductor_config
 
 import cortex_sim as cs
+from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.rules.base import WORDS
 
 
@@ -65,3 +68,28 @@ def test_compiled_training_moves_statistics_alike():
 
 def test_words_left_out_are_words():
     assert set(WITHOUT) < set(WORDS)
+
+
+@uncompiled
+def kept(x):
+    """Twice ``x``, and whether it was compiled."""
+    return 2 * x, torch.compiler.is_compiling()
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_left_uncompiled_is_left_out_of_what_is_compiled():
+    def doubled(x):
+        values, inside = kept(x + 1)
+        return values - 1, inside, torch.compiler.is_compiling()
+
+    graphs = []
+    step = torch.compile(doubled, backend=lambda graph, _: graphs.append(graph) or graph)
+    for _ in range(3):
+        values, inside, outside = step(torch.ones(3))
+        torch.testing.assert_close(values, torch.full((3,), 3.0))
+        assert (inside, outside) == (False, True)
+    assert [len(graph.graph.find_nodes(op="call_function", target=operator.mul)) for graph in graphs] == [
+        0,
+        0,
+    ]
+    assert kept(torch.ones(1)) == (2, False)
