@@ -203,9 +203,9 @@ def test_ended_in_the_middle_of_a_write(name, status, run, here):
     if name == "SIGINT":
         assert done.stderr.endswith("cortex-sim: interrupted; continue with --resume\n")
     assert not (here / "a.nc").exists() and (here / "a.nc.parts").is_dir()
-    done = in_its_own_process(here, ["-m", "cortex_sim"], "own.py --out a.nc --resume --json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout.splitlines()[-1])["dims"]["presentation"] == 12
+    status, out, err = run("simulate own.py --out a.nc --resume --json")
+    assert (status, err) == (0, "")
+    assert json.loads(out.splitlines()[-1])["dims"]["presentation"] == 12
     assert run("simulate own.py --out whole.nc")[0] == 0
     assert (here / "a.nc").read_bytes() == (here / "whole.nc").read_bytes()
     assert not (here / "a.nc.parts").exists()

@@ -23,9 +23,9 @@ def deep(blocks):
 def seconds(net):
     times = []
     for _ in range(7):
-        start = time.perf_counter()
+        start = time.process_time()
         net.check()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
