@@ -94,11 +94,14 @@ def test_every_trial_is_that_of_the_equations(engine):
 
 @pytest.mark.parametrize("backend", [cs.brian2, cs.torch])
 def test_they_are_those_of_an_open_protocol(backend):
-    closed = run(protocol(), backend)
-    near, far = closed["adapt:near"].values, closed["adapt:far"].values
+    learn = cs.Phase("learn", 40, drive={"retina": np.stack([X, -X, 2 * X])})
+    probed = {"probe": cs.Protocol(learn), "probe_every": 3}  # side by side, between trials of other lengths
+    closed = run(protocol(**probed), backend)
+    state = {name: closed[f"adapt:{name}"].values[closed.stage.values == "trial"] for name in STATE}
+    near, far = state["near"], state["far"]
     cut = cs.PerTrial([["IT->V1"] if one else [] for one in near])
     silent = cs.PerTrial([["V1/3"] if one else [] for one in far])
-    open_ = run(protocol(cut, silent, closed["adapt:wait"].values.tolist()), backend)
+    open_ = run(protocol(cut, silent, state["wait"].tolist(), **probed), backend)
     for name in ("rate", "credit", "weight:retina->V1", "weight:V1->IT", "snapshot_ms"):
         np.testing.assert_array_equal(closed[name], open_[name], err_msg=name)
 
