@@ -99,7 +99,8 @@ def joined_of(net: Network) -> list[Joined]:
         norm = norm_of(p)
         if norm is not None and norm not in found:
             for name in norm.over:
-                look_up(f"projection that shares the RowNorm of {p.name}", name, net.projections)
+                other = look_up(f"projection that shares the RowNorm of {p.name}", name, net.projections)
+                require_carried(other, p, norm)
             found[norm] = join(net, norm, [net.projections[name] for name in norm.over])
     return list(found.values())
 
@@ -107,6 +108,15 @@ def joined_of(net: Network) -> list[Joined]:
 def norm_of(p: Projection) -> RowNorm | None:
     """The norm that a projection keeps together with others."""
     return next((part for part in p.constraints if isinstance(part, RowNorm) and part.over), None)
+
+
+def require_carried(other: Projection, projection: Projection, norm: RowNorm) -> None:
+    """Raise `DeclarationError` unless another projection carries the norm that this one shares with it."""
+    if norm_of(other) != norm:
+        raise DeclarationError(
+            f"projection {other.name}: {projection.name} keeps a RowNorm together with it, which it does not "
+            f"carry; give the same RowNorm object to {called(norm)}"
+        )
 
 
 def join(net: Network, norm: RowNorm, projections: list[Projection]) -> Joined:

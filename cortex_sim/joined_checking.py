@@ -9,7 +9,7 @@ import numpy as np
 from cortex_sim.constraints import RowNorm
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
-from cortex_sim.joined import Joined, allowed_in, called, join, norm_of
+from cortex_sim.joined import Joined, allowed_in, called, join, norm_of, require_carried
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -28,13 +28,9 @@ def given_weights(p: Projection) -> np.ndarray | None:
 def check_joined(net: Network, projection: Projection) -> None:
     """Refuse a projection that does not fit those that share its norm, as far as they are declared."""
     norm = norm_of(projection)
-    every = net.projections | {projection.name: projection}
-    if norm is None:
-        for other in net.projections.values():
-            theirs = norm_of(other)
-            if theirs is not None and projection.name in theirs.over:
-                raise _not_carried(projection, other, theirs)
+    if norm is None:  # whether others name it is looked up once a network, by joined_of
         return
+    every = net.projections | {projection.name: projection}
     if projection.name not in norm.over:
         raise DeclarationError(
             f"projection {projection.name}: its RowNorm is over {' and '.join(norm.over)}, not over it; add "
@@ -54,20 +50,12 @@ def check_joined(net: Network, projection: Projection) -> None:
 
 
 def _check_pair(projection: Projection, other: Projection, norm: RowNorm) -> None:
-    if norm_of(other) != norm:
-        raise _not_carried(other, projection, norm)
+    require_carried(other, projection, norm)
     if other.post != projection.post:
         raise DeclarationError(
             f"projection {projection.name}: its RowNorm is over {called(norm)}, which end on {other.post} "
             f"and {projection.post}; name projections onto one population"
         )
-
-
-def _not_carried(projection: Projection, other: Projection, norm: RowNorm) -> DeclarationError:
-    return DeclarationError(
-        f"projection {projection.name}: {other.name} keeps a RowNorm together with it, which it does not "
-        f"carry; give the same RowNorm object to {called(norm)}"
-    )
 
 
 def _check_given(net: Network, projections: list[Projection], group: Joined) -> None:

@@ -110,7 +110,7 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
         (lambda: cs.RowNorm(1.0, over=["a"]), "over names a alone; name all projections that share"),
         (lambda: eyes(cs.RowNorm(1.0, over=["a", "b"])), "over a and b, not over it; add 'left->V1' to over"),
         (
-            lambda: eyes({"left": BOTH, "right": None}),
+            lambda: eyes({"left": BOTH, "right": None}).check(),
             "projection right->V1: left->V1 keeps a RowNorm togeth",
         ),
         (
