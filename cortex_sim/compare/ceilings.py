@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cortex_sim.checks import require_count
-from cortex_sim.compare.responses import Array, Responses
+from cortex_sim.compare.responses import ROUNDING, Array, Responses
 from cortex_sim.errors import DataError
 
 SPLITS = 1000
@@ -189,6 +189,6 @@ def _correlations(one: Array, other: Array) -> Array:
     scale = [np.abs(half).max(0) for half in (one, other)]
     one, other = one - one.mean(0), other - other.mean(0)
     sizes = [np.sqrt((half**2).sum(0)) for half in (one, other)]
-    varies = np.logical_and(*(size > 1e-9 * largest for size, largest in zip(sizes, scale, strict=True)))
+    varies = np.logical_and(*(size > ROUNDING * largest for size, largest in zip(sizes, scale, strict=True)))
     product = np.where(varies, sizes[0] * sizes[1], 1.0)
     return np.where(varies, (one * other).sum(0) / product, 0.0)

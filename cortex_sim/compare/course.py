@@ -46,6 +46,11 @@ def time_bins(recording: xr.Dataset) -> tuple[TimeBin, ...]:
     """Start and end of each time bin, in ms to the nearest ns; none where there is no time."""
     if "time_bin" not in recording.dims:
         return ()
+    if not {"time_bin_start", "time_bin_end"} <= set(recording.coords):
+        raise DataError(
+            f"{recording.attrs.get('name', 'recording')}: has time bins without time_bin_start and "
+            f"time_bin_end in ms; add both as coordinates of time_bin"
+        )
     starts, ends = recording["time_bin_start"].values.tolist(), recording["time_bin_end"].values.tolist()
     return tuple((round(start, 6), round(end, 6)) for start, end in zip(starts, ends, strict=True))
 

@@ -194,6 +194,11 @@ def _selected(
         )
     dims = recording[variable].dims
     kept = [str(key) for key, of in recording.coords.items() if of.dims and set(of.dims) <= set(dims)]
+    if "stimulus_id" not in recording.coords:
+        raise DataError(
+            f"responses {_name(recording, None)}: do not say which stimulus was presented; give the coordinate "
+            f"stimulus_id (presentation)"
+        )
     part = recording[[variable]].reset_coords(drop=True).assign_coords({key: recording[key] for key in kept})
     if population is not None or arm is not None:
         part = select(part, population=population, arm=arm)
@@ -278,7 +283,7 @@ def _means(
         which = (
             ""
             if at is None
-            else (f", such as neuroid {values['neuroid_id'].values[at[1]]!s} to stimulus {ids[at[0]]!s}")
+            else (f", such as neuroid {_neuroid(values, int(at[1]))} to stimulus {ids[at[0]]!s}")
         )
         raise DataError(
             f"responses {name}: {len(missing)} pairs of stimulus and neuroid have no response{which}; where "
@@ -286,6 +291,10 @@ def _means(
         )
     means: NDArray[np.float64] = np.where(present, repeats, 0.0).sum(0) / count
     return means
+
+
+def _neuroid(values: xr.DataArray, number: int) -> str:
+    return str(values["neuroid_id"].values[number]) if "neuroid_id" in values.coords else str(number)
 
 
 def _groups(

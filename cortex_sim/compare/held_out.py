@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cortex_sim.compare.folds import Numbers
-from cortex_sim.compare.responses import Array
+from cortex_sim.compare.responses import ROUNDING, Array
 
 STILL = 1e-12  # variance, relative to that over all stimuli, below which a neuroid does not vary
 
@@ -94,7 +94,7 @@ class HeldOut:
 def _standardised(values: Array) -> Array:
     centred = values - values.mean(0)
     size = centred.std(0)
-    moves = size > 1e-9 * np.abs(values).max(0)
+    moves = size > ROUNDING * np.abs(values).max(0)
     return np.where(moves, centred, 0.0) / np.where(moves, size, 1.0)
 
 

@@ -18,7 +18,7 @@ from cortex_sim.compare.metric import Numbers
 from cortex_sim.compare.pls import PLS
 from cortex_sim.compare.reduction import WIDEST, coordinates
 from cortex_sim.compare.representations import check_numbers
-from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+from cortex_sim.compare.responses import ROUNDING, Array, Dissimilarities, Responses
 from cortex_sim.compare.ridge import PENALTIES, Ridge
 from cortex_sim.errors import DataError
 
@@ -248,7 +248,7 @@ class Predictivity:
     ) -> tuple[Numbers, Reliability | None, dict[str, int]]:
         """Numbers of neuroids that vary and are reliable, their reliability, and how many are left out."""
         values = neural.values[unique]
-        varies = np.ptp(values, axis=0) > 1e-12 * np.abs(values).max(axis=0)
+        varies = np.ptp(values, axis=0) > ROUNDING * np.abs(values).max(axis=0)
         if not varies.any():
             raise DataError(
                 f"responses {neural.name}: all {neural.neuroids} neuroids respond alike to all "

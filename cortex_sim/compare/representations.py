@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.checks import look_up
 from cortex_sim.compare.metric import Numbers
-from cortex_sim.compare.responses import Array, Dissimilarities, Responses
+from cortex_sim.compare.responses import ROUNDING, Array, Dissimilarities, Responses
 from cortex_sim.errors import DataError
 
 Bounds = tuple[float, float]
@@ -40,7 +40,7 @@ def require_responses(metric: str, neural: Responses | Dissimilarities) -> Respo
 def constant(values: Array) -> NDArray[np.bool_]:
     """Which columns of values (stimulus, neuroid) vary by no more than rounding."""
     scale = np.abs(values).max(axis=0, initial=0.0)
-    return np.asarray(np.ptp(values, axis=0) <= 1e-12 * scale)
+    return np.asarray(np.ptp(values, axis=0) <= ROUNDING * scale)
 
 
 def varying(metric: str, responses: Responses, at_least: int = 1) -> tuple[Responses, int]:

@@ -14,6 +14,7 @@ from cortex_sim.data.identities import identities
 from cortex_sim.errors import DataError
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-12  # of the size of responses: what varies less does not vary
 LARGEST = 1e60  # sums of fourth powers of responses, as in CKA, stay below what float64 can hold
 
 

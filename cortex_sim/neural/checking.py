@@ -16,6 +16,7 @@ from cortex_sim.checks import listed
 from cortex_sim.data.identities import identities
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
+from cortex_sim.neural.suspicious import warn_of_copies
 
 COUNTED = ("spikes/s", "spike count")
 #: Coordinates of presentations which, with the stimulus and its repetition, make one unique.
@@ -48,6 +49,7 @@ def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset
     _require_time(source, data)
     _require_values(source, data)
     _require_repeats(source, data)
+    warn_of_copies(source, data)
     return _flag_constant(source, data)
 
 

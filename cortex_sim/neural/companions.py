@@ -16,6 +16,7 @@ from cortex_sim.errors import DataError
 from cortex_sim.neural.shape import OF_NEUROIDS
 from cortex_sim.neural.stored import Stored
 
+SHORTEST_MS, LATEST_S = 1.0, 20.0  # bins that are all shorter, and all within these, are in seconds
 log = logging.getLogger(__name__)
 Labels = dict[str, NDArray[Any]]
 OF_ROWS = ("session", "animal")  # may be of neuroids or of presentations
@@ -163,4 +164,11 @@ def time_bins(stored: Stored, count: int, of: str) -> tuple[NDArray[np.float64],
     for name in TIME_BINS:
         if stored.shape(name) != (count,):
             raise stored.refused(name, f"{of} has {count} time bins: give one time in ms for each")
-    return stored.numbers(TIME_BINS[0], "(time_bin,)"), stored.numbers(TIME_BINS[1], "(time_bin,)")
+    start, end = (stored.numbers(name, "(time_bin,)") for name in TIME_BINS)
+    if (end - start).max() < SHORTEST_MS and max(np.abs(start).max(), np.abs(end).max()) < LATEST_S:
+        raise stored.refused(
+            "time_bin_end",
+            f"bins of at most {(end - start).max():g} ms look like seconds; give ms, or save netCDF, where "
+            f"times have units",
+        )
+    return start, end

@@ -13,6 +13,7 @@ from cortex_sim.compare.course import Course, time_bins
 from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
+from cortex_sim.neural.in_memory import from_memory
 from cortex_sim.recording.selecting import select
 from cortex_sim.report.comparing import Neural
 from cortex_sim.report.entries import (
@@ -138,6 +139,7 @@ def _data(neural: Any, time: Time, by_animal: bool = False) -> dict[str, Neural 
         raise DataError(f"neural data: give a path, or what cortex_sim.neural.load returns. Got {neural!r}")
     if time.bin_ms is not None:
         raise DataError("neural data: bin_ms is for files of spike times; give it to cortex_sim.neural.load")
+    neural = from_memory(neural, str(neural.attrs.get("name", "data")))
     bins = time_bins(neural)
     if time.window_ms is not None and bins:
         require_edges("neural data: window_ms", bins, time.window_ms)

@@ -41,7 +41,8 @@ def figures(
     """Scores by population; neuroids of the two best entries; RDMs of data and models; time courses."""
     from cortex_sim import viz
 
-    made = _courses([row for row in rows if row["time_bin_start"] is not None], folder)
+    names = spelled_apart([*data, *(str(row["data"]) for row in rows)])
+    made = _courses([row for row in rows if row["time_bin_start"] is not None], names, folder)
     still = [row for row in rows if row["time_bin_start"] is None]
     if still:
         made.append(folder / "scores.png")
@@ -50,12 +51,12 @@ def figures(
         mine = [cell for cell in cells if cell.data == label and cell.time_bin is None]
         if not mine or isinstance(neural, Course):
             continue
-        made += _neuroids(mine, label, folder)
-        made += _rdms(mine, entries_for(label), label, neural, folder)
+        made += _neuroids(mine, names[label], folder)
+        made += _rdms(mine, entries_for(label), label, neural, folder / f"rdms-{names[label]}.png")
     return made
 
 
-def _courses(rows: Sequence[Row], folder: Path) -> list[Path]:
+def _courses(rows: Sequence[Row], names: Mapping[str, str], folder: Path) -> list[Path]:
     """Scores over time, one figure for each data set and metric."""
     from cortex_sim import viz
 
@@ -69,12 +70,12 @@ def _courses(rows: Sequence[Row], folder: Path) -> list[Path]:
                 ceiling = row["ceiling"] if row["convention"] == "raw" or row["ceiling"] is None else 1.0
                 start, end = row["time_bin_start"], row["time_bin_end"]
                 line.append({**row, "bin": (start + end) / 2, "ceiling_low": ceiling})
-        made.append(folder / f"over-time-{spelled(label)}-{metric}.png")
+        made.append(folder / f"over-time-{names[label]}-{metric}.png")
         viz.scores_over_time(lines, made[-1], f"{metric} score, {label}")
     return made
 
 
-def _neuroids(cells: Sequence[Cell], label: str, folder: Path) -> list[Path]:
+def _neuroids(cells: Sequence[Cell], name: str, folder: Path) -> list[Path]:
     """Predictivity of every neuroid by the two best of different entries, or against its reliability."""
     from cortex_sim import viz
 
@@ -92,7 +93,7 @@ def _neuroids(cells: Sequence[Cell], label: str, folder: Path) -> list[Path]:
         if reliability is None:
             return []
         values, said, reliability = [reliability, values[0]], ["reliability", said[0]], None
-    path = folder / f"neuroids-{spelled(label)}.png"
+    path = folder / f"neuroids-{name}.png"
     viz.neuroid_scatter(values[0], values[1], (said[0], said[1]), path, reliability)
     return [path]
 
@@ -104,7 +105,7 @@ def _correlations(cell: Cell) -> np.ndarray:
 
 
 def _rdms(
-    cells: Sequence[Cell], entries: Sequence[Entry], label: str, neural: Neural, folder: Path
+    cells: Sequence[Cell], entries: Sequence[Entry], label: str, neural: Neural, path: Path
 ) -> list[Path]:
     """The data's RDM, and those of each entry's best population by RSA."""
     from cortex_sim import viz
@@ -123,7 +124,6 @@ def _rdms(
         population = best[name].population
         model = matched(members[name].responses(population), neural)[0]
         panels[f"{name} {population}" if name != population else name] = rdm(model, how)
-    path = folder / f"rdms-{spelled(label)}.png"
     viz.rdm_panels(panels, path)
     return [path]
 
@@ -133,11 +133,25 @@ def recovery_figures(recoveries: Sequence[Recovered], folder: Path) -> list[Path
     from cortex_sim import viz
 
     made = []
+    names = spelled_apart([one.data for one in recoveries])
     for one in recoveries:
         if one.recovery is not None:
-            made.append(folder / f"recovery-{spelled(one.data)}-{one.metric}.png")
+            made.append(folder / f"recovery-{names[one.data]}-{one.metric}.png")
             viz.recovery_matrix(one.recovery.confusion, list(one.recovery.rules), made[-1])
     return made
+
+
+def spelled_apart(labels: Sequence[str]) -> dict[str, str]:
+    """Each label as part of a file's name; labels that are spelled alike get a number."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in dict.fromkeys(labels):
+        name, number = spelled(label), 2
+        while name.casefold() in taken:
+            name, number = f"{spelled(label)}-{number}", number + 1
+        taken.add(name.casefold())
+        found[label] = name
+    return found
 
 
 def spelled(label: str) -> str:

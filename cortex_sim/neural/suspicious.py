@@ -1,0 +1,56 @@
+"""What is allowed but seldom meant: neuroids that are copies, repeats that are copies of one response."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from cortex_sim.checks import listed
+
+log = logging.getLogger(__name__)
+
+
+def warn_of_copies(source: str, data: xr.Dataset) -> None:
+    """Log a warning for each; ``data`` are responses that were checked."""
+    rate = data["rate"].values
+    twins = _equal_neuroids(rate)
+    if twins:
+        names = data["neuroid_id"].values.astype(str)
+        pairs = [f"{names[one]} and {names[other]}" for one, other in twins[:3]]
+        log.warning(
+            "neural data %s: %d neuroids respond exactly like another in every presentation, such as %s; "
+            "they count twice in scores, so leave copies out",
+            *(source, len(twins), listed(pairs)),
+        )
+    if _repeats_are_copies(rate, data["stimulus_id"].values):
+        log.warning(
+            "neural data %s: all repeats of every stimulus are exactly alike, so that the reliability is 1 "
+            "whatever the noise; if these are means, save them once, as response_mean",
+            source,
+        )
+
+
+def _equal_neuroids(rate: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs (first, copy) of neuroids that vary and have the same responses."""
+    first: dict[bytes, int] = {}
+    found = []
+    for number in range(rate.shape[1]):
+        column = np.ascontiguousarray(rate[:, number])
+        if np.fmin.reduce(column, axis=None) < np.fmax.reduce(column, axis=None):
+            earlier = first.setdefault(column.tobytes(), number)
+            if earlier != number:
+                found.append((earlier, number))
+    return found
+
+
+def _repeats_are_copies(rate: NDArray[np.float64], ids: NDArray[np.str_]) -> bool:
+    _, first, stimulus = np.unique(ids, return_index=True, return_inverse=True)
+    again = np.setdiff1d(np.arange(len(ids)), first)
+    if not len(again):
+        return False
+    same = rate[again] == rate[first[stimulus[again]]]
+    known = ~np.isnan(rate[again]) & ~np.isnan(rate[first[stimulus[again]]])
+    return bool(known.any() and (same | ~known).all())
