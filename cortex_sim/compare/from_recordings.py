@@ -196,8 +196,8 @@ def _selected(
     kept = [str(key) for key, of in recording.coords.items() if of.dims and set(of.dims) <= set(dims)]
     if "stimulus_id" not in recording.coords:
         raise DataError(
-            f"responses {_name(recording, None)}: do not say which stimulus was presented; give the coordinate "
-            f"stimulus_id (presentation)"
+            f"responses {_name(recording, None)}: do not say which stimulus was presented; give the "
+            f"coordinate stimulus_id (presentation)"
         )
     part = recording[[variable]].reset_coords(drop=True).assign_coords({key: recording[key] for key in kept})
     if population is not None or arm is not None:
