@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from cortex_sim.errors import DataError
-from cortex_sim.viz.panels import COLOURS, finished, new_figure, plain
+from cortex_sim.viz.panels import COLOURS, DASHES, finished, new_figure, plain
 
 LEGEND_WIDTH = 1.9  # inches of one entry
+MARKERS = ("o", "s", "^", "D")  # of models, one for each time that the colours are gone through
 
 Row = Mapping[str, Any]
 
@@ -66,11 +67,12 @@ def _panel(axes: Axes, rows: Sequence[Row], populations: list[str], names: list[
         mine = [row for row in rows if row["recording"] == name]
         at = [populations.index(row["population"]) + (number - (len(names) - 1) / 2) * apart for row in mine]
         colour = COLOURS[number % len(COLOURS)]
+        marker = MARKERS[number // len(COLOURS) % len(MARKERS)]
         scores = [row["score"] for row in mine]
         low = [max(row["score"] - _or(row["ci_low"], row["score"]), 0.0) for row in mine]
         high = [max(_or(row["ci_high"], row["score"]) - row["score"], 0.0) for row in mine]
-        axes.errorbar(at, scores, yerr=[low, high], fmt="o", ms=4, color=colour, capsize=2, label=name)
-        for key, marker, said in (
+        axes.errorbar(at, scores, [low, high], fmt=marker, ms=4, color=colour, capsize=2, label=name)
+        for key, sign, said in (
             ("control_untrained", "_", "untrained"),
             ("control_shifted", "x", "shifted by one stimulus"),
         ):
@@ -78,7 +80,7 @@ def _panel(axes: Axes, rows: Sequence[Row], populations: list[str], names: list[
             found = [(place, row[key]) for place, row in pairs if row.get(key) is not None]
             if found:
                 x, y = np.array(found).T
-                axes.scatter(x, y, marker=marker, s=28, color="0.55", lw=1, label=said)
+                axes.scatter(x, y, marker=sign, s=28, color="0.55", lw=1, label=said)
     _ceilings(axes, rows)
     axes.axhline(0, color="0.7", lw=0.8, zorder=0)
     axes.set_xticks(range(len(populations)), populations)
@@ -162,7 +164,8 @@ def scores_over_time(
     for number, (name, of) in enumerate(rows.items()):
         course = _broken(of)
         time, colour = course["bin"], COLOURS[number % len(COLOURS)]
-        axes.plot(time, course["score"], color=colour, marker=".", ms=4, label=name)
+        dashes = DASHES[number // len(COLOURS) % len(DASHES)]
+        axes.plot(time, course["score"], color=colour, ls=dashes, marker=".", ms=4, label=name)
         if np.isfinite(course["ci_low"]).any():
             level = str(of[0].get("interval", "")).partition(":")[0]
             said = f"band: {level} interval" if level else "band: interval"

@@ -40,6 +40,13 @@ def test_an_unknown_ceiling_or_interval_is_not_drawn():
         cs.viz.comparison_scores([])
 
 
+def test_more_models_than_colours_are_told_apart_by_their_marker():
+    models = [{**rows()[0], "recording": f"model {i}"} for i in range(12)]
+    (axes,) = cs.viz.comparison_scores(models).axes
+    drawn = [(bar.lines[0].get_color(), bar.lines[0].get_marker()) for bar in axes.containers]
+    assert len(drawn) == 12 and len(set(drawn)) == 12
+
+
 def test_rdms_are_shown_as_ranks_of_their_mean():
     values = np.array([[1.0, 5.0, 2.0], [2.0, 9.0, 4.0]])
     figure = cs.viz.rdm_panels({"IT": Dissimilarities("IT", "abc", values)})
