@@ -3,6 +3,7 @@
 import io
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,23 +49,27 @@ def pages():
     return [page for page in found if page.relative_to(ROOT).as_posix() not in EXEMPT]
 
 
-def tokens(path):
-    return tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline)
+@cache
+def written(path):
+    """Names, and texts of strings and comments, of a Python file."""
+    names, texts = set(), []
+    for t in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
+        if t.type == tokenize.NAME:
+            names.add(t.string)
+        elif t.type in (tokenize.STRING, tokenize.COMMENT) and " " in t.string:
+            texts.append(t.string)
+    return names, texts
 
 
 def private_names(path):
     name = path.relative_to(ROOT).as_posix()
     found = {part for part in path.with_suffix("").parts[-2:] if NAMES.search(part)}
-    found |= {t.string for t in tokens(path) if t.type == tokenize.NAME and NAMES.search(t.string)}
+    found |= set(filter(NAMES.search, written(path)[0]))
     return found - (KEPT if name in LIVES_MAY_STAND_IN else set())
 
 
 def private_phrases(path):
-    if path.suffix == ".md":
-        texts = path.read_text("utf-8").split("\n")
-    else:
-        spoken = (tokenize.STRING, tokenize.COMMENT)
-        texts = [t.string for t in tokens(path) if t.type in spoken and " " in t.string]
+    texts = path.read_text("utf-8").split("\n") if path.suffix == ".md" else written(path)[1]
     return [match.group() for text in texts for match in PHRASES.finditer(" ".join(text.split()))]
 
 
@@ -81,7 +86,7 @@ def test_prose_is_in_standard_terms(path):
 def test_the_search_finds_what_is_planted(tmp_path):
     planted = tmp_path / "planted.py"
     planted.write_text('def told(mate):\n    """The top hears it."""\n', "utf-8")
-    assert {t.string for t in tokens(planted) if NAMES.search(t.string)} == {"told", "mate"}
+    assert set(filter(NAMES.search, written(planted)[0])) == {"told", "mate"}
     assert private_phrases(planted) == ["hears"]
 
 
