@@ -33,6 +33,7 @@ from cortex_sim.library import model
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.population import Population
+from cortex_sim.presynaptic import Decorrelated
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.closed_loop import ClosedLoop
 from cortex_sim.protocol.inputs import Noise, Nudge, Stimuli, Sum, TimeSeries
@@ -108,6 +109,7 @@ __all__ = [
     "DataError",
     "Decay",
     "DeclarationError",
+    "Decorrelated",
     "Decorrelation",
     "Defaults",
     "Dense",

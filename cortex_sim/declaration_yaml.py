@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from cortex_sim.network import Network
 
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative", "apical_coupling")
-_BOTTOM_UP = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
+_RECURRENT = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
+_BOTTOM_UP = (*_RECURRENT, "reads")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers", "constraints")
 _GAIN = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "constraints")
 _LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers", "constraints")
@@ -55,6 +56,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             entry["regularisers"] = [to_data("regulariser", r) for r in p.regularisers]
         if p.constraints:
             entry["constraints"] = [to_data("constraint", c) for c in p.constraints]
+        if p.reads is not None:
+            entry["reads"] = to_data("reads", p.reads)
         if p.by_word:
             entry["by_word"] = [to_data("regulariser", r) for r in p.by_word]
         data["projections"].append(entry)
@@ -122,9 +125,11 @@ def _add_projection(net: Network, entry: Any) -> None:
 
 def _driving(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
     kind = entry["kind"].replace("_", "-")
-    _only(f"{kind} projection {entry['pre']}->{entry['post']}", entry, _BOTTOM_UP)
-    add = net.recurrent if entry["kind"] == RECURRENT else net.bottom_up
-    made = add(entry["pre"], entry["post"], entry.get("connector", "dense"), **own)
+    loops = entry["kind"] == RECURRENT
+    _only(f"{kind} projection {entry['pre']}->{entry['post']}", entry, _RECURRENT if loops else _BOTTOM_UP)
+    add: Any = net.recurrent if loops else net.bottom_up
+    also = {} if loops else {"reads": entry.get("reads")}
+    made = add(entry["pre"], entry["post"], entry.get("connector", "dense"), **own, **also)
     added = tuple(make("regulariser", r) for r in entry.get("by_word") or ())
     for regulariser in added:
         if regulariser not in made.regularisers:

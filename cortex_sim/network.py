@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ class Network(Wiring, DisplayedNetwork):
         plasticity: Any = None,
         regulariser: Any = (),
         constraint: Any = (),
+        reads: Any = None,
     ) -> Projection:
         """Add a projection whose pre rates drive its post population.
 
@@ -111,6 +113,8 @@ class Network(Wiring, DisplayedNetwork):
             What else acts on the weights.
         constraint : constraint, or a list of them
             What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
+        reads : Decorrelated, optional
+            What its synapses read of the pre rates when they change; default the rates. Activity is the same.
 
         Raises
         ------
@@ -119,6 +123,9 @@ class Network(Wiring, DisplayedNetwork):
             populations are already connected.
         """
         projection = self._of_rates(BOTTOM_UP, pre, post, connector, plasticity, regulariser, constraint)
+        if reads is not None:
+            projection = replace(projection, reads=make("reads", reads))
+            validation.check_reads(self, projection)
         validation.check_acyclic(self, projection)
         return self._add(projection)
 
@@ -305,6 +312,21 @@ class Network(Wiring, DisplayedNetwork):
         from cortex_sim.words import rewired
 
         return rewired(self, rule, feedback, credit)
+
+    def with_reads(self, reads: Any) -> Network:
+        """Return this network with one reading in every plastic bottom-up projection that has weights.
+
+        Parameters
+        ----------
+        reads : Decorrelated or str or None
+            What their synapses read of the pre rates; None gives the rates.
+        """
+        other, made = self.copy(), None if reads is None else make("reads", reads)
+        for p in self.bottom_ups:
+            if p.plasticity is not None and self.weight_shape(p):
+                other.projections[p.name] = replace(p, reads=made)
+                validation.check_reads(other, other.projections[p.name])
+        return other
 
     def copy(self) -> Network:
         """A network of its own with the same declaration."""

@@ -51,6 +51,8 @@ class Projection:
         Top-down only: the kind of projection that it is paired with.
     constraints : tuple of constraints
         What its weights satisfy at every step.
+    reads : Decorrelated or None
+        Bottom-up only: what its synapses read of the pre rates as they change; None is the rates.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class Projection:
     by_word: tuple[Any, ...] = ()
     paired_with: str = BOTTOM_UP
     constraints: tuple[Any, ...] = ()
+    reads: Any = None
 
     @property
     def name(self) -> str:

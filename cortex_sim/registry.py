@@ -34,6 +34,7 @@ KINDS = (
     "inner_rule",
     "kernel",
     "objective",
+    "reads",
     "regulariser",
     "rule",
     "searcher",
@@ -51,6 +52,7 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "initialiser": (("draw",),),
     "kernel": (("weights",),),
     "objective": (("value", "credit"),),
+    "reads": (("check", "initial", "read", "renewed", "update_ms"),),
     "regulariser": (("change",),),
     "rule": (("change",), ("arrival", "accepts")),
 }

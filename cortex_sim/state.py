@@ -21,6 +21,7 @@ from cortex_sim.declaration_yaml import from_dict, to_dict
 from cortex_sim.errors import BuildError, DeclarationError, RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
+from cortex_sim.presynaptic.held import first_readings
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.runs.files import read_tensors, write_tensors
@@ -55,6 +56,8 @@ class State:
         Rows of auxiliary units by bottom-up projection (GAIT-prop's square form).
     transfers : mapping of str to mapping
         Parameters of activations by population and name, one per unit or per channel.
+    readings : mapping of str to mapping
+        Slow state of what projections read (``reads=...``), by projection and variable.
     preprocessing : Preprocessing, mapping of source to Preprocessing, or None
         How stimuli were shown; None where nothing is known of it.
     origin : mapping
@@ -68,6 +71,7 @@ class State:
     rule_state: Variables = field(default_factory=dict)
     auxiliary: Arrays = field(default_factory=dict)
     transfers: Variables = field(default_factory=dict)
+    readings: Variables = field(default_factory=dict)
     preprocessing: Held | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,6 +115,7 @@ class State:
             network=net,
             feedback=feedback,
             rule_state=rules,
+            readings={n: self._reading(n, net, fresh) for n, fresh in new.readings.items()},
             auxiliary={n: rows for n, rows in self.auxiliary.items() if n in net.projections},
         )
 
@@ -134,6 +139,15 @@ class State:
         return fresh
 
 
+    def _reading(self, name: str, net: Network, fresh: Arrays) -> Arrays:
+        ours, kept = self.network.projections.get(name), self.readings.get(name)
+        same = ours is not None and ours.reads == net.projections[name].reads
+        if kept is not None and same and _shapes(kept) == _shapes(fresh):
+            return kept
+        _log.info("projection %s: the state of what it reads begins again, none is kept for it", name)
+        return fresh
+
+
 def initial(net: Network, seed: int = 0) -> State:
     """State with which a network begins: weights drawn from ``seed``, biases 0, rules at their start."""
     drawn = net.initial_weights(seed)
@@ -149,6 +163,7 @@ def initial(net: Network, seed: int = 0) -> State:
         feedback={name: drawn[name] for name in drawn if name in top_down},
         rule_state={p.name: _first(net, p, drawn[p.name]) for p in _with_state(net)},
         transfers=_first_transfers(net),
+        readings=first_readings(net),
         origin={"seed": seed, "updates": 0},
     )
 
@@ -223,6 +238,8 @@ def tensors_of(state: State) -> dict[str, np.ndarray]:
     found |= {f"auxiliary:{n}": a for n, a in state.auxiliary.items()}
     for name, variables in state.rule_state.items():
         found |= {f"rule:{name}:{v}": x for v, x in variables.items()}
+    for name, variables in state.readings.items():
+        found |= {f"reading:{name}:{v}": x for v, x in variables.items()}
     for name, variables in state.transfers.items():
         found |= {f"transfer:{name}:{v}": x for v, x in variables.items()}
     return {name: np.asarray(array) for name, array in found.items()}
@@ -254,7 +271,7 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
     except DeclarationError as exception:
         raise RunError(f"{where}: {exception}") from None
     parts: dict[str, dict[str, np.ndarray]] = {}
-    nested: dict[str, dict[str, dict[str, np.ndarray]]] = {"rule": {}, "transfer": {}}
+    nested: dict[str, dict[str, dict[str, np.ndarray]]] = {"rule": {}, "reading": {}, "transfer": {}}
     elsewhere = metadata.get("shared", {})  # a checkpoint keeps them under its model's names
     named = {ours: tensors[theirs] for ours, theirs in elsewhere.items()} if elsewhere else tensors
     for label, array in named.items():
@@ -272,6 +289,7 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
         rule_state=nested["rule"],
         auxiliary=parts.get("auxiliary", {}),
         transfers=nested["transfer"],
+        readings=nested["reading"],
         preprocessing=shown_through.from_data(metadata.get("preprocessing")),
         origin=dict(metadata.get("origin") or {}),
     )

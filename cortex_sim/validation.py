@@ -16,6 +16,7 @@ from cortex_sim.initialisers import GivenWeights
 from cortex_sim.joined import joined_of
 from cortex_sim.operators.checking import brings_operator, check_operator
 from cortex_sim.paths import Paths
+from cortex_sim.presynaptic.checking import check_reads
 from cortex_sim.projection import BOTTOM_UP, GAIN, RECURRENT, TOP_DOWN, Projection
 from cortex_sim.rules.checking import check_credit, check_rule
 
@@ -219,6 +220,7 @@ def check_parts(net: Network, projection: Projection) -> None:
     else:
         check_bottom_up(projection)
     check_constraints(net, projection)
+    check_reads(net, projection)
     for part in projection.declared:
         if part.check is not None:
             part.check(net, projection)

@@ -47,6 +47,7 @@ KINDS = {
     "activations": lambda: _registered("activation"),
     "connectors": lambda: _registered("connector"),
     "constraints": lambda: _registered("constraint"),
+    "reads": lambda: _registered("reads"),
     "initialisers": lambda: _registered("initialiser"),
     "data": _data,
     "protocols": lambda: library.names("protocols"),

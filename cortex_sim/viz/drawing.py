@@ -242,6 +242,7 @@ def _label(projection: Projection) -> str:
         parts.append(projection.connector)
     if not projection.is_top_down and leaves_out(projection.connector):
         parts.append(projection.connector)
+    parts += [] if projection.reads is None else [projection.reads]
     joint = {True: "joint ", False: ""}
     kept = [joint[bool(getattr(part, "over", ()))] + kind(part) for part in projection.constraints]
     return " + ".join([*map(kind, parts), *kept]) or "fixed"

@@ -143,15 +143,21 @@ def _of_rates(net: Network, title: str, projections: list[Projection]) -> Table:
 
 
 def _columns(projections: list[Projection]) -> list[str]:
-    """Columns on weights; one for constraints only if there are any."""
+    """Columns on weights; for constraints and for what synapses read only if there are any."""
     constrained = ["constraint"] if any(p.constraints for p in projections) else []
-    return ["weights", "plasticity", "regulariser", *constrained]
+    reading = ["reads"] if any(p.reads is not None for p in projections) else []
+    return ["weights", "plasticity", "regulariser", *constrained, *reading]
 
 
 def _what_acts(p: Projection, projections: list[Projection]) -> list[Text]:
-    """Rule, regularisers and constraints of a projection, among those of its table."""
-    cells = [Text(_rule(p)), Text(_all(p.regularisers)), Text(_all(p.constraints))]
-    return cells[: len(_columns(projections)) - 1]
+    """Rule, regularisers, constraints and reading of a projection, by the columns of its table."""
+    cells = {
+        "plasticity": _rule(p),
+        "regulariser": _all(p.regularisers),
+        "constraint": _all(p.constraints),
+        "reads": "rates" if p.reads is None else settings(p.reads),
+    }
+    return [Text(cells[column]) for column in _columns(projections)[1:]]
 
 
 def _credit_populations(net: Network) -> Table:

@@ -251,6 +251,10 @@ class Batched:
             changes.append((bias, self.step_s * eta * by_channel.sum(2).mean(0)))
         for values, change in changes:
             values += change
+        for name, reading in self.weights.readings.of.items():
+            if name in self.eta:  # after the step: what it read was measured before it
+                rates = self.circuit.operators[name].patches(r[self.circuit.net.projections[name].pre])
+                reading.renew(rates, self.step_s * 1000)
         for p in self.circuit.net.laterals:
             if p.name in self.eta:
                 np.fill_diagonal(self.weights.matrix[p.name], 0.0)
@@ -264,19 +268,24 @@ class Batched:
             return view[received]
         return view[var("gate", p.reverse_name)] * view[var("drive", p.reverse_name)]
 
+    def _read(self, p: Projection, rates: np.ndarray) -> np.ndarray:
+        """What a projection's synapses read of rates below them, (presentation · place, input)."""
+        reading = self.weights.readings.by(p)
+        return rates if reading is None else reading.read(rates)
+
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], int]:
         """Signals that a rule reads, each patch of a convolution a presentation; and the number of places."""
         p, rule, op = self.circuit.net.projections[name], self.rules[name], self.circuit.operators[name]
         if not p.is_top_down:
-            found = {"r_pre": op.patches(r[p.pre])}
+            found = {"r_pre": self._read(p, op.patches(r[p.pre]))}
             if "u_post" in rule.reads:
                 found["u_post"] = op.by_place(u[p.post])
             if "r_post" in rule.reads:
                 found["r_post"] = op.by_place(r[p.post])
             return found, op.places
-        found = {"r_post": op.patches(r[p.post])}
+        found = {"r_post": self._read(p, op.patches(r[p.post]))}
         if p.rule.spontaneous:
             found["r_pre"] = op.by_place(self._echo(p))
         if "u_pre" in rule.reads:

@@ -15,6 +15,12 @@ def check_no_sharing(circuit: Circuit) -> None:
                 f"projection {p.name}: {type(p.plasticity).__name__} reads several synapses at once, and the "
                 'synapses engine moves each by itself; use engine="batched"'
             )
+    for p in circuit.net.bottom_ups:
+        if p.reads is not None:
+            raise BuildError(
+                f"projection {p.name}: {type(p.reads).__name__} mixes the rates of several pre units, and the "
+                'synapses engine moves each synapse by itself; use engine="batched"'
+            )
     for p in [*circuit.net.driving, *circuit.net.gains]:
         op = circuit.operators[p.name]
         if not op.weighted and not op.synapses:

@@ -11,6 +11,7 @@ from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.errors import BuildError, CortexSimError, RunError
 from cortex_sim.joined import enforced, joined_of
+from cortex_sim.presynaptic.held import Readings
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.state import State
 from cortex_sim.transfers import bound
@@ -30,6 +31,8 @@ class Weights:
         Rule state by projection and variable.
     transfers : dict of str to dict
         Parameters of activations by population and name, one per unit or per channel.
+    readings : Readings
+        What projections read of their pre rates, where it is not the rates, with its slow state.
     """
 
     def __init__(self, circuit: Circuit, start: State) -> None:
@@ -61,6 +64,7 @@ class Weights:
             name: {v: np.array(x, dtype=np.float64) for v, x in values.items()}
             for name, values in start.transfers.items()
         }
+        self.readings = Readings(net, start.readings)
         self.pulls = 0
 
     def as_learned(self) -> dict[str, dict[str, Any]]:
@@ -79,6 +83,7 @@ class Weights:
             "transfers": {
                 name: {v: x.copy() for v, x in kept.items()} for name, kept in self.transfers.items()
             },
+            "readings": self.readings.as_arrays(),
         }
 
     def outward(self, name: str) -> np.ndarray:
@@ -191,7 +196,7 @@ class Weights:
             found |= {f"state:{name}:{v}": np.array(x) for v, x in variables.items()}
         for name, kept in self.transfers.items():
             found |= {f"transfer:{name}:{v}": x.copy() for v, x in kept.items()}
-        return found | {"pulls": np.array(self.pulls)}
+        return found | self.readings.flat() | {"pulls": np.array(self.pulls)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Go back to what `as_state` gave."""
@@ -205,6 +210,7 @@ class Weights:
         for name, kept in self.transfers.items():
             for variable, values in kept.items():
                 values[...] = state[f"transfer:{name}:{variable}"]
+        self.readings.restore(state)
         self.pulls = int(state["pulls"])
 
 

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.lateral import without_lateral
+from cortex_sim.backends.torch.presynaptic import ByReading, Presynaptic
 from cortex_sim.backends.torch.steps import Link, Step
 from cortex_sim.operators.autograd import CreditPath
+from cortex_sim.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class ByParameters:
         Precision of drives.
     credit : bool
         Whether the backward pass is that of the declared rules, or plain autograd.
+    presynaptic : Presynaptic
+        What synapses read of their pre rates, where it is not the rates.
     """
 
     weights: Mapping[str, Tensor] | nn.ParameterDict
@@ -36,6 +40,7 @@ class ByParameters:
     populations: nn.Module
     dtype: torch.dtype
     credit: bool
+    presynaptic: Presynaptic
 
     def bias(self, step: Step) -> Tensor | None:
         """Bias of a population, (unit,) or (channel,)."""
@@ -56,19 +61,43 @@ class ByParameters:
         r, w = r.to(self.dtype), self.weights[link.name]
         w = (w if link.supervised or not self.credit else w.detach()).to(self.dtype)
         drive: Tensor
-        if not self.credit or link.paired is None or self.feedback.is_transpose(link.paired.name):
+        free = link.paired is None or self.feedback.is_transpose(link.paired.name)
+        if self.credit and link.supervised and link.name in self.presynaptic and torch.is_grad_enabled():
+            return self._through_reading(link, r, w, bias, free)
+        if not self.credit or link.paired is None or free:
             drive = op.drive(r, w, bias)
             return drive
-        name = link.paired.name
+        return self._with_feedback(link, link.paired, r, w, bias)
+
+    def _with_feedback(self, link: Link, paired: Projection, r: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+        """The drive, with a backward pass along the paired projection."""
+        op, name = link.operator, paired.name
+        drive: Tensor
         gram = self.feedback.kept_gram(name) if op.takes_gram else None
         if gram is not None:
             m = gram if isinstance(gram, float) else gram.to(self.dtype)
             drive = op.drive_with_gram(r, w, bias, m)
             return drive
-        rule = link.paired.plasticity if self.feedback.reads_credit(name) else None
+        rule = paired.plasticity if self.feedback.reads_credit(name) else None
         b = self.feedback.stored(name, w).to(self.dtype)
         drive = op.drive_with_feedback(r, w, bias, b, rule)
         return drive
+
+    def _through_reading(
+        self, link: Link, r: Tensor, w: Tensor, bias: Tensor | None, free: bool
+    ) -> Tensor:
+        """The same drive and credit, while W (and B, where it follows W) changes with what synapses read."""
+        op, fixed, paired = link.operator, w.detach(), link.paired
+        if free or paired is None:
+            a, b, rule = op.drive(r, fixed, bias), None, None
+        elif self.feedback.reads_credit(paired.name):
+            b, rule = self.feedback.stored(paired.name, w).to(self.dtype), paired.plasticity
+            a = op.drive_with_feedback(r, fixed, bias, b.detach(), None)
+        else:
+            a, b, rule = self._with_feedback(link, paired, r, fixed, bias), None, None
+        read = self.presynaptic.inputs(link.name, op, r).to(self.dtype)
+        found: Tensor = ByReading.apply(a, w, b, read, op, rule)
+        return found
 
     def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
         """A drive with its bias, one per unit or channel."""

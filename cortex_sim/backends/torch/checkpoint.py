@@ -86,6 +86,9 @@ def _shared(model: Core) -> dict[str, str]:
         names[f"feedback:{n}"] = f"feedback.{kind}.{n}"
     for n, rule in model.local.state.items():
         names |= {f"rule:{n}:{v}": f"local.state.{n}.{v}" for v, _ in rule.named_buffers()}
+    for n, reading in model.presynaptic.of.items():
+        names |= {f"reading:{n}:{v}": f"presynaptic.of.{n}.{v}" for v, _ in reading.named_buffers()}
+        names[f"reading:{n}:count"] = f"presynaptic.of.{n}._extra_state"
     for n, values in model.transfer_values().items():
         names |= {f"transfer:{n}:{v}": f"populations.{n}.transfer_{v}" for v in values}
     return {ours: f"model/{theirs}" for ours, theirs in names.items()}

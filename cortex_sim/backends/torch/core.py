@@ -23,6 +23,7 @@ from cortex_sim.backends.torch.modes import differentiating, in_full_precision
 from cortex_sim.backends.torch.objective import as_rates, injected, mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
+from cortex_sim.backends.torch.presynaptic import Presynaptic
 from cortex_sim.backends.torch.presentations import Presentations, presentations, require_gradient_arrives
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import blocks_of, compiled
@@ -110,7 +111,10 @@ class Core(nn.Module):
         )
         declared = self.routes.teacher
         self.teacher = None if declared is None else TeacherCredit(declared, self.feedback, stored)
-        self.local = LocalRules(net, dict(self.weights.items()), self.constrained.state_of)
+        self.presynaptic = Presynaptic(net, stored)
+        self.local = LocalRules(
+            net, dict(self.weights.items()), self.constrained.state_of, self.presynaptic.read
+        )
         self.to(device)
         self.register_load_state_dict_post_hook(_loaded)
         self.renew_feedback()
@@ -199,6 +203,7 @@ class Core(nn.Module):
             self.populations,
             self._working_dtype(),
             credit,
+            self.presynaptic,
         )
 
     def carried(self) -> Carry:
@@ -274,6 +279,8 @@ class Core(nn.Module):
             if self.unrolled is not None and self.local.projections:
                 rates = read_by_steps(self.steps, rates, self.sources, self.carrier(credit=False))
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
+            if learning and len(self.presynaptic):
+                self.presynaptic.renew(rates)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:

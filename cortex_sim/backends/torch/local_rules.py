@@ -16,14 +16,16 @@ from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 Weights = Mapping[str, Tensor] | nn.ParameterDict
 #: New state of a rule, from projection, kind, new and old values: as it was where there is no synapse.
 Kept = Callable[[str, Any, Tensor, Tensor], Tensor]
+#: What synapses read, from projection and inputs (presentation · place, input).
+Read = Callable[[str, Tensor], Tensor]
 
 
 class LocalRules(nn.Module):
     """The state of every unsupervised rule (as buffers, so checkpoints hold it), and its change."""
 
-    def __init__(self, net: Network, weights: dict[str, Tensor], kept: Kept) -> None:
+    def __init__(self, net: Network, weights: dict[str, Tensor], kept: Kept, read: Read) -> None:
         super().__init__()
-        self._kept = kept
+        self._kept, self._read = kept, read
         self.projections = [
             (p, net.operator(p)) for p in net.of_rates if p.plasticity is not None and not p.rule.supervised
         ]
@@ -47,7 +49,7 @@ class LocalRules(nn.Module):
         total: Tensor | float = 0.0
         for p, op in self.projections:
             w = weights[p.name]
-            pre = op.patches(rates[p.pre].detach().flatten(1)).to(w.dtype)
+            pre = self._read(p.name, op.patches(rates[p.pre].detach().flatten(1))).to(w.dtype)
             post = op.by_place(rates[p.post].detach().flatten(1)).to(w.dtype)
             matrix = op.matrix(w.detach())
             change, new = self._change(p.name, p.plasticity, matrix, pre, post)

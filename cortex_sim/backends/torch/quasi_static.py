@@ -24,6 +24,7 @@ from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
+from cortex_sim.presynaptic.held import Readings
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import Conditions, PhasePlan, Plan, Sample, Shown, Wanted
@@ -71,6 +72,7 @@ class QuasiStatic:
             self.model.load_state(state)
             for name, variables in state.fitted_to(net, seed).rule_state.items():
                 self.windows.state_of[name] |= {v: np.array(x, np.float64) for v, x in variables.items()}
+            self.windows.readings = Readings(net, state.fitted_to(net, seed).readings)
         self._learned = 0  # number of `Shown` that opened a window
         self._time_ms = 0.0
         self._loops: Memory = {}  # state of closed loops
@@ -135,6 +137,7 @@ class QuasiStatic:
         found = {name: tensor.detach().numpy().copy() for name, tensor in self._tensors().items()}
         for name, variables in self.windows.state_of.items():
             found |= {f"state:{name}:{variable}": np.array(x) for variable, x in variables.items()}
+        found |= self.windows.readings.flat()
         found |= {"learned": np.array(self._learned), "time_ms": np.array(self._time_ms)}
         found |= {_ACTIVITY + name: values.numpy().copy() for name, values in self._activity.items()}
         return found | self._loops
@@ -156,6 +159,7 @@ class QuasiStatic:
         for name, variables in self.windows.state_of.items():
             for variable in variables:
                 variables[variable] = np.array(state[f"state:{name}:{variable}"])
+        self.windows.readings.restore(state)
         self._learned, self._time_ms = int(state["learned"]), float(state["time_ms"])
         self._loops, self._activity = memory_of(state), activity
         self.model.renew_feedback()

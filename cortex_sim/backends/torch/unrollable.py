@@ -21,6 +21,11 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
             f"population {name}: {type(net.populations[name].activation).__name__} adapts to settled drives, "
             "not to steps in time; leave settling at its default, or use another activation"
         )
+    for p, _ in model.presynaptic.projections:
+        raise BuildError(
+            f"projection {p.name}: {type(p.reads).__name__} is measured on settled rates, not on unrolled "
+            "steps; leave reads out here, or run it in time on brian2"
+        )
     if model.teacher is not None:
         raise BuildError(
             f"network {net.name}: its credit network reads settled rates, not unrolled steps; "

@@ -48,6 +48,7 @@ def state(model: Core) -> State:
         rule_state={n: {v: _array(s) for v, s in model.local.of(n).items()} for n in model.local.state},
         auxiliary={n: _array(a) for n, a in model.feedback.auxiliary.items()},
         transfers={n: {v: _array(x) for v, x in kept.items()} for n, kept in model.transfer_values().items()},
+        readings={n: _reading(one) for n, one in model.presynaptic.of.items()},
         preprocessing=model.preprocessing,
         origin=origin(model),
     )
@@ -86,6 +87,12 @@ def load_state(model: Core, given: State) -> None:
     for name, variables in found.rule_state.items():
         kept = model.local.of(name)
         _overwrite(kept, _checked(f"projection {name}: variable", "state", variables, kept))
+    for name, given_reading in found.readings.items():
+        reading: Any = model.presynaptic.of[name]
+        arrays = {v: x for v, x in given_reading.items() if v != "count"}
+        kept = reading.state()
+        _overwrite(kept, _checked(f"projection {name}: reading", "state", arrays, kept))
+        reading.count = int(given_reading["count"])
     for name, kept in model.transfer_values().items():
         given_here = found.transfers.get(name, {})
         _overwrite(kept, _checked(f"population {name}: parameter", "values", given_here, kept))
@@ -130,6 +137,11 @@ def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> 
 def _overwrite(owners: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
     for name, values in new.items():
         owners[name].copy_(values)
+
+
+def _reading(one: Any) -> dict[str, np.ndarray]:
+    """State of one projection's reading, its count included."""
+    return {**{v: _array(x) for v, x in one.state().items()}, "count": np.array(float(one.count))}
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -14,6 +14,7 @@ from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.equilibrium import Equilibrium, passes
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.network import Network
+from cortex_sim.presynaptic.held import Reading, Readings
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import PhasePlan, Shown
 from cortex_sim.regularisers import Decay
@@ -49,6 +50,8 @@ class Windows:
     ----------
     state_of : dict of str to dict
         Rule state by projection and variable, float64.
+    readings : Readings
+        What projections read of their pre rates, where it is not the rates, with its slow state.
     """
 
     def __init__(self, model: Core) -> None:
@@ -57,6 +60,7 @@ class Windows:
         self._rules = {p.name: _rule_of(p) for p in plastic}
         self._ops = {p.name: self.net.operator(p) for p in plastic}
         self._allowed = {p.name: allowed_of(self.net, p) for p in plastic}
+        self.readings = Readings(self.net)
         self.state_of: dict[str, State] = {}
         for name, rule in self._rules.items():
             post, inputs = self.matrix(name).shape
@@ -91,12 +95,13 @@ class Windows:
         """One update of every open window with η·T, all from the old weights."""
         seconds = phase.duration_ms / 1000
         changes: list[tuple[Tensor, Tensor]] = []
+        readings = self._readings_in(phase)
         for name, eta in phase.eta.items():
             p, w = self.net.projections[name], self.matrix(name)
             if p.post in phase.spontaneous:
                 growth = self._growth_from_noise(p, phase, noise)
             else:
-                growth = self._growth(p, phase, found)
+                growth = self._growth(p, phase, found, readings.get(name))
             forgetting = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
             step = eta * seconds * (torch.from_numpy(growth) - forgetting * w)
             changes.append((w, self.model.constrained.scaled(name, step)))
@@ -106,11 +111,24 @@ class Windows:
             changes.append((bias, eta * seconds * by_channel.sum(2).mean(0)))
         for w, change in changes:
             w += change
+        for name, reading in readings.items():
+            if name in self.readings.of:
+                self.readings.of[name] = reading
         moved = {name: self.own(name) for name in phase.eta}
         self.model.constrained.enforce({**dict(self.model.weights.items()), **moved}, moved)
         self.model.renew_feedback()
 
-    def _growth(self, p: Projection, phase: PhasePlan, found: Equilibrium) -> np.ndarray:
+    def _readings_in(self, phase: PhasePlan) -> dict[str, Reading]:
+        """Readings of the projections that learn in a phase, each to move on by itself from its beginning.
+
+        A rule that reads as the projection it is paired with follows the same course.
+        """
+        found = {name: self.readings.by(self.net.projections[name]) for name in phase.eta}
+        return {name: reading.copy() for name, reading in found.items() if reading is not None}
+
+    def _growth(
+        self, p: Projection, phase: PhasePlan, found: Equilibrium, reading: Reading | None
+    ) -> np.ndarray:
         """Mean of Δw/η over the phase, at its settled rates, while the rule's state evolves."""
         w, rule, state = self.matrix(p.name).numpy(), self._rules[p.name], self.state_of[p.name]
         signals, places = self._signals(p, found)
@@ -120,11 +138,18 @@ class Windows:
             steps, step_s = 1, 1.0
         total = np.zeros_like(w)
         allowed = self._allowed[p.name]
+        side = "r_post" if p.is_top_down else "r_pre"
+        rates = signals[side]
+        renews = reading is not None and reading.name in phase.eta  # by the window of the one that owns it
         for _ in range(steps):
+            if reading is not None:
+                signals[side] = reading.read(rates)
             growth, moved = rule(w, state, **signals)
+            if renews and reading is not None:
+                reading.renew(rates, phase.duration_ms / steps)
             if allowed is not None:
                 moved = allowed.only_where_synapses_are(rule.kinds, moved)
-            if not moved:
+            if not (moved or renews):
                 return places * growth
             total += growth / steps
             for variable, speed in moved.items():

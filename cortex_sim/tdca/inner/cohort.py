@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cortex_sim.tdca.inner.architecture import Architecture, gated
 from cortex_sim.tdca.inner.layout import Layout
+from cortex_sim.tdca.inner.reading import InnerReadings
 from cortex_sim.tdca.inner.rules import InnerRule, Moment
 from cortex_sim.tdca.inner.step import Local, Step, rates
 
@@ -69,6 +70,7 @@ class Cohort:
             for name, values in body.first_transfers().items()
         }
         self.means = step.state(self.weights, self.biases)
+        self.readings = InnerReadings(body, count, dtype)
 
     def _initial(self, seed: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         weights, biases = self.body.initial(seed)
@@ -105,6 +107,7 @@ class Cohort:
             for name, initial in self.body.first_transfers().items():
                 for variable, first in initial.items():
                     self.transfers[name][variable][runs] = torch.as_tensor(first).to(self.dtype)
+            self.readings.begin(runs)
             self.done[runs], self.length[runs] = 0.0, length[i]
 
     def settle(self, x: Tensor) -> Tensor:
@@ -113,14 +116,15 @@ class Cohort:
 
     def changes(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Any]]:
         """Objective before the step (run,), and of each layer u and what it read."""
-        loss, local, _ = self._changes(parameters, x, y)
+        loss, local, _, _ = self._changes(parameters, x, y)
         return loss, local
 
     def _changes(
         self, parameters: dict[str, Tensor], x: Tensor, y: Tensor
-    ) -> tuple[Tensor, list[Any], dict[str, Tensor]]:
+    ) -> tuple[Tensor, list[Any], dict[str, Tensor], list[Tensor]]:
         transfers = self.body.transfers(self.transfers)
-        drives, rates, seen = self.body.settle(self.weights, self.biases, x, transfers)
+        drives, rates, inputs = self.body.settle(self.weights, self.biases, x, transfers)
+        seen = self.readings.read(inputs)
         objective, error = self.body.judged(rates[-1], y)
         moment = Moment(self.weights, drives, rates, y, error, self.taken, transfers)
         credits = self.rule.credits(self.body, parameters, self.fixed, moment)
@@ -130,7 +134,7 @@ class Cohort:
             name = layer.step.name
             u = gated(transfers[name], c, drives[name]) if self.rule.gated or i == last else c
             local.append((layer.operator.by_place(u), read))
-        return objective.mean(-1), local, drives
+        return objective.mean(-1), local, drives, inputs
 
     def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         """Take one inner step on presentations x (run, presentation, input) with targets y.
@@ -140,7 +144,7 @@ class Cohort:
         Tensor of shape (run,)
             Objective before the step.
         """
-        loss, local, drives = self._changes(parameters, x, y)
+        loss, local, drives, inputs = self._changes(parameters, x, y)
         self.transfers = self.body.adapted(self.transfers, drives)
         eta = rates(parameters, self.done, self.length)
         last = len(local) - 1
@@ -154,6 +158,7 @@ class Cohort:
                 self.biases[i] = bias
             for name, mean in kept.items():
                 self.means[name][i] = mean
+        self.readings.renew(inputs, self.taken)
         self.done = self.done + 1
         self.taken += 1
         return loss
@@ -180,7 +185,7 @@ class Cohort:
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""
         found = {f"{name}/{i}": t for name, ts in self._parts().items() for i, t in enumerate(ts)}
-        found |= self._by_transfer()
+        found |= self._by_transfer() | self.readings.named()
         found |= {"done": self.done, "length": self.length, "taken": torch.tensor(self.taken)}
         return {name: t.detach().clone() for name, t in found.items()}
 
@@ -192,5 +197,6 @@ class Cohort:
         self.transfers = {
             n: {v: state[f"transfer/{n}/{v}"].clone() for v in values} for n, values in self.transfers.items()
         }
+        self.readings.restore(state)
         self.done, self.length = state["done"].clone(), state["length"].clone()
         self.taken = int(state["taken"])

@@ -1,0 +1,136 @@
+"""What plastic projections read of their pre rates, on torch: the slow state, and the way into gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cortex_sim.backends.torch import distributed
+from cortex_sim.backends.torch.modes import in_full_precision
+from cortex_sim.network import Network
+from cortex_sim.operators import Operator
+from cortex_sim.presynaptic.drawing import noise_of
+from cortex_sim.presynaptic.held import first_readings
+
+
+class Reading(nn.Module):
+    """State of one projection's reading: buffers, and the number of renewals, which noise depends on."""
+
+    def __init__(self, how: Any, first: Mapping[str, Any], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.how, self.count = how, int(first["count"])
+        for variable, values in first.items():
+            if variable != "count":
+                self.register_buffer(variable, torch.as_tensor(values).to(dtype))
+
+    def state(self) -> dict[str, Tensor]:
+        """Arrays by variable."""
+        return dict(self.named_buffers())
+
+    def read(self, r: Tensor) -> Tensor:
+        """What synapses read of rates (presentation, input)."""
+        state = self.state()
+        if torch.compiler.is_compiling():
+            state = {variable: _kept(x) for variable, x in state.items()}
+        found: Tensor = self.how.read(state, r.to(state["mean"].dtype))
+        return found.to(r.dtype)
+
+    def get_extra_state(self) -> Tensor:
+        """The count, on the CPU: reading it never waits for a device."""
+        return torch.tensor(float(self.count), dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continue from a count."""
+        self.count = int(state)
+
+
+class Presynaptic(nn.Module):
+    """The readings of a network's projections, by name; buffers, so that checkpoints hold them."""
+
+    def __init__(self, net: Network, dtype: torch.dtype) -> None:
+        super().__init__()
+        first = first_readings(net)
+        self.projections = [(p, net.operator(p)) for p in net.bottom_ups if p.name in first]
+        self.of = nn.ModuleDict({n: Reading(net.projections[n].reads, x, dtype) for n, x in first.items()})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.of
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def read(self, name: str, r: Tensor) -> Tensor:
+        """What synapses of a projection read of its inputs (presentation · place, input)."""
+        if name not in self.of:
+            return r
+        reading: Any = self.of[name]
+        found: Tensor = reading.read(r)
+        return found
+
+    def inputs(self, name: str, operator: Operator, r: Tensor) -> Tensor:
+        """The same from rates (presentation, *shape) of the pre population."""
+        with in_full_precision(r.device):
+            return self.read(name, operator.patches(r.detach().flatten(1)))
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def renew(self, rates: Mapping[str, Tensor]) -> None:
+        """Let the state move on by one update, at the rates (presentation, *shape) of every population."""
+        for p, operator in self.projections:
+            reading: Any = self.of[p.name]
+            state = reading.state()
+            r = operator.patches(rates[p.pre].detach().flatten(1)).to(state["mean"].dtype)
+            if distributed.place()[1] > 1:  # the state depends on the presentations of all ranks
+                r = distributed.gathered(r)
+            noise = torch.from_numpy(noise_of(p.name, reading.count, *r.shape)).to(r)
+            for variable, values in reading.how.renewed(state, r, noise).items():
+                state[variable].copy_(values)
+            reading.count += 1
+
+
+# An operation of its own: torch.compile may otherwise compute what was read again on the way back, from the
+# buffers, which hold the next state by then.
+@torch.library.custom_op("cortex_sim::reading_kept", mutates_args=())
+def _kept(state: Tensor) -> Tensor:
+    """State as it is before this update."""
+    return state.clone()
+
+
+@_kept.register_fake
+def _(state: Tensor) -> Tensor:
+    return torch.empty_like(state)
+
+
+class ByReading(torch.autograd.Function):
+    """Adds nothing upward; the change of weights is ⟨u x'ᵀ⟩, with what synapses read, x', given.
+
+    The drive passes unchanged, and so does the credit that goes down: W and B serve there as constants.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, a: Tensor, w: Tensor, b: Tensor | None, read: Tensor, operator: Any, rule: Any
+    ) -> Tensor:
+        """The drive (presentation, …); ``read`` is (presentation · place, input)."""
+        ctx.save_for_backward(read, b)
+        ctx.operator, ctx.rule, ctx.shape = operator, rule, w.shape
+        return a.view_as(a)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Gradients of the drive, of W, and (for a rule that reads credit) of B."""
+        (g,) = grads
+        read, b = ctx.saved_tensors
+        operator = ctx.operator
+        need_w, need_b = ctx.needs_input_grad[1:3]
+        by_place = operator.by_place(g.flatten(1))
+        grad_w = (by_place.T @ read).reshape(ctx.shape) if need_w else None
+        grad_b = None
+        if need_b and ctx.rule is not None:
+            down = operator.feedback_matrix(b)
+            change = ctx.rule.change(down, by_place * -len(g), read) * operator.places
+            grad_b = -operator.as_feedback(change, b.shape)
+        return g, grad_w, grad_b, None, None, None

@@ -1,0 +1,35 @@
+"""What a reading asks of the projection that has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cortex_sim.errors import DeclarationError
+from cortex_sim.presynaptic.held import inputs_of
+from cortex_sim.projection import BOTTOM_UP, Projection
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+
+def check_reads(net: Network, projection: Projection) -> None:
+    """Raise `DeclarationError` where a projection has no plastic bottom-up weights, or too many inputs."""
+    if projection.reads is None:
+        return
+    name, word = projection.name, type(projection.reads).__name__
+    if projection.kind != BOTTOM_UP:
+        raise DeclarationError(
+            f"projection {name}: {word} is what bottom-up synapses read, and this one is {projection.kind}; "
+            "give reads to net.bottom_up(...) only"
+        )
+    if projection.plasticity is None:
+        raise DeclarationError(
+            f"projection {name}: {word} is what plastic synapses read, and these do not change; leave reads "
+            "out, or give a plasticity"
+        )
+    if not net.weight_shape(projection):
+        raise DeclarationError(
+            f"projection {name}: {type(projection.connector).__name__}() has no weights that could read; leave "
+            "reads out, or use Dense()"
+        )
+    projection.reads.check(name, inputs_of(net, projection))

@@ -1,0 +1,18 @@
+"""The noise on which decorrelation is measured: a pure function of a projection's name and a count.
+
+It has no other state, so that every backend, every rank and a resumed run draw the same.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import numpy as np
+
+_KIND = crc32(b"presynaptic decorrelation")
+
+
+def noise_of(name: str, count: int, presentations: int, inputs: int) -> np.ndarray:
+    """Standard normal numbers (presentation, input) of renewal number ``count`` of a projection's state."""
+    stream = np.random.default_rng([_KIND, crc32(name.encode()), count])
+    return stream.standard_normal((presentations, inputs))

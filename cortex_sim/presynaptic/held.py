@@ -1,0 +1,121 @@
+"""What plastic projections read in protocols, with its slow state in float64: one home for both backends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cortex_sim.presynaptic.drawing import noise_of
+from cortex_sim.projection import Projection
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+Arrays = dict[str, np.ndarray]
+
+
+def first_readings(net: Network) -> dict[str, Arrays]:
+    """State of every projection that reads other than rates, before it has read anything."""
+    found = {}
+    for p in net.bottom_ups:
+        if p.reads is not None:
+            inputs = inputs_of(net, p)
+            found[p.name] = {**p.reads.initial(inputs), "count": np.array(0.0)}
+    return found
+
+
+def inputs_of(net: Network, p: Projection) -> int:
+    """Inputs of one post unit: of a convolution those of a patch."""
+    shape = net.weight_shape(p)
+    return int(np.prod(shape[1:]))
+
+
+def reads_as(net: Network, p: Projection) -> Projection | None:
+    """The projection whose reading a plastic projection has; None where synapses read rates.
+
+    A top-down rule that makes the same change as the projection that it is paired with (`KolenPollack`)
+    reads as that one does, else the two would not become transposes.
+    """
+    if p.reads is not None:
+        return p
+    if not (p.is_top_down and p.rule.reads_credit):
+        return None
+    paired = net.projections.get(p.reverse_name)
+    return None if paired is None or paired.reads is None else paired
+
+
+@dataclass
+class Reading:
+    """One projection's reading and its state, as of some moment.
+
+    Parameters
+    ----------
+    name : str
+        The projection.
+    how : Decorrelated
+    state : dict of str to array
+        Replaced, never changed.
+    """
+
+    name: str
+    how: Any
+    state: Arrays
+
+    def copy(self) -> Reading:
+        """One that moves on by itself."""
+        return Reading(self.name, self.how, dict(self.state))
+
+    def read(self, r: np.ndarray) -> np.ndarray:
+        """What synapses read of rates (presentation, input)."""
+        return np.asarray(self.how.read(self.state, r))
+
+    def renew(self, r: np.ndarray, ms: float) -> None:
+        """Let the state move on by a step of so many ms at rates (presentation, input)."""
+        count = self.state["count"]
+        noise = noise_of(self.name, int(count), *r.shape)
+        new = self.how.renewed(self.state, r, noise, ms / self.how.update_ms)
+        self.state = {**{n: np.asarray(x) for n, x in new.items()}, "count": count + 1}
+
+
+class Readings:
+    """Readings of a network's projections, by name.
+
+    Parameters
+    ----------
+    net : Network
+    start : mapping of str to mapping, optional
+        State to begin with.
+    """
+
+    def __init__(self, net: Network, start: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.net = net
+        kept = first_readings(net) | dict(start or {})
+        self.of = {
+            name: Reading(name, net.projections[name].reads, _float64(kept[name]))
+            for name in first_readings(net)
+        }
+
+    def by(self, p: Projection) -> Reading | None:
+        """The reading that a plastic projection has, if it reads other than rates."""
+        owner = reads_as(self.net, p)
+        return None if owner is None else self.of[owner.name]
+
+    def as_arrays(self) -> dict[str, Arrays]:
+        """Copies of all state by projection and variable."""
+        return {name: {v: np.array(x) for v, x in one.state.items()} for name, one in self.of.items()}
+
+    def flat(self) -> Arrays:
+        """The same with one name for each array, for checkpoints."""
+        return {f"reading:{n}:{v}": x for n, state in self.as_arrays().items() for v, x in state.items()}
+
+    def restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `flat` gave."""
+        for name, one in self.of.items():
+            one.state = {v: np.array(kept[f"reading:{name}:{v}"], dtype=np.float64) for v in one.state}
+
+
+def _float64(state: Mapping[str, Any]) -> Arrays:
+    return {variable: np.array(values, dtype=np.float64) for variable, values in state.items()}

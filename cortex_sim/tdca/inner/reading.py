@@ -1,0 +1,78 @@
+"""What plastic synapses read in inner runs side by side: each run has slow state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cortex_sim.presynaptic.drawing import noise_of
+from cortex_sim.presynaptic.held import inputs_of
+from cortex_sim.tdca.inner.architecture import Architecture
+
+
+class InnerReadings:
+    """Readings of an architecture's layers, of arrays (run, place, input).
+
+    No gradient passes through their state: the meta-gradient takes P, mean and powers as given.
+
+    Parameters
+    ----------
+    body : Architecture
+    count : int
+        Inner runs.
+    dtype : torch.dtype
+
+    Attributes
+    ----------
+    state : dict of int to dict
+        By layer and variable, each (run, …); of the layers whose synapses read other than rates.
+    """
+
+    def __init__(self, body: Architecture, count: int, dtype: torch.dtype) -> None:
+        self.projections = {
+            i: layer.projection for i, layer in enumerate(body.layers) if layer.projection.reads is not None
+        }
+        self._first = {
+            i: {
+                variable: torch.as_tensor(values).to(dtype)
+                for variable, values in p.reads.initial(inputs_of(body.net, p)).items()
+            }
+            for i, p in self.projections.items()
+        }
+        self.state = {
+            i: {v: x.expand(count, *x.shape).clone() for v, x in first.items()}
+            for i, first in self._first.items()
+        }
+
+    def begin(self, runs: slice) -> None:
+        """Start these runs."""
+        for i, first in self._first.items():
+            for variable, values in first.items():
+                self.state[i][variable][runs] = values
+
+    def read(self, rates: Sequence[Tensor]) -> list[Tensor]:
+        """What the synapses of every layer read of their inputs (run, place, input)."""
+        found = list(rates)
+        for i, p in self.projections.items():
+            found[i] = p.reads.read(self.state[i], rates[i])
+        return found
+
+    @torch.no_grad()
+    def renew(self, rates: Sequence[Tensor], number: int) -> None:
+        """Let the state move on by the inner step ``number``; all runs share its noise."""
+        for i, p in self.projections.items():
+            r = rates[i].detach()
+            noise = torch.from_numpy(noise_of(p.name, number, *r.shape[1:])).to(r)
+            self.state[i] = p.reads.renewed(self.state[i], r, noise)
+
+    def named(self) -> dict[str, Tensor]:
+        """All state by one name for each tensor."""
+        return {f"reading/{i}/{v}": x for i, kept in self.state.items() for v, x in kept.items()}
+
+    def restore(self, kept: dict[str, Tensor]) -> None:
+        """Go back to what `named` gave."""
+        self.state = {
+            i: {v: kept[f"reading/{i}/{v}"].clone() for v in values} for i, values in self.state.items()
+        }
