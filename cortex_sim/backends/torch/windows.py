@@ -141,7 +141,7 @@ class Windows:
         side = "r_post" if p.is_top_down else "r_pre"
         rates = signals[side]
         renews = reading is not None and reading.name in phase.eta  # by the window of the one that owns it
-        for _ in range(steps):
+        for number in range(steps):
             if reading is not None:
                 signals[side] = reading.read(rates)
             growth, moved = rule(w, state, **signals)
@@ -151,7 +151,7 @@ class Windows:
                 moved = allowed.only_where_synapses_are(rule.kinds, moved)
             if not (moved or renews):
                 return places * growth
-            total += growth / steps
+            total += (growth - total) / (number + 1)  # a running mean: of equal growths exactly theirs
             for variable, speed in moved.items():
                 state[variable] = state[variable] + step_s * speed
         return places * total
