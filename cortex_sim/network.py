@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +121,8 @@ class Network(Wiring, DisplayedNetwork):
             If shapes do not fit, a population is unknown, a cycle would close, or the two
             populations are already connected.
         """
-        projection = self._of_rates(BOTTOM_UP, pre, post, connector, plasticity, regulariser, constraint)
-        if reads is not None:
-            projection = replace(projection, reads=make("reads", reads))
-            validation.check_reads(self, projection)
+        own = plasticity, regulariser, constraint, reads
+        projection = self._of_rates(BOTTOM_UP, pre, post, connector, *own)
         validation.check_acyclic(self, projection)
         return self._add(projection)
 
@@ -314,19 +311,10 @@ class Network(Wiring, DisplayedNetwork):
         return rewired(self, rule, feedback, credit)
 
     def with_reads(self, reads: Any) -> Network:
-        """Return this network with one reading in every plastic bottom-up projection that has weights.
+        """Return this network with ``reads`` in every plastic bottom-up projection; None gives the rates."""
+        from cortex_sim.words import reading
 
-        Parameters
-        ----------
-        reads : Decorrelated or str or None
-            What their synapses read of the pre rates; None gives the rates.
-        """
-        other, made = self.copy(), None if reads is None else make("reads", reads)
-        for p in self.bottom_ups:
-            if p.plasticity is not None and self.weight_shape(p):
-                other.projections[p.name] = replace(p, reads=made)
-                validation.check_reads(other, other.projections[p.name])
-        return other
+        return reading(self, reads)
 
     def copy(self) -> Network:
         """A network of its own with the same declaration."""
@@ -376,6 +364,7 @@ class Network(Wiring, DisplayedNetwork):
         plasticity: Any,
         regulariser: Any,
         constraint: Any,
+        reads: Any = None,
     ) -> Projection:
         """A projection that carries rates, checked but for cycles."""
         source, goal = self._place(pre), self._place(post)
@@ -388,6 +377,7 @@ class Network(Wiring, DisplayedNetwork):
             plasticity=None if plasticity is None else make("rule", plasticity),
             regularisers=make_all("regulariser", regulariser),
             constraints=make_all("constraint", constraint),
+            reads=None if reads is None else make("reads", reads),
         )
         validation.check_free(self, projection)
         link.check(f"{source.name}->{goal.name}", source.shape, goal.shape)

@@ -138,7 +138,6 @@ class State:
             _log.info("projection %s: the state of its rule begins again, none is kept for it", name)
         return fresh
 
-
     def _reading(self, name: str, net: Network, fresh: Arrays) -> Arrays:
         ours, kept = self.network.projections.get(name), self.readings.get(name)
         same = ours is not None and ours.reads == net.projections[name].reads

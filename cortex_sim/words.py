@@ -13,6 +13,7 @@ from cortex_sim.credit.teacher import teach
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
 from cortex_sim.paths import Paths
+from cortex_sim.presynaptic.checking import check_reads
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
@@ -87,6 +88,16 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
     if feedback and not other.top_downs:
         raise DeclarationError(f"with_rule: {called} adds no feedback to set {feedback}")
     other.check()
+    return other
+
+
+def reading(net: Network, reads: Any) -> Network:
+    """Return the network with one reading for all plastic bottom-up weights; see `Network.with_reads`."""
+    other, made = net.copy(), None if reads is None else make("reads", reads)
+    for p in net.bottom_ups:
+        if p.plasticity is not None and net.weight_shape(p):
+            other.projections[p.name] = replace(p, reads=made)
+            check_reads(other, other.projections[p.name])
     return other
 
 

@@ -29,7 +29,7 @@ def check_reads(net: Network, projection: Projection) -> None:
         )
     if not net.weight_shape(projection):
         raise DeclarationError(
-            f"projection {name}: {type(projection.connector).__name__}() has no weights that could read; leave "
-            "reads out, or use Dense()"
+            f"projection {name}: {type(projection.connector).__name__}() has no weights that could read; "
+            "leave reads out, or use Dense()"
         )
     projection.reads.check(name, inputs_of(net, projection))

@@ -1,4 +1,4 @@
-"""Presynaptic decorrelation from its equations, presentation by presentation, P as one matrix of all units."""
+"""Presynaptic decorrelation from its equations, presentation by presentation, P one matrix of all units."""
 
 import numpy as np
 

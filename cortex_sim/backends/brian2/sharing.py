@@ -18,8 +18,8 @@ def check_no_sharing(circuit: Circuit) -> None:
     for p in circuit.net.bottom_ups:
         if p.reads is not None:
             raise BuildError(
-                f"projection {p.name}: {type(p.reads).__name__} mixes the rates of several pre units, and the "
-                'synapses engine moves each synapse by itself; use engine="batched"'
+                f"projection {p.name}: {type(p.reads).__name__} mixes the rates of several pre units, and "
+                'the synapses engine moves each synapse by itself; use engine="batched"'
             )
     for p in [*circuit.net.driving, *circuit.net.gains]:
         op = circuit.operators[p.name]

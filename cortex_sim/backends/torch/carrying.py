@@ -69,7 +69,9 @@ class ByParameters:
             return drive
         return self._with_feedback(link, link.paired, r, w, bias)
 
-    def _with_feedback(self, link: Link, paired: Projection, r: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+    def _with_feedback(
+        self, link: Link, paired: Projection, r: Tensor, w: Tensor, bias: Tensor | None
+    ) -> Tensor:
         """The drive, with a backward pass along the paired projection."""
         op, name = link.operator, paired.name
         drive: Tensor
@@ -83,9 +85,7 @@ class ByParameters:
         drive = op.drive_with_feedback(r, w, bias, b, rule)
         return drive
 
-    def _through_reading(
-        self, link: Link, r: Tensor, w: Tensor, bias: Tensor | None, free: bool
-    ) -> Tensor:
+    def _through_reading(self, link: Link, r: Tensor, w: Tensor, bias: Tensor | None, free: bool) -> Tensor:
         """The same drive and credit, while W (and B, where it follows W) changes with what synapses read."""
         op, fixed, paired = link.operator, w.detach(), link.paired
         if free or paired is None:

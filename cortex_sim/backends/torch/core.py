@@ -23,8 +23,8 @@ from cortex_sim.backends.torch.modes import differentiating, in_full_precision
 from cortex_sim.backends.torch.objective import as_rates, injected, mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
-from cortex_sim.backends.torch.presynaptic import Presynaptic
 from cortex_sim.backends.torch.presentations import Presentations, presentations, require_gradient_arrives
+from cortex_sim.backends.torch.presynaptic import Presynaptic
 from cortex_sim.backends.torch.settling import Values, settle
 from cortex_sim.backends.torch.steps import blocks_of, compiled
 from cortex_sim.backends.torch.teaching import TeacherCredit
@@ -106,15 +106,12 @@ class Core(nn.Module):
                 learns = any(p.rule.supervised for p in net.drivers(name))
                 zero = torch.zeros(population.bias_shape, dtype=stored)
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
-        self.feedback = FeedbackWeights(
-            net, drawn, dict(self.weights.items()), stored, self.constrained.present
-        )
+        weights = dict(self.weights.items())
+        self.feedback = FeedbackWeights(net, drawn, weights, stored, self.constrained.present)
         declared = self.routes.teacher
         self.teacher = None if declared is None else TeacherCredit(declared, self.feedback, stored)
         self.presynaptic = Presynaptic(net, stored)
-        self.local = LocalRules(
-            net, dict(self.weights.items()), self.constrained.state_of, self.presynaptic.read
-        )
+        self.local = LocalRules(net, weights, self.constrained.state_of, self.presynaptic.read)
         self.to(device)
         self.register_load_state_dict_post_hook(_loaded)
         self.renew_feedback()
@@ -196,15 +193,9 @@ class Core(nn.Module):
 
     def carrier(self, credit: bool) -> ByParameters:
         """How rates are carried by the present parameters."""
-        return ByParameters(
-            self.constrained.acting(self.weights),
-            self.biases,
-            self.feedback,
-            self.populations,
-            self._working_dtype(),
-            credit,
-            self.presynaptic,
-        )
+        weights, dtype = self.constrained.acting(self.weights), self._working_dtype()
+        own = self.biases, self.feedback, self.populations, dtype
+        return ByParameters(weights, *own, credit, self.presynaptic)
 
     def carried(self) -> Carry:
         """How credit is carried down by the present feedback weights."""

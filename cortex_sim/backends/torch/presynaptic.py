@@ -56,7 +56,7 @@ class Presynaptic(nn.Module):
         self.projections = [(p, net.operator(p)) for p in net.bottom_ups if p.name in first]
         self.of = nn.ModuleDict({n: Reading(net.projections[n].reads, x, dtype) for n, x in first.items()})
 
-    def __contains__(self, name: object) -> bool:
+    def __contains__(self, name: str) -> bool:
         return name in self.of
 
     def __len__(self) -> int:

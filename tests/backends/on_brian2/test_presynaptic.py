@@ -61,7 +61,9 @@ def test_in_time_is_the_reference_loop(how):
         assert sim.state().readings[name]["count"] == 60
 
 
-@pytest.mark.parametrize("word", ["backprop", "kolen_pollack", "gait_prop", "oja", "direct_feedback_alignment"])
+@pytest.mark.parametrize(
+    "word", ["backprop", "kolen_pollack", "gait_prop", "oja", "direct_feedback_alignment"]
+)
 @pytest.mark.parametrize("network", [chain, conv])
 def test_in_time_and_at_equilibrium_agree(network, word):
     """Long settled, weights almost still: the same changes, and the same state of what is read."""

@@ -9,9 +9,9 @@ from decorrelating import Reference
 from networks import chain, conv, shown
 
 import cortex_sim as cs
-from cortex_sim.capabilities import rule_of
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.training import Trainer
+from cortex_sim.capabilities import rule_of
 from cortex_sim.errors import BuildError
 from cortex_sim.rules.base import WORDS
 from cortex_sim.state import tensors_of
@@ -115,9 +115,7 @@ def test_training_is_the_reference_loop(how):
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
     model.attach(optimiser)
     w, v = (model.weights[n].detach().numpy().copy() for n in ("retina->V1", "V1->IT"))
-    below, above = (
-        Reference(n, s=how.mixing, c=how.centring, local=how.local) for n in (7, 5)
-    )
+    below, above = (Reference(n, s=how.mixing, c=how.centring, local=how.local) for n in (7, 5))
     rng = np.random.default_rng(0)
     for _ in range(5):
         x, goal = rng.normal(size=(4, 7)) + 1, rng.normal(size=(4, 3))
@@ -219,18 +217,14 @@ def test_a_resumed_run_is_the_run(tmp_path):
 
 def test_unrolled_steps_are_refused():
     with pytest.raises(BuildError, match="retina->V1: Decorrelated is measured on settled rates"):
-        cs.torch.build(
-            chain().with_rule("backprop").with_reads(READS), settling=cs.torch.Unrolled(steps=3)
-        )
+        cs.torch.build(chain().with_rule("backprop").with_reads(READS), settling=cs.torch.Unrolled(steps=3))
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("word", ["kolen_pollack", "oja"])
 def test_compiled_training_is_eager_training(word):
-    eager, compiled = (
-        cs.torch.build(conv().with_rule(word).with_reads(READS), seed=1) for _ in range(2)
-    )
+    eager, compiled = (cs.torch.build(conv().with_rule(word).with_reads(READS), seed=1) for _ in range(2))
     x, y = (torch.as_tensor(values) for values in shown(eager.net))
     for model, step in ((eager, eager), (compiled, torch.compile(compiled, backend="aot_eager"))):
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
