@@ -27,12 +27,13 @@ from cortex_sim.runs.results import OneFile
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "decorrelation.md"
 RESULTS = HERE / "results" / "decorrelation.json"
-RATES = (0.1, 0.2, 0.4, 0.8)
+RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
 SEEDS, CHOOSING, UPDATES, BATCH, HELD_OUT = range(5), 100, 300, 32, 5000
 RULES = {"backprop": "backpropagation", "kolen_pollack": "Kolen–Pollack", "gait_prop": "GAIT-prop"}
 READS: dict[str, cs.Decorrelated | None] = {
     "rates": None,
     "centred rates, `mixing=0`": cs.Decorrelated(mixing=0),
+    "`Decorrelated(centring=0)`": cs.Decorrelated(centring=0),
     "`Decorrelated()`": cs.Decorrelated(),
     "`Decorrelated(local=True)`": cs.Decorrelated(local=True),
 }
@@ -106,7 +107,7 @@ def run(data_dir: Path) -> None:
             for rate in RATES:
                 _once(results, f"{arm}: rate {rate:g}", rule, reads, rate, CHOOSING, data, "validation")
             for seed in SEEDS:
-                _once(results, f"{arm}: seed {seed}", rule, reads, chosen(arm), seed, data, "test")
+                _once(results, tested(arm, seed), rule, reads, chosen(arm), seed, data, "test")
 
 
 def _once(
@@ -123,6 +124,11 @@ def chosen(arm: str) -> float:
     return max(RATES, key=lambda rate: kept[f"{arm}: rate {rate:g}"]["accuracy"])
 
 
+def tested(arm: str, seed: int) -> str:
+    """Key of an arm's run with its chosen rate."""
+    return f"{arm}: seed {seed} at rate {chosen(arm):g}"
+
+
 def table() -> str:
     """Mean and standard deviation of the test accuracy over seeds, the difference to rates, and the rate."""
     kept = OneFile(RESULTS).all()
@@ -134,7 +140,7 @@ def table() -> str:
         plain: list[float] = []
         for said in READS:
             arm = f"{rule}, {said}"
-            found = [100 * kept[f"{arm}: seed {seed}"]["accuracy"] for seed in SEEDS]
+            found = [100 * kept[tested(arm, seed)]["accuracy"] for seed in SEEDS]
             plain = plain or found
             apart = [one - other for one, other in zip(found, plain, strict=True)]
             cells = [
