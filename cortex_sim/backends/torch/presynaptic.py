@@ -33,10 +33,14 @@ class Reading(nn.Module):
     def read(self, r: Tensor) -> Tensor:
         """What synapses read of rates (presentation, input)."""
         state = self.state()
-        if torch.compiler.is_compiling():
-            state = {variable: _kept(x) for variable, x in state.items()}
         found: Tensor = self.how.read(state, r.to(state["mean"].dtype))
         return found.to(r.dtype)
+
+    def take(self, state: Mapping[str, Tensor]) -> None:
+        """Move on to the state after an update: new tensors, as the way back may still need the old ones."""
+        for variable, values in state.items():
+            self._buffers[variable] = values
+        self.count += 1
 
     def get_extra_state(self) -> Tensor:
         """The count, on the CPU: reading it never waits for a device."""
@@ -83,25 +87,12 @@ class Presynaptic(nn.Module):
             reading: Any = self.of[p.name]
             state = reading.state()
             r = operator.patches(rates[p.pre].detach().flatten(1)).to(state["mean"].dtype)
-            if distributed.place()[1] > 1:  # the state depends on the presentations of all ranks
-                r = distributed.gathered(r)
+            ranks = distributed.place()[1]
+            if ranks > 1:  # the state depends on the presentations of all ranks, in the order of one process
+                every = distributed.gathered(r).reshape(ranks, -1, operator.places, r.shape[1])
+                r = every.transpose(0, 1).reshape(-1, r.shape[1])
             noise = torch.from_numpy(noise_of(p.name, reading.count, *r.shape)).to(r)
-            for variable, values in reading.how.renewed(state, r, noise).items():
-                state[variable].copy_(values)
-            reading.count += 1
-
-
-# An operation of its own: torch.compile may otherwise compute what was read again on the way back, from the
-# buffers, which hold the next state by then.
-@torch.library.custom_op("cortex_sim::reading_kept", mutates_args=())
-def _kept(state: Tensor) -> Tensor:
-    """State as it is before this update."""
-    return state.clone()
-
-
-@_kept.register_fake
-def _(state: Tensor) -> Tensor:
-    return torch.empty_like(state)
+            reading.take(reading.how.renewed(state, r, noise))
 
 
 class ByReading(torch.autograd.Function):

@@ -57,6 +57,7 @@ NETWORKS = {
     "bcm": lambda: gait("bcm"),
     "constraints": constrained,
     "moving statistics": lambda: gait("backprop", Standardised("unit")),
+    "decorrelated": lambda: gait("kolen_pollack").with_reads(cs.Decorrelated()),
     "several sources": lambda: eyes("gait_prop"),
 }
 
