@@ -14,7 +14,6 @@ import argparse
 import re
 import statistics
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -69,25 +68,21 @@ def pooled(data_dir: Path) -> Data:
     return found
 
 
-def trained(
-    rule: str, reads: cs.Decorrelated | None, rate: float, seed: int, data: Data
-) -> tuple[Any, float]:
-    """A model after its updates, and ms an update."""
+def trained(rule: str, reads: cs.Decorrelated | None, rate: float, seed: int, data: Data) -> Any:
+    """A model after its updates."""
     model = cs.torch.build(network(rule, reads), seed=seed)
     optimiser = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, UPDATES)
     model.attach(optimiser)
     model.train()
-    draws, taken = np.random.default_rng(seed), []
+    draws = np.random.default_rng(seed)
     for _ in range(UPDATES):
         index = torch.from_numpy(draws.integers(0, len(data["train y"]), BATCH))
-        began = perf_counter()
         optimiser.zero_grad()
         model(data["train x"][index], data["train y"][index]).backward()
         optimiser.step()
-        taken.append(perf_counter() - began)
         schedule.step()
-    return model.eval(), 1000 * statistics.median(taken)
+    return model.eval()
 
 
 def accuracy(model: Any, data: Data, part: str) -> float:
@@ -114,8 +109,8 @@ def _once(
     results: OneFile, key: str, rule: str, reads: Any, rate: float, seed: int, data: Data, part: str
 ) -> None:
     if results.get(key) is None:
-        model, ms = trained(rule, reads, rate, seed, data)
-        results.put(key, {"accuracy": accuracy(model, data, part), "rate": rate, "ms": ms})
+        model = trained(rule, reads, rate, seed, data)
+        results.put(key, {"accuracy": accuracy(model, data, part), "rate": rate})
 
 
 def chosen(arm: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,11 +74,17 @@ class Reading:
         return np.asarray(self.how.read(self.state, r))
 
     def renew(self, r: np.ndarray, ms: float) -> None:
-        """Let the state move on by a step of so many ms at rates (presentation, input)."""
-        count = self.state["count"]
-        noise = noise_of(self.name, int(count), *r.shape)
-        new = self.how.renewed(self.state, r, noise, ms / self.how.update_ms)
-        self.state = {**{n: np.asarray(x) for n, x in new.items()}, "count": count + 1}
+        """Let the state move on by a step of so many ms at rates (presentation, input).
+
+        What is longer than an update is as many steps: one would be too long for P.
+        """
+        updates = ms / self.how.update_ms
+        steps = max(1, ceil(updates))
+        for _ in range(steps):
+            count = self.state["count"]
+            noise = noise_of(self.name, int(count), *r.shape)
+            new = self.how.renewed(self.state, r, noise, updates / steps)
+            self.state = {**{n: np.asarray(x) for n, x in new.items()}, "count": count + 1}
 
 
 class Readings:

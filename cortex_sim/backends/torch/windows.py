@@ -139,7 +139,7 @@ class Windows:
         total = np.zeros_like(w)
         allowed = self._allowed[p.name]
         side = "r_post" if p.is_top_down else "r_pre"
-        rates = signals[side]
+        rates = signals.get(side, np.empty(0))
         renews = reading is not None and reading.name in phase.eta  # by the window of the one that owns it
         for number in range(steps):
             if reading is not None:

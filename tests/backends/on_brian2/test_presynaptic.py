@@ -1,6 +1,7 @@
 """Synapses that read decorrelated rates under protocols: in time, at equilibrium, and both alike."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -159,6 +160,32 @@ def test_a_session_begins_with_a_models_reading(build):
     for name, reading in model.state().readings.items():
         for variable, values in reading.items():
             np.testing.assert_array_equal(session.checkpoint()[f"reading:{name}:{variable}"], values)
+
+
+@dataclass(frozen=True)
+class ByPhase:
+    """A rule that says nothing of time."""
+
+    def change(self, w, r_pre, r_post):
+        return r_post.T @ r_pre / len(r_pre)
+
+
+def test_a_rule_without_time_reads_what_stood_at_the_beginning_of_the_phase():
+    how = cs.Decorrelated(rate=1.0)
+    net = cs.Network("pair")
+    net.population("retina", 7)
+    net.population("V1", 5, bias=False)
+    net.bottom_up("retina", "V1", plasticity=ByPhase(), reads=how)
+    session, ours, w = QuasiStatic(net), Reference(7, rate=1.0), net.initial_weights(0)["retina->V1"]
+    phase = cs.Phase("learn", 350.0, drive={"retina": X}, plasticity=True)
+    session.run(cs.Protocol(phase, trials=4, eta_per_s=0.01))
+    for trial in range(4):
+        x = X[trial % 2][None]
+        w = w + 0.01 * 0.35 * (x @ w.T).T @ ours.read(x)
+        for _ in range(4):
+            ours.renew_as("retina->V1", x, 3.5 / 4)
+    np.testing.assert_allclose(session.weights_of("retina->V1"), w, atol=1e-12)
+    ours.assert_state(session.windows.readings.of["retina->V1"].state)
 
 
 def test_the_synapses_engine_is_refused_by_name():
