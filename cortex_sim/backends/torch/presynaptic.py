@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.modes import in_full_precision
+from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.presynaptic.drawing import noise_of
@@ -79,7 +80,7 @@ class Presynaptic(nn.Module):
         with in_full_precision(r.device):
             return self.read(name, operator.patches(r.detach().flatten(1)))
 
-    @torch.compiler.disable
+    @uncompiled
     @torch.no_grad()
     def renew(self, rates: Mapping[str, Tensor]) -> None:
         """Let the state move on by one update, at the rates (presentation, *shape) of every population."""
