@@ -17,7 +17,6 @@ from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.sources import Source
 from cortex_sim.errors import DataError, RunError
-from cortex_sim.runs.interrupted import saying
 from cortex_sim.runs.progress import bar
 from cortex_sim.sources import WAY_OUT, only_source
 
@@ -101,14 +100,7 @@ def fit(
     )
     curve: Curve = []
     steps = trainer.total_steps - trainer.step
-    with (
-        saying(
-            f"network {model.net.name}: fit interrupted; the model in memory has the updates made so far, "
-            "cs.save(model, FILE) would keep them, and `cortex-sim train MODEL --data DATA --out DIR` makes "
-            "runs that can be resumed"
-        ),
-        bar(steps, "steps", progress is not False) as steps_done,
-    ):
+    with bar(steps, "steps", progress is not False) as steps_done:
         for _ in range(epochs):
             said = f"epoch {trainer.epoch + 1}"
             loss = trainer.train_epoch(lambda said=said: steps_done.advance(1, said))  # type: ignore[misc]
@@ -122,6 +114,15 @@ def fit(
             curve.append(line)
             _notice(trainer, [{"epoch": 0, "train_loss": before}, *curve], over=trainer.epoch == epochs)
     return curve
+
+
+def what_is_kept(model: Core) -> str:
+    """What an interruption says."""
+    return (
+        f"network {model.net.name}: fit interrupted; the model in memory has the updates made so far, "
+        "cs.save(model, FILE) would keep them, and `cortex-sim train MODEL --data DATA --out DIR` makes runs "
+        "that can be resumed"
+    )
 
 
 def _way_out(name: str) -> str:

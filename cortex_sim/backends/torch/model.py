@@ -12,6 +12,7 @@ from cortex_sim.backends.torch import changes, fitting, outputs, weights
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating
 from cortex_sim.errors import DataError
+from cortex_sim.runs.interrupted import saying
 
 if TYPE_CHECKING:
     from cortex_sim.state import State
@@ -59,7 +60,8 @@ class Model(Core):
     def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float | None]]:
         """Train; see `cortex_sim.backends.torch.fitting.fit`."""
         try:
-            return fitting.fit(self, train, epochs, **settings)
+            with saying(fitting.what_is_kept(self)):
+                return fitting.fit(self, train, epochs, **settings)
         finally:
             self.detach()
 
