@@ -1,14 +1,22 @@
 """A small convolutional network to train with a credit network: two convolutions on 14x14 images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cortex_sim as cs
 
 
 def tdca_cnn(
-    side: int = 14, maps: Sequence[int] = (8, 16), classes: int = 10, activation: str = "relu"
+    side: int = 14,
+    maps: Sequence[int] = (8, 16),
+    classes: int = 10,
+    activation: str = "relu",
+    reads: Any = None,
 ) -> cs.Network:
-    """Fields of 3x3 units at stride 2, then the classes, by default under backpropagation."""
+    """Fields of 3x3 units at stride 2, then the classes, by default under backpropagation.
+
+    ``reads`` is what their synapses read, such as "decorrelated"; by default the rates.
+    """
     net = cs.Network("tdca_cnn")
     below = net.population("retina", shape=(1, side, side))
     for name, channels in zip(("V1", "V2"), maps, strict=True):
@@ -20,4 +28,4 @@ def tdca_cnn(
     it = net.population("IT", classes, activation="linear")
     net.bottom_up(below, it, cs.Dense(init=cs.He(gain=0.5**0.5)), plasticity=cs.Backprop())
     net.objective(it, cs.CrossEntropy())
-    return net.with_rule("backprop")
+    return net.with_rule("backprop").with_reads(reads)

@@ -1,6 +1,7 @@
 """The network that a credit network is trained on: 196-64-10, images pooled to 14x14 (arXiv 2208.01416)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cortex_sim as cs
 from cortex_sim.chains import areas
@@ -12,8 +13,12 @@ def tdca_mlp(
     classes: int = 10,
     activation: str = "relu",
     objective: str = "cross_entropy",
+    reads: Any = None,
 ) -> cs.Network:
-    """A chain of dense projections, under backpropagation unless changed by `with_rule`."""
+    """A chain of dense projections, under backpropagation unless changed by `with_rule`.
+
+    ``reads`` is what their synapses read, such as "decorrelated"; by default the rates.
+    """
     net = cs.Network("tdca_mlp")
     below = net.population("retina", inputs)
     for name, size in zip(areas(len(hidden)), hidden, strict=True):
@@ -23,4 +28,4 @@ def tdca_mlp(
     it = net.population("IT", classes, activation="linear")
     net.bottom_up(below, it, cs.Dense(init=cs.He(gain=0.5**0.5)), plasticity=cs.Backprop())
     net.objective(it, objective)
-    return net.with_rule("backprop")
+    return net.with_rule("backprop").with_reads(reads)

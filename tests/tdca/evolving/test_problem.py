@@ -17,6 +17,7 @@ SMALL = {
     "lives": 4,
 }
 ALSO = {"also": [{"hidden": [11]}, {"hidden": [5, 3], "activation": "tanh"}]}
+READS = {"model_settings": {**SMALL["model_settings"], "reads": {"name": "decorrelated", "local": True}}}
 NRES = {"searcher": {"name": "nres"}}
 PGPE = {"searcher": {"name": "pgpe", "members": 4}}
 
@@ -25,7 +26,7 @@ def made(**settings):
     return OuterSettings(**{**SMALL, **settings})
 
 
-@pytest.mark.parametrize("more", [{}, ALSO, {"frozen": True}, {**ALSO, "frozen": True}, NRES])
+@pytest.mark.parametrize("more", [{}, ALSO, {"frozen": True}, {**ALSO, "frozen": True}, NRES, READS])
 def test_a_restored_problem_goes_on_bit_for_bit(more):
     settings = made(**more)
     (one, phi), (other, _) = problem(settings, None), problem(settings, None)
