@@ -69,9 +69,12 @@ def test_stays_under_another_rule(net):
 
 def test_is_shown_in_print_and_repr(net):
     shown = str(net)
-    assert "\nlateral\n" in shown and "V1->V1      (3, 3)   Decorrelation  Decay(rate=0.1)" in shown
+    assert (
+        "\nlateral, without credit\n" in shown
+        and "V1->V1      (3, 3)   Decorrelation  Decay(rate=0.1)" in shown
+    )
     assert "1 bottom-up, 0 top-down, 1 lateral projections" in repr(net)
-    assert "\nlateral\n" not in str(two())
+    assert "\nlateral" not in str(two())
 
 
 @pytest.mark.parametrize(
