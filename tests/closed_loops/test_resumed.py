@@ -1,13 +1,6 @@
 """A closed loop that is interrupted and resumed ends with the same bytes: its state is in the checkpoint."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import closed_loops
+import killing
 import numpy as np
 import pytest
 from closed_loops import chooser, observer, reward_protocol, staircase_protocol
@@ -125,9 +118,7 @@ PROGRAM = """
 import sys
 import closed_loops
 import cortex_sim as cs
-from cortex_sim.recording import recorder
 
-recorder.CHUNK_SECONDS = -1.0
 arms = {
     "staircase": cs.Arm(closed_loops.staircase_protocol(trials=40).replace(reset=False, interval_ms=10)),
 }
@@ -137,36 +128,7 @@ cs.brian2.run(experiment, 3, out=sys.argv[1], resume="--resume" in sys.argv, pro
 """
 
 
-def started(here, engine, *more):
-    folders = [Path(cs.__file__).parents[1], Path(closed_loops.__file__).parent]
-    place = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders)), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *more[:1], engine, *more[1:]], cwd=here, env=place
-    )
-
-
-def written(here):
-    return {(p.name, p.stat().st_mtime_ns) for p in (here / "a.nc.parts").rglob("*") if p.is_file()}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["batched", "synapses"])
 def test_killed_twenty_times_at_any_moment(engine, tmp_path):
-    assert started(tmp_path, engine, "whole.nc").wait(timeout=300) == 0
-    whole, rng = (tmp_path / "whole.nc").read_bytes(), np.random.default_rng()
-    resume, before, kills = [], set(), 0
-    while kills < 10:  # of each engine
-        process, until = started(tmp_path, engine, "a.nc", *resume), time.monotonic() + 120
-        while process.poll() is None and not written(tmp_path) - before:
-            assert time.monotonic() < until, "wrote nothing"
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.3))
-        process.kill()
-        if process.wait() == -signal.SIGKILL:
-            before, resume, kills = written(tmp_path), ["--resume"], kills + 1
-        else:  # done before: from the beginning again
-            assert (tmp_path / "a.nc").read_bytes() == whole
-            (tmp_path / "a.nc").unlink()
-            resume, before = [], set()
-    assert started(tmp_path, engine, "a.nc", *resume).wait(timeout=300) == 0
-    assert (tmp_path / "a.nc").read_bytes() == whole
+    killing.require_survival(PROGRAM, tmp_path, engine, kills=10, seed=len(engine))  # of each engine
