@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim.activation_checks import check_activation
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.backends.registry import register_backend
+from cortex_sim.calling import known_arguments
 from cortex_sim.connectors import Conv2d, Dense, Identity, Unweighted
 from cortex_sim.constraints import Bounds, Dale, LearningRates, RowNorm
 from cortex_sim.credit.feedback import Diffusion
@@ -207,6 +208,7 @@ __all__ = [
 ]
 
 
+@known_arguments("cs.sweep")
 def sweep(experiment: Any, seeds: Any = 5, settings: Any = None, **more: Any) -> Any:
     """Run an experiment with many seeds and settings; see `cortex_sim.experiments.sweeping.sweep`."""
     from cortex_sim.experiments.sweeping import sweep as run
@@ -214,6 +216,7 @@ def sweep(experiment: Any, seeds: Any = 5, settings: Any = None, **more: Any) ->
     return run(experiment, seeds, settings, **more)
 
 
+@known_arguments("cs.over_seeds")
 def over_seeds(sweep: Any, statistic: str | None = None, **more: Any) -> Any:
     """Mean, spread and paired tests; see `cortex_sim.experiments.seed_statistics.over_seeds`."""
     from cortex_sim.experiments.seed_statistics import over_seeds as run

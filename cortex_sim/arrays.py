@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from cortex_sim.checks import short
 from cortex_sim.errors import DeclarationError
 
 #: What a backend passes to a rule: a numpy array or a torch tensor; rules use only shared operators.
@@ -21,6 +22,7 @@ __all__ = [
     "array_namespace",
     "array_to_data",
     "checked",
+    "finite",
     "is_array_data",
 ]
 
@@ -53,11 +55,20 @@ def checked(owner: str, array: Any) -> np.ndarray:
             raise TypeError(f"these are {given.dtype}")
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as exception:
-        raise DeclarationError(f"{owner}: weights must be an array of numbers ({exception})") from None
+        raise DeclarationError(
+            f"{owner}: weights must be an array of numbers ({exception}). Got {short(array)}"
+        ) from None
     if not np.isfinite(values).all():
-        raise DeclarationError(f"{owner}: weights hold NaN or infinity; give finite numbers")
+        raise DeclarationError(f"{owner}: weights hold NaN or infinity; {finite(values)}")
     values.setflags(write=False)
     return values
+
+
+def finite(values: np.ndarray) -> str:
+    """What to do about an array that is not finite, with its first such value and the place of that."""
+    place = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0]) if values.ndim else ()
+    at = f" at index {place[0] if len(place) == 1 else place}" if place else ""
+    return f"give finite numbers. Got {values[place]}{at}"
 
 
 def array_to_data(array: Any) -> dict[str, Any]:

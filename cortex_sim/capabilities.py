@@ -14,12 +14,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache, cached_property
-from reprlib import repr as short
 from typing import Any, TypeVar
 
 import numpy as np
 
-from cortex_sim.checks import spelled
+from cortex_sim.checks import short, spelled
 from cortex_sim.errors import DeclarationError
 
 

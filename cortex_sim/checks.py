@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import math
 import numbers
 import os
@@ -10,12 +11,22 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any, TypeVar
 
+import numpy as np
+
 from cortex_sim.errors import CortexSimError, DeclarationError
+from cortex_sim.quantities import in_ms
 
 T = TypeVar("T")
+
+
+def short(value: object) -> str:
+    """A value for a message, on one line and not too long."""
+    if inspect.isroutine(value) or isinstance(value, np.ufunc):
+        return f"the function {value.__name__}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def name_of(owner: object) -> str:
@@ -32,6 +43,14 @@ def require_positive(owner: object, **values: float) -> None:
     for name, value in values.items():
         if not (_number(value) and value > 0):
             raise DeclarationError(f"{name_of(owner)}: {name} must be a positive number. Got {value!r}")
+
+
+def positive_ms(owner: object, **values: Any) -> Any:
+    """The one value, a positive time in ms; a time of brian2 as a plain number, any other as it is."""
+    ((name, given),) = values.items()
+    found = in_ms(name_of(owner), name, given)
+    require_positive(owner, **{name: found})
+    return found
 
 
 def require_window(owner: object, window: float) -> None:

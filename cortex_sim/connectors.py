@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from cortex_sim.arrays import FixedArray
-from cortex_sim.checks import require_count
+from cortex_sim.checks import name_of, require_count, short
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights, Initialiser, Orthogonal
 from cortex_sim.registry import make, register
@@ -41,11 +41,11 @@ def size(shape: Shape) -> int:
     return int(np.prod(shape))
 
 
-def as_initialiser(init: Any) -> Initialiser:
-    """An initialiser from a name, an array of weights, or an object."""
+def as_initialiser(init: Any, owner: object) -> Initialiser:
+    """An initialiser from a name, an array of weights, or an object; ``owner`` is the connector."""
     if isinstance(init, (list, tuple)) or hasattr(init, "__array__"):
         return GivenWeights(init)
-    return make("initialiser", init)
+    return make("initialiser", init, f"{name_of(owner)}: init")
 
 
 def _as_mask(mask: Any) -> FixedArray:
@@ -57,7 +57,7 @@ def _as_mask(mask: Any) -> FixedArray:
     if not fits:
         raise DeclarationError(
             "Dense: mask must be a matrix (post, pre) of True and False, or of 1 and 0; use "
-            "np.array(mask) > 0"
+            f"np.array(mask) > 0. Got {short(mask)}"
         )
     return FixedArray(values.astype(np.uint8))
 
@@ -139,7 +139,7 @@ class Dense(Matrix):
     mask: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "init", as_initialiser(self.init))
+        object.__setattr__(self, "init", as_initialiser(self.init, self))
         if self.mask is not None:
             object.__setattr__(self, "mask", _as_mask(self.mask))
 
@@ -184,7 +184,7 @@ class Conv2d:
     def __post_init__(self) -> None:
         require_count(self, kernel=self.kernel, stride=self.stride)
         require_count(self, minimum=0, padding=self.padding)
-        object.__setattr__(self, "init", as_initialiser(self.init))
+        object.__setattr__(self, "init", as_initialiser(self.init, self))
 
     def post_side(self, side: int) -> int:
         """Rows (or columns) that a pre population with ``side`` of them leads to."""

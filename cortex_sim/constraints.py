@@ -106,7 +106,7 @@ class Dale:
         if isinstance(given, float):
             if not 0 <= given <= 1:
                 raise DeclarationError(
-                    f"Dale: inhibitory is a share between 0 and 1, or a list of units. Got {given}"
+                    f"Dale: inhibitory must be a share between 0 and 1, or a list of units. Got {given}"
                 )
             return
         try:
@@ -224,4 +224,7 @@ class LearningRates:
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _number_or_array("LearningRates", "values", self.values))
         if (np.asarray(self.values) < 0).any():
-            raise DeclarationError("LearningRates: values must be 0 or more; a negative rate would unlearn")
+            raise DeclarationError(
+                "LearningRates: values must be 0 or more; a negative rate would unlearn. "
+                f"Got {np.asarray(self.values).min():g}"
+            )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import sys
 import tomllib
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -100,7 +101,10 @@ def own(kind: str, target: str) -> Callable[..., Any]:
     module = _load(f"cortex_sim_user_{file.stem}_{place:08x}", file)
     found = getattr(module, function, None)
     if not callable(found):
-        raise DeclarationError(f"{kind} {target}: {file.name} has no function {function!r}")
+        raise DeclarationError(
+            f"{kind} {target}: {file.name} has no function {function!r}; define it there, or name another, "
+            f"{file.name}:function"
+        )
     return found
 
 
@@ -135,10 +139,18 @@ def model(name: str, **settings: Any) -> Network:
         if name.endswith(".py"):
             raise DeclarationError(f"model {name}: {_functions_of(Path(name))}")
         build = own("model", name) if ".py:" in name else getattr(load_module("models", name), name)
+        _require_known(f"model {name}", build, settings)
         net = build(**settings)
     if not hasattr(net, "bottom_ups"):
         raise DeclarationError(f"model {name}: its function must return a Network. Got {net!r}")
     return net
+
+
+def _require_known(owner: str, function: Any, settings: Mapping[str, Any]) -> None:
+    known = inspect.signature(function).parameters if callable(function) else {}
+    for setting in settings:
+        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            look_up(f"setting of {owner}", setting, known)
 
 
 @contextmanager

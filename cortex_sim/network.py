@@ -9,20 +9,22 @@ from typing import Any
 import numpy as np
 
 from cortex_sim import validation
-from cortex_sim.checks import look_up, require_name
+from cortex_sim.calling import known_arguments, known_settings
+from cortex_sim.checks import look_up, require_name, short
 from cortex_sim.connectors import Connector, Dense
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.displayed import DisplayedNetwork
-from cortex_sim.errors import DeclarationError
+from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
 from cortex_sim.objectives import Objective
 from cortex_sim.population import Population, shape_of
-from cortex_sim.projection import BOTTOM_UP, LATERAL, RECURRENT, TOP_DOWN, Projection
-from cortex_sim.registry import make, make_all
+from cortex_sim.projection import BOTTOM_UP, LATERAL, RECURRENT, TOP_DOWN, Projection, acting, called
+from cortex_sim.registry import make
 from cortex_sim.wiring import Place, Wiring
 
 
+@known_settings
 class Network(Wiring, DisplayedNetwork):
     """A network, declared once and run by any backend.
 
@@ -59,6 +61,7 @@ class Network(Wiring, DisplayedNetwork):
         self.objective_at: str | None = None
         self.objective_function: Objective | None = None
 
+    @known_arguments("net.population")
     def population(
         self,
         name: str,
@@ -82,11 +85,12 @@ class Network(Wiring, DisplayedNetwork):
         """
         form = shape_of(name, size, shape)
         self._check_name(name)
-        rate = make("activation", activation)
+        rate = make("activation", activation, f"population {name}")
         population = Population(name, form, rate, tau_ms, bias, nonnegative, apical_coupling)
         self.populations[name] = population
         return population
 
+    @known_arguments("net.bottom_up")
     def bottom_up(
         self,
         pre: Place,
@@ -126,6 +130,7 @@ class Network(Wiring, DisplayedNetwork):
         validation.check_acyclic(self, projection)
         return self._add(projection)
 
+    @known_arguments("net.recurrent")
     def recurrent(
         self,
         pre: Place,
@@ -154,6 +159,7 @@ class Network(Wiring, DisplayedNetwork):
         """
         return self._add(self._of_rates(RECURRENT, pre, post, connector, plasticity, regulariser, constraint))
 
+    @known_arguments("net.top_down")
     def top_down(
         self,
         pre: Place,
@@ -203,16 +209,15 @@ class Network(Wiring, DisplayedNetwork):
             source.name,
             goal.name,
             Dense() if reverse is None else reverse.connector,
-            make("feedback", feedback),
-            None if plasticity is None else make("rule", plasticity),
-            make_all("regulariser", regulariser),
-            constraints=make_all("constraint", constraint),
+            make("feedback", feedback, called(source.name, goal.name)),
+            **acting(source.name, goal.name, plasticity, regulariser, constraint),
             paired_with=BOTTOM_UP if reverse is None else reverse.kind,
         )
         validation.check_free(self, projection)
         validation.check_parts(self, projection)
         return self._add(projection)
 
+    @known_arguments("net.lateral")
     def lateral(
         self,
         population: Place,
@@ -248,15 +253,14 @@ class Network(Wiring, DisplayedNetwork):
             place.name,
             place.name,
             Dense(init=Zeros() if weights is None else GivenWeights(weights)),
-            plasticity=None if plasticity is None else make("rule", plasticity),
-            regularisers=make_all("regulariser", regulariser),
-            constraints=make_all("constraint", constraint),
+            **acting(place.name, place.name, plasticity, regulariser, constraint),
         )
         validation.check_free(self, projection)
         projection.connector.check(projection.name, place.shape, place.shape)
         validation.check_parts(self, projection)
         return self._add(projection)
 
+    @known_arguments("net.objective")
     def objective(self, population: Place, objective: Objective | str) -> None:
         """Say what the top population should do; one objective a network.
 
@@ -270,7 +274,10 @@ class Network(Wiring, DisplayedNetwork):
             raise DeclarationError(
                 f"network {self.name}: the objective is already at {self.objective_at}; declare one only"
             )
-        self.objective_at, self.objective_function = top.name, make("objective", objective)
+        self.objective_at, self.objective_function = (
+            top.name,
+            make("objective", objective, f"population {top.name}"),
+        )
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
         """Initial weights of all projections that have their own, float64, by name.
@@ -368,16 +375,14 @@ class Network(Wiring, DisplayedNetwork):
     ) -> Projection:
         """A projection that carries rates, checked but for cycles."""
         source, goal = self._place(pre), self._place(post)
-        link = make("connector", connector)
+        link = make("connector", connector, called(source.name, goal.name))
         projection = Projection(
             kind,
             source.name,
             goal.name,
             link,
-            plasticity=None if plasticity is None else make("rule", plasticity),
-            regularisers=make_all("regulariser", regulariser),
-            constraints=make_all("constraint", constraint),
-            reads=None if reads is None else make("reads", reads),
+            **acting(source.name, goal.name, plasticity, regulariser, constraint),
+            reads=None if reads is None else make("reads", reads, called(source.name, goal.name)),
         )
         validation.check_free(self, projection)
         link.check(f"{source.name}->{goal.name}", source.shape, goal.shape)
@@ -388,3 +393,10 @@ class Network(Wiring, DisplayedNetwork):
     def _add(self, projection: Projection) -> Projection:
         self.projections[projection.name] = projection
         return projection
+
+
+def require_network(call: str, net: object) -> None:
+    """Raise `BuildError` where something else than a network is to be built."""
+    if not isinstance(net, Network):
+        shipped = f"; a shipped model is cs.model({net!r})" if isinstance(net, str) else ""
+        raise BuildError(f"{call}: takes a Network, {call}(net){shipped}. Got {short(net)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from cortex_sim.activations import Activation, Linear, lower_bound
 from cortex_sim.capabilities import DeclaredActivation, activation_of
-from cortex_sim.checks import require_count, require_finite, require_flag, require_positive
+from cortex_sim.checks import positive_ms, require_count, require_finite, require_flag
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
 from cortex_sim.transfers import check_parameters
@@ -26,7 +26,10 @@ def shape_of(name: str, size: Any, shape: Any) -> Shape:
             f"(unit,) or (channel, row, column). Got {size!r}"
         )
     if (size is None) == (shape is None):
-        raise DeclarationError(f"population {name}: give either a size or shape=(channel, row, column)")
+        given = "neither" if size is None else f"size={size!r} and shape={shape!r}"
+        raise DeclarationError(
+            f"population {name}: give either a size or shape=(channel, row, column). Got {given}"
+        )
     if shape is not None and not isinstance(shape, Iterable):
         raise DeclarationError(
             f"population {name}: shape must be (unit,) or (channel, row, column). Got {shape!r}"
@@ -81,8 +84,7 @@ class Population:
         for length in self.shape:
             require_count(label, shape=length)
         object.__setattr__(self, "shape", tuple(int(length) for length in self.shape))
-        require_positive(label, tau_ms=self.tau_ms)
-        object.__setattr__(self, "tau_ms", float(self.tau_ms))
+        object.__setattr__(self, "tau_ms", float(positive_ms(label, tau_ms=self.tau_ms)))
         require_finite(label, apical_coupling=self.apical_coupling)
         object.__setattr__(self, "apical_coupling", float(self.apical_coupling))
         require_flag(label, bias=self.bias, nonnegative=self.nonnegative)

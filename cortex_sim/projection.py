@@ -16,6 +16,7 @@ from cortex_sim.capabilities import (
 )
 from cortex_sim.connectors import Connector
 from cortex_sim.feedback import Feedback
+from cortex_sim.registry import make, make_all
 
 BOTTOM_UP, TOP_DOWN, LATERAL = "bottom_up", "top_down", "lateral"
 RECURRENT, GAIN = "recurrent", "gain"
@@ -123,3 +124,18 @@ class Projection:
     def declared(self) -> tuple[DeclaredRule | DeclaredFeedback | DeclaredRegulariser, ...]:
         """What all of its parts declare: rule, feedback, regularisers."""
         return (self.rule, self.source, *self.acting)
+
+
+def called(pre: str, post: str) -> str:
+    """How sentences call a projection while it is made."""
+    return f"projection {pre}->{post}"
+
+
+def acting(pre: str, post: str, plasticity: Any, regulariser: Any, constraint: Any) -> dict[str, Any]:
+    """What acts on the weights of a projection, made from what its declaration was given."""
+    owner = called(pre, post)
+    return {
+        "plasticity": None if plasticity is None else make("rule", plasticity, owner),
+        "regularisers": make_all("regulariser", regulariser, owner),
+        "constraints": make_all("constraint", constraint, owner),
+    }

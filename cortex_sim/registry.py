@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from logging import getLogger
-from reprlib import repr as short
 from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
-from cortex_sim.checks import listed, look_up
+from cortex_sim.calling import known_settings
+from cortex_sim.checks import listed, look_up, short
 from cortex_sim.errors import DeclarationError
 
 C = TypeVar("C", bound=type)
@@ -87,7 +87,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
             )
         if known is not None and known is not cls:
             _log.info("%s %r: %s was declared again and replaces it", kind, name, cls.__qualname__)
-        table[name] = cls
+        table[name] = known_settings(cls)
         return cls
 
     return enter
@@ -136,8 +136,20 @@ def registered_name(kind: str, value: object) -> str:
     )
 
 
-def make(kind: str, value: Any) -> Any:
-    """Turn a user's argument (name, ``{name: …, setting: …}`` or an object) into an object of ``kind``."""
+def make(kind: str, value: Any, owner: str = "") -> Any:
+    """Turn a user's argument (name, ``{name: …, setting: …}`` or an object) into an object of ``kind``.
+
+    Sentences about it begin with its ``owner``.
+    """
+    try:
+        return _made(kind, value)
+    except DeclarationError as exception:
+        if not owner:
+            raise
+        raise DeclarationError(f"{owner}: {exception}") from None
+
+
+def _made(kind: str, value: Any) -> Any:
     if isinstance(value, str):
         return from_data(kind, {"name": value})
     if isinstance(value, dict):
@@ -150,10 +162,10 @@ def make(kind: str, value: Any) -> Any:
     return value
 
 
-def make_all(kind: str, given: Any) -> tuple[Any, ...]:
+def make_all(kind: str, given: Any, owner: str = "") -> tuple[Any, ...]:
     """The same for one argument, several of them, or None."""
     items = given if isinstance(given, (list, tuple)) else () if given is None else (given,)
-    return tuple(make(kind, item) for item in items)
+    return tuple(make(kind, item, owner) for item in items)
 
 
 def _adopt(kind: str, cls: type) -> None:

@@ -41,7 +41,7 @@ class Sparse(Matrix):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "init", as_initialiser(self.init))
+        object.__setattr__(self, "init", as_initialiser(self.init, self))
         require_count(self, minimum=0, seed=self.seed)
         if (self.probability is None) == (self.in_degree is None):
             raise DeclarationError("Sparse: give probability=0.1 or in_degree=20, one of the two")
@@ -105,7 +105,7 @@ class Arbor(Matrix):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "init", as_initialiser(self.init))
+        object.__setattr__(self, "init", as_initialiser(self.init, self))
         require_count(self, minimum=0, seed=self.seed)
         require_flag(self, wrap=self.wrap)
         if self.radius is None and self.width is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex_sim.backends.brian2 import Simulation, build
+from cortex_sim.calling import known_arguments
 from cortex_sim.experiments import running
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Simulation", "build", "run"]
 
 
+@known_arguments("cs.brian2.run")
 def run(
     experiment: Experiment,
     seed: int = 0,

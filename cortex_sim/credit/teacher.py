@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortex_sim.arrays import Array, array_from_data, array_to_data, checked, is_array_data
-from cortex_sim.checks import require_positive
+from cortex_sim.checks import positive_ms
 from cortex_sim.connectors import Shape
 from cortex_sim.credit.context import check_context
 from cortex_sim.credit.feedback import Diffusion
@@ -65,7 +65,7 @@ class Teacher:
         check_outputs(network, self.outputs, self.top)
         check_context(network.context, self.outputs)
         check_parameters(network, self.parameters)
-        require_positive("teacher", tau_ms=self.tau_ms)
+        object.__setattr__(self, "tau_ms", positive_ms("teacher", tau_ms=self.tau_ms))
         arrays = {name: checked(f"credit network {name}", p) for name, p in self.parameters.items()}
         object.__setattr__(self, "network", network)
         object.__setattr__(self, "parameters", arrays)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import look_up, require_name
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
@@ -16,7 +17,6 @@ from cortex_sim.protocol.plan import Conditions
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.sequence import Sequence
-from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import above_zero_ms, at_least_zero, by_name
 from cortex_sim.state import State, as_state
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.backends.registry import Start, backend_called
-from cortex_sim.checks import look_up, require_path
+from cortex_sim.checks import look_up, require_path, short
 from cortex_sim.errors import RunError
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.protocol.planning import plan
-from cortex_sim.protocol.values import short
+from cortex_sim.protocol.values import names
 from cortex_sim.recording.fingerprint import fingerprint
 from cortex_sim.recording.session import PlannedArm, in_memory, require_loops, to_disk, with_rates
 from cortex_sim.runs.interrupted import saying
@@ -111,7 +111,7 @@ _OTHER_FORMATS = {".csv", ".tsv", ".txt", ".xlsx", ".npz", ".npy", ".mat", ".jso
 
 
 def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> list[PlannedArm]:
-    chosen = list(experiment.arms) if arms is None else list(dict.fromkeys(arms))
+    chosen = list(experiment.arms) if arms is None else list(names("run", "arms", arms, RunError))
     if not chosen:
         raise RunError(f"arms: none named; known: {', '.join(experiment.arms)}")
     made = []

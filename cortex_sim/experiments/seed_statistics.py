@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.checks import listed, look_up, require_count
+from cortex_sim.calling import known_arguments
+from cortex_sim.checks import listed, look_up, require_count, short
 from cortex_sim.errors import DataError
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class SeedStatistics:
         )
 
 
+@known_arguments("cs.over_seeds")
 def over_seeds(
     sweep: xr.Dataset,
     statistic: str | None = None,
@@ -140,10 +142,10 @@ def over_seeds(
     """
     from cortex_sim.viz.groups import SEED, groups
 
-    if SEED not in sweep.dims:
-        raise DataError(
-            f"over_seeds: needs the dimension seed, of cs.sweep(...). Got {listed(map(str, sweep.dims))}"
-        )
+    dims = getattr(sweep, "dims", None)
+    if dims is None or SEED not in dims:
+        given = short(sweep) if dims is None else listed(map(str, dims))
+        raise DataError(f"over_seeds: needs the dimension seed, of cs.sweep(...). Got {given}")
     said, of_one = (
         ("measure", measure) if measure is not None else _measure(sweep, statistic, population, labels, last)
     )

@@ -75,6 +75,12 @@ class Source:
             return finding.experiment(self.given, seed)
         function = self._function()
         assert function is not None
+        parameters = inspect.signature(function).parameters
+        if "seed" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise RunError(
+                f"sweep: the function must take seed, as in def experiment(seed). Got "
+                f"{function.__name__}{inspect.signature(function)}"
+            )
         made = function(seed=seed, **own)
         if not isinstance(made, Experiment):
             raise RunError(f"sweep: the function must return a cs.Experiment. Got {type(made).__name__}")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortex_sim.checks import require_count, require_path
+from cortex_sim.calling import known_arguments
+from cortex_sim.checks import require_count, require_path, short
 from cortex_sim.errors import RunError
 from cortex_sim.experiments import running
 from cortex_sim.experiments.sweep_sources import Source
@@ -28,6 +29,7 @@ RECORDING, SWEEP, JOBS = "recording.nc", "sweep.nc", "jobs"
 AS_DECLARED = "as declared"
 
 
+@known_arguments("cs.sweep")
 def sweep(
     experiment: Any,
     seeds: int | Iterable[int] = 5,
@@ -144,10 +146,15 @@ def _seeds(given: int | Iterable[int]) -> list[int]:
 
 
 def _combinations(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    if not isinstance(settings, Mapping):
+        raise RunError(
+            "sweep: settings must be a mapping of a setting to the values to try, such as "
+            f'{{"eta_per_s": [0.1, 0.2]}}. Got {short(settings)}'
+        )
     for name, values in settings.items():
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise RunError(
-                f"sweep: settings take a list of values to try, such as {{{name!r}: [{values!r}]}}. "
+                f"sweep: settings must be lists of values to try, such as {{{name!r}: [{values!r}]}}. "
                 f"Got {values!r}"
             )
         if not list(values):

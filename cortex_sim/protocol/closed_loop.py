@@ -11,11 +11,12 @@ from zlib import crc32
 
 import numpy as np
 
-from cortex_sim.checks import look_up, require_flag, require_name
+from cortex_sim.arrays import finite
+from cortex_sim.calling import known_settings
+from cortex_sim.checks import look_up, require_flag, require_name, short
 from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.protocol.per_trial import Differing
-from cortex_sim.protocol.settings import known_settings
-from cortex_sim.protocol.values import Comparable, above_zero_ms, by_name, names, short
+from cortex_sim.protocol.values import Comparable, above_zero_ms, by_name, names
 
 Values = dict[str, np.ndarray]
 #: Functions of all closed loops that were declared, by ``module:function``: reading a file finds them here.
@@ -228,7 +229,7 @@ def as_number(
     if given.dtype.kind not in "fiub":
         raise error(f"{owner}: {what} must be a number or an array of numbers. Got {short(value)}")
     if not (np.isfinite(given).all() if given.ndim else math.isfinite(given)):
-        raise error(f"{owner}: {what} holds NaN or infinity; give finite numbers")
+        raise error(f"{owner}: {what} holds NaN or infinity; {finite(given)}")
     found = given.astype(np.float64 if given.dtype.kind == "f" else np.int64, copy=False)
     found.setflags(write=False)
     return found

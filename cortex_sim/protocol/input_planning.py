@@ -187,12 +187,15 @@ def _goals_of(owner: str, net: Network, population: Population, given: Any, arra
     return goals
 
 
+_LABELS = "(whole numbers are labels, a target of shape (unit,) has floats)"
+
+
 def _one_hot(label: str, population: Population, labels: np.ndarray) -> np.ndarray:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= population.size:
         raise DeclarationError(
             f"{label}: labels must be from 0 to {population.size - 1}. Got {low if low < 0 else high} "
-            "(whole numbers are labels, a target of shape (unit,) has floats)"
+            f"{'(labels start at 0: subtract 1)' if low == 1 and high == population.size else _LABELS}"
         )
     values = np.zeros((len(labels), population.size))
     values[np.arange(len(labels)), labels] = 1.0
@@ -203,8 +206,11 @@ def _check_probabilities(label: str, net: Network, population: Population, value
     """The credit of cross-entropy is its gradient only for probabilities."""
     if population.name != net.objective_at or not isinstance(net.objective_function, CrossEntropy):
         return
-    if (values < 0).any() or np.abs(values.sum(axis=1) - 1).max() > 1e-6:
+    sums = values.sum(axis=1)
+    if (values < 0).any() or np.abs(sums - 1).max() > 1e-6:
+        row = int(np.argmax((values < 0).any(axis=1) | (np.abs(sums - 1) > 1e-6)))
         raise DeclarationError(
             f"{label}: CrossEntropy takes probabilities, which are 0 or more and sum to 1 (or whole-number "
-            "labels); give such targets, or declare SquaredError()"
+            f"labels); give such targets, or declare SquaredError(). Got the sum {sums[row]:g} and the least "
+            f"value {values[row].min():g} in row {row}"
         )

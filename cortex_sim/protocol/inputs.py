@@ -11,11 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.closed_loop import LoopValue, unless_looped
 from cortex_sim.protocol.per_trial import ABSENT, differing, numbers_per_trial
-from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import Comparable, above_zero_ms, at_least_zero, number, numeric
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, short
 from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.library import place_of
 from cortex_sim.protocol.closed_loop import Seen, as_number, generator, is_list
@@ -25,7 +25,6 @@ from cortex_sim.protocol.plan import (
     Slot,
     Summed,
 )
-from cortex_sim.protocol.values import short
 
 _STATE = "loop:"
 _SHORTER = f"{_STATE}shorter_ms"  # loops' variables have a second colon

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.checks import look_up, require_count
+from cortex_sim.calling import known_settings
+from cortex_sim.checks import look_up, require_count, short
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol.values import Comparable, short
+from cortex_sim.protocol.values import Comparable
 
 
 class _Absent:
@@ -23,6 +24,7 @@ class _Absent:
 ABSENT = _Absent()
 
 
+@known_settings
 @dataclass(frozen=True, eq=False)
 class PerTrial(Comparable):
     """One value a trial, wherever a phase or protocol takes a value that may differ between trials.
@@ -71,6 +73,7 @@ class PerTrial(Comparable):
         return PerTrial(tuple(convert(f" in {what} {k}", v) for k, v in enumerate(self.values)), self.by)
 
 
+@known_settings
 @dataclass(frozen=True, eq=False, init=False)
 class FromTrial(Comparable):
     """Another value from some trial on; before it, the setting's default.

@@ -7,11 +7,11 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from cortex_sim.calling import known_settings
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.closed_loop import as_duration, names_or_looped, never_looped, unless_looped
 from cortex_sim.protocol.inputs import Nudge, as_drive, as_goal
 from cortex_sim.protocol.per_trial import ABSENT, differing, differs, every, numbers_per_trial, resolved
-from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import (
     Comparable,
     above_zero,

@@ -150,7 +150,8 @@ def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.nda
             units[int(unit)] = 0.0
         else:
             raise DeclarationError(
-                f"{where}: no unit {name}; {population} has units {population}/0 to {population}/{size - 1}"
+                f"{where}: no unit {name}; {population} has units {population}/0 to {population}/{size - 1}, "
+                "name one of these"
             )
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.closed_loop import longest_ms, never_looped
@@ -14,7 +15,6 @@ from cortex_sim.protocol.loop_planning import check_loops
 from cortex_sim.protocol.per_trial import FromTrial, differing, differs, every, numbers_per_trial
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.record import Record
-from cortex_sim.protocol.settings import known_settings
 from cortex_sim.protocol.values import Comparable, at_least_zero, at_least_zero_ms, by_name, names
 
 #: Name of the pause after each trial, where ``interval_ms`` is above 0.
@@ -249,7 +249,8 @@ def _check_probe(protocol: Protocol, probe: Any) -> None:
     for phase in probe.phases:
         if phase.plastic:
             raise DeclarationError(
-                f"Protocol: the probe's phase {phase.name} has plasticity; probes learn nothing"
+                f"Protocol: the probe's phase {phase.name} has plasticity, and probes learn nothing; leave "
+                f"it out of the probe. Got plasticity={phase.plasticity!r}"
             )
     if probe.repeat != 1:
         raise DeclarationError(

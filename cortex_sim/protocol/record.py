@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import look_up, require_count
 from cortex_sim.errors import DeclarationError
-from cortex_sim.protocol.values import above_zero, names
+from cortex_sim.protocol.values import above_zero_ms, names
 
 VARIABLES = ("rate", "drive", "credit")
 
 
+@known_settings
 @dataclass(frozen=True)
 class Record:
     """What is recorded, and how often.
@@ -60,7 +62,7 @@ class Record:
             if not self.populations:
                 raise DeclarationError("Record: populations is empty; name some, or give None for all")
         if self.every_ms is not None:
-            object.__setattr__(self, "every_ms", above_zero("Record", "every_ms", self.every_ms))
+            object.__setattr__(self, "every_ms", above_zero_ms("Record", "every_ms", self.every_ms))
             if self.phase is not None:
                 raise DeclarationError(
                     f"Record: every_ms records all phases, phase={self.phase!r} the end of one; give one of "

@@ -14,7 +14,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.input_planning import Arrays
 from cortex_sim.protocol.loop_planning import opened
-from cortex_sim.protocol.per_trial import ABSENT, Differing, PerTrial, in_effect, resolved
+from cortex_sim.protocol.per_trial import ABSENT, Differing, FromTrial, PerTrial, in_effect, resolved
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.phase_planning import Draft, draft, lengths, lesion_of
 from cortex_sim.protocol.plan import PhasePlan, PlannedLoop
@@ -92,6 +92,7 @@ class Schedule:
         whole = self.trials * self.protocol.repeat
         for what, found in self._differing:
             if not isinstance(found, PerTrial):
+                self._check_reached(what, found, whole)
                 continue
             count = len(found.values)
             if found.by == "image" and count != self.presentations:
@@ -107,6 +108,15 @@ class Schedule:
                     f"{self.name}s: {what} has {count} values, and a block has {self.trials} trials{blocks}; "
                     f"give {right}, or trials={count}"
                 )
+
+    def _check_reached(self, what: str, found: FromTrial, whole: int) -> None:
+        """The last trial from which on something acts is one of the protocol, or precedes its last probe."""
+        last = max(found.values)
+        if last >= whole + (self.protocol.probe is not None):
+            raise DeclarationError(
+                f"{self.name}s: {what} changes from trial {last} on, which never comes: the protocol has "
+                f"{whole} trials, 0 to {whole - 1}; give an earlier trial, or more trials"
+            )
 
     def order(self, seed: int, block: int) -> np.ndarray:
         """Image of each trial of a block.

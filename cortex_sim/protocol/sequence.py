@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import require_count
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.protocol import Protocol
@@ -13,6 +14,7 @@ from cortex_sim.protocol.record import Record
 from cortex_sim.protocol.values import Comparable, same
 
 
+@known_settings
 @dataclass(frozen=True, eq=False, init=False)
 class Sequence(Comparable):
     """Protocols carried out one after another on the same network.

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import look_up, require_path
 from cortex_sim.errors import DataError
 from cortex_sim.protocol.per_trial import PerTrial
 
 
+@known_settings
 class TrialTable(Mapping[str, PerTrial]):
     """Columns of a table as `PerTrial`, ready for the settings of phases and protocols.
 
@@ -98,7 +100,8 @@ def _from_file(path: Path) -> dict[str, list[Any]]:
     for line, row in enumerate(rows, 2):
         if len(row) != len(names):
             raise DataError(
-                f"trial table {path}: line {line} has {len(row)} cells, the first has {len(names)}"
+                f"trial table {path}: line {line} has {len(row)} cells, the first has {len(names)}; give "
+                "every row one cell for each column"
             )
     return {name: [row[k].strip() for row in rows] for k, name in enumerate(names)}
 

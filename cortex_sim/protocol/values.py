@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.errors import DeclarationError
+from cortex_sim.arrays import finite
+from cortex_sim.checks import short
+from cortex_sim.errors import CortexSimError, DeclarationError
+from cortex_sim.quantities import dimension, in_ms
 
 
 class Comparable:
@@ -66,33 +69,16 @@ def above_zero(owner: str, what: str, value: Any) -> float:
 
 def at_least_zero_ms(owner: str, what: str, value: Any) -> float:
     """A time of at least 0 as float, in ms; brian2's times are converted."""
-    return at_least_zero(owner, what, _in_ms(owner, what, value))
+    return at_least_zero(owner, what, in_ms(owner, what, value))
 
 
 def above_zero_ms(owner: str, what: str, value: Any) -> float:
     """A time above 0 as float, in ms; brian2's times are converted."""
-    return above_zero(owner, what, _in_ms(owner, what, value))
-
-
-def _unit(value: Any) -> str | None:
-    """Dimension of a quantity of brian2, in SI units; None for what has none."""
-    dim = getattr(value, "dim", None) if type(value).__module__.startswith("brian2") else None
-    return None if dim is None or dim.is_dimensionless else str(dim)
-
-
-def _in_ms(owner: str, what: str, value: Any) -> Any:
-    unit = _unit(value)
-    if unit is None or np.ndim(value):
-        return value
-    if unit != "s":
-        raise DeclarationError(
-            f"{owner}: {what} is a time, as a number in ms or a time of brian2 such as 200*ms. Got {value!r}"
-        )
-    return float(f"{float(np.asarray(value)) * 1e3:.14g}")  # 0.3 * ms is 0.3 again
+    return above_zero(owner, what, in_ms(owner, what, value))
 
 
 def _without_unit(owner: str, what: str, value: Any) -> Any:
-    unit = _unit(value)
+    unit = dimension(value)
     if unit is None:
         return value
     raise DeclarationError(
@@ -107,7 +93,9 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
     try:
         given = np.asarray(value)
     except (TypeError, ValueError) as exception:
-        raise DeclarationError(f"{owner}: {what} must be an array of numbers ({exception})") from None
+        raise DeclarationError(
+            f"{owner}: {what} must be an array of numbers ({exception}). Got {short(value)}"
+        ) from None
     if np.ma.is_masked(value):
         raise DeclarationError(
             f"{owner}: {what} has masked values, which would be used unmasked; leave those presentations "
@@ -120,27 +108,31 @@ def numeric(owner: str, what: str, value: Any) -> np.ndarray:
     if not given.ndim or not given.size:
         raise DeclarationError(f"{owner}: {what} is an array of shape {given.shape}; give at least one value")
     if not np.isfinite(given).all():
-        raise DeclarationError(f"{owner}: {what} holds NaN or infinity; give finite numbers")
+        raise DeclarationError(f"{owner}: {what} holds NaN or infinity; {finite(given)}")
     view = given.view()
     view.setflags(write=False)
     return view
 
 
-def name_of(owner: str, what: str, given: Any) -> str:
+def name_of(
+    owner: str, what: str, given: Any, exception_type: type[CortexSimError] = DeclarationError
+) -> str:
     """Name of a population, unit or projection, given as text or as the object that has it."""
     name = given if isinstance(given, str) else getattr(given, "name", None)
     if not isinstance(name, str) or not name:
-        raise DeclarationError(f'{owner}: {what} takes names such as "V1" or "V1->IT". Got {short(given)}')
+        raise exception_type(f'{owner}: {what} takes names such as "V1" or "V1->IT". Got {short(given)}')
     return name
 
 
-def names(owner: str, what: str, given: Any) -> tuple[str, ...]:
+def names(
+    owner: str, what: str, given: Any, exception_type: type[CortexSimError] = DeclarationError
+) -> tuple[str, ...]:
     """One name or several, as a tuple without repeats, in order."""
     if isinstance(given, str) or hasattr(given, "name"):
         given = (given,)
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
-        raise DeclarationError(f'{owner}: {what} must be a list of names, such as ["V1"]. Got {short(given)}')
-    return tuple(dict.fromkeys(name_of(owner, what, item) for item in given))
+        raise exception_type(f'{owner}: {what} must be a list of names, such as ["V1"]. Got {short(given)}')
+    return tuple(dict.fromkeys(name_of(owner, what, item, exception_type) for item in given))
 
 
 def by_name(owner: str, what: str, given: Any) -> dict[str, Any]:
@@ -150,9 +142,3 @@ def by_name(owner: str, what: str, given: Any) -> dict[str, Any]:
             f'{owner}: {what} must be a mapping, such as {{"V1": ...}}. Got {short(given)}'
         )
     return {name_of(owner, what, key): value for key, value in given.items()}
-
-
-def short(value: Any) -> str:
-    """A value for a message, on one line and not too long."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

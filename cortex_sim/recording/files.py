@@ -37,7 +37,7 @@ def open_lazily(path: str | Path) -> xr.Dataset:
         If the file is missing, damaged or not a recording.
     """
     if not require_path("recording", path, DataError).is_file():
-        raise DataError(f"recording {path}: no such file")
+        raise DataError(f"recording {path}: no such file; give the path of a recording")
     try:
         recording = xr.open_dataset(path, engine="h5netcdf", decode_timedelta=False)
     except (OSError, ValueError, KeyError) as exception:

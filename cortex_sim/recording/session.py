@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.checks import require_name
+from cortex_sim.checks import require_name, short
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
@@ -20,7 +20,6 @@ from cortex_sim.protocol.plan import Plan, Sample, Session
 from cortex_sim.protocol.planning import plan
 from cortex_sim.protocol.protocol import Protocol
 from cortex_sim.protocol.sequence import Sequence
-from cortex_sim.protocol.values import short
 from cortex_sim.runs.interrupted import saying
 from cortex_sim.runs.progress import bar
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cortex_sim.arrays import Array
-from cortex_sim.checks import require_positive, require_window
+from cortex_sim.checks import positive_ms, require_window
 from cortex_sim.registry import register
 from cortex_sim.rules.base import PerPost, State, Word, register_word
 
@@ -43,7 +43,7 @@ class Bcm:
 
     def __post_init__(self) -> None:
         require_window(self, self.window)
-        require_positive(self, tau_ms=self.tau_ms)
+        object.__setattr__(self, "tau_ms", positive_ms(self, tau_ms=self.tau_ms))
 
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and θ after these presentations, θ (post,)."""

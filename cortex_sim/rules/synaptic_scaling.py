@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cortex_sim.arrays import Array
-from cortex_sim.checks import require_positive, require_window
+from cortex_sim.checks import positive_ms, require_positive, require_window
 from cortex_sim.registry import register
 from cortex_sim.rules.base import PerPost, State, Word, register_word
 
@@ -44,7 +44,8 @@ class SynapticScaling:
     }
 
     def __post_init__(self) -> None:
-        require_positive(self, target=self.target, tau_ms=self.tau_ms)
+        require_positive(self, target=self.target)
+        object.__setattr__(self, "tau_ms", positive_ms(self, tau_ms=self.tau_ms))
         require_window(self, self.window)
 
     @property

@@ -117,7 +117,7 @@ def read_tensors(
         If it is missing, damaged in any bit, or not such a file; names ``what`` it should be and what to do.
     """
     if not path.is_file():
-        raise RunError(f"{what} {path}: no such file")
+        raise RunError(f"{what} {path}: no such file; give the path of an existing one")
     try:
         with safe_open(path, framework="np") as opened:
             labels = opened.metadata() or {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex_sim.backends.torch import Model, Settling, Unrolled, build, load
+from cortex_sim.calling import known_arguments
 from cortex_sim.experiments import running
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Model", "Settling", "Unrolled", "build", "load", "run"]
 
 
+@known_arguments("cs.torch.run")
 def run(
     experiment: Experiment,
     seed: int = 0,

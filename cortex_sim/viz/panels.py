@@ -75,7 +75,7 @@ def finished(figure: Figure, path: str | Path | None, data: bool = False) -> Fig
         if file.suffix.lower() not in SUFFIXES:
             raise DataError(f"figure {path}: the suffix must be one of {', '.join(SUFFIXES)}")
         if not file.parent.is_dir():
-            raise DataError(f"figure {path}: no folder {file.parent}")
+            raise DataError(f"figure {path}: no folder {file.parent}; make it first")
         save_figure(figure, file)
         if data:
             from cortex_sim.viz import behind

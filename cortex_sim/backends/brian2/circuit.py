@@ -13,7 +13,7 @@ from typing import Any
 from cortex_sim.activation_checks import check_texts
 from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.routes import find_routes
-from cortex_sim.checks import look_up, require_positive
+from cortex_sim.checks import look_up, positive_ms
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
@@ -167,13 +167,12 @@ def _check(p: Projection) -> None:
 
 def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
     if not isinstance(given, Mapping):
-        require_positive("simulation", apical_tau_ms=given)
-        return {p.name: float(given) for p in net.top_downs}
+        tau = float(positive_ms("simulation", apical_tau_ms=given))
+        return {p.name: tau for p in net.top_downs}
     known = {p.name: 10.0 for p in net.top_downs}
     for name, tau in given.items():
-        look_up(f"top-down projection of {net.name}", name, known, BuildError)
-        require_positive(f"projection {name}", apical_tau_ms=tau)
-        known[name] = float(tau)
+        look_up(f"top-down projection of {net.name} in apical_tau_ms", name, known, BuildError)
+        known[name] = float(positive_ms(f"projection {name}", apical_tau_ms=tau))
     return known
 
 

@@ -33,16 +33,12 @@ from cortex_sim.backends.brian2.sharing import check_no_sharing
 from cortex_sim.backends.brian2.stability import check, warn_where_coarse
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.restoring import require_own
-from cortex_sim.checks import look_up, require_nonnegative, require_positive
+from cortex_sim.calling import known_arguments
+from cortex_sim.checks import look_up, positive_ms, require_nonnegative
 from cortex_sim.errors import BuildError, RunError
-from cortex_sim.network import Network
+from cortex_sim.network import Network, require_network
 from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
-from cortex_sim.protocol.plan import (
-    Conditions,
-    Plan,
-    Sample,
-    Shown,
-)
+from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown
 from cortex_sim.registry import registered_name
 from cortex_sim.state import State, as_state, initial
 
@@ -103,6 +99,7 @@ class Simulation:
         If it has no rate dynamics, or the time step is too long; the message says which would work.
     """
 
+    @known_arguments("cs.brian2.build")
     def __init__(
         self,
         net: Network,
@@ -119,10 +116,11 @@ class Simulation:
         state: Any = None,
     ) -> None:
         check_device()
+        require_network("cs.brian2.build", net)
         look_up("engine", engine, ENGINES, BuildError)
         look_up("method", method, METHODS, BuildError)
         look_up("target", target, TARGETS, BuildError)
-        require_positive("simulation", dt_ms=dt_ms)
+        dt_ms = float(positive_ms("simulation", dt_ms=dt_ms))
         net = net.copy()  # later changes of the declaration do not apply
         self.circuit = circuit(net, apical_tau_ms)
         self.net, self.seed = net, seed
@@ -131,7 +129,7 @@ class Simulation:
         self.weights = Weights(self.circuit, start)
         for name in equations or {}:
             look_up(f"population of {net.name}", name, net.populations, BuildError)
-        self.setup = Setup(engine, float(dt_ms), method, self._noise(noise), dict(equations or {}), target)
+        self.setup = Setup(engine, dt_ms, method, self._noise(noise), dict(equations or {}), target)
         check(self.circuit, self.weights, self.setup.dt_ms, method)
         warn_where_coarse(self.circuit, self.setup.dt_ms)
         if engine == "synapses":
@@ -152,7 +150,12 @@ class Simulation:
             require_nonnegative("simulation", noise=given)
             return dict.fromkeys(moving, float(given))
         for name, sd in given.items():
-            look_up(f"population of {self.net.name} with a drive", name, dict.fromkeys(moving), BuildError)
+            look_up(
+                f"population with a drive in noise of {self.net.name}",
+                name,
+                dict.fromkeys(moving),
+                BuildError,
+            )
             require_nonnegative(f"population {name}", noise=sd)
         return {name: float(sd) for name, sd in given.items()}
 
@@ -201,6 +204,7 @@ class Simulation:
         """
         return operating_points(self.built)
 
+    @known_arguments("run")
     def run(self, protocol: Any, *, arm: str | None = None, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 

@@ -12,15 +12,17 @@ from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.unrollable import check_unrolls
 from cortex_sim.backends.torch.unrolling import Unrolled
+from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
-from cortex_sim.network import Network
+from cortex_sim.network import Network, require_network
 from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
 
 __all__ = ["Model", "Settling", "Unrolled", "build", "load"]
 
 
+@known_arguments("cs.torch.build")
 def build(
     net: Network,
     seed: int = 0,
@@ -55,6 +57,7 @@ def build(
     BuildError
         If torch cannot run it as declared.
     """
+    require_network("cs.torch.build", net)
     look_up("precision", str(precision), PRECISIONS, BuildError)
     try:
         place = torch.device(device)

@@ -21,6 +21,7 @@ from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.settling import Values
 from cortex_sim.backends.torch.steps import loops_alone
 from cortex_sim.backends.torch.windows import Noise, Windows
+from cortex_sim.calling import known_arguments
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held
@@ -84,6 +85,7 @@ class QuasiStatic:
         """The preprocessing of its training, if any."""
         return self.model.preprocessing
 
+    @known_arguments("run")
     def run(self, protocol: Any, *, arm: str | None = None, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording; weights continue from their present values.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch.settling import Carrier, Values, gain_received, rate_of, received
 from cortex_sim.backends.torch.steps import Step
-from cortex_sim.checks import require_count, require_positive
+from cortex_sim.checks import positive_ms, require_count
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Unrolled:
 
     def __post_init__(self) -> None:
         require_count("unrolled", steps=self.steps)
-        require_positive("unrolled", dt_ms=self.dt_ms)
+        object.__setattr__(self, "dt_ms", positive_ms("unrolled", dt_ms=self.dt_ms))
         object.__setattr__(self, "steps", int(self.steps))
         object.__setattr__(self, "dt_ms", float(self.dt_ms))
         if self.truncate is not None:

@@ -1,0 +1,92 @@
+"""Arguments of a call, checked before it: one sentence in place of Python's `TypeError`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from cortex_sim.checks import listed, look_up, short, spelled
+from cortex_sim.errors import DeclarationError
+
+T = TypeVar("T", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def known_settings(cls: T) -> T:
+    """Refuse calls of a class whose arguments do not fit; an unknown one with the one that was meant."""
+    construct: Callable[..., None] = cls.__init__  # type: ignore[misc]
+    if not getattr(construct, "checks_arguments", False):
+        cls.__init__ = _checked(construct, cls.__name__)  # type: ignore[misc]
+    return cls
+
+
+def known_arguments(word: str) -> Callable[[F], F]:
+    """The same for a function or method, which sentences call ``word``."""
+    return lambda function: _checked(function, word)
+
+
+def _checked(function: F, word: str) -> F:
+    signature = inspect.signature(function)
+    called = Called(word, tuple(p for p in signature.parameters.values() if p.name != "self"))
+
+    @wraps(function)
+    def checked(*args: Any, **given: Any) -> Any:
+        try:
+            signature.bind(*args, **given)
+        except TypeError:
+            own = args[1:] if "self" in signature.parameters else args
+            called.require(own, given)
+            raise
+        return function(*args, **given)
+
+    checked.checks_arguments = True  # type: ignore[attr-defined]
+    return checked  # type: ignore[return-value]
+
+
+class Called:
+    """What a call may be given.
+
+    Parameters
+    ----------
+    word : str
+        How the user writes the call: "Phase", "net.bottom_up".
+    parameters : tuple of inspect.Parameter
+        Without ``self``.
+    """
+
+    def __init__(self, word: str, parameters: tuple[inspect.Parameter, ...]) -> None:
+        self.word = word
+        self.open = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        self.many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        self.placed = [p.name for p in self.named if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+    def require(self, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+        """Raise `DeclarationError` for the first argument that does not fit."""
+        known = dict.fromkeys(p.name for p in self.named)
+        for name in given:
+            if name not in known and not self.open:
+                look_up(f"setting of {self.word}", name, known)
+                raise DeclarationError(
+                    f"unknown setting of {self.word} {name!r}; it is written {spelled(name, known)!r}"
+                )
+        if len(args) > len(self.placed) and not self.many:
+            by_name = listed(known.keys() - set(self.placed)) if len(known) > len(self.placed) else ""
+            rest = f"; give further settings by name, known: {by_name}" if by_name else "; leave the rest out"
+            raise DeclarationError(
+                f"{self.word}: takes {', '.join(self.placed) or 'nothing'} without names{rest}. "
+                f"Got {short(args[len(self.placed)])}"
+            )
+        for name in self.placed[: len(args)]:
+            if name in given:
+                raise DeclarationError(
+                    f"{self.word}: {name} is given twice, by place and by name; leave out one. "
+                    f"Got {short(given[name])}"
+                )
+        needed = [p.name for p in self.named if p.default is p.empty]
+        missing = [name for name in needed if name not in given and name not in self.placed[: len(args)]]
+        if missing:
+            whole = ", ".join(f"{name}=..." for name in needed)
+            raise DeclarationError(f"{self.word}: {missing[0]} is missing; give {self.word}({whole})")
