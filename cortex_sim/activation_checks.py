@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.capabilities import activation_of
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import make
@@ -24,6 +25,7 @@ _STEP = 1e-6
 _DRIVES = np.linspace(-3.13, 2.91, 61)  # none at 0, where a rectifier has its kink
 
 
+@known_arguments("cs.check_activation")
 def check_activation(activation: Any) -> None:
     """Try on drives from −3 to 3 what an activation must satisfy; also done before it runs in time.
 

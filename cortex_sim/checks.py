@@ -7,6 +7,7 @@ import inspect
 import math
 import numbers
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -19,13 +20,14 @@ from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.quantities import in_ms
 
 T = TypeVar("T")
+_ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
 
 
 def short(value: object) -> str:
     """A value for a message, on one line and not too long."""
     if inspect.isroutine(value) or isinstance(value, np.ufunc):
         return f"the function {value.__name__}"
-    text = " ".join(repr(value).split())
+    text = _ADDRESS.sub("", " ".join(repr(value).split()))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

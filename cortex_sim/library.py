@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
 from cortex_sim.errors import CortexSimError, DeclarationError
 
@@ -123,6 +124,7 @@ def _functions_of(file: Path) -> str:
     return f"name the function that makes the network, such as {choice}"
 
 
+@known_arguments("cs.model")
 def model(name: str, **settings: Any) -> Network:
     """Declared network of a shipped model ("gait_tower"), or of ``path/to/file.py:function``.
 

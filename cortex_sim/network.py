@@ -296,6 +296,7 @@ class Network(Wiring, DisplayedNetwork):
         """Raise `DeclarationError` at the first thing that could not run or would silently not learn."""
         validation.check_network(self)
 
+    @known_arguments("net.with_rule")
     def with_rule(self, rule: Any, *, credit: Any = None, **feedback: Any) -> Network:
         """Return this network under one rule: a word ("gait_prop") or a rule object.
 
@@ -398,5 +399,4 @@ class Network(Wiring, DisplayedNetwork):
 def require_network(call: str, net: object) -> None:
     """Raise `BuildError` where something else than a network is to be built."""
     if not isinstance(net, Network):
-        shipped = f"; a shipped model is cs.model({net!r})" if isinstance(net, str) else ""
-        raise BuildError(f"{call}: takes a Network, {call}(net){shipped}. Got {short(net)}")
+        raise BuildError(f'{call}: takes a Network, or cs.model("digits_mlp"). Got {short(net)}')

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from cortex_sim.activations import Activation, Linear, lower_bound
+from cortex_sim.calling import known_settings
 from cortex_sim.capabilities import DeclaredActivation, activation_of
 from cortex_sim.checks import positive_ms, require_count, require_finite, require_flag
 from cortex_sim.connectors import Shape, size
@@ -37,6 +38,7 @@ def shape_of(name: str, size: Any, shape: Any) -> Shape:
     return tuple(shape) if shape is not None else (size,)
 
 
+@known_settings
 @dataclass(frozen=True)
 class Population:
     """Rate units r = f(a) that share an activation and a time constant.

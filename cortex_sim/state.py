@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim import preprocessing as shown_through
+from cortex_sim.calling import known_arguments
 from cortex_sim.checks import require_path
 from cortex_sim.declaration_yaml import from_dict, to_dict
 from cortex_sim.errors import BuildError, DeclarationError, RunError
@@ -294,6 +295,7 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
     )
 
 
+@known_arguments("cs.load")
 def load(source: str | Path) -> State:
     """State from a file that `save` wrote, from a checkpoint, or from a run directory.
 
@@ -320,6 +322,7 @@ def load(source: str | Path) -> State:
     return from_parts(*read_tensors(path, what), where=f"{what} {path}")
 
 
+@known_arguments("cs.save")
 def save(thing: Any, path: str | Path) -> None:
     """Write the state of a model, of a simulation, or a state itself; whole or not at all.
 

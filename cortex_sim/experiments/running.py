@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.backends.registry import Start, backend_called
-from cortex_sim.checks import look_up, require_path, short
+from cortex_sim.checks import look_up, require_flag, require_path, short
 from cortex_sim.errors import RunError
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.protocol.planning import plan
@@ -78,6 +78,7 @@ def run(
             "protocol, "
             f"cs.brian2.build(net).run(protocol). Got {short(experiment)}"
         )
+    require_flag("run", resume=resume, progress=progress)
     start = backend_called(backend)
     planned = _planned(experiment, arms, seed)
     if out is None:

@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.checks import look_up, require_count, require_flag, short
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.closed_loop import LoopValue, unless_looped
 from cortex_sim.protocol.per_trial import ABSENT, differing, numbers_per_trial
@@ -303,7 +303,7 @@ def as_drive(owner: str, what: str, value: Any) -> Drive:
     if value is None or isinstance(value, (str, Mapping, Nudge)):
         raise DeclarationError(
             f"{owner}: {what} must be a number, an array of shape (unit,) or (presentation, unit), "
-            f"TimeSeries, Noise, Stimuli or Sum. Got {value!r}"
+            f"TimeSeries, Noise, Stimuli or Sum. Got {short(value)}"
         )
     if isinstance(value, (bool, int, float, np.number)):
         return number(owner, what, value.item() if isinstance(value, np.number) else value)

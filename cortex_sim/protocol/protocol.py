@@ -170,6 +170,10 @@ class Protocol(Comparable):
         for name in changes:
             look_up("setting of Protocol", name, settings)
         settings |= changes
+        if not isinstance(settings["phases"], (list, tuple)):
+            raise DeclarationError(
+                f"Protocol: phases must be a list of Phase objects. Got {settings['phases']!r}"
+            )
         return Protocol(*settings.pop("phases"), **settings)
 
     def draw(self, path: str | Path | None = None) -> Any:

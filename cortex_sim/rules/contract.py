@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.capabilities import DeclaredRule, rule_of
 from cortex_sim.checks import look_up
 from cortex_sim.errors import CortexSimError, DeclarationError
@@ -43,6 +44,7 @@ class _NotTried(Exception):
     """A check that does not apply, with the reason."""
 
 
+@known_arguments("cs.check_rule")
 def check_rule(rule: Any, without: Collection[str] = ()) -> RuleCheck:
     """Try on random numbers what holds for every rule.
 
@@ -72,7 +74,7 @@ def check_rule(rule: Any, without: Collection[str] = ()) -> RuleCheck:
     DeclarationError
         Naming every check that failed, with the reason.
     """
-    if isinstance(rule, (str, dict)):
+    if isinstance(rule, (str, dict, type)):
         rule = make("rule", rule)
     for name in without:
         look_up("check of a rule", name, _CHECKS)

@@ -11,11 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up, require_count
 from cortex_sim.errors import DataError
 from cortex_sim.recording import select
 from cortex_sim.viz import behind
-from cortex_sim.viz.groups import Group, groups, mean_and_sd
+from cortex_sim.viz.groups import Group, groups, mean_and_sd, require_something
 from cortex_sim.viz.panels import COLOURS, finished, named, new_figure, note, plain
 from cortex_sim.viz.probes import Points, blocked, conditions, probed
 from cortex_sim.viz.statistics import SAID, STATISTICS, Labels, Statistic, accuracy, is_probe, statistic_for
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["accuracy", "compare_arms", "running_mean"]
 
 
+@known_arguments("cs.viz.compare_arms")
 def compare_arms(
     recording: xr.Dataset,
     statistic: str | None = None,
@@ -69,6 +71,7 @@ def compare_arms(
     DataError
         If the recording is empty, or lacks what is asked for.
     """
+    require_something(recording, "compare_arms")
     chosen_statistic = statistic_for(recording, statistic, labels)
     measure = look_up("statistic of compare_arms", chosen_statistic, STATISTICS, DataError)
     name = population or named(recording, "population")[-1]

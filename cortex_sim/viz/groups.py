@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortex_sim.checks import listed
+from cortex_sim.checks import listed, short
 from cortex_sim.errors import DataError
 from cortex_sim.viz.panels import named, of_arm
 
@@ -102,6 +102,11 @@ _DIMS = ("presentation", "neuroid", "time_bin", SEED, SETTING)
 
 def require_something(recording: xr.Dataset, figure: str, dims: tuple[str, ...] = _DIMS) -> None:
     """Raise `DataError` unless there is at least one value along each of the dims that it has."""
+    if not hasattr(recording, "data_vars"):
+        raise DataError(
+            f"{figure}: takes a recording, as cs.brian2.run(...) or cs.torch.run(...) returns it. "
+            f"Got {short(recording)}"
+        )
     empty = [dim for dim in dims if recording.sizes.get(dim) == 0]
     if empty:
         raise DataError(

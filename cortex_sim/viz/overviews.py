@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.viz import html
 from cortex_sim.viz.groups import SEED, SETTING, groups, require_something
 from cortex_sim.viz.panels import named, phases
@@ -53,6 +54,7 @@ class Overview:
         )
 
 
+@known_arguments("cs.viz.overview")
 def overview(recording: xr.Dataset) -> Overview:
     """What a recording or a sweep holds, as ``print`` and notebooks show it.
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_path
 from cortex_sim.errors import DataError
 from cortex_sim.runs.files import whole
 
@@ -71,9 +71,11 @@ def save_figure(figure: Figure, path: Path) -> None:
 def finished(figure: Figure, path: str | Path | None, data: bool = False) -> Figure:
     """The figure, saved as PNG, SVG or PDF if a path is given; with ``data`` its numbers too, as CSV."""
     if path is not None:
-        file = Path(path)
+        file = require_path("figure", path, DataError)
         if file.suffix.lower() not in SUFFIXES:
-            raise DataError(f"figure {path}: the suffix must be one of {', '.join(SUFFIXES)}")
+            raise DataError(
+                f"figure {path}: the suffix must be one of {', '.join(SUFFIXES)}. Got {file.suffix!r}"
+            )
         if not file.parent.is_dir():
             raise DataError(f"figure {path}: no folder {file.parent}; make it first")
         save_figure(figure, file)

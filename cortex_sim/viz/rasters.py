@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.errors import DataError
 from cortex_sim.recording import select
 from cortex_sim.viz.groups import one_recording
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@known_arguments("cs.viz.raster")
 def raster(
     recording: xr.Dataset,
     *,

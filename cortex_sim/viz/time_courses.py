@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.recording import select
 from cortex_sim.viz import behind
 from cortex_sim.viz.groups import Group, groups, mean_and_sd
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@known_arguments("cs.viz.time_course")
 def time_course(
     recording: xr.Dataset,
     *,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.errors import DataError
 from cortex_sim.recording import select
 from cortex_sim.viz.groups import Group, groups, mean_and_sd
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MOST = 8  # neuroids that can be distinguished in one panel
 
 
+@known_arguments("cs.viz.tuning_curves")
 def tuning_curves(
     recording: xr.Dataset,
     values: Mapping[str, Any] | Sequence[Any],

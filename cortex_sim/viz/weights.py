@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
 from cortex_sim.errors import DataError
 from cortex_sim.viz import behind
@@ -20,6 +21,7 @@ from cortex_sim.viz.panels import COLOURS, DASHES, finished, named, new_figure, 
 Synapse = tuple[int, int]
 
 
+@known_arguments("cs.viz.weight_trajectories")
 def weight_trajectories(
     recording: xr.Dataset,
     projection: str | Iterable[str] | None = None,

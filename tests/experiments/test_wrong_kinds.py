@@ -78,6 +78,18 @@ def test_times_of_brian2_are_times():
     assert cs.Protocol(given, interval_ms=0.1 * second).interval_ms == 100.0
 
 
+def test_times_of_brian2_are_times_wherever_a_name_ends_in_ms():
+    ms, second = brian2.ms, brian2.second
+    v1 = cs.Network("n").population("V1", 3, tau_ms=0.02 * second)
+    assert v1.tau_ms == 20.0 and type(v1.tau_ms) is float
+    for rule in (cs.Bcm, cs.Covariance, cs.ThreeFactor):
+        assert rule(tau_ms=0.2 * second) == rule(tau_ms=200.0)
+    assert cs.SynapticScaling(0.5, tau_ms=0.2 * second) == cs.SynapticScaling(0.5, tau_ms=200.0)
+    assert cs.Record(every_ms=5 * ms) == cs.Record(every_ms=5.0)
+    sim = cs.brian2.build(net(), dt_ms=0.5 * ms, apical_tau_ms={"IT->V1": 4 * ms})
+    assert sim.setup.dt_ms == 0.5 and type(sim.setup.dt_ms) is float
+
+
 def test_mappings_of_an_experiment_are_those_of_build():
     settings = {"apical_tau_ms": {"IT->V1": 4.0}, "noise": {"V1": 0.2}}
     record = cs.Record(("rate", "credit"), every_ms=5)

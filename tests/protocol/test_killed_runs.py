@@ -1,4 +1,4 @@
-"""Sequences, delays and spontaneous activity, killed at any moment: the recording and state are the same bytes."""
+"""Sequences, delays and spontaneous activity, killed at any moment: the same recording and state."""
 
 import killed_runs
 import killing

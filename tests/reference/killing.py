@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,7 @@ def moments(kills: int, trials: int, seed: int) -> list[tuple[int, bool, float]]
     """(chunks before the kill, whether it comes in the middle of writing, seconds after) of each kill."""
     rng = np.random.default_rng(seed)
     edges = np.linspace(1, trials - 1, kills + 1)
-    counts = [
-        int(rng.integers(int(a), max(int(b), int(a) + 1))) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    counts = [int(rng.integers(int(a), max(int(b), int(a) + 1))) for a, b in pairwise(edges)]
     inside = rng.permutation([k % 2 == 0 for k in range(kills)])
     return [(n, bool(i), float(rng.uniform(0, 0.08))) for n, i in zip(counts, inside, strict=True)]
 

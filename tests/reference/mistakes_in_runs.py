@@ -151,6 +151,31 @@ KINDS_OF_OBJECT: dict[str, tuple[Callable[[], Any], str, str]] = {
     "jobs of a sweep": (lambda: sweep(jobs=0), "jobs", "0"),
     "the backend of a sweep": (lambda: sweep(backend="brain2"), "backend", "brain2"),
     "arms of a sweep": (lambda: sweep(arms=["b"]), "arm", "b"),
+    "phases replaced by a phase": (lambda: SHOW.replace(phases=phase()), "phases", "Phase"),
+    "drive as a table": (
+        lambda: phase(drive={"retina": cs.TrialTable({"m": [1, 2]})}),
+        "drive of retina",
+        "TrialTable",
+    ),
+    "a figure of a protocol": (lambda: cs.viz.time_course(SHOW), "time_course", "Protocol"),
+    "arms of a protocol": (lambda: cs.viz.compare_arms(SHOW), "compare_arms", "Protocol"),
+    "weights of what has none": (lambda: built().weights_of("IT->V1"), "projection", "IT->V1"),
+    "extra objects as a number": (lambda: built(extra=3), "extra", "3"),
+    "equations as a number": (lambda: built(equations={"V1": 3}), "V1", "3"),
+    "equations as text": (lambda: built(equations="dx/dt = -x"), "equations", "dx/dt"),
+    "equations that brian2 cannot read": (
+        lambda: built(equations={"V1": "x = = 1"}).run(SHOW),
+        "V1",
+        "x = = 1",
+    ),
+    "progress as a word": (lambda: cs.brian2.run(made(), progress="no"), "progress", "no"),
+    "a rule to check as a class": (lambda: cs.check_rule(cs.Oja), "rule", "Oja"),
+    "a path for a figure as a number": (lambda: SHOW.draw(3), "figure", "3"),
+    "an environment as a number": (
+        lambda: cs.tasks.environment(3, reads=["V1"], phase="p"),
+        "environment",
+        "int",
+    ),
     "statistics of a word": (lambda: cs.over_seeds("swept"), "over_seeds", "swept"),
 }
 
@@ -194,6 +219,12 @@ CALLS: dict[str, tuple[Callable[[], Any], str, str]] = {
     "sweep, nothing": (lambda: cs.sweep(), "sweep", "experiment"),
     "replace, lesions": (lambda: SHOW.replace(lesions=[]), "Protocol", "lesions"),
     "replace in a sequence": (lambda: cs.Sequence(SHOW).replace(trails=3), "Protocol", "trails"),
+    "a rule to check, none": (lambda: cs.check_rule(), "check_rule", "rule"),
+    "with_rule of nothing": (lambda: network().with_rule(), "with_rule", "rule"),
+    "Settling, tol": (lambda: cs.torch.Settling(tol=1), "Settling", "tol"),
+    "Unrolled, dt": (lambda: cs.torch.Unrolled(20, dt=1), "Unrolled", "dt"),
+    "weights to overwrite, none": (lambda: built().weights.overwrite("V1->IT"), "overwrite", "values"),
+    "a model, none": (lambda: cs.model(), "cs.model", "name"),
     "a model, hiddn": (lambda: cs.model("digits_mlp", hiddn=8), "digits_mlp", "hiddn"),
     "a model, misspelt": (lambda: cs.model("digit_mlp"), "model", "digit_mlp"),
 }
@@ -235,11 +266,11 @@ def sizes() -> Iterator[Mistake]:
         "a recording larger than memory": (
             lambda: run(
                 made(
-                    protocol=cs.Protocol(phase(duration_ms=10**6), trials=10**6, record=cs.Record(every_ms=1))
+                    protocol=cs.Protocol(phase(duration_ms=10**6), trials=2_000, record=cs.Record(every_ms=1))
                 )
             ),
             "recording",
-            "1,000,000 presentations",
+            "2,000 presentations",
         ),
     }
     for called, (make, about, wrong) in table.items():

@@ -238,7 +238,10 @@ class BuiltCircuit:
             )
         except (EquationError, SyntaxError, ValueError, KeyError, TypeError) as exception:
             why = " ".join(str(exception).split())
-            raise BuildError(f"population {name}: its equations are refused by brian2 ({why})") from exception
+            raise BuildError(
+                f"population {name}: its equations are refused by brian2 ({why}); write each as in "
+                '"dx/dt = -x / (10*ms) : 1"'
+            ) from exception
 
     def _credit_group(self, name: str) -> Any:
         population = self.circuit.net.credit_populations[name]

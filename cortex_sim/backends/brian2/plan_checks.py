@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.steps import whole_steps
-from cortex_sim.errors import RunError
+from cortex_sim.checks import look_up, short
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.network import Network
 from cortex_sim.protocol.plan import PhasePlan, Plan, Series, White, parts_of
+
+
+def check_additions(net: Network, equations: Any, extra: Any) -> None:
+    """Raise `BuildError` unless further equations are text by population, and ``extra`` a function."""
+    if equations is not None and not isinstance(equations, Mapping):
+        raise BuildError(
+            f"network {net.name}: equations must be a mapping of populations to brian2's equations, such as "
+            f'{{"V1": "dx/dt = -x / (10*ms) : 1"}}. Got {short(equations)}'
+        )
+    for name, text in (equations or {}).items():
+        look_up(f"population of {net.name} in equations", name, net.populations, BuildError)
+        if not isinstance(text, str):
+            raise BuildError(f"population {name}: its equations must be text. Got {short(text)}")
+    if extra is not None and not callable(extra):
+        raise BuildError(
+            f"network {net.name}: extra must be a function from the groups by population to a list of "
+            f"brian2 objects. Got {short(extra)}"
+        )
 
 
 def check_steps(circuit: Circuit, plan: Plan, dt_ms: float) -> None:

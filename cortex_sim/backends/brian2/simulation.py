@@ -26,7 +26,7 @@ from cortex_sim.backends.brian2.carryover import Carryover
 from cortex_sim.backends.brian2.circuit import circuit
 from cortex_sim.backends.brian2.credit_equations import check_in_synapses
 from cortex_sim.backends.brian2.operating_point import OperatingPoint, operating_points, report
-from cortex_sim.backends.brian2.plan_checks import check_steps
+from cortex_sim.backends.brian2.plan_checks import check_additions, check_steps
 from cortex_sim.backends.brian2.reuse import most_recent
 from cortex_sim.backends.brian2.runner import Runner
 from cortex_sim.backends.brian2.sharing import check_no_sharing
@@ -127,8 +127,7 @@ class Simulation:
         start = initial(net, seed) if state is None else as_state(state).fitted_to(net, seed)
         self.preprocessing = start.preprocessing
         self.weights = Weights(self.circuit, start)
-        for name in equations or {}:
-            look_up(f"population of {net.name}", name, net.populations, BuildError)
+        check_additions(net, equations, extra)
         self.setup = Setup(engine, dt_ms, method, self._noise(noise), dict(equations or {}), target)
         check(self.circuit, self.weights, self.setup.dt_ms, method)
         warn_where_coarse(self.circuit, self.setup.dt_ms)

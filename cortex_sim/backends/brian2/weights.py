@@ -9,6 +9,8 @@ import numpy as np
 
 from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
+from cortex_sim.calling import known_arguments
+from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError, CortexSimError, RunError
 from cortex_sim.joined import enforced, joined_of
 from cortex_sim.presynaptic.held import Readings
@@ -96,6 +98,8 @@ class Weights:
     def kept(self, name: str) -> np.ndarray:
         """A copy of the weights of "pre->post", or of its rule's state "pre->post:variable"."""
         projection, _, variable = name.partition(":")
+        if not variable:
+            look_up("projection with weights of its own", projection, self.matrix, RunError)
         return np.array(self.state[projection][variable]) if variable else self.outward(projection)
 
     def _as_matrix(self, name: str, values: np.ndarray) -> np.ndarray:
@@ -105,6 +109,7 @@ class Weights:
         found: np.ndarray = op.feedback_matrix(values) if top_down else op.matrix(values)
         return found
 
+    @known_arguments("weights.overwrite")
     def overwrite(self, name: str, values: np.ndarray) -> None:
         """Set the weights of one projection; see `overwrite_all`."""
         self.overwrite_all({name: values})

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import require_count, require_positive
 
 _LONGEST, _SHORTEST = 0.5, 0.02  # steps of the dynamics, in units of the shortest time constant
@@ -27,6 +28,7 @@ _PATIENCE = 60  # steps in which the residual must fall below half of the least 
 _TOLERANCES = {torch.float64: 1e-11, torch.float32: 2e-6, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 
 
+@known_settings
 @dataclass(frozen=True)
 class Settling:
     """How loops are solved at equilibrium.

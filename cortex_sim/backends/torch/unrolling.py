@@ -16,9 +16,11 @@ from torch import Tensor
 
 from cortex_sim.backends.torch.settling import Carrier, Values, gain_received, rate_of, received
 from cortex_sim.backends.torch.steps import Step
+from cortex_sim.calling import known_settings
 from cortex_sim.checks import positive_ms, require_count
 
 
+@known_settings
 @dataclass(frozen=True)
 class Unrolled:
     """Rates after each of so many steps of the rate dynamics from rest, in place of their equilibrium.
