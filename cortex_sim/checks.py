@@ -20,7 +20,7 @@ from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.quantities import in_ms
 
 T = TypeVar("T")
-_ADDRESS = re.compile(r" object at 0x[0-9a-f]+")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def short(value: object) -> str:

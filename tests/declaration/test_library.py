@@ -79,7 +79,7 @@ def test_the_working_directory_is_not_searched(tmp_path):
         ("gait_towr", {}, "unknown model 'gait_towr' (did you mean 'gait_tower'?); known: conv4"),
         ("../models/conv4", {}, "unknown model '../models/conv4'"),
         (3, {}, "model: give a name, or path/to/file.py:function. Got 3"),
-        ("gait_tower", {"clases": 3}, "gait_tower() got an unexpected keyword argument 'clases'"),
+        ("gait_tower", {"clases": 3}, "setting of model gait_tower 'clases' (did you mean 'classes'?)"),
         ("gait_tower", {"classes": 0}, "population IT: shape must be a whole number of at least 1"),
         ("gait_square", {"hidden": 0}, "hidden areas: count must be a whole number of at least 1"),
         ("gait_square", {"hidden": "4"}, "hidden areas: count must be a whole number"),
