@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from logging import getLogger
 from typing import Any
 from zlib import crc32
 
@@ -24,6 +25,8 @@ from cortex_sim.protocol.protocol import DEFAULT_ETA, INTERVAL, Protocol
 SIDE_BY_SIDE = 256
 
 Key = tuple[Any, ...]
+
+_log = getLogger(__name__)
 
 
 @dataclass
@@ -92,7 +95,7 @@ class Schedule:
         whole = self.trials * self.protocol.repeat
         for what, found in self._differing:
             if not isinstance(found, PerTrial):
-                self._check_reached(what, found, whole)
+                self._say_what_never_comes(what, found, whole)
                 continue
             count = len(found.values)
             if found.by == "image" and count != self.presentations:
@@ -109,13 +112,18 @@ class Schedule:
                     f"give {right}, or trials={count}"
                 )
 
-    def _check_reached(self, what: str, found: FromTrial, whole: int) -> None:
-        """The last trial from which on something acts is one of the protocol, or precedes its last probe."""
+    def _say_what_never_comes(self, what: str, found: FromTrial, whole: int) -> None:
+        """A protocol may have been shortened, so a trial that it does not reach is said, not refused."""
         last = max(found.values)
         if last >= whole + (self.protocol.probe is not None):
-            raise DeclarationError(
-                f"{self.name}s: {what} changes from trial {last} on, which never comes: the protocol has "
-                f"{whole} trials, 0 to {whole - 1}; give an earlier trial, or more trials"
+            _log.warning(
+                "%ss: %s changes from trial %d on, which never comes: the protocol has %d trials, 0 to %d; "
+                "give an earlier trial, or more trials",
+                self.name,
+                what,
+                last,
+                whole,
+                whole - 1,
             )
 
     def order(self, seed: int, block: int) -> np.ndarray:

@@ -170,6 +170,18 @@ def test_a_window_that_no_nudge_serves_is_said(caplog):
     assert not caplog.text
 
 
+def test_a_trial_that_never_comes_is_said(caplog):
+    made = cs.Protocol(phase(), trials=3, lesion=cs.FromTrial(3, ["V1"]))
+    for protocol, said in ((made, True), (made.replace(trials=4), False)):
+        caplog.clear()
+        cs.Experiment(net(), {"a": protocol})
+        assert ("lesion changes from trial 3 on, which never comes" in caplog.text) == said
+    probed = made.replace(probe=cs.Protocol(phase()))  # the lesion acts on the probe after trial 2
+    caplog.clear()
+    cs.Experiment(net(), {"a": probed})
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("dt_ms, said", [(1.0, False), (2.0, False), (2.5, True), (10.0, True)])
 def test_a_coarse_step_is_said(caplog, dt_ms, said):
     with caplog.at_level(logging.WARNING):

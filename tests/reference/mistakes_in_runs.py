@@ -112,7 +112,7 @@ KINDS_OF_OBJECT: dict[str, tuple[Callable[[], Any], str, str]] = {
     "a loop's value as a duration": (
         lambda: phase(duration_ms=loop()["level"]),
         "duration_ms",
-        "follow:level",
+        "level",
     ),
     "a loop without its variable": (lambda: phase(drive={"retina": loop()}), "drive of retina", "ClosedLoop"),
     "a loop of a number": (lambda: loop(3), "ClosedLoop", "3"),

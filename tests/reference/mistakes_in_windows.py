@@ -91,11 +91,6 @@ LESIONS: dict[str, tuple[Callable[[], Any], str, str]] = {
         "FromTrial",
         "-1",
     ),
-    "from a trial that never comes": (
-        lambda: experiment(phase(), trials=3, lesion=cs.FromTrial(9, ["V1"])),
-        "lesion",
-        "9",
-    ),
     "from half a trial on": (
         lambda: experiment(phase(), lesion=cs.FromTrial(1.5, ["V1"])),
         "FromTrial",

@@ -92,9 +92,12 @@ def test_a_recurrence_that_runs_away_is_named():
         ({"target": "cuda"}, "unknown target 'cuda'"),
         ({"dt_ms": 0}, "dt_ms must be a positive number. Got 0"),
         ({"noise": -1.0}, "noise must be 0 or more. Got -1.0"),
-        ({"noise": {"retina": 1.0}}, "unknown population of chain with a drive 'retina'"),
-        ({"apical_tau_ms": {"V1->V2": 1.0}}, "unknown top-down projection of chain 'V1->V2'"),
-        ({"equations": {"V9": "x : 1"}}, "unknown population of chain 'V9'"),
+        ({"noise": {"retina": 1.0}}, "unknown population with a drive in noise of chain 'retina'"),
+        (
+            {"apical_tau_ms": {"V1->V2": 1.0}},
+            "unknown top-down projection of chain in apical_tau_ms 'V1->V2'",
+        ),
+        ({"equations": {"V9": "x : 1"}}, "unknown population of chain in equations 'V9'"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):
