@@ -93,10 +93,7 @@ def test_a_recurrence_that_runs_away_is_named():
         ({"dt_ms": 0}, "dt_ms must be a positive number. Got 0"),
         ({"noise": -1.0}, "noise must be 0 or more. Got -1.0"),
         ({"noise": {"retina": 1.0}}, "unknown population with a drive in noise of chain 'retina'"),
-        (
-            {"apical_tau_ms": {"V1->V2": 1.0}},
-            "unknown top-down projection of chain in apical_tau_ms 'V1->V2'",
-        ),
+        ({"apical_tau_ms": {"V1->V2": 1.0}}, "unknown top-down projection of chain in apical_tau_ms"),
         ({"equations": {"V9": "x : 1"}}, "unknown population of chain in equations 'V9'"),
     ],
 )
