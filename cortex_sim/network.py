@@ -10,11 +10,11 @@ import numpy as np
 
 from cortex_sim import validation
 from cortex_sim.calling import known_arguments, known_settings
-from cortex_sim.checks import look_up, require_name, short
+from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.displayed import DisplayedNetwork
-from cortex_sim.errors import BuildError, DeclarationError
+from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Feedback
 from cortex_sim.initialisers import GivenWeights, Zeros
 from cortex_sim.objectives import Objective
@@ -394,9 +394,3 @@ class Network(Wiring, DisplayedNetwork):
     def _add(self, projection: Projection) -> Projection:
         self.projections[projection.name] = projection
         return projection
-
-
-def require_network(call: str, net: object) -> None:
-    """Raise `BuildError` where something else than a network is to be built."""
-    if not isinstance(net, Network):
-        raise BuildError(f'{call}: takes a Network, or cs.model("digits_mlp"). Got {short(net)}')

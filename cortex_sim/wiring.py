@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.capabilities import connector_of
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, short
 from cortex_sim.connectors import Shape
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
@@ -155,3 +155,9 @@ class Wiring:
                 f"use the one that {self.name}.population(...) returned, or its name"
             )
         return found
+
+
+def require_network(call: str, net: object) -> None:
+    """Raise `BuildError` where something else than a network is to be built."""
+    if not isinstance(net, Wiring):
+        raise BuildError(f'{call}: takes a Network, or cs.model("digits_mlp"). Got {short(net)}')

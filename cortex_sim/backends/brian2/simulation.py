@@ -36,11 +36,12 @@ from cortex_sim.backends.restoring import require_own
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up, positive_ms, require_nonnegative
 from cortex_sim.errors import BuildError, RunError
-from cortex_sim.network import Network, require_network
+from cortex_sim.network import Network
 from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown
 from cortex_sim.registry import registered_name
 from cortex_sim.state import State, as_state, initial
+from cortex_sim.wiring import require_network
 
 ENGINES = {"batched": None, "synapses": None}
 METHODS = {"euler": None, "exponential_euler": None}

@@ -15,9 +15,10 @@ from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
-from cortex_sim.network import Network, require_network
+from cortex_sim.network import Network
 from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
+from cortex_sim.wiring import require_network
 
 __all__ = ["Model", "Settling", "Unrolled", "build", "load"]
 
