@@ -26,7 +26,7 @@ from cortex_sim.runs.results import OneFile
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "decorrelation.md"
 RESULTS = HERE / "results" / "decorrelation.json"
-RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
+RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
 SEEDS, CHOOSING, UPDATES, BATCH, HELD_OUT = range(5), 100, 300, 32, 5000
 RULES = {"backprop": "backpropagation", "kolen_pollack": "Kolen–Pollack", "gait_prop": "GAIT-prop"}
 READS: dict[str, cs.Decorrelated | None] = {
