@@ -25,7 +25,7 @@ from cortex_sim.runs.results import OneFile
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "decorrelation.md"
-RESULTS = HERE / "results" / "decorrelation.json"
+RESULTS = HERE / "results" / "decorrelation" / "short_trainings.json"
 RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
 SEEDS, CHOOSING, UPDATES, BATCH, HELD_OUT = range(5), 100, 300, 32, 5000
 RULES = {"backprop": "backpropagation", "kolen_pollack": "Kolen–Pollack", "gait_prop": "GAIT-prop"}
@@ -149,12 +149,11 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def page() -> None:
-    """Write the table between its markers."""
-    text = PAGE.read_text("utf-8")
+def page(text: str) -> str:
+    """The page with the table between its markers."""
     written = f"<!-- table decorrelation -->\n\n{table()}\n\n<!-- end decorrelation -->"
     pattern = re.compile(r"<!-- table decorrelation -->.*<!-- end decorrelation -->", re.DOTALL)
-    PAGE.write_text(pattern.sub(lambda _: written, text), "utf-8")
+    return pattern.sub(lambda _: written, text)
 
 
 def main() -> None:
@@ -168,7 +167,7 @@ def main() -> None:
     if given.what == "run":
         run(given.data_dir)
     else:
-        page()
+        PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from cortex_sim.errors import DeclarationError
 
 T = TypeVar("T", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
+_RECEIVERS = {"self", "model"}  # a first parameter that the user writes before the dot
 
 
 def known_settings(cls: T) -> T:
@@ -29,15 +30,16 @@ def known_arguments(word: str) -> Callable[[F], F]:
 
 def _checked(function: F, word: str) -> F:
     signature = inspect.signature(function)
-    called = Called(word, tuple(p for p in signature.parameters.values() if p.name != "self"))
+    every = tuple(signature.parameters.values())
+    receives = bool(every) and every[0].name in _RECEIVERS
+    called = Called(word, every[receives:])
 
     @wraps(function)
     def checked(*args: Any, **given: Any) -> Any:
         try:
             signature.bind(*args, **given)
         except TypeError:
-            own = args[1:] if "self" in signature.parameters else args
-            called.require(own, given)
+            called.require(args[receives:], given)
             raise
         return function(*args, **given)
 
@@ -74,7 +76,8 @@ class Called:
                 )
         if len(args) > len(self.placed) and not self.many:
             by_name = listed(known.keys() - set(self.placed)) if len(known) > len(self.placed) else ""
-            rest = f"; give further settings by name, known: {by_name}" if by_name else "; leave the rest out"
+            further = f"; give further settings by name{', known: ' * bool(by_name)}{by_name}"
+            rest = further if by_name or self.open else "; leave the rest out"
             raise DeclarationError(
                 f"{self.word}: takes {', '.join(self.placed) or 'nothing'} without names{rest}. "
                 f"Got {short(args[len(self.placed)])}"

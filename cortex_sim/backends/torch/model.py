@@ -11,6 +11,7 @@ from torch import Tensor
 from cortex_sim.backends.torch import changes, fitting, outputs, weights
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating
+from cortex_sim.calling import known_arguments
 from cortex_sim.errors import DataError
 from cortex_sim.runs.interrupted import saying
 
@@ -27,6 +28,7 @@ class Model(Core):
     are those of `cortex_sim.backends.torch.core.Core`.
     """
 
+    @known_arguments("model.surrogate")
     def surrogate(self, x: Any, y: Any = None) -> Tensor:
         """The same as ``model(x, y)``, a scalar built for its gradient; see `loss` for the objective."""
         if y is None and self.net.objective_function is not None:
@@ -34,28 +36,34 @@ class Model(Core):
         value: Tensor = self(x, y)
         return value
 
+    @known_arguments("model.loss")
     def loss(self, x: Any, y: Any) -> Tensor:
         """Mean objective over presentations, a number without a graph; training goes by ``model(x, y)``."""
         return outputs.loss(self, x, y)
 
+    @known_arguments("model.predict")
     def predict(self, x: Any, *, batch: int = 256) -> np.ndarray | Tensor:
         """Rates of the top population; see `cortex_sim.backends.torch.outputs.predict`."""
         return outputs.predict(self, x, batch)
 
+    @known_arguments("model.updates")
     def updates(
         self, x: Any, y: Any = None, *, biases: bool = False, per_presentation: bool = False
     ) -> dict[str, Tensor]:
         """Change Δw/η by projection; see `cortex_sim.backends.torch.changes.updates`."""
         return changes.updates(self, x, y, biases=biases, per_presentation=per_presentation)
 
+    @known_arguments("model.backprop_updates")
     def backprop_updates(self, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
         """What backpropagation would change: minus autograd's gradient of the same objective."""
         return changes.backprop_updates(self, x, y, biases=biases)
 
+    @known_arguments("model.credits")
     def credits(self, x: Any, y: Any) -> dict[str, Tensor]:
         """Credit c of every population that gets any, (presentation, *shape)."""
         return changes.credits(self, x, y)
 
+    @known_arguments("model.fit")
     @differentiating
     def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float | None]]:
         """Train; see `cortex_sim.backends.torch.fitting.fit`."""
@@ -65,16 +73,19 @@ class Model(Core):
         finally:
             self.detach()
 
+    @known_arguments("model.respond")
     def respond(self, x: Any, y: Any = None, **settings: Any) -> Any:
         """Recording of every population; see `cortex_sim.backends.torch.responding.respond`."""
         from cortex_sim.backends.torch import responding  # with xarray, which training does without
 
         return responding.respond(self, x, y, **settings)
 
+    @known_arguments("model.set_weights")
     def set_weights(self, given: Mapping[str, Any]) -> None:
         """Overwrite bottom-up, lateral or free top-down weights by projection, then renew the feedback."""
         weights.set_weights(self, given)
 
+    @known_arguments("model.set_biases")
     def set_biases(self, given: Mapping[str, Any]) -> None:
         """Overwrite biases by population, one a unit or, where the shape has channels, one a channel."""
         weights.set_biases(self, given)
@@ -92,6 +103,7 @@ class Model(Core):
         """Everything that it has learned; see `cortex_sim.state.State`."""
         return weights.state(self)
 
+    @known_arguments("model.load_state")
     def load_state(self, given: State) -> None:
         """Take over the state of the same network, trained here, on brian2, or under another rule."""
         weights.load_state(self, given)

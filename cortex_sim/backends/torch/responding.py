@@ -16,6 +16,7 @@ from cortex_sim.backends.torch.changes import credits
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import looking
 from cortex_sim.backends.torch.timed import bin_coordinates
+from cortex_sim.calling import known_arguments
 from cortex_sim.checks import listed, look_up, require_path
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.limits import Progress
@@ -31,6 +32,7 @@ VARIABLES = ("rate", "drive", "credit")
 Responses = dict[str, dict[str, np.ndarray]]  # variable to population to (presentation, *shape)
 
 
+@known_arguments("model.respond")
 def respond(
     model: Core,
     x: Any,

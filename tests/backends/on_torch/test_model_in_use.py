@@ -249,3 +249,35 @@ def test_no_connector_of_ones_own_passes_for_an_identity(connector):
     with pytest.raises(cs.CortexSimError, match="retina->V1.*give the class a method"):
         net.bottom_up("retina", "V1", connector)
         cs.torch.build(net)
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        ("updates", "unknown setting of model.updates 'batches'"),
+        ("respond", "unknown setting of model.respond 'batches'.*did you mean 'batch'"),
+        ("predict", "unknown setting of model.predict 'batches'.*did you mean 'batch'"),
+        ("credits", "unknown setting of model.credits 'batches'.*known: x, y"),
+        ("fit", "fit: unknown setting 'batches'; did you mean 'batch_size'"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_what_was_meant(way, says):
+    model = new_model()
+    x, y = shown(model.net)
+    given = {"predict": (x,), "fit": ((x, y),)}.get(way, (x, y))
+    with pytest.raises(cs.CortexSimError, match=says):
+        getattr(model, way)(*given, batches=2)
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        ("fit", r"model\.fit: train is missing; give model\.fit\(train=\.\.\.\)"),
+        ("respond", r"model\.respond: x is missing"),
+        ("credits", r"model\.credits: x is missing; give model\.credits\(x=\.\.\., y=\.\.\.\)"),
+        ("set_weights", r"model\.set_weights: given is missing"),
+    ],
+)
+def test_a_missing_argument_is_named(way, says):
+    with pytest.raises(cs.DeclarationError, match=says):
+        getattr(new_model(), way)()
