@@ -39,8 +39,11 @@ def _checked(function: F, word: str) -> F:
         try:
             signature.bind(*args, **given)
         except TypeError:
+            fits = False
+        else:
+            fits = True
+        if not fits:  # outside of the handler, so that our sentence is the only one
             called.require(args[receives:], given)
-            raise
         return function(*args, **given)
 
     checked.checks_arguments = True  # type: ignore[attr-defined]
@@ -61,7 +64,7 @@ class Called:
     def __init__(self, word: str, parameters: tuple[inspect.Parameter, ...]) -> None:
         self.word = word
         self.open = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        self.many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.many = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         self.named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         self.placed = [p.name for p in self.named if p.kind is p.POSITIONAL_OR_KEYWORD]
 
@@ -69,6 +72,11 @@ class Called:
         """Raise `DeclarationError` for the first argument that does not fit."""
         known = dict.fromkeys(p.name for p in self.named)
         for name in given:
+            if name == self.many:
+                raise DeclarationError(
+                    f"{self.word}: {name} are given one after another without a name, "
+                    f"{self.word}(first, second). Got {name}={short(given[name])}"
+                )
             if name not in known and not self.open:
                 look_up(f"setting of {self.word}", name, known)
                 raise DeclarationError(
