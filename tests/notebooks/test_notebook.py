@@ -35,7 +35,7 @@ experiment""",
     "drawing": "intact.draw()",
     "simulation": "cs.brian2.build(net)",
     "model": "cs.torch.build(net)",
-    "fit": 'model = cs.torch.build(net)\nmodel.fit(cs.data.load("digits"), 6)[-1]["epoch"]',
+    "fit": 'model = cs.torch.build(net)\nmodel.fit(cs.data.load("digits"), 60)[-1]["epoch"]',
 }
 
 
@@ -94,7 +94,7 @@ def test_a_run_shows_progress_and_leaves_it_there(notebook):
 
 def test_training_shows_progress(notebook):
     progress = rich(notebook["fit"])[0]
-    assert re.search(r"<progress value=\"(\d+)\" max=\"\1\".*epoch 6: \1 of \1 steps", progress)
+    assert re.search(r"<progress value=\"(\d+)\" max=\"\1\".*epoch 60: \1 of \1 steps", progress)
 
 
 @pytest.mark.parametrize("name", ["figure", "drawing"])
