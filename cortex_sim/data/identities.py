@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,12 +19,13 @@ def identities(source: str, values: Sequence[Any] | NDArray[Any]) -> list[str]:
     source : str
         What the error calls them, such as "neural data v4.npz: stimulus_id".
     values : sequence or array of shape (stimulus,)
-        Texts, which stay as they are, or numbers.
+        Texts, which stay as they are, texts as bytes (UTF-8), or numbers.
 
     Returns
     -------
     list of str
-        Empty where a number is NaN, so that nothing is taken for a stimulus named "nan".
+        Empty where one is missing (NaN, None, pandas' NA or NaT), so that nothing is taken for a stimulus
+        named "nan".
 
     Raises
     ------
@@ -36,10 +36,12 @@ def identities(source: str, values: Sequence[Any] | NDArray[Any]) -> list[str]:
 
 
 def _text(source: str, value: Any) -> str:
+    if _is_missing(value):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
     if not isinstance(value, (float, np.floating)):
         return str(value)
-    if math.isnan(value):
-        return ""
     if not float(value).is_integer():
         raise DataError(
             f"{source} holds {value:g}, which is no whole number; save ids as text or whole numbers"
@@ -50,3 +52,10 @@ def _text(source: str, value: Any) -> str:
             f"type; save ids as text or whole numbers"
         )
     return str(int(value))
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)  # NaN and NaT differ from themselves
+    except TypeError:  # whether pandas' NA does, it does not say
+        return True

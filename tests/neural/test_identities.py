@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from cortex_sim import data, neural
 from cortex_sim.compare.from_recordings import to_responses
 from cortex_sim.compare.responses import Responses
+from cortex_sim.data.identities import identities
 from cortex_sim.errors import DataError
+from cortex_sim.neural.in_memory import from_memory
 
 RATE = np.random.default_rng(3).random((6, 4))
 
@@ -47,6 +50,27 @@ def test_whole_numbers_with_a_fill_value_stay_whole(tmp_path):
     """xarray makes floating-point numbers of them, whose text would be "1.0"."""
     file = in_netcdf(tmp_path, np.array([1, 2, 3, 1, 2, 3]), dtype="i4", _FillValue=-1)
     assert neural.load(file, stimuli=["1", "2", "3"]).stimulus_id.values.tolist() == list("123123")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_what_is_missing_in_a_table_is_no_stimulus(missing):
+    """Two of pandas' NA would else be two repeats of a stimulus "<NA>"."""
+    assert identities("x", ["a", missing, 2]) == ["a", "", "2"]
+    ids = np.array(["a", missing, missing, "b", "c", "d"], dtype=object)
+    given = xr.Dataset({"rate": (("presentation", "neuroid"), RATE)}, {"stimulus_id": ("presentation", ids)})
+    with pytest.raises(DataError, match="2 of 6 entries of stimulus_id are empty or NaN, such as entry 1"):
+        from_memory(given, "of a table")
+
+
+@pytest.mark.parametrize("kind", ["S2", object])
+def test_bytes_are_their_text_in_memory_as_in_files(kind, tmp_path):
+    ids = np.array(["a", "b", "é", "a", "b", "é"])
+    as_bytes = np.array([one.encode() for one in ids], dtype=kind)
+    given = xr.Dataset(
+        {"rate": (("presentation", "neuroid"), RATE)}, {"stimulus_id": ("presentation", as_bytes)}
+    )
+    for found in (from_memory(given, "of bytes"), neural.load(in_netcdf(tmp_path, ids))):
+        assert found.stimulus_id.values.tolist() == ids.tolist()
 
 
 def test_a_missing_whole_number_is_refused(tmp_path):
