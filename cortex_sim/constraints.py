@@ -211,7 +211,8 @@ class RowNorm:
 class LearningRates:
     """Each synapse has a learning rate of its own, η_ij = values_ij·η; 0 keeps it as it is.
 
-    It scales the step itself, the optimiser's included, so that Adam cannot undo it.
+    It scales the step itself, the optimiser's included, so that Adam cannot undo it. A `RowNorm` beside it
+    then moves the whole row, synapses with rate 0 too.
 
     Parameters
     ----------

@@ -198,6 +198,15 @@ def rows(y: Tensor, how: Unrolled | None) -> Tensor:
     return y.flatten(0, 1) if known is None else y[known]
 
 
+def steps_with_target(y: Tensor | None, how: Unrolled) -> list[int]:
+    """Steps, from 0, that have a target in any presentation; the last alone where there are no time bins."""
+    if y is None or not _by_bin(y):
+        return [how.steps - 1]
+    known = _with_target(y)
+    bins, each = y.shape[1], how.steps // y.shape[1]
+    return [each * (i + 1) - 1 for i in range(bins) if known is None or bool(known[:, i].any())]
+
+
 def _by_bin(y: Tensor) -> bool:
     """Whether targets of an unrolled network have time bins."""
     return y.dim() == 3 or (y.dim() == 2 and not y.is_floating_point())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.credit_in_steps import reach_remarks
 from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.optimising import (
     Optimiser,
@@ -94,8 +95,11 @@ class Trainer:
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
+        net = self.model.net
         scheduled = schedule_remarks(self.schedule, self.total_steps)
-        for remark in [*said, *scheduled, *uncredited_remarks(self.model.net)]:
+        y = self.source.y if self.checked else None
+        missing = [*uncredited_remarks(net), *reach_remarks(net, self.model.unrolled, y)]
+        for remark in [*said, *scheduled, *missing]:
             self.remark(remark)
         self.parallel = distributed.wrap(self.model)
 

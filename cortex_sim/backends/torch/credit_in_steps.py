@@ -1,0 +1,66 @@
+"""Which populations credit cannot reach within the steps that an unrolled network has for it.
+
+Credit goes back over one projection a step. A target at step k, counted from 0, reaches a population d
+projections below the objective if its segment began at least d steps before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from cortex_sim.backends.torch.timed import steps_with_target
+from cortex_sim.backends.torch.unrolling import Unrolled
+from cortex_sim.checks import listed
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+
+
+def out_of_reach(net: Network, how: Unrolled, judged: list[int]) -> dict[str, int]:
+    """Populations onto which weights learn from credit that none reaches, with the projections between.
+
+    Parameters
+    ----------
+    net : Network
+    how : Unrolled
+    judged : list of int
+        Steps with a target, from 0.
+    """
+    back = _steps_back(how, judged)
+    far = {name: d for name, d in _distances(net).items() if d > back}
+    learning = {p.post for p in net.driving if p.rule.supervised}
+    return {name: far[name] for name in net.populations if name in far and name in learning}
+
+
+def reach_remarks(net: Network, how: Unrolled | None, y: Tensor | None) -> list[str]:
+    """What to say about them: one sentence, or nothing."""
+    if how is None or net.objective_at is None:
+        return []
+    judged = steps_with_target(y, how)
+    found = out_of_reach(net, how, judged)
+    if not found:
+        return []
+    whole = how.truncate is None
+    return [
+        f"network {net.name}: no credit reaches {listed(found)}, so weights onto it do not learn: credit "
+        f"passes one projection a step, and the last target is at step {_steps_back(how, judged) + 1} of "
+        f"{how.steps if whole else f'its segment of {how.truncate}'}; it must be at step "
+        f"{max(found.values()) + 1} or later, see {'steps' if whole else 'truncate and steps'}"
+    ]
+
+
+def _steps_back(how: Unrolled, judged: list[int]) -> int:
+    """How many steps before it credit of a target reaches at most."""
+    return max((step % (how.truncate or how.steps) for step in judged), default=0)
+
+
+def _distances(net: Network) -> dict[str, int]:
+    """Fewest projections from a population to the objective's, of those that lead there."""
+    found, here = {str(net.objective_at): 0}, [str(net.objective_at)]
+    while here:
+        below = [p.pre for name in here for p in net.driving if p.post == name and p.pre not in found]
+        found |= dict.fromkeys(below, found[here[0]] + 1)
+        here = list(dict.fromkeys(below))
+    return found
