@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cortex_sim.checks import listed
 from cortex_sim.compare.responses import Dissimilarities, Responses
 from cortex_sim.data.identities import identities
+from cortex_sim.data.real_numbers import require_real
 from cortex_sim.errors import DataError
 from cortex_sim.recording.selecting import select
 
@@ -229,6 +230,7 @@ def _responses(name: str, values: xr.DataArray, groups: str | None) -> Responses
         identities(f"responses {name}: stimulus_id", values["stimulus_id"].values), dtype=np.str_
     )
     first, stimulus = _in_order(ids)
+    require_real(f"responses {name}: {values.name}", values.dtype)
     data = values.values.astype(np.float64)
     single = len(first) == len(ids)
     repeats = data[None] if single else _repeats(data, stimulus, len(first), _order_of(values))

@@ -9,6 +9,7 @@ import xarray as xr
 
 from cortex_sim.checks import listed
 from cortex_sim.data.identities import identities
+from cortex_sim.data.real_numbers import require_real
 from cortex_sim.errors import DataError
 from cortex_sim.neural.checking import checked
 from cortex_sim.neural.shape import repetitions
@@ -39,6 +40,7 @@ def from_memory(data: xr.Dataset, source: str) -> xr.Dataset:
             f"neural data {source}: needs a variable rate (presentation, neuroid), has "
             f"{listed(map(str, data.data_vars))}"
         )
+    require_real(f"neural data {source}: rate", data["rate"].dtype)
     _require(data, source, "stimulus_id", "presentation")
     ids = identities(f"neural data {source}: stimulus_id", data["stimulus_id"].values)
     known: dict[str, Any] = {"stimulus_id": ("presentation", np.asarray(ids, dtype=np.str_))}

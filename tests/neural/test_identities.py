@@ -154,3 +154,16 @@ def test_numbers_that_are_no_identities_are_refused(tmp_path, wrong, said):
 def test_responses_need_an_identity_for_every_row():
     with pytest.raises(DataError, match="V4: 1 stimulus ids are empty or NaN"):
         Responses("V4", [1.0, np.nan, 2.0], RATE[:3])
+
+
+@pytest.mark.parametrize(
+    ("rates", "word"), [(RATE.astype(str), "text"), (RATE + 1j, "complex numbers")], ids=["text", "complex"]
+)
+def test_rates_are_real_numbers(rates, word):
+    """Else the imaginary part would be dropped, and text read as numbers."""
+    given = xr.Dataset(
+        {"rate": (("presentation", "neuroid"), rates)}, {"stimulus_id": ("presentation", list("abcdef"))}
+    )
+    for take in (lambda: to_responses(given, name="odd"), lambda: from_memory(given, "odd")):
+        with pytest.raises(DataError, match=f"odd: rate holds {word}, where real numbers belong; convert"):
+            take()
