@@ -6,8 +6,8 @@ import base64
 import math
 from typing import Any
 
+import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace
 
 from cortex_sim.checks import short
 from cortex_sim.errors import DeclarationError
@@ -25,6 +25,16 @@ __all__ = [
     "finite",
     "is_array_data",
 ]
+
+
+_OF_NUMPY = array_api_compat.array_namespace(np.empty(0))
+
+
+def array_namespace(*arrays: Array) -> Any:
+    """Functions of the library that arrays belong to, as in the array API standard."""
+    if len(arrays) == 1 and type(arrays[0]) is np.ndarray:  # asked in every time step
+        return _OF_NUMPY
+    return array_api_compat.array_namespace(*arrays)
 
 
 class FixedArray:

@@ -22,6 +22,8 @@ def test_a_closed_trial_costs_at_most_a_fifth_more(average):
             began = time.process_time()
             sim.run(protocol, progress=False)
             took[name].append(time.process_time() - began)
-    ratio = np.median(took["closed"]) / np.median(took["open"])
-    print(f"closed / open: {ratio:.3f}, {1e3 * np.median(took['open']) / 20:.2f} ms a trial")
+    # Whatever else runs on the machine only adds.
+    least = {name: np.percentile(seconds, 25) for name, seconds in took.items()}
+    ratio = least["closed"] / least["open"]
+    print(f"closed / open: {ratio:.3f}, {1e3 * least['open'] / 20:.2f} ms a trial")
     assert ratio <= 1.2

@@ -19,10 +19,10 @@ images = {"retina": cs.Stimuli("digits", count=20, standardise=True)}
 labels = {"IT": cs.Stimuli("digits", count=20)}
 test = {"retina": cs.Stimuli("digits", split="test", count=10, standardise=True)}
 intact = cs.Protocol(
-    cs.Phase("settle", 60, drive=images),
-    cs.Phase("learn", 60, drive=images, nudge=labels, plasticity=True),
+    cs.Phase("settle", 400, drive=images),
+    cs.Phase("learn", 400, drive=images, nudge=labels, plasticity=True),
     order="shuffled",
-    probe=cs.Protocol(cs.Phase("settle", 60, drive=test)),
+    probe=cs.Protocol(cs.Phase("settle", 400, drive=test)),
     record=cs.Record(phase="settle", weights=True, weights_every=10),
 )
 intact""",

@@ -91,8 +91,8 @@ class Runner:
         if self.built.features:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
-        for name, total in self._totals.items():
-            total += self.built.units[name].rates().ravel()
+        for rates, total in self._summing:
+            total += rates()[0]
         if self.wanted.every_ms is not None:
             sample, rest = divmod(self._trial_step, self._sample_steps)
             if not rest and self.wanted.in_bins(sample):
@@ -120,6 +120,7 @@ class Runner:
         self._spare_steps -= self._steps
         units = {name: self.built.units[name] for name in self.loops.averaged(self._phase)}
         self._totals = {name: np.zeros(unit.rates().shape[1]) for name, unit in units.items()}
+        self._summing = [(unit.rates, self._totals[name]) for name, unit in units.items()]
         apply_phase(self.built, self.weights, self._phase, self._shown.images)
         for unit in self.built.units.values():
             unit.begin()

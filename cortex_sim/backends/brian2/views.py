@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from brian2.core.variables import ArrayVariable
 
-from cortex_sim.activations import LeakyRelu, Linear
+from cortex_sim.activations import LeakyRelu, Linear, Tanh
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.credit_equations import reads_objective
 from cortex_sim.backends.brian2.tabulated import Tabulated
@@ -71,6 +71,8 @@ def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
     if type(activation) is LeakyRelu:
         slope = activation.slope
         return lambda a: np.where(a > 0, a, slope * a), lambda a: np.where(a > 0, 1.0, slope)
+    if type(activation) is Tanh:
+        return np.tanh, _tanh_gain
     return activation.rate, activation.gain
 
 
@@ -190,6 +192,11 @@ class Unit:
     def top_signals(self, r: np.ndarray) -> TopSignals | None:
         """What a credit network receives from this population, the top; None if it is not nudged."""
         return TopSignals(r, self.view["goal"], self._error(r)) if self._strength else None
+
+
+def _tanh_gain(a: np.ndarray) -> np.ndarray:
+    r = np.tanh(a)
+    return 1 - r * r
 
 
 def has_partition(circuit: Circuit, name: str) -> bool:
