@@ -31,6 +31,7 @@ class Constrained(nn.Module):
         found = {p.name: allowed_of(net, p) for p in own}
         self._declared: dict[str, Allowed] = {n: a for n, a in found.items() if a is not None}
         self._operators = {p.name: net.operator(p) for p in own}
+        self._shapes = {p.name: tuple(net.weight_shape(p)) for p in own}
         self._down = {p.name for p in own if p.is_top_down}
         self._before: dict[str, Tensor] = {}
         self.arrays = nn.ModuleDict()
@@ -48,6 +49,10 @@ class Constrained(nn.Module):
         self._joined, self.totals = joined_of(net), nn.Module()
         for i, group in enumerate(self._joined):
             self.totals.register_buffer(str(i), torch.as_tensor(group.total.copy()), persistent=False)
+
+    @property
+    def _members(self) -> set[str]:
+        return {name for group in self._joined for name in group.names}
 
     def __contains__(self, name: object) -> bool:
         return name in self._declared
@@ -111,15 +116,19 @@ class Constrained(nn.Module):
             own.copy_(self._outward(name, w, tuple(own.shape)))
         self._before = {}
 
+    def fits(self, name: str, w: Any) -> bool:
+        """Whether an array has the shape of a projection's weights; what has not, torch refuses itself."""
+        return isinstance(w, Tensor) and name in self._shapes and tuple(w.shape) == self._shapes[name]
+
     def require(self, given: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> None:
         """Raise `BuildError` where given weights, as declared, are not allowed beside the others."""
-        shown = {**others, **given}
-        w = {n: self._matrix(n, shown[n]).detach().cpu().double().numpy() for n in self._declared}
+        shown = {n: w for n, w in {**others, **given}.items() if n in self._declared or n in self._members}
+        w = {n: self._matrix(n, values).detach().cpu().double().numpy() for n, values in shown.items()}
         for name in given:
             if name in self._declared:
                 self._declared[name].require(w[name], BuildError)
         for group in self._joined:
-            if not given.keys().isdisjoint(group.names):
+            if not given.keys().isdisjoint(group.names) and w.keys() >= set(group.names):
                 group.require(w, self._declared, BuildError)
 
     def _present(self, name: str) -> Allowed:
@@ -147,3 +156,10 @@ class Constrained(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """A copy is between two steps."""
         return {**self.__dict__, "_before": {}}
+
+
+def require_loaded(model: Any, given: Mapping[str, Any], prefix: str, *_: Any) -> None:
+    """Before a model's ``load_state_dict`` writes anything: the weights that it brings must be allowed."""
+    place, constrained = f"{prefix}weights.", model.constrained
+    brought = {key.removeprefix(place): w for key, w in given.items() if key.startswith(place)}
+    constrained.require({n: w for n, w in brought.items() if constrained.fits(n, w)}, {})

@@ -13,7 +13,7 @@ from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, t
 from cortex_sim.backends.torch.attachment import Attachment
 from cortex_sim.backends.torch.carrying import ByParameters
 from cortex_sim.backends.torch.clock import Clock
-from cortex_sim.backends.torch.constrained import Constrained
+from cortex_sim.backends.torch.constrained import Constrained, require_loaded
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inputs import PRECISIONS
@@ -113,6 +113,7 @@ class Core(nn.Module):
         self.presynaptic = Presynaptic(net, stored)
         self.local = LocalRules(net, weights, self.constrained.state_of, self.presynaptic.read)
         self.to(device)
+        self.register_load_state_dict_pre_hook(require_loaded)
         self.register_load_state_dict_post_hook(_loaded)
         self.renew_feedback()
 

@@ -191,3 +191,21 @@ def test_a_session_at_equilibrium_holds_them_and_ends_as_time_does(method):
     assert one.max() <= 0.3 and not one[~net.wiring(net.projection("retina->V1"))].any()
     assert np.abs(one - start).max() > 1e-5
     np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+@pytest.mark.parametrize("over", [(), ("a->c", "b->c")], ids=["one", "joint"])
+def test_a_state_dict_that_is_not_allowed_is_refused_before_anything_is_written(over):
+    net = cs.Network("given")
+    for name, units in (("a", 4), ("b", 3), ("c", 5)):
+        net.population(name, units)
+    for pre in ("a", "b"):
+        kept = [cs.Bounds(0), cs.RowNorm(1.0, over=over)]
+        net.bottom_up(pre, "c", plasticity="hebbian", constraint=kept)
+    model = cs.torch.build(net, seed=0)
+    saved = {name: values.clone() for name, values in model.state_dict().items()}
+    cs.torch.build(net, seed=1).load_state_dict(saved)
+    wrong = {**saved, "weights.b->c": 2 * saved["weights.b->c"]}
+    with pytest.raises(cs.BuildError, match=r"b->c.*RowNorm"):
+        model.load_state_dict(wrong)
+    for name, values in model.state_dict().items():
+        assert torch.equal(values, saved[name]), name
