@@ -48,8 +48,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             entry["feedback"] = to_data("feedback", p.feedback)
         elif not p.is_lateral:
             entry["connector"] = to_data("connector", p.connector)
-        elif isinstance(p.connector.init, GivenWeights):  # type: ignore[attr-defined]
-            entry["weights"] = array_to_data(p.connector.init.weights)  # type: ignore[attr-defined]
+        elif isinstance(init := getattr(p.connector, "init", None), GivenWeights):
+            entry["weights"] = array_to_data(init.weights)
         if p.plasticity is not None:
             entry["plasticity"] = to_data("rule", p.plasticity)
         if p.regularisers:

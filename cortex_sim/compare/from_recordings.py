@@ -134,9 +134,16 @@ def by_session(
             f"responses {_name(recording, name)}: has no coordinate session; load with session=NAME, or add "
             f"it to the file"
         )
-    settings = {"variable": variable, "population": population, "time_ms": time_ms, "groups": groups}
     return [
-        to_responses(part, name=name, session=session, **settings)  # type: ignore[arg-type]
+        to_responses(
+            part,
+            name=name,
+            session=session,
+            variable=variable,
+            population=population,
+            time_ms=time_ms,
+            groups=groups,
+        )
         for part, session in _sessions(recording)
     ]
 

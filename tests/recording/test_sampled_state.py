@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from stopped_runs import assert_resumed_is_the_same
 from traced import Traced
 
 import cortex_sim as cs
@@ -126,30 +127,13 @@ def test_probes_see_the_state_that_trials_left():
 
 
 def test_disk_and_resume_are_byte_for_byte(tmp_path, monkeypatch):
-    from cortex_sim.recording import recorder
-
-    monkeypatch.setattr(recorder, "CHUNK_SECONDS", -1.0)
     record = cs.Record(["credit", *STATES], every_ms=4)
     one = cs.Experiment(network(Traced()), {"a": protocol(record), "b": protocol(record)}, noise=0.1)
     in_memory = cs.brian2.run(one, progress=False)
-    whole, keep = tmp_path / "whole.nc", recorder.Recorder.keep
-    with cs.brian2.run(one, out=whole, progress=False) as written:
+    with cs.brian2.run(one, out=tmp_path / "kept.nc", progress=False) as written:
         for name in in_memory.variables:
             np.testing.assert_array_equal(written[name], in_memory[name])
-    for stop in (3, 6):
-        out, seen = tmp_path / f"{stop}.nc", []
-
-        def halting(self, sample, seen=seen, stop=stop):
-            if len(seen) == stop:
-                raise KeyboardInterrupt
-            seen.append(keep(self, sample))
-
-        monkeypatch.setattr(recorder.Recorder, "keep", halting)
-        with pytest.raises(KeyboardInterrupt):
-            cs.brian2.run(one, out=out, progress=False)
-        monkeypatch.setattr(recorder.Recorder, "keep", keep)
-        cs.brian2.run(one, out=out, resume=True, progress=False).close()
-        assert out.read_bytes() == whole.read_bytes()
+    assert_resumed_is_the_same(one, (3, 6), tmp_path, monkeypatch)
 
 
 def test_its_size_is_counted(tmp_path, monkeypatch):

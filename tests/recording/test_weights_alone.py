@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from stopped_runs import assert_resumed_is_the_same
 
 import cortex_sim as cs
 from cortex_sim.recording import state_of, weights_of
@@ -43,26 +44,10 @@ def test_they_are_those_recorded_beside_rates(backend, tmp_path):
 
 
 def test_a_session_and_its_resume(tmp_path, monkeypatch):
-    from cortex_sim.recording import recorder
-
     one = experiment()
     alone = cs.brian2.build(one.network_of("one")).run(one.arms["one"].protocol, progress=False)
     assert not {"rate", "neuroid"} & set(alone.data_vars) and alone.sizes["presentation"] == 10
-    monkeypatch.setattr(recorder, "CHUNK_SECONDS", -1.0)
-    whole, out, keep, seen = tmp_path / "whole.nc", tmp_path / "half.nc", recorder.Recorder.keep, []
-    cs.brian2.run(one, out=whole, progress=False).close()
-
-    def halting(self, sample):
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        seen.append(keep(self, sample))
-
-    monkeypatch.setattr(recorder.Recorder, "keep", halting)
-    with pytest.raises(KeyboardInterrupt):
-        cs.brian2.run(one, out=out, progress=False)
-    monkeypatch.setattr(recorder.Recorder, "keep", keep)
-    cs.brian2.run(one, out=out, resume=True, progress=False).close()
-    assert out.read_bytes() == whole.read_bytes()
+    assert_resumed_is_the_same(one, (5,), tmp_path, monkeypatch)
 
 
 def test_what_needs_rates_says_so(tmp_path):

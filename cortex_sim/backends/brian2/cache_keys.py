@@ -52,11 +52,11 @@ def _is_plain(kind: type) -> bool:
     return _plain[kind]
 
 
-def _state(kind: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
+def _state(kind: type[caching.CacheKey], attributes: dict[str, Any]) -> tuple[Any, ...]:
     """The relevant attributes in the order of their names, as `CacheKey` lists them."""
     names = (kind, tuple(attributes))
     if names not in _readers:
-        relevant = sorted(attributes.keys() - kind._cache_irrelevant_attributes)  # type: ignore[attr-defined]
+        relevant = sorted(attributes.keys() - kind._cache_irrelevant_attributes)
         several = len(relevant) > 1  # of one name alone, itemgetter gives no tuple
         _readers[names] = (
             itemgetter(*relevant) if several else lambda found: tuple(found[name] for name in relevant)

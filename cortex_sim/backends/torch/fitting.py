@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def fit(
     with bar(steps, "steps", progress is not False) as steps_done:
         for _ in range(epochs):
             said = f"epoch {trainer.epoch + 1}"
-            loss = trainer.train_epoch(lambda said=said: steps_done.advance(1, said))  # type: ignore[misc]
+            loss = trainer.train_epoch(partial(steps_done.advance, 1, said))
             line: dict[str, float | None] = {
                 "epoch": trainer.epoch,
                 "train_loss": loss,

@@ -8,6 +8,7 @@ import pytest
 from agreement import relative_error
 from decorrelating import Chain, Reference
 from networks import Spread, chain, conv
+from own_euler import same_network
 
 import cortex_sim as cs
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
@@ -20,14 +21,7 @@ sessions = pytest.mark.parametrize("build", SESSIONS.values(), ids=SESSIONS)
 
 
 def small(reads, rule="backprop"):
-    net = cs.Network("chain")
-    net.population("retina", 7)
-    net.population("V1", 5, activation="tanh", bias=False)
-    net.population("IT", 3, bias=False)
-    net.bottom_up("retina", "V1", cs.Dense(init="xavier"), plasticity="backprop")
-    net.bottom_up("V1", "IT", cs.Dense(init="xavier"), plasticity="backprop")
-    net.objective("IT", "squared_error")
-    return net.with_rule(rule).with_reads(reads)
+    return same_network(cs)[0].with_rule(rule).with_reads(reads)
 
 
 def script(net, x, goal, batch=1, settle_ms=20.0, learn_ms=30.0, trials=None, eta=ETA_PER_S):
