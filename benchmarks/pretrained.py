@@ -30,13 +30,13 @@ def main() -> None:
     for name in shipping.shipped():
         trained = shipping.credit_network(name, 10)
         settings = from_file(Path(shipping.__file__).parent / "pretrained" / f"{name}.yaml")
-        rule, step = settings.inner_rule(), settings.inner_step()
+        rule, step, body = settings.inner_rule(), settings.inner_step(), settings.body()
         rates = {k: np.array(v) for k, v in trained.about["step"].items()}
-        starts = (start(rule, step, 0), start(rule, step, 1), trained.parameters)
-        phis = [layout(rule, step).joined({**parameters, **rates}) for parameters in starts]
+        starts = (start(rule, step, 0, body), start(rule, step, 1, body), trained.parameters)
+        phis = [layout(rule, step, body).joined({**parameters, **rates}) for parameters in starts]
         cells = []
         for n in STEPS:
-            runs = [run_to_end(settings.body(), rule, step, phi, tasks, n, seeds=RUNS) for phi in phis]
+            runs = [run_to_end(body, rule, step, phi, tasks, n, seeds=RUNS) for phi in phis]
             *before, after = (100 * float(np.mean(tested(*each)["accuracy"])) for each in runs)
             cells.append(f"{after:.1f} ({before[0]:.1f}, {before[1]:.1f})")
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)

@@ -17,6 +17,7 @@ from cortex_sim.credit.kernels import (
     Sheet,
     diffusion,
 )
+from cortex_sim.credit.layered import LayeredCredit
 from cortex_sim.credit.network import ChannelSet, CreditNetwork, Placed, place, pooled, spread
 from cortex_sim.credit.saving import TrainedCredit, load_credit, untrained
 from cortex_sim.credit.shared import SharedCredit
@@ -30,6 +31,7 @@ __all__ = [
     "CreditNetwork",
     "DenseCredit",
     "ErrorContext",
+    "LayeredCredit",
     "Learned",
     "Line",
     "Modulo",

@@ -20,6 +20,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
 State = Mapping[str, Array]
+Shares = tuple[Array | None, Array | None]  # s and c
 
 #: Inputs that one matrix P decorrelates at most: its renewal costs about 4 n² operations a presentation.
 WIDEST = 1024
@@ -114,16 +115,30 @@ class Decorrelated:
         scalars = {"power": np.array(1.0), "power_after": np.array(1.0), "seen": np.array(0.0)}
         return {"mean": np.zeros(inputs), "matrix": blocks, **scalars}
 
-    def read(self, state: State, r: Array) -> Array:
-        """What synapses read of rates r (…, presentation, input); leading axes as of the state."""
-        x = r - self.centring * state["mean"][..., None, :] if self.centring else r
+    def read(self, state: State, r: Array, shares: Shares = (None, None)) -> Array:
+        """What synapses read of rates r (…, presentation, input); leading axes as of the state.
+
+        ``shares`` are s and c in place of the declared ones, arrays () or with the state's leading axes:
+        an outer loop trains them.
+        """
+        mixing, centring = self._shares(shares)
+        x = r - centring * state["mean"][..., None, :] if self.centring else r
         if not self.mixing:
             return x
         scale = ((state["power"] + _SMALL) / (state["power_after"] + _SMALL)) ** 0.5
         z = _joined(_grouped(x, state["matrix"]) @ _turned(state["matrix"]))
-        return (1 - self.mixing) * x + (self.mixing * scale)[..., None, None] * z
+        return (1 - mixing) * x + mixing * scale[..., None, None] * z
 
-    def renewed(self, state: State, r: Array, noise: Array, share: float = 1.0) -> dict[str, Array]:
+    def _shares(self, shares: Shares) -> tuple[Any, Any]:
+        """s and c, beside arrays (…, presentation, input)."""
+        own = (self.mixing, self.centring)
+        return tuple(  # type: ignore[return-value]
+            mine if given is None else given[..., None, None] for mine, given in zip(own, shares, strict=True)
+        )
+
+    def renewed(
+        self, state: State, r: Array, noise: Array, share: float = 1.0, shares: Shares = (None, None)
+    ) -> dict[str, Array]:
         """State after an update in which synapses read rates r (…, presentation, input).
 
         Parameters
@@ -133,13 +148,16 @@ class Decorrelated:
             Rates, and standard normal noise.
         share : float, default 1.0
             The part of an update that this is: in time, the step divided by ``update_ms``.
+        shares : tuple
+            As of `read`.
         """
+        _, centring = self._shares(shares)
         forgotten = 1 - self.memory**share
         seen = state["seen"] + forgotten * (1 - state["seen"])
         gain = forgotten / seen
         mean = state["mean"] + gain[..., None] * (r.mean(-2) - state["mean"])
         old = state["matrix"]
-        x = _grouped(r - self.centring * mean[..., None, :], old)
+        x = _grouped(r - centring * mean[..., None, :], old)
         z = (x + self.noise * _grouped(noise, old)) @ _turned(old)
         new = old - self._step(z, old, share)
         after = x @ _turned(new)

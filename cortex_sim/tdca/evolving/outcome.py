@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import torch
 from torch import Tensor
 
 from cortex_sim.checks import listed, look_up
-from cortex_sim.credit import TrainedCredit
+from cortex_sim.credit import LayeredCredit, TrainedCredit
 from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
 from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.inner.evaluation import run_to_end, tested
-from cortex_sim.tdca.inner.rules import Altered, TopDownCredit
+from cortex_sim.tdca.inner.reading import SHARES
+from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.tasks.settings import tasks_from
 
 Report = Callable[[str], None]
@@ -27,7 +29,7 @@ Cells = dict[int, dict[str, list[float]]]
 
 def parameters_of(settings: OuterSettings, phi: Tensor) -> dict[str, np.ndarray]:
     """Outer parameters by name, float64."""
-    named = layout(settings.inner_rule(), settings.inner_step()).split(phi)
+    named = layout(settings.inner_rule(), settings.inner_step(), settings.body()).split(phi)
     return {name: p.double().numpy() for name, p in named.items()}
 
 
@@ -35,17 +37,25 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
     """Write ``outer.safetensors``, and ``credit.safetensors`` where the rule has a credit network."""
     named = parameters_of(settings, phi)
     write_tensors(out / "outer.safetensors", named, {})
-    rule = settings.inner_rule()
-    if not isinstance(rule, TopDownCredit):
+    network = trained_network(settings, named)
+    if network is None:
         return False
-    own = {name: named[name] for name in rule.credit_network.shapes()}
+    own = {name: named[name] for name in network.shapes()}
     about = {
         "trained": not settings.frozen,
         "settings": settings.as_dict(),
         "step": {name: p.tolist() for name, p in named.items() if name not in own},
     }
-    TrainedCredit(rule.credit_network, own, about).save(out / "credit.safetensors")
+    TrainedCredit(network, own, about).save(out / "credit.safetensors")
     return True
+
+
+def trained_network(settings: OuterSettings, named: Mapping[str, Any]) -> Any:
+    """The form of the credit network that was trained; None of a rule without one."""
+    network = getattr(settings.inner_rule(), "credit_network", None)
+    if isinstance(network, LayeredCredit):
+        return replace(network, decorrelated=set(SHARES) <= set(named))
+    return network
 
 
 def test_tasks(settings: OuterSettings, name: str, data_dir: Path | None) -> Any:

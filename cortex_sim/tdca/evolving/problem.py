@@ -39,8 +39,8 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
             )
         _check_objective(settings, body, tasks)
         rule.fixed(body, np.random.default_rng(0))
-    named = start(rule, step, settings.seed)
-    phi, span, seed = layout(rule, step).joined(named), settings.inner_span(), settings.seed
+    named = start(rule, step, settings.seed, bodies[0])
+    phi, span, seed = layout(rule, step, bodies[0]).joined(named), settings.inner_span(), settings.seed
     if search.serves == "unrolls":
         twins = bool(search.twins)
         if twins and settings.lives % 2:

@@ -155,6 +155,11 @@ class Architecture:
         return weights, [np.zeros((1, layer.post[0])) for layer in self.layers]
 
     @cached_property
+    def with_free_feedback(self) -> Network:
+        """The network with free top-down weights beside the bottom-up ones, as they are born."""
+        return self.net.with_rule("kolen_pollack")
+
+    @cached_property
     def driven(self) -> dict[str, Population]:
         """Populations by name, without the source."""
         return {step.name: step.population for step in self.steps[1:]}

@@ -13,19 +13,20 @@ from torch import Tensor
 
 from cortex_sim.tdca.inner.architecture import Architecture, gated
 from cortex_sim.tdca.inner.layout import Layout
-from cortex_sim.tdca.inner.reading import InnerReadings
+from cortex_sim.tdca.inner.plastic import Taken, of_each_run, plastic_part
+from cortex_sim.tdca.inner.reading import InnerReadings, shares_to_train
 from cortex_sim.tdca.inner.rules import InnerRule, Moment
 from cortex_sim.tdca.inner.step import Local, Step, rates
 
 
-def layout(rule: InnerRule, step: Step) -> Layout:
-    """Where the outer parameters of a rule and of its step lie in φ."""
-    return Layout({name: p.shape for name, p in start(rule, step, 0).items()})
+def layout(rule: InnerRule, step: Step, body: Architecture) -> Layout:
+    """Where the outer parameters of a rule, of what its synapses read and of its step lie in φ."""
+    return Layout({name: p.shape for name, p in start(rule, step, 0, body).items()})
 
 
-def start(rule: InnerRule, step: Step, seed: int) -> dict[str, np.ndarray]:
-    """Outer parameters before training, by name."""
-    return {**rule.draw(seed), **step.draw()}
+def start(rule: InnerRule, step: Step, seed: int, body: Architecture) -> dict[str, np.ndarray]:
+    """Outer parameters before training, by name; those of the step come last."""
+    return {**rule.draw(seed), **shares_to_train(body), **step.draw()}
 
 
 class Cohort:
@@ -59,6 +60,7 @@ class Cohort:
     ) -> None:
         self.body, self.rule, self.step = body, rule, step
         self.count, self.copies, self.dtype = count, copies, dtype
+        self.plastic = plastic_part(rule)
         self.taken = 0
         self.done, self.length = torch.zeros(count, dtype=dtype), torch.ones(count, dtype=dtype)
         weights, biases, fixed = self._initial(0)
@@ -74,7 +76,10 @@ class Cohort:
 
     def _initial(self, seed: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         weights, biases = self.body.initial(seed)
-        fixed = self.rule.fixed(self.body, np.random.default_rng([seed, 1]))
+        if self.plastic is None:
+            fixed = self.rule.fixed(self.body, np.random.default_rng([seed, 1]))
+        else:
+            fixed = self.plastic.born(self.body, seed, self.step)
         return self._tensors(weights), self._tensors(biases), self._tensors(fixed)
 
     def _tensors(self, arrays: list[np.ndarray]) -> list[Tensor]:
@@ -121,10 +126,10 @@ class Cohort:
 
     def _changes(
         self, parameters: dict[str, Tensor], x: Tensor, y: Tensor
-    ) -> tuple[Tensor, list[Any], dict[str, Tensor], list[Tensor]]:
+    ) -> tuple[Tensor, list[Any], Moment, list[Tensor]]:
         transfers = self.body.transfers(self.transfers)
         drives, rates, inputs = self.body.settle(self.weights, self.biases, x, transfers)
-        seen = self.readings.read(inputs)
+        seen = self.readings.read(inputs, parameters)
         objective, error = self.body.judged(rates[-1], y)
         moment = Moment(self.weights, drives, rates, y, error, self.taken, transfers)
         credits = self.rule.credits(self.body, parameters, self.fixed, moment)
@@ -134,7 +139,7 @@ class Cohort:
             name = layer.step.name
             u = gated(transfers[name], c, drives[name]) if self.rule.gated or i == last else c
             local.append((layer.operator.by_place(u), read))
-        return objective.mean(-1), local, drives, inputs
+        return objective.mean(-1), local, moment, inputs
 
     def advance(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         """Take one inner step on presentations x (run, presentation, input) with targets y.
@@ -144,29 +149,49 @@ class Cohort:
         Tensor of shape (run,)
             Objective before the step.
         """
-        loss, local, drives, inputs = self._changes(parameters, x, y)
-        self.transfers = self.body.adapted(self.transfers, drives)
+        self._be_born(parameters)
+        loss, local, moment, inputs = self._changes(parameters, x, y)
+        self.transfers = self.body.adapted(self.transfers, moment.drives)
         eta = rates(parameters, self.done, self.length)
         last = len(local) - 1
+        deltas = []
         for i, (u, read) in enumerate(local):
             role = 1 if i == last else 0
             means = {name: self.means[name][i] for name in self.step.names}
-            layer = Local(self.weights[i], self.biases[i], u, read, x.shape[1])
-            weight, bias, kept = self.step.take(eta[:, role], self.done, layer, means)
-            self.weights[i] = weight
+            weight = self.weights[i] if self.plastic is None else torch.zeros_like(self.weights[i])
+            layer = Local(weight, self.biases[i], u, read, x.shape[1])
+            moved, bias, kept = self.step.take(eta[:, role], self.done, layer, means)
+            deltas.append(moved)
             if self.body.layers[i].bias:
                 self.biases[i] = bias
             for name, mean in kept.items():
                 self.means[name][i] = mean
-        self.readings.renew(inputs, self.taken)
+        self._move(parameters, deltas, Taken(moment, [read for _, read in local], deltas, self.step, eta, self.done))
+        self.readings.renew(inputs, self.taken, parameters)
         self.done = self.done + 1
         self.taken += 1
         return loss
+
+    def _be_born(self, parameters: dict[str, Tensor]) -> None:
+        """Top-down weights of inner runs that begin get what is trained of their birth."""
+        new = self.done == 0
+        if self.plastic is not None and bool(new.any()):
+            self.fixed = self.plastic.begun(parameters, self.fixed, new)
+
+    def _move(self, parameters: dict[str, Tensor], moved: list[Tensor], taken: Taken) -> None:
+        """Weights after the step; of a plastic rule, bottom-up ones forget and top-down ones learn."""
+        if self.plastic is None:
+            self.weights = moved
+            return
+        kept = of_each_run(1 - self.plastic.forgetting(parameters))
+        self.weights = [kept * w + delta for w, delta in zip(self.weights, moved, strict=True)]
+        self.fixed = self.plastic.learned(self.body, parameters, self.fixed, taken)
 
     def detach(self) -> None:
         """Forget how the present state came about: what follows is differentiated from here."""
         self.weights = [w.detach() for w in self.weights]
         self.biases = [b.detach() for b in self.biases]
+        self.fixed = [f.detach() for f in self.fixed]
         self.means = {name: [m.detach() for m in values] for name, values in self.means.items()}
 
     def _by_transfer(self) -> dict[str, Tensor]:

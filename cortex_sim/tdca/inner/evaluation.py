@@ -39,7 +39,7 @@ def run_to_end(
     cohort = Cohort(body, rule, step, seeds)
     starts = torch.arange(seeds) + 1000 * (seed + 1)
     cohort.begin(torch.ones(seeds, dtype=torch.bool), starts, torch.full((seeds,), float(steps)))
-    parameters = layout(rule, step).split(phi)
+    parameters = layout(rule, step, body).split(phi)
     for _ in range(steps):
         cohort.advance(parameters, *drawn.presentations(batch, "train", generator))
     return cohort, drawn

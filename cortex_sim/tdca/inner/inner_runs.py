@@ -106,7 +106,7 @@ class PersistentRuns:
         twins: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.layout = layout(rule, step)
+        self.layout = layout(rule, step, body)
         self.parameters, self.count, self.span = self.layout.count, count, span
         self.copies = 2 if twins else 1
         self.generator = torch.Generator().manual_seed(seed)
@@ -188,7 +188,7 @@ class WholeRuns:
     ) -> None:
         self.body, self.rule, self.step, self.tasks = body, rule, step, tasks
         self.runs, self.span = runs, span
-        self.layout = layout(rule, step)
+        self.layout = layout(rule, step, body)
         self.parameters = self.layout.count
         self.contained = 0
 

@@ -36,6 +36,6 @@ class Layout:
         lead = phi.shape[:-1]
         parts = phi.split(lengths, dim=-1)
         return {
-            name: part.reshape(*lead, *shape)
+            name: part.reshape((*lead, *shape))
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import log
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cortex_sim.presynaptic.drawing import noise_of
 from cortex_sim.presynaptic.held import inputs_of
 from cortex_sim.tdca.inner.architecture import Architecture
+
+
+SHARES = ("mixing", "centring")
+
+
+def shares_to_train(body: Architecture) -> dict[str, np.ndarray]:
+    """Logits of the shares s and c that an outer loop trains, by name, at their declared values.
+
+    They are one pair for all layers. A share that is declared as 0 or 1 stays so.
+    """
+    declared = [layer.projection.reads for layer in body.layers if layer.projection.reads is not None]
+    found = {}
+    for name in SHARES:
+        values = [getattr(reads, name) for reads in declared if 0 < getattr(reads, name) < 1]
+        if values:
+            found[name] = np.array(log(values[0] / (1 - values[0])))
+    return found
 
 
 class InnerReadings:
@@ -52,20 +71,30 @@ class InnerReadings:
             for variable, values in first.items():
                 self.state[i][variable][runs] = values
 
-    def read(self, rates: Sequence[Tensor]) -> list[Tensor]:
+    def _shares(self, i: int, parameters: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        """Trained s and c of a layer; None where they stay as declared."""
+        reads = self.projections[i].reads
+        mixing, centring = (
+            parameters[name].sigmoid() if name in parameters and 0 < getattr(reads, name) < 1 else None
+            for name in SHARES
+        )
+        return mixing, centring
+
+    def read(self, rates: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> list[Tensor]:
         """What the synapses of every layer read of their inputs (run, place, input)."""
         found = list(rates)
         for i, p in self.projections.items():
-            found[i] = p.reads.read(self.state[i], rates[i])
+            found[i] = p.reads.read(self.state[i], rates[i], self._shares(i, parameters))
         return found
 
     @torch.no_grad()
-    def renew(self, rates: Sequence[Tensor], number: int) -> None:
+    def renew(self, rates: Sequence[Tensor], number: int, parameters: Mapping[str, Tensor]) -> None:
         """Let the state move on by the inner step ``number``; all runs share its noise."""
         for i, p in self.projections.items():
             r = rates[i].detach()
             noise = torch.from_numpy(noise_of(p.name, number, *r.shape[1:])).to(r)
-            self.state[i] = p.reads.renewed(self.state[i], r, noise)
+            shares = self._shares(i, parameters)
+            self.state[i] = p.reads.renewed(self.state[i], r, noise, shares=shares)
 
     def named(self) -> dict[str, Tensor]:
         """All state by one name for each tensor."""

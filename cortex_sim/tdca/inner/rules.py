@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.checks import look_up, require_count
+from cortex_sim.checks import require_count
 from cortex_sim.credit import DenseCredit, Placed, TopSignals, place, spread
 from cortex_sim.credit.network import level_of
 from cortex_sim.operators import units
@@ -207,78 +207,14 @@ class Backprop:
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
         """Credit of every layer's population."""
-        credits = [moment.error]
-        for above in range(len(body.layers) - 1, 0, -1):
-            step = body.layers[above].step
-            u = gated(moment.transfers[step.name], credits[0], moment.drives[step.name])
-            c = body.down(u, above, moment.weights[above], moment.drives, moment.transfers)
-            credits.insert(0, c)
-        return credits
+        return chained(body, moment, moment.weights[1:])
 
 
-@register("inner_rule", "altered")
-@dataclass(frozen=True)
-class Altered:
-    """A rule whose hidden credits are spoiled: the controls without which no claim stands.
-
-    Parameters
-    ----------
-    rule : InnerRule or str
-        The rule that is spoiled; its parameters stay as they were trained.
-    how : {"units", "presentations", "noise", "silent"}
-        Hidden credits shuffled over units; over the presentations of the batch, so that they belong to
-        other labels; replaced by white noise of equal norm; or left out (readout only).
-    """
-
-    rule: Any = field(default_factory=TopDownCredit)
-    how: str = "units"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rule", make("inner_rule", self.rule))
-        look_up("alteration of credits", self.how, _ALTERED)
-
-    @property
-    def gated(self) -> bool:
-        """As of the rule."""
-        return self.rule.gated
-
-    def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """As of the rule."""
-        return self.rule.draw(seed)
-
-    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """As of the rule."""
-        return self.rule.fixed(body, rng)
-
-    def credits(
-        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
-    ) -> list[Tensor]:
-        """Spoiled credit below, the rule's own at the top."""
-        *below, top = self.rule.credits(body, parameters, fixed, moment)
-        generator = torch.Generator().manual_seed(moment.number)  # another at every step
-        return [*(_ALTERED[self.how](c, generator) for c in below), top]
-
-
-def _units(c: Tensor, generator: torch.Generator) -> Tensor:
-    return c[:, :, torch.randperm(c.shape[2], generator=generator)]
-
-
-def _presentations(c: Tensor, generator: torch.Generator) -> Tensor:
-    return c[:, torch.randperm(c.shape[1], generator=generator)]
-
-
-def _noise(c: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(c.shape, generator=generator, dtype=c.dtype)
-    return noise * (c.norm(dim=2, keepdim=True) / noise.norm(dim=2, keepdim=True))
-
-
-def _silent(c: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.zeros_like(c)
-
-
-_ALTERED: dict[str, Any] = {
-    "units": _units,
-    "presentations": _presentations,
-    "noise": _noise,
-    "silent": _silent,
-}
+def chained(body: Architecture, moment: Moment, down: Sequence[Tensor]) -> list[Tensor]:
+    """C = B u from population to population; ``down`` in the layout of W, of the layers above the lowest."""
+    credits = [moment.error]
+    for above in range(len(body.layers) - 1, 0, -1):
+        step = body.layers[above].step
+        u = gated(moment.transfers[step.name], credits[0], moment.drives[step.name])
+        credits.insert(0, body.down(u, above, down[above - 1], moment.drives, moment.transfers))
+    return credits

@@ -137,7 +137,7 @@ class Trained:
 
         self.settings: OuterSettings = saved_settings(run)
         self.rule, self.step = self.settings.inner_rule(), self.settings.inner_step()
-        self.phi = layout(self.rule, self.step).joined(load_file(str(run / OUTER)))
+        self.phi = layout(self.rule, self.step, self.settings.body()).joined(load_file(str(run / OUTER)))
         self.data_dir = data_dir
         self._tasks: dict[str | None, Any] = {}
 

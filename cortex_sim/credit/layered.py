@@ -1,0 +1,96 @@
+"""Layered credit network: credit populations that mirror the hierarchy, with plastic weights of their own.
+
+    u_L = c_L ∘ f′(a_L),    u_l = (B_l u_{l+1}) ∘ f′(a_l)
+    W_l ← (1 − λ_W) W_l + Δ_l,    B_l ← (1 − λ_B) B_l + κ Δ_{l+1}ᵀ
+
+where c_L is the error at the top, Δ_l the step that the bottom-up weights W_l take, and B_l the top-down
+weights onto population l. Both synapses of a pair are told the same two signals, r of the population below
+and u of the one above, so that each can compute Δ by itself, running means of an optimiser included; neither
+reads the other's weight. With κ = 1 and λ_B = λ_W this is Kolen–Pollack's rule. What the outer loop trains is
+κ, λ_W, λ_B and the size of B at birth: five numbers or fewer, shared by all layers, so that any width and
+depth can be taught.
+
+The paper (arXiv 2208.01416) states that a top-down network takes the place of the backward pass; this form of
+it is ours, after Kolen & Pollack (1994), doi:10.1109/ICNN.1994.374486, and Akrout et al. (2019), arXiv
+1904.05391.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+
+from cortex_sim.arrays import Array
+from cortex_sim.checks import require_count, require_flag
+from cortex_sim.registry import register
+
+#: Outer parameters before training: κ = 1, equal forgetting, B at birth of `Random`'s usual size.
+_START = {"log_gain": 0.0, "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_birth": 0.0}
+_SHARES = ("mixing", "centring")
+
+
+@dataclass(frozen=True)
+class LayeredValues:
+    """Trained numbers of a layered credit network, as they enter its equations.
+
+    ``gain`` κ, ``decay_up`` λ_W, ``decay_down`` λ_B, ``birth`` the factor on B at birth; ``mixing`` and
+    ``centring`` are what its synapses read (`cortex_sim.Decorrelated`), None where they read rates.
+    """
+
+    gain: float
+    decay_up: float
+    decay_down: float
+    birth: float
+    mixing: float | None = None
+    centring: float | None = None
+
+
+@register("credit_network", "layered")
+@dataclass(frozen=True)
+class LayeredCredit:
+    """Credit populations that mirror the bottom-up ones, one projection below the other.
+
+    Parameters
+    ----------
+    mirror : int, default 0
+        Spontaneous presentations ξ before learning, from which B is born as ⟨(W ξ) ξᵀ⟩ᵀ, times a trained
+        factor: no labels are needed, and no weight is copied. 0: B is born random.
+    decorrelated : bool, default False
+        Whether it was trained with synapses that read decorrelated rates, whose shares are then among its
+        parameters.
+    """
+
+    mirror: int = 0
+    decorrelated: bool = False
+
+    def __post_init__(self) -> None:
+        require_count(self, minimum=0, mirror=self.mirror)
+        require_flag(self, decorrelated=self.decorrelated)
+
+    @property
+    def outputs(self) -> None:
+        """Any number of top units."""
+        return None
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every trained parameter, by name: scalars."""
+        return dict.fromkeys([*_START, *(_SHARES if self.decorrelated else ())], ())
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Parameters before training; nothing random. Shares are those of `cortex_sim.Decorrelated`."""
+        shares = dict.fromkeys(_SHARES, log(0.7 / 0.3)) if self.decorrelated else {}
+        return {name: np.array(value) for name, value in (_START | shares).items()}
+
+    def values(self, parameters: Mapping[str, Array]) -> LayeredValues:
+        """The numbers in its equations, from trained parameters."""
+        found = {name: float(np.asarray(p)) for name, p in parameters.items()}
+        shares = {name: 1 / (1 + exp(-found[name])) for name in _SHARES} if self.decorrelated else {}
+        return LayeredValues(*(exp(found[name]) for name in _START), **shares)
+
+    def born(self, weights: np.ndarray, patches: np.ndarray) -> np.ndarray:
+        """Bᵀ at birth by the mirror phase, from W (channel, input) and what places read of ξ (place, input)."""
+        responses = patches @ weights.T
+        return responses.T @ patches / len(patches)

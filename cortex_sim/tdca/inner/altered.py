@@ -1,0 +1,83 @@
+"""Rules whose hidden credits are spoiled: the controls without which no claim stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.checks import look_up
+from cortex_sim.registry import make, register
+from cortex_sim.tdca.inner.architecture import Architecture
+from cortex_sim.tdca.inner.rules import Fixed, InnerRule, Moment, TopDownCredit
+
+
+@register("inner_rule", "altered")
+@dataclass(frozen=True)
+class Altered:
+    """A rule whose hidden credits are spoiled: the controls without which no claim stands.
+
+    Parameters
+    ----------
+    rule : InnerRule or str
+        The rule that is spoiled; its parameters stay as they were trained.
+    how : {"units", "presentations", "noise", "silent"}
+        Hidden credits shuffled over units; over the presentations of the batch, so that they belong to
+        other labels; replaced by white noise of equal norm; or left out (readout only).
+    """
+
+    rule: Any = field(default_factory=TopDownCredit)
+    how: str = "units"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rule", make("inner_rule", self.rule))
+        look_up("alteration of credits", self.how, _ALTERED)
+
+    @property
+    def gated(self) -> bool:
+        """As of the rule."""
+        return self.rule.gated
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """As of the rule."""
+        return self.rule.draw(seed)
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """As of the rule."""
+        return self.rule.fixed(body, rng)
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Spoiled credit below, the rule's own at the top."""
+        *below, top = self.rule.credits(body, parameters, fixed, moment)
+        generator = torch.Generator().manual_seed(moment.number)  # another at every step
+        return [*(_ALTERED[self.how](c, generator) for c in below), top]
+
+
+def _units(c: Tensor, generator: torch.Generator) -> Tensor:
+    return c[:, :, torch.randperm(c.shape[2], generator=generator)]
+
+
+def _presentations(c: Tensor, generator: torch.Generator) -> Tensor:
+    return c[:, torch.randperm(c.shape[1], generator=generator)]
+
+
+def _noise(c: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(c.shape, generator=generator, dtype=c.dtype)
+    return noise * (c.norm(dim=2, keepdim=True) / noise.norm(dim=2, keepdim=True))
+
+
+def _silent(c: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.zeros_like(c)
+
+
+_ALTERED: dict[str, Any] = {
+    "units": _units,
+    "presentations": _presentations,
+    "noise": _noise,
+    "silent": _silent,
+}

@@ -1,0 +1,92 @@
+"""Credit from a layered, plastic credit network (`cortex_sim.credit.layered`) in many inner runs at once.
+
+Top-down weights are kept in the layout of the bottom-up ones beside them, (channel, input): c = Bᵀᵀ u is
+then the same product as backpropagation's Wᵀ u, patch by patch where the layer is a convolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.credit.layered import LayeredCredit
+from cortex_sim.initialisers import stream
+from cortex_sim.registry import make, register
+from cortex_sim.tdca.inner.architecture import Architecture
+from cortex_sim.tdca.inner.plastic import Taken, of_each_run
+from cortex_sim.tdca.inner.rules import Fixed, Moment, chained
+from cortex_sim.tdca.inner.step import Step
+
+
+@register("inner_rule", "layered")
+@dataclass(frozen=True)
+class Layered:
+    """u_l = (B_l u_{l+1}) ∘ f′(a_l), B ← (1 − λ_B) B + κ Δᵀ.
+
+    Parameters
+    ----------
+    credit_network : LayeredCredit or str
+    """
+
+    credit_network: Any = field(default_factory=LayeredCredit)
+    gated: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "credit_network", make("credit_network", self.credit_network))
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """κ, λ_W, λ_B and B's size at birth before training; shares of reading belong to the network below."""
+        return LayeredCredit(self.credit_network.mirror).draw(seed)
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """Nothing is fixed: `born` gives B of the layers above the lowest, in the layout of W."""
+        return [np.zeros((layer.post[0], _inputs(body, i))) for i, layer in _above(body)]
+
+    def born(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
+        """B at birth without the trained factor: random as in the declared network, or from ``mirror``."""
+        drawn = body.with_free_feedback.initial_weights(seed)
+        found = []
+        for _, layer in _above(body):
+            op, name = layer.operator, layer.projection.reverse_name
+            if self.credit_network.mirror:
+                rng = stream(seed, f"mirror {name}")
+                spontaneous = rng.normal(size=(self.credit_network.mirror, int(np.prod(layer.pre))))
+                w = op.matrix(drawn[layer.link.name])
+                found.append(self.credit_network.born(w, op.patches(spontaneous)))
+            else:
+                found.append(np.array(op.feedback_matrix(drawn[name]).T))
+        return found
+
+    def begun(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
+        """B at birth times its trained size."""
+        size = torch.where(new, parameters["log_birth"].exp(), 1.0)
+        return [b * of_each_run(size) for b in held]
+
+    def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:
+        """λ_W."""
+        return parameters["log_decay_up"].exp()
+
+    def credits(
+        self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
+    ) -> list[Tensor]:
+        """Credit of every layer's population."""
+        return chained(body, moment, fixed)
+
+    def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
+        """B after the step: its pair's Δ times κ, and λ_B forgotten."""
+        kept = of_each_run(1 - parameters["log_decay_down"].exp())
+        gain = of_each_run(parameters["log_gain"].exp())
+        return [kept * b + gain * delta for b, delta in zip(held, taken.deltas[1:], strict=True)]
+
+
+def _above(body: Architecture) -> list[tuple[int, Any]]:
+    return list(enumerate(body.layers))[1:]
+
+
+def _inputs(body: Architecture, layer: int) -> int:
+    shape = body.net.weight_shape(body.layers[layer].projection)
+    return int(np.prod(shape[1:]))
