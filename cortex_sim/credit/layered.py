@@ -4,11 +4,11 @@
     W_l ← (1 − λ_W) W_l + Δ_l,    B_l ← (1 − λ_B) B_l + κ Δ_{l+1}ᵀ
 
 where c_L is the error at the top, Δ_l the step that the bottom-up weights W_l take, and B_l the top-down
-weights onto population l. Both synapses of a pair are told the same two signals, r of the population below
+weights onto population l. Both synapses of a pair see the same two signals, r of the population below
 and u of the one above, so that each can compute Δ by itself, running means of an optimiser included; neither
 reads the other's weight. With κ = 1 and λ_B = λ_W this is Kolen–Pollack's rule. What the outer loop trains is
-κ, λ_W, λ_B and the size of B at birth: five numbers or fewer, shared by all layers, so that any width and
-depth can be taught.
+κ, λ_W, λ_B and the size of initial top-down weights: four numbers, shared by all layers, so that they serve
+any width and depth.
 
 The paper (arXiv 2208.01416) states that a top-down network takes the place of the backward pass; this form of
 it is ours, after Kolen & Pollack (1994), doi:10.1109/ICNN.1994.374486, and Akrout et al. (2019), arXiv
@@ -27,8 +27,8 @@ from cortex_sim.arrays import Array
 from cortex_sim.checks import require_count, require_flag
 from cortex_sim.registry import register
 
-#: Outer parameters before training: κ = 1, equal forgetting, B at birth of `Random`'s usual size.
-_START = {"log_gain": 0.0, "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_birth": 0.0}
+#: Outer parameters before training: κ = 1, equal forgetting, initial B as large as `Random()`.
+_START = {"log_gain": 0.0, "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_scale": 0.0}
 _SHARES = ("mixing", "centring")
 
 
@@ -36,14 +36,14 @@ _SHARES = ("mixing", "centring")
 class LayeredValues:
     """Trained numbers of a layered credit network, as they enter its equations.
 
-    ``gain`` κ, ``decay_up`` λ_W, ``decay_down`` λ_B, ``birth`` the factor on B at birth; ``mixing`` and
+    ``gain`` κ, ``decay_up`` λ_W, ``decay_down`` λ_B, ``scale`` the factor on initial B; ``mixing`` and
     ``centring`` are what its synapses read (`cortex_sim.Decorrelated`), None where they read rates.
     """
 
     gain: float
     decay_up: float
     decay_down: float
-    birth: float
+    scale: float
     mixing: float | None = None
     centring: float | None = None
 
@@ -56,8 +56,8 @@ class LayeredCredit:
     Parameters
     ----------
     mirror : int, default 0
-        Spontaneous presentations ξ before learning, from which B is born as ⟨(W ξ) ξᵀ⟩ᵀ, times a trained
-        factor: no labels are needed, and no weight is copied. 0: B is born random.
+        Spontaneous presentations ξ before learning, which give B its initial value ⟨(W ξ) ξᵀ⟩ᵀ, times a
+        trained factor: no labels are needed, and no weight is copied. 0: initial B is random.
     decorrelated : bool, default False
         Whether it was trained with synapses that read decorrelated rates, whose shares are then among its
         parameters.
@@ -90,7 +90,7 @@ class LayeredCredit:
         shares = {name: 1 / (1 + exp(-found[name])) for name in _SHARES} if self.decorrelated else {}
         return LayeredValues(*(exp(found[name]) for name in _START), **shares)
 
-    def born(self, weights: np.ndarray, patches: np.ndarray) -> np.ndarray:
-        """Bᵀ at birth by the mirror phase, from W (channel, input) and what places read of ξ (place, input)."""
+    def initial(self, weights: np.ndarray, patches: np.ndarray) -> np.ndarray:
+        """Initial Bᵀ from W (channel, input) and what places read of ξ (place, input)."""
         responses = patches @ weights.T
         return responses.T @ patches / len(patches)

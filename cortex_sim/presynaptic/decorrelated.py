@@ -130,7 +130,7 @@ class Decorrelated:
         return (1 - mixing) * x + mixing * scale[..., None, None] * z
 
     def _shares(self, shares: Shares) -> tuple[Any, Any]:
-        """s and c, beside arrays (…, presentation, input)."""
+        """Mixing and centring, beside arrays (…, presentation, input)."""
         own = (self.mixing, self.centring)
         return tuple(  # type: ignore[return-value]
             mine if given is None else given[..., None, None] for mine, given in zip(own, shares, strict=True)

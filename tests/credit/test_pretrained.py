@@ -9,7 +9,7 @@ import torch
 import cortex_sim as cs
 from cortex_sim.credit import shipped as shipping
 from cortex_sim.credit.shipped import credit_network, shipped
-from cortex_sim.tdca.evolving.settings import from_file
+from cortex_sim.tdca.evolving.settings import OuterSettings, from_file
 from cortex_sim.tdca.inner import evaluation
 from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.tasks.settings import tasks_from
@@ -26,7 +26,7 @@ def test_its_run_is_told_beside_it(name):
     trained, settings = credit_network(name, 10), from_file(FOLDER / f"{name}.yaml")
     assert settings.inner_rule().credit_network == trained.network
     assert f"cortex-sim evolve {name} --seed {settings.seed} " in (FOLDER / "README.md").read_text("utf-8")
-    assert trained.about["trained"] and trained.about["settings"] == settings.as_dict()
+    assert trained.about["trained"] and OuterSettings(**trained.about["settings"]) == settings
 
 
 LEAD = {"tdca_mnist": 0.01, "tdca_shared": 0.0}  # the shared form learned little but rates and schedule
@@ -40,9 +40,10 @@ def test_it_teaches_better_than_before_it_was_trained(name):
     steps = {k: np.array(v) for k, v in trained.about["step"].items()}
     tasks = tasks_from({"kind": "images", "sources": ["digits"], "side": 14})
     accuracy = []
-    for parameters in (start(rule, step, 0), trained.parameters):
-        phi = layout(rule, step).joined({**parameters, **steps})
-        cohort, drawn = evaluation.run_to_end(settings.body(), rule, step, phi, tasks, 20, seeds=12)
+    body = settings.body()
+    for parameters in (start(rule, step, 0, body), trained.parameters):
+        phi = layout(rule, step, body).joined({**parameters, **steps})
+        cohort, drawn = evaluation.run_to_end(body, rule, step, phi, tasks, 20, seeds=12)
         accuracy.append(np.array(evaluation.tested(cohort, drawn)["accuracy"]))
     assert torch.isfinite(phi).all()
     assert (accuracy[1] - accuracy[0]).mean() > LEAD[name]

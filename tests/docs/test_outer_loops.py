@@ -11,7 +11,7 @@ from cortex_sim import registry
 from cortex_sim.tdca.evolving.settings import OuterSettings, configured
 from cortex_sim.tdca.evolving.settings import Testing as Final
 from cortex_sim.tdca.inner.inner_runs import Span
-from cortex_sim.tdca.inner.rules import Altered
+from cortex_sim.tdca.inner.altered import Altered
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "outer-loops.md").read_text("utf-8")
 

@@ -17,10 +17,10 @@ from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
 from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
+from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 from cortex_sim.tdca.inner.reading import SHARES
-from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.tasks.settings import tasks_from
 
 Report = Callable[[str], None]
@@ -170,7 +170,7 @@ def _cells(
     for steps in tests.steps:
         report(f"testing {label} after {steps} steps")
         runs = run_to_end(body, rule, step, phi, tasks, steps, seeds=tests.lives, batch=batch)
-        cells[steps] = tested(*runs)
+        cells[steps] = tested(*runs, part=tests.part)
     return cells
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from cortex_sim.checks import look_up
 from cortex_sim.errors import RunError
 from cortex_sim.registry import registered_name
 from cortex_sim.tdca.evolving.settings import OuterSettings
@@ -59,11 +60,30 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         if len(bodies) > 1:
             raise RunError("setting also: whole inner runs are of one network; leave it empty")
         runs = WholeRuns(bodies[0], rule, step, tasks, settings.lives, span)
-    if not settings.frozen:
+    searched = searched_parameters(settings, named)
+    if bool(searched.all()):
         return runs, phi
-    searched = torch.zeros(len(phi), dtype=torch.bool)
-    searched[-sum(p.size for p in step.draw().values()) :] = True  # the parameters of the step come last
     return Restricted(runs, phi, searched), phi[searched]
+
+
+_SLOPES, _FALLS = "slopes", "falls"
+
+
+def searched_parameters(settings: OuterSettings, named: Mapping[str, np.ndarray]) -> Tensor:
+    """Which outer parameters the outer loop searches, bool of shape (parameter,)."""
+    step = settings.inner_step().draw()
+    masks = {name: np.full(p.shape, name in step or not settings.frozen) for name, p in named.items()}
+    known = dict.fromkeys([*named, _SLOPES, _FALLS])
+    for held in settings.hold:
+        look_up("outer parameter in hold", held, known, RunError)
+        if held == _SLOPES:
+            masks["step_rate"][..., 1] = False
+        else:
+            masks["step_fall" if held == _FALLS else held][...] = False
+    searched = torch.from_numpy(np.concatenate([np.ravel(mask) for mask in masks.values()]))
+    if not bool(searched.any()):
+        raise RunError("evolve: frozen and hold leave no outer parameter to search; leave some out")
+    return searched
 
 
 def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) -> None:

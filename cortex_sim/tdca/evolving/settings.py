@@ -37,6 +37,8 @@ class Testing:
     controls : list of str
         Controls that corrupt hidden credits, tested on the first data set: units, presentations, noise,
         silent.
+    part : {"test", "validation"}
+        Presentations on which accuracy is measured; settings are chosen on the second.
     """
 
     data: list[str] = field(default_factory=lambda: ["digits"])
@@ -45,6 +47,7 @@ class Testing:
     widths: dict[str, dict[str, Any]] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
     controls: list[str] = field(default_factory=list)
+    part: str = "test"
 
     def __post_init__(self) -> None:
         for name in ("data", "steps", "elsewhere", "controls"):
@@ -57,6 +60,7 @@ class Testing:
         for steps in self.steps:
             require_count("testing", steps=steps)
         require_count("testing", lives=self.lives)
+        look_up("part of testing", self.part, {"test": None, "validation": None}, RunError)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class OuterSettings:
         Inner runs in parallel; for searchers over whole inner runs, inner runs of each member.
     frozen : bool
         Whether the credit network stays untrained: only rates and schedule are searched.
+    hold : list of str
+        Outer parameters that stay at their start: names, or "slopes" and "falls" of the step's schedule
+        (how its rates depend on the length of an inner run, and how they fall within it).
     testing : dict
         See `Testing`.
     seed : int
@@ -104,6 +111,7 @@ class OuterSettings:
     iterations: int = 500
     lives: int = 32
     frozen: bool = False
+    hold: list[str] = field(default_factory=list)
     testing: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     checkpoint_every: int = 100
@@ -160,6 +168,7 @@ _MAPPINGS = {
     "span": dict,
     "searcher": dict,
     "testing": dict,
+    "hold": list,
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from cortex_sim.checks import look_up
 from cortex_sim.registry import make, register
 from cortex_sim.tdca.inner.architecture import Architecture
-from cortex_sim.tdca.inner.rules import Fixed, InnerRule, Moment, TopDownCredit
+from cortex_sim.tdca.inner.rules import Fixed, Moment, TopDownCredit
 
 
 @register("inner_rule", "altered")

@@ -79,7 +79,7 @@ class Cohort:
         if self.plastic is None:
             fixed = self.rule.fixed(self.body, np.random.default_rng([seed, 1]))
         else:
-            fixed = self.plastic.born(self.body, seed, self.step)
+            fixed = self.plastic.initial(self.body, seed, self.step)
         return self._tensors(weights), self._tensors(biases), self._tensors(fixed)
 
     def _tensors(self, arrays: list[np.ndarray]) -> list[Tensor]:
@@ -149,7 +149,7 @@ class Cohort:
         Tensor of shape (run,)
             Objective before the step.
         """
-        self._be_born(parameters)
+        self._initialise(parameters)
         loss, local, moment, inputs = self._changes(parameters, x, y)
         self.transfers = self.body.adapted(self.transfers, moment.drives)
         eta = rates(parameters, self.done, self.length)
@@ -166,17 +166,19 @@ class Cohort:
                 self.biases[i] = bias
             for name, mean in kept.items():
                 self.means[name][i] = mean
-        self._move(parameters, deltas, Taken(moment, [read for _, read in local], deltas, self.step, eta, self.done))
+        self._move(
+            parameters, deltas, Taken(moment, [read for _, read in local], deltas, self.step, eta, self.done)
+        )
         self.readings.renew(inputs, self.taken, parameters)
         self.done = self.done + 1
         self.taken += 1
         return loss
 
-    def _be_born(self, parameters: dict[str, Tensor]) -> None:
-        """Top-down weights of inner runs that begin get what is trained of their birth."""
+    def _initialise(self, parameters: dict[str, Tensor]) -> None:
+        """Top-down weights of inner runs that begin get their trained size."""
         new = self.done == 0
         if self.plastic is not None and bool(new.any()):
-            self.fixed = self.plastic.begun(parameters, self.fixed, new)
+            self.fixed = self.plastic.scaled(parameters, self.fixed, new)
 
     def _move(self, parameters: dict[str, Tensor], moved: list[Tensor], taken: Taken) -> None:
         """Weights after the step; of a plastic rule, bottom-up ones forget and top-down ones learn."""

@@ -46,11 +46,11 @@ def run_to_end(
 
 
 @torch.no_grad()
-def tested(cohort: Cohort, drawn: Any) -> dict[str, list[float]]:
-    """Mean objective on the test part of each inner run, and where goals are classes the accuracy."""
+def tested(cohort: Cohort, drawn: Any, part: str = "test") -> dict[str, list[float]]:
+    """Mean objective on the test part (or another) of each inner run; its accuracy if goals are classes."""
     right, total, shown = torch.zeros(3, cohort.count, dtype=torch.float64)
     classes = drawn.objective == "cross_entropy"
-    for x, y, counted in drawn.test_presentations(_CHUNK):
+    for x, y, counted in drawn.test_presentations(_CHUNK, part):
         top = cohort.settle(x)
         each = counted.double()
         right += ((top.argmax(-1) == y.argmax(-1)) * each).sum(1)

@@ -39,15 +39,15 @@ class Layered:
         object.__setattr__(self, "credit_network", make("credit_network", self.credit_network))
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """κ, λ_W, λ_B and B's size at birth before training; shares of reading belong to the network below."""
+        """κ, λ_W, λ_B and the scale of initial B, before training; shares of reading are not its own."""
         return LayeredCredit(self.credit_network.mirror).draw(seed)
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """Nothing is fixed: `born` gives B of the layers above the lowest, in the layout of W."""
+        """Nothing is fixed: `initial` gives B of the layers above the lowest, in the layout of W."""
         return [np.zeros((layer.post[0], _inputs(body, i))) for i, layer in _above(body)]
 
-    def born(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
-        """B at birth without the trained factor: random as in the declared network, or from ``mirror``."""
+    def initial(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
+        """Initial B without its trained scale: random as in the declared network, or by the mirror phase."""
         drawn = body.with_free_feedback.initial_weights(seed)
         found = []
         for _, layer in _above(body):
@@ -56,14 +56,14 @@ class Layered:
                 rng = stream(seed, f"mirror {name}")
                 spontaneous = rng.normal(size=(self.credit_network.mirror, int(np.prod(layer.pre))))
                 w = op.matrix(drawn[layer.link.name])
-                found.append(self.credit_network.born(w, op.patches(spontaneous)))
+                found.append(self.credit_network.initial(w, op.patches(spontaneous)))
             else:
                 found.append(np.array(op.feedback_matrix(drawn[name]).T))
         return found
 
-    def begun(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
-        """B at birth times its trained size."""
-        size = torch.where(new, parameters["log_birth"].exp(), 1.0)
+    def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
+        """Initial B times its trained scale."""
+        size = torch.where(new, parameters["log_scale"].exp(), 1.0)
         return [b * of_each_run(size) for b in held]
 
     def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:

@@ -46,11 +46,11 @@ class Taken:
 class PlasticRule(InnerRule, Protocol):
     """An inner rule with top-down weights that learn; they and their running means are its ``fixed``."""
 
-    def born(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
-        """Top-down weights of one inner run at birth, in place of ``fixed(body, rng)``."""
+    def initial(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
+        """Initial top-down weights of one inner run, in place of ``fixed(body, rng)``."""
 
-    def begun(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
-        """They with what is trained of their birth, in the inner runs that are ``new`` (run,) bool."""
+    def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
+        """They, at their trained scale in the inner runs that are ``new`` (run,) bool."""
 
     def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:
         """λ_W, of shape () or (run,): what bottom-up weights forget in a step."""

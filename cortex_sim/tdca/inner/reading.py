@@ -13,7 +13,6 @@ from cortex_sim.presynaptic.drawing import noise_of
 from cortex_sim.presynaptic.held import inputs_of
 from cortex_sim.tdca.inner.architecture import Architecture
 
-
 SHARES = ("mixing", "centring")
 
 

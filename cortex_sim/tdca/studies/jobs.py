@@ -24,7 +24,7 @@ from cortex_sim.runs.results import FINGERPRINT, FileEach
 if TYPE_CHECKING:
     from cortex_sim.tdca.evolving.settings import OuterSettings
 
-ADDED: dict[str, Any] = {}  # settings of outer loops added later, see `cortex_sim.runs.identity`
+ADDED: dict[str, Any] = {"hold": []}  # settings of outer loops added later, see `cortex_sim.runs.identity`
 Report = Callable[[str], None]
 Result = dict[str, Any]
 SWEEP: dict[str, Any] = {  # reduced settings for studies with many outer loops

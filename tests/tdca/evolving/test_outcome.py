@@ -26,7 +26,8 @@ def made(testing=None, **settings):
 
 def phi_of(settings):
     rule, step = settings.inner_rule(), settings.inner_step()
-    return layout(rule, step).joined(start(rule, step, 0))
+    body = settings.body()
+    return layout(rule, step, body).joined(start(rule, step, 0, body))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cortex_sim.errors import CortexSimError
+from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.tdca.evolving.problem import Restricted, TakingTurns, problem, whole
 from cortex_sim.tdca.evolving.settings import OuterSettings
-from cortex_sim.tdca.inner.cohort import start
+from cortex_sim.tdca.inner.cohort import layout, start
 
 SMALL = {
     "model_settings": {"inputs": 5, "hidden": [7], "classes": 3},
@@ -72,11 +72,40 @@ def test_frozen_searches_rates_and_schedule_alone():
     )
     moved = centre + 0.25
     every, before = whole(given, moved), whole(given, centre)
-    assert len(every) == sum(p.size for p in start(settings.inner_rule(), settings.inner_step(), 0).values())
+    named = start(settings.inner_rule(), settings.inner_step(), 0, settings.body())
+    assert len(every) == sum(p.size for p in named.values())
     assert torch.equal(every[: -len(centre)], before[: -len(centre)])
     torch.testing.assert_close(every[-len(centre) :], moved)
     each = given.whole(torch.stack([centre, moved]))
     assert torch.equal(each, torch.stack([before, every]))
+
+
+def test_what_is_held_is_not_searched():
+    settings = made(hold=["slopes", "falls", "top"])
+    given, centre = problem(settings, None)
+    named = start(settings.inner_rule(), settings.inner_step(), settings.seed, settings.body())
+    own = layout(settings.inner_rule(), settings.inner_step(), settings.body())
+    moved = own.split(whole(given, centre + 1.0))
+    for name, value in moved.items():
+        expected = torch.as_tensor(named[name]).float() + 1.0
+        if name in ("step_fall", "top"):
+            expected -= 1.0
+        if name == "step_rate":
+            expected[..., 1] -= 1.0
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"hold": ["slope"]}, "outer parameter in hold 'slope'.*slopes"),
+        ({"hold": ["step_rate", "falls"], "frozen": True}, "leave no outer parameter to search"),
+        ({"hold": "slopes"}, "setting hold must be a list"),
+    ],
+)
+def test_what_cannot_be_held_is_said(settings, said):
+    with pytest.raises(RunError, match=said):
+        problem(made(**settings), None)
 
 
 def test_a_gradient_reaches_what_is_searched():

@@ -41,7 +41,7 @@ def persistent(rule=None, step=STEPS["mixed"], count=4, span=SHORT, seed=0, **se
 
 def phi_of(rule, step, dtype=torch.float64):
     """Outer parameters off their start, so that no slope is zero by symmetry."""
-    phi = layout(rule, step).joined(start(rule, step, 3)).to(dtype)
+    phi = layout(rule, step, body_of()).joined(start(rule, step, 3, body_of())).to(dtype)
     return phi + 0.05 * torch.randn(len(phi), generator=torch.Generator().manual_seed(1), dtype=dtype)
 
 
@@ -80,7 +80,7 @@ def watched_starts(found):
 
 def whole_run(phi, rule, step, weights, biases, fixed, shown, lengths):
     """Objective of one inner run of 3 steps, from the equations, for torch's autograd to go through."""
-    named = layout(rule, step).split(phi)
+    named = layout(rule, step, body_of()).split(phi)
     (w1, w2), (b1, b2), (spread,) = weights, biases, fixed
     ws, means = [w1, w2, b1, b2], [(0.0, 0.0)] * 4
     energy, total = [0.0, 0.0], 0.0

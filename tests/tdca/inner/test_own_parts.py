@@ -71,7 +71,8 @@ def test_the_outer_loop_trains_a_credit_network_over_them():
     span = Span(shortest=4, longest=8, window=4, batch=8, validation=16)
     tasks = tasks_from({"kind": "teacher", "widths": [PRE[0], 4, TOP]})
     lives = PersistentRuns(architecture(network()), rule, step, tasks, 4, span, seed=0)
-    centre = layout(rule, step).joined(start(rule, step, 0))
+    body = lives.cohort.body
+    centre = layout(rule, step, body).joined(start(rule, step, 0, body))
     search = MetaGradient().begin(lives, centre, 5, torch.Generator().manual_seed(0))
     before = search.centre
     measured = [search.step() for _ in range(3)]

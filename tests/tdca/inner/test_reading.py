@@ -9,7 +9,7 @@ import cortex_sim as cs
 from cortex_sim.presynaptic import drawing
 from cortex_sim.tdca.inner import reading as inner_reading
 from cortex_sim.tdca.inner.architecture import architecture
-from cortex_sim.tdca.inner.cohort import Cohort, start
+from cortex_sim.tdca.inner.cohort import Cohort
 from cortex_sim.tdca.inner.rules import Backprop
 from cortex_sim.tdca.inner.step import Mixed, Plain
 
@@ -38,7 +38,7 @@ def shown(net, number):
 
 
 def parameters_of(step):
-    return {name: torch.as_tensor(values) for name, values in start(Backprop(), step, 0).items()}
+    return {name: torch.as_tensor(values) for name, values in step.draw().items()}
 
 
 @pytest.mark.parametrize("network", ["chain", "conv"])
@@ -116,7 +116,7 @@ def test_no_gradient_passes_through_the_state(monkeypatch):
         return torch.autograd.grad(loss, list(parameters.values())), states
 
     free, states = gradient()
-    monkeypatch.setattr(inner_reading.InnerReadings, "renew", lambda self, rates, number: None)
+    monkeypatch.setattr(inner_reading.InnerReadings, "renew", lambda self, rates, number, parameters: None)
     for ours, theirs in zip(free, gradient(states)[0], strict=True):
         assert ours.abs().max() > 0
         torch.testing.assert_close(ours, theirs)

@@ -10,10 +10,10 @@ from networks import conv, dense_chain
 import cortex_sim as cs
 from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit
 from cortex_sim.errors import BuildError, DeclarationError
+from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.inner.architecture import architecture
 from cortex_sim.tdca.inner.cohort import Cohort
 from cortex_sim.tdca.inner.rules import (
-    Altered,
     Backprop,
     Direct,
     ErrorDiffusion,
