@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from cortex_sim.credit import shipped as shipping
-from cortex_sim.tdca.evolving.settings import from_file
+from cortex_sim.tdca.evolving.reading import from_file
 from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 from cortex_sim.tdca.tasks.settings import tasks_from

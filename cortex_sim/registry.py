@@ -34,6 +34,7 @@ KINDS = (
     "inner_rule",
     "kernel",
     "objective",
+    "outer_problem",
     "reads",
     "regulariser",
     "rule",

@@ -31,9 +31,9 @@ def evolve(
 
     import torch
 
+    from cortex_sim.tdca.evolving.reading import configured
     from cortex_sim.tdca.evolving.run import evolve as run
     from cortex_sim.tdca.evolving.run import saved_settings
-    from cortex_sim.tdca.evolving.settings import configured
 
     torch.set_num_threads(threads)
     if config is None and not resume:
@@ -49,32 +49,28 @@ def evolve(
     if as_json:
         print_json({**metrics, "out": str(out)})
     else:
-        _report(metrics, out)
+        _report(settings, metrics, out)
     return 0
 
 
 def _unchanged(settings: Any, config: str | None, seed: int | None, out: Path) -> None:
     """Options given again with --resume must be those that the run was started with."""
-    from cortex_sim.tdca.evolving.settings import configured
+    from cortex_sim.tdca.evolving.reading import configured
 
     if seed is not None and seed != settings.seed:
         raise RunError(f"--resume {out}: seed is {settings.seed} in run.yaml, {seed} now; leave it out")
     if config is None:
         return
-    given = configured(config).as_dict()
-    for name, value in settings.as_dict().items():
-        if name != "seed" and given[name] != value:
-            raise RunError(f"--resume {out}: {name} is {value!r} in run.yaml, {given[name]!r} now")
+    saved, given = settings.as_dict(), configured(config).as_dict()
+    for name in {**saved, **given}:
+        if name != "seed" and given.get(name) != saved.get(name):
+            raise RunError(
+                f"--resume {out}: {name} is {saved.get(name)!r} in run.yaml, {given.get(name)!r} now"
+            )
 
 
-def _report(metrics: dict[str, Any], out: Path) -> None:
-    cells = metrics.get("test_accuracy") or metrics["test_objective"]
-    steps = [str(n) for n in metrics["inner_steps"]]
-    rows = [
-        (label, *(f"{row[n][0]:.3f} ± {row[n][1]:.3f}" if n in row else None for n in steps))
-        for label, row in cells.items()
-    ]
-    print_table("mean and standard deviation over inner runs, after inner steps", ("", *steps), rows)
+def _report(settings: Any, metrics: dict[str, Any], out: Path) -> None:
+    print_table(*settings.table(metrics))
     typer.echo(
         f"{metrics['rule']['name']}: {metrics['parameters']} outer parameters, {metrics['iterations']} outer "
         f"updates, {metrics['seconds']:.0f} s\nrun directory: {out}"

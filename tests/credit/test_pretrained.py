@@ -9,7 +9,8 @@ import torch
 import cortex_sim as cs
 from cortex_sim.credit import shipped as shipping
 from cortex_sim.credit.shipped import credit_network, shipped
-from cortex_sim.tdca.evolving.settings import OuterSettings, from_file
+from cortex_sim.tdca.evolving.reading import from_file
+from cortex_sim.tdca.evolving.settings import OuterSettings
 from cortex_sim.tdca.inner import evaluation
 from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.tasks.settings import tasks_from

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from cortex_sim import registry
-from cortex_sim.tdca.evolving.settings import OuterSettings, configured
+from cortex_sim.tdca.evolving.reading import configured
+from cortex_sim.tdca.evolving.settings import OuterSettings
 from cortex_sim.tdca.evolving.settings import Testing as Final
-from cortex_sim.tdca.inner.inner_runs import Span
 from cortex_sim.tdca.inner.altered import Altered
+from cortex_sim.tdca.inner.inner_runs import Span
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "outer-loops.md").read_text("utf-8")
 

@@ -27,7 +27,7 @@ def test_page_is_what_the_results_make_of_it(tdca):
 
 
 def test_every_job_has_a_name_of_its_own_and_settings_that_hold(tdca, tmp_path):
-    from cortex_sim.tdca.evolving.settings import configured
+    from cortex_sim.tdca.evolving.reading import configured
 
     jobs = tdca.chosen([])
     keys = [job.key for job in jobs]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cortex_sim.runs.files import whole
-from cortex_sim.tdca.evolving.settings import OuterSettings
+from cortex_sim.tdca.evolving.kinds import OuterProblem
 
 Metrics = dict[str, Any]
 
 
 def progress_figure(
-    lines: list[dict[str, Any]], path: Path, settings: OuterSettings, metrics: Metrics | None
+    lines: list[dict[str, Any]], path: Path, settings: OuterProblem, metrics: Metrics | None
 ) -> None:
     """Draw into ``path``, whole or not at all.
 
@@ -24,9 +25,9 @@ def progress_figure(
         Of metrics.jsonl.
     path : Path
         A PNG.
-    settings : OuterSettings
+    settings : OuterProblem
     metrics : dict or None
-        Of the finished run: adds accuracy over inner steps.
+        Of the finished run: adds its outcome.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -35,20 +36,19 @@ def progress_figure(
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     _objective(left, lines, settings)
-    if metrics and metrics.get("test_accuracy"):
-        _accuracy(right, metrics)
-    else:
+    if not (metrics and settings.draw(right, metrics)):
         _measured(right, lines)
     with whole(path) as part:
         figure.savefig(part, format="png", dpi=110)
 
 
-def _objective(axes: Any, lines: list[dict[str, Any]], settings: OuterSettings) -> None:
+def _objective(axes: Any, lines: list[dict[str, Any]], settings: OuterProblem) -> None:
     seen = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
     if seen:
         axes.plot(*np.array(seen).T, color="C0", linewidth=1.2)
     axes.set(xlabel="outer update", ylabel="objective of inner runs", xlim=(0, settings.iterations))
-    axes.set_title(f"{settings.rule['name']}, {settings.searcher['name']}", fontsize=10)
+    found = settings.described()
+    axes.set_title(f"{found['rule']['name']}, {found['searcher']['name']}", fontsize=10)
     axes.grid(alpha=0.3)
 
 
@@ -60,7 +60,10 @@ def _measured(axes: Any, lines: list[dict[str, Any]]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _accuracy(axes: Any, metrics: Metrics) -> None:
+def draw_accuracy(axes: Any, metrics: Mapping[str, Any]) -> bool:
+    """Draw test accuracy over inner steps, by data set; False where there is none."""
+    if not metrics.get("test_accuracy"):
+        return False
     for number, (label, cells) in enumerate(metrics["test_accuracy"].items()):
         steps = np.array([int(n) for n in cells])
         mean, sd = np.array(list(cells.values())).T
@@ -73,3 +76,4 @@ def _accuracy(axes: Any, metrics: Metrics) -> None:
     axes.set_title("each horizon with the schedule that ends there", fontsize=9)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
+    return True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cortex_sim.checks import listed, look_up
@@ -16,6 +15,7 @@ from cortex_sim.credit import LayeredCredit, TrainedCredit
 from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
+from cortex_sim.tdca.evolving.kinds import Report
 from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.inner.cohort import layout
@@ -23,7 +23,6 @@ from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 from cortex_sim.tdca.inner.reading import SHARES
 from cortex_sim.tdca.tasks.settings import tasks_from
 
-Report = Callable[[str], None]
 Cells = dict[int, dict[str, list[float]]]
 
 
@@ -180,8 +179,3 @@ def _summary(found: dict[str, Cells], what: str) -> dict[str, dict[str, list[flo
         label: {str(n): [float(np.mean(c[what])), float(np.std(c[what]))] for n, c in cells.items()}
         for label, cells in found.items()
     }
-
-
-def finite(phi: Tensor) -> bool:
-    """Whether the outer loop has stayed finite."""
-    return bool(torch.isfinite(phi).all())

@@ -95,11 +95,6 @@ def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) ->
         )
 
 
-def whole(given: Any, centre: Tensor) -> Tensor:
-    """φ of the problem's inner runs, from its searched part."""
-    return given.whole(centre) if isinstance(given, Restricted) else centre
-
-
 class TakingTurns:
     """Cohorts of different networks, which take turns by windows.
 

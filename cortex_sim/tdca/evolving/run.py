@@ -18,9 +18,9 @@ from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import read_tensors, write_tensors, write_text
 from cortex_sim.runs.log import RunLog
 from cortex_sim.tdca.evolving.figure import progress_figure
-from cortex_sim.tdca.evolving.outcome import check, finite, outcome, write_credit
-from cortex_sim.tdca.evolving.problem import problem, whole
-from cortex_sim.tdca.evolving.settings import OuterSettings, described, from_file
+from cortex_sim.tdca.evolving.kinds import OuterProblem
+from cortex_sim.tdca.evolving.reading import from_file
+from cortex_sim.tdca.outer.problem import whole
 
 FIGURE = "progress.png"
 _KIND = "outer loop"  # kind and line of its checkpoints
@@ -40,7 +40,7 @@ class _Clock:
 
 
 def evolve(
-    settings: OuterSettings, out: Path, data_dir: Path | None = None, resume: bool = False
+    settings: OuterProblem, out: Path, data_dir: Path | None = None, resume: bool = False
 ) -> dict[str, Any]:
     """Run the outer loop into ``out``, test its result, and return the content of ``metrics.json``.
 
@@ -55,13 +55,13 @@ def evolve(
             return metrics
     else:
         directory.require_new(out)
-    given, centre = problem(settings, data_dir)
-    check(settings, data_dir)
+    given, centre = settings.problem(data_dir)
+    settings.check(data_dir)
     with directory.held(out):
         return _Evolution(settings, out, given, centre).go(data_dir)
 
 
-def saved_settings(out: Path) -> OuterSettings:
+def saved_settings(out: Path) -> Any:
     """Settings of the outer loop in ``out``."""
     return from_file(directory.require_run(out, "evolve CONFIG"))
 
@@ -69,7 +69,7 @@ def saved_settings(out: Path) -> OuterSettings:
 class _Evolution:
     """One run directory, locked, and the search that fills it."""
 
-    def __init__(self, settings: OuterSettings, out: Path, given: Any, centre: torch.Tensor) -> None:
+    def __init__(self, settings: OuterProblem, out: Path, given: Any, centre: torch.Tensor) -> None:
         self.settings, self.out, self.given = settings, out, given
         generator = torch.Generator().manual_seed(settings.seed + 1)
         self.search = settings.search().begin(given, centre, settings.iterations, generator)
@@ -81,22 +81,20 @@ class _Evolution:
         self._open()
         self._iterate()
         phi = whole(self.given, self.search.centre)
-        if not finite(phi):
+        if not bool(torch.isfinite(phi).all()):
             raise RunError(f"{self.out}: the outer parameters are no longer finite; lower searcher.rate")
-        write_credit(self.settings, phi, self.out)
+        self.settings.write(phi, self.out)
         searched = self.clock.seconds()
 
         def report(what: str) -> None:
             self.log.progress(self.settings.iterations, self.settings.iterations, float("nan"), what)
 
         metrics = {
-            "model": self.settings.model,
             "seed": self.settings.seed,
-            **described(self.settings),
+            **self.settings.described(),
             "parameters": len(phi),
             "iterations": self.iteration,
-            "inner_steps": self.settings.tests().steps,
-            **outcome(self.settings, phi, data_dir, report),
+            **self.settings.outcome(phi, data_dir, report),
             "contained": self.contained,
             "outer_seconds": round(searched, 3),
             "seconds": round(self.clock.seconds(), 3),

@@ -1,17 +1,19 @@
-"""Settings of an outer loop, from a configuration file: network, rule, tasks, searcher and tests."""
+"""Settings of outer loops over presentations: network, rule, tasks, searcher and tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from cortex_sim import library, yaml_text
+from torch import Tensor
+
+from cortex_sim import library
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import RunError
-from cortex_sim.registry import make, to_data
-from cortex_sim.runs.merging import merged
+from cortex_sim.registry import make, register, to_data
+from cortex_sim.tdca.evolving.kinds import DEFAULT, KIND, Report, content
 from cortex_sim.tdca.inner import altered, layered, rules, step  # noqa: F401 - their names are registered
 from cortex_sim.tdca.inner.architecture import Architecture, architecture
 from cortex_sim.tdca.inner.inner_runs import Span
@@ -63,9 +65,10 @@ class Testing:
         look_up("part of testing", self.part, {"test": None, "validation": None}, RunError)
 
 
+@register(KIND, DEFAULT)
 @dataclass(frozen=True)
 class OuterSettings:
-    """All settings of an outer loop.
+    """All settings of an outer loop whose inner runs learn from presentations.
 
     Parameters
     ----------
@@ -100,6 +103,8 @@ class OuterSettings:
         Outer updates between checkpoints.
     """
 
+    choices: ClassVar[tuple[str, ...]] = ("rule", "step", "searcher")
+
     model: str = "tdca_mlp"
     model_settings: dict[str, Any] = field(default_factory=dict)
     also: list[dict[str, Any]] = field(default_factory=list)
@@ -132,7 +137,17 @@ class OuterSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data, in order."""
-        return asdict(self)
+        return content(self)
+
+    def described(self) -> dict[str, Any]:
+        """Model, and rule and searcher with all their settings, defaults included."""
+        rule, search = self.inner_rule(), self.search()
+        described = {"rule": to_data("inner_rule", rule), "searcher": to_data("searcher", search)}
+        return {"model": self.model, **described}
+
+    def sources(self) -> list[str]:
+        """Data sets to train and to test on."""
+        return list(dict.fromkeys([*self.tasks.get("sources", []), *self.tests().data]))
 
     def body(self, **settings: Any) -> Architecture:
         """The network of the inner runs; ``settings`` replace some of the model's."""
@@ -158,6 +173,46 @@ class OuterSettings:
         """What is tested at the end."""
         return Testing(**self.testing)
 
+    def problem(self, data_dir: Path | None) -> tuple[Any, Tensor]:
+        """The inner runs, see `cortex_sim.tdca.evolving.problem`."""
+        from cortex_sim.tdca.evolving.problem import problem
+
+        return problem(self, data_dir)
+
+    def check(self, data_dir: Path | None) -> None:
+        """Check that `outcome` can run, see `cortex_sim.tdca.evolving.outcome`."""
+        from cortex_sim.tdca.evolving.outcome import check
+
+        check(self, data_dir)
+
+    def write(self, phi: Tensor, out: Path) -> None:
+        """Write all outer parameters, and the credit network where the rule has one."""
+        from cortex_sim.tdca.evolving.outcome import write_credit
+
+        write_credit(self, phi, out)
+
+    def outcome(self, phi: Tensor, data_dir: Path | None, report: Report) -> dict[str, Any]:
+        """Accuracy of inner runs, see `cortex_sim.tdca.evolving.outcome`."""
+        from cortex_sim.tdca.evolving.outcome import outcome
+
+        return {"inner_steps": self.tests().steps, **outcome(self, phi, data_dir, report)}
+
+    def table(self, metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...], list[tuple[Any, ...]]]:
+        """Accuracy (else the objective) over inner runs, by data set and inner steps."""
+        cells = metrics.get("test_accuracy") or metrics["test_objective"]
+        steps = [str(n) for n in metrics["inner_steps"]]
+        rows = [
+            (label, *(f"{row[n][0]:.3f} ± {row[n][1]:.3f}" if n in row else None for n in steps))
+            for label, row in cells.items()
+        ]
+        return "mean and standard deviation over inner runs, after inner steps", ("", *steps), rows
+
+    def draw(self, axes: Any, metrics: Mapping[str, Any]) -> bool:
+        """Accuracy over inner steps."""
+        from cortex_sim.tdca.evolving.figure import draw_accuracy
+
+        return draw_accuracy(axes, metrics)
+
 
 _MAPPINGS = {
     "model_settings": dict,
@@ -182,56 +237,3 @@ def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
     for setting in settings:
         look_up(f"setting of {name}", setting, known, RunError)
     return cls(**settings)
-
-
-def from_file(path: Path) -> OuterSettings:
-    """Settings from a configuration or a ``run.yaml``; unknown names are errors that list the known ones."""
-    return OuterSettings(**_known(yaml_text.read("evolve configuration", path, RunError), path))
-
-
-def configured(name: str) -> OuterSettings:
-    """Settings of a shipped configuration ("tdca_mnist", as listed "tdca/tdca_mnist"), or of a file.
-
-    A file with ``base: NAME`` inherits everything it does not set from that one; mappings are merged.
-    """
-    return OuterSettings(**_configured(name))
-
-
-def based(name: str, content: Mapping[str, Any]) -> OuterSettings:
-    """Settings of a configuration, overridden by others; mappings are merged."""
-    return OuterSettings(**merged(_configured(name), _known(dict(content), Path(name)), _WHOLE))
-
-
-def _configured(name: str) -> dict[str, Any]:
-    path = _path(name)
-    content = _known(yaml_text.read("evolve configuration", path, RunError), path, "base")
-    base = content.pop("base", None)
-    return content if base is None else merged(_configured(str(base)), content, _WHOLE)
-
-
-def _path(name: str) -> Path:
-    own = Path(name)
-    if own.suffix or own.exists():
-        return own
-    folder = library.folder("protocols") / "tdca"
-    known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return look_up("configuration of evolve", name.removeprefix("tdca/"), known, RunError)
-
-
-def _known(content: Any, path: Path, *more: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise RunError(f"configuration {path}: expected settings, name: value. Got {content!r}")
-    known = dict.fromkeys([f.name for f in fields(OuterSettings)] + list(more))
-    found = {k: v for k, v in content.items() if k != "environment"}
-    for setting in found:
-        look_up(f"setting of {path.name}", setting, known, RunError)
-    return found
-
-
-_WHOLE = ("rule", "step", "searcher")  # a named choice is replaced as a whole where the name differs
-
-
-def described(settings: OuterSettings) -> dict[str, Any]:
-    """Rule and searcher with all their settings, defaults included."""
-    rule, search = settings.inner_rule(), settings.search()
-    return {"rule": to_data("inner_rule", rule), "searcher": to_data("searcher", search)}

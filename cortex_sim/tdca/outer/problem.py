@@ -129,6 +129,11 @@ def started(owner: str, problem: Any, centre: Tensor) -> Tensor:
     return centre.detach().clone()
 
 
+def whole(given: Any, centre: Tensor) -> Tensor:
+    """φ of the problem's inner runs; a problem of which only a part is searched has ``whole(part)``."""
+    return given.whole(centre) if hasattr(given, "whole") else centre
+
+
 def checked(owner: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copies of the given tensors whose names the owner has.
 

@@ -22,7 +22,7 @@ from cortex_sim.runs.directory import RUN
 from cortex_sim.runs.results import FINGERPRINT, FileEach
 
 if TYPE_CHECKING:
-    from cortex_sim.tdca.evolving.settings import OuterSettings
+    from cortex_sim.tdca.evolving.kinds import OuterProblem
 
 ADDED: dict[str, Any] = {"hold": []}  # settings of outer loops added later, see `cortex_sim.runs.identity`
 Report = Callable[[str], None]
@@ -122,21 +122,21 @@ class Job:
         """None: it builds on no other job."""
         return None
 
-    def settings(self) -> OuterSettings:
+    def settings(self) -> OuterProblem:
         """Its configuration with overrides. Its own ``testing`` replaces that of the base as a whole."""
-        from cortex_sim.tdca.evolving.settings import OuterSettings, based
+        from cortex_sim.tdca.evolving.kinds import made
+        from cortex_sim.tdca.evolving.reading import based
 
         whole = based(self.config, {**self.overrides, "seed": self.seed}).as_dict()
         if "testing" in self.overrides:
             whole["testing"] = self.overrides["testing"]
-        return OuterSettings(**whole)
+        return made(whole)
 
     def configuration(self, folders: Folders) -> dict[str, Any]:
         """Its settings; published data sets count by their name, user files by content."""
         settings = self.settings()
         found = identity.settings_of(settings.as_dict(), (), ADDED)
-        named = [*settings.tasks.get("sources", []), *settings.tests().data]
-        files = [path for name in dict.fromkeys(named) if (path := _file(name)) is not None]
+        files = [path for name in settings.sources() if (path := _file(name)) is not None]
         return {**found, "files": [identity.content(path) for path in files]} if files else found
 
     def do(self, folder: Path, folders: Folders) -> Result:

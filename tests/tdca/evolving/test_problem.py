@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from cortex_sim.errors import CortexSimError, RunError
-from cortex_sim.tdca.evolving.problem import Restricted, TakingTurns, problem, whole
+from cortex_sim.tdca.evolving.problem import Restricted, TakingTurns, problem
 from cortex_sim.tdca.evolving.settings import OuterSettings
 from cortex_sim.tdca.inner.cohort import layout, start
+from cortex_sim.tdca.outer.problem import whole
 
 SMALL = {
     "model_settings": {"inputs": 5, "hidden": [7], "classes": 3},

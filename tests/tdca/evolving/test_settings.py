@@ -4,7 +4,8 @@ import pytest
 
 from cortex_sim import library
 from cortex_sim.errors import CortexSimError, DeclarationError, RunError
-from cortex_sim.tdca.evolving.settings import OuterSettings, configured, described, from_file
+from cortex_sim.tdca.evolving.reading import configured, from_file
+from cortex_sim.tdca.evolving.settings import OuterSettings
 
 SHIPPED = sorted(path.stem for path in (library.folder("protocols") / "tdca").glob("*.yaml"))
 
@@ -29,7 +30,7 @@ def test_every_shipped_configuration_makes_its_parts(name):
     assert settings.inner_step().draw() and settings.inner_span().window > 0
     for other in settings.tests().widths.values():
         assert settings.body(**other).outputs == body.outputs
-    assert {"name"} < described(settings)["searcher"].keys()
+    assert {"name"} < settings.described()["searcher"].keys()
 
 
 def test_a_file_takes_what_it_does_not_set_from_its_base(written):

@@ -6,7 +6,8 @@ import pytest
 
 from cortex_sim.errors import RunError
 from cortex_sim.runs import directory
-from cortex_sim.tdca.evolving.settings import OuterSettings, configured
+from cortex_sim.tdca.evolving.reading import configured
+from cortex_sim.tdca.evolving.settings import OuterSettings
 from cortex_sim.tdca.studies.jobs import ADDED, Folders, Job, asked, is_done, work
 from cortex_sim.tdca.studies.transfer import Cell, Trained, Transfer
 
