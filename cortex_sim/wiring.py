@@ -48,6 +48,11 @@ class Wiring:
         return [] if self.teacher is None else list(self.teacher.projections.values())
 
     @property
+    def every_population(self) -> dict[str, Population | CreditPopulation]:
+        """Populations by name, then those of the credit network."""
+        return {**self.populations, **self.credit_populations}
+
+    @property
     def laterals(self) -> list[Projection]:
         """Lateral projections, at most one a population, in order of declaration."""
         return [p for p in self.projections.values() if p.is_lateral]
@@ -99,7 +104,7 @@ class Wiring:
 
     def ends(self, projection: Projection) -> tuple[Shape, Shape]:
         """Shapes of its two populations, credit populations among them: pre and post."""
-        every = self.populations | self.credit_populations
+        every = self.every_population
         return every[projection.pre].shape, every[projection.post].shape
 
     def weight_shape(self, projection: Projection) -> tuple[int, ...]:
@@ -146,7 +151,7 @@ class Wiring:
 
     def _place(self, place: Place, credit: bool = False) -> Any:
         """The population called so, or, where ``credit`` allows it, the credit population."""
-        among: dict[str, Any] = self.populations | (self.credit_populations if credit else {})
+        among: Any = self.every_population if credit else self.populations
         name = place if isinstance(place, str) else getattr(place, "name", place)
         found = look_up(f"population of {self.name}", name, among)  # type: ignore[arg-type]
         if not isinstance(place, str) and place != found:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.connectors import size
+from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
@@ -16,6 +17,8 @@ from cortex_sim.population import Population
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.inputs import Noise, Stimuli, Sum, TimeSeries
 from cortex_sim.protocol.plan import Constant, Images, Input, Series, Summed, White, parts_of
+
+Driven = Population | CreditPopulation
 
 
 @dataclass
@@ -80,7 +83,7 @@ def lengths_of(given: Input) -> set[int]:
     }
 
 
-def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> Input:
+def input_of(owner: str, population: Driven, given: Any, arrays: Arrays) -> Input:
     """Input of a population, from the drive of a phase."""
     label = f"{owner}: drive of {population.name}"
     if isinstance(given, Sum):
@@ -103,7 +106,7 @@ def input_of(owner: str, population: Population, given: Any, arrays: Arrays) -> 
     )
 
 
-def _white(label: str, population: Population, given: Noise, arrays: Arrays) -> White:
+def _white(label: str, population: Driven, given: Noise, arrays: Arrays) -> White:
     if given.covariance is None:
         return White(given.mean, given.sd, given.hold_ms)
     if len(given.covariance) != population.size:
@@ -114,7 +117,7 @@ def _white(label: str, population: Population, given: Noise, arrays: Arrays) -> 
     return White(given.mean, 1.0, given.hold_ms, arrays.root(given.covariance))
 
 
-def _series(label: str, population: Population, array: np.ndarray, arrays: Arrays) -> np.ndarray:
+def _series(label: str, population: Driven, array: np.ndarray, arrays: Arrays) -> np.ndarray:
     values = arrays.float64(array)
     if array.ndim == 1:
         return np.broadcast_to(values[:, None], (len(values), population.size))

@@ -88,7 +88,7 @@ def planned(
     found = dict(others or {})
     for name, loop in loops.items():
         for population in loop.reads:
-            look_up(f"population that closed loop {name} reads", population, net.populations)
+            look_up(f"population that closed loop {name} reads", population, net.every_population)
         if name in found and found[name].loop is not loop and found[name].loop != loop:
             raise DeclarationError(
                 f"closed loop {name}: two loops have this name; give one of them another, name=..."
@@ -212,7 +212,8 @@ class _Filled:
         return self._number(value, "modulator")
 
     def _units(self, what: str, name: str) -> Any:
-        return look_up(f"population in {what} of phase {self.phase.name}", name, self.net.populations)
+        among: Any = self.net.every_population if what == "drive" else self.net.populations
+        return look_up(f"population in {what} of phase {self.phase.name}", name, among)
 
     def _drive(self, name: str, given: Any) -> Any:
         if isinstance(given, Sum):

@@ -19,6 +19,10 @@ from cortex_sim.protocol.per_trial import every
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.plan import Gate, Goal, Input, PhasePlan
 
+#: What acts on a credit population in place of a goal, and of spontaneous activity.
+_DRIVEN = "give drive={{{0!r}: ...}}, which adds to its input"
+_NOISY = "give drive={{{0!r}: cs.Noise(0.1)}}, which adds noise to its input"
+
 
 @dataclass(frozen=True)
 class Lesion:
@@ -57,12 +61,12 @@ def lengths(net: Network, phase: Phase, arrays: Arrays) -> dict[str, set[int]]:
     """Arrays with one entry a presentation that a phase has in any trial, and their lengths."""
     owner, found = f"phase {phase.name}", {}
     for drives in every(phase.drive):
-        _known(f"population in drive of {owner}", drives, net.populations)
+        _known(f"population in drive of {owner}", drives, net.every_population)
         for name, given in drives.items():
-            inputs = [input_of(owner, net.populations[name], one, arrays) for one in _parts(given)]
+            inputs = [input_of(owner, net.every_population[name], one, arrays) for one in _parts(given)]
             found[f"drive of {name} in {owner}"] = {n for one in inputs for n in lengths_of(one)}
     for nudges in every(phase.nudge):
-        _known(f"population in nudge of {owner}", nudges, net.populations)
+        _below_credit(f"nudge of {owner}", nudges, net, _DRIVEN)
         for name, given in nudges.items():
             given = [one for one in map(_goal, every(given)) if not isinstance(one, LoopValue)]
             goals = [goals_of(owner, net, net.populations[name], one, arrays) for one in given]
@@ -90,7 +94,7 @@ def draft(net: Network, phase: Phase, lesion: Lesion, eta_per_s: Any, arrays: Ar
         Names the phase, what is wrong with it and what would be right.
     """
     owner = f"phase {phase.name}"
-    _known(f"population in spontaneous of {owner}", phase.spontaneous, net.populations)
+    _below_credit(f"spontaneous of {owner}", phase.spontaneous, net, _NOISY)
     plan = PhasePlan(
         name=phase.name,
         duration_ms=phase.duration_ms,
@@ -114,15 +118,14 @@ def draft(net: Network, phase: Phase, lesion: Lesion, eta_per_s: Any, arrays: Ar
 
 def _drives(net: Network, phase: Phase, arrays: Arrays) -> dict[str, Input]:
     owner = f"phase {phase.name}"
-    _known(f"population in drive of {owner}", phase.drive, net.populations)
-    return {
-        name: input_of(owner, net.populations[name], given, arrays) for name, given in phase.drive.items()
-    }
+    every_population = net.every_population
+    _known(f"population in drive of {owner}", phase.drive, every_population)
+    return {name: input_of(owner, every_population[name], given, arrays) for name, given in phase.drive.items()}
 
 
 def _goals(net: Network, phase: Phase, arrays: Arrays) -> dict[str, tuple[Goals, float]]:
     owner = f"phase {phase.name}"
-    _known(f"population in nudge of {owner}", phase.nudge, net.populations)
+    _below_credit(f"nudge of {owner}", phase.nudge, net, _DRIVEN)
     found = {}
     for name, given in phase.nudge.items():
         nudge = given if isinstance(given, Nudge) else Nudge(given)
@@ -135,14 +138,14 @@ def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.nda
     """Population to (unit,) of 1 and, where silenced, 0; only populations with a silent unit."""
     found: dict[str, np.ndarray] = {}
     for name in silenced:
-        if name in net.projections:
+        if name in net.projections or name in {p.name for p in net.credit_projections}:
             raise DeclarationError(
                 f"{where}: {name} is a projection, and populations and units are silenced; disconnect it "
                 "with "
                 f"cut=[{name!r}]"
             )
         population, slash, unit = name.partition("/")
-        size = look_up(f"population in {where}", population, net.populations).size
+        size = look_up(f"population in {where}", population, net.every_population).size
         units = found.setdefault(population, np.ones(size))
         if not slash:
             units[:] = 0.0
@@ -160,6 +163,8 @@ def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
     owner = f"phase {phase.name}"
     for what in ("cut", "scale", "delay_ms", "noise"):
         check_passing(f"{what} of {owner}", getattr(phase, what), net)
+    for what in ("delay_ms", "noise"):
+        _check_outside(f"{what} of {owner}", getattr(phase, what), net)
     cut = {*lesion.cut, *phase.cut}
     touched = [*cut, *phase.scale, *phase.delay_ms, *phase.noise]
     gates = {
@@ -169,29 +174,45 @@ def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
             phase.delay_ms.get(name, 0.0),
             phase.noise.get(name, 0.0),
         )
-        for name in net.projections
+        for name in (*net.projections, *(p.name for p in net.credit_projections))
         if name in touched
     }
     return {name: gate for name, gate in gates.items() if gate != Gate()}
 
 
 def check_passing(where: str, names: Iterable[str], net: Network) -> None:
-    """Projections whose signal can be manipulated: none within a credit network, which settles as a whole."""
-    inside = {p.name for p in net.credit_projections}
+    """Projections whose signal can be manipulated, those within a credit network among them."""
     for name in names:
-        if name in inside:
-            leaving = next(p.name for p in net.top_downs)
-            raise DeclarationError(
-                f"{where}: {name} is inside the credit network, which settles as a whole; cut, scale, delay "
-                f"or disturb a projection that leaves it, such as {leaving}"
-            )
-        if name.partition("/")[0] in net.populations:
+        if name.partition("/")[0] in net.every_population:
             raise DeclarationError(
                 f"{where}: {name} is no projection such as {next(iter(net.projections), 'V1->IT')}; a "
                 "population "
                 f"or a unit is silenced with silence=[{name!r}]"
             )
-    _known(f"projection in {where}", names, net.projections)
+    within = {} if net.teacher is None else net.teacher.projections
+    _known(f"projection in {where}", names, {**net.projections, **within})
+
+
+def _check_outside(where: str, names: Iterable[str], net: Network) -> None:
+    """Signals within a credit network are neither delayed nor disturbed."""
+    for name in set(names) & {p.name for p in net.credit_projections}:
+        leaving = next(p.name for p in net.top_downs)
+        raise DeclarationError(
+            f"{where}: {name} is inside the credit network, whose signals are cut and scaled only; delay or "
+            f"disturb a projection that leaves it, such as {leaving}, or drive {name.partition('->')[2]} with "
+            "cs.Noise"
+        )
+
+
+def _below_credit(where: str, names: Iterable[str], net: Network, instead: str) -> None:
+    """Raise where a population is unknown, or one of the credit network, for which there is something else."""
+    for name in names:
+        if name in net.credit_populations:
+            raise DeclarationError(
+                f"{where}: {name} is a population of the credit network, whose rates follow from its "
+                f"input; {instead.format(name)}"
+            )
+    _known(f"population in {where}", names, net.populations)
 
 
 def _errors(net: Network, phase: Phase) -> frozenset[str]:

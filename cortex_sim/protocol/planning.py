@@ -244,7 +244,8 @@ def _image_sets(stage: Schedule) -> frozenset[tuple[str, int]]:
 def _wanted(net: Network, protocol: Protocol) -> Wanted:
     record = protocol.record
     for name in record.populations or ():
-        look_up("population of Record", name, net.populations)
+        look_up("population of Record", name, net.every_population)
+    recorded = net.every_population if record.populations else net.populations
     own = [p.name for p in net.projections.values() if _has_weights(net, p.name)]
     plastic = [name for name in own if net.projections[name].plasticity is not None]
     weights = plastic if record.weights is True else record.weights
@@ -254,7 +255,7 @@ def _wanted(net: Network, protocol: Protocol) -> Wanted:
             raise DeclarationError(f"Record: {name} has no weights of its own; known: {listed(own)}")
     return Wanted(
         variables=record.of_neuroids,
-        populations=tuple(n for n in net.populations if n in (record.populations or net.populations)),
+        populations=tuple(n for n in recorded if n in (record.populations or recorded)),
         every_ms=record.every_ms,
         phase=protocol.recorded_phase,
         weights=tuple(weights),

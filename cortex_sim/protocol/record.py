@@ -25,7 +25,7 @@ class Record:
         "retina->V1:theta", recorded as often as rates are. Rates are recorded with any of the first three; an
         empty list records weights and state alone.
     populations : list of populations or None
-        None records all.
+        None records all but those of a credit network ("TDCA V1"), which are recorded where they are named.
     every_ms : float or None
         Length of time bins, through all phases; None keeps one sample per trial.
     phase : str or None

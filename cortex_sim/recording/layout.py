@@ -199,7 +199,8 @@ class Layout:
             return (*(length for _, length in state_axes(first.net, variable)), *bins)
         if variable not in self.variables:
             return self.loops.get(variable, ())
-        return (sum(first.net.populations[name].size for name in first.populations), *bins)
+        every = first.net.every_population
+        return (sum(every[name].size for name in first.populations), *bins)
 
     def empty(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Empty arrays of these variables, with the types that rows will have."""
@@ -268,7 +269,7 @@ def _state_labels(name: str) -> dict[str, str]:
 
 
 def _neuroids(arm: ArmLayout) -> list[tuple[str, tuple[int, ...]]]:
-    return [(name, arm.net.populations[name].shape) for name in arm.populations]
+    return [(name, arm.net.every_population[name].shape) for name in arm.populations]
 
 
 def _bins(arm: ArmLayout) -> list[tuple[float, float, str]]:

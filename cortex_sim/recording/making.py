@@ -75,9 +75,9 @@ def side_by_side(
     like = np.asarray(next(iter(values.values()), np.zeros((count, 1))))
     lead = like.shape[: 1 + timed]
     parts = [
-        np.asarray(values[n]).reshape(*lead, net.populations[n].size)
+        np.asarray(values[n]).reshape(*lead, net.every_population[n].size)
         if n in values
-        else np.zeros((*lead, net.populations[n].size), like.dtype)
+        else np.zeros((*lead, net.every_population[n].size), like.dtype)
         for n in names
     ]
     every = np.concatenate(parts, axis=-1)
@@ -104,9 +104,9 @@ def coordinates(
 def places(net: Network, names: Sequence[str]) -> dict[str, Any]:
     """Coordinates of every neuroid of these populations: where it is, and what it is called."""
     population, identity, place = [], [], []
+    every = net.every_population
     for name in names:
-        shape = net.populations[name].shape
-        size = net.populations[name].size
+        shape, size = every[name].shape, every[name].size
         population += [name] * size
         identity += [f"{name}/{i}" for i in range(size)]
         spatial = np.indices(shape).reshape(3, -1).T if len(shape) == 3 else np.full((size, 3), -1)

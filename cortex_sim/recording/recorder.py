@@ -121,7 +121,7 @@ class Recorder:
         bins = 1 if self._arm.bins is None else len(self._arm.bins[0])
         parts = []
         for name in self._arm.populations:
-            units = self._arm.net.populations[name].size
+            units = self._arm.net.every_population[name].size
             given = sample.values.get(variable, {}).get(name)
             if given is None and variable != "credit":
                 raise RunError(

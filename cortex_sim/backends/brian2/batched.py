@@ -15,7 +15,6 @@ import numpy as np
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource
 from cortex_sim.backends.brian2.edits import Edits, by_channel
 from cortex_sim.backends.brian2.equations import LEARNING, SENDING, reconstructs
-from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
@@ -40,8 +39,8 @@ class Batched:
     patches : mapping of str to View
         Apical state of convolutions' inverses, by top-down projection.
     clock : brian2.Clock
-    credit : mapping of str to View
-        Credit populations.
+    teaching : Teaching, optional
+        The credit network, where there is one.
     """
 
     in_units = False  # rule state and biases are kept in the weights, not in the neurons
@@ -53,10 +52,10 @@ class Batched:
         units: Mapping[str, Unit],
         patches: Mapping[str, View],
         clock: Any,
-        credit: Mapping[str, View | Tabulated],
+        teaching: Teaching | None,
     ) -> None:
         self.circuit, self.weights, self.units, self.patches = circuit, weights, units, patches
-        self.teaching = None if circuit.teacher is None else Teaching(circuit.teacher, weights, units, credit)
+        self.teaching = teaching
         self._edits = Edits()
         self.eta: dict[str, float] = {}
         self.open_bias: dict[str, float] = {}

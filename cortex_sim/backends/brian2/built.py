@@ -16,6 +16,7 @@ from brian2.equations.equations import EquationError
 from cortex_sim.backends.brian2.batched import Batched
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.backends.brian2.credit_equations import credit_equations
+from cortex_sim.backends.brian2.credit_units import CreditUnit, credit_units
 from cortex_sim.backends.brian2.equations import (
     ARRIVING,
     MOVING,
@@ -29,8 +30,10 @@ from cortex_sim.backends.brian2.reuse import prepare_once
 from cortex_sim.backends.brian2.sharing import supervised_inputs
 from cortex_sim.backends.brian2.synaptic import Synaptic
 from cortex_sim.backends.brian2.tabulated import Tabulated
+from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.credit.in_parts import InParts
 from cortex_sim.errors import BuildError
 from cortex_sim.loops import loops_of
 from cortex_sim.runs.room import require_memory
@@ -178,15 +181,18 @@ class BuiltCircuit:
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
         views = {name: self._see(group) for name, group in self.groups.items()}
         self.units = {name: Unit(circuit, name, view, features, weights) for name, view in views.items()}
-        self.credit_views = {name: self._see(group) for name, group in credit.items()}
+        parts = None if circuit.teacher is None else InParts(circuit.teacher, circuit.teacher.placed(weights.matrix))
+        self.credit_units = credit_units(parts, {name: self._see(group) for name, group in credit.items()})
+        self.every_unit: dict[str, Unit | CreditUnit] = {**self.units, **self.credit_units}
         self.groups |= credit
         self.patch_views = {name: View(group, presentations) for name, group in self.patches.items()}
-        parts = (circuit, weights, self.units, self.patch_views, self.clock)
-        self.engine: Batched | Synaptic = (
-            Synaptic(*parts, self.groups, self._see)
-            if setup.engine == "synapses"
-            else Batched(*parts, self.credit_views)
-        )
+        shared = (circuit, weights, self.units, self.patch_views, self.clock)
+        self.engine: Batched | Synaptic
+        if setup.engine == "synapses":
+            self.engine = Synaptic(*shared, self.groups, self._see)
+        else:
+            teaching = None if parts is None else Teaching(parts, weights, self.units, self.credit_units)
+            self.engine = Batched(*shared, teaching)
         self.own = extra(self.groups) if extra is not None else []
         self.network = brian2.Network(*self.groups.values(), *self.patches.values(), *self.engine.objects)
         self.runner: Steps | None = None  # while it runs
@@ -279,7 +285,8 @@ class BuiltCircuit:
     def views(self) -> dict[str, View | Tabulated]:
         """Views of all groups by name."""
         found: dict[str, View | Tabulated] = {name: unit.view for name, unit in self.units.items()}
-        return found | self.credit_views | {f"patches of {n}": v for n, v in self.patch_views.items()}
+        found |= {name: unit.view for name, unit in self.credit_units.items()}
+        return found | {f"patches of {n}": v for n, v in self.patch_views.items()}
 
     def lasting(self) -> set[str]:
         """Variables that persist from trial to trial: biases, activations' parameters, rule state."""
@@ -319,8 +326,8 @@ class BuiltCircuit:
                     found[f"{name}:g"] = unit.view, "g"
                 for p in self.circuit.apical_inputs(name):
                     found[f"{name}:{p.name}"] = unit.view, self.circuit.var("c", p.name)
-        for name, view in self.credit_views.items():
-            found[f"{name}:a"] = view, "a"
+        for name, credit_unit in self.credit_units.items():
+            found |= {f"{name}:{v}": (credit_unit.view, v) for v in ("a", "injected") if v in credit_unit.view}
         for name, view in self.patch_views.items():
             found[f"{name}:x"] = view, "x"
         for name, text in self.setup.equations.items():

@@ -1,18 +1,19 @@
 """Credit populations as brian2 equations: the credit network, one compartment per unit.
 
-    context, base   τ da/dt = −a + input from the top                              r = a
-    two layers      τ da/dt = −a + W r_pre + bias                                 r = tanh(a)
-    top             τ da/dt = −a + r_base + s · W r_deep,   s = rms of r_base      r = a
-    channels        τ da/dt = −a + W r_base + s · W r_deep                        r = a · rms(r_top)/rms(a)
+    context, base   τ da/dt = −a + x + input from the top                          r = a
+    two layers      τ da/dt = −a + x + W r_pre + bias                             r = tanh(a)
+    top             τ da/dt = −a + x + r_base + s · W r_deep,   s = rms of r_base  r = a
+    channels        τ da/dt = −a + W r_base + s · W r_deep                        r = a · rms(r_top)/rms(a) + e
+                    τ de/dt = −e + x
 
-A power is a mean square over the units of one presentation; it follows without delay. In the shared form
+x is a drive from outside; r is 0 where units are silenced. A power is a mean square over the units of one presentation; it follows without delay. In the shared form
 small networks, applied to base and context, replace the weights. Of any other form only the outputs, top and
 channels, have dynamics:
 
-    τ da/dt = −a + its ``credits`` at the present rates              r = a
+    τ da/dt = −a + x + its ``credits`` at the present rates          r = a
 
 Populations below receive r in proportion to the nudge's strength. At rest these are the equations of
-`cortex_sim.credit.network`.
+`cortex_sim.credit.in_parts`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim.capabilities import activation_of
 from cortex_sim.credit.context import ErrorContext, RawContext
 from cortex_sim.credit.dense import DenseCredit
+from cortex_sim.credit.in_parts import injects, moves_in_parts, scaled_by_base
 from cortex_sim.credit.population import Part
 from cortex_sim.credit.shared import SharedCredit
 from cortex_sim.credit.teacher import Teacher
@@ -35,34 +37,32 @@ _SMALL = "1e-12"  # of `cortex_sim.credit.network`
 
 def credit_equations(circuit: Circuit, name: str) -> str:
     """Equations of one credit population."""
-    assert circuit.teacher is not None
-    populations = circuit.net.credit_populations
-    population, whole = populations[name], not moves_in_parts(circuit.teacher)
+    teacher = circuit.teacher
+    assert teacher is not None
+    population, whole = teacher.populations[name], not moves_in_parts(teacher)
     leaving = population.part in (Part.TOP, Part.CHANNELS)
-    drives = ["heard"] if population.part in (Part.CONTEXT, Part.BASE) or (leaving and whole) else []
-    lines = ["heard : 1"] if drives else []
+    behind, from_top = injects(teacher, name), population.part in (Part.CONTEXT, Part.BASE)
+    drives, lines = ([] if behind else ["external"]), ["external : 1", "alive : 1"]
+    if from_top or (leaving and whole):
+        drives.append("heard")
+        lines.append("heard : 1")
     for p in circuit.net.credit_projections if not whole else []:
         if p.post == name:
-            drive = circuit.var("drive", p.name)
-            lines.append(f"{drive} : 1")
-            scaled = leaving and populations[p.pre].part is Part.LAYER
-            drives.append(f"base_size * {drive}" if scaled else drive)
+            drive, gate = circuit.var("drive", p.name), circuit.var("gate", p.name)
+            lines += [f"{drive} : 1", f"{gate} : 1 (shared)"]
+            arriving = f"{gate} * {drive}"
+            drives.append(f"base_size * {arriving}" if scaled_by_base(teacher, p) else arriving)
     if population.biases is not None:
         drives.append("bias")
         lines.append("bias : 1")
     rate = str(activation_of(population.activation).rate_text)
     if leaving and not whole:
         lines += ["base_power : 1", f"base_size = base_power / sqrt(base_power + {_SMALL}) : 1"]
-    if population.part is Part.CHANNELS and not whole:
-        rate = f"a * sqrt((top_power + {_SMALL}) / (own_power + {_SMALL}))"
-        lines += ["top_power : 1", "own_power : 1"]
-    head = [f"da/dt = (-a + {' + '.join(drives)}) / tau : 1", f"r = {rate} : 1"]
+    if behind:
+        rate = f"a * sqrt((top_power + {_SMALL}) / (own_power + {_SMALL})) + injected"
+        lines += ["top_power : 1", "own_power : 1", "dinjected/dt = (-injected + external) / tau : 1"]
+    head = [f"da/dt = (-a + {' + '.join(drives)}) / tau : 1", f"r = alive * ({rate}) : 1"]
     return "\n".join([*head, *lines, "strength : 1 (shared)"])
-
-
-def moves_in_parts(teacher: Teacher) -> bool:
-    """Whether all populations of the credit network have dynamics, or only its outputs."""
-    return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
 def context_equations(teacher: Teacher) -> list[str]:

@@ -64,7 +64,7 @@ class CreditSynapses:
         for name in part[Part.CHANNELS]:
             own = populations[name].size
             self._sum(name, name, f"own_power_post = a_pre**2 / {own}", _all, PREDICTING)
-            self._sum(top, name, f"top_power_post = a_pre**2 / {outputs}", _all, PREDICTING)
+            self._sum(top, name, f"top_power_post = sent_r_pre**2 / {outputs}", _all, PREDICTING)
         self._sum(teacher.top, base, "heard_post = sent_base_pre", _one_by_one, SENDING)
         line = f"heard_post = int(j < {outputs}) * sent_seen_pre + int(j >= {outputs}) * sent_goal_pre"
         self._sum(teacher.top, context, line, _twice(outputs), SENDING)

@@ -9,6 +9,8 @@ import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Apical, CreditSource
 from cortex_sim.backends.brian2.weights import Weights
+from cortex_sim.backends.crediting import delivered_strength
+from cortex_sim.credit.teacher import Teacher
 from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, parts_of
 
 if TYPE_CHECKING:
@@ -49,15 +51,25 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
     for p in built.circuit.apicals:
         _set_apical(built, weights, p, phase)
     if built.circuit.teacher is not None:
-        goal = phase.nudge.get(built.circuit.teacher.top)
-        for view in built.credit_views.values():
-            view.put("strength", 0.0 if goal is None else goal.strength)
+        _set_credit_network(built, built.circuit.teacher, phase, chosen)
     for projection in built.circuit.net.of_rates:
         if projection.name not in built.features:
             gate = phase.gates.get(projection.name, Gate())
             variable = built.circuit.var("gate", projection.name)
             built.units[projection.post].view.put(variable, 0.0 if gate.cut else gate.scale)
     built.engine.open_windows(phase.eta, phase.modulator)
+
+
+def _set_credit_network(built: BuiltCircuit, teacher: Teacher, phase: PhasePlan, images: np.ndarray) -> None:
+    """Drives, silenced units and gates within the credit network, and how strongly it delivers."""
+    for name, unit in built.credit_units.items():
+        unit.view.put("external", constant_part(phase.drive.get(name), images))
+        unit.view.put("alive", phase.alive.get(name, 1.0))
+        unit.view.put("strength", delivered_strength(teacher, phase))
+    for p in teacher.projections.values():
+        gate, variable = phase.gates.get(p.name, Gate()), built.circuit.var("gate", p.name)
+        if variable in built.credit_units[p.post].view:  # a user-defined form has no projections within
+            built.credit_units[p.post].view.put(variable, 0.0 if gate.cut else gate.scale)
 
 
 def constant_part(given: Input | None, images: np.ndarray) -> np.ndarray:

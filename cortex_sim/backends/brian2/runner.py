@@ -118,11 +118,11 @@ class Runner:
         self._phase = self.loops.opened(self._shown.phases[self._number])
         self._steps = self.steps(self._phase)
         self._spare_steps -= self._steps
-        units = {name: self.built.units[name] for name in self.loops.averaged(self._phase)}
+        units = {name: self.built.every_unit[name] for name in self.loops.averaged(self._phase)}
         self._totals = {name: np.zeros(unit.rates().shape[1]) for name, unit in units.items()}
         self._summing = [(unit.rates, self._totals[name]) for name, unit in units.items()]
         apply_phase(self.built, self.weights, self._phase, self._shown.images)
-        for unit in self.built.units.values():
+        for unit in self.built.every_unit.values():
             unit.begin()
         self._learned = self._learned or bool(self._phase.eta)
         self._driving = self._moving_drives()
@@ -140,7 +140,7 @@ class Runner:
             self.built.engine.pull()
             self._check_weights()
         means = {name: total / self._steps for name, total in self._totals.items()}
-        self.loops.call(self._phase, lambda name: self.built.units[name].rates()[0], means)
+        self.loops.call(self._phase, lambda name: self.built.every_unit[name].rates()[0], means)
         self._step, self._number = 0, self._number + 1
         if self._number == len(self._shown.phases):
             self._end_trial()
@@ -176,7 +176,7 @@ class Runner:
         found = []
         for name, given in self._phase.drive.items():
             if changes(given):
-                unit = self.built.units[name]
+                unit = self.built.every_unit[name]
                 target = unit.view["shown" if unit.is_source else "external"]
                 units = target.shape[1]
                 drive = Driving(name, given, self._shown.images, units, self.dt_ms, self._noise)
@@ -255,14 +255,14 @@ class Runner:
 
     def _sample(self) -> None:
         for name in self.wanted.populations:
-            unit = self.built.units[name]
+            unit = self.built.every_unit[name]
             r = unit.rates()
             for variable in self.wanted.variables:
                 match variable:
                     case "rate":
                         value = r
                     case "drive":
-                        value = unit.view["shown" if unit.is_source else "a"]
+                        value = unit.drive()
                     case _:
                         silent = unit.is_source or not self.built.circuit.receives_credit
                         value = np.zeros_like(r) if silent else unit.credit(r)

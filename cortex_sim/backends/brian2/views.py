@@ -135,6 +135,10 @@ class Unit:
             r = r * self._factor() if self.has_gain else r
         return r if self._alive is None else self._alive * r
 
+    def drive(self) -> np.ndarray:
+        """Drive a, or what a source is shown, (presentation, unit)."""
+        return self.view["shown" if self.is_source else "a"]
+
     def credit(self, r: np.ndarray) -> np.ndarray:
         """Credit c = Σ c_p + nudge, (presentation, unit)."""
         total = None if self.has_teacher else self._nudge(r)

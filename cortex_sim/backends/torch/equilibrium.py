@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.crediting import delivered_strength, goal_at_top
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.looping import settled_credit
@@ -22,6 +23,7 @@ from cortex_sim.backends.torch.settling import Interventions, Values, gain_recei
 from cortex_sim.backends.torch.settling import settle as settle_rates
 from cortex_sim.backends.torch.staying import Leaving, leaving
 from cortex_sim.backends.torch.steps import Path, loops_alone
+from cortex_sim.credit.in_parts import ActingOnCredit
 from cortex_sim.errors import RunError
 from cortex_sim.projection import RECURRENT
 from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, parts_of
@@ -31,6 +33,7 @@ from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, p
 class Equilibrium:
     """Settled values by population, (presentation, unit); ``u`` is what synapses learn from.
 
+    Drives and rates are those of credit populations too.
     ``activity`` is what the next phase continues from, drives "a:NAME" and gains "g:NAME" of populations in
     loops; ``leaving`` are the loops that activity would leave within the phase.
     """
@@ -65,8 +68,9 @@ def settle(
         patient = replace(model.settling, limit=2 * limit, follow=limit // 3)
         drives, rates, activity = _upward(model, acting, patient)
         left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
-    credits, u = _downward(model, phase, acting, list(images), drives, rates)
-    return Equilibrium(drives, rates, credits, u, activity, tuple(left))
+    sent = _credit_network(model, phase, acting, list(images), rates)
+    credits, u = _downward(model, phase, acting, list(images), drives, rates, sent.credits)
+    return Equilibrium(drives | sent.drives, rates | sent.rates, credits, u, activity, tuple(left))
 
 
 def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values]:
@@ -127,12 +131,18 @@ def _given(drive: Input | None, images: list[int], units: int) -> Tensor:
 
 
 def _downward(
-    model: Core, phase: PhasePlan, acting: Interventions, images: list[int], drives: Values, rates: Values
+    model: Core,
+    phase: PhasePlan,
+    acting: Interventions,
+    images: list[int],
+    drives: Values,
+    rates: Values,
+    by_teacher: Values,
 ) -> tuple[Values, Values]:
     """Credit and u of every population; around loops the credit that they send settles first."""
 
     def sweep(back: Values) -> tuple[Values, Values]:
-        return _sweep(model, phase, acting, images, drives, rates, back)
+        return _sweep(model, phase, acting, images, drives, rates, by_teacher, back)
 
     paths = [path.projection for step in model.steps for path in step.paths]
     senders = list(dict.fromkeys(p.pre for p in paths if p.paired_with == RECURRENT))
@@ -148,10 +158,10 @@ def _sweep(
     images: list[int],
     drives: Values,
     rates: Values,
+    by_teacher: Values,
     back: Values,
 ) -> tuple[Values, Values]:
     """One pass downward; ``back`` is u of populations that send along recurrent projections."""
-    by_teacher = _teacher_credits(model, phase, images, rates)
     carried = model.carried()
     credits: Values = {}
     u: Values = {}
@@ -159,12 +169,12 @@ def _sweep(
         name = step.name
         c = torch.zeros_like(rates[name])
         if name not in model.sources:
-            if not (by_teacher and name == model.net.objective_at):  # nudged through the credit network
+            if model.teacher is None or name != model.net.objective_at:  # nudged through the credit network
                 c = c + _nudge(model, phase, name, rates[name], images)
             for path in step.paths:
                 pre = path.projection.pre
                 if path.from_teacher:
-                    c = c + _delivers(phase, path) * by_teacher.get(name, c.new_zeros(()))
+                    c = c + _delivers(phase, path) * by_teacher[name]
                     continue
                 if path.direct:
                     sent = credits[pre] * acting.active(pre)
@@ -185,17 +195,35 @@ def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
     return gain
 
 
-def _teacher_credits(model: Core, phase: PhasePlan, images: list[int], rates: Values) -> Values:
-    """Credit from the credit network, in proportion to the nudge's strength; nothing without a nudge."""
-    top = model.net.objective_at
-    goal = phase.nudge.get(str(top))
-    if model.teacher is None or model.net.objective_function is None or goal is None:
-        return {}
-    wanted = torch.from_numpy(np.array(goal.values[images]))
-    received = model.teacher.credits(
-        rates, wanted, model.net.objective_function.credit(rates[model.top], wanted)
+@dataclass(frozen=True)
+class _Sent:
+    """Drives and rates of credit populations, and the credit that they deliver, by population below."""
+
+    drives: Values = field(default_factory=dict)
+    rates: Values = field(default_factory=dict)
+    credits: Values = field(default_factory=dict)
+
+
+def _credit_network(
+    model: Core, phase: PhasePlan, acting: Interventions, images: list[int], rates: Values
+) -> _Sent:
+    """The equilibrium of a credit network; what it delivers is in proportion to the nudge's strength."""
+    if model.teacher is None or model.net.objective_function is None:
+        return _Sent()
+    declared = model.teacher.declared
+    goal, strength = goal_at_top(declared, phase), delivered_strength(declared, phase)
+    wanted = None if goal is None else np.array(goal.values[images])
+    error = None
+    if wanted is not None:
+        error = model.net.objective_function.credit(rates[model.top], torch.from_numpy(wanted))
+    acts = ActingOnCredit(
+        {n: _given(phase.drive.get(n), images, p.size).numpy() for n, p in declared.populations.items()},
+        acting.gates,
+        phase.alive,
     )
-    return {name: goal.strength * c for name, c in received.items()}
+    found = model.teacher.settled(rates, wanted, error, acts)
+    drives, sent, credits = ({n: torch.from_numpy(v) for n, v in values.items()} for values in found)
+    return _Sent(drives, sent, {name: strength * c for name, c in credits.items()})
 
 
 def _delivers(phase: PhasePlan, p: Path) -> float:

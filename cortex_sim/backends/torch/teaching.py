@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cortex_sim.credit.context import TopSignals
+from cortex_sim.credit.in_parts import ActingOnCredit, InParts, Values, settled_credit_network
 from cortex_sim.credit.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -56,6 +58,38 @@ class TeacherCredit(nn.Module):
         top, channels = teacher.network.credits(parameters, received, placed, hidden)
         below = zip(teacher.hidden, channels, placed, strict=True)
         return {teacher.top: top} | {name: g @ p.diffusion.T for name, g, p in below}
+
+    @torch.no_grad()
+    def settled(
+        self, rates: Mapping[str, Tensor], goal: np.ndarray | None, error: Tensor | None, acting: ActingOnCredit
+    ) -> tuple[Values, Values, dict[str, np.ndarray]]:
+        """Drives and rates of its populations in a phase of a protocol, and the credit that they send.
+
+        Parameters
+        ----------
+        rates : dict of str to Tensor
+            Of every population, (presentation, unit).
+        goal : array of shape (presentation, output), optional
+            Target rates; None while the top is not nudged.
+        error : Tensor of shape (presentation, output), optional
+            The objective's credit at the top.
+        acting : ActingOnCredit
+
+        Returns
+        -------
+        drives, rates, credits : dict of str to array
+            The first two by credit population, the last, D r, by population that receives it.
+        """
+        teacher = self.declared
+        parts = InParts(teacher, teacher.placed({name: w.numpy() for name, w in self._weights()}))
+        received = None
+        if goal is not None and error is not None:
+            received = TopSignals(rates[teacher.top].numpy(), goal, error.numpy())
+        hidden = [rates[name].numpy() for name in teacher.hidden]
+        drives, sent = settled_credit_network(parts, received, hidden, acting)
+        top, *channels = parts.leaving
+        below = zip(teacher.hidden, channels, parts.placed, strict=True)
+        return drives, sent, {teacher.top: sent[top]} | {n: sent[g] @ p.diffusion.T for n, g, p in below}
 
 
 _PREFIX = "credit "  # a parameter may have the name of a module's attribute

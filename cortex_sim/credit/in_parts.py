@@ -1,0 +1,150 @@
+"""The equations of a credit network population by population, and its equilibrium under a protocol.
+
+    context, base   a = x + signals of the top                              r = a
+    two layers      a = x + W r_pre + bias                                  r = tanh(a)
+    top             a = x + r_base + s · W r_deep,   s = rms of r_base      r = a
+    channels        a = W r_base + s · W r_deep                             r = a · rms(r_top)/rms(a) + x
+
+x is a drive from outside; it passes the normalisation of channels by, so that it arrives in its own size.
+Silenced units have r = 0, and a cut projection adds nothing; s is the size of r_base, whatever is cut. In the
+shared form small networks replace the weights. Of a user-defined form only top and channels are populations,
+with a = x + its ``credits``, r = a. Without drives, cuts and silence this is `CreditNetwork.credits`.
+
+Arrays are numpy's, (presentation, unit). In time every population reads the rates of the step before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from cortex_sim.credit.context import TopSignals
+from cortex_sim.credit.dense import DenseCredit
+from cortex_sim.credit.network import Placed, pooled, rms, scale
+from cortex_sim.credit.population import Part
+from cortex_sim.credit.shared import SharedCredit
+from cortex_sim.credit.teacher import Teacher
+from cortex_sim.feedback import Given
+from cortex_sim.projection import Projection
+
+Values = dict[str, np.ndarray]
+
+
+def moves_in_parts(teacher: Teacher) -> bool:
+    """Whether all populations of the credit network have equations, or only its outputs."""
+    return isinstance(teacher.network, (DenseCredit, SharedCredit))
+
+
+def scaled_by_base(teacher: Teacher, p: Projection) -> bool:
+    """Whether a projection's signal is multiplied by the size s of the base."""
+    populations = teacher.populations
+    leaving = populations[p.post].part in (Part.TOP, Part.CHANNELS)
+    return leaving and populations[p.pre].part is Part.LAYER
+
+
+@dataclass(frozen=True)
+class InParts:
+    """A teacher, and the kernels and addresses of the populations that it teaches."""
+
+    teacher: Teacher
+    placed: Sequence[Placed]
+
+    def from_top(self, received: TopSignals | None, hidden: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """What populations receive of the top, by population; {} while the top is not nudged.
+
+        Parameters
+        ----------
+        received : TopSignals or None
+        hidden : sequence of array (presentation, unit)
+            Rates of the populations it teaches, the lowest first.
+        """
+        teacher, network = self.teacher, self.teacher.network
+        if received is None:
+            return {}
+        if not moves_in_parts(teacher):
+            top, channels = network.credits(teacher.parameters, received, self.placed, hidden)
+            return dict(zip(self.leaving, (top, *channels), strict=True))
+        found = {name: network.context.base(teacher.parameters, received) for name in self.named(Part.BASE)}
+        for name in self.named(Part.CONTEXT):
+            seen = list(network.context.seen(received).values())
+            if network.pooled:
+                seen.append(pooled(self.placed, hidden))
+            found[name] = np.concatenate(seen, axis=1)
+        return found
+
+    def signal(self, p: Projection, rates: Mapping[str, np.ndarray], received: TopSignals | None) -> np.ndarray:
+        """What a projection within the network brings its post population, before gate and size of the base."""
+        sent, network = rates[p.pre], self.teacher.network
+        if not isinstance(network, SharedCredit):
+            return sent @ p.feedback.weights.T if isinstance(p.feedback, Given) else sent
+        if received is None:
+            received = TopSignals(*[np.zeros_like(sent)] * 3)
+        seen, parameters = network.context.seen(received), self.teacher.parameters
+        if p.post not in self._place_of:
+            return network.to_top(parameters, sent, seen)
+        return network.to_channels(parameters, sent, seen, self._place_of[p.post])
+
+    def rate(self, name: str, a: np.ndarray, r_top: Callable[[], np.ndarray]) -> np.ndarray:
+        """Rates of one population from its drive; channels are as large as the top's rates ``r_top()``."""
+        match self.teacher.populations[name].part:
+            case Part.LAYER:
+                return np.tanh(a)
+            case Part.CHANNELS if moves_in_parts(self.teacher):
+                normalised: np.ndarray = a * (rms(r_top()) / rms(a))
+                return normalised
+        return a
+
+    def named(self, part: Part) -> list[str]:
+        """Populations in this role."""
+        return [name for name, population in self.teacher.populations.items() if population.part is part]
+
+    @cached_property
+    def leaving(self) -> list[str]:
+        """The top's credit population, then the channels of the populations below it, the lowest first."""
+        return [*self.named(Part.TOP), *self.named(Part.CHANNELS)]
+
+    @cached_property
+    def _place_of(self) -> dict[str, Placed]:
+        return dict(zip(self.leaving[1:], self.placed, strict=True))
+
+
+@dataclass(frozen=True)
+class ActingOnCredit:
+    """What a phase does to the populations and projections of a credit network.
+
+    ``external`` drives (presentation, unit) of all populations; ``gates`` factors of projections, 0 where cut;
+    ``alive`` 0 for each silenced unit.
+    """
+
+    external: Mapping[str, np.ndarray]
+    gates: Mapping[str, float] = field(default_factory=dict)
+    alive: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def settled_credit_network(
+    parts: InParts, received: TopSignals | None, hidden: Sequence[np.ndarray], acting: ActingOnCredit
+) -> tuple[Values, Values]:
+    """Drives and rates of every credit population at equilibrium, (presentation, unit)."""
+    drives: Values = {}
+    rates: Values = {}
+    teacher, seen = parts.teacher, parts.from_top(received, hidden)
+    for name, population in teacher.populations.items():  # in the order in which they settle
+        outside, behind = acting.external[name], injects(teacher, name)
+        a = seen.get(name, np.zeros(1)) + (0.0 if behind else outside)
+        if population.biases is not None:
+            a = a + population.biases
+        for p in (p for p in teacher.projections.values() if p.post == name):
+            signal = acting.gates.get(p.name, 1.0) * parts.signal(p, rates, received)
+            a = a + (scale(rates[parts.named(Part.BASE)[0]]) * signal if scaled_by_base(teacher, p) else signal)
+        r = parts.rate(name, a, lambda: rates[parts.leaving[0]])
+        drives[name], r = (a + outside, r + outside) if behind else (a, r)
+        rates[name] = acting.alive.get(name, 1.0) * r
+    return drives, rates
+
+
+def injects(teacher: Teacher, name: str) -> bool:
+    """Whether a drive from outside is added behind the normalisation of a population."""
+    return moves_in_parts(teacher) and teacher.populations[name].part is Part.CHANNELS
