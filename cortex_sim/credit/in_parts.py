@@ -75,8 +75,10 @@ class InParts:
             found[name] = np.concatenate(seen, axis=1)
         return found
 
-    def signal(self, p: Projection, rates: Mapping[str, np.ndarray], received: TopSignals | None) -> np.ndarray:
-        """What a projection within the network brings its post population, before gate and size of the base."""
+    def signal(
+        self, p: Projection, rates: Mapping[str, np.ndarray], received: TopSignals | None
+    ) -> np.ndarray:
+        """What a projection within the network brings, before its gate and the size of the base."""
         sent, network = rates[p.pre], self.teacher.network
         if not isinstance(network, SharedCredit):
             return sent @ p.feedback.weights.T if isinstance(p.feedback, Given) else sent
@@ -115,8 +117,8 @@ class InParts:
 class ActingOnCredit:
     """What a phase does to the populations and projections of a credit network.
 
-    ``external`` drives (presentation, unit) of all populations; ``gates`` factors of projections, 0 where cut;
-    ``alive`` 0 for each silenced unit.
+    ``external`` holds drives (presentation, unit) of all populations, ``gates`` factors of projections,
+    0 where cut, and ``alive`` 0 for each silenced unit.
     """
 
     external: Mapping[str, np.ndarray]
@@ -138,7 +140,9 @@ def settled_credit_network(
             a = a + population.biases
         for p in (p for p in teacher.projections.values() if p.post == name):
             signal = acting.gates.get(p.name, 1.0) * parts.signal(p, rates, received)
-            a = a + (scale(rates[parts.named(Part.BASE)[0]]) * signal if scaled_by_base(teacher, p) else signal)
+            a = a + (
+                scale(rates[parts.named(Part.BASE)[0]]) * signal if scaled_by_base(teacher, p) else signal
+            )
         r = parts.rate(name, a, lambda: rates[parts.leaving[0]])
         drives[name], r = (a + outside, r + outside) if behind else (a, r)
         rates[name] = acting.alive.get(name, 1.0) * r

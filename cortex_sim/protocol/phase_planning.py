@@ -120,7 +120,9 @@ def _drives(net: Network, phase: Phase, arrays: Arrays) -> dict[str, Input]:
     owner = f"phase {phase.name}"
     every_population = net.every_population
     _known(f"population in drive of {owner}", phase.drive, every_population)
-    return {name: input_of(owner, every_population[name], given, arrays) for name, given in phase.drive.items()}
+    return {
+        name: input_of(owner, every_population[name], given, arrays) for name, given in phase.drive.items()
+    }
 
 
 def _goals(net: Network, phase: Phase, arrays: Arrays) -> dict[str, tuple[Goals, float]]:
@@ -199,13 +201,13 @@ def _check_outside(where: str, names: Iterable[str], net: Network) -> None:
         leaving = next(p.name for p in net.top_downs)
         raise DeclarationError(
             f"{where}: {name} is inside the credit network, whose signals are cut and scaled only; delay or "
-            f"disturb a projection that leaves it, such as {leaving}, or drive {name.partition('->')[2]} with "
-            "cs.Noise"
+            f"disturb a projection that leaves it, such as {leaving}, or drive {name.partition('->')[2]} "
+            "with cs.Noise"
         )
 
 
 def _below_credit(where: str, names: Iterable[str], net: Network, instead: str) -> None:
-    """Raise where a population is unknown, or one of the credit network, for which there is something else."""
+    """Raise where a population is unknown, or is a credit population, for which there is something else."""
     for name in names:
         if name in net.credit_populations:
             raise DeclarationError(

@@ -174,6 +174,23 @@ def test_a_cut_silences_one_population():
         assert not credits["V1"].any() and credits["V2"].any()
 
 
+def test_its_outputs_are_recorded_silenced_and_driven():
+    net = taught()
+    x, y = shown(net, 3)
+    shared = {"drive": {"retina": x, "TDCA V1": 0.3}, "nudge": {"IT": y}, "silence": ["TDCA V2/1"]}
+    watched = cs.Record(("rate", "credit"), ["V1", "V2", "TDCA V1", "TDCA V2", "TDCA IT"])
+    script = cs.Protocol(cs.Phase("all", 800, **shared), batch=3, record=watched)
+    in_time, at_rest = (s.run(script) for s in (cs.brian2.build(net, dt_ms=4.0), QuasiStatic(net)))
+    for variable in ("rate", "credit"):
+        np.testing.assert_allclose(in_time[variable], at_rest[variable], atol=1e-7)
+    _, intact = expected(net, x, y)
+    found = by_population(net, QuasiStatic(net).run(script.replace(record=cs.Record(("credit",)))), "credit")
+    d = net.initial_weights(0)["TDCA V1->V1"]
+    np.testing.assert_allclose(found["V1"], intact["V1"] + 0.3 * d.sum(1), atol=1e-12)
+    with pytest.raises(cs.DeclarationError, match="unknown population in drive.*TDCA context"):
+        cs.Experiment(net, {"all": cs.Protocol(cs.Phase("all", 10, drive={"TDCA context": 1.0}))})
+
+
 @pytest.mark.parametrize(
     "make, what",
     [

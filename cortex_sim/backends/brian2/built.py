@@ -181,7 +181,11 @@ class BuiltCircuit:
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
         views = {name: self._see(group) for name, group in self.groups.items()}
         self.units = {name: Unit(circuit, name, view, features, weights) for name, view in views.items()}
-        parts = None if circuit.teacher is None else InParts(circuit.teacher, circuit.teacher.placed(weights.matrix))
+        parts = (
+            None
+            if circuit.teacher is None
+            else InParts(circuit.teacher, circuit.teacher.placed(weights.matrix))
+        )
         self.credit_units = credit_units(parts, {name: self._see(group) for name, group in credit.items()})
         self.every_unit: dict[str, Unit | CreditUnit] = {**self.units, **self.credit_units}
         self.groups |= credit
@@ -327,7 +331,9 @@ class BuiltCircuit:
                 for p in self.circuit.apical_inputs(name):
                     found[f"{name}:{p.name}"] = unit.view, self.circuit.var("c", p.name)
         for name, credit_unit in self.credit_units.items():
-            found |= {f"{name}:{v}": (credit_unit.view, v) for v in ("a", "injected") if v in credit_unit.view}
+            found |= {
+                f"{name}:{v}": (credit_unit.view, v) for v in ("a", "injected") if v in credit_unit.view
+            }
         for name, view in self.patch_views.items():
             found[f"{name}:x"] = view, "x"
         for name, text in self.setup.equations.items():

@@ -3,12 +3,12 @@
     context, base   τ da/dt = −a + x + input from the top                          r = a
     two layers      τ da/dt = −a + x + W r_pre + bias                             r = tanh(a)
     top             τ da/dt = −a + x + r_base + s · W r_deep,   s = rms of r_base  r = a
-    channels        τ da/dt = −a + W r_base + s · W r_deep                        r = a · rms(r_top)/rms(a) + e
+    channels        τ da/dt = −a + W r_base + s · W r_deep,      r = a · rms(r_top)/rms(a) + e
                     τ de/dt = −e + x
 
-x is a drive from outside; r is 0 where units are silenced. A power is a mean square over the units of one presentation; it follows without delay. In the shared form
-small networks, applied to base and context, replace the weights. Of any other form only the outputs, top and
-channels, have dynamics:
+x is a drive from outside; r is 0 where units are silenced. A power is a mean square over the units of one
+presentation; it follows without delay. In the shared form small networks, applied to base and context,
+replace the weights. Of any other form only the outputs, top and channels, have dynamics:
 
     τ da/dt = −a + x + its ``credits`` at the present rates          r = a
 

@@ -271,7 +271,11 @@ class QuasiStatic:
 def _sampled(found: Equilibrium, wanted: Wanted) -> dict[str, dict[str, np.ndarray]]:
     by_name = {"rate": found.rates, "drive": found.drives, "credit": found.credits}
     return {
-        variable: {n: by_name[variable][n].numpy().copy()[:, None] for n in wanted.populations}
+        variable: {
+            name: by_name[variable][name].numpy().copy()[:, None]
+            for name in wanted.populations
+            if name in by_name[variable]  # credit populations receive no credit
+        }
         for variable in wanted.variables
     }
 

@@ -61,7 +61,11 @@ class TeacherCredit(nn.Module):
 
     @torch.no_grad()
     def settled(
-        self, rates: Mapping[str, Tensor], goal: np.ndarray | None, error: Tensor | None, acting: ActingOnCredit
+        self,
+        rates: Mapping[str, Tensor],
+        goal: np.ndarray | None,
+        error: Tensor | None,
+        acting: ActingOnCredit,
     ) -> tuple[Values, Values, dict[str, np.ndarray]]:
         """Drives and rates of its populations in a phase of a protocol, and the credit that they send.
 

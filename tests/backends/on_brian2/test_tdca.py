@@ -6,36 +6,12 @@ import numpy as np
 import pytest
 import torch
 from networks import chain, conv, shown
-from timed import NEAR, assert_close, by_population, expected, protocol, settled
+from taught import FORMS, taught
+from timed import assert_close, by_population, expected, protocol, settled
 
 import cortex_sim as cs
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
-from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit, untrained
-from cortex_sim.errors import BuildError, DeclarationError
-
-
-def taught(network=chain, form="dense", context="error", **settings):
-    """A network under a credit network whose parameters, biases too, are far from where training starts."""
-    net = network(init=NEAR)
-    if form == "dense":
-        outputs = net.populations["IT"].size
-        declared = DenseCredit(outputs, 5, 7, context, levels=2, **settings)
-    else:
-        declared = SharedCredit(5, 4, context, **settings)
-    start, rng = untrained(declared, seed=1), np.random.default_rng(3)
-    moved = {name: p + 0.3 * rng.normal(size=p.shape) for name, p in start.parameters.items()}
-    return net.with_rule("tdca", credit=TrainedCredit(start.network, moved, {}))
-
-
-FORMS = {
-    "dense, error": {},
-    "dense, raw": {"context": "raw"},
-    "pooled": {"pooled": True},
-    "ungated": {"gated": False},
-    "signs": {"signs": True},
-    "shared, error": {"form": "shared"},
-    "shared, raw": {"form": "shared", "context": "raw"},
-}
+from cortex_sim.errors import BuildError
 
 
 @pytest.mark.parametrize(
@@ -195,16 +171,6 @@ def test_delay_and_noise_act_on_the_credit_delivered():
     off = noisy["V1"] - plain["V1"]
     assert 0.05 < off.std() < 0.2
     np.testing.assert_allclose(noisy["V2"], plain["V2"], atol=1e-12)
-
-
-def test_what_is_inside_the_credit_network_is_neither_cut_nor_recorded():
-    net = taught()
-    x, y = shown(net, 3)
-    sim = cs.brian2.build(net, dt_ms=2.0)
-    with pytest.raises(DeclarationError, match=r"TDCA deep->TDCA V1 is inside .* leaves it, such as TDCA "):
-        sim.run(protocol(net, x, y, cut=["TDCA deep->TDCA V1"]))
-    with pytest.raises(DeclarationError, match="population of Record.*TDCA V1"):
-        sim.run(protocol(net, x, y).replace(record=cs.Record(populations=["TDCA V1"])))
 
 
 def test_a_time_step_too_long_for_a_credit_population_is_named():

@@ -6,7 +6,6 @@ import torch
 from networks import chain, shown
 from quasi import carried_out, labelled, moved, planned, session_of
 
-import cortex_sim as cs
 from cortex_sim.backends.torch.equilibrium import settle
 from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit
 from cortex_sim.protocol.plan import Gate, Goal
@@ -71,9 +70,11 @@ def test_silent_units_learn_nothing():
     assert not found.u["V1"][:, [2, 7]].any() and (found.u["V1"][:, 3] != 0).all()
 
 
-def test_a_gate_inside_the_credit_network_is_refused():
-    session, x, _ = taught_session()
-    for change in ({"cut": ["TDCA deep->TDCA V1"]}, {"scale": {"TDCA deep->TDCA V1": 0.5}}):
-        phase = cs.Phase("all", 10, drive={"retina": x}, **change)
-        with pytest.raises(cs.DeclarationError, match=r"TDCA deep->TDCA V1 is inside .* such as TDCA V1->V1"):
-            session.run(cs.Protocol(phase))
+def test_gates_within_the_credit_network_act_on_one_population():
+    session, x, y = taught_session()
+    whole = settled(session, labelled(session.net, x, y))
+    gates = {"TDCA deep->TDCA V1": Gate(cut=True), "TDCA base->TDCA V1": Gate(scale=2.0)}
+    found = settled(session, labelled(session.net, x, y, gates=gates))
+    assert (found.credits["V1"] - whole.credits["V1"]).abs().max() > 1e-3
+    for name in ("V2", "IT"):
+        torch.testing.assert_close(found.credits[name], whole.credits[name])

@@ -1,0 +1,31 @@
+"""Networks under a credit network of every form, far from where its training starts."""
+
+import numpy as np
+from networks import chain
+from timed import NEAR
+
+from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit, untrained
+
+
+def taught(network=chain, form="dense", context="error", **settings):
+    """A network under a credit network whose parameters, biases too, are far from where training starts."""
+    net = network(init=NEAR)
+    if form == "dense":
+        outputs = net.populations["IT"].size
+        declared = DenseCredit(outputs, 5, 7, context, levels=2, **settings)
+    else:
+        declared = SharedCredit(5, 4, context, **settings)
+    start, rng = untrained(declared, seed=1), np.random.default_rng(3)
+    moved = {name: p + 0.3 * rng.normal(size=p.shape) for name, p in start.parameters.items()}
+    return net.with_rule("tdca", credit=TrainedCredit(start.network, moved, {}))
+
+
+FORMS = {
+    "dense, error": {},
+    "dense, raw": {"context": "raw"},
+    "pooled": {"pooled": True},
+    "ungated": {"gated": False},
+    "signs": {"signs": True},
+    "shared, error": {"form": "shared"},
+    "shared, raw": {"form": "shared", "context": "raw"},
+}
