@@ -3,6 +3,7 @@
 Plain data and numpy: neither torch nor brian2. They are trained in `cortex_sim.tdca`.
 """
 
+from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.context import Context, ErrorContext, RawContext, TopSignals
 from cortex_sim.credit.dense import DenseCredit
 from cortex_sim.credit.kernels import (
@@ -25,6 +26,7 @@ from cortex_sim.credit.teacher import Teacher
 
 __all__ = [
     "Block",
+    "BroadcastCredit",
     "ChannelSet",
     "CoarseMap",
     "Context",

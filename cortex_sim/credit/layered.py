@@ -29,7 +29,12 @@ from cortex_sim.registry import register
 
 #: Outer parameters before training: κ = 1, equal forgetting, initial B as large as `Random()`.
 _START = {"log_gain": 0.0, "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_scale": 0.0}
-_SHARES = ("mixing", "centring")
+SHARES = ("mixing", "centring")  # of what synapses read, trained beside a credit network
+
+
+def share_parameters() -> dict[str, np.ndarray]:
+    """Logits of the shares before training."""
+    return {name: np.array(log(0.7 / 0.3)) for name in SHARES}
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,17 @@ class LayeredCredit:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every trained parameter, by name: scalars."""
-        return dict.fromkeys([*_START, *(_SHARES if self.decorrelated else ())], ())
+        return dict.fromkeys([*_START, *(SHARES if self.decorrelated else ())], ())
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """Parameters before training; nothing random. Shares are those of `cortex_sim.Decorrelated`."""
-        shares = dict.fromkeys(_SHARES, log(0.7 / 0.3)) if self.decorrelated else {}
-        return {name: np.array(value) for name, value in (_START | shares).items()}
+        """Parameters before training; nothing random."""
+        shares = share_parameters() if self.decorrelated else {}
+        return {name: np.array(value) for name, value in _START.items()} | shares
 
     def values(self, parameters: Mapping[str, Array]) -> LayeredValues:
         """The numbers in its equations, from trained parameters."""
         found = {name: float(np.asarray(p)) for name, p in parameters.items()}
-        shares = {name: 1 / (1 + exp(-found[name])) for name in _SHARES} if self.decorrelated else {}
+        shares = {name: 1 / (1 + exp(-found[name])) for name in SHARES} if self.decorrelated else {}
         return LayeredValues(*(exp(found[name]) for name in _START), **shares)
 
     def initial(self, weights: np.ndarray, patches: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from cortex_sim.checks import listed, look_up
-from cortex_sim.credit import LayeredCredit, TrainedCredit
+from cortex_sim.credit import BroadcastCredit, LayeredCredit, TrainedCredit
+from cortex_sim.credit.layered import SHARES
 from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
@@ -20,7 +21,6 @@ from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.inner.evaluation import run_to_end, tested
-from cortex_sim.tdca.inner.reading import SHARES
 from cortex_sim.tdca.tasks.settings import tasks_from
 
 Cells = dict[int, dict[str, list[float]]]
@@ -52,7 +52,7 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
 def trained_network(settings: OuterSettings, named: Mapping[str, Any]) -> Any:
     """The form of the credit network that was trained; None of a rule without one."""
     network = getattr(settings.inner_rule(), "credit_network", None)
-    if isinstance(network, LayeredCredit):
+    if isinstance(network, (LayeredCredit, BroadcastCredit)):
         return replace(network, decorrelated=set(SHARES) <= set(named))
     return network
 

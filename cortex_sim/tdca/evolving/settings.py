@@ -14,7 +14,7 @@ from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.errors import RunError
 from cortex_sim.registry import make, register, to_data
 from cortex_sim.tdca.evolving.kinds import DEFAULT, KIND, Report, content
-from cortex_sim.tdca.inner import altered, layered, rules, step  # noqa: F401 - their names are registered
+from cortex_sim.tdca.inner import altered, broadcast, layered, rules, step  # noqa: F401 - they register themselves
 from cortex_sim.tdca.inner.architecture import Architecture, architecture
 from cortex_sim.tdca.inner.inner_runs import Span
 from cortex_sim.tdca.outer import evolution, meta_gradient, nres  # noqa: F401 - likewise

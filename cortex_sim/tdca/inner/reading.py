@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.credit.layered import SHARES
 from cortex_sim.presynaptic.drawing import noise_of
 from cortex_sim.presynaptic.held import inputs_of
 from cortex_sim.tdca.inner.architecture import Architecture
-
-SHARES = ("mixing", "centring")
 
 
 def shares_to_train(body: Architecture) -> dict[str, np.ndarray]:

@@ -1,0 +1,71 @@
+"""Broadcast of K channels whose diffusion is plastic.
+
+    g = M c_L,    c_l = D_l g,    u_l = c_l ∘ f′(a_l)
+    W ← (1 − λ_W) W + Δ,    D_l ← (1 − λ_D) D_l + κ Δ(⟨x_l gᵀ⟩)
+
+with c_L the error at the top, M trained by the outer loop, Δ(·) the step that bottom-up weights take from
+their change too, and x_l what synapses onto the next population read of population l. Each synapse of D needs
+the rate of its unit and the channel that arrives. Where the top reads x_l, its own weights move along
+⟨c_L x_lᵀ⟩, so that D approaches Wᵀ Mᵀ: the closer MᵀM is to the identity, which takes as many channels as
+outputs, the closer credit comes to Wᵀ c_L. Below that, credit of several populations is still one broadcast.
+
+The form is ours; that credit diffuses is the paper's (arXiv 2208.01416).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import log
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.checks import require_count, require_flag
+from cortex_sim.credit.kernels import Ring
+from cortex_sim.credit.layered import SHARES, share_parameters
+from cortex_sim.initialisers import stream
+from cortex_sim.registry import make, register
+
+#: Outer parameters before training, beside M: κ, λ_W, λ_D, and a factor on initial D.
+_START = {"log_gain": log(0.3), "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_scale": 0.0}
+
+
+@register("credit_network", "broadcast")
+@dataclass(frozen=True)
+class BroadcastCredit:
+    """K channels, a trained combination of errors at the top, spread by plastic weights.
+
+    Parameters
+    ----------
+    outputs : int, default 10
+        Units of the top population; fixed by training.
+    channels : int, default 16
+        K.
+    kernel : Kernel or str, default Ring()
+        How channels spread over the units of a population before D has learned.
+    decorrelated : bool, default False
+        Whether it was trained with synapses that read decorrelated rates, whose shares are then among its
+        parameters.
+    """
+
+    outputs: int = 10
+    channels: int = 16
+    kernel: Any = field(default_factory=Ring)
+    decorrelated: bool = False
+
+    def __post_init__(self) -> None:
+        require_count(self, outputs=self.outputs, channels=self.channels)
+        require_flag(self, decorrelated=self.decorrelated)
+        object.__setattr__(self, "kernel", make("kernel", self.kernel))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every trained parameter, by name."""
+        scalars = dict.fromkeys([*_START, *(SHARES if self.decorrelated else ())], ())
+        return {"broadcast": (self.channels, self.outputs), **scalars}
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Parameters before training: M normal, with MᵀM the identity on average."""
+        drawn = stream(seed, "credit broadcast").normal(size=(self.channels, self.outputs))
+        scalars = {name: np.array(value) for name, value in _START.items()}
+        shares = share_parameters() if self.decorrelated else {}
+        return {"broadcast": drawn / np.sqrt(self.channels), **scalars, **shares}
