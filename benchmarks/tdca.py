@@ -33,8 +33,9 @@ from cortex_sim.tdca.studies.transfer import Transfer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results-tdca.md"
-PROTOCOLS = ("tdca_learning_curves", "tdca_diffusion", "tdca_transfer")
-ORDER = ("first_table", "again", "diffusion", "transfer", "tasks", "cnn")
+PROTOCOLS = ("tdca_layered", "tdca_learning_curves", "tdca_diffusion", "tdca_transfer")
+ORDER = ("layered", "layered_cnn", "layered_rivals", "layered_parts", "first_table", "again")
+ORDER = (*ORDER, "diffusion", "transfer", "tasks", "cnn")
 TINY: dict[str, Any] = {
     "tasks": {"sources": ["digits"], "weights": None, "limit": None},
     "span": {"longest": 40},

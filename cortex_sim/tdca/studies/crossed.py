@@ -42,8 +42,8 @@ def crossed_difference(
     """Ours minus theirs, paired by outer seed and inner run, both taken as random; None without two seeds.
 
     Under every seed of either arm the same inner runs are tested, so that a difference d_sr has parts of its
-    seed, of its inner run and of both. The variance of the mean is (MS_s + MS_r − MS_sr) / (S R) from the mean
-    squares of that two-way table; it is taken no smaller than from seeds or from inner runs alone.
+    seed, of its inner run and of both. The variance of the mean is (MS_s + MS_r − MS_sr) / (S R) from the
+    mean squares of that two-way table; it is taken no smaller than from seeds or from inner runs alone.
 
     Parameters
     ----------
