@@ -28,7 +28,7 @@ TESTING: dict[str, Any] = {
     "controls": [],
 }
 CONTROLS = ["units", "presentations", "noise", "silent"]
-READS = {"name": "decorrelated", "mixing": 0.7, "centring": 0.9}
+READS = {"name": "decorrelated", "mixing": 0.7, "centring": 0.9, "every": 4}
 ARMS = {  # name: configuration, and whether controls are tested
     "layered": ("layered_mnist", True),
     "layered_backprop": ("backprop_mnist", False),

@@ -87,6 +87,8 @@ _BENCHMARKS = {
             {
                 "step": "all inner runs, over direct feedback alignment",
                 "lives": "an inner run, over the floor",
+                "layered": "layered form, over direct feedback alignment",
+                "layered_decorrelated": "the same, both with decorrelation",
             }[r["network"]],
             r["ratio"],
             1e6 * r["ours_s"],

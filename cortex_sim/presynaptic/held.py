@@ -28,6 +28,11 @@ def first_readings(net: Network) -> dict[str, Arrays]:
     return found
 
 
+def updates_between(how: Any) -> int:
+    """Updates of weights between two updates of a reading's state; a user-defined one has each."""
+    return int(getattr(how, "every", 1))
+
+
 def inputs_of(net: Network, p: Projection) -> int:
     """Inputs of one post unit: of a convolution those of a patch."""
     shape = net.weight_shape(p)

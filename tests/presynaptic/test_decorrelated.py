@@ -1,5 +1,7 @@
 """The equations against an independent reference, their limits, and what they are known for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -119,6 +121,20 @@ def test_one_update_counts_as_its_parts_do():
     np.testing.assert_allclose(parts["matrix"], whole["matrix"], atol=0.02)
 
 
+def test_several_updates_at_once_are_one_step_as_long_where_it_is_short():
+    how, r = cs.Decorrelated(rate=1e-4, noise=1e-3), correlated(50, 4)
+    start, noise = how.initial(4), noise_of("any", 0, *r.shape)
+    one, four = start, how.renewed(start, r, noise, 4.0)
+    for _ in range(4):
+        one = how.renewed(one, r, noise)
+    np.testing.assert_allclose(four["matrix"] - np.eye(4), one["matrix"] - np.eye(4), rtol=5e-3, atol=1e-9)
+    np.testing.assert_allclose(four["seen"], one["seen"], atol=1e-12)
+    large = after(replace(how, rate=0.03), 1e3 * np.abs(correlated(5, 300)), 1)
+    for number in range(50):  # longer steps are bounded too
+        large = how.renewed(large, 1e3 * np.abs(correlated(5, 300)), noise_of("any", number, 5, 300), 8.0)
+    assert np.isfinite(large["matrix"]).all() and np.abs(large["matrix"]).max() < 50
+
+
 def test_the_step_is_bounded_where_covariances_are_large():
     how, r = cs.Decorrelated(), 1e3 * np.abs(correlated(5, 300))  # ‖C‖_F is near 300 at first
     state = after(how, r, 200)
@@ -142,6 +158,7 @@ def test_silent_inputs_stay_finite():
         ({"update_ms": 0}, "update_ms"),
         ({"local": 1}, "local must be True or False"),
         ({"group": 0}, "group"),
+        ({"every": 0}, "every"),
         ({"group": 2.5}, "group"),
     ],
 )

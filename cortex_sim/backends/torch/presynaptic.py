@@ -14,7 +14,7 @@ from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.presynaptic.drawing import noise_of
-from cortex_sim.presynaptic.held import first_readings
+from cortex_sim.presynaptic.held import first_readings, updates_between
 
 
 class Reading(nn.Module):
@@ -86,14 +86,18 @@ class Presynaptic(nn.Module):
         """Let the state move on by one update, at the rates (presentation, *shape) of every population."""
         for p, operator in self.projections:
             reading: Any = self.of[p.name]
+            every = updates_between(reading.how)
+            if reading.count % every:
+                reading.count += 1
+                continue
             state = reading.state()
             r = operator.patches(rates[p.pre].detach().flatten(1)).to(state["mean"].dtype)
             ranks = distributed.place()[1]
             if ranks > 1:  # the state depends on the presentations of all ranks, in the order of one process
-                every = distributed.gathered(r).reshape(ranks, -1, operator.places, r.shape[1])
-                r = every.transpose(0, 1).reshape(-1, r.shape[1])
+                gathered = distributed.gathered(r).reshape(ranks, -1, operator.places, r.shape[1])
+                r = gathered.transpose(0, 1).reshape(-1, r.shape[1])
             noise = torch.from_numpy(noise_of(p.name, reading.count, *r.shape)).to(r)
-            reading.take(reading.how.renewed(state, r, noise))
+            reading.take(reading.how.renewed(state, r, noise, float(every)))
 
 
 class ByReading(torch.autograd.Function):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from cortex_sim.credit.layered import SHARES
 from cortex_sim.presynaptic.drawing import noise_of
-from cortex_sim.presynaptic.held import inputs_of
+from cortex_sim.presynaptic.held import inputs_of, updates_between
 from cortex_sim.tdca.inner.architecture import Architecture
 
 
@@ -23,7 +24,7 @@ def shares_to_train(body: Architecture) -> dict[str, np.ndarray]:
     declared = [layer.projection.reads for layer in body.layers if layer.projection.reads is not None]
     found = {}
     for name in SHARES:
-        values = [getattr(reads, name) for reads in declared if 0 < getattr(reads, name) < 1]
+        values = [share for reads in declared if 0 < (share := getattr(reads, name, 0)) < 1]
         if values:
             found[name] = np.array(log(values[0] / (1 - values[0])))
     return found
@@ -69,30 +70,34 @@ class InnerReadings:
             for variable, values in first.items():
                 self.state[i][variable][runs] = values
 
-    def _shares(self, i: int, parameters: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        """Trained s and c of a layer; None where they stay as declared."""
+    def _shares(self, i: int, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Trained s and c of a layer, where there are any; None of the two that stays as declared."""
         reads = self.projections[i].reads
-        mixing, centring = (
-            parameters[name].sigmoid() if name in parameters and 0 < getattr(reads, name) < 1 else None
+        trained = [
+            parameters[name].sigmoid() if name in parameters and 0 < getattr(reads, name, 0) < 1 else None
             for name in SHARES
-        )
-        return mixing, centring
+        ]
+        return {} if trained == [None, None] else {"shares": tuple(trained)}
 
     def read(self, rates: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> list[Tensor]:
         """What the synapses of every layer read of their inputs (run, place, input)."""
         found = list(rates)
         for i, p in self.projections.items():
-            found[i] = p.reads.read(self.state[i], rates[i], self._shares(i, parameters))
+            found[i] = p.reads.read(self.state[i], rates[i], **self._shares(i, parameters))
         return found
 
     @torch.no_grad()
     def renew(self, rates: Sequence[Tensor], number: int, parameters: Mapping[str, Tensor]) -> None:
         """Let the state move on by the inner step ``number``; all runs share its noise."""
         for i, p in self.projections.items():
+            every = updates_between(p.reads)
+            if number % every:
+                continue
             r = rates[i].detach()
             noise = torch.from_numpy(noise_of(p.name, number, *r.shape[1:])).to(r)
-            shares = self._shares(i, parameters)
-            self.state[i] = p.reads.renewed(self.state[i], r, noise, shares=shares)
+            self.state[i] = p.reads.renewed(
+                self.state[i], r, noise, float(every), **self._shares(i, parameters)
+            )
 
     def named(self) -> dict[str, Tensor]:
         """All state by one name for each tensor."""

@@ -1,5 +1,7 @@
 """Inner runs whose synapses read decorrelated rates: each is the declared network trained on torch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,10 +43,10 @@ def parameters_of(step):
     return {name: torch.as_tensor(values) for name, values in step.draw().items()}
 
 
-@pytest.mark.parametrize("network", ["chain", "conv"])
-def test_runs_are_the_network_on_torch(network):
+@pytest.mark.parametrize("network, every", [("chain", 1), ("chain", 3), ("conv", 2)])
+def test_runs_are_the_network_on_torch(network, every):
     """The plain step is gradient descent; on convolutions the step is that of means over presentations."""
-    net, step = net_of(network), Plain(rate=0.05)
+    net, step = net_of(network, replace(READS, every=every)), Plain(rate=0.05)
     runs, parameters = runs_of(net, step), parameters_of(step)
     parameters["step_rate"][..., 1] = 0
     models, optimisers = [], []
