@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import tdca_layered_page
 import tdca_page
 
 from cortex_sim import library
@@ -32,7 +33,8 @@ from cortex_sim.tdca.studies.jobs import Folders, Job, Work, is_done, work
 from cortex_sim.tdca.studies.transfer import Transfer
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "results-tdca.md"
+PAGES = (ROOT / "docs" / "results-tdca.md", ROOT / "docs" / "results-layered.md")
+TABLES = tdca_page.TABLES | tdca_layered_page.TABLES
 PROTOCOLS = ("tdca_layered", "tdca_learning_curves", "tdca_diffusion", "tdca_transfer")
 ORDER = ("layered", "layered_cnn", "layered_rivals", "layered_parts", "first_table", "again")
 ORDER = (*ORDER, "diffusion", "transfer", "tasks", "cnn")
@@ -115,23 +117,22 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["plan", "run", "table", "page", "figures"])
-    parser.add_argument(
-        "study", nargs="*", help=f"{', '.join(ORDER)}; of table: {', '.join(tdca_page.TABLES)}"
-    )
+    parser.add_argument("study", nargs="*", help=f"{', '.join(ORDER)}; of table: {', '.join(TABLES)}")
     parser.add_argument("--jobs", type=int, default=1, help="outer loops in parallel")
     parser.add_argument("--runs", type=Path, help="folder of the run directories")
     parser.add_argument("--tiny", action="store_true", help="three updates on the embedded digits")
     given = parser.parse_args()
     places = folders(given.runs and given.runs.resolve(), given.tiny)
     if given.what == "table":
-        unknown = [name for name in given.study if name not in tdca_page.TABLES]
+        unknown = [name for name in given.study if name not in TABLES]
         if unknown or not given.study:
-            parser.error(f"table needs one of {', '.join(tdca_page.TABLES)}")
+            parser.error(f"table needs one of {', '.join(TABLES)}")
         for name in given.study:
-            say("\n".join(tdca_page.TABLES[name](places)))
+            say("\n".join(TABLES[name](places)))
         return
     if given.what == "page":
-        PAGE.write_text(tdca_page.page(PAGE.read_text(encoding="utf-8"), places), encoding="utf-8")
+        for path in PAGES:
+            path.write_text(tdca_page.page(path.read_text("utf-8"), places, TABLES), encoding="utf-8")
         return
     if given.what == "figures":
         draw(places, places.results if given.tiny else ROOT / "docs" / "figures")

@@ -311,12 +311,12 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
 }
 
 
-def page(text: str, folders: Folders) -> str:
+def page(text: str, folders: Folders, tables: dict[str, Callable[[Folders], list[str]]] = TABLES) -> str:
     """The page with each table between its two markers."""
 
     def filled(match: re.Match[str]) -> str:
         name = match.group(1)
-        body = "\n".join(TABLES[name](folders))
+        body = "\n".join(tables[name](folders))
         return f"<!-- table {name} -->\n\n{body}\n\n<!-- end {name} -->"
 
     return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", filled, text, flags=re.S)

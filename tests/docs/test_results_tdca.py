@@ -72,7 +72,7 @@ def test_figures_are_drawn_from_next_to_nothing(tdca, tmp_path):
     tdca.draw(folders, tmp_path / "figures")
     for path in (tmp_path / "figures").iterdir():
         assert path.stat().st_size < 150_000
-    assert len(list((tmp_path / "figures").iterdir())) == 5
+    assert len(list((tmp_path / "figures").iterdir())) == 6
 
 
 CURVES, SPREAD, AWAY = "tdca_learning_curves", "tdca_diffusion", "tdca_transfer"

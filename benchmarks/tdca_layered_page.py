@@ -1,0 +1,172 @@
+"""Tables of ``docs/results-layered.md`` from the results of ``benchmarks/tdca.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tdca_page import NOT_YET, SPOILED, _head, _percent, _row
+
+from cortex_sim import library
+from cortex_sim.tdca.studies.compare import accuracies_by_seed, difference, spread
+from cortex_sim.tdca.studies.crossed import Crossed, crossed_difference
+from cortex_sim.tdca.studies.jobs import Folders
+
+STUDY = library.load_module("protocols", "tdca_layered")
+STEPS: tuple[int, ...] = STUDY.STEPS
+SAID: dict[str, str] = STUDY.SAID
+OURS = "layered"
+WHERE = {
+    "mnist": "MNIST, H = 64",
+    "mnist@256": "MNIST, H = 256",
+    "mnist@deep": "MNIST, four hidden populations",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10 (JPEG), grey",
+}
+RIVALS = [name for name in SAID if name != OURS]
+LEFT_OUT = {
+    "layered_without_decorrelation": "centred, not decorrelated (s = 0)",
+    "layered_without_centring": "decorrelated, not centred (c = 0)",
+    "layered_without_both": "synapses read rates",
+    "layered_without_mirror": "initial B random, no mirror phase",
+    "layered_chain_alone": "neither: Kolen–Pollack's chain alone",
+    "layered_local": "local decorrelation",
+    "layered_only_rates": "κ, λ and the scale of B not trained",
+    "layered_untrained": "only rates and schedule trained",
+}
+
+
+def points(found: Crossed | None, family: Crossed | None = None) -> str:
+    """A difference with its interval; starred where the interval for a whole family excludes 0 too."""
+    if found is None:
+        return "–"
+    star = "\\*" if family is not None and (family.low > 0 or family.high < 0) else ""
+    return f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]{star}"
+
+
+def _cells(folders: Folders, name: str, label: str) -> list[str]:
+    found = [accuracies_by_seed(folders, name, label, n) for n in STEPS]
+    seeds = max(len(f) for f in found)
+    if not seeds:
+        return [NOT_YET, *["–"] * len(STEPS)]
+    return [*(_percent(spread(f)) for f in found), str(seeds)]
+
+
+def accuracies(folders: Folders, label: str) -> list[str]:
+    """Every arm on one data set or network; on the first also the controls of ours."""
+    lines = _head("arm", *map(str, STEPS), "outer seeds")
+    lines += [_row(said, *_cells(folders, name, label)) for name, said in SAID.items()]
+    if label == "mnist":
+        lines += [_row(said, *_cells(folders, OURS, f"mnist:{how}")) for how, said in SPOILED.items()]
+    return lines
+
+
+def differences(folders: Folders) -> list[str]:
+    """Ours minus every other arm, everywhere; the family is the whole table."""
+    lines = _head("minus", "on", *map(str, STEPS), "outer seeds")
+    size = len(RIVALS) * len(WHERE) * len(STEPS)
+    for name in RIVALS:
+        for label, said in WHERE.items():
+            pairs = [
+                (accuracies_by_seed(folders, OURS, label, n), accuracies_by_seed(folders, name, label, n))
+                for n in STEPS
+            ]
+            found = [points(crossed_difference(*p), crossed_difference(*p, comparisons=size)) for p in pairs]
+            seeds = len(pairs[0][0].keys() & pairs[0][1].keys())
+            lines.append(_row(SAID[name], said, *found, str(seeds) if seeds else NOT_YET))
+    return lines
+
+
+def parts(folders: Folders) -> list[str]:
+    """Each ingredient left out, one outer seed; differences over inner runs."""
+    lines = _head("arm", *map(str, STEPS), "minus the whole, at 30", "at 1000")
+    whole = {n: accuracies_by_seed(folders, OURS, "mnist", n, (0,)) for n in STEPS}
+    lines.append(_row("the whole", *(_percent(spread(whole[n])) for n in STEPS), "", ""))
+    for name, said in LEFT_OUT.items():
+        own = {n: accuracies_by_seed(folders, name, "mnist", n, (0,)) for n in STEPS}
+        if not own[STEPS[0]]:
+            lines.append(_row(said, NOT_YET, *["–"] * (len(STEPS) + 1)))
+            continue
+        least = [difference(own[n], whole[n]) for n in (STEPS[0], STEPS[-1])]
+        ends = [
+            "–" if d is None else f"{100 * d.mean:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+            for d in least
+        ]
+        lines.append(_row(said, *(_percent(spread(own[n])) for n in STEPS), *ends))
+    return lines
+
+
+def convolutions(folders: Folders) -> list[str]:
+    """The convolutional network on both data sets, and without hidden credit."""
+    lines = _head("arm", "on", *map(str, STEPS), "outer seeds")
+    said = ("layered credit network", "backpropagation, the same decorrelation", "backpropagation")
+    for label in ("mnist", "fashion_mnist", "mnist:silent"):
+        for config, arm in zip(STUDY.CNN, said, strict=True):
+            name = f"layered_of_{config}"
+            where = "MNIST, no credit below the top" if label == "mnist:silent" else WHERE[label]
+            lines.append(_row(arm, where, *_cells(folders, name, label)))
+    return lines
+
+
+MUST = {
+    "mnist": (85.0, 90.5, 93.2, 95.5),
+    "mnist@deep": (None, 80.0, None, 94.5),
+}
+AIM = {
+    "mnist": (86.4, 91.2, 93.8, 95.9),
+    "mnist@deep": (None, 84.0, None, 95.5),
+}
+
+
+def asked(folders: Folders) -> list[str]:
+    """Criteria set before the runs, with what was measured."""
+    lines = _head("", "at", "must", "aim", "measured", "must met", "aim met")
+    for label, musts in MUST.items():
+        for n, must, aim in zip(STEPS, musts, AIM[label], strict=True):
+            cell = spread(accuracies_by_seed(folders, OURS, label, n))
+            if must is None:
+                continue
+            met = ["–" if cell is None else _yes(100 * cell[0] >= bound) for bound in (must, aim)]
+            lines.append(
+                _row(f"accuracy, {WHERE[label]}", str(n), f"{must} %", f"{aim} %", _percent(cell), *met)
+            )
+    for rival, label, steps, must, aim in BOUNDS:
+        for n in steps:
+            found = crossed_difference(
+                accuracies_by_seed(folders, OURS, label, n), accuracies_by_seed(folders, rival, label, n)
+            )
+            verdicts = ["–" if found is None else _yes(bound[1](found, n)) for bound in (must, aim)]
+            row = (f"minus {SAID[rival]}, {WHERE[label]}", str(n), must[0], aim[0], points(found), *verdicts)
+            lines.append(_row(*row))
+    return lines
+
+
+def _yes(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+Bound = tuple[str, Callable[[Crossed, int], bool]]
+ABOVE: Bound = ("interval above 0", lambda d, n: d.low > 0)
+LEAD: Bound = ("+1 (+.5 at 1000)", lambda d, n: d.mean >= (0.005 if n == 1000 else 0.01))
+NOT_LESS: Bound = ("lower end ≥ −.5", lambda d, n: d.low >= -0.005)
+EQUAL: Bound = ("within ±.2", lambda d, n: abs(d.mean) <= 0.002)
+WIDE: Bound = ("mean ≥ −.3", lambda d, n: d.mean >= -0.003)
+AHEAD: Bound = ("mean > 0", lambda d, n: d.mean > 0)
+ELSEWHERE: Bound = ("mean ≥ 0", lambda d, n: d.mean >= 0)
+POINT: Bound = ("+1 at 300, 1000", lambda d, n: n == 100 or d.mean >= 0.01)
+BOUNDS: list[tuple[str, str, Sequence[int], Bound, Bound]] = [
+    ("layered_backprop", "mnist", STEPS[1:], ABOVE, LEAD),
+    ("layered_backprop_decorrelated", "mnist", STEPS, NOT_LESS, EQUAL),
+    ("layered_backprop", "mnist@256", STEPS, WIDE, AHEAD),
+    ("layered_backprop", "fashion_mnist", STEPS[1:], ELSEWHERE, POINT),
+    ("layered_backprop", "cifar10", STEPS[1:], ELSEWHERE, POINT),
+]
+TABLES: dict[str, Callable[[Folders], list[str]]] = {
+    "layered_asked": asked,
+    **{
+        f"layered_{label.replace('@', '_')}": lambda folders, label=label: accuracies(folders, label)
+        for label in WHERE
+    },
+    "layered_differences": differences,
+    "layered_parts": parts,
+    "layered_cnn": convolutions,
+}
