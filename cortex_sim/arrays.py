@@ -83,7 +83,7 @@ def finite(values: np.ndarray) -> str:
 
 def array_to_data(array: Any) -> dict[str, Any]:
     """Array as plain data without loss: dtype, shape and the bytes in base64."""
-    values = np.ascontiguousarray(array)
+    values = np.array(array, order="C")
     encoded = base64.b64encode(values.tobytes()).decode("ascii")
     return {"dtype": values.dtype.str, "shape": list(values.shape), "base64": encoded}
 

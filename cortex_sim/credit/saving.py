@@ -44,7 +44,7 @@ class TrainedCredit:
         """Write to ``path``, whole or not at all."""
         path = Path(path)
         text = json.dumps({"network": to_data("credit_network", self.network), "about": self.about})
-        tensors = {name: np.ascontiguousarray(p, np.float64) for name, p in self.parameters.items()}
+        tensors = {name: np.array(p, np.float64, order="C") for name, p in self.parameters.items()}
         with whole(path) as part:
             save_file(tensors, str(part), {_KEY: text})
             part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors gives read access to the owner only

@@ -92,3 +92,18 @@ def test_written_parameters_are_phi(tmp_path):
     assert set(outer) - set(own.parameters) == {"step_rate", "step_fall"}
     settings = made(rule={"name": "backprop"})
     assert not write_credit(settings, phi_of(settings), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["layered", "broadcast"])
+@pytest.mark.parametrize("reads", [None, {"name": "decorrelated", "mixing": 0.6, "centring": 0.8}])
+def test_what_synapses_read_is_written_with_a_plastic_form(tmp_path, name, reads):
+    settings = made(
+        rule={"name": name}, model_settings={"inputs": 64, "hidden": [8], "reads": reads}, tasks=TASKS
+    )
+    phi = phi_of(settings)
+    assert write_credit(settings, phi, tmp_path)
+    kept = load_credit(tmp_path / "credit.safetensors")
+    assert kept.network.decorrelated == (reads is not None)
+    shares = [kept.parameters[share] for share in ("mixing", "centring") if share in kept.parameters]
+    np.testing.assert_allclose(shares, [np.log(1.5), np.log(4.0)] if reads else [], rtol=1e-6)
+    assert kept.parameters["log_gain"].shape == () and set(kept.about["step"]) == {"step_rate", "step_fall"}

@@ -19,6 +19,13 @@ SMALL = {
 }
 ALSO = {"also": [{"hidden": [11]}, {"hidden": [5, 3], "activation": "tanh"}]}
 READS = {"model_settings": {**SMALL["model_settings"], "reads": {"name": "decorrelated", "local": True}}}
+SHARES = {"name": "decorrelated", "mixing": 0.6, "centring": 0.8, "every": 2}
+TRAINED = {"model_settings": {**SMALL["model_settings"], "reads": SHARES}}
+LAYERED = {**TRAINED, "rule": {"name": "layered", "credit_network": {"name": "layered", "mirror": 9}}}
+BROADCAST = {
+    **TRAINED,
+    "rule": {"name": "broadcast", "credit_network": {"name": "broadcast", "outputs": 3, "channels": 4}},
+}
 NRES = {"searcher": {"name": "nres"}}
 PGPE = {"searcher": {"name": "pgpe", "members": 4}}
 
@@ -27,7 +34,7 @@ def made(**settings):
     return OuterSettings(**{**SMALL, **settings})
 
 
-@pytest.mark.parametrize("more", [{}, ALSO, {"frozen": True}, {**ALSO, "frozen": True}, NRES, READS])
+@pytest.mark.parametrize("more", [{}, ALSO, {"frozen": True}, {**ALSO, "frozen": True}, NRES, READS, LAYERED, BROADCAST, {**LAYERED, **NRES}])
 def test_a_restored_problem_goes_on_bit_for_bit(more):
     settings = made(**more)
     (one, phi), (other, _) = problem(settings, None), problem(settings, None)
@@ -116,7 +123,7 @@ def test_a_gradient_reaches_what_is_searched():
     assert (gradient != 0).sum() > len(centre) // 2
 
 
-@pytest.mark.parametrize("more", [{}, {"frozen": True}])
+@pytest.mark.parametrize("more", [{}, {"frozen": True}, LAYERED, BROADCAST])
 def test_whole_lives_for_searchers_that_ask_for_them(more):
     given, centre = problem(made(**PGPE, **more), None)
     generator = torch.Generator().manual_seed(0)
