@@ -83,11 +83,11 @@ def lengths_of(given: Input) -> set[int]:
     }
 
 
-def input_of(owner: str, population: Driven, given: Any, arrays: Arrays) -> Input:
-    """Input of a population, from the drive of a phase."""
-    label = f"{owner}: drive of {population.name}"
+def input_of(owner: str, population: Driven, given: Any, arrays: Arrays, what: str = "drive") -> Input:
+    """Input of a population, from the drive of a phase, or from another setting that has such values."""
+    label = f"{owner}: {what} of {population.name}"
     if isinstance(given, Sum):
-        parts = [input_of(owner, population, part, arrays) for part in given.parts]
+        parts = [input_of(owner, population, part, arrays, what) for part in given.parts]
         return Summed(tuple(one for part in parts for one in parts_of(part)))
     if isinstance(given, Noise):
         return _white(label, population, given, arrays)

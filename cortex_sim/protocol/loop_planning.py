@@ -14,6 +14,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
 from cortex_sim.protocol.closed_loop import ClosedLoop, LoopValue, is_list, longest_ms, values_in
+from cortex_sim.protocol.credit_planning import credit_alive
 from cortex_sim.protocol.inputs import Nudge, Sum
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.phase_planning import alive, check_passing
@@ -124,7 +125,8 @@ class _Filled:
     def settings(self) -> dict[str, Any]:
         phase = self.phase
         return {
-            "drive": {name: self._drive(name, given) for name, given in phase.drive.items()},
+            "drive": {name: self._drive("drive", name, given) for name, given in phase.drive.items()},
+            "drive_credit": {n: self._drive("drive_credit", n, g) for n, g in phase.drive_credit.items()},
             "nudge": {name: self._nudge(name, given) for name, given in phase.nudge.items()},
             "scale": {name: self._number(v, "scale", name) for name, v in phase.scale.items()},
             "modulator": self._modulator(),
@@ -132,6 +134,7 @@ class _Filled:
             "duration_ms": self._duration(),
             "cut": self._switched("cut", phase.cut),
             "silence": self._switched("silence", phase.silence),
+            "silence_credit": self._switched("silence_credit", phase.silence_credit),
         }
 
     def _duration(self) -> Any:
@@ -152,7 +155,8 @@ class _Filled:
             if what == "cut":
                 check_passing(where, [name], self.net)
             else:
-                ((_, mask),) = alive(self.net, where, [name]).items()
+                silenced = alive if what == "silence" else credit_alive
+                ((_, mask),) = silenced(self.net, where, [name]).items()
                 units = len(mask)
             self._checked(value, Slot(value.loop.name, value.variable, what, name, units=units))
         return ()
@@ -215,19 +219,19 @@ class _Filled:
         among: Any = self.net.every_population if what == "drive" else self.net.populations
         return look_up(f"population in {what} of phase {self.phase.name}", name, among)
 
-    def _drive(self, name: str, given: Any) -> Any:
+    def _drive(self, what: str, name: str, given: Any) -> Any:
         if isinstance(given, Sum):
-            return given.with_parts([self._part(name, part, k) for k, part in enumerate(given.parts)])
-        return self._part(name, given, 0)
+            return given.with_parts([self._part(what, name, part, k) for k, part in enumerate(given.parts)])
+        return self._part(what, name, given, 0)
 
-    def _part(self, name: str, value: Any, part: int) -> Any:
+    def _part(self, what: str, name: str, value: Any, part: int) -> Any:
         if not isinstance(value, LoopValue):
             return value
-        population = self._units("drive", name)
-        initial = self._first(value, Slot(value.loop.name, value.variable, "drive", name, part))
+        population = self._units(what, name)
+        initial = self._first(value, Slot(value.loop.name, value.variable, what, name, part))
         if initial.ndim and initial.shape not in (population.shape, (population.size,)):
             right = f"one number, or shape ({population.size},)"
-            raise DeclarationError(self._shape(value, initial, f"drive of {name}", right))
+            raise DeclarationError(self._shape(value, initial, f"{what} of {name}", right))
         return initial.astype(np.float64) if initial.ndim else float(initial)
 
     def _nudge(self, name: str, given: Any) -> Any:
@@ -264,7 +268,7 @@ class _Filled:
 
 def complaint(slot: Slot, value: np.ndarray) -> str:
     """What is wrong with a value where it acts; empty where nothing is."""
-    if slot.what in ("cut", "silence") and value not in (0, 1):
+    if slot.what in ("cut", "silence", "silence_credit") and value not in (0, 1):
         return f"it is {value:g}; it must be 0 or 1"
     if slot.what == "duration" and not 0 < value <= slot.most:
         return f"it is {value:g} ms; it must be above 0 and, as up_to says, at most {slot.most:g}"
@@ -283,6 +287,7 @@ def acting(slot: Slot) -> str:
         "goal": "is the goal of",
         "cut": "cuts",
         "silence": "silences",
+        "silence_credit": "silences the credit of",
         "duration": "is the length of phase",
     }
     return f"{said[slot.what]} {slot.where}"

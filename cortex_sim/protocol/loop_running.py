@@ -28,7 +28,7 @@ from cortex_sim.protocol.plan import (
 
 _STATE = "loop:"
 _SHORTER = f"{_STATE}shorter_ms"  # loops' variables have a second colon
-_LIMITED = ("goal", "cut", "silence", "duration")  # where not every number can act
+_LIMITED = ("goal", "cut", "silence", "silence_credit", "duration")  # where not every number can act
 
 #: State of the loops of a session, by "loop:NAME:VARIABLE": what its checkpoint holds of them.
 Memory = dict[str, np.ndarray]
@@ -218,11 +218,15 @@ def _filled(phase: PhasePlan, slot: Slot, value: np.ndarray) -> PhasePlan:
                 phase, gates={**phase.gates, slot.where: replace(gate, cut=gate.cut or value == 1)}
             )
         case "silence":
-            return replace(phase, alive=_silenced(phase, slot)) if value else phase
+            return replace(phase, alive=_silenced(phase.alive, slot)) if value else phase
+        case "silence_credit":
+            return replace(phase, credit_alive=_silenced(phase.credit_alive, slot)) if value else phase
         case "duration":
             return replace(phase, duration_ms=float(value))
         case "drive":
-            return replace(phase, drive={**phase.drive, slot.where: _driven(phase, slot, value)})
+            return replace(phase, drive=_driven(phase.drive, slot, value))
+        case "drive_credit":
+            return replace(phase, credit_drive=_driven(phase.credit_drive, slot, value))
         case _:
             goal = phase.nudge[slot.where]
             if slot.what == "strength":
@@ -233,15 +237,15 @@ def _filled(phase: PhasePlan, slot: Slot, value: np.ndarray) -> PhasePlan:
             return replace(phase, nudge={**phase.nudge, slot.where: made})
 
 
-def _silenced(phase: PhasePlan, slot: Slot) -> Mapping[str, np.ndarray]:
+def _silenced(alive: Mapping[str, np.ndarray], slot: Slot) -> Mapping[str, np.ndarray]:
     population, slash, unit = slot.where.partition("/")
-    units = np.array(phase.alive.get(population, np.ones(slot.units)))
+    units = np.array(alive.get(population, np.ones(slot.units)))
     units[int(unit) if slash else slice(None)] = 0.0
-    return {**phase.alive, population: units}
+    return {**alive, population: units}
 
 
-def _driven(phase: PhasePlan, slot: Slot, value: np.ndarray) -> Input:
-    given = phase.drive[slot.where]
+def _driven(drives: Mapping[str, Input], slot: Slot, value: np.ndarray) -> Mapping[str, Input]:
+    given = drives[slot.where]
     parts = list(given.parts) if isinstance(given, Summed) else [given]
     before = parts[slot.part]
     assert isinstance(before, Constant)
@@ -249,4 +253,4 @@ def _driven(phase: PhasePlan, slot: Slot, value: np.ndarray) -> Input:
     parts[slot.part] = Constant(
         value.reshape(units).astype(np.float64) if value.ndim else np.full(units, value)
     )
-    return Summed(tuple(parts)) if isinstance(given, Summed) else parts[0]
+    return {**drives, slot.where: Summed(tuple(parts)) if isinstance(given, Summed) else parts[0]}

@@ -44,6 +44,7 @@ def say_what_learns_nothing(plan: Plan, net: Network) -> None:
         name: phase.name for phase in phases for name in phase.eta if net.projections[name].rule.supervised
     }
     nudged = any(goal.strength for phase in phases for goal in phase.nudge.values())
+    nudged = nudged or any(phase.credit_drive for phase in phases)
     nudged = nudged or any(name in phase.drive for phase in phases for name in net.credit_populations)
     if opened and not nudged:
         name, phase = next(iter(opened.items()))

@@ -33,8 +33,8 @@ class Phase(Comparable):
     declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
     Every setting but the name, and every entry of a mapping, may differ between trials: `PerTrial`,
     `FromTrial`, or a list of numbers where one number is expected. Drives, nudges, ``scale``, ``modulator``,
-    ``strength``, ``cut``, ``silence`` and ``duration_ms`` may be computed from what the network did:
-    `ClosedLoop`.
+    ``strength``, ``cut``, ``silence``, ``drive_credit``, ``silence_credit`` and ``duration_ms`` may be computed
+    from what the network did: `ClosedLoop`.
 
     Parameters
     ----------
@@ -71,6 +71,11 @@ class Phase(Comparable):
         The global third factor of rules that have one.
     strength : float, default 1.0
         β of the nudges that have none of their own.
+    drive_credit : mapping of population to number, array, TimeSeries, Noise, Stimuli or Sum
+        Credit from outside, as inputs of ``drive``: it adds to the credit of the population's units, without
+        delay.
+    silence_credit : list of populations or units
+        Their credit is 0, whatever top-down projections and nudges bring; ``drive_credit`` then replaces it.
 
     Examples
     --------
@@ -93,6 +98,8 @@ class Phase(Comparable):
     silence_error: Any = ()
     modulator: Any = 1.0
     strength: Any = 1.0
+    drive_credit: Any = field(default_factory=dict)
+    silence_credit: Any = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -193,10 +200,12 @@ _CONVERTERS: dict[str, Convert] = {
     "delay_ms": never_looped(_each(numbers_per_trial(at_least_zero_ms))),
     "noise": never_looped(_each(numbers_per_trial(at_least_zero))),
     "silence_error": never_looped(names),
+    "drive_credit": _each(_per_trial(as_drive)),
+    "silence_credit": names_or_looped,
 }
 _DEFAULTS: dict[str, Any] = {
-    **{what: {} for what in ("drive", "nudge", "spontaneous", "scale", "delay_ms", "noise")},
-    **dict.fromkeys(("silence", "cut", "silence_error"), ()),
+    **{what: {} for what in ("drive", "nudge", "spontaneous", "scale", "delay_ms", "noise", "drive_credit")},
+    **dict.fromkeys(("silence", "cut", "silence_error", "silence_credit"), ()),
     "plasticity": False,
     "modulator": 1.0,
     "strength": 1.0,

@@ -13,11 +13,13 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Inverse
 from cortex_sim.network import Network
 from cortex_sim.protocol.closed_loop import LoopValue
+from cortex_sim.protocol.credit_planning import credit_alive, credit_drives
 from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of, lengths_of
 from cortex_sim.protocol.inputs import Noise, Nudge, Sum
 from cortex_sim.protocol.per_trial import every
 from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.plan import Gate, Goal, Input, PhasePlan
+from cortex_sim.protocol.units import units_on
 
 #: What acts on a credit population in place of a goal, and of spontaneous activity.
 _DRIVEN = "give drive={{{0!r}: ...}}, which adds to its input"
@@ -65,6 +67,10 @@ def lengths(net: Network, phase: Phase, arrays: Arrays) -> dict[str, set[int]]:
         for name, given in drives.items():
             inputs = [input_of(owner, net.every_population[name], one, arrays) for one in _parts(given)]
             found[f"drive of {name} in {owner}"] = {n for one in inputs for n in lengths_of(one)}
+    for injected in every(phase.drive_credit):
+        for name, given in injected.items():
+            drives = [credit_drives(net, owner, {name: one}, arrays) for one in _parts(given)]
+            found[f"drive_credit of {name} in {owner}"] = {n for one in drives for n in lengths_of(one[name])}
     for nudges in every(phase.nudge):
         _below_credit(f"nudge of {owner}", nudges, net, _DRIVEN)
         for name, given in nudges.items():
@@ -105,6 +111,8 @@ def draft(net: Network, phase: Phase, lesion: Lesion, eta_per_s: Any, arrays: Ar
         errors_silenced=_errors(net, phase),
         eta=_windows(net, phase, eta_per_s),
         modulator=phase.modulator,
+        credit_drive=credit_drives(net, owner, phase.drive_credit, arrays),
+        credit_alive=credit_alive(net, f"silence_credit of {owner}", phase.silence_credit),
     )
     for population in phase.spontaneous:
         if population in plan.alive and not plan.alive[population].any():
@@ -138,27 +146,15 @@ def _goals(net: Network, phase: Phase, arrays: Arrays) -> dict[str, tuple[Goals,
 
 def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.ndarray]:
     """Population to (unit,) of 1 and, where silenced, 0; only populations with a silent unit."""
-    found: dict[str, np.ndarray] = {}
-    for name in silenced:
+    names = list(silenced)
+    for name in names:
         if name in net.projections or name in {p.name for p in net.credit_projections}:
             raise DeclarationError(
                 f"{where}: {name} is a projection, and populations and units are silenced; disconnect it "
                 "with "
                 f"cut=[{name!r}]"
             )
-        population, slash, unit = name.partition("/")
-        size = look_up(f"population in {where}", population, net.every_population).size
-        units = found.setdefault(population, np.ones(size))
-        if not slash:
-            units[:] = 0.0
-        elif unit.isascii() and unit.isdigit() and int(unit) < size:
-            units[int(unit)] = 0.0
-        else:
-            raise DeclarationError(
-                f"{where}: no unit {name}; {population} has units {population}/0 to {population}/{size - 1}, "
-                "name one of these"
-            )
-    return found
+    return units_on(where, names, net.every_population)
 
 
 def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:

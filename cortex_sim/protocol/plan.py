@@ -111,9 +111,10 @@ class Gate:
 class Slot:
     """Where a variable of a closed loop acts: ``what`` of ``where``, the ``part``-th of a sum.
 
-    ``what`` is "drive", "goal", "strength" (of the nudge of a population), "scale" and "cut" (of a
-    projection), "silence" (of a population or unit), "modulator" or "duration". ``sums_to_one``: a goal that
-    must be probabilities. ``units`` are those of the population, ``most`` is the longest duration in ms.
+    ``what`` is "drive", "drive_credit", "goal", "strength" (of the nudge of a population), "scale" and "cut" (of
+    a projection), "silence" and "silence_credit" (of a population or unit), "modulator" or "duration".
+    ``sums_to_one``: a goal that must be probabilities. ``units`` are those of the population, ``most`` is the
+    longest duration in ms.
     """
 
     loop: str
@@ -149,6 +150,8 @@ class PhasePlan:
     errors_silenced : top-down projections whose error population is silent.
     eta : projection to learning rate in 1/s; only those whose plasticity window is open.
     modulator : value of the global third factor of rules that have one.
+    credit_drive : population to input, added to its credit.
+    credit_alive : population to (unit,) of 1 and, where its credit is silenced, 0.
     slots : where closed loops act; until they do, their first values stand there.
     """
 
@@ -162,6 +165,8 @@ class PhasePlan:
     errors_silenced: frozenset[str] = frozenset()
     eta: Mapping[str, float] = field(default_factory=dict)
     modulator: float = 1.0
+    credit_drive: Mapping[str, Input] = field(default_factory=dict)
+    credit_alive: Mapping[str, np.ndarray] = field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
 
 

@@ -118,7 +118,7 @@ def phase_from_data(data: Any, seed: int = 0) -> Phase:
 
     given = class_settings(owner, data, Phase)
     for key, value in given.items():
-        if key in ("drive", "nudge"):
+        if key in ("drive", "nudge", "drive_credit"):
             given[key] = _differing(f"{owner}: {key}", value, partial(inputs, key))
         else:
             given[key] = _differing(f"{owner}: {key}", value, _plain)

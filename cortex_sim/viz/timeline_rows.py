@@ -76,7 +76,8 @@ def _over_trials(value: Any) -> list[tuple[Any, str]]:
 def has_images(protocol: Protocol) -> bool:
     """Whether any drive or nudge has an entry for each presentation, as far as the arrays alone tell."""
     for phase in protocol.phases:
-        settings = [one for setting in (phase.drive, phase.nudge) for one in every(setting)]
+        given_by = (phase.drive, phase.nudge, phase.drive_credit)
+        settings = [one for setting in given_by for one in every(setting)]
         inputs = [one for setting in settings for given in setting.values() for one in every(given)]
         parts = [part for one in inputs for part in (one.parts if isinstance(one, Sum) else (one,))]
         for given in parts:
@@ -188,10 +189,12 @@ _LISTS = {
     "silence": ("silence", "silence"),
     "cut": ("cut", "cut"),
     "silence_error": ("silence error of", "silence"),
+    "silence_credit": ("silence credit of", "silence"),
 }
 _MAPPINGS: dict[str, tuple[str, str, Callable[[Any, Any], str]]] = {
     "drive": ("drive", "drive", _drive),
     "nudge": ("nudge", "nudge", _nudge),
+    "drive_credit": ("drive credit of", "nudge", _drive),
     "spontaneous": ("spontaneous", "spontaneous", _number("", "sd ")),
     "scale": ("scale", "gate", _number("", "× ")),
     "delay_ms": ("delay", "gate", _number(" ms")),

@@ -32,8 +32,8 @@ class CreditUnit:
         self._alive: np.ndarray | None = None
         self._injects = "injected" in view
 
-    def begin(self) -> None:
-        """Read which units are silenced, at the start of a phase."""
+    def begin(self, injected: bool = True) -> None:
+        """Read which units are silenced, at the start of a phase; no credit is injected here."""
         alive = self.view["alive"]
         self._alive = None if (alive == 1).all() else alive
 

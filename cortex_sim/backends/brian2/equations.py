@@ -5,6 +5,7 @@
     apical     τ_c dc_p/dt = −c_p + B u                      any feedback but the inverse
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
     credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
+    … silenced and injected by a protocol     c = (1 or 0) · (Σ_p c_p + nudge) + injected
 
 At the top of a network that a credit network teaches, the nudge's error is the input of that network.
 
@@ -129,7 +130,7 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
             lines += [f"{predicted} : 1", f"{listening} : 1 (shared)"]
             lines.append(f"{circuit.var('error', p.name)} = {listening} * (u - {predicted}) : 1")
     top = circuit.net.objective_function if name == circuit.net.objective_at else None
-    lines += ["goal : 1", "strength : 1 (shared)"]
+    lines += ["goal : 1", "strength : 1 (shared)", "credit_alive : 1", "injected_credit : 1"]
     match top:
         case CrossEntropy(weight=weight):
             lines.append("partition : 1")
@@ -150,7 +151,7 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
         lines += context_equations(circuit.teacher)
     else:
         received.append("nudge")
-    total = " + ".join(received)
+    total = f"credit_alive * ({' + '.join(received)}) + injected_credit"
     return [f"c = {total} : 1", f"u = alive * c * {gain} : 1", *lines]
 
 

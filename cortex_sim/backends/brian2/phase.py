@@ -48,6 +48,8 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
             goal = phase.nudge.get(name)
             view.put("strength", 0.0 if goal is None else goal.strength)
             view.put("goal", 0.0 if goal is None else goal.values[chosen])
+            view.put("credit_alive", phase.credit_alive.get(name, 1.0))
+            view.put("injected_credit", constant_part(phase.credit_drive.get(name), chosen))
     for p in built.circuit.apicals:
         _set_apical(built, weights, p, phase)
     if built.circuit.teacher is not None:

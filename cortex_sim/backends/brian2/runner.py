@@ -23,7 +23,7 @@ from cortex_sim.backends.brian2.steps import whole_steps
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
 from cortex_sim.protocol.loop_running import Loops
-from cortex_sim.protocol.plan import Gate, PhasePlan, Sample, Shown, Wanted
+from cortex_sim.protocol.plan import Gate, Input, PhasePlan, Sample, Shown, Wanted
 
 
 class Runner:
@@ -122,8 +122,8 @@ class Runner:
         self._totals = {name: np.zeros(unit.rates().shape[1]) for name, unit in units.items()}
         self._summing = [(unit.rates, self._totals[name]) for name, unit in units.items()]
         apply_phase(self.built, self.weights, self._phase, self._shown.images)
-        for unit in self.built.every_unit.values():
-            unit.begin()
+        for name, unit in self.built.every_unit.items():
+            unit.begin(name in self._phase.credit_drive)
         self._learned = self._learned or bool(self._phase.eta)
         self._driving = self._moving_drives()
         noisy = any(self.built.setup.noise.values())
@@ -178,10 +178,15 @@ class Runner:
             if changes(given):
                 unit = self.built.every_unit[name]
                 target = unit.view["shown" if unit.is_source else "external"]
-                units = target.shape[1]
-                drive = Driving(name, given, self._shown.images, units, self.dt_ms, self._noise)
-                found.append((target, drive))
+                found.append((target, self._moving("drive", name, given, target)))
+        for name, given in self._phase.credit_drive.items():
+            if changes(given):
+                target = self.built.units[name].view["injected_credit"]
+                found.append((target, self._moving("drive_credit", name, given, target)))
         return found
+
+    def _moving(self, what: str, name: str, given: Input, target: np.ndarray) -> Driving:
+        return Driving(what, name, given, self._shown.images, target.shape[1], self.dt_ms, self._noise)
 
     def _input_of_this_step(self) -> None:
         for target, drive in self._driving:

@@ -108,9 +108,14 @@ class Unit:
         self._free, self._strength = False, 0.0
         self._marked: dict[str, np.ndarray] = {}
         self._arriving: list[tuple[np.ndarray, float]] = []
+        self._credit_alive: np.ndarray | None = None
+        self._injected: np.ndarray | None = None
 
-    def begin(self) -> None:
-        """Read what is constant until the next call: at the start of a phase, and when a gate has changed."""
+    def begin(self, injected: bool = True) -> None:
+        """Read what is constant until the next call: at the start of a phase, and when a gate has changed.
+
+        ``injected`` says whether credit is injected in this phase.
+        """
         alive = self.view["alive"]
         self._alive = None if (alive == 1).all() else alive
         if self.is_source:
@@ -119,6 +124,9 @@ class Unit:
         self._free = bool(self.view["free"][0])
         if "strength" in self.view:
             self._strength = float(self.view["strength"][0])
+            receiving = self.view["credit_alive"]
+            self._credit_alive = None if (receiving == 1).all() else receiving
+            self._injected = self.view["injected_credit"] if injected else None
         self._arriving = [
             (self.view[variable], 1.0 if gate is None else float(self.view[gate][0]))
             for variable, gate in self.received
@@ -140,12 +148,14 @@ class Unit:
         return self.view["shown" if self.is_source else "a"]
 
     def credit(self, r: np.ndarray) -> np.ndarray:
-        """Credit c = Σ c_p + nudge, (presentation, unit)."""
+        """Credit c = Σ c_p + nudge, silenced and injected by a protocol, (presentation, unit)."""
         total = None if self.has_teacher else self._nudge(r)
         for compartment, gate in self._arriving:
             part = compartment if gate == 1 else gate * compartment
             total = part if total is None else total + part
-        return np.zeros_like(r) if total is None else total
+        total = np.zeros_like(r) if total is None else total
+        total = total if self._credit_alive is None else self._credit_alive * total
+        return total if self._injected is None else total + self._injected
 
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
