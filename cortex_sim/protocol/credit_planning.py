@@ -45,14 +45,14 @@ def check_receiving(net: Network, where: str, names: Iterable[str], setting: str
         if name in net.credit_populations:
             way = _INSTEAD[setting].format(name)
             raise DeclarationError(
-                f"{where}: {name} is a population of the credit network, which sends credit and receives none; "
-                f"give {way}, or name a population that receives it"
+                f"{where}: {name} is a population of the credit network, which sends credit and receives "
+                f"none; give {way}, or name a population that receives it"
             )
         look_up(f"population in {where}", name, net.populations)
         if name in net.sources:
             raise DeclarationError(
-                f"{where}: {name} has no bottom-up input, and no rule sends credit to a source; name a population "
-                "above it"
+                f"{where}: {name} has no bottom-up input, and no rule sends credit to a source; name a "
+                "population above it"
             )
         if net.objective_at is None and not net.top_downs:
             raise DeclarationError(

@@ -33,8 +33,8 @@ class Phase(Comparable):
     declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
     Every setting but the name, and every entry of a mapping, may differ between trials: `PerTrial`,
     `FromTrial`, or a list of numbers where one number is expected. Drives, nudges, ``scale``, ``modulator``,
-    ``strength``, ``cut``, ``silence``, ``drive_credit``, ``silence_credit`` and ``duration_ms`` may be computed
-    from what the network did: `ClosedLoop`.
+    ``strength``, ``cut``, ``silence``, ``drive_credit``, ``silence_credit`` and ``duration_ms`` may be
+    computed from what the network did: `ClosedLoop`.
 
     Parameters
     ----------

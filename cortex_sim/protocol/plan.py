@@ -111,8 +111,8 @@ class Gate:
 class Slot:
     """Where a variable of a closed loop acts: ``what`` of ``where``, the ``part``-th of a sum.
 
-    ``what`` is "drive", "drive_credit", "goal", "strength" (of the nudge of a population), "scale" and "cut" (of
-    a projection), "silence" and "silence_credit" (of a population or unit), "modulator" or "duration".
+    ``what`` is "drive", "drive_credit", "goal", "strength" (of the nudge of a population), "scale" and "cut"
+    (of a projection), "silence" and "silence_credit" (of a population or unit), "modulator" or "duration".
     ``sums_to_one``: a goal that must be probabilities. ``units`` are those of the population, ``most`` is the
     longest duration in ms.
     """

@@ -18,10 +18,12 @@ def changes(given: Input | None) -> bool:
 
 
 class Driving:
-    """The drive of one population during one phase.
+    """The drive of one population during one phase, or the credit injected into it.
 
     Parameters
     ----------
+    what : str
+        "drive" or "drive_credit"; each has noise of its own.
     population : str
     given : Input
     images : sequence of int
@@ -34,6 +36,7 @@ class Driving:
 
     def __init__(
         self,
+        what: str,
         population: str,
         given: Input,
         images: Sequence[int],
@@ -46,10 +49,10 @@ class Driving:
         self._series = [part for part in parts_of(given) if isinstance(part, Series)]
         self._white = [part for part in parts_of(given) if isinstance(part, White)]
         self._held: list[np.ndarray] = [np.zeros(1)] * len(self._white)
-        owner = f"drive of {population}: hold_ms"
+        owner = f"{what} of {population}: hold_ms"
         held = [dt_ms if part.hold_ms is None else part.hold_ms for part in self._white]
         self._hold = [whole_steps(owner, ms, dt_ms) for ms in held]
-        self._streams = [f"drive {population}{f' {k}' if k else ''}" for k in range(len(self._white))]
+        self._streams = [f"{what} {population}{f' {k}' if k else ''}" for k in range(len(self._white))]
 
     def at(self, step: int) -> np.ndarray:
         """Its value at a step of the phase, to be called for each step in turn."""

@@ -43,8 +43,10 @@ def _check_phase(circuit: Circuit, phase: PhasePlan, dt_ms: float) -> None:
     whole_steps(f"phase {phase.name}: duration_ms", phase.duration_ms, dt_ms)
     for name, gate in phase.gates.items():
         whole_steps(f"projection {name}: delay_ms", gate.delay_ms, dt_ms)
-    for name, given in phase.drive.items():
-        owner = f"phase {phase.name}: drive of {name}"
+    drives = [("drive", name, given) for name, given in phase.drive.items()]
+    drives += [("drive_credit", name, given) for name, given in phase.credit_drive.items()]
+    for what, name, given in drives:
+        owner = f"phase {phase.name}: {what} of {name}"
         for part in parts_of(given):
             if isinstance(part, White) and part.hold_ms is not None:
                 whole_steps(f"{owner}: hold_ms", part.hold_ms, dt_ms)

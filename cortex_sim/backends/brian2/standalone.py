@@ -84,6 +84,12 @@ def check_plan(plan: Plan) -> None:
             moving = [name for name, given in phase.drive.items() if _moves(given)]
             moving += list(phase.spontaneous)
             moving += [name for name, gate in phase.gates.items() if gate.delay_ms or gate.noise_sd]
+            credit = [name for name, given in phase.credit_drive.items() if _moves(given) or _in_bins(given)]
+            if credit:
+                raise RunError(
+                    f"phase {phase.name}: drive_credit of {credit[0]} changes within the phase, which a C++ "
+                    'program cannot read; use constants or one value a presentation, or target="numpy"'
+                )
             if moving:
                 raise RunError(
                     f"phase {phase.name}: {moving[0]} changes from step to step, which a C++ program cannot "
@@ -110,6 +116,10 @@ def _moves(given: Input) -> bool:
     """Whether a drive is drawn at each step, or a sum that changes."""
     summed = isinstance(given, Summed)
     return any(isinstance(p, White) or (summed and isinstance(p, Series)) for p in parts_of(given))
+
+
+def _in_bins(given: Input) -> bool:
+    return any(isinstance(part, Series) for part in parts_of(given))
 
 
 def check_open(plan: Plan, setup: Setup) -> None:

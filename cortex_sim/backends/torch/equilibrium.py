@@ -108,6 +108,11 @@ def interventions(
         alive={name: torch.as_tensor(units) for name, units in phase.alive.items()},
         spontaneous=frozenset(phase.spontaneous),
         before=before,
+        injected={
+            name: _given(given, images, net.populations[name].size)
+            for name, given in phase.credit_drive.items()
+        },
+        credit_alive={name: torch.as_tensor(units) for name, units in phase.credit_alive.items()},
     )
 
 
@@ -181,6 +186,7 @@ def _sweep(
                 else:
                     sent = back[pre] if path.projection.paired_with == RECURRENT else u[pre]
                 c = c + _delivers(phase, path) * carried(path)(sent)
+            c = acting.credit_of(name, c)
         credits[name] = c
         u[name] = c * _gain(model, name, drives[name]) * acting.active(name)
     return credits, u
@@ -262,11 +268,13 @@ def check_alike(phases: Sequence[PhasePlan]) -> None:
 def check_settles(model: Core, phase: PhasePlan) -> None:
     """Raise `RunError` where a phase has no equilibrium."""
     owner = f"phase {phase.name}"
-    for name, drive in ((n, part) for n, whole in phase.drive.items() for part in parts_of(whole)):
+    drives = [(f"drive of {name}", given) for name, given in phase.drive.items()]
+    drives += [(f"drive_credit of {name}", given) for name, given in phase.credit_drive.items()]
+    for said, drive in ((said, part) for said, whole in drives for part in parts_of(whole)):
         if not isinstance(drive, (Constant, Images)):
             what = {"Series": "a time series", "White": "noise"}.get(type(drive).__name__, "no image set")
             raise RunError(
-                f"{owner}: the drive of {name} is {what}, which has no equilibrium; give an array or an "
+                f"{owner}: the {said} is {what}, which has no equilibrium; give an array or an "
                 'image set, or use backend "brian2"'
             )
     for name in phase.errors_silenced:

@@ -55,6 +55,10 @@ class Interventions:
         Populations whose rates are noise, of mean zero.
     before : mapping of str to Tensor of shape (presentation, unit)
         Drives "a:NAME" and gains "g:NAME" from which populations of loops settle; from rest otherwise.
+    injected : mapping of str to Tensor of shape (presentation, unit)
+        Credit from outside, by population.
+    credit_alive : mapping of str to Tensor of shape (unit,)
+        0 for each unit whose credit is silenced, else 1.
     """
 
     external: Mapping[str, Tensor] = field(default_factory=dict)
@@ -62,6 +66,8 @@ class Interventions:
     alive: Mapping[str, Tensor] = field(default_factory=dict)
     spontaneous: frozenset[str] = frozenset()
     before: Mapping[str, Tensor] = field(default_factory=dict)
+    injected: Mapping[str, Tensor] = field(default_factory=dict)
+    credit_alive: Mapping[str, Tensor] = field(default_factory=dict)
 
     def passes(self, projection: str) -> float:
         """Factor on a projection's signal."""
@@ -78,6 +84,11 @@ class Interventions:
         if population in self.alive:
             return r * self.alive[population].to(r.dtype).reshape(r.shape[1:])
         return r
+
+    def credit_of(self, population: str, c: Tensor) -> Tensor:
+        """Credit as the phase leaves it, from (presentation, unit)."""
+        c = c * self.credit_alive.get(population, 1.0)
+        return c + self.injected.get(population, 0.0)
 
     def receiving(self, population: str, like: Tensor) -> Tensor:
         """Share of each unit's rate that a lateral projection receives, (unit,)."""
