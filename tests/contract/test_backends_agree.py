@@ -208,6 +208,11 @@ MANIPULATIONS = {
     "hidden population driven": lambda net: {
         "drive": {"V2": np.linspace(-1, 1, net.populations["V2"].size), net.stimulated[0]: stimuli(net)}
     },
+    "credit silenced": lambda net: {"silence_credit": ["V1/1", "V2"]},
+    "credit injected": lambda net: {
+        "drive_credit": {"V2": np.linspace(-1, 1, net.populations["V2"].size), "IT": 0.2},
+        "silence_credit": ["V2/0", "IT/1", lowest(net).partition("->")[2]],
+    },
     "one window open": lambda net: {"plasticity": {"V1->V2": 2000 * ETA_T / LEARN_MS}},
 }
 

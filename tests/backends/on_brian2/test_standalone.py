@@ -53,6 +53,9 @@ def test_gait_prop_learns_the_same_over_trials_with_a_projection_cut_in_one_phas
     script = cs.Protocol(
         cs.Phase("settle", 60, drive=drive, nudge=nudge),
         cs.Phase("cut", 30, drive={**drive, "V1": 0.3}, nudge=nudge, cut=["IT->V2"], silence=["V1/3"]),
+        cs.Phase(
+            "inject", 18, drive=drive, drive_credit={"V2": 0.4, "V1": x[:, :11]}, silence_credit=["V1/2"]
+        ),
         cs.Phase("learn", 48, drive=drive, nudge=nudge, plasticity=True),
         record=cs.Record(("rate", "credit", "drive"), every_ms=6.0),
         batch=1,
