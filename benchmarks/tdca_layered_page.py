@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tdca_page import NOT_YET, SPOILED, _head, _percent, _row
 
 from cortex_sim import library
-from cortex_sim.tdca.studies.compare import accuracies_by_seed, difference, spread
+from cortex_sim.tdca.studies.compare import BySeed, accuracies_by_seed, difference, spread
 from cortex_sim.tdca.studies.crossed import Crossed, crossed_difference
 from cortex_sim.tdca.studies.jobs import Folders
 
@@ -30,7 +30,8 @@ LEFT_OUT = {
     "layered_without_mirror": "initial B random, no mirror phase",
     "layered_chain_alone": "neither: Kolen–Pollack's chain alone",
     "layered_local": "local decorrelation",
-    "layered_only_rates": "κ, λ and the scale of B not trained",
+    "layered_with_gain": "κ trained too",
+    "layered_only_rates": "λ and the scale of B not trained",
     "layered_untrained": "only rates and schedule trained",
 }
 
@@ -77,22 +78,25 @@ def differences(folders: Folders) -> list[str]:
 
 
 def parts(folders: Folders) -> list[str]:
-    """Each ingredient left out, one outer seed; differences over inner runs."""
-    lines = _head("arm", *map(str, STEPS), "minus the whole, at 30", "at 1000")
+    """Each ingredient left out, one outer seed; differences over inner runs; and on four populations."""
+    deep = (100, 1000)
+    heads = [f"{n}, four hidden" for n in deep]
+    lines = _head("arm", *map(str, STEPS), "minus the whole, at 30", "at 1000", *heads)
     whole = {n: accuracies_by_seed(folders, OURS, "mnist", n, (0,)) for n in STEPS}
-    lines.append(_row("the whole", *(_percent(spread(whole[n])) for n in STEPS), "", ""))
-    for name, said in LEFT_OUT.items():
+    for name, said in {OURS: "the whole", **LEFT_OUT}.items():
         own = {n: accuracies_by_seed(folders, name, "mnist", n, (0,)) for n in STEPS}
         if not own[STEPS[0]]:
-            lines.append(_row(said, NOT_YET, *["–"] * (len(STEPS) + 1)))
+            lines.append(_row(said, NOT_YET, *["–"] * (len(STEPS) + 3)))
             continue
-        least = [difference(own[n], whole[n]) for n in (STEPS[0], STEPS[-1])]
-        ends = [
-            "–" if d is None else f"{100 * d.mean:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-            for d in least
-        ]
-        lines.append(_row(said, *(_percent(spread(own[n])) for n in STEPS), *ends))
+        less = ["" if name == OURS else _over_runs(own[n], whole[n]) for n in (STEPS[0], STEPS[-1])]
+        wide = [_percent(spread(accuracies_by_seed(folders, name, "mnist@deep", n, (0,)))) for n in deep]
+        lines.append(_row(said, *(_percent(spread(own[n])) for n in STEPS), *less, *wide))
     return lines
+
+
+def _over_runs(ours: BySeed, theirs: BySeed) -> str:
+    d = difference(ours, theirs)
+    return "–" if d is None else f"{100 * d.mean:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
 
 
 def convolutions(folders: Folders) -> list[str]:

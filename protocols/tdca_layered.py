@@ -40,7 +40,8 @@ RIVALS = {
     "layered_error_diffusion": ("error_diffusion_mnist", False),
     "layered_first_form": ("tdca_mnist", True),
 }
-FEW = {"data": ["mnist"], "steps": list(STEPS), "lives": 12, "widths": {}, "elsewhere": [], "controls": []}
+DEEP = {"deep": {"hidden": [64, 64, 64, 64]}}
+FEW = {"data": ["mnist"], "steps": list(STEPS), "lives": 12, "widths": DEEP, "elsewhere": [], "controls": []}
 PARTS = {  # ingredients left out, one outer seed
     "layered_without_decorrelation": {"model_settings": {"reads": {**READS, "mixing": 0.0}}},
     "layered_without_centring": {"model_settings": {"reads": {**READS, "centring": 0.0}}},
@@ -48,6 +49,7 @@ PARTS = {  # ingredients left out, one outer seed
     "layered_without_mirror": {"rule": {"name": "layered"}},
     "layered_chain_alone": {"rule": {"name": "layered"}, "model_settings": {"reads": None}},
     "layered_local": {"model_settings": {"reads": {**READS, "local": True}}},
+    "layered_with_gain": {"hold": []},
     "layered_only_rates": {"hold": ["log_gain", "log_decay_up", "log_decay_down", "log_scale"]},
 }
 UNTRAINED = {"hold": ["mixing", "centring"], "frozen": True}  # rates and schedule are searched, as for all
@@ -57,7 +59,7 @@ CNN = ("layered_cnn", "backprop_decorrelated_cnn", "backprop_cnn")
 def jobs() -> dict[str, list[Any]]:
     """Outer loops, most important first."""
     parts = {**PARTS, "layered_untrained": UNTRAINED}
-    testing = {**FEW, "data": ["mnist", "fashion_mnist"], "controls": ["silent"]}
+    testing = {**FEW, "data": ["mnist", "fashion_mnist"], "widths": {}, "controls": ["silent"]}
     return {
         "layered": [_job(name, *arm, seed) for seed in SEEDS for name, arm in ARMS.items()],
         "layered_cnn": [Job(f"layered_of_{name}", name, 0, {"testing": testing}) for name in CNN],
