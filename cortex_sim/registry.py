@@ -30,6 +30,7 @@ KINDS = (
     "context",
     "credit_network",
     "feedback",
+    "function_rule",
     "initialiser",
     "inner_rule",
     "kernel",

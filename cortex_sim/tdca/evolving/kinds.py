@@ -20,6 +20,7 @@ DEFAULT = "presentations"  # the kind of a configuration without the key
 Report = Callable[[str], None]
 _HOMES = (  # modules in which the kinds that ship register themselves
     "cortex_sim.tdca.evolving.settings",
+    "cortex_sim.tdca.functions.settings",
 )
 
 

@@ -1,0 +1,249 @@
+"""Tables and figures of ``docs/results-functions.md``, from the results of ``benchmarks/functions.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
+from cortex_sim.tdca.studies.jobs import Folders
+
+SEEDS = (0, 1, 2)
+DIMENSIONS = (2, 10, 30)
+ARMS = {
+    "first_order": "credit network, first order",
+    "adam_4": "Adam × 4 starts",
+    "adam_1": "Adam × 1 start",
+    "adam_4_noise": "Adam × 4 starts + annealed noise",
+    "momentum_4": "gradient descent + momentum × 4 starts",
+    "momentum_1": "gradient descent + momentum × 1 start",
+    "lbfgs": "L-BFGS, restarted",
+    "zero_order": "credit network, zero order",
+    "snes": "SNES",
+    "cma_es": "CMA-ES",
+    "random_search": "random search",
+}
+GRADIENTS = tuple(ARMS)[:7]
+RIVALS = GRADIENTS[1:]
+VALUES = tuple(ARMS)[7:]
+CONTROLS = {
+    "first_order": {
+        "": "credit network, first order",
+        "silent": "network silent",
+        "units": "credits of other units",
+        "apart": "points do not exchange positions",
+        "quiet": "noise off",
+    },
+    "zero_order": {
+        "": "credit network, zero order",
+        "silent": "network silent",
+        "units": "credits of other units",
+        "samples": "weights of other samples",
+    },
+}
+GROUPS = {"trained": TRAINED, "never seen": NEVER_SEEN}
+NOT_YET = "not run yet"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _head(*cells: str) -> list[str]:
+    return [_row(*cells), "|" + "---|" * len(cells)]
+
+
+def results(folders: Folders, arm: str) -> list[dict[str, Any]]:
+    """Kept results of an arm, one for each outer seed; baselines have one."""
+    found = (folders.kept(f"{arm}-{seed}") for seed in SEEDS)
+    return [result for result in found if result is not None]
+
+
+def solved(result: dict[str, Any], n: int, names: Sequence[str], control: str = "") -> np.ndarray:
+    """Whether each task of these families is solved, (family, task)."""
+    suffix = f":{control}" if control else ""
+    cells = [result["per_life"][f"n{n} {name}{suffix}"]["solved_at"] for name in names]
+    return np.array([[at is not None for at in cell] for cell in cells])
+
+
+def share(folders: Folders, arm: str, n: int, names: Sequence[str], control: str = "") -> str:
+    """Per cent solved: the mean over outer seeds, and their range where there are several."""
+    each = [100 * solved(r, n, names, control).mean() for r in results(folders, arm)]
+    if not each:
+        return "–"
+    spread = f" ({min(each):.0f}–{max(each):.0f})" if len(each) > 1 else ""
+    return f"{np.mean(each):.0f}{spread}"
+
+
+def shares(folders: Folders, arms: Sequence[str], suffix: str = "") -> list[str]:
+    """Arms by number of variables: trained and never-seen families."""
+    lines = _head("", *(f"n = {n}, {group}" for n in DIMENSIONS for group in GROUPS))
+    for arm in arms:
+        key = f"{arm}{suffix}"
+        cells = [share(folders, key, n, names) for n in DIMENSIONS for names in GROUPS.values()]
+        lines.append(_row(ARMS[arm], *cells if results(folders, key) else [NOT_YET, *cells[1:]]))
+    return lines
+
+
+def families(folders: Folders) -> list[str]:
+    """Every family at n = 10."""
+    names = [*TRAINED, *NEVER_SEEN]
+    lines = _head("n = 10", *(name.replace("_", "–") for name in names))
+    for arm in ARMS:
+        cells = [share(folders, arm, 10, [name]).partition(" ")[0] for name in names]
+        lines.append(_row(ARMS[arm], *cells))
+    return lines
+
+
+def controls(folders: Folders) -> list[str]:
+    """Both trained rules under their controls."""
+    lines = _head("", *(f"n = {n}, {group}" for n in DIMENSIONS for group in GROUPS))
+    for arm, known in CONTROLS.items():
+        for control, said in known.items():
+            cells = [share(folders, arm, n, names, control) for n in DIMENSIONS for names in GROUPS.values()]
+            lines.append(_row(said, *cells))
+    return lines
+
+
+def difference(folders: Folders, ours: str, theirs: str, n: int, names: Sequence[str]) -> str:
+    """Points of ours minus theirs with a 95 % interval that resamples tasks and outer seeds together."""
+    mine, other = results(folders, ours), results(folders, theirs)
+    if not mine or not other:
+        return "–"
+    a = np.array([solved(r, n, names) for r in mine], float)  # (seed, family, task)
+    b = np.array([solved(r, n, names) for r in other], float)
+    gap = 100 * (a - b.mean(0)) if len(b) == 1 else 100 * (a - b)
+    low, high = _interval(gap)
+    return f"{gap.mean():+.0f} [{low:+.0f}, {high:+.0f}]"
+
+
+def _interval(gap: np.ndarray, draws: int = 4000) -> tuple[float, float]:
+    """Percentiles of means over resampled seeds, crossed with tasks resampled within each family."""
+    rng, (seeds, kinds, tasks) = np.random.default_rng(0), gap.shape
+    means = np.empty(draws)
+    for i in range(draws):
+        some = gap[rng.integers(seeds, size=seeds)]
+        picked = rng.integers(tasks, size=(kinds, tasks))
+        means[i] = np.take_along_axis(some, picked[None], 2).mean()
+    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
+
+
+def differences(folders: Folders) -> list[str]:
+    """Both trained rules minus each of their rivals."""
+    lines = _head("minus", *(f"n = {n}, {group}" for n in DIMENSIONS for group in GROUPS))
+    for ours, rivals in (("first_order", RIVALS), ("zero_order", VALUES[1:])):
+        for theirs in rivals:
+            cells = [
+                difference(folders, ours, theirs, n, names) for n in DIMENSIONS for names in GROUPS.values()
+            ]
+            lines.append(_row(f"{ours.replace('_', ' ')} minus {ARMS[theirs]}", *cells))
+    return lines
+
+
+def asked(folders: Folders) -> list[str]:
+    """Criteria set before the runs, and whether they are met."""
+    lines = _head("", "must", "aim", "measured", "must met", "aim met")
+
+    def mean(arm: str, n: int, group: str) -> float | None:
+        each = [100 * solved(r, n, GROUPS[group]).mean() for r in results(folders, arm)]
+        return float(np.mean(each)) if each else None
+
+    def line(said: str, must: float | None, aim: float | None, found: float | None, unit: str = " %") -> None:
+        bounds = ["–" if bound is None else f"≥ {bound:.0f}{unit}" for bound in (must, aim)]
+        met = [
+            "–" if bound is None or found is None else ("yes" if found >= bound else "**no**")
+            for bound in (must, aim)
+        ]
+        lines.append(_row(said, *bounds, NOT_YET if found is None else f"{found:.1f}{unit}", *met))
+
+    for n, bounds in (
+        (10, {"trained": (65, 74), "never seen": (40, 57)}),
+        (30, {"trained": (None, 65), "never seen": (None, 55)}),
+    ):
+        for group, (must, aim) in bounds.items():
+            line(f"first order, n = {n}, {group}", must, aim, mean("first_order", n, group))
+    for group in GROUPS:
+        ours = mean("first_order", 10, group)
+        rivals = {arm: level for arm in RIVALS if (level := mean(arm, 10, group)) is not None}
+        best = max(rivals, key=lambda arm: rivals[arm]) if rivals else None
+        gap = None if ours is None or best is None else ours - rivals[best]
+        name = "the best tuned baseline of first order" if best is None else ARMS[best]
+        line(f"first order minus {name}, n = 10, {group}", 10, None, gap, " points")
+    for n in DIMENSIONS:
+        for group in GROUPS:
+            ours, snes = mean("zero_order", n, group), mean("snes", n, group)
+            gap = None if ours is None or snes is None else ours - snes
+            line(f"zero order minus SNES, n = {n}, {group}", -5, 5 if n == 10 else None, gap, " points")
+    return lines
+
+
+def settings(folders: Folders) -> list[str]:
+    """Settings that tuning chose."""
+    lines = _head("baseline", *(f"n = {n}" for n in DIMENSIONS))
+    for arm in (*RIVALS, *VALUES[1:]):
+        found = folders.kept(f"{arm}-0")
+        chosen = [
+            NOT_YET
+            if found is None
+            else ", ".join(f"{k} {v:g}" for k, v in found["settings"][f"n{n}"].items())
+            for n in DIMENSIONS
+        ]
+        lines.append(_row(ARMS[arm], *(cell or "none" for cell in chosen)))
+    return lines
+
+
+def budgets(folders: Folders) -> list[str]:
+    """Size and time of the outer loops."""
+    lines = _head("", "outer parameters", "outer updates", "seconds of the outer loop, each seed")
+    for arm in ("first_order", "zero_order"):
+        found = results(folders, arm)
+        seconds = ", ".join(f"{r['outer_seconds']:.0f}" for r in found) or NOT_YET
+        about = (str(found[0]["parameters"]), str(found[0]["iterations"])) if found else ("–", "–")
+        lines.append(_row(ARMS[arm], *about, seconds))
+    return lines
+
+
+TABLES: dict[str, Callable[[Folders], list[str]]] = {
+    "asked": asked,
+    "first": lambda folders: shares(folders, GRADIENTS),
+    "zero": lambda folders: shares(folders, VALUES),
+    "counted": lambda folders: [
+        *shares(folders, GRADIENTS, "_counted"),
+        *shares(folders, VALUES)[2:],
+    ],
+    "families": families,
+    "controls": controls,
+    "differences": differences,
+    "settings": settings,
+    "budgets": budgets,
+}
+
+
+def page(text: str, folders: Folders) -> str:
+    """The page with each table between its two markers."""
+
+    def filled(match: re.Match[str]) -> str:
+        name = match.group(1)
+        body = "\n".join(TABLES[name](folders))
+        return f"<!-- table {name} -->\n\n{body}\n\n<!-- end {name} -->"
+
+    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", filled, text, flags=re.S)
+
+
+def draw(folders: Folders, into: Path) -> None:
+    """Both figures, with few colours, for small files in git."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from cortex_sim import library
+
+    for title, figure in library.load_module("protocols", "tdca_functions").figures(folders).items():
+        drawn = BytesIO()
+        figure.savefig(drawn, format="png", dpi=110)
+        Image.open(drawn).convert("RGB").quantize(96).save(into / f"{title}.png", optimize=True)
+        print(into / f"{title}.png", flush=True)

@@ -1,0 +1,161 @@
+"""Work of the study of functions: baselines, tuned and tested; trained rules where gradients cost more.
+
+A gradient with its value counts as one evaluation, or (``counted``) as n + 1. Results hold for each condition
+("n10 ackley") the level at the end and the evaluations until solved of every task, as those of
+`cortex_sim.tdca.functions.settings.FunctionSettings.outcome` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cortex_sim.errors import RunError
+from cortex_sim.runs.results import FINGERPRINT
+from cortex_sim.tdca.functions.baselines import GRIDS
+from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
+from cortex_sim.tdca.functions.tasks import Tasks, draw
+from cortex_sim.tdca.functions.testing import TUNED, Course, course, starts, tested_tasks
+from cortex_sim.tdca.studies.jobs import Folders, Result
+
+DIMENSIONS = (2, 10, 30)
+EVALUATIONS = 400
+
+
+def budget(order: int, n: int, counted: bool) -> int:
+    """Steps of one point that so many evaluations allow."""
+    return max(1, EVALUATIONS // (n + 1)) if counted and order else EVALUATIONS
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One baseline: its settings chosen on tasks of the trained families, then tested on all families.
+
+    Parameters
+    ----------
+    arm : str
+        Key of `cortex_sim.tdca.functions.baselines.GRIDS`.
+    counted : bool
+        Whether a gradient with its value counts as n + 1 evaluations.
+    tuned, tested : int
+        Tasks of each family for both.
+    dimensions : tuple of int
+    """
+
+    arm: str
+    counted: bool = False
+    tuned: int = 16
+    tested: int = 32
+    dimensions: tuple[int, ...] = DIMENSIONS
+
+    @property
+    def key(self) -> str:
+        """Name of its result."""
+        return f"{self.arm}{'_counted' if self.counted else ''}-0"
+
+    @property
+    def source(self) -> str | None:
+        """None: it builds on no other job."""
+        return None
+
+    def configuration(self, folders: Folders) -> dict[str, Any]:
+        """Its grid, budget and numbers of tasks."""
+        grid = [{"is": type(g).__name__, **asdict(g)} for g in GRIDS[self.arm]]
+        return {**asdict(self), "grid": grid, "evaluations": EVALUATIONS, "families": [TRAINED, NEVER_SEEN]}
+
+    def do(self, folder: Path, folders: Folders) -> Result:
+        """Tune, test."""
+        torch.set_num_threads(1)
+        chosen, found = {}, {}
+        for n in self.dimensions:
+            best = self.tune(n)
+            chosen[f"n{n}"] = asdict(best)
+            made = budget(best.order, n, self.counted)
+            for name, tasks in tested_tasks([*TRAINED, *NEVER_SEEN], n, self.tested):
+                found[f"n{n} {name}"] = course(best.run(tasks, made, starts(n)), tasks).as_data(0)
+        return {"arm": self.arm, "order": best.order, "settings": chosen, "per_life": found, "missing": []}
+
+    def tune(self, n: int) -> Any:
+        """Settings that solve most tasks of the trained families; of equals, those with the lower levels."""
+        grid = GRIDS[self.arm]
+        if len(grid) == 1:
+            return grid[0]
+        tasks = draw(TRAINED, n, self.tuned, torch.Generator().manual_seed(TUNED + n), torch.float64)
+        return max(grid, key=lambda settings: _score(self._run(settings, n, tasks)))
+
+    def _run(self, settings: Any, n: int, tasks: Tasks) -> Course:
+        made = budget(settings.order, n, self.counted)
+        return course(settings.run(tasks, made, torch.Generator().manual_seed(TUNED)), tasks)
+
+
+def _score(ran: Course) -> tuple[float, float]:
+    level = np.log10(np.clip(ran.level[0, :, -1], 1e-4, 1e4))
+    return float(ran.solved[0].mean()), -float(level.mean())
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A trained rule of the first order, tested where a gradient with its value counts as n + 1 evaluations.
+
+    Parameters
+    ----------
+    trained : str
+        Name of the outer loop's job.
+    seed : int
+    """
+
+    trained: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of its result."""
+        return f"{self.trained}_counted-{self.seed}"
+
+    @property
+    def source(self) -> str | None:
+        """The outer loop's job."""
+        return f"{self.trained}-{self.seed}"
+
+    def configuration(self, folders: Folders) -> dict[str, Any]:
+        """Its budget, and the configuration of its outer loop."""
+        home = folders.kept(f"{self.trained}-{self.seed}") or {}
+        return {**asdict(self), "source": home.get(FINGERPRINT), "evaluations": EVALUATIONS}
+
+    def do(self, folder: Path, folders: Folders) -> Result:
+        """Test on every family."""
+        torch.set_num_threads(1)
+        run = folders.run(f"{self.trained}-{self.seed}")
+        settings, phi = trained(run)
+        rule, tests, found = settings.inner_rule(), settings.tests(), {}
+        families: Sequence[str] = [*settings.families, *settings.never_seen]
+        for n in tests.dimensions:
+            for name, tasks in tested_tasks(families, n, tests.tasks):
+                steps = rule.run(phi, tasks, budget(1, n, True), starts(n))
+                found[f"n{n} {name}"] = course(steps, tasks).as_data(0)
+        return {"arm": self.trained, "order": 1, "per_life": found, "missing": []}
+
+
+def trained(run: Path) -> tuple[Any, torch.Tensor]:
+    """Settings of a finished outer loop, and its parameters (1, parameter), float64.
+
+    Raises
+    ------
+    RunError
+        If there is none.
+    """
+    from safetensors.numpy import load_file
+
+    from cortex_sim.tdca.evolving.run import saved_settings
+
+    path = run / "outer.safetensors"
+    if not path.is_file():
+        raise RunError(f"{run}: no outer.safetensors; run its outer loop first")
+    settings, named = saved_settings(run), load_file(str(path))
+    flat = [np.ravel(named[name]) for name in settings.inner_rule().layout.shapes]
+    return settings, torch.from_numpy(np.concatenate(flat))[None]
