@@ -25,24 +25,21 @@ from typing import Any
 import functions_page
 from tdca import say, state
 
-from cortex_sim.tdca.functions.baselines import GRIDS
-from cortex_sim.tdca.functions.studies import Baseline, Counted
+from cortex_sim import library
+from cortex_sim.tdca.functions.studies import Baseline
 from cortex_sim.tdca.studies.jobs import Folders, Job, Work, work
 
 ROOT = Path(__file__).resolve().parents[1]
+# coverage.py beside this file would hide the package of that name, which evotorch's numba looks for.
+sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != ROOT / "benchmarks"]
 PAGE = ROOT / "docs" / "results-functions.md"
-SEEDS = (0, 1, 2)
-FIRST = ("adam_4", "adam_1", "adam_4_noise", "momentum_4", "momentum_1", "lbfgs")
+PROTOCOL = "tdca_functions"
 TINY: dict[str, Any] = {"iterations": 2, "tasks": 1, "evaluations": 40}
 
 
 def jobs(tiny: bool = False) -> list[Work]:
     """All work, most important first."""
-    loops: list[Work] = [
-        Job(order, f"functions_{order}", seed) for order in ("first_order", "zero_order") for seed in SEEDS
-    ]
-    found = [*loops, *(Baseline(arm) for arm in GRIDS), *(Counted("first_order", seed) for seed in SEEDS)]
-    found += [Baseline(arm, counted=True) for arm in FIRST]
+    found = [job for jobs_ in library.load_module("protocols", PROTOCOL).jobs().values() for job in jobs_]
     return [shrunk(job) for job in found] if tiny else found
 
 

@@ -181,7 +181,7 @@ class SNES:
 
     def run(self, tasks: Tasks, evaluations: int, generator: Generator) -> Run:
         """Yield the samples of each step."""
-        form = ZeroOrder(1, self.samples, self.sigma, self.rate, self.sigma_rate)
+        form = ZeroOrder(1, self.samples, self.sigma, 0.0, self.rate, self.sigma_rate)
         start = form.draw(0) | {"momentum": np.array([-math.inf])}
         phi = form.layout.joined(start)[None].to(tasks.shift.dtype)
         return form.run(phi, tasks, evaluations, generator, "silent")

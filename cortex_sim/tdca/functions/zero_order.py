@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import look_up, require_count, require_positive
+from cortex_sim.checks import look_up, require_count, require_finite, require_positive
 from cortex_sim.registry import register
 from cortex_sim.tdca.functions.tasks import Tasks
 from cortex_sim.tdca.inner.layout import Layout
@@ -45,7 +45,9 @@ class ZeroOrder:
     samples : int, default 10
         λ, samples between two changes; each costs one evaluation.
     sigma : float, default 0.5
-        σ at the start before training, in half widths of the box; training lets it depend on log n.
+        σ at the start before training, in half widths of the box, at n = 10.
+    by_size : float, default -0.3
+        Before training, σ at the start is proportional to n to this power.
     rate : float, default 1.0
         η before training.
     sigma_rate : float, default 1.0
@@ -60,7 +62,8 @@ class ZeroOrder:
 
     hidden: int = 12
     samples: int = 10
-    sigma: float = 0.5
+    sigma: float = 0.3
+    by_size: float = -0.3
     rate: float = 1.0
     sigma_rate: float = 1.0
 
@@ -68,6 +71,7 @@ class ZeroOrder:
         require_count(self, hidden=self.hidden)
         require_count(self, minimum=4, samples=self.samples)
         require_positive(self, sigma=self.sigma, rate=self.rate, sigma_rate=self.sigma_rate)
+        require_finite(self, by_size=self.by_size)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters by name."""
@@ -87,7 +91,7 @@ class ZeroOrder:
         shapes = self.shapes()
         found = {name: np.zeros(shape) for name, shape in shapes.items()}
         found["hidden"] = rng.normal(size=shapes["hidden"]) / math.sqrt(len(INPUTS))
-        found["log_sigma"][0] = math.log(self.sigma)
+        found["log_sigma"][:] = math.log(self.sigma), self.by_size
         found["log_rates"] += np.log(np.array([self.rate, self.sigma_rate]))
         found["momentum"] -= math.log(9.0)
         return found

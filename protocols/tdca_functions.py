@@ -1,0 +1,117 @@
+"""Non-convex functions: a trained credit network tells a population of units how to move its biases.
+
+Top-down credit assignment: arXiv 2208.01416 (its abstracts only; everything below is ours). A point is a
+population of n linear units, whose biases are the parameters; the objective is a test function, shifted, rotated
+and scaled for each task. First order: credit depends on gradients; zero order: on values alone.
+
+Prediction: trained on six families at n = 2 and 10, the credit network solves more tasks than tuned optimisers
+at equal evaluations, on families it never saw and at n = 30 too, where the landscape has a funnel that spans its
+local minima. Where it has none (Rastrigin and Schwefel at n = 10), nothing here helps. Controls, of which the
+first two must remove the advantage: the network silent, credits of other units; points that do not exchange
+positions, no noise.
+"""
+
+from typing import Any
+
+from cortex_sim.tdca.functions.baselines import GRIDS
+from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
+from cortex_sim.tdca.functions.studies import EVALUATIONS, Baseline, Counted
+from cortex_sim.tdca.studies.jobs import Folders, Job, studied
+
+RUN_BY = "python benchmarks/functions.py run, then python benchmarks/functions.py figures"
+SEEDS = (0, 1, 2)
+GROUPS = {"trained families": TRAINED, "families never seen": NEVER_SEEN}
+CURVES = {
+    "first_order": "credit network, first order",
+    "adam_4": "Adam × 4 starts",
+    "momentum_4": "gradient descent + momentum",
+    "lbfgs": "L-BFGS, restarted",
+    "zero_order": "credit network, zero order",
+    "snes": "SNES",
+    "cma_es": "CMA-ES",
+    "random_search": "random search",
+}
+DRAWN = ("rastrigin", "levy", "ackley", "griewank")  # landscapes of two variables
+
+
+def jobs() -> dict[str, list[Any]]:
+    """Outer loops and baselines; then those that count a gradient with its value as n + 1 evaluations."""
+    loops = [Job(f, f"functions_{f}", seed) for f in ("first_order", "zero_order") for seed in SEEDS]
+    first = [arm for arm, grid in GRIDS.items() if grid[0].order]
+    counted = [Counted("first_order", seed) for seed in SEEDS]
+    return {
+        "functions": [*loops, *(Baseline(arm) for arm in GRIDS)],
+        "functions_counted": [*counted, *(Baseline(arm, counted=True) for arm in first)],
+    }
+
+
+def figures(folders: Folders) -> dict[str, Any]:
+    """Share solved over evaluations at n = 10 and 30; trajectories on landscapes of two variables."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(11, 7.2)
+    for row, n in zip(drawn.subplots(2, 2), (10, 30), strict=True):
+        for axes, (group, names) in zip(row, GROUPS.items(), strict=True):
+            for number, (arm, said) in enumerate(CURVES.items()):
+                dashed = "--" if number >= 4 else "-"
+                _curve(axes, folders, arm, n, names, said, dashed, COLOURS[number % len(COLOURS)])
+            plain(axes, "evaluations", "share of tasks solved")
+            axes.set_title(f"n = {n}, {group}", fontsize=10)
+            axes.set(xlim=(0, EVALUATIONS), ylim=(0, 1))
+    axes = drawn.axes[0]
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=7, ncols=2, loc="upper left")
+    return {"functions_solved": drawn, "functions_trajectories": _trajectories(folders)}
+
+
+def _curve(
+    axes: Any, folders: Folders, arm: str, n: int, names: list[str], said: str, style: str, colour: str
+) -> None:
+    from cortex_sim.tdca.functions.drawing import solved_over
+
+    kept = [r for s in SEEDS if (r := folders.kept(f"{arm}-{s}")) is not None]
+    cells = [result["per_life"][f"n{n} {name}"] for result in kept for name in names]
+    if cells:
+        axes.plot(solved_over(cells, EVALUATIONS), style, color=colour, lw=1.3, label=said)
+
+
+def _trajectories(folders: Folders) -> Any:
+    """Paths on one task of four families: the credit network's four points above, Adam's below."""
+    import torch
+
+    from cortex_sim.tdca.functions.baselines import Adam
+    from cortex_sim.tdca.functions.drawing import draw_landscape
+    from cortex_sim.tdca.functions.studies import trained
+    from cortex_sim.tdca.functions.testing import starts, tested_tasks
+    from cortex_sim.viz.panels import new_figure
+
+    drawn = new_figure(11, 5.8)
+    panels = drawn.subplots(2, len(DRAWN))
+    kept, run = folders.kept("adam_4-0"), folders.run("first_order-0")
+    settings = (kept or {}).get("settings", {}).get("n2", {"rate": 0.2, "fall": 1.0})
+    found = trained(run) if (run / "outer.safetensors").is_file() else None
+    for (name, tasks), above, below in zip(tested_tasks(DRAWN, 2, 1), *panels, strict=True):
+        if found is not None:
+            with torch.no_grad():
+                steps = found[0].inner_rule().run(found[1], tasks, EVALUATIONS, starts(2))
+                draw_landscape(above, tasks, _paths(steps), f"{name}: credit network")
+        draw_landscape(
+            below, tasks, _paths(Adam(**settings).run(tasks, EVALUATIONS, starts(2))), f"{name}: Adam"
+        )
+    return drawn
+
+
+def _paths(steps: Any) -> Any:
+    """The paths (point, step, variable) of the first task of the first member."""
+    import torch
+
+    return torch.stack([x[0, 0] for _, x in steps], 1).numpy()
+
+
+def main() -> None:
+    """Run the jobs that are not done yet, into ``runs/tdca``, and draw."""
+    studied("tdca_functions", [job for jobs_ in jobs().values() for job in jobs_], figures)
+
+
+if __name__ == "__main__":
+    main()
