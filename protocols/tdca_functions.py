@@ -1,14 +1,14 @@
 """Non-convex functions: a trained credit network tells a population of units how to move its biases.
 
 Top-down credit assignment: arXiv 2208.01416 (its abstracts only; everything below is ours). A point is a
-population of n linear units, whose biases are the parameters; the objective is a test function, shifted, rotated
-and scaled for each task. First order: credit depends on gradients; zero order: on values alone.
+population of n linear units, whose biases are the parameters; the objective is a test function, shifted,
+rotated and scaled for each task. First order: credit depends on gradients; zero order: on values alone.
 
-Prediction: trained on six families at n = 2 and 10, the credit network solves more tasks than tuned optimisers
-at equal evaluations, on families it never saw and at n = 30 too, where the landscape has a funnel that spans its
-local minima. Where it has none (Rastrigin and Schwefel at n = 10), nothing here helps. Controls, of which the
-first two must remove the advantage: the network silent, credits of other units; points that do not exchange
-positions, no noise.
+Prediction: trained on six families at n = 2 and 10, the credit network solves more tasks than tuned
+optimisers at equal evaluations, on families it never saw and at n = 30 too, where the landscape has a funnel
+that spans its local minima. Where it has none (Rastrigin and Schwefel at n = 10), nothing here helps.
+Controls, of which the first two must remove the advantage: the network silent, credits of other units; points
+that do not exchange positions, no noise.
 """
 
 from typing import Any

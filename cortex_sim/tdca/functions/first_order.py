@@ -197,18 +197,17 @@ class _Points:
 
     def _inputs(self, scaled: Tensor, slow: Tensor, rate: Tensor, noise: Tensor, time: float) -> Tensor:
         """Inputs of every unit, (member, input, task · point · unit)."""
-        leader, lowest, centre = (
-            self._leader(),
-            self.own_value.amin(2, keepdim=True),
-            self.x.mean(2, keepdim=True),
-        )
-        if self.control == "apart":
-            leader, lowest, centre = self.own, self.own_value, self.x
         rms = self.slope.square().mean(-1, keepdim=True).sqrt() + _TINY
         if self.first is None:
             self.first = rms
-        above = self.value - lowest
-        self.spread = torch.maximum(0.9 * self.spread, above.mean(2, keepdim=True))
+        if self.control == "apart":
+            leader, centre = self.own, self.x
+            above = shared = self.value - self.own_value
+        else:
+            leader, centre = self._leader(), self.x.mean(2, keepdim=True)
+            above = self.value - self.own_value.amin(2, keepdim=True)
+            shared = above.mean(2, keepdim=True)
+        self.spread = torch.maximum(0.9 * self.spread, shared)
         level = above / (above + self.spread + _TINY)
         inputs = (
             scaled,
