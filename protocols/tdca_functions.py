@@ -14,6 +14,7 @@ that do not exchange positions, no noise.
 from typing import Any
 
 from cortex_sim.tdca.functions.baselines import GRIDS
+from cortex_sim.tdca.functions.families import FAMILIES
 from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
 from cortex_sim.tdca.functions.studies import EVALUATIONS, Baseline, Counted
 from cortex_sim.tdca.studies.jobs import Folders, Job, studied
@@ -31,17 +32,31 @@ CURVES = {
     "cma_es": "CMA-ES",
     "random_search": "random search",
 }
+FOLDS = tuple(tuple(list(FAMILIES)[i : i + 2]) for i in range(0, len(FAMILIES), 2))  # each left out once
 DRAWN = ("rastrigin", "levy", "ackley", "griewank")  # landscapes of two variables
 
 
 def jobs() -> dict[str, list[Any]]:
-    """Outer loops and baselines; then those that count a gradient with its value as n + 1 evaluations."""
+    """Outer loops and baselines; those where gradients cost n + 1 evaluations; each family left out once."""
     loops = [Job(f, f"functions_{f}", seed) for f in ("first_order", "zero_order") for seed in SEEDS]
     first = [arm for arm, grid in GRIDS.items() if grid[0].order]
     counted = [Counted("first_order", seed) for seed in SEEDS]
+    rotated = [
+        Job(f"rotated_{i}", "functions_first_order", 0, _without(fold)) for i, fold in enumerate(FOLDS)
+    ]
     return {
         "functions": [*loops, *(Baseline(arm) for arm in GRIDS)],
         "functions_counted": [*counted, *(Baseline(arm, counted=True) for arm in first)],
+        "functions_rotated": rotated,
+    }
+
+
+def _without(fold: tuple[str, ...]) -> dict[str, Any]:
+    """Settings under which these two families are the only ones that are never seen."""
+    return {
+        "families": [name for name in FAMILIES if name not in fold],
+        "never_seen": list(fold),
+        "testing": {"dimensions": [2, 10, 30], "tasks": 32},
     }
 
 

@@ -183,7 +183,9 @@ class SNES:
         """Yield the samples of each step."""
         form = ZeroOrder(1, self.samples, self.sigma, 0.0, self.rate, self.sigma_rate)
         start = form.draw(0) | {"momentum": np.array([-math.inf])}
-        phi = form.layout.joined(start)[None].to(tasks.shift.dtype)
+        phi = torch.from_numpy(np.concatenate([p.ravel() for p in start.values()]))[None].to(
+            tasks.shift.dtype
+        )
         return form.run(phi, tasks, evaluations, generator, "silent")
 
 

@@ -52,9 +52,7 @@ class FunctionObjective:
 
     def _task(self, like: Tensor) -> Tasks:
         parts = (self.shift, self.turn, self.scale, self.lowest, 1.0)
-        return Tasks(
-            (family(self.of),), 1, *(torch.as_tensor(part, dtype=like.dtype)[None] for part in parts)
-        )
+        return Tasks((family(self.of),), 1, *(torch.tensor(part, dtype=like.dtype)[None] for part in parts))
 
     def _measured(self, r: Array) -> tuple[Tensor, Tensor]:
         rates = torch.as_tensor(r)
