@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.tdca.functions.families import FAMILIES
 from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
 from cortex_sim.tdca.studies.jobs import Folders
 
@@ -181,6 +182,32 @@ def asked(folders: Folders) -> list[str]:
     return lines
 
 
+def rotated(folders: Folders) -> list[str]:
+    """Every family as one that was never seen, beside the same under trained rules, n by n."""
+    names = list(FAMILIES)
+    lines = _head("", *(name.replace("_", "–") for name in names), "all ten")
+    for n in DIMENSIONS:
+        left_out, seen = {}, {}
+        for i in range(0, len(names), 2):
+            found = folders.kept(f"rotated_{i // 2}-0")
+            for name in names if found else ():
+                level = 100 * solved(found, n, [name]).mean()
+                if name in names[i : i + 2]:
+                    left_out[name] = level
+                else:
+                    seen.setdefault(name, []).append(level)
+        trained = {name: float(np.mean(levels)) for name, levels in seen.items()}
+        rows = {"never seen": left_out, "trained (mean of four)": trained}
+        for arm in RIVALS:
+            for result in results(folders, arm)[:1]:
+                rows[ARMS[arm]] = {name: 100 * solved(result, n, [name]).mean() for name in names}
+        for said, cells in rows.items():
+            mean = f"{np.mean(list(cells.values())):.0f}" if len(cells) == len(names) else NOT_YET
+            each = [f"{cells[name]:.0f}" if name in cells else "–" for name in names]
+            lines.append(_row(f"n = {n}, {said}", *each, mean))
+    return lines
+
+
 def settings(folders: Folders) -> list[str]:
     """Settings that tuning chose."""
     lines = _head("baseline", *(f"n = {n}" for n in DIMENSIONS))
@@ -218,6 +245,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "families": families,
     "controls": controls,
     "differences": differences,
+    "rotated": rotated,
     "settings": settings,
     "budgets": budgets,
 }

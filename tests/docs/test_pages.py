@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import cortex_sim.tdca.functions.declared
+import cortex_sim.tdca.functions.settings  # noqa: F401 - before a page, which would have its names forgotten
 from cortex_sim import capabilities, registry
 from cortex_sim.rules import base
 
