@@ -210,7 +210,7 @@ class CMAES:
         """Yield the samples of each step."""
         starts = _uniform(tasks, 1, generator)[:, 0].double().numpy()
         seeds = torch.randint(1, 2**31 - 1, (tasks.count,), generator=generator).tolist()
-        searches = [self._begun(start, seed) for start, seed in zip(starts, seeds, strict=True)]
+        searches = [self._search(start, seed) for start, seed in zip(starts, seeds, strict=True)]
         for _ in range(max(1, evaluations // self.samples)):
             asked = [search.ask() for search in searches]
             x = torch.from_numpy(np.array(asked)).to(tasks.shift.dtype)
@@ -219,7 +219,7 @@ class CMAES:
                 search.tell(given, values)
             yield above[None], x[None]
 
-    def _begun(self, start: np.ndarray, seed: int) -> Any:
+    def _search(self, start: np.ndarray, seed: int) -> Any:
         try:
             import cma  # type: ignore[import-untyped]
         except ModuleNotFoundError:
