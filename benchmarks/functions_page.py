@@ -125,12 +125,11 @@ def difference(folders: Folders, ours: str, theirs: str, n: int, names: Sequence
 def _interval(gap: np.ndarray, draws: int = 4000) -> tuple[float, float]:
     """Percentiles of means over resampled seeds, crossed with tasks resampled within each family."""
     rng, (seeds, kinds, tasks) = np.random.default_rng(0), gap.shape
-    means = np.empty(draws)
-    for i in range(draws):
-        some = gap[rng.integers(seeds, size=seeds)]
-        picked = rng.integers(tasks, size=(kinds, tasks))
-        means[i] = np.take_along_axis(some, picked[None], 2).mean()
-    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
+    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
+    of_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), (draws, kinds)) / tasks
+    by_seed = np.einsum("dkt,skt->ds", of_task, gap) / kinds
+    low, high = np.percentile((of_seed * by_seed).sum(1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def differences(folders: Folders) -> list[str]:
