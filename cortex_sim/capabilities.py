@@ -143,13 +143,16 @@ class DeclaredFeedback:
     tied : bool
         Its weights follow a bottom-up projection.
     of : str or None
-        Tied feedback: the name of that projection.
+        The name of that projection, or of the one that it is paired with.
     dense_only : bool
         It sends to single units, so it cannot take the form of a kernel.
     one_signal : bool
         All that a population sends is drawn once, from that population's own stream (``sender``).
     knows_shape : bool
         Its weights depend on the shape of the population that receives (``post``).
+    knows_weights : bool
+        Its weights depend on the initial ones, ``up`` (channel, input), of the bottom-up projection that it
+        is paired with, and ``draw`` returns them as (input, channel).
     damping : float
         α of an inverse.
     draw : method or None
@@ -164,6 +167,7 @@ class DeclaredFeedback:
     dense_only: bool = _flag()
     one_signal: bool = _flag()
     knows_shape: bool = _flag()
+    knows_weights: bool = _flag()
     damping: float = _capability(_NUMBER, 0.0)
     draw: Callable[..., Any] | None = _capability(_METHOD)
     check: Callable[..., Any] | None = _capability(_METHOD)

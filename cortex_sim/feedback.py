@@ -1,7 +1,7 @@
 """Feedback: where the weights B of a top-down projection come from; c_post = B u_pre.
 
-Tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`, `Given`, and
-three that say what a broadcast may carry: `Modulo`, `LowRank`, `Neuromodulator`).
+Tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`, `Given`,
+`Mirrored`, and three that say what a broadcast may carry: `Modulo`, `LowRank`, `Neuromodulator`).
 B has shape (post, pre) of the top-down projection; a convolution's B is kept in the bottom-up
 kernel's own shape (C_out, C_in, k, k) and applied by transposed convolution.
 """
@@ -162,6 +162,47 @@ class Random:
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
         """Weights of ``shape``; ``senders`` is the number of units (or channels) the credit comes from."""
         return self.scale * rng.normal(size=shape) / np.sqrt(senders)
+
+
+@register("feedback", "mirrored")
+@dataclass(frozen=True)
+class Mirrored:
+    """B = scale·⟨ξ yᵀ⟩ from spontaneous activity before training: ξ white below, y = Wξ its echo above.
+
+    An estimate of Wᵀ without labels and without reading a weight; B is free from then on. Beside a
+    convolution ξ is the activity of one patch, so that B has the kernel's shape, tied over places.
+
+    Parameters
+    ----------
+    of : Projection or str
+        The bottom-up projection that carries the echo.
+    presentations : int, default 320
+        Independent samples of ξ; the error of an entry falls with their square root.
+    scale : float, default 1.0
+        Positive.
+
+    References
+    ----------
+    Akrout et al. (2019), arXiv 1904.05391, eq. 7, as one phase; there, `WeightMirror`, throughout training.
+    """
+
+    of: str | HasName
+    presentations: int = 320
+    scale: float = 1.0
+    tied: ClassVar[bool] = False
+    knows_weights: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", projection_name(self.of))
+        require_count(self, presentations=self.presentations)
+        require_positive(self, scale=self.scale)
+
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, up: np.ndarray
+    ) -> np.ndarray:
+        """B as (input, channel), from the initial bottom-up weights ``up`` (channel, input)."""
+        spontaneous = rng.normal(size=(self.presentations, up.shape[1]))
+        return self.scale * spontaneous.T @ (spontaneous @ up.T) / self.presentations
 
 
 @register("feedback", "given")

@@ -26,8 +26,13 @@ def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
     addresses = [p for p in net.credit_projections if isinstance(p.feedback, Addressed)]
     own = [p for p in net.projections.values() if _has_its_own(net, p)]
     _require_memory(net, [*own, *addresses])
-    found = {p.name: _fitted(net, p, _weights(net, p, seed)) for p in (*own, *addresses)}
-    return found | _together(net, found)
+    found: dict[str, np.ndarray] = {}
+    for p in (*own, *addresses):
+        if not p.source.knows_weights:
+            found[p.name] = _fitted(net, p, _weights(net, p, seed))
+    found |= _together(net, found)
+    echoes = {p.name: _fitted(net, p, _mirrored(net, p, seed, found)) for p in own if p.source.knows_weights}
+    return {p.name: (found | echoes)[p.name] for p in (*own, *addresses)}
 
 
 def _require_memory(net: Network, projections: list[Projection]) -> None:
@@ -77,6 +82,15 @@ def _together(net: Network, fitted: dict[str, np.ndarray]) -> dict[str, np.ndarr
 
     rows = enforced(members, matrix, allowed, joined_of(net))
     return {name: np.array(w).reshape(fitted[name].shape) for name, w in rows.items()}
+
+
+def _mirrored(net: Network, projection: Projection, seed: int, found: dict[str, np.ndarray]) -> np.ndarray:
+    """Top-down weights that depend on the initial ones of the projection that they are paired with."""
+    op, shape = net.operator(projection), net.weight_shape(projection)
+    up = op.matrix(found[projection.reverse_name])
+    rng = stream(seed, projection.name)
+    matrix = projection.source.draw(rng, shape, len(up), up=up)  # type: ignore[misc]
+    return np.array(op.as_feedback(matrix, shape))
 
 
 def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:

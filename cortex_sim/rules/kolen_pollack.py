@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from cortex_sim.checks import look_up, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import HasName, Random, projection_name
 from cortex_sim.registry import register
@@ -20,15 +21,20 @@ if TYPE_CHECKING:
 @register("rule", "kolen_pollack")
 @dataclass(frozen=True)
 class KolenPollack:
-    """ΔB = η⟨r_pre uᵀ⟩ for the top-down B beside W, whose own change is ⟨u r_preᵀ⟩.
+    """ΔB = η κ⟨r_pre uᵀ⟩ for the top-down B beside W, whose own change is ⟨u r_preᵀ⟩.
 
-    With an equal `Decay` on both, W − Bᵀ shrinks by the decay at every step: B becomes Wᵀ although
-    neither synapse ever reads the other's weight.
+    With an equal `Decay` λ on both, κW − Bᵀ shrinks by the factor 1 − ηλ at every step: B becomes κWᵀ
+    although neither synapse ever reads the other's weight.
 
     Parameters
     ----------
     of : Projection or str
         The bottom-up projection it runs beside.
+    gain : float, default 1.0
+        κ, by which B's step is larger than W's; positive.
+    forgetting : {"equal", "own"}, default "equal"
+        "own" allows a decay of its own to each of the two weights, or none: B then follows a weighted mean
+        of W's past, and becomes its transpose in no limit. A trained credit network is declared so.
 
     References
     ----------
@@ -36,25 +42,33 @@ class KolenPollack:
     """
 
     of: str | HasName
+    gain: float = 1.0
+    forgetting: str = "equal"
     top_down: ClassVar[bool] = True
-    growth: ClassVar[str] = "r_post * u_pre"  # Δw/η of one synapse, in time
+    growth: ClassVar[str] = "gain * r_post * u_pre"  # Δw/η of one synapse, in time
     reads_credit: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "of", projection_name(self.of))
+        require_positive(self, gain=self.gain)
+        look_up("forgetting of KolenPollack", self.forgetting, dict.fromkeys(("equal", "own")))
 
     def change(self, w: Array, u_pre: Array, r_post: Array) -> Array:
         """ΔB/η as (post, pre), from u_pre (presentation, pre) and r_post (presentation, post)."""
-        return r_post.T @ u_pre / u_pre.shape[0]
+        change = r_post.T @ u_pre / u_pre.shape[0]
+        return change if self.gain == 1 else self.gain * change
 
     def check_whole(self, net: Network, projection: Projection) -> None:
         """Both weights must forget alike, or they never become each other's transpose."""
+        if self.forgetting == "own":
+            return
         paired = net.projections[projection.reverse_name]
         down, up = _decay(projection), _decay(paired)
         if down != up or not up:
             raise DeclarationError(
                 f"projection {projection.name}: KolenPollack needs one decay, above 0, on both weights; "
-                f"{projection.name} has {down:g}, {paired.name} {up:g}: give regulariser=Decay(1e-4) to both"
+                f"{projection.name} has {down:g}, {paired.name} {up:g}: give regulariser=Decay(1e-4) to both, "
+                'or allow unequal ones by forgetting="own"'
             )
 
 
