@@ -152,7 +152,7 @@ class DeclaredFeedback:
         Its weights depend on the shape of the population that receives (``post``).
     knows_weights : bool
         Its weights depend on the initial ones, ``up`` (channel, input), of the bottom-up projection that it
-        is paired with, and ``draw`` returns them as (input, channel).
+        is paired with and whose ``operator`` it is given; ``draw`` returns them as (input, channel).
     damping : float
         α of an inverse.
     draw : method or None

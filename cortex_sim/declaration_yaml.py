@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.checks import look_up
+from cortex_sim.credit.step import TrainedStep
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative", "apical_coupling")
 _RECURRENT = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
-_BOTTOM_UP = (*_RECURRENT, "reads")
+_BOTTOM_UP = (*_RECURRENT, "reads", "reads_by_word")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers", "constraints")
 _GAIN = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "constraints")
 _LATERAL = ("kind", "pre", "post", "weights", "plasticity", "regularisers", "constraints")
-_NETWORK = ("network", "populations", "projections", "objective", "teacher")
+_NETWORK = ("network", "populations", "projections", "objective", "teacher", "step")
 
 
 def to_dict(net: Network) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             data["populations"][population.name]["apical_coupling"] = population.apical_coupling
     if net.teacher is not None:
         data["teacher"] = net.teacher.to_data()
+    if net.step is not None:
+        data["step"] = net.step.to_data()
     for p in net.projections.values():
         entry: dict[str, Any] = {"kind": p.kind, "pre": p.pre, "post": p.post}
         if p.is_top_down:
@@ -58,6 +61,8 @@ def to_dict(net: Network) -> dict[str, Any]:
             entry["constraints"] = [to_data("constraint", c) for c in p.constraints]
         if p.reads is not None:
             entry["reads"] = to_data("reads", p.reads)
+        if p.reads_by_word:
+            entry["reads_by_word"] = True
         if p.by_word:
             entry["by_word"] = [to_data("regulariser", r) for r in p.by_word]
         data["projections"].append(entry)
@@ -89,6 +94,8 @@ def from_dict(data: Any) -> Network:
         net.population(name, **entry)
     if data.get("teacher") is not None:
         net.teacher = Teacher.from_data(data["teacher"])
+    if data.get("step") is not None:
+        net.step = TrainedStep.from_data(data["step"])
     for entry in projections:
         _add_projection(net, entry)
     if data.get("objective"):
@@ -137,7 +144,8 @@ def _driving(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
                 f"projection {made.name}: by_word has {regulariser!r}, which is not one of its regularisers; "
                 "remove it there, or add it to them"
             )
-    net.projections[made.name] = replace(made, by_word=added)
+    by_word = bool(entry.get("reads_by_word")) and made.reads is not None
+    net.projections[made.name] = replace(made, by_word=added, reads_by_word=by_word)
 
 
 def _top_down(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:

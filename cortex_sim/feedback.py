@@ -170,14 +170,14 @@ class Mirrored:
     """B = scale·⟨ξ yᵀ⟩ from spontaneous activity before training: ξ white below, y = Wξ its echo above.
 
     An estimate of Wᵀ without labels and without reading a weight; B is free from then on. Beside a
-    convolution ξ is the activity of one patch, so that B has the kernel's shape, tied over places.
+    convolution the mean is over places too: B has the kernel's shape, tied over places (assumed, not learned).
 
     Parameters
     ----------
     of : Projection or str
         The bottom-up projection that carries the echo.
     presentations : int, default 320
-        Independent samples of ξ; the error of an entry falls with their square root.
+        Samples of ξ; the error of an entry falls with the root of their number.
     scale : float, default 1.0
         Positive.
 
@@ -198,11 +198,11 @@ class Mirrored:
         require_positive(self, scale=self.scale)
 
     def draw(
-        self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, up: np.ndarray
+        self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, up: np.ndarray, operator: Any
     ) -> np.ndarray:
-        """B as (input, channel), from the initial bottom-up weights ``up`` (channel, input)."""
-        spontaneous = rng.normal(size=(self.presentations, up.shape[1]))
-        return self.scale * spontaneous.T @ (spontaneous @ up.T) / self.presentations
+        """B as (input, channel), from initial weights ``up`` (channel, input) and what ``operator`` reads."""
+        xi = operator.patches(rng.normal(size=(self.presentations, size(operator.pre))))
+        return self.scale * xi.T @ (xi @ up.T) / len(xi)
 
 
 @register("feedback", "given")

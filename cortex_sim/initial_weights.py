@@ -88,8 +88,8 @@ def _mirrored(net: Network, projection: Projection, seed: int, found: dict[str, 
     """Top-down weights that depend on the initial ones of the projection that they are paired with."""
     op, shape = net.operator(projection), net.weight_shape(projection)
     up = op.matrix(found[projection.reverse_name])
-    rng = stream(seed, projection.name)
-    matrix = projection.source.draw(rng, shape, len(up), up=up)  # type: ignore[misc]
+    rng = stream(seed, f"mirror {projection.name}")
+    matrix = projection.source.draw(rng, shape, len(up), up=up, operator=op)  # type: ignore[misc]
     return np.array(op.as_feedback(matrix, shape))
 
 

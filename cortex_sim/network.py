@@ -12,6 +12,7 @@ from cortex_sim import validation
 from cortex_sim.calling import known_arguments, known_settings
 from cortex_sim.checks import look_up, require_name
 from cortex_sim.connectors import Connector, Dense
+from cortex_sim.credit.step import TrainedStep
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.displayed import DisplayedNetwork
 from cortex_sim.errors import DeclarationError
@@ -39,6 +40,8 @@ class Network(Wiring, DisplayedNetwork):
         By name.
     teacher : Teacher or None
         The credit network that teaches it, put there by ``with_rule("tdca", credit=...)``.
+    step : TrainedStep or None
+        The step that its credit network was trained with: torch's optimiser "inner_step".
 
     Examples
     --------
@@ -58,6 +61,7 @@ class Network(Wiring, DisplayedNetwork):
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
         self.teacher: Teacher | None = None
+        self.step: TrainedStep | None = None
         self.objective_at: str | None = None
         self.objective_function: Objective | None = None
 
@@ -328,7 +332,8 @@ class Network(Wiring, DisplayedNetwork):
         """A network of its own with the same declaration."""
         other = Network(self.name)
         other.populations = dict(self.populations)
-        other.projections, other.teacher = dict(self.projections), self.teacher
+        other.projections = dict(self.projections)
+        other.teacher, other.step = self.teacher, self.step
         other.objective_at, other.objective_function = self.objective_at, self.objective_function
         return other
 

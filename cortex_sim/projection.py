@@ -54,6 +54,8 @@ class Projection:
         What its weights satisfy at every step.
     reads : Decorrelated or None
         Bottom-up only: what its synapses read of the pre rates as they change; None is the rates.
+    reads_by_word : bool
+        Whether `Network.with_rule` gave it that, and the next call of it takes it away.
     """
 
     kind: str
@@ -67,6 +69,7 @@ class Projection:
     paired_with: str = BOTTOM_UP
     constraints: tuple[Any, ...] = ()
     reads: Any = None
+    reads_by_word: bool = False
 
     @property
     def name(self) -> str:

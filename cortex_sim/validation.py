@@ -207,7 +207,7 @@ def check_partner(net: Network, projection: Projection, part: DeclaredRule | Dec
 
 def check_parts(net: Network, projection: Projection) -> None:
     """What its rule, feedback and regularisers declare must fit the projection, and pass their own checks."""
-    if projection.source.tied:
+    if projection.source.tied or projection.source.knows_weights:
         check_partner(net, projection, projection.source)
     if projection.rule.top_down and projection.is_top_down:
         check_partner(net, projection, projection.rule)

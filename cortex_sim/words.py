@@ -9,6 +9,8 @@ from cortex_sim.capabilities import rule_of
 from cortex_sim.checks import look_up
 from cortex_sim.connectors import has_weights
 from cortex_sim.credit.shipped import credit_network
+from cortex_sim.credit.step import step_of
+from cortex_sim.credit.saving import TrainedCredit
 from cortex_sim.credit.teacher import teach
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
@@ -17,6 +19,7 @@ from cortex_sim.presynaptic.checking import check_reads
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
+from cortex_sim.rules.layered import declared_word
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -65,21 +68,13 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
             f"with_rule: {called} needs an objective, and network {net.name} has none; "
             "add net.objective(population, CrossEntropy())"
         )
-    from_teacher = rule_of(word.rule).from_teacher
-    if from_teacher:
-        if feedback:
-            raise DeclarationError(
-                f"with_rule: {called} takes a credit network, not {feedback}; use credit=..."
-            )
-        trained = credit_network(credit, net.populations[str(net.objective_at)].size)
-    elif credit is not None:
-        raise DeclarationError(
-            f"with_rule: {called} takes no credit network; leave credit out, or use 'tdca'"
-        )
+    trained = _trained_credit(net, word, feedback, credit)
+    declared = None if trained is None else declared_word(trained)
+    word = word if declared is None else declared
     other = net.copy()
-    other.teacher = None
+    other.teacher, other.step = None, None if trained is None else step_of(trained)
     other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
-    if from_teacher:
+    if trained is not None and declared is None:
         teach(other, trained)
     elif learning and word.direct is not None:
         _add_direct(other, word, feedback)
@@ -91,12 +86,28 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
     return other
 
 
+def _trained_credit(
+    net: Network, word: Word, feedback: dict[str, Any], credit: Any
+) -> TrainedCredit | None:
+    """The credit network of a rule that takes one; None where it takes none."""
+    called = type(word.rule).__name__
+    if not rule_of(word.rule).from_teacher:
+        if credit is not None:
+            raise DeclarationError(
+                f"with_rule: {called} takes no credit network; leave credit out, or use 'tdca'"
+            )
+        return None
+    if feedback:
+        raise DeclarationError(f"with_rule: {called} takes a credit network, not {feedback}; use credit=...")
+    return credit_network(credit, net.populations[str(net.objective_at)].size)
+
+
 def reading(net: Network, reads: Any) -> Network:
     """Return the network with one reading for all plastic bottom-up weights; see `Network.with_reads`."""
     other, made = net.copy(), None if reads is None else make("reads", reads)
     for p in net.bottom_ups:
         if p.plasticity is not None and net.weight_shape(p):
-            other.projections[p.name] = replace(p, reads=made)
+            other.projections[p.name] = replace(p, reads=made, reads_by_word=False)
             check_reads(other, other.projections[p.name])
     return other
 
@@ -119,10 +130,19 @@ def with_settings(
 def _under(word: Word, projection: Projection) -> Projection:
     if projection.is_lateral or projection.is_gain or projection.plasticity is None:
         return projection
+    declared = None if projection.reads_by_word else projection.reads
+    given = word.reads if declared is None and not projection.is_recurrent else None
     own = tuple(r for r in projection.regularisers if r not in projection.by_word)
     kinds = {type(r) for r in own}
     added = tuple(r for r in word.adds if type(r) not in kinds)
-    return replace(projection, plasticity=word.rule, regularisers=own + added, by_word=added)
+    return replace(
+        projection,
+        plasticity=word.rule,
+        regularisers=own + added,
+        by_word=added,
+        reads=declared if given is None else given,
+        reads_by_word=given is not None,
+    )
 
 
 def _needs_credit(net: Network) -> set[str]:
@@ -157,9 +177,8 @@ def _add_paired(net: Network, word: Word, settings: dict[str, Any]) -> None:
 
 def _shared(word: Word, parts: TopDown, up: Projection) -> tuple[Any, ...]:
     """Regularisers of the top-down side; what a word adds to both is as on the bottom-up side."""
-    on_both = {type(r) for r in word.adds}
-    above = {type(r): r for r in up.regularisers if type(r) in on_both}
-    return tuple(above.get(type(r), r) for r in parts.regularisers)
+    above = {type(r): r for r in up.regularisers}
+    return tuple(above.get(type(r), r) if r in word.adds else r for r in parts.regularisers)
 
 
 def _add_direct(net: Network, word: Word, settings: dict[str, Any]) -> None:

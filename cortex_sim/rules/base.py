@@ -172,12 +172,15 @@ class Word:
     adds : tuple of regularisers
         Regularisers that the word needs on every plastic bottom-up projection (added where none of
         their kind is declared).
+    reads : Decorrelated or None
+        What plastic bottom-up synapses read, where nothing is declared.
     """
 
     rule: Any
     paired: Callable[[str], TopDown] | None = None
     direct: Callable[[], TopDown] | None = None
     adds: tuple[Any, ...] = ()
+    reads: Any = None
 
 
 WORDS: dict[str, Word] = {}

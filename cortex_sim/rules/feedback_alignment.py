@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cortex_sim.feedback import Given, Random, SignSymmetric
+from cortex_sim.feedback import Given, Mirrored, Random, SignSymmetric
 from cortex_sim.registry import register
 from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 
@@ -24,7 +24,7 @@ class FeedbackAlignment:
     """
 
     arrival: ClassVar[Arrival] = Arrival.CHAIN
-    accepts: ClassVar[tuple[type, ...]] = (Random, Given, SignSymmetric)
+    accepts: ClassVar[tuple[type, ...]] = (Random, Given, Mirrored, SignSymmetric)
 
 
 register_word("feedback_alignment", Word(FeedbackAlignment(), paired=lambda up: TopDown(Random())))

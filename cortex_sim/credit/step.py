@@ -1,0 +1,81 @@
+"""The step that a credit network was trained with: its rates and schedule, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.checks import look_up, require_finite
+from cortex_sim.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from cortex_sim.credit.saving import TrainedCredit
+
+#: Parts of each kind of step: a normalised one and Adam's, or Adam's alone.
+PARTS = {"mixed": 2, "adam": 1}
+_SETTINGS = ("name", "rate", "fall")
+
+
+@dataclass(frozen=True)
+class TrainedStep:
+    """Rates and schedule of a learning step, found by an outer loop; equations in `cortex_sim.tdca.inner.step`.
+
+    Parameters
+    ----------
+    name : {"mixed", "adam"}
+        Kind of step.
+    rate : nested sequence of shape (role, part, 2)
+        Log of the rate at 100 steps, and its slope over the log of the number of steps; role 0 is that of
+        hidden populations, 1 that of the top.
+    fall : nested sequence of shape (role, part)
+        How the rate falls towards the end of training.
+    """
+
+    name: str
+    rate: tuple[Any, ...]
+    fall: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        parts = look_up("trained step", self.name, PARTS)
+        try:
+            rate = tuple(tuple((float(r), float(s)) for r, s in role) for role in self.rate)
+            fall = tuple(tuple(float(f) for f in role) for role in self.fall)
+        except (TypeError, ValueError):
+            rate, fall = (), ()
+        if [len(role) for role in rate] != [parts] * 2 or [len(role) for role in fall] != [parts] * 2:
+            raise DeclarationError(
+                f"trained step {self.name}: rate must have shape (2, {parts}, 2) and fall (2, {parts}), the "
+                f"first axis hidden populations and the top. Got {self.rate!r} and {self.fall!r}"
+            )
+        for role in (*rate, fall):
+            for values in role:
+                require_finite("trained step", **{f"value {i}": v for i, v in enumerate(values)})
+        object.__setattr__(self, "rate", rate)
+        object.__setattr__(self, "fall", fall)
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain data, without loss."""
+        rate = [[list(part) for part in role] for role in self.rate]
+        return {"name": self.name, "rate": rate, "fall": [list(role) for role in self.fall]}
+
+    @staticmethod
+    def from_data(data: Any) -> TrainedStep:
+        """Step from what `to_data` gave."""
+        if not isinstance(data, Mapping) or set(data) != set(_SETTINGS):
+            raise DeclarationError(f"step: needs {', '.join(_SETTINGS)}, as to_yaml writes them")
+        return TrainedStep(**data)
+
+
+def step_of(trained: TrainedCredit) -> TrainedStep | None:
+    """The step that a credit network was trained with; None where its file holds none.
+
+    A ``plain`` step is any optimiser's own, SGD, and is not kept.
+    """
+    kept = trained.about.get("step") or {}
+    if not {"step_rate", "step_fall"} <= set(kept):
+        return None
+    settings = trained.about.get("settings") or {}
+    named = settings.get("step") or {}
+    name = named if isinstance(named, str) else named.get("name", "mixed")
+    return TrainedStep(name, kept["step_rate"], kept["step_fall"]) if name in PARTS else None

@@ -1,0 +1,43 @@
+"""The layered credit network as a declared one: plastic top-down projections beside the bottom-up ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cortex_sim.credit.layered import LayeredCredit, LayeredValues
+from cortex_sim.credit.saving import TrainedCredit
+from cortex_sim.feedback import Mirrored, Random
+from cortex_sim.presynaptic.decorrelated import Decorrelated
+from cortex_sim.registry import make
+from cortex_sim.regularisers import Decay
+from cortex_sim.rules.base import TopDown, Word
+from cortex_sim.rules.feedback_alignment import FeedbackAlignment
+from cortex_sim.rules.kolen_pollack import KolenPollack
+
+
+def declared_word(trained: TrainedCredit) -> Word | None:
+    """How ``with_rule("tdca", credit=trained)`` puts a network under a layered credit network.
+
+    W ← (1 − λ_W) W + Δ and B ← (1 − λ_B) B + κ Δᵀ (`cortex_sim.credit.layered`) are Kolen–Pollack's rule with
+    a gain and with decays of its own; what synapses read is `Decorrelated` with the trained shares. None for
+    credit networks of other forms, which a teacher holds.
+    """
+    form = trained.network
+    if not isinstance(form, LayeredCredit):
+        return None
+    values = form.values(trained.parameters)
+    def paired(up: str) -> TopDown:
+        born = Mirrored(up, form.mirror, values.birth) if form.mirror else Random(values.birth)
+        rule = KolenPollack(up, gain=values.gain, forgetting="own")
+        return TopDown(born, rule, (Decay(values.decay_down),))
+
+    return Word(FeedbackAlignment(), paired=paired, adds=(Decay(values.decay_up),), reads=_reads(trained, values))
+
+
+def _reads(trained: TrainedCredit, values: LayeredValues) -> Decorrelated | None:
+    """What synapses read: as the network that it was trained on, with the trained shares."""
+    if values.mixing is None or values.centring is None:
+        return None
+    body = (trained.about.get("settings") or {}).get("model_settings") or {}
+    declared = Decorrelated() if body.get("reads") is None else make("reads", body["reads"])
+    return replace(declared, mixing=values.mixing, centring=values.centring)
