@@ -23,6 +23,12 @@ class Attachment:
         """Whether an optimiser is attached."""
         return self._optimiser is not None and self._optimiser() is not None
 
+    @property
+    def decays(self) -> bool:
+        """Whether the attached optimiser takes the declared decay of weights by itself."""
+        attached = None if self._optimiser is None else self._optimiser()
+        return bool(getattr(attached, "decays", False))
+
     def begin(
         self,
         network: str,

@@ -241,9 +241,8 @@ class Core(nn.Module):
         )
         if self.training:
             with in_full_precision(self.device):
-                total = total + penalties.terms(
-                    self.net, self.constrained.acting(self.weights), self.feedback, self.noise
-                )
+                acting, decay = self.constrained.acting(self.weights), not self._attachment.decays
+                total = total + penalties.terms(self.net, acting, self.feedback, self.noise, decay)
             self._after_showing()
         return total
 
@@ -271,8 +270,8 @@ class Core(nn.Module):
             if self.unrolled is not None and self.local.projections:
                 rates = read_by_steps(self.steps, rates, self.sources, self.carrier(credit=False))
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
-            if learning and len(self.presynaptic):
-                self.presynaptic.renew(rates)
+            if learning:
+                self.presynaptic.learned_from(rates)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
@@ -322,10 +321,12 @@ class Core(nn.Module):
         self._attachment.begin(
             self.net.name, self.parameters(), self.before_update, self.after_update, optimiser
         )
+        self.presynaptic.measure(getattr(optimiser, "measures", ()))
 
     def detach(self) -> None:
         """Follow no optimiser any more: from here on feedback follows the weights at once."""
         self._attachment.end()
+        self.presynaptic.measure(())
         self._shown = -1
 
     def before_update(self) -> None:

@@ -49,7 +49,7 @@ def fit(
     epochs: int = 10,
     *,
     batch_size: int = 64,
-    optimiser: Optimiser = "Adam",
+    optimiser: Optimiser | None = None,
     schedule: Setting | None = None,
     progress: bool | None = None,
     **unknown: Any,
@@ -69,8 +69,9 @@ def fit(
     epochs : int, default 10
     batch_size : int, default 64
         The last batch of an epoch may be smaller. A size larger than the data is reduced, with a warning.
-    optimiser : str, dict or torch.optim.Optimizer, default "Adam"
-        Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or one over the model's parameters.
+    optimiser : str, dict or torch.optim.Optimizer, optional
+        Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or one over the model's parameters. By
+        default "Adam", or under a trained credit network "inner_step", the step it was trained with.
     schedule : str or dict, optional
         Any of torch.optim.lr_scheduler, stepped after every update.
     progress : bool, optional

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from cortex_sim.backends.torch import inner_step
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import RunError
@@ -38,25 +39,37 @@ _EXAMPLES = {
 _LENGTHS = ("total_steps", "T_max", "total_iters")
 
 
-def make_optimiser(model: Core, optimiser: Optimiser) -> torch.optim.Optimizer:
+def make_optimiser(
+    model: Core, optimiser: Optimiser | None, updates: int | None = None
+) -> torch.optim.Optimizer:
     """Any optimiser of torch.optim by name with its settings, or as an object; attached to the model.
 
     Parameters
     ----------
-    optimiser : str, dict or torch.optim.Optimizer
-        "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, or one over the model's parameters.
+    optimiser : str, dict, torch.optim.Optimizer or None
+        "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, one over the model's parameters, or
+        "inner_step" (`cortex_sim.backends.torch.inner_step`). None is "inner_step" where the network has a
+        trained step, else "Adam".
+    updates : int, optional
+        Updates of the training.
     """
+    if optimiser is None:
+        optimiser = "Adam" if model.net.step is None else inner_step.NAME
     if isinstance(optimiser, torch.optim.Optimizer):
         return _own(model, optimiser)
     settings = _settings("optimiser", optimiser)
     name = settings.pop("name")
-    cls: Any = look_up("optimiser", name, _OPTIMISERS, RunError)
+    cls: Any = look_up("optimiser", name, {**_OPTIMISERS, inner_step.NAME: inner_step.inner_step}, RunError)
     _known_settings(f"optimiser {name}", cls, settings)
+    if cls is inner_step.inner_step:
+        made = cls(model, settings.pop("horizon", None), **settings, updates=updates)
+        model.attach(made)
+        return made
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise RunError(f"network {model.net.name}: nothing to train, no projection has plasticity")
     try:
-        made: torch.optim.Optimizer = cls(parameters, **settings)
+        made = cls(parameters, **settings)
     except (TypeError, ValueError, IndexError) as exception:
         raise RunError(f"optimiser {name}: {exception}") from None
     model.attach(made)
@@ -84,6 +97,11 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
     """
     if schedule is None:
         return None
+    if isinstance(optimiser, inner_step.InnerStep):
+        raise RunError(
+            f"optimiser {inner_step.NAME}: brings a schedule of its own; leave the schedule out, "
+            "or schedule=null on the command line"
+        )
     settings = _settings("schedule", schedule)
     name = settings.pop("name")
     cls = look_up("schedule", name, _SCHEDULES, RunError)
@@ -154,7 +172,7 @@ def _settings(kind: str, given: Setting) -> dict[str, Any]:
 
 def _known_settings(owner: str, cls: Any, settings: Mapping[str, Any]) -> set[str]:
     signature = inspect.signature(cls).parameters
-    known = set(signature) - {"self", "params", "optimizer"}
+    known = set(signature) - {"self", "params", "optimizer", "model", "updates"}
     for setting, value in settings.items():
         if setting not in known:
             raise RunError(f"{owner}: unknown setting {setting!r}; known: {listed(known)}")

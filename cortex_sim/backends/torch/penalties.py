@@ -12,28 +12,40 @@ from cortex_sim.backends.torch.orthogonality import penalty_gradient
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.projection import Projection
-from cortex_sim.regularisers import Orthogonality
+from cortex_sim.regularisers import Decay, Orthogonality
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
 Noise = Callable[[str], torch.Generator]  # of one projection, by name
 
 
-def terms(net: Network, weights: Weights, feedback: FeedbackWeights, noise: Noise) -> Tensor | float:
-    """⟨gradient, w⟩ of every regulariser: its gradient is that of the regulariser."""
+def terms(
+    net: Network, weights: Weights, feedback: FeedbackWeights, noise: Noise, decay: bool = True
+) -> Tensor | float:
+    """⟨gradient, w⟩ of every regulariser: its gradient is that of the regulariser.
+
+    Without ``decay``, which the optimiser then takes by itself, that of all others.
+    """
     total: Tensor | float = 0.0
     for p in net.projections.values():
-        for w, gradient in gradients(p, net.operator(p), weights, feedback, noise):
+        for w, gradient in gradients(p, net.operator(p), weights, feedback, noise, decay):
             total = total + (gradient * w).sum()
     return total
 
 
 def gradients(
-    p: Projection, op: Operator, weights: Weights, feedback: FeedbackWeights, noise: Noise
+    p: Projection,
+    op: Operator,
+    weights: Weights,
+    feedback: FeedbackWeights,
+    noise: Noise,
+    decay: bool = True,
 ) -> list[tuple[Tensor, Tensor]]:
     """Pairs (weights, gradient of the regularisers) of one projection; empty where there are none."""
     pairs = []
     for declared in p.acting:
         rule = declared.part
+        if isinstance(rule, Decay) and not decay:
+            continue
         if isinstance(rule, Orthogonality):
             extra = feedback.auxiliary.get(p.name)
             pairs += _orthogonality(weights[p.name], extra, op, rule, noise(p.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,6 +59,9 @@ class Presynaptic(nn.Module):
         super().__init__()
         first = first_readings(net)
         self.projections = [(p, net.operator(p)) for p in net.bottom_ups if p.name in first]
+        self.measured: tuple[str, ...] = ()  # projections whose energy an optimiser reads
+        self._energies: dict[str, list[Tensor]] = {}  # since its last update
+        self._operators = {p.name: (p.pre, net.operator(p)) for p in net.bottom_ups}
         self.of = nn.ModuleDict({n: Reading(net.projections[n].reads, x, dtype) for n, x in first.items()})
 
     def __contains__(self, name: str) -> bool:
@@ -79,6 +82,27 @@ class Presynaptic(nn.Module):
         """The same from rates (presentation, *shape) of the pre population."""
         with in_full_precision(r.device):
             return self.read(name, operator.patches(r.detach().flatten(1)))
+
+    def measure(self, names: Sequence[str]) -> None:
+        """From now on keep the energies of what these projections read, for an optimiser that reads them."""
+        self.measured, self._energies = tuple(names), {}
+
+    def taken_energies(self) -> dict[str, Tensor]:
+        """Mean of ‖r_pre‖² over places by projection, of what was learned from since the last call."""
+        found = {name: torch.stack(values).mean() for name, values in self._energies.items()}
+        self._energies = {}
+        return found
+
+    @uncompiled
+    @torch.no_grad()
+    def learned_from(self, rates: Mapping[str, Tensor]) -> None:
+        """Keep energies and let the state move on by one update, at the rates of every population."""
+        for name in self.measured:
+            pre, operator = self._operators[name]
+            energy = self.inputs(name, operator, rates[pre]).square().sum(-1).mean()
+            self._energies.setdefault(name, []).append(energy)
+        if len(self):
+            self.renew(rates)
 
     @uncompiled
     @torch.no_grad()

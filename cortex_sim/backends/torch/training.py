@@ -67,7 +67,7 @@ class Trainer:
     y: Any
     epochs: int
     batch_size: int
-    optimiser_setting: Optimiser = "Adam"
+    optimiser_setting: Optimiser | None = "Adam"
     schedule_setting: Setting | None = None
     step: int = 0
     losses: list[float] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Trainer:
                 f"training: batch size {self.batch_size} cannot be split evenly over {self.ranks} ranks"
             )
         self.first_epoch = self.model.epochs_done
-        self.optimiser = make_optimiser(self.model, self.optimiser_setting)
+        self.optimiser = make_optimiser(self.model, self.optimiser_setting, self.total_steps)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
         net = self.model.net
         scheduled = schedule_remarks(self.schedule, self.total_steps)

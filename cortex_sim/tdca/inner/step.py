@@ -50,6 +50,39 @@ class Local:
         change = torch.bmm(self.u.transpose(1, 2), self.seen) / self.presentations
         return change, self.u.sum(1, keepdim=True) / self.presentations
 
+    @property
+    def inputs(self) -> int:
+        """Inputs of one place."""
+        return self.seen.shape[-1]
+
+    @property
+    def energy(self) -> Tensor:
+        """‖r_pre‖² of what was read, mean over places, (run,)."""
+        return self.seen.square().sum(-1).mean(-1)
+
+
+class Change(Protocol):
+    """A layer as a step needs it: `Local`, or what another optimiser measured of it."""
+
+    @property
+    def weight(self) -> Tensor:
+        """As of `Local`."""
+
+    @property
+    def bias(self) -> Tensor:
+        """As of `Local`."""
+
+    @property
+    def inputs(self) -> int:
+        """As of `Local`."""
+
+    @property
+    def energy(self) -> Tensor:
+        """As of `Local`."""
+
+    def changes(self) -> tuple[Tensor, Tensor]:
+        """As of `Local`."""
+
 
 class Step(Protocol):
     """What turns a rule's changes into new weights."""
@@ -102,11 +135,11 @@ class Mixed:
         return {"energy": [w.new_zeros(len(w), 1, 1) for w in weights], **_still(weights, biases)}
 
     def take(
-        self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
+        self, eta: Tensor, done: Tensor, local: Change, means: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight, bias and running means of one layer."""
         after = (done + 1)[:, None, None]
-        now = local.seen.square().sum(-1).mean(-1)[:, None, None] + 1.0
+        now = local.energy[:, None, None] + 1.0
         energy = _ENERGY * means["energy"] + (1 - _ENERGY) * now
         eta_1 = eta[:, 0, None, None] * 30 * (1 - _ENERGY**after) / energy
         weight, bias, kept = _moved(eta_1, eta[:, 1, None, None], after, local, means)
@@ -137,7 +170,7 @@ class Adam:
         return _still(weights, biases)
 
     def take(
-        self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
+        self, eta: Tensor, done: Tensor, local: Change, means: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """New weight, bias and running means of one layer."""
         eta_2 = eta[:, 0, None, None]
@@ -151,10 +184,10 @@ def _still(weights: list[Tensor], biases: list[Tensor]) -> State:
 
 
 def _moved(
-    eta_1: Tensor, eta_2: Tensor, after: Tensor, local: Local, means: dict[str, Tensor]
+    eta_1: Tensor, eta_2: Tensor, after: Tensor, local: Change, means: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """After η₁ U + η₂ √(196/inputs) m̂/√(v̂ + floor); the factor of m̂ is divided out of the root."""
-    eta_2 = eta_2 * math.sqrt(196 / local.seen.shape[-1])
+    eta_2 = eta_2 * math.sqrt(196 / local.inputs)
     factor = (1 - _FIRST**after).square()
     k, q = _FLOOR * factor, factor / (1 - _SECOND**after)
     rest = eta_1, eta_2, k, q, _FIRST, _SECOND
