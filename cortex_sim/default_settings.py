@@ -27,6 +27,8 @@ BASE: dict[str, Any] = {
     "schedule": {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False},
     "standardise": True,
 }
+#: Those of the rule "tdca": the step that the credit network was trained with.
+TRAINED_STEP: dict[str, Any] = {"optimiser": {"name": "inner_step"}, "schedule": None}
 _FIT = ("epochs", "batch_size", "optimiser", "schedule")
 _KEYS = ("all", "rules")
 
@@ -62,8 +64,8 @@ class Defaults:
     @property
     def fit(self) -> dict[str, Any]:
         """Arguments of ``model.fit``: epochs, batch_size, optimiser and schedule."""
-        whole = merged(BASE, self.shipped)
-        return {name: whole[name] for name in _FIT}
+        whole = merged(BASE, self.shipped) | (TRAINED_STEP if self.rule == "tdca" else {})
+        return copy.deepcopy({name: whole[name] for name in _FIT})
 
     @property
     def standardise(self) -> bool:

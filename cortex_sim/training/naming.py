@@ -9,7 +9,7 @@ import torch
 
 from cortex_sim import library, registry
 from cortex_sim.checks import listed
-from cortex_sim.default_settings import declared_rule, tuned_rules
+from cortex_sim.default_settings import TRAINED_STEP, declared_rule, tuned_rules
 from cortex_sim.network import Network
 from cortex_sim.training.settings import Settings
 
@@ -39,6 +39,8 @@ def _borrowed(settings: Settings, net: Network) -> list[str]:
     if settings.model not in library.names("models"):
         return []
     chosen, rule = tuned_rules(settings.model), settings.rule or declared_rule(net)
+    if settings.optimiser == TRAINED_STEP["optimiser"]:  # chosen by an outer loop
+        return []
     if not chosen or rule is None or rule in chosen:
         return []
     return [

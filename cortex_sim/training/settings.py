@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from cortex_sim import library, registry, yaml_text
 from cortex_sim.checks import look_up, spelled
 from cortex_sim.credit.shipped import shipped
 from cortex_sim.data import names as data_names
-from cortex_sim.default_settings import declared_rule, with_regularisers
+from cortex_sim.default_settings import TRAINED_STEP, declared_rule, with_regularisers
 from cortex_sim.default_settings import shipped as shipped_settings
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
@@ -265,7 +265,17 @@ def resolve(
     base = asdict(Settings())
     if config is None or "environment" not in read_yaml(config):  # a run.yaml is complete
         base = merged(base, defaults(name, rule))
-    return Settings(**merged(base, given))
+    return _with_trained_step(Settings(**merged(base, given)), given)
+
+
+def _with_trained_step(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Training takes the step that its credit network was trained with, unless another is chosen."""
+    chosen = "optimiser" in given or ("schedule" in given and given["schedule"] is not None)
+    if settings.rule == "tdca" and not chosen and network(settings).step is not None:
+        return replace(settings, **TRAINED_STEP)
+    if settings.optimiser["name"] == TRAINED_STEP["optimiser"]["name"] and "schedule" not in given:
+        return replace(settings, schedule=None)  # it has one of its own
+    return settings
 
 
 def _located(given: Any) -> Any:

@@ -43,6 +43,11 @@ RUNS = {
         "optimiser": {"name": "NAdam", "lr": 1e-2},
         "schedule": {"name": "CosineAnnealingLR"},
     },
+    "tdca, the step of inner runs": {
+        "rule": "tdca",
+        "optimiser": {"name": "inner_step"},
+        "schedule": None,
+    },
     "unrolled": {
         "rule": "feedback_alignment",
         "settling": {"name": "unrolled", "steps": 5, "dt_ms": 4, "truncate": 3},
