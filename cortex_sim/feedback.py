@@ -170,7 +170,7 @@ class Mirrored:
     """B = scale·⟨ξ yᵀ⟩ from spontaneous activity before training: ξ white below, y = Wξ its echo above.
 
     An estimate of Wᵀ without labels and without reading a weight; B is free from then on. Beside a
-    convolution the mean is over places too: B has the kernel's shape, tied over places (assumed, not learned).
+    convolution the mean is over places too: B has the kernel's shape, tied over places, which is assumed.
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cortex_sim.capabilities import rule_of
 from cortex_sim.checks import look_up
 from cortex_sim.connectors import has_weights
+from cortex_sim.credit.saving import TrainedCredit
 from cortex_sim.credit.shipped import credit_network
 from cortex_sim.credit.step import step_of
-from cortex_sim.credit.saving import TrainedCredit
 from cortex_sim.credit.teacher import teach
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Transpose
@@ -86,9 +86,7 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
     return other
 
 
-def _trained_credit(
-    net: Network, word: Word, feedback: dict[str, Any], credit: Any
-) -> TrainedCredit | None:
+def _trained_credit(net: Network, word: Word, feedback: dict[str, Any], credit: Any) -> TrainedCredit | None:
     """The credit network of a rule that takes one; None where it takes none."""
     called = type(word.rule).__name__
     if not rule_of(word.rule).from_teacher:

@@ -19,7 +19,7 @@ _SETTINGS = ("name", "rate", "fall")
 
 @dataclass(frozen=True)
 class TrainedStep:
-    """Rates and schedule of a learning step, found by an outer loop; equations in `cortex_sim.tdca.inner.step`.
+    """Rates and schedule of a learning step, from an outer loop; equations in `cortex_sim.tdca.inner.step`.
 
     Parameters
     ----------

@@ -67,8 +67,8 @@ class KolenPollack:
         if down != up or not up:
             raise DeclarationError(
                 f"projection {projection.name}: KolenPollack needs one decay, above 0, on both weights; "
-                f"{projection.name} has {down:g}, {paired.name} {up:g}: give regulariser=Decay(1e-4) to both, "
-                'or allow unequal ones by forgetting="own"'
+                f"{projection.name} has {down:g}, {paired.name} {up:g}: give regulariser=Decay(1e-4) to "
+                'both, or allow unequal ones by forgetting="own"'
             )
 
 

@@ -26,12 +26,15 @@ def declared_word(trained: TrainedCredit) -> Word | None:
     if not isinstance(form, LayeredCredit):
         return None
     values = form.values(trained.parameters)
+
     def paired(up: str) -> TopDown:
         born = Mirrored(up, form.mirror, values.birth) if form.mirror else Random(values.birth)
         rule = KolenPollack(up, gain=values.gain, forgetting="own")
         return TopDown(born, rule, (Decay(values.decay_down),))
 
-    return Word(FeedbackAlignment(), paired=paired, adds=(Decay(values.decay_up),), reads=_reads(trained, values))
+    return Word(
+        FeedbackAlignment(), paired=paired, adds=(Decay(values.decay_up),), reads=_reads(trained, values)
+    )
 
 
 def _reads(trained: TrainedCredit, values: LayeredValues) -> Decorrelated | None:

@@ -2,9 +2,9 @@
 
     W ← (1 − λ_W) W + Δ(U),    B ← (1 − λ_B) B + κ Δ(U)ᵀ
 
-U is the rule's change, minus the gradient; Δ(U) with its schedule is that of `cortex_sim.tdca.inner.step`. λ are
-the declared `Decay`, a share per update, as in AdamW, whatever the rate; κ is the gain of `KolenPollack`. W
-and B have running means of their own: neither reads what the other keeps.
+U is the rule's change, minus the gradient; Δ(U) and its schedule are those of `cortex_sim.tdca.inner.step`. λ
+is the declared `Decay`, a share per update whatever the rate, as in AdamW; κ is the gain of `KolenPollack`.
+W and B have running means of their own: neither reads what the other keeps.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class InnerStep(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "horizon": horizon, **step.to_data()})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all weights and biases from their gradients and the energies of what synapses read."""
         loss = None
         if closure is not None:
@@ -137,7 +137,7 @@ class InnerStep(torch.optim.Optimizer):
         done = int(state["step"])
         if done >= group["horizon"]:
             raise RunError(
-                f"optimiser {NAME}: its schedule ended after {done} updates; make another for a further training"
+                f"optimiser {NAME}: its schedule ended after {done} updates; make another to train on"
             )
         eta = _eta(group, done)[:, one.role].to(w)
         means = {n: x for n, x in state.items() if n in step.names}
@@ -216,7 +216,9 @@ def _synapses(model: Core) -> list[Synapses]:
     held = {id(p) for one in found for p in (one.weight, one.bias)}
     others = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
     if others:
-        raise RunError(f"optimiser {NAME}: {listed(others)} learn too, which inner runs do not know; {_WAY_OUT}")
+        raise RunError(
+            f"optimiser {NAME}: {listed(others)} learn too, which inner runs do not know; {_WAY_OUT}"
+        )
     return found
 
 
@@ -225,14 +227,14 @@ def _check(model: Core, p: Projection) -> None:
         return
     if p.kind != "bottom_up" or not p.rule.supervised:
         raise RunError(
-            f"optimiser {NAME}: projection {p.name} learns by {type(p.plasticity).__name__}, and inner runs know "
-            f"supervised bottom-up rules and KolenPollack only; {_WAY_OUT}"
+            f"optimiser {NAME}: projection {p.name} learns by {type(p.plasticity).__name__}, and inner runs "
+            f"know supervised bottom-up rules and KolenPollack only; {_WAY_OUT}"
         )
     beside = [q.name for q in model.net.drivers(p.post) if q.plasticity is not None]
     if len(beside) > 1:
         raise RunError(
-            f"optimiser {NAME}: {p.post} is driven by {listed(beside)}, which all learn, and in inner runs one "
-            f"projection drives a population; {_WAY_OUT}"
+            f"optimiser {NAME}: {p.post} is driven by {listed(beside)}, which all learn, and in inner runs "
+            f"one projection drives a population; {_WAY_OUT}"
         )
 
 
@@ -273,8 +275,8 @@ def inner_step(
     if step is None:
         whose = f"network {model.net.name} has" if credit is None else "this credit network brings"
         raise RunError(
-            f"optimiser {NAME}: {whose} no trained step; give credit=..., a file that cortex-sim evolve wrote, "
-            f"or {_WAY_OUT}"
+            f"optimiser {NAME}: {whose} no trained step; give credit=..., a file of cortex-sim evolve, or "
+            f"{_WAY_OUT}"
         )
     length = updates if horizon is None else horizon
     if length is None:

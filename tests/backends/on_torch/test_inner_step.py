@@ -24,8 +24,8 @@ RATES = {
     "adam": {"step_rate": [[[-5.1, -0.3]], [[-4.6, -0.2]]], "step_fall": [[0.3], [-1.0]]},
 }
 STEPS = {"mixed": Mixed(), "adam": Adam()}
-# By precision: dtype, tolerance, epochs. Adam's step has the size of its rate however small a change is, and so
-# has the rounding of its sign: float32 is compared for fewer updates.
+# By precision: dtype, tolerance, epochs. Adam's step has the size of its rate however small a change is, and
+# so has the rounding of its sign: float32 is compared for fewer updates.
 PRECISION = {"32": (torch.float32, 1e-5, 1), "64": (torch.float64, 1e-9, 2)}
 
 
@@ -84,7 +84,9 @@ def by_training(net, trained, kernels, precision, epochs):
     declared = net.with_rule("tdca", credit=trained)
     model = cs.torch.build(declared, 0, precision=precision)
     if declared.teacher is not None:
-        model.set_weights({f"TDCA {n}->{n}": k for n, k in zip(declared.teacher.hidden, kernels, strict=True)})
+        model.set_weights(
+            {f"TDCA {n}->{n}": k for n, k in zip(declared.teacher.hidden, kernels, strict=True)}
+        )
     x, y = presentations(architecture(net))
     model.fit((x.reshape(COUNT, *net.populations["retina"].shape), y), epochs, batch_size=BATCH)
     return model
