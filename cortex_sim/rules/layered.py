@@ -28,9 +28,9 @@ def declared_word(trained: TrainedCredit) -> Word | None:
     values = form.values(trained.parameters)
 
     def paired(up: str) -> TopDown:
-        born = Mirrored(up, form.mirror, values.birth) if form.mirror else Random(values.birth)
+        initial = Mirrored(up, form.mirror, values.scale) if form.mirror else Random(values.scale)
         rule = KolenPollack(up, gain=values.gain, forgetting="own")
-        return TopDown(born, rule, (Decay(values.decay_down),))
+        return TopDown(initial, rule, (Decay(values.decay_down),))
 
     return Word(
         FeedbackAlignment(), paired=paired, adds=(Decay(values.decay_up),), reads=_reads(trained, values)

@@ -25,6 +25,8 @@ def network_table(net: Network) -> str:
     """Populations, projections of every kind and the objective, in lines of at most 100 characters."""
     parts: list[RenderableType] = [f"network {net.name}", *network_tables(net)]
     parts.append(f"objective: {objective(net)}")
+    if net.step is not None:
+        parts.append(f'step: {net.step.name}, with rates of an outer loop; torch\'s optimiser "inner_step"')
     return "\n\n".join(map(_printed, parts))
 
 

@@ -1,6 +1,6 @@
 """Rules, and how their credit arrives: every refusal names the object, the wrong, and the way out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -227,8 +227,14 @@ def test_kolen_pollack_needs_one_decay_on_both(up, down):
     rule = cs.KolenPollack(of="V1->IT")
     net.top_down("IT", "V1", feedback="random", plasticity=rule, regulariser=down)
     net.objective("IT", "squared_error")
-    with refused("projection IT->V1: KolenPollack needs one decay", "give regulariser=Decay(1e-4) to both"):
+    with refused(
+        "projection IT->V1: KolenPollack needs one decay", "give regulariser=Decay(1e-4) to both", "own"
+    ):
         net.check()
+    net.projections["IT->V1"] = replace(
+        net.projections["IT->V1"], plasticity=cs.KolenPollack(of="V1->IT", forgetting="own")
+    )
+    net.check()
 
 
 # --- rules of the user's own

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import chain
+from networks import built, chain, shown
 
 import cortex_sim as cs
 
@@ -39,3 +42,44 @@ def test_the_word_gives_both_the_same():
     net = chain().with_rule("kolen_pollack")
     for p in net.top_downs:
         assert p.regularisers == net.projection(p.reverse_name).regularisers == (cs.Decay(),)
+
+
+def test_gain_multiplies_its_step_alone():
+    rng = np.random.default_rng(0)
+    w, u, r = rng.normal(size=(2, 3)), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    plain, larger = (cs.KolenPollack("A->B", gain=gain).change(w, u, r) for gain in (1.0, 1.7))
+    np.testing.assert_allclose(larger, 1.7 * plain, rtol=1e-14)
+    cs.check_rule(cs.KolenPollack("A->B", gain=1.7, forgetting="own"))
+
+
+def test_with_a_gain_the_weights_approach_its_multiple_of_the_transpose():
+    """By an equal decay κW − Bᵀ shrinks by the same factor at every step, whatever is learned."""
+    net = chain().with_rule("kolen_pollack")
+    for p in net.top_downs:
+        up = net.projections[p.reverse_name]
+        net.projections[up.name] = replace(up, regularisers=(cs.Decay(0.5),))
+        rule = replace(p.plasticity, gain=1.7)
+        net.projections[p.name] = replace(p, plasticity=rule, regularisers=(cs.Decay(0.5),))
+    model = built(net)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.attach(optimiser)
+    x, y = shown(net)
+
+    def gaps():
+        pairs = [(p.name, p.reverse_name) for p in net.top_downs]
+        b = model.feedback.learned
+        apart = [(1.7 * model.weights[up] - b[down].T).detach() for down, up in pairs]
+        return np.array([gap.norm() for gap in apart])
+
+    start = gaps()
+    for _ in range(20):
+        optimiser.zero_grad()
+        model(x, y).backward()
+        optimiser.step()
+    np.testing.assert_allclose(gaps() / start, 0.95**20, rtol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [{"gain": 0.0}, {"gain": "1"}, {"forgetting": "none"}])
+def test_refused_settings(wrong):
+    with pytest.raises(cs.DeclarationError, match="KolenPollack"):
+        cs.KolenPollack(of="A->B", **wrong)

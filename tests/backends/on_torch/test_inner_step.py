@@ -46,7 +46,7 @@ def first_form(step):
 
 def layered(step, decorrelated=False, mirror=0):
     network = LayeredCredit(mirror, decorrelated)
-    start = {"log_gain": 0.4, "log_decay_up": -4.0, "log_decay_down": -3.5, "log_birth": -0.2}
+    start = {"log_gain": 0.4, "log_decay_up": -4.0, "log_decay_down": -3.5, "log_scale": -0.2}
     shares = {"mixing": 0.9, "centring": 1.3} if decorrelated else {}
     parameters = {name: np.array(value) for name, value in (start | shares).items()}
     return TrainedCredit(network, parameters, about(step)), Layered(LayeredCredit(mirror))
