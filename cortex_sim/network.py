@@ -332,8 +332,7 @@ class Network(Wiring, DisplayedNetwork):
         """A network of its own with the same declaration."""
         other = Network(self.name)
         other.populations = dict(self.populations)
-        other.projections = dict(self.projections)
-        other.teacher, other.step = self.teacher, self.step
+        other.projections, other.teacher, other.step = dict(self.projections), self.teacher, self.step
         other.objective_at, other.objective_function = self.objective_at, self.objective_function
         return other
 

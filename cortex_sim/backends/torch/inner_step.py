@@ -41,7 +41,7 @@ class Synapses:
     weight : Parameter
     bias : Parameter or None
         Of the post population, where these weights are bottom-up.
-    beside : str
+    up : str
         The bottom-up projection whose inputs they read.
     inputs, role : int
         Inputs of one place; 0 below the top, 1 onto it.
@@ -51,7 +51,7 @@ class Synapses:
 
     weight: nn.Parameter
     bias: nn.Parameter | None
-    beside: str
+    up: str
     inputs: int
     role: int
     gain: float
@@ -99,7 +99,7 @@ class InnerStep(torch.optim.Optimizer):
         require_count(f"optimiser {NAME}", horizon=horizon)
         require_positive(f"optimiser {NAME}", lr=lr)
         self.synapses = _synapses(model)
-        self.measures = tuple(dict.fromkeys(one.beside for one in self.synapses))
+        self.measures = tuple(dict.fromkeys(one.up for one in self.synapses))
         self._model = model
         parameters = [p for one in self.synapses for p in (one.weight, one.bias) if p is not None]
         super().__init__(parameters, {"lr": lr, "horizon": horizon, **step.to_data()})
@@ -114,7 +114,7 @@ class InnerStep(torch.optim.Optimizer):
         group = self.param_groups[0]
         energies = self._energies()
         for one in self.synapses:
-            self._take(one, make("step", group["name"]), group, energies[one.beside])
+            self._take(one, make("step", group["name"]), group, energies[one.up])
         return loss
 
     def _energies(self) -> dict[str, Tensor]:
@@ -230,10 +230,10 @@ def _check(model: Core, p: Projection) -> None:
             f"optimiser {NAME}: projection {p.name} learns by {type(p.plasticity).__name__}, and inner runs "
             f"know supervised bottom-up rules and KolenPollack only; {_WAY_OUT}"
         )
-    beside = [q.name for q in model.net.drivers(p.post) if q.plasticity is not None]
-    if len(beside) > 1:
+    learning = [q.name for q in model.net.drivers(p.post) if q.plasticity is not None]
+    if len(learning) > 1:
         raise RunError(
-            f"optimiser {NAME}: {p.post} is driven by {listed(beside)}, which all learn, and in inner runs "
+            f"optimiser {NAME}: {p.post} is driven by {listed(learning)}, which all learn, and in inner runs "
             f"one projection drives a population; {_WAY_OUT}"
         )
 
