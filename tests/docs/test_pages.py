@@ -39,7 +39,8 @@ def registries():
     tables = {kind: dict(table) for kind, table in registry._TABLES.items()}
     words = dict(base.WORDS)
     yield
-    for kept, now in [(words, base.WORDS), *((tables.get(k, {}), t) for k, t in registry._TABLES.items())]:
+    known = [(tables[k], t) for k, t in registry._TABLES.items() if k in tables]  # others came with a room
+    for kept, now in [(words, base.WORDS), *known]:
         now.clear()
         now.update(kept)
 

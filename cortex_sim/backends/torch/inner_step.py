@@ -23,12 +23,12 @@ from cortex_sim.credit.shipped import credit_network
 from cortex_sim.credit.step import TrainedStep, step_of
 from cortex_sim.errors import RunError
 from cortex_sim.projection import Projection
-from cortex_sim.registry import make
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.kolen_pollack import KolenPollack
-from cortex_sim.tdca.inner.step import rates
+from cortex_sim.tdca.inner.step import Adam, Mixed, rates
 
 NAME = "inner_step"
+_STEPS: dict[str, Any] = {"mixed": Mixed(), "adam": Adam()}
 _WAY_OUT = 'use another optimiser, such as "Adam"'
 
 
@@ -114,7 +114,7 @@ class InnerStep(torch.optim.Optimizer):
         group = self.param_groups[0]
         energies = self._energies()
         for one in self.synapses:
-            self._take(one, make("step", group["name"]), group, energies[one.up])
+            self._take(one, _STEPS[group["name"]], group, energies[one.up])
         return loss
 
     def _energies(self) -> dict[str, Tensor]:
