@@ -1,4 +1,4 @@
-"""A layered, plastic credit network in time: settled it is torch's, and its weights move by the same update."""
+"""A layered, plastic credit network in time: settled it is torch's, and its weights take the same update."""
 
 import numpy as np
 import pytest
