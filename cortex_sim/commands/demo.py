@@ -1,4 +1,4 @@
-"""``cortex-sim demo``: one network, four rules, real digits, a minute of CPU at most."""
+"""``cortex-sim demo``: one network, five rules, real digits, a minute of CPU at most."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json, print_table
 from cortex_sim.errors import RunError
 
-RULES = ("backprop", "feedback_alignment", "gait_prop", "gait_prop_learned")
+RULES = ("backprop", "feedback_alignment", "gait_prop", "gait_prop_learned", "tdca")
 
 
 @app.command(epilog="Example: cortex-sim demo --out runs/demo")
@@ -21,7 +21,7 @@ def demo(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Train one declared network on handwritten digits by four rules and compare them."""
+    """Train one declared network on handwritten digits by five rules and compare them."""
     from cortex_sim.runs.directory import stands_at
     from cortex_sim.runs.log import JSONL
     from cortex_sim.training.run import train

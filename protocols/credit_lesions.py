@@ -1,0 +1,106 @@
+"""A lesion table of a layered, plastic credit network: what each credit projection silences when it is cut.
+
+The network: cortex_sim.credit.layered, after Kolen & Pollack (1994), doi:10.1109/ICNN.1994.374486.
+
+Prediction: credit of a population comes from the one above and from nowhere else. Cutting one projection
+therefore silences the credit of every population below it, exactly, and leaves that of every other as it
+is, to the last digit; bottom-up weights onto a silenced population only forget. Control: the intact network,
+same digits, same initial weights.
+"""
+
+import numpy as np
+
+import cortex_sim as cs
+from cortex_sim.credit import LayeredCredit, TrainedCredit
+
+DIGITS, HIDDEN = 32, (24, 20, 16)
+AREAS = ("V1", "V2", "V4", "IT")
+DOWN = tuple(f"{above}->{below}" for below, above in zip(AREAS, AREAS[1:], strict=False))
+UP = ("retina->V1", *(f"{below}->{above}" for below, above in zip(AREAS, AREAS[1:], strict=False)))
+SETTLE_MS, LEARN_MS, ETA = 400, 40, 0.02  # in 1/s: weights hardly move within the window
+ARMS = {"intact": [], **{f"{name} cut": [name] for name in DOWN}}
+GAIN, FORGETS_UP, FORGETS_DOWN = 1.7, 5e-4, 7e-4
+
+
+def credit() -> TrainedCredit:
+    """The layered form with gain and forgetting as outer loops find them, and a mirror phase."""
+    found = {"log_gain": GAIN, "log_decay_up": FORGETS_UP, "log_decay_down": FORGETS_DOWN, "log_scale": 1.0}
+    return TrainedCredit(LayeredCredit(mirror=320), {n: np.array(np.log(x)) for n, x in found.items()}, {})
+
+
+def network() -> cs.Network:
+    """Four bottom-up projections that learn, three credit projections that learn beside them."""
+    return cs.model("tdca_mlp", inputs=64, hidden=HIDDEN, activation="tanh").with_rule("tdca", credit=credit())
+
+
+def protocol(digits: cs.Stimuli, cut: list[str]) -> cs.Protocol:
+    """All digits side by side: settle with labels at the top, then learn for one window."""
+    given = {"drive": {"retina": digits}, "nudge": {"IT": digits}, "cut": cut}
+    return cs.Protocol(
+        cs.Phase("settle", SETTLE_MS, **given),
+        cs.Phase("learn", LEARN_MS, plasticity=True, **given),
+        batch=DIGITS,
+        record=cs.Record(("rate", "credit"), phase="settle", populations=AREAS, weights=(*UP, *DOWN)),
+        eta_per_s=ETA,
+    )
+
+
+def experiment(seed: int = 0) -> cs.Experiment:
+    """One arm for each credit projection that is cut."""
+    digits = cs.Stimuli("digits", count=DIGITS, seed=seed, standardise=True)
+    return cs.Experiment(network(), {arm: protocol(digits, cut) for arm, cut in ARMS.items()})
+
+
+def credits(recording, arm: str, population: str) -> np.ndarray:
+    """Credit at the end of the settling phase, (presentation, neuroid)."""
+    return cs.recording.select(recording, arm=arm, population=population)["credit"].values
+
+
+def moved(recording, arm: str, projection: str) -> np.ndarray:
+    """Change of weights in the window, (post, pre)."""
+    weights = cs.recording.weights_of(recording, projection, arm)[1]
+    return weights[-1] - weights[0]
+
+
+def statistics(recording) -> dict[str, dict[str, float]]:
+    """Size of credits, and of changes of weights, relative to the intact network's."""
+    found = {}
+    for arm in ARMS:
+        row = {}
+        for name in AREAS:
+            ours, intact = (np.linalg.norm(credits(recording, a, name)) for a in (arm, "intact"))
+            row[f"credit of {name}"] = ours / intact
+        for name in (*UP, *DOWN):
+            ours, intact = (np.linalg.norm(moved(recording, a, name)) for a in (arm, "intact"))
+            row[f"{name} moved"] = ours / intact
+        found[arm] = row
+    return found
+
+
+def figure(recording):
+    """The table as two maps: credit by population, and change by projection."""
+    from cortex_sim.viz.panels import new_figure
+
+    table = statistics(recording)
+    drawn = new_figure(11, 3.2)
+    parts = (("credit of ", "credit"), (" moved", "change of weights"))
+    for axes, (mark, title) in zip(drawn.subplots(1, 2, width_ratios=(4, 7)), parts, strict=True):
+        columns = [name for name in table["intact"] if mark in name]
+        values = np.array([[row[name] for name in columns] for row in table.values()])
+        axes.imshow(values, cmap="Greys", vmin=0, vmax=1.5, aspect="auto")
+        for (i, j), value in np.ndenumerate(values):
+            axes.text(j, i, f"{value:.2g}", ha="center", va="center", color="w" if value > 0.8 else "k", fontsize=8)
+        axes.set_xticks(range(len(columns)), [name.replace(mark, "") for name in columns], rotation=30, fontsize=8)
+        axes.set_yticks(range(len(table)), table, fontsize=8)
+        axes.set_title(f"{title}, relative to intact", fontsize=9)
+    return drawn
+
+
+def main(seed: int = 0) -> None:
+    """Run all arms; print and draw the table."""
+    recording = cs.brian2.run(experiment(seed), seed=seed)
+    cs.viz.keep("credit_lesions", recording, figure(recording), statistics(recording))
+
+
+if __name__ == "__main__":
+    main()
