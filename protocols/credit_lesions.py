@@ -8,6 +8,8 @@ is, to the last digit; bottom-up weights onto a silenced population only forget.
 same digits, same initial weights.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 import cortex_sim as cs
@@ -15,8 +17,8 @@ from cortex_sim.credit import LayeredCredit, TrainedCredit
 
 DIGITS, HIDDEN = 32, (24, 20, 16)
 AREAS = ("V1", "V2", "V4", "IT")
-DOWN = tuple(f"{above}->{below}" for below, above in zip(AREAS, AREAS[1:], strict=False))
-UP = ("retina->V1", *(f"{below}->{above}" for below, above in zip(AREAS, AREAS[1:], strict=False)))
+DOWN = tuple(f"{above}->{below}" for below, above in pairwise(AREAS))
+UP = ("retina->V1", *(f"{below}->{above}" for below, above in pairwise(AREAS)))
 SETTLE_MS, LEARN_MS, ETA = 400, 40, 0.02  # in 1/s: weights hardly move within the window
 ARMS = {"intact": [], **{f"{name} cut": [name] for name in DOWN}}
 GAIN, FORGETS_UP, FORGETS_DOWN = 1.7, 5e-4, 7e-4
@@ -30,7 +32,8 @@ def credit() -> TrainedCredit:
 
 def network() -> cs.Network:
     """Four bottom-up projections that learn, three credit projections that learn beside them."""
-    return cs.model("tdca_mlp", inputs=64, hidden=HIDDEN, activation="tanh").with_rule("tdca", credit=credit())
+    chain = cs.model("tdca_mlp", inputs=64, hidden=HIDDEN, activation="tanh")
+    return chain.with_rule("tdca", credit=credit())
 
 
 def protocol(digits: cs.Stimuli, cut: list[str]) -> cs.Protocol:
@@ -89,8 +92,10 @@ def figure(recording):
         values = np.array([[row[name] for name in columns] for row in table.values()])
         axes.imshow(values, cmap="Greys", vmin=0, vmax=1.5, aspect="auto")
         for (i, j), value in np.ndenumerate(values):
-            axes.text(j, i, f"{value:.2g}", ha="center", va="center", color="w" if value > 0.8 else "k", fontsize=8)
-        axes.set_xticks(range(len(columns)), [name.replace(mark, "") for name in columns], rotation=30, fontsize=8)
+            colour = "w" if value > 0.8 else "k"
+            axes.text(j, i, f"{value:.2g}", ha="center", va="center", color=colour, fontsize=8)
+        labels = [name.replace(mark, "") for name in columns]
+        axes.set_xticks(range(len(columns)), labels, rotation=30, fontsize=8)
         axes.set_yticks(range(len(table)), table, fontsize=8)
         axes.set_title(f"{title}, relative to intact", fontsize=9)
     return drawn
