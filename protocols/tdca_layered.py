@@ -53,7 +53,8 @@ PARTS = {  # ingredients left out, one outer seed
     "layered_only_rates": {"hold": ["log_gain", "log_decay_up", "log_decay_down", "log_scale"]},
 }
 UNTRAINED = {"hold": ["mixing", "centring"], "frozen": True}  # rates and schedule are searched, as for all
-CNN = ("layered_cnn", "backprop_decorrelated_cnn", "backprop_cnn")
+SHORT = ["slopes", "falls"]  # held in 200 updates
+CNN = {"layered_cnn": ["log_gain", *SHORT], "backprop_decorrelated_cnn": SHORT, "backprop_cnn": SHORT}
 
 
 def jobs() -> dict[str, list[Any]]:
@@ -62,7 +63,10 @@ def jobs() -> dict[str, list[Any]]:
     testing = {**FEW, "data": ["mnist", "fashion_mnist"], "widths": {}, "controls": ["silent"]}
     return {
         "layered": [_job(name, *arm, seed) for seed in SEEDS for name, arm in ARMS.items()],
-        "layered_cnn": [Job(f"layered_of_{name}", name, 0, {"testing": testing}) for name in CNN],
+        "layered_cnn": [
+            Job(f"layered_of_{name}", name, 0, {"testing": testing, "hold": held})
+            for name, held in CNN.items()
+        ],
         "layered_rivals": [_job(name, *arm, seed) for seed in SEEDS for name, arm in RIVALS.items()],
         "layered_parts": [
             Job(name, "layered_mnist", 0, {**changed, "testing": FEW}) for name, changed in parts.items()
