@@ -38,6 +38,14 @@ def moves_in_parts(teacher: Teacher) -> bool:
     return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
+def acting_names(teacher: Teacher) -> frozenset[str]:
+    """Populations and projections within the network that its equations read, by name."""
+    if moves_in_parts(teacher):
+        return frozenset({*teacher.populations, *teacher.projections})
+    outputs = (Part.TOP, Part.CHANNELS)
+    return frozenset(name for name, p in teacher.populations.items() if p.part in outputs)
+
+
 def scaled_by_base(teacher: Teacher, p: Projection) -> bool:
     """Whether a projection's signal is multiplied by the size s of the base."""
     populations = teacher.populations
@@ -64,10 +72,10 @@ class InParts:
         teacher, network = self.teacher, self.teacher.network
         if received is None:
             return {}
+        found = {name: network.context.base(teacher.parameters, received) for name in self.named(Part.BASE)}
         if not moves_in_parts(teacher):
             top, channels = network.credits(teacher.parameters, received, self.placed, hidden)
-            return dict(zip(self.leaving, (top, *channels), strict=True))
-        found = {name: network.context.base(teacher.parameters, received) for name in self.named(Part.BASE)}
+            return found | dict(zip(self.leaving, (top, *channels), strict=True))
         for name in self.named(Part.CONTEXT):
             seen = list(network.context.seen(received).values())
             if network.pooled:
@@ -91,12 +99,11 @@ class InParts:
 
     def rate(self, name: str, a: np.ndarray, r_top: Callable[[], np.ndarray]) -> np.ndarray:
         """Rates of one population from its drive; channels are as large as the top's rates ``r_top()``."""
-        match self.teacher.populations[name].part:
-            case Part.LAYER:
-                return np.tanh(a)
-            case Part.CHANNELS if moves_in_parts(self.teacher):
-                normalised: np.ndarray = a * (rms(r_top()) / rms(a))
-                return normalised
+        if name in self._layers:
+            return np.tanh(a)
+        if injects(self.teacher, name):
+            normalised: np.ndarray = a * (rms(r_top()) / rms(a))
+            return normalised
         return a
 
     def named(self, part: Part) -> list[str]:
@@ -107,6 +114,10 @@ class InParts:
     def leaving(self) -> list[str]:
         """The top's credit population, then the channels of the populations below it, the lowest first."""
         return [*self.named(Part.TOP), *self.named(Part.CHANNELS)]
+
+    @cached_property
+    def _layers(self) -> frozenset[str]:
+        return frozenset(self.named(Part.LAYER))
 
     @cached_property
     def _place_of(self) -> dict[str, Placed]:
@@ -133,12 +144,13 @@ def settled_credit_network(
     drives: Values = {}
     rates: Values = {}
     teacher, seen = parts.teacher, parts.from_top(received, hidden)
+    within = [p for p in teacher.projections.values() if p.name in acting_names(teacher)]
     for name, population in teacher.populations.items():  # in the order in which they settle
         outside, behind = acting.external[name], injects(teacher, name)
         a = seen.get(name, np.zeros(1)) + (0.0 if behind else outside)
         if population.biases is not None:
             a = a + population.biases
-        for p in (p for p in teacher.projections.values() if p.post == name):
+        for p in (p for p in within if p.post == name):
             signal = acting.gates.get(p.name, 1.0) * parts.signal(p, rates, received)
             a = a + (
                 scale(rates[parts.named(Part.BASE)[0]]) * signal if scaled_by_base(teacher, p) else signal

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import listed, look_up
+from cortex_sim.credit.in_parts import acting_names
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.input_planning import Arrays, input_of
@@ -32,6 +33,21 @@ def credit_drives(net: Network, owner: str, given: Mapping[str, Any], arrays: Ar
     return {
         name: input_of(owner, populations[name], one, arrays, "drive_credit") for name, one in given.items()
     }
+
+
+def check_acts(net: Network, where: str, names: Iterable[str]) -> None:
+    """Raise `DeclarationError` where a part of a credit network has no effect in its equations."""
+    teacher = net.teacher
+    if teacher is None:
+        return
+    acting = acting_names(teacher)
+    for name in (full if "->" in full else full.partition("/")[0] for full in names):
+        if name not in acting and name in {*teacher.populations, *teacher.projections}:
+            kind, outputs = type(teacher.network).__name__, listed(acting)
+            raise DeclarationError(
+                f"{where}: {name} is inside the user-defined credit network {kind}, which computes its "
+                f"outputs as a whole; name one of them, {outputs}, or a projection that leaves it"
+            )
 
 
 def check_receiving(net: Network, where: str, names: Iterable[str], setting: str) -> None:

@@ -13,7 +13,7 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Inverse
 from cortex_sim.network import Network
 from cortex_sim.protocol.closed_loop import LoopValue
-from cortex_sim.protocol.credit_planning import credit_alive, credit_drives
+from cortex_sim.protocol.credit_planning import check_acts, credit_alive, credit_drives
 from cortex_sim.protocol.input_planning import Arrays, Goals, goals_of, input_of, lengths_of
 from cortex_sim.protocol.inputs import Noise, Nudge, Sum
 from cortex_sim.protocol.per_trial import every
@@ -128,6 +128,7 @@ def _drives(net: Network, phase: Phase, arrays: Arrays) -> dict[str, Input]:
     owner = f"phase {phase.name}"
     every_population = net.every_population
     _known(f"population in drive of {owner}", phase.drive, every_population)
+    check_acts(net, f"drive of {owner}", phase.drive)
     return {
         name: input_of(owner, every_population[name], given, arrays) for name, given in phase.drive.items()
     }
@@ -154,6 +155,7 @@ def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.nda
                 "with "
                 f"cut=[{name!r}]"
             )
+    check_acts(net, where, names)
     return units_on(where, names, net.every_population)
 
 
@@ -189,6 +191,7 @@ def check_passing(where: str, names: Iterable[str], net: Network) -> None:
             )
     within = {} if net.teacher is None else net.teacher.projections
     _known(f"projection in {where}", names, {**net.projections, **within})
+    check_acts(net, where, names)
 
 
 def _check_outside(where: str, names: Iterable[str], net: Network) -> None:

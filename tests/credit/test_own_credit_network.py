@@ -265,6 +265,31 @@ def test_addresses_go_with_the_state_and_not_with_the_seed():
 
 
 @dataclass(frozen=True)
+class Addressed(Gains):
+    """The same with an address for each channel, which it does not read."""
+
+    addressed: ClassVar[bool] = True
+
+
+def test_parts_that_its_equations_do_not_read_are_recorded_and_nothing_else():
+    net = taught(credit=trained(Addressed(3)))
+    x, y = shown(net, 3)
+    phase = cs.Phase("all", 800, drive={"retina": x}, nudge={"IT": y})
+    record = cs.Record(("rate", "credit"), list(net.every_population))
+    script = cs.Protocol(phase, batch=3, record=record)
+    in_time, at_rest = (s.run(script) for s in (cs.brian2.build(net, dt_ms=4.0), QuasiStatic(net)))
+    for variable in ("rate", "credit"):
+        np.testing.assert_allclose(in_time[variable], at_rest[variable], atol=1e-7)
+    for settings in (
+        {"silence": ["TDCA base"]},
+        {"drive": {"TDCA base": 1.0}},
+        {"cut": ["TDCA base->TDCA V1"]},
+    ):
+        with pytest.raises(cs.DeclarationError, match="is inside the user-defined credit network Addressed"):
+            cs.Experiment(net, {"all": cs.Protocol(cs.Phase("all", 10, **settings))})
+
+
+@dataclass(frozen=True)
 class Lacking:
     """A credit network that does not say what it sends."""
 

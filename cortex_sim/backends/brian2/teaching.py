@@ -49,6 +49,7 @@ class Teaching:
         var, projections = weights.circuit.var, {} if self._whole else self.teacher.projections
         self._drives = [(p, credit[p.post].view[var("drive", p.name)]) for p in projections.values()]
         self._receiving = [unit.view["heard"] for unit in credit.values() if "heard" in unit.view]
+        self._bases = parts.named(Part.BASE)
 
     def strength(self, name: str) -> np.ndarray:
         """How strongly a credit population acts below, as brian2's array of shape (1,)."""
@@ -73,7 +74,7 @@ class Teaching:
 
     def _powers(self) -> None:
         """Mean squares over the units of the base, the top and each set of channels."""
-        (base,), (top, *channels) = self.parts.named(Part.BASE), self.parts.leaving
+        (base,), (top, *channels) = self._bases, self.parts.leaving
         of_base, of_top = _power(self.rates[base]), _power(self.rates[top])
         for name in (top, *channels):
             self.credit[name].view["base_power"][...] = of_base

@@ -80,6 +80,7 @@ def test_credit_goes_around_the_loop_as_in_time(word, shown):
         {"scale": {"B->B recurrent": 0.5, "A->B credit": 2.0}},
         {"silence": ["A/1", "B"]},
         {"drive_also": {"B": [0.3, -0.2, 0.5, 0.1]}},
+        {"drive_credit": {"B": [0.3, -0.2, 0.5, 0.1]}, "silence_credit": ["A/1", "B/0"]},
     ],
 )
 def test_what_a_phase_does_reaches_loops(settings, shown):

@@ -34,7 +34,20 @@ def made(**settings):
     return OuterSettings(**{**SMALL, **settings})
 
 
-@pytest.mark.parametrize("more", [{}, ALSO, {"frozen": True}, {**ALSO, "frozen": True}, NRES, READS, LAYERED, BROADCAST, {**LAYERED, **NRES}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        ALSO,
+        {"frozen": True},
+        {**ALSO, "frozen": True},
+        NRES,
+        READS,
+        LAYERED,
+        BROADCAST,
+        {**LAYERED, **NRES},
+    ],
+)
 def test_a_restored_problem_goes_on_bit_for_bit(more):
     settings = made(**more)
     (one, phi), (other, _) = problem(settings, None), problem(settings, None)
