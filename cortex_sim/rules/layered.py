@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.layered import LayeredCredit, LayeredValues
 from cortex_sim.credit.saving import TrainedCredit
+from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Mirrored, Random
 from cortex_sim.presynaptic.decorrelated import Decorrelated
 from cortex_sim.registry import make
@@ -21,8 +23,18 @@ def declared_word(trained: TrainedCredit) -> Word | None:
     W ← (1 − λ_W) W + Δ and B ← (1 − λ_B) B + κ Δᵀ (`cortex_sim.credit.layered`) are Kolen–Pollack's rule with
     a gain and with decays of its own; what synapses read is `Decorrelated` with the trained shares. None for
     credit networks of other forms, which a teacher holds.
+
+    Raises
+    ------
+    DeclarationError
+        Of a broadcast with plastic diffusion, which has no declared form yet.
     """
     form = trained.network
+    if isinstance(form, BroadcastCredit):
+        raise DeclarationError(
+            "credit network: a broadcast with plastic diffusion is known to inner runs of cortex-sim evolve "
+            "alone, not to declared networks; use a layered, dense or shared one"
+        )
     if not isinstance(form, LayeredCredit):
         return None
     values = form.values(trained.parameters)
