@@ -15,6 +15,7 @@ from several_sources import eyes, labels, stimuli
 import cortex_sim as cs
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.training import Trainer
+from cortex_sim.credit import LayeredCredit, TrainedCredit
 
 HERE = Path(__file__).resolve()
 REFERENCE = HERE.parents[2] / "reference"
@@ -51,6 +52,13 @@ def constrained():
     return net.with_rule("backprop")
 
 
+def layered():
+    """Under a layered credit network, which brings the step that it was trained with."""
+    step = {"step_rate": [[[-1.2, -0.1], [-5.1, -0.3]]] * 2, "step_fall": [[0.3, -0.5]] * 2}
+    network = LayeredCredit(mirror=10, decorrelated=True)
+    return gait().with_rule("tdca", credit=TrainedCredit(network, network.draw(0), {"step": step}))
+
+
 NETWORKS = {
     "gait_prop": gait,
     "direct_feedback_alignment": lambda: gait("direct_feedback_alignment"),
@@ -58,6 +66,7 @@ NETWORKS = {
     "constraints": constrained,
     "moving statistics": lambda: gait("backprop", Standardised("unit")),
     "decorrelated": lambda: gait("kolen_pollack").with_reads(cs.Decorrelated()),
+    "inner step": layered,
     "several sources": lambda: eyes("gait_prop"),
 }
 
@@ -73,7 +82,8 @@ def data(net):
 def trained(word):
     """All tensors after two epochs of batches of 8, on as many ranks as there are."""
     model = cs.torch.build(NETWORKS[word](), precision="64")
-    trainer = Trainer(model, *data(model.net), 2, 8, {"name": "SGD", "lr": 0.01, "momentum": 0.9})
+    sgd = {"name": "SGD", "lr": 0.01, "momentum": 0.9}
+    trainer = Trainer(model, *data(model.net), 2, 8, sgd if model.net.step is None else None)
     losses = [trainer.train_epoch() for _ in range(2)]
     return model.state_dict() | {"losses": torch.tensor(losses, dtype=torch.float64)}
 
