@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex_sim.backends.torch import Model, Settling, Unrolled, build, load
+from cortex_sim.backends.torch import InnerStep, Model, Settling, Unrolled, build, load
 from cortex_sim.calling import known_arguments
 from cortex_sim.experiments import running
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cortex_sim.experiments.experiment import Experiment
 
-__all__ = ["Model", "Settling", "Unrolled", "build", "load", "run"]
+__all__ = ["InnerStep", "Model", "Settling", "Unrolled", "build", "load", "run"]
 
 
 @known_arguments("cs.torch.run")

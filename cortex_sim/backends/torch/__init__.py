@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from cortex_sim.backends.torch.fixed_point import Settling
+from cortex_sim.backends.torch.inner_step import InnerStep
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.unrollable import check_unrolls
@@ -20,7 +21,7 @@ from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
 from cortex_sim.wiring import require_network
 
-__all__ = ["Model", "Settling", "Unrolled", "build", "load"]
+__all__ = ["InnerStep", "Model", "Settling", "Unrolled", "build", "load"]
 
 
 @known_arguments("cs.torch.build")

@@ -181,6 +181,21 @@ def relative(one, other):
     return float(((one - other).abs().max() / other.abs().max()).detach())
 
 
+def test_a_loop_of_ones_own_goes_the_same_way():
+    by_fit = ready(optimiser_setting=None)
+    by_fit.train_epoch()
+    model = ready(optimiser_setting="SGD").model
+    optimiser = cs.torch.InnerStep(model, model.net.step, horizon=by_fit.total_steps)
+    model.attach(optimiser)
+    x, y = presentations(architecture(mlp()))
+    for index in batches(0, 0, COUNT, BATCH):
+        optimiser.zero_grad()
+        model(x[index], y[index]).backward()
+        optimiser.step()
+    for name, w in model.weights.items():
+        assert torch.equal(w, by_fit.model.weights[name])
+
+
 def test_the_rates_are_multiplied_by_lr_and_follow_the_horizon():
     settings = {"name": "inner_step", "horizon": 100, "lr": 0.5}
     trainer = ready(optimiser_setting=settings)
