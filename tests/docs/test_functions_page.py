@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex_sim import registry
+from cortex_sim import library, registry
 from cortex_sim.tdca.functions.settings import FunctionSettings
 from cortex_sim.tdca.functions.studies import Baseline, Counted
 from cortex_sim.tdca.studies.jobs import Folders, Job, is_done
@@ -79,6 +79,20 @@ def test_tiny_runs(functions, tmp_path):
     assert functions.work(jobs, places, lambda _: None) == []
     result = places.kept("random_search-0")
     assert len(result["per_life"]["n2 sphere"]["level"]) == 2 and result["settings"] == {"n2": {}}
+
+
+def test_figures_are_drawn_from_what_there_is(tmp_path):
+    figures = library.load_module("protocols", "tdca_functions").figures
+    places = Folders(tmp_path / "runs", tmp_path / "results")
+    solved, paths = figures(places).values()
+    assert not any(axes.lines for axes in solved.axes)
+    assert [bool(axes.lines) for axes in paths.axes] == [False] * 4 + [True] * 4  # Adam needs no run
+    page = importlib.import_module("cortex_sim.tdca.functions.settings")
+    names = [*page.TRAINED, *page.NEVER_SEEN]
+    cells = {f"n{n} {name}": {"solved_at": [100, None]} for n in (10, 30) for name in names}
+    places.keep("snes-0", {"per_life": cells})
+    shares = figures(places)["functions_solved"].axes[0].lines[0].get_ydata()
+    assert list(shares[[0, 99, 100, 400]]) == [0, 0, 0.5, 0.5]
 
 
 def test_every_setting_has_a_row_with_its_default():
