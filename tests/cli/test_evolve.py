@@ -290,3 +290,17 @@ def test_killed_at_a_random_moment_it_ends_where_it_would_have(here, config, sea
     assert main(["evolve", name, "--out", "whole"]) == 0
     assert outcome(here / "killed") == outcome(here / "whole"), f"killed {delay} s after a checkpoint"
     assert not list((here / "killed").glob("*.part"))
+
+
+def test_functions_are_another_kind_of_problem(here, run, refused):
+    small = {
+        "base": "functions_first_order", "families": ["sphere"], "never_seen": [], "tasks": 1,
+        "evaluations": 20, "iterations": 2, "searcher": {"members": 4},
+        "testing": {"dimensions": [2], "tasks": 2},
+    }  # fmt: skip
+    (here / "functions.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
+    status, out, _ = run("evolve functions.yaml --out r")
+    assert status == 0 and "share of tasks solved" in out and "n2:silent" in out
+    assert "first_order: 180 outer parameters, 2 outer updates" in out
+    refused("evolve small.yaml --resume --out r", "problem is 'functions' in run.yaml, None now")
+    refused("evolve functions.yaml --resume --out r --seed 2", "seed is 0 in run.yaml, 2 now")
