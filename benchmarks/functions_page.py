@@ -196,7 +196,7 @@ def rotated(folders: Folders) -> list[str]:
                 else:
                     seen.setdefault(name, []).append(level)
         trained = {name: float(np.mean(levels)) for name, levels in seen.items()}
-        rows = {"never seen": left_out, "trained (mean of four)": trained}
+        rows = {"never seen": left_out, "trained (mean over the other loops done)": trained}
         for arm in RIVALS:
             for result in results(folders, arm)[:1]:
                 rows[ARMS[arm]] = {name: 100 * solved(result, n, [name]).mean() for name in names}
