@@ -54,5 +54,7 @@ def _reads(trained: TrainedCredit, values: LayeredValues) -> Decorrelated | None
     if values.mixing is None or values.centring is None:
         return None
     body = (trained.about.get("settings") or {}).get("model_settings") or {}
-    declared = Decorrelated() if body.get("reads") is None else make("reads", body["reads"])
-    return replace(declared, mixing=values.mixing, centring=values.centring)
+    declared = Decorrelated(0.5, 0.5) if body.get("reads") is None else make("reads", body["reads"])
+    shares = {"mixing": values.mixing, "centring": values.centring}
+    inside = {name: share for name, share in shares.items() if 0 < getattr(declared, name) < 1}
+    return replace(declared, **inside)  # a share that was declared as 0 or 1 was not trained

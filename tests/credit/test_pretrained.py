@@ -26,7 +26,7 @@ def test_some_ship():
 @pytest.mark.parametrize("name", shipped())
 def test_its_run_is_told_beside_it(name):
     trained, settings = credit_network(name, 10), from_file(FOLDER / f"{name}.yaml")
-    assert trained_network(settings, trained.parameters) == trained.network
+    assert trained_network(settings) == trained.network
     assert f"cortex-sim evolve {name} --seed {settings.seed} " in (FOLDER / "README.md").read_text("utf-8")
     assert trained.about["trained"] and OuterSettings(**trained.about["settings"]) == settings
 

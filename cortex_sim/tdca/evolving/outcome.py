@@ -12,7 +12,6 @@ from torch import Tensor
 
 from cortex_sim.checks import listed, look_up
 from cortex_sim.credit import BroadcastCredit, LayeredCredit, TrainedCredit
-from cortex_sim.credit.layered import SHARES
 from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
@@ -21,6 +20,7 @@ from cortex_sim.tdca.evolving.settings import OuterSettings, Testing
 from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.inner.evaluation import run_to_end, tested
+from cortex_sim.tdca.inner.reading import declared_shares
 from cortex_sim.tdca.tasks.settings import tasks_from
 
 Cells = dict[int, dict[str, list[float]]]
@@ -36,10 +36,11 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
     """Write ``outer.safetensors``, and ``credit.safetensors`` where the rule has a credit network."""
     named = parameters_of(settings, phi)
     write_tensors(out / "outer.safetensors", named, {})
-    network = trained_network(settings, named)
+    network = trained_network(settings)
     if network is None:
         return False
-    own = {name: named[name] for name in network.shapes()}
+    every = declared_shares(settings.body()) | named
+    own = {name: every[name] for name in network.shapes()}
     about = {
         "trained": not settings.frozen,
         "settings": settings.as_dict(),
@@ -49,11 +50,11 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
     return True
 
 
-def trained_network(settings: OuterSettings, named: Mapping[str, Any]) -> Any:
-    """The form of the credit network that was trained; None of a rule without one."""
+def trained_network(settings: OuterSettings) -> Any:
+    """The form of the credit network that is trained; None of a rule without one."""
     network = getattr(settings.inner_rule(), "credit_network", None)
     if isinstance(network, (LayeredCredit, BroadcastCredit)):
-        return replace(network, decorrelated=set(SHARES) <= set(named))
+        return replace(network, decorrelated=bool(declared_shares(settings.body())))
     return network
 
 

@@ -15,19 +15,31 @@ from cortex_sim.presynaptic.drawing import noise_of
 from cortex_sim.presynaptic.held import inputs_of, updates_between
 from cortex_sim.tdca.inner.architecture import Architecture
 
+ONE = 40.0  # a logit whose share is 1 in double precision
+
 
 def shares_to_train(body: Architecture) -> dict[str, np.ndarray]:
     """Logits of the shares s and c that an outer loop trains, by name, at their declared values.
 
     They are one pair for all layers. A share that is declared as 0 or 1 stays so.
     """
+    return {name: p for name, p in declared_shares(body).items() if abs(p) < ONE}
+
+
+def declared_shares(body: Architecture) -> dict[str, np.ndarray]:
+    """Logits of declared shares, by name (of 0 and 1, ∓`ONE`); none where synapses read rates."""
     declared = [layer.projection.reads for layer in body.layers if layer.projection.reads is not None]
     found = {}
     for name in SHARES:
-        values = [share for reads in declared if 0 < (share := getattr(reads, name, 0)) < 1]
+        values = [share for reads in declared if (share := getattr(reads, name, None)) is not None]
         if values:
-            found[name] = np.array(log(values[0] / (1 - values[0])))
+            inside = [share for share in values if 0 < share < 1] or values
+            found[name] = np.array(_logit(inside[0]))
     return found
+
+
+def _logit(share: float) -> float:
+    return log(share / (1 - share)) if 0 < share < 1 else ONE if share else -ONE
 
 
 class InnerReadings:

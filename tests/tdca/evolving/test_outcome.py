@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+import cortex_sim as cs
 from cortex_sim.credit import load_credit
 from cortex_sim.errors import DataError
 from cortex_sim.tdca.evolving import outcome as module
@@ -94,9 +95,18 @@ def test_written_parameters_are_phi(tmp_path):
     assert not write_credit(settings, phi_of(settings), tmp_path)
 
 
+READS = [
+    (None, []),
+    ({"name": "decorrelated", "mixing": 0.6, "centring": 0.8}, [np.log(1.5), np.log(4.0)]),
+    ({"name": "decorrelated", "mixing": 0.6}, [np.log(1.5), 40.0]),
+    ({"name": "decorrelated", "mixing": 0.0, "centring": 0.8}, [-40.0, np.log(4.0)]),
+]
+
+
 @pytest.mark.parametrize("name", ["layered", "broadcast"])
-@pytest.mark.parametrize("reads", [None, {"name": "decorrelated", "mixing": 0.6, "centring": 0.8}])
-def test_what_synapses_read_is_written_with_a_plastic_form(tmp_path, name, reads):
+@pytest.mark.parametrize("reads, shares", READS)
+def test_what_synapses_read_is_written_with_a_plastic_form(tmp_path, name, reads, shares):
+    """Shares that were declared as 0 or 1, and so not trained, too."""
     settings = made(
         rule={"name": name}, model_settings={"inputs": 64, "hidden": [8], "reads": reads}, tasks=TASKS
     )
@@ -104,6 +114,13 @@ def test_what_synapses_read_is_written_with_a_plastic_form(tmp_path, name, reads
     assert write_credit(settings, phi, tmp_path)
     kept = load_credit(tmp_path / "credit.safetensors")
     assert kept.network.decorrelated == (reads is not None)
-    shares = [kept.parameters[share] for share in ("mixing", "centring") if share in kept.parameters]
-    np.testing.assert_allclose(shares, [np.log(1.5), np.log(4.0)] if reads else [], rtol=1e-6)
+    written = [kept.parameters[share] for share in ("mixing", "centring") if share in kept.parameters]
+    np.testing.assert_allclose(written, shares, rtol=1e-6)
     assert kept.parameters["log_gain"].shape == () and set(kept.about["step"]) == {"step_rate", "step_fall"}
+    if name == "layered":
+        declared = cs.model("tdca_mlp", inputs=64, hidden=[8]).with_rule("tdca", credit=kept)
+        expected = settings.body().net.bottom_ups[0].reads
+        found = declared.bottom_ups[0].reads
+        assert (found is None) == (expected is None)
+        if expected is not None:
+            assert (found.mixing, found.centring) == pytest.approx((expected.mixing, expected.centring))
