@@ -1,0 +1,1 @@
+"""Reinforcement learning by inner runs: batched environments, policies, and credit from actions and returns."""

@@ -1,0 +1,109 @@
+"""Two choice tasks of neuroscience, in which hidden credit matters: one decision ends a trial.
+
+The policies are chains, without recurrence: what memory a task needs is a trace in its observation, as a
+population upstream would hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.tdca.reinforcement.environment import Physics, Range
+
+_STIMULI, _FEATURES = 6, 8
+_CONTEXTS = 4
+
+
+class _Choice:
+    """One decision, reward 1 if it is right and −1 otherwise; the answer is the state's last variable."""
+
+    actions: ClassVar[int] = 2
+    cap: ClassVar[int] = 1
+    worth: ClassVar[float] = 1.0
+
+    def step(
+        self, state: Tensor, action: Tensor, physics: Physics, generator: Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Judge the decision."""
+        right = (action == state[-1]).to(state.dtype)
+        return state, 2 * right - 1, torch.ones_like(right, dtype=torch.bool)
+
+    def observe(self, state: Tensor, physics: Physics) -> Tensor:
+        """All but the answer."""
+        return state[:-1].movedim(0, -1)
+
+    def scaled(self, observation: Tensor) -> Tensor:
+        """As it is."""
+        return observation
+
+    def solved(self, lengths: Tensor, ended: Tensor, rewards: Tensor, seen: Tensor) -> Tensor:
+        """The decision was right."""
+        return rewards.sum(0) > 0
+
+
+class MatchToSample(_Choice):
+    """Delayed match-to-sample: is the test stimulus the same as the sample, which is gone?
+
+    Six stimuli, patterns of eight features ±1. The sample is seen as a trace that has decayed by
+    exp(−delay/10), at least to 0.15 of its size; both carry noise. Half of the trials match. Delay and noise
+    vary. A linear function of the observation, and so a readout of the input, is at chance.
+    """
+
+    observations: ClassVar[int] = 2 * _FEATURES
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "delay": Range(3.0, (1.0, 6.0), (0.0, 10.0)),
+        "noise": Range(0.2, (0.1, 0.3), (0.0, 0.5)),
+    }
+
+    def begin(self, physics: Physics, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Decayed sample, test and answer."""
+        dtype = physics["noise"].dtype
+        patterns = _patterns(dtype)
+        sample = torch.randint(_STIMULI, shape, generator=generator)
+        other = (sample + torch.randint(1, _STIMULI, shape, generator=generator)) % _STIMULI
+        match = torch.randint(2, shape, generator=generator)
+        test = torch.where(match == 1, sample, other)
+        trace = torch.exp(-physics["delay"] / 10).expand(shape)[..., None]
+        seen = torch.cat((trace * patterns[sample], patterns[test]), -1)
+        noise = torch.randn(seen.shape, generator=generator, dtype=dtype)
+        seen = seen + physics["noise"].expand(shape)[..., None] * noise
+        return torch.cat((seen.movedim(-1, 0), match[None].to(dtype)))
+
+
+def _patterns(dtype: torch.dtype) -> Tensor:
+    """The first rows of an 8 × 8 Hadamard matrix but one: patterns at right angles."""
+    rows = torch.ones(1, 1, dtype=dtype)
+    for _ in range(3):
+        rows = torch.cat((torch.cat((rows, rows), 1), torch.cat((rows, -rows), 1)))
+    return rows[1 : 1 + _STIMULI]
+
+
+class ContextChoice(_Choice):
+    """Context-dependent choice: report the sign of the one of four evidences that a cue names.
+
+    Each evidence is a strength of either sign with noise, the cue one-hot (after Mante et al. 2013,
+    doi:10.1038/nature12742, who had two). Strength and noise vary. Without the product of cue and
+    evidence, decisions are right in about two of three trials.
+    """
+
+    observations: ClassVar[int] = 2 * _CONTEXTS
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "noise": Range(0.3, (0.1, 0.5), (0.0, 0.8)),
+        "strength": Range(1.0, (0.75, 1.25), (0.5, 1.5)),
+    }
+
+    def begin(self, physics: Physics, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Evidences, cue and answer."""
+        dtype = physics["noise"].dtype
+        signs = 2 * torch.randint(2, (*shape, _CONTEXTS), generator=generator) - 1
+        cue = torch.randint(_CONTEXTS, shape, generator=generator)
+        answer = signs.gather(-1, cue[..., None]).movedim(-1, 0) > 0
+        noise = torch.randn(signs.shape, generator=generator, dtype=dtype)
+        strength, width = (physics[name].expand(shape)[..., None] for name in ("strength", "noise"))
+        evidence = strength * signs + width * noise
+        one_hot = torch.nn.functional.one_hot(cue, _CONTEXTS).to(dtype)
+        return torch.cat((torch.cat((evidence, one_hot), -1).movedim(-1, 0), answer.to(dtype)))
