@@ -46,7 +46,7 @@ class _Choice:
 
 
 class MatchToSample(_Choice):
-    """Delayed match-to-sample: is the test stimulus the same as the sample, which is gone?
+    """Delayed match-to-sample: say whether the test stimulus is the sample, which is gone.
 
     Six stimuli, patterns of eight features ±1. The sample is seen as a trace that has decayed by
     exp(−delay/10), at least to 0.15 of its size; both carry noise. Half of the trials match. Delay and noise

@@ -1,0 +1,211 @@
+"""Episodes of many policies side by side, and what they are worth: returns, baselines, outcomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.tdca.reinforcement.environment import Physics
+from cortex_sim.tdca.reinforcement.signals import packed
+
+_NEAR = 8.0  # steps over which the trace of an episode's end decays
+_KEEP = 0.7  # decay of running baselines, by update
+_SMALL = 1e-6
+
+
+@dataclass(frozen=True)
+class World:
+    """What an inner run learns in.
+
+    Parameters
+    ----------
+    physics : mapping of str to Tensor of shape (run, 1)
+    rotation : Tensor of shape (run, observation, observation), optional
+        Orthogonal, signs included: what the policy (and a credit network) sees of observations.
+    order : Tensor of shape (run, action), optional
+        Which action of the environment each of the policy's is.
+    """
+
+    physics: Physics
+    rotation: Tensor | None = None
+    order: Tensor | None = None
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Scaled observations (run, episode, value) as they are seen."""
+        return x if self.rotation is None else torch.bmm(x, self.rotation)
+
+    def meant(self, action: Tensor) -> Tensor:
+        """The environment's actions, for the policy's (run, episode)."""
+        return action if self.order is None else self.order.gather(1, action)
+
+
+def scrambling(environment: Any, runs: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """A rotation with signs, and an order of actions, of each inner run."""
+    n = environment.observations
+    q, r = torch.linalg.qr(torch.randn(runs, n, n, generator=generator))
+    rotation = q * torch.sign(torch.diagonal(r, dim1=1, dim2=2))[:, None]
+    return rotation, torch.rand(runs, environment.actions, generator=generator).argsort(1)
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Episodes of an update, by (time, run, episode).
+
+    Parameters
+    ----------
+    seen : Tensor of shape (time, run, episode, observation)
+        Observations as the policy reads them.
+    plain : Tensor of the same shape
+        The same as the environment scales them.
+    actions : Tensor of int64
+        The policy's.
+    rewards, alive : Tensor
+        0 after the end; whether a step was taken.
+    ended : Tensor of bool, shape (run, episode)
+        Whether an episode ended before its cap.
+    """
+
+    seen: Tensor
+    plain: Tensor
+    actions: Tensor
+    rewards: Tensor
+    alive: Tensor
+    ended: Tensor
+
+    @property
+    def returns(self) -> Tensor:
+        """Undiscounted return, (run, episode)."""
+        return self.rewards.sum(0)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Steps taken, (run, episode)."""
+        return self.alive.sum(0)
+
+
+@torch.no_grad()
+def rollout(
+    environment: Any,
+    world: World,
+    top: Callable[[Tensor], Tensor],
+    shape: tuple[int, int],
+    generator: Generator,
+    *,
+    copies: int = 1,
+    greedy: bool = False,
+) -> Episodes:
+    """Episodes of policies ``top``, from rates (run, episode, action) of observations seen.
+
+    ``shape`` is (run, episode); ``copies`` neighbouring inner runs share all random numbers. Actions are
+    drawn by the softmax of the rates, or (``greedy``) are the largest.
+    """
+    drawn_for = (shape[0] // copies, shape[1])
+    first = {name: p[::copies] for name, p in world.physics.items()}
+    state = environment.begin(first, drawn_for, generator).repeat_interleave(copies, 1)
+    seeds = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    alive = torch.ones(shape, dtype=torch.bool)
+    ended = torch.zeros(shape, dtype=torch.bool)
+    kept: list[tuple[Tensor, ...]] = []
+    for _ in range(environment.cap):
+        plain = environment.scaled(environment.observe(state, world.physics))
+        seen = world.seen(plain)
+        rates = top(seen)
+        if not greedy:
+            u = torch.rand((*drawn_for, environment.actions), generator=seeds).clamp_min(1e-20)
+            rates = rates - torch.log(-torch.log(u).repeat_interleave(copies, 0))
+        action = rates.argmax(-1)
+        after, reward, over = environment.step(state, world.meant(action), world.physics)
+        kept.append((seen, plain, action, reward * alive, alive))
+        state = torch.where(alive, after, state)  # what ended stays where it is, finite
+        ended = ended | (over & alive)
+        alive = alive & ~over
+        if not bool(alive.any()):
+            break
+    seen, plain, actions, rewards, lived = (torch.stack(parts) for parts in zip(*kept, strict=True))
+    return Episodes(seen, plain, actions, rewards, lived, ended)
+
+
+def returns_to_go(rewards: Tensor, discount: float) -> Tensor:
+    """G_t = Σ_k discount^k r_{t+k}, (time, run, episode)."""
+    time = torch.arange(len(rewards), dtype=rewards.dtype)
+    ahead = time[None] - time[:, None]
+    decay = torch.where(ahead >= 0, discount ** ahead.clamp_min(0), torch.zeros_like(ahead))
+    return torch.tensordot(decay, rewards, 1)
+
+
+class Baselines:
+    """Running mean of the return from each time step on, of each inner run, and its running deviation.
+
+    b_t = Σ_k .7^k Σ_episodes G_t / Σ_k .7^k n_t over the present update and those before it; σ² likewise,
+    over all time steps. The present episodes are part of the mean, so that the first update has one.
+
+    Parameters
+    ----------
+    runs, cap : int
+    """
+
+    names = ("count", "total", "square")
+
+    def __init__(self, runs: int, cap: int) -> None:
+        self.count, self.total = torch.zeros(cap, runs), torch.zeros(cap, runs)
+        self.square = torch.zeros(2, runs)
+
+    def begin(self, runs: Tensor) -> None:
+        """Forget, in the inner runs of a bool mask (run,)."""
+        for name in self.names:
+            getattr(self, name)[:, runs] = 0.0
+
+    def judged(self, found: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
+        """G − b of returns from each step on (time, run, episode), 0 where no step was; and σ (run,)."""
+        steps = len(found)
+        count, total = torch.zeros_like(self.count), torch.zeros_like(self.total)
+        count[:steps], total[:steps] = alive.sum(-1), (found * alive).sum(-1)
+        self.count, self.total = _KEEP * self.count + count, _KEEP * self.total + total
+        mean = (self.total / self.count.clamp_min(_SMALL))[:steps, :, None]
+        rest = (found - mean) * alive
+        now = torch.stack((rest.square().sum((0, 2)), alive.sum((0, 2)).to(rest.dtype)))
+        self.square = _KEEP * self.square + now
+        return rest, (self.square[0] / self.square[1].clamp_min(1)).sqrt() + _SMALL
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it, by name."""
+        return {name: getattr(self, name).clone() for name in self.names}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from `state`."""
+        for name in self.names:
+            setattr(self, name, state[name].clone())
+
+
+def presented(
+    episodes: Episodes, rest: Tensor, deviation: Tensor, actions: int
+) -> tuple[Tensor, Tensor]:
+    """Steps of episodes as presentations: observations (run, presentation, value) and goals.
+
+    The weight of a step makes the change of an inner run the mean over the steps that it has taken.
+    """
+    time, runs, count = rest.shape
+    alive = episodes.alive.to(rest.dtype)
+    one_hot = torch.nn.functional.one_hot(episodes.actions, actions).to(rest.dtype) * alive[..., None]
+    outcome = (rest / deviation[:, None]).clamp(-3, 3)
+    weight = alive * (time * count / alive.sum((0, 2)).clamp_min(1))[:, None]
+    left = episodes.lengths.to(rest.dtype) - 1 - torch.arange(time, dtype=rest.dtype)[:, None, None]
+    end = torch.exp(-left.clamp_min(0) / _NEAR) * alive * episodes.ended
+    x = episodes.seen * alive[..., None]
+    columns = [v[..., None] for v in (outcome, weight, episodes.rewards, end)]
+    goal = packed(one_hot, *columns, x)
+    return _flat(x, runs, time * count), _flat(goal, runs, time * count)
+
+
+def _flat(values: Tensor, runs: int, presentations: int) -> Tensor:
+    return values.transpose(0, 1).reshape(runs, presentations, values.shape[-1])
+
+
+def share(outcome: Tensor) -> float:
+    """Mean as a number; NaN where there is nothing."""
+    return float(outcome.double().mean()) if outcome.numel() else math.nan

@@ -1,0 +1,203 @@
+"""Inner runs of policies that persist from window to window, as an outer loop unrolls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cortex_sim.tdca.inner.cohort import Cohort, layout
+from cortex_sim.tdca.inner.rules import InnerRule
+from cortex_sim.tdca.inner.step import Step
+from cortex_sim.tdca.outer.problem import Window, under, within
+from cortex_sim.tdca.reinforcement.environment import drawn
+from cortex_sim.tdca.reinforcement.episodes import (
+    Baselines,
+    Episodes,
+    World,
+    presented,
+    returns_to_go,
+    rollout,
+    scrambling,
+)
+from cortex_sim.tdca.reinforcement.policy import Policy
+
+
+class Learning:
+    """Policies that learn side by side, each in a world of its own.
+
+    Parameters
+    ----------
+    body : Policy
+    rule, step
+        Of the inner runs.
+    environment : Environment
+    count : int
+        Inner runs.
+    episodes : int
+        Of an update.
+    discount : float
+        Of rewards.
+    copies : int, default 1
+        Neighbouring inner runs that share start, world and random numbers.
+    """
+
+    def __init__(
+        self,
+        body: Policy,
+        rule: InnerRule,
+        step: Step,
+        environment: Any,
+        count: int,
+        episodes: int,
+        discount: float,
+        copies: int = 1,
+    ) -> None:
+        self.environment, self.episodes, self.discount, self.copies = environment, episodes, discount, copies
+        self.body = body
+        self.cohort = Cohort(body, rule, step, count, copies)
+        self.baselines = Baselines(count, environment.cap)
+        n, a = environment.observations, environment.actions
+        self.physics = {name: torch.zeros(count, 1) for name in sorted(environment.ranges)}
+        self.rotation = torch.eye(n).repeat(count, 1, 1)
+        self.order = torch.arange(a).repeat(count, 1)
+        self.scrambled = False
+
+    def begin(
+        self, slots: Tensor, setting: str, scrambled: bool, updates: int, generator: torch.Generator
+    ) -> None:
+        """Start inner runs at ``slots`` (start,), in new worlds of a setting D, R or E."""
+        starts = len(slots)
+        seeds = torch.randint(2**31, (starts,), generator=generator)
+        self.cohort.begin(slots, seeds, torch.full((starts,), float(updates)))
+        runs = slots.repeat_interleave(self.copies)
+        self.baselines.begin(runs)
+        for name, values in drawn(self.environment, setting, (starts, 1), generator).items():
+            self.physics[name][runs] = values.repeat_interleave(self.copies, 0)[runs]
+        self.scrambled = scrambled
+        if scrambled:
+            rotation, order = scrambling(self.environment, starts, generator)
+            self.rotation[runs] = rotation.repeat_interleave(self.copies, 0)[runs]
+            self.order[runs] = order.repeat_interleave(self.copies, 0)[runs]
+
+    @property
+    def world(self) -> World:
+        """Where the inner runs learn."""
+        turned = (self.rotation, self.order) if self.scrambled else (None, None)
+        return World(self.physics, *turned)
+
+    def play(self, generator: torch.Generator, episodes: int | None = None) -> Episodes:
+        """Episodes of the policies at present."""
+        cohort = self.cohort
+        transfers = self.body.transfers(cohort.transfers)
+        top = self.body.forward(
+            [w.detach() for w in cohort.weights], [b.detach() for b in cohort.biases], transfers
+        )
+        shape = (cohort.count, episodes or self.episodes)
+        return rollout(self.environment, self.world, top, shape, generator, copies=self.copies)
+
+    def judged(self, played: Episodes) -> tuple[Tensor, Tensor, Tensor]:
+        """Presentations and goals of episodes, and what makes a step's objective one of the return (run,)."""
+        found = returns_to_go(played.rewards, self.discount)
+        rest, deviation = self.baselines.judged(found, played.alive.to(found.dtype))
+        x, goal = presented(played, rest, deviation, self.environment.actions)
+        steps = played.alive.sum((0, 2)).to(found.dtype) / played.alive.shape[2]
+        return x, goal, steps * deviation / self.environment.worth
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on, as named tensors."""
+        found = under("cohort/", self.cohort.state()) | under("baseline/", self.baselines.state())
+        found |= under("physics/", {n: p.clone() for n, p in self.physics.items()})
+        return found | {"rotation": self.rotation.clone(), "order": self.order.clone()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state`."""
+        self.cohort.restore(within("cohort/", state))
+        self.baselines.restore(within("baseline/", state))
+        self.physics = {n: p.clone() for n, p in within("physics/", state).items()}
+        self.rotation, self.order = state["rotation"].clone(), state["order"].clone()
+
+
+class PersistentPolicies:
+    """Inner runs of ``updates`` updates; each that ends is replaced by another, in another world.
+
+    Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`. The loss of a window is minus the mean return of
+    its episodes over the environment's worth, from the second update on and with fresh episodes at its end. Its
+    gradient is that of the score function, −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates;
+    what episodes were met in these is taken as given.
+
+    Parameters
+    ----------
+    learning : Learning
+    setting : str
+        D, R or E.
+    scrambled : bool
+        Whether each inner run has its own rotation of observations and order of actions.
+    updates, window : int
+        Of an inner run, and between two outer updates.
+    seed : int
+    """
+
+    def __init__(
+        self, learning: Learning, setting: str, scrambled: bool, updates: int, window: int, seed: int
+    ) -> None:
+        self.learning, self.setting, self.updates, self.window = learning, setting, updates, window
+        self.scrambled = learning.scrambled = scrambled
+        cohort = learning.cohort
+        self.layout = layout(cohort.rule, cohort.step, learning.body)
+        self.parameters, self.count = self.layout.count, cohort.count
+        self.generator = torch.Generator().manual_seed(seed)
+        starts = self.count // learning.copies
+        spread = torch.arange(starts) % max(updates // window, 1)  # first ends: staggered
+        self.stop = (window * (1 + spread)).repeat_interleave(learning.copies)
+        self.fresh = True  # no inner run has started
+
+    def due(self) -> Tensor:
+        """Inner runs that the next window begins again: those that ended, and those whose weights are NaN."""
+        if self.fresh:
+            return torch.ones(self.count, dtype=torch.bool)
+        copies, cohort = self.learning.copies, self.learning.cohort
+        over = (cohort.done >= self.stop) | cohort.lost()
+        return over.reshape(-1, copies).any(1).repeat_interleave(copies)
+
+    def unroll(self, phi: Tensor) -> Window:
+        """Advance every inner run by a window under φ, (parameter,) or (run, parameter)."""
+        learning, generator = self.learning, self.generator
+        begins = self.due()
+        if bool(begins.any()):
+            if not self.fresh:
+                self.stop[begins] = self.updates
+            learning.begin(begins[:: learning.copies], self.setting, self.scrambled, self.updates, generator)
+            self.fresh = False
+        parameters = self.layout.split(phi)
+        surrogate: Any = 0.0
+        returned = torch.zeros(self.count)
+        for _ in range(self.window):
+            played = learning.play(generator)
+            x, goal, gain = learning.judged(played)
+            surrogate = surrogate + gain * learning.cohort.advance(parameters, x, goal)
+            returned += played.returns.mean(1)
+        played = learning.play(generator)
+        before = learning.baselines.state()
+        x, goal, gain = learning.judged(played)
+        learning.baselines.restore(before)  # the window's fresh episodes teach nothing
+        final = learning.body.judged(learning.cohort.settle(x), goal)[0].mean(-1)
+        surrogate = (surrogate + gain * final) / self.window
+        value = -(returned + played.returns.mean(1)) / (self.window + 1) / learning.environment.worth
+        lost = ~torch.isfinite(surrogate.detach())
+        surrogate = torch.where(lost, torch.zeros_like(surrogate), surrogate)
+        learning.cohort.detach()
+        return Window(value + surrogate - surrogate.detach(), begins, int(lost.sum()))
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on, as named tensors."""
+        own = {"generator": self.generator.get_state(), "stop": self.stop.clone()}
+        return own | {"fresh": torch.tensor(self.fresh)} | under("learning/", self.learning.state())
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state`."""
+        self.learning.restore(within("learning/", state))
+        self.stop, self.fresh = state["stop"].clone(), bool(state["fresh"])
+        self.generator.set_state(state["generator"])
