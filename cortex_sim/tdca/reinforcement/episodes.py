@@ -196,9 +196,8 @@ def presented(
     weight = alive * (time * count / alive.sum((0, 2)).clamp_min(1))[:, None]
     left = episodes.lengths.to(rest.dtype) - 1 - torch.arange(time, dtype=rest.dtype)[:, None, None]
     end = torch.exp(-left.clamp_min(0) / _NEAR) * alive * episodes.ended
-    x = episodes.seen * alive[..., None]
     columns = [v[..., None] for v in (outcome, weight, episodes.rewards, end)]
-    goal = packed(one_hot, *columns, x)
+    goal, x = packed(one_hot, *columns, episodes.seen), episodes.seen * alive[..., None]
     return _flat(x, runs, time * count), _flat(goal, runs, time * count)
 
 

@@ -1,4 +1,4 @@
-"""Credit in reinforcement learning beside the rules for presentations: what is compared, what is a control."""
+"""Rules of which the credit network trains the credit of the top, and hidden credit is carried down from it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cortex_sim.credit import DenseCredit, TopSignals
 from cortex_sim.registry import make, register
 from cortex_sim.tdca.inner.architecture import Architecture
-from cortex_sim.tdca.inner.rules import Fixed, Moment, TopDownCredit, chained
-from cortex_sim.tdca.reinforcement.signals import OBSERVATION
+from cortex_sim.tdca.inner.layered import Layered
+from cortex_sim.tdca.inner.rules import Fixed, Moment, chained
 
 
 @register("inner_rule", "backprop_of_trained_top")
@@ -45,45 +44,45 @@ class BackpropOfTrainedTop:
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
         """Credit of every layer's population."""
-        received = TopSignals(moment.rates[-1], moment.goal, moment.error)
-        top, _ = self.credit_network.credits(parameters, received, [])
+        top = trained_top(self.credit_network, parameters, moment)
         return chained(body, replace(moment, error=top), moment.weights[1:])
 
 
-@register("inner_rule", "misread")
+def trained_top(network: Any, parameters: dict[str, Tensor], moment: Moment) -> Tensor:
+    """A credit network's credit of the top alone, (run, presentation, unit)."""
+    received = TopSignals(moment.rates[-1], moment.goal, moment.error)
+    top: Tensor = network.credits(parameters, received, [])[0]
+    return top
+
+
+@register("inner_rule", "layered_of_trained_top")
 @dataclass(frozen=True)
-class Misread:
-    """A control: the credit network reads the observations of other steps, shuffled within an inner run.
+class LayeredOfTrainedTop(Layered):
+    """The credit network's credit at the top, carried down by plastic top-down weights of its own.
+
+    c_L as of `BackpropOfTrainedTop`; below, u_l = (B_l u_{l+1}) ∘ f′(a_l), B ← (1 − λ_B) B + κ Δᵀ, as in
+    `cortex_sim.credit.layered`: no bottom-up weight is read.
 
     Parameters
     ----------
-    rule : InnerRule or str
+    credit_network : LayeredCredit or str
+        The top-down weights.
+    top_network : CreditNetwork or str
+        Only its credit of the top is used.
     """
 
-    rule: Any = field(default_factory=TopDownCredit)
+    top_network: Any = field(default_factory=DenseCredit)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rule", make("inner_rule", self.rule))
-
-    @property
-    def gated(self) -> bool:
-        """As of the rule."""
-        return self.rule.gated
+        super().__post_init__()
+        object.__setattr__(self, "top_network", make("credit_network", self.top_network))
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """As of the rule."""
-        return self.rule.draw(seed)
-
-    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """As of the rule."""
-        return self.rule.fixed(body, rng)
+        """Parameters of both before training."""
+        return {**self.top_network.draw(seed), **super().draw(seed)}
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
-        """The rule's, of shuffled observations."""
-        generator = torch.Generator().manual_seed(moment.number)  # another order at every update
-        goal, first = moment.goal, body.outputs + OBSERVATION
-        order = torch.randperm(goal.shape[1], generator=generator)
-        mixed = torch.cat((goal[..., :first], goal[:, order, first:]), -1)
-        return self.rule.credits(body, parameters, fixed, replace(moment, goal=mixed))
+        """Credit of every layer's population."""
+        return chained(body, replace(moment, error=trained_top(self.top_network, parameters, moment)), fixed)

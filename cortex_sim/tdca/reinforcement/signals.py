@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
-from cortex_sim.checks import look_up, require_count
+from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.credit.context import Parameters, TopSignals
 from cortex_sim.registry import register
 
@@ -51,16 +51,20 @@ class ActionContext:
         reward of the step alone.
     observation : int, default 0
         Values of the observation that it reads; 0 for none.
+    shuffled : bool, default False
+        A control: it reads the observations of other steps, in a fixed random order.
     """
 
     outcome: str = "advantage"
     observation: int = 0
+    shuffled: bool = False
     parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     reads_error: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         look_up("outcome of ActionContext", self.outcome, {"advantage": None, "reward": None})
         require_count(self, minimum=0, observation=self.observation)
+        require_flag(self, shuffled=self.shuffled)
 
     def draw(self) -> dict[str, np.ndarray]:
         """Nothing to draw."""
@@ -88,7 +92,9 @@ class ActionContext:
             "end": column(received.goal, outputs, END),
         }
         if self.observation:
-            found["observation"] = received.goal[..., outputs + OBSERVATION :]
+            read = received.goal[..., outputs + OBSERVATION :]
+            order = np.random.default_rng(0).permutation(read.shape[-2]) if self.shuffled else slice(None)
+            found["observation"] = read[..., order, :]
         return found
 
     def base(self, parameters: Parameters, received: TopSignals) -> Array:
