@@ -21,6 +21,7 @@ Report = Callable[[str], None]
 _HOMES = (  # modules in which the kinds that ship register themselves
     "cortex_sim.tdca.evolving.settings",
     "cortex_sim.tdca.functions.settings",
+    "cortex_sim.tdca.reinforcement.settings",
 )
 
 

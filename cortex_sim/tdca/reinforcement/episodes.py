@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -204,7 +203,3 @@ def presented(
 def _flat(values: Tensor, runs: int, presentations: int) -> Tensor:
     return values.transpose(0, 1).reshape(runs, presentations, values.shape[-1])
 
-
-def share(outcome: Tensor) -> float:
-    """Mean as a number; NaN where there is nothing."""
-    return float(outcome.double().mean()) if outcome.numel() else math.nan

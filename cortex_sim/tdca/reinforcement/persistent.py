@@ -68,14 +68,20 @@ class Learning:
     def begin(
         self, slots: Tensor, setting: str, scrambled: bool, updates: int, generator: torch.Generator
     ) -> None:
-        """Start inner runs at ``slots`` (start,), in new worlds of a setting D, R or E."""
+        """Start inner runs at ``slots`` (start,), in new worlds.
+
+        ``setting`` is D, R or E, or several of them, which alternate over the starts.
+        """
         starts = len(slots)
+        which = torch.arange(starts) % len(setting)
         seeds = torch.randint(2**31, (starts,), generator=generator)
         self.cohort.begin(slots, seeds, torch.full((starts,), float(updates)))
         runs = slots.repeat_interleave(self.copies)
         self.baselines.begin(runs)
-        for name, values in drawn(self.environment, setting, (starts, 1), generator).items():
-            self.physics[name][runs] = values.repeat_interleave(self.copies, 0)[runs]
+        for i, letter in enumerate(setting):
+            here = (slots & (which == i)).repeat_interleave(self.copies)
+            for name, values in drawn(self.environment, letter, (starts, 1), generator).items():
+                self.physics[name][here] = values.repeat_interleave(self.copies, 0)[here]
         self.scrambled = scrambled
         if scrambled:
             rotation, order = scrambling(self.environment, starts, generator)

@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from cortex_sim.credit import DenseCredit, TopSignals
+from cortex_sim.checks import require_count
+from cortex_sim.credit import DenseCredit, LayeredCredit, TopSignals
 from cortex_sim.registry import make, register
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.layered import Layered
+from cortex_sim.tdca.inner.plastic import Taken
 from cortex_sim.tdca.inner.rules import Fixed, Moment, chained
+from cortex_sim.tdca.inner.step import Step
 
 
 @register("inner_rule", "backprop_of_trained_top")
@@ -57,7 +60,7 @@ def trained_top(network: Any, parameters: dict[str, Tensor], moment: Moment) -> 
 
 @register("inner_rule", "layered_of_trained_top")
 @dataclass(frozen=True)
-class LayeredOfTrainedTop(Layered):
+class LayeredOfTrainedTop:
     """The credit network's credit at the top, carried down by plastic top-down weights of its own.
 
     c_L as of `BackpropOfTrainedTop`; below, u_l = (B_l u_{l+1}) ∘ f′(a_l), B ← (1 − λ_B) B + κ Δᵀ, as in
@@ -65,24 +68,52 @@ class LayeredOfTrainedTop(Layered):
 
     Parameters
     ----------
-    credit_network : LayeredCredit or str
-        The top-down weights.
-    top_network : CreditNetwork or str
+    credit_network : CreditNetwork or str
         Only its credit of the top is used.
+    mirror : int, default 320
+        Spontaneous presentations that give the top-down weights their start; 0: random.
     """
 
-    top_network: Any = field(default_factory=DenseCredit)
+    credit_network: Any = field(default_factory=DenseCredit)
+    mirror: int = 320
+    gated: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "top_network", make("credit_network", self.top_network))
+        object.__setattr__(self, "credit_network", make("credit_network", self.credit_network))
+        require_count(self, minimum=0, mirror=self.mirror)
+
+    @property
+    def layered(self) -> Layered:
+        """What carries credit down."""
+        return Layered(LayeredCredit(self.mirror))
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
         """Parameters of both before training."""
-        return {**self.top_network.draw(seed), **super().draw(seed)}
+        return {**self.credit_network.draw(seed), **self.layered.draw(seed)}
+
+    def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
+        """As of the layered form."""
+        return self.layered.fixed(body, rng)
+
+    def initial(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
+        """As of the layered form."""
+        return self.layered.initial(body, seed, step)
+
+    def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
+        """As of the layered form."""
+        return self.layered.scaled(parameters, held, new)
+
+    def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:
+        """As of the layered form."""
+        return self.layered.forgetting(parameters)
+
+    def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
+        """As of the layered form."""
+        return self.layered.learned(body, parameters, held, taken)
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
         """Credit of every layer's population."""
-        return chained(body, replace(moment, error=trained_top(self.top_network, parameters, moment)), fixed)
+        top = trained_top(self.credit_network, parameters, moment)
+        return chained(body, replace(moment, error=top), fixed)

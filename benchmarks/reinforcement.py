@@ -1,0 +1,109 @@
+"""Run the studies of reinforcement learning by a credit network; continues where it stopped.
+
+    python benchmarks/reinforcement.py plan                     # what is done, what is not
+    python benchmarks/reinforcement.py run                      # all that is not done, most important first
+    python benchmarks/reinforcement.py run cartpole             # one environment
+    python benchmarks/reinforcement.py page                     # writes the tables of docs/results-reinforcement.md
+    python benchmarks/reinforcement.py figures                  # draws docs/figures/reinforcement_*.png
+
+Each job is an outer loop of one thread in ``runs/reinforcement/NAME-SEED/run``, or augmented random search;
+results, with every inner run, are kept in ``benchmarks/results/reinforcement/NAME-SEED.json`` with the
+fingerprint of their configuration: if that has changed, the job is done again. The command may run several times
+at once: each takes work that no other has taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from cortex_sim.tdca.evolving.reading import configured
+from cortex_sim.tdca.studies.jobs import Folders, Job, Work, is_done, work
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "results-reinforcement.md"
+ENVIRONMENTS = ("match_to_sample", "context_choice", "cartpole", "pendulum", "acrobot", "mountain_car")
+SEEDS = (0, 1, 2)
+
+
+def arms(environment: str) -> dict[str, dict[str, Any]]:
+    """Overrides of an environment's configuration, by arm."""
+    network = configured(f"reinforcement_{environment}").rule["credit_network"]
+    scrambled = {"practice": {"scrambled": True}}
+    plain = {"testing": {"controls": ["silent"]}}
+    unread = {**network, "context": {"name": "actions"}}
+    return {
+        "tdca": {},
+        "backprop": {"rule": {"name": "backprop"}, **plain},
+        "tdca_unread": {"rule": {"name": "layered_of_trained_top", "credit_network": unread}},
+        "backprop_of_trained_top": {
+            "rule": {"name": "backprop_of_trained_top", "credit_network": network}, **plain
+        },
+        "dfa": {"rule": {"name": "direct_feedback_alignment"}, **plain},
+        "readout_only": {"rule": {"name": "readout_only"}, "testing": {"controls": []}},
+        "tdca_scrambled": scrambled,
+        "backprop_scrambled": {"rule": {"name": "backprop"}, **scrambled, **plain},
+    }
+
+
+def job(environment: str, arm: str, seed: int) -> Job:
+    """One outer loop; an arm's testing is that of the configuration but for its controls."""
+    name = f"reinforcement_{environment}"
+    overrides = dict(arms(environment)[arm])
+    if "testing" in overrides:
+        overrides["testing"] = {**configured(name).testing, **overrides["testing"]}
+    return Job(f"{environment}_{arm}", name, seed, overrides)
+
+
+def jobs(environments: list[str]) -> list[Work]:
+    """All of them, most important first: two arms of every environment, then the others."""
+    first = [(e, a) for e in ENVIRONMENTS for a in ("tdca", "backprop")]
+    others = ("tdca_scrambled", "backprop_scrambled", "tdca_unread", "backprop_of_trained_top", "readout_only", "dfa")
+    second = [(e, a) for e in ENVIRONMENTS for a in others]
+    late = [(e, a) for e, a in first if e == "mountain_car"]
+    ordered = [pair for pair in first if pair not in late] + [
+        pair for pair in second if pair[0] != "mountain_car"
+    ]
+    ordered += late + [pair for pair in second if pair[0] == "mountain_car"]
+    return [
+        job(e, a, seed) for e, a in ordered for seed in SEEDS if not environments or e in environments
+    ]
+
+
+def folders() -> Folders:
+    """Folders of runs and results."""
+    return Folders(ROOT / "runs" / "reinforcement", ROOT / "benchmarks" / "results" / "reinforcement")
+
+
+def say(text: str) -> None:
+    """Print one line immediately."""
+    print(text, flush=True)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=["plan", "run", "page", "figures"])
+    parser.add_argument("environment", nargs="*", help=", ".join(ENVIRONMENTS))
+    parser.add_argument("--jobs", type=int, default=1, help="outer loops in parallel")
+    given = parser.parse_args()
+    unknown = [name for name in given.environment if name not in ENVIRONMENTS]
+    if unknown:
+        parser.error(f"no environment {unknown[0]!r}; known: {', '.join(ENVIRONMENTS)}")
+    places = folders()
+    wanted = jobs(given.environment)
+    if given.what == "plan":
+        for one in wanted:
+            say(f"{'done' if is_done(one, places) else 'open':6}{one.key}")
+    elif given.what == "run":
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        failed = work(wanted, places, say, given.jobs)
+        if failed:
+            sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
