@@ -112,7 +112,7 @@ class ReinforcementSettings:
 
     Parameters
     ----------
-    environment : str
+    task : str
         acrobot, cartpole, context_choice, match_to_sample, mountain_car or pendulum.
     model, model_settings
         A shipped model that is a chain, and the arguments of its function; inputs and classes are those of
@@ -137,7 +137,7 @@ class ReinforcementSettings:
 
     choices: ClassVar[tuple[str, ...]] = ("rule", "step", "searcher")
 
-    environment: str = "cartpole"
+    task: str = "cartpole"
     model: str = "tdca_mlp"
     model_settings: dict[str, Any] = field(default_factory=lambda: {"hidden": [32], "activation": "tanh"})
     rule: dict[str, Any] = field(default_factory=_default_rule)
@@ -159,7 +159,7 @@ class ReinforcementSettings:
                 raise RunError(f"setting {name} must be a dict. Got {getattr(self, name)!r}")
         _made(Practice, "practice", self.practice)
         _made(Testing, "testing", self.testing)
-        environment(self.environment)
+        environment(self.task)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data, in order."""
@@ -168,7 +168,7 @@ class ReinforcementSettings:
     def described(self) -> dict[str, Any]:
         """Environment and model, and rule and searcher with all their settings."""
         rule, search = to_data("inner_rule", self.inner_rule()), to_data("searcher", self.search())
-        return {"environment": self.environment, "model": self.model, "rule": rule, "searcher": search}
+        return {"task": self.task, "model": self.model, "rule": rule, "searcher": search}
 
     def sources(self) -> list[str]:
         """No data are needed."""
@@ -176,7 +176,7 @@ class ReinforcementSettings:
 
     def body(self) -> Policy:
         """The policy of the inner runs."""
-        env = environment(self.environment)
+        env = environment(self.task)
         sizes = {"inputs": env.observations, "classes": env.actions}
         return policy(library.model(self.model, **{**sizes, **self.model_settings}), env)
 
@@ -202,7 +202,7 @@ class ReinforcementSettings:
 
     def learning(self, rule: Any, count: int, copies: int = 1) -> Learning:
         """Policies that learn side by side under a rule."""
-        practice, env = self.practised(), environment(self.environment)
+        practice, env = self.practised(), environment(self.task)
         return Learning(
             self.body(), rule, self.inner_step(), env, count, practice.episodes, practice.discount, copies
         )
@@ -305,11 +305,11 @@ def _check_context(settings: ReinforcementSettings, rule: Any, body: Policy) -> 
     if network.context.observation not in (0, body.inputs):
         raise RunError(
             f"{name}: its context reads {network.context.observation} values, but an observation of "
-            f"{settings.environment} has {body.inputs}; give observation: {body.inputs} or 0"
+            f"{settings.task} has {body.inputs}; give observation: {body.inputs} or 0"
         )
     if network.outputs not in (None, body.outputs):
         raise RunError(
-            f"{name}: its credit network is for {network.outputs} actions, but {settings.environment} has "
+            f"{name}: its credit network is for {network.outputs} actions, but {settings.task} has "
             f"{body.outputs}; give outputs: {body.outputs}"
         )
 
