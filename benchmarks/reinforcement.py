@@ -3,13 +3,13 @@
     python benchmarks/reinforcement.py plan                     # what is done, what is not
     python benchmarks/reinforcement.py run                      # all that is not done, most important first
     python benchmarks/reinforcement.py run cartpole             # one environment
-    python benchmarks/reinforcement.py page                     # writes the tables of docs/results-reinforcement.md
+    python benchmarks/reinforcement.py page                     # writes docs/results-reinforcement.md
     python benchmarks/reinforcement.py figures                  # draws docs/figures/reinforcement_*.png
 
 Each job is an outer loop of one thread in ``runs/reinforcement/NAME-SEED/run``, or augmented random search;
 results, with every inner run, are kept in ``benchmarks/results/reinforcement/NAME-SEED.json`` with the
-fingerprint of their configuration: if that has changed, the job is done again. The command may run several times
-at once: each takes work that no other has taken.
+fingerprint of their configuration: if that has changed, the job is done again. The command may run several
+times at once: each takes work that no other has taken.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def arms(environment: str) -> dict[str, dict[str, Any]]:
         "backprop": {"rule": {"name": "backprop"}, **plain},
         "tdca_unread": {"rule": {"name": "layered_of_trained_top", "credit_network": unread}},
         "backprop_of_trained_top": {
-            "rule": {"name": "backprop_of_trained_top", "credit_network": network}, **plain
+            "rule": {"name": "backprop_of_trained_top", "credit_network": network},
+            **plain,
         },
         "dfa": {"rule": {"name": "direct_feedback_alignment"}, **plain},
         "readout_only": {"rule": {"name": "readout_only"}, "testing": {"controls": []}},
@@ -58,19 +59,26 @@ def job(environment: str, arm: str, seed: int) -> Job:
     return Job(f"{environment}_{arm}", name, seed, overrides)
 
 
+FIRST = ("match_to_sample", "context_choice", "cartpole")
+OTHERS = (
+    "tdca_scrambled",
+    "backprop_scrambled",
+    "tdca_unread",
+    "backprop_of_trained_top",
+    "readout_only",
+    "dfa",
+)
+
+
 def jobs(environments: list[str]) -> list[Work]:
-    """All of them, most important first: two arms of every environment, then the others."""
-    first = [(e, a) for e in ENVIRONMENTS for a in ("tdca", "backprop")]
-    others = ("tdca_scrambled", "backprop_scrambled", "tdca_unread", "backprop_of_trained_top", "readout_only", "dfa")
-    second = [(e, a) for e in ENVIRONMENTS for a in others]
-    late = [(e, a) for e, a in first if e == "mountain_car"]
-    ordered = [pair for pair in first if pair not in late] + [
-        pair for pair in second if pair[0] != "mountain_car"
-    ]
-    ordered += late + [pair for pair in second if pair[0] == "mountain_car"]
-    return [
-        job(e, a, seed) for e, a in ordered for seed in SEEDS if not environments or e in environments
-    ]
+    """All of them, most important first: two arms in three environments, then the others, seed by seed."""
+    two = ("tdca", "backprop")
+    late = [e for e in ENVIRONMENTS if e not in FIRST]
+    ordered = [(e, a, s) for s in SEEDS for e in FIRST for a in two]
+    ordered += [(e, a, s) for s in SEEDS for e in FIRST[:2] for a in OTHERS]
+    ordered += [(e, a, s) for s in SEEDS for e in late for a in two]
+    ordered += [(e, a, s) for s in SEEDS for e in (FIRST[2], *late) for a in OTHERS]
+    return [job(e, a, s) for e, a, s in ordered if not environments or e in environments]
 
 
 def folders() -> Folders:

@@ -1,1 +1,1 @@
-"""Reinforcement learning by inner runs: environments in batches, policies, credit from actions and returns."""
+"""Reinforcement learning by inner runs: environments in batches, policies, credit from returns."""

@@ -13,6 +13,7 @@ from cortex_sim.tdca.reinforcement.environment import Physics, Range
 
 _GRAVITY, _CART, _TAU = 9.8, 1.0, 0.02
 _EDGE, _TILT = 2.4, 12 * 2 * math.pi / 360
+_SCALE = torch.tensor((1 / 1.2, 1.0, 10.0, 1.0), dtype=torch.float64)
 
 
 class CartPole:
@@ -59,7 +60,7 @@ class CartPole:
 
     def scaled(self, observation: Tensor) -> Tensor:
         """Divided by 1.2, 1, 0.1, 1."""
-        return observation * observation.new_tensor((1 / 1.2, 1.0, 10.0, 1.0))
+        return observation * _SCALE.to(observation.dtype)
 
     def solved(self, lengths: Tensor, ended: Tensor, rewards: Tensor, seen: Tensor) -> Tensor:
         """At least 195 steps."""

@@ -110,13 +110,13 @@ def rollout(
     alive = torch.ones(shape, dtype=torch.bool)
     ended = torch.zeros(shape, dtype=torch.bool)
     kept: list[tuple[Tensor, ...]] = []
-    for _ in range(environment.cap):
+    noise = None if greedy else _gumbel((environment.cap, *drawn_for, environment.actions), seeds, copies)
+    for time in range(environment.cap):
         plain = environment.scaled(environment.observe(state, world.physics))
         seen = world.seen(plain)
         rates = top(seen)
-        if not greedy:
-            u = torch.rand((*drawn_for, environment.actions), generator=seeds).clamp_min(1e-20)
-            rates = rates - torch.log(-torch.log(u).repeat_interleave(copies, 0))
+        if noise is not None:
+            rates = rates + noise[time]
         action = rates.argmax(-1)
         after, reward, over = environment.step(state, world.meant(action), world.physics)
         kept.append((seen, plain, action, reward * alive, alive))
@@ -127,6 +127,13 @@ def rollout(
             break
     seen, plain, actions, rewards, lived = (torch.stack(parts) for parts in zip(*kept, strict=True))
     return Episodes(seen, plain, actions, rewards, lived, ended)
+
+
+def _gumbel(shape: tuple[int, ...], generator: Generator, copies: int) -> Tensor:
+    """Noise that makes the largest of rates a draw by their softmax; copies share it."""
+    u = torch.rand(shape, generator=generator).clamp_min(1e-20)
+    noise = -torch.log(-torch.log(u))
+    return noise.repeat_interleave(copies, 1) if copies > 1 else noise
 
 
 def returns_to_go(rewards: Tensor, discount: float) -> Tensor:
@@ -181,9 +188,7 @@ class Baselines:
             setattr(self, name, state[name].clone())
 
 
-def presented(
-    episodes: Episodes, rest: Tensor, deviation: Tensor, actions: int
-) -> tuple[Tensor, Tensor]:
+def presented(episodes: Episodes, rest: Tensor, deviation: Tensor, actions: int) -> tuple[Tensor, Tensor]:
     """Steps of episodes as presentations: observations (run, presentation, value) and goals.
 
     The weight of a step makes the change of an inner run the mean over the steps that it has taken.
@@ -202,4 +207,3 @@ def presented(
 
 def _flat(values: Tensor, runs: int, presentations: int) -> Tensor:
     return values.transpose(0, 1).reshape(runs, presentations, values.shape[-1])
-

@@ -158,4 +158,3 @@ def outcome(settings: ReinforcementSettings, phi: Tensor, report: Report) -> dic
 
 def _summary(row: Row) -> dict[str, list[float]]:
     return {k: [float(np.mean(v)), float(np.std(v))] for k, v in row.items() if k != "curve"}
-

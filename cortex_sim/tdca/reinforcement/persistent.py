@@ -129,9 +129,8 @@ class Learning:
 class PersistentPolicies:
     """Inner runs of ``updates`` updates; each that ends is replaced by another, in another world.
 
-    Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`. The loss of a window is minus the mean return of
-    its episodes over the environment's worth, from the second update on and with fresh episodes at its end. Its
-    gradient is that of the score function, −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates;
+    Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`. The loss of a window is minus the mean return
+    of its episodes and of fresh ones at its end, over the environment's worth. Its gradient is that of the score function, −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates;
     what episodes were met in these is taken as given.
 
     Parameters

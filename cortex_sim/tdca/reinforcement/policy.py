@@ -65,7 +65,8 @@ def policy(net: Network, environment: Any) -> Policy:
     if sizes != (environment.observations, environment.actions):
         raise RunError(
             f"model {net.name}: has {sizes[0]} inputs and {sizes[1]} outputs, but the environment "
-            f"{environment.observations} observations and {environment.actions} actions; set model_settings to fit"
+            f"{environment.observations} observations and {environment.actions} actions; "
+            "set model_settings to fit"
         )
     if not isinstance(body.net.objective_function, CrossEntropy):
         raise RunError(

@@ -1,4 +1,4 @@
-"""Rules of which the credit network trains the credit of the top, and hidden credit is carried down from it."""
+"""Rules in which a credit network gives the credit of the top, and hidden credit is carried down from it."""
 
 from __future__ import annotations
 

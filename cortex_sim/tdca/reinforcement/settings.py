@@ -62,7 +62,8 @@ class Practice:
             raise RunError(f"practice: discount must be at most 1. Got {self.discount!r}")
         if self.updates % self.window:
             raise RunError(
-                f"practice: an inner run is whole windows; give updates as a multiple of window {self.window}. "
+                f"practice: an inner run is whole windows; give updates as a multiple of "
+                f"window {self.window}. "
                 f"Got {self.updates}"
             )
 
@@ -217,8 +218,8 @@ class ReinforcementSettings:
         )
         if search.serves != "unrolls":
             raise RunError(
-                f"setting searcher: {self.searcher['name']} needs whole inner runs, and policies are unrolled "
-                "in windows; use meta_gradient or nres"
+                f"setting searcher: {self.searcher['name']} needs whole inner runs, and policies are "
+                "unrolled in windows; use meta_gradient or nres"
             )
         copies = 2 if search.twins else 1
         if self.inner_runs % copies:
@@ -289,8 +290,8 @@ def _check_step(step: Any) -> None:
     name = registered_name("step", step)
     if name not in ("adam", "plain"):
         raise RunError(
-            f"setting step: {name} reads the energy of all presentations, and episodes differ in length; use adam"
-            " or plain"
+            f"setting step: {name} reads the energy of all presentations, and episodes differ in length; "
+            "use adam or plain"
         )
 
 

@@ -57,7 +57,9 @@ def test_baselines_are_running_means_over_live_steps():
             power = [0.7 ** (k - i) for i in range(k + 1)]
             for t in range(4):
                 n = sum(p * float(a[t].sum()) for p, (_, a) in zip(power, lines[run], strict=True))
-                total = sum(p * float((v[t] * a[t]).sum()) for p, (v, a) in zip(power, lines[run], strict=True))
+                total = sum(
+                    p * float((v[t] * a[t]).sum()) for p, (v, a) in zip(power, lines[run], strict=True)
+                )
                 expected = (g[t, run] - total / max(n, 1e-6)) * alive[t, run]
                 torch.testing.assert_close(rest[t, run], expected, atol=1e-5, rtol=1e-4)
     assert (deviation > 0).all()
@@ -71,7 +73,9 @@ def test_credit_of_the_top_is_the_gradient_of_the_return():
     cohort = learning.cohort
     before = [w.clone() for w in cohort.weights]
     parameters = layout(cohort.rule, cohort.step, learning.body).split(
-        layout(cohort.rule, cohort.step, learning.body).joined(start(cohort.rule, cohort.step, 0, learning.body))
+        layout(cohort.rule, cohort.step, learning.body).joined(
+            start(cohort.rule, cohort.step, 0, learning.body)
+        )
     )
     cohort.advance(parameters, x, goal)
     for run in range(2):
