@@ -20,6 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import reinforcement_page
+from reinforcement_search import SearchJob
+
 from cortex_sim.tdca.evolving.reading import configured
 from cortex_sim.tdca.studies.jobs import Folders, Job, Work, is_done, work
 
@@ -78,7 +81,10 @@ def jobs(environments: list[str]) -> list[Work]:
     ordered += [(e, a, s) for s in SEEDS for e in FIRST[:2] for a in OTHERS]
     ordered += [(e, a, s) for s in SEEDS for e in late for a in two]
     ordered += [(e, a, s) for s in SEEDS for e in (FIRST[2], *late) for a in OTHERS]
-    return [job(e, a, s) for e, a, s in ordered if not environments or e in environments]
+    found: list[Work] = [job(e, a, s) for e, a, s in ordered]
+    searches: list[Work] = [SearchJob(e, h, s) for e in ENVIRONMENTS for h in (0, 32) for s in SEEDS]
+    every = [*found[: len(SEEDS) * len(FIRST) * 2], *searches, *found[len(SEEDS) * len(FIRST) * 2 :]]
+    return [one for one in every if not environments or one.key.startswith(tuple(environments))]
 
 
 def folders() -> Folders:
@@ -111,6 +117,26 @@ def main() -> None:
         failed = work(wanted, places, say, given.jobs)
         if failed:
             sys.exit(f"failed: {', '.join(failed)}")
+    elif given.what == "page":
+        PAGE.write_text(reinforcement_page.page(PAGE.read_text("utf-8"), places), "utf-8")
+    else:
+        draw(places)
+
+
+def draw(places: Folders) -> None:
+    """Learning curves of every environment; few colours, for small files in git."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    for name in ENVIRONMENTS:
+        figure = reinforcement_page.figure(places, name)
+        if figure is not None:
+            drawn = BytesIO()
+            figure.savefig(drawn, format="png", dpi=110)
+            path = ROOT / "docs" / "figures" / f"reinforcement_{name}.png"
+            Image.open(drawn).convert("RGB").quantize(96).save(path, optimize=True)
+            say(str(path.relative_to(ROOT)))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ GRID = tuple((step, noise) for step in (0.02, 0.1, 0.5) for noise in (0.03, 0.1,
 class RandomSearch:
     """θ ← θ + α/(d σ) Σ_k (R(θ + νδ_k) − R(θ − νδ_k)) δ_k, with δ_k ~ N(0, 1) and σ the returns' deviation.
 
-    Observations are centred and scaled by running statistics, as in V2 of the paper; the action is the largest
-    of the policy's outputs. All directions are used.
+    Observations are centred and scaled by running statistics, as in V2 of the paper; the action is the
+    largest of the policy's outputs. All directions are used.
 
     Parameters
     ----------

@@ -130,8 +130,9 @@ class PersistentPolicies:
     """Inner runs of ``updates`` updates; each that ends is replaced by another, in another world.
 
     Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`. The loss of a window is minus the mean return
-    of its episodes and of fresh ones at its end, over the environment's worth. Its gradient is that of the score function, −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates;
-    what episodes were met in these is taken as given.
+    of its episodes and of fresh ones at its end, over the environment's worth. Its gradient is
+    that of the score function, −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates; which episodes
+    were met in these is taken as given.
 
     Parameters
     ----------

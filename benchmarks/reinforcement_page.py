@@ -1,0 +1,286 @@
+"""Tables of ``docs/results-reinforcement.md`` from the results of ``benchmarks/reinforcement.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from cortex_sim.tdca.studies.jobs import Folders, Result
+
+SEEDS = (0, 1, 2)
+SAID = {
+    "tdca": "credit network, layered",
+    "tdca_unread": "credit network, without the observation",
+    "tdca_scrambled": "credit network, scrambled worlds",
+    "backprop": "REINFORCE, backpropagation",
+    "backprop_scrambled": "REINFORCE, backpropagation, scrambled worlds",
+    "backprop_of_trained_top": "backpropagation of the same top network",
+    "dfa": "REINFORCE, direct feedback alignment",
+    "readout_only": "REINFORCE, readout of random hidden units",
+    "ars_linear": "augmented random search, linear policy",
+    "ars_mlp": "augmented random search, 32 tanh units",
+}
+TITLES = {
+    "match_to_sample": "Delayed match-to-sample",
+    "context_choice": "Context-dependent choice",
+    "cartpole": "CartPole",
+    "pendulum": "Pendulum",
+    "acrobot": "Acrobot",
+    "mountain_car": "MountainCar",
+}
+SETTINGS = ("D", "R", "E")
+NOT_YET = "not run yet"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _head(*cells: str) -> list[str]:
+    return [_row(*cells), "|" + "---|" * len(cells)]
+
+
+def results(folders: Folders, environment: str, arm: str) -> dict[int, Result]:
+    """Results of an arm by outer seed."""
+    found = {seed: folders.kept(f"{environment}_{arm}-{seed}") for seed in SEEDS}
+    return {seed: result for seed, result in found.items() if result is not None}
+
+
+def by_seed(folders: Folders, environment: str, arm: str, label: str, what: str) -> dict[int, list[float]]:
+    """Values of inner runs by outer seed: ``what`` is mean, after, solved or steps."""
+    return {
+        seed: result["per_life"][label][what]
+        for seed, result in results(folders, environment, arm).items()
+        if what in result["per_life"].get(label, {})
+    }
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
+
+
+def _spread(values: dict[int, list[float]], percent: bool = False) -> str:
+    if not values:
+        return "–"
+    flat = np.concatenate(list(values.values())) * (100 if percent else 1)
+    if percent:
+        return f"{flat.mean():.0f}"
+    return f"{_number(float(flat.mean()))} ± {_number(float(flat.std()))}"
+
+
+def difference(
+    folders: Folders, environment: str, ours: str, theirs: str, label: str, what: str = "mean"
+) -> tuple[float, float, float, int] | None:
+    """Mean difference, its 95 % t interval over outer seeds, and their number; None without two seeds."""
+    first = by_seed(folders, environment, ours, label, what)
+    label = label if theirs != ours else label.split(":")[0]
+    second = by_seed(folders, environment, theirs, label, what)
+    return _interval([float(np.mean(first[s]) - np.mean(second[s])) for s in first if s in second])
+
+
+def _interval(found: Sequence[float]) -> tuple[float, float, float, int] | None:
+    if len(found) < 2:
+        return None
+    mean, half = float(np.mean(found)), float(stats.sem(found) * stats.t.ppf(0.975, len(found) - 1))
+    return mean, mean - half, mean + half, len(found)
+
+
+def _shown(found: tuple[float, float, float, int] | None) -> str:
+    if found is None:
+        return "–"
+    digits = 2 if max(abs(v) for v in found[:3]) < 10 else 0
+    return f"{found[0]:+.{digits}f} [{found[1]:+.{digits}f}, {found[2]:+.{digits}f}]"
+
+
+def environment_table(folders: Folders, environment: str) -> list[str]:
+    """Returns of every arm, and its controls."""
+    lines = _head(
+        "rule",
+        *(f"return, {s}" for s in SETTINGS),
+        *(f"solved, {s}" for s in SETTINGS),
+        "silent, D / E",
+        "observations shuffled, D / E",
+        "read as a policy, D / E",
+        "outer seeds × inner runs",
+        "episodes",
+        "steps, D",
+    )
+    for arm, said in SAID.items():
+        found = results(folders, environment, arm)
+        if not found:
+            lines.append(_row(said, NOT_YET, *["–"] * 11))
+            continue
+
+        def control(how: str, what: str = "mean", arm: str = arm) -> str:
+            values = [by_seed(folders, environment, arm, f"{s}:{how}", what) for s in ("D", "E")]
+            means = [_number(float(np.mean(np.concatenate(list(v.values()))))) if v else "" for v in values]
+            return " / ".join(means) if all(means) else "–"
+
+        runs = len(next(iter(by_seed(folders, environment, arm, "D", "mean").values())))
+        steps = np.mean(np.concatenate(list(by_seed(folders, environment, arm, "D", "steps").values())))
+        lines.append(
+            _row(
+                said,
+                *(_spread(by_seed(folders, environment, arm, s, "mean")) for s in SETTINGS),
+                *(f"{_spread(by_seed(folders, environment, arm, s, 'solved'), True)} %" for s in SETTINGS),
+                control("silent"),
+                control("observations"),
+                control("policy", "after"),
+                f"{len(found)} × {runs}",
+                str(_episodes(environment)),
+                f"{steps:.0f}",
+            )
+        )
+    return lines
+
+
+def _episodes(environment: str) -> int:
+    from cortex_sim.tdca.evolving.reading import configured
+
+    practice = configured(f"reinforcement_{environment}").practised()
+    return practice.updates * practice.episodes
+
+
+def differences(folders: Folders) -> list[str]:
+    """The credit network minus its rivals, and minus itself without hidden credit."""
+    lines = _head("environment", "minus", *SETTINGS, "outer seeds")
+    for environment, title in TITLES.items():
+        for rival in ("backprop", "backprop_of_trained_top", "dfa", "readout_only", "ars_linear", "ars_mlp"):
+            found = [difference(folders, environment, "tdca", rival, s) for s in SETTINGS]
+            lines += _line(title, SAID[rival], found)
+        for how in ("silent", "units"):
+            found = [
+                _interval(
+                    [
+                        float(np.mean(whole) - np.mean(spoiled[seed]))
+                        for seed, whole in by_seed(folders, environment, "tdca", s, "mean").items()
+                        if seed in (spoiled := by_seed(folders, environment, "tdca", f"{s}:{how}", "mean"))
+                    ]
+                )
+                for s in SETTINGS
+            ]
+            said = {"silent": "itself, hidden credit silent", "units": "itself, hidden credit shuffled"}
+            lines += _line(title, said[how], found)
+        scrambled = [
+            difference(folders, environment, "tdca_scrambled", "backprop_scrambled", s) for s in SETTINGS
+        ]
+        lines += _line(f"{title}, scrambled", SAID["backprop"], scrambled)
+    return lines
+
+
+def _line(title: str, said: str, found: list[tuple[float, float, float, int] | None]) -> list[str]:
+    if all(f is None for f in found):
+        return []
+    return [_row(title, said, *map(_shown, found), str(max(f[3] for f in found if f is not None)))]
+
+
+def asked(folders: Folders) -> list[str]:
+    """Criteria set before the runs, and outcomes."""
+    lines = _head("criterion", "measured", "met")
+    above = []
+    for environment, title in TITLES.items():
+        found = [difference(folders, environment, "tdca", "backprop", s) for s in ("D", "E")]
+        if all(f is not None and f[1] > 0 and f[3] >= 3 for f in found):
+            above.append(title)
+    said = ", ".join(above) or "none"
+    lines.append(
+        _row(
+            "return above REINFORCE by backpropagation in D and E, on three tasks",
+            said,
+            _met(len(above) >= 3),
+        )
+    )
+    worse = []
+    for environment in TITLES:
+        found = [
+            _interval([float(np.mean(whole[s]) - np.mean(spoiled[s])) for s in whole if s in spoiled])
+            for letter in ("D", "E")
+            for whole, spoiled in [
+                (
+                    by_seed(folders, environment, "tdca", letter, "mean"),
+                    by_seed(folders, environment, "tdca", f"{letter}:silent", "mean"),
+                )
+            ]
+        ]
+        if all(f is not None and f[1] > 0 and f[3] >= 3 for f in found):
+            worse.append(TITLES[environment])
+    both = [t for t in worse if t in above]
+    lines.append(
+        _row(
+            "on one of them clearly worse with silent hidden credit",
+            f"worse: {', '.join(worse) or 'none'}",
+            _met(bool(both)),
+        )
+    )
+    for letter, least in (("D", 95), ("E", 55)):
+        values = by_seed(folders, "cartpole", "tdca", letter, "solved")
+        mean = 100 * float(np.mean(np.concatenate(list(values.values())))) if values else float("nan")
+        lines.append(
+            _row(
+                f"CartPole solved in {letter}, at least {least} %",
+                f"{mean:.0f} %" if values else NOT_YET,
+                _met(mean >= least),
+            )
+        )
+    read = by_seed(folders, "cartpole", "tdca", "D:policy", "after")
+    mean = float(np.mean(np.concatenate(list(read.values())))) if read else float("nan")
+    lines.append(
+        _row(
+            "aim: read as a policy below 100 on CartPole, D",
+            _number(mean) if read else NOT_YET,
+            _met(mean < 100),
+        )
+    )
+    rival = difference(folders, "cartpole", "tdca", "ars_mlp", "D")
+    lines.append(
+        _row(
+            "aim: above the MLP of augmented random search, D",
+            _shown(rival),
+            _met(bool(rival and rival[1] > 0)),
+        )
+    )
+    return lines
+
+
+def _met(true: bool) -> str:
+    return "yes" if true else "**no**"
+
+
+def tables(folders: Folders) -> dict[str, list[str]]:
+    """Every table by name."""
+    found = {"asked": asked(folders), "differences": differences(folders)}
+    return found | {name: environment_table(folders, name) for name in TITLES}
+
+
+def page(text: str, folders: Folders) -> str:
+    """The page with every table between its marks written again."""
+    for name, lines in tables(folders).items():
+        marks = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        body = "\n".join(lines)
+        text = marks.sub(lambda m, body=body: f"{m[1]}\n{body}\n\n{m[2]}", text)
+    return text
+
+
+def figure(folders: Folders, environment: str) -> object | None:
+    """Learning curves in D and E of every arm that was run; None without any."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(9.0, 3.6), layout="constrained")
+    panels = drawn.subplots(1, 2, sharey=True)
+    seen = False
+    for axes, letter in zip(panels, ("D", "E"), strict=True):
+        for number, arm in enumerate(SAID):
+            curves = [r["per_life"][letter]["curve"] for r in results(folders, environment, arm).values()]
+            if curves and "scrambled" not in arm:
+                seen = True
+                mean = np.mean(curves, axis=0)
+                axes.plot(range(1, len(mean) + 1), mean, color=f"C{number}", linewidth=1.4, label=SAID[arm])
+        axes.set(title=f"{TITLES[environment]}, {letter}", xlabel="update of an inner run")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("mean return")
+    if seen:
+        panels[1].legend(fontsize=7)
+    return drawn if seen else None
