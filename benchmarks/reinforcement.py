@@ -35,21 +35,25 @@ SEEDS = (0, 1, 2)
 def arms(environment: str) -> dict[str, dict[str, Any]]:
     """Overrides of an environment's configuration, by arm."""
     network = configured(f"reinforcement_{environment}").rule["credit_network"]
+    rates = {"model_settings": {"reads": None}}  # synapses read rates, as usual
+    plain = {**rates, "testing": {"controls": ["silent"]}}
     scrambled = {"practice": {"scrambled": True}}
-    plain = {"testing": {"controls": ["silent"]}}
     unread = {**network, "context": {"name": "actions"}}
+    backprop = {"rule": {"name": "backprop"}}
     return {
         "tdca": {},
-        "backprop": {"rule": {"name": "backprop"}, **plain},
+        "backprop": {**backprop, **plain},
+        "backprop_decorrelated": {**backprop, "testing": {"controls": ["silent"]}},
+        "tdca_rates": rates,
         "tdca_unread": {"rule": {"name": "layered_of_trained_top", "credit_network": unread}},
         "backprop_of_trained_top": {
             "rule": {"name": "backprop_of_trained_top", "credit_network": network},
-            **plain,
+            "testing": {"controls": ["silent"]},
         },
         "dfa": {"rule": {"name": "direct_feedback_alignment"}, **plain},
-        "readout_only": {"rule": {"name": "readout_only"}, "testing": {"controls": []}},
+        "readout_only": {"rule": {"name": "readout_only"}, **rates, "testing": {"controls": []}},
         "tdca_scrambled": scrambled,
-        "backprop_scrambled": {"rule": {"name": "backprop"}, **scrambled, **plain},
+        "backprop_scrambled": {**backprop, **scrambled, **plain},
     }
 
 

@@ -17,7 +17,9 @@ SAID = {
     "tdca_scrambled": "credit network, scrambled worlds",
     "backprop": "REINFORCE, backpropagation",
     "backprop_scrambled": "REINFORCE, backpropagation, scrambled worlds",
-    "backprop_of_trained_top": "backpropagation of the same top network",
+    "backprop_decorrelated": "REINFORCE, backpropagation, same decorrelation",
+    "backprop_of_trained_top": "backpropagation, same decorrelation and top network",
+    "tdca_rates": "credit network, without decorrelation",
     "dfa": "REINFORCE, direct feedback alignment",
     "readout_only": "REINFORCE, readout of random hidden units",
     "ars_linear": "augmented random search, linear policy",
@@ -32,6 +34,8 @@ TITLES = {
     "mountain_car": "MountainCar",
 }
 SETTINGS = ("D", "R", "E")
+RIVALS = ("backprop", "backprop_decorrelated", "backprop_of_trained_top", "dfa", "readout_only")
+RIVALS = (*RIVALS, "tdca_rates", "tdca_unread", "ars_linear", "ars_mlp")
 NOT_YET = "not run yet"
 
 
@@ -148,7 +152,7 @@ def differences(folders: Folders) -> list[str]:
     """The credit network minus its rivals, and minus itself without hidden credit."""
     lines = _head("environment", "minus", *SETTINGS, "outer seeds")
     for environment, title in TITLES.items():
-        for rival in ("backprop", "backprop_of_trained_top", "dfa", "readout_only", "ars_linear", "ars_mlp"):
+        for rival in RIVALS:
             found = [difference(folders, environment, "tdca", rival, s) for s in SETTINGS]
             lines += _line(title, SAID[rival], found)
         for how in ("silent", "units"):

@@ -188,22 +188,29 @@ class Baselines:
             setattr(self, name, state[name].clone())
 
 
-def presented(episodes: Episodes, rest: Tensor, deviation: Tensor, actions: int) -> tuple[Tensor, Tensor]:
+def presented(
+    episodes: Episodes, rest: Tensor, deviation: Tensor, actions: int, cap: int
+) -> tuple[Tensor, Tensor]:
     """Steps of episodes as presentations: observations (run, presentation, value) and goals.
 
-    The weight of a step makes the change of an inner run the mean over the steps that it has taken.
+    Every inner run has cap · episodes presentations: first the steps it has taken, in order of time, then the
+    same observations over and over without a goal, so that statistics of what synapses read are those of steps
+    taken. The weight of a step makes the change of an inner run the mean over the steps that it has taken.
     """
     time, runs, count = rest.shape
     alive = episodes.alive.to(rest.dtype)
-    one_hot = torch.nn.functional.one_hot(episodes.actions, actions).to(rest.dtype) * alive[..., None]
+    one_hot = torch.nn.functional.one_hot(episodes.actions, actions).to(rest.dtype)
     outcome = (rest / deviation[:, None]).clamp(-3, 3)
-    weight = alive * (time * count / alive.sum((0, 2)).clamp_min(1))[:, None]
+    weight = (cap * count / alive.sum((0, 2)).clamp_min(1))[:, None].expand_as(rest)
     left = episodes.lengths.to(rest.dtype) - 1 - torch.arange(time, dtype=rest.dtype)[:, None, None]
-    end = torch.exp(-left.clamp_min(0) / _NEAR) * alive * episodes.ended
+    end = torch.exp(-left.clamp_min(0) / _NEAR) * episodes.ended
     columns = [v[..., None] for v in (outcome, weight, episodes.rewards, end)]
-    goal, x = packed(one_hot, *columns, episodes.seen), episodes.seen * alive[..., None]
-    return _flat(x, runs, time * count), _flat(goal, runs, time * count)
-
-
-def _flat(values: Tensor, runs: int, presentations: int) -> Tensor:
-    return values.transpose(0, 1).reshape(runs, presentations, values.shape[-1])
+    goal = packed(one_hot, *columns, episodes.seen)
+    goal = goal.transpose(0, 1).reshape(runs, time * count, -1)
+    taken = episodes.alive.transpose(0, 1).reshape(runs, time * count)
+    order, steps = torch.argsort(~taken, dim=1, stable=True), taken.sum(1, keepdim=True)
+    place = torch.arange(cap * count).expand(runs, -1)
+    rows = order.gather(1, place % steps.clamp_min(1))
+    goal = goal.gather(1, rows[..., None].expand(-1, -1, goal.shape[-1]))
+    signals, x = goal.split([goal.shape[-1] - episodes.seen.shape[-1], episodes.seen.shape[-1]], -1)
+    return x, torch.cat((signals * (place < steps)[..., None], x), -1)

@@ -108,7 +108,7 @@ class Learning:
         """Presentations and goals of episodes, and what makes a step's objective one of the return (run,)."""
         found = returns_to_go(played.rewards, self.discount)
         rest, deviation = self.baselines.judged(found, played.alive.to(found.dtype))
-        x, goal = presented(played, rest, deviation, self.environment.actions)
+        x, goal = presented(played, rest, deviation, self.environment.actions, self.environment.cap)
         steps = played.alive.sum((0, 2)).to(found.dtype) / played.alive.shape[2]
         return x, goal, steps * deviation / self.environment.worth
 

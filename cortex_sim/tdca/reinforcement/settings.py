@@ -289,10 +289,7 @@ def network_of(rule: Any) -> Any:
 def _check_step(step: Any) -> None:
     name = registered_name("step", step)
     if name not in ("adam", "plain"):
-        raise RunError(
-            f"setting step: {name} reads the energy of all presentations, and episodes differ in length; "
-            "use adam or plain"
-        )
+        raise RunError(f"setting step: {name} is not supported for policies; use adam or plain")
 
 
 def _check_context(settings: ReinforcementSettings, rule: Any, body: Policy) -> None:

@@ -118,7 +118,10 @@ def test_the_score_function_points_to_a_larger_return():
         ({"searcher": {"name": "nres"}, "inner_runs": 3}, "give an even number"),
         ({"task": "acrobot"}, "give observation: 6 or 0"),
         ({"task": "acrobot", "rule": {"name": "tdca", "credit_network": {"name": "dense"}}}, "name: actions"),
-        ({"rule": {"name": "backprop"}, "model_settings": {"hidden": [4], "inputs": 5}}, "set model_settings"),
+        (
+            {"rule": {"name": "backprop"}, "model_settings": {"hidden": [4], "inputs": 5}},
+            "set model_settings",
+        ),
         ({"rule": []}, "setting rule must be a dict"),
     ],
 )
