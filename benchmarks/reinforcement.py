@@ -24,6 +24,7 @@ import reinforcement_page
 from reinforcement_search import SearchJob
 
 from cortex_sim.tdca.evolving.reading import configured
+from cortex_sim.tdca.reinforcement.named import environment as environment_of
 from cortex_sim.tdca.studies.jobs import Folders, Job, Work, is_done, work
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,26 +35,35 @@ SEEDS = (0, 1, 2)
 
 def arms(environment: str) -> dict[str, dict[str, Any]]:
     """Overrides of an environment's configuration, by arm."""
-    network = configured(f"reinforcement_{environment}").rule["credit_network"]
+    env = environment_of(environment)
+    context = {"name": "actions", "observation": env.observations}
+    network = {"name": "dense", "outputs": env.actions, "channels": 1, "hidden": 16, "context": context}
+    trained = {"rule": {"name": "layered_of_trained_top", "credit_network": network}}
+    gradient = {"searcher": {"name": "meta_gradient", "rate": 0.006}, "inner_runs": 16}
     rates = {"model_settings": {"reads": None}}  # synapses read rates, as usual
-    plain = {**rates, "testing": {"controls": ["silent"]}}
+    silent = {"testing": {"controls": ["silent"]}}
     scrambled = {"practice": {"scrambled": True}}
-    unread = {**network, "context": {"name": "actions"}}
     backprop = {"rule": {"name": "backprop"}}
+    unread = {**network, "context": {"name": "actions"}}
     return {
         "tdca": {},
-        "backprop": {**backprop, **plain},
-        "backprop_decorrelated": {**backprop, "testing": {"controls": ["silent"]}},
-        "tdca_rates": rates,
-        "tdca_unread": {"rule": {"name": "layered_of_trained_top", "credit_network": unread}},
+        "backprop": {**backprop, **rates, **silent},
+        "backprop_decorrelated": {**backprop, **silent},
+        "tdca_rates": {**rates, **silent},
+        "readout_only": {"rule": {"name": "readout_only"}, **rates, "testing": {"controls": []}},
+        "dfa": {"rule": {"name": "direct_feedback_alignment"}, **rates, **silent},
+        "trained_top": {**trained, **gradient},
+        "trained_top_unread": {
+            "rule": {"name": "layered_of_trained_top", "credit_network": unread},
+            **gradient,
+        },
+        "trained_top_scrambled": {**trained, **gradient, **scrambled},
         "backprop_of_trained_top": {
             "rule": {"name": "backprop_of_trained_top", "credit_network": network},
-            "testing": {"controls": ["silent"]},
+            **gradient,
+            **silent,
         },
-        "dfa": {"rule": {"name": "direct_feedback_alignment"}, **plain},
-        "readout_only": {"rule": {"name": "readout_only"}, **rates, "testing": {"controls": []}},
-        "tdca_scrambled": scrambled,
-        "backprop_scrambled": {**backprop, **scrambled, **plain},
+        "backprop_scrambled": {**backprop, **rates, **scrambled, **silent},
     }
 
 
@@ -66,29 +76,27 @@ def job(environment: str, arm: str, seed: int) -> Job:
     return Job(f"{environment}_{arm}", name, seed, overrides)
 
 
-FIRST = ("match_to_sample", "context_choice", "cartpole")
+FIRST = ("context_choice", "cartpole", "match_to_sample")
 OTHERS = (
-    "tdca_scrambled",
-    "backprop_scrambled",
-    "tdca_unread",
-    "backprop_of_trained_top",
+    "backprop_decorrelated",
     "readout_only",
+    "trained_top",
+    "trained_top_scrambled",
+    "backprop_scrambled",
+    "trained_top_unread",
+    "backprop_of_trained_top",
     "dfa",
+    "tdca_rates",
 )
 
 
 def jobs(environments: list[str]) -> list[Work]:
-    """All of them, most important first: two arms in three environments, then the others, seed by seed."""
-    two = ("tdca", "backprop")
-    late = [e for e in ENVIRONMENTS if e not in FIRST]
-    ordered = [(e, a, s) for s in SEEDS for e in FIRST for a in two]
-    ordered += [(e, a, s) for s in SEEDS for e in FIRST[:2] for a in OTHERS]
-    ordered += [(e, a, s) for s in SEEDS for e in late for a in two]
-    ordered += [(e, a, s) for s in SEEDS for e in (FIRST[2], *late) for a in OTHERS]
-    found: list[Work] = [job(e, a, s) for e, a, s in ordered]
-    searches: list[Work] = [SearchJob(e, h, s) for e in ENVIRONMENTS for h in (0, 32) for s in SEEDS]
-    every = [*found[: len(SEEDS) * len(FIRST) * 2], *searches, *found[len(SEEDS) * len(FIRST) * 2 :]]
-    return [one for one in every if not environments or one.key.startswith(tuple(environments))]
+    """All of them, most important first: two arms of each environment, then searches, then the others."""
+    order = (*FIRST, *(e for e in ENVIRONMENTS if e not in FIRST))
+    found: list[Work] = [job(e, a, s) for e in order for s in SEEDS for a in ("tdca", "backprop")]
+    found += [SearchJob(e, h, s) for e in order for h in (0, 32) for s in SEEDS]
+    found += [job(e, a, s) for a in OTHERS for e in order for s in SEEDS]
+    return [one for one in found if not environments or one.key.startswith(tuple(environments))]
 
 
 def folders() -> Folders:

@@ -13,17 +13,19 @@ from cortex_sim.tdca.studies.jobs import Folders, Result
 SEEDS = (0, 1, 2)
 SAID = {
     "tdca": "credit network, layered",
-    "tdca_unread": "credit network, without the observation",
-    "tdca_scrambled": "credit network, scrambled worlds",
-    "backprop": "REINFORCE, backpropagation",
-    "backprop_scrambled": "REINFORCE, backpropagation, scrambled worlds",
-    "backprop_decorrelated": "REINFORCE, backpropagation, same decorrelation",
-    "backprop_of_trained_top": "backpropagation, same decorrelation and top network",
     "tdca_rates": "credit network, without decorrelation",
+    "trained_top": "credit network, layered, trained top",
+    "trained_top_unread": "credit network, trained top, without the observation",
+    "trained_top_scrambled": "credit network, trained top, scrambled worlds",
+    "backprop": "REINFORCE, backpropagation",
+    "backprop_decorrelated": "REINFORCE, backpropagation, same decorrelation",
+    "backprop_of_trained_top": "backpropagation, same decorrelation and trained top",
+    "backprop_scrambled": "REINFORCE, backpropagation, scrambled worlds",
     "dfa": "REINFORCE, direct feedback alignment",
     "readout_only": "REINFORCE, readout of random hidden units",
     "ars_linear": "augmented random search, linear policy",
     "ars_mlp": "augmented random search, 32 tanh units",
+    "ppo": "PPO, stable-baselines3, equal steps",
 }
 TITLES = {
     "match_to_sample": "Delayed match-to-sample",
@@ -35,7 +37,7 @@ TITLES = {
 }
 SETTINGS = ("D", "R", "E")
 RIVALS = ("backprop", "backprop_decorrelated", "backprop_of_trained_top", "dfa", "readout_only")
-RIVALS = (*RIVALS, "tdca_rates", "tdca_unread", "ars_linear", "ars_mlp")
+RIVALS = (*RIVALS, "tdca_rates", "trained_top", "ars_linear", "ars_mlp", "ppo")
 NOT_YET = "not run yet"
 
 
@@ -71,7 +73,7 @@ def _spread(values: dict[int, list[float]], percent: bool = False) -> str:
         return "–"
     flat = np.concatenate(list(values.values())) * (100 if percent else 1)
     if percent:
-        return f"{flat.mean():.0f}"
+        return f"{flat.mean():.0f} %"
     return f"{_number(float(flat.mean()))} ± {_number(float(flat.std()))}"
 
 
@@ -129,12 +131,12 @@ def environment_table(folders: Folders, environment: str) -> list[str]:
             _row(
                 said,
                 *(_spread(by_seed(folders, environment, arm, s, "mean")) for s in SETTINGS),
-                *(f"{_spread(by_seed(folders, environment, arm, s, 'solved'), True)} %" for s in SETTINGS),
+                *(_spread(by_seed(folders, environment, arm, s, "solved"), True) for s in SETTINGS),
                 control("silent"),
                 control("observations"),
                 control("policy", "after"),
                 f"{len(found)} × {runs}",
-                str(_episodes(environment)),
+                "–" if arm == "ppo" else str(_episodes(environment)),
                 f"{steps:.0f}",
             )
         )
@@ -169,7 +171,8 @@ def differences(folders: Folders) -> list[str]:
             said = {"silent": "itself, hidden credit silent", "units": "itself, hidden credit shuffled"}
             lines += _line(title, said[how], found)
         scrambled = [
-            difference(folders, environment, "tdca_scrambled", "backprop_scrambled", s) for s in SETTINGS
+            difference(folders, environment, "trained_top_scrambled", "backprop_scrambled", s)
+            for s in SETTINGS
         ]
         lines += _line(f"{title}, scrambled", SAID["backprop"], scrambled)
     return lines
