@@ -62,7 +62,8 @@ def main() -> None:
         rounds = [[timed(step) for step in pair] for _ in range(_ROUNDS)]
         mine, theirs = (statistics.median(times) for times in zip(*rounds, strict=True))
         print(
-            f"{count:6} episodes: {mine:7.0f} µs a step, gymnasium {theirs:7.0f} µs, ratio {mine / theirs:.2f}"
+            f"{count:6} episodes: {mine:7.0f} µs a step, "
+            f"gymnasium {theirs:7.0f} µs, ratio {mine / theirs:.2f}"
         )
 
 

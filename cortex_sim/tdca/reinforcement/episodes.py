@@ -194,8 +194,8 @@ def presented(
     """Steps of episodes as presentations: observations (run, presentation, value) and goals.
 
     Every inner run has cap · episodes presentations: first the steps it has taken, in order of time, then the
-    same observations over and over without a goal, so that statistics of what synapses read are those of steps
-    taken. The weight of a step makes the change of an inner run the mean over the steps that it has taken.
+    same observations over and over without a goal, so that statistics of what synapses read are those of
+    steps taken. The weight of a step makes the change of an inner run the mean over the steps it has taken.
     """
     time, runs, count = rest.shape
     alive = episodes.alive.to(rest.dtype)
