@@ -125,8 +125,8 @@ def rollout(
         alive = alive & ~over
         if not bool(alive.any()):
             break
-    seen, plain, actions, rewards, lived = (torch.stack(parts) for parts in zip(*kept, strict=True))
-    return Episodes(seen, plain, actions, rewards, lived, ended)
+    seen, plain, actions, rewards, taken = (torch.stack(parts) for parts in zip(*kept, strict=True))
+    return Episodes(seen, plain, actions, rewards, taken, ended)
 
 
 def _gumbel(shape: tuple[int, ...], generator: Generator, copies: int) -> Tensor:
