@@ -36,34 +36,33 @@ SEEDS = (0, 1, 2)
 def arms(environment: str) -> dict[str, dict[str, Any]]:
     """Overrides of an environment's configuration, by arm."""
     env = environment_of(environment)
-    context = {"name": "actions", "observation": env.observations}
-    network = {"name": "dense", "outputs": env.actions, "channels": 1, "hidden": 16, "context": context}
-    trained = {"rule": {"name": "layered_of_trained_top", "credit_network": network}}
-    gradient = {"searcher": {"name": "meta_gradient", "rate": 0.006}, "inner_runs": 16}
-    rates = {"model_settings": {"reads": None}}  # synapses read rates, as usual
+    network = configured(f"reinforcement_{environment}").rule["credit_network"]
+    reads = {**network, "context": {"name": "actions", "observation": env.observations}}
+    reading = {"rule": {"name": "layered_of_trained_top", "credit_network": reads}}
+    decorrelated = {
+        "model_settings": {"hidden": [32], "activation": "tanh", "reads": {"name": "decorrelated"}}
+    }
     silent = {"testing": {"controls": ["silent"]}}
     scrambled = {"practice": {"scrambled": True}}
-    backprop = {"rule": {"name": "backprop"}}
-    unread = {**network, "context": {"name": "actions"}}
+    backprop = {"rule": {"name": "backprop"}, **silent}
     return {
         "tdca": {},
-        "backprop": {**backprop, **rates, **silent},
-        "backprop_decorrelated": {**backprop, **silent},
-        "tdca_rates": {**rates, **silent},
-        "readout_only": {"rule": {"name": "readout_only"}, **rates, "testing": {"controls": []}},
-        "dfa": {"rule": {"name": "direct_feedback_alignment"}, **rates, **silent},
-        "trained_top": {**trained, **gradient},
-        "trained_top_unread": {
-            "rule": {"name": "layered_of_trained_top", "credit_network": unread},
-            **gradient,
-        },
-        "trained_top_scrambled": {**trained, **gradient, **scrambled},
+        "backprop": backprop,
         "backprop_of_trained_top": {
             "rule": {"name": "backprop_of_trained_top", "credit_network": network},
-            **gradient,
             **silent,
         },
-        "backprop_scrambled": {**backprop, **rates, **scrambled, **silent},
+        "readout_only": {"rule": {"name": "readout_only"}, "testing": {"controls": []}},
+        "layered": {
+            "rule": {"name": "layered", "credit_network": {"name": "layered", "mirror": 320}},
+            **silent,
+        },
+        "dfa": {"rule": {"name": "direct_feedback_alignment"}, **silent},
+        "tdca_observing": reading,
+        "tdca_observing_scrambled": {**reading, **scrambled},
+        "backprop_scrambled": {**backprop, **scrambled},
+        "tdca_decorrelated": {**decorrelated, **silent},
+        "backprop_decorrelated": {**backprop, **decorrelated},
     }
 
 
@@ -76,17 +75,17 @@ def job(environment: str, arm: str, seed: int) -> Job:
     return Job(f"{environment}_{arm}", name, seed, overrides)
 
 
-FIRST = ("context_choice", "cartpole", "match_to_sample")
+FIRST = ("context_choice", "match_to_sample", "cartpole")
 OTHERS = (
-    "backprop_decorrelated",
-    "readout_only",
-    "trained_top",
-    "trained_top_scrambled",
-    "backprop_scrambled",
-    "trained_top_unread",
     "backprop_of_trained_top",
+    "readout_only",
+    "layered",
     "dfa",
-    "tdca_rates",
+    "tdca_observing",
+    "tdca_observing_scrambled",
+    "backprop_scrambled",
+    "tdca_decorrelated",
+    "backprop_decorrelated",
 )
 
 

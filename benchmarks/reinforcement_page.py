@@ -12,14 +12,14 @@ from cortex_sim.tdca.studies.jobs import Folders, Result
 
 SEEDS = (0, 1, 2)
 SAID = {
-    "tdca": "credit network, layered",
-    "tdca_rates": "credit network, without decorrelation",
-    "trained_top": "credit network, layered, trained top",
-    "trained_top_unread": "credit network, trained top, without the observation",
-    "trained_top_scrambled": "credit network, trained top, scrambled worlds",
+    "tdca": "credit network",
+    "layered": "credit network, top not trained",
+    "tdca_observing": "credit network that reads the observation",
+    "tdca_observing_scrambled": "credit network that reads the observation, scrambled worlds",
+    "tdca_decorrelated": "credit network, decorrelation",
     "backprop": "REINFORCE, backpropagation",
-    "backprop_decorrelated": "REINFORCE, backpropagation, same decorrelation",
-    "backprop_of_trained_top": "backpropagation, same decorrelation and trained top",
+    "backprop_of_trained_top": "backpropagation of a trained top",
+    "backprop_decorrelated": "REINFORCE, backpropagation, decorrelation",
     "backprop_scrambled": "REINFORCE, backpropagation, scrambled worlds",
     "dfa": "REINFORCE, direct feedback alignment",
     "readout_only": "REINFORCE, readout of random hidden units",
@@ -36,8 +36,8 @@ TITLES = {
     "mountain_car": "MountainCar",
 }
 SETTINGS = ("D", "R", "E")
-RIVALS = ("backprop", "backprop_decorrelated", "backprop_of_trained_top", "dfa", "readout_only")
-RIVALS = (*RIVALS, "tdca_rates", "trained_top", "ars_linear", "ars_mlp", "ppo")
+RIVALS = ("backprop", "backprop_of_trained_top", "dfa", "readout_only")
+RIVALS = (*RIVALS, "layered", "tdca_observing", "ars_linear", "ars_mlp", "ppo")
 NOT_YET = "not run yet"
 
 
@@ -171,7 +171,7 @@ def differences(folders: Folders) -> list[str]:
             said = {"silent": "itself, hidden credit silent", "units": "itself, hidden credit shuffled"}
             lines += _line(title, said[how], found)
         scrambled = [
-            difference(folders, environment, "trained_top_scrambled", "backprop_scrambled", s)
+            difference(folders, environment, "tdca_observing_scrambled", "backprop_scrambled", s)
             for s in SETTINGS
         ]
         lines += _line(f"{title}, scrambled", SAID["backprop"], scrambled)
