@@ -5,8 +5,8 @@
 
 Each run learns in one world of D, R or E, for as many environment steps as the credit network's inner runs
 took there. Settings are those published for CartPole in RL Baselines3 Zoo (8 environments, 32 steps, batches
-of 256, 20 epochs, γ .98, λ .8, clip .2 falling to 0); the learning rate, which falls to 0, too, is the best of
-three in R. Results go to ``benchmarks/results/reinforcement/NAME_ppo-SEED.json``. Stable-baselines3 is no
+of 256, 20 epochs, γ .98, λ .8, clip .2 falling to 0); the learning rate, which falls to 0, too, is the best
+of three in R. Results go to ``benchmarks/results/reinforcement/NAME_ppo-SEED.json``. Stable-baselines3 is no
 dependency of the package.
 """
 

@@ -229,7 +229,7 @@ def asked(folders: Folders) -> list[str]:
             _row(
                 f"CartPole solved in {letter}, at least {least} %",
                 f"{mean:.0f} %" if values else NOT_YET,
-                _met(mean >= least),
+                _met(mean >= least) if values else "–",
             )
         )
     read = by_seed(folders, "cartpole", "tdca", "D:policy", "after")
@@ -238,7 +238,7 @@ def asked(folders: Folders) -> list[str]:
         _row(
             "aim: read as a policy below 100 on CartPole, D",
             _number(mean) if read else NOT_YET,
-            _met(mean < 100),
+            _met(mean < 100) if read else "–",
         )
     )
     rival = difference(folders, "cartpole", "tdca", "ars_mlp", "D")
@@ -246,7 +246,7 @@ def asked(folders: Folders) -> list[str]:
         _row(
             "aim: above the MLP of augmented random search, D",
             _shown(rival),
-            _met(bool(rival and rival[1] > 0)),
+            _met(rival[1] > 0) if rival else "–",
         )
     )
     return lines
