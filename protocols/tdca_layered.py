@@ -43,14 +43,14 @@ RIVALS = {
 DEEP = {"deep": {"hidden": [64, 64, 64, 64]}}
 FEW = {"data": ["mnist"], "steps": list(STEPS), "lives": 12, "widths": DEEP, "elsewhere": [], "controls": []}
 PARTS = {  # ingredients left out, one outer seed
+    "layered_with_gain": {"hold": []},
+    "layered_only_rates": {"hold": ["log_gain", "log_decay_up", "log_decay_down", "log_scale"]},
     "layered_without_decorrelation": {"model_settings": {"reads": {**READS, "mixing": 0.0}}},
     "layered_without_centring": {"model_settings": {"reads": {**READS, "centring": 0.0}}},
     "layered_without_both": {"model_settings": {"reads": None}},
     "layered_without_mirror": {"rule": {"name": "layered"}},
     "layered_chain_alone": {"rule": {"name": "layered"}, "model_settings": {"reads": None}},
     "layered_local": {"model_settings": {"reads": {**READS, "local": True}}},
-    "layered_with_gain": {"hold": []},
-    "layered_only_rates": {"hold": ["log_gain", "log_decay_up", "log_decay_down", "log_scale"]},
 }
 UNTRAINED = {"hold": ["mixing", "centring"], "frozen": True}  # rates and schedule are searched, as for all
 SHORT = ["slopes", "falls"]  # held in 200 updates
