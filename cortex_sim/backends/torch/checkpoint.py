@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.optimising import require_length
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.backends.torch.weights import origin as origin_of
@@ -138,6 +139,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = int(metadata["step"])  # updates made before this run are in the model's clock
+    require_length(trainer.optimiser, trainer.total_steps - trainer.step)
     trainer.model.trust_feedback()  # inverses renewed every few updates stay as they were
     trainer.first_epoch = int(metadata["first_epoch"])
     trainer.model.epochs_done = int(metadata["epochs_done"])

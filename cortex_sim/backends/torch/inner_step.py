@@ -117,8 +117,23 @@ class InnerStep(torch.optim.Optimizer):
             self._take(one, _STEPS[group["name"]], group, energies[one.up])
         return loss
 
+    def require(self, updates: int) -> None:
+        """Raise `RunError` where the schedule ends before so many further updates."""
+        done = max((int(self.state[one.weight].get("step", 0)) for one in self.synapses), default=0)
+        left = int(self.param_groups[0]["horizon"]) - done
+        if left < updates:
+            raise RunError(
+                f"optimiser {NAME}: its schedule ends after {left} updates, and {updates} are to come; leave "
+                "horizon out, it is filled in, or make another optimiser"
+            )
+
     def _energies(self) -> dict[str, Tensor]:
         """Mean presynaptic energy of every projection since the last update, over all ranks."""
+        if not set(self.measures) <= set(self._model.presynaptic.measured):
+            raise RunError(
+                f"optimiser {NAME}: is not attached to its model, which keeps no energies for it; call "
+                "model.attach(optimiser) before training (model.fit lets go of its optimiser at its end)"
+            )
         found = self._model.presynaptic.taken_energies()
         missing = [name for name in self.measures if name not in found]
         if missing:
@@ -155,9 +170,11 @@ class InnerStep(torch.optim.Optimizer):
             energy.to(w).reshape(1),
         )
         delta, moved, kept = step.take(eta, torch.full((1,), float(done)).to(w), layer, means)
-        w.mul_(1 - one.decay).add_(delta.reshape(w.shape), alpha=one.gain)
+        if w.requires_grad:  # one that is frozen does not forget either
+            w.mul_(1 - one.decay).add_(delta.reshape(w.shape), alpha=one.gain)
         if one.bias is not None:
-            one.bias.copy_(moved.reshape(one.bias.shape))
+            if one.bias.requires_grad:
+                one.bias.copy_(moved.reshape(one.bias.shape))
             self.state[one.bias] = {n: kept[f"bias_{n}"] for n in ("m", "v")}
         state["step"] = state["step"] + 1
         state |= {n: x for n, x in kept.items() if not n.startswith("bias_")}
@@ -255,7 +272,13 @@ def _inputs(model: Core, p: Projection) -> int:
 
 
 def _decay(p: Projection) -> float:
-    return sum(one.rate for one in p.regularisers if isinstance(one, Decay))
+    share = sum(one.rate for one in p.regularisers if isinstance(one, Decay))
+    if share > 1:
+        raise RunError(
+            f"optimiser {NAME}: Decay of {p.name} is the share that an update forgets, at most 1. "
+            f"Got {share:g}"
+        )
+    return share
 
 
 def inner_step(

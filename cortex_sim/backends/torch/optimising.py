@@ -56,13 +56,14 @@ def make_optimiser(
     if optimiser is None:
         optimiser = "Adam" if model.net.step is None else inner_step.NAME
     if isinstance(optimiser, torch.optim.Optimizer):
-        return _own(model, optimiser)
+        return _own(model, optimiser, updates)
     settings = _settings("optimiser", optimiser)
     name = settings.pop("name")
     cls: Any = look_up("optimiser", name, {**_OPTIMISERS, inner_step.NAME: inner_step.inner_step}, RunError)
     _known_settings(f"optimiser {name}", cls, settings)
     if cls is inner_step.inner_step:
         made = cls(model, settings.pop("horizon", None), **settings, updates=updates)
+        require_length(made, updates)
         model.attach(made)
         return made
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -76,7 +77,13 @@ def make_optimiser(
     return made
 
 
-def _own(model: Core, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
+def require_length(optimiser: torch.optim.Optimizer, updates: int | None) -> None:
+    """Raise `RunError` where an optimiser with a schedule of its own cannot take so many further updates."""
+    if updates is not None and isinstance(optimiser, inner_step.InnerStep):
+        optimiser.require(updates)
+
+
+def _own(model: Core, optimiser: torch.optim.Optimizer, updates: int | None) -> torch.optim.Optimizer:
     name = type(optimiser).__name__
     if isinstance(optimiser, torch.optim.LBFGS):
         raise RunError("optimiser LBFGS: needs the objective several times per update; give another, or Adam")
@@ -86,6 +93,7 @@ def _own(model: Core, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer
             f"network {model.net.name}: optimiser {name} holds parameters that are not this model's; make it "
             "with model.parameters() of the model that is trained, or give its name and settings"
         )
+    require_length(optimiser, updates)
     model.attach(optimiser)
     return optimiser
 

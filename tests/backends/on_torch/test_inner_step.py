@@ -1,5 +1,7 @@
 """Training takes the step of inner runs: n updates of one are n steps of the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -201,10 +203,54 @@ def test_the_rates_are_multiplied_by_lr_and_follow_the_horizon():
     trainer = ready(optimiser_setting=settings)
     group = trainer.optimiser.param_groups[0]
     assert group["lr"] == trainer.rate == 0.5 and group["horizon"] == 100
-    with pytest.raises(cs.RunError, match="schedule ended after 3 updates"):
-        short = ready(optimiser_setting={"name": "inner_step", "horizon": 3})
-        for index in batches(0, 0, COUNT, BATCH):
-            short.update(torch.from_numpy(index))
+
+
+def test_a_schedule_that_ends_within_the_run_is_refused_before_it(tmp_path):
+    with pytest.raises(cs.RunError, match="ends after 3 updates, and 12 are to come; leave horizon out"):
+        ready(optimiser_setting={"name": "inner_step", "horizon": 3})
+    first = ready(optimiser_setting={"name": "inner_step", "horizon": 14})
+    for index in batches(0, 0, COUNT, BATCH):
+        first.update(torch.from_numpy(index))
+    with pytest.raises(cs.RunError, match="ends after 8 updates, and 12 are to come"):
+        first.model.fit((first.source.x, first.source.y), 2, batch_size=BATCH, optimiser=first.optimiser)
+    model, x, y = first.model, first.source.x[:BATCH], first.source.y[:BATCH]
+    model.train()
+    with pytest.raises(cs.RunError, match=r"is not attached to its model.* call model.attach\(optimiser\)"):
+        first.optimiser.step()
+    model.attach(first.optimiser)
+    with pytest.raises(cs.RunError, match="schedule ended after 14 updates"):
+        for _ in range(9):
+            first.optimiser.zero_grad()
+            model(x, y).backward()
+            first.optimiser.step()
+    whole = ready(optimiser_setting="inner_step")
+    whole.update(torch.arange(BATCH))
+    checkpoint.save(tmp_path / "at 1", whole, {})
+    longer = ready(optimiser_setting="inner_step")
+    longer.epochs = 3
+    with pytest.raises(cs.RunError, match="ends after 11 updates, and 17 are to come"):
+        checkpoint.restore(longer, tmp_path / "at 1")
+
+
+def test_frozen_weights_and_biases_stay_as_they_are():
+    trainer = ready(optimiser_setting="inner_step")
+    frozen = [trainer.model.weights["V1->V2"], trainer.model.feedback.learned["V2->V1"]]
+    frozen += [trainer.model.biases["V1"]]
+    before = [p.detach().clone() for p in frozen]
+    moving = trainer.model.weights["V2->IT"].detach().clone()
+    for p in frozen:
+        p.requires_grad_(False)
+    trainer.update(torch.arange(BATCH))
+    assert all(torch.equal(p, b) for p, b in zip(frozen, before, strict=True))
+    assert not torch.equal(trainer.model.weights["V2->IT"], moving)
+
+
+def test_more_than_the_whole_weight_is_not_forgotten():
+    net = mlp().with_rule("backprop")
+    name = net.bottom_ups[0].name
+    net.projections[name] = replace(net.projections[name], regularisers=(cs.Decay(1.5),))
+    with pytest.raises(cs.RunError, match=f"Decay of {name} is the share .* at most 1. Got 1.5"):
+        make_optimiser(cs.torch.build(net, 0), {"name": "inner_step", "credit": layered("mixed")[0]}, 10)
 
 
 def test_credit_gives_the_step_of_another_network_and_is_the_default_under_a_trained_one():
