@@ -19,7 +19,7 @@ from cortex_sim.presynaptic.checking import check_reads
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
-from cortex_sim.rules.layered import declared_word
+from cortex_sim.rules.layered import declared_word, trained_reads
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -70,7 +70,8 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
         )
     trained = _trained_credit(net, word, feedback, credit)
     declared = None if trained is None else declared_word(trained)
-    word = word if declared is None else declared
+    if trained is not None:
+        word = replace(word, reads=trained_reads(trained)) if declared is None else declared
     other = net.copy()
     other.teacher, other.step = None, None if trained is None else step_of(trained)
     other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}

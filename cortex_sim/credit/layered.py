@@ -25,11 +25,18 @@ import numpy as np
 
 from cortex_sim.arrays import Array
 from cortex_sim.checks import require_count, require_flag
+from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
 #: Outer parameters before training: κ = 1, equal forgetting, initial B as large as `Random()`.
 _START = {"log_gain": 0.0, "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_scale": 0.0}
+_LARGEST = 700.0  # above it exp is no longer a double
 SHARES = ("mixing", "centring")  # of what synapses read, trained beside a credit network
+
+
+def share_of(logit: Array | float) -> float:
+    """A share from its logit."""
+    return 1 / (1 + exp(min(-float(np.asarray(logit)), _LARGEST)))
 
 
 def share_parameters() -> dict[str, np.ndarray]:
@@ -90,9 +97,21 @@ class LayeredCredit:
         return {name: np.array(value) for name, value in _START.items()} | shares
 
     def values(self, parameters: Mapping[str, Array]) -> LayeredValues:
-        """The numbers in its equations, from trained parameters."""
+        """The numbers in its equations, from trained parameters.
+
+        Raises
+        ------
+        DeclarationError
+            If one is too large.
+        """
         found = {name: float(np.asarray(p)) for name, p in parameters.items()}
-        shares = {name: 1 / (1 + exp(-found[name])) for name in SHARES} if self.decorrelated else {}
+        for name in _START:
+            if found[name] > _LARGEST:
+                raise DeclarationError(
+                    f"credit network layered: {name} is {found[name]:g}, the logarithm of no number; use one "
+                    "whose training stayed finite"
+                )
+        shares = {name: share_of(found[name]) for name in SHARES} if self.decorrelated else {}
         return LayeredValues(*(exp(found[name]) for name in _START), **shares)
 
     def initial(self, weights: np.ndarray, patches: np.ndarray) -> np.ndarray:

@@ -31,6 +31,11 @@ class TrainedCredit:
         Float64, by the names of ``network.shapes()``.
     about : dict
         Provenance: how it was trained, with which rates and schedule.
+
+    Raises
+    ------
+    DeclarationError
+        If parameters do not fit the form or hold NaN or infinity, or ``about`` is no mapping.
     """
 
     network: CreditNetwork
@@ -39,6 +44,15 @@ class TrainedCredit:
 
     def __post_init__(self) -> None:
         check_parameters(self.network, self.parameters)
+        if not isinstance(self.about, Mapping):
+            raise DeclarationError(f"credit network: about must be a mapping. Got {self.about!r}")
+
+    def told(self, *names: str) -> Mapping[str, Any]:
+        """The mapping in ``about`` that is reached by these names; {} where there is none."""
+        found: Any = self.about
+        for name in names:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
 
     def save(self, path: str | Path) -> None:
         """Write to ``path``, whole or not at all."""
@@ -51,12 +65,17 @@ class TrainedCredit:
 
 
 def check_parameters(network: CreditNetwork, parameters: Mapping[str, Any]) -> None:
-    """Raise `DeclarationError` unless parameters have the network's ``shapes()``."""
+    """Raise `DeclarationError` unless parameters have the network's ``shapes()`` and are finite."""
     expected = network.shapes()
     given = {name: tuple(np.shape(p)) for name, p in parameters.items()}
     if given != expected:
         wrong = sorted(set(given.items()) ^ set(expected.items()))
         raise DeclarationError(f"credit network: parameters do not fit its form ({wrong[0][0]}: {wrong})")
+    for name, p in parameters.items():
+        if not np.isfinite(np.asarray(p)).all():
+            raise DeclarationError(
+                f"credit network: parameter {name} holds NaN or infinity; train it again, with a lower rate"
+            )
 
 
 def untrained(network: CreditNetwork, seed: int = 0) -> TrainedCredit:

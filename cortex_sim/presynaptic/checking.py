@@ -32,4 +32,12 @@ def check_reads(net: Network, projection: Projection) -> None:
             f"projection {name}: {type(projection.connector).__name__}() has no weights that could read; "
             "leave reads out, or use Dense()"
         )
-    projection.reads.check(name, inputs_of(net, projection))
+    try:
+        projection.reads.check(name, inputs_of(net, projection))
+    except DeclarationError as exception:
+        if not projection.reads_by_word:
+            raise
+        raise DeclarationError(
+            f"{exception}; the trained credit network brings {projection.reads}, so declare it with another "
+            "group by net.with_reads(...) before net.with_rule(...)"
+        ) from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from cortex_sim.credit.broadcast import BroadcastCredit
-from cortex_sim.credit.layered import LayeredCredit, LayeredValues
+from cortex_sim.credit.layered import SHARES, LayeredCredit, share_of
 from cortex_sim.credit.saving import TrainedCredit
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Mirrored, Random
@@ -44,17 +45,19 @@ def declared_word(trained: TrainedCredit) -> Word | None:
         rule = KolenPollack(up, gain=values.gain, forgetting="own")
         return TopDown(initial, rule, (Decay(values.decay_down),))
 
-    return Word(
-        FeedbackAlignment(), paired=paired, adds=(Decay(values.decay_up),), reads=_reads(trained, values)
-    )
+    up = (Decay(values.decay_up),)
+    return Word(FeedbackAlignment(), paired=paired, adds=up, reads=trained_reads(trained))
 
 
-def _reads(trained: TrainedCredit, values: LayeredValues) -> Decorrelated | None:
-    """What synapses read: as the network that it was trained on, with the trained shares."""
-    if values.mixing is None or values.centring is None:
+def trained_reads(trained: TrainedCredit) -> Any:
+    """What synapses read in the inner runs that trained a credit network, with the trained shares.
+
+    A share that was declared as 0 or 1 was not trained, and stays so. None where synapses read rates.
+    """
+    logits = {**trained.told("shares"), **{n: p for n, p in trained.parameters.items() if n in SHARES}}
+    declared = trained.told("settings", "model_settings").get("reads")
+    if declared is None and not logits:
         return None
-    body = (trained.about.get("settings") or {}).get("model_settings") or {}
-    declared = Decorrelated(0.5, 0.5) if body.get("reads") is None else make("reads", body["reads"])
-    shares = {"mixing": values.mixing, "centring": values.centring}
-    inside = {name: share for name, share in shares.items() if 0 < getattr(declared, name) < 1}
-    return replace(declared, **inside)  # a share that was declared as 0 or 1 was not trained
+    read = Decorrelated(0.5, 0.5) if declared is None else make("reads", declared)
+    inside = {name: share_of(p) for name, p in logits.items() if 0 < getattr(read, name) < 1}
+    return replace(read, **inside)

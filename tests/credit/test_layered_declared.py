@@ -10,14 +10,17 @@ from cortex_sim.credit import LayeredCredit, TrainedCredit, untrained
 from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.step import TrainedStep, step_of
 from cortex_sim.initialisers import stream
+from cortex_sim.tdca.evolving.outcome import write_credit
+from cortex_sim.tdca.evolving.settings import OuterSettings
+from cortex_sim.tdca.inner.cohort import layout, start
 
 STEP = {"step_rate": [[[-1.0, 0.5], [-5.0, 0.0]]] * 2, "step_fall": [[0.0, 1.0]] * 2}
 LOGS = {"log_gain": 0.5, "log_decay_up": -7.0, "log_decay_down": -6.0, "log_scale": -0.3}
 
 
-def credit(mirror=0, decorrelated=True, about=None):
+def credit(mirror=0, decorrelated=True, about=None, **others):
     shares = {"mixing": 1.0, "centring": 2.0} if decorrelated else {}
-    parameters = {name: np.array(value) for name, value in (LOGS | shares).items()}
+    parameters = {name: np.array(value) for name, value in (LOGS | shares | others).items()}
     return TrainedCredit(LayeredCredit(mirror, decorrelated), parameters, about or {"step": STEP})
 
 
@@ -38,6 +41,38 @@ def test_every_trained_number_has_its_place_in_the_declaration():
         assert p.plasticity == cs.KolenPollack(p.reverse_name, gain=np.exp(0.5), forgetting="own")
         assert p.regularisers == (cs.Decay(np.exp(-6.0)),)
     assert chain().with_rule("tdca", credit=credit(decorrelated=False)).bottom_ups[0].reads is None
+
+
+@pytest.mark.parametrize("reads", [{"mixing": 0.6}, {"mixing": 1.0, "centring": 0.4}, {"mixing": 0.0}])
+@pytest.mark.parametrize("rule", ["layered", "tdca"])
+def test_a_share_that_was_not_trained_stays_as_the_outer_loop_declared_it(tmp_path, rule, reads):
+    settings = OuterSettings(
+        model_settings={"inputs": 64, "hidden": [8], "reads": {"name": "decorrelated", "every": 4, **reads}},
+        rule={"name": rule},
+    )
+    parts = settings.inner_rule(), settings.inner_step()
+    named = start(*parts, 0, settings.body())
+    write_credit(settings, layout(*parts, settings.body()).joined(named), tmp_path)
+    net = cs.model("tdca_mlp", inputs=11, hidden=[7, 5], classes=10)
+    under = net.with_rule("tdca", credit=tmp_path / "credit.safetensors")
+    for p in under.bottom_ups:
+        assert p.reads.every == 4 and p.reads_by_word
+        wanted = cs.Decorrelated(**reads)
+        assert p.reads.mixing == pytest.approx(wanted.mixing, rel=1e-6)
+        assert p.reads.centring == pytest.approx(wanted.centring, rel=1e-6)
+    assert under.with_rule("backprop") == net
+
+
+def test_numbers_too_large_and_readings_too_wide_are_refused():
+    with pytest.raises(cs.DeclarationError, match="log_gain is 1000, the logarithm of no number"):
+        chain().with_rule("tdca", credit=credit(log_gain=1000.0))
+    low = chain().with_rule("tdca", credit=credit(mixing=-1000.0))
+    assert low.bottom_ups[0].reads.mixing < 1e-300
+    wide = cs.model("tdca_mlp", inputs=1100, hidden=[4], classes=3)
+    with pytest.raises(
+        cs.DeclarationError, match=r"brings Decorrelated\(mixing=.*, so declare it with another"
+    ):
+        wide.with_rule("tdca", credit=credit())
 
 
 def test_shown_stored_and_copied_with_the_declaration(tmp_path):

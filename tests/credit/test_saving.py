@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 
-from cortex_sim.credit import DenseCredit, Line, SharedCredit, TrainedCredit, load_credit, untrained
+import cortex_sim as cs
+from cortex_sim.credit import (
+    DenseCredit,
+    LayeredCredit,
+    Line,
+    SharedCredit,
+    TrainedCredit,
+    load_credit,
+    untrained,
+)
 from cortex_sim.credit.shipped import credit_network, shipped
+from cortex_sim.credit.step import step_of
 from cortex_sim.errors import DeclarationError, RunError
 
 NETWORKS = [
@@ -29,6 +39,32 @@ def test_a_file_keeps_everything(tmp_path, network):
 def test_parameters_of_another_form_are_refused():
     with pytest.raises(DeclarationError, match="parameters do not fit its form"):
         TrainedCredit(DenseCredit(3), DenseCredit(4).draw(0), {})
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_parameters_that_are_not_finite_are_refused(tmp_path, wrong):
+    for network in (DenseCredit(3), LayeredCredit(decorrelated=True)):
+        for name, p in network.draw(0).items():
+            spoiled = np.array(p)
+            spoiled.flat[0] = wrong
+            with pytest.raises(DeclarationError, match=f"parameter {name} holds NaN or infinity"):
+                TrainedCredit(network, {**network.draw(0), name: spoiled}, {})
+
+
+@pytest.mark.parametrize("about", [None, [], "text"])
+def test_provenance_of_another_kind_is_refused(about):
+    with pytest.raises(DeclarationError, match="about must be a mapping"):
+        TrainedCredit(DenseCredit(3), DenseCredit(3).draw(0), about)
+
+
+@pytest.mark.parametrize(
+    "about", [{"settings": [1], "step": {}}, {"settings": {"step": 3, "model_settings": 4}}, {"step": "Adam"}]
+)
+def test_provenance_in_words_of_ones_own_names_no_step(about):
+    network = LayeredCredit()
+    assert step_of(TrainedCredit(network, network.draw(0), about)) is None
+    net = cs.model("tdca_mlp", inputs=5, hidden=[4], classes=3)
+    assert net.with_rule("tdca", credit=TrainedCredit(network, network.draw(0), about)).step is None
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cortex_sim.checks import listed, look_up
 from cortex_sim.credit import BroadcastCredit, LayeredCredit, TrainedCredit
+from cortex_sim.credit.layered import SHARES
 from cortex_sim.data.named import NAMED, find
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.files import write_tensors
@@ -44,7 +45,8 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
     about = {
         "trained": not settings.frozen,
         "settings": settings.as_dict(),
-        "step": {name: p.tolist() for name, p in named.items() if name not in own},
+        "step": {name: named[name].tolist() for name in settings.inner_step().draw()},
+        "shares": {name: every[name].tolist() for name in SHARES if name in every and name not in own},
     }
     TrainedCredit(network, own, about).save(out / "credit.safetensors")
     return True
