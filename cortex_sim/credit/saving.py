@@ -47,7 +47,7 @@ class TrainedCredit:
         if not isinstance(self.about, Mapping):
             raise DeclarationError(f"credit network: about must be a mapping. Got {self.about!r}")
 
-    def told(self, *names: str) -> Mapping[str, Any]:
+    def provenance(self, *names: str) -> Mapping[str, Any]:
         """The mapping in ``about`` that is reached by these names; {} where there is none."""
         found: Any = self.about
         for name in names:

@@ -72,9 +72,9 @@ def step_of(trained: TrainedCredit) -> TrainedStep | None:
 
     A ``plain`` step is any optimiser's own, SGD, and is not kept.
     """
-    kept = trained.told("step")
+    kept = trained.provenance("step")
     if not {"step_rate", "step_fall"} <= set(kept):
         return None
-    named = trained.told("settings").get("step")
-    name = named if isinstance(named, str) else trained.told("settings", "step").get("name", "mixed")
+    named = trained.provenance("settings").get("step")
+    name = named if isinstance(named, str) else trained.provenance("settings", "step").get("name", "mixed")
     return TrainedStep(name, kept["step_rate"], kept["step_fall"]) if name in PARTS else None

@@ -54,8 +54,8 @@ def trained_reads(trained: TrainedCredit) -> Any:
 
     A share that was declared as 0 or 1 was not trained, and stays so. None where synapses read rates.
     """
-    logits = {**trained.told("shares"), **{n: p for n, p in trained.parameters.items() if n in SHARES}}
-    declared = trained.told("settings", "model_settings").get("reads")
+    logits = {**trained.provenance("shares"), **{n: p for n, p in trained.parameters.items() if n in SHARES}}
+    declared = trained.provenance("settings", "model_settings").get("reads")
     if declared is None and not logits:
         return None
     read = Decorrelated(0.5, 0.5) if declared is None else make("reads", declared)
