@@ -56,7 +56,7 @@ def crossed_difference(
     Raises
     ------
     DataError
-        If numbers of inner runs differ.
+        If numbers of inner runs differ, or a difference is not finite.
 
     References
     ----------
@@ -69,6 +69,10 @@ def crossed_difference(
     if len(counts) > 1:
         raise DataError(f"arms have {sorted(counts)} inner runs; test both on the same ones")
     d = np.array([ours[seed] - theirs[seed] for seed in common])
+    if d.ndim != 2 or not np.isfinite(d).all():
+        raise DataError(
+            "arms hold NaN or infinity, or more than one number an inner run; give accuracies (run,)"
+        )
     seeds, runs = d.shape
     if runs < 2:
         return None

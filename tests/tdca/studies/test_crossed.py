@@ -60,3 +60,10 @@ def test_what_has_no_interval():
     assert (same.low, same.high, same.p) == (0, 0, 1)
     with pytest.raises(DataError, match=r"\[5, 6\] inner runs"):
         crossed_difference(by_seed(np.ones((3, 6))), by_seed(np.ones((3, 5))))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_difference_that_is_not_finite_is_refused(wrong):
+    ours = {0: np.array([0.1, wrong, 0.3]), 1: np.array([0.2, 0.3, 0.1])}
+    with pytest.raises(DataError, match="arms hold NaN or infinity"):
+        crossed_difference(ours, {0: np.zeros(3), 1: np.zeros(3)})
