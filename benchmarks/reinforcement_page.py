@@ -10,7 +10,7 @@ from scipy import stats
 
 from cortex_sim.tdca.studies.jobs import Folders, Result
 
-SEEDS = (0, 1, 2)
+SEEDS = (3, 4, 5, 6, 7)
 SAID = {
     "tdca": "credit network",
     "layered": "credit network, top not trained",
