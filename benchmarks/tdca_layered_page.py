@@ -106,7 +106,9 @@ def convolutions(folders: Folders) -> list[str]:
     for label in ("mnist", "fashion_mnist", "mnist:silent"):
         for config, arm in zip(STUDY.CNN, said, strict=True):
             name = f"layered_of_{config}"
-            where = "MNIST, no credit below the top" if label == "mnist:silent" else WHERE[label]
+            where = {"mnist": "MNIST", "mnist:silent": "MNIST, no credit below the top"}.get(
+                label, WHERE.get(label)
+            )
             lines.append(_row(arm, where, *_cells(folders, name, label)))
     return lines
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from cortex_sim.checks import require_count
 from cortex_sim.errors import DataError
 
 
@@ -62,6 +63,7 @@ def crossed_difference(
     ----------
     Satterthwaite (1946), Biometrics Bulletin 2, doi:10.2307/3002019.
     """
+    require_count("crossed_difference", comparisons=comparisons)
     common = sorted(ours.keys() & theirs.keys())
     if len(common) < 2:
         return None
