@@ -39,10 +39,13 @@ def registries():
     tables = {kind: dict(table) for kind, table in registry._TABLES.items()}
     words = dict(base.WORDS)
     yield
-    known = [(tables[k], t) for k, t in registry._TABLES.items() if k in tables]  # others came with a room
-    for kept, now in [(words, base.WORDS), *known]:
-        now.clear()
-        now.update(kept)
+    base.WORDS.clear()
+    base.WORDS.update(words)
+    for kind, table in registry._TABLES.items():  # what rooms that a page imports register stays
+        own = {name for name, made in table.items() if getattr(made, "__module__", "") == "__main__"}
+        for name in own:
+            del table[name]
+        table.update(tables.get(kind, {}))
 
 
 @pytest.mark.usefixtures("registries")
