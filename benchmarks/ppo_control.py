@@ -81,10 +81,10 @@ def vector_environment(task: str, letter: str, seed: int) -> Any:
             return [getattr(self, attr_name, None)] * _COUNT
 
         def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-            raise NotImplementedError
+            sys.exit(f"batched episodes have no attributes of their own; PPO asked to set {attr_name!r}")
 
         def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-            raise NotImplementedError
+            sys.exit(f"batched episodes have no methods of their own; PPO asked for {method_name!r}")
 
         def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
             return [False] * _COUNT

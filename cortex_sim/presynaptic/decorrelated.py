@@ -56,8 +56,8 @@ class Decorrelated:
     update_ms : float, default 100.0
         In time, the milliseconds that count as one update; positive.
     every : int, default 1
-        Updates of weights between two updates of the state, each of which then counts as so many: four times
-        fewer cost a third as much. In time the state moves on with every step.
+        Updates of weights between two updates of the state, each of which then counts as so many. In time
+        the state moves on with every step.
 
     Notes
     -----

@@ -200,9 +200,9 @@ class Cohort:
         return {f"transfer/{n}/{v}": x for n, values in self.transfers.items() for v, x in values.items()}
 
     def lost(self) -> Tensor:
-        """Inner runs whose weights are no longer finite, (run,) bool."""
+        """Inner runs whose weights, bottom-up or top-down, are no longer finite, (run,) bool."""
         finite = torch.ones(self.count, dtype=torch.bool)
-        for w in [*self.weights, *self.biases]:
+        for w in [*self.weights, *self.biases, *self.fixed]:
             finite &= torch.isfinite(w.detach()).flatten(1).all(1)
         return ~finite
 

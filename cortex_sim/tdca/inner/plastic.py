@@ -50,7 +50,7 @@ class PlasticRule(InnerRule, Protocol):
         """Initial top-down weights of one inner run, in place of ``fixed(body, rng)``."""
 
     def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
-        """They, at their trained scale in the inner runs that are ``new`` (run,) bool."""
+        """The same, times their trained scale in the inner runs that are ``new`` (run,) bool."""
 
     def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:
         """λ_W, of shape () or (run,): what bottom-up weights forget in a step."""
