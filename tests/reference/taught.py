@@ -1,9 +1,10 @@
-"""Networks under a credit network of every form, far from where its training starts."""
+"""Networks under a credit network of every form, far from where its training starts; a phase for them."""
 
 import numpy as np
 from networks import chain
 from timed import NEAR
 
+import cortex_sim as cs
 from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit, untrained
 
 
@@ -29,3 +30,25 @@ FORMS = {
     "shared, error": {"form": "shared"},
     "shared, raw": {"form": "shared", "context": "raw"},
 }
+
+
+def script(net, x, y, ms=800.0, every_ms=None, **settings):
+    """One phase; all populations are recorded, those of the credit network too."""
+    drive = {"retina": x, **settings.pop("drive", {})}
+    nudge = settings.pop("nudge", {net.objective_at: y})
+    return cs.Protocol(
+        cs.Phase("all", ms, drive=drive, nudge=nudge, **settings),
+        batch=len(x),
+        record=cs.Record(("rate", "drive", "credit"), list(net.every_population), every_ms),
+    )
+
+
+def by_name(net, recording, variable):
+    """Population to (presentation, unit[, time_bin]), credit populations too."""
+    found = {}
+    for name in net.every_population:
+        chosen = recording[variable].isel(neuroid=recording["population"].values == name)
+        found[name] = chosen.transpose(
+            "presentation", *(["time_bin"] * ("time_bin" in chosen.dims)), "neuroid"
+        )
+    return {name: values.values for name, values in found.items()}

@@ -4,42 +4,17 @@ import numpy as np
 import pytest
 import torch
 from networks import conv, dense_chain
+from plastic_runs import RUNS, TRAINED, cohort_of, parameters_of, presented, softmax
 
 import cortex_sim as cs
 from cortex_sim.credit import BroadcastCredit, diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import stream
-from cortex_sim.tdca.inner.architecture import architecture
 from cortex_sim.tdca.inner.broadcast import Broadcast
-from cortex_sim.tdca.inner.cohort import Cohort, start
 from cortex_sim.tdca.inner.step import Mixed, Plain
 
-RUNS, PRESENTATIONS, SIZES, ETA, CHANNELS = 3, 5, (13, 11, 7, 3), 0.2, 4
-TRAINED = {"log_gain": 0.4, "log_decay_up": -2.5, "log_decay_down": -3.0, "log_scale": -0.7}
+SIZES, ETA, CHANNELS = (13, 11, 7, 3), 0.2, 4
 FORM = BroadcastCredit(SIZES[-1], CHANNELS, "dense")
-
-
-def cohort_of(net, rule, step):
-    cohort = Cohort(architecture(net), rule, step, RUNS, dtype=torch.float64)
-    cohort.begin(torch.ones(RUNS, dtype=torch.bool), torch.arange(RUNS), torch.full((RUNS,), 1e12))
-    return cohort
-
-
-def parameters_of(rule, step, body):
-    named = {name: torch.as_tensor(p) for name, p in start(rule, step, 0, body).items()}
-    return named | {name: torch.tensor(value, dtype=torch.float64) for name, value in TRAINED.items()}
-
-
-def shown(net, number):
-    rng = np.random.default_rng(number)
-    inputs, outputs = net.populations["retina"].size, net.populations["IT"].size
-    x = rng.normal(size=(RUNS, PRESENTATIONS, inputs))
-    return torch.as_tensor(x), torch.eye(outputs, dtype=torch.float64)[rng.integers(0, outputs, x.shape[:2])]
-
-
-def softmax(a):
-    e = np.exp(a - a.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
 
 
 def reference(seed, net, m, batches):
@@ -71,7 +46,7 @@ def test_weights_and_diffusion_follow_the_equations():
     net, step = dense_chain(SIZES).with_rule("backprop"), Plain(rate=ETA)
     cohort = cohort_of(net, Broadcast(FORM), step)
     parameters = parameters_of(cohort.rule, step, cohort.body)
-    batches = [shown(net, number) for number in range(4)]
+    batches = [presented(net, number) for number in range(4)]
     for x, y in batches:
         cohort.advance(parameters, x, y)
     for run in range(RUNS):
@@ -92,7 +67,7 @@ def test_diffusion_approaches_the_transpose_through_the_channels():
     parameters["log_scale"] = torch.tensor(0.0)
     gap = cohort.fixed[0] @ parameters["broadcast"] - cohort.weights[-1].transpose(1, 2)
     for number in range(4):
-        cohort.advance(parameters, *shown(net, number))
+        cohort.advance(parameters, *presented(net, number))
     after = cohort.fixed[0] @ parameters["broadcast"] - cohort.weights[-1].transpose(1, 2)
     torch.testing.assert_close(after, gap, rtol=1e-9, atol=1e-12)
 
@@ -105,11 +80,11 @@ def test_a_cohort_with_running_means_resumes_bit_for_bit(network):
     rule, step = Broadcast(BroadcastCredit(outputs, CHANNELS, "dense")), Mixed()
     one, other = cohort_of(net, rule, step), cohort_of(net, rule, step)
     parameters = parameters_of(rule, step, one.body)
-    one.advance(parameters, *shown(net, 0))
+    one.advance(parameters, *presented(net, 0))
     other.restore(one.state())
     for number in (1, 2):
-        one.advance(parameters, *shown(net, number))
-        other.advance(parameters, *shown(net, number))
+        one.advance(parameters, *presented(net, number))
+        other.advance(parameters, *presented(net, number))
     saved, again = one.state(), other.state()
     assert saved.keys() == again.keys() and all(torch.equal(saved[n], again[n]) for n in saved)
     assert all(torch.isfinite(d).all() for d in one.fixed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from networks import conv, dense_chain
+from plastic_runs import RUNS, TRAINED, cohort_of, parameters_of, presented, softmax
 
 import cortex_sim as cs
 from cortex_sim.credit import LayeredCredit
@@ -13,37 +14,12 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import stream
 from cortex_sim.tdca.inner.altered import Altered
 from cortex_sim.tdca.inner.architecture import architecture
-from cortex_sim.tdca.inner.cohort import Cohort, layout, start
+from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.inner.layered import Layered
 from cortex_sim.tdca.inner.rules import Backprop
 from cortex_sim.tdca.inner.step import Mixed, Plain
 
-RUNS, PRESENTATIONS, SIZES, ETA = 3, 5, (13, 11, 7, 3), 0.3
-TRAINED = {"log_gain": 0.4, "log_decay_up": -2.5, "log_decay_down": -3.0, "log_scale": -0.7}
-
-
-def cohort_of(net, rule, step, runs=RUNS):
-    cohort = Cohort(architecture(net), rule, step, runs, dtype=torch.float64)
-    cohort.begin(torch.ones(runs, dtype=torch.bool), torch.arange(runs), torch.full((runs,), 1e12))
-    return cohort
-
-
-def parameters_of(rule, step, body):
-    named = {name: torch.as_tensor(p) for name, p in start(rule, step, 0, body).items()}
-    trained = {name: torch.tensor(value, dtype=torch.float64) for name, value in TRAINED.items()}
-    return named | {name: value for name, value in trained.items() if name in named}
-
-
-def shown(net, number):
-    rng = np.random.default_rng(number)
-    inputs, outputs = net.populations["retina"].size, net.populations["IT"].size
-    x = rng.normal(size=(RUNS, PRESENTATIONS, inputs))
-    return torch.as_tensor(x), torch.eye(outputs, dtype=torch.float64)[rng.integers(0, outputs, x.shape[:2])]
-
-
-def softmax(a):
-    e = np.exp(a - a.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
+SIZES, ETA = (13, 11, 7, 3), 0.3
 
 
 def reference(seed, net, batches):
@@ -73,7 +49,7 @@ def test_weights_and_top_down_weights_follow_the_equations():
     net, step = dense_chain(SIZES).with_rule("backprop"), Plain(rate=ETA)
     cohort = cohort_of(net, Layered(), step)
     parameters = parameters_of(cohort.rule, step, cohort.body)
-    batches = [shown(net, number) for number in range(4)]
+    batches = [presented(net, number) for number in range(4)]
     for x, y in batches:
         cohort.advance(parameters, x, y)
     for run in range(RUNS):
@@ -96,7 +72,7 @@ def test_with_transposes_at_birth_it_is_backpropagation_with_decay(network, mirr
     parameters |= {"log_gain": torch.tensor(0.0), "log_scale": torch.tensor(0.0)}
     parameters["log_decay_down"] = parameters["log_decay_up"] = torch.tensor(-2.0)
     for number in range(5):
-        layered.advance(parameters, *shown(net, number))
+        layered.advance(parameters, *presented(net, number))
         for b, w in zip(layered.fixed, layered.weights[1:], strict=True):
             torch.testing.assert_close(b, w, rtol=1e-12, atol=1e-14)
 
@@ -109,7 +85,7 @@ def test_the_gap_shrinks_by_the_forgetting():
     parameters["log_decay_down"] = parameters["log_decay_up"]
     before = [b - w for b, w in zip(cohort.fixed, cohort.weights[1:], strict=True)]
     for number in range(6):
-        cohort.advance(parameters, *shown(net, number))
+        cohort.advance(parameters, *presented(net, number))
     left = (1 - np.exp(TRAINED["log_decay_up"])) ** 6
     for gap, b, w in zip(before, cohort.fixed, cohort.weights[1:], strict=True):
         torch.testing.assert_close(b - w, left * gap, rtol=1e-9, atol=1e-12)
@@ -151,7 +127,7 @@ def test_trained_numbers_receive_the_meta_gradient():
             cohort.readings.state = {  # as in every call: no gradient goes through what is slow
                 i: {n: x.clone() for n, x in state.items()} for i, state in kept[number].items()
             }
-            last = cohort.advance(own.split(phi), *shown(net, number))
+            last = cohort.advance(own.split(phi), *presented(net, number))
         return last.sum()
 
     kept = []
@@ -159,7 +135,7 @@ def test_trained_numbers_receive_the_meta_gradient():
     probe.length[:] = 10.0
     for number in range(4):
         kept.append({i: dict(state) for i, state in probe.readings.state.items()})
-        probe.advance(own.split(phi), *shown(net, number))
+        probe.advance(own.split(phi), *presented(net, number))
     (gradient,) = torch.autograd.grad(loss(phi.requires_grad_()), phi)
     with torch.no_grad():
         for i, name in enumerate(
@@ -183,11 +159,11 @@ def test_each_run_has_its_own_numbers():
     many = torch.stack([phi, phi + 0.1, phi - 0.2])
     together = cohort_of(net, rule, step)
     for number in range(3):
-        together.advance(own.split(many), *shown(net, number))
+        together.advance(own.split(many), *presented(net, number))
     for run in range(RUNS):
         alone = cohort_of(net, rule, step)
         for number in range(3):
-            alone.advance(own.split(many[run]), *shown(net, number))
+            alone.advance(own.split(many[run]), *presented(net, number))
         for mine, theirs in zip(
             [*together.weights, *together.fixed], [*alone.weights, *alone.fixed], strict=True
         ):
@@ -199,7 +175,7 @@ def test_spoiled_credit_leaves_top_down_plasticity_as_it_was():
     silent = cohort_of(net, Altered(Layered(), "silent"), step)
     parameters = parameters_of(Layered(), step, silent.body)
     before = [w.clone() for w in silent.weights]
-    silent.advance(parameters, *shown(net, 0))
+    silent.advance(parameters, *presented(net, 0))
     kept = 1 - np.exp(TRAINED["log_decay_up"])
     torch.testing.assert_close(silent.weights[0], kept * before[0])
     assert not torch.allclose(silent.weights[-1], kept * before[-1])
@@ -211,11 +187,11 @@ def test_a_cohort_resumes_bit_for_bit():
     step, rule = Mixed(), Layered()
     one, other = cohort_of(net, rule, step), cohort_of(net, rule, step)
     parameters = parameters_of(rule, step, one.body)
-    one.advance(parameters, *shown(net, 0))
+    one.advance(parameters, *presented(net, 0))
     other.restore(one.state())
     for number in (1, 2):
-        one.advance(parameters, *shown(net, number))
-        other.advance(parameters, *shown(net, number))
+        one.advance(parameters, *presented(net, number))
+        other.advance(parameters, *presented(net, number))
     saved, again = one.state(), other.state()
     assert saved.keys() == again.keys() and all(torch.equal(saved[n], again[n]) for n in saved)
 
