@@ -55,6 +55,7 @@ def demo(
         for rule, r in results.items()
     ]
     print_table("digits_mlp on handwritten digits: angle of each update to backpropagation's", columns, rows)
+    typer.echo("tdca takes the step of its own outer loop, the others Adam: compare angles, not speed")
     typer.echo(f"figure: {picture}\nruns: {folder}")
     return 0
 
