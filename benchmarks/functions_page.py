@@ -117,7 +117,10 @@ def difference(folders: Folders, ours: str, theirs: str, n: int, names: Sequence
         return "–"
     a = np.array([solved(r, n, names) for r in mine], float)  # (seed, family, task)
     b = np.array([solved(r, n, names) for r in other], float)
-    gap = 100 * (a - b.mean(0)) if len(b) == 1 else 100 * (a - b)
+    return _said(100 * (a - b.mean(0)) if len(b) == 1 else 100 * (a - b))
+
+
+def _said(gap: np.ndarray) -> str:
     low, high = _interval(gap)
     return f"{gap.mean():+.0f} [{low:+.0f}, {high:+.0f}]"
 
@@ -173,11 +176,59 @@ def asked(folders: Folders) -> list[str]:
         gap = None if ours is None or best is None else ours - rivals[best]
         name = "the best tuned baseline of first order" if best is None else ARMS[best]
         line(f"first order minus {name}, n = 10, {group}", 10, None, gap, " points")
+    own = left_out(folders, 10)
+    rivals = {arm: 100 * solved(r, 10, list(FAMILIES)).mean() for arm in RIVALS for r in results(folders, arm)}
+    best = max(rivals, key=lambda arm: rivals[arm]) if rivals else None
+    name = "the best tuned baseline of first order" if best is None else ARMS[best]
+    gap = None if own is None or best is None else 100 * own.mean() - rivals[best]
+    line(f"first order minus {name}, n = 10, ten families, each never seen", 10, None, gap, " points")
     for n in DIMENSIONS:
         for group in GROUPS:
             ours, snes = mean("zero_order", n, group), mean("snes", n, group)
             gap = None if ours is None or snes is None else ours - snes
             line(f"zero order minus SNES, n = {n}, {group}", -5, 5 if n == 10 else None, gap, " points")
+    return lines
+
+
+def left_out(folders: Folders, n: int) -> np.ndarray | None:
+    """Whether each task is solved by loops that never saw its family, (1, family, task); None if one lacks."""
+    names, cells = list(FAMILIES), []
+    for i in range(0, len(names), 2):
+        found = folders.kept(f"rotated_{i // 2}-0")
+        if found is None:
+            return None
+        cells.extend(solved(found, n, names[i : i + 2]))
+    return np.array([cells], float)
+
+
+def unseen(folders: Folders) -> list[str]:
+    """All ten families, each never seen: share solved, and points above each baseline."""
+    lines = _head("ten families, each never seen", *(f"n = {n}" for n in DIMENSIONS))
+    ours = {n: left_out(folders, n) for n in DIMENSIONS}
+    level = [NOT_YET if own is None else f"{100 * own.mean():.1f} %" for own in ours.values()]
+    lines.append(_row("credit network, first order", *level))
+    for arm in RIVALS:
+        cells = []
+        for n, own in ours.items():
+            theirs = results(folders, arm)[:1]
+            there = [solved(result, n, list(FAMILIES)) for result in theirs]
+            cells.append("–" if own is None or not there else _said(100 * (own - there[0])))
+        lines.append(_row(f"minus {ARMS[arm]}", *cells))
+    return lines
+
+
+def levels(folders: Folders) -> list[str]:
+    """How far each rule of first order comes on families that few tasks of are solved."""
+    names = ("ackley", "levy", "rastrigin", "schwefel")
+    lines = _head("", *(f"n = {n}, {name}" for n in DIMENSIONS[1:] for name in names))
+    for arm in GRADIENTS:
+        found = results(folders, arm)
+        cells = [
+            f"{100 * np.median([r['per_life'][f'n{n} {name}']['level'] for r in found]):.3g}" if found else "–"
+            for n in DIMENSIONS[1:]
+            for name in names
+        ]
+        lines.append(_row(ARMS[arm], *cells))
     return lines
 
 
@@ -245,6 +296,8 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "controls": controls,
     "differences": differences,
     "rotated": rotated,
+    "unseen": unseen,
+    "levels": levels,
     "settings": settings,
     "budgets": budgets,
 }

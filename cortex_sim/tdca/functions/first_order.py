@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 
 from cortex_sim.checks import look_up, require_count, require_finite, require_positive
 from cortex_sim.registry import register
+from cortex_sim.tdca.functions.network import SmallNetwork
 from cortex_sim.tdca.functions.tasks import Tasks
 from cortex_sim.tdca.inner.layout import Layout
 
@@ -70,13 +71,15 @@ class FirstOrder:
         require_positive(self, rate=self.rate, noise=self.noise)
         require_finite(self, fall=self.fall)
 
+    @property
+    def network(self) -> SmallNetwork:
+        """The network, whose parameters are part of φ."""
+        return SmallNetwork(len(INPUTS), self.hidden)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters by name."""
         return {
-            "hidden": (self.hidden, len(INPUTS)),
-            "hidden_bias": (self.hidden,),
-            "outputs": (2, self.hidden),
-            "outputs_bias": (2,),
+            **self.network.shapes(),
             "log_rate": (self.points,),
             "fall": (1,),
             "log_noise": (1,),
@@ -86,10 +89,7 @@ class FirstOrder:
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
         """Parameters before training: outputs 0, so that all is Adam with a little noise."""
-        rng = np.random.default_rng(seed)
-        shapes = self.shapes()
-        found = {name: np.zeros(shape) for name, shape in shapes.items()}
-        found["hidden"] = rng.normal(size=shapes["hidden"]) / math.sqrt(len(INPUTS))
+        found = {name: np.zeros(shape) for name, shape in self.shapes().items()} | self.network.draw(seed)
         found["log_rate"] += math.log(self.rate)
         found["fall"] += self.fall
         found["log_noise"] += math.log(self.noise)
@@ -143,12 +143,11 @@ class _Points:
         control: str | None,
     ) -> None:
         self.form, self.tasks, self.generator, self.control = form, tasks, generator, control
+        self.named = named
         dtype, members = named["hidden"].dtype, len(named["hidden"])
         self.one = (tasks.count, form.points, tasks.n)
         start = 2 * torch.rand(self.one, generator=generator, dtype=dtype) - 1
         self.x = start.expand(members, *self.one).clone()
-        self.w1, self.b1 = named["hidden"], named["hidden_bias"][:, :, None]
-        self.w2, self.b2 = named["outputs"], named["outputs_bias"][:, :, None]
         self.log_rate = named["log_rate"][:, None, :, None]
         self.fall, self.log_noise, self.noise_fall = (
             named[name].reshape(members, 1, 1, 1) for name in ("fall", "log_noise", "noise_fall")
@@ -231,8 +230,7 @@ class _Points:
         if self.control == "silent":
             nothing = torch.zeros((), dtype=inputs.dtype)
             return nothing, nothing
-        hidden = torch.tanh(torch.baddbmm(self.b1, self.w1, inputs))
-        o1, o2 = torch.baddbmm(self.b2, self.w2, hidden).unbind(1)
+        o1, o2 = self.form.network.outputs(self.named, inputs)
         shape = self.x.shape
         return o1.reshape(shape), o2.clamp(-5, 2).reshape(shape)
 

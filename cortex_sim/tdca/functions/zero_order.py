@@ -23,6 +23,7 @@ from torch import Generator, Tensor
 
 from cortex_sim.checks import look_up, require_count, require_finite, require_positive
 from cortex_sim.registry import register
+from cortex_sim.tdca.functions.network import SmallNetwork
 from cortex_sim.tdca.functions.tasks import Tasks
 from cortex_sim.tdca.inner.layout import Layout
 
@@ -73,13 +74,15 @@ class ZeroOrder:
         require_positive(self, sigma=self.sigma, rate=self.rate, sigma_rate=self.sigma_rate)
         require_finite(self, by_size=self.by_size)
 
+    @property
+    def network(self) -> SmallNetwork:
+        """The network, whose parameters are part of φ."""
+        return SmallNetwork(len(INPUTS), self.hidden)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters by name."""
         return {
-            "hidden": (self.hidden, len(INPUTS)),
-            "hidden_bias": (self.hidden,),
-            "outputs": (2, self.hidden),
-            "outputs_bias": (2,),
+            **self.network.shapes(),
             "log_sigma": (2,),
             "log_rates": (2,),
             "momentum": (1,),
@@ -87,10 +90,7 @@ class ZeroOrder:
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
         """Parameters before training: outputs 0 and momentum .1, close to SNES."""
-        rng = np.random.default_rng(seed)
-        shapes = self.shapes()
-        found = {name: np.zeros(shape) for name, shape in shapes.items()}
-        found["hidden"] = rng.normal(size=shapes["hidden"]) / math.sqrt(len(INPUTS))
+        found = {name: np.zeros(shape) for name, shape in self.shapes().items()} | self.network.draw(seed)
         found["log_sigma"][:] = math.log(self.sigma), self.by_size
         found["log_rates"] += np.log(np.array([self.rate, self.sigma_rate]))
         found["momentum"] -= math.log(9.0)
@@ -140,6 +140,7 @@ class _Distribution:
         control: str | None,
     ) -> None:
         self.form, self.tasks, self.generator, self.control = form, tasks, generator, control
+        self.named = named
         members, dtype = len(named["hidden"]), named["hidden"].dtype
         self.one = (tasks.count, form.samples, tasks.n)
         start = 2 * torch.rand(tasks.count, tasks.n, generator=generator, dtype=dtype) - 1
@@ -147,8 +148,6 @@ class _Distribution:
         at_ten, slope = named["log_sigma"].T.reshape(2, members, 1, 1)
         self.start_sigma = at_ten + slope * math.log(tasks.n / 10)
         self.log_sigma = self.start_sigma.expand_as(self.mu).clone()
-        self.w1, self.b1 = named["hidden"], named["hidden_bias"][:, :, None]
-        self.w2, self.b2 = named["outputs"], named["outputs_bias"][:, :, None]
         self.rate, usual = torch.exp(named["log_rates"]).T.reshape(2, members, 1, 1)
         self.sigma_rate = usual * (3 + math.log(tasks.n)) / (5 * math.sqrt(tasks.n))
         self.momentum = torch.sigmoid(named["momentum"]).reshape(members, 1, 1)
@@ -208,6 +207,5 @@ class _Distribution:
         if self.control == "silent":
             nothing = torch.zeros((), dtype=inputs.dtype)
             return nothing, nothing
-        hidden = torch.tanh(torch.baddbmm(self.b1, self.w1, inputs))
-        o1, o2 = torch.baddbmm(self.b2, self.w2, hidden).unbind(1)
+        o1, o2 = self.form.network.outputs(self.named, inputs)
         return o1.reshape(self.value.shape), o2.reshape(self.value.shape)
