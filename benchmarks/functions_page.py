@@ -177,7 +177,9 @@ def asked(folders: Folders) -> list[str]:
         name = "the best tuned baseline of first order" if best is None else ARMS[best]
         line(f"first order minus {name}, n = 10, {group}", 10, None, gap, " points")
     own = left_out(folders, 10)
-    rivals = {arm: 100 * solved(r, 10, list(FAMILIES)).mean() for arm in RIVALS for r in results(folders, arm)}
+    rivals = {
+        arm: 100 * solved(r, 10, list(FAMILIES)).mean() for arm in RIVALS for r in results(folders, arm)
+    }
     best = max(rivals, key=lambda arm: rivals[arm]) if rivals else None
     name = "the best tuned baseline of first order" if best is None else ARMS[best]
     gap = None if own is None or best is None else 100 * own.mean() - rivals[best]
@@ -224,7 +226,9 @@ def levels(folders: Folders) -> list[str]:
     for arm in GRADIENTS:
         found = results(folders, arm)
         cells = [
-            f"{100 * np.median([r['per_life'][f'n{n} {name}']['level'] for r in found]):.3g}" if found else "–"
+            f"{100 * np.median([r['per_life'][f'n{n} {name}']['level'] for r in found]):.3g}"
+            if found
+            else "–"
             for n in DIMENSIONS[1:]
             for name in names
         ]
