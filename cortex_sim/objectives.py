@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_positive
-from cortex_sim.registry import register
+from cortex_sim.errors import DeclarationError
+from cortex_sim.registry import LATER, register
 
 
 class Objective(Protocol):
@@ -29,16 +30,34 @@ class CrossEntropy:
     ----------
     weight : float, default 1.0
         Factor on E, and thereby on all credit; ½ gives the output target of arXiv 2102.11598's code.
+    label_smoothing : float, default 0.0
+        Share s of every target that is spread evenly over the K units: target ← (1 − s)·target + s/K; at
+        least 0 and below 1. E of evaluations contains it too.
+
+    References
+    ----------
+    Szegedy et al. (2016), arXiv 1512.00567, section 7, for label smoothing.
     """
 
     weight: float = 1.0
+    label_smoothing: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         require_positive(self, weight=self.weight)
+        s = self.label_smoothing
+        if isinstance(s, bool) or not isinstance(s, (int, float)) or not 0 <= s < 1:
+            raise DeclarationError(f"CrossEntropy: label_smoothing must be at least 0 and below 1. Got {s!r}")
+
+    def smoothed(self, target: Array) -> Array:
+        """Targets (…, unit) of which a share is spread evenly over the units."""
+        if not self.label_smoothing:
+            return target
+        return (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[-1]
 
     def value(self, r: Array, target: Array) -> Array:
         """E of shape (presentation,)."""
         xp = array_namespace(r)
+        target = self.smoothed(target)
         shifted = r - xp.max(r, axis=1, keepdims=True)
         log_total = xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
         return -self.weight * xp.sum(target * (shifted - log_total), axis=1)
@@ -46,6 +65,7 @@ class CrossEntropy:
     def credit(self, r: Array, target: Array) -> Array:
         """c_L = weight·(target − softmax(r)), for targets that sum to 1."""
         xp = array_namespace(r)
+        target = self.smoothed(target)
         grown = xp.exp(r - xp.max(r, axis=1, keepdims=True))
         return self.weight * (target - grown / xp.sum(grown, axis=1, keepdims=True))
 

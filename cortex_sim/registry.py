@@ -19,6 +19,11 @@ from cortex_sim.errors import DeclarationError
 C = TypeVar("C", bound=type)
 
 _log = getLogger(__name__)
+
+#: Metadata of a setting that was added after its class: left out of plain data while it has its default, so
+#: that the fingerprints of kept results stay what they are.
+LATER: dict[str, Any] = {"later": True}
+
 _TABLES: dict[str, dict[str, type]] = {}
 
 #: The kinds that can be registered: a name under another kind would never be looked up.
@@ -201,7 +206,9 @@ def to_data(kind: str, value: Any) -> dict[str, Any]:
     data: dict[str, Any] = {"name": registered_name(kind, value)}
     if is_dataclass(value):
         for field in fields(value):
-            data[field.name] = _plain(getattr(value, field.name))
+            setting = getattr(value, field.name)
+            if not (field.metadata.get("later") and setting == field.default):
+                data[field.name] = _plain(setting)
     return data
 
 

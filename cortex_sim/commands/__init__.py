@@ -1,5 +1,5 @@
 """Commands of the command line, one file per group; importing them registers them."""
 
-from cortex_sim.commands import bench, compare, demo, evolve, look, respond, simulate, sweep, train
+from cortex_sim.commands import bench, compare, demo, evaluate, evolve, look, respond, simulate, sweep, train
 
-__all__ = ["bench", "compare", "demo", "evolve", "look", "respond", "simulate", "sweep", "train"]
+__all__ = ["bench", "compare", "demo", "evaluate", "evolve", "look", "respond", "simulate", "sweep", "train"]

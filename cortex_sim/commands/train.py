@@ -24,7 +24,12 @@ def train(
         str | None, typer.Option(help="Credit network of --rule tdca: a file, or a name.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Run or state file to start from; by default weights are drawn.")
+        str | None,
+        typer.Option(
+            "--start",
+            "--init-from",
+            help="Run or state file to start from (fine-tuning); by default weights are drawn.",
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
     seed: Seed = None,

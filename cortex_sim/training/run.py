@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from cortex_sim import data, yaml_text
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch import checkpoint, distributed, noticing
-from cortex_sim.backends.torch.diagnostics import diagnose
-from cortex_sim.backends.torch.training import Diverged, Trainer, evaluate
+from cortex_sim.backends.torch.training import Diverged, Trainer
 from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
@@ -31,17 +29,21 @@ from cortex_sim.runs.log import RunLog
 from cortex_sim.sources import FORM, only_source
 from cortex_sim.state import State, as_state
 from cortex_sim.state import load as load_state
-from cortex_sim.training.naming import regularisers_of, rule_label, settings_remarks
+from cortex_sim.training.choosing import has_stopped, measure_of
+from cortex_sim.training.evaluating import Evaluation, final
+from cortex_sim.training.keeping import keep
+from cortex_sim.training.naming import rule_label, settings_remarks
 from cortex_sim.training.settings import Settings, from_file, is_code, network, read_yaml
+from cortex_sim.training.starting import fitted
 
 __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
 
 _FREE_ON_RESUME = ("threads", "device")
 _CLOCK_SECONDS = 300.0
-_HELD = 256  # presentations on which angles, credit norms and dead units are measured
-_GLIMPSE = 10_000  # training presentations on which accuracy is followed during a run
 
-Progress = Callable[[int, int, str], None]
+
+class _Stopped(Exception):
+    """Training ends early, within an epoch."""
 
 
 def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet:
@@ -95,7 +97,9 @@ class Run:
         torch.set_num_threads(settings.threads)
         images = load_data(settings, net, standardise=False)
         fresh = saved is None and settings.start is not None
-        start = as_state(settings.start).fitted_to(net, settings.seed) if fresh else None
+        start, self.said = None, None
+        if fresh:
+            start, self.said = fitted(as_state(settings.start), net, settings.seed)
         shown = self._preprocessing(images, saved or start, net)
         images = images.shown_through(shown)
         units = net.populations[net.objective_at].size if net.objective_at else images.n_classes
@@ -114,21 +118,17 @@ class Run:
         if start is not None:
             model.load_state(start)
         model.preprocessing = shown
-        self.train = _tensors(images.x_train, images.y_train, model.device)
-        # Where some are held out, settings are chosen on them: the test set stays unseen.
-        self.part = images.parts[1]
-        tested = images.part(self.part)
-        self.test = _tensors(tested.x, tested.labels, model.device)
-        self.glimpse, self.held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
+        self.evaluation = Evaluation(images, model.device)
         trainer = Trainer(
             model,
-            *self.train,
+            *self.evaluation.train,
             settings.epochs,
             settings.batch_size,
             settings.optimiser,
             settings.schedule,
+            updating=settings.updating,
         )
-        for remark in settings_remarks(settings, net):
+        for remark in [*settings_remarks(settings, net), *([self.said] if self.said else [])]:
             trainer.remark(remark)
         return trainer
 
@@ -177,6 +177,9 @@ class Run:
         self.log = RunLog(self.out, active=self.rank == 0)
         if resume:
             extra = checkpoint.restore(trainer, at)
+            self.said = extra.get("start")
+            if self.said:
+                trainer.remark(self.said)
             self.seconds = float(extra["seconds"])
             distributed.on_first(lambda: self._open(extra["files"]))
         else:
@@ -200,18 +203,26 @@ class Run:
     def _train(self, trainer: Trainer) -> dict[str, Any]:
         self._began = self._saved = time.monotonic()
         self._done_before = self.seconds
-        every = self.settings.checkpoint_every
+        checkpoints, evaluations = self.settings.checkpoint_every, self.settings.evaluate_every
 
         def after_step() -> None:
-            self.log.progress(trainer.step, trainer.total_steps, trainer.losses[-1])
-            now = time.monotonic()
-            due = now - self._saved > _CLOCK_SECONDS or (every and trainer.step % every == 0)
-            if due and trainer.step % trainer.steps_per_epoch:
+            self.log.progress(trainer.step, trainer.total_steps, (trainer.losses or [math.nan])[-1])
+            within_epoch = trainer.step % trainer.steps_per_epoch
+            if evaluations and within_epoch and trainer.step % evaluations == 0:
+                trainer.require_inverses()
+                self._evaluate(trainer, trainer.mean_loss())
+                if self._has_stopped():
+                    raise _Stopped
+            due = time.monotonic() - self._saved > _CLOCK_SECONDS
+            if within_epoch and (due or (checkpoints and trainer.step % checkpoints == 0)):
                 self._save(trainer)
 
-        while trainer.step < trainer.total_steps:
-            loss = trainer.train_epoch(after_step)
-            self._evaluate(trainer, loss)
+        with suppress(_Stopped):
+            while trainer.step < trainer.total_steps and not self._has_stopped():
+                loss = trainer.train_epoch(after_step)
+                self._evaluate(trainer, loss)
+                self._save(trainer)
+        if trainer.step % trainer.steps_per_epoch:
             self._save(trainer)
         return self._finish(trainer)
 
@@ -225,68 +236,55 @@ class Run:
         distributed.on_first(lambda: self._write_line(trainer, train_loss))
 
     def _write_line(self, trainer: Trainer, train_loss: float | None) -> None:
-        model, part = trainer.model, self.part
-        train_accuracy, _ = evaluate(model, *self.glimpse)
-        accuracy, loss = evaluate(model, *self.test)
-        unseen = {} if part == "test" else {"test_accuracy": None, "test_loss": None}
-        line = {
-            "step": trainer.step,
-            "epoch": trainer.epoch,
-            "rate": trainer.rate,
-            "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            f"{part}_accuracy": accuracy,
-            f"{part}_loss": loss,
-            **unseen,
-            **diagnose(model, *self.held),
-            "seconds": round(self._clock(), 3),
-        }
+        line, part = self.evaluation.line(trainer, train_loss, self._clock), self.evaluation.part
         self.log.write(line)
+        loss = line[f"{part}_loss"]
         if not math.isfinite(loss):
             raise Diverged.at(trainer, f"the objective on the {part} set is {loss}")
         self._notice(trainer, over=False)
+        keep(self.settings, self.out, trainer, self.log.lines(), self._measure())
+
+    def _measure(self) -> str:
+        """Name of the measure by which evaluations are compared."""
+        return measure_of(self.log.lines(), self.settings.best_by, self.evaluation.part)
+
+    def _has_stopped(self) -> bool:
+        """Whether the run ends early; the same on every rank."""
+        patience = self.settings.early_stopping
+        if patience is None:
+            return False
+        return bool(distributed.from_first(lambda: has_stopped(self.log.lines(), self._measure(), patience)))
 
     def _notice(self, trainer: Trainer, over: bool) -> None:
         """Warn about a curve that went wrong; from all its lines, so that a resumed run warns alike."""
         if trainer.model.net.objective_function is None:
             return
-        curve = self.log.lines()
-        said = [noticing.growth(curve, self.part)]
+        curve, part = self.log.lines(), self.evaluation.part
+        said = [noticing.growth(curve, part)]
         if over and curve:
-            y = self.test[1].cpu()
-            said.append(noticing.learned(curve, self.part, noticing.chance_of(y), len(y)))
+            y = self.evaluation.test[1].cpu()
+            said.append(noticing.learned(curve, part, noticing.chance_of(y), len(y)))
         for remark in filter(None, said):
             trainer.remark(remark)
 
     def _save(self, trainer: Trainer) -> None:
+        trainer.require_inverses()
+
         def write() -> None:
             extra = {"seconds": self._clock(), "files": self.log.lengths()}
+            if self.said:  # a resumed run says it again, without what it started from
+                extra["start"] = self.said
             checkpoint.save(self.out / CHECKPOINT, trainer, extra)
 
         distributed.on_first(write)
         self._saved = time.monotonic()
 
     def _finish(self, trainer: Trainer) -> dict[str, Any]:
-        last = self.log.last()
-        train_accuracy, _ = evaluate(trainer.model, *self.train)
-        net, part = trainer.model.net, self.part
         self._notice(trainer, over=True)
-        unseen = {} if part == "test" else {"test_accuracy": None, "test_loss": None}
-        metrics = {
-            "model": self.settings.model,
-            "rule": self.settings.rule,
-            "regulariser": regularisers_of(net),
-            f"{part}_accuracy": last.get(f"{part}_accuracy"),
-            "train_accuracy": train_accuracy,
-            f"{part}_loss": last.get(f"{part}_loss"),
-            **unseen,
-            "seconds": round(self._clock(), 3),
-            "steps": trainer.step,
-            "angle_to_bp_deg": last.get("angle_to_bp_deg"),
-            "orthogonality_deviation": last.get("orthogonality_deviation"),
-            "warnings": trainer.remarks,
-        }
-        distributed.on_first(lambda: self._write_end(metrics, rule_label(self.settings.rule, net)))
+        metrics = final(self.settings, trainer, self.evaluation, self.log.lines(), self._measure())
+        metrics["seconds"] = round(self._clock(), 3)
+        label = rule_label(self.settings.rule, trainer.model.net)
+        distributed.on_first(lambda: self._write_end(metrics, label))
         self.log.close()
         return metrics
 
@@ -305,16 +303,6 @@ def _settling(given: dict[str, Any] | None) -> backend.Settling | backend.Unroll
     if kind is backend.Unrolled and "steps" not in chosen:
         raise RunError("setting settling: unrolled needs steps, such as settling.steps=20")
     return kind(**chosen)
-
-
-def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device)
-
-
-def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same ``count`` presentations in every run; not the first, as files are often sorted by class."""
-    index = torch.from_numpy(np.random.default_rng(0).permutation(len(x))[:count])
-    return x[index], y[index]
 
 
 def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]:

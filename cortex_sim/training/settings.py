@@ -17,6 +17,8 @@ from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 from cortex_sim.rules.base import WORDS
 from cortex_sim.runs.merging import merged
+from cortex_sim.training.choosing import check_choosing
+from cortex_sim.updating import Updating
 
 _CYCLE = {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False}
 
@@ -64,6 +66,20 @@ class Settings:
         Updates between checkpoints besides those of each epoch and every five minutes; 0 for none.
     device : str
     threads : int
+    accumulate : int
+        Batches of one update; see `cortex_sim.updating.Updating`.
+    clip_norm : float or None
+        Norm of the whole change above which it is scaled down to it.
+    ema_decay : float or None
+        Decay of the exponential moving average of weights, which is evaluated and saved too.
+    evaluate_every : int
+        Updates between evaluations besides those of each epoch; 0 for none.
+    early_stopping : int or None
+        Evaluations without a better one after which training ends; needs ``hold_out``.
+    keep_best : bool
+        Whether the state at the best evaluation is written, to ``best.safetensors``.
+    best_by : {"accuracy", "loss", "ema_accuracy", "ema_loss"} or None
+        Measure by which evaluations are compared; None is accuracy, or the loss where there are no classes.
     """
 
     model: str = "digits_mlp"
@@ -88,6 +104,13 @@ class Settings:
     device: str = "cpu"
     threads: int = 1
     settling: dict[str, Any] | None = None
+    accumulate: int = 1
+    clip_norm: float | None = None
+    ema_decay: float | None = None
+    evaluate_every: int = 0
+    early_stopping: int | None = None
+    keep_best: bool = False
+    best_by: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precision", str(self.precision))
@@ -108,11 +131,18 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not isinstance(value.get("name"), str):
                 raise RunError(f"setting {name} needs a name, such as {_NAMED[name]}. Got {value!r}")
+        check_choosing(self)
+        self.updating  # noqa: B018 - raises where its settings are wrong
         if self.settling is not None:
             kind = self.settling["name"]
             known = dict.fromkeys(look_up("setting settling", kind, _SETTLINGS, RunError))
             for name in self.settling:
                 look_up(f"setting of settling={kind}", name, known, RunError)
+
+    @property
+    def updating(self) -> Updating:
+        """How batches make an update."""
+        return Updating(self.accumulate, self.clip_norm, self.ema_decay)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data, in order."""
@@ -125,8 +155,11 @@ _KINDS: list[tuple[str, Any, str]] = [
     ("credit", (str, type(None)), "a file that cortex-sim evolve wrote, or the name of a shipped one"),
     ("start", (str, type(None)), "a run directory, or a file of cs.save"),
     *((n, (int,), "a whole number") for n in ("seed", "epochs", "batch_size", "hold_out", "threads")),
-    ("checkpoint_every", (int,), "a whole number"),
-    ("standardise", (bool,), "true or false"),
+    *((n, (int,), "a whole number") for n in ("checkpoint_every", "evaluate_every", "accumulate")),
+    *((n, (int, float, type(None)), "a number, or null") for n in ("clip_norm", "ema_decay")),
+    ("early_stopping", (int, type(None)), "a whole number of evaluations, or null"),
+    ("best_by", (str, type(None)), "null, or one of accuracy, loss, ema_accuracy and ema_loss"),
+    *((n, (bool,), "true or false") for n in ("standardise", "keep_best")),
     *((n, (dict,), "settings, name: value") for n in ("model_settings", "rule_settings", "feedback")),
     ("optimiser", (dict,), "settings with a name, such as optimiser.name=SGD"),
     ("schedule", (dict, type(None)), "null, or settings with a name, such as schedule.name=StepLR"),
@@ -148,6 +181,8 @@ _SETTLINGS = {
 # Settings inside others, often given as if they were at the top level.
 _INSIDE = {
     **dict.fromkeys(("lr", "momentum", "weight_decay", "betas", "eps", "nesterov"), "optimiser"),
+    **dict.fromkeys(("decay", "others", "fused"), "optimiser"),
+    "label_smoothing": "objective",
     **dict.fromkeys(("max_lr", "pct_start", "T_max", "step_size", "milestones", "total_steps"), "schedule"),
     **dict.fromkeys(("damping", "refresh", "rescale", "solver", "auxiliary"), "feedback"),
     **dict.fromkeys(("gamma", "relative"), "rule_settings"),
@@ -156,6 +191,9 @@ _INSIDE = {
 }
 _CALLED = {"learning_rate": "optimiser.lr", "rate": "optimiser.lr", "optimizer": "optimiser"}
 _CALLED |= {"scheduler": "schedule", "lr_scheduler": "schedule", "regularizer": "regulariser"}
+_CALLED |= {"patience": "early_stopping", "ema": "ema_decay", "eval_every": "evaluate_every"}
+_CALLED |= dict.fromkeys(("clip", "max_norm", "grad_clip", "clip_grad_norm"), "clip_norm")
+_CALLED |= dict.fromkeys(("accumulation", "accumulate_grad_batches"), "accumulate")
 
 _LEAST = {
     "seed": 0,
@@ -163,6 +201,8 @@ _LEAST = {
     "batch_size": 1,
     "hold_out": 0,
     "checkpoint_every": 0,
+    "evaluate_every": 0,
+    "accumulate": 1,
     "threads": 1,
 }
 _NAMES = {f.name for f in fields(Settings)}

@@ -22,6 +22,13 @@ _FREE = ("threads", "device")  # do not affect the result
 ADDED: dict[str, Any] = {
     "start": None,
     "settling": None,
+    "accumulate": 1,
+    "clip_norm": None,
+    "ema_decay": None,
+    "evaluate_every": 0,
+    "early_stopping": None,
+    "keep_best": False,
+    "best_by": None,
 }  # settings added later, see `cortex_sim.runs.identity`
 
 

@@ -48,6 +48,26 @@ RUNS = {
         "optimiser": {"name": "inner_step"},
         "schedule": None,
     },
+    "Muon and every option of an update": {
+        "rule": "gait_prop",
+        "feedback": {"damping": 1e-3, "refresh": 3},
+        "optimiser": {"name": "Muon", "lr": 0.02, "others": {"name": "SGD", "lr": 0.01, "momentum": 0.9}},
+        "objective": {"name": "cross_entropy", "label_smoothing": 0.1},
+        "hold_out": 8,
+        "batch_size": 5,
+        "accumulate": 2,
+        "clip_norm": 0.05,
+        "ema_decay": 0.9,
+        "evaluate_every": 3,
+        "early_stopping": 30,
+        "keep_best": True,
+        "best_by": "ema_loss",
+    },
+    "fused, biases without decay": {
+        "optimiser": {"name": "AdamW", "lr": 0.01, "weight_decay": 0.1, "decay": "weights", "fused": True},
+        "evaluate_every": 2,
+        "keep_best": True,
+    },
     "unrolled": {
         "rule": "feedback_alignment",
         "settling": {"name": "unrolled", "steps": 5, "dt_ms": 4, "truncate": 3},
@@ -93,7 +113,7 @@ def in_write(step):
 
         def torn(tensors, path, metadata):
             write(tensors, path, metadata)
-            if steps[-1] == step:
+            if steps and steps[-1] == step and path.name.startswith("checkpoint"):
                 os.truncate(path, os.path.getsize(path) // 2)
                 die()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from cortex_sim.training.run import _sample
+from cortex_sim.training.evaluating import _sample
 
 
 def test_sample_of_sorted_data_holds_every_class_and_is_the_same_each_time():

@@ -105,3 +105,44 @@ def test_a_checkpoint_of_another_run_is_named(first, tmp_path):
     (out / "checkpoint.safetensors").write_bytes((first / "checkpoint.safetensors").read_bytes())
     with pytest.raises(RunError, match="checkpoint.safetensors: holds network digits_mlp, which is not what"):
         train(resolve("digits_mlp", flags={**FLAGS, "rule": "backprop"}), out, True)
+
+
+def test_another_number_of_classes_draws_the_top_again_and_says_so(first, tmp_path, monkeypatch):
+    """Fine-tuning: everything below the top is kept, also when the run is resumed without its start."""
+    d = cs.data.load("digits")
+    few = tmp_path / "few.npz"
+    train_on, test_on = d.y_train < 4, d.y_test < 4
+    np.savez(
+        few,
+        x_train=d.x_train[train_on],
+        y_train=d.y_train[train_on],
+        x_test=d.x_test[test_on],
+        y_test=d.y_test[test_on],
+    )
+    flags = {**FLAGS, "start": str(first), "data": str(few)}
+    settings = resolve("digits_mlp", assignments=["model_settings.classes=4"], flags=flags)
+    from cortex_sim.backends.torch import checkpoint
+
+    save = checkpoint.save
+
+    class Dies(Exception):
+        pass
+
+    def once(path, trainer, extra):
+        save(path, trainer, extra)
+        raise Dies
+
+    monkeypatch.setattr(checkpoint, "save", once)
+    with pytest.raises(Dies):
+        train(settings, tmp_path / "run")
+    monkeypatch.setattr(checkpoint, "save", save)
+    began, kept = cs.load(tmp_path / "run"), cs.load(first)
+    fresh = cs.torch.build(began.network, FLAGS["seed"]).state()
+    lowest, *_, onto_top = began.weights
+    np.testing.assert_array_equal(began.weights[lowest], kept.weights[lowest])
+    np.testing.assert_array_equal(began.weights[onto_top], fresh.weights[onto_top])
+    assert began.weights[onto_top].shape[0] == 4 and not began.biases["IT"].any()
+    metrics = train(settings, tmp_path / "run", resume=True)
+    said = "population IT has 4 units, and 10 where training starts from"
+    assert any(said in warning for warning in metrics["warnings"])
+    assert metrics["test_accuracy"] > 0.5

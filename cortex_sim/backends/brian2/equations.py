@@ -132,9 +132,11 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
     top = circuit.net.objective_function if name == circuit.net.objective_at else None
     lines += ["goal : 1", "strength : 1 (shared)", "credit_alive : 1", "injected_credit : 1"]
     match top:
-        case CrossEntropy(weight=weight):
+        case CrossEntropy(weight=weight, label_smoothing=share):
+            units = circuit.net.populations[name].size
+            wanted = f"({1 - share!r} * goal + {share / units!r})" if share else "goal"
             lines.append("partition : 1")
-            lines.append(f"nudge = strength * {weight!r} * (goal - 1 / partition) : 1")
+            lines.append(f"nudge = strength * {weight!r} * ({wanted} - 1 / partition) : 1")
         case SquaredError(weight=weight):
             lines.append(f"nudge = strength * {weight!r} * (goal - r) : 1")
         case None:

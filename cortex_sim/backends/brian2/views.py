@@ -196,10 +196,10 @@ class Unit:
         match self.objective:
             case None:
                 return goal - r
-            case CrossEntropy(weight=weight):
+            case CrossEntropy(weight=weight) as objective:
                 grown = np.exp(r - r.max(axis=1, keepdims=True))
                 self.partition = grown.sum(axis=1, keepdims=True) / grown
-                return weight * (goal - 1 / self.partition)
+                return weight * (objective.smoothed(goal) - 1 / self.partition)
             case objective:
                 return objective.credit(r, goal)
 

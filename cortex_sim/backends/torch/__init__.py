@@ -11,6 +11,8 @@ from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inner_step import InnerStep
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
+from cortex_sim.backends.torch.muon import Muon
+from cortex_sim.backends.torch.optimising import make_optimiser, make_schedule
 from cortex_sim.backends.torch.unrollable import check_unrolls
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.calling import known_arguments
@@ -21,7 +23,8 @@ from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
 from cortex_sim.wiring import require_network
 
-__all__ = ["InnerStep", "Model", "Settling", "Unrolled", "build", "load"]
+__all__ = ["InnerStep", "Model", "Muon", "Settling", "Unrolled", "build", "load", "make_optimiser"]
+__all__ += ["make_schedule"]
 
 
 @known_arguments("cs.torch.build")

@@ -51,6 +51,8 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
     trainer.require_inverses()
     model = trainer.model
     tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    if trainer.average is not None:
+        tensors |= {f"average/{k}": v.detach().contiguous() for k, v in trainer.average.tensors().items()}
     plain: dict[str, dict[str, Any]] = {}
     state = trainer.optimiser.state_dict()
     for index, values in state["state"].items():
@@ -136,6 +138,12 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = tensor
     trainer.optimiser.load_state_dict({"state": state, "param_groups": saved["groups"]})
+    if trainer.average is not None:
+        prefix = "average/"
+        found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        if set(found) != set(trainer.average.tensors()):
+            raise RunError(f"checkpoint {path}: holds no averages of these weights; train without ema_decay")
+        trainer.average.load(found)
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
     trainer.step = int(metadata["step"])  # updates made before this run are in the model's clock

@@ -60,27 +60,43 @@ def means(values: torch.Tensor) -> list[float]:
 
     If a value is not finite on one rank, it is not finite on any, so that no rank waits for another.
     """
+    found: list[float] = averaged(values).tolist()
+    return found
+
+
+def averaged(values: torch.Tensor) -> torch.Tensor:
+    """The same, still on the device."""
     ranks, total = place()[1], values.detach()
     if ranks > 1:
         total = total.double()
         dist.all_reduce(total)
-    found: list[float] = total.tolist()
-    return [value / ranks for value in found]
+        total = total / ranks
+    return total
 
 
 def on_first(work: Callable[[], None]) -> None:
     """Do ``work`` on rank 0 alone; what it raises is raised on every rank, so that none waits for it."""
+
+    def done() -> None:
+        work()
+
+    from_first(done)
+
+
+def from_first(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns on rank 0, where alone it is done, on every rank; the same for what it raises."""
     rank, ranks = place()
-    failed: list[Any] = [None]
+    found: list[Any] = [None, None]
     if rank == 0:
         try:
-            work()
+            found = [work(), None]
         except CortexSimError as exception:
-            failed = [exception]
+            found = [None, exception]
     if ranks > 1:
-        dist.broadcast_object_list(failed, 0)
-    if failed[0] is not None:
-        raise failed[0]
+        dist.broadcast_object_list(found, 0)
+    if found[1] is not None:
+        raise found[1]
+    return found[0]
 
 
 def finish() -> None:

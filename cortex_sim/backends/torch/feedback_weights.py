@@ -195,18 +195,24 @@ class FeedbackWeights(nn.Module):
         none = torch.zeros(0, dtype=torch.int32, device=place)
         return torch.cat([none, *(failed.reshape(1) for failed, _ in self._unread)])
 
-    def require(self, failed: Sequence[float]) -> None:
-        """Process the values read of `pending` inverses.
+    def taken(self) -> list[str]:
+        """Messages of the inverses that are `pending`, should they have failed; from here on the caller's."""
+        said = [complaint for _, complaint in self._unread]
+        self._unread.clear()
+        return said
+
+    def require(self, failed: Sequence[float], complaints: Sequence[str] | None = None) -> None:
+        """Process the values read of `pending` inverses, whose messages were `taken`.
 
         Raises
         ------
         RunError
             If one failed.
         """
-        complaints = [said for number, (_, said) in zip(failed, self._unread, strict=True) if number]
-        self._unread.clear()
-        if complaints:
-            raise RunError(complaints[0])
+        complaints = self.taken() if complaints is None else complaints
+        said = [complaint for number, complaint in zip(failed, complaints, strict=True) if number]
+        if said:
+            raise RunError(said[0])
 
     def forget(self) -> None:
         """Forget which weights the inverses were computed from, so that they are renewed before use."""

@@ -19,7 +19,7 @@ def mean_objective(objective: Objective, judged: Judged) -> Tensor:
     if r_top.dtype == torch.bfloat16:
         r_top = r_top.float()
     if isinstance(objective, CrossEntropy) and y.dim() == 1:
-        return objective.weight * F.cross_entropy(r_top, y)
+        return objective.weight * F.cross_entropy(r_top, y, label_smoothing=objective.label_smoothing)
     values: Tensor = objective.value(r_top, as_rates(y, r_top))
     return values.mean() if share is None else (values * share).sum()
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from functools import partial
 from typing import Any
 
 import torch
 
-from cortex_sim.backends.torch import inner_step
+from cortex_sim.backends.torch import inner_step, muon
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.parameter_groups import groups, parameters_of
 from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import RunError
 
@@ -49,7 +51,9 @@ def make_optimiser(
     optimiser : str, dict, torch.optim.Optimizer or None
         "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, one over the model's parameters, or
         "inner_step" (`cortex_sim.backends.torch.inner_step`). None is "inner_step" where the network has a
-        trained step, else "Adam".
+        trained step, else "Adam". With ``decay="weights"`` weight decay acts on the weights of projections
+        alone, not on biases, gains and offsets. "Muon" has a setting ``others``: the optimiser of everything
+        that is no matrix, by default ``{"name": "AdamW", "lr": 0.001, "weight_decay": 0}``.
     updates : int, optional
         Updates of the training.
     """
@@ -60,21 +64,52 @@ def make_optimiser(
     settings = _settings("optimiser", optimiser)
     name = settings.pop("name")
     cls: Any = look_up("optimiser", name, {**_OPTIMISERS, inner_step.NAME: inner_step.inner_step}, RunError)
-    _known_settings(f"optimiser {name}", cls, settings)
-    if cls is inner_step.inner_step:
-        made = cls(model, settings.pop("horizon", None), **settings, updates=updates)
-        require_length(made, updates)
+    if cls is not inner_step.inner_step:
+        by_name = _muon if name == muon.NAME else _of_torch
+        made = by_name(model, f"optimiser {name}", cls, settings)
         model.attach(made)
         return made
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise RunError(f"network {model.net.name}: nothing to train, no projection has plasticity")
-    try:
-        made = cls(parameters, **settings)
-    except (TypeError, ValueError, IndexError) as exception:
-        raise RunError(f"optimiser {name}: {exception}") from None
+    _known_settings(f"optimiser {name}", cls, settings)
+    made = cls(model, settings.pop("horizon", None), **settings, updates=updates)
+    require_length(made, updates)
     model.attach(made)
     return made
+
+
+def _of_torch(model: Core, owner: str, cls: Any, settings: dict[str, Any]) -> torch.optim.Optimizer:
+    """An optimiser of torch over the model's trainable parameters."""
+    decay = settings.pop("decay", "all")
+    _known_settings(owner, cls, settings, {"decay"})
+    return _made(owner, cls, groups(parameters_of(model), decay, owner, settings, cls), settings)
+
+
+def _muon(model: Core, owner: str, cls: Any, settings: dict[str, Any]) -> torch.optim.Optimizer:
+    """Muon for all matrices of weights, a second optimiser for the rest."""
+    others = settings.pop("others", None)
+    second = dict(muon.OTHERS) if others is None else _settings("optimiser", others)
+    _known_settings(owner, cls, settings, {"others"})
+    name = second.pop("name")
+    if name == muon.NAME:
+        raise RunError(f"{owner}: others is for what is no matrix, which {name} cannot update; give AdamW")
+    theirs = look_up(f"{owner}: others", name, _OPTIMISERS, RunError)
+    _known_settings(f"{owner}: others {name}", theirs, second)
+    found = parameters_of(model)
+    matrices = [w for w in found.weights if w.dim() >= 2]
+    if not matrices:
+        raise RunError(
+            f"{owner}: network {model.net.name} has no matrix of weights that learns; give another"
+        )
+    held = {id(w) for w in matrices}
+    rest = [p for p in found.every if id(p) not in held]
+    beside = _made(f"{owner}: others {name}", theirs, rest, second) if rest else None
+    return _made(owner, partial(muon.Muon, rest=beside), matrices, {"settings": settings})
+
+
+def _made(owner: str, cls: Any, parameters: Any, settings: Mapping[str, Any]) -> Any:
+    try:
+        return cls(parameters, **settings)
+    except (TypeError, ValueError, IndexError, RuntimeError) as exception:
+        raise RunError(f"{owner}: {exception}") from None
 
 
 def require_length(optimiser: torch.optim.Optimizer, updates: int | None) -> None:
@@ -114,11 +149,16 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
     name = settings.pop("name")
     cls = look_up("schedule", name, _SCHEDULES, RunError)
     known = _known_settings(f"schedule {name}", cls, settings)
-    rate = optimiser.param_groups[0]["lr"]
-    for key, value in (*((length, steps) for length in _LENGTHS), ("max_lr", rate)):
+    rates = [group["lr"] for group in optimiser.param_groups]
+    for key, value in (*((length, steps) for length in _LENGTHS), ("max_lr", rates[0])):
         said_otherwise = key in settings or (key == "total_steps" and "epochs" in settings)
         if key in known and not said_otherwise:
             settings[key] = value
+    if len(set(rates)) > 1:  # groups with rates of their own keep their ratio to the first
+        for key in {"max_lr", "base_lr"} & settings.keys():
+            first = settings[key]
+            if isinstance(first, (int, float)):
+                settings[key] = [first * rate / rates[0] for rate in rates]
     try:
         made = cls(optimiser, **settings)
     except ZeroDivisionError:  # OneCycleLR where pct_start is just one update
@@ -178,9 +218,11 @@ def _settings(kind: str, given: Setting) -> dict[str, Any]:
     return dict(given)
 
 
-def _known_settings(owner: str, cls: Any, settings: Mapping[str, Any]) -> set[str]:
+def _known_settings(
+    owner: str, cls: Any, settings: Mapping[str, Any], extra: Set[str] = frozenset()
+) -> set[str]:
     signature = inspect.signature(cls).parameters
-    known = set(signature) - {"self", "params", "optimizer", "model", "updates"}
+    known = (set(signature) | extra) - {"self", "params", "optimizer", "model", "updates"}
     for setting, value in settings.items():
         if setting not in known:
             raise RunError(f"{owner}: unknown setting {setting!r}; known: {listed(known)}")

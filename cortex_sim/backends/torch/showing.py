@@ -94,3 +94,14 @@ def batch_size_for(count: int, asked: int, ranks: int) -> tuple[int, list[str]]:
             f"out, so that {ranks} ranks have equally many"
         )
     return min(asked, shared), said
+
+
+def update_size_for(count: int, batch: int, accumulate: int) -> tuple[int, list[str]]:
+    """Presentations of one update of several batches, and a message if the data hold fewer."""
+    asked = batch * accumulate
+    if asked <= count or accumulate == 1:
+        return min(asked, count), []
+    return count, [
+        f"training: {accumulate} batches of {batch} exceed the {count} training presentations, and one "
+        f"update takes all of them, {-(-count // batch)} batches"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch import distributed
+from cortex_sim.backends.torch.averaging import Average
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.credit_in_steps import reach_remarks
-from cortex_sim.backends.torch.modes import only_looking
+from cortex_sim.backends.torch.late_reading import LateReading
+from cortex_sim.backends.torch.measuring import evaluate, has_classes
 from cortex_sim.backends.torch.optimising import (
     Optimiser,
     Setting,
@@ -22,11 +25,19 @@ from cortex_sim.backends.torch.optimising import (
     make_schedule,
     schedule_remarks,
 )
-from cortex_sim.backends.torch.showing import InMemory, as_source, batch_size_for, batches, shown
+from cortex_sim.backends.torch.showing import (
+    InMemory,
+    as_source,
+    batch_size_for,
+    batches,
+    shown,
+    update_size_for,
+)
 from cortex_sim.backends.torch.timed import rows
 from cortex_sim.checks import require_count
 from cortex_sim.errors import CortexSimError, DataError, RunError
 from cortex_sim.uncredited import uncredited_remarks
+from cortex_sim.updating import Updating
 
 __all__ = ["Diverged", "Optimiser", "Setting", "Trainer", "evaluate", "has_classes"]
 __all__ += ["batches", "make_optimiser", "make_schedule"]
@@ -40,9 +51,13 @@ class Diverged(RunError):
     @classmethod
     def at(cls, trainer: Trainer, what: str) -> Diverged:
         """An error with the position and learning rate of a training run."""
-        rate = f"the learning rate is {trainer.rate:.3g}"
+        return cls.after(trainer.step, trainer.rate, what)
+
+    @classmethod
+    def after(cls, step: int, rate: float, what: str) -> Diverged:
+        """An error with a number of updates, and the learning rate of the next."""
         way_out = "" if ";" in what else "; try a lower one or an orthogonality regulariser"
-        return cls(f"training diverged at step {trainer.step}, {rate}: {what}{way_out}")
+        return cls(f"training diverged at step {step}, the learning rate is {rate:.3g}: {what}{way_out}")
 
 
 @dataclass
@@ -60,6 +75,8 @@ class Trainer:
         A batch is split evenly over ranks. A size larger than the data is reduced.
     optimiser, schedule : str or dict
         See `make_optimiser` and `make_schedule`.
+    updating : Updating
+        How many batches make an update, and what else happens to it.
     """
 
     model: Core
@@ -72,6 +89,7 @@ class Trainer:
     step: int = 0
     losses: list[float] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    updating: Updating = Updating()
 
     def __post_init__(self) -> None:
         require_count("training", epochs=self.epochs, batch_size=self.batch_size)
@@ -92,6 +110,9 @@ class Trainer:
             raise RunError(
                 f"training: batch size {self.batch_size} cannot be split evenly over {self.ranks} ranks"
             )
+        self.update_size, more = update_size_for(
+            self.presentations, self.batch_size, self.updating.accumulate
+        )
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting, self.total_steps)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
@@ -99,8 +120,11 @@ class Trainer:
         scheduled = schedule_remarks(self.schedule, self.total_steps)
         y = self.source.y if self.checked else None
         missing = [*uncredited_remarks(net), *reach_remarks(net, self.model.unrolled, y)]
-        for remark in [*said, *scheduled, *missing]:
+        for remark in [*said, *more, *scheduled, *missing]:
             self.remark(remark)
+        decay = self.updating.ema_decay
+        self.average = None if decay is None else Average(self.model, decay)
+        self.readings = LateReading(self.model.device)
         self.parallel = distributed.wrap(self.model)
 
     def remark(self, said: str) -> None:
@@ -118,7 +142,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Updates in one epoch; the last may have fewer presentations than the others."""
-        return -(-self.presentations // self.batch_size)
+        return -(-self.presentations // self.update_size)
 
     @property
     def total_steps(self) -> int:
@@ -141,13 +165,14 @@ class Trainer:
         Raises
         ------
         Diverged
-            If the objective is not finite; the model is left as it was after that update.
+            If the objective is not finite; the model is left as it was after that update. On an accelerator
+            this is found one update later.
         """
         self.model.train()
         done = self.step % self.steps_per_epoch
         self.losses = self.losses[:done]
         epoch = self.first_epoch + self.epoch
-        order = batches(self.model.seed, epoch, len(self.source), self.batch_size)
+        order = batches(self.model.seed, epoch, len(self.source), self.update_size)
         for number, index in enumerate(order):
             shared = len(index) - len(index) % self.ranks  # every rank takes equally many
             if number < done or not shared:
@@ -157,88 +182,80 @@ class Trainer:
                 after_step()
         self.require_inverses()
         self.model.epochs_done = epoch + 1
-        return self._mean_loss()
+        return self.mean_loss()
 
-    def _mean_loss(self) -> float:
-        """Mean over presentations: the last batch may hold fewer."""
+    def mean_loss(self) -> float:
+        """Mean over the epoch's presentations so far: the last batch may hold fewer."""
+        self.readings.pass_on()
         if not self.losses:
             return float("nan")
-        whole = [self.batch_size] * self.steps_per_epoch
-        whole[-1] = self.presentations - self.batch_size * (self.steps_per_epoch - 1)
-        return float(np.average(self.losses, weights=whole[-len(self.losses) :]))
+        whole = [self.update_size] * self.steps_per_epoch
+        whole[-1] = self.presentations - self.update_size * (self.steps_per_epoch - 1)
+        done = (self.step - 1) % self.steps_per_epoch + 1
+        return float(np.average(self.losses, weights=whole[done - len(self.losses) : done]))
 
     def update(self, index: Tensor) -> None:
-        """One update from the presentations at ``index``."""
+        """One update from the presentations at ``index``, batch by batch."""
         epoch = self.first_epoch + self.epoch
+        parts = index.split(self.batch_size // self.ranks)
+        objective: Tensor | float = 0.0
         pending = self.model.feedback.pending()
-        try:
-            total = self.parallel(*shown(self.source, index.numpy(), epoch), checked=self.checked)
-        except CortexSimError:
-            # The other ranks wait for this one's numbers.
-            distributed.means(torch.full((1 + len(pending),), float("nan"), device=self.model.device))
-            raise
-        # The only transfer from the device; an objective that is not finite on one rank is so on all.
-        loss, *failed = distributed.means(torch.cat([self.model.last_objective.reshape(1), pending]))
-        self._require_inverses(failed)
-        if not np.isfinite(loss):
-            raise Diverged.at(self, f"the objective is {loss}")
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        for number, part in enumerate(parts):
+            with self._gradients_averaged(number == len(parts) - 1):
+                share = len(part) / len(index)
+                try:
+                    total = self.parallel(*shown(self.source, part.numpy(), epoch), checked=self.checked)
+                except CortexSimError:
+                    # The other ranks wait for this one's numbers.
+                    distributed.averaged(torch.full((1 + len(pending),), torch.nan, device=self.model.device))
+                    raise
+                objective = objective + share * self.model.last_objective.reshape(1)
+                if number == len(parts) - 1:
+                    # An objective that is not finite on one rank is so on all.
+                    assert isinstance(objective, Tensor)
+                    self._read(torch.cat([objective, pending]))
+                if number == 0:
+                    self.optimiser.zero_grad(set_to_none=True)
+                (total if share == 1 else share * total).backward()
+        if self.updating.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._learning(), self.updating.clip_norm)
         with self.model.feedback.deferring():  # whether inverses exist is read with the next objective
             self.optimiser.step()
         if self.schedule is not None and self.step + 1 < self.total_steps:
             self.schedule.step()
         self.step += 1
-        self.losses.append(loss)
+        if self.average is not None:
+            self.average.update(self.step)
+
+    def _gradients_averaged(self, last: bool) -> AbstractContextManager[Any]:
+        """Context of one batch: ranks exchange gradients after the last one of an update alone."""
+        return nullcontext() if last or self.ranks == 1 else self.parallel.no_sync()
+
+    def _learning(self) -> list[Tensor]:
+        """All that the optimiser moves."""
+        return [p for group in self.optimiser.param_groups for p in group["params"]]
+
+    def _read(self, values: Tensor) -> None:
+        """Read the objective, and whether inverses exist: the only transfer from the device."""
+        complaints, step, rate = self.model.feedback.taken(), self.step, self.rate
+
+        def receive(found: list[float]) -> None:
+            loss, *failed = found
+            self._require_inverses(failed, complaints)
+            if not np.isfinite(loss):
+                raise Diverged.after(step, rate, f"the objective is {loss}")
+            self.losses.append(loss)
+
+        self.readings.send(values, receive)
 
     def require_inverses(self) -> None:
-        """Raise `Diverged` if weights can no longer be inverted, before they are saved."""
-        self._require_inverses(self.model.feedback.pending().tolist())
+        """Raise `Diverged` if the objective or inverses are no longer finite, before weights are saved."""
+        self.readings.pass_on()
+        failed = self.model.feedback.pending().tolist()
+        self._require_inverses(failed, self.model.feedback.taken())
 
-    def _require_inverses(self, failed: list[float]) -> None:
+    def _require_inverses(self, failed: list[float], complaints: list[str]) -> None:
         try:
-            self.model.feedback.require(failed)
+            self.model.feedback.require(failed, complaints)
         except RunError as exception:
             raise Diverged.at(self, str(exception)) from None
-
-
-@torch.no_grad()
-@only_looking
-def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
-    """Share of presentations whose most active top unit is the label, and the mean objective.
-
-    The share is None where there are no classes: target rates other than one-hot ones. Of an unrolled network
-    it is that of time bins with a target.
-
-    Parameters
-    ----------
-    model : Core
-    x, y : Tensor, x by source where there are several; or a `Source` in place of both
-    batch : int, default 1000
-        Presentations settled at once.
-    """
-    source = as_source(x if y is None else model.presentations(x), y)
-    right, judged, total, classes = 0, 0, 0.0, True
-    for start in range(0, len(source), batch):
-        part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
-        part = model.presentations(part)
-        if goal is None and model.net.objective_function is None:  # neither labels nor an objective
-            return None, 0.0
-        goal = model.target_tensor(goal)
-        _, rates = model.settle(part, credit=False)
-        if model.net.objective_function is not None:
-            total += float(model.objective_value(rates[model.top], goal)) * len(part)
-        found = model.judged(rates[model.top], goal)
-        classes, judged = classes and has_classes(found.y), judged + len(found.y)
-        label = found.y if found.y.dim() == 1 else found.y.argmax(1)
-        right += int((found.r.argmax(1) == label).sum())
-    return right / judged if classes and judged else None, total / len(source)
-
-
-def has_classes(y: Tensor) -> bool:
-    """Whether these are labels or one-hot target rates."""
-    if y.dim() == 1:
-        return True
-    targets = y.flatten(1)
-    one_hot = ((targets == 0) | (targets == 1)).all() and (targets.sum(1) == 1).all()
-    return targets.shape[1] > 1 and bool(one_hot)

@@ -223,7 +223,7 @@ class Architecture:
         """Objective of every presentation (run, presentation), and credit of the top −∂E/∂r_L."""
         objective: Any = self.net.objective_function
         if isinstance(objective, CrossEntropy):
-            log_p = torch.log_softmax(top, -1)
+            log_p, goal = torch.log_softmax(top, -1), objective.smoothed(goal)
             value = -objective.weight * (goal * log_p).sum(-1)
             return value, objective.weight * (goal - log_p.exp())
         value = objective.value(top.flatten(0, 1), goal.flatten(0, 1)).reshape(goal.shape[:2])

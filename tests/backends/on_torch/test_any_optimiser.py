@@ -13,7 +13,7 @@ from cortex_sim.backends.torch import optimising
 from cortex_sim.backends.torch.training import Trainer, make_optimiser, make_schedule
 
 OPTIMISERS = sorted(optimising._OPTIMISERS)
-REFUSES = ("LBFGS", "SparseAdam", "Muon")  # need a closure, sparse gradients, matrices only
+REFUSES = ("LBFGS", "SparseAdam")  # need a closure, sparse gradients
 RATES = {"SGD": 0.1, "ASGD": 0.1, "Adadelta": 1.0, "RAdam": 0.05, "Adafactor": 0.02, "Adagrad": 0.1}
 
 

@@ -1,0 +1,121 @@
+"""Accuracy and objective of a model on a part of the data; nothing in the model changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.modes import only_looking
+from cortex_sim.backends.torch.showing import as_source, shown
+from cortex_sim.backends.torch.timed import Judged
+
+TOP = 5  # classes among which the label counts as found
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a model does on presentations with labels or targets.
+
+    Parameters
+    ----------
+    accuracy : float or None
+        Share whose most active top unit is the label; None where there are no classes. Of an unrolled network
+        it is that of time bins with a target.
+    top5_accuracy : float or None
+        Share whose label is among the five most active top units; None with five classes or fewer.
+    loss : float
+        Mean objective.
+    per_class : dict of int to (int, int)
+        Of each label that occurs: found, and shown.
+    """
+
+    accuracy: float | None
+    top5_accuracy: float | None
+    loss: float
+    per_class: dict[int, tuple[int, int]]
+
+
+@torch.no_grad()
+@only_looking
+def measure(model: Core, x: Any, y: Any = None, batch: int = 1000) -> Scores:
+    """Scores on all presentations, read from the device once.
+
+    Parameters
+    ----------
+    model : Core
+    x, y : Tensor, x by source where there are several; or a `Source` in place of both
+    batch : int, default 1000
+        Presentations settled at once.
+    """
+    source = as_source(x if y is None else model.presentations(x), y)
+    units = model.net.populations[model.top].size
+    found, values, counts = [], [], []
+    classes = True
+    for count, goal, rates in _passes(model, source, batch):
+        if goal is None:  # neither labels nor an objective
+            return Scores(None, None, 0.0, {})
+        if model.net.objective_function is not None:
+            values.append(model.objective_value(rates, goal))
+            counts.append(count)
+        judged = model.judged(rates, goal)
+        classes = classes and has_classes(judged.y)
+        if classes:
+            found.append(_counts(judged, units))
+    sums = (
+        [value * n for value, n in zip(torch.stack(values).tolist(), counts, strict=True)] if values else []
+    )
+    loss = sum(sums, 0.0) / len(source)
+    if not classes or not found:
+        return Scores(None, None, loss, {})
+    right, among, asked = (total.tolist() for total in torch.stack(found).sum(0))
+    total = sum(asked)
+    if not total:
+        return Scores(None, None, loss, {})
+    top = sum(among) / total if units > TOP else None
+    per_class = {label: (right[label], n) for label, n in enumerate(asked) if n}
+    return Scores(sum(right) / total, top, loss, per_class)
+
+
+def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
+    """Accuracy (None where there are no classes) and mean objective; see `measure`."""
+    scores = measure(model, x, y, batch)
+    return scores.accuracy, scores.loss
+
+
+def _passes(model: Core, source: Any, batch: int) -> Iterator[tuple[int, Tensor | None, Tensor]]:
+    """Number of presentations, their goals, and the top's rates, a batch at a time."""
+    for start in range(0, len(source), batch):
+        part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
+        part = model.presentations(part)
+        if goal is None and model.net.objective_function is None:
+            yield len(part), None, torch.empty(0)
+            continue
+        _, rates = model.settle(part, credit=False)
+        yield len(part), model.target_tensor(goal), rates[model.top]
+
+
+def _counts(judged: Judged, units: int) -> Tensor:
+    """By label: found first, found among the first five, and shown; (3, unit)."""
+    label = judged.y if judged.y.dim() == 1 else judged.y.argmax(1)
+    order = judged.r.topk(min(TOP, units), dim=1).indices == label[:, None]
+    first = judged.r.argmax(1) == label  # among equal rates the first unit, whatever topk takes
+    shown = torch.ones_like(label)
+    counts = label.new_zeros(3, units)
+    for row, values in enumerate((first, order.any(1) | first, shown)):
+        counts[row].scatter_add_(0, label, values.to(label.dtype))
+    return counts
+
+
+def has_classes(y: Tensor) -> bool:
+    """Whether these are labels or one-hot target rates."""
+    if y.dim() == 1:
+        return True
+    targets = y.flatten(1)
+    one_hot = ((targets == 0) | (targets == 1)).all() and (targets.sum(1) == 1).all()
+    return targets.shape[1] > 1 and bool(one_hot)

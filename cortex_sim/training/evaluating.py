@@ -1,0 +1,116 @@
+"""What a training run measures at an evaluation: one line of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from cortex_sim.backends.torch.diagnostics import diagnose
+from cortex_sim.backends.torch.measuring import Scores
+from cortex_sim.backends.torch.measuring import measure as scores_of
+from cortex_sim.backends.torch.training import Trainer
+from cortex_sim.data.images import ImageSet
+from cortex_sim.training.choosing import Lines, best
+from cortex_sim.training.naming import regularisers_of
+from cortex_sim.training.settings import Settings
+
+_HELD = 256  # presentations on which angles, credit norms and dead units are measured
+_GLIMPSE = 10_000  # training presentations on which accuracy is followed during a run
+
+
+class Evaluation:
+    """The parts of the data that a run is evaluated on.
+
+    Where some training presentations are held out, settings are chosen on them: the test set stays unseen.
+
+    Attributes
+    ----------
+    part : str
+        "validation" if there is such a part, else "test".
+    train, test : pair of Tensor
+        Stimuli and labels of the training part, and of that part.
+    """
+
+    def __init__(self, images: ImageSet, device: torch.device) -> None:
+        self.train = _tensors(images.x_train, images.y_train, device)
+        self.part = images.parts[1]
+        tested = images.part(self.part)
+        self.test = _tensors(tested.x, tested.labels, device)
+        self._glimpse, self._held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
+
+    def line(
+        self, trainer: Trainer, train_loss: float | None, seconds: Callable[[], float]
+    ) -> dict[str, Any]:
+        """Position in the run, scores, and diagnostics of the network as it is."""
+        model = trainer.model
+        line = {
+            "step": trainer.step,
+            "epoch": trainer.epoch
+            if trainer.step % trainer.steps_per_epoch == 0
+            else round(trainer.step / trainer.steps_per_epoch, 4),
+            "rate": trainer.rate,
+            "train_loss": train_loss,
+            "train_accuracy": scores_of(model, *self._glimpse).accuracy,
+            **self.scored(scores_of(model, *self.test)),
+            **self.unseen(),
+        }
+        if trainer.average is not None:
+            averaged = self.scored(scores_of(trainer.average.model, *self.test))
+            line |= {f"ema_{name}": value for name, value in averaged.items()}
+        return {**line, **diagnose(model, *self._held), "seconds": round(seconds(), 3)}
+
+    def scored(self, scores: Scores) -> dict[str, float | None]:
+        """Scores by the names that they have in metrics."""
+        found = {f"{self.part}_accuracy": scores.accuracy, f"{self.part}_loss": scores.loss}
+        if scores.top5_accuracy is not None:
+            found[f"{self.part}_top5_accuracy"] = scores.top5_accuracy
+        return found
+
+    def unseen(self) -> dict[str, None]:
+        """What is not measured where the validation part is."""
+        return {} if self.part == "test" else {"test_accuracy": None, "test_loss": None}
+
+
+def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.as_tensor(x, device=device), torch.as_tensor(y, device=device)
+
+
+def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same ``count`` presentations in every run; not the first, as files are often sorted by class."""
+    index = torch.from_numpy(np.random.default_rng(0).permutation(len(x))[:count])
+    return x[index], y[index]
+
+
+def final(
+    settings: Settings, trainer: Trainer, evaluation: Evaluation, lines: Lines, measure: str
+) -> dict[str, Any]:
+    """The result of a run: what ``metrics.json`` holds, but for the time that it took."""
+    part, last = evaluation.part, lines[-1] if lines else {}
+    metrics = {
+        "model": settings.model,
+        "rule": settings.rule,
+        "regulariser": regularisers_of(trainer.model.net),
+        f"{part}_accuracy": last.get(f"{part}_accuracy"),
+        "train_accuracy": scores_of(trainer.model, *evaluation.train).accuracy,
+        f"{part}_loss": last.get(f"{part}_loss"),
+        **evaluation.unseen(),
+        **{n: v for n, v in last.items() if n.startswith("ema_") or n == f"{part}_top5_accuracy"},
+        "seconds": 0.0,
+        "steps": trainer.step,
+        "angle_to_bp_deg": last.get("angle_to_bp_deg"),
+        "orthogonality_deviation": last.get("orthogonality_deviation"),
+        "warnings": trainer.remarks,
+    }
+    at = best(lines, measure) if settings.keep_best else None
+    if at is not None:
+        metrics["best"] = {
+            "step": lines[at]["step"],
+            "epoch": lines[at]["epoch"],
+            measure: lines[at][measure],
+        }
+    if settings.early_stopping is not None:
+        metrics["stopped_early"] = trainer.step < trainer.total_steps
+    return metrics

@@ -1,0 +1,26 @@
+"""States that a run writes beside its checkpoint: the best evaluation's, and the averaged weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cortex_sim.backends.torch import weights
+from cortex_sim.backends.torch.training import Trainer
+from cortex_sim.training.choosing import Lines, best
+from cortex_sim.training.settings import Settings
+
+BEST, AVERAGED = "best.safetensors", "averaged.safetensors"
+
+
+def keep(settings: Settings, out: Path, trainer: Trainer, lines: Lines, measure: str) -> None:
+    """Write what the newest of ``lines`` calls for: both are states, which `cortex_sim.load` reads.
+
+    A run that is resumed from before an evaluation comes to it again and writes the same.
+    """
+    model, average = trainer.model, trainer.average
+    if average is not None:
+        average.state(model).save(out / AVERAGED)
+    if settings.keep_best and best(lines, measure) == len(lines) - 1:
+        averaged = average is not None and measure.startswith("ema_")
+        state = average.state(model) if averaged and average is not None else weights.state(model)
+        state.save(out / BEST)

@@ -1,0 +1,44 @@
+"""How an update is made from batches: how many, how long at most, and whether weights are averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex_sim.checks import require_count
+from cortex_sim.errors import RunError
+
+
+@dataclass(frozen=True)
+class Updating:
+    """Settings of an update beside its optimiser and schedule.
+
+    Parameters
+    ----------
+    accumulate : int, default 1
+        Batches whose mean change is one update: as one batch of so many times the size, in the memory of one.
+        Rules with state and noise still meet them one by one.
+    clip_norm : float, optional
+        Norm of the whole change (all parameters together, regularisers included) above which it is scaled
+        down to this norm before the optimiser takes it.
+    ema_decay : float, optional
+        Decay d of the exponential moving average of everything that learns, w̄ ← d w̄ + (1 − d) w after each
+        update; in the first updates d is (1 + t)/(10 + t) at update t where that is smaller, so that initial
+        weights are forgotten.
+    """
+
+    accumulate: int = 1
+    clip_norm: float | None = None
+    ema_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        require_count("training", accumulate=self.accumulate)
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and self.clip_norm > 0):
+            raise RunError(f"setting clip_norm must be a number above 0, or null. Got {self.clip_norm!r}")
+        if self.ema_decay is not None and not (_is_number(self.ema_decay) and 0 < self.ema_decay < 1):
+            raise RunError(
+                f"setting ema_decay must be between 0 and 1, such as 0.999, or null. Got {self.ema_decay!r}"
+            )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
