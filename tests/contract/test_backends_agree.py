@@ -122,6 +122,15 @@ def test_every_rule_changes_weights_biases_and_state_alike(network, word):
     assert all(size > 0 for name, size in largest.items() if name.startswith("state:") and "mod" not in name)
 
 
+@pytest.mark.parametrize("engine", ["batched", "synapses"])
+def test_smoothed_labels_give_the_same_credit(engine):
+    net = chain(init=NEAR).with_rule("backprop")
+    at, net.objective_at = net.objective_at, None
+    net.objective(at, cs.CrossEntropy(label_smoothing=0.4, weight=0.7))
+    _, largest = both_agree(net, learning(net, 1 if engine == "synapses" else 3), engine)
+    assert all(largest[p.name] > 1e-3 * ETA_T for p in net.bottom_ups)
+
+
 @pytest.mark.parametrize("word", ["gait_prop", "kolen_pollack", "covariance", "three_factor"])
 def test_so_do_synapses(word):
     net = chain(init=NEAR).with_rule(word)

@@ -101,8 +101,8 @@ def _muon(model: Core, owner: str, cls: Any, settings: dict[str, Any]) -> torch.
         )
     held = {id(w) for w in matrices}
     rest = [p for p in found.every if id(p) not in held]
-    beside = _made(f"{owner}: others {name}", theirs, rest, second) if rest else None
-    return _made(owner, partial(muon.Muon, rest=beside), matrices, {"settings": settings})
+    second_one = _made(f"{owner}: others {name}", theirs, rest, second) if rest else None
+    return _made(owner, partial(muon.Muon, rest=second_one), matrices, {"settings": settings})
 
 
 def _made(owner: str, cls: Any, parameters: Any, settings: Mapping[str, Any]) -> Any:
