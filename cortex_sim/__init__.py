@@ -33,6 +33,7 @@ from cortex_sim.feedback import (
 from cortex_sim.initialisers import He, Orthogonal, Uniform, Xavier
 from cortex_sim.library import model
 from cortex_sim.network import Network
+from cortex_sim.normalisers import BatchNorm, GroupNorm, LayerNorm
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.population import Population
 from cortex_sim.presynaptic import Decorrelated
@@ -99,6 +100,7 @@ __all__ = [
     "Arbor",
     "Arm",
     "Backprop",
+    "BatchNorm",
     "Bcm",
     "Bounds",
     "BuildError",
@@ -126,6 +128,7 @@ __all__ = [
     "Given",
     "Global",
     "GlobalNeuromodulator",
+    "GroupNorm",
     "HardOrthogonality",
     "He",
     "Hebbian",
@@ -133,6 +136,7 @@ __all__ = [
     "Inverse",
     "InverseLearning",
     "KolenPollack",
+    "LayerNorm",
     "LeakyRelu",
     "LearningRates",
     "Linear",

@@ -19,7 +19,8 @@ from cortex_sim.registry import make, to_data
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative", "apical_coupling")
+_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
+_POPULATION = (*_POPULATION, "apical_coupling", "normaliser", "dropout")
 _RECURRENT = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
 _BOTTOM_UP = (*_RECURRENT, "reads", "reads_by_word")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers", "constraints")
@@ -41,6 +42,10 @@ def to_dict(net: Network) -> dict[str, Any]:
         }
         if population.apical_coupling:
             data["populations"][population.name]["apical_coupling"] = population.apical_coupling
+        if population.normaliser is not None:
+            data["populations"][population.name]["normaliser"] = to_data("normaliser", population.normaliser)
+        if population.dropout:
+            data["populations"][population.name]["dropout"] = population.dropout
     if net.teacher is not None:
         data["teacher"] = net.teacher.to_data()
     if net.step is not None:

@@ -77,10 +77,10 @@ class Network(Wiring, DisplayedNetwork):
         bias: bool = True,
         nonnegative: bool = False,
         apical_coupling: float = 0.0,
+        normaliser: Any = None,
+        dropout: float = 0.0,
     ) -> Population:
-        """Add a population of ``size`` units, or of ``shape`` (channel, row, column).
-
-        ``apical_coupling`` lets its credit act on its drive, in time: activity then moves before weights do.
+        """Add a population of ``size`` units, or of ``shape`` (channel, row, column); see `Population`.
 
         Raises
         ------
@@ -90,7 +90,9 @@ class Network(Wiring, DisplayedNetwork):
         form = shape_of(name, size, shape)
         self._check_name(name)
         rate = make("activation", activation, f"population {name}")
-        population = Population(name, form, rate, tau_ms, bias, nonnegative, apical_coupling)
+        normal = None if normaliser is None else make("normaliser", normaliser, f"population {name}")
+        own = tau_ms, bias, nonnegative, apical_coupling, normal, dropout
+        population = Population(name, form, rate, *own)
         self.populations[name] = population
         return population
 
@@ -278,10 +280,8 @@ class Network(Wiring, DisplayedNetwork):
             raise DeclarationError(
                 f"network {self.name}: the objective is already at {self.objective_at}; declare one only"
             )
-        self.objective_at, self.objective_function = (
-            top.name,
-            make("objective", objective, f"population {top.name}"),
-        )
+        self.objective_function = make("objective", objective, f"population {top.name}")
+        self.objective_at = top.name
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
         """Initial weights of all projections that have their own, float64, by name.

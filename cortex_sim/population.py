@@ -11,9 +11,10 @@ from typing import Any
 from cortex_sim.activations import Activation, Linear, lower_bound
 from cortex_sim.calling import known_settings
 from cortex_sim.capabilities import DeclaredActivation, activation_of
-from cortex_sim.checks import positive_ms, require_count, require_finite, require_flag
+from cortex_sim.checks import positive_ms, require_count, require_finite, require_flag, require_nonnegative
 from cortex_sim.connectors import Shape, size
 from cortex_sim.errors import DeclarationError
+from cortex_sim.normalisers import Normaliser
 from cortex_sim.transfers import check_parameters
 
 _NAME = re.compile(r"[A-Za-z_]([A-Za-z0-9_ -]*[A-Za-z0-9_-])?")
@@ -56,11 +57,18 @@ class Population:
     bias : bool, default True
         Whether the drive has a bias: one per unit, or one per channel where the shape has channels.
         It is learned with the population's credit. A population without bottom-up input has none.
+        Behind a normaliser it is its offset.
     nonnegative : bool, default False
         Whether rates are meant as firing rates, so that negative ones are wrong.
     apical_coupling : float, default 0.0
         κ, how strongly the population's credit c acts on its drive, τ da/dt = −a + Σ W r + b + κ c; used by
         rate dynamics. At 0 credit changes weights only.
+    normaliser : Normaliser, optional
+        Homeostasis of the drive: r = f(gain · (a − mean)/√(variance + eps) + bias); see
+        `cortex_sim.normalisers`.
+    dropout : float, default 0.0
+        Share of rates that are 0 in a presentation that is learned from in a batch, others being divided by
+        1 − dropout; 0 to below 1. Declared noise of training on torch: everything else goes without it.
     """
 
     name: str
@@ -70,6 +78,8 @@ class Population:
     bias: bool = True
     nonnegative: bool = False
     apical_coupling: float = 0.0
+    normaliser: Normaliser | None = None
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -90,6 +100,14 @@ class Population:
         require_finite(label, apical_coupling=self.apical_coupling)
         object.__setattr__(self, "apical_coupling", float(self.apical_coupling))
         require_flag(label, bias=self.bias, nonnegative=self.nonnegative)
+        require_nonnegative(label, dropout=self.dropout)
+        if self.dropout >= 1:
+            raise DeclarationError(
+                f"{label}: dropout must be below 1, or no rate is left. Got {self.dropout}"
+            )
+        object.__setattr__(self, "dropout", float(self.dropout))
+        if self.normaliser is not None:
+            self.normaliser.check(self.name, self.shape)
         check_parameters(self)  # a misspelt capability is refused here too, before it is missed
         if self.nonnegative and not lower_bound(self.activation) >= 0:
             raise DeclarationError(

@@ -21,6 +21,7 @@ from cortex_sim.checks import require_path
 from cortex_sim.declaration_yaml import from_dict, to_dict
 from cortex_sim.errors import BuildError, DeclarationError, RunError
 from cortex_sim.network import Network
+from cortex_sim.normalisers.base import first_values, same_map
 from cortex_sim.preprocessing import Held
 from cortex_sim.presynaptic.held import first_readings
 from cortex_sim.projection import Projection
@@ -57,6 +58,8 @@ class State:
         Rows of auxiliary units by bottom-up projection (GAIT-prop's square form).
     transfers : mapping of str to mapping
         Parameters of activations by population and name, one per unit or per channel.
+    normalisers : mapping of str to mapping
+        Of normalisers by population, one per unit or per channel: the gain, and running mean and variance.
     readings : mapping of str to mapping
         Slow state of what projections read (``reads=...``), by projection and variable.
     preprocessing : Preprocessing, mapping of source to Preprocessing, or None
@@ -72,6 +75,7 @@ class State:
     rule_state: Variables = field(default_factory=dict)
     auxiliary: Arrays = field(default_factory=dict)
     transfers: Variables = field(default_factory=dict)
+    normalisers: Variables = field(default_factory=dict)
     readings: Variables = field(default_factory=dict)
     preprocessing: Held | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -109,6 +113,9 @@ class State:
         for name, values in new.transfers.items():
             kept = self.transfers.get(name, {})
             _require_same_shapes(f"population {name}: parameter", "values", kept, values, net)
+        for name, values in new.normalisers.items():
+            kept = self.normalisers.get(name, {})
+            _require_same_shapes(f"population {name}: normaliser's", "values", kept, values, net)
         feedback = {n: self._feedback(n, net, drawn) for n, drawn in new.feedback.items()}
         rules = {n: self._rule_state(n, net, fresh) for n, fresh in new.rule_state.items()}
         return replace(
@@ -163,6 +170,7 @@ def initial(net: Network, seed: int = 0) -> State:
         feedback={name: drawn[name] for name in drawn if name in top_down},
         rule_state={p.name: _first(net, p, drawn[p.name]) for p in _with_state(net)},
         transfers=_first_transfers(net),
+        normalisers={n: first_values(p) for n, p in net.populations.items() if p.normaliser is not None},
         readings=first_readings(net),
         origin={"seed": seed, "updates": 0},
     )
@@ -205,6 +213,11 @@ def _require_same_populations(kept: Network, net: Network) -> None:
         if ours is None or theirs is None:
             where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
             raise BuildError(f"population {name}: is in {where} only; give the state of the same network")
+        if not same_map(ours.normaliser, theirs.normaliser):
+            raise BuildError(
+                f"population {name}: has normaliser {theirs.normaliser!r} in network {net.name}, but "
+                f"{ours.normaliser!r} where its state comes from; give the state of the same network"
+            )
         if (ours.shape, ours.activation) != (theirs.shape, theirs.activation):
             raise BuildError(
                 f"population {name}: has shape {theirs.shape} and activation {theirs.activation!r} in "
@@ -242,6 +255,8 @@ def tensors_of(state: State) -> dict[str, np.ndarray]:
         found |= {f"reading:{name}:{v}": x for v, x in variables.items()}
     for name, variables in state.transfers.items():
         found |= {f"transfer:{name}:{v}": x for v, x in variables.items()}
+    for name, variables in state.normalisers.items():
+        found |= {f"normaliser:{name}:{v}": x for v, x in variables.items()}
     return {name: np.asarray(array) for name, array in found.items()}
 
 
@@ -271,7 +286,8 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
     except DeclarationError as exception:
         raise RunError(f"{where}: {exception}") from None
     parts: dict[str, dict[str, np.ndarray]] = {}
-    nested: dict[str, dict[str, dict[str, np.ndarray]]] = {"rule": {}, "reading": {}, "transfer": {}}
+    kinds = ("rule", "reading", "transfer", "normaliser")
+    nested: dict[str, dict[str, dict[str, np.ndarray]]] = {kind: {} for kind in kinds}
     elsewhere = metadata.get("shared", {})  # a checkpoint keeps them under its model's names
     named = {ours: tensors[theirs] for ours, theirs in elsewhere.items()} if elsewhere else tensors
     for label, array in named.items():
@@ -289,6 +305,7 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
         rule_state=nested["rule"],
         auxiliary=parts.get("auxiliary", {}),
         transfers=nested["transfer"],
+        normalisers=nested["normaliser"],
         readings=nested["reading"],
         preprocessing=shown_through.from_data(metadata.get("preprocessing")),
         origin=dict(metadata.get("origin") or {}),

@@ -14,6 +14,7 @@ from cortex_sim.credit.checking import check_leaving
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights
 from cortex_sim.joined import joined_of
+from cortex_sim.normaliser_checking import check_normalisers
 from cortex_sim.operators.checking import brings_operator, check_operator
 from cortex_sim.paths import Paths
 from cortex_sim.presynaptic.checking import check_reads
@@ -233,6 +234,7 @@ def check_network(net: Network) -> None:
         raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
     _check_sources(net)
     _check_coupling(net)
+    check_normalisers(net)
     _check_objective(net)
     check_credit(net, paths)
     for projection in net.projections.values():

@@ -45,6 +45,7 @@ KINDS = {
     "models": lambda: library.names("models"),
     "rules": _rules,
     "activations": lambda: _registered("activation"),
+    "normalisers": lambda: _registered("normaliser"),
     "connectors": lambda: _registered("connector"),
     "constraints": lambda: _registered("constraint"),
     "reads": lambda: _registered("reads"),

@@ -172,6 +172,17 @@ def _check_targets(net: Network, paths: Paths) -> None:
                 f"{type(population.activation).__name__} has none; use leaky_relu, tanh, logistic, "
                 "softplus or linear"
             )
+        if population.normaliser is not None:
+            raise DeclarationError(
+                f"population {population.name}: {word} inverts the way from drive to rate, and statistics "
+                f"of {type(population.normaliser).__name__} have no inverse; leave it out, or use GaitProp() "
+                "in its limit form, whose credit passes through by the Jacobian"
+            )
+        if population.dropout:
+            raise DeclarationError(
+                f"population {population.name}: {word} inverts the rate function, and dropout has none; "
+                "leave it out, or use GaitProp() in its limit form"
+            )
         if declared.chain_only:
             _check_chain(paths, population.name, word)
 

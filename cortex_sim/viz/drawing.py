@@ -331,6 +331,8 @@ def _population(axes: Axes, net: Network, name: str, box: Box) -> None:
         )
     )
     says = ["×".join(map(str, population.shape))]
+    if not inside and population.normaliser is not None:
+        says.append(kind(population.normaliser))
     says.append("stimulus" if stimulated else kind(population.activation))
     if at_top:
         says.append(kind(net.objective_function))

@@ -122,7 +122,10 @@ def _populations(net: Network) -> Table:
 
 def _further(population: Population) -> str:
     coupled = f"apical coupling {population.apical_coupling:g}" if population.apical_coupling else ""
-    return ", ".join(filter(None, ("nonnegative" if population.nonnegative else "", coupled)))
+    normal = "" if population.normaliser is None else settings(population.normaliser)
+    dropped = f"dropout {population.dropout:g}" if population.dropout else ""
+    said = normal, "nonnegative" if population.nonnegative else "", coupled, dropped
+    return ", ".join(filter(None, said))
 
 
 def _bias(population: Population) -> str:

@@ -59,6 +59,7 @@ class Batched:
         self._edits = Edits()
         self.eta: dict[str, float] = {}
         self.open_bias: dict[str, float] = {}
+        self._of_bias: dict[str, np.ndarray] = {}  # what each of them learns from in this step
         self.step_s = float(clock.dt)
         self.rules = {p.name: InTime(p.plasticity) for p in circuit.plastic()}
         self.decay = {
@@ -121,6 +122,8 @@ class Batched:
         for name, unit in self._receivers.items():
             c[name] = unit.credit(r[name])
             u[name] = unit.to_learn(c[name])
+            if name in self.open_bias:
+                self._of_bias[name] = unit.of_bias(c[name], u[name])
         if self.teaching is not None:
             self.teaching.step(r)
         if self._top is not None and self._top.partition is not None:
@@ -246,7 +249,8 @@ class Batched:
             changes += [(state[variable], self.step_s * rate) for variable, rate in moved.items()]
         for name, eta in self.open_bias.items():
             bias = self.weights.bias[name]
-            by_channel = u[name].reshape(len(u[name]), len(bias), -1)
+            credited = self._of_bias[name]
+            by_channel = credited.reshape(len(credited), len(bias), -1)
             changes.append((bias, self.step_s * eta * by_channel.sum(2).mean(0)))
         for values, change in changes:
             values += change

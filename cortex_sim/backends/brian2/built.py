@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -98,7 +99,9 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
             sent = [] if name in circuit.sources else ["sent_r", *sending(circuit, name)]
             text = "\n".join([text, *(f"{variable} : 1" for variable in sent), state]).strip()
             if "bias : 1" in text and supervised_inputs(circuit, name):
-                text = text.replace("bias : 1", "dbias/dt = eta_bias * u : 1\neta_bias : Hz (shared)")
+                u = "u" if circuit.population(name).normaliser is None else "u_behind"
+                moved = f"dbias/dt = eta_bias * {u} : 1\neta_bias : Hz (shared)"
+                text = re.sub(r"^bias : 1$", moved, text, flags=re.MULTILINE)
         found[name] = text
     for name in circuit.net.credit_populations:
         also = "\nsent_r : 1" if setup.engine == "synapses" else ""

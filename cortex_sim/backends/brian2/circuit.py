@@ -12,6 +12,7 @@ from typing import Any
 
 from cortex_sim.activation_checks import check_texts
 from cortex_sim.backends.brian2.names import identifiers
+from cortex_sim.backends.brian2.normalised import check_normalisers
 from cortex_sim.backends.routes import find_routes
 from cortex_sim.checks import look_up, positive_ms
 from cortex_sim.credit.teacher import Teacher
@@ -135,6 +136,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
             f"network {net.name}: {rule!r} computes targets layer by layer, which has no rate dynamics here; "
             'use GaitProp() in its limit form, or backend "torch"'
         )
+    check_normalisers(net)
     for population in net.populations.values():
         check_texts(population.activation)
     for p in net.projections.values():

@@ -2,6 +2,8 @@
 
     basal      τ da/dt = −a + Σ W r_pre + b + κ c,  r = f(a)       κ: the apical coupling, 0 by default
     gain       τ dg/dt = −g + Σ W r_pre,  r = max(0, 1 + g) f(a)  where projections set gain
+    normaliser n = gain (a − mean)/√(variance + eps) + b,  r = f(n), with b there and not in the drive;
+               u = ∂n/∂a · c f′(n)
     apical     τ_c dc_p/dt = −c_p + B u                      any feedback but the inverse
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
     credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
@@ -21,8 +23,10 @@ from typing import Any
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource, settings_of
 from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective, shown_to_credit
+from cortex_sim.backends.brian2.normalised import VARIABLE, texts
 from cortex_sim.capabilities import activation_of
 from cortex_sim.errors import BuildError
+from cortex_sim.normalisers.base import first_values
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import PerPost, PerPre
@@ -54,8 +58,12 @@ def population_equations(
         drives.append(_arriving(circuit, p.name, "drive", features, lines))
     lines += [f"transfer_{parameter} : 1" for parameter in parameters_of(population)]
     if population.bias:
-        drives.append("bias")
         lines.append("bias : 1")
+    if population.normaliser is not None:
+        lines += [f"{VARIABLE.format(kept)} : 1" for kept in first_values(population)]
+        lines.append(f"normalised = {texts(population)[0]} : 1")
+    elif population.bias:
+        drives.append("bias")
     lateral = circuit.lateral(name)
     if lateral is not None:
         lines.append(f"{circuit.var('drive', lateral.name)} : 1")
@@ -101,7 +109,10 @@ def _text(population: Any, which: str) -> str:
             f"population {population.name}: {type(population.activation).__name__} has no {which}, its text "
             'for brian2; give the class rate_text and gain_text, such as "tanh(a)"'
         )
-    return f"({_renamed(text, {p: f'transfer_{p}' for p in parameters_of(population)})})"
+    names = {p: f"transfer_{p}" for p in parameters_of(population)}
+    if population.normaliser is not None:
+        names["a"] = "normalised"
+    return f"({_renamed(text, names)})"
 
 
 def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], lines: list[str]) -> str:
@@ -154,6 +165,14 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
     else:
         received.append("nudge")
     total = f"credit_alive * ({' + '.join(received)}) + injected_credit"
+    if circuit.population(name).normaliser is not None:
+        slope = texts(circuit.population(name))[1]
+        return [
+            f"c = {total} : 1",
+            f"u_behind = alive * c * {gain} : 1",
+            f"u = u_behind * {slope} : 1",
+            *lines,
+        ]
     return [f"c = {total} : 1", f"u = alive * c * {gain} : 1", *lines]
 
 

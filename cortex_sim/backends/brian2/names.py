@@ -39,6 +39,8 @@ _TAKEN = {
         "strength",
         "spontaneous",
         "partition",
+        "normalised",
+        "u_behind",
         "lastupdate",
     ),
     *(

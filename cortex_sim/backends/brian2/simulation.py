@@ -37,6 +37,7 @@ from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up, positive_ms, require_nonnegative
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
+from cortex_sim.normaliser_checking import say_without_dropout
 from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import Conditions, Plan, Sample, Shown
 from cortex_sim.registry import registered_name
@@ -124,6 +125,7 @@ class Simulation:
         dt_ms = float(positive_ms("simulation", dt_ms=dt_ms))
         net = net.copy()  # later changes of the declaration do not apply
         self.circuit = circuit(net, apical_tau_ms)
+        say_without_dropout(net)
         self.net, self.seed = net, seed
         start = initial(net, seed) if state is None else as_state(state).fitted_to(net, seed)
         self.preprocessing = start.preprocessing

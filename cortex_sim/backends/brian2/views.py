@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from brian2.core.variables import ArrayVariable
 
-from cortex_sim.activations import LeakyRelu, Linear, Tanh
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.credit_equations import reads_objective
+from cortex_sim.backends.brian2.normalised import Normalised, numpy_functions
 from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.credit.context import TopSignals
 from cortex_sim.objectives import CrossEntropy
-
-Function = Callable[[np.ndarray], np.ndarray]
 
 
 class View:
@@ -61,25 +58,6 @@ class View:
         return bool(self._group.variables[variable].scalar)
 
 
-def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
-    """Rate and gain (None where it is 1) of an activation, as plain numpy operations where possible.
-
-    The activation's methods first look up the array's namespace, which costs as much as a small array.
-    """
-    if type(activation) is Linear:  # and not what inherits from it, whose rate may be another
-        return _as_it_is, None
-    if type(activation) is LeakyRelu:
-        slope = activation.slope
-        return lambda a: np.where(a > 0, a, slope * a), lambda a: np.where(a > 0, 1.0, slope)
-    if type(activation) is Tanh:
-        return np.tanh, _tanh_gain
-    return activation.rate, activation.gain
-
-
-def _as_it_is(a: np.ndarray) -> np.ndarray:
-    return a
-
-
 class Unit:
     """One population as in the equations: r, c and u computed with numpy from its variables.
 
@@ -93,8 +71,9 @@ class Unit:
         self.is_source = name in circuit.sources
         self._gated = circuit.gated(name)
         self.has_gain = any(p.post == name for p in circuit.net.gains)
-        self._transfer = lambda: numpy_functions(weights.transfer(name))
-        self.rate, self.gain = self._transfer()
+        self._transfer = lambda: weights.transfer(name)
+        self.normalised: Normalised | None = None
+        self._read_transfer()
         self.has_teacher = circuit.teacher is not None and name == circuit.teacher.top
         self.objective = circuit.net.objective_function if name == circuit.net.objective_at else None
         self.partition: np.ndarray | None = None  # 1 / softmax(r), if the objective needs it
@@ -120,7 +99,7 @@ class Unit:
         self._alive = None if (alive == 1).all() else alive
         if self.is_source:
             return
-        self.rate, self.gain = self._transfer()
+        self._read_transfer()
         self._free = bool(self.view["free"][0])
         if "strength" in self.view:
             self._strength = float(self.view["strength"][0])
@@ -162,6 +141,19 @@ class Unit:
         u = c if self.gain is None or not self._gated else c * self.gain(self.view["a"])
         u = u * self._factor() if self.has_gain and self._gated else u
         return u if self._alive is None else self._alive * u
+
+    def of_bias(self, c: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """What its bias learns from: u, or with a normaliser c ∘ f′(n), behind it."""
+        if self.normalised is None:
+            return u
+        behind = c * self.normalised.behind(self.view["a"]) if self._gated else c
+        behind = behind * self._factor() if self.has_gain and self._gated else behind
+        return behind if self._alive is None else self._alive * behind
+
+    def _read_transfer(self) -> None:
+        transfer = self._transfer()
+        self.rate, self.gain = numpy_functions(transfer)
+        self.normalised = transfer if isinstance(transfer, Normalised) else None
 
     def mark(self) -> None:
         """Keep the present drives and gains, so that `slopes` finds the middle of the step that follows."""
@@ -206,11 +198,6 @@ class Unit:
     def top_signals(self, r: np.ndarray) -> TopSignals | None:
         """What a credit network receives from this population, the top; None if it is not nudged."""
         return TopSignals(r, self.view["goal"], self._error(r)) if self._strength else None
-
-
-def _tanh_gain(a: np.ndarray) -> np.ndarray:
-    r = np.tanh(a)
-    return 1 - r * r
 
 
 def has_partition(circuit: Circuit, name: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
+from cortex_sim.backends.brian2.normalised import VARIABLE, Normalised, numpy_functions, slope_of
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError, CortexSimError, RunError
@@ -33,6 +34,8 @@ class Weights:
         Rule state by projection and variable.
     transfers : dict of str to dict
         Parameters of activations by population and name, one per unit or per channel.
+    normalisers : dict of str to dict
+        Gain, running mean and variance of normalisers by population, one per unit or per channel.
     readings : Readings
         What projections read of their pre rates, where it is not the rates, with its slow state.
     """
@@ -66,6 +69,10 @@ class Weights:
             name: {v: np.array(x, dtype=np.float64) for v, x in values.items()}
             for name, values in start.transfers.items()
         }
+        self.normalisers: dict[str, dict[str, np.ndarray]] = {
+            name: {v: np.array(x, dtype=np.float64) for v, x in values.items()}
+            for name, values in start.normalisers.items()
+        }
         self.readings = Readings(net, start.readings)
         self.pulls = 0
 
@@ -84,6 +91,9 @@ class Weights:
             },
             "transfers": {
                 name: {v: x.copy() for v, x in kept.items()} for name, kept in self.transfers.items()
+            },
+            "normalisers": {
+                name: {v: x.copy() for v, x in kept.items()} for name, kept in self.normalisers.items()
             },
             "readings": self.readings.as_arrays(),
         }
@@ -167,6 +177,10 @@ class Weights:
         for name, kept in self.transfers.items():
             for variable, values in kept.items():
                 yield name, f"transfer_{variable}", f"{variable} of population {name}", values
+        for name, kept in self.normalisers.items():
+            for variable, values in kept.items():
+                label = f"normaliser's {variable} of population {name}"
+                yield name, VARIABLE.format(variable), label, values
 
     def shown(self, population: str, values: np.ndarray) -> np.ndarray:
         """Values of every unit, (unit,), from those of its units or channels."""
@@ -176,7 +190,16 @@ class Weights:
         """Activation of a population as a function of drives (presentation, unit)."""
         kept = self.transfers.get(population, {})
         by_unit = {variable: self.shown(population, values) for variable, values in kept.items()}
-        return bound(self.circuit.population(population).activation, by_unit)
+        declared = self.circuit.population(population)
+        transfer = bound(declared.activation, by_unit)
+        if declared.normaliser is None:
+            return transfer
+        own = self.normalisers[population]
+        slope, mean = (self.shown(population, x) for x in (slope_of(declared, own), own["mean"]))
+        biased = population in self.bias
+        return Normalised(
+            *numpy_functions(transfer), slope, mean, lambda: self.bias_by_unit(population) if biased else 0.0
+        )
 
     def rescale(self, p: Apical) -> float:
         """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1."""
@@ -201,6 +224,8 @@ class Weights:
             found |= {f"state:{name}:{v}": np.array(x) for v, x in variables.items()}
         for name, kept in self.transfers.items():
             found |= {f"transfer:{name}:{v}": x.copy() for v, x in kept.items()}
+        for name, kept in self.normalisers.items():
+            found |= {f"normaliser:{name}:{v}": x.copy() for v, x in kept.items()}
         return found | self.readings.flat() | {"pulls": np.array(self.pulls)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -215,6 +240,9 @@ class Weights:
         for name, kept in self.transfers.items():
             for variable, values in kept.items():
                 values[...] = state[f"transfer:{name}:{variable}"]
+        for name, kept in self.normalisers.items():
+            for variable, values in kept.items():
+                values[...] = state[f"normaliser:{name}:{variable}"]
         self.readings.restore(state)
         self.pulls = int(state["pulls"])
 

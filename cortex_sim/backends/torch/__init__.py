@@ -13,7 +13,7 @@ from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.muon import Muon
 from cortex_sim.backends.torch.optimising import make_optimiser, make_schedule
-from cortex_sim.backends.torch.unrollable import check_unrolls
+from cortex_sim.backends.torch.unrollable import check_closes, check_unrolls
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
@@ -78,8 +78,9 @@ def build(
     if isinstance(settling, Unrolled):
         check_unrolls(model, settling)
         model.unrolled = settling
-    elif settling is not None:
-        model.settling = settling
+    else:
+        check_closes(net)
+        model.settling = Settling() if settling is None else settling
     if state is not None:
         model.load_state(as_state(state))
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,13 +25,15 @@ class ByParameters:
     weights, biases : mapping of str to Tensor
     feedback : FeedbackWeights
     populations : nn.Module
-        Rate functions by name.
+        Rate functions, and normalisers, by name.
     dtype : torch.dtype
         Precision of drives.
     credit : bool
         Whether the backward pass is that of the declared rules, or plain autograd.
     presynaptic : Presynaptic
         What synapses read of their pre rates, where it is not the rates.
+    kept : callable
+        Factor on the rates of a population, by name and drives: that of dropout; None where there is none.
     """
 
     weights: Mapping[str, Tensor] | nn.ParameterDict
@@ -41,10 +43,11 @@ class ByParameters:
     dtype: torch.dtype
     credit: bool
     presynaptic: Presynaptic
+    kept: Callable[[str, Tensor], Tensor | None]
 
     def bias(self, step: Step) -> Tensor | None:
-        """Bias of a population, (unit,) or (channel,)."""
-        bias: Tensor | None = self.biases.get(step.name)
+        """Bias of a population's drive, (unit,) or (channel,); behind a normaliser it is not the drive's."""
+        bias: Tensor | None = None if step.population.normaliser else self.biases.get(step.name)
         return None if bias is None else bias.to(self.dtype)
 
     def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
@@ -115,7 +118,8 @@ class ByParameters:
 
     def rate(self, step: Step, a: Tensor) -> Tensor:
         """Rates by the population's module, so that its hooks see them."""
-        population = self.populations._modules[step.name]
+        declared, name = step.population, step.name
+        population = self.populations._modules[name]
         assert population is not None
-        r: Tensor = population(a)
+        r: Tensor = population(a, self.biases.get(name) if declared.normaliser else None, self.kept(name, a))
         return r

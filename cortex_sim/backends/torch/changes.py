@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating, only_looking
+from cortex_sim.backends.torch.slow import normalisers
 from cortex_sim.backends.torch.steps import loops_alone
 from cortex_sim.backends.torch.unrolling import over_time, unroll
 from cortex_sim.checks import listed
@@ -32,7 +33,7 @@ def updates(
     x : array of shape (presentation, *stimulus), or mapping of source to array
     y : array of labels (presentation,) or target rates (presentation, unit)
     biases : bool
-        Also the biases' changes, under their population's name.
+        Also the biases' changes, under their population's name, and those of normalisers' gains, "V1:gain".
     per_presentation : bool
         One change for each presentation, along a first axis; their mean is the change of the batch.
 
@@ -142,6 +143,8 @@ def _negative_gradients(model: Core, total: Tensor, biases: bool, by_rule: bool)
         wanted = {n: w for n, w in wanted.items() if not model.net.projections[n].is_lateral}
     if biases:
         wanted |= {n: b for n, b in model.biases.items() if b.requires_grad}
+        gains = {f"{n}:gain": one.gain for n, one in normalisers(model.populations).items()}
+        wanted |= {n: gain for n, gain in gains.items() if gain.requires_grad}
     if not wanted:
         return {}
     found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)

@@ -16,6 +16,7 @@ import torch
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.optimising import require_length
+from cortex_sim.backends.torch.slow import normalisers
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.backends.torch.weights import origin as origin_of
@@ -94,6 +95,8 @@ def _shared(model: Core) -> dict[str, str]:
         names[f"reading:{n}:count"] = f"presynaptic.of.{n}._extra_state"
     for n, values in model.transfer_values().items():
         names |= {f"transfer:{n}:{v}": f"populations.{n}.transfer_{v}" for v in values}
+    for n, normaliser in normalisers(model.populations).items():
+        names |= {f"normaliser:{n}:{v}": f"populations.{n}.normaliser.{v}" for v in normaliser.kept()}
     return {ours: f"model/{theirs}" for ours, theirs in names.items()}
 
 

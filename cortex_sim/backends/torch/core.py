@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.routes import Routes, find_routes
-from cortex_sim.backends.torch import inputs, penalties
+from cortex_sim.backends.torch import inputs, penalties, slow
 from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, target_credits
 from cortex_sim.backends.torch.attachment import Attachment
 from cortex_sim.backends.torch.carrying import ByParameters
@@ -135,8 +135,7 @@ class Core(nn.Module):
 
     def matrix(self, name: str) -> Tensor:
         """Bottom-up or lateral weights as rules see them, (post, inputs of one place)."""
-        found: Tensor = self.net.operator(self.net.projections[name]).matrix(self.weights[name])
-        return found
+        return self.net.operator(self.net.projections[name]).matrix(self.weights[name])  # type: ignore[no-any-return]
 
     def population(self, name: str) -> Population:
         """The module of one population: its output are its rates."""
@@ -150,8 +149,7 @@ class Core(nn.Module):
 
     def transfer_values(self) -> dict[str, dict[str, Tensor]]:
         """Parameters of activations as they are kept, by population and name; only of those that have any."""
-        every = {name: self.population(name).values() for name in self.net.populations}
-        return {name: values for name, values in every.items() if values}
+        return slow.transfer_values(self.populations)
 
     # -- rates ------------------------------------------------------------------------------------
 
@@ -190,13 +188,18 @@ class Core(nn.Module):
     def shown(self, x: Presentations | Any) -> Values:
         """Rates of every source."""
         stimuli = self.presentations(x, look=None).by_source.items()
-        return {name: self.population(name)(values) for name, values in stimuli}
+        return {name: self.population(name)(r, kept=self.kept(name, r)) for name, r in stimuli}
+
+    def kept(self, name: str, like: Tensor) -> Tensor | None:
+        """Factor on a population's rates by its dropout in training, alike for all steps of one batch."""
+        dropout = self.net.populations[name].dropout if self.training else 0.0
+        return slow.kept_share(dropout, like, self.noise, name) if dropout else None
 
     def carrier(self, credit: bool) -> ByParameters:
         """How rates are carried by the present parameters."""
         weights, dtype = self.constrained.acting(self.weights), self._working_dtype()
         own = self.biases, self.feedback, self.populations, dtype
-        return ByParameters(weights, *own, credit, self.presynaptic)
+        return ByParameters(weights, *own, credit, self.presynaptic, self.kept)
 
     def carried(self) -> Carry:
         """How credit is carried down by the present feedback weights."""
@@ -230,11 +233,11 @@ class Core(nn.Module):
         batch; its value is the objective for some rules only. In training mode it holds the regularisers'
         terms too. Rates (presentation, unit) are in plain autograd's graph: their gradient is
         backpropagation's, whatever rules are declared. A network without an objective needs no labels: in
-        training mode ``model(x)`` is its surrogate. ``checked`` says that x and y come from `presentations`
-        and `target_tensor`: their values are not looked at again.
+        training mode ``model(x)`` is its surrogate. ``checked`` says that their values are not looked at.
         """
         if y is None and (self.net.objective_function is not None or not self.training):
-            return self.top_rates(self.presentations(x, look=False))
+            rates = self.top_rates(self.presentations(x, look=False))
+            return slow.shown_plainly(self, rates) if self.training else rates
         self.prepare(training=self.training)
         total, self.last_objective = self.rule_terms(
             x, y, learning=self.training, look=None if checked else False
@@ -243,7 +246,7 @@ class Core(nn.Module):
             with in_full_precision(self.device):
                 acting, decay = self.constrained.acting(self.weights), not self._attachment.decays
                 total = total + penalties.terms(self.net, acting, self.feedback, self.noise, decay)
-            self._after_showing()
+            self.after_showing()
         return total
 
     def rule_terms(
@@ -265,8 +268,8 @@ class Core(nn.Module):
         drives, rates = self.settle(stimuli)
         with in_full_precision(self.device):
             total, objective = self.credit_terms(drives, rates, y, look)
-            for name in self.adapting if learning else ():
-                self.population(name).adapt(drives[name])
+            if learning:
+                slow.adapt(self.populations, self.adapting, drives)
             if self.unrolled is not None and self.local.projections:
                 rates = read_by_steps(self.steps, rates, self.sources, self.carrier(credit=False))
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
@@ -302,11 +305,7 @@ class Core(nn.Module):
 
     def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
-        if self.teacher is None:
-            return rates[name]
-        declared = self.teacher.declared
-        at_drives = name in declared.hidden and not declared.network.gated
-        return drives[name] if at_drives else rates[name]
+        return drives[name] if self.teacher is not None and self.teacher.at_drives(name) else rates[name]
 
     # -- after an optimiser's step ----------------------------------------------------------------
 
@@ -381,7 +380,8 @@ class Core(nn.Module):
         self._shown = versions
 
     @uncompiled
-    def _after_showing(self) -> None:
+    def after_showing(self) -> None:
+        """Count a batch of training."""
         self.clock.shown()
 
     def noise(self, name: str) -> torch.Generator:

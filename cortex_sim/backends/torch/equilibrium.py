@@ -33,6 +33,9 @@ from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, p
 class Equilibrium:
     """Settled values by population, (presentation, unit); ``u`` is what synapses learn from.
 
+    ``u_behind`` is c ∘ f′(n) of populations with a normaliser, before it passes through that: what their
+    bias, which acts behind it, learns from.
+
     Drives and rates are those of credit populations too.
     ``activity`` is what the next phase continues from, drives "a:NAME" and gains "g:NAME" of populations in
     loops; ``leaving`` are the loops that activity would leave within the phase.
@@ -44,6 +47,11 @@ class Equilibrium:
     u: Values
     activity: Values = field(default_factory=dict)
     leaving: tuple[Leaving, ...] = ()
+    u_behind: Values = field(default_factory=dict)
+
+    def of_bias(self, name: str) -> Tensor:
+        """What a population's bias learns from, (presentation, unit)."""
+        return self.u_behind.get(name, self.u[name])
 
 
 @torch.no_grad()
@@ -70,7 +78,9 @@ def settle(
         left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
     sent = _credit_network(model, phase, acting, list(images), rates)
     credits, u = _downward(model, phase, acting, list(images), drives, rates, sent.credits)
-    return Equilibrium(drives | sent.drives, rates | sent.rates, credits, u, activity, tuple(left))
+    normalised = [name for name, p in model.net.populations.items() if p.normaliser is not None]
+    behind = {n: _learned_from(model, acting, n, credits[n], drives[n])[1] for n in normalised}
+    return Equilibrium(drives | sent.drives, rates | sent.rates, credits, u, activity, tuple(left), behind)
 
 
 def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values]:
@@ -188,8 +198,25 @@ def _sweep(
                 c = c + _delivers(phase, path) * carried(path)(sent)
             c = acting.credit_of(name, c)
         credits[name] = c
-        u[name] = c * _gain(model, name, drives[name]) * acting.active(name)
+        u[name] = _learned_from(model, acting, name, c, drives[name])[0]
     return credits, u
+
+
+def _learned_from(
+    model: Core, acting: Interventions, name: str, c: Tensor, a: Tensor
+) -> tuple[Tensor, Tensor]:
+    """U of a population, Jᵀ(c ∘ f′(n)) where it has a normaliser, and c ∘ f′(n) behind that."""
+    population, alive = model.population(name), acting.active(name)
+    if population.normaliser is None:
+        u = c * _gain(model, name, a) * alive
+        return u, u
+    with torch.enable_grad():
+        drive = a.detach().requires_grad_()
+        offset = model.biases[name] if name in model.biases else None  # noqa: SIM401 - no get
+        n = population.normaliser(drive.reshape(-1, *population.declared.shape), offset).flatten(1)
+    behind = c * _gain(model, name, n.detach()) * alive
+    (through,) = torch.autograd.grad(n, drive, behind)
+    return through, behind
 
 
 def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:

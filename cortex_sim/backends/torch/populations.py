@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cortex_sim import transfers
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
 from cortex_sim.backends.torch import distributed
+from cortex_sim.backends.torch.normalising import Normalising
 from cortex_sim.network import Network
 from cortex_sim.population import Population as Declared
 
@@ -36,12 +37,13 @@ def torch_rate(activation: Any) -> Rate:
 
 
 class Population(nn.Module):
-    """r = f(a) of one population; a source passes its stimulus on.
+    """r = f(a) of one population, or f(n) of its normalised drive; a source passes its stimulus on.
 
-    The parameters of its activation, where it has any, are buffers: ``transfer_NAME``.
+    The parameters of its activation, where it has any, are buffers: ``transfer_NAME``. Its normaliser is the
+    module ``normaliser``.
     """
 
-    def __init__(self, declared: Declared, is_source: bool, dtype: torch.dtype) -> None:
+    def __init__(self, declared: Declared, is_source: bool, learns: bool, dtype: torch.dtype) -> None:
         super().__init__()
         self.declared = declared
         self.activation = Linear() if is_source else declared.activation
@@ -50,13 +52,24 @@ class Population(nn.Module):
         self._names = tuple(start)
         for name, values in start.items():
             self.register_buffer(f"transfer_{name}", torch.as_tensor(values).to(dtype))
+        normalises = declared.normaliser is not None and not is_source
+        self.normaliser = Normalising(declared, learns, dtype) if normalises else None
 
-    def forward(self, a: Tensor) -> Tensor:
-        """Rates (presentation, *shape) from drives of the same shape."""
+    def forward(self, a: Tensor, offset: Tensor | None = None, kept: Tensor | None = None) -> Tensor:
+        """Rates (presentation, *shape) from drives of the same shape.
+
+        ``offset`` is added behind a normaliser, (unit,) or (channel,); ``kept`` is a factor on rates, that of
+        dropout.
+        """
+        n = a if self.normaliser is None else self.normaliser(a, offset)
+        r = self._rates(n)
+        return r if kept is None else r * kept
+
+    def _rates(self, n: Tensor) -> Tensor:
         if not self._names:
-            return self._rate(a)
-        rates: Tensor = self.transfer(a.dtype).rate(a.flatten(1))
-        return rates.reshape(a.shape)
+            return self._rate(n)
+        rates: Tensor = self.transfer(n.dtype).rate(n.flatten(1))
+        return rates.reshape(n.shape)
 
     def values(self) -> dict[str, Tensor]:
         """Parameters of its activation as they are kept, (unit,) or (channel,)."""
@@ -97,5 +110,6 @@ def populations(net: Network, dtype: torch.dtype) -> nn.Module:
     """Container of all populations by name: ``model.get_submodule("populations.V1")``."""
     container, sources = nn.Module(), net.sources
     for name, population in net.populations.items():
-        container._modules[name] = Population(population, name in sources, dtype)
+        learns = any(p.rule.supervised for p in net.drivers(name))
+        container._modules[name] = Population(population, name in sources, learns, dtype)
     return container

@@ -20,10 +20,12 @@ from cortex_sim.backends.torch.equilibrium import Equilibrium, check_alike, chec
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.settling import Values
 from cortex_sim.backends.torch.steps import loops_alone
+from cortex_sim.backends.torch.unrollable import check_closes
 from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.calling import known_arguments
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
+from cortex_sim.normaliser_checking import say_without_dropout
 from cortex_sim.preprocessing import Held
 from cortex_sim.presynaptic.held import Readings
 from cortex_sim.projection import Projection
@@ -303,6 +305,8 @@ def _tied(p: Projection) -> bool:
 
 
 def _check(net: Network, model: Model) -> None:
+    check_closes(net)
+    say_without_dropout(net)
     if model.routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(

@@ -136,6 +136,7 @@ def _is_exact(net: Network, loop: Loop) -> bool:
 def settles_exactly(net: Network, name: str) -> bool:
     """Whether a population is linear, carries no credit, and only its lateral projection closes a loop."""
     credited = any(p.rule.supervised for p in net.drivers(name)) or any(p.pre == name for p in net.top_downs)
-    linear = type(net.populations[name].activation) is Linear
+    population = net.populations[name]
+    linear = type(population.activation) is Linear and population.normaliser is None
     around = [p for loop in loops_of(net, gains=True) if name in loop.populations for p in loop.projections]
     return linear and not credited and all(p.is_lateral for p in around)

@@ -38,6 +38,10 @@ class TeacherCredit(nn.Module):
             tensor = torch.as_tensor(value.copy()).to(dtype)
             self.register_buffer(_PREFIX + name, tensor, persistent=False)
 
+    def at_drives(self, name: str) -> bool:
+        """Whether it sends its credit to a population's drives, past f′."""
+        return name in self.declared.hidden and not self.declared.network.gated
+
     @torch.no_grad()
     def credits(self, rates: Mapping[str, Tensor], goal: Tensor, error: Tensor) -> dict[str, Tensor]:
         """Credit c of every population that it teaches, (presentation, unit).

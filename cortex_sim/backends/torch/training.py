@@ -33,6 +33,7 @@ from cortex_sim.backends.torch.showing import (
     shown,
     update_size_for,
 )
+from cortex_sim.backends.torch.slow import require_several
 from cortex_sim.backends.torch.timed import rows
 from cortex_sim.checks import require_count
 from cortex_sim.errors import CortexSimError, DataError, RunError
@@ -113,6 +114,8 @@ class Trainer:
         self.update_size, more = update_size_for(
             self.presentations, self.batch_size, self.updating.accumulate
         )
+        smallest = self.batch_size if self.steps_per_epoch == 1 else self.presentations % self.batch_size
+        require_several(self.model, min(smallest or self.batch_size, self.batch_size) // self.ranks)
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting, self.total_steps)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)

@@ -1,10 +1,12 @@
-"""Which networks can be unrolled."""
+"""Which networks can be unrolled, and which settle."""
 
 from __future__ import annotations
 
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.errors import BuildError
+from cortex_sim.loops import loops_of
+from cortex_sim.network import Network
 
 
 def check_unrolls(model: Core, how: Unrolled) -> None:
@@ -21,6 +23,13 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
             f"population {name}: {type(net.populations[name].activation).__name__} adapts to settled drives, "
             "not to steps in time; leave settling at its default, or use another activation"
         )
+    for name, population in net.populations.items():
+        if population.normaliser is not None and population.normaliser.running:
+            raise BuildError(
+                f"population {name}: {type(population.normaliser).__name__} takes its statistics over "
+                "presentations, which differ from step to step; use GroupNorm or LayerNorm, which need none, "
+                "or leave settling at its default"
+            )
     for p, _ in model.presynaptic.projections:
         raise BuildError(
             f"projection {p.name}: {type(p.reads).__name__} is measured on settled rates, not on unrolled "
@@ -36,6 +45,19 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
             f"projection {p.name}: its rule gives the credit of settled rates, and none through time; "
             f"{_WAY_OUT}"
         )
+
+
+def check_closes(net: Network) -> None:
+    """Raise `BuildError` where a population with a normaliser would have to settle in a loop."""
+    for loop in loops_of(net, gains=True):
+        for name in loop.populations:
+            normaliser = net.populations[name].normaliser
+            if normaliser is not None:
+                raise BuildError(
+                    f"population {name}: {type(normaliser).__name__} in the loop of "
+                    f"{', '.join(loop.populations)}, whose equilibrium is searched without normalisers; "
+                    "unroll it (settling=cs.torch.Unrolled(steps=20)), or leave the normaliser out"
+                )
 
 
 _WAY_OUT = 'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps'

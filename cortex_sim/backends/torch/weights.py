@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.slow import normalisers
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError
 from cortex_sim.state import State
@@ -48,6 +49,7 @@ def state(model: Core) -> State:
         rule_state={n: {v: _array(s) for v, s in model.local.of(n).items()} for n in model.local.state},
         auxiliary={n: _array(a) for n, a in model.feedback.auxiliary.items()},
         transfers={n: {v: _array(x) for v, x in kept.items()} for n, kept in model.transfer_values().items()},
+        normalisers={n: {v: _array(x) for v, x in kept.items()} for n, kept in _normalisers(model).items()},
         readings={n: _reading(one) for n, one in model.presynaptic.of.items()},
         preprocessing=model.preprocessing,
         origin=origin(model),
@@ -96,12 +98,19 @@ def load_state(model: Core, given: State) -> None:
     for name, kept in model.transfer_values().items():
         given_here = found.transfers.get(name, {})
         _overwrite(kept, _checked(f"population {name}: parameter", "values", given_here, kept))
+    for name, kept in _normalisers(model).items():
+        given_here = found.normalisers.get(name, {})
+        _overwrite(kept, _checked(f"population {name}: normaliser", "values", given_here, kept))
     model.preprocessing = found.preprocessing
     # Order and noise continue from there, so that no draw is repeated.
     model.epochs_done = int(found.origin.get("epochs", 0))
     model.clock.updates = int(found.origin.get("updates", 0))
     model.clock.draws = int(found.origin.get("draws", model.clock.updates))
     model.renew_feedback()
+
+
+def _normalisers(model: Core) -> dict[str, dict[str, Tensor]]:
+    return {name: one.kept() for name, one in normalisers(model.populations).items()}
 
 
 def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -107,7 +107,8 @@ class Windows:
             changes.append((w, self.model.constrained.scaled(name, step)))
         for name, eta in _bias_rates(self.net, phase.eta).items():
             bias = self.model.biases[name]
-            by_channel = found.u[name].reshape(len(found.u[name]), len(bias), -1)
+            u = found.of_bias(name)
+            by_channel = u.reshape(len(u), len(bias), -1)
             changes.append((bias, eta * seconds * by_channel.sum(2).mean(0)))
         for w, change in changes:
             w += change

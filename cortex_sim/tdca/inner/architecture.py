@@ -251,6 +251,13 @@ def architecture(net: Network) -> Architecture:
             f"projection {p.name}: {p.kind} projections are not supported in parallel inner runs"
         )
     only_source(net, "inner runs side by side need a chain", "project from one population", BuildError)
+    for name, population in net.populations.items():
+        if population.normaliser is not None or population.dropout:
+            word = type(population.normaliser).__name__ if population.normaliser is not None else "dropout"
+            raise BuildError(
+                f"population {name}: {word} is not supported in parallel inner runs; leave it out, or train "
+                "the network by itself with model.fit"
+            )
     steps = compiled(net, find_routes(net))
     layers = []
     for step in steps[1:]:

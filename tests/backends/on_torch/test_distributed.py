@@ -59,8 +59,26 @@ def layered():
     return gait().with_rule("tdca", credit=TrainedCredit(network, network.draw(0), {"step": step}))
 
 
+def normalised(normaliser, word="gait_prop"):
+    """Maps normalised over presentations, then groups of units."""
+    net = cs.Network("ranks")
+    net.population("retina", shape=(1, 5, 5))
+    net.population("V1", shape=(4, 3, 3), activation="leaky_relu", normaliser=normaliser)
+    net.population("V2", 10, activation="tanh", normaliser=normaliser)
+    net.population("V4", 8, activation="tanh", normaliser=cs.GroupNorm(2))
+    net.population("IT", 3)
+    net.bottom_up("retina", "V1", cs.Conv2d(3), plasticity="backprop")
+    for pre, post in (("V1", "V2"), ("V2", "V4"), ("V4", "IT")):
+        net.bottom_up(pre, post, plasticity="backprop")
+    net.objective("IT", "cross_entropy")
+    return net.with_rule(word)
+
+
+REDUCED = cs.BatchNorm(reduced=True)
 NETWORKS = {
     "gait_prop": gait,
+    "reduced": lambda: normalised(REDUCED),
+    "reduced, direct": lambda: normalised(REDUCED, "direct_feedback_alignment"),
     "direct_feedback_alignment": lambda: gait("direct_feedback_alignment"),
     "bcm": lambda: gait("bcm"),
     "constraints": constrained,
@@ -86,6 +104,15 @@ def trained(word):
     trainer = Trainer(model, *data(model.net), 2, 8, sgd if model.net.step is None else None)
     losses = [trainer.train_epoch() for _ in range(2)]
     return model.state_dict() | {"losses": torch.tensor(losses, dtype=torch.float64)}
+
+
+def one_batch_apart():
+    """After one update of the first 8 presentations, each rank normalised by its own."""
+    net = normalised(cs.BatchNorm())
+    x, y = data(net)
+    trainer = Trainer(cs.torch.build(net, precision="64"), x[:8], y[:8], 1, 8, {"name": "SGD", "lr": 0.01})
+    trainer.update(torch.arange(8)[trainer.rank :: trainer.ranks])
+    return trainer.model.state_dict()
 
 
 def what_is_raised(work):
@@ -159,8 +186,24 @@ def test_ranks_end_where_one_process_does(by_rank, word):
     start = cs.torch.build(NETWORKS[word](), precision="64").state_dict()
     for name, tensor in by_rank[0][word].items():
         torch.testing.assert_close(tensor, alone[name], rtol=1e-6, atol=1e-9, msg=name)
-        moved = name.startswith("weights") or "transfer_" in name
+        moved = name.startswith("weights") or "transfer_" in name or "normaliser" in name
         assert not moved or not torch.allclose(tensor, start[name], rtol=1e-4)
+
+
+def test_ranks_normalised_each_by_itself_keep_one_mean_of_their_statistics(by_rank):
+    first, second = (states["apart"] for states in by_rank)
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+    net = normalised(cs.BatchNorm())
+    x, y = data(net)
+    kept = {}
+    for rank in (0, 1):
+        model = cs.torch.build(net, precision="64").train()
+        model(x[rank:8:2], y[rank:8:2])
+        kept[rank] = model.state().normalisers["V1"]
+    for name, mean in (("mean", 0.0), ("variance", 1.0)):
+        both = (kept[0][name] + kept[1][name]) / 2
+        np.testing.assert_allclose(first[f"populations.V1.normaliser.{name}"], both, atol=1e-13)
+        assert not np.allclose(kept[0][name], kept[1][name]) and not np.allclose(both, mean)
 
 
 def test_an_objective_that_is_not_finite_on_one_rank_ends_all(by_rank):
@@ -229,6 +272,7 @@ def _rank(folder):
     found["diverged"] = what_is_raised(lambda: diverging(rank))
     found["refused"] = what_is_raised(refused_by_the_first)
     found["buffers"] = buffers_of_rank(rank)
+    found["apart"] = one_batch_apart()
     torch.save(found, Path(folder) / f"{rank}.pt")
     distributed.finish()
 

@@ -1,0 +1,80 @@
+"""What moves with the batches that populations are shown in training, and dropout, which is drawn for each.
+
+Slow state are the parameters of activations that adapt, and the running statistics of normalisers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cortex_sim.backends.torch.normalising import Normalising, move_statistics
+from cortex_sim.backends.torch.uncompiled import uncompiled
+from cortex_sim.errors import RunError
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.core import Core
+
+Noise = Callable[[str], torch.Generator]
+
+
+def normalisers(container: nn.Module) -> dict[str, Normalising]:
+    """Normalisers by population."""
+    every = {name: module.normaliser for name, module in container.named_children()}
+    return {name: module for name, module in every.items() if isinstance(module, Normalising)}
+
+
+def transfer_values(container: nn.Module) -> dict[str, dict[str, Tensor]]:
+    """Parameters of activations as they are kept, by population and name; only of those that have any."""
+    every: Any = dict(container.named_children())
+    found = {name: population.values() for name, population in every.items()}
+    return {name: values for name, values in found.items() if values}
+
+
+def adapt(container: nn.Module, adapting: tuple[str, ...], drives: Mapping[str, Tensor]) -> None:
+    """Let slow state move with drives that were learned from: activations' parameters, running statistics."""
+    for name in adapting:
+        module: Any = container._modules[name]
+        module.adapt(drives[name])
+    move_statistics(list(normalisers(container).values()))
+
+
+def require_several(model: Core, presentations: int) -> None:
+    """Refuse batches in which statistics over presentations would be those of a single value.
+
+    Raises
+    ------
+    RunError
+        Naming the population.
+    """
+    for name, one in normalisers(model.populations).items():
+        values = presentations * one.population.size // len(one.gain)
+        if one.running and values < 2:
+            raise RunError(
+                f"population {name}: {type(one.declared).__name__} takes its statistics over presentations "
+                "of a batch, and the smallest of this training has one a rank; choose a batch size that "
+                "leaves no such rest, or use GroupNorm or LayerNorm"
+            )
+
+
+def shown_plainly(model: Core, rates: Tensor) -> Tensor:
+    """Let statistics and noise move on after a batch without labels, as a user's own loop shows it."""
+    move_statistics(list(normalisers(model.populations).values()))
+    if any(population.dropout for population in model.net.populations.values()):
+        model.after_showing()
+    return rates
+
+
+@uncompiled
+def kept_share(dropout: float, like: Tensor, noise: Noise, name: str) -> Tensor:
+    """Factor on rates (presentation, *shape): 0 for a share ``dropout`` of them, else 1/(1 − dropout).
+
+    So the mean of rates is that without dropout (Srivastava et al. 2014, JMLR 15, section 10).
+    """
+    kept = torch.empty_like(like, requires_grad=False).bernoulli_(
+        1 - dropout, generator=noise(f"dropout {name}")
+    )
+    return kept.div_(1 - dropout)
