@@ -19,8 +19,8 @@ from cortex_sim.registry import make, to_data
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative")
-_POPULATION = (*_POPULATION, "apical_coupling", "normaliser", "dropout")
+_LATER = ("apical_coupling", "normaliser", "dropout")  # written only where they are given
+_POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative", *_LATER)
 _RECURRENT = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
 _BOTTOM_UP = (*_RECURRENT, "reads", "reads_by_word")
 _TOP_DOWN = ("kind", "pre", "post", "feedback", "plasticity", "regularisers", "constraints")

@@ -135,7 +135,7 @@ class Core(nn.Module):
 
     def matrix(self, name: str) -> Tensor:
         """Bottom-up or lateral weights as rules see them, (post, inputs of one place)."""
-        return self.net.operator(self.net.projections[name]).matrix(self.weights[name])  # type: ignore[no-any-return]
+        return self.net.operator(self.net.projections[name]).matrix(self.weights[name])
 
     def population(self, name: str) -> Population:
         """The module of one population: its output are its rates."""
@@ -237,7 +237,7 @@ class Core(nn.Module):
         """
         if y is None and (self.net.objective_function is not None or not self.training):
             rates = self.top_rates(self.presentations(x, look=False))
-            return slow.shown_plainly(self, rates) if self.training else rates
+            return slow.shown_plainly(rates, self.populations, self.after_showing) if self.training else rates
         self.prepare(training=self.training)
         total, self.last_objective = self.rule_terms(
             x, y, learning=self.training, look=None if checked else False

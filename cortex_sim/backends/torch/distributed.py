@@ -55,13 +55,6 @@ def gathered(values: torch.Tensor) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def averaged(values: torch.Tensor) -> torch.Tensor:
-    """Mean of ``values`` over ranks, on the device."""
-    total = values.clone()
-    dist.all_reduce(total)
-    return total / dist.get_world_size()
-
-
 def means(values: torch.Tensor) -> list[float]:
     """Means over ranks, which have equally many presentations; one transfer from the device.
 

@@ -68,8 +68,8 @@ class Normalising(nn.Module):
             return grouped(a, self.declared, self.gain, offset)
         if self.running and self.training:
             self._require_several(a)
-        if type(self.declared) is BatchNorm:
-            return self._over_presentations(a, self.declared, offset)
+        if type(self._one) is BatchNorm:
+            return self._over_presentations(a, self._one, offset)
         return self._as_written(a, offset)
 
     def _over_presentations(self, a: Tensor, one: BatchNorm, offset: Tensor | None) -> Tensor:
@@ -89,7 +89,8 @@ class Normalising(nn.Module):
         """By the moments that a user's own class gives."""
         each = (-1, *[1] * (a.dim() - 2))
         if self.running and not self.training:
-            moments = tuple(self.get_buffer(name).to(a.dtype).reshape(each) for name in STATISTICS)
+            kept = [self.get_buffer(name).to(a.dtype).reshape(each) for name in STATISTICS]
+            moments = kept[0], kept[1]
         else:
             moments = self._one.moments(a)
         if self.running and self.training:
@@ -147,7 +148,11 @@ def move_statistics(modules: list[Normalising]) -> None:
     met = [(module, found) for module in modules if (found := module.taken()) is not None]
     apart = [found for module, found in met if module.shares()]
     if distributed.place()[1] > 1 and apart:
-        both = iter(distributed.averaged(torch.cat(apart, dim=1)).split([m.shape[1] for m in apart], dim=1))
+        both = iter(
+            distributed.gathered(torch.cat(apart, dim=1)[None])
+            .mean(0)
+            .split([m.shape[1] for m in apart], dim=1)
+        )
         met = [(module, next(both) if module.shares() else found) for module, found in met]
     for module, found in met:
         module.move(found)

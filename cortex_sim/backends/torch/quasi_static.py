@@ -19,6 +19,7 @@ from cortex_sim.backends.restoring import require_numbers, require_own
 from cortex_sim.backends.torch.equilibrium import Equilibrium, check_alike, check_settles, settle
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.settling import Values
+from cortex_sim.backends.torch.slow import normalisers
 from cortex_sim.backends.torch.steps import loops_alone
 from cortex_sim.backends.torch.unrollable import check_closes
 from cortex_sim.backends.torch.windows import Noise, Windows
@@ -188,14 +189,16 @@ class QuasiStatic:
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Weights of every kind and biases, by name."""
+        """Weights of every kind, biases and what normalisers keep, by name."""
         model = self.model
+        kept = normalisers(model.populations)
         own = [p.name for p in self.net.top_downs if self.net.weight_shape(p) and not _tied(p)]
         return {
             **{f"weight:{name}": w for name, w in model.weights.items()},
             **{f"weight:{name}": model.feedback.plastic_or_free(name) for name in own},
             **{f"bias:{name}": b for name, b in model.biases.items()},
             **{f"auxiliary:{name}": rows for name, rows in model.feedback.auxiliary.items()},
+            **{f"normaliser:{n}:{v}": x for n, one in kept.items() for v, x in one.kept().items()},
         }
 
     # -- one trial ----------------------------------------------------------------------------------

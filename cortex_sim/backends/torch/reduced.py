@@ -31,7 +31,7 @@ def reduced_batch_norm(a: Tensor, gain: Tensor, offset: Tensor | None, eps: floa
 
 class _Reduced(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, a: Tensor, gain: Tensor, offset: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(a.device.type, enabled=False):
@@ -55,7 +55,7 @@ class _Reduced(torch.autograd.Function):
         return n.reshape(a.shape).to(a.dtype), met
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         a, gain, mean, scale = ctx.saved_tensors
         g = _by_channel(grad, gain.dtype)
         normal = (_by_channel(a, gain.dtype) - mean[:, None]) * scale[:, None]

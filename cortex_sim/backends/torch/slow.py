@@ -6,7 +6,7 @@ Slow state are the parameters of activations that adapt, and the running statist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from cortex_sim.backends.torch.normalising import Normalising, move_statistics
 from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.errors import RunError
-
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.core import Core
 
 Noise = Callable[[str], torch.Generator]
 
@@ -42,7 +39,7 @@ def adapt(container: nn.Module, adapting: tuple[str, ...], drives: Mapping[str, 
     move_statistics(list(normalisers(container).values()))
 
 
-def require_several(model: Core, presentations: int) -> None:
+def require_several(container: nn.Module, presentations: int) -> None:
     """Refuse batches in which statistics over presentations would be those of a single value.
 
     Raises
@@ -50,7 +47,7 @@ def require_several(model: Core, presentations: int) -> None:
     RunError
         Naming the population.
     """
-    for name, one in normalisers(model.populations).items():
+    for name, one in normalisers(container).items():
         values = presentations * one.population.size // len(one.gain)
         if one.running and values < 2:
             raise RunError(
@@ -60,11 +57,12 @@ def require_several(model: Core, presentations: int) -> None:
             )
 
 
-def shown_plainly(model: Core, rates: Tensor) -> Tensor:
+def shown_plainly(rates: Tensor, container: nn.Module, count: Callable[[], None]) -> Tensor:
     """Let statistics and noise move on after a batch without labels, as a user's own loop shows it."""
-    move_statistics(list(normalisers(model.populations).values()))
-    if any(population.dropout for population in model.net.populations.values()):
-        model.after_showing()
+    move_statistics(list(normalisers(container).values()))
+    every: Any = dict(container.named_children())
+    if any(population.declared.dropout for population in every.values()):
+        count()
     return rates
 
 

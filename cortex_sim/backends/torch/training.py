@@ -115,7 +115,9 @@ class Trainer:
             self.presentations, self.batch_size, self.updating.accumulate
         )
         smallest = self.batch_size if self.steps_per_epoch == 1 else self.presentations % self.batch_size
-        require_several(self.model, min(smallest or self.batch_size, self.batch_size) // self.ranks)
+        require_several(
+            self.model.populations, min(smallest or self.batch_size, self.batch_size) // self.ranks
+        )
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting, self.total_steps)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
