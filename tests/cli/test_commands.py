@@ -52,7 +52,7 @@ def curve(run):
 
 def test_list(result, run):
     found = result("list")
-    parts = {"activations", "connectors", "constraints", "initialisers", "reads"}
+    parts = {"activations", "normalisers", "connectors", "constraints", "initialisers", "reads"}
     assert set(found) == {"models", "rules", "data", "protocols"} | parts
     assert found["activations"] == ["leaky_relu", "linear", "logistic", "relu", "softplus", "tanh"]
     assert {"decorrelation", "inverse_learning", "sanger"} <= set(found["rules"])
