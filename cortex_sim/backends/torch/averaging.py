@@ -68,4 +68,5 @@ class Average:
             feedback=mean.feedback,
             auxiliary=mean.auxiliary,
             transfers=mean.transfers,
+            normalisers=mean.normalisers,
         )

@@ -114,10 +114,8 @@ class Trainer:
         self.update_size, more = update_size_for(
             self.presentations, self.batch_size, self.updating.accumulate
         )
-        smallest = self.batch_size if self.steps_per_epoch == 1 else self.presentations % self.batch_size
-        require_several(
-            self.model.populations, min(smallest or self.batch_size, self.batch_size) // self.ranks
-        )
+        smallest = self.presentations % self.batch_size or self.batch_size
+        require_several(self.model.populations, smallest // self.ranks)
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting, self.total_steps)
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
