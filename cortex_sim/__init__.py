@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim.activation_checks import check_activation
 from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, Tanh
+from cortex_sim.augmentation import CentreCrop, Flip, Normalise, RandomCrop, RandomResizedCrop, Resize
 from cortex_sim.backends.registry import register_backend
 from cortex_sim.calling import known_arguments
 from cortex_sim.connectors import Conv2d, Dense, Identity, Unweighted
@@ -104,6 +105,7 @@ __all__ = [
     "Bcm",
     "Bounds",
     "BuildError",
+    "CentreCrop",
     "ClosedLoop",
     "Conv2d",
     "Covariance",
@@ -123,6 +125,7 @@ __all__ = [
     "ErrorDiffusion",
     "Experiment",
     "FeedbackAlignment",
+    "Flip",
     "FromTrial",
     "GaitProp",
     "Given",
@@ -148,6 +151,7 @@ __all__ = [
     "Network",
     "Neuromodulator",
     "Noise",
+    "Normalise",
     "Nudge",
     "Oja",
     "Orthogonal",
@@ -161,8 +165,11 @@ __all__ = [
     "Projection",
     "Protocol",
     "Random",
+    "RandomCrop",
+    "RandomResizedCrop",
     "Record",
     "Relu",
+    "Resize",
     "RowNorm",
     "RunError",
     "Sanger",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +91,27 @@ class Preprocessing:
             shaped[at : at + step] = (x[at : at + step] - self._along(self.mean)) / self._along(self.sd)
         return shaped
 
+    def apply_to_levels(self, x: np.ndarray) -> np.ndarray:
+        """The same of uint8 levels, which stand for 0 to 1: bit for bit as `apply`, from a table.
+
+        Parameters
+        ----------
+        x : uint8 array of shape (presentation, *shape)
+        """
+        if x.shape[1:] != self.shape:
+            return self.apply(x)  # refuses it
+        images = len(self.shape) == 3
+        one = replace(self, shape=(self.shape[0], 1, 1) if images else (1,))
+        levels = np.divide(np.arange(256), np.float32(255), dtype=np.float32)
+        table = one.apply(np.broadcast_to(levels.reshape(-1, *[1] * len(self.shape)), (256, *one.shape)))
+        if not images:
+            found: np.ndarray = table[:, 0][x]
+            return found
+        shaped = np.empty(x.shape, np.float32)
+        for channel in range(self.shape[0]):
+            shaped[:, channel] = table[:, channel, 0, 0][x[:, channel]]
+        return shaped
+
     def _along(self, numbers: tuple[float, ...]) -> np.ndarray:
         return np.asarray(numbers).reshape(-1, *[1] * (len(self.shape) - 1))
 
@@ -111,6 +132,16 @@ class Preprocessing:
             return Preprocessing(**{name: tuple(values) for name, values in data.items()})
         except (TypeError, ValueError) as exception:
             raise DataError(f"preprocessing: cannot be read ({exception})") from None
+
+
+def as_shown(x: np.ndarray, preprocessing: Preprocessing | None = None) -> np.ndarray:
+    """Stimuli as float32, 8-bit ones from 0 to 1, with a preprocessing applied."""
+    if x.dtype == np.uint8:
+        if preprocessing is not None:
+            return preprocessing.apply_to_levels(x)
+        # Divided, not multiplied by 1/255, so that these are the bits that an image set holds.
+        return np.divide(x, np.float32(255), dtype=np.float32)
+    return x if preprocessing is None else preprocessing.apply(x)
 
 
 #: What a network holds: that of its source or, where it has several, {source: preprocessing}.

@@ -29,6 +29,7 @@ _TABLES: dict[str, dict[str, type]] = {}
 #: The kinds that can be registered: a name under another kind would never be looked up.
 KINDS = (
     "activation",
+    "augmentation",
     "channel_set",
     "connector",
     "constraint",
@@ -52,6 +53,7 @@ KINDS = (
 #: What an object needs to serve as one of a kind: all attributes of one of these groups.
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "activation": (("rate", "gain"),),
+    "augmentation": (("draws", "sized", "within", "shape"),),
     "context": (("parameters", "reads_error", "signals", "draw", "trained", "seen", "base"),),
     "connector": (("plastic", "weight_shape", "check", "draw"),),
     "constraint": (("limits",),),

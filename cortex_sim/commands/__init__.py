@@ -1,5 +1,29 @@
 """Commands of the command line, one file per group; importing them registers them."""
 
-from cortex_sim.commands import bench, compare, demo, evaluate, evolve, look, respond, simulate, sweep, train
+from cortex_sim.commands import (
+    bench,
+    compare,
+    demo,
+    evaluate,
+    evolve,
+    look,
+    respond,
+    shard,
+    simulate,
+    sweep,
+    train,
+)
 
-__all__ = ["bench", "compare", "demo", "evaluate", "evolve", "look", "respond", "simulate", "sweep", "train"]
+__all__ = [
+    "bench",
+    "compare",
+    "demo",
+    "evaluate",
+    "evolve",
+    "look",
+    "respond",
+    "shard",
+    "simulate",
+    "sweep",
+    "train",
+]

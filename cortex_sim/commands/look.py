@@ -46,6 +46,7 @@ KINDS = {
     "rules": _rules,
     "activations": lambda: _registered("activation"),
     "normalisers": lambda: _registered("normaliser"),
+    "augmentations": lambda: _registered("augmentation"),
     "connectors": lambda: _registered("connector"),
     "constraints": lambda: _registered("constraint"),
     "reads": lambda: _registered("reads"),

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from cortex_sim.checks import look_up, require_path
 from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
+from cortex_sim.data.augmented import Augmented
 from cortex_sim.data.digits import digits
 from cortex_sim.data.fitting import View
 from cortex_sim.data.images import PARTS, ImageSet, image_set
@@ -22,24 +23,31 @@ from cortex_sim.data.named import NAMED, load_named
 from cortex_sim.data.sources import Source
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.data.stimulus_files import stimuli
+from cortex_sim.data.streamed import shards
+from cortex_sim.data.streamed.image_set import StreamedSet
+from cortex_sim.data.streamed.reading import is_streamed, streamed_set
 from cortex_sim.errors import DataError
 
 __all__ = [
     "NAMED",
     "PARTS",
     "READERS",
+    "Augmented",
     "ImageSet",
     "Reader",
     "Source",
     "StimulusSet",
+    "StreamedSet",
     "View",
     "digits",
     "image_set",
+    "is_streamed",
     "load",
     "load_named",
     "named",
     "names",
     "stimuli",
+    "streamed_set",
 ]
 
 
@@ -103,6 +111,11 @@ def load(
     if isinstance(name_or_path, str) and name_or_path in NAMED:
         return load_named(name_or_path, max_bytes=max_bytes, progress=progress)
     path = _existing(name_or_path)
+    if shards.recognises(path):
+        raise DataError(
+            f"data {path}: holds shards, which are read picture by picture; use "
+            f"data.streamed_set({str(path)!r})"
+        )
     for reader in READERS.values():
         if reader.recognises(path):
             return reader.read(path, max_bytes=max_bytes, progress=progress)

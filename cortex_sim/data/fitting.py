@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cortex_sim.augmentation.placing import placed
+from cortex_sim.augmentation.resizing import each_resized
 from cortex_sim.errors import DataError
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as used by Pillow and JPEG
@@ -62,10 +64,7 @@ class Placed:
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
         """A copy."""
-        field = np.full((*x.shape[:2], self.rows, self.columns), self.background, x.dtype)
-        (to_y, from_y), (to_x, from_x) = _overlap(self.rows, x.shape[2]), _overlap(self.columns, x.shape[3])
-        field[:, :, to_y, to_x] = x[:, :, from_y, from_x]
-        return field
+        return placed(x, self.rows, self.columns, self.background)
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,8 @@ class Resized:
         return have[0], self.rows, self.columns
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Every channel by itself."""
-        from PIL import Image
-
-        resized = np.empty((*x.shape[:2], self.rows, self.columns), x.dtype)
-        for i, channel in np.ndindex(x.shape[:2]):
-            image = Image.fromarray(np.ascontiguousarray(x[i, channel]))  # 8 bits, or floating point
-            resized[i, channel] = np.asarray(
-                image.resize((self.columns, self.rows), Image.Resampling.BICUBIC)
-            )
-        return resized
+        """Every picture by itself."""
+        return each_resized(x, self.rows, self.columns, "BICUBIC")
 
 
 @dataclass(frozen=True)
@@ -258,14 +249,6 @@ def _placing(have: Shape, size: Shape, view: View, background: int) -> str:
     if view.degrees is None:
         return done
     return f"{done}: {view.degrees:g} degrees of visual angle in a field of view of {view.model_degrees:g}"
-
-
-def _overlap(field: int, side: int) -> tuple[slice, slice]:
-    """Where along one axis a centred picture lies in the field, and which part of it."""
-    start = (field - side) // 2
-    length = min(field, side)
-    to, of = max(0, start), max(0, -start)
-    return slice(to, to + length), slice(of, of + length)
 
 
 def _by(size: Shape) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,22 +41,10 @@ def read_image_folder(
         Called with (pictures done, pictures in all).
     """
     path = Path(path)
-    classes = _class_folders(path, "train")
-    unknown = set(_class_folders(path, "test")) - set(classes)
-    if unknown:
-        raise DataError(
-            f"data {path}: test has the classes {listed(unknown)}, which train lacks; "
-            f"train has {listed(classes)}"
-        )
-    files: list[Path] = []
-    labels: list[int] = []
-    n_train = 0
-    for part in ("train", "test"):
-        for label, name in enumerate(classes):
-            here = _pictures(path, path / part / name)
-            files += here
-            labels += [label] * len(here)
-        n_train = n_train or len(files)
+    classes, found = listing(path, ("train", "test"))
+    files = [path / name for part in found.values() for name in part.names]
+    labels = [label for part in found.values() for label in part.labels]
+    n_train = len(found["train"].names)
     pictures = [_picture(path, file) for file in files]
     x = decode(str(path), pictures, ["PNG", "JPEG"], max_bytes=max_bytes, progress=progress)
     y = np.array(labels)
@@ -72,11 +63,50 @@ def _picture(path: Path, file: Path) -> Picture:
     return Picture(str(file.relative_to(path)), lambda: file.open("rb"))
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Pictures of one part: paths in the folder, by class and sorted by name, and the class of each."""
+
+    names: list[str]
+    labels: list[int]
+
+
+def listing(path: Path, parts: Sequence[str]) -> tuple[list[str], dict[str, Listed]]:
+    """Classes, sorted, and the pictures of every part; nothing is opened.
+
+    Parameters
+    ----------
+    path : Path
+    parts : sequence of str
+        Names of folders in it, the training set's first: its classes count.
+
+    Raises
+    ------
+    DataError
+        If the folder is not laid out as ``PART/CLASS/FILE.png`` (or .jpg), or a part has other classes.
+    """
+    classes = _class_folders(path, parts[0])
+    for part in parts[1:]:
+        unknown = set(_class_folders(path, part)) - set(classes)
+        if unknown:
+            raise DataError(
+                f"data {path}: {part} has the classes {listed(unknown)}, which {parts[0]} lacks; "
+                f"{parts[0]} has {listed(classes)}"
+            )
+    found = {part: Listed([], []) for part in parts}
+    for part, into in found.items():
+        for label, name in enumerate(classes):
+            here = _pictures(path, f"{part}/{name}")
+            into.names.extend(here)
+            into.labels.extend([label] * len(here))
+    return classes, found
+
+
 def _class_folders(path: Path, part: str) -> list[str]:
     folder = path / part
     if not folder.is_dir():
         raise DataError(f"data {path}: has no folder {part}; make it {FORM}")
-    found = visible(folder)
+    found = [folder / name for name in visible(folder)]
     for entry in found:
         if not entry.is_dir():
             raise DataError(
@@ -87,26 +117,25 @@ def _class_folders(path: Path, part: str) -> list[str]:
     return [entry.name for entry in found]
 
 
-def visible(folder: Path) -> list[Path]:
-    """The entries of a folder, sorted, without hidden files and those that desktops leave."""
+def visible(folder: Path) -> list[str]:
+    """Names in a folder, sorted, without hidden files and those that desktops leave."""
     return sorted(
-        entry
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and entry.name.lower() not in LEFT_BY_DESKTOPS
+        name
+        for name in os.listdir(folder)
+        if not name.startswith(".") and name.lower() not in LEFT_BY_DESKTOPS
     )
 
 
-def _pictures(path: Path, folder: Path) -> list[Path]:
+def _pictures(path: Path, folder: str) -> list[str]:
     """Pictures of one class, in order of name; a class may be missing from test, but not empty."""
-    if not folder.exists():
+    if not (path / folder).exists():
         return []
-    files = visible(folder)
+    files = [f"{folder}/{name}" for name in visible(path / folder)]
     if not files:
-        raise DataError(f"data {path}: class folder {folder.relative_to(path)} is empty; fill or remove it")
+        raise DataError(f"data {path}: class folder {folder} is empty; fill or remove it")
     for file in files:
-        if file.suffix.lower() not in SUFFIXES:
+        if os.path.splitext(file)[1].lower() not in SUFFIXES:
             raise DataError(
-                f"data {path}: {file.relative_to(path)} is not a .png or .jpg file; "
-                "convert it or move it elsewhere"
+                f"data {path}: {file} is not a .png or .jpg file; convert it or move it elsewhere"
             )
     return files

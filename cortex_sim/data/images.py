@@ -133,13 +133,7 @@ class ImageSet:
         """
         if self.x_validation is not None:
             raise DataError(f"data {self.name}: has a validation part already; hold out once, from the whole")
-        presentations = len(self.x_train)
-        if presentations < 2:
-            raise DataError(f"data {self.name}: 1 training presentation is too few to hold one out")
-        n = whole_number(self.name, "hold_out's n", n, 1, presentations - 1)
-        seed = whole_number(self.name, "hold_out's seed", seed, 0, 2**63 - 1)
-        held = np.zeros(presentations, bool)
-        held[np.random.default_rng(seed).permutation(presentations)[:n]] = True
+        held = held_out(self.name, len(self.x_train), n, seed)
         return replace(
             self,
             name=f"{self.name}, {n} held out",
@@ -184,6 +178,17 @@ class ImageSet:
                 f"the population shape {have}"
             )
         return self._each(lambda x: x.reshape(-1, *wanted))
+
+
+def held_out(name: str, presentations: int, n: int, seed: int) -> NDArray[np.bool_]:
+    """Which training presentations are held back, (presentation,); see `ImageSet.hold_out`."""
+    if presentations < 2:
+        raise DataError(f"data {name}: 1 training presentation is too few to hold one out")
+    n = whole_number(name, "hold_out's n", n, 1, presentations - 1)
+    seed = whole_number(name, "hold_out's seed", seed, 0, 2**63 - 1)
+    held = np.zeros(presentations, bool)
+    held[np.random.default_rng(seed).permutation(presentations)[:n]] = True
+    return held
 
 
 def image_set(

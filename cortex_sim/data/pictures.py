@@ -80,7 +80,11 @@ def pixels_of(source: str, picture: Picture, formats: Sequence[str], mode: str) 
     from PIL import ImageOps
 
     with _reading(source, picture, formats) as image:
-        return _channels_first(ImageOps.exif_transpose(_opaque(image)).convert(mode))
+        _require_eight_bits(source, picture, image)
+        upright = _opaque(image)
+        if image.getexif().get(ORIENTATION, 1) != 1:  # else it would only copy
+            upright = ImageOps.exif_transpose(upright)
+        return _channels_first(upright if upright.mode == mode else upright.convert(mode))
 
 
 def _common_layout(
@@ -93,18 +97,22 @@ def _common_layout(
         with _reading(source, picture, formats) as image:
             sizes.setdefault(_upright_size(image), picture.name)
             modes.add(image.mode)
+            _require_eight_bits(source, picture, image)
         if len(sizes) > 1:
             (right, first), (wrong, other) = sizes.items()
             raise DataError(
                 f"data {source}: {other} has {wrong[0]} x {wrong[1]} pixels, but {first} has "
                 f"{right[0]} x {right[1]}; give all pictures one size"
             )
-        if not modes <= EIGHT_BIT:
-            raise DataError(
-                f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
-                "would clip; save it with 8 bits per channel, as grey or RGB"
-            )
     return next(iter(sizes)), _common_mode(modes)
+
+
+def _require_eight_bits(source: str, picture: Picture, image: Image) -> None:
+    if image.mode not in EIGHT_BIT:
+        raise DataError(
+            f"data {source}: {picture.name} has pixels of mode {image.mode}, which Pillow "
+            "would clip; save it with 8 bits per channel, as grey or RGB"
+        )
 
 
 def _common_mode(modes: set[str]) -> str | None:

@@ -15,7 +15,7 @@ from cortex_sim.data.arrays import as_labels, as_stored_stimuli
 from cortex_sim.data.fitting import View, background_of, fit
 from cortex_sim.data.pixels import Fitted, Held, Pixels, everything, is_small
 from cortex_sim.errors import DataError
-from cortex_sim.preprocessing import Preprocessing
+from cortex_sim.preprocessing import Preprocessing, as_shown
 
 # Coordinates that every recording has.
 TAKEN = {"stimulus_id", "repetition", "arm", "trial", "block", "stage", "presentation"}
@@ -136,10 +136,7 @@ class StimulusSet:
         self, indices: NDArray[Any], epoch: int = 0
     ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
         """Stimuli by number as float32, 8-bit ones from 0 to 1, and their labels; the same in every epoch."""
-        x = self.pixels.rows(np.arange(len(self))[indices])
-        # Divided, not multiplied by 1/255, so that these are the bits that an image set holds.
-        x = np.divide(x, np.float32(255), dtype=np.float32) if x.dtype == np.uint8 else x
-        shown = x if self.preprocessing is None else self.preprocessing.apply(x)
+        shown = as_shown(self.pixels.rows(np.arange(len(self))[indices]), self.preprocessing)
         return shown, None if self.labels is None else self.labels[indices]
 
     def shown_through(self, preprocessing: Preprocessing) -> StimulusSet:

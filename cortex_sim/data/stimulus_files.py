@@ -98,7 +98,7 @@ def _picture(name: str, file: Path) -> Picture:
 
 def _below(folder: Path) -> list[Path]:
     found: list[Path] = []
-    for entry in visible(folder):
+    for entry in (folder / name for name in visible(folder)):
         if entry.is_dir():
             found += _below(entry)
         elif entry.suffix.lower() in SUFFIXES:
