@@ -115,10 +115,16 @@ class Ahead:
             return self.source.batch(indices, epoch)
         self._coming.popleft()
         with naming_lost_workers():
-            x, y, found, wrong = next(self._prepared)
+            try:
+                x, y, found, wrong = next(self._prepared)
+            except (OSError, EOFError) as exception:
+                if str(exception).startswith("Caught "):  # raised by the source
+                    raise
+                raise _lost(exception) from None  # the batch is fetched from a worker that is gone
         if found:
             self.source.unreadable.note(found)
         if wrong is not None:
+            self.forget()
             raise DataError(wrong)
         return x, y
 
@@ -174,22 +180,23 @@ def naming_lost_workers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as exception:
-        if "DataLoader worker" not in str(exception):
+        if "DataLoader worker" not in str(exception) or str(exception).startswith("Caught "):
             raise
-        if threading.current_thread() is threading.main_thread():  # else torch would report it again
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        raise RunError(
-            f"training: a process that prepares batches was ended ({_first_line(exception)}); use fewer "
-            "workers if memory ran out, and continue with --resume"
-        ) from None
+        raise _lost(exception) from None
+
+
+def _lost(exception: Exception) -> RunError:
+    if threading.current_thread() is threading.main_thread():  # else torch would report it again
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    said = (str(exception) or type(exception).__name__).splitlines()[0].strip().rstrip(".")
+    return RunError(
+        f"training: a process that prepares batches was ended ({said}); use fewer workers if memory ran out, "
+        "and continue with --resume"
+    )
 
 
 def _same(one: Task, other: Task) -> bool:
     return one[1] == other[1] and np.array_equal(one[0], other[0])
-
-
-def _first_line(exception: BaseException) -> str:
-    return str(exception).splitlines()[0].strip().rstrip(".")
 
 
 def require_shared_memory(workers: int, batch_size: int, shape: tuple[int, ...]) -> None:

@@ -155,6 +155,7 @@ except RunError as exception:
 """
 
 
+@pytest.mark.slow  # torch looks every five seconds
 def test_a_worker_that_is_killed_is_named():
     """In a process of its own: torch raises wherever the program happens to be."""
     paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
@@ -165,9 +166,7 @@ def test_a_worker_that_is_killed_is_named():
         text=True,
     )
     assert done.returncode == 0 and not done.stderr, done.stderr
-    assert done.stdout.startswith(
-        "training: a process that prepares batches was ended (DataLoader worker (pid "
-    )
+    assert done.stdout.startswith("training: a process that prepares batches was ended (")
     assert "continue with --resume" in done.stdout and done.stdout.count("\n") == 1
 
 
