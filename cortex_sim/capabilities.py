@@ -90,6 +90,8 @@ class DeclaredRule:
         It learns from spontaneous activity below and its echo above.
     reads_credit : bool
         It receives the credit u of its pre population in place of ``r_pre``.
+    from_channels : bool
+        It changes weights from the channels of a credit network, whose credit it reads, and no others.
     state : mapping of str to PerPost, PerPre, PerSynapse or Global
         Its variables.
     growth : str, mapping of str to str, method, or None
@@ -112,6 +114,7 @@ class DeclaredRule:
     lateral: bool = _flag()
     spontaneous: bool = _flag()
     reads_credit: bool = _flag()
+    from_channels: bool = _flag()
     state: Mapping[str, Any] = field(default_factory=dict, metadata={"kind": _STATE})
     growth: str | Mapping[str, str] | Callable[..., Any] | None = _capability(_GROWTH)
     of: str | None = _capability(_NAME)

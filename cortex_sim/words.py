@@ -19,7 +19,7 @@ from cortex_sim.presynaptic.checking import check_reads
 from cortex_sim.projection import Projection
 from cortex_sim.registry import make
 from cortex_sim.rules.base import WORDS, TopDown, Word
-from cortex_sim.rules.layered import declared_word, trained_reads
+from cortex_sim.rules.declared_credit import declared_word, trained_reads
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -75,8 +75,8 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
     other = net.copy()
     other.teacher, other.step = None, None if trained is None else step_of(trained)
     other.projections = {p.name: _under(word, p) for p in net.projections.values() if not p.is_top_down}
-    if trained is not None and declared is None:
-        teach(other, trained)
+    if trained is not None and word.paired is None:
+        teach(other, trained, word.diffusing)
     elif learning and word.direct is not None:
         _add_direct(other, word, feedback)
     elif learning and word.paired is not None:

@@ -64,7 +64,7 @@ def find_routes(net: Network) -> Routes:
                 paired[top_down.reverse_name] = top_down
             case _:
                 unpaired.append(top_down)
-    for p in net.top_downs:
+    for p in (p for p in net.top_downs if p not in credit):
         if p.rule.reads_credit and paired.get(p.reverse_name) is not p:
             raise BuildError(
                 f"projection {p.name}: {type(p.plasticity).__name__} reads the credit that a chain brings to "

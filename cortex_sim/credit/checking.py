@@ -15,13 +15,26 @@ if TYPE_CHECKING:
 
 
 def check_leaving(net: Network, projection: Projection) -> None:
-    """A projection from a credit population has a kernel that fits, and changes in the outer loop only."""
-    if projection.pre not in net.credit_populations:
+    """Weights from a credit population change by a rule for channels, or in the outer loop only.
+
+    Such a rule changes no others.
+    """
+    teacher, rule = net.teacher, projection.rule
+    if teacher is None or projection.pre not in teacher.populations:
+        if rule.from_channels:
+            raise DeclarationError(
+                f"projection {projection.name}: {type(rule.part).__name__} changes weights from the channels "
+                f'of a credit network, and {projection.pre} is none of them; use net.with_rule("tdca", '
+                f'credit="broadcast_mnist"), or KolenPollack(of={projection.reverse_name!r})'
+            )
         return
-    if projection.plasticity is not None or projection.regularisers:
+    if rule.from_channels and projection.post in teacher.hidden:
+        return
+    if rule.part is not None or projection.regularisers:
         raise DeclarationError(
             f"projection {projection.name}: weights of a credit network change in the outer loop only "
-            "(cortex-sim evolve); leave plasticity and regulariser out"
+            "(cortex-sim evolve), but for those from channels onto hidden populations, by "
+            "PlasticDiffusion(); leave plasticity and regulariser out"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cortex_sim.checks import require_flag
+from cortex_sim.checks import require_flag, require_positive
 from cortex_sim.connectors import Shape
 from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.errors import DeclarationError
@@ -31,10 +31,13 @@ class Diffusion:
         Positions of units among the channels; see `cortex_sim.credit`.
     signs : bool, default False
         Whether each unit has its own receptor sign ±1.
+    scale : float, default 1.0
+        Length of a row of D; positive.
     """
 
     kernel: Any = field(default_factory=Ring)
     signs: bool = False
+    scale: float = 1.0
     tied: ClassVar[bool] = False
     dense_only: ClassVar[bool] = True
     knows_shape: ClassVar[bool] = True
@@ -44,12 +47,13 @@ class Diffusion:
         if isinstance(self.kernel, Learned):
             raise DeclarationError("Diffusion: a learned kernel is an array; use Given(weights)")
         require_flag(self, signs=self.signs)
+        require_positive(self, scale=self.scale)
 
     def draw(
         self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, post: Shape
     ) -> np.ndarray:
         """D of shape (unit, channel), for a population of shape ``post``."""
-        return diffusion(self.kernel, post, senders, rng, self.signs)
+        return self.scale * diffusion(self.kernel, post, senders, rng, self.signs)
 
     def check(self, net: Network, projection: Projection) -> None:
         """The kernel must fit the channels that send and the population that receives."""

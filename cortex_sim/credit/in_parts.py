@@ -7,7 +7,8 @@
 
 x is a drive from outside; it passes the normalisation of channels by, so that it arrives in its own size.
 Silenced units have r = 0, and a cut projection adds nothing; s is the size of r_base, whatever is cut. In the
-shared form small networks replace the weights. Of a user-defined form only top and channels are populations,
+shared form small networks replace the weights. The broadcast with plastic diffusion has no layers and no
+normalisation: r = a = x + W r_base in channels. Of a user-defined form only top and channels are populations,
 with a = x + its ``credits``, r = a. Without drives, cuts and silence this is `CreditNetwork.credits`.
 
 Arrays are numpy's, (presentation, unit). In time every population reads the rates of the step before.
@@ -21,6 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
+from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.context import TopSignals
 from cortex_sim.credit.dense import DenseCredit
 from cortex_sim.credit.network import Placed, pooled, rms, scale
@@ -35,6 +37,11 @@ Values = dict[str, np.ndarray]
 
 def moves_in_parts(teacher: Teacher) -> bool:
     """Whether all populations of the credit network have equations, or only its outputs."""
+    return normalises(teacher) or isinstance(teacher.network, BroadcastCredit)
+
+
+def normalises(teacher: Teacher) -> bool:
+    """Whether channels are made as large as the credit of the top."""
     return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
@@ -163,4 +170,4 @@ def settled_credit_network(
 
 def injects(teacher: Teacher, name: str) -> bool:
     """Whether a drive from outside is added behind the normalisation of a population."""
-    return moves_in_parts(teacher) and teacher.populations[name].part is Part.CHANNELS
+    return normalises(teacher) and teacher.populations[name].part is Part.CHANNELS

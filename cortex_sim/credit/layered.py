@@ -45,11 +45,12 @@ def share_parameters() -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class LayeredValues:
-    """Trained numbers of a layered credit network, as they enter its equations.
+class PlasticValues:
+    """Trained numbers of a credit network with plastic weights, as they enter its equations.
 
-    ``gain`` κ, ``decay_up`` λ_W, ``decay_down`` λ_B, ``scale`` the factor on initial B; ``mixing`` and
-    ``centring`` are what its synapses read (`cortex_sim.Decorrelated`), None where they read rates.
+    ``gain`` κ, ``decay_up`` λ_W, ``decay_down`` λ_B (or λ_D), ``scale`` the factor on initial B (or D);
+    ``mixing`` and ``centring`` are what its synapses read (`cortex_sim.Decorrelated`), None where they read
+    rates.
     """
 
     gain: float
@@ -58,6 +59,25 @@ class LayeredValues:
     scale: float
     mixing: float | None = None
     centring: float | None = None
+
+
+def plastic_values(form: str, parameters: Mapping[str, Array]) -> PlasticValues:
+    """Numbers from the trained parameters of a credit network of this form.
+
+    Raises
+    ------
+    DeclarationError
+        If one is too large.
+    """
+    found = {name: float(np.asarray(parameters[name])) for name in (*_START, *SHARES) if name in parameters}
+    for name in _START:
+        if found[name] > _LARGEST:
+            raise DeclarationError(
+                f"credit network {form}: {name} is {found[name]:g}, the logarithm of no number; use one "
+                "whose training stayed finite"
+            )
+    shares = {name: share_of(found[name]) for name in SHARES if name in found}
+    return PlasticValues(*(exp(found[name]) for name in _START), **shares)
 
 
 @register("credit_network", "layered")
@@ -96,23 +116,9 @@ class LayeredCredit:
         shares = share_parameters() if self.decorrelated else {}
         return {name: np.array(value) for name, value in _START.items()} | shares
 
-    def values(self, parameters: Mapping[str, Array]) -> LayeredValues:
-        """The numbers in its equations, from trained parameters.
-
-        Raises
-        ------
-        DeclarationError
-            If one is too large.
-        """
-        found = {name: float(np.asarray(p)) for name, p in parameters.items()}
-        for name in _START:
-            if found[name] > _LARGEST:
-                raise DeclarationError(
-                    f"credit network layered: {name} is {found[name]:g}, the logarithm of no number; use one "
-                    "whose training stayed finite"
-                )
-        shares = {name: share_of(found[name]) for name in SHARES} if self.decorrelated else {}
-        return LayeredValues(*(exp(found[name]) for name in _START), **shares)
+    def values(self, parameters: Mapping[str, Array]) -> PlasticValues:
+        """The numbers in its equations; see `plastic_values`."""
+        return plastic_values("layered", parameters)
 
     def initial(self, weights: np.ndarray, patches: np.ndarray) -> np.ndarray:
         """Initial Bᵀ from W (channel, input) and what places read of ξ (place, input)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -27,6 +27,9 @@ from cortex_sim.registry import from_data, make, to_data
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
+
+#: From the kernel of channels, the projection from them: its feedback, plasticity and regularisers.
+Diffusing = Callable[[Feedback], Any]
 
 _SETTINGS = ("credit_network", "parameters", "top", "outputs", "hidden", "tau_ms")
 
@@ -155,8 +158,10 @@ def taught_populations(net: Network) -> tuple[str, ...]:
     return tuple(name for name in order.static_order() if name in learning)
 
 
-def teach(net: Network, trained: TrainedCredit) -> None:
+def teach(net: Network, trained: TrainedCredit, diffusing: Diffusing | None = None) -> None:
     """Add a credit network to ``net``, in place; plastic projections then learn by `Tdca`.
+
+    ``diffusing`` gives the projections onto hidden populations, from their kernels, where these are plastic.
 
     Raises
     ------
@@ -173,4 +178,14 @@ def teach(net: Network, trained: TrainedCredit) -> None:
     net.teacher = teacher
     shapes = {name: population.shape for name, population in net.populations.items()}
     for name, feedback in teacher.leaving(shapes).items():
-        net.top_down(channels_of(name), name, feedback=feedback)
+        if diffusing is None or name == teacher.top:
+            net.top_down(channels_of(name), name, feedback=feedback)
+            continue
+        parts = diffusing(feedback)
+        net.top_down(
+            channels_of(name),
+            name,
+            feedback=parts.feedback,
+            plasticity=parts.plasticity,
+            regulariser=parts.regularisers,
+        )

@@ -1,8 +1,9 @@
 """A credit network as populations and top-down projections: for printing, drawing, and rate dynamics.
 
-dense    context → two layers → channels of each population, and the top; base → both
-shared   base → channels, and the top, through small networks
-other    channels and the top only: its other parts have no view
+dense      context → two layers → channels of each population, and the top; base → both
+shared     base → channels, and the top, through small networks
+broadcast  base → channels, and the top
+other      channels and the top only: its other parts have no view
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim.activations import Tanh
 from cortex_sim.connectors import Dense
+from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.dense import DenseCredit
 from cortex_sim.credit.feedback import Addressed, Diffusion, Elementwise
 from cortex_sim.credit.kernels import NoDiffusion
@@ -59,7 +61,7 @@ def view(teacher: Teacher) -> View:
 
     if isinstance(network, DenseCredit):
         add(_CONTEXT, p["context"].shape[1], Part.CONTEXT)
-    if isinstance(network, DenseCredit) or network.addressed:
+    if isinstance(network, (DenseCredit, BroadcastCredit)) or network.addressed:
         add(_BASE, teacher.outputs, Part.BASE)
     if isinstance(network, DenseCredit):
         for name, bias in ((_FIRST, "context_bias"), (_DEEP, "hidden_bias")):
@@ -70,6 +72,8 @@ def view(teacher: Teacher) -> View:
         found.join(_DEEP, top, Given(p["top"]))
     elif isinstance(network, SharedCredit):
         found.join(_BASE, top, Elementwise())
+    elif isinstance(network, BroadcastCredit):
+        found.join(_BASE, top, Diffusion(NoDiffusion()))
     add(top, teacher.outputs, Part.TOP)
     for name in teacher.hidden:
         level, channels = teacher.level(name), channels_of(name)
@@ -77,6 +81,8 @@ def view(teacher: Teacher) -> View:
         if isinstance(network, DenseCredit):
             found.join(_BASE, channels, Given(p[f"broadcast_{level}"]))
             found.join(_DEEP, channels, Given(p[f"channels_{level}"]))
+        elif isinstance(network, BroadcastCredit):
+            found.join(_BASE, channels, Given(p["broadcast"]))
         elif network.addressed:
             found.join(_BASE, channels, Addressed())
     return found

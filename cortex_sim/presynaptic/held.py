@@ -43,14 +43,24 @@ def reads_as(net: Network, p: Projection) -> Projection | None:
     """The projection whose reading a plastic projection has; None where synapses read rates.
 
     A top-down rule that makes the same change as the projection that it is paired with (`KolenPollack`)
-    reads as that one does, else the two would not become transposes.
+    reads as that one does, else the two would not become transposes. One that moves weights from channels of
+    credit (`PlasticDiffusion`) reads as the first synapses that leave its post population unit by unit.
     """
     if p.reads is not None:
         return p
     if not (p.is_top_down and p.rule.reads_credit):
         return None
+    if p.rule.from_channels:
+        return next((q for q in net.bottom_ups if q.pre == p.post and _reads_units(net, q)), None)
     paired = net.projections.get(p.reverse_name)
     return None if paired is None or paired.reads is None else paired
+
+
+def _reads_units(net: Network, p: Projection) -> bool:
+    """Whether plastic synapses read something else than rates, of every unit below: no patches of them."""
+    if p.plasticity is None or p.reads is None:
+        return False
+    return net.operator(p).places == 1 and inputs_of(net, p) == net.populations[p.pre].size
 
 
 @dataclass

@@ -16,6 +16,7 @@ from cortex_sim.rules.inverse_learning import InverseLearning
 from cortex_sim.rules.kolen_pollack import KolenPollack
 from cortex_sim.rules.low_rank_feedback import LowRankFeedback
 from cortex_sim.rules.oja import Oja
+from cortex_sim.rules.plastic_diffusion import PlasticDiffusion
 from cortex_sim.rules.sanger import Sanger
 from cortex_sim.rules.synaptic_scaling import SynapticScaling
 from cortex_sim.rules.target_prop import TargetProp
@@ -39,6 +40,7 @@ __all__ = [
     "KolenPollack",
     "LowRankFeedback",
     "Oja",
+    "PlasticDiffusion",
     "Sanger",
     "SynapticScaling",
     "TargetProp",

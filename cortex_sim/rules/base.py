@@ -169,6 +169,8 @@ class Word:
         From the name of a bottom-up projection, the top-down projection that runs beside it.
     direct : callable or None
         From nothing, the top-down projection from the top to each population (exclusive of beside).
+    diffusing : callable or None
+        From the kernel of a credit network's channels, the top-down projection from them to a population.
     adds : tuple of regularisers
         Regularisers that the word needs on every plastic bottom-up projection (added where none of
         their kind is declared).
@@ -179,6 +181,7 @@ class Word:
     rule: Any
     paired: Callable[[str], TopDown] | None = None
     direct: Callable[[], TopDown] | None = None
+    diffusing: Callable[[Feedback], TopDown] | None = None
     adds: tuple[Any, ...] = ()
     reads: Any = None
 

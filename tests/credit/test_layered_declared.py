@@ -6,8 +6,7 @@ from networks import chain as tanh_chain
 from networks import conv_residual, fan_out, residual
 
 import cortex_sim as cs
-from cortex_sim.credit import LayeredCredit, TrainedCredit, untrained
-from cortex_sim.credit.broadcast import BroadcastCredit
+from cortex_sim.credit import LayeredCredit, TrainedCredit
 from cortex_sim.credit.step import TrainedStep, step_of
 from cortex_sim.initialisers import stream
 from cortex_sim.tdca.evolving.outcome import write_credit
@@ -110,12 +109,6 @@ def test_inputs_too_wide_for_one_matrix_are_refused_with_the_way_out():
         wide.with_rule("tdca", credit=credit())
     reads = cs.Decorrelated(group=100)
     assert wide.with_reads(reads).with_rule("tdca", credit=credit()).bottom_ups[0].reads == reads
-
-
-def test_a_broadcast_with_plastic_diffusion_is_refused_by_name():
-    broadcast = untrained(BroadcastCredit(outputs=3, channels=4))
-    with pytest.raises(cs.DeclarationError, match="broadcast with plastic diffusion .* use a layered, dense"):
-        chain().with_rule("tdca", credit=broadcast)
 
 
 @pytest.mark.parametrize("network", [tanh_chain, residual, fan_out, conv_residual])

@@ -5,15 +5,17 @@ from networks import chain
 from timed import NEAR
 
 import cortex_sim as cs
-from cortex_sim.credit import DenseCredit, SharedCredit, TrainedCredit, untrained
+from cortex_sim.credit import BroadcastCredit, DenseCredit, SharedCredit, TrainedCredit, untrained
 
 
 def taught(network=chain, form="dense", context="error", **settings):
     """A network under a credit network whose parameters, biases too, are far from where training starts."""
     net = network(init=NEAR)
+    outputs = net.populations["IT"].size
     if form == "dense":
-        outputs = net.populations["IT"].size
         declared = DenseCredit(outputs, 5, 7, context, levels=2, **settings)
+    elif form == "broadcast":
+        declared = BroadcastCredit(outputs, 5, **settings)
     else:
         declared = SharedCredit(5, 4, context, **settings)
     start, rng = untrained(declared, seed=1), np.random.default_rng(3)
@@ -29,6 +31,7 @@ FORMS = {
     "signs": {"signs": True},
     "shared, error": {"form": "shared"},
     "shared, raw": {"form": "shared", "context": "raw"},
+    "broadcast": {"form": "broadcast"},
 }
 
 

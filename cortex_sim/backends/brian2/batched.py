@@ -130,7 +130,7 @@ class Batched:
             self._top.view["partition"][...] = self._top.partition
         for send in self._senders:
             send(c, u)
-        self._now = r, u
+        self._now = r, u if self.teaching is None or not self.eta else u | self.teaching.delivered()
 
     def learn(self) -> None:
         """The step of the weights: Δw = η·growth·dt of every open window, all from the old weights."""

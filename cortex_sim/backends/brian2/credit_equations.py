@@ -6,6 +6,7 @@
     channels        τ da/dt = −a + W r_base + s · W r_deep,      r = a · rms(r_top)/rms(a) + e
                     τ de/dt = −e + x
 
+In the broadcast with plastic diffusion channels are as the top, r = a = x + W r_base at rest, not normalised.
 x is a drive from outside; r is 0 where units are silenced. A power is a mean square over the units of one
 presentation; it follows without delay. In the shared form small networks, applied to base and context,
 replace the weights. Of any other form only the outputs, top and channels, have dynamics:
@@ -21,9 +22,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.capabilities import activation_of
+from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.context import ErrorContext, RawContext
 from cortex_sim.credit.dense import DenseCredit
-from cortex_sim.credit.in_parts import injects, moves_in_parts, scaled_by_base
+from cortex_sim.credit.in_parts import injects, moves_in_parts, normalises, scaled_by_base
 from cortex_sim.credit.population import Part
 from cortex_sim.credit.shared import SharedCredit
 from cortex_sim.credit.teacher import Teacher
@@ -56,7 +58,7 @@ def credit_equations(circuit: Circuit, name: str) -> str:
         drives.append("bias")
         lines.append("bias : 1")
     rate = str(activation_of(population.activation).rate_text)
-    if leaving and not whole:
+    if leaving and normalises(teacher):
         lines += ["base_power : 1", f"base_size = base_power / sqrt(base_power + {_SMALL}) : 1"]
     if behind:
         rate = f"a * sqrt((top_power + {_SMALL}) / (own_power + {_SMALL})) + injected"
@@ -100,6 +102,8 @@ def check_in_synapses(circuit: Circuit) -> None:
     if circuit.teacher is None:
         return
     network: Any = circuit.teacher.network
+    if isinstance(network, BroadcastCredit):
+        return
     if not isinstance(network, DenseCredit):
         own = f"the credit network {type(network).__name__}"
         what = "the shared form of a credit network" if isinstance(network, SharedCredit) else own
@@ -111,5 +115,5 @@ def check_in_synapses(circuit: Circuit) -> None:
         return
     raise BuildError(
         f"network {circuit.net.name}: {what} cannot be made of single synapses; use the dense form without "
-        'pooled, with ErrorContext() or RawContext(), or engine="batched"'
+        'pooled, with ErrorContext() or RawContext(), BroadcastCredit(), or engine="batched"'
     )

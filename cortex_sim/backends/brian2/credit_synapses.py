@@ -13,6 +13,7 @@ import numpy as np
 
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.equations import LEARNING, PREDICTING, SENDING
+from cortex_sim.credit.in_parts import normalises
 from cortex_sim.credit.population import Part
 from cortex_sim.feedback import Given
 
@@ -20,10 +21,10 @@ Connect = Callable[[Any], None]
 
 
 def lines_of(circuit: Circuit, p: Any) -> list[str]:
-    """Sums over one projection within the credit network; from the base also its power."""
+    """Sums over one projection within the credit network; from the base also its power, where one is read."""
     lines = [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"]
     sender = circuit.net.credit_populations[p.pre]
-    if sender.part is Part.BASE:
+    if sender.part is Part.BASE and normalises(circuit.teacher):  # type: ignore[arg-type]
         lines.append(f"base_power_post = sent_r_pre**2 / {sender.size} : 1 (summed)")
     return lines
 
@@ -54,20 +55,21 @@ class CreditSynapses:
             circuit.net.credit_populations,
         )
         part = {kind: [n for n, p in populations.items() if p.part is kind] for kind in Part}
-        (top,), (base,), (context,) = part[Part.TOP], part[Part.BASE], part[Part.CONTEXT]
+        (top,), (base,) = part[Part.TOP], part[Part.BASE]
         for name, population in populations.items():
             order = SENDING - 0.5 if population.part is Part.CHANNELS else PREDICTING - 1
             groups[name].run_regularly("sent_r = r", clock=clock, when="groups", order=order)
         if not teacher.network.context.reads_error:
             text = f"mean_rate_post = sent_r_pre / {outputs}"
             self._sum(teacher.top, teacher.top, text, _all, PREDICTING)
-        for name in part[Part.CHANNELS]:
+        for name in part[Part.CHANNELS] if normalises(teacher) else ():
             own = populations[name].size
             self._sum(name, name, f"own_power_post = a_pre**2 / {own}", _all, PREDICTING)
             self._sum(top, name, f"top_power_post = sent_r_pre**2 / {outputs}", _all, PREDICTING)
         self._sum(teacher.top, base, "heard_post = sent_base_pre", _one_by_one, SENDING)
         line = f"heard_post = int(j < {outputs}) * sent_seen_pre + int(j >= {outputs}) * sent_goal_pre"
-        self._sum(teacher.top, context, line, _twice(outputs), SENDING)
+        for context in part[Part.CONTEXT]:
+            self._sum(teacher.top, context, line, _twice(outputs), SENDING)
 
     def _sum(self, pre: str, post: str, text: str, connect: Connect, order: float) -> None:
         variable = text.split(" = ")[0]

@@ -252,6 +252,8 @@ def growth_texts(circuit: Circuit, p: Projection, echo: str) -> dict[str, str]:
         renamed[variable] = f"{own}{side}"
     if p.rule.spontaneous:
         renamed["r_pre"] = echo
+    if p.pre in circuit.net.credit_populations:
+        renamed["u_pre"] = "(strength_pre * sent_r_pre)"
     renamed["reconstruction_post"] = f"{circuit.var('reconstruction', p.name)}_post"
     return {variable: _renamed(text, renamed) for variable, text in texts.items()}
 

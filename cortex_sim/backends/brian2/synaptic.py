@@ -216,7 +216,7 @@ class Synaptic:
         self._enforcing.append(made)
 
     def _learning(self, p: Projection) -> list[str]:
-        texts = growth_texts(self.circuit, p, self._echo(p) if p.is_top_down else "")
+        texts = growth_texts(self.circuit, p, self._echo(p) if p.rule.spontaneous else "")
         decay = sum(rule.rate for rule in p.regularisers if isinstance(rule, Decay))
         lost = f" - {decay!r} * w" if decay else ""
         allowed = self.weights.allowed.get(p.name)
@@ -325,7 +325,7 @@ class Synaptic:
                 self._activate(self._clipping[p.name], view, rate > 0)
             for side, unit in (("_post", p.post), ("_pre", p.pre)):
                 window = self.circuit.var(f"window_of{side}", p.name)
-                if window in self.units[unit].view:
+                if unit in self.units and window in self.units[unit].view:
                     self.units[unit].view.put(window, float(rate > 0))
             if "modulator" in self.weights.state[p.name]:
                 view.put(self.circuit.var("modulator", p.name), modulator)

@@ -12,7 +12,7 @@ import numpy as np
 from cortex_sim.backends.brian2.credit_units import CreditUnit
 from cortex_sim.backends.brian2.views import Unit
 from cortex_sim.backends.brian2.weights import Weights
-from cortex_sim.credit.in_parts import InParts, moves_in_parts
+from cortex_sim.credit.in_parts import InParts, moves_in_parts, normalises
 from cortex_sim.credit.population import Part
 
 Signals = Mapping[str, np.ndarray]
@@ -45,7 +45,7 @@ class Teaching:
     ) -> None:
         self.parts, self.teacher, self.units, self.credit = parts, parts.teacher, units, credit
         self.rates: dict[str, np.ndarray] = {}
-        self._whole = not moves_in_parts(self.teacher)
+        self._whole, self._normalises = not moves_in_parts(self.teacher), normalises(self.teacher)
         var, projections = weights.circuit.var, {} if self._whole else self.teacher.projections
         self._drives = [(p, credit[p.post].view[var("drive", p.name)]) for p in projections.values()]
         self._receiving = [unit.view["heard"] for unit in credit.values() if "heard" in unit.view]
@@ -54,6 +54,10 @@ class Teaching:
     def strength(self, name: str) -> np.ndarray:
         """How strongly a credit population acts below, as brian2's array of shape (1,)."""
         return self.credit[name].view["strength"]
+
+    def delivered(self) -> dict[str, np.ndarray]:
+        """What credit populations delivered at the last step, (presentation, unit)."""
+        return {name: self.strength(name) * r for name, r in self.rates.items()}
 
     def step(self, r: Signals) -> None:
         """Set the input of every credit population, from the rates of all populations."""
@@ -68,7 +72,8 @@ class Teaching:
         self.rates |= {name: unit.rates() for name, unit in self.credit.items()}
         if self._whole:
             return
-        self._powers()
+        if self._normalises:
+            self._powers()
         for p, drive in self._drives:
             drive[...] = self.parts.signal(p, self.rates, received)
 

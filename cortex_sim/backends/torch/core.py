@@ -108,9 +108,9 @@ class Core(nn.Module):
                 self.biases[name] = nn.Parameter(zero, requires_grad=learns)
         weights = dict(self.weights.items())
         self.feedback = FeedbackWeights(net, drawn, weights, stored, self.constrained.present)
-        declared = self.routes.teacher
-        self.teacher = None if declared is None else TeacherCredit(declared, self.feedback, stored)
         self.presynaptic = Presynaptic(net, stored)
+        held = self.feedback, self.presynaptic, stored
+        self.teacher = None if net.teacher is None else TeacherCredit(net, *held)
         self.local = LocalRules(net, weights, self.constrained.state_of, self.presynaptic.read)
         self.to(device)
         self.register_load_state_dict_pre_hook(require_loaded)
@@ -274,7 +274,7 @@ class Core(nn.Module):
                 rates = read_by_steps(self.steps, rates, self.sources, self.carrier(credit=False))
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
             if learning:
-                self.presynaptic.learned_from(rates)
+                self.presynaptic.learned_from(rates if self.teacher is None else self.teacher.sent | rates)
             return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
@@ -292,9 +292,8 @@ class Core(nn.Module):
         top = rates[self.top].detach().flatten(1)
         c_top = self.net.objective_function.credit(top, as_rates(goal, top))
         if self.teacher is not None:
-            credits = self.teacher.credits(rates, as_rates(goal, top), c_top)
-            at = {name: self.credited_at(name, drives, rates) for name in credits}
-            return injected(credits, at), objective
+            at = {name: self.credited_at(name, drives, rates) for name in self.teacher.taught}
+            return self.teacher.terms(rates, as_rates(goal, top), c_top, at), objective
         if self.routes.by_targets:
             rule = next(p.plasticity for p in self.net.driving if p.rule.supervised)
             credits = target_credits(

@@ -36,7 +36,7 @@ class Equilibrium:
     ``u_behind`` is c ∘ f′(n) of populations with a normaliser, before it passes through that: what their
     bias, which acts behind it, learns from.
 
-    Drives and rates are those of credit populations too.
+    Drives, rates and ``u`` are those of credit populations too; ``u`` of these is what they deliver.
     ``activity`` is what the next phase continues from, drives "a:NAME" and gains "g:NAME" of populations in
     loops; ``leaving`` are the loops that activity would leave within the phase.
     """
@@ -80,7 +80,8 @@ def settle(
     credits, u = _downward(model, phase, acting, list(images), drives, rates, sent.credits)
     normalised = [name for name, p in model.net.populations.items() if p.normaliser is not None]
     behind = {n: _learned_from(model, acting, n, credits[n], drives[n])[1] for n in normalised}
-    return Equilibrium(drives | sent.drives, rates | sent.rates, credits, u, activity, tuple(left), behind)
+    drives, rates, u = drives | sent.drives, rates | sent.rates, u | sent.delivered
+    return Equilibrium(drives, rates, credits, u, activity, tuple(left), behind)
 
 
 def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values]:
@@ -230,10 +231,11 @@ def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
 
 @dataclass(frozen=True)
 class _Sent:
-    """Drives and rates of credit populations, and the credit that they deliver, by population below."""
+    """Drives and rates of credit populations, what they deliver, and the credit of it by population below."""
 
     drives: Values = field(default_factory=dict)
     rates: Values = field(default_factory=dict)
+    delivered: Values = field(default_factory=dict)
     credits: Values = field(default_factory=dict)
 
 
@@ -256,7 +258,8 @@ def _credit_network(
     )
     found = model.teacher.settled(rates, wanted, error, acts)
     drives, sent, credits = ({n: torch.from_numpy(v) for n, v in values.items()} for values in found)
-    return _Sent(drives, sent, {name: strength * c for name, c in credits.items()})
+    delivered, arriving = ({name: strength * v for name, v in of.items()} for of in (sent, credits))
+    return _Sent(drives, sent, delivered, arriving)
 
 
 def _delivers(phase: PhasePlan, p: Path) -> float:

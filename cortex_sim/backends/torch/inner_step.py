@@ -1,10 +1,10 @@
 """The step that inner runs take, as an optimiser of torch: with the rates and the schedule of an outer loop.
 
-    W ← (1 − λ_W) W + Δ(U),    B ← (1 − λ_B) B + κ Δ(U)ᵀ
+    W ← (1 − λ_W) W + Δ(U),    B ← (1 − λ_B) B + κ Δ(U)ᵀ,    D ← (1 − λ_D) D + κ Δ(⟨x gᵀ⟩)
 
 U is the rule's change, minus the gradient; Δ(U) and its schedule are those of `cortex_sim.tdca.inner.step`. λ
-is the declared `Decay`, a share per update whatever the rate, as in AdamW; κ is the gain of `KolenPollack`.
-W and B have running means of their own: neither reads what the other keeps.
+is the declared `Decay`, a share per update whatever the rate, as in AdamW; κ is the gain of `KolenPollack` or
+`PlasticDiffusion`. W, B and D have running means of their own: none reads what another keeps.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from cortex_sim.errors import RunError
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.kolen_pollack import KolenPollack
+from cortex_sim.rules.plastic_diffusion import PlasticDiffusion
 from cortex_sim.tdca.inner.step import Adam, Mixed, rates
 
 NAME = "inner_step"
@@ -34,7 +35,7 @@ _WAY_OUT = 'use another optimiser, such as "Adam"'
 
 @dataclass(frozen=True)
 class Synapses:
-    """Weights that take a step: of a bottom-up projection, or of the top-down one that learns beside it.
+    """Weights that take a step: of a bottom-up projection, of the top-down one that learns beside it, of D.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class Synapses:
     bias : Parameter or None
         Of the post population, where these weights are bottom-up.
     up : str
-        The bottom-up projection whose inputs they read.
+        The projection by whose energy the step is normalised: a bottom-up one, or D itself.
     inputs, role : int
         Inputs of one place; 0 below the top, 1 onto it.
     gain, decay : float
@@ -240,12 +241,12 @@ def _synapses(model: Core) -> list[Synapses]:
 
 
 def _check(model: Core, p: Projection) -> None:
-    if p.is_top_down and isinstance(p.plasticity, KolenPollack):
+    if p.is_top_down and isinstance(p.plasticity, (KolenPollack, PlasticDiffusion)):
         return
     if p.kind != "bottom_up" or not p.rule.supervised:
         raise RunError(
             f"optimiser {NAME}: projection {p.name} learns by {type(p.plasticity).__name__}, and inner runs "
-            f"know supervised bottom-up rules and KolenPollack only; {_WAY_OUT}"
+            f"know supervised bottom-up rules, KolenPollack and PlasticDiffusion only; {_WAY_OUT}"
         )
     learning = [q.name for q in model.net.drivers(p.post) if q.plasticity is not None]
     if len(learning) > 1:
@@ -262,8 +263,12 @@ def _bottom_up(model: Core, p: Projection) -> Synapses:
 
 
 def _top_down(model: Core, p: Projection) -> Synapses:
+    b, rule = model.feedback.learned[p.name], p.plasticity
+    if isinstance(rule, PlasticDiffusion):
+        turned = rule.energy == "rates"  # as the transpose of a readout onto the channels
+        return Synapses(b, None, p.name, b.shape[1 - turned], int(turned), rule.gain, _decay(p))
     up = model.net.projections[p.reverse_name]
-    b, role = model.feedback.learned[p.name], int(up.post == model.top)
+    role = int(up.post == model.top)
     return Synapses(b, None, up.name, _inputs(model, up), role, p.plasticity.gain, _decay(p))
 
 

@@ -14,7 +14,8 @@ from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.presynaptic.drawing import noise_of
-from cortex_sim.presynaptic.held import first_readings, updates_between
+from cortex_sim.presynaptic.held import first_readings, reads_as, updates_between
+from cortex_sim.projection import BOTTOM_UP, Projection
 
 
 class Reading(nn.Module):
@@ -61,7 +62,7 @@ class Presynaptic(nn.Module):
         self.projections = [(p, net.operator(p)) for p in net.bottom_ups if p.name in first]
         self.measured: tuple[str, ...] = ()  # projections whose energy an optimiser reads
         self._energies: dict[str, list[Tensor]] = {}  # since its last update
-        self._operators = {p.name: (p.pre, net.operator(p)) for p in net.bottom_ups}
+        self._sources = {p.name: _source(net, p) for p in net.projections.values() if _measurable(p)}
         self.of = nn.ModuleDict({n: Reading(net.projections[n].reads, x, dtype) for n, x in first.items()})
 
     def __contains__(self, name: str) -> bool:
@@ -96,10 +97,15 @@ class Presynaptic(nn.Module):
     @uncompiled
     @torch.no_grad()
     def learned_from(self, rates: Mapping[str, Tensor]) -> None:
-        """Keep energies and let the state move on by one update, at the rates of every population."""
+        """Keep energies and let the state move on by one update, at the rates of every population.
+
+        Channels of credit are among them where their projections learn.
+        """
         for name in self.measured:
-            pre, operator = self._operators[name]
-            energy = self.inputs(name, operator, rates[pre]).square().sum(-1).mean()
+            population, reader, operator = self._sources[name]
+            r = rates[population]
+            seen = r.detach() if operator is None else self.inputs(reader, operator, r)
+            energy = seen.square().sum(-1).mean()
             self._energies.setdefault(name, []).append(energy)
         if len(self):
             self.renew(rates)
@@ -122,6 +128,19 @@ class Presynaptic(nn.Module):
                 r = gathered.transpose(0, 1).reshape(-1, r.shape[1])
             noise = torch.from_numpy(noise_of(p.name, reading.count, *r.shape)).to(r)
             reading.take(reading.how.renewed(state, r, noise, float(every)))
+
+
+def _measurable(p: Projection) -> bool:
+    return p.kind == BOTTOM_UP or p.rule.from_channels
+
+
+def _source(net: Network, p: Projection) -> tuple[str, str, Operator | None]:
+    """Of what energy is measured: the population, the projection that reads it, and the places it reads."""
+    by_rates = not p.is_top_down or getattr(p.plasticity, "energy", "rates") == "rates"
+    if not by_rates:
+        return p.pre, p.name, None
+    reader = reads_as(net, p)
+    return p.post if p.is_top_down else p.pre, (p if reader is None else reader).name, net.operator(p)
 
 
 class ByReading(torch.autograd.Function):

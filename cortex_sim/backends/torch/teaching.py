@@ -1,4 +1,4 @@
-"""Credit from a credit network: its parameters as tensors, and the credit of every population."""
+"""Credit from a credit network: its parameters as tensors, every population's credit, and what that moves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cortex_sim.backends.torch.objective import injected
 from cortex_sim.credit.context import TopSignals
 from cortex_sim.credit.in_parts import ActingOnCredit, InParts, Values, settled_credit_network
 from cortex_sim.credit.teacher import Teacher
+from cortex_sim.credit.view import addresses_of, channels_of
+from cortex_sim.network import Network
+from cortex_sim.presynaptic.held import reads_as
 
 if TYPE_CHECKING:
     from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
+    from cortex_sim.backends.torch.presynaptic import Presynaptic
 
 
 class TeacherCredit(nn.Module):
@@ -24,17 +29,37 @@ class TeacherCredit(nn.Module):
     ----------
     declared : Teacher
         Part of the declaration, and so of every checkpoint; its tensors are not saved a second time.
+    net : Network
+        The network that it teaches.
     feedback : FeedbackWeights
         Holder of kernels and addresses.
+    presynaptic : Presynaptic
+        What synapses read.
     dtype : torch.dtype
         Type of its parameters.
+
+    Attributes
+    ----------
+    sent : dict of str to Tensor
+        Rates of the channels at the last batch, by credit population; of plastic projections alone.
     """
 
-    def __init__(self, declared: Teacher, feedback: FeedbackWeights, dtype: torch.dtype) -> None:
+    def __init__(
+        self, net: Network, feedback: FeedbackWeights, presynaptic: Presynaptic, dtype: torch.dtype
+    ) -> None:
         super().__init__()
-        self.declared, self.dtype = declared, dtype
-        self._weights = feedback.fixed.named_buffers  # not the module, which owns its tensors
-        for name, value in declared.parameters.items():
+        assert net.teacher is not None
+        self.declared, self.dtype = net.teacher, dtype
+        # methods, not the modules, which own their tensors
+        self._weight, self._inputs = feedback.plastic_or_free, presynaptic.inputs
+        self._names = [name for name in feedback.free if name in _read(self.declared)]
+        self._learning = [
+            (p, net.operator(p), reads_as(net, p))
+            for p in net.top_downs
+            if p.plasticity is not None and p.pre in net.credit_populations
+        ]
+        self.sent: dict[str, Tensor] = {}
+        for name, value in self.declared.parameters.items():
             tensor = torch.as_tensor(value.copy()).to(dtype)
             self.register_buffer(_PREFIX + name, tensor, persistent=False)
 
@@ -42,9 +67,29 @@ class TeacherCredit(nn.Module):
         """Whether it sends its credit to a population's drives, past f′."""
         return name in self.declared.hidden and not self.declared.network.gated
 
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """Populations that receive its credit."""
+        return (*self.declared.hidden, self.declared.top)
+
+    def terms(
+        self, rates: Mapping[str, Tensor], goal: Tensor, error: Tensor, at: dict[str, Tensor]
+    ) -> Tensor:
+        """Terms whose gradient is minus what its credit says, injected at ``at``, and minus D's change."""
+        total = injected(self.credits(rates, goal, error), at)
+        for p, operator, reader in self._learning:
+            with torch.no_grad():
+                r = rates[p.post]
+                name = p.name if reader is None else reader.name
+                x = self._inputs(name, operator, r).to(self.dtype)
+                d = self._weight(p.name)
+                change = p.plasticity.change(d.detach(), self.sent[p.pre], x)
+            total = total - (change * d).sum()
+        return total
+
     @torch.no_grad()
     def credits(self, rates: Mapping[str, Tensor], goal: Tensor, error: Tensor) -> dict[str, Tensor]:
-        """Credit c of every population that it teaches, (presentation, unit).
+        """Credit c of every population that it teaches, (presentation, unit); keeps what channels `sent`.
 
         Parameters
         ----------
@@ -57,9 +102,12 @@ class TeacherCredit(nn.Module):
         seen = {name: rates[name].flatten(1).to(self.dtype) for name in (*teacher.hidden, teacher.top)}
         received = TopSignals(seen[teacher.top], goal.to(self.dtype), error.to(self.dtype))
         parameters = {n.removeprefix(_PREFIX): p for n, p in self.named_buffers(recurse=False)}
-        placed = teacher.placed(dict(self._weights()))
+        placed = teacher.placed({name: self._weight(name) for name in self._names})
         hidden = [seen[name] for name in teacher.hidden]
         top, channels = teacher.network.credits(parameters, received, placed, hidden)
+        names = (channels_of(name) for name in teacher.hidden)
+        plastic = {p.pre for p, *_ in self._learning}
+        self.sent = {name: g for name, g in zip(names, channels, strict=True) if name in plastic}
         below = zip(teacher.hidden, channels, placed, strict=True)
         return {teacher.top: top} | {name: g @ p.diffusion.T for name, g, p in below}
 
@@ -89,7 +137,7 @@ class TeacherCredit(nn.Module):
             The first two by credit population, the last, D r, by population that receives it.
         """
         teacher = self.declared
-        parts = InParts(teacher, teacher.placed({name: w.numpy() for name, w in self._weights()}))
+        parts = InParts(teacher, teacher.placed({n: self._weight(n).numpy(force=True) for n in self._names}))
         received = None
         if goal is not None and error is not None:
             received = TopSignals(rates[teacher.top].numpy(), goal, error.numpy())
@@ -98,6 +146,11 @@ class TeacherCredit(nn.Module):
         top, *channels = parts.leaving
         below = zip(teacher.hidden, channels, parts.placed, strict=True)
         return drives, sent, {teacher.top: sent[top]} | {n: sent[g] @ p.diffusion.T for n, g, p in below}
+
+
+def _read(teacher: Teacher) -> set[str]:
+    """Names of the projections whose weights its equations read."""
+    return {name for n in teacher.hidden for name in (f"{channels_of(n)}->{n}", addresses_of(n))}
 
 
 _PREFIX = "credit "  # a parameter may have the name of a module's attribute

@@ -1,6 +1,7 @@
 """Credit from K channels with plastic diffusion (`cortex_sim.credit.broadcast`) in many inner runs at once.
 
-``fixed`` holds D of every hidden population, then the running means of its step, population by population.
+``fixed`` holds D of every hidden population, then the running means of its step, population by population:
+where the energy of rates normalises it, those of Dᵀ, a readout of the population onto the channels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.kernels import diffusion
 from cortex_sim.credit.network import check_outputs
 from cortex_sim.initialisers import stream
-from cortex_sim.operators import units
 from cortex_sim.registry import make, register
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.plastic import Taken, of_each_run
@@ -43,7 +43,7 @@ class Broadcast:
     def draw(self, seed: int) -> dict[str, np.ndarray]:
         """M, κ, λ_W, λ_D and the scale of initial D, before training; shares of reading are not its own."""
         own = self.credit_network
-        return BroadcastCredit(own.outputs, own.channels, own.kernel).draw(seed)
+        return BroadcastCredit(own.outputs, own.channels, own.kernel, energy=own.energy).draw(seed)
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
         """D of every hidden population (unit, channel), as its kernel gives it."""
@@ -60,7 +60,10 @@ class Broadcast:
             for layer in body.layers[:-1]
             for name in (layer.step.name,)
         ]
-        still = step.state([torch.zeros(1, *d.shape) for d in kernels], [_nothing(s) for s in body.hidden])
+        sides = [d.T.shape if own.energy == "rates" else d.shape for d in kernels]
+        still = step.state(
+            [torch.zeros(1, *both) for both in sides], [torch.zeros(1, 1, post) for post, _ in sides]
+        )
         means = [still[name][i][0].numpy() for i in range(len(kernels)) for name in step.names]
         return [*kernels, *means]
 
@@ -83,6 +86,7 @@ class Broadcast:
 
     def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
         """D after the step that its change ⟨x gᵀ⟩ asks for, and its running means."""
+        turned = self.credit_network.energy == "rates"
         count, names = len(body.hidden), taken.step.names
         kept = of_each_run(1 - parameters["log_decay_down"].exp())
         gain = of_each_run(parameters["log_gain"].exp())
@@ -90,12 +94,14 @@ class Broadcast:
         kernels, means = [], []
         for i, d in enumerate(held[:count]):
             own = held[count + i * len(names) : count + (i + 1) * len(names)]
-            bias = d.new_zeros(len(d), 1, d.shape[1])
-            local = Local(torch.zeros_like(d), bias, _rates(body, taken, i), g, g.shape[1])
+            x = _rates(body, taken, i)
+            post, pre = (g, x) if turned else (x, g)
+            nothing = d.new_zeros(len(d), post.shape[2], pre.shape[2])
+            local = Local(nothing, nothing[:, None, :, 0], post, pre, g.shape[1])
             delta, _, after = taken.step.take(
-                taken.eta[:, 0], taken.done, local, dict(zip(names, own, strict=True))
+                taken.eta[:, int(turned)], taken.done, local, dict(zip(names, own, strict=True))
             )
-            kernels.append(kept * d + gain * delta)
+            kernels.append(kept * d + gain * (delta.transpose(1, 2) if turned else delta))
             means += [after[name] for name in names]
         return [*kernels, *means]
 
@@ -110,7 +116,3 @@ def _rates(body: Architecture, taken: Taken, hidden: int) -> Tensor:
     read = taken.read[hidden + 1]
     rates = taken.moment.rates[hidden + 1]
     return read if read.shape == rates.shape else rates
-
-
-def _nothing(shape: Any) -> Tensor:
-    return torch.zeros(1, 1, units(shape))

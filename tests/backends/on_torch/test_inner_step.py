@@ -10,8 +10,9 @@ import cortex_sim as cs
 from cortex_sim.backends.torch import checkpoint
 from cortex_sim.backends.torch.inner_step import InnerStep
 from cortex_sim.backends.torch.training import Trainer, batches, make_optimiser
-from cortex_sim.credit import DenseCredit, LayeredCredit, TrainedCredit
+from cortex_sim.credit import BroadcastCredit, DenseCredit, LayeredCredit, TrainedCredit
 from cortex_sim.tdca.inner.architecture import architecture
+from cortex_sim.tdca.inner.broadcast import Broadcast
 from cortex_sim.tdca.inner.cohort import Cohort
 from cortex_sim.tdca.inner.layered import Layered
 from cortex_sim.tdca.inner.rules import TopDownCredit
@@ -48,10 +49,19 @@ def first_form(step):
 
 def layered(step, decorrelated=False, mirror=0):
     network = LayeredCredit(mirror, decorrelated)
+    return TrainedCredit(network, scalars(decorrelated), about(step)), Layered(LayeredCredit(mirror))
+
+
+def broadcast(step, decorrelated=False, energy="rates"):
+    network = BroadcastCredit(3, 4, "dense", decorrelated, energy)
+    parameters = network.draw(1) | scalars(decorrelated)
+    return TrainedCredit(network, parameters, about(step)), Broadcast(network)
+
+
+def scalars(decorrelated):
     start = {"log_gain": 0.4, "log_decay_up": -4.0, "log_decay_down": -3.5, "log_scale": -0.2}
     shares = {"mixing": 0.9, "centring": 1.3} if decorrelated else {}
-    parameters = {name: np.array(value) for name, value in (start | shares).items()}
-    return TrainedCredit(network, parameters, about(step)), Layered(LayeredCredit(mirror))
+    return {name: np.array(value) for name, value in (start | shares).items()}
 
 
 def about(step):
@@ -85,7 +95,7 @@ def by_training(net, trained, kernels, precision, epochs):
     """The same by `fit`."""
     declared = net.with_rule("tdca", credit=trained)
     model = cs.torch.build(declared, 0, precision=precision)
-    if declared.teacher is not None:
+    if declared.teacher is not None and not declared.top_downs[0].plasticity:
         model.set_weights(
             {f"TDCA {n}->{n}": k for n, k in zip(declared.teacher.hidden, kernels, strict=True)}
         )
@@ -100,12 +110,18 @@ CASES = {
     "layered, mirror": (mlp, layered, {"mirror": 20}),
     "layered, decorrelated": (mlp, layered, {"decorrelated": True}),
     "layered, convolutions": (cnn, layered, {"decorrelated": True, "mirror": 20}),
+    "broadcast": (mlp, broadcast, {}),
+    "broadcast, decorrelated": (mlp, broadcast, {"decorrelated": True}),
+    "broadcast, convolutions": (cnn, broadcast, {"decorrelated": True}),
+    "broadcast, energy of credit": (mlp, broadcast, {"decorrelated": True, "energy": "credit"}),
+    "broadcast, energy of credit, convolutions": (cnn, broadcast, {"energy": "credit"}),
 }
 
 
 @pytest.mark.parametrize("precision", PRECISION)
 @pytest.mark.parametrize(
-    "case, step", [*((case, "mixed") for case in CASES), ("first form", "adam"), ("layered", "adam")]
+    "case, step",
+    [(case, "mixed") for case in CASES] + [(c, "adam") for c in ("first form", "layered", "broadcast")],
 )
 def test_training_takes_the_steps_of_an_inner_run(case, step, precision):
     network, form, settings = CASES[case]
@@ -126,14 +142,18 @@ def test_training_takes_the_steps_of_an_inner_run(case, step, precision):
         np.testing.assert_allclose(ours.numpy(), b[0].numpy(), rtol=0, atol=tolerance)
         before = model.net.initial_weights(0)[name]
         assert np.abs(before - model.feedback.learned[name].detach().numpy()).max() > 0.01
+    for name, d in zip(model.net.teacher.hidden if form is broadcast else (), cohort.fixed, strict=False):
+        ours = model.feedback.learned[f"TDCA {name}->{name}"].detach().numpy()
+        np.testing.assert_allclose(ours, d[0].numpy(), rtol=0, atol=tolerance)
+        assert np.abs(model.net.initial_weights(0)[f"TDCA {name}->{name}"] - ours).max() > 0.01
 
 
 # -- the optimiser by itself ------------------------------------------------------------------------
 
 
-def ready(net=None, precision="64", **settings):
-    """A model of the layered form, a trainer over it, and what it is shown."""
-    net = (mlp() if net is None else net).with_rule("tdca", credit=layered("mixed", decorrelated=True)[0])
+def ready(net=None, precision="64", form=layered, **settings):
+    """A model under a credit network, a trainer over it, and what it is shown."""
+    net = (mlp() if net is None else net).with_rule("tdca", credit=form("mixed", decorrelated=True)[0])
     x, y = presentations(architecture(mlp()))
     model = cs.torch.build(net, 0, precision=precision)
     return Trainer(model, torch.as_tensor(x), torch.as_tensor(y), 2, BATCH, **settings)
@@ -143,16 +163,17 @@ def weights(trainer):
     return {n: t.clone() for n, t in trainer.model.state_dict().items()}
 
 
-def test_a_restored_training_ends_bit_for_bit_where_an_uninterrupted_one_ends(tmp_path):
-    whole = ready(optimiser_setting=None)
+@pytest.mark.parametrize("form", [layered, broadcast])
+def test_a_restored_training_ends_bit_for_bit_where_an_uninterrupted_one_ends(tmp_path, form):
+    whole = ready(form=form, optimiser_setting=None)
     for _ in range(2):
         whole.train_epoch()
-    first = ready(optimiser_setting="inner_step")
+    first = ready(form=form, optimiser_setting="inner_step")
     order = list(batches(0, 0, COUNT, BATCH))
     for index in order[:4]:
         first.update(torch.from_numpy(index))
     checkpoint.save(tmp_path / "at 4", first, {})
-    second = ready(optimiser_setting="inner_step")
+    second = ready(form=form, optimiser_setting="inner_step")
     checkpoint.restore(second, tmp_path / "at 4")
     for _ in range(2):
         second.train_epoch()

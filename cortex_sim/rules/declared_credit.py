@@ -1,4 +1,8 @@
-"""The layered credit network as a declared one: plastic top-down projections beside the bottom-up ones."""
+"""Credit networks with plastic weights as declared ones.
+
+Of the layered form, plastic top-down projections beside the bottom-up ones; of the broadcast, a teacher whose
+channels reach every population by plastic weights.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +12,28 @@ from typing import Any
 from cortex_sim.credit.broadcast import BroadcastCredit
 from cortex_sim.credit.layered import SHARES, LayeredCredit, share_of
 from cortex_sim.credit.saving import TrainedCredit
-from cortex_sim.errors import DeclarationError
-from cortex_sim.feedback import Mirrored, Random
+from cortex_sim.feedback import Feedback, Mirrored, Random
 from cortex_sim.presynaptic.decorrelated import Decorrelated
 from cortex_sim.registry import make
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.base import TopDown, Word
 from cortex_sim.rules.feedback_alignment import FeedbackAlignment
 from cortex_sim.rules.kolen_pollack import KolenPollack
+from cortex_sim.rules.plastic_diffusion import PlasticDiffusion
+from cortex_sim.rules.tdca import Tdca
 
 
 def declared_word(trained: TrainedCredit) -> Word | None:
-    """How ``with_rule("tdca", credit=trained)`` puts a network under a layered credit network.
+    """How ``with_rule("tdca", credit=trained)`` puts a network under a credit network with plastic weights.
 
     W ← (1 − λ_W) W + Δ and B ← (1 − λ_B) B + κ Δᵀ (`cortex_sim.credit.layered`) are Kolen–Pollack's rule with
-    a gain and with decays of its own; what synapses read is `Decorrelated` with the trained shares. None for
-    credit networks of other forms, which a teacher holds.
-
-    Raises
-    ------
-    DeclarationError
-        Of a broadcast with plastic diffusion, which has no declared form yet.
+    a gain and with decays of its own; D of a broadcast (`cortex_sim.credit.broadcast`) learns by
+    `PlasticDiffusion`; what synapses read is `Decorrelated` with the trained shares. None for credit networks
+    whose weights change in the outer loop only.
     """
     form = trained.network
     if isinstance(form, BroadcastCredit):
-        raise DeclarationError(
-            "credit network: a broadcast with plastic diffusion is known to inner runs of cortex-sim evolve "
-            "alone, not to declared networks; use a layered, dense or shared one"
-        )
+        return _broadcast(form, trained)
     if not isinstance(form, LayeredCredit):
         return None
     values = form.values(trained.parameters)
@@ -47,6 +45,18 @@ def declared_word(trained: TrainedCredit) -> Word | None:
 
     up = (Decay(values.decay_up),)
     return Word(FeedbackAlignment(), paired=paired, adds=up, reads=trained_reads(trained))
+
+
+def _broadcast(form: BroadcastCredit, trained: TrainedCredit) -> Word:
+    values = form.values(trained.parameters)
+
+    def diffusing(kernel: Feedback) -> TopDown:
+        drawn: Any = replace(kernel, scale=values.scale)  # type: ignore[type-var]
+        rule = PlasticDiffusion(values.gain, form.energy)
+        return TopDown(drawn, rule, (Decay(values.decay_down),))
+
+    up = (Decay(values.decay_up),)
+    return Word(Tdca(), diffusing=diffusing, adds=up, reads=trained_reads(trained))
 
 
 def trained_reads(trained: TrainedCredit) -> Any:
