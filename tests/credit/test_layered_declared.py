@@ -43,7 +43,7 @@ def test_every_trained_number_has_its_place_in_the_declaration():
 
 
 @pytest.mark.parametrize("reads", [{"mixing": 0.6}, {"mixing": 1.0, "centring": 0.4}, {"mixing": 0.0}])
-@pytest.mark.parametrize("rule", ["layered", "tdca"])
+@pytest.mark.parametrize("rule", ["layered", "broadcast", "tdca"])
 def test_a_share_that_was_not_trained_stays_as_the_outer_loop_declared_it(tmp_path, rule, reads):
     settings = OuterSettings(
         model_settings={"inputs": 64, "hidden": [8], "reads": {"name": "decorrelated", "every": 4, **reads}},
