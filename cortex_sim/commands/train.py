@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +73,8 @@ def train(
         settings = _resumed(saved_settings(out), out, model, chosen, setting, flags)
     else:
         settings = resolve(model, config=chosen, assignments=setting, flags=flags)
+    if sys.stderr.isatty():
+        logging.getLogger("cortex_sim.training").setLevel(logging.INFO)  # the forecast of memory
     rank, _ = distributed.start(settings.device)
     try:
         metrics = run(settings, out, resume)

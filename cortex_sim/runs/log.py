@@ -104,6 +104,7 @@ class RunLog:
             return
         if self._bar is None:
             self._bar = Bar(total, "steps", place_for(total, "steps"))
+            self._bar.skip(step - 1)  # made before this process: they say nothing about the time that is left
         last = self.last()
         part = "validation" if "validation_accuracy" in last else "test"
         seen = last.get(f"{part}_accuracy")

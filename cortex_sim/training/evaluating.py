@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.diagnostics import diagnose
 from cortex_sim.backends.torch.measuring import Scores
 from cortex_sim.backends.torch.measuring import measure as scores_of
+from cortex_sim.backends.torch.memory import evaluated_at_once
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.data.images import ImageSet
 from cortex_sim.training.choosing import Lines, best
@@ -34,12 +36,14 @@ class Evaluation:
         Stimuli and labels of the training part, and of that part.
     """
 
-    def __init__(self, images: ImageSet, device: torch.device) -> None:
+    def __init__(self, images: ImageSet, model: Core) -> None:
+        device = model.device
         self.train = _tensors(images.x_train, images.y_train, device)
         self.part = images.parts[1]
         tested = images.part(self.part)
         self.test = _tensors(tested.x, tested.labels, device)
-        self._glimpse, self._held = _sample(*self.train, _GLIMPSE), _sample(*self.test, _HELD)
+        self._glimpse = _sample(*self.train, _GLIMPSE)
+        self._held = _sample(*self.test, evaluated_at_once(model, _HELD))
 
     def line(
         self, trainer: Trainer, train_loss: float | None, seconds: Callable[[], float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import torch
 from cortex_sim import data, yaml_text
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch import checkpoint, distributed, noticing
+from cortex_sim.backends.torch.memory import require_room
 from cortex_sim.backends.torch.training import Diverged, Trainer
 from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
@@ -37,6 +39,8 @@ from cortex_sim.training.settings import Settings, from_file, is_code, network, 
 from cortex_sim.training.starting import fitted
 
 __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
+
+_log = logging.getLogger(__name__)
 
 _FREE_ON_RESUME = ("threads", "device")
 _CLOCK_SECONDS = 300.0
@@ -118,7 +122,7 @@ class Run:
         if start is not None:
             model.load_state(start)
         model.preprocessing = shown
-        self.evaluation = Evaluation(images, model.device)
+        self.evaluation = Evaluation(images, model)
         trainer = Trainer(
             model,
             *self.evaluation.train,
@@ -130,6 +134,9 @@ class Run:
         )
         for remark in [*settings_remarks(settings, net), *([self.said] if self.said else [])]:
             trainer.remark(remark)
+        planned = trainer.forecast()
+        _log.info("training takes %s", planned)
+        require_room(planned, model.device, net.name)
         return trainer
 
     def _preprocessing(self, images: ImageSet, before: State | None, net: Network) -> Preprocessing:

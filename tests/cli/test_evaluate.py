@@ -74,7 +74,9 @@ def test_top_five_of_many_classes(result, run):
         "    net.bottom_up('retina', 'IT', plasticity='backprop')\n"
         "    net.objective('IT', 'cross_entropy')\n    return net\n"
     )
-    made = result("train eight.py:eight --data eight.npz --epochs 1 --out run8 --batch-size 8 --set schedule=null")
+    made = result(
+        "train eight.py:eight --data eight.npz --epochs 1 --out run8 --batch-size 8 --set schedule=null"
+    )
     found = result("evaluate run8")
     shown = cs.load("run8").preprocessing.apply(cs.data.load("eight.npz").x_test)
     order = np.argsort(-cs.torch.load("run8").predict(shown), axis=1)[:, :5]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.memory import evaluated_at_once
 from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.showing import as_source, shown
 from cortex_sim.backends.torch.timed import Judged
@@ -43,16 +44,17 @@ class Scores:
 
 @torch.no_grad()
 @only_looking
-def measure(model: Core, x: Any, y: Any = None, batch: int = 1000) -> Scores:
+def measure(model: Core, x: Any, y: Any = None, batch: int | None = None) -> Scores:
     """Scores on all presentations, read from the device once.
 
     Parameters
     ----------
     model : Core
     x, y : Tensor, x by source where there are several; or a `Source` in place of both
-    batch : int, default 1000
-        Presentations settled at once.
+    batch : int, optional
+        Presentations settled at once; by default 1000, or fewer where their rates would take more than 1 GB.
     """
+    batch = evaluated_at_once(model, 1000) if batch is None else batch
     source = as_source(x if y is None else model.presentations(x), y)
     units = model.net.populations[model.top].size
     found, values, counts = [], [], []
@@ -82,7 +84,7 @@ def measure(model: Core, x: Any, y: Any = None, batch: int = 1000) -> Scores:
     return Scores(sum(right) / total, top, loss, per_class)
 
 
-def evaluate(model: Core, x: Any, y: Any = None, batch: int = 1000) -> tuple[float | None, float]:
+def evaluate(model: Core, x: Any, y: Any = None, batch: int | None = None) -> tuple[float | None, float]:
     """Accuracy (None where there are no classes) and mean objective; see `measure`."""
     scores = measure(model, x, y, batch)
     return scores.accuracy, scores.loss

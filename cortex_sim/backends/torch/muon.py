@@ -50,6 +50,11 @@ class Muon(Optimizer):
         super().__init__([{"params": self._matrices, **own}, *others], {})
         self.defaults = dict(self._muon.defaults)
 
+    @property
+    def parts(self) -> list[Optimizer]:
+        """Both optimisers."""
+        return [self._muon, *([] if self._rest is None else [self._rest])]
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient."""

@@ -18,6 +18,7 @@ from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.credit_in_steps import reach_remarks
 from cortex_sim.backends.torch.late_reading import LateReading
 from cortex_sim.backends.torch.measuring import evaluate, has_classes
+from cortex_sim.backends.torch.memory import Forecast, forecast, saying_what_is_smaller
 from cortex_sim.backends.torch.optimising import (
     Optimiser,
     Setting,
@@ -197,8 +198,22 @@ class Trainer:
         done = (self.step - 1) % self.steps_per_epoch + 1
         return float(np.average(self.losses, weights=whole[done - len(self.losses) : done]))
 
+    def forecast(self) -> Forecast:
+        """Memory that training will take."""
+        return forecast(self.model, self.source, self.batch_size // self.ranks, self.optimiser)
+
     def update(self, index: Tensor) -> None:
-        """One update from the presentations at ``index``, batch by batch."""
+        """One update from the presentations at ``index``, batch by batch.
+
+        Raises
+        ------
+        OutOfMemory
+            Saying what would take less.
+        """
+        with saying_what_is_smaller(self.model.net.name, self.batch_size, self.step):
+            self._update(index)
+
+    def _update(self, index: Tensor) -> None:
         epoch = self.first_epoch + self.epoch
         parts = index.split(self.batch_size // self.ranks)
         objective: Tensor | float = 0.0
