@@ -9,7 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex_sim.backends.torch import InnerStep, Model, Settling, Unrolled, build, load
+from cortex_sim.backends.torch import (
+    Features,
+    InnerStep,
+    Model,
+    Muon,
+    Settling,
+    Unrolled,
+    build,
+    from_state_dict,
+    load,
+    make_optimiser,
+    make_schedule,
+    to_onnx,
+    to_state_dict,
+)
 from cortex_sim.calling import known_arguments
 from cortex_sim.experiments import running
 
@@ -18,7 +32,18 @@ if TYPE_CHECKING:
 
     from cortex_sim.experiments.experiment import Experiment
 
-__all__ = ["InnerStep", "Model", "Settling", "Unrolled", "build", "load", "run"]
+__all__ = [
+    "Features",
+    "InnerStep",
+    "Model",
+    "Muon",
+    "Settling",
+    "Unrolled",
+    "build",
+    "from_state_dict",
+    "load",
+]
+__all__ += ["make_optimiser", "make_schedule", "run", "to_onnx", "to_state_dict"]
 
 
 @known_arguments("cs.torch.run")

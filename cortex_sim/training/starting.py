@@ -36,7 +36,8 @@ def fitted(state: State, net: Network, seed: int) -> tuple[State, str | None]:
         rule_state={n: s for n, s in state.rule_state.items() if n not in touched},
         readings={n: s for n, s in state.readings.items() if n not in touched},
         auxiliary={n: a for n, a in state.auxiliary.items() if n not in touched},
-        transfers={**state.transfers, **_of(top, fresh)},
+        transfers={**state.transfers, **_of(top, fresh.transfers)},
+        normalisers={**state.normalisers, **_of(top, fresh.normalisers)},
     )
     drawn = [name for name in touched if name in fresh.all_weights()]
     return changed.fitted_to(net, seed), (
@@ -45,5 +46,5 @@ def fitted(state: State, net: Network, seed: int) -> tuple[State, str | None]:
     )
 
 
-def _of(top: str, fresh: State) -> Variables:
-    return {top: fresh.transfers[top]} if top in fresh.transfers else {}
+def _of(top: str, fresh: Variables) -> Variables:
+    return {top: fresh[top]} if top in fresh else {}

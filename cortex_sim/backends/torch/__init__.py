@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 
+from cortex_sim.backends.torch.features import Features
 from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.inner_step import InnerStep
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.model import Model
 from cortex_sim.backends.torch.muon import Muon
+from cortex_sim.backends.torch.onnx_file import to_onnx
 from cortex_sim.backends.torch.optimising import make_optimiser, make_schedule
+from cortex_sim.backends.torch.plain import from_state_dict, to_state_dict
 from cortex_sim.backends.torch.unrollable import check_closes, check_unrolls
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.calling import known_arguments
@@ -23,8 +26,8 @@ from cortex_sim.state import as_state
 from cortex_sim.state import load as read_state
 from cortex_sim.wiring import require_network
 
-__all__ = ["InnerStep", "Model", "Muon", "Settling", "Unrolled", "build", "load", "make_optimiser"]
-__all__ += ["make_schedule"]
+__all__ = ["Features", "InnerStep", "Model", "Muon", "Settling", "Unrolled", "build", "from_state_dict"]
+__all__ += ["load", "make_optimiser", "make_schedule", "to_onnx", "to_state_dict"]
 
 
 @known_arguments("cs.torch.build")
