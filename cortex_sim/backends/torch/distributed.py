@@ -11,7 +11,7 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
-from cortex_sim.errors import CortexSimError
+from cortex_sim.errors import CortexSimError, RunError
 
 
 def start(device: str) -> tuple[int, int]:
@@ -51,7 +51,12 @@ def wrap(model: nn.Module) -> Any:
 def gathered(values: torch.Tensor) -> torch.Tensor:
     """``values`` (presentation, unit) of all ranks, concatenated; every rank holds equally many."""
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, values.contiguous())
+    try:
+        dist.all_gather(parts, values.contiguous())
+    except RuntimeError as exception:  # of the backend, where a connection has closed
+        raise RunError(
+            "another process of this run has failed or ended, so this one ends too; its own message says why"
+        ) from exception
     return torch.cat(parts)
 
 

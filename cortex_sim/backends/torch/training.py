@@ -34,7 +34,7 @@ from cortex_sim.backends.torch.showing import (
     shown,
     update_size_for,
 )
-from cortex_sim.backends.torch.slow import require_several
+from cortex_sim.backends.torch.slow import normalisers, require_several
 from cortex_sim.backends.torch.timed import rows
 from cortex_sim.checks import require_count
 from cortex_sim.errors import CortexSimError, DataError, RunError
@@ -224,8 +224,9 @@ class Trainer:
                 try:
                     total = self.parallel(*shown(self.source, part.numpy(), epoch), checked=self.checked)
                 except CortexSimError:
-                    # The other ranks wait for this one's numbers.
-                    distributed.averaged(torch.full((1 + len(pending),), torch.nan, device=self.model.device))
+                    if not self._exchanges():  # the other ranks wait for this one's numbers
+                        nothing = torch.full((1 + len(pending),), torch.nan, device=self.model.device)
+                        distributed.averaged(nothing)
                     raise
                 objective = objective + share * self.model.last_objective.reshape(1)
                 if number == len(parts) - 1:
@@ -244,6 +245,12 @@ class Trainer:
         self.step += 1
         if self.average is not None:
             self.average.update(self.step)
+
+    def _exchanges(self) -> bool:
+        """Whether ranks wait for each other within the forward pass, and find there that one has ended."""
+        model = self.model
+        running = any(one.running for one in normalisers(model.populations).values())
+        return running or bool(model.adapting or len(model.local.state) or len(model.presynaptic.of))
 
     def _gradients_averaged(self, last: bool) -> AbstractContextManager[Any]:
         """Context of one batch: ranks exchange gradients after the last one of an update alone."""

@@ -224,13 +224,48 @@ def test_buffers_start_as_those_of_the_first(by_rank):
     assert any(not torch.equal(tensor, other[name]) for name, tensor in own.items())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["apart", "reduced"])
+def test_where_one_rank_fails_none_waits_for_it(how, tmp_path):
+    status, said = started([sys.executable, str(HERE), "failing", how], tmp_path)
+    assert status == [0, 0], said
+    found = [(tmp_path / f"{rank}.txt").read_text("utf-8") for rank in (0, 1)]
+    assert found[0].startswith("RunError: another process of this run has failed or ended")
+    assert found[1] == "DataError: a picture cannot be read"
+
+
+class Unreadable:
+    """A source that fails on the second rank, in its third batch."""
+
+    def __init__(self, rank):
+        self.rank, self.read = rank, 0
+
+    def __len__(self):
+        return 64
+
+    def batch(self, indices, epoch=0):
+        self.read += 1
+        if self.rank and self.read == 3:
+            raise cs.DataError("a picture cannot be read")
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(len(indices), 1, 5, 5)), rng.integers(3, size=len(indices))
+
+
+def failing(how):
+    rank, _ = distributed.start("cpu")
+    model = cs.torch.build(normalised(cs.BatchNorm(reduced=how == "reduced")), precision="64")
+    trainer = Trainer(model, Unreadable(rank), None, 1, 8, {"name": "SGD", "lr": 0.01})
+    Path(f"{rank}.txt").write_text(what_is_raised(trainer.train_epoch), encoding="utf-8")
+
+
 def started(command, folder, ranks=2):
     """Exit status and standard error of each rank of a command."""
     port, found = str(a_free_port()), []
     for rank in range(ranks):
         place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
         where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-        env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        paths = os.pathsep.join([str(ROOT), str(REFERENCE)])
+        env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         found.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, cwd=folder))
     said = [process.communicate(timeout=120)[1] for process in found]
     return [process.returncode for process in found], said
@@ -278,4 +313,4 @@ def _rank(folder):
 
 
 if __name__ == "__main__":
-    _rank(sys.argv[1])
+    failing(sys.argv[2]) if sys.argv[1] == "failing" else _rank(sys.argv[1])
