@@ -5,6 +5,7 @@ it ∂x̂_i/∂a_j = (δ_ij − 1/N − x̂_i x̂_j/N)/√(variance + eps), here
 """
 
 import numpy as np
+import torch
 
 import cortex_sim as cs
 
@@ -107,3 +108,25 @@ def _back(jacobian, behind, gain):
     """Jᵀ of signals behind the normaliser, (presentation, unit)."""
     signal = by_channel(gain, behind.shape[1:]) * behind
     return (jacobian.T @ signal.reshape(-1)).reshape(len(behind), -1)
+
+
+def built(net, seed=0, **settings):
+    """A model whose biases, gains and statistics are not at their start."""
+    model = cs.torch.build(net, seed=seed, precision="64", **settings)
+    rng = np.random.default_rng([seed, 5])
+    with torch.no_grad():
+        for name, bias in model.biases.items():
+            bias.copy_(bias.new_tensor(0.3 * rng.normal(size=bias.shape)))
+            normaliser = model.population(name).normaliser
+            for value in normaliser.kept().values() if normaliser is not None else ():
+                value.copy_(value.new_tensor(rng.uniform(0.5, 1.5, size=value.shape)))
+    return model
+
+
+def changed(model, x, y):
+    """Changes in training mode, by the names that `updates` has for them."""
+    model.train()
+    model(x, y).backward()
+    found = {n: -p.grad for n, p in (*model.weights.items(), *model.biases.items())}
+    gains = {n: model.population(n).normaliser for n in ("V1", "V2")}
+    return found | {f"{n}:gain": -one.gain.grad for n, one in gains.items()}

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import torch
 from agreement import relative_error
-from normalising import NORMALISERS, credited, network, stimuli
+from normalising import NORMALISERS, built, changed, credited, network, stimuli
 from torch import nn
 
 import cortex_sim as cs
-from cortex_sim.backends.torch import checkpoint
-from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.capabilities import Arrival, rule_of
 from cortex_sim.rules.base import WORDS
 
@@ -18,28 +16,6 @@ every_pair = pytest.mark.parametrize(
     "kind, second", [("batch", "layer"), ("group", "batch"), ("layer", "group"), ("batch", "batch")]
 )
 every_normaliser = pytest.mark.parametrize("kind", NORMALISERS)
-
-
-def built(net, seed=0, **settings):
-    """A model whose biases, gains and statistics are not at their start."""
-    model = cs.torch.build(net, seed=seed, precision="64", **settings)
-    rng = np.random.default_rng([seed, 5])
-    with torch.no_grad():
-        for name, bias in model.biases.items():
-            bias.copy_(bias.new_tensor(0.3 * rng.normal(size=bias.shape)))
-            normaliser = model.population(name).normaliser
-            for value in normaliser.kept().values() if normaliser is not None else ():
-                value.copy_(value.new_tensor(rng.uniform(0.5, 1.5, size=value.shape)))
-    return model
-
-
-def changed(model, x, y):
-    """Changes in training mode, by the names that `updates` has for them."""
-    model.train()
-    model(x, y).backward()
-    found = {n: -p.grad for n, p in (*model.weights.items(), *model.biases.items())}
-    gains = {n: model.population(n).normaliser for n in ("V1", "V2")}
-    return found | {f"{n}:gain": -one.gain.grad for n, one in gains.items()}
 
 
 def expected(model, kind, second, x, y, direct=False):
@@ -259,110 +235,6 @@ def test_running_statistics_are_those_of_the_equation():
     moved = model.state().normalisers["V1"]
     np.testing.assert_allclose(moved["mean"], 0.9 * first["mean"] + 0.1 * a.mean((0, 2, 3)))
     np.testing.assert_allclose(moved["variance"], 0.9 * first["variance"] + 0.1 * a.var((0, 2, 3), ddof=1))
-
-
-# -- as state ----------------------------------------------------------------------------------------
-
-
-def test_saved_loaded_and_under_another_rule(tmp_path):
-    model = built(network("batch", "gait_prop"))
-    cs.save(model, tmp_path / "state.safetensors")
-    again = cs.torch.load(tmp_path / "state.safetensors")
-    x, _ = stimuli()
-    np.testing.assert_array_equal(again.predict(x), model.predict(x))
-    other = cs.torch.build(network("batch", "feedback_alignment"), precision="64", state=model)
-    np.testing.assert_array_equal(other.predict(x), model.predict(x))
-    kept = cs.load(tmp_path / "state.safetensors").normalisers
-    assert set(kept["V1"]) == {"gain", "mean", "variance"} and kept["V1"]["gain"].shape == (4,)
-
-
-@pytest.mark.parametrize("second", ["layer", "group"])
-def test_a_state_of_another_normaliser_is_refused(second):
-    state = built(network("batch")).state()
-    with pytest.raises(cs.BuildError, match="population V2: has normaliser"):
-        cs.torch.build(network("batch", second=second), state=state)
-
-
-@every_normaliser
-def test_a_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_does(kind, tmp_path):
-    net = network(kind, "gait_prop", dropout=0.4)
-    x, y = (torch.as_tensor(v) for v in stimuli(22))
-
-    def trainer():
-        return Trainer(cs.torch.build(net, precision="64"), x, y, 3, 5, {"name": "SGD", "lr": 0.1})
-
-    whole = trainer()
-    for _ in range(3):
-        whole.train_epoch()
-    first, states = trainer(), []
-
-    def save():
-        if first.step == 7:  # in mid-epoch
-            checkpoint.save(tmp_path / "checkpoint.safetensors", first, {})
-            states.append(first.model.state())
-
-    first.train_epoch(save), first.train_epoch(save)
-    second = trainer()
-    checkpoint.restore(second, tmp_path / "checkpoint.safetensors")
-    second.train_epoch(), second.train_epoch()
-    theirs = second.model.state_dict()
-    for name, tensor in whole.model.state_dict().items():
-        assert torch.equal(tensor, theirs[name]), name
-    kept = cs.load(tmp_path / "checkpoint.safetensors").normalisers
-    for variable, values in states[0].normalisers["V1"].items():
-        np.testing.assert_array_equal(kept["V1"][variable], values)
-
-
-# -- dropout -----------------------------------------------------------------------------------------
-
-
-def test_dropout_silences_its_share_and_keeps_the_mean():
-    net = cs.Network("wide")
-    net.population("retina", 4000, dropout=0.25)
-    net.population("IT", 3)
-    net.bottom_up("retina", "IT", plasticity="backprop")
-    net.objective("IT", "cross_entropy")
-    model = cs.torch.build(net, precision="64").train()
-    (shown,) = model.shown(np.ones((2, 4000))).values()
-    assert set(shown.unique().tolist()) == {0.0, 1 / 0.75}
-    assert abs(float((shown == 0).double().mean()) - 0.25) < 0.02
-    assert not torch.equal(shown[0], shown[1])
-    (whole,) = model.eval().shown(np.ones((2, 4000))).values()
-    assert (whole == 1).all()
-
-
-def test_credit_passes_through_the_mask_that_rates_met():
-    net = network("layer", second="layer", dropout=0.5)
-    model = built(net)
-    x, y = stimuli()
-    seen = []
-    hook = model.get_submodule("populations.V1").register_forward_hook(lambda *args: seen.append(args[2]))
-    change = changed(model, x, y)
-    hook.remove()
-    assert len(seen) == 1
-    silent = (seen[0] == 0).flatten(1)
-    assert 0.3 < float(silent.double().mean()) < 0.7
-    # Without the mask's factor on the way back the change would be that of the rates' alone.
-    mask = torch.where(silent, 0.0, 2.0)
-    w, b = model.weights, model.biases
-    a1 = (torch.as_tensor(x) @ w["retina->V1"].T).reshape(-1, 4, 3, 2).detach().requires_grad_()
-    one, two = (model.population(n).normaliser for n in ("V1", "V2"))
-    r1 = torch.tanh(F.group_norm(a1, 1, one.gain, b["V1"])).flatten(1) * mask
-    r2 = F.softplus(F.group_norm(r1 @ w["V1->V2"].T, 1, two.gain, b["V2"]))
-    F.cross_entropy(r2 @ w["V2->IT"].T + b["IT"], torch.as_tensor(y)).backward()
-    np.testing.assert_allclose(
-        change["retina->V1"], -(a1.grad.flatten(1).T @ torch.as_tensor(x)).numpy(), atol=1e-13
-    )
-
-
-def test_every_batch_has_a_mask_of_its_own_and_looking_takes_none():
-    model = built(network("layer", dropout=0.5))
-    x, y = stimuli()
-    assert np.array_equal(model.predict(x), model.predict(x))
-    losses = [model.train()(x, y).item() for _ in range(3)] + [model(x).sum().item() for _ in range(2)]
-    assert len(set(losses)) == 5
-    again = built(network("layer", dropout=0.5)).train()
-    assert again(x, y).item() == losses[0]
 
 
 # -- elsewhere ---------------------------------------------------------------------------------------
