@@ -15,6 +15,7 @@ import numpy as np
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource
 from cortex_sim.backends.brian2.edits import Edits, by_channel
 from cortex_sim.backends.brian2.equations import LEARNING, SENDING, reconstructs
+from cortex_sim.backends.brian2.normalised import at_this_moment
 from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
@@ -69,7 +70,10 @@ class Batched:
         self.top = circuit.net.objective_at
         self._wire()
         self._now: tuple[Signals, Signals] = ({}, {})  # r and u of this step
+        self._at_this_moment = [n for n in circuit.order if at_this_moment(circuit.population(n))]
+        normalising = brian2.NetworkOperation(self.normalise, clock=clock, when="start", order=-100)
         self.objects = [
+            *([normalising] if self._at_this_moment else []),  # before monitors look at rates
             brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING),
             # Separate: delayed and noisy signals arrive in between, and some rules read their echo.
             brian2.NetworkOperation(self.learn, clock=clock, when="groups", order=LEARNING),
@@ -122,6 +126,8 @@ class Batched:
         for name, unit in self._receivers.items():
             c[name] = unit.credit(r[name])
             u[name] = unit.to_learn(c[name])
+            if name in self._at_this_moment:
+                unit.view["u_through"][...] = u[name]
             if name in self.open_bias:
                 self._of_bias[name] = unit.of_bias(c[name], u[name])
         if self.teaching is not None:
@@ -131,6 +137,11 @@ class Batched:
         for send in self._senders:
             send(c, u)
         self._now = r, u if self.teaching is None or not self.eta else u | self.teaching.delivered()
+
+    def normalise(self) -> None:
+        """Fill in statistics of drives as they are in this step."""
+        for name in self._at_this_moment:
+            self.units[name].normalise()
 
     def learn(self) -> None:
         """The step of the weights: Δw = η·growth·dt of every open window, all from the old weights."""

@@ -183,7 +183,10 @@ class BuiltCircuit:
         credit = {name: self._credit_group(name) for name in circuit.net.credit_populations}
         self.patches = {p.name: self._patches(p.name) for p in circuit.apicals if p.patchwise}
         views = {name: self._see(group) for name, group in self.groups.items()}
-        self.units = {name: Unit(circuit, name, view, features, weights) for name, view in views.items()}
+        self.units = {
+            name: Unit(circuit, name, view, features, weights, setup.engine == "synapses")
+            for name, view in views.items()
+        }
         parts = (
             None
             if circuit.teacher is None

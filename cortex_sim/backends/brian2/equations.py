@@ -23,10 +23,10 @@ from typing import Any
 
 from cortex_sim.backends.brian2.circuit import Apical, Circuit, CreditSource, settings_of
 from cortex_sim.backends.brian2.credit_equations import context_equations, reads_objective, shown_to_credit
-from cortex_sim.backends.brian2.normalised import VARIABLE, texts
+from cortex_sim.backends.brian2.normalised import VARIABLE, at_this_moment, texts
 from cortex_sim.capabilities import activation_of
 from cortex_sim.errors import BuildError
-from cortex_sim.normalisers.base import first_values
+from cortex_sim.normalisers.base import STATISTICS
 from cortex_sim.objectives import CrossEntropy, SquaredError
 from cortex_sim.projection import Projection
 from cortex_sim.rules.base import PerPost, PerPre
@@ -60,7 +60,7 @@ def population_equations(
     if population.bias:
         lines.append("bias : 1")
     if population.normaliser is not None:
-        lines += [f"{VARIABLE.format(kept)} : 1" for kept in first_values(population)]
+        lines += [f"{VARIABLE.format(kept)} : 1" for kept in ("gain", *STATISTICS)]
         lines.append(f"normalised = {texts(population)[0]} : 1")
     elif population.bias:
         drives.append("bias")
@@ -167,6 +167,9 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
     total = f"credit_alive * ({' + '.join(received)}) + injected_credit"
     if circuit.population(name).normaliser is not None:
         slope = texts(circuit.population(name))[1]
+        if at_this_moment(circuit.population(name)):  # the engine takes it back through the whole group
+            passed = [f"u_behind = alive * c * {gain} : 1", "u_through : 1", "u = u_through : 1"]
+            return [f"c = {total} : 1", *passed, *lines]
         return [
             f"c = {total} : 1",
             f"u_behind = alive * c * {gain} : 1",

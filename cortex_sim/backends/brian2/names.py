@@ -41,6 +41,7 @@ _TAKEN = {
         "partition",
         "normalised",
         "u_behind",
+        "u_through",
         "lastupdate",
     ),
     *(

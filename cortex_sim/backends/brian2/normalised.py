@@ -1,4 +1,4 @@
-"""Normalisers in time: with running statistics, one affine map from the drive to what the rate is made of."""
+"""Normalisers in time: by running statistics, or by those of a group's drives at the present moment."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cortex_sim.activations import LeakyRelu, Linear, Tanh
 from cortex_sim.errors import BuildError
 from cortex_sim.loops import loops_of
 from cortex_sim.network import Network
+from cortex_sim.normalisers import GroupNorm, LayerNorm
 from cortex_sim.population import Population
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -21,44 +22,129 @@ VARIABLE = "normaliser_{}"
 
 
 @dataclass(frozen=True)
+class Affine:
+    """By running statistics: slope · (a − mean), unit by unit.
+
+    Parameters
+    ----------
+    slope, mean : array of shape (unit,)
+        gain/√(variance + eps), and the running mean.
+    """
+
+    slope: np.ndarray
+    mean: np.ndarray
+
+    def normal(self, a: np.ndarray) -> np.ndarray:
+        """Normalised drive without its offset."""
+        normal: np.ndarray = self.slope * (a - self.mean)
+        return normal
+
+    def back(self, a: np.ndarray, signal: np.ndarray) -> np.ndarray:
+        """Jᵀ of a signal."""
+        through: np.ndarray = self.slope * signal
+        return through
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """By mean and variance of the drives of each group at this moment: gain · (a − mean)/√(variance + eps).
+
+    Parameters
+    ----------
+    groups : int
+        Along the first axis of the population; of neighbouring units.
+    eps : float
+    gain : array of shape (unit,)
+    """
+
+    groups: int
+    eps: float
+    gain: np.ndarray
+
+    def moments(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the group of every unit, (presentation, unit)."""
+        mean, variance = self._of_groups(a)
+        each = a.shape[1] // self.groups
+        return np.repeat(mean[:, :, 0], each, axis=1), np.repeat(variance[:, :, 0], each, axis=1)
+
+    def normal(self, a: np.ndarray) -> np.ndarray:
+        """Normalised drive without its offset."""
+        normal: np.ndarray = self.gain * self._standardised(a)[0].reshape(a.shape)
+        return normal
+
+    def back(self, a: np.ndarray, signal: np.ndarray) -> np.ndarray:
+        """Jᵀ of a signal: (w − ⟨w⟩ − x̂⟨w x̂⟩)/√(variance + eps), w = gain · signal, ⟨·⟩ over a group."""
+        x, size = self._standardised(a)
+        w = (self.gain * signal).reshape(x.shape)
+        of_size = x * (w * x).mean(2, keepdims=True)
+        through: np.ndarray = ((w - w.mean(2, keepdims=True) - of_size) / size).reshape(a.shape)
+        return through
+
+    def _of_groups(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        by_group = a.reshape(len(a), self.groups, -1)
+        return by_group.mean(2, keepdims=True), by_group.var(2, keepdims=True)
+
+    def _standardised(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean, variance = self._of_groups(a)
+        size = np.sqrt(variance + self.eps)
+        return (a.reshape(len(a), self.groups, -1) - mean) / size, size
+
+
+@dataclass(frozen=True)
 class Normalised:
-    """Rate and gain of a population with a normaliser, as functions of its drive (presentation, unit).
+    """Rate of a population with a normaliser, and credit through it, from its drive (presentation, unit).
 
     Parameters
     ----------
     rate_behind : callable
-        f, of n = slope · (a − mean) + bias.
+        f, of the normalised drive n.
     gain_behind : callable or None
         f′; None where it is 1.
-    slope, mean : array of shape (unit,)
-        gain/√(variance + eps), and the running mean.
+    by : Affine or Grouped
+        From drive to n, without its offset, and back.
     bias : callable
         The present bias of every unit, which learning changes.
     """
 
     rate_behind: Function
     gain_behind: Function | None
-    slope: np.ndarray
-    mean: np.ndarray
+    by: Affine | Grouped
     bias: Callable[[], np.ndarray | float]
-
-    def normal(self, a: np.ndarray) -> np.ndarray:
-        """Normalised drive n."""
-        n: np.ndarray = self.slope * (a - self.mean) + self.bias()
-        return n
 
     def rate(self, a: np.ndarray) -> np.ndarray:
         """Rate f(n)."""
-        return self.rate_behind(self.normal(a))
+        return self.rate_behind(self.by.normal(a) + self.bias())
 
     def behind(self, a: np.ndarray) -> np.ndarray:
         """f′(n), by which credit is multiplied before it passes through the normaliser."""
-        return np.ones_like(a) if self.gain_behind is None else self.gain_behind(self.normal(a))
+        if self.gain_behind is None:
+            return np.ones_like(a)
+        return self.gain_behind(self.by.normal(a) + self.bias())
 
     def gain(self, a: np.ndarray) -> np.ndarray:
-        """∂r/∂a."""
-        found: np.ndarray = self.slope * self.behind(a)
-        return found
+        """∂r/∂a of a unit by itself."""
+        return self.by.back(a, self.behind(a))
+
+
+def way_of(population: Population, kept: Mapping[str, np.ndarray]) -> Affine | Grouped:
+    """The normaliser of a population, from what it keeps, (unit,) each."""
+    one: Any = population.normaliser
+    if one.running:
+        return Affine(kept["gain"] / np.sqrt(kept["variance"] + one.eps), kept["mean"])
+    return Grouped(_groups(one), one.eps, kept["gain"])
+
+
+def _groups(normaliser: Any) -> int:
+    return int(normaliser.groups) if type(normaliser) is GroupNorm else 1
+
+
+def _is_grouped(normaliser: Any) -> bool:
+    return type(normaliser) in (GroupNorm, LayerNorm)  # and not what inherits, whose moments may be others
+
+
+def at_this_moment(population: Population) -> bool:
+    """Whether its statistics are those of the present drives."""
+    return population.normaliser is not None and not population.normaliser.running
 
 
 def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
@@ -85,13 +171,6 @@ def _tanh_gain(a: np.ndarray) -> np.ndarray:
     return 1 - r * r
 
 
-def slope_of(population: Population, kept: Mapping[str, np.ndarray]) -> np.ndarray:
-    """gain/√(variance + eps), one per unit or channel."""
-    assert population.normaliser is not None
-    found: np.ndarray = kept["gain"] / np.sqrt(kept["variance"] + population.normaliser.eps)
-    return found
-
-
 def texts(population: Population) -> tuple[str, str]:
     """N and ∂n/∂a for brian2."""
     assert population.normaliser is not None
@@ -107,11 +186,10 @@ def check_normalisers(net: Network) -> None:
         if population.normaliser is None:
             continue
         word = type(population.normaliser).__name__
-        if not population.normaliser.running:
+        if at_this_moment(population) and not _is_grouped(population.normaliser):
             raise BuildError(
-                f"population {name}: {word} would need the drives of all units of a group at every moment, "
-                "which nothing here collects; use BatchNorm(), whose statistics are fixed in time, or "
-                'backend "torch"'
+                f"population {name}: {word} takes statistics that rate dynamics do not know; give it running "
+                'statistics (running = True), use GroupNorm or LayerNorm, or backend "torch"'
             )
         for loop in loops_of(net, gains=True):
             if name in loop.populations:
@@ -119,3 +197,14 @@ def check_normalisers(net: Network) -> None:
                     f"population {name}: {word} in the loop of {', '.join(loop.populations)}, whose "
                     "stability is judged without normalisers; leave it out, or unroll the network on torch"
                 )
+
+
+def check_in_synapses(net: Network) -> None:
+    """Raise `BuildError` where a normaliser cannot be made of single synapses."""
+    for name, population in net.populations.items():
+        if at_this_moment(population):
+            raise BuildError(
+                f"population {name}: {type(population.normaliser).__name__} needs the drives of all units of "
+                "a group at every moment, which the synapses engine does not collect; use BatchNorm(), or "
+                'engine="batched"'
+            )

@@ -78,11 +78,12 @@ class Program:
             unit.view.put("shown" if unit.is_source else "external", values)
 
     def _states(self) -> dict[str, list[str]]:
-        """Drive, gain and compartments of each population that has them."""
+        """Drive, gain and compartments of each population that has them, and a bias behind a normaliser."""
         return {
             name: [
                 *("a", "g")[: 1 + unit.has_gain],
                 *(self.built.circuit.var("c", p.name) for p in self.built.circuit.apical_inputs(name)),
+                *(["bias"] if unit.normalised is not None and name in self.weights.bias else []),
             ]
             for name, unit in self.built.units.items()
             if not unit.is_source

@@ -11,7 +11,7 @@ import brian2
 import numpy as np
 import xarray as xr
 
-from cortex_sim.backends.brian2 import standalone
+from cortex_sim.backends.brian2 import normalised, standalone
 from cortex_sim.backends.brian2.built import (
     STANDALONE,
     BuiltCircuit,
@@ -137,6 +137,7 @@ class Simulation:
         if engine == "synapses":
             check_no_sharing(self.circuit)
             check_in_synapses(self.circuit)
+            normalised.check_in_synapses(net)
         equations_of(self.circuit, self.setup, frozenset())
         if target == STANDALONE:
             standalone.check_standalone(self.circuit, self.setup)

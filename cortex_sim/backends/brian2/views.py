@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from brian2.core.variables import ArrayVariable
 
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.credit_equations import reads_objective
-from cortex_sim.backends.brian2.normalised import Normalised, numpy_functions
+from cortex_sim.backends.brian2.normalised import VARIABLE, Grouped, Normalised, numpy_functions
 from cortex_sim.backends.brian2.tabulated import Tabulated
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.credit.context import TopSignals
@@ -65,13 +66,20 @@ class Unit:
     """
 
     def __init__(
-        self, circuit: Circuit, name: str, view: View | Tabulated, features: frozenset[str], weights: Weights
+        self,
+        circuit: Circuit,
+        name: str,
+        view: View | Tabulated,
+        features: frozenset[str],
+        weights: Weights,
+        in_units: bool,
     ) -> None:
         self.view = view
         self.is_source = name in circuit.sources
         self._gated = circuit.gated(name)
         self.has_gain = any(p.post == name for p in circuit.net.gains)
         self._transfer = lambda: weights.transfer(name)
+        self._own_bias = in_units and name in weights.bias  # which moves in the neurons, not in the weights
         self.normalised: Normalised | None = None
         self._read_transfer()
         self.has_teacher = circuit.teacher is not None and name == circuit.teacher.top
@@ -137,21 +145,36 @@ class Unit:
         return total if self._injected is None else total + self._injected
 
     def to_learn(self, c: np.ndarray) -> np.ndarray:
-        """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced."""
+        """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced.
+
+        With a normaliser Jᵀ(c ∘ f′(n)).
+        """
+        if self.normalised is not None:
+            return self.normalised.by.back(self.view["a"], self._behind(c, self.normalised))
         u = c if self.gain is None or not self._gated else c * self.gain(self.view["a"])
         u = u * self._factor() if self.has_gain and self._gated else u
         return u if self._alive is None else self._alive * u
 
     def of_bias(self, c: np.ndarray, u: np.ndarray) -> np.ndarray:
         """What its bias learns from: u, or with a normaliser c ∘ f′(n), behind it."""
-        if self.normalised is None:
-            return u
-        behind = c * self.normalised.behind(self.view["a"]) if self._gated else c
-        behind = behind * self._factor() if self.has_gain and self._gated else behind
+        return u if self.normalised is None else self._behind(c, self.normalised)
+
+    def _behind(self, c: np.ndarray, normalised: Normalised) -> np.ndarray:
+        behind = c * normalised.behind(self.view["a"])
+        behind = behind * self._factor() if self.has_gain else behind
         return behind if self._alive is None else self._alive * behind
+
+    def normalise(self) -> None:
+        """Fill in the statistics of the present drives, where these are what it is normalised by."""
+        if self.normalised is not None and isinstance(self.normalised.by, Grouped):
+            mean, variance = self.normalised.by.moments(self.view["a"])
+            self.view[VARIABLE.format("mean")][...] = mean
+            self.view[VARIABLE.format("variance")][...] = variance
 
     def _read_transfer(self) -> None:
         transfer = self._transfer()
+        if isinstance(transfer, Normalised) and self._own_bias:
+            transfer = replace(transfer, bias=lambda: self.view["bias"])
         self.rate, self.gain = numpy_functions(transfer)
         self.normalised = transfer if isinstance(transfer, Normalised) else None
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
-from cortex_sim.backends.brian2.normalised import VARIABLE, Normalised, numpy_functions, slope_of
+from cortex_sim.backends.brian2.normalised import VARIABLE, Normalised, numpy_functions, way_of
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
 from cortex_sim.errors import BuildError, CortexSimError, RunError
@@ -194,12 +194,10 @@ class Weights:
         transfer = bound(declared.activation, by_unit)
         if declared.normaliser is None:
             return transfer
-        own = self.normalisers[population]
-        slope, mean = (self.shown(population, x) for x in (slope_of(declared, own), own["mean"]))
+        own = {name: self.shown(population, x) for name, x in self.normalisers[population].items()}
         biased = population in self.bias
-        return Normalised(
-            *numpy_functions(transfer), slope, mean, lambda: self.bias_by_unit(population) if biased else 0.0
-        )
+        bias = (lambda: self.bias_by_unit(population)) if biased else (lambda: 0.0)
+        return Normalised(*numpy_functions(transfer), way_of(declared, own), bias)
 
     def rescale(self, p: Apical) -> float:
         """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1."""

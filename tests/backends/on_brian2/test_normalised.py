@@ -1,4 +1,4 @@
-"""Batch normalisation in time: settles to torch's rates and credits, learns torch's update."""
+"""Normalisers in time: they settle to torch's rates and credits, and learn torch's update."""
 
 from dataclasses import replace
 
@@ -10,14 +10,20 @@ import cortex_sim as cs
 RULES = ("backprop", "gait_prop", "direct_feedback_alignment")
 
 
-def network(rule, maps=True):
+BATCH = cs.BatchNorm(), cs.BatchNorm(eps=0.01)
+NOW = cs.GroupNorm(3), cs.LayerNorm(eps=0.01)
+WAYS = {"batched": (BATCH, "batched"), "at this moment": (NOW, "batched"), "synapses": (BATCH, "synapses")}
+every_way = pytest.mark.parametrize("normalisers, engine", WAYS.values(), ids=WAYS)
+
+
+def network(rule, maps=True, normalisers=BATCH):
     """Normalised maps (or units), then normalised units without offset."""
     net = cs.Network("in time")
     net.population("retina", shape=(2, 4, 3) if maps else None, size=None if maps else 24)
     net.population(
-        "V1", **({"shape": (3, 4, 3)} if maps else {"size": 11}), activation="tanh", normaliser="batch_norm"
+        "V1", **({"shape": (3, 4, 3)} if maps else {"size": 11}), activation="tanh", normaliser=normalisers[0]
     )
-    net.population("V4", 7, activation="softplus", normaliser=cs.BatchNorm(eps=0.01), bias=False)
+    net.population("V4", 7, activation="softplus", normaliser=normalisers[1], bias=False)
     net.population("IT", 3)
     start = cs.Orthogonal()
     first = cs.Conv2d(3, padding=1, init=start) if maps else cs.Dense(init=start)
@@ -47,10 +53,10 @@ def shown(net, count):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("engine", ["batched", "synapses"])
-def test_settles_to_torch_s_rates_and_credits(rule, engine):
+@every_way
+def test_settles_to_torch_s_rates_and_credits(rule, normalisers, engine):
     batched = engine == "batched"
-    net = network(rule, maps=batched)
+    net = network(rule, batched, normalisers)
     state, (x, goal) = learned(net), shown(net, 3 if batched else 1)
     script = cs.Protocol(
         cs.Phase("settle", 300, drive={"retina": x}, nudge={"IT": goal}),
@@ -64,10 +70,10 @@ def test_settles_to_torch_s_rates_and_credits(rule, engine):
     assert np.abs(theirs["credit"].sel(neuroid=theirs["population"] == "V1")).max() > 0.01
 
 
-@pytest.mark.parametrize("engine", ["batched", "synapses"])
-def test_a_plateau_is_torch_s_update_and_leaves_gain_and_statistics(engine):
+@every_way
+def test_a_plateau_is_torch_s_update_and_leaves_gain_and_statistics(normalisers, engine):
     batched = engine == "batched"
-    net = network("gait_prop", maps=batched)
+    net = network("gait_prop", batched, normalisers)
     state, (x, goal) = learned(net), shown(net, 2 if batched else 1)
     given = {"drive": {"retina": x}, "nudge": {"IT": goal}}
     phases = cs.Phase("settle", 400, **given), cs.Phase("learn", 100, plasticity=True, **given)
@@ -82,6 +88,35 @@ def test_a_plateau_is_torch_s_update_and_leaves_gain_and_statistics(engine):
     for name, kept in state.normalisers.items():
         for variable, values in kept.items():
             np.testing.assert_array_equal(after.normalisers[name][variable], values)
+
+
+def test_both_engines_record_the_rates_of_the_present_bias():
+    net = network("gait_prop", maps=False)
+    x, goal = shown(net, 1)
+    given = {"drive": {"retina": x}, "nudge": {"IT": goal}}
+    phases = cs.Phase("settle", 100, **given), cs.Phase("learn", 20, plasticity=True, **given)
+    script = cs.Protocol(*phases, eta_per_s=0.5, record=cs.Record(["rate", "credit"], every_ms=1))
+    sims = [cs.brian2.build(net, state=learned(net), engine=engine) for engine in ("batched", "synapses")]
+    ours, theirs = (sim.run(script, progress=False) for sim in sims)
+    for variable in ("rate", "credit"):
+        np.testing.assert_allclose(ours[variable], theirs[variable], atol=1e-12)
+    first, last = (sim.state().biases["V1"] for sim in (cs.brian2.build(net, state=learned(net)), sims[0]))
+    assert np.abs(first - last).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_one_program_in_c_records_the_same():
+    net = network("gait_prop", maps=False)
+    x, goal = shown(net, 1)
+    given = {"drive": {"retina": x}, "nudge": {"IT": goal}}
+    phases = cs.Phase("settle", 50, **given), cs.Phase("learn", 20, plasticity=True, **given)
+    script = cs.Protocol(*phases, eta_per_s=0.1)
+    sims = [
+        cs.brian2.build(net, state=learned(net), engine="synapses", target=target)
+        for target in ("numpy", "cpp_standalone")
+    ]
+    ours, theirs = (sim.run(script, progress=False)["rate"].values for sim in sims)
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
 def test_what_is_set_in_brian2_s_objects_acts_and_is_kept():
@@ -100,13 +135,36 @@ def test_what_is_set_in_brian2_s_objects_acts_and_is_kept():
     np.testing.assert_array_equal(again.run(script, progress=False)["rate"].values, second)
 
 
+def test_brian2_s_own_rates_and_u_are_the_engine_s():
+    net = network("backprop", normalisers=NOW)
+    sim, (x, goal) = cs.brian2.build(net, state=learned(net)), shown(net, 2)
+    script = cs.Protocol(cs.Phase("settle", 300, drive={"retina": x}, nudge={"IT": goal}), batch=2)
+    rates = sim.run(script, progress=False)["rate"]
+    for name in ("V1", "V4"):
+        expected = rates.values[:, (rates["population"] == name).values]
+        group, unit = sim.built.groups[name], sim.built.units[name]
+        np.testing.assert_allclose(group.r[:].reshape(2, -1), expected, atol=1e-9)
+        u = unit.to_learn(unit.credit(unit.rates()))
+        np.testing.assert_allclose(group.u[:].reshape(2, -1), u, atol=1e-9)
+        assert np.abs(u).max() > 1e-3
+
+
+def test_silenced_units_take_part_in_the_statistics_of_their_group():
+    net = network("backprop", normalisers=NOW)
+    state, (x, _) = learned(net), shown(net, 1)
+    phase = cs.Phase("settle", 300, drive={"retina": x}, silence=["V1/0", "V1/1"])
+    found = cs.brian2.build(net, state=state).run(cs.Protocol(phase), progress=False)
+    theirs = cs.torch.run(cs.Experiment(net, {"silenced": cs.Protocol(phase)}, start=state))
+    np.testing.assert_allclose(found["rate"], theirs["rate"], atol=1e-6)
+
+
 def test_what_has_no_dynamics_here_is_refused_by_name():
     net = cs.Network("groups")
     net.population("retina", 5)
     net.population("V1", 4, normaliser=cs.GroupNorm(2))
     net.bottom_up("retina", "V1")
-    with pytest.raises(cs.BuildError, match="population V1: GroupNorm would need the drives of all units"):
-        cs.brian2.build(net)
+    with pytest.raises(cs.BuildError, match="population V1: GroupNorm needs the drives of all units"):
+        cs.brian2.build(net, engine="synapses")
     net = cs.Network("loop")
     net.population("retina", 5)
     net.population("V1", 4, activation="tanh", normaliser=cs.BatchNorm())
