@@ -16,7 +16,7 @@ from typing import Any
 from cortex_sim.tdca.functions.baselines import GRIDS
 from cortex_sim.tdca.functions.families import FAMILIES
 from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
-from cortex_sim.tdca.functions.studies import EVALUATIONS, Baseline, Counted
+from cortex_sim.tdca.functions.studies import EVALUATIONS, Baseline, Counted, Tuned
 from cortex_sim.tdca.studies.jobs import Folders, Job, studied
 
 RUN_BY = "python benchmarks/functions.py run, then python benchmarks/functions.py figures"
@@ -40,14 +40,16 @@ def jobs() -> dict[str, list[Any]]:
     """Outer loops and baselines; those where gradients cost n + 1 evaluations; each family left out once."""
     loops = [Job(f, f"functions_{f}", seed) for f in ("first_order", "zero_order") for seed in SEEDS]
     first = [arm for arm, grid in GRIDS.items() if grid[0].order]
+    tuned = [Tuned("first_order", seed, controls=("silent",)) for seed in SEEDS]
     counted = [Counted("first_order", seed) for seed in SEEDS]
+    both = [Tuned("first_order", seed, counted=True) for seed in SEEDS]
     rotated = [
         Job(f"rotated_{i}", "functions_first_order", 0, _without(fold)) for i, fold in enumerate(FOLDS)
     ]
     return {
-        "functions": [*loops, *(Baseline(arm) for arm in GRIDS)],
-        "functions_counted": [*counted, *(Baseline(arm, counted=True) for arm in first)],
-        "functions_rotated": rotated,
+        "functions": [*loops, *(Baseline(arm) for arm in GRIDS), *tuned],
+        "functions_counted": [*counted, *(Baseline(arm, counted=True) for arm in first), *both],
+        "functions_rotated": [*rotated, *(Tuned(job.name, 0) for job in rotated)],
     }
 
 

@@ -1,4 +1,4 @@
-"""Work of the study of functions: baselines, tuned and tested; trained rules where gradients cost more.
+"""Work of the study of functions: baselines, tuned and tested; trained rules, tuned likewise, or at other costs.
 
 A gradient with its value counts as one evaluation, or (``counted``) as n + 1. Results hold for each condition
 ("n10 ackley") the level at the end and the evaluations until solved of every task, as those of
@@ -7,6 +7,8 @@ A gradient with its value counts as one evaluation, or (``counted``) as n + 1. R
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,9 +95,9 @@ class Baseline:
         return course(settings.run(tasks, made, torch.Generator().manual_seed(TUNED)), tasks)
 
 
-def _score(ran: Course) -> tuple[float, float]:
-    level = np.log10(np.clip(ran.level[0, :, -1], 1e-4, 1e4))
-    return float(ran.solved[0].mean()), -float(level.mean())
+def _score(ran: Course, member: int = 0) -> tuple[float, float]:
+    level = np.log10(np.clip(ran.level[member, :, -1], 1e-4, 1e4))
+    return float(ran.solved[member].mean()), -float(level.mean())
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,88 @@ class Counted:
                 steps = rule.run(phi, tasks, budget(1, n, True), starts(n))
                 found[f"n{n} {name}"] = course(steps, tasks).as_data(0)
         return {"arm": self.trained, "order": 1, "per_life": found, "missing": []}
+
+
+#: Factors of η₀, and numbers added to a, among which those of a trained rule are chosen.
+FACTORS, FALLS = (2 / 3, 1.0, 1.5), (0.0, 0.5, 1.0, 1.5)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A trained rule of the first order whose rate and fall are then chosen for each n, as baselines' are.
+
+    Every setting is tried on tasks of the families that the rule was trained on, at the budget of the test; its
+    network, noise and memories stay as trained.
+
+    Parameters
+    ----------
+    trained : str
+        Name of the outer loop's job.
+    seed : int
+    counted : bool
+        Whether a gradient with its value counts as n + 1 evaluations.
+    controls : tuple of str
+        Controls of the rule, tested with the settings chosen for the rule itself.
+    tuned, tested : int
+        Tasks of each family for both.
+    dimensions : tuple of int
+    """
+
+    trained: str
+    seed: int
+    counted: bool = False
+    controls: tuple[str, ...] = ()
+    tuned: int = 16
+    tested: int = 32
+    dimensions: tuple[int, ...] = DIMENSIONS
+
+    @property
+    def key(self) -> str:
+        """Name of its result."""
+        return f"{self.trained}_tuned{'_counted' if self.counted else ''}-{self.seed}"
+
+    @property
+    def source(self) -> str | None:
+        """The outer loop's job."""
+        return f"{self.trained}-{self.seed}"
+
+    def configuration(self, folders: Folders) -> dict[str, Any]:
+        """Its grid and budget, and the configuration of its outer loop."""
+        home = folders.kept(f"{self.trained}-{self.seed}") or {}
+        grid = {"factors": FACTORS, "falls": FALLS}
+        return {**asdict(self), "grid": grid, "source": home.get(FINGERPRINT), "evaluations": EVALUATIONS}
+
+    def do(self, folder: Path, folders: Folders) -> Result:
+        """Tune, test."""
+        torch.set_num_threads(1)
+        settings, phi = trained(folders.run(f"{self.trained}-{self.seed}"))
+        rule, chosen, found = settings.inner_rule(), {}, {}
+        for n in self.dimensions:
+            factor, fall = self.tune(rule, phi, settings.families, n)
+            chosen[f"n{n}"] = {"factor": factor, "fall": fall}
+            given, made = moved(rule, phi, factor, fall), budget(1, n, self.counted)
+            for name, tasks in tested_tasks([*settings.families, *settings.never_seen], n, self.tested):
+                for control in (None, *self.controls):
+                    label = f"n{n} {name}" + (f":{control}" if control else "")
+                    found[label] = course(rule.run(given, tasks, made, starts(n), control), tasks).as_data(0)
+        return {"arm": self.trained, "order": 1, "settings": chosen, "per_life": found, "missing": []}
+
+    def tune(self, rule: Any, phi: torch.Tensor, families: Sequence[str], n: int) -> tuple[float, float]:
+        """Factor and number that solve most tasks of these families; of equals, those with the lower levels."""
+        grid = list(itertools.product(FACTORS, FALLS))
+        tasks = draw(families, n, self.tuned, torch.Generator().manual_seed(TUNED + n), torch.float64)
+        tried = torch.cat([moved(rule, phi, *setting) for setting in grid])
+        steps = rule.run(tried, tasks, budget(1, n, self.counted), torch.Generator().manual_seed(TUNED))
+        ran = course(steps, tasks)
+        return grid[max(range(len(grid)), key=lambda member: _score(ran, member))]
+
+
+def moved(rule: Any, phi: torch.Tensor, factor: float, fall: float) -> torch.Tensor:
+    """φ (1, parameter) with η₀ times ``factor``, and ``fall`` added to a."""
+    named = rule.layout.split(phi)
+    named["log_rate"] = named["log_rate"] + math.log(factor)
+    named["fall"] = named["fall"] + fall
+    return torch.cat([named[name].reshape(1, -1) for name in rule.layout.shapes], 1)
 
 
 def trained(run: Path) -> tuple[Any, torch.Tensor]:
