@@ -17,6 +17,7 @@ SEEDS = (0, 1, 2)
 DIMENSIONS = (2, 10, 30)
 ARMS = {
     "first_order": "credit network, first order",
+    "first_order_tuned": "credit network, rate and fall chosen for each n",
     "adam_4": "Adam × 4 starts",
     "adam_1": "Adam × 1 start",
     "adam_4_noise": "Adam × 4 starts + annealed noise",
@@ -28,9 +29,11 @@ ARMS = {
     "cma_es": "CMA-ES",
     "random_search": "random search",
 }
-GRADIENTS = tuple(ARMS)[:7]
-RIVALS = GRADIENTS[1:]
-VALUES = tuple(ARMS)[7:]
+OURS = tuple(ARMS)[:2]
+GRADIENTS = tuple(ARMS)[:8]
+RIVALS = GRADIENTS[2:]
+VALUES = tuple(ARMS)[8:]
+SHORT = {"first_order": "first order", "first_order_tuned": "first order, chosen", "zero_order": "zero order"}
 CONTROLS = {
     "first_order": {
         "": "credit network, first order",
@@ -38,6 +41,10 @@ CONTROLS = {
         "units": "credits of other units",
         "apart": "points do not exchange positions",
         "quiet": "noise off",
+    },
+    "first_order_tuned": {
+        "": "credit network, rate and fall chosen for each n",
+        "silent": "network silent",
     },
     "zero_order": {
         "": "credit network, zero order",
@@ -138,12 +145,12 @@ def _interval(gap: np.ndarray, draws: int = 4000) -> tuple[float, float]:
 def differences(folders: Folders) -> list[str]:
     """Both trained rules minus each of their rivals."""
     lines = _head("minus", *(f"n = {n}, {group}" for n in DIMENSIONS for group in GROUPS))
-    for ours, rivals in (("first_order", RIVALS), ("zero_order", VALUES[1:])):
+    for ours, rivals in (*((arm, RIVALS) for arm in OURS), ("zero_order", VALUES[1:])):
         for theirs in rivals:
             cells = [
                 difference(folders, ours, theirs, n, names) for n in DIMENSIONS for names in GROUPS.values()
             ]
-            lines.append(_row(f"{ours.replace('_', ' ')} minus {ARMS[theirs]}", *cells))
+            lines.append(_row(f"{SHORT[ours]} minus {ARMS[theirs]}", *cells))
     return lines
 
 
@@ -163,27 +170,22 @@ def asked(folders: Folders) -> list[str]:
         ]
         lines.append(_row(said, *bounds, NOT_YET if found is None else f"{found:.1f}{unit}", *met))
 
-    for n, bounds in (
-        (10, {"trained": (65, 74), "never seen": (40, 57)}),
-        (30, {"trained": (None, 65), "never seen": (None, 55)}),
-    ):
-        for group, (must, aim) in bounds.items():
-            line(f"first order, n = {n}, {group}", must, aim, mean("first_order", n, group))
-    for group in GROUPS:
-        ours = mean("first_order", 10, group)
-        rivals = {arm: level for arm in RIVALS if (level := mean(arm, 10, group)) is not None}
-        best = max(rivals, key=lambda arm: rivals[arm]) if rivals else None
-        gap = None if ours is None or best is None else ours - rivals[best]
-        name = "the best tuned baseline of first order" if best is None else ARMS[best]
-        line(f"first order minus {name}, n = 10, {group}", 10, None, gap, " points")
-    own = left_out(folders, 10)
-    rivals = {
-        arm: 100 * solved(r, 10, list(FAMILIES)).mean() for arm in RIVALS for r in results(folders, arm)
-    }
-    best = max(rivals, key=lambda arm: rivals[arm]) if rivals else None
-    name = "the best tuned baseline of first order" if best is None else ARMS[best]
-    gap = None if own is None or best is None else 100 * own.mean() - rivals[best]
-    line(f"first order minus {name}, n = 10, ten families, each never seen", 10, None, gap, " points")
+    for arm in OURS:
+        for n, bounds in (
+            (10, {"trained": (65, 74), "never seen": (40, 57)}),
+            (30, {"trained": (None, 65), "never seen": (None, 55)}),
+        ):
+            for group, (must, aim) in bounds.items():
+                line(f"{SHORT[arm]}, n = {n}, {group}", must, aim, mean(arm, n, group))
+        for group, names in GROUPS.items():
+            rival, level = _best(folders, names)
+            ours = mean(arm, 10, group)
+            gap = None if ours is None or level is None else ours - level
+            line(f"{SHORT[arm]} minus {rival}, n = 10, {group}", 10, None, gap, " points")
+        rival, level = _best(folders, list(FAMILIES))
+        own = left_out(folders, 10, arm)
+        gap = None if own is None or level is None else 100 * own.mean() - level
+        line(f"{SHORT[arm]} minus {rival}, n = 10, ten families, each never seen", 10, None, gap, " points")
     for n in DIMENSIONS:
         for group in GROUPS:
             ours, snes = mean("zero_order", n, group), mean("snes", n, group)
@@ -192,11 +194,20 @@ def asked(folders: Folders) -> list[str]:
     return lines
 
 
-def left_out(folders: Folders, n: int) -> np.ndarray | None:
-    """Whether each task is solved by loops that never saw its family, (1, family, task); None if one lacks."""
+def _best(folders: Folders, names: Sequence[str]) -> tuple[str, float | None]:
+    """The baseline of first order that solves most at n = 10, and its per cent."""
+    levels = {arm: 100 * solved(r, 10, names).mean() for arm in RIVALS for r in results(folders, arm)}
+    if not levels:
+        return "the best tuned baseline of first order", None
+    best = max(levels, key=lambda arm: levels[arm])
+    return ARMS[best], levels[best]
+
+
+def left_out(folders: Folders, n: int, arm: str = "first_order") -> np.ndarray | None:
+    """Tasks solved by the loop that never saw its family, (1, family, task); None if one lacks."""
     names, cells = list(FAMILIES), []
     for i in range(0, len(names), 2):
-        found = folders.kept(f"rotated_{i // 2}-0")
+        found = folders.kept(f"{arm.replace('first_order', f'rotated_{i // 2}')}-0")
         if found is None:
             return None
         cells.extend(solved(found, n, names[i : i + 2]))
@@ -206,16 +217,16 @@ def left_out(folders: Folders, n: int) -> np.ndarray | None:
 def unseen(folders: Folders) -> list[str]:
     """All ten families, each never seen: share solved, and points above each baseline."""
     lines = _head("ten families, each never seen", *(f"n = {n}" for n in DIMENSIONS))
-    ours = {n: left_out(folders, n) for n in DIMENSIONS}
-    level = [NOT_YET if own is None else f"{100 * own.mean():.1f} %" for own in ours.values()]
-    lines.append(_row("credit network, first order", *level))
-    for arm in RIVALS:
-        cells = []
-        for n, own in ours.items():
-            theirs = results(folders, arm)[:1]
-            there = [solved(result, n, list(FAMILIES)) for result in theirs]
-            cells.append("–" if own is None or not there else _said(100 * (own - there[0])))
-        lines.append(_row(f"minus {ARMS[arm]}", *cells))
+    for arm in OURS:
+        ours = {n: left_out(folders, n, arm) for n in DIMENSIONS}
+        level = [NOT_YET if own is None else f"{100 * own.mean():.1f} %" for own in ours.values()]
+        lines.append(_row(ARMS[arm], *level))
+        for rival in RIVALS:
+            cells = []
+            for n, own in ours.items():
+                there = [solved(result, n, list(FAMILIES)) for result in results(folders, rival)[:1]]
+                cells.append("–" if own is None or not there else _said(100 * (own - there[0])))
+            lines.append(_row(f"{SHORT[arm]} minus {ARMS[rival]}", *cells))
     return lines
 
 
@@ -241,17 +252,11 @@ def rotated(folders: Folders) -> list[str]:
     names = list(FAMILIES)
     lines = _head("", *(name.replace("_", "–") for name in names), "all ten")
     for n in DIMENSIONS:
-        left_out, seen = {}, {}
-        for i in range(0, len(names), 2):
-            found = folders.kept(f"rotated_{i // 2}-0")
-            for name in names if found else ():
-                level = 100 * solved(found, n, [name]).mean()
-                if name in names[i : i + 2]:
-                    left_out[name] = level
-                else:
-                    seen.setdefault(name, []).append(level)
-        trained = {name: float(np.mean(levels)) for name, levels in seen.items()}
-        rows = {"never seen": left_out, "trained (mean over the other loops done)": trained}
+        rows: dict[str, dict[str, Any]] = {}
+        for arm, said in zip(OURS, ("", ", rate and fall chosen"), strict=True):
+            rows[f"never seen{said}"], rows[f"trained{said} (mean over the other loops)"] = _by_loops(
+                folders, n, arm
+            )
         for arm in RIVALS:
             for result in results(folders, arm)[:1]:
                 rows[ARMS[arm]] = {name: 100 * solved(result, n, [name]).mean() for name in names}
@@ -262,18 +267,33 @@ def rotated(folders: Folders) -> list[str]:
     return lines
 
 
+def _by_loops(folders: Folders, n: int, arm: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Per cent by family: of the loop that never saw it, and the mean over those that did."""
+    names, never, seen = list(FAMILIES), {}, {name: [] for name in FAMILIES}
+    for i in range(0, len(names), 2):
+        found = folders.kept(f"{arm.replace('first_order', f'rotated_{i // 2}')}-0")
+        for name in names if found else ():
+            level = 100 * solved(found, n, [name]).mean()
+            if name in names[i : i + 2]:
+                never[name] = level
+            else:
+                seen[name].append(level)
+    return never, {name: float(np.mean(levels)) for name, levels in seen.items() if levels}
+
+
 def settings(folders: Folders) -> list[str]:
     """Settings that tuning chose."""
     lines = _head("baseline", *(f"n = {n}" for n in DIMENSIONS))
-    for arm in (*RIVALS, *VALUES[1:]):
-        found = folders.kept(f"{arm}-0")
+    rows = {f"first order, chosen (seed {seed})": f"first_order_tuned-{seed}" for seed in SEEDS}
+    for said, key in {**rows, **{ARMS[arm]: f"{arm}-0" for arm in (*RIVALS, *VALUES[1:])}}.items():
+        found = folders.kept(key)
         chosen = [
             NOT_YET
             if found is None
-            else ", ".join(f"{k} {v:g}" for k, v in found["settings"][f"n{n}"].items())
+            else ", ".join(f"{k} {v:.3g}" for k, v in found["settings"][f"n{n}"].items())
             for n in DIMENSIONS
         ]
-        lines.append(_row(ARMS[arm], *(cell or "none" for cell in chosen)))
+        lines.append(_row(said, *(cell or "none" for cell in chosen)))
     return lines
 
 

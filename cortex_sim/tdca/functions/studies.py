@@ -1,4 +1,4 @@
-"""Work of the study of functions: baselines, tuned and tested; trained rules, tuned likewise, or at other costs.
+"""Work of the study of functions: baselines, tuned and tested; trained rules, tuned likewise, at both costs.
 
 A gradient with its value counts as one evaluation, or (``counted``) as n + 1. Results hold for each condition
 ("n10 ackley") the level at the end and the evaluations until solved of every task, as those of
@@ -151,7 +151,7 @@ FACTORS, FALLS = (2 / 3, 1.0, 1.5), (0.0, 0.5, 1.0, 1.5)
 class Tuned:
     """A trained rule of the first order whose rate and fall are then chosen for each n, as baselines' are.
 
-    Every setting is tried on tasks of the families that the rule was trained on, at the budget of the test; its
+    Every setting is tried on tasks of the families that the rule was trained on, with the budget of the test;
     network, noise and memories stay as trained.
 
     Parameters
@@ -208,7 +208,7 @@ class Tuned:
         return {"arm": self.trained, "order": 1, "settings": chosen, "per_life": found, "missing": []}
 
     def tune(self, rule: Any, phi: torch.Tensor, families: Sequence[str], n: int) -> tuple[float, float]:
-        """Factor and number that solve most tasks of these families; of equals, those with the lower levels."""
+        """Factor and number that solve most tasks of the families; of equals, those with the lower levels."""
         grid = list(itertools.product(FACTORS, FALLS))
         tasks = draw(families, n, self.tuned, torch.Generator().manual_seed(TUNED + n), torch.float64)
         tried = torch.cat([moved(rule, phi, *setting) for setting in grid])
