@@ -33,6 +33,7 @@ OURS = tuple(ARMS)[:2]
 GRADIENTS = tuple(ARMS)[:8]
 RIVALS = GRADIENTS[2:]
 VALUES = tuple(ARMS)[8:]
+STEEPER = ("0.5", "1", "1.5")
 SHORT = {"first_order": "first order", "first_order_tuned": "first order, chosen", "zero_order": "zero order"}
 CONTROLS = {
     "first_order": {
@@ -247,6 +248,23 @@ def levels(folders: Folders) -> list[str]:
     return lines
 
 
+def steeper(folders: Folders) -> list[str]:
+    """Rates that fall faster than trained: per cent solved, and how far Ackley's tasks come."""
+    kinds = {"trained": TRAINED, "never seen": NEVER_SEEN, "Ackley": ["ackley"]}
+    lines = _head("a", *(f"n = {n}, {said}" for n in (10, 30) for said in (*kinds, "Ackley's level")))
+    for said, arm in {
+        "as trained": "first_order",
+        **{f"+ {a}": f"first_order_fall_{a}" for a in STEEPER},
+    }.items():
+        cells, found = [], results(folders, arm)
+        for n in (10, 30):
+            cells += [share(folders, arm, n, names) for names in kinds.values()]
+            level = [r["per_life"][f"n{n} ackley"]["level"] for r in found]
+            cells.append(f"{100 * np.median(level):.3g}" if found else "–")
+        lines.append(_row(said, *cells))
+    return lines
+
+
 def rotated(folders: Folders) -> list[str]:
     """Every family as one that was never seen, beside the same under trained rules, n by n."""
     names = list(FAMILIES)
@@ -322,6 +340,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "rotated": rotated,
     "unseen": unseen,
     "levels": levels,
+    "steeper": steeper,
     "settings": settings,
     "budgets": budgets,
 }

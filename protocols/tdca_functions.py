@@ -24,6 +24,7 @@ SEEDS = (0, 1, 2)
 GROUPS = {"trained families": TRAINED, "families never seen": NEVER_SEEN}
 CURVES = {
     "first_order": "credit network, first order",
+    "first_order_tuned": "the same, rate and fall chosen",
     "adam_4": "Adam × 4 starts",
     "momentum_4": "gradient descent + momentum",
     "lbfgs": "L-BFGS, restarted",
@@ -32,16 +33,25 @@ CURVES = {
     "cma_es": "CMA-ES",
     "random_search": "random search",
 }
+DASHED = ("zero_order", "snes", "cma_es", "random_search")  # of zero order
 FOLDS = tuple(tuple(list(FAMILIES)[i : i + 2]) for i in range(0, len(FAMILIES), 2))  # each left out once
+STEEPER = (0.5, 1.0, 1.5)  # numbers added to the trained fall
 DRAWN = ("rastrigin", "levy", "ackley", "griewank")  # landscapes of two variables
 
 
 def jobs() -> dict[str, list[Any]]:
-    """Outer loops and baselines; those where gradients cost n + 1 evaluations; each family left out once."""
+    """Outer loops and baselines, tuned; where gradients cost n + 1 evaluations; each family left out once."""
     loops = [Job(f, f"functions_{f}", seed) for f in ("first_order", "zero_order") for seed in SEEDS]
     first = [arm for arm, grid in GRIDS.items() if grid[0].order]
     tuned = [Tuned("first_order", seed, controls=("silent",)) for seed in SEEDS]
     counted = [Counted("first_order", seed) for seed in SEEDS]
+    steeper = [
+        Tuned(
+            "first_order", seed, dimensions=(10, 30), factors=(1.0,), falls=(fall,), called=f"fall_{fall:g}"
+        )
+        for fall in STEEPER
+        for seed in SEEDS
+    ]
     both = [Tuned("first_order", seed, counted=True) for seed in SEEDS]
     rotated = [
         Job(f"rotated_{i}", "functions_first_order", 0, _without(fold)) for i, fold in enumerate(FOLDS)
@@ -49,6 +59,7 @@ def jobs() -> dict[str, list[Any]]:
     return {
         "functions": [*loops, *(Baseline(arm) for arm in GRIDS), *tuned],
         "functions_counted": [*counted, *(Baseline(arm, counted=True) for arm in first), *both],
+        "functions_steeper": steeper,
         "functions_rotated": [*rotated, *(Tuned(job.name, 0) for job in rotated)],
     }
 
@@ -70,7 +81,7 @@ def figures(folders: Folders) -> dict[str, Any]:
     for row, n in zip(drawn.subplots(2, 2), (10, 30), strict=True):
         for axes, (group, names) in zip(row, GROUPS.items(), strict=True):
             for number, (arm, said) in enumerate(CURVES.items()):
-                dashed = "--" if number >= 4 else "-"
+                dashed = "--" if arm in DASHED else "-"
                 _curve(axes, folders, arm, n, names, said, dashed, COLOURS[number % len(COLOURS)])
             plain(axes, "evaluations", "share of tasks solved")
             axes.set_title(f"n = {n}, {group}", fontsize=10)

@@ -143,7 +143,7 @@ class Counted:
         return {"arm": self.trained, "order": 1, "per_life": found, "missing": []}
 
 
-#: Factors of η₀, and numbers added to a, among which those of a trained rule are chosen.
+#: Factors of η₀, and numbers added to a.
 FACTORS, FALLS = (2 / 3, 1.0, 1.5), (0.0, 0.5, 1.0, 1.5)
 
 
@@ -166,6 +166,10 @@ class Tuned:
     tuned, tested : int
         Tasks of each family for both.
     dimensions : tuple of int
+    factors, falls : tuple of float
+        Factors of η₀, and numbers added to a, to choose among; with one of each, nothing is chosen.
+    called : str
+        Part of its key.
     """
 
     trained: str
@@ -175,11 +179,14 @@ class Tuned:
     tuned: int = 16
     tested: int = 32
     dimensions: tuple[int, ...] = DIMENSIONS
+    factors: tuple[float, ...] = FACTORS
+    falls: tuple[float, ...] = FALLS
+    called: str = "tuned"
 
     @property
     def key(self) -> str:
         """Name of its result."""
-        return f"{self.trained}_tuned{'_counted' if self.counted else ''}-{self.seed}"
+        return f"{self.trained}_{self.called}{'_counted' if self.counted else ''}-{self.seed}"
 
     @property
     def source(self) -> str | None:
@@ -189,8 +196,10 @@ class Tuned:
     def configuration(self, folders: Folders) -> dict[str, Any]:
         """Its grid and budget, and the configuration of its outer loop."""
         home = folders.kept(f"{self.trained}-{self.seed}") or {}
-        grid = {"factors": FACTORS, "falls": FALLS}
-        return {**asdict(self), "grid": grid, "source": home.get(FINGERPRINT), "evaluations": EVALUATIONS}
+        own = asdict(self)
+        grid = {"factors": own.pop("factors"), "falls": own.pop("falls")}
+        del own["called"]  # a name changes no result
+        return {**own, "grid": grid, "source": home.get(FINGERPRINT), "evaluations": EVALUATIONS}
 
     def do(self, folder: Path, folders: Folders) -> Result:
         """Tune, test."""
@@ -209,7 +218,9 @@ class Tuned:
 
     def tune(self, rule: Any, phi: torch.Tensor, families: Sequence[str], n: int) -> tuple[float, float]:
         """Factor and number that solve most tasks of the families; of equals, those with the lower levels."""
-        grid = list(itertools.product(FACTORS, FALLS))
+        grid = list(itertools.product(self.factors, self.falls))
+        if len(grid) == 1:
+            return grid[0]
         tasks = draw(families, n, self.tuned, torch.Generator().manual_seed(TUNED + n), torch.float64)
         tried = torch.cat([moved(rule, phi, *setting) for setting in grid])
         steps = rule.run(tried, tasks, budget(1, n, self.counted), torch.Generator().manual_seed(TUNED))
