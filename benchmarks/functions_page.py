@@ -236,16 +236,17 @@ def levels(folders: Folders) -> list[str]:
     names = ("ackley", "levy", "rastrigin", "schwefel")
     lines = _head("", *(f"n = {n}, {name}" for n in DIMENSIONS[1:] for name in names))
     for arm in GRADIENTS:
-        found = results(folders, arm)
-        cells = [
-            f"{100 * np.median([r['per_life'][f'n{n} {name}']['level'] for r in found]):.3g}"
-            if found
-            else "–"
-            for n in DIMENSIONS[1:]
-            for name in names
-        ]
+        cells = [_level(results(folders, arm), n, name) for n in DIMENSIONS[1:] for name in names]
         lines.append(_row(ARMS[arm], *cells))
     return lines
+
+
+def _level(found: Sequence[dict[str, Any]], n: int, name: str) -> str:
+    """Median level over tasks and seeds, in per cent; results keep it to a thousandth."""
+    if not found:
+        return "–"
+    median = 100 * float(np.median([r["per_life"][f"n{n} {name}"]["level"] for r in found]))
+    return f"{median:.3g}" if median >= 0.001 else "< 0.001"
 
 
 def steeper(folders: Folders) -> list[str]:
@@ -259,8 +260,7 @@ def steeper(folders: Folders) -> list[str]:
         cells, found = [], results(folders, arm)
         for n in (10, 30):
             cells += [share(folders, arm, n, names) for names in kinds.values()]
-            level = [r["per_life"][f"n{n} ackley"]["level"] for r in found]
-            cells.append(f"{100 * np.median(level):.3g}" if found else "–")
+            cells.append(_level(found, n, "ackley"))
         lines.append(_row(said, *cells))
     return lines
 

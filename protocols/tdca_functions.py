@@ -86,7 +86,7 @@ def figures(folders: Folders) -> dict[str, Any]:
             plain(axes, "evaluations", "share of tasks solved")
             axes.set_title(f"n = {n}, {group}", fontsize=10)
             axes.set(xlim=(0, EVALUATIONS), ylim=(0, 1))
-    axes = drawn.axes[0]
+    axes = drawn.axes[3]
     if axes.lines:
         axes.legend(frameon=False, fontsize=7, ncols=2, loc="upper left")
     return {"functions_solved": drawn, "functions_trajectories": _trajectories(folders)}

@@ -71,6 +71,21 @@ def test_shares_are_those_of_the_tasks(functions, tmp_path):
     assert mean == "+62" and int(low) < 62 < int(high)
 
 
+def test_a_family_left_out_is_read_from_the_loop_that_never_saw_it(functions, tmp_path):
+    page, places = functions.functions_page, Folders(tmp_path, tmp_path)
+    names = list(page.FAMILIES)
+    for arm, suffix, apart in (("first_order", "", 20), ("first_order_tuned", "_tuned", None)):
+        for i in range(5):
+            if i == 4:
+                assert page.left_out(places, 10, arm) is None
+            own = names[2 * i : 2 * i + 2]
+            at = {name: [10, apart] if name in own else [None, None] for name in names}
+            cells = {f"n10 {name}": {"solved_at": cell} for name, cell in at.items()}
+            places.keep(f"rotated_{i}{suffix}-0", {"per_life": cells})
+    assert page.left_out(places, 10).tolist() == [[[1.0, 1.0]] * 10]
+    assert page.left_out(places, 10, "first_order_tuned").tolist() == [[[1.0, 0.0]] * 10]
+
+
 def test_tiny_runs(functions, tmp_path):
     jobs = [
         functions.shrunk(job) for job in functions.jobs() if job.key in ("first_order-0", "random_search-0")
