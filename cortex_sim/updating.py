@@ -1,4 +1,4 @@
-"""How an update is made from batches: how many, how long at most, and whether weights are averaged."""
+"""How an update is made from batches: how many, how long at most, how they are run, and averages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,18 @@ class Updating:
         Decay d of the exponential moving average of everything that learns, w̄ ← d w̄ + (1 − d) w after each
         update; in the first updates d is (1 + t)/(10 + t) at update t where that is smaller, so that initial
         weights are forgotten.
+    compile : bool, default False
+        Whether `torch.compile` compiles the network's passes, each size of batch for itself, so that a
+        resumed run meets the same code.
+    channels_last : bool, default False
+        Whether pictures are laid out with their channels last in memory, for convolutions that are faster so.
     """
 
     accumulate: int = 1
     clip_norm: float | None = None
     ema_decay: float | None = None
+    compile: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         require_count("training", accumulate=self.accumulate)

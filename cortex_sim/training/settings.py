@@ -49,8 +49,8 @@ class Settings:
         Name of a torch learning-rate schedule and its settings; stepped after every update.
     precision : {"32", "64", "bf16"}
     settling : dict or None
-        Named "unrolled", with steps (dt_ms, truncate), or "equilibrium", with tolerance or limit; None is the
-        equilibrium.
+        Named "unrolled", with steps (dt_ms, truncate), or "equilibrium", with tolerance, limit or recompute;
+        None is the equilibrium.
     standardise : bool
         Whether inputs are standardised on the training set.
     hold_out : int
@@ -72,6 +72,10 @@ class Settings:
         Norm of the whole change above which it is scaled down to it.
     ema_decay : float or None
         Decay of the exponential moving average of weights, which is evaluated and saved too.
+    compile : bool
+        Whether torch compiles the network's passes.
+    channels_last : bool
+        Whether pictures are laid out with their channels last in memory.
     evaluate_every : int
         Updates between evaluations besides those of each epoch; 0 for none.
     early_stopping : int or None
@@ -111,6 +115,8 @@ class Settings:
     early_stopping: int | None = None
     keep_best: bool = False
     best_by: str | None = None
+    compile: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precision", str(self.precision))
@@ -142,7 +148,7 @@ class Settings:
     @property
     def updating(self) -> Updating:
         """How batches make an update."""
-        return Updating(self.accumulate, self.clip_norm, self.ema_decay)
+        return Updating(self.accumulate, self.clip_norm, self.ema_decay, self.compile, self.channels_last)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data, in order."""
@@ -159,7 +165,7 @@ _KINDS: list[tuple[str, Any, str]] = [
     *((n, (int, float, type(None)), "a number, or null") for n in ("clip_norm", "ema_decay")),
     ("early_stopping", (int, type(None)), "a whole number of evaluations, or null"),
     ("best_by", (str, type(None)), "null, or one of accuracy, loss, ema_accuracy and ema_loss"),
-    *((n, (bool,), "true or false") for n in ("standardise", "keep_best")),
+    *((n, (bool,), "true or false") for n in ("standardise", "keep_best", "compile", "channels_last")),
     *((n, (dict,), "settings, name: value") for n in ("model_settings", "rule_settings", "feedback")),
     ("optimiser", (dict,), "settings with a name, such as optimiser.name=SGD"),
     ("schedule", (dict, type(None)), "null, or settings with a name, such as schedule.name=StepLR"),
@@ -175,7 +181,7 @@ _NAMED = {
     "settling": "settling.name=unrolled",
 }
 _SETTLINGS = {
-    "equilibrium": ("name", "tolerance", "limit"),
+    "equilibrium": ("name", "tolerance", "limit", "recompute"),
     "unrolled": ("name", "steps", "dt_ms", "truncate"),
 }
 # Settings inside others, often given as if they were at the top level.
@@ -186,7 +192,7 @@ _INSIDE = {
     **dict.fromkeys(("max_lr", "pct_start", "T_max", "step_size", "milestones", "total_steps"), "schedule"),
     **dict.fromkeys(("damping", "refresh", "rescale", "solver", "auxiliary"), "feedback"),
     **dict.fromkeys(("gamma", "relative"), "rule_settings"),
-    **dict.fromkeys(("steps", "dt_ms", "truncate", "tolerance"), "settling"),
+    **dict.fromkeys(("steps", "dt_ms", "truncate", "tolerance", "recompute"), "settling"),
     **dict.fromkeys(("hidden", "classes"), "model_settings"),
 }
 _CALLED = {"learning_rate": "optimiser.lr", "rate": "optimiser.lr", "optimizer": "optimiser"}

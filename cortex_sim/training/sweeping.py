@@ -29,6 +29,8 @@ ADDED: dict[str, Any] = {
     "early_stopping": None,
     "keep_best": False,
     "best_by": None,
+    "compile": False,
+    "channels_last": False,
 }  # settings added later, see `cortex_sim.runs.identity`
 
 

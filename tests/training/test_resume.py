@@ -63,6 +63,11 @@ RUNS = {
         "keep_best": True,
         "best_by": "ema_loss",
     },
+    "rates computed again": {
+        "rule": "gait_prop",
+        "feedback": {"damping": 1e-3, "refresh": 3},
+        "settling": {"name": "equilibrium", "recompute": True},
+    },
     "fused, biases without decay": {
         "optimiser": {"name": "AdamW", "lr": 0.01, "weight_decay": 0.1, "decay": "weights", "fused": True},
         "evaluate_every": 2,

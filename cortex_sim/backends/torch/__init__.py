@@ -16,7 +16,7 @@ from cortex_sim.backends.torch.muon import Muon
 from cortex_sim.backends.torch.onnx_file import to_onnx
 from cortex_sim.backends.torch.optimising import make_optimiser, make_schedule
 from cortex_sim.backends.torch.plain import from_state_dict, to_state_dict
-from cortex_sim.backends.torch.unrollable import check_closes, check_unrolls
+from cortex_sim.backends.torch.unrollable import check_closes, check_recomputes, check_unrolls
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import look_up
@@ -84,6 +84,8 @@ def build(
     else:
         check_closes(net)
         model.settling = Settling() if settling is None else settling
+        if model.settling.recompute:
+            check_recomputes(model)
     if state is not None:
         model.load_state(as_state(state))
     return model

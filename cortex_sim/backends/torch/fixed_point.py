@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import require_count, require_positive
+from cortex_sim.checks import require_count, require_flag, require_positive
 
 _LONGEST, _SHORTEST = 0.5, 0.02  # steps of the dynamics, in units of the shortest time constant
 _NEAR = 1e-6  # relative residual from which on Anderson's method is used, or ten times the tolerance
@@ -43,17 +43,22 @@ class Settling:
     follow : int, default 0
         Passes in which the dynamics are followed before Anderson's method may find the end: activity then
         leaves a state that it only comes close to.
+    recompute : bool, default False
+        Whether what leads to each population's rates is computed again in the backward pass rather than kept
+        (activation checkpointing): less memory, about a third more time. Hooks of populations run twice.
     """
 
     tolerance: float | None = None
     limit: int = 3000
     follow: int = 0
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         if self.tolerance is not None:
             require_positive("settling", tolerance=self.tolerance)
         require_count("settling", limit=self.limit)
         require_count("settling", minimum=0, follow=self.follow)
+        require_flag("settling", recompute=self.recompute)
 
     def tolerated(self, dtype: torch.dtype) -> float:
         """Tolerance at this precision."""

@@ -160,7 +160,8 @@ def _measured(model: Core, source: Any, count: int) -> int:
     steps = 1 if model.unrolled is None else model.unrolled.steps
     sizes = sorted((p.size for p in model.net.populations.values()), reverse=True)[:2]
     itemsize = torch.empty(0, dtype=model.compute).itemsize
-    return sum(alive.values()) + count * steps * itemsize * sum(sizes)
+    again = sum(p.size for p in model.net.populations.values()) if model.settling.recompute else 0
+    return sum(alive.values()) + count * steps * itemsize * (sum(sizes) + again)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from cortex_sim.backends.torch.fixed_point import Settling
 from cortex_sim.backends.torch.looping import closed
@@ -132,10 +133,22 @@ def settle(
             _settle_loop(block, drives, rates, carrier, acting, how)
             continue
         (step,) = block
-        drives[step.name] = a = received(step, rates, carrier, acting)
-        g = gain_received(step, rates, carrier, acting) if step.gains else None
-        rates[step.name] = rate_of(step, a, g, carrier, acting)
+        if how.recompute and torch.is_grad_enabled():
+            given = (step, dict(rates), carrier, acting)
+            found = checkpoint(_visited, *given, use_reentrant=False, preserve_rng_state=False)
+        else:
+            found = _visited(step, rates, carrier, acting)
+        drives[step.name], rates[step.name] = found
     return drives, rates
+
+
+def _visited(
+    step: Step, rates: Values, carrier: Carrier, acting: Interventions | None
+) -> tuple[Tensor, Tensor]:
+    """Drive and rates of a population outside loops."""
+    a = received(step, rates, carrier, acting)
+    g = gain_received(step, rates, carrier, acting) if step.gains else None
+    return a, rate_of(step, a, g, carrier, acting)
 
 
 def _settle_loop(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch import distributed
+from cortex_sim.backends.torch import distributed, execution
 from cortex_sim.backends.torch.averaging import Average
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.credit_in_steps import reach_remarks
@@ -130,6 +130,10 @@ class Trainer:
         self.average = None if decay is None else Average(self.model, decay)
         self.readings = LateReading(self.model.device)
         self.parallel = distributed.wrap(self.model)
+        if self.updating.channels_last:
+            execution.require_channels(self.model.net)
+        if self.updating.compile:
+            self.parallel = execution.compiled(self.parallel)
 
     def remark(self, said: str) -> None:
         """Warn in the log, once, and keep it for the summary."""
@@ -210,7 +214,8 @@ class Trainer:
         OutOfMemory
             Saying what would take less.
         """
-        with saying_what_is_smaller(self.model.net.name, self.batch_size, self.step):
+        said = saying_what_is_smaller(self.model.net.name, self.batch_size, self.step)
+        with said, execution.saying_what_failed(self.updating.compile, self.model.net.name):
             self._update(index)
 
     def _update(self, index: Tensor) -> None:
@@ -222,7 +227,9 @@ class Trainer:
             with self._gradients_averaged(number == len(parts) - 1):
                 share = len(part) / len(index)
                 try:
-                    total = self.parallel(*shown(self.source, part.numpy(), epoch), checked=self.checked)
+                    x, y = shown(self.source, part.numpy(), epoch)
+                    x = execution.channels_last(x) if self.updating.channels_last else x
+                    total = self.parallel(x, y, checked=self.checked)
                 except CortexSimError:
                     if not self._exchanges():  # the other ranks wait for this one's numbers
                         nothing = torch.full((1 + len(pending),), torch.nan, device=self.model.device)

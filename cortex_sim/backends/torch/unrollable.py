@@ -47,6 +47,20 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
         )
 
 
+def check_recomputes(model: Core) -> None:
+    """Raise `BuildError` where rates computed again in the backward pass would be others."""
+    moves = dict.fromkeys(model.adapting, "adapts with each batch")
+    moves |= {n: "draws its dropout anew" for n, p in model.net.populations.items() if p.dropout}
+    moves |= {
+        p.post: "has synapses whose reading moves with each batch" for p, _ in model.presynaptic.projections
+    }
+    for name, why in moves.items():
+        raise BuildError(
+            f"population {name}: {why}, so its rates cannot be computed again in the backward pass; leave "
+            "recompute out"
+        )
+
+
 def check_closes(net: Network) -> None:
     """Raise `BuildError` where a population with a normaliser would have to settle in a loop."""
     for loop in loops_of(net, gains=True):
