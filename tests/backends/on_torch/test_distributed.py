@@ -1,5 +1,6 @@
 """Two ranks end where one ends with the whole batch: torch's DistributedDataParallel over gloo."""
 
+import json
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import cortex_sim as cs
 from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.credit import LayeredCredit, TrainedCredit
+from cortex_sim.updating import Updating
 
 HERE = Path(__file__).resolve()
 REFERENCE = HERE.parents[2] / "reference"
@@ -86,7 +88,9 @@ NETWORKS = {
     "decorrelated": lambda: gait("kolen_pollack").with_reads(cs.Decorrelated()),
     "inner step": layered,
     "several sources": lambda: eyes("gait_prop"),
+    "accumulated": gait,
 }
+UPDATING = {"accumulated": Updating(accumulate=2, clip_norm=0.5, ema_decay=0.9)}
 
 
 def data(net):
@@ -101,7 +105,8 @@ def trained(word):
     """All tensors after two epochs of batches of 8, on as many ranks as there are."""
     model = cs.torch.build(NETWORKS[word](), precision="64")
     sgd = {"name": "SGD", "lr": 0.01, "momentum": 0.9}
-    trainer = Trainer(model, *data(model.net), 2, 8, sgd if model.net.step is None else None)
+    step, updating = sgd if model.net.step is None else None, UPDATING.get(word, Updating())
+    trainer = Trainer(model, *data(model.net), 2, 8, step, updating=updating)
     losses = [trainer.train_epoch() for _ in range(2)]
     return model.state_dict() | {"losses": torch.tensor(losses, dtype=torch.float64)}
 
@@ -258,7 +263,7 @@ def failing(how):
     Path(f"{rank}.txt").write_text(what_is_raised(trainer.train_epoch), encoding="utf-8")
 
 
-def started(command, folder, ranks=2):
+def started(command, folder, ranks=2, seconds=120):
     """Exit status and standard error of each rank of a command."""
     port, found = str(a_free_port()), []
     for rank in range(ranks):
@@ -267,7 +272,7 @@ def started(command, folder, ranks=2):
         paths = os.pathsep.join([str(ROOT), str(REFERENCE)])
         env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         found.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, cwd=folder))
-    said = [process.communicate(timeout=120)[1] for process in found]
+    said = [process.communicate(timeout=seconds)[1] for process in found]
     return [process.returncode for process in found], said
 
 
@@ -286,6 +291,18 @@ def test_a_mistake_is_said_once(words, line, tmp_path):
     assert status == [2, 2]
     assert said[0].startswith("cortex-sim: ") and line in said[0] and said[0].count("\n") == 1
     assert said[1] == ""
+
+
+@pytest.mark.slow
+def test_ranks_stop_early_together(tmp_path):
+    words = "digits_mlp --epochs 30 --out run --batch-size 100"
+    words += " --set optimiser.lr=0.3 --set schedule=null --set hold_out=300 --set evaluate_every=4"
+    words += " --set early_stopping=1 --set ema_decay=0.9 --set keep_best=true --set best_by=ema_loss"
+    command = [sys.executable, "-m", "cortex_sim", "train", *words.split()]
+    status, said = started(command, tmp_path, seconds=400)
+    assert status == [0, 0], said
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["stopped_early"] and metrics["steps"] < 360
 
 
 def test_alone_there_is_one_place_and_no_wrapper():
