@@ -43,7 +43,11 @@ RIVALS = {
 DEEP = {"deep": {"hidden": [64, 64, 64, 64]}}
 FEW = {"data": ["mnist"], "steps": list(STEPS), "lives": 12, "widths": DEEP, "elsewhere": [], "controls": []}
 PARTS = {  # ingredients left out, one outer seed
-    "layered_with_gain": {"hold": []},
+    "layered_with_gain": {"hold": ["log_scale"]},
+    "layered_with_scale": {"hold": ["log_gain"]},
+    "layered_short_mirror": {
+        "rule": {"name": "layered", "credit_network": {"name": "layered", "mirror": 320}}
+    },
     "layered_only_rates": {"hold": ["log_gain", "log_decay_up", "log_decay_down", "log_scale"]},
     "layered_without_decorrelation": {"model_settings": {"reads": {**READS, "mixing": 0.0}}},
     "layered_without_centring": {"model_settings": {"reads": {**READS, "centring": 0.0}}},
@@ -54,7 +58,8 @@ PARTS = {  # ingredients left out, one outer seed
 }
 UNTRAINED = {"hold": ["mixing", "centring"], "frozen": True}  # rates and schedule are searched, as for all
 SHORT = ["slopes", "falls"]  # held in 200 updates
-CNN = {"layered_cnn": ["log_gain", *SHORT], "backprop_decorrelated_cnn": SHORT, "backprop_cnn": SHORT}
+SIZES = ["log_gain", "log_scale"]  # held at 1 in layered_mnist and layered_cnn
+CNN = {"layered_cnn": [*SIZES, *SHORT], "backprop_decorrelated_cnn": SHORT, "backprop_cnn": SHORT}
 
 
 def jobs() -> dict[str, list[Any]]:
