@@ -30,8 +30,10 @@ LEFT_OUT = {
     "layered_without_mirror": "initial B random, no mirror phase",
     "layered_chain_alone": "neither: Kolen–Pollack's chain alone",
     "layered_local": "local decorrelation",
+    "layered_short_mirror": "mirror phase of 320 presentations",
     "layered_with_gain": "κ trained too",
-    "layered_only_rates": "λ and the scale of B not trained",
+    "layered_with_scale": "initial size of B trained too",
+    "layered_only_rates": "λ not trained",
     "layered_untrained": "only rates and schedule trained",
 }
 
