@@ -45,15 +45,13 @@ FEW = {"data": ["mnist"], "steps": list(STEPS), "lives": 12, "widths": DEEP, "el
 PARTS = {  # ingredients left out, one outer seed
     "layered_with_gain": {"hold": ["log_scale"]},
     "layered_with_scale": {"hold": ["log_gain"]},
-    "layered_short_mirror": {
-        "rule": {"name": "layered", "credit_network": {"name": "layered", "mirror": 320}}
-    },
+    "layered_short_mirror": {"rule": {"credit_network": {"mirror": 320}}},
     "layered_only_rates": {"hold": ["log_gain", "log_decay_up", "log_decay_down", "log_scale"]},
     "layered_without_decorrelation": {"model_settings": {"reads": {**READS, "mixing": 0.0}}},
     "layered_without_centring": {"model_settings": {"reads": {**READS, "centring": 0.0}}},
     "layered_without_both": {"model_settings": {"reads": None}},
-    "layered_without_mirror": {"rule": {"name": "layered"}},
-    "layered_chain_alone": {"rule": {"name": "layered"}, "model_settings": {"reads": None}},
+    "layered_without_mirror": {"rule": {"credit_network": {"mirror": 0}}},
+    "layered_chain_alone": {"rule": {"credit_network": {"mirror": 0}}, "model_settings": {"reads": None}},
     "layered_local": {"model_settings": {"reads": {**READS, "local": True}}},
 }
 UNTRAINED = {"hold": ["mixing", "centring"], "frozen": True}  # rates and schedule are searched, as for all
