@@ -220,9 +220,12 @@ class Run:
                 self._evaluate(trainer, trainer.mean_loss())
                 if self._has_stopped():
                     raise _Stopped
-            due = time.monotonic() - self._saved > _CLOCK_SECONDS
-            if within_epoch and (due or (checkpoints and trainer.step % checkpoints == 0)):
+            if not within_epoch:
+                return
+            if checkpoints and trainer.step % checkpoints == 0:
                 self._save(trainer)
+            elif self.rank == 0 and time.monotonic() - self._saved > _CLOCK_SECONDS:
+                self._write_checkpoint(trainer)  # alone: the clocks of other ranks differ
 
         with suppress(_Stopped):
             while trainer.step < trainer.total_steps and not self._has_stopped():
@@ -276,14 +279,13 @@ class Run:
 
     def _save(self, trainer: Trainer) -> None:
         trainer.require_inverses()
+        distributed.on_first(lambda: self._write_checkpoint(trainer))
 
-        def write() -> None:
-            extra = {"seconds": self._clock(), "files": self.log.lengths()}
-            if self.said:  # a resumed run says it again, without what it started from
-                extra["start"] = self.said
-            checkpoint.save(self.out / CHECKPOINT, trainer, extra)
-
-        distributed.on_first(write)
+    def _write_checkpoint(self, trainer: Trainer) -> None:
+        extra = {"seconds": self._clock(), "files": self.log.lengths()}
+        if self.said:  # a resumed run says it again, without what it started from
+            extra["start"] = self.said
+        checkpoint.save(self.out / CHECKPOINT, trainer, extra)
         self._saved = time.monotonic()
 
     def _finish(self, trainer: Trainer) -> dict[str, Any]:

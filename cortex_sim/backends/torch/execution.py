@@ -50,5 +50,5 @@ def channels_last(x: Any) -> Any:
         return Presentations({name: channels_last(values) for name, values in x.by_source.items()})
     if isinstance(x, Mapping):
         return {name: channels_last(values) for name, values in x.items()}
-    values = x if isinstance(x, Tensor) else torch.as_tensor(x)
-    return values.contiguous(memory_format=torch.channels_last) if values.dim() == 4 else values
+    pictures = x if isinstance(x, Tensor) else torch.as_tensor(x)
+    return pictures.contiguous(memory_format=torch.channels_last) if pictures.dim() == 4 else pictures
