@@ -292,7 +292,7 @@ class Core(nn.Module):
         top = rates[self.top].detach().flatten(1)
         c_top = self.net.objective_function.credit(top, as_rates(goal, top))
         if self.teacher is not None:
-            at = {name: self.credited_at(name, drives, rates) for name in self.teacher.taught}
+            at = {name: self.credited_at(name, drives, rates) for name in self.teacher.credited}
             return self.teacher.terms(rates, as_rates(goal, top), c_top, at), objective
         if self.routes.by_targets:
             rule = next(p.plasticity for p in self.net.driving if p.rule.supervised)

@@ -68,7 +68,7 @@ class TeacherCredit(nn.Module):
         return name in self.declared.hidden and not self.declared.network.gated
 
     @property
-    def taught(self) -> tuple[str, ...]:
+    def credited(self) -> tuple[str, ...]:
         """Populations that receive its credit."""
         return (*self.declared.hidden, self.declared.top)
 

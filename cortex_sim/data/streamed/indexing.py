@@ -1,4 +1,4 @@
-"""The index of shards: made by reading the headers in tar files, whoever wrote them."""
+"""The index of shards: made by reading the headers in tar files, whatever program wrote them."""
 
 from __future__ import annotations
 

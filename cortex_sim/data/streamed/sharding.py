@@ -37,7 +37,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sharding:
     """What is to be written: classes, and the pictures of every shard, by its name."""
 
     classes: list[str]
@@ -50,7 +50,7 @@ class Plan:
         return sum(map(len, self.shards.values()))
 
 
-def planned(folder: Path, size: int) -> Plan:
+def planned(folder: Path, size: int) -> Sharding:
     """Shards of at most ``size`` pictures for every part of a folder; only names are read.
 
     Raises
@@ -68,7 +68,7 @@ def planned(folder: Path, size: int) -> Plan:
         order = np.random.default_rng(0).permutation(len(entries))
         for number, start in enumerate(range(0, len(order), size)):
             shards[f"{part}-{number:06d}.tar"] = [entries[i] for i in order[start : start + size]]
-    return Plan(classes, shards, list(found))
+    return Sharding(classes, shards, list(found))
 
 
 def _entries(folder: Path, part: str, classes: list[str], listed: Listed) -> list[Entry]:
@@ -86,12 +86,12 @@ def _entries(folder: Path, part: str, classes: list[str], listed: Listed) -> lis
     return entries
 
 
-def write_shards(plan: Plan, out: Path, advance: Advance) -> dict[str, int]:
+def write_shards(plan: Sharding, out: Path, advance: Advance) -> dict[str, int]:
     """Write what is planned, each file whole or not at all; shards that exist already are kept.
 
     Parameters
     ----------
-    plan : Plan
+    plan : Sharding
     out : Path
         An existing folder, empty or with shards of the same plan.
     advance : callable
@@ -117,7 +117,7 @@ def write_shards(plan: Plan, out: Path, advance: Advance) -> dict[str, int]:
     return {part: write_index(out, part, plan.classes)[0] for part in plan.parts}
 
 
-def _require_same(plan: Plan, out: Path) -> None:
+def _require_same(plan: Sharding, out: Path) -> None:
     for file in sorted(out.glob("*.tar")):
         entries = plan.shards.get(file.name)
         if entries is None or list(_expected(entries)) != [
