@@ -13,7 +13,7 @@ from cortex_sim.viz.timeline_rows import rows_of
 
 CHAINS = ["feedback_alignment", "kolen_pollack", "sign_symmetric", "backprop", "gait_prop", "layered"]
 LAYERED = {"log_gain": 0.5, "log_decay_up": -7.6, "log_decay_down": -7.3, "log_scale": 0.0}
-RULES = [*CHAINS, "direct_feedback_alignment", "tdca"]
+RULES = [*CHAINS, "direct_feedback_alignment", "tdca", "broadcast"]
 INJECTED = np.random.default_rng(4).normal(size=(3, 7))  # one a presentation, into V2
 
 
@@ -21,7 +21,8 @@ def ruled(word):
     if word == "layered":
         credit = TrainedCredit(LayeredCredit(), {name: np.array(p) for name, p in LAYERED.items()}, {})
         return chain(init=NEAR).with_rule("tdca", credit=credit)
-    return taught() if word == "tdca" else chain(init=NEAR).with_rule(word)
+    forms = {"tdca": "dense", "broadcast": "broadcast"}
+    return taught(form=forms[word]) if word in forms else chain(init=NEAR).with_rule(word)
 
 
 def script(net, x, y, ms=800.0, every_ms=None, **settings):
