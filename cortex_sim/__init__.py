@@ -14,8 +14,9 @@ from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, 
 from cortex_sim.augmentation import CentreCrop, Flip, Normalise, RandomCrop, RandomResizedCrop, Resize
 from cortex_sim.backends.registry import register_backend
 from cortex_sim.calling import known_arguments
-from cortex_sim.connectors import Conv2d, Dense, Identity, Unweighted
+from cortex_sim.connectors import Dense, Identity, Unweighted
 from cortex_sim.constraints import Bounds, Dale, LearningRates, RowNorm
+from cortex_sim.convolution import Conv2d
 from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.default_settings import Defaults, defaults, with_defaults
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
@@ -36,6 +37,7 @@ from cortex_sim.library import model
 from cortex_sim.network import Network
 from cortex_sim.normalisers import BatchNorm, GroupNorm, LayerNorm
 from cortex_sim.objectives import CrossEntropy, SquaredError
+from cortex_sim.pooling import AveragePool2d, GlobalAveragePool2d, MaxPool2d
 from cortex_sim.population import Population
 from cortex_sim.presynaptic import Decorrelated
 from cortex_sim.projection import Projection
@@ -101,6 +103,7 @@ _ROOMS = (
 __all__ = [
     "Arbor",
     "Arm",
+    "AveragePool2d",
     "Backprop",
     "BatchNorm",
     "Bcm",
@@ -131,6 +134,7 @@ __all__ = [
     "GaitProp",
     "Given",
     "Global",
+    "GlobalAveragePool2d",
     "GlobalNeuromodulator",
     "GroupNorm",
     "HardOrthogonality",
@@ -147,6 +151,7 @@ __all__ = [
     "Logistic",
     "LowRank",
     "LowRankFeedback",
+    "MaxPool2d",
     "Mirrored",
     "Modulo",
     "Network",

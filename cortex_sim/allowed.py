@@ -227,6 +227,7 @@ class _Form:
     transposed: bool
     senders: int
     pre: str
+    groups: int  # of rows that read inputs of their own
 
     @classmethod
     def of(cls, net: Network, p: Projection, shape: tuple[int, ...]) -> _Form:
@@ -234,8 +235,9 @@ class _Form:
         seen = op.feedback_matrix(template) if p.is_top_down else op.matrix(template)
         pre = net.ends(p)[0]
         units = int(np.prod(pre))
-        senders = units if seen.shape[1] == units else pre[0]
-        return cls(shape, seen.shape, p.is_top_down and op.feedback_like_weights, senders, p.pre)
+        groups = 1 if p.is_top_down else op.groups
+        senders = units if seen.shape[1] == units and groups == 1 else pre[0]
+        return cls(shape, seen.shape, p.is_top_down and op.feedback_like_weights, senders, p.pre, groups)
 
     def as_matrix(self, values: np.ndarray) -> np.ndarray:
         """An array of the weights' declared shape as rules see it."""
@@ -301,7 +303,9 @@ def _fitted(name: str, what: str, values: np.ndarray, form: _Form) -> np.ndarray
     if values.ndim == 0:
         return np.full(form.matrix, float(values))
     if values.shape == (form.senders,) and form.shape != values.shape:
-        return np.broadcast_to(np.repeat(values, form.matrix[1] // form.senders), form.matrix)
+        post, inputs = form.matrix
+        by_group = np.repeat(values, form.groups * inputs // form.senders).reshape(form.groups, inputs)
+        return np.repeat(by_group, post // form.groups, axis=0)
     if values.shape != form.shape:
         raise DeclarationError(
             f"projection {name}: {what} has shape {values.shape}, and its weights {form.shape}; give one "
@@ -311,7 +315,7 @@ def _fitted(name: str, what: str, values: np.ndarray, form: _Form) -> np.ndarray
 
 
 def _check_senders(name: str, part: Any, form: _Form) -> None:
-    if form.matrix[1] % form.senders:
+    if form.groups * form.matrix[1] % form.senders:
         raise DeclarationError(
             f"projection {name}: each post unit reads {form.matrix[1]} inputs of {form.senders} channels, so "
             f"{type(part).__name__} has no sender for each; use Bounds()"

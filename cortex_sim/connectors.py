@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from cortex_sim.arrays import FixedArray
-from cortex_sim.checks import name_of, require_count, short
+from cortex_sim.checks import name_of, short
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights, Initialiser, Orthogonal
 from cortex_sim.registry import make, register
@@ -21,7 +21,7 @@ class Connector(Protocol):
 
     ``plastic`` says whether its weights can change at all; otherwise the drawn weights stay.
     `Unweighted` connectors have none. Rules see weights as a matrix of shape (post,
-    inputs of one post unit): for a convolution, (C_out, C_in·k·k).
+    inputs of one post unit): for a convolution, (C_out, C_in·k·k), with C_in the channels of its group.
     """
 
     plastic: ClassVar[bool]
@@ -73,7 +73,8 @@ def check_sheets(name: str, what: str, pre: Shape, post: Shape, otherwise: str) 
             )
 
 
-def _check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: str) -> None:
+def check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: str) -> None:
+    """Raise `DeclarationError` where given weights have another shape; ``pre``, ``post`` say why."""
     if isinstance(init, GivenWeights) and init.weights.shape != expected:
         raise DeclarationError(
             f"projection {name}: weights have shape {init.weights.shape}, but {pre} and {post}; "
@@ -102,7 +103,7 @@ class Matrix:
         """Given weights must have shape (post, pre)."""
         before, _, after = name.partition("->")
         words = f"{before} has {size(pre)} units", f"{after} {size(post)}"
-        _check_given(name, self.init, self.weight_shape(pre, post), *words)
+        check_given(name, self.init, self.weight_shape(pre, post), *words)
 
     def draw(
         self, rng: np.random.Generator, pre: Shape, post: Shape, exists: np.ndarray | None = None
@@ -156,67 +157,6 @@ class Dense(Matrix):
     def wiring(self, name: str, pre: Shape, post: Shape) -> np.ndarray | None:
         """The mask."""
         return None if self.mask is None else self.mask.values.astype(bool)
-
-
-@register("connector", "conv2d")
-@dataclass(frozen=True)
-class Conv2d:
-    """Convolution between populations of shape (channel, row, column); weights (C_out, C_in, k, k).
-
-    Parameters
-    ----------
-    kernel : int
-        Side of the square receptive field, in units.
-    stride : int, default 1
-        Step between receptive fields, in units.
-    padding : int, default 0
-        Silent units added on each side.
-    init : str, array or Initialiser, default "orthogonal"
-        As for `Dense`, on the matrix of shape (C_out, C_in·k·k).
-    """
-
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    init: Any = Orthogonal()
-    plastic: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        require_count(self, kernel=self.kernel, stride=self.stride)
-        require_count(self, minimum=0, padding=self.padding)
-        object.__setattr__(self, "init", as_initialiser(self.init, self))
-
-    def post_side(self, side: int) -> int:
-        """Rows (or columns) that a pre population with ``side`` of them leads to."""
-        return (side + 2 * self.padding - self.kernel) // self.stride + 1
-
-    def weight_shape(self, pre: Shape, post: Shape) -> Shape:
-        """(C_out, C_in, kernel, kernel)."""
-        return (post[0], pre[0], self.kernel, self.kernel)
-
-    def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Shapes must be (channel, row, column), and post the size that stride and padding make."""
-        check_sheets(name, "a convolution", pre, post, "Dense()")
-        before, _, after = name.partition("->")
-        rows, columns = self.post_side(pre[1]), self.post_side(pre[2])
-        if min(rows, columns) < 1:
-            raise DeclarationError(
-                f"projection {name}: kernel {self.kernel} is larger than {before} with padding "
-                f"{self.padding} ({pre[1]}x{pre[2]}); use a smaller kernel or more padding"
-            )
-        if post[1:] != (rows, columns):
-            raise DeclarationError(
-                f"projection {name}: kernel {self.kernel}, stride {self.stride} and padding {self.padding} "
-                f"take {pre[1]}x{pre[2]} to {rows}x{columns}, but {after} has shape {post}; "
-                f"give {after} shape {(post[0], rows, columns)}"
-            )
-        words = f"{before} has {pre[0]} channels", f"{after} {post[0]}"
-        _check_given(name, self.init, self.weight_shape(pre, post), *words)
-
-    def draw(self, rng: np.random.Generator, pre: Shape, post: Shape) -> np.ndarray:
-        """Weights of shape (C_out, C_in, kernel, kernel)."""
-        shape = self.weight_shape(pre, post)
-        return self.init.draw(rng, shape[0], size(shape[1:])).reshape(shape)
 
 
 class Unweighted:

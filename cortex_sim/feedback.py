@@ -127,15 +127,16 @@ class Inverse:
 
     def check(self, net: Network, projection: Projection) -> None:
         """Auxiliary units fill up a post population that is smaller than its inputs."""
-        shape = net.weight_shape(projection)
+        shape, op = net.weight_shape(projection), net.operator(projection)
         if not (self.auxiliary and shape):
             return
-        kept_alike = net.operator(projection).feedback_like_weights
-        post, fan_in = (shape[0], size(shape[1:])) if kept_alike else (shape[1], shape[0])
+        alike = op.feedback_like_weights
+        post, fan_in = (shape[0] // op.groups, size(shape[1:])) if alike else (shape[1], shape[0])
         if post > fan_in:
+            each = "" if op.groups == 1 else " in each group"
             raise DeclarationError(
-                f"projection {projection.name}: {self.of} has {post} post units for {fan_in} inputs, and "
-                "auxiliary units only fill up a smaller post population; use auxiliary=False"
+                f"projection {projection.name}: {self.of} has {post} post units for {fan_in} inputs{each}, "
+                "and auxiliary units only fill up a smaller post population; use auxiliary=False"
             )
 
 
@@ -202,7 +203,9 @@ class Mirrored:
     ) -> np.ndarray:
         """B as (input, channel), from initial weights ``up`` (channel, input) and what ``operator`` reads."""
         xi = operator.patches(rng.normal(size=(self.presentations, size(operator.pre))))
-        return self.scale * xi.T @ (xi @ up.T) / len(xi)
+        up = operator.blocks(up)  # of several groups (group, channel, input), as what they read
+        b = self.scale * xi.swapaxes(-1, -2) @ (xi @ up.swapaxes(-1, -2)) / xi.shape[-2]
+        return b if operator.groups == 1 else b.swapaxes(-1, -2).reshape(-1, b.shape[-2]).T
 
 
 @register("feedback", "given")

@@ -100,7 +100,8 @@ def _weights(net: Network, projection: Projection, seed: int) -> np.ndarray:
         also_exists = () if exists is None else (exists,)
         return projection.connector.draw(rng, pre, post, *also_exists)
     shape, source = net.weight_shape(projection), projection.source
-    senders = shape[0] if net.operator(projection).feedback_like_weights else shape[1]
+    op = net.operator(projection)
+    senders = shape[0] // op.groups if op.feedback_like_weights else shape[1]
     also: dict[str, Any] = {}
     if source.one_signal:  # drawn once for all receivers of the sender
         also["sender"] = stream(seed, projection.pre)

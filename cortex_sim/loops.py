@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cortex_sim.errors import BuildError
+
 if TYPE_CHECKING:
     from cortex_sim.network import Network
     from cortex_sim.projection import Projection
@@ -117,6 +119,23 @@ def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = F
         seen.update(members)
         found.append(Loop(members, tuple(p for p in within if p.pre in members and p.post in members)))
     return found
+
+
+def check_linear(net: Network) -> None:
+    """Whether a loop settles is judged by its Jacobian, which needs operators that are linear.
+
+    Raises
+    ------
+    BuildError
+        Naming a projection of a loop that is not.
+    """
+    for p in (p for loop in loops_of(net, gains=True) for p in loop.projections):
+        if not net.operator(p).linear:
+            raise BuildError(
+                f"projection {p.name}: {type(p.connector).__name__} is part of a loop and not linear, so "
+                "whether activity settles does not follow from a Jacobian; leave it out of the loop, use "
+                "AveragePool2d(), or train the loop unrolled in steps"
+            )
 
 
 def reached(start: str, projections: list[Projection]) -> set[str]:

@@ -8,10 +8,12 @@ import numpy as np
 
 from cortex_sim.capabilities import DeclaredFeedback, DeclaredRule, connector_of
 from cortex_sim.checks import listed
-from cortex_sim.connectors import Conv2d, Matrix, has_weights, size
+from cortex_sim.connectors import Matrix, has_weights, size
 from cortex_sim.constraint_checking import check_constraints
+from cortex_sim.convolution import Conv2d
 from cortex_sim.credit.checking import check_leaving
 from cortex_sim.errors import DeclarationError
+from cortex_sim.feedback import Transpose
 from cortex_sim.initialisers import GivenWeights
 from cortex_sim.joined import joined_of
 from cortex_sim.normaliser_checking import check_normalisers
@@ -19,6 +21,7 @@ from cortex_sim.operators.checking import brings_operator, check_operator
 from cortex_sim.paths import Paths
 from cortex_sim.presynaptic.checking import check_reads
 from cortex_sim.projection import BOTTOM_UP, GAIN, RECURRENT, TOP_DOWN, Projection
+from cortex_sim.rules.base import PerPost, PerPre
 from cortex_sim.rules.checking import check_credit, check_rule
 
 if TYPE_CHECKING:
@@ -120,6 +123,21 @@ def check_connector(net: Network, projection: Projection) -> None:
         )
 
 
+def check_groups(net: Network, projection: Projection) -> None:
+    """A rule's state may belong to channels or synapses of a grouped connector, not to its inputs."""
+    if not projection.rule.state or net.operator(projection).groups == 1:
+        return
+    side = PerPost if projection.is_top_down else PerPre  # of inputs, in the bottom-up direction
+    for variable, kind in projection.rule.state.items():
+        if isinstance(kind, side):
+            link, word = type(projection.connector).__name__, type(projection.plasticity).__name__
+            raise DeclarationError(
+                f"projection {projection.name}: {word} keeps {variable} for each input, and the groups of "
+                f"{link} read different ones; use a {link} without groups, or a rule with state per "
+                "post unit or synapse, such as Oja() or BCM()"
+            )
+
+
 def check_regularisers(projection: Projection) -> None:
     """A regulariser must say how it acts, unless backends know it."""
     for regulariser in projection.acting:
@@ -174,6 +192,14 @@ def check_feedback(net: Network, projection: Projection) -> None:
             f"{type(projection.regularisers[0]).__name__} cannot act on them; give it to "
             f"{projection.reverse_name}"
         )
+    unweighted = not has_weights(projection.connector) and not net.operator(projection).synapses
+    if unweighted and not isinstance(source.part, Transpose):  # of an identity all feedback is the identity
+        link = type(projection.connector).__name__
+        raise DeclarationError(
+            f"projection {name}: {link} of {projection.reverse_name} has no weights to follow or replace, "
+            "and credit returns through it by its transpose; use feedback=Transpose("
+            f"of={projection.reverse_name!r})"
+        )
     if source.dense_only and not isinstance(projection.connector, Matrix):
         raise DeclarationError(
             f"projection {name}: {word} sends to single units, and {projection.reverse_name} "
@@ -213,6 +239,7 @@ def check_parts(net: Network, projection: Projection) -> None:
     if projection.rule.top_down and projection.is_top_down:
         check_partner(net, projection, projection.rule)
     check_rule(projection)
+    check_groups(net, projection)
     check_regularisers(projection)
     if projection.is_top_down:
         check_feedback(net, projection)

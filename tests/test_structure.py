@@ -11,7 +11,7 @@ import cortex_sim
 from cortex_sim import capabilities
 
 HOME = Path(cortex_sim.__file__).parent
-CONNECTORS = {"Dense", "Conv2d", "Identity"}
+CONNECTORS = {"Dense", "Conv2d", "Identity", "AveragePool2d", "GlobalAveragePool2d", "MaxPool2d"}
 KERNEL = {"kernel", "stride", "padding", "dilation"}
 # Checks of a declaration, none of which runs a connector's linear algebra.
 ALLOWED = {

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cortex_sim.operators.grouping import change_of_feedback
+
 _convolution_backward = torch.ops.aten.convolution_backward
 
 
@@ -69,7 +71,7 @@ class DenseWithInverse(torch.autograd.Function):
 
 
 class ConvWithFeedback(torch.autograd.Function):
-    """Convolution with W upward, transposed convolution with B downward; both (C_out, C_in, k, k)."""
+    """Convolution with W upward, transposed convolution with B downward; both of the kernel's shape."""
 
     @staticmethod
     def forward(
@@ -78,14 +80,18 @@ class ConvWithFeedback(torch.autograd.Function):
         w: Tensor,
         bias: Tensor | None,
         b: Tensor,
+        operator: Any,
         rule: Any,
-        stride: int,
-        padding: int,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        dilation: tuple[int, int],
+        groups: int,
     ) -> Tensor:
         """Drive of shape (presentation, C_out, row, column)."""
         ctx.save_for_backward(r, w, b)
-        ctx.rule, ctx.stride, ctx.padding = rule, stride, padding
-        return F.conv2d(r, w, bias, stride, padding)
+        ctx.operator, ctx.rule = operator, rule
+        ctx.steps = stride, padding, dilation, groups
+        return F.conv2d(r, w, bias, stride, padding, dilation, groups)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
@@ -93,19 +99,18 @@ class ConvWithFeedback(torch.autograd.Function):
         (g,) = grads
         r, w, b = ctx.saved_tensors
         need_r, need_w, need_bias, need_b = ctx.needs_input_grad[:4]
-        step, edge = [ctx.stride] * 2, [ctx.padding] * 2
-        fixed = ([w.shape[0]], step, edge, [1, 1], False, [0, 0], 1)
+        stride, padding, dilation, groups = ctx.steps
+        fixed = ([w.shape[0]], stride, padding, dilation, False, [0, 0], groups)
         grad_r = grad_w = grad_bias = grad_b = None
         if need_w or need_bias:
             _, grad_w, grad_bias = _convolution_backward(g, r, w, *fixed, [False, need_w, need_bias])
         if need_r:
             grad_r, _, _ = _convolution_backward(g, r, b, *fixed, [True, False, False])
         if need_b and ctx.rule is not None:
-            u = (g * -len(g)).flatten(2).transpose(1, 2).flatten(0, 1)
-            patches = as_patches(r, w.shape[2], ctx.stride, ctx.padding)
-            change = ctx.rule.change(kernel_to_matrix(b).T, u, patches) * (len(u) / len(g))
-            grad_b = -change.T.reshape(b.shape)
-        return grad_r, grad_w, grad_bias, grad_b, None, None, None
+            op = ctx.operator
+            u = op.by_place((g * -len(g)).flatten(1))
+            grad_b = -change_of_feedback(op, ctx.rule, b, u, op.patches(r.flatten(1)))
+        return grad_r, grad_w, grad_bias, grad_b, *[None] * 6
 
 
 class ThroughOperator(torch.autograd.Function):
@@ -130,11 +135,10 @@ class ThroughOperator(torch.autograd.Function):
         grad_r = operator.down(g, down.T) if need_r else None
         grad_w = grad_b = None
         if need_w:
-            grad_w = (operator.by_place(g).T @ operator.patches(r)).reshape(ctx.shape)
+            grad_w = (operator.by_place(g).mT @ operator.patches(r)).reshape(ctx.shape)
         if need_b and ctx.rule is not None:
             u = operator.by_place(g * -len(g))
-            change = ctx.rule.change(down, u, operator.patches(r)) * operator.places
-            grad_b = -operator.as_feedback(change, b.shape)
+            grad_b = -change_of_feedback(operator, ctx.rule, b, u, operator.patches(r))
         return grad_r, grad_w, grad_b, None, None
 
 
@@ -154,13 +158,3 @@ class CreditPath(torch.autograd.Function):
         (g,) = grads
         (b,) = ctx.saved_tensors
         return g, (g.flatten(1) @ b.T).reshape(ctx.shape), None
-
-
-def kernel_to_matrix(kernel: Tensor) -> Tensor:
-    """Weights as rules see them: (post, inputs of one post unit)."""
-    return kernel.flatten(1)
-
-
-def as_patches(r: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-    """Inputs of every post unit, (presentation·position, C_in·k·k), from r (presentation, C, row, column)."""
-    return F.unfold(r, kernel, padding=padding, stride=stride).transpose(1, 2).flatten(0, 1)

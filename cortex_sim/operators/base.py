@@ -10,6 +10,13 @@ units (its patch) and drives one unit of every post channel:
 
 so that W r = placed(patches(r) wᵀ) and Wᵀ u = gathered(by_place(u) w), whatever the connector. A rule acts on
 w with every place as a separate presentation. Arrays are numpy's or torch's, with any leading axes.
+
+With several `groups` w is as many matrices of one shape, one below the other: the rows (post channels) of
+each read inputs of their own. `blocks` takes them apart as (group, channel, input), and the arrays by place
+then have an axis of groups before that of presentations and places. Rules act on each group by itself
+(`cortex_sim.operators.grouping`).
+
+An operator need not be linear. `at` gives the linear map that it is at given rates: credit passes down that.
 """
 
 from __future__ import annotations
@@ -54,6 +61,10 @@ class Operator:
     feedback_like_weights = True
     #: Whether `drive` adds the post population's bias itself.
     adds_bias = False
+    #: Matrices of which the weights consist, each with inputs of its own.
+    groups = 1
+    #: Whether `up` is linear, so that `down` does not depend on rates.
+    linear = True
     #: Whether the backward pass may take an inverse as WᵀM, so that B is not needed.
     takes_gram = False
 
@@ -80,15 +91,39 @@ class Operator:
         """Sum over the places that read a pre unit, (…, presentation, pre unit)."""
         return x
 
+    def blocks(self, w: Array) -> Array:
+        """The matrix w (…, channel, input) by groups, (…, group, channel, input); with one group w itself."""
+        if self.groups == 1:
+            return w
+        return w.reshape(*w.shape[:-2], self.groups, -1, w.shape[-1])
+
+    def by_presentation(self, x: Array) -> Array:
+        """Values by place, ordered by presentation: (…, presentation, [group ·] place · input)."""
+        if self.groups == 1:
+            return x.reshape(*x.shape[:-2], -1, self.places * x.shape[-1])
+        grouped = x.reshape(*x.shape[:-2], -1, self.places, x.shape[-1]).swapaxes(-3, -4)
+        return grouped.reshape(*x.shape[:-3], -1, self.groups * self.places * x.shape[-1])
+
+    def of_presentations(self, x: Array, inputs: int) -> Array:
+        """The inverse of `by_presentation`, (…, [group,] presentation · place, input)."""
+        if self.groups == 1:
+            return x.reshape(*x.shape[:-2], -1, inputs)
+        grouped = x.reshape(*x.shape[:-1], self.groups, self.places, inputs).swapaxes(-3, -4)
+        return grouped.reshape(*x.shape[:-2], self.groups, -1, inputs)
+
     # -- the two directions -------------------------------------------------------------------------
 
     def up(self, r: Array, w: Array) -> Array:
         """W r, (…, presentation, post unit), from the matrix w (…, channel, input)."""
-        return self.placed(self.patches(r) @ w.swapaxes(-1, -2))
+        return self.placed(self.patches(r) @ self.blocks(w).swapaxes(-1, -2))
 
     def down(self, u: Array, w: Array) -> Array:
         """Wᵀ u, (…, presentation, pre unit), from the matrix w (…, channel, input)."""
-        return self.gathered(self.by_place(u) @ w)
+        return self.gathered(self.by_place(u) @ self.blocks(w))
+
+    def at(self, r: Array) -> Operator:
+        """The linear map that this is at rates r (…, presentation, pre unit): itself where it is linear."""
+        return self
 
     # -- shapes of weights --------------------------------------------------------------------------
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.capabilities import connector_of
-from cortex_sim.connectors import Conv2d, Dense, Identity, Shape
+from cortex_sim.connectors import Dense, Identity, Shape
+from cortex_sim.convolution import Conv2d
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.operators.base import operator_of, units
+from cortex_sim.pooling import AveragePool2d, GlobalAveragePool2d, MaxPool2d
 
-_OURS = (Dense, Conv2d, Identity)
+_OURS = (Dense, Conv2d, Identity, AveragePool2d, MaxPool2d, GlobalAveragePool2d)
 _SHOWN = 3  # presentations: more than one, so that an operator must not mix them
 
 
@@ -23,6 +25,8 @@ def brings_operator(connector: Any) -> bool:
 
 def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     """Shapes of W r and Wᵀ u, and ⟨W r, u⟩ = ⟨r, Wᵀ u⟩, on random values.
+
+    Of an operator that is not linear, of the map that it is at these rates.
 
     Raises
     ------
@@ -43,7 +47,7 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     w: Any = op.matrix(rng.normal(size=shape)) if op.weighted else None
     r, u = rng.normal(size=(_SHOWN, units(pre))), rng.normal(size=(_SHOWN, units(post)))
     up = _shaped(f"projection {name}: {word}", "up", op.up(r, w), u)
-    down = _shaped(f"projection {name}: {word}", "down", op.down(u, w), r)
+    down = _shaped(f"projection {name}: {word}", "down", op.at(r).down(u, w), r)
     forth, back = (up * u).sum(1), (r * down).sum(1)
     scale = np.linalg.norm(up) * np.linalg.norm(u) + np.linalg.norm(r) * np.linalg.norm(down)
     if not np.allclose(forth, back, rtol=0, atol=1e-6 * scale):

@@ -18,7 +18,8 @@ class AtPlaces(Operator):
     The post population's shape has its channels first.
     """
 
-    #: Pre unit behind each input of each place, (place, input); the number of pre units means a silent input.
+    #: Pre unit behind each input of each place, (place, input), with several groups (group, place, input);
+    #: the number of pre units means a silent input.
     index: Any
     called = "connector at several places"
 
@@ -28,7 +29,7 @@ class AtPlaces(Operator):
         return units(self.post[1:])
 
     def patches(self, r: Array) -> Array:
-        """What each place reads, (…, presentation · place, input)."""
+        """What each place reads, (…, [group,] presentation · place, input)."""
         padded: Array
         if isinstance(r, np.ndarray):
             padded = np.concatenate([r, np.zeros((*r.shape[:-1], 1), dtype=r.dtype)], axis=-1)
@@ -36,21 +37,30 @@ class AtPlaces(Operator):
             from torch.nn.functional import pad
 
             padded = pad(r, (0, 1))
-        return padded[..., self.index].reshape(*r.shape[:-2], -1, self.index.shape[1])
+        read = padded[..., self.index]
+        if self.groups > 1:
+            read = read.swapaxes(-3, -4)
+        return read.reshape(*read.shape[:-3], -1, read.shape[-1])
 
     def by_place(self, a: Array) -> Array:
-        """Post units by place, (…, presentation · place, channel)."""
-        lead = a.shape[:-2]
-        return a.reshape(*a.shape[:-1], self.post[0], -1).swapaxes(-1, -2).reshape(*lead, -1, self.post[0])
+        """Post units by place, (…, [group,] presentation · place, channel)."""
+        lead, channels = a.shape[:-2], self.post[0] // self.groups
+        if self.groups == 1:
+            return a.reshape(*a.shape[:-1], channels, -1).swapaxes(-1, -2).reshape(*lead, -1, channels)
+        grouped = a.reshape(*a.shape[:-1], self.groups, channels, -1).swapaxes(-1, -2)
+        return grouped.swapaxes(-3, -4).reshape(*lead, self.groups, -1, channels)
 
     def placed(self, a: Array) -> Array:
         """Post units (…, presentation, post unit), from values by place."""
-        lead = a.shape[:-2]
-        by_presentation = a.reshape(*lead, -1, self.places, self.post[0])
-        return by_presentation.swapaxes(-1, -2).reshape(*lead, -1, units(self.post))
+        channels = self.post[0] // self.groups
+        by_presentation = a.reshape(*a.shape[:-2], -1, self.places, channels).swapaxes(-1, -2)
+        if self.groups == 1:
+            return by_presentation.reshape(*a.shape[:-2], -1, units(self.post))
+        return by_presentation.swapaxes(-3, -4).reshape(*a.shape[:-3], -1, units(self.post))
 
     def gathered(self, x: Array) -> Array:
         """Sum over the places that read a pre unit, (…, presentation, pre unit)."""
+        x = self.by_presentation(x)
         lead, size = x.shape[:-2], units(self.pre)
         rows = x.reshape(-1, self.index.size)
         if isinstance(x, np.ndarray):
@@ -80,9 +90,15 @@ class Tied(AtPlaces):
     ----------
     pre, post : tuple of int
         Shapes of the populations; the channels of ``post`` come first.
-    index : array of int, shape (place, input)
+    index : array of int, shape (place, input) or (group, place, input)
         Pre unit, counted over the whole population, for each input of each place; the number of
-        pre units means a silent input.
+        pre units means a silent input. With an axis of groups each group of channels of ``post`` reads
+        inputs of its own, and the weights are those of all groups, (channel, input).
     """
 
     index: np.ndarray
+
+    @property
+    def groups(self) -> int:  # type: ignore[override]
+        """Groups of the table."""
+        return 1 if self.index.ndim == 2 else len(self.index)

@@ -12,7 +12,7 @@ import numpy as np
 _KIND = crc32(b"presynaptic decorrelation")
 
 
-def noise_of(name: str, count: int, presentations: int, inputs: int) -> np.ndarray:
-    """Standard normal numbers (presentation, input) of renewal number ``count`` of a projection's state."""
+def noise_of(name: str, count: int, *shape: int) -> np.ndarray:
+    """Standard normal numbers ([group,] presentation, input) of renewal number ``count`` of a state."""
     stream = np.random.default_rng([_KIND, crc32(name.encode()), count])
-    return stream.standard_normal((presentations, inputs))
+    return stream.standard_normal(shape)

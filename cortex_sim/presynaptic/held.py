@@ -23,8 +23,10 @@ def first_readings(net: Network) -> dict[str, Arrays]:
     found = {}
     for p in net.bottom_ups:
         if p.reads is not None:
-            inputs = inputs_of(net, p)
-            found[p.name] = {**p.reads.initial(inputs), "count": np.array(0.0)}
+            first, groups = p.reads.initial(inputs_of(net, p)), net.operator(p).groups
+            if groups > 1:  # each reads inputs of its own
+                first = {n: np.repeat(np.asarray(x)[None], groups, axis=0) for n, x in first.items()}
+            found[p.name] = {**first, "count": np.array(0.0)}
     return found
 
 
@@ -34,7 +36,7 @@ def updates_between(how: Any) -> int:
 
 
 def inputs_of(net: Network, p: Projection) -> int:
-    """Inputs of one post unit: of a convolution those of a patch."""
+    """Inputs of one post unit: of a convolution those of a patch, in the channels of its group."""
     shape = net.weight_shape(p)
     return int(np.prod(shape[1:]))
 
@@ -85,11 +87,11 @@ class Reading:
         return Reading(self.name, self.how, dict(self.state))
 
     def read(self, r: np.ndarray) -> np.ndarray:
-        """What synapses read of rates (presentation, input)."""
+        """What synapses read of rates ([group,] presentation, input)."""
         return np.asarray(self.how.read(self.state, r))
 
     def renew(self, r: np.ndarray, ms: float) -> None:
-        """Let the state move on by a step of so many ms at rates (presentation, input).
+        """Let the state move on by a step of so many ms at rates ([group,] presentation, input).
 
         What is longer than an update is as many steps: one would be too long for P.
         """

@@ -222,6 +222,8 @@ class Layout:
             labels: dict[str, Any] = {"units": "1", "long_name": f"weights of {name}"}
             if len(kernel) != 2:
                 labels["shape"] = list(kernel)
+            if (groups := first.net.operator(first.net.projections[name]).groups) > 1:
+                labels["groups"] = groups
             data[variable] = (("snapshot", f"post:{name}", f"pre:{name}"), rows[variable], labels)
         for name, shape in self.loops.items():
             if shape:  # a number a trial is a coordinate

@@ -157,9 +157,11 @@ def _names(projection: str, weights: xr.DataArray, synapses: list[Synapse]) -> l
     pre, _, post = projection.partition("->")
     kernel = [int(n) for n in weights.attrs.get("shape", ())]
     if kernel:
+        of_group = kernel[0] // int(weights.attrs.get("groups", 1))  # post channels that read the same ones
         places = [np.unravel_index(j, kernel[1:]) for _, j in synapses]
         return [
-            f"{pre} {c}→{post} {i} at ({y}, {x})" for (i, _), (c, y, x) in zip(synapses, places, strict=True)
+            f"{pre} {i // of_group * kernel[1] + c}→{post} {i} at ({y}, {x})"
+            for (i, _), (c, y, x) in zip(synapses, places, strict=True)
         ]
     return [f"{pre}/{j}→{post}/{i}" for i, j in synapses]
 

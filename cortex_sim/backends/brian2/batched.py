@@ -20,6 +20,7 @@ from cortex_sim.backends.brian2.teaching import Teaching
 from cortex_sim.backends.brian2.views import Unit, View, has_partition
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.errors import RunError
+from cortex_sim.operators.grouping import by_group
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay
 from cortex_sim.rules.in_time import InTime
@@ -182,9 +183,11 @@ class Batched:
             case CreditSource.INVERSE:
                 return self._loop(p, w, down)
             case CreditSource.UNWEIGHTED:
+                rates = self.units[p.projection.post].rates
 
                 def send(c: Signals, u: Signals) -> None:
-                    down[...] = p.operator.down(u[above], _NONE)
+                    op = p.operator if p.operator.linear else p.operator.at(rates())
+                    down[...] = op.down(u[above], _NONE)
             case CreditSource.TRANSPOSE | CreditSource.SIGN:
                 assert p.up is not None  # tied feedback has a paired projection
                 lower = p.operator.down
@@ -235,12 +238,15 @@ class Batched:
         assert p.up is not None
         above, w, patch = p.projection.pre, self._matrix(p.up.name), self.patches[p.name]
         delivered = self.units[p.projection.post].view[self.circuit.var("c", p.name)]
+        op, w = p.operator, p.operator.blocks(w)  # of several groups (group, channel, input)
+        turned = w.swapaxes(-1, -2)
+        scaled = p.rescale and op.groups > 1
 
         def send(c: Signals, u: Signals) -> None:
-            x = patch["x"].reshape(-1, w.shape[1])
-            missing = patch["listening"] * (p.operator.by_place(u[above]) - x @ w.T)
-            patch["down"][...] = (missing @ w).reshape(len(delivered), -1)
-            delivered[...] = p.operator.gathered(x)
+            x = op.of_presentations(patch["x"], w.shape[-1])
+            missing = patch["listening"] * (op.by_place(u[above]) - x @ turned)
+            patch["down"][...] = op.by_presentation(missing @ w)
+            delivered[...] = op.gathered(self.weights.rescale_by_group(p) * x if scaled else x)
 
         return send
 
@@ -250,7 +256,8 @@ class Batched:
             p, w = self.circuit.net.projections[name], self.weights.matrix[name]
             state = self.weights.state[name]
             signals, places = self._signals(name, r, u)
-            growth, moved = self.rules[name](w, state, **signals)
+            rule, op = self.rules[name], self.circuit.operators[name]
+            growth, moved = by_group(op, rule, w, state, rule.kinds, down=p.is_top_down, **signals)
             step = self.step_s * eta * (places * growth - self.decay[p.name] * w)
             allowed = self.weights.allowed.get(name)
             if allowed is not None:

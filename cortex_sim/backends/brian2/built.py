@@ -113,9 +113,9 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
 
 
 def patch_states(circuit: Circuit, p: Apical) -> int:
-    """Apical states per presentation paired with a convolution: places times C_in·k·k."""
+    """Apical states per presentation paired with a convolution: places times C_in·k·k, C_in of all groups."""
     assert p.up is not None
-    return p.operator.places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
+    return p.operator.groups * p.operator.places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
 
 
 def check_patches(circuit: Circuit, presentations: int) -> None:

@@ -18,6 +18,7 @@ from cortex_sim.checks import look_up, positive_ms
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
+from cortex_sim.loops import check_linear
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
 from cortex_sim.population import Population
@@ -137,6 +138,7 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
             'use GaitProp() in its limit form, or backend "torch"'
         )
     check_normalisers(net)
+    check_linear(net)
     for population in net.populations.values():
         check_texts(population.activation)
     for p in net.projections.values():

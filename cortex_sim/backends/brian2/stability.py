@@ -93,7 +93,9 @@ def _check_loop(
     assert p.up is not None
     w = weights.matrix[p.up.name]
     _check_finite(p.up.name, weights, exception_type)
-    largest = float(np.linalg.eigvalsh(w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w)[-1])
+    groups = np.split(w, p.operator.groups)
+    grams = (one @ one.T if one.shape[0] <= one.shape[1] else one.T @ one for one in groups)
+    largest = max(float(np.linalg.eigvalsh(g)[-1]) for g in grams)
     longest = largest_step(p.tau_ms, largest, p.damping, method)
     if dt_ms >= longest:
         raise exception_type(

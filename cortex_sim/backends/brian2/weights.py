@@ -200,11 +200,20 @@ class Weights:
         return Normalised(*numpy_functions(transfer), way_of(declared, own), bias)
 
     def rescale(self, p: Apical) -> float:
-        """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1."""
-        if not p.rescale or p.up is None:
+        """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1.
+
+        With several groups 1, as each has a factor of its own: `rescale_by_group`.
+        """
+        if not p.rescale or p.up is None or p.operator.groups > 1:
             return 1.0
         w = self.matrix[p.up.name]
         return float(np.vdot(w, w)) / min(w.shape) + p.damping
+
+    def rescale_by_group(self, p: Apical) -> np.ndarray:
+        """The same of each group, (group, 1, 1)."""
+        assert p.up is not None
+        w = p.operator.blocks(self.matrix[p.up.name])
+        return np.asarray((w * w).sum((1, 2), keepdims=True) / min(w.shape[1:]) + p.damping)
 
     def pull_back(self) -> None:
         """Hard orthogonality, after a trial in which weights could change."""
@@ -212,7 +221,9 @@ class Weights:
         for p in self.circuit.net.driving:
             for rule in p.regularisers:
                 if isinstance(rule, HardOrthogonality) and self.pulls % rule.every == 0:
-                    self.matrix[p.name][...] = nearer_orthogonal(self.matrix[p.name], rule)
+                    w = self.matrix[p.name]
+                    groups = self.circuit.operators[p.name].groups
+                    w[...] = np.concatenate([nearer_orthogonal(one, rule) for one in np.split(w, groups)])
 
     def as_state(self) -> dict[str, np.ndarray]:
         """Copies by name, for checkpoints."""

@@ -15,14 +15,15 @@ from cortex_sim.population import Population
 from cortex_sim.rules.base import Level, TargetRule
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
-Carry = Callable[[Path], Callable[[Tensor], Tensor]]
+#: From a path and the rates of the population below, (presentation, unit): what carries credit down it.
+Carry = Callable[[Path, Tensor], Callable[[Tensor], Tensor]]
 
 
 def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) -> Carry:
     """A function that carries credit down a path, from u of the population above to B u."""
 
-    def carried(path: Path) -> Callable[[Tensor], Tensor]:
-        op, down = path.operator, torch.empty(0)
+    def carried(path: Path, r_below: Tensor) -> Callable[[Tensor], Tensor]:
+        op, down = path.operator.at(r_below), torch.empty(0)
         if op.weighted:
             w = weights.get(path.projection.reverse_name, down)
             down = feedback.matrix(path.name, w).detach().to(dtype).T
@@ -32,9 +33,14 @@ def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) ->
 
 
 @torch.no_grad()
-def direct_credits(steps: tuple[Step, ...], carried: Carry, c_top: Tensor) -> Values:
+def direct_credits(steps: tuple[Step, ...], carried: Carry, rates: Values, c_top: Tensor) -> Values:
     """C = B c_L of every population with a projection from the top, (presentation, unit)."""
-    return {step.name: carried(path)(c_top) for step in steps for path in step.paths if path.direct}
+    return {
+        step.name: carried(path, rates[step.name].flatten(1))(c_top)
+        for step in steps
+        for path in step.paths
+        if path.direct
+    }
 
 
 @torch.no_grad()
@@ -66,7 +72,8 @@ def target_credits(
         a, r = drives[name].flatten(1), rates[name].flatten(1)
         above = Level(transfer(name), a, r, own, credits[name], asked[name])
         for below, path in paths:
-            credit, least = rule.delivered(carried(path), above, rates[below].flatten(1))
+            r_below = rates[below].flatten(1)
+            credit, least = rule.delivered(carried(path, r_below), above, r_below)
             known = below in credits
             credits[below] = credits[below] + credit if known else credit
             asked[below] = torch.minimum(asked[below], least) if known else least

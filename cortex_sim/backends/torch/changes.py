@@ -92,7 +92,7 @@ def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     count = len(rates[model.top])
     c = {n: -g * count for n, g in zip(named, found, strict=False) if g is not None}
     u = {n: -g * count for n, g in zip(around, found[len(named) :], strict=True) if g is not None}
-    for name, returned in _around_loops(model, u).items():
+    for name, returned in _around_loops(model, rates, u).items():
         returned = returned.reshape(rates[name].shape)
         c[name] = c[name] + returned if name in c else returned
     return c
@@ -120,7 +120,7 @@ def _credits_over_time(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     return c
 
 
-def _around_loops(model: Core, u: dict[str, Tensor]) -> dict[str, Tensor]:
+def _around_loops(model: Core, rates: dict[str, Tensor], u: dict[str, Tensor]) -> dict[str, Tensor]:
     """Credit that populations of a loop send one another, which arrives at their drives' fixed point only."""
     carried = model.carried()
     found: dict[str, Tensor] = {}
@@ -130,7 +130,7 @@ def _around_loops(model: Core, u: dict[str, Tensor]) -> dict[str, Tensor]:
             for path in step.paths:
                 pre = path.projection.pre
                 if pre in names and pre in u and not (path.direct or path.from_teacher):
-                    returned = carried(path)(u[pre].flatten(1))
+                    returned = carried(path, rates[step.name].flatten(1))(u[pre].flatten(1))
                     found[step.name] = found[step.name] + returned if step.name in found else returned
     return found
 

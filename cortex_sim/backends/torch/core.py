@@ -300,7 +300,7 @@ class Core(nn.Module):
                 self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
             )
             return injected(credits, rates), objective
-        return total + injected(direct_credits(self.steps, self.carried(), c_top), rates), objective
+        return total + injected(direct_credits(self.steps, self.carried(), rates, c_top), rates), objective
 
     def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
@@ -347,8 +347,8 @@ class Core(nn.Module):
 
     def pull_back(self, name: str, rule: HardOrthogonality) -> None:
         """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
-        extra = self.feedback.auxiliary.get(name)
-        pull_back_in_place(self.weights[name], self.matrix(name), extra, rule, f"projection {name}")
+        extra, op = self.feedback.auxiliary.get(name), self.net.operator(self.net.projections[name])
+        pull_back_in_place(self.weights[name], op, extra, rule, f"projection {name}")
 
     @differentiating
     def renew_feedback(self) -> None:

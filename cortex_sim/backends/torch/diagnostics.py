@@ -64,8 +64,9 @@ def _undefined(model: Core, why: str) -> Readings:
 def orthogonality_deviations(model: Core) -> Readings:
     """‖G/s² − I‖_F/√n of every bottom-up projection with weights; 0 is orthogonal."""
     found: Readings = {}
-    for name in (p.name for p in model.net.driving if p.name in model.weights):
-        value = deviation(model.matrix(name))
+    for p in (p for p in model.net.driving if p.name in model.weights):
+        name = p.name
+        value = deviation(model.net.operator(p).blocks(model.matrix(name)))
         found[name] = value if math.isfinite(value) else None
         if found[name] is None:
             _log.warning("%s: no orthogonality deviation, its weights are zero or not finite", name)

@@ -49,15 +49,16 @@ def wrap(model: nn.Module) -> Any:
 
 
 def gathered(values: torch.Tensor) -> torch.Tensor:
-    """``values`` (presentation, unit) of all ranks, concatenated; every rank holds equally many."""
+    """``values`` (…, presentation, unit) of all ranks, concatenated; every rank holds equally many."""
+    values = values.contiguous()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     try:
-        dist.all_gather(parts, values.contiguous())
+        dist.all_gather(parts, values)
     except RuntimeError as exception:  # of the backend, where a connection has closed
         raise RunError(
             "another process of this run has failed or ended, so this one ends too; its own message says why"
         ) from exception
-    return torch.cat(parts)
+    return torch.cat(parts, dim=-2)
 
 
 def means(values: torch.Tensor) -> list[float]:

@@ -196,7 +196,7 @@ def _sweep(
                     sent = credits[pre] * acting.active(pre)
                 else:
                     sent = back[pre] if path.projection.paired_with == RECURRENT else u[pre]
-                c = c + _delivers(phase, path) * carried(path)(sent)
+                c = c + _delivers(phase, path) * carried(path, rates[name])(sent)
             c = acting.credit_of(name, c)
         credits[name] = c
         u[name] = _learned_from(model, acting, name, c, drives[name])[0]

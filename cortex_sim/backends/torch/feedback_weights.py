@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.errors import RunError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
 from cortex_sim.network import Network
+from cortex_sim.operators.grouping import by_group
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Orthogonality
 
@@ -71,14 +73,20 @@ class FeedbackWeights(nn.Module):
                 self._prepare_inverse(p, p.feedback, weights[p.reverse_name].detach())
 
     def _prepare_inverse(self, p: Projection, inverse: Inverse, w: Tensor) -> None:
-        flat = self.operators[p.name].matrix(w)
+        flat = self._blocks(p.name, w)
         check_invertible(flat, inverse, str(inverse.of))
-        shape: tuple[int, ...] = (min(flat.shape),) * 2
-        if inverse.auxiliary and flat.shape[0] < flat.shape[1]:
+        shape: tuple[int, ...] = (*flat.shape[:-2], *(min(flat.shape[-2:]),) * 2)
+        if inverse.auxiliary and flat.shape[-2] < flat.shape[-1]:
             learns = any(isinstance(r, Orthogonality) for r in self._bottom_up[p.reverse_name].regularisers)
             self.auxiliary[p.reverse_name] = nn.Parameter(complement(flat), requires_grad=learns)
-            shape = tuple(flat.T.shape)
+            shape = tuple(flat.mT.shape)
         self.fixed.register_buffer(p.name, torch.zeros(shape, dtype=w.dtype))
+
+    def _blocks(self, name: str, w: Tensor) -> Tensor:
+        """Bottom-up weights as matrices that are inverted, ([group,] post, inputs)."""
+        op = self.operators[name]
+        blocks: Tensor = op.blocks(op.matrix(w))
+        return blocks
 
     @property
     def plastic(self) -> dict[str, Tensor]:
@@ -112,7 +120,7 @@ class FeedbackWeights(nn.Module):
             case Transpose():
                 b = op.matrix(w.detach()).T
             case Inverse():
-                b = self._inverse(name, op.matrix(w.detach()))
+                b = self._inverse(name, self._blocks(name, w.detach()))
             case _:
                 return self._present(name, self.plastic_or_free(name))
         return op.as_feedback(b, tuple(w.shape) if op.feedback_like_weights else tuple(b.shape))
@@ -123,11 +131,12 @@ class FeedbackWeights(nn.Module):
         return b
 
     def _inverse(self, name: str, w: Tensor) -> Tensor:
-        """B (inputs, post) of an inverse, from its stored part and the present weights."""
-        kept = self.fixed.get_buffer(name).to(w.dtype)
-        if self.projections[name].reverse_name in self.auxiliary:
-            return kept
-        return inverse_from_gram(w, kept)
+        """B (inputs, post) of an inverse, of the present weights ([group,] post, inputs)."""
+        b = self.fixed.get_buffer(name).to(w.dtype)
+        if self.projections[name].reverse_name not in self.auxiliary:
+            number = self.kept_gram(name) if b.ndim == 2 else None
+            b = number * w.T if isinstance(number, float) else inverse_from_gram(w, b)
+        return b if b.ndim == 2 else b.mT.flatten(0, 1).T
 
     def kept_gram(self, name: str) -> Tensor | float | None:
         """M of `gram_inverse` if it is stored for this projection; x where M = xI."""
@@ -225,7 +234,7 @@ class FeedbackWeights(nn.Module):
 
     def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
         w, *extra = self.belongs_to(name, weights)
-        flat, reverse = self.operators[name].matrix(w), self.projections[name].reverse_name
+        flat, reverse = self._blocks(name, w), self.projections[name].reverse_name
         if extra:
             solved = auxiliary_inverse(flat, extra[0], inverse.rescale, reverse)
         else:
@@ -253,15 +262,31 @@ class FeedbackWeights(nn.Module):
             if not p.rule.spontaneous:
                 continue
             op = self.operators[name]
-            w = op.matrix(weights[p.reverse_name].detach())
+            w = self._blocks(name, weights[p.reverse_name].detach())
             noise = _white(generator, name, presentations, w)
-            noise = noise if one is None else noise[one : one + 1]
-            change = p.plasticity.change(op.feedback_matrix(b.detach()), noise @ w.T, noise)
+            noise = noise if one is None else noise[..., one : one + 1, :]
+            change, _ = by_group(
+                op,
+                partial(_without_state, p.plasticity),
+                op.feedback_matrix(b.detach()),
+                {},
+                {},
+                down=True,
+                r_pre=noise @ w.mT,
+                r_post=noise,
+            )
             total = total - (op.as_feedback(change, tuple(b.shape)) * self._present(name, b)).sum()
         return total
 
 
 @uncompiled
 def _white(noise: Noise, name: str, presentations: int, w: Tensor) -> Tensor:
-    """White activity (presentation, inputs of w); a generator is not part of a compiled graph."""
-    return torch.randn(presentations, w.shape[1], generator=noise(name), dtype=w.dtype, device=w.device)
+    """White activity ([group,] presentation, inputs of w); a generator is not part of a compiled graph."""
+    size = (*w.shape[:-2], presentations, w.shape[-1])
+    return torch.randn(size, generator=noise(name), dtype=w.dtype, device=w.device)
+
+
+def _without_state(
+    rule: Any, w: Tensor, state: Mapping[str, Tensor], r_pre: Tensor, r_post: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    return rule.change(w, r_pre, r_post), {}

@@ -1,4 +1,7 @@
-"""Top-down weights computed from bottom-up ones: the damped inverse, and the sign pattern."""
+"""Top-down weights computed from bottom-up ones: the damped inverse, and the sign pattern.
+
+Weights w are matrices (post, inputs), or the several of a connector with groups, (group, post, inputs).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cortex_sim.backends.torch.orthogonality import gram, largest_eigenvalue_size, squared_gain
+from cortex_sim.backends.torch.orthogonality import (
+    diagonal,
+    gram,
+    is_wide,
+    largest_eigenvalue_size,
+    squared_gain,
+)
 from cortex_sim.errors import BuildError
 from cortex_sim.feedback import Inverse
 
@@ -33,7 +42,7 @@ class Solved:
 
 @torch.no_grad()
 def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
-    """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (post, inputs); never below float32.
+    """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (…, post, inputs); never below float32.
 
     B = WᵀM or MWᵀ with this M. Stored instead of B because it varies more slowly: G changes only to
     second order while W moves along orthogonal matrices, B to first order. It fails where the weights are
@@ -41,19 +50,19 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     """
     wide = w.float() if w.dtype in (torch.bfloat16, torch.float16) else w
     g = gram(wide)
-    g.diagonal().add_(inverse.damping)
+    diagonal(g).add_(inverse.damping)
     scale = squared_gain(wide) + inverse.damping
-    m = _series(g, float(scale), inverse, name) if inverse.solver == "iterative" else None
+    m = _series(g, scale, inverse, name) if inverse.solver == "iterative" else None
     if m is not None:
         return Solved(m if inverse.rescale else m / scale, None, multiple=True)
     factor, failed = torch.linalg.cholesky_ex(g)
-    factor.diagonal().add_(failed != 0)  # not used if it failed, but must not be singular
+    diagonal(factor).add_((failed != 0)[..., None])  # not used if it failed, but must not be singular
     m = torch.cholesky_inverse(factor)
     complaint = (
         f"projection {name}: its weights have lost their rank and cannot be inverted; give "
         "Inverse(damping=1e-3), a smaller learning rate, or an orthogonality regulariser"
     )
-    return Solved(m * scale if inverse.rescale else m, failed, complaint)
+    return Solved(m * scale if inverse.rescale else m, failed.amax(), complaint)
 
 
 @torch.no_grad()
@@ -66,49 +75,51 @@ def as_number(m: Tensor) -> float | None:
 
 @torch.no_grad()
 def inverse_from_gram(w: Tensor, m: Tensor) -> Tensor:
-    """B (inputs, post) from w (post, inputs) and M of `gram_inverse`."""
-    return w.T @ m if w.shape[0] <= w.shape[1] else m @ w.T
+    """B (…, inputs, post) from w (…, post, inputs) and M of `gram_inverse`."""
+    return w.mT @ m if is_wide(w) else m @ w.mT
 
 
-def _series(g: Tensor, scale: float, inverse: Inverse, name: str) -> Tensor | None:
+def _series(g: Tensor, scale: Tensor, inverse: Inverse, name: str) -> Tensor | None:
     """1 + E + E² + … with E = I − (G + αI)/β, β = s² + α: β(G + αI)⁻¹; None where it would not converge.
 
     E is neglected where the error of that is below the tolerance.
     """
-    off = g / -scale
-    off.diagonal().add_(1)
+    off = g / -(float(scale) if scale.ndim == 0 else scale)
+    diagonal(off).add_(1)
     radius = largest_eigenvalue_size(off)
     if not radius < _SERIES_LIMIT:
         _log.warning("%s: series of the inverse would err by %.2f, solved directly", name, radius)
         return None
     if radius < inverse.tolerance:
-        return torch.eye(len(g), dtype=g.dtype, device=g.device)
+        return torch.eye(g.shape[-1], dtype=g.dtype, device=g.device).repeat(*g.shape[:-2], 1, 1)
     total = off.clone()
-    total.diagonal().add_(1)
+    diagonal(total).add_(1)
     for _ in range(inverse.iterations - 1):
         total = off @ total
-        total.diagonal().add_(1)
+        diagonal(total).add_(1)
     return total
 
 
 @torch.no_grad()
 def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool, name: str) -> Solved:
-    """Columns of [W; A]⁻¹ that belong to real units, (inputs, post)."""
-    square = torch.cat([w, auxiliary])
-    columns = torch.eye(square.shape[0], w.shape[0], dtype=w.dtype, device=w.device)
+    """Columns of [W; A]⁻¹ that belong to real units, (…, inputs, post)."""
+    square = torch.cat([w, auxiliary], dim=-2)
+    columns = torch.eye(square.shape[-1], w.shape[-2], dtype=w.dtype, device=w.device)
+    columns = columns.expand(*w.shape[:-2], -1, -1)
     b, failed = torch.linalg.solve_ex(square, columns)
     complaint = (
         f"projection {name}: weights and auxiliary units are singular together; give the projection "
         "an orthogonality regulariser or use auxiliary=False"
     )
-    return Solved(b * squared_gain(w) if rescale else b, failed, complaint)
+    return Solved(b * squared_gain(w) if rescale else b, failed.amax(), complaint)
 
 
 @torch.no_grad()
 def complement(w: Tensor) -> Tensor:
-    """Auxiliary rows A (inputs − post, inputs): orthogonal to the rows of w (post, inputs), of its gain."""
-    q, _ = torch.linalg.qr(w.double().T, mode="complete")
-    return (q[:, w.shape[0] :].T * squared_gain(w.double()).sqrt()).to(w.dtype).contiguous()
+    """Auxiliary rows A (…, inputs − post, inputs): orthogonal to w's rows (…, post, inputs), of its gain."""
+    q, _ = torch.linalg.qr(w.double().mT, mode="complete")
+    rows = q[..., w.shape[-2] :].mT * squared_gain(w.double()).sqrt()
+    return rows.to(w.dtype).contiguous()
 
 
 @torch.no_grad()
@@ -122,10 +133,11 @@ def check_invertible(w: Tensor, inverse: Inverse, name: str) -> None:
     if inverse.damping:
         return
     values = torch.linalg.svdvals(w.double())
-    floor = max(w.shape) * torch.finfo(w.dtype).eps * values.max()
-    rank = int((values > floor).sum())
-    if rank < len(values):
+    floor = max(w.shape[-2:]) * torch.finfo(w.dtype).eps * values.amax(-1, keepdim=True)
+    rank, full = int((values > floor).sum(-1).min()), values.shape[-1]
+    if rank < full:
+        of = "" if w.ndim == 2 else " in one of its groups"
         raise BuildError(
-            f"projection {name}: weights have rank {rank} of {len(values)}, so they have no inverse; give "
+            f"projection {name}: weights have rank {rank} of {full}{of}, so they have no inverse; give "
             "Inverse(damping=1e-3), or initial weights of full rank"
         )

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from cortex_sim.backends.torch import distributed
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
+from cortex_sim.operators import Operator
+from cortex_sim.operators.grouping import by_group
+from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
 #: New state of a rule, from projection, kind, new and old values: as it was where there is no synapse.
 Kept = Callable[[str, Any, Tensor, Tensor], Tensor]
-#: What synapses read, from projection and inputs (presentation · place, input).
+#: What synapses read, from projection and inputs ([group,] presentation · place, input).
 Read = Callable[[str, Tensor], Tensor]
 
 
@@ -52,23 +55,30 @@ class LocalRules(nn.Module):
             pre = self._read(p.name, op.patches(rates[p.pre].detach().flatten(1))).to(w.dtype)
             post = op.by_place(rates[p.post].detach().flatten(1)).to(w.dtype)
             matrix = op.matrix(w.detach())
-            change, new = self._change(p.name, p.plasticity, matrix, pre, post)
+            change, new = self._change(p, op, matrix, pre, post)
             if learning and new:
                 if distributed.place()[1] > 1:  # the state depends on the presentations of all ranks
                     shown = distributed.gathered(pre), distributed.gathered(post)
-                    new = self._change(p.name, p.plasticity, matrix, *shown)[1]
+                    new = self._change(p, op, matrix, *shown)[1]
                 for variable, buffer in self.of(p.name).items():
                     buffer.copy_(self._kept(p.name, p.rule.state[variable], new[variable], buffer))
             total = total - op.places * (change.reshape(w.shape) * w).sum()
         return total
 
     def _change(
-        self, name: str, rule: Any, w: Tensor, r_pre: Tensor, r_post: Tensor
+        self, p: Projection, op: Operator, w: Tensor, r_pre: Tensor, r_post: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        if name not in self.state:
-            return rule.change(w, r_pre, r_post), {}
-        state = {variable: _before(kept) for variable, kept in self.of(name).items()}
-        return rule.change(w, r_pre, r_post, state)  # a change may be a view of the state
+        state = {
+            variable: _before(kept) for variable, kept in self.of(p.name).items()
+        }  # may come back as a view
+
+        def change(
+            w: Tensor, state: Mapping[str, Tensor], r_pre: Tensor, r_post: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            rule: Any = p.plasticity
+            return rule.change(w, r_pre, r_post, state) if state else (rule.change(w, r_pre, r_post), {})
+
+        return by_group(op, change, w, state, p.rule.state, r_pre=r_pre, r_post=r_post)
 
 
 # An operation of its own: torch.compile may compute a clone again on the way back, from the buffer, which

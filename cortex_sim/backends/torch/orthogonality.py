@@ -1,4 +1,8 @@
-"""Orthogonality of weights: its measure, the soft penalties, and the projection back after a step."""
+"""Orthogonality of weights: its measure, the soft penalties, and the projection back after a step.
+
+Weights w are matrices (post, inputs), or the several of a connector with groups, (group, post, inputs): then
+each group is orthogonal by itself, with a gain of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import logging
 import torch
 from torch import Tensor
 
+from cortex_sim.operators import Operator
 from cortex_sim.regularisers import HardOrthogonality, Orthogonality
 
 _log = logging.getLogger(__name__)
@@ -16,21 +21,36 @@ _SAFE_SQUARED = 2.5
 
 
 def gram(w: Tensor) -> Tensor:
-    """The smaller of WWᵀ and WᵀW, from w (post, inputs)."""
-    return w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    """The smaller of WWᵀ and WᵀW, from w (…, post, inputs)."""
+    return w @ w.mT if is_wide(w) else w.mT @ w
+
+
+def is_wide(w: Tensor) -> bool:
+    """Whether inputs are at least as many as post units."""
+    return w.shape[-2] <= w.shape[-1]
 
 
 def squared_gain(w: Tensor) -> Tensor:
-    """s² = ‖W‖²_F / min(post, inputs), the mean squared singular value."""
-    return w.square().sum() / min(w.shape)
+    """s² = ‖W‖²_F / min(post, inputs), the mean squared singular value; (), or of groups (group, 1, 1)."""
+    squares = w.square()
+    total = squares.sum() if w.ndim == 2 else squares.sum((-2, -1), keepdim=True)
+    return total / min(w.shape[-2:])
+
+
+def diagonal(g: Tensor) -> Tensor:
+    """Diagonal of each matrix, a view."""
+    return g.diagonal(dim1=-2, dim2=-1)
 
 
 def deviation(w: Tensor) -> float:
-    """‖G/s² − I‖_F / √n, n = min(post, inputs): 0 for orthogonal weights of any gain."""
+    """‖G/s² − I‖_F / √n, n = min(post, inputs): 0 for orthogonal weights of any gain.
+
+    Of several groups the root of the mean square.
+    """
     wide = w.detach().double()
     g = gram(wide) / squared_gain(wide)
-    g.diagonal().sub_(1)
-    return float(g.norm() / g.shape[0] ** 0.5)
+    diagonal(g).sub_(1)
+    return float(g.norm() / (g.numel() // g.shape[-1]) ** 0.5)
 
 
 def penalty_gradient(w: Tensor, rule: Orthogonality, generator: torch.Generator) -> Tensor:
@@ -39,31 +59,40 @@ def penalty_gradient(w: Tensor, rule: Orthogonality, generator: torch.Generator)
     arXiv 2102.11598; without the diagonal, 4λW·off(WᵀW), the code of arXiv 2006.06438.
     """
     if not rule.diagonal:
-        columns = w.square().sum(0)  # the diagonal, which off leaves out
-        product = (w @ w.T) @ w if w.shape[0] <= w.shape[1] else w @ (w.T @ w)
+        columns = w.square().sum(-2, keepdim=True)  # the diagonal, which off leaves out
+        product = (w @ w.mT) @ w if is_wide(w) else w @ (w.mT @ w)
         return 4 * rule.strength * (product - w * columns)
-    wide = w if w.shape[0] <= w.shape[1] else w.T
+    wide = w if is_wide(w) else w.mT
     goal = squared_gain(wide) if rule.gain is None else rule.gain**2
     if rule.probes is not None:
-        v = torch.randn(wide.shape[0], rule.probes, generator=generator, dtype=w.dtype, device=w.device)
-        echo = wide.T @ v  # (inputs, probe)
-        grad = (wide @ echo - goal * v) @ echo.T / rule.probes
+        size = (*wide.shape[:-1], rule.probes)
+        v = torch.randn(size, generator=generator, dtype=w.dtype, device=w.device)
+        echo = wide.mT @ v  # (inputs, probe)
+        grad = (wide @ echo - goal * v) @ echo.mT / rule.probes
     else:
-        g = wide @ wide.T
-        g.diagonal().sub_(goal)
+        g = wide @ wide.mT
+        own = diagonal(g)
+        own.sub_(goal.squeeze(-1) if isinstance(goal, Tensor) and w.ndim > 2 else goal)
         grad = g @ wide
     grad = 4 * rule.strength * grad
-    return grad if w.shape[0] <= w.shape[1] else grad.T
+    return grad if is_wide(w) else grad.mT
 
 
-def largest_eigenvalue_size(g: Tensor, steps: int = 12) -> float:
-    """Largest |eigenvalue| of a symmetric matrix, by power iteration from a fixed start."""
-    v = torch.linspace(0.5, 1.5, g.shape[0], dtype=g.dtype, device=g.device)
+def largest_eigenvalue_size(g: Tensor) -> float:
+    """Largest |eigenvalue| of a symmetric matrix, or of several (group, n, n)."""
+    return float(largest_eigenvalue_sizes(g).max())
+
+
+def largest_eigenvalue_sizes(g: Tensor, steps: int = 12) -> Tensor:
+    """The same of each, () or (group,), by power iteration from a fixed start."""
+    v = torch.linspace(0.5, 1.5, g.shape[-1], dtype=g.dtype, device=g.device)
     v[1::2] *= -1
+    v = v if g.ndim == 2 else v.expand(g.shape[:-1])[..., None]
+    axis = None if g.ndim == 2 else -2
     for _ in range(steps):
-        v = v / v.norm().clamp_min(torch.finfo(g.dtype).tiny)
+        v = v / v.norm(dim=axis, keepdim=g.ndim > 2).clamp_min(torch.finfo(g.dtype).tiny)
         v = g @ v
-    return float(v.norm())
+    return v.norm() if g.ndim == 2 else v.norm(dim=-2)[..., 0]
 
 
 @torch.no_grad()
@@ -72,38 +101,69 @@ def pull_back(w: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
 
     X ← X + ½ρ(X − XXᵀX) on X = W/s, or the exact polar factor where that would not converge.
     """
-    wide = w if w.shape[0] <= w.shape[1] else w.T
+    wide = w if is_wide(w) else w.mT
+    x = _nearer(wide, rule, name) if w.ndim == 2 else _each_nearer(wide, rule, name)
+    return x if is_wide(w) else x.mT
+
+
+def _nearer(wide: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
     s2 = squared_gain(wide)
     g = wide @ wide.T / s2
     # Mean squared singular value is 1 by construction, so the Frobenius norm bounds the largest.
     if float((g.square().sum() - g.shape[0]).clamp_min(0).sqrt()) > _SAFE_SQUARED - 1:
         largest = largest_eigenvalue_size(g)
         if not largest < _SAFE_SQUARED:
-            _log.warning(
-                "%s: largest squared singular value %.2f of its mean, exact polar factor",
-                name,
-                largest,
-            )
-            pulled = _polar(wide, s2)
-            return pulled if w.shape[0] <= w.shape[1] else pulled.T
+            _warn(name, largest)
+            return _polar(wide, s2)
+    return _stepped(wide, g, s2, rule)
+
+
+def _each_nearer(wide: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
+    """The same of every group: exact polar factors of those groups alone that need them."""
+    s2 = squared_gain(wide)
+    g = wide @ wide.mT / s2
+    x = _stepped(wide, g, s2, rule)
+    bound = (g.square().sum((-2, -1)) - g.shape[-1]).clamp_min(0).sqrt()
+    if float(bound.max()) > _SAFE_SQUARED - 1:
+        largest = largest_eigenvalue_sizes(g)
+        far = (bound > _SAFE_SQUARED - 1) & ~(largest < _SAFE_SQUARED)
+        if bool(far.any()):
+            _warn(name, float(largest.max()))
+            x[far] = _polar(wide[far], s2[far])
+    return x
+
+
+def _warn(name: str, largest: float) -> None:
+    _log.warning("%s: largest squared singular value %.2f of its mean, exact polar factor", name, largest)
+
+
+def _stepped(wide: Tensor, g: Tensor, s2: Tensor, rule: HardOrthogonality) -> Tensor:
+    """Newton–Schulz steps, the first from G = XXᵀ, which is known."""
     x = wide
     for step in range(rule.steps):
         if step:
-            g = x @ x.T / s2
-        x = torch.addmm(x, g, x, beta=1 + 0.5 * rule.strength, alpha=-0.5 * rule.strength)
-    return x if w.shape[0] <= w.shape[1] else x.T
+            g = x @ x.mT / s2
+        x = _moved(x, g, rule.strength)
+    return x
+
+
+def _moved(x: Tensor, g: Tensor, strength: float) -> Tensor:
+    """X + ½ρ(X − GX)."""
+    add = torch.addmm if x.ndim == 2 else torch.baddbmm
+    return add(x, g, x, beta=1 + 0.5 * strength, alpha=-0.5 * strength)
 
 
 @torch.no_grad()
 def pull_back_in_place(
-    w: Tensor, rows: Tensor, extra: Tensor | None, rule: HardOrthogonality, name: str
+    w: Tensor, op: Operator, extra: Tensor | None, rule: HardOrthogonality, name: str
 ) -> None:
-    """The same for weights w whose matrix are ``rows``, with auxiliary units as further rows."""
-    both = rows if extra is None else torch.cat([rows, extra])
+    """The same for weights w of a connector, with auxiliary units as further rows."""
+    rows = op.blocks(op.matrix(w))
+    both = rows if extra is None else torch.cat([rows, extra], dim=-2)
     pulled = pull_back(both, rule, name)
-    w.copy_(pulled[: len(rows)].reshape(w.shape))
+    w.copy_(pulled[..., : rows.shape[-2], :].reshape(w.shape))
     if extra is not None:
-        extra.copy_(pulled[len(rows) :])
+        extra.copy_(pulled[..., rows.shape[-2] :, :])
 
 
 def _polar(w: Tensor, s2: Tensor) -> Tensor:

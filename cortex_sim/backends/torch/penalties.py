@@ -65,9 +65,9 @@ def _changed(change: Callable[[Tensor], Tensor], w: Tensor, op: Operator, down: 
 def _orthogonality(
     w: Tensor, extra: Tensor | None, op: Operator, rule: Orthogonality, noise: torch.Generator
 ) -> list[tuple[Tensor, Tensor]]:
-    flat = op.matrix(w.detach())
+    flat = op.blocks(op.matrix(w.detach()))
     if extra is None:
         return [(w, penalty_gradient(flat, rule, noise).reshape(w.shape))]
-    both = torch.cat([flat, extra.detach()])  # auxiliary units are rows of W̃ like any others
-    gradient = penalty_gradient(both, rule, noise)
-    return [(w, gradient[: len(flat)].reshape(w.shape)), (extra, gradient[len(flat) :])]
+    both = torch.cat([flat, extra.detach()], dim=-2)  # auxiliary units are rows of W̃ like any others
+    gradient, real = penalty_gradient(both, rule, noise), flat.shape[-2]
+    return [(w, gradient[..., :real, :].reshape(w.shape)), (extra, gradient[..., real:, :])]

@@ -13,6 +13,7 @@ from cortex_sim.backends.torch.modes import in_full_precision
 from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.network import Network
 from cortex_sim.operators import Operator
+from cortex_sim.operators.grouping import change_of_feedback
 from cortex_sim.presynaptic.drawing import noise_of
 from cortex_sim.presynaptic.held import first_readings, reads_as, updates_between
 from cortex_sim.projection import BOTTOM_UP, Projection
@@ -72,7 +73,7 @@ class Presynaptic(nn.Module):
         return len(self.of)
 
     def read(self, name: str, r: Tensor) -> Tensor:
-        """What synapses of a projection read of its inputs (presentation · place, input)."""
+        """What synapses of a projection read of its inputs ([group,] presentation · place, input)."""
         if name not in self.of:
             return r
         reading: Any = self.of[name]
@@ -124,8 +125,7 @@ class Presynaptic(nn.Module):
             r = operator.patches(rates[p.pre].detach().flatten(1)).to(state["mean"].dtype)
             ranks = distributed.place()[1]
             if ranks > 1:  # the state depends on the presentations of all ranks, in the order of one process
-                gathered = distributed.gathered(r).reshape(ranks, -1, operator.places, r.shape[1])
-                r = gathered.transpose(0, 1).reshape(-1, r.shape[1])
+                r = _of_all_ranks(r, ranks, operator.places)
             noise = torch.from_numpy(noise_of(p.name, reading.count, *r.shape)).to(r)
             reading.take(reading.how.renewed(state, r, noise, float(every)))
 
@@ -143,6 +143,12 @@ def _source(net: Network, p: Projection) -> tuple[str, str, Operator | None]:
     return p.post if p.is_top_down else p.pre, (p if reader is None else reader).name, net.operator(p)
 
 
+def _of_all_ranks(r: Tensor, ranks: int, places: int) -> Tensor:
+    """Inputs ([group,] presentation · place, input) of every rank, in the order of one process."""
+    gathered = distributed.gathered(r).reshape(*r.shape[:-2], ranks, -1, places, r.shape[-1])
+    return gathered.transpose(-3, -4).reshape(*r.shape[:-2], -1, r.shape[-1])
+
+
 class ByReading(torch.autograd.Function):
     """Adds nothing upward; the change of weights is ⟨u x'ᵀ⟩, with what synapses read, x', given.
 
@@ -153,7 +159,7 @@ class ByReading(torch.autograd.Function):
     def forward(
         ctx: Any, a: Tensor, w: Tensor, b: Tensor | None, read: Tensor, operator: Any, rule: Any
     ) -> Tensor:
-        """The drive (presentation, …); ``read`` is (presentation · place, input)."""
+        """The drive (presentation, …); ``read`` is ([group,] presentation · place, input)."""
         ctx.save_for_backward(read, b)
         ctx.operator, ctx.rule, ctx.shape = operator, rule, w.shape
         return a.view_as(a)
@@ -166,10 +172,8 @@ class ByReading(torch.autograd.Function):
         operator = ctx.operator
         need_w, need_b = ctx.needs_input_grad[1:3]
         by_place = operator.by_place(g.flatten(1))
-        grad_w = (by_place.T @ read).reshape(ctx.shape) if need_w else None
+        grad_w = (by_place.mT @ read).reshape(ctx.shape) if need_w else None
         grad_b = None
         if need_b and ctx.rule is not None:
-            down = operator.feedback_matrix(b)
-            change = ctx.rule.change(down, by_place * -len(g), read) * operator.places
-            grad_b = -operator.as_feedback(change, b.shape)
+            grad_b = -change_of_feedback(operator, ctx.rule, b, by_place * -len(g), read)
         return g, grad_w, grad_b, None, None, None

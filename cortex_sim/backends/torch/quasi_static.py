@@ -25,6 +25,7 @@ from cortex_sim.backends.torch.unrollable import check_closes
 from cortex_sim.backends.torch.windows import Noise, Windows
 from cortex_sim.calling import known_arguments
 from cortex_sim.errors import BuildError, RunError
+from cortex_sim.loops import check_linear
 from cortex_sim.network import Network
 from cortex_sim.normaliser_checking import say_without_dropout
 from cortex_sim.preprocessing import Held
@@ -310,6 +311,7 @@ def _tied(p: Projection) -> bool:
 def _check(net: Network, model: Model) -> None:
     check_closes(net)
     say_without_dropout(net)
+    check_linear(net)
     if model.routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(

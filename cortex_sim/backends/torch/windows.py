@@ -14,6 +14,7 @@ from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.equilibrium import Equilibrium, passes
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.network import Network
+from cortex_sim.operators.grouping import by_group
 from cortex_sim.presynaptic.held import Reading, Readings
 from cortex_sim.projection import Projection
 from cortex_sim.protocol.plan import PhasePlan, Shown
@@ -145,7 +146,9 @@ class Windows:
         for number in range(steps):
             if reading is not None:
                 signals[side] = reading.read(rates)
-            growth, moved = rule(w, state, **signals)
+            growth, moved = by_group(
+                self._ops[p.name], rule, w, state, rule.kinds, down=p.is_top_down, **signals
+            )
             if renews and reading is not None:
                 reading.renew(rates, phase.duration_ms / steps)
             if allowed is not None:
@@ -168,7 +171,8 @@ class Windows:
             below = torch.from_numpy(phase.spontaneous[p.post] * chunk) * torch.as_tensor(
                 phase.alive.get(p.post, 1.0)
             )
-            growth, moved = rule(w, state, **self._echo(p, phase, below))
+            echo, op = self._echo(p, phase, below), self._ops[p.name]
+            growth, moved = by_group(op, rule, w, state, rule.kinds, down=p.is_top_down, **echo)
             if allowed is not None:
                 moved = allowed.only_where_synapses_are(rule.kinds, moved)
             share = len(chunk) / (steps * noise.presentations)

@@ -216,7 +216,10 @@ class Architecture:
         while (name := link.projection.pre) != self.layers[above - 1].step.name:
             step = between[name]
             link = step.inputs[0]
-            c = link.operator.down(gated(transfers[name], c, drives[name]), None)
+            op, below = link.operator, link.projection.pre
+            if not op.linear:
+                op = op.at(torch_rate(transfers[below])(drives[below]))
+            c = op.down(gated(transfers[name], c, drives[name]), None)
         return c
 
     def judged(self, top: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
@@ -272,6 +275,11 @@ def architecture(net: Network) -> Architecture:
             raise BuildError(
                 f"projection {link.name}: constraints and connectors that leave synapses out are not "
                 "supported in parallel inner runs; use Dense() without them"
+            )
+        if link.operator.groups > 1:
+            raise BuildError(
+                f"projection {link.name}: {type(link.projection.connector).__name__} with groups is not "
+                "supported in parallel inner runs; use groups=1"
             )
         if link.operator.weighted and link.projection.plasticity is None:
             raise BuildError(
