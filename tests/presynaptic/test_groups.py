@@ -100,6 +100,6 @@ def test_ranks_together_are_one_process(groups, monkeypatch):
     by_presentation = whole.reshape(*groups, 6, places, 5)
     of_ranks = [by_presentation[..., rank::ranks, :, :].reshape(*groups, -1, 5) for rank in range(ranks)]
     monkeypatch.setattr(
-        "cortex_sim.backends.torch.distributed.gathered", lambda values: torch.cat(of_ranks, dim=-2)
+        "cortex_sim.backends.torch.distributed.gathered", lambda values, dim: torch.cat(of_ranks, dim=dim)
     )
     torch.testing.assert_close(_of_all_ranks(of_ranks[0], ranks, places), whole, rtol=0, atol=0)

@@ -48,8 +48,8 @@ def wrap(model: nn.Module) -> Any:
     return parallel(model, **{option: False})
 
 
-def gathered(values: torch.Tensor) -> torch.Tensor:
-    """``values`` (…, presentation, unit) of all ranks, concatenated; every rank holds equally many."""
+def gathered(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """``values`` of all ranks, concatenated along an axis, that of presentations; equally many on each."""
     values = values.contiguous()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     try:
@@ -58,7 +58,7 @@ def gathered(values: torch.Tensor) -> torch.Tensor:
         raise RunError(
             "another process of this run has failed or ended, so this one ends too; its own message says why"
         ) from exception
-    return torch.cat(parts, dim=-2)
+    return torch.cat(parts, dim=dim)
 
 
 def means(values: torch.Tensor) -> list[float]:

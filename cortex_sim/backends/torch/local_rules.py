@@ -58,7 +58,7 @@ class LocalRules(nn.Module):
             change, new = self._change(p, op, matrix, pre, post)
             if learning and new:
                 if distributed.place()[1] > 1:  # the state depends on the presentations of all ranks
-                    shown = distributed.gathered(pre), distributed.gathered(post)
+                    shown = distributed.gathered(pre, -2), distributed.gathered(post, -2)
                     new = self._change(p, op, matrix, *shown)[1]
                 for variable, buffer in self.of(p.name).items():
                     buffer.copy_(self._kept(p.name, p.rule.state[variable], new[variable], buffer))

@@ -145,7 +145,7 @@ def _source(net: Network, p: Projection) -> tuple[str, str, Operator | None]:
 
 def _of_all_ranks(r: Tensor, ranks: int, places: int) -> Tensor:
     """Inputs ([group,] presentation · place, input) of every rank, in the order of one process."""
-    gathered = distributed.gathered(r).reshape(*r.shape[:-2], ranks, -1, places, r.shape[-1])
+    gathered = distributed.gathered(r, -2).reshape(*r.shape[:-2], ranks, -1, places, r.shape[-1])
     return gathered.transpose(-3, -4).reshape(*r.shape[:-2], -1, r.shape[-1])
 
 
