@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,10 @@ class Augmented:
     def unreadable(self) -> Unreadable | None:
         """Record of pictures that could not be read, where they are read from disk."""
         return self.pixels.unreadable if isinstance(self.pixels, StreamedPixels) else None
+
+    def chosen(self, at: NDArray[Any]) -> Augmented:
+        """These presentations alone, numbered anew."""
+        return replace(self, pixels=self.pixels.chosen(at), labels=self.labels[at])
 
     def batch(self, indices: NDArray[Any], epoch: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Presentations by number as they look in that epoch, and their labels."""

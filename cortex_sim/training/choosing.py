@@ -6,6 +6,7 @@ They need no state of their own: a resumed run has the same lines and decides al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.checks import look_up
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 Lines = Sequence[Mapping[str, Any]]
 
 #: Measures by which evaluations are compared; those of the averaged weights need ``ema_decay``.
+NO_VALIDATION = (
+    "setting early_stopping: needs a validation part, since the test set must not decide when to stop; give "
+    "hold_out=1000, training presentations to hold back"
+)
 MEASURES = ("accuracy", "loss", "ema_accuracy", "ema_loss")
 
 
@@ -55,13 +60,10 @@ def check_choosing(settings: Settings) -> None:
     """
     patience, by = settings.early_stopping, settings.best_by
     if patience is not None:
+        if not settings.hold_out and not Path(settings.data).is_dir():  # a folder may have such a part
+            raise RunError(NO_VALIDATION)
         if patience < 1:
             raise RunError(f"setting early_stopping must be at least 1, or null. Got {patience}")
-        if not settings.hold_out:
-            raise RunError(
-                "setting early_stopping: needs a validation part, since the test set must not decide when to "
-                "stop; give hold_out=1000, training presentations to hold back"
-            )
     if by is None:
         return
     look_up("setting best_by", by, dict.fromkeys(MEASURES), RunError)

@@ -8,19 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 
+from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.diagnostics import diagnose
+from cortex_sim.backends.torch.loading import Ahead
 from cortex_sim.backends.torch.measuring import Scores
 from cortex_sim.backends.torch.measuring import measure as scores_of
 from cortex_sim.backends.torch.memory import evaluated_at_once
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.data.images import ImageSet
+from cortex_sim.data.streamed.image_set import StreamedSet
+from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.training.choosing import Lines, best
 from cortex_sim.training.naming import regularisers_of
 from cortex_sim.training.settings import Settings
 
 _HELD = 256  # presentations on which angles, credit norms and dead units are measured
 _GLIMPSE = 10_000  # training presentations on which accuracy is followed during a run
+_STREAMED = 1000  # the same of pictures that are decoded each time
 
 
 class Evaluation:
@@ -32,18 +37,53 @@ class Evaluation:
     ----------
     part : str
         "validation" if there is such a part, else "test".
-    train, test : pair of Tensor
-        Stimuli and labels of the training part, and of that part.
+    train, test : pair of Tensor, or of Source and None
+        Stimuli and labels of the training part (of pictures on disk, of 10,000), and of that part.
+    labels : Tensor of shape (presentation,)
+        Of that part.
     """
 
-    def __init__(self, images: ImageSet, model: Core) -> None:
-        device = model.device
-        self.train = _tensors(images.x_train, images.y_train, device)
+    def __init__(
+        self, images: ImageSet | StreamedSet, shown: Preprocessing, model: Core, workers: int = 0
+    ) -> None:
+        device, few = model.device, evaluated_at_once(model, _HELD)
         self.part = images.parts[1]
-        tested = images.part(self.part)
-        self.test = _tensors(tested.x, tested.labels, device)
-        self._glimpse = _sample(*self.train, _GLIMPSE)
-        self._held = _sample(*self.test, evaluated_at_once(model, _HELD))
+        self._record = images.unreadable if isinstance(images, StreamedSet) else None
+        self.train: tuple[Any, Any]
+        self.test: tuple[Any, Any]
+        self._glimpse: tuple[Any, Any]
+        if isinstance(images, StreamedSet):
+            train, test = images.shown("train", shown), images.shown(self.part, shown)
+            self.train = Ahead(train.chosen(_some(len(train), _GLIMPSE)), workers), None
+            self._glimpse = Ahead(train.chosen(_some(len(train), _STREAMED)), workers), None
+            self.test, self.labels = (Ahead(test, workers), None), torch.as_tensor(test.labels)
+            self._held = _tensors(*test.batch(_some(len(test), few)), device)
+        else:
+            images = images.shown_through(shown)
+            self.train = _tensors(images.x_train, images.y_train, device)
+            tested = images.part(self.part)
+            self.test = _tensors(tested.x, tested.labels, device)
+            self._glimpse, self._held = _sample(*self.train, _GLIMPSE), _sample(*self.test, few)
+            self.labels = self.test[1].cpu()
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Pictures that could not be read, with the reasons."""
+        return {} if self._record is None else dict(self._record.reasons)
+
+    def share_unreadable(self) -> None:
+        """Let every rank know what others could not read; every rank must call it."""
+        if self._record is not None:
+            self.known_unreadable(distributed.merged(self._record.reasons))
+
+    def known_unreadable(self, found: dict[str, str]) -> None:
+        """Note what was found before, or elsewhere, and is in the log already."""
+        if self._record is not None:
+            self._record.reasons.update(found)
+
+    def unreadable_said(self) -> str:
+        """What a summary says of them."""
+        return (self._record.sentence() if self._record is not None else None) or ""
 
     def line(
         self, trainer: Trainer, train_loss: float | None, seconds: Callable[[], float]
@@ -84,8 +124,12 @@ def _tensors(x: Any, y: Any, device: torch.device) -> tuple[torch.Tensor, torch.
 
 def _sample(x: torch.Tensor, y: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The same ``count`` presentations in every run; not the first, as files are often sorted by class."""
-    index = torch.from_numpy(np.random.default_rng(0).permutation(len(x))[:count])
+    index = torch.from_numpy(_some(len(x), count))
     return x[index], y[index]
+
+
+def _some(total: int, count: int) -> np.ndarray:
+    return np.random.default_rng(0).permutation(total)[:count]
 
 
 def final(

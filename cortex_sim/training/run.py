@@ -14,27 +14,26 @@ from typing import Any
 
 import torch
 
-from cortex_sim import data, yaml_text
+from cortex_sim import yaml_text
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch import checkpoint, distributed, noticing
 from cortex_sim.backends.torch.memory import require_room
 from cortex_sim.backends.torch.training import Diverged, Trainer
-from cortex_sim.data.images import ImageSet
 from cortex_sim.errors import RunError
 from cortex_sim.network import Network
-from cortex_sim.preprocessing import Preprocessing, by_source
+from cortex_sim.preprocessing import by_source
 from cortex_sim.runs import directory
 from cortex_sim.runs.directory import CHECKPOINT, LOCK, METRICS, RUN, stands_at
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import write_text
 from cortex_sim.runs.log import RunLog
-from cortex_sim.sources import FORM, only_source
 from cortex_sim.state import State, as_state
 from cortex_sim.state import load as load_state
 from cortex_sim.training.choosing import has_stopped, measure_of
 from cortex_sim.training.evaluating import Evaluation, final
 from cortex_sim.training.keeping import keep
 from cortex_sim.training.naming import rule_label, settings_remarks
+from cortex_sim.training.presented import Presented, load_data
 from cortex_sim.training.settings import Settings, from_file, is_code, network, read_yaml
 from cortex_sim.training.starting import fitted
 
@@ -42,31 +41,12 @@ __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_se
 
 _log = logging.getLogger(__name__)
 
-_FREE_ON_RESUME = ("threads", "device")
+_FREE_ON_RESUME = ("threads", "device", "workers")
 _CLOCK_SECONDS = 300.0
 
 
 class _Stopped(Exception):
     """Training ends early, within an epoch."""
-
-
-def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet:
-    """Data of a run, fitted to the source; held out and standardised as set.
-
-    With ``standardise`` False they are not standardised, whatever is set.
-
-    Raises
-    ------
-    RunError
-        If the network has several sources.
-    """
-    why = f"train: data set {settings.data} shows one image a presentation"
-    population = only_source(net, why, f"train from Python: model.fit(({FORM}, y))")
-    shape = net.populations[population].shape
-    images = data.load(settings.data).fit_to(shape, population)
-    if settings.hold_out:
-        images = images.hold_out(settings.hold_out, seed=0)
-    return images.standardised() if settings.standardise and standardise else images
 
 
 class Run:
@@ -99,13 +79,15 @@ class Run:
         """Everything that can be refused, before anything is written."""
         settings = self.settings
         torch.set_num_threads(settings.threads)
-        images = load_data(settings, net, standardise=False)
+        presented = Presented(settings, net)
+        images = presented.images
         fresh = saved is None and settings.start is not None
         start, self.said = None, None
         if fresh:
             start, self.said = fitted(as_state(settings.start), net, settings.seed)
-        shown = self._preprocessing(images, saved or start, net)
-        images = images.shown_through(shown)
+        before = saved or start
+        kept = {} if before is None else by_source(net, before.preprocessing)
+        shown = presented.preprocessing(kept.get(net.sources[0]))
         units = net.populations[net.objective_at].size if net.objective_at else images.n_classes
         if images.n_classes > units:
             raise RunError(
@@ -122,10 +104,13 @@ class Run:
         if start is not None:
             model.load_state(start)
         model.preprocessing = shown
-        self.evaluation = Evaluation(images, model)
+        self.evaluation = Evaluation(images, shown, model, settings.workers)
+        self.source = presented.training(shown)
+        x, y = self.evaluation.train if self.source is None else (self.source, None)
         trainer = Trainer(
             model,
-            *self.evaluation.train,
+            x,
+            y,
             settings.epochs,
             settings.batch_size,
             settings.optimiser,
@@ -138,14 +123,6 @@ class Run:
         _log.info("training takes %s", planned)
         require_room(planned, model.device, net.name)
         return trainer
-
-    def _preprocessing(self, images: ImageSet, before: State | None, net: Network) -> Preprocessing:
-        """Preprocessing of the weights that training starts from, else measured on the training set."""
-        kept = {} if before is None else by_source(net, before.preprocessing)
-        if kept:
-            return kept[net.sources[0]]
-        shape = net.populations[net.sources[0]].shape
-        return images.preprocessing() if self.settings.standardise else Preprocessing(shape)
 
     def _run(self, resume: bool) -> dict[str, Any]:
         at = self.out / CHECKPOINT
@@ -188,6 +165,7 @@ class Run:
             if self.said:
                 trainer.remark(self.said)
             self.seconds = float(extra["seconds"])
+            self.evaluation.known_unreadable(extra.get("unreadable") or {})
             distributed.on_first(lambda: self._open(extra["files"]))
         else:
             distributed.on_first(self._begin)
@@ -272,17 +250,20 @@ class Run:
         curve, part = self.log.lines(), self.evaluation.part
         said = [noticing.growth(curve, part)]
         if over and curve:
-            y = self.evaluation.test[1].cpu()
+            y = self.evaluation.labels
             said.append(noticing.learned(curve, part, noticing.chance_of(y), len(y)))
         for remark in filter(None, said):
             trainer.remark(remark)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.require_inverses()
+        self.evaluation.share_unreadable()
         distributed.on_first(lambda: self._write_checkpoint(trainer))
 
     def _write_checkpoint(self, trainer: Trainer) -> None:
         extra = {"seconds": self._clock(), "files": self.log.lengths()}
+        if self.evaluation.unreadable:
+            extra["unreadable"] = self.evaluation.unreadable
         if self.said:  # a resumed run says it again, without what it started from
             extra["start"] = self.said
         checkpoint.save(self.out / CHECKPOINT, trainer, extra)
@@ -291,6 +272,10 @@ class Run:
     def _finish(self, trainer: Trainer) -> dict[str, Any]:
         self._notice(trainer, over=True)
         metrics = final(self.settings, trainer, self.evaluation, self.log.lines(), self._measure())
+        self.evaluation.share_unreadable()
+        if self.evaluation.unreadable:
+            trainer.remark(self.evaluation.unreadable_said())
+            metrics["warnings"] = trainer.remarks
         metrics["seconds"] = round(self._clock(), 3)
         label = rule_label(self.settings.rule, trainer.model.net)
         distributed.on_first(lambda: self._write_end(metrics, label))
@@ -340,7 +325,7 @@ def _resumed(settings: Settings, out: Path) -> Settings:
             )
     recorded = read_yaml(out / RUN).get("environment")
     warn_if_another(recorded, settings.threads)
-    return replace(saved, threads=settings.threads, device=settings.device)
+    return replace(saved, **{name: getattr(settings, name) for name in _FREE_ON_RESUME})
 
 
 def saved_settings(out: Path) -> Settings:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cortex_sim.backends import torch as backend
 from cortex_sim.backends.torch.measuring import measure
+from cortex_sim.data.streamed.pixels import StreamedPixels
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.responding.candidates import candidate
 from cortex_sim.responding.labelled import labelled
@@ -53,7 +55,9 @@ def score(
             f"evaluate {run}: data {stimuli.name} have {len(stimuli.classes)} classes, but population "
             f"{model.top} has {units} units; give data of the classes that it was trained on"
         )
-    scores = measure(model, shown.preprocessing.apply(stimuli.x), stimuli.labels)
+    if isinstance(stimuli.pixels, StreamedPixels):  # a picture that cannot be read is replaced, and named
+        stimuli = replace(stimuli, x=replace(stimuli.pixels, strict=False))
+    scores = measure(model, stimuli.shown_through(shown.preprocessing))
     return {
         "run": str(run),
         "data": stimuli.name,

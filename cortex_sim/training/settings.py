@@ -64,6 +64,12 @@ class Settings:
         Replaces the declared objective, at the same population.
     checkpoint_every : int
         Updates between checkpoints besides those of each epoch and every five minutes; 0 for none.
+    augmentation : list or None
+        Steps through which training pictures are shown; see `cortex_sim.augmentation`.
+    view : list or None
+        Steps that bring pictures on disk to the network's size in tests; None is a resize and a centre crop.
+    workers : int
+        Processes that prepare training and test batches of pictures; the result does not depend on them.
     device : str
     threads : int
     accumulate : int
@@ -108,6 +114,9 @@ class Settings:
     device: str = "cpu"
     threads: int = 1
     settling: dict[str, Any] | None = None
+    augmentation: list[Any] | None = None
+    view: list[Any] | None = None
+    workers: int = 0
     accumulate: int = 1
     clip_norm: float | None = None
     ema_decay: float | None = None
@@ -172,6 +181,9 @@ _KINDS: list[tuple[str, Any, str]] = [
     ("objective", (dict, type(None)), "settings with a name, such as objective.name=squared_error"),
     ("settling", (dict, type(None)), "null, or settings with a name, such as settling.name=unrolled"),
     ("regulariser", (list, type(None)), "a list such as [hard_orthogonality]"),
+    ("augmentation", (list, type(None)), "a list such as [random_crop, flip]"),
+    ("view", (list, type(None)), "a list such as [resize, centre_crop]"),
+    ("workers", (int,), "a whole number of processes"),
 ]
 
 _NAMED = {
@@ -197,6 +209,7 @@ _INSIDE = {
 }
 _CALLED = {"learning_rate": "optimiser.lr", "rate": "optimiser.lr", "optimizer": "optimiser"}
 _CALLED |= {"scheduler": "schedule", "lr_scheduler": "schedule", "regularizer": "regulariser"}
+_CALLED |= {"num_workers": "workers", "transforms": "augmentation", "augment": "augmentation"}
 _CALLED |= {"patience": "early_stopping", "ema": "ema_decay", "eval_every": "evaluate_every"}
 _CALLED |= dict.fromkeys(("clip", "max_norm", "grad_clip", "clip_grad_norm"), "clip_norm")
 _CALLED |= dict.fromkeys(("accumulation", "accumulate_grad_batches"), "accumulate")
@@ -210,6 +223,7 @@ _LEAST = {
     "evaluate_every": 0,
     "accumulate": 1,
     "threads": 1,
+    "workers": 0,
 }
 _NAMES = {f.name for f in fields(Settings)}
 

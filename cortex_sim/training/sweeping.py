@@ -18,10 +18,12 @@ from cortex_sim.runs.sweep import Job
 if TYPE_CHECKING:
     from cortex_sim.training.settings import Settings
 
-_FREE = ("threads", "device")  # do not affect the result
+_FREE = ("threads", "device", "workers")  # do not affect the result
 ADDED: dict[str, Any] = {
     "start": None,
     "settling": None,
+    "augmentation": None,
+    "view": None,
     "accumulate": 1,
     "clip_norm": None,
     "ema_decay": None,

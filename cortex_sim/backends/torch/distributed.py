@@ -105,6 +105,16 @@ def from_first(work: Callable[[], Any]) -> Any:
     return found[0]
 
 
+def merged(found: dict[str, str]) -> dict[str, str]:
+    """The entries of all ranks."""
+    ranks = place()[1]
+    if ranks == 1:
+        return found
+    parts: list[Any] = [None] * ranks
+    dist.all_gather_object(parts, found)
+    return {name: value for part in parts for name, value in part.items()}
+
+
 def finish() -> None:
     """Leave the group."""
     if dist.is_available() and dist.is_initialized():

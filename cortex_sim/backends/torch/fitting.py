@@ -11,6 +11,7 @@ import torch
 
 from cortex_sim.backends.torch import noticing
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.loading import Ahead
 from cortex_sim.backends.torch.optimising import Optimiser, Setting
 from cortex_sim.backends.torch.showing import InMemory, shown
 from cortex_sim.backends.torch.timed import rows
@@ -23,7 +24,7 @@ from cortex_sim.sources import WAY_OUT, only_source
 
 Curve = list[dict[str, float | None]]
 
-_NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "progress")
+_NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "workers", "progress")
 _GLIMPSE = 1000  # presentations on which the objective before training is measured
 # Names in other libraries, and what to give here.
 _ELSEWHERE = {
@@ -34,6 +35,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("batch", "batchsize"), "batch_size=64"),
     **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs"), "epochs=10"),
     **dict.fromkeys(("verbose", "progress_bar"), "progress=True"),
+    **dict.fromkeys(("num_workers", "n_jobs"), "workers=2"),
     "rule": "a network under that rule: cs.torch.build(net.with_rule(...))",
     "seed": "the seed when the model is built: cs.torch.build(net, seed)",
     "x": "both as one: fit((x, y))",
@@ -51,6 +53,7 @@ def fit(
     batch_size: int = 64,
     optimiser: Optimiser | None = None,
     schedule: Setting | None = None,
+    workers: int = 0,
     progress: bool | None = None,
     **unknown: Any,
 ) -> Curve:
@@ -74,6 +77,8 @@ def fit(
         default "Adam", or under a trained credit network "inner_step", the step it was trained with.
     schedule : str or dict, optional
         Any of torch.optim.lr_scheduler, stepped after every update.
+    workers : int, default 0
+        Processes that prepare the batches of a source; the result does not depend on them.
     progress : bool, optional
         Show a bar in a terminal or notebook, and a line each minute in a log; by default if it takes long.
 
@@ -95,6 +100,7 @@ def fit(
     for name in unknown:
         raise RunError(f"fit: unknown setting {name!r}; {_way_out(name)}")
     source = _source(model, train)
+    source = Ahead(source, workers) if workers and not isinstance(source, InMemory) else source
     trainer = Trainer(model, source, None, epochs, batch_size, optimiser, schedule)
     images = train if isinstance(train, ImageSet) else None
     before = (

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.loading import Ahead
 from cortex_sim.backends.torch.memory import evaluated_at_once
 from cortex_sim.backends.torch.modes import only_looking
 from cortex_sim.backends.torch.showing import as_source, shown
@@ -92,8 +93,12 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int | None = None) -> tu
 
 def _passes(model: Core, source: Any, batch: int) -> Iterator[tuple[int, Tensor | None, Tensor]]:
     """Number of presentations, their goals, and the top's rates, a batch at a time."""
-    for start in range(0, len(source), batch):
-        part, goal = shown(source, np.arange(start, min(start + batch, len(source))), model.epochs_done)
+    starts, total, epoch = range(0, len(source), batch), len(source), model.epochs_done
+    tasks = [(np.arange(start, min(start + batch, total)), epoch) for start in starts]
+    if isinstance(source, Ahead):
+        source.expect(tasks, batch)
+    for indices, _ in tasks:
+        part, goal = shown(source, indices, epoch)
         part = model.presentations(part)
         if goal is None and model.net.objective_function is None:
             yield len(part), None, torch.empty(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from cortex_sim.backends.torch.averaging import Average
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.credit_in_steps import reach_remarks
 from cortex_sim.backends.torch.late_reading import LateReading
+from cortex_sim.backends.torch.loading import Ahead, naming_lost_workers
 from cortex_sim.backends.torch.measuring import evaluate, has_classes
 from cortex_sim.backends.torch.memory import Forecast, forecast, saying_what_is_smaller
 from cortex_sim.backends.torch.optimising import (
@@ -180,17 +181,43 @@ class Trainer:
         done = self.step % self.steps_per_epoch
         self.losses = self.losses[:done]
         epoch = self.first_epoch + self.epoch
-        order = batches(self.model.seed, epoch, len(self.source), self.update_size)
-        for number, index in enumerate(order):
-            shared = len(index) - len(index) % self.ranks  # every rank takes equally many
-            if number < done or not shared:
-                continue
-            self.update(torch.from_numpy(index[:shared][self.rank :: self.ranks]))
-            if after_step is not None:
-                after_step()
+        self._look_ahead()
+        with naming_lost_workers():
+            for index in self._order(epoch, done):
+                self.update(index)
+                if after_step is not None:
+                    after_step()
         self.require_inverses()
         self.model.epochs_done = epoch + 1
         return self.mean_loss()
+
+    def _order(self, epoch: int, done: int = 0) -> Iterator[Tensor]:
+        """Presentations of this rank in each update of an epoch, after the first ``done``."""
+        order = batches(self.model.seed, epoch, len(self.source), self.update_size)
+        for number, index in enumerate(order):
+            shared = len(index) - len(index) % self.ranks  # every rank takes equally many
+            if number >= done and shared:
+                yield torch.from_numpy(index[:shared][self.rank :: self.ranks])
+
+    def _batches(self, index: Tensor) -> tuple[Tensor, ...]:
+        """The batches of one update."""
+        return index.split(self.batch_size // self.ranks)
+
+    def _look_ahead(self) -> None:
+        """Let workers prepare the batches to come, unless they do already."""
+        if not isinstance(self.source, Ahead):
+            return
+        first = next(self._to_come(), None)
+        if first is not None and not self.source.expects(*first):
+            self.source.expect(self._to_come(), self.batch_size // self.ranks)
+
+    def _to_come(self) -> Iterator[tuple[np.ndarray, int]]:
+        done = self.step % self.steps_per_epoch
+        for number in range(self.epoch, self.epochs):
+            epoch = self.first_epoch + number
+            for index in self._order(epoch, done):
+                yield from ((part.numpy(), epoch) for part in self._batches(index))
+            done = 0
 
     def mean_loss(self) -> float:
         """Mean over the epoch's presentations so far: the last batch may hold fewer."""
@@ -220,7 +247,7 @@ class Trainer:
 
     def _update(self, index: Tensor) -> None:
         epoch = self.first_epoch + self.epoch
-        parts = index.split(self.batch_size // self.ranks)
+        parts = self._batches(index)
         objective: Tensor | float = 0.0
         pending = self.model.feedback.pending()
         for number, part in enumerate(parts):
