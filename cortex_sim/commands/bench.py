@@ -44,6 +44,14 @@ def _tdca(blocks: int, threads: int, networks: list[str], report: Callable[[str]
     return [r for r in tdca_cost(blocks, threads, report) if not networks or r["network"] in networks]
 
 
+def _data(blocks: int, threads: int, networks: list[str], report: Callable[[str], None]) -> Results:
+    from cortex_sim.bench.data import NAMES, data_speed
+
+    for wanted in networks:
+        look_up("place of data", wanted, dict.fromkeys(NAMES), RunError)
+    return data_speed(blocks, networks or list(NAMES), report)
+
+
 @dataclass(frozen=True)
 class _Benchmark:
     """A benchmark: what measures it, and how a person reads its results."""
@@ -96,18 +104,29 @@ _BENCHMARKS = {
             r["alone_ratio"] if "alone_ratio" in r else f"{1e6 * r['alone_s']:.0f} µs",
         ),
     ),
+    "data": _Benchmark(
+        _data,
+        "pictures of 500 x 375 at 224 x 224, batch 32, medians of interleaved blocks",
+        ("place, workers", "time ratio", "ours (pictures/s)", "decoding alone (pictures/s)"),
+        lambda r: (
+            ", ".join(r["network"].split("-")),
+            r["ratio"],
+            r["pictures_per_s"],
+            r["decoded_per_s"],
+        ),
+    ),
 }
 
 
 @app.command(epilog="Example: cortex-sim bench gait-step --json")
 def bench(
-    name: Annotated[str, typer.Argument(help="Benchmark: gait-step, brian2 or tdca.")] = "gait-step",
+    name: Annotated[str, typer.Argument(help="Benchmark: gait-step, brian2, tdca or data.")] = "gait-step",
     network: Annotated[list[str] | None, typer.Option(help="Only this network; repeatable.")] = None,
     blocks: Annotated[int, typer.Option(help="Timed pairs of blocks.", min=2)] = 9,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Measure the cost against plain torch (gait-step), a script by hand (brian2) or the floor (tdca)."""
+    """Measure the cost: of gait-step, brian2, tdca or data, each against a baseline of its own."""
     chosen = look_up("benchmark", name, _BENCHMARKS, RunError)
     with Console(stderr=True).status("measuring; leave the machine alone") as status:
         results = chosen.measure(blocks, threads, network or [], status.update)
