@@ -1,8 +1,8 @@
 """How fast pictures are read at 224 x 224, relative to decoding them and nothing else.
 
 Ours: read, decoded, cut by a random-resized crop, resized, flipped, normalised, and handed over as a batch,
-from a folder or from shards, in this process or by workers. The baseline: Pillow decodes the same files to RGB in
-this process. Blocks are interleaved, and medians over blocks are compared.
+from a folder or from shards, in this process or by workers. The baseline: Pillow decodes the same files to
+RGB in this process. Blocks are interleaved, and medians over blocks are compared.
 """
 
 from __future__ import annotations

@@ -275,3 +275,13 @@ def test_checkpoint_is_as_readable_as_its_folder(settings, tmp_path):
     train(settings(), tmp_path / "run")
     mode = (tmp_path / "run" / "checkpoint.safetensors").stat().st_mode & 0o777
     assert mode == (tmp_path / "run").stat().st_mode & 0o666
+
+
+def test_another_number_of_updates_in_an_epoch_is_refused(settings, no_figure, tmp_path, monkeypatch):
+    """As other ranks would have, where they leave a remainder out."""
+    out = tmp_path / "run"
+    train(settings(epochs=1), out)
+    (out / "metrics.json").unlink()
+    monkeypatch.setattr(Trainer, "steps_per_epoch", property(lambda trainer: 7))
+    with pytest.raises(RunError, match="has 6 updates in an epoch, and on 1 ranks it would have 7"):
+        train(settings(epochs=1), out, resume=True)

@@ -65,6 +65,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
     metadata = {
         "format": FORMAT,
         "step": trainer.step,
+        "steps_per_epoch": trainer.steps_per_epoch,
         "first_epoch": trainer.first_epoch,
         "epochs_done": model.epochs_done,
         "losses": trainer.losses if trainer.step % trainer.steps_per_epoch else [],
@@ -133,6 +134,7 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
     """Set a new trainer to the state of the checkpoint; returns its extra data."""
     metadata, tensors = read(path)
     _require_same_steps(trainer.model, metadata.get("origin") or {}, path)
+    _require_same_epochs(trainer, metadata.get("steps_per_epoch"), path)
     _load_model(trainer.model, tensors, path)
     saved = metadata["optimiser"]
     state: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in saved["state"].items()}
@@ -167,6 +169,15 @@ def _require_same_steps(model: Core, origin: dict[str, Any], path: Path) -> None
             f"checkpoint {path}: its network was {'settled' if saved is None else 'unrolled'} in training, "
             f"and this model is {model.unrolled or 'settled'}; build it with settling=cs.torch."
             f"{'Settling()' if saved is None else saved!r}"
+        )
+
+
+def _require_same_epochs(trainer: Trainer, saved: int | None, path: Path) -> None:
+    """Raise where other ranks, which leave another remainder out, would count updates in another way."""
+    if saved is not None and saved != trainer.steps_per_epoch:
+        raise RunError(
+            f"checkpoint {path}: its run has {saved} updates in an epoch, and on {trainer.ranks} ranks it "
+            f"would have {trainer.steps_per_epoch}; resume it on as many ranks as it was started on"
         )
 
 
