@@ -72,13 +72,14 @@ class Batched:
         self._wire()
         self._now: tuple[Signals, Signals] = ({}, {})  # r and u of this step
         self._at_this_moment = [n for n in circuit.order if at_this_moment(circuit.population(n))]
-        normalising = brian2.NetworkOperation(self.normalise, clock=clock, when="start", order=-100)
         self.objects = [
-            *([normalising] if self._at_this_moment else []),  # before monitors look at rates
             brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING),
             # Separate: delayed and noisy signals arrive in between, and some rules read their echo.
             brian2.NetworkOperation(self.learn, clock=clock, when="groups", order=LEARNING),
         ]
+        if self._at_this_moment:  # before monitors look at rates
+            first = brian2.NetworkOperation(self.normalise, clock=clock, when="start", order=-100)
+            self.objects.insert(0, first)
 
     def push(self) -> None:
         """Copy biases and parameters of activations into the neurons; matrices are used in place."""

@@ -69,32 +69,34 @@ def settle(
         If a loop does not settle, naming its populations.
     """
     acting = interventions(model, phase, list(images), before or {})
-    drives, rates, activity = _upward(model, acting, model.settling)
+    drives, rates, activity, factors = _upward(model, acting, model.settling)
     left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
     if left:  # activity may only have come close to it
         limit = model.settling.limit
         patient = replace(model.settling, limit=2 * limit, follow=limit // 3)
-        drives, rates, activity = _upward(model, acting, patient)
+        drives, rates, activity, factors = _upward(model, acting, patient)
         left = leaving(model, acting, drives, _gains(activity), phase.duration_ms)
     sent = _credit_network(model, phase, acting, list(images), rates)
-    credits, u = _downward(model, phase, acting, list(images), drives, rates, sent.credits)
+    credits, u = _downward(model, phase, acting, list(images), drives, rates, sent.credits, factors)
     normalised = [name for name, p in model.net.populations.items() if p.normaliser is not None]
-    behind = {n: _learned_from(model, acting, n, credits[n], drives[n])[1] for n in normalised}
+    behind = {n: _learned_from(model, acting, n, credits[n], drives[n], factors)[1] for n in normalised}
     drives, rates, u = drives | sent.drives, rates | sent.rates, u | sent.delivered
     return Equilibrium(drives, rates, credits, u, activity, tuple(left), behind)
 
 
-def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values]:
-    """Drives and rates of every population, and the activity of loops."""
+def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values, Values]:
+    """Drives and rates of every population, the activity of loops, and factors by projections of gain."""
     shown = {name: acting.external[name] for name in model.sources}
     carrier = model.carrier(credit=False)
     drives, rates = settle_rates(model.steps, shown, carrier, acting, model.blocks, how)
     activity = {}
+    gained = {s.name: gain_received(s, rates, carrier, acting).flatten(1) for s in model.steps if s.gains}
+    factors = {name: (1 + g).clamp(min=0) for name, g in gained.items()}
     for step in (step for block in model.blocks if loops_alone(block) for step in block):
         activity[f"a:{step.name}"] = drives[step.name].flatten(1)
         if step.gains:
-            activity[f"g:{step.name}"] = gain_received(step, rates, carrier, acting).flatten(1)
-    return _by_unit({**shown, **drives}), _by_unit(rates), activity
+            activity[f"g:{step.name}"] = gained[step.name]
+    return _by_unit({**shown, **drives}), _by_unit(rates), activity, factors
 
 
 def _gains(activity: Values) -> Values:
@@ -154,11 +156,12 @@ def _downward(
     drives: Values,
     rates: Values,
     by_teacher: Values,
+    factors: Values,
 ) -> tuple[Values, Values]:
     """Credit and u of every population; around loops the credit that they send settles first."""
 
     def sweep(back: Values) -> tuple[Values, Values]:
-        return _sweep(model, phase, acting, images, drives, rates, by_teacher, back)
+        return _sweep(model, phase, acting, images, drives, rates, by_teacher, factors, back)
 
     paths = [path.projection for step in model.steps for path in step.paths]
     senders = list(dict.fromkeys(p.pre for p in paths if p.paired_with == RECURRENT))
@@ -175,6 +178,7 @@ def _sweep(
     drives: Values,
     rates: Values,
     by_teacher: Values,
+    factors: Values,
     back: Values,
 ) -> tuple[Values, Values]:
     """One pass downward; ``back`` is u of populations that send along recurrent projections."""
@@ -199,34 +203,41 @@ def _sweep(
                 c = c + _delivers(phase, path) * carried(path, rates[name])(sent)
             c = acting.credit_of(name, c)
         credits[name] = c
-        u[name] = _learned_from(model, acting, name, c, drives[name])[0]
+        u[name] = _learned_from(model, acting, name, c, drives[name], factors)[0]
     return credits, u
 
 
 def _learned_from(
-    model: Core, acting: Interventions, name: str, c: Tensor, a: Tensor
+    model: Core, acting: Interventions, name: str, c: Tensor, a: Tensor, factors: Values
 ) -> tuple[Tensor, Tensor]:
-    """U of a population, Jᵀ(c ∘ f′(n)) where it has a normaliser, and c ∘ f′(n) behind that."""
+    """U of a population, c ∘ f′(a), and what its bias learns from, the same.
+
+    With a normaliser they are Jᵀ(c ∘ f′(n)) and c ∘ f′(n). Where projections set gain, f′ is multiplied by max(0, 1 + g) as rates are.
+    """
     population, alive = model.population(name), acting.active(name)
+    gated = c * factors[name] if name in factors and _is_gated(model, name) else c
     if population.normaliser is None:
-        u = c * _gain(model, name, a) * alive
+        u = gated * _gain(model, name, a) * alive
         return u, u
     with torch.enable_grad():
         drive = a.detach().requires_grad_()
         offset = model.biases[name] if name in model.biases else None  # noqa: SIM401 - no get
         n = population.normaliser(drive.reshape(-1, *population.declared.shape), offset).flatten(1)
-    behind = c * _gain(model, name, n.detach()) * alive
+    behind = gated * _gain(model, name, n.detach()) * alive
     (through,) = torch.autograd.grad(n, drive, behind)
     return through, behind
 
 
 def _gain(model: Core, name: str, a: Tensor) -> Tensor | float:
     """f′(a), or 1 where credit is not multiplied by it."""
-    declared = model.routes.teacher
-    if declared is not None and name in declared.hidden and not declared.network.gated:
-        return 1.0
-    gain: Tensor = model.transfer(name).gain(a)
+    gain: Tensor | float = model.transfer(name).gain(a) if _is_gated(model, name) else 1.0
     return gain
+
+
+def _is_gated(model: Core, name: str) -> bool:
+    """Whether credit is multiplied by the slope of a population's rate."""
+    declared = model.routes.teacher
+    return declared is None or name not in declared.hidden or declared.network.gated
 
 
 @dataclass(frozen=True)

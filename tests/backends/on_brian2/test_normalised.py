@@ -149,13 +149,23 @@ def test_brian2_s_own_rates_and_u_are_the_engine_s():
         assert np.abs(u).max() > 1e-3
 
 
-def test_silenced_units_take_part_in_the_statistics_of_their_group():
+def test_silenced_units_and_injected_credit_mean_the_same_on_both_backends():
     net = network("backprop", normalisers=NOW)
-    state, (x, _) = learned(net), shown(net, 1)
-    phase = cs.Phase("settle", 300, drive={"retina": x}, silence=["V1/0", "V1/1"])
-    found = cs.brian2.build(net, state=state).run(cs.Protocol(phase), progress=False)
-    theirs = cs.torch.run(cs.Experiment(net, {"silenced": cs.Protocol(phase)}, start=state))
-    np.testing.assert_allclose(found["rate"], theirs["rate"], atol=1e-6)
+    state, (x, goal) = learned(net), shown(net, 1)
+    phase = cs.Phase(
+        "settle",
+        300,
+        drive={"retina": x},
+        nudge={"IT": goal},
+        silence=["V1/0", "V1/1"],
+        silence_credit=["V4/2"],
+        drive_credit={"V4": np.linspace(-1, 1, 7)},
+    )
+    script = cs.Protocol(phase, record=cs.Record(["rate", "credit"]))
+    found = cs.brian2.build(net, state=state).run(script, progress=False)
+    theirs = cs.torch.run(cs.Experiment(net, {"silenced": script}, start=state))
+    for variable in ("rate", "credit"):
+        np.testing.assert_allclose(found[variable], theirs[variable], atol=1e-6)
 
 
 def test_what_has_no_dynamics_here_is_refused_by_name():

@@ -297,3 +297,27 @@ def test_lateral_projections_are_cut_scaled_silenced_and_learn():
     np.testing.assert_allclose(
         moved(session, before)["V1->V1"], 0.1 * 0.7 * (growth - 0.2 * inhibition), atol=1e-10
     )
+
+
+def test_credit_is_multiplied_by_what_projections_of_gain_make_of_the_slope():
+    net = cs.Network("attention")
+    net.population("retina", 4)
+    net.population("FEF", 6)
+    net.population("V1", 6, activation="tanh")
+    net.population("IT", 3)
+    net.bottom_up("retina", "V1", plasticity="backprop")
+    net.bottom_up("V1", "IT", plasticity="backprop")
+    net.top_down("FEF", "V1", effect="gain", connector="identity")
+    net.objective("IT", "squared_error")
+    net = net.with_rule("backprop")
+    rng = np.random.default_rng(0)
+    x = {"retina": rng.normal(size=(1, 4)), "FEF": np.array([[-2, -0.5, 0.0, 0.5, 1.0, 2.0]])}
+    goal = rng.normal(size=(1, 3))
+    session = QuasiStatic(net)
+    before, expected = session.checkpoint(), session.model.updates(x, goal, biases=True)
+    phase = cs.Phase("learn", 100, drive=x, nudge={"IT": goal}, plasticity=True)
+    session.run(cs.Protocol(phase, eta_per_s=1e-3), progress=False)
+    changes = moved(session, before)
+    for name, change in expected.items():
+        np.testing.assert_allclose(changes[name], 1e-4 * change.numpy(), rtol=1e-6, atol=1e-14)
+    assert np.abs(changes["V1"]).max() > 1e-6
