@@ -212,7 +212,8 @@ def _learned_from(
 ) -> tuple[Tensor, Tensor]:
     """U of a population, c ∘ f′(a), and what its bias learns from, the same.
 
-    With a normaliser they are Jᵀ(c ∘ f′(n)) and c ∘ f′(n). Where projections set gain, f′ is multiplied by max(0, 1 + g) as rates are.
+    With a normaliser they are Jᵀ(c ∘ f′(n)) and c ∘ f′(n). Where projections set gain, f′ is multiplied by
+    max(0, 1 + g) as rates are.
     """
     population, alive = model.population(name), acting.active(name)
     gated = c * factors[name] if name in factors and _is_gated(model, name) else c
