@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,24 @@ from cortex_sim.tdca.studies.jobs import Folders, Job, Work, is_done, work
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results-reinforcement.md"
-ENVIRONMENTS = ("match_to_sample", "context_choice", "cartpole", "pendulum", "acrobot", "mountain_car")
+CHOICES = ("match_to_sample", "context_choice", "card_sorting")
+ENVIRONMENTS = (*CHOICES, "cartpole", "pendulum", "acrobot", "mountain_car")
 SEEDS = (3, 4, 5, 6, 7)  # settings were chosen with others
 
 
+@cache
+def _shipped(environment: str) -> Any:
+    """An environment's configuration, read once."""
+    return configured(f"reinforcement_{environment}")
+
+
+@cache
 def arms(environment: str) -> dict[str, dict[str, Any]]:
     """Overrides of an environment's configuration, by arm."""
     env = environment_of(environment)
-    network = configured(f"reinforcement_{environment}").rule["credit_network"]
-    reads = {**network, "context": {"name": "actions", "observation": env.observations}}
+    network = _shipped(environment).rule["credit_network"]
+    reads = {**network, "context": {**network["context"], "observation": env.observations}}
+    added = {"name": "dense", "outputs": env.actions, "channels": 1, "hidden": 16}
     reading = {"rule": {"name": "layered_of_trained_top", "credit_network": reads}}
     decorrelated = {
         "model_settings": {"hidden": [32], "activation": "tanh", "reads": {"name": "decorrelated"}}
@@ -50,6 +60,13 @@ def arms(environment: str) -> dict[str, dict[str, Any]]:
         "backprop": backprop,
         "backprop_of_trained_top": {
             "rule": {"name": "backprop_of_trained_top", "credit_network": network},
+            **silent,
+        },
+        "tdca_adding": {
+            "rule": {
+                "name": "layered_of_trained_top",
+                "credit_network": {**added, "context": network["context"]},
+            },
             **silent,
         },
         "readout_only": {"rule": {"name": "readout_only"}, "testing": {"controls": []}},
@@ -71,13 +88,13 @@ def job(environment: str, arm: str, seed: int) -> Job:
     name = f"reinforcement_{environment}"
     overrides = dict(arms(environment)[arm])
     if "testing" in overrides:
-        overrides["testing"] = {**configured(name).testing, **overrides["testing"]}
+        overrides["testing"] = {**_shipped(environment).testing, **overrides["testing"]}
     return Job(f"{environment}_{arm}", name, seed, overrides)
 
 
-FIRST = ("context_choice", "match_to_sample", "cartpole")
 OTHERS = (
     "backprop_of_trained_top",
+    "tdca_adding",
     "readout_only",
     "layered",
     "dfa",
@@ -91,7 +108,7 @@ OTHERS = (
 
 def jobs(environments: list[str]) -> list[Work]:
     """All of them, most important first: two arms of each environment, then searches, then the others."""
-    order = (*FIRST, *(e for e in ENVIRONMENTS if e not in FIRST))
+    order = ENVIRONMENTS
     found: list[Work] = [job(e, a, s) for e in order for s in SEEDS for a in ("tdca", "backprop")]
     found += [SearchJob(e, h, s) for e in order for h in (0, 32) for s in SEEDS]
     found += [job(e, a, s) for a in OTHERS for e in order for s in SEEDS]

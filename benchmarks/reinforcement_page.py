@@ -13,7 +13,8 @@ from cortex_sim.tdca.studies.jobs import Folders, Result
 SEEDS = (3, 4, 5, 6, 7)
 SAID = {
     "tdca": "credit network",
-    "layered": "credit network, top not trained",
+    "layered": "credit network, gain not trained",
+    "tdca_adding": "credit network that adds to REINFORCE's credit",
     "tdca_observing": "credit network that reads the observation",
     "tdca_observing_scrambled": "credit network that reads the observation, scrambled worlds",
     "tdca_decorrelated": "credit network, decorrelation",
@@ -30,6 +31,7 @@ SAID = {
 TITLES = {
     "match_to_sample": "Delayed match-to-sample",
     "context_choice": "Context-dependent choice",
+    "card_sorting": "Card sorting by a cued rule",
     "cartpole": "CartPole",
     "pendulum": "Pendulum",
     "acrobot": "Acrobot",
@@ -37,7 +39,7 @@ TITLES = {
 }
 SETTINGS = ("D", "R", "E")
 RIVALS = ("backprop", "backprop_of_trained_top", "dfa", "readout_only")
-RIVALS = (*RIVALS, "layered", "tdca_observing", "ars_linear", "ars_mlp", "ppo")
+RIVALS = (*RIVALS, "layered", "tdca_adding", "tdca_observing", "ars_linear", "ars_mlp", "ppo")
 NOT_YET = "not run yet"
 
 
@@ -102,7 +104,7 @@ def _shown(found: tuple[float, float, float, int] | None) -> str:
 
 
 def environment_table(folders: Folders, environment: str) -> list[str]:
-    """Returns of every arm, and its controls."""
+    """Returns of every arm that was run, and its controls."""
     lines = _head(
         "rule",
         *(f"return, {s}" for s in SETTINGS),
@@ -117,7 +119,6 @@ def environment_table(folders: Folders, environment: str) -> list[str]:
     for arm, said in SAID.items():
         found = results(folders, environment, arm)
         if not found:
-            lines.append(_row(said, NOT_YET, *["–"] * 11))
             continue
 
         def control(how: str, what: str = "mean", arm: str = arm) -> str:
@@ -259,7 +260,11 @@ def _met(true: bool) -> str:
 def tables(folders: Folders) -> dict[str, list[str]]:
     """Every table by name."""
     found = {"asked": asked(folders), "differences": differences(folders)}
-    return found | {name: environment_table(folders, name) for name in TITLES}
+    return found | {name: environment_table(folders, name) for name in TITLES if _was_run(folders, name)}
+
+
+def _was_run(folders: Folders, environment: str) -> bool:
+    return any(results(folders, environment, arm) for arm in SAID)
 
 
 def page(text: str, folders: Folders) -> str:
@@ -280,7 +285,8 @@ def figure(folders: Folders, environment: str) -> object | None:
     seen = False
     for axes, letter in zip(panels, ("D", "E"), strict=True):
         for number, arm in enumerate(SAID):
-            curves = [r["per_life"][letter]["curve"] for r in results(folders, environment, arm).values()]
+            rows = [r["per_life"][letter] for r in results(folders, environment, arm).values()]
+            curves = [row["curve"] for row in rows if "curve" in row]  # PPO has none
             if curves and "scrambled" not in arm:
                 seen = True
                 mean = np.mean(curves, axis=0)

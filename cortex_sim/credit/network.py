@@ -155,6 +155,11 @@ def place(
 ) -> list[Placed]:
     """Kernels, and addresses where it has any, for hidden populations of these shapes, the lowest first."""
     check_outputs(network, outputs)
+    if not network.sets:
+        raise DeclarationError(
+            f"credit network {type(network).__name__}: gives credit to the top alone; use a rule that "
+            "carries it down, layered_of_trained_top or backprop_of_trained_top"
+        )
     placed = []
     for i, shape in enumerate(shapes):
         level = level_of(i, len(shapes), len(network.sets))

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.checks import require_positive
 from cortex_sim.registry import register
 from cortex_sim.tdca.inner.moving import Moved
 
@@ -155,15 +156,21 @@ class Adam:
     ----------
     adam : float
         η₂ before training.
+    hidden : float, default 1.0
+        Factor of η₂ for hidden populations before training; positive.
     """
 
     adam: float = 0.01
+    hidden: float = 1.0
     names: ClassVar[tuple[str, ...]] = ("m", "v", "bias_m", "bias_v")
+
+    def __post_init__(self) -> None:
+        require_positive(self, adam=self.adam, hidden=self.hidden)
 
     def draw(self) -> dict[str, np.ndarray]:
         """Log rates and slopes (role, 1, 2) and falls (role, 1)."""
-        both = [[math.log(self.adam), -0.3]]
-        return {"step_rate": np.array([both, both]), "step_fall": np.zeros((2, 1))}
+        each = [[[math.log(rate), -0.3]] for rate in (self.hidden * self.adam, self.adam)]
+        return {"step_rate": np.array(each), "step_fall": np.zeros((2, 1))}
 
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
         """Running means at the start."""

@@ -1,4 +1,4 @@
-"""Two choice tasks of neuroscience, in which hidden credit matters: one decision ends a trial.
+"""Three choice tasks of neuroscience, in which hidden credit matters: one decision ends a trial.
 
 The policies are chains, without recurrence: what memory a task needs is a trace in its observation, as a
 population upstream would hold it.
@@ -16,6 +16,7 @@ from cortex_sim.tdca.reinforcement.environment import Physics, Range
 
 _STIMULI, _FEATURES = 6, 8
 _CONTEXTS = 4
+_RULES, _VALUES = 3, 3
 
 
 class _Choice:
@@ -107,3 +108,34 @@ class ContextChoice(_Choice):
         evidence = strength * signs + width * noise
         one_hot = torch.nn.functional.one_hot(cue, _CONTEXTS).to(dtype)
         return torch.cat((torch.cat((evidence, one_hot), -1).movedim(-1, 0), answer.to(dtype)))
+
+
+class CardSorting(_Choice):
+    """Card sorting by a cued rule: report the value of the one of three features that the cue names.
+
+    A card has three features of three values, each one-hot with noise, and the cue is one-hot (after the
+    sorting by colour, form or number of Milner 1963, Arch. Neurol. 9:90; there the rule is found out, here
+    it is shown). There are three actions: what was wrong does not say what would have been right. Strength
+    and noise vary. Without the product of cue and features, decisions are right in less than two of three
+    trials.
+    """
+
+    observations: ClassVar[int] = _RULES * _VALUES + _RULES
+    actions: ClassVar[int] = _VALUES
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "noise": Range(0.2, (0.1, 0.3), (0.0, 0.5)),
+        "strength": Range(1.0, (0.75, 1.25), (0.5, 1.5)),
+    }
+
+    def begin(self, physics: Physics, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Features, cue and answer."""
+        dtype = physics["noise"].dtype
+        values = torch.randint(_VALUES, (*shape, _RULES), generator=generator)
+        cue = torch.randint(_RULES, shape, generator=generator)
+        answer = values.gather(-1, cue[..., None]).movedim(-1, 0)
+        one_hot = torch.nn.functional.one_hot
+        strength, width = (physics[name].expand(shape)[..., None] for name in ("strength", "noise"))
+        features = strength * one_hot(values, _VALUES).to(dtype).flatten(-2)
+        noise = torch.randn(features.shape, generator=generator, dtype=dtype)
+        seen = torch.cat((features + width * noise, one_hot(cue, _RULES).to(dtype)), -1)
+        return torch.cat((seen.movedim(-1, 0), answer.to(dtype)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,6 +178,11 @@ class Baselines:
         self.square = _KEEP * self.square + now
         return rest, (self.square[0] / self.square[1].clamp_min(1)).sqrt() + _SMALL
 
+    def outcome(self, found: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
+        """(G − b)/σ, at most 3 of either sign, of returns from each step on; and σ (run,)."""
+        rest, deviation = self.judged(found, alive)
+        return (rest / deviation[:, None]).clamp(-3, 3), deviation
+
     def state(self) -> dict[str, Tensor]:
         """All of it, by name."""
         return {name: getattr(self, name).clone() for name in self.names}
@@ -189,22 +194,24 @@ class Baselines:
 
 
 def presented(
-    episodes: Episodes, rest: Tensor, deviation: Tensor, actions: int, cap: int
+    episodes: Episodes, outcomes: Sequence[Tensor], actions: int, cap: int
 ) -> tuple[Tensor, Tensor]:
     """Steps of episodes as presentations: observations (run, presentation, value) and goals.
 
     Every inner run has cap · episodes presentations: first the steps it has taken, in order of time, then the
     same observations over and over without a goal, so that statistics of what synapses read are those of
     steps taken. The weight of a step makes the change of an inner run the mean over the steps it has taken.
+    ``outcomes`` (time, run, episode) are those of the policy's discount, then of other horizons.
     """
-    time, runs, count = rest.shape
-    alive = episodes.alive.to(rest.dtype)
-    one_hot = torch.nn.functional.one_hot(episodes.actions, actions).to(rest.dtype)
-    outcome = (rest / deviation[:, None]).clamp(-3, 3)
-    weight = (cap * count / alive.sum((0, 2)).clamp_min(1))[:, None].expand_as(rest)
-    left = episodes.lengths.to(rest.dtype) - 1 - torch.arange(time, dtype=rest.dtype)[:, None, None]
+    time, runs, count = outcomes[0].shape
+    dtype = outcomes[0].dtype
+    alive = episodes.alive.to(dtype)
+    one_hot = torch.nn.functional.one_hot(episodes.actions, actions).to(dtype)
+    weight = (cap * count / alive.sum((0, 2)).clamp_min(1))[:, None].expand_as(outcomes[0])
+    left = episodes.lengths.to(dtype) - 1 - torch.arange(time, dtype=dtype)[:, None, None]
     end = torch.exp(-left.clamp_min(0) / _NEAR) * episodes.ended
-    columns = [v[..., None] for v in (outcome, weight, episodes.rewards, end)]
+    signals = (outcomes[0], weight, episodes.rewards, end, *outcomes[1:])
+    columns = [v[..., None] for v in signals]
     goal = packed(one_hot, *columns, episodes.seen)
     goal = goal.transpose(0, 1).reshape(runs, time * count, -1)
     taken = episodes.alive.transpose(0, 1).reshape(runs, time * count)
@@ -212,5 +219,5 @@ def presented(
     place = torch.arange(cap * count).expand(runs, -1)
     rows = order.gather(1, place % steps.clamp_min(1))
     goal = goal.gather(1, rows[..., None].expand(-1, -1, goal.shape[-1]))
-    signals, x = goal.split([goal.shape[-1] - episodes.seen.shape[-1], episodes.seen.shape[-1]], -1)
-    return x, torch.cat((signals * (place < steps)[..., None], x), -1)
+    told, x = goal.split([goal.shape[-1] - episodes.seen.shape[-1], episodes.seen.shape[-1]], -1)
+    return x, torch.cat((told * (place < steps)[..., None], x), -1)

@@ -88,7 +88,7 @@ READINGS = tuple((outcome, sign) for outcome in (1.0, -1.0) for sign in (1.0, -1
 
 
 def read_as_policy(
-    network: Any, parameters: dict[str, Tensor], outcome: float, sign: float
+    network: Any, parameters: dict[str, Tensor], outcome: float, sign: float, actions: int
 ) -> Callable[[Tensor], Tensor]:
     """Rates of actions (run, episode, action): credit of the top, averaged over the action that was taken.
 
@@ -99,13 +99,14 @@ def read_as_policy(
     def top(seen: Tensor) -> Tensor:
         total: Any = 0.0
         one = seen.new_ones((*seen.shape[:-1], 1))
-        for a in range(network.outputs):
-            taken = torch.zeros((*seen.shape[:-1], network.outputs))
+        for a in range(actions):
+            taken = torch.zeros((*seen.shape[:-1], actions))
             taken[..., a] = 1.0
-            goal = packed(taken, outcome * one, one, outcome * one, 0 * one, seen)
+            others = [outcome * one] * len(network.context.horizons)
+            goal = packed(taken, outcome * one, one, outcome * one, 0 * one, *others, seen)
             zero = torch.zeros_like(taken)
             total = total + network.credits(parameters, TopSignals(zero, goal, zero), [])[0]
-        return sign * total / network.outputs
+        return sign * total / actions
 
     return top
 
@@ -125,7 +126,7 @@ def policies_read(
     chooses = letters.index("R") if "R" in letters else 0
     for outcome, sign in READINGS:
         generator = torch.Generator().manual_seed(2_000_003 + seed)
-        top = read_as_policy(network, parameters, outcome, sign)
+        top = read_as_policy(network, parameters, outcome, sign, learning.environment.actions)
         shape = (learning.cohort.count, tests.after)
         played = rollout(learning.environment, learning.world, top, shape, generator, greedy=True)
         found = worth(learning.environment, played)

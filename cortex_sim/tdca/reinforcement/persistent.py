@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,6 +42,8 @@ class Learning:
         Of rewards.
     copies : int, default 1
         Neighbouring inner runs that share start, world and random numbers.
+    horizons : sequence of float, default ()
+        Other discounts, whose outcomes the credit network reads.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Learning:
         episodes: int,
         discount: float,
         copies: int = 1,
+        horizons: Sequence[float] = (),
     ) -> None:
-        self.environment, self.episodes, self.discount, self.copies = environment, episodes, discount, copies
+        self.environment, self.episodes, self.copies = environment, episodes, copies
+        self.discounts = (discount, *horizons)
         self.body = body
         self.cohort = Cohort(body, rule, step, count, copies)
-        self.baselines = Baselines(count, environment.cap)
+        self.baselines = [Baselines(count, environment.cap) for _ in self.discounts]
         n, a = environment.observations, environment.actions
         self.physics = {name: torch.zeros(count, 1) for name in sorted(environment.ranges)}
         self.rotation = torch.eye(n).repeat(count, 1, 1)
@@ -77,7 +81,8 @@ class Learning:
         seeds = torch.randint(2**31, (starts,), generator=generator)
         self.cohort.begin(slots, seeds, torch.full((starts,), float(updates)))
         runs = slots.repeat_interleave(self.copies)
-        self.baselines.begin(runs)
+        for baselines in self.baselines:
+            baselines.begin(runs)
         for i, letter in enumerate(setting):
             here = (slots & (which == i)).repeat_interleave(self.copies)
             for name, values in drawn(self.environment, letter, (starts, 1), generator).items():
@@ -106,22 +111,29 @@ class Learning:
 
     def judged(self, played: Episodes) -> tuple[Tensor, Tensor, Tensor]:
         """Presentations and goals of episodes, and what makes a step's objective one of the return (run,)."""
-        found = returns_to_go(played.rewards, self.discount)
-        rest, deviation = self.baselines.judged(found, played.alive.to(found.dtype))
-        x, goal = presented(played, rest, deviation, self.environment.actions, self.environment.cap)
-        steps = played.alive.sum((0, 2)).to(found.dtype) / played.alive.shape[2]
-        return x, goal, steps * deviation / self.environment.worth
+        alive = played.alive.to(played.rewards.dtype)
+        found = [
+            baselines.outcome(returns_to_go(played.rewards, discount), alive)
+            for baselines, discount in zip(self.baselines, self.discounts, strict=True)
+        ]
+        outcomes = [outcome for outcome, _ in found]
+        x, goal = presented(played, outcomes, self.environment.actions, self.environment.cap)
+        steps = alive.sum((0, 2)) / alive.shape[2]
+        return x, goal, steps * found[0][1] / self.environment.worth
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""
-        found = under("cohort/", self.cohort.state()) | under("baseline/", self.baselines.state())
+        found = under("cohort/", self.cohort.state())
+        for i, baselines in enumerate(self.baselines):
+            found |= under(f"baseline/{i}/", baselines.state())
         found |= under("physics/", {n: p.clone() for n, p in self.physics.items()})
         return found | {"rotation": self.rotation.clone(), "order": self.order.clone()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from `state`."""
         self.cohort.restore(within("cohort/", state))
-        self.baselines.restore(within("baseline/", state))
+        for i, baselines in enumerate(self.baselines):
+            baselines.restore(within(f"baseline/{i}/", state))
         self.physics = {n: p.clone() for n, p in within("physics/", state).items()}
         self.rotation, self.order = state["rotation"].clone(), state["order"].clone()
 
@@ -144,13 +156,23 @@ class PersistentPolicies:
     updates, window : int
         Of an inner run, and between two outer updates.
     seed : int
+    fresh : int, default 0
+        Fresh episodes at the end of a window; 0: as many as of an update.
     """
 
     def __init__(
-        self, learning: Learning, setting: str, scrambled: bool, updates: int, window: int, seed: int
+        self,
+        learning: Learning,
+        setting: str,
+        scrambled: bool,
+        updates: int,
+        window: int,
+        seed: int,
+        fresh: int = 0,
     ) -> None:
         self.learning, self.setting, self.updates, self.window = learning, setting, updates, window
         self.scrambled = learning.scrambled = scrambled
+        self.judging = fresh or learning.episodes
         cohort = learning.cohort
         self.layout = layout(cohort.rule, cohort.step, learning.body)
         self.parameters, self.count = self.layout.count, cohort.count
@@ -185,10 +207,11 @@ class PersistentPolicies:
             x, goal, gain = learning.judged(played)
             surrogate = surrogate + gain * learning.cohort.advance(parameters, x, goal)
             returned += played.returns.mean(1)
-        played = learning.play(generator)
-        before = learning.baselines.state()
+        played = learning.play(generator, self.judging)
+        before = [baselines.state() for baselines in learning.baselines]
         x, goal, gain = learning.judged(played)
-        learning.baselines.restore(before)  # the window's fresh episodes teach nothing
+        for baselines, state in zip(learning.baselines, before, strict=True):
+            baselines.restore(state)  # the window's fresh episodes teach nothing
         final = learning.body.judged(learning.cohort.settle(x), goal)[0].mean(-1)
         surrogate = (surrogate + gain * final) / self.window
         value = -(returned + played.returns.mean(1)) / (self.window + 1) / learning.environment.worth

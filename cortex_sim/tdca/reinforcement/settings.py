@@ -16,7 +16,7 @@ from cortex_sim.registry import make, register, registered_name, to_data
 from cortex_sim.runs.files import write_tensors
 from cortex_sim.tdca.evolving.kinds import KIND, Report, content
 from cortex_sim.tdca.inner.cohort import layout, start
-from cortex_sim.tdca.reinforcement import rules  # noqa: F401  (registers its rules)
+from cortex_sim.tdca.reinforcement import modulation, rules  # noqa: F401  (they register themselves)
 from cortex_sim.tdca.reinforcement.environment import SETTINGS
 from cortex_sim.tdca.reinforcement.named import environment
 from cortex_sim.tdca.reinforcement.persistent import Learning, PersistentPolicies
@@ -42,6 +42,9 @@ class Practice:
         Physical parameters of the inner runs that the outer loop learns from; one draw for each inner run.
     scrambled : bool
         Whether each inner run has its own rotation (and signs) of observations and order of actions.
+    fresh : int
+        Episodes at the end of each window from which the inner run does not learn, by which the outer loop
+        judges the window beside those of its updates; 0: as many as of an update.
     """
 
     updates: int = 30
@@ -50,11 +53,13 @@ class Practice:
     discount: float = 0.99
     setting: str = "R"
     scrambled: bool = False
+    fresh: int = 0
 
     def __post_init__(self) -> None:
         owner = "practice"
         require_count(owner, updates=self.updates, window=self.window)
         require_count(owner, minimum=2, episodes=self.episodes)
+        require_count(owner, minimum=0, fresh=self.fresh)
         require_positive(owner, discount=self.discount)
         require_flag(owner, scrambled=self.scrambled)
         look_up("setting of practice", self.setting, dict.fromkeys(SETTINGS), RunError)
@@ -114,7 +119,7 @@ class ReinforcementSettings:
     Parameters
     ----------
     task : str
-        acrobot, cartpole, context_choice, match_to_sample, mountain_car or pendulum.
+        acrobot, card_sorting, cartpole, context_choice, match_to_sample, mountain_car or pendulum.
     model, model_settings
         A shipped model that is a chain, and the arguments of its function; inputs and classes are those of
         the environment.
@@ -204,8 +209,17 @@ class ReinforcementSettings:
     def learning(self, rule: Any, count: int, copies: int = 1) -> Learning:
         """Policies that learn side by side under a rule."""
         practice, env = self.practised(), environment(self.task)
+        network = network_of(rule)
         return Learning(
-            self.body(), rule, self.inner_step(), env, count, practice.episodes, practice.discount, copies
+            self.body(),
+            rule,
+            self.inner_step(),
+            env,
+            count,
+            practice.episodes,
+            practice.discount,
+            copies,
+            network.context.horizons if network is not None else (),
         )
 
     def problem(self, data_dir: Path | None) -> tuple[Any, Tensor]:
@@ -237,6 +251,7 @@ class ReinforcementSettings:
             practice.updates,
             practice.window,
             self.seed,
+            practice.fresh,
         )
         return runs, layout(rule, step, body).joined(start(rule, step, self.seed, body))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,9 +11,12 @@ import numpy as np
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import look_up, require_count, require_flag
 from cortex_sim.credit.context import Parameters, TopSignals
+from cortex_sim.credit.network import through
+from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
-OUTCOME, WEIGHT, REWARD, END, OBSERVATION = range(5)  # columns after the actions'; the observation is last
+#: Columns after the actions'; then outcomes at other horizons, and the observation, which is last.
+OUTCOME, WEIGHT, REWARD, END, OTHERS = range(5)
 
 
 def packed(actions: Array, *columns: Array) -> Array:
@@ -51,48 +54,77 @@ class ActionContext:
         reward of the step alone.
     observation : int, default 0
         Values of the observation that it reads; 0 for none.
+    horizons : sequence of float, default ()
+        Other discounts, in [0, 1): the return at each, minus its own running baseline, over its own running
+        deviation, is read, too. What is broadcast before training is then a trained mixture of outcomes,
+        which starts at the first alone (dopamine neurons differ in discount: Masset et al. 2023,
+        doi:10.1101/2023.11.12.566754).
     shuffled : bool, default False
         A control: it reads the observations of other steps, in a fixed random order.
     """
 
     outcome: str = "advantage"
     observation: int = 0
+    horizons: tuple[float, ...] = ()
     shuffled: bool = False
-    parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     reads_error: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         look_up("outcome of ActionContext", self.outcome, {"advantage": None, "reward": None})
         require_count(self, minimum=0, observation=self.observation)
         require_flag(self, shuffled=self.shuffled)
+        object.__setattr__(self, "horizons", _horizons(self.horizons))
+        if self.horizons and self.outcome != "advantage":
+            raise DeclarationError(
+                "ActionContext: horizons are of returns, and outcome is 'reward'; give outcome 'advantage', "
+                "or leave out horizons"
+            )
+
+    @property
+    def parameters(self) -> Mapping[str, tuple[int, ...]]:
+        """The mixture of outcomes, where there are several."""
+        return {"mixture": (1, 1 + len(self.horizons))} if self.horizons else {}
 
     def draw(self) -> dict[str, np.ndarray]:
-        """Nothing to draw."""
-        return {}
+        """The mixture: at first the outcome of the longest horizon, that of the policy's returns, alone."""
+        return {name: np.eye(1, shape[1]) for name, shape in self.parameters.items()}
 
     def trained(self, parameters: Mapping[str, np.ndarray]) -> ActionContext:
-        """The context itself: it has no parameters."""
+        """The context itself: its mixture is kept with the credit network's parameters."""
         return self
 
     def signals(self, outputs: int) -> dict[str, int]:
         """Action, outcome and end, and the observation where it is read."""
-        found = {"action": outputs, "outcome": 1, "end": 1}
+        found = {"action": outputs, "outcome": 1, "end": 1} | dict.fromkeys(self._others(), 1)
         return {**found, "observation": self.observation} if self.observation else found
 
+    def _others(self) -> list[str]:
+        """Names of the outcomes at other horizons."""
+        return [f"outcome_{discount:g}" for discount in self.horizons]
+
     def _outcome(self, received: TopSignals) -> Array:
+        """Outcomes (…, 1 + horizon)."""
+        outputs = received.rates.shape[-1]
         which = OUTCOME if self.outcome == "advantage" else REWARD
-        return column(received.goal, received.rates.shape[-1], which)
+        found = column(received.goal, outputs, which)
+        if not self.horizons:
+            return found
+        first = outputs + OTHERS
+        others = received.goal[..., first : first + len(self.horizons)]
+        return array_namespace(found).concat([found, others], axis=-1)
 
     def seen(self, received: TopSignals) -> dict[str, Array]:
         """Those signals."""
         outputs = received.rates.shape[-1]
+        outcome = self._outcome(received)
         found = {
             "action": choice(received.rates, received.goal),
-            "outcome": self._outcome(received),
+            "outcome": outcome[..., :1],
             "end": column(received.goal, outputs, END),
         }
+        found |= {name: outcome[..., i : i + 1] for i, name in enumerate(self._others(), 1)}
         if self.observation:
-            read = received.goal[..., outputs + OBSERVATION :]
+            read = received.goal[..., outputs + OTHERS + len(self.horizons) :]
             order = np.random.default_rng(0).permutation(read.shape[-2]) if self.shuffled else slice(None)
             found["observation"] = read[..., order, :]
         return found
@@ -101,4 +133,20 @@ class ActionContext:
         """Outcome times a − π, in proportion to the weight of the step."""
         outputs = received.rates.shape[-1]
         weight: Any = column(received.goal, outputs, WEIGHT)
-        return weight * self._outcome(received) * choice(received.rates, received.goal)
+        outcome: Any = self._outcome(received)
+        if self.horizons:
+            outcome = through(parameters["mixture"], outcome)
+        return weight * outcome * choice(received.rates, received.goal)
+
+
+def _horizons(given: Any) -> tuple[float, ...]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise DeclarationError(f"ActionContext: horizons must be a list of discounts. Got {given!r}")
+    for value in given:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+            raise DeclarationError(
+                f"ActionContext: each of horizons is a discount, at least 0 and below 1. Got {value!r}"
+            )
+    if len(set(given)) < len(given):
+        raise DeclarationError(f"ActionContext: horizons must differ. Got {given!r}")
+    return tuple(float(value) for value in given)

@@ -119,6 +119,25 @@ def test_no_linear_readout_solves_a_choice(name):
     assert float((best == y).double().mean()) > 0.95
 
 
+def test_no_linear_readout_sorts_cards():
+    """Only the product of cue and features says which value counts."""
+    env, generator = environment("card_sorting"), torch.Generator().manual_seed(0)
+    physics = drawn(env, "D", (1, 1), generator, torch.float64)
+    state = env.begin(physics, (1, 4000), generator)
+    x, answer = env.observe(state, physics)[0], state[-1, 0].long()
+    ones = torch.cat((x, torch.ones_like(x[:, :1])), 1)
+    wanted = torch.nn.functional.one_hot(answer, 3).double()
+    linear = (ones @ torch.linalg.lstsq(ones, wanted).solution).argmax(1)
+    assert float((linear == answer).double().mean()) < 0.66
+    cue = x[:, 9:].argmax(1)
+    named = x[:, :9].reshape(-1, 3, 3)[torch.arange(len(x)), cue].argmax(1)
+    assert float((named == answer).double().mean()) > 0.95
+    _, reward, ended = env.step(state, answer[None], physics)
+    assert (reward == 1).all() and ended.all()
+    _, reward, _ = env.step(state, (answer[None] + 1) % 3, physics)
+    assert (reward == -1).all()
+
+
 def test_unknown_environment():
     with pytest.raises(RunError, match="unknown environment 'cartpol' \\(did you mean 'cartpole'"):
         environment("cartpol")

@@ -6,11 +6,12 @@ import torch
 
 from cortex_sim import library
 from cortex_sim.credit import DenseCredit
-from cortex_sim.errors import RunError
+from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.inner.rules import Backprop, Moment
 from cortex_sim.tdca.inner.step import Plain
 from cortex_sim.tdca.reinforcement.episodes import Baselines, World, returns_to_go, rollout
+from cortex_sim.tdca.reinforcement.modulation import ModulatedCredit
 from cortex_sim.tdca.reinforcement.named import environment
 from cortex_sim.tdca.reinforcement.outcome import read_as_policy
 from cortex_sim.tdca.reinforcement.persistent import Learning
@@ -208,11 +209,94 @@ def test_read_as_a_policy():
     network = dense(3, observation=6)
     named = {n: torch.tensor(p).float() for n, p in network.draw(0).items()}
     x = torch.randn(2, 4, 6)
-    found = read_as_policy(network, named, 1.0, 1.0)(x)
-    torch.testing.assert_close(read_as_policy(network, named, 1.0, -1.0)(x), -found)
+    found = read_as_policy(network, named, 1.0, 1.0, 3)(x)
+    torch.testing.assert_close(read_as_policy(network, named, 1.0, -1.0, 3)(x), -found)
     assert found.shape == (2, 4, 3) and float(found.std(1).min()) > 0
     named["top"] = torch.zeros_like(named["top"])
-    assert float(read_as_policy(network, named, 1.0, 1.0)(x).abs().max()) < 1e-6
+    assert float(read_as_policy(network, named, 1.0, 1.0, 3)(x).abs().max()) < 1e-6
+
+
+def test_a_modulated_credit_network_holds_no_policy():
+    """Read as one it prefers no action, whatever its weights."""
+    network = ModulatedCredit(context=ActionContext(observation=6, horizons=(0.5,)))
+    named = {n: torch.randn(p.shape) for n, p in network.draw(0).items()}
+    assert float(read_as_policy(network, named, 1.0, 1.0, 3)(torch.randn(2, 4, 6)).abs().max()) < 1e-5
+
+
+def test_modulated_credit_is_the_equation():
+    """exp(Σ_j v_j tanh(w_j · x + d_j)) Σ_k m_k A_k (a − π) weight, one step at a time, in float64."""
+    from cortex_sim.credit import TopSignals
+
+    rng = np.random.default_rng(0)
+    network = ModulatedCredit(hidden=5, context=ActionContext(observation=2, horizons=(0.5, 0.9)))
+    named = {n: rng.normal(size=p.shape) for n, p in network.draw(0).items()}
+    rates = rng.normal(size=(7, 3))
+    taken, rest = np.eye(3)[rng.integers(3, size=7)], rng.normal(size=(7, 8))
+    goal = np.concatenate((taken, rest), 1)  # outcome, weight, reward, end, two outcomes, observation
+    found, channels = network.credits(named, TopSignals(rates, goal, 0 * rates), [])
+    for t in range(7):
+        pi = np.exp(rates[t]) / np.exp(rates[t]).sum()
+        outcome, weight, _, end, *others = rest[t]
+        x = [1 - 2 * pi[taken[t].argmax()], outcome, end, *others]
+        gain = 0.0
+        for j in range(5):
+            drive = sum(named["gain"][j, i] * value for i, value in enumerate(x)) + named["gain_bias"][0, j]
+            gain += named["gain_out"][0, j] * np.tanh(drive)
+        mixed = np.dot(named["mixture"][0], [outcome, *others[:2]])
+        np.testing.assert_allclose(found[t], np.exp(gain) * weight * mixed * (taken[t] - pi), atol=1e-12)
+    assert channels == []
+
+
+def test_before_training_modulated_credit_is_reinforce():
+    body, moment = moments()
+    rule = BackpropOfTrainedTop(ModulatedCredit())
+    named = {n: torch.tensor(p).float() for n, p in rule.draw(0).items()}
+    for ours, theirs in zip(
+        rule.credits(body, named, [], moment), Backprop().credits(body, {}, [], moment), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_outcomes_at_other_horizons_are_those_of_their_discounts():
+    """Each equals the outcome of a policy whose own discount it is; observations stay where they are."""
+    horizons = (0.3, 0.95)
+    context = ActionContext(observation=4, horizons=horizons)
+    rule = LayeredOfTrainedTop(ModulatedCredit(context=context))
+    body, env = body_of("cartpole"), environment("cartpole")
+
+    def outcomes(discount, horizons=()):
+        learning = Learning(body, rule, Plain(0.05), env, 2, 4, discount, 1, horizons)
+        generator = torch.Generator().manual_seed(0)
+        learning.begin(torch.ones(2, dtype=torch.bool), "R", False, 10, generator)
+        for _ in range(2):
+            goal = learning.judged(learning.play(generator))[1]
+        return goal
+
+    several = outcomes(0.9, horizons)
+    torch.testing.assert_close(several[..., -4:], outcomes(0.9)[..., -4:], rtol=0, atol=0)
+    for i, discount in enumerate(horizons):
+        alone = outcomes(discount)[..., 2]
+        assert not torch.allclose(alone, several[..., 2])
+        torch.testing.assert_close(several[..., 6 + i], alone, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"horizons": [0.5, 1.0]}, "at least 0 and below 1. Got 1.0"),
+        ({"horizons": "0.5"}, "must be a list of discounts"),
+        ({"horizons": [0.5], "outcome": "reward"}, "give outcome 'advantage'"),
+        ({"horizons": [0.5, 0.5]}, "differ"),
+    ],
+)
+def test_wrong_horizons_are_refused(given, said):
+    with pytest.raises(DeclarationError, match=said):
+        ActionContext(**given)
+
+
+def test_modulated_credit_reads_actions():
+    with pytest.raises(DeclarationError, match="name: actions"):
+        ModulatedCredit(context="error")
 
 
 def test_policies_that_do_not_fit_are_refused():

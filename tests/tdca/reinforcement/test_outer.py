@@ -113,6 +113,12 @@ def test_the_score_function_points_to_a_larger_return():
         ({"testing": {"controls": ["silence"]}}, "unknown controls of testing 'silence'"),
         ({"testing": {"settings": []}}, "settings is empty"),
         ({"testing": {"settings": "DR"}}, "must be a list"),
+        ({"practice": {"fresh": -1}}, "fresh"),
+        (
+            {"rule": {"name": "tdca", "credit_network": {"name": "modulated"}}},
+            "gives credit to the top alone",
+        ),
+        ({"step": {"name": "adam", "hidden": 0.0}}, "hidden"),
         ({"step": {"name": "mixed"}}, "use adam or plain"),
         ({"searcher": {"name": "snes"}}, "use meta_gradient or nres"),
         ({"searcher": {"name": "nres"}, "inner_runs": 3}, "give an even number"),
@@ -138,7 +144,8 @@ def test_other_numbers_of_actions_are_refused():
 
 
 @pytest.mark.parametrize(
-    "name", ["acrobot", "cartpole", "context_choice", "match_to_sample", "mountain_car", "pendulum"]
+    "name",
+    ["acrobot", "card_sorting", "cartpole", "context_choice", "match_to_sample", "mountain_car", "pendulum"],
 )
 def test_shipped_configurations_begin(name):
     settings = configured(f"reinforcement_{name}")
