@@ -14,7 +14,6 @@ SEEDS = (3, 4, 5, 6, 7)
 SAID = {
     "tdca": "credit network",
     "layered": "credit network, gain not trained",
-    "tdca_adding": "credit network that adds to REINFORCE's credit",
     "tdca_observing": "credit network that reads the observation",
     "tdca_observing_scrambled": "credit network that reads the observation, scrambled worlds",
     "tdca_decorrelated": "credit network, decorrelation",
@@ -22,6 +21,9 @@ SAID = {
     "backprop_of_trained_top": "backpropagation of a trained top",
     "backprop_decorrelated": "REINFORCE, backpropagation, decorrelation",
     "backprop_scrambled": "REINFORCE, backpropagation, scrambled worlds",
+    "tdca_adding": "credit network that adds, longer outer loop",
+    "backprop_adding": "REINFORCE, backpropagation, longer outer loop",
+    "backprop_of_trained_top_adding": "backpropagation of a trained top that adds",
     "dfa": "REINFORCE, direct feedback alignment",
     "readout_only": "REINFORCE, readout of random hidden units",
     "ars_linear": "augmented random search, linear policy",
@@ -39,7 +41,22 @@ TITLES = {
 }
 SETTINGS = ("D", "R", "E")
 RIVALS = ("backprop", "backprop_of_trained_top", "dfa", "readout_only")
-RIVALS = (*RIVALS, "layered", "tdca_adding", "tdca_observing", "ars_linear", "ars_mlp", "ppo")
+RIVALS = (
+    *RIVALS,
+    "backprop_adding",
+    "tdca_adding",
+    "layered",
+    "tdca_observing",
+    "ars_linear",
+    "ars_mlp",
+    "ppo",
+)
+#: Other pairs of the table of differences.
+PAIRS = (
+    ("tdca_adding", "backprop_adding"),
+    ("tdca_adding", "backprop_of_trained_top_adding"),
+    ("tdca_observing_scrambled", "backprop_scrambled"),
+)
 NOT_YET = "not run yet"
 
 
@@ -153,7 +170,7 @@ def _episodes(environment: str) -> int:
 
 def differences(folders: Folders) -> list[str]:
     """The credit network minus its rivals, and minus itself without hidden credit."""
-    lines = _head("environment", "minus", *SETTINGS, "outer seeds")
+    lines = _head("environment", "of", "minus", *SETTINGS, "outer seeds")
     for environment, title in TITLES.items():
         for rival in RIVALS:
             found = [difference(folders, environment, "tdca", rival, s) for s in SETTINGS]
@@ -171,34 +188,37 @@ def differences(folders: Folders) -> list[str]:
             ]
             said = {"silent": "itself, hidden credit silent", "units": "itself, hidden credit shuffled"}
             lines += _line(title, said[how], found)
-        scrambled = [
-            difference(folders, environment, "tdca_observing_scrambled", "backprop_scrambled", s)
-            for s in SETTINGS
-        ]
-        lines += _line(f"{title}, scrambled", SAID["backprop"], scrambled)
+        for ours, theirs in PAIRS:
+            found = [difference(folders, environment, ours, theirs, s) for s in SETTINGS]
+            lines += _line(title, SAID[theirs], found, SAID[ours])
     return lines
 
 
-def _line(title: str, said: str, found: list[tuple[float, float, float, int] | None]) -> list[str]:
+def _line(
+    title: str, said: str, found: list[tuple[float, float, float, int] | None], ours: str = SAID["tdca"]
+) -> list[str]:
     if all(f is None for f in found):
         return []
-    return [_row(title, said, *map(_shown, found), str(max(f[3] for f in found if f is not None)))]
+    return [_row(title, ours, said, *map(_shown, found), str(max(f[3] for f in found if f is not None)))]
 
 
 def asked(folders: Folders) -> list[str]:
     """Criteria set before the runs, and outcomes."""
     lines = _head("criterion", "measured", "met")
-    above = []
-    for environment, title in TITLES.items():
-        found = [difference(folders, environment, "tdca", "backprop", s) for s in ("D", "E")]
-        if all(f is not None and f[1] > 0 and f[3] >= 3 for f in found):
-            above.append(title)
-    said = ", ".join(above) or "none"
+    above = _above(folders, "tdca", "backprop")
+    longer = _above(folders, "tdca_adding", "backprop_adding")
     lines.append(
         _row(
             "return above REINFORCE by backpropagation in D and E, on three tasks",
-            said,
+            ", ".join(above) or "none",
             _met(len(above) >= 3),
+        )
+    )
+    lines.append(
+        _row(
+            "the same, by either form of the credit network",
+            f"{', '.join(above) or 'none'}; the form that adds: {', '.join(longer) or 'none'}",
+            _met(len({*above, *longer}) >= 3),
         )
     )
     worse = []
@@ -251,6 +271,20 @@ def asked(folders: Folders) -> list[str]:
         )
     )
     return lines
+
+
+def _above(folders: Folders, ours: str, theirs: str) -> list[str]:
+    """Tasks in which one arm's return is above another's, in D and in E, over at least three outer seeds."""
+    return [
+        title
+        for environment, title in TITLES.items()
+        if all(
+            (found := difference(folders, environment, ours, theirs, letter)) is not None
+            and found[1] > 0
+            and found[3] >= 3
+            for letter in ("D", "E")
+        )
+    ]
 
 
 def _met(true: bool) -> str:
