@@ -206,19 +206,11 @@ def asked(folders: Folders) -> list[str]:
     """Criteria set before the runs, and outcomes."""
     lines = _head("criterion", "measured", "met")
     above = _above(folders, "tdca", "backprop")
-    longer = _above(folders, "tdca_adding", "backprop_adding")
     lines.append(
         _row(
             "return above REINFORCE by backpropagation in D and E, on three tasks",
             ", ".join(above) or "none",
             _met(len(above) >= 3),
-        )
-    )
-    lines.append(
-        _row(
-            "the same, by either form of the credit network",
-            f"{', '.join(above) or 'none'}; the form that adds: {', '.join(longer) or 'none'}",
-            _met(len({*above, *longer}) >= 3),
         )
     )
     worse = []
@@ -314,20 +306,27 @@ def figure(folders: Folders, environment: str) -> object | None:
     """Learning curves in D and E of every arm that was run; None without any."""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(9.0, 3.6), layout="constrained")
+    curves = {arm: _curves(folders, environment, arm) for arm in SAID if "scrambled" not in arm}
+    curves = {arm: found for arm, found in curves.items() if found}
+    if not curves:
+        return None
+    drawn = Figure(figsize=(9.0, 4.4), layout="constrained")
     panels = drawn.subplots(1, 2, sharey=True)
-    seen = False
     for axes, letter in zip(panels, ("D", "E"), strict=True):
-        for number, arm in enumerate(SAID):
-            rows = [r["per_life"][letter] for r in results(folders, environment, arm).values()]
-            curves = [row["curve"] for row in rows if "curve" in row]  # PPO has none
-            if curves and "scrambled" not in arm:
-                seen = True
-                mean = np.mean(curves, axis=0)
-                axes.plot(range(1, len(mean) + 1), mean, color=f"C{number}", linewidth=1.4, label=SAID[arm])
+        for number, (arm, found) in enumerate(curves.items()):
+            mean = np.mean([row[letter]["curve"] for row in found], axis=0)
+            style = "-" if number < 10 else "--"  # there are ten colours
+            axes.plot(
+                range(1, len(mean) + 1), mean, style, color=f"C{number % 10}", linewidth=1.4, label=SAID[arm]
+            )
         axes.set(title=f"{TITLES[environment]}, {letter}", xlabel="update of an inner run")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("mean return")
-    if seen:
-        panels[1].legend(fontsize=7)
-    return drawn if seen else None
+    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)
+    return drawn
+
+
+def _curves(folders: Folders, environment: str, arm: str) -> list[Result]:
+    """Inner runs of an arm by outer seed, where their learning curves were kept (PPO has none)."""
+    found = [result["per_life"] for result in results(folders, environment, arm).values()]
+    return [rows for rows in found if "curve" in rows["D"]]
