@@ -145,8 +145,10 @@ def test_other_numbers_of_actions_are_refused():
 
 @pytest.mark.parametrize(
     "name",
-    ["acrobot", "card_sorting", "cartpole", "context_choice", "match_to_sample", "mountain_car", "pendulum"]
-    + ["cartpole_adding", "context_choice_adding", "match_to_sample_adding"],
+    [
+        *("acrobot", "card_sorting", "cartpole", "context_choice", "match_to_sample", "mountain_car"),
+        *("pendulum", "cartpole_adding", "context_choice_adding", "match_to_sample_adding"),
+    ],
 )
 def test_shipped_configurations_begin(name):
     settings = configured(f"reinforcement_{name}")
