@@ -12,7 +12,7 @@ from cortex_sim.data.image_folder import listing
 from cortex_sim.data.named import NAMED
 from cortex_sim.data.pictures import Picture, layout_of
 from cortex_sim.data.pixels import HELD_BYTES
-from cortex_sim.data.streamed import folder, shards
+from cortex_sim.data.streamed import folder, hub, shards
 from cortex_sim.data.streamed.image_set import StreamedSet
 from cortex_sim.errors import DataError
 
@@ -24,7 +24,8 @@ def streamed_set(path: str | Path) -> StreamedSet:
     ----------
     path : str or Path
         A folder of pictures, ``train/CLASS/*.jpg`` with ``val/`` or ``test/`` likewise (or .png), of any
-        sizes; or a folder of shards with indices, as ``cortex-sim shard`` makes it.
+        sizes; a folder of shards with indices, as ``cortex-sim shard`` makes it; or with the extra ``hub``
+        ``hub:OWNER/NAME``, a data set of the Hugging Face hub, or a folder of parquet files in its layout.
 
     Raises
     ------
@@ -35,19 +36,22 @@ def streamed_set(path: str | Path) -> StreamedSet:
     -----
     ``val`` is read as the validation part, on which settings are chosen.
     """
+    if hub.recognises(path):
+        return hub.read_hub(path)
     place = Path(os.path.expanduser(require_path("data", path, DataError)))
     if shards.recognises(place):
         return shards.read_shards(place)
     if place.is_dir():
         return folder.read_folder(place)
-    raise DataError(f"data {place}: cannot be streamed; give {folder.FORM}, or {shards.FORM}")
+    raise DataError(f"data {place}: cannot be streamed; give {folder.FORM}, {shards.FORM}, or {hub.FORM}")
 
 
 def is_streamed(name_or_path: str | Path, shape: tuple[int, ...], viewed: bool = False) -> bool:
     """Whether training reads this data picture by picture.
 
-    So it does with shards, and with a folder of pictures that has a folder ``val``, or pictures of another
-    size than the network takes (judged by the first), or more than take 256 MiB, or where a view is declared.
+    So it does with shards, sets of the hub and parquet files, and with a folder of pictures that has a folder
+    ``val``, or pictures of another size than the network takes (judged by the first), or more than take
+    256 MiB, or where a view is declared.
 
     Parameters
     ----------
@@ -59,6 +63,8 @@ def is_streamed(name_or_path: str | Path, shape: tuple[int, ...], viewed: bool =
     """
     if isinstance(name_or_path, str) and name_or_path in NAMED:
         return False
+    if hub.recognises(name_or_path):
+        return True
     place = Path(os.path.expanduser(name_or_path))
     if not place.is_dir():
         return False
