@@ -219,5 +219,5 @@ def presented(
     place = torch.arange(cap * count).expand(runs, -1)
     rows = order.gather(1, place % steps.clamp_min(1))
     goal = goal.gather(1, rows[..., None].expand(-1, -1, goal.shape[-1]))
-    told, x = goal.split([goal.shape[-1] - episodes.seen.shape[-1], episodes.seen.shape[-1]], -1)
-    return x, torch.cat((told * (place < steps)[..., None], x), -1)
+    signalled, x = goal.split([goal.shape[-1] - episodes.seen.shape[-1], episodes.seen.shape[-1]], -1)
+    return x, torch.cat((signalled * (place < steps)[..., None], x), -1)
