@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from cortex_sim.connectors import Shape, as_initialiser, check_given, check_shee
 from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import GivenWeights, Orthogonal
 from cortex_sim.pairs import Pair, as_pair, both, places_along, written
-from cortex_sim.registry import register
+from cortex_sim.registry import LATER, register
 
 
 @register("connector", "conv2d")
@@ -46,8 +46,8 @@ class Conv2d:
     stride: Pair = 1
     padding: Pair = 0
     init: Any = Orthogonal()
-    dilation: Pair = 1
-    groups: int = 1
+    dilation: Pair = field(default=1, metadata=LATER)
+    groups: int = field(default=1, metadata=LATER)
     plastic: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from sheets import averaging, averaging_all, unrolled, winning
 
 import cortex_sim as cs
 from cortex_sim.operators import operator_of
+from cortex_sim.registry import to_data
 
 CONVOLUTIONS = [
     (cs.Conv2d((3, 2)), (2, 7, 5), (5, 5, 4)),
@@ -217,6 +218,9 @@ projections:
 def test_a_declaration_without_the_new_settings_reads_as_before():
     assert cs.Network.from_yaml(OLD).projections["retina->V1"].connector == cs.Conv2d(3)
     assert cs.Conv2d(3, 2, 1, "he") == cs.Conv2d(3, stride=2, padding=1, init="he")
+    plain, grouped = (to_data("connector", cs.Conv2d(3, groups=n)) for n in (1, 2))
+    assert set(plain) == {"name", "kernel", "stride", "padding", "init"}  # as before: so are its fingerprints
+    assert grouped == plain | {"groups": 2}
 
 
 WRONG = [
