@@ -108,8 +108,9 @@ class Preprocessing:
             found: np.ndarray = table[:, 0][x]
             return found
         shaped = np.empty(x.shape, np.float32)
-        for channel in range(self.shape[0]):
-            shaped[:, channel] = table[:, channel, 0, 0][x[:, channel]]
+        rows = np.ascontiguousarray(table[:, :, 0, 0].T)
+        for number, channel in np.ndindex(x.shape[:2]):  # "clip" spares a check that 8 bits cannot fail
+            np.take(rows[channel], x[number, channel], out=shaped[number, channel], mode="clip")
         return shaped
 
     def _along(self, numbers: tuple[float, ...]) -> np.ndarray:
