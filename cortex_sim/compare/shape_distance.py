@@ -102,6 +102,10 @@ class ShapeDistance:
         )
 
 
+#: Share of the squared responses below which their spread is what rounding leaves of none.
+_ALIKE = 1e-12
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShapeEvaluation(NeuroidEvaluation):
     """The fitted rotation: see `cortex_sim.compare.metric.Evaluation`.
@@ -124,12 +128,13 @@ class ShapeEvaluation(NeuroidEvaluation):
         rotated, y = self._whole if units is None else self._rotated(units)
         w = counts(stimuli, self.stimuli)
         overlap = _weighted_product(rotated, y, w)
-        size = _weighted_product(self.model, self.model, w) * _weighted_product(y, y, w)
-        if not size > 0:
+        spreads = [_weighted_product(x, x, w) for x in (self.model, y)]
+        sizes = [float(w @ np.einsum("ij,ij->i", x, x)) for x in (self.model, y)]
+        if not all(spread > _ALIKE * size for spread, size in zip(spreads, sizes, strict=True)):
             raise DataError(
                 f"shape-distance: model or {self.neural.name} respond alike to all these stimuli; give more"
             )
-        return float(min(1.0, overlap / np.sqrt(size)))
+        return float(min(1.0, overlap / np.sqrt(spreads[0] * spreads[1])))
 
     @cached_property
     def _whole(self) -> tuple[Array, Array]:

@@ -24,6 +24,7 @@ ADDED: dict[str, Any] = {
     "settling": None,
     "augmentation": None,
     "view": None,
+    "workers": 0,
     "accumulate": 1,
     "clip_norm": None,
     "ema_decay": None,

@@ -16,7 +16,7 @@ TRAIN = "train net.py:small --out new --data ok.npz --batch-size 8 --epochs 1"
 
 NAMES = {
     "command": ("trian", "No such command"),
-    "kind": ("list modles", "did you mean 'models'?", "known: activations, connectors"),
+    "kind": ("list modles", "did you mean 'models'?", "known: activations, augmentations, connectors"),
     "model": ("train digit_mlp --out new", "did you mean 'digits_mlp'?", "gait_tower"),
     "shown model": ("show nope", "known: conv4"),
     "rule": (f"{TRAIN} --rule gait", "did you mean 'gait_prop'?", "target_prop"),
@@ -41,7 +41,7 @@ NAMES = {
     "objective": (f"{TRAIN} --set objective.name=nope", "known: cross_entropy, function, squared_error"),
     "precision": (f"{TRAIN} --precision 16", "known: 32, 64, bf16"),
     "device": (f"{TRAIN} --device tpu", "device 'tpu' cannot be used here", "cpu"),
-    "benchmark": ("bench nope", "known: brian2, gait-step"),
+    "benchmark": ("bench nope", "known: brian2, data, gait-step"),
 }
 VALUES = {
     "no epoch": (f"{TRAIN} --epochs 0", "epochs must be at least 1"),

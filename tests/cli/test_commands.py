@@ -52,7 +52,8 @@ def curve(run):
 
 def test_list(result, run):
     found = result("list")
-    parts = {"activations", "normalisers", "connectors", "constraints", "initialisers", "reads"}
+    parts = {"activations", "augmentations", "normalisers", "connectors", "constraints", "initialisers"}
+    parts |= {"reads"}
     assert set(found) == {"models", "rules", "data", "protocols"} | parts
     assert found["activations"] == ["leaky_relu", "linear", "logistic", "relu", "softplus", "tanh"]
     assert {"decorrelation", "inverse_learning", "sanger"} <= set(found["rules"])

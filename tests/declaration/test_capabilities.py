@@ -143,7 +143,8 @@ SHIPPED = [
 @pytest.mark.parametrize(("kind", "cls"), SHIPPED, ids=lambda given: getattr(given, "__name__", given))
 def test_every_shipped_part_declares_what_it_may(kind, cls):
     settings = {cs.Conv2d: {"kernel": 3}, cs.Given: {"weights": np.eye(2)}, cs.Arbor: {"radius": 2}}
-    needed = {**settings, cs.Sparse: {"in_degree": 2}}.get(cls, {})
+    settings |= {cs.AveragePool2d: {"kernel": 2}, cs.MaxPool2d: {"kernel": 2}, cs.Sparse: {"in_degree": 2}}
+    needed = settings.get(cls, {})
     if "of" in {f.name for f in fields(cls)}:
         needed = {"of": "V1->IT"}
     part = cls(**needed)
