@@ -38,7 +38,7 @@ NAMES = {
     "model's": (f"{TRAIN} --set model_settings.nope=1", "'nope'; known: hidden"),
     "regulariser": (f"{TRAIN} --set regulariser=[nope]", "known: decay, hard_orthogonality"),
     "regulariser's": (f"{TRAIN} --set regulariser=[{{name:decay}}]", "regulariser"),
-    "objective": (f"{TRAIN} --set objective.name=nope", "known: cross_entropy, function, squared_error"),
+    "objective": (f"{TRAIN} --set objective.name=nope", "known: cross_entropy, "),
     "precision": (f"{TRAIN} --precision 16", "known: 32, 64, bf16"),
     "device": (f"{TRAIN} --device tpu", "device 'tpu' cannot be used here", "cpu"),
     "benchmark": ("bench nope", "known: brian2, data, gait-step"),
