@@ -71,6 +71,8 @@ def job(spec: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, f
     configuration = sweeping.configuration_of(settings)
     if "presentations" in spec:
         configuration["presentations"] = spec["presentations"]
+    if "test" in spec:
+        configuration["test"] = spec["test"]
     return Job(key, configuration, {"rule": settings.rule}, {"settings": settings.as_dict()})
 
 
@@ -103,7 +105,8 @@ def measured(job: Job, folder: Path) -> dict[str, Any]:
     seen = job.configuration.get("presentations")
     if seen is not None:
         settings = dict(job.given["settings"])
-        settings["data"] = str(subset.of(Path(settings["data"]), seen, folder.parent))
+        kept = job.configuration.get("test", subset.TEST)
+        settings["data"] = str(subset.of(Path(settings["data"]), seen, folder.parent, kept))
         job = replace(job, given={"settings": settings})
     metrics = sweeping.trained(job, folder)
     return {**job.labels, **metrics, "over_training": angles.over_training(folder)}

@@ -8,10 +8,10 @@ import numpy as np
 
 import cortex_sim as cs
 
-TEST = 1000  # not used by a choice of rates, but a data set needs some
+TEST = 1000  # where rates are only chosen: not looked at, but a data set needs some
 
 
-def of(data: Path, count: int, into: Path) -> Path:
+def of(data: Path, count: int, into: Path, test: int = TEST) -> Path:
     """An .npz file with ``count`` training presentations of a data set, drawn with seed 0; written once.
 
     Parameters
@@ -22,8 +22,10 @@ def of(data: Path, count: int, into: Path) -> Path:
         Training presentations kept.
     into : Path
         Folder of the file.
+    test : int
+        Test presentations kept, the first ones.
     """
-    path = into / f"{data.stem}-{count}.npz"
+    path = into / f"{data.stem}-{count}-{test}.npz"
     if path.is_file():
         return path
     whole = cs.data.load(data)
@@ -34,8 +36,8 @@ def of(data: Path, count: int, into: Path) -> Path:
         part,
         x_train=whole.x_train[kept],
         y_train=whole.y_train[kept],
-        x_test=whole.x_test[:TEST],
-        y_test=whole.y_test[:TEST],
+        x_test=whole.x_test[:test],
+        y_test=whole.y_test[:test],
     )
     part.replace(path)
     return path

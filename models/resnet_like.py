@@ -1,0 +1,67 @@
+"""A residual network like ResNet-18 (He et al. 2016, arXiv 1512.03385): blocks of two convolutions beside a skip."""
+
+from collections.abc import Sequence
+
+import cortex_sim as cs
+from cortex_sim.population import Population
+
+#: The gain keeps the size of rates where half of all drives are below 0; behind a normaliser any will do.
+ORTHOGONAL = cs.Orthogonal(gain=2**0.5)
+AREAS = ("V1", "V2", "V4", "IT")  # one a stage
+
+
+def resnet_like(
+    channels: Sequence[int] = (16, 32, 64),
+    blocks: int = 1,
+    classes: int = 10,
+    side: int = 32,
+    large_stem: bool = False,
+    normaliser: str | None = "batch_norm",
+) -> cs.Network:
+    """Stages of residual blocks, each but the first at half the side; the mean of the last fields to the readout.
+
+    By default 12.5 million multiplications an image. ResNet-18 has channels (64, 128, 256, 512), 2 blocks a stage,
+    side 224 and the large stem, a 7x7 convolution at stride 2 and max pooling.
+    """
+    net = cs.Network("resnet_like")
+
+    def convolve(
+        pre: Population, name: str, maps: int, kernel: int, stride: int, activation: str
+    ) -> Population:
+        connector = cs.Conv2d(kernel, stride, padding=kernel // 2, init=ORTHOGONAL)
+        across = connector.post_side(pre.shape[1])
+        post = net.population(
+            name, shape=(maps, across, across), activation=activation, normaliser=normaliser
+        )
+        net.bottom_up(pre, post, connector, plasticity="backprop")
+        return post
+
+    def block(pre: Population, name: str, maps: int, stride: int) -> Population:
+        inner = convolve(pre, f"{name} inner", maps, 3, stride, "relu")
+        residual = convolve(inner, f"{name} residual", maps, 3, 1, "linear")
+        skipped = pre
+        if pre.shape != residual.shape:
+            skipped = convolve(pre, f"{name} skip", maps, 1, stride, "linear")
+        post = net.population(name, shape=residual.shape, activation="relu", bias=False)
+        net.bottom_up(residual, post, cs.Identity())
+        net.bottom_up(skipped, post, cs.Identity())
+        return post
+
+    retina = net.population("retina", shape=(3, side, side))
+    below = convolve(retina, "LGN", channels[0], *((7, 2) if large_stem else (3, 1)), "relu")
+    if large_stem:
+        pool = cs.MaxPool2d(3, 2, padding=1)
+        rows, columns = pool.post_sides(*below.shape[1:])
+        pooled = net.population("LGN pooled", shape=(channels[0], rows, columns), bias=False)
+        net.bottom_up(below, pooled, pool)
+        below = pooled
+    for stage, maps in enumerate(channels):
+        for number in range(blocks):
+            name = f"{AREAS[stage]}-{number + 1}"
+            below = block(below, name, maps, 2 if stage and not number else 1)
+    mean = net.population("mean", channels[-1], bias=False)
+    net.bottom_up(below, mean, cs.GlobalAveragePool2d())
+    readout = net.population("readout", classes)
+    net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
+    net.objective(readout, "cross_entropy")
+    return net.with_rule("gait_prop", rescale=True)
