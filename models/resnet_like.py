@@ -1,4 +1,4 @@
-"""A residual network like ResNet-18 (He et al. 2016, arXiv 1512.03385): blocks of two convolutions beside a skip."""
+"""A residual network like ResNet-18 (He et al. 2016, arXiv 1512.03385): two convolutions beside a skip."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ def resnet_like(
     large_stem: bool = False,
     normaliser: str | None = "batch_norm",
 ) -> cs.Network:
-    """Stages of residual blocks, each but the first at half the side; the mean of the last fields to the readout.
+    """Stages of residual blocks, each but the first at half the side; means of the last fields drive the readout.
 
-    By default 12.5 million multiplications an image. ResNet-18 has channels (64, 128, 256, 512), 2 blocks a stage,
-    side 224 and the large stem, a 7x7 convolution at stride 2 and max pooling.
+    By default 12.5 million multiplications an image. ResNet-18 has 64, 128, 256 and 512 channels, two blocks
+    a stage, side 224 and the large stem: a 7x7 convolution at stride 2, then max pooling.
     """
     net = cs.Network("resnet_like")
 

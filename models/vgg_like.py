@@ -1,4 +1,4 @@
-"""A VGG-like network (Simonyan & Zisserman 2015, arXiv 1409.1556): 3x3 convolutions and max pooling, stage by stage."""
+"""A VGG-like network (Simonyan & Zisserman 2015, arXiv 1409.1556): 3x3 convolutions and max pooling."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def vgg_like(
     side: int = 32,
     normaliser: str | None = "batch_norm",
 ) -> cs.Network:
-    """Stages of normalised convolutions, each ending in max pooling; the mean of the last fields to the readout.
+    """Stages of normalised convolutions and max pooling; means of the last fields drive the readout.
 
     By default 9.9 million multiplications an image.
     """

@@ -1,0 +1,40 @@
+"""A recurrent ventral stream like CORnet-RT (Kubilius et al. 2018, doi 10.1101/408385): V1, V2, V4 and IT."""
+
+from collections.abc import Sequence
+
+import cortex_sim as cs
+
+AREAS = ("V1", "V2", "V4", "IT")
+#: As in the other convolutional networks; behind a normaliser any gain will do.
+ORTHOGONAL = cs.Orthogonal(gain=2**0.5)
+
+
+def cornet_like(
+    channels: Sequence[int] = (16, 32, 64, 64),
+    classes: int = 10,
+    side: int = 32,
+    groups: int = 8,
+    recurrent: bool = True,
+) -> cs.Network:
+    """Four areas, each at half the side of the one below, driven by it and by itself one step earlier.
+
+    It is trained unrolled in steps of one time constant, with the same weights in all of them; a signal takes
+    one step at each projection, so six bring the first to the readout.
+    """
+    net = cs.Network("cornet_like")
+    below = net.population("retina", shape=(3, side, side))
+    for area, maps in zip(AREAS, channels, strict=True):
+        connector = cs.Conv2d(3, stride=2, padding=1, init=ORTHOGONAL)
+        across = connector.post_side(below.shape[1])
+        field = (maps, across, across)
+        above = net.population(area, shape=field, activation="relu", normaliser=cs.GroupNorm(groups))
+        net.bottom_up(below, above, connector, plasticity="backprop")
+        if recurrent:
+            net.recurrent(above, above, cs.Conv2d(3, padding=1, init=ORTHOGONAL), plasticity="backprop")
+        below = above
+    mean = net.population("mean", channels[-1], bias=False)
+    net.bottom_up(below, mean, cs.GlobalAveragePool2d())
+    readout = net.population("readout", classes)
+    net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
+    net.objective(readout, "cross_entropy")
+    return net.with_rule("gait_prop", rescale=True)
