@@ -19,7 +19,8 @@ def cornet_like(
     """Four areas, each at half the side of the one below, driven by it and by itself one step earlier.
 
     It is trained unrolled in steps of one time constant, with the same weights in all of them; a signal takes
-    one step at each projection, so six bring the first to the readout.
+    one step at each projection, so six bring the first to the readout. By default 2.8 million multiplications
+    an image and step.
     """
     net = cs.Network("cornet_like")
     below = net.population("retina", shape=(3, side, side))

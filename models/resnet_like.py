@@ -18,7 +18,7 @@ def resnet_like(
     large_stem: bool = False,
     normaliser: str | None = "batch_norm",
 ) -> cs.Network:
-    """Stages of residual blocks, each but the first at half the side; means of the last fields drive the readout.
+    """Stages of residual blocks, all but the first at half the side; means of the last fields are read out.
 
     By default 12.5 million multiplications an image. ResNet-18 has 64, 128, 256 and 512 channels, two blocks
     a stage, side 224 and the large stem: a 7x7 convolution at stride 2, then max pooling.

@@ -16,7 +16,7 @@ def vgg_like(
     side: int = 32,
     normaliser: str | None = "batch_norm",
 ) -> cs.Network:
-    """Stages of normalised convolutions and max pooling; means of the last fields drive the readout.
+    """Stages of normalised convolutions and max pooling; means of the last fields are read out.
 
     By default 9.9 million multiplications an image.
     """
