@@ -4,9 +4,10 @@
     python benchmarks/accuracy.py table gait_tower
     python benchmarks/accuracy.py page                 # writes every table into docs/results.md
 
-A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its arms and the learning
-rates that each arm may choose from. The choice is made on presentations held out of the training set, seed 0,
-never on the test set; then every arm runs with its best rate and every seed. Runs are directories of
+A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its seeds, its arms and the learning
+rates that each arm may choose from; an arm may have ``seeds`` of its own. The choice is made on presentations
+held out of the training set, seed 0, never on the test set; then every arm runs with its best rate and every
+seed. Runs are directories of
 ``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``, each with the
 fingerprint of its settings and data: if these have changed, the run is made again, which is reported.
 The command may run several times at once: each takes work that no other has taken; run it again when they
@@ -28,6 +29,7 @@ from typing import Any
 import angles
 import rates
 import subset
+from scipy import stats
 
 from cortex_sim import yaml_text
 from cortex_sim.runs.results import OneFile
@@ -94,10 +96,17 @@ def finals(
     for seed in spec["seeds"] if seeds is None else seeds:
         for arm in spec["arms"]:
             rate = best_rate(spec, results, arm)
-            if rate is not None and (not only or arm in only):
+            wanted = seeds is not None or seed in seeds_of(spec, arm)
+            if rate is not None and wanted and (not only or arm in only):
                 flags = {"epochs": spec["epochs"], "seed": seed}
                 made.append(job(spec, arm, rate, final_key(arm, rate, seed), data_dir, flags))
     return made
+
+
+def seeds_of(spec: dict[str, Any], arm: str) -> list[int]:
+    """Seeds of an arm: its own, or the study's."""
+    seeds: list[int] = spec["arms"][arm].get("seeds", spec["seeds"])
+    return seeds
 
 
 def measured(job: Job, folder: Path) -> dict[str, Any]:
@@ -179,35 +188,49 @@ def reached(metrics: Mapping[str, Any]) -> float | None:
 
 
 def table(name: str) -> str:
-    """The study as Markdown: mean and spread over seeds, paired difference, how rates were chosen."""
+    """The study as Markdown: mean and spread over seeds, paired differences, how rates were chosen."""
     spec, results = study(name), load_results(name)
     if not spec["seeds"]:  # only rates were chosen
         return "\n".join(held_out(spec, results))
-    lines = [
-        "| arm | rate | test accuracy, mean ± sd (%) | seeds | difference to "
-        f"{spec['baseline']}, paired (points) | seconds |",
-        "|---|---|---|---|---|---|",
-    ]
-    baseline = _final(spec, results, spec["baseline"])
+    against = {other: _final(spec, results, other) for other in baselines(spec)}
+    columns = ["arm", "rate", "test accuracy, mean ± sd (%)", "seeds"]
+    columns += [f"difference to {other}, paired (points)" for other in against]
+    lines = [_row(*columns, "seconds"), "|" + "---|" * (len(columns) + 1)]
     for arm, about in spec["arms"].items():
         found = _final(spec, results, arm)
         rate = best_rate(spec, results, arm)
         chosen = "–" if rate is None else rates.said(rate, about["rates"])
         if not found:
-            lines.append(f"| {arm} | {chosen} | – | 0 | – | – |")
+            lines.append(_row(arm, chosen, "–", 0, *["–"] * len(against), "–"))
             continue
         values = [100 * m["test_accuracy"] for m in found.values()]
-        pairs = [
-            100 * (found[s]["test_accuracy"] - baseline[s]["test_accuracy"]) for s in found if s in baseline
-        ]
+        pairs = [_paired(found, there) if other != arm else "" for other, there in against.items()]
         seconds = statistics.median(m["seconds"] for m in found.values())
-        lines.append(
-            f"| {arm} | {chosen} | {_spread(values)} | {len(values)} | "
-            f"{_spread(pairs, sign=True) if pairs else '–'} | {seconds:.0f} |"
-        )
-    waiting = [arm for arm in spec["arms"] if len(_final(spec, results, arm)) < len(spec["seeds"])]
+        lines.append(_row(arm, chosen, _spread(values), len(values), *pairs, f"{seconds:.0f}"))
+    waiting = [arm for arm in spec["arms"] if len(_final(spec, results, arm)) < len(seeds_of(spec, arm))]
     open_arms = f"Not finished yet: {', '.join(waiting)}." if waiting else ""
     return "\n".join([*lines, "", *held_out(spec, results), *([open_arms] if open_arms else [])])
+
+
+def baselines(spec: dict[str, Any]) -> list[str]:
+    """Arms that the others are compared with: the study's baseline, and those it names beside it."""
+    return [spec["baseline"], *spec.get("also_against", [])]
+
+
+def _row(*cells: Any) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _paired(found: dict[int, dict[str, Any]], others: dict[int, dict[str, Any]]) -> str:
+    """Mean difference over the seeds of both, with Student's 95 % interval from two seeds on."""
+    pairs = [100 * (m["test_accuracy"] - others[s]["test_accuracy"]) for s, m in found.items() if s in others]
+    if not pairs:
+        return "–"
+    said = f"{statistics.mean(pairs):+.2f}"
+    if len(pairs) > 1:
+        half = stats.t.ppf(0.975, len(pairs) - 1) * statistics.stdev(pairs) / len(pairs) ** 0.5
+        said += f" [{statistics.mean(pairs) - half:+.2f}, {statistics.mean(pairs) + half:+.2f}]"
+    return said
 
 
 def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
@@ -284,9 +307,10 @@ def _final(spec: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int,
     return {seed: m for seed, m in found.items() if m and m.get("test_accuracy") is not None}
 
 
-def _spread(values: list[float], sign: bool = False) -> str:
-    mean = f"{statistics.mean(values):+.2f}" if sign else f"{statistics.mean(values):.2f}"
-    return mean + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+def _spread(values: list[float]) -> str:
+    return f"{statistics.mean(values):.2f}" + (
+        f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    )
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """A residual network like ResNet-18 (He et al. 2016, arXiv 1512.03385): two convolutions beside a skip."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cortex_sim as cs
 from cortex_sim.population import Population
@@ -17,11 +18,13 @@ def resnet_like(
     side: int = 32,
     large_stem: bool = False,
     normaliser: str | None = "batch_norm",
+    reads: Any = None,
 ) -> cs.Network:
     """Stages of residual blocks, all but the first at half the side; means of the last fields are read out.
 
     By default 12.5 million multiplications an image. ResNet-18 has 64, 128, 256 and 512 channels, two blocks
-    a stage, side 224 and the large stem: a 7x7 convolution at stride 2, then max pooling.
+    a stage, side 224 and the large stem: a 7x7 convolution at stride 2, then max pooling. ``reads`` is what
+    synapses read, such as "decorrelated"; by default the rates.
     """
     net = cs.Network("resnet_like")
 
@@ -64,4 +67,4 @@ def resnet_like(
     readout = net.population("readout", classes)
     net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
     net.objective(readout, "cross_entropy")
-    return net.with_rule("gait_prop", rescale=True)
+    return net.with_rule("gait_prop", rescale=True).with_reads(reads)

@@ -1,6 +1,7 @@
 """A VGG-like network (Simonyan & Zisserman 2015, arXiv 1409.1556): 3x3 convolutions and max pooling."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cortex_sim as cs
 
@@ -15,10 +16,11 @@ def vgg_like(
     classes: int = 10,
     side: int = 32,
     normaliser: str | None = "batch_norm",
+    reads: Any = None,
 ) -> cs.Network:
     """Stages of normalised convolutions and max pooling; means of the last fields are read out.
 
-    By default 9.9 million multiplications an image.
+    By default 9.9 million multiplications an image. ``reads`` is what synapses read, such as "decorrelated".
     """
     net = cs.Network("vgg_like")
     below = net.population("retina", shape=(3, side, side))
@@ -37,4 +39,4 @@ def vgg_like(
     readout = net.population("readout", classes)
     net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
     net.objective(readout, "cross_entropy")
-    return net.with_rule("gait_prop", rescale=True)
+    return net.with_rule("gait_prop", rescale=True).with_reads(reads)
