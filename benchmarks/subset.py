@@ -25,7 +25,8 @@ def of(data: Path, count: int, into: Path, test: int = TEST) -> Path:
     test : int
         Test presentations kept, the first ones.
     """
-    path = into / f"{data.stem}-{count}-{test}.npz"
+    also = "" if test == TEST else f"-{test}"
+    path = into / f"{data.stem}-{count}{also}.npz"
     if path.is_file():
         return path
     whole = cs.data.load(data)
