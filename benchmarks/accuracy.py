@@ -31,7 +31,7 @@ import rates
 import subset
 from scipy import stats
 
-from cortex_sim import yaml_text
+from cortex_sim import library, yaml_text
 from cortex_sim.runs.results import OneFile
 from cortex_sim.runs.sweep import Job, work
 from cortex_sim.training import sweeping
@@ -282,8 +282,10 @@ def angle_table(name: str) -> str:
         chosen[arm] = [m["over_training"] for m in found if m.get("over_training")]
         found = _final(spec, results, arm).values()
         final[arm] = [m["over_training"] for m in found if m.get("over_training")]
-    choosing = [*angles.table(chosen), ""] if any(len(a["rates"]) > 1 for a in spec["arms"].values()) else []
-    return "\n".join([*choosing, *angles.table(final)])
+    upward = [p.name for p in library.model(spec["model"]).bottom_ups]
+    if not any(len(a["rates"]) > 1 for a in spec["arms"].values()):
+        return "\n".join(angles.table(final, upward))
+    return "\n".join([*angles.table(chosen, upward), "", *angles.table(final, upward)])
 
 
 TABLES = {"study": table, "angles": angle_table}

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 Evaluations = list[dict[str, Any]]
+#: Projections whose angles are named one by one.
+MANY = 4
 
 
 def over_training(run: Path) -> Evaluations:
@@ -24,13 +26,15 @@ def over_training(run: Path) -> Evaluations:
     return [{name: line[name] for name in ("epoch", "rate", "angle_to_bp_deg")} for line in lines]
 
 
-def table(arms: Mapping[str, Sequence[Evaluations]]) -> list[str]:
-    """Markdown: for each arm its angles in degrees, projection by projection, mean over its runs.
+def table(arms: Mapping[str, Sequence[Evaluations]], order: Sequence[str]) -> list[str]:
+    """Markdown: for each arm its angles in degrees, mean over its runs; the range of more than four projections.
 
     Parameters
     ----------
     arms : dict of str to list of evaluations
         Evaluations of each run of an arm; all runs were evaluated at the same epochs.
+    order : list of str
+        Projections from the retina up. The last is left out: onto the top every rule is backpropagation.
     """
     arms = {arm: runs for arm, runs in arms.items() if runs}
     if not arms:
@@ -38,7 +42,8 @@ def table(arms: Mapping[str, Sequence[Evaluations]]) -> list[str]:
     last = max(line["epoch"] for runs in arms.values() for line in runs[0])
     shown = sorted({0, 1, 2, last // 2, last - 1, last})
     during = range(1, last)
-    below = _upward(list(next(iter(arms.values()))[0][0]["angle_to_bp_deg"]))[:-1]
+    known = next(iter(arms.values()))[0][0]["angle_to_bp_deg"]
+    below = [name for name in order if name in known][:-1]
     lines = [
         "| arm | " + " | ".join(f"epoch {e}" for e in shown) + f" | mean of 1 to {last - 1} | seeds |",
         "|" + "---|" * (len(shown) + 3),
@@ -46,25 +51,19 @@ def table(arms: Mapping[str, Sequence[Evaluations]]) -> list[str]:
     for arm, runs in arms.items():
         cells = [_cell(runs, [epoch], below) for epoch in shown]
         lines.append(f"| {arm} | {' | '.join(cells)} | {_cell(runs, during, below)} | {len(runs)} |")
-    return [*lines, "", f"In each cell: {', '.join(below)}."]
-
-
-def _upward(names: Sequence[str]) -> list[str]:
-    """Projections of a chain from the retina up. Onto the top, the last, every rule is backpropagation."""
-    pairs = dict(name.split("->") for name in names)
-    (place,) = set(pairs) - set(pairs.values())
-    found = []
-    while place in pairs:
-        found.append(f"{place}->{pairs[place]}")
-        place = pairs[place]
-    return found
+    said = ", ".join(below) if len(below) <= MANY else f"lowest and highest of {len(below)} projections"
+    return [*lines, "", f"In each cell: {said}."]
 
 
 def _cell(runs: Sequence[Evaluations], epochs: Sequence[int], below: Sequence[str]) -> str:
-    return ", ".join(_mean(runs, epochs, projection) for projection in below)
+    means = [_mean(runs, epochs, projection) for projection in below]
+    if len(means) <= MANY:
+        return ", ".join("–" if mean is None else f"{mean:.0f}" for mean in means)
+    found = [mean for mean in means if mean is not None]
+    return f"{min(found):.0f} to {max(found):.0f}" if found else "–"
 
 
-def _mean(runs: Sequence[Evaluations], epochs: Sequence[int], projection: str) -> str:
+def _mean(runs: Sequence[Evaluations], epochs: Sequence[int], projection: str) -> float | None:
     found = [line["angle_to_bp_deg"][projection] for run in runs for line in run if line["epoch"] in epochs]
     known = [angle for angle in found if angle is not None]
-    return f"{statistics.mean(known):.0f}" if known else "–"
+    return statistics.mean(known) if known else None

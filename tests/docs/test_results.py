@@ -113,11 +113,16 @@ def test_angles_are_means_over_runs_at_the_rate_that_teaches(benchmark_module, t
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     run = angles.over_training(tmp_path)
     assert run[1] == {"epoch": 1, "rate": 1.0, "angle_to_bp_deg": {"V1->IT": 0.0, "eye->V1": 40.0}}
-    rows = angles.table({"one": [run], "two": [run, run], "none": []})
+    upward = ["eye->V1", "V1->IT"]
+    rows = angles.table({"one": [run], "two": [run, run], "none": []}, upward)
     assert rows[0] == "| arm | epoch 0 | epoch 1 | epoch 2 | epoch 3 | epoch 4 | mean of 1 to 3 | seeds |"
     assert rows[2:4] == ["| one | 90 | 40 | – | 20 | 2 | 30 | 1 |", "| two | 90 | 40 | – | 20 | 2 | 30 | 2 |"]
     assert rows[-1] == "In each cell: eye->V1."
-    assert angles.table({"none": []}) == ["Not run yet."]
+    assert angles.table({"none": []}, upward) == ["Not run yet."]
+    deep = {"epoch": 1, "rate": 1.0, "angle_to_bp_deg": {f"p{i}": 10.0 * i for i in range(7)}}
+    rows = angles.table({"deep": [[deep | {"epoch": e} for e in range(3)]]}, [f"p{i}" for i in range(1, 7)])
+    assert rows[2] == "| deep | 10 to 50 | 10 to 50 | 10 to 50 | 10 to 50 | 1 |"
+    assert rows[-1] == "In each cell: lowest and highest of 5 projections."
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
