@@ -27,7 +27,7 @@ def over_training(run: Path) -> Evaluations:
 
 
 def table(arms: Mapping[str, Sequence[Evaluations]], order: Sequence[str]) -> list[str]:
-    """Markdown: for each arm its angles in degrees, mean over its runs; the range of more than four projections.
+    """Markdown: for each arm its angles in degrees, mean over its runs; of many projections the range.
 
     Parameters
     ----------
