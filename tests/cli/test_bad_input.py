@@ -41,7 +41,15 @@ NAMES = {
     "objective": (f"{TRAIN} --set objective.name=nope", "known: cross_entropy, "),
     "precision": (f"{TRAIN} --precision 16", "known: 32, 64, bf16"),
     "device": (f"{TRAIN} --device tpu", "device 'tpu' cannot be used here", "cpu"),
-    "benchmark": ("bench nope", "known: brian2, data, gait-step"),
+    "benchmark": ("bench nope", "known: brian2, data, gait-step, memory, scaling, tdca, throughput"),
+    "benchmark's network": ("bench memory --network nope", "unknown network of memory 'nope'", "conv4"),
+    "benchmark's option": ("bench scaling --published", "takes no --published", "use throughput"),
+    "benchmark's batch": ("bench gait-step --batch 2", "takes no --batch", "memory, throughput"),
+    "not published": (
+        "bench throughput --published --network conv4",
+        "no published algorithm is configured for conv4",
+        "gait_cifar_deep, gait_imagenet",
+    ),
 }
 VALUES = {
     "no epoch": (f"{TRAIN} --epochs 0", "epochs must be at least 1"),

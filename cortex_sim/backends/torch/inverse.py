@@ -16,6 +16,7 @@ from cortex_sim.backends.torch.orthogonality import (
     gram,
     is_wide,
     largest_eigenvalue_size,
+    largest_growth,
     squared_gain,
 )
 from cortex_sim.errors import BuildError
@@ -49,10 +50,15 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     rank-deficient and damping is 0.
     """
     wide = w.float() if w.dtype in (torch.bfloat16, torch.float16) else w
+    scale = squared_gain(wide) + inverse.damping
+    iterative = inverse.solver == "iterative"
+    if iterative and _is_nearly_orthogonal(wide, scale, inverse):
+        one = torch.eye(min(wide.shape[-2:]), dtype=wide.dtype, device=wide.device)
+        one = one.repeat(*wide.shape[:-2], 1, 1)
+        return Solved(one if inverse.rescale else one / scale, None, multiple=True)
     g = gram(wide)
     diagonal(g).add_(inverse.damping)
-    scale = squared_gain(wide) + inverse.damping
-    m = _series(g, scale, inverse, name) if inverse.solver == "iterative" else None
+    m = _series(g, scale, inverse, name) if iterative else None
     if m is not None:
         return Solved(m if inverse.rescale else m / scale, None, multiple=True)
     factor, failed = torch.linalg.cholesky_ex(g)
@@ -79,19 +85,27 @@ def inverse_from_gram(w: Tensor, m: Tensor) -> Tensor:
     return w.mT @ m if is_wide(w) else m @ w.mT
 
 
-def _series(g: Tensor, scale: Tensor, inverse: Inverse, name: str) -> Tensor | None:
-    """1 + E + E² + … with E = I − (G + αI)/β, β = s² + α: β(G + αI)⁻¹; None where it would not converge.
+def _is_nearly_orthogonal(w: Tensor, scale: Tensor, inverse: Inverse) -> bool:
+    """Whether I errs by less than the tolerance in place of β(G + αI)⁻¹; found without G itself."""
+    if not inverse.tolerance:
+        return False
+    short = w if is_wide(w) else w.mT
 
-    E is neglected where the error of that is below the tolerance.
-    """
+    def off(v: Tensor) -> Tensor:
+        gram_v = short @ (short.mT @ v)
+        return v - (gram_v + inverse.damping * v) / scale
+
+    return bool(largest_growth(off, short).max() < inverse.tolerance)
+
+
+def _series(g: Tensor, scale: Tensor, inverse: Inverse, name: str) -> Tensor | None:
+    """1 + E + E² + … with E = I − (G + αI)/β, β = s² + α: β(G + αI)⁻¹; None where it would not converge."""
     off = g / -(float(scale) if scale.ndim == 0 else scale)
     diagonal(off).add_(1)
     radius = largest_eigenvalue_size(off)
     if not radius < _SERIES_LIMIT:
         _log.warning("%s: series of the inverse would err by %.2f, solved directly", name, radius)
         return None
-    if radius < inverse.tolerance:
-        return torch.eye(g.shape[-1], dtype=g.dtype, device=g.device).repeat(*g.shape[:-2], 1, 1)
     total = off.clone()
     diagonal(total).add_(1)
     for _ in range(inverse.iterations - 1):

@@ -7,6 +7,7 @@ each group is orthogonal by itself, with a gain of its own.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,13 +17,28 @@ from cortex_sim.regularisers import HardOrthogonality, Orthogonality
 
 _log = logging.getLogger(__name__)
 
+# Rows of WWᵀ computed at once where it is large; its upper blocks are mirrored.
+_ROWS = 256
 # Newton–Schulz X ← 1.5X − ½XXᵀX converges for singular values below √3; stay clear of the edge.
 _SAFE_SQUARED = 2.5
 
 
 def gram(w: Tensor) -> Tensor:
     """The smaller of WWᵀ and WᵀW, from w (…, post, inputs)."""
-    return w @ w.mT if is_wide(w) else w.mT @ w
+    return outer(w) if is_wide(w) else outer(w.mT)
+
+
+def outer(x: Tensor) -> Tensor:
+    """XXᵀ; where it is large, three eighths of the products are left out, because it is symmetric."""
+    size = x.shape[-2]
+    if x.ndim > 2 or size < 4 * _ROWS or x.device.type != "cpu" or x.requires_grad:
+        return x @ x.mT
+    g = x.new_empty(size, size)
+    for start in range(0, size, _ROWS):
+        end = start + _ROWS
+        torch.mm(x[start:], x[start:end].T, out=g[start:, start:end])
+        g[start:end, end:] = g[end:, start:end].T
+    return g
 
 
 def is_wide(w: Tensor) -> bool:
@@ -83,16 +99,24 @@ def largest_eigenvalue_size(g: Tensor) -> float:
     return float(largest_eigenvalue_sizes(g).max())
 
 
-def largest_eigenvalue_sizes(g: Tensor, steps: int = 12) -> Tensor:
-    """The same of each, () or (group,), by power iteration from a fixed start."""
-    v = torch.linspace(0.5, 1.5, g.shape[-1], dtype=g.dtype, device=g.device)
+def largest_eigenvalue_sizes(g: Tensor) -> Tensor:
+    """The same of each, () or (group,)."""
+    return largest_growth(lambda v: g @ v, g)
+
+
+def largest_growth(product: Callable[[Tensor], Tensor], like: Tensor, steps: int = 12) -> Tensor:
+    """Largest |eigenvalue| of a symmetric ``product``, () or (group,), by power iteration from a fixed start.
+
+    ``product`` takes and returns (n,) or (group, n, 1), n as the last but one axis of ``like`` has.
+    """
+    v = torch.linspace(0.5, 1.5, like.shape[-2], dtype=like.dtype, device=like.device)
     v[1::2] *= -1
-    v = v if g.ndim == 2 else v.expand(g.shape[:-1])[..., None]
-    axis = None if g.ndim == 2 else -2
+    v = v if like.ndim == 2 else v.expand(like.shape[:-1])[..., None]
+    axis = None if like.ndim == 2 else -2
     for _ in range(steps):
-        v = v / v.norm(dim=axis, keepdim=g.ndim > 2).clamp_min(torch.finfo(g.dtype).tiny)
-        v = g @ v
-    return v.norm() if g.ndim == 2 else v.norm(dim=-2)[..., 0]
+        v = v / v.norm(dim=axis, keepdim=like.ndim > 2).clamp_min(torch.finfo(like.dtype).tiny)
+        v = product(v)
+    return v.norm() if like.ndim == 2 else v.norm(dim=-2)[..., 0]
 
 
 @torch.no_grad()
@@ -108,7 +132,7 @@ def pull_back(w: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
 
 def _nearer(wide: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
     s2 = squared_gain(wide)
-    g = wide @ wide.T / s2
+    g = outer(wide).div_(s2)
     # Mean squared singular value is 1 by construction, so the Frobenius norm bounds the largest.
     if float((g.square().sum() - g.shape[0]).clamp_min(0).sqrt()) > _SAFE_SQUARED - 1:
         largest = largest_eigenvalue_size(g)
@@ -142,7 +166,7 @@ def _stepped(wide: Tensor, g: Tensor, s2: Tensor, rule: HardOrthogonality) -> Te
     x = wide
     for step in range(rule.steps):
         if step:
-            g = x @ x.mT / s2
+            g = outer(x).div_(s2)
         x = _moved(x, g, rule.strength)
     return x
 

@@ -72,6 +72,24 @@ def test_far_from_orthogonal_the_direct_solver_takes_over(post, pre, caplog):
     assert "A->B" in caplog.text and "solved directly" in caplog.text
 
 
+@pytest.mark.parametrize("shape", [(5, 11), (11, 5), (3, 5, 11)])
+@pytest.mark.parametrize("rescale", [False, True])
+def test_within_the_tolerance_the_series_is_left_out(shape, rescale):
+    """It errs by the norm of E = I − (G + αI)/β: where the tolerance is above that, M is I/β."""
+    rng, alpha = np.random.default_rng(0), 0.05
+    w = np.stack([Spread(0.97, 1.03).draw(rng, *shape[-2:]) for _ in range(int(np.prod(shape[:-2])))])
+    s2 = (w**2).sum((-2, -1)) / min(shape[-2:])
+    values = np.linalg.svd(w, compute_uv=False) ** 2
+    errs = float(np.abs(1 - (values + alpha) / (s2 + alpha)[:, None]).max())
+    given_settings = {"solver": "iterative", "damping": alpha, "rescale": rescale}
+    for tolerance, left_out in ((1.05 * errs, True), (0.5 * errs, False)):
+        inverse = cs.Inverse(of="A->B", tolerance=tolerance, **given_settings)
+        kept = gram_inverse(torch.as_tensor(w.reshape(shape)), inverse, "A->B").kept
+        one = torch.eye(min(shape[-2:]), dtype=kept.dtype)
+        beta = 1.0 if rescale else torch.as_tensor((s2 + alpha).reshape(*shape[:-2], 1, 1))
+        assert torch.allclose(kept, (one / beta).expand_as(kept), rtol=1e-12, atol=0) == left_out
+
+
 def test_the_iterative_solver_in_a_network(caplog):
     net = chain(init=Spread(0.99, 1.01))
     x, y = shown(net)

@@ -8,7 +8,7 @@ from agreement import relative_error
 from networks import Spread, built, dense_chain, shown
 
 import cortex_sim as cs
-from cortex_sim.backends.torch.orthogonality import deviation, penalty_gradient, pull_back
+from cortex_sim.backends.torch.orthogonality import deviation, gram, outer, penalty_gradient, pull_back
 
 SHAPES = [pytest.param((3, 7), id="wide"), pytest.param((7, 3), id="tall"), (5, 5)]
 
@@ -243,3 +243,17 @@ def test_deviation():
     assert deviation(3.0 * torch.linalg.qr(torch.randn(7, 7, dtype=torch.float64))[0][:3]) < 1e-12
     w = torch.diag(torch.tensor([1.0, 2.0], dtype=torch.float64))
     assert deviation(w) == pytest.approx(np.linalg.norm([1 / 2.5 - 1, 4 / 2.5 - 1]) / np.sqrt(2))
+
+
+@pytest.mark.parametrize("shape", [(1100, 3), (1024, 1030), (7, 11)])
+def test_a_large_gram_matrix_is_computed_by_halves(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = np.einsum("ik,jk->ij", x.numpy(), x.numpy(), optimize=True)
+    found = outer(x).numpy()
+    assert relative_error(found, expected) < 1e-13
+    assert np.array_equal(found, found.T) or shape == (7, 11)
+
+
+def test_the_smaller_gram_matrix_is_that_of_columns_too():
+    w = torch.randn(1040, 1030, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert relative_error(gram(w).numpy(), w.numpy().T @ w.numpy()) < 1e-13
