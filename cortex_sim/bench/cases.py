@@ -46,6 +46,8 @@ class Case:
         The model whose shipped settings (optimiser, feedback, regularisers) apply.
     published : str, optional
         Shipped configuration with the published algorithm.
+    rate : float, optional
+        Learning rate, where the settings are another model's.
     """
 
     network: str
@@ -54,6 +56,7 @@ class Case:
     batch: int
     settings_of: str
     published: str | None = None
+    rate: float | None = None
 
     def under(self, rule: str) -> Network:
         """The network under a rule."""
@@ -62,7 +65,7 @@ class Case:
     def optimiser(self, rule: str) -> dict[str, Any]:
         """Settings of the optimiser under a rule."""
         found: dict[str, Any] = defaults(self.settings_of, rule).fit["optimiser"]
-        return found
+        return found if self.rate is None else found | {"lr": self.rate}
 
     def stimuli(self, batches: int) -> tuple[Tensor, Tensor]:
         """Noise images and labels: the cost does not depend on them."""
@@ -79,9 +82,9 @@ class Case:
 
     def ours(self, rule: str, x: Tensor, y: Tensor) -> Side:
         """A step of a rule in its shipped settings."""
-        net, settings = self.under(rule), defaults(self.settings_of, rule).fit
+        net, schedule = self.under(rule), defaults(self.settings_of, rule).fit["schedule"]
         model = backend.build(net)
-        trainer = Trainer(model, x, y, 1000, self.batch, settings["optimiser"], settings["schedule"])
+        trainer = Trainer(model, x, y, 1000, self.batch, self.optimiser(rule), schedule)
         return Side(over_batches(trainer.update, len(x), self.batch), cycle(net))
 
     def plain_step(self, x: Tensor, y: Tensor) -> Side:
@@ -141,6 +144,7 @@ def shipped(
     called: str | None = None,
     settings_of: str | None = None,
     published: str | None = None,
+    rate: float | None = None,
     **model_settings: Any,
 ) -> Case:
     """A shipped model; ``model_settings`` are arguments of both sides."""
@@ -148,7 +152,7 @@ def shipped(
         batch = int(defaults(settings_of or name, "gait_prop").fit["batch_size"])
     declare = partial(library.model, name, **model_settings)
     by_hand = partial(plain, **model_settings)
-    return Case(called or name, declare, by_hand, batch, settings_of or name, published)
+    return Case(called or name, declare, by_hand, batch, settings_of or name, published, rate)
 
 
 def dense_chain(depth: int = 6, width: int = 1024, batch: int = 256, called: str = "dense") -> Case:
@@ -178,6 +182,7 @@ def cases(batch: int | None = None) -> dict[str, Case]:
             batch or 32,
             settings_of="conv4",
             published="papers/gait_2021_imagenet",
+            rate=1e-4,
         ),
         shipped("vgg_like", plain_torch.vgg_like, batch),
         shipped("resnet_like", plain_torch.resnet_like, batch),
