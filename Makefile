@@ -36,5 +36,8 @@ lint: setup
 
 bench: setup
 	$(BIN)/cortex-sim bench gait-step
+	$(BIN)/cortex-sim bench throughput
+	$(BIN)/cortex-sim bench memory
+	$(BIN)/cortex-sim bench scaling
 	$(BIN)/cortex-sim bench brian2
 	$(BIN)/cortex-sim bench tdca
