@@ -28,8 +28,8 @@ COMMANDS = {
     "gait_cifar_deep": "bench throughput --network gait_cifar_deep --published --blocks 3",
     "gait_imagenet": "bench throughput --network gait_imagenet --published --batch 32 --blocks 3",
     "conv4": "bench throughput --network conv4 --blocks 3",
-    "memory": "bench memory --blocks 2",
-    "scaling_vgg_like": "bench scaling --network vgg_like --blocks 3",
+    "memory": "bench memory --network vgg_like --network resnet_like --network gait_cifar_deep --blocks 2",
+    "scaling_vgg_like": "bench scaling --network vgg_like --blocks 2",
     "scaling_dense": "bench scaling --network dense --blocks 3",
 }
 NETWORKS = ("vgg_like", "resnet_like", "gait_cifar_deep", "gait_imagenet", "conv4")
@@ -126,7 +126,7 @@ def memory() -> str:
 
 
 def scaling() -> str:
-    """Step time and memory over depth, width and batch."""
+    """Step time and memory over depth, width and batch, with the figure once it is drawn."""
     head = [
         "network",
         "depth",
@@ -148,7 +148,8 @@ def scaling() -> str:
         ]
         for family, row in _points()
     ]
-    return _table(head, lines)
+    shown = "![Step time and memory over depth, width and batch](figures/speed.png)\n\n" * FIGURE.is_file()
+    return shown + _table(head, lines)
 
 
 def _points() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -252,8 +253,9 @@ def main() -> None:
     if given.what == "run":
         run(given.names or list(COMMANDS))
     else:
+        if all(results(f"scaling_{family}") for family in ("vgg_like", "dense")):
+            draw(FIGURE)
         PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
-        draw(FIGURE)
 
 
 if __name__ == "__main__":
