@@ -2,6 +2,7 @@
 PYTHONS   := python3.11 python3
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
+MATHJAX   := docs/_static/mathjax
 
 # One thread: two on shared cores are slower than one as soon as anything else runs.
 export OMP_NUM_THREADS := 1
@@ -9,7 +10,7 @@ export OMP_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test lint bench docs
 
 setup: $(INSTALLED)
 
@@ -33,6 +34,21 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, docs/_build/html/index.html; the first time with its packages, and MathJax from npm. Later builds
+# need no network. ARGS="-D plot_gallery=0" leaves out running protocols.
+docs: $(INSTALLED)-docs $(MATHJAX)/tex-mml-chtml.js
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
+
+$(INSTALLED)-docs: $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+$(MATHJAX)/tex-mml-chtml.js: docs/mathjax/package-lock.json
+	@command -v npm >/dev/null || { echo 'docs: needs npm, which comes with Node.js, for MathJax' >&2; exit 1; }
+	mkdir -p .venv/mathjax && cp docs/mathjax/package.json docs/mathjax/package-lock.json .venv/mathjax
+	npm ci --prefix .venv/mathjax --no-audit --no-fund --ignore-scripts
+	rm -rf $(MATHJAX) && cp -r .venv/mathjax/node_modules/mathjax/es5 $(MATHJAX) && touch $@
 
 bench: setup
 	$(BIN)/cortex-sim bench gait-step

@@ -1,4 +1,4 @@
-"""Tables and figures of docs/protocols/which_rule_looks_like_cortex.md, from what the comparison left.
+"""Tables and figures of docs/results-which-rule.md, from what the comparison left.
 
     python benchmarks/which_rule_page.py                         # from runs/which_rule, and into the page
     python benchmarks/which_rule_page.py --only-page             # from the results that are kept
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "benchmarks" / "results"
 RESULTS = KEPT / "which_rule"
 FIGURES = ROOT / "docs" / "figures"
-PAGE = ROOT / "docs" / "protocols" / "which_rule_looks_like_cortex.md"
+PAGE = ROOT / "docs" / "results-which-rule.md"
 #: Network: the studies that trained it, and their arms as the comparison names them.
 TRAINED = {
     "conv4": ("cortex_conv4", "cortex_conv4_short"),

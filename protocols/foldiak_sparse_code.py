@@ -1,13 +1,84 @@
-"""Anti-Hebbian inhibition makes each unit find a bar of its own.
+"""Anti-Hebbian inhibition finds the bars
+======================================
 
-Földiák (1990), Forming sparse representations by local anti-Hebbian learning, Biol. Cybern. 64,
-doi:10.1007/BF02331346, the first of its two problems.
+Anti-Hebbian inhibition gives each unit a bar of its own; constant or no inhibition does not.
 
-Images are sums of horizontal and vertical bars, each present with probability p in any combination.
-Prediction: with Hebbian bottom-up synapses, anti-Hebbian lateral ones and thresholds that keep each unit
-active in a fraction p of the images, the 16 units come to stand for the 16 bars, one each, so that the code
-is sparse and its elements independent. Controls: without inhibition all units learn the same; with inhibition
-that is as strong on average but constant, several units share a bar, and others respond to several.
+Question and prediction
+-----------------------
+
+How can a layer learn which independent parts its images consist of, from quantities at each synapse alone?
+Földiák (1990, Forming sparse representations by local anti-Hebbian learning, Biol. Cybern. 64,
+doi:10.1007/BF02331346) combines three changes: bottom-up weights of an active unit move towards the image,
+Δq_ij = βy_i(x_j − q_ij); inhibition grows between units that are active together more often than by chance,
+ΔL_ij = α(y_i y_j − p²), L_ij ≥ 0; thresholds keep every unit active in a fraction p of the images, Δt_i =
+γ(y_i − p). His first problem: images of 8 × 8 pixels, in which each of 16 bars (8 rows, 8 columns) is
+present with probability p = 1/8, in any combination, and 16 units. No image tells what a bar is.
+
+- **Prediction**: the units come to stand for the bars, one each, so that the code is sparse (mean rate 1/8)
+  and its elements are nearly independent;
+- **control**, no inhibition: nothing distinguishes the units, so all learn the same field, the mean of the
+  images that activate them;
+- **control**, constant inhibition of 2 between all pairs (the learned one is 2.2 on average): units
+  compete, but inhibition is not where it is needed, so several units share a bar, and others respond to
+  several.
+
+What is modelled, and what is not
+---------------------------------
+
+The equations and constants are Földiák's (β = γ = 0.02, α = 0.1 for each presentation, λ = 10), with three
+differences: the rate 1/(1 + exp(−λa)) is taken of the low-pass filtered drive, not filtered itself (the
+fixed points are the same); the rules read this rate, not whether it exceeds 1/2; and there is no phase in
+which thresholds alone adapt. In time, each of 2400 images is shown for 50 ms with τ = 10 ms, and all
+windows are open in the last 10 ms. Three rules and the activation are the protocol's own, of a few lines
+each; thresholds are the weights of a second source, which is always active; inhibition is a lateral
+projection with ``cs.Bounds(0)``. Not modelled: separate inhibitory cells (L stays symmetric because its
+rule is), excitatory weights kept apart from inhibitory ones, spikes.
+
+Run it
+------
+
+.. code-block:: none
+
+   python protocols/foldiak_sparse_code.py          # recording, figure, table
+   cortex-sim simulate foldiak_sparse_code --backend brian2 --out bars.nc
+
+About 20 s of one thread for all three arms.
+
+Result
+------
+
+.. image:: /figures/foldiak_sparse_code.png
+   :alt: Weights and rates of all units in three arms, and how many bars have a unit over trials
+
+By the first command, seed 0 (brian2 2.9, batched engine, dt 1 ms): bars that are the preferred one of at
+least one unit (the largest cosine between its weights and a bar); means over units of that cosine and, in
+the last 500 trials, of the correlation between a unit's rate and the presence of its bar; mean absolute
+correlation of two units' rates; mean rate:
+
+.. csv-table::
+   :delim: |
+   :header-rows: 1
+
+   ""| bars with a unit | cosine to its bar | correlation with its bar | correlation of units | mean rate
+   anti-Hebbian | 16 | 0.83 | 0.99 | 0.035 | 0.132
+   constant | 13 | 0.70 | 0.65 | 0.12 | 0.173
+   none | 1 | 0.43 | 0.31 | 1.00 | 0.192
+
+Seeds 1, 2: bars with a unit 16, 16 (anti-Hebbian), 14, 14 (constant), 1, 1 (none); correlation with its bar
+0.99, 0.99; 0.70, 0.67; 0.27, 0.46.
+
+With anti-Hebbian inhibition every unit responds to its bar among others in the image (correlation 0.99),
+and to no other bar by itself. Its weights are the mean of the images that contain its bar: 1 there, 1 − (1
+− p)² = 0.23 elsewhere, a cosine of 0.85. With constant inhibition a bar may activate several units and a
+unit several bars. Without inhibition all units are one; no single bar activates them (black), because only
+images with many bars exceed their thresholds. In both controls the mean rate is still above 1/8 after 2400
+images.
+
+What would refute it
+--------------------
+
+A bar without a unit under anti-Hebbian inhibition, or as many bars with a unit under constant inhibition.
+Asserted by ``tests/protocols/test_foldiak_sparse_code.py`` (``-m slow``).
 """
 
 from dataclasses import dataclass

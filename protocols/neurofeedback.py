@@ -1,18 +1,172 @@
-"""Apical credit in neurofeedback has the sign of a unit's causal role under some rules, not under others.
+"""Neurofeedback with causal roles
+===============================
 
-Francioni et al. (2026), Vectorized instructive signals in cortical dendrites, Nature,
-doi:10.1038/s41586-026-10190-7: mice rotated a grating by two intermingled groups (P+ and P−) of four or five
-neurons each. Signals of apical dendrites had signs that depended on a neuron's causal role, they predicted
-how its activity changed over learning, and perturbing them disrupted learning.
+Apical credit is signed by a unit's causal role under GAIT-prop and a trained, fine-grained TDCA, at chance
+under feedback alignment and a neuromodulator.
 
-Here P+ units turn the grating towards its target and P− units away from it; the network sees the grating, and
-credit descends from what remains of the angle. Roles are drawn at random, so no top-down weight that was
-there before can know them. Prediction: credit has the sign of the role under GAIT-prop, at once if its
-inverse is tied to the experimenter's weights, with experience if it is learned; under TDCA if it was trained
-for these roles and its kernel resolves single units; at chance under feedback alignment, an untrained TDCA
-and a global neuromodulator. Early credit predicts later change under all of them: that finding refutes none.
-Controls: units without a role, shuffled roles, a cut of the top-down projection, and reward times
-coincidence, which needs no credit.
+Question and prediction
+-----------------------
+
+Francioni et al. (2026, Vectorized instructive signals in cortical dendrites, Nature,
+doi:10.1038/s41586-026-10190-7) let mice rotate a grating towards a target by the activity of two
+intermingled groups of four or five layer 5 neurons in retrosplenial cortex, P+ minus P−. By their abstract,
+signals of apical dendrites relative to the soma (1) had signs that depended on the causal role of the
+neuron, (2) predicted how its activity changed over learning, and (3) were needed: perturbing them disrupted
+learning. Which learning rules could these findings refute?
+
+The experimenter draws the roles at random, so top-down weights that were there before cannot know them, and
+the readout is the experimenter's: it cannot adapt to the top-down weights either, which is how
+:doc:`feedback alignment </rules/feedback_alignment>` comes to agree with the gradient. Predictions:
+
+.. csv-table::
+   :delim: |
+   :header-rows: 1
+
+   rule | (1) sign of credit is that of the role | (2) early credit predicts later change | "(3) silenced
+   apical compartment"
+   :doc:`GAIT-prop </rules/gait_prop>`, tied inverse | "from the first frame, in all units; none without a
+   role"| yes | no learning
+   … learned inverse | at chance at first, then all: it needs experience of the loop | "weakly: credit is
+   yet to turn"| no learning
+   feedback alignment | chance, and it stays there | yes, for better or worse | no learning
+   :doc:`global neuromodulator </rules/global_neuromodulator>`, with or without receptor signs | chance | "
+   yes; without signs all change alike"| no learning
+   :doc:`TDCA </rules/tdca>`, untrained | chance | yes | no learning
+   … trained for these roles | as far as K channels and their kernel resolve single units | yes | "no
+   learning"
+   reward × coincidence (:doc:`three factors </rules/three_factor>`) | there is no credit | – | "learns all
+   the same"
+
+**Controls**: units without a role; roles shuffled among the units that have one (2000 times); the top-down
+projection cut; the same roles, context and variability of units under all rules.
+
+What is modelled, and what is not
+---------------------------------
+
+40 RSC units (logistic) receive a context (20 units) and a view of the grating (8 units) by plastic
+projections. Five are P+ and five P−, anywhere; the fixed readout, +1/5 and −1/5, gives the rotation. A
+frame has two phases: the units act, and a :doc:`closed loop </protocols>` turns the grating by .15 × the
+rotation and shows it at its new angle; then what remains of the angle is the goal of the rotation, and RSC
+learns from its credit. At the target (a hit), or after 30 frames, the grating goes back to angle 0. Each
+unit has private variability, and credit has the same root mean square over units under all rules with
+top-down weights. 100 frames, 7 animals (seeds), at equilibrium.
+
+- *Sign*: of credit times the error's sign, averaged over the first 20 (early) or last 40 frames (late).
+- *Later change*: rates in the last 40 frames less those in frames 20 to 60, so after the credit that
+  predicts them.
+- *Learned inverse*: random top-down weights at first; 100 ms of spontaneous activity before each frame,
+  watched with its effect on the rotation, train them (:doc:`inverse learning </rules/inverse_learning>`).
+- *TDCA, trained*: no outer loop was run. Its broadcast is g = Dᵀ·role, which of all g of one length raises
+  the rotation most: the best case. *Narrow*: K = 40, kernel .5 units wide; *wide*: K = 40, 4 units; *4
+  channels*: K = 4, 5 units.
+- *Reward*: the third factor is how much further than usual the grating turned.
+
+Not modelled: calcium, the soma's contribution to dendritic signals, how the visual system turns the angle
+into an error, days of training. The perturbation (activation of NDNF interneurons of layer 1) is modelled
+as a cut; whatever else it does is left out.
+
+Run it
+------
+
+.. code-block:: none
+
+   python protocols/neurofeedback.py          # recording, figure, table
+   cortex-sim simulate neurofeedback --backend torch --out neurofeedback.nc   # one animal
+
+About a minute of one core for 7 animals under eleven arms.
+
+Result
+------
+
+.. image:: /figures/neurofeedback.png
+   :alt: Signs of credit, correlation and change by rule; signs over frames; unit by unit; kernels
+
+By the first command; means over animals, in brackets 95 % intervals (Student's t over animals):
+
+.. csv-table::
+   :delim: |
+   :header-rows: 1
+
+   arm | signed by role, early | late | p, shuffled roles | r, early credit and later change | "credit
+   without / with a role, early"| change of rate, P+ less P− | rotation gained
+   GAIT-prop | 1.00 [1.00, 1.00] | 1.00 | < .001 | 0.74 [0.68, 0.80] | 0.00 | 0.065 [0.051, 0.079] | "0.237"
+   GAIT-prop, cut | – | – | – | – | – | 0.006 [−0.019, 0.030] | 0.005
+   GAIT-prop, learned | 0.76 [0.57, 0.94] | 1.00 | < .001 | 0.34 [0.06, 0.61] | 0.83 | "0.125 [0.100,
+   0.149]"| 0.281
+   feedback alignment | 0.43 [0.33, 0.53] | 0.43 | 0.93 | 0.82 [0.78, 0.86] | 1.07 | "−0.022 [−0.084,
+   0.041]"| −0.046
+   neuromodulator | 0.50 [0.50, 0.50] | 0.50 | 1.00 | – | 1.00 | 0.007 [−0.020, 0.034] | 0.013
+   neuromodulator, signs | 0.50 [0.39, 0.61] | 0.50 | 0.61 | 0.93 [0.91, 0.96] | 1.00 | "0.002 [−0.035,
+   0.038]"| −0.004
+   TDCA, narrow | 1.00 [1.00, 1.00] | 1.00 | < .001 | 0.72 [0.64, 0.79] | 0.20 | 0.062 [0.048, 0.075] | "
+   0.230"
+   TDCA, wide | 0.71 [0.65, 0.78] | 0.71 | < .001 | 0.80 [0.74, 0.86] | 0.96 | 0.043 [0.023, 0.062] | "
+   0.160"
+   TDCA, 4 channels | 0.64 [0.54, 0.75] | 0.64 | 0.02 | 0.87 [0.83, 0.92] | 0.95 | 0.058 [0.035, 0.081] | "
+   0.139"
+   TDCA, untrained | 0.57 [0.38, 0.76] | 0.57 | 0.17 | 0.85 [0.77, 0.93] | 1.16 | 0.024 [−0.052, 0.100] | "
+   0.050"
+   reward | – | – | – | – | – | 0.018 [0.015, 0.021] | 0.029
+
+**Signs.** Under the tied inverse every unit has the sign of its role from the first frame, and so it has
+under TDCA with as many channels as units. The learned inverse starts at chance and has all signs right
+after some 30 frames. Under feedback alignment, the neuromodulator and an untrained TDCA the share is what
+the draw of the weights gives, the same early and late; over 200 animals, from the weights alone, .506 ±
+.011, .505 ± .011 and .498 ± .011 (mean ± s.e.; of seven animals the standard error is .06). With few
+channels or a wide kernel the share is between chance and one: by the equation c = DDᵀ·role, over 200
+animals, .65, .70, .80, .95, 1 for K = 2, 4, 8, 20, 40, and 1, .96, .85, .73, .69 for kernels .5, 1, 2, 4, 8
+units wide at K = 40. The best possible broadcast gains at most .03 over this at a given K, if the kernel is
+not wider than channels are apart. With K = 1, which adds up five P+ and five P−, there is no credit at all.
+
+**Prediction of later change.** It holds wherever credit differs between units and stays as it is, with r
+from .72 to .93, under feedback alignment and receptor signs no less than under GAIT-prop; there it holds in
+units without a role too (r = .81 and .92). So it does not depend on whether credit is useful: under
+feedback alignment the rotation gains nothing on average. For the learned inverse r is .34 [.06, .61], since
+early credit is still to turn. (Under the tied inverse r is the difference between P+ and P−: within a group
+all units have the same weight.)
+
+**Silencing.** Under the cut P+ and P− do not part (.006 [−.019, .030]) and no frame is a hit, against 3.0
+hits in the last 50 frames when intact. No synapse of RSC changes under any rule that learns from credit;
+the test checks each. Reward × coincidence has nothing to silence: it parts P+ and P− by .018 [.015, .021]
+without any credit, a quarter of GAIT-prop's, at the learning rates chosen here.
+
+**Units without a role** have no credit under the tied inverse, and under the learned one .83 of the credit
+of the others at first, .06 at the end. Under feedback alignment and receptor signs they have as much as the
+others. Under a wide kernel and with four channels they have as much too, in the share .77 and .73 with the
+sign of the nearest unit that has a role (feedback alignment .55, receptor signs .54; narrow kernel .95, but
+there it is a fifth as large).
+
+Which of them could the finding refute?
+---------------------------------------
+
+- *Signs that depend on the role* refute feedback alignment, an untrained broadcast and the global
+  neuromodulator, as the source of what was measured. All but the neuromodulator without receptor signs have
+  signals of either sign that differ between units, so variety alone, without the roles, would refute only
+  that one. They do not refute GAIT-prop, tied or learned, nor a credit network that resolves single units.
+  With one output W⁺ is a multiple of Wᵀ, so GAIT-prop, backpropagation and all rules that converge to
+  either cannot be told apart here.
+- *How many channels?* With P+ and P− intermingled, the share of right signs bounds the resolution from
+  below: 40 units have a share of 1 with K = 40, .80 with K = 8, .70 with K = 4. A dependence on the role
+  that is merely significant excludes chance only: four channels show one too (p = .02 in seven animals).
+- *Early signals that predict later change* refute none of the rules that learn from credit: whatever the
+  top-down weights are, credit is what moves the rates. The correlation is no lower where credit has nothing
+  to do with roles.
+- *Disrupted learning* separates all of these from learning by reward and coincidence, which changes rates
+  by role without any apical signal. It does not separate them from each other.
+
+What would separate the remaining rules: the time course (a tied inverse has the right signs from the first
+session, a learned one acquires them by watching the effect of activity), and neurons without a role, as
+measured above. That the tied inverse has the signs at once is no success: it assumes that the network holds
+the experimenter's weights. A credit network trained for these roles assumes the same of its outer loop. Of
+the rules here only the learned inverse obtains the signs from what an animal can observe.
+
+What would refute it
+--------------------
+
+The predictions of this page: a sign against the role under GAIT-prop or the narrow kernel; mean agreement
+beyond .3 to .7 over four animals under feedback that was there before; a change by role under the cut; none
+under reward. Asserted by ``tests/protocols/test_neurofeedback.py`` (``-m slow``), which also compares
+credit under every rule with its equation (no slow test).
 """
 
 from typing import NamedTuple

@@ -1,11 +1,61 @@
-"""Oja's rule finds the first principal component.
+r"""Oja's rule finds the first principal component
+==============================================
 
-Oja (1982), A simplified neuron model as a principal component analyzer, J. Math. Biol. 15,
-doi:10.1007/BF00275687.
+Oja's rule finds the first principal component; Hebb's grows without bound.
 
-Prediction: a linear unit under Oja's rule ends along the first eigenvector of its input's correlation
-matrix (|cosine| > 0.99) and at length 1. Control: under Hebb's rule it turns the same way, but its
-length grows without bound.
+Question and prediction
+-----------------------
+
+Which weights does a single unit learn if its synapses depend only on the rates on both sides? Oja (1982, J.
+Math. Biol. 15, doi:10.1007/BF00275687): under :doc:`his rule </rules/oja>` they end along the first
+eigenvector of the input's correlation matrix, at length 1. The criterion is \|cosine\| > 0.99. **Control**:
+:doc:`Hebb's rule </rules/hebbian>` on the same images from the same first weights turns the same way, and
+its length grows without bound.
+
+What is modelled, and what is not
+---------------------------------
+
+16 retinal units on a line, whose Gaussian rates are more similar the closer they are; one linear V1 unit
+with a time constant of 5 ms. Each of 3000 images is presented for 50 ms; the plasticity window is open in
+the last 20, when rates have settled. Rates are deviations from a mean, so they may be negative, as may
+weights. Not modelled: Dale's law, several units (all would find the same component: see
+:doc:`decorrelation </gallery/decorrelation_orthogonality>`).
+
+Run it
+------
+
+.. code-block:: none
+
+   python protocols/oja_principal_component.py          # recording, figure, table
+   cortex-sim simulate oja_principal_component --backend brian2 --out oja.nc
+
+About 6 s of one thread for both arms.
+
+Result
+------
+
+.. image:: /figures/oja_principal_component.png
+   :alt: Direction and length of the weights over trials, and the weights at the end
+
+By the first command, seed 0 (brian2 2.9, batched engine, dt 1 ms):
+
+.. csv-table::
+   :delim: |
+   :header-rows: 1
+
+   ""| cosine before | cosine after | length after
+   Oja | 0.0004 | 0.9992 | 1.001
+   Hebb | 0.0004 | 0.9993 | 9.0e9
+
+Seeds 1, 2, 3: cosine 0.997, 0.999, 0.999; length 1.001 each. The component is that of the presented images.
+The remaining angle is due to the last few images, and shrinks with η. The length is a thousandth above 1
+because steps have a finite size, and because rates are e⁻⁶ short of their end when the window opens.
+
+What would refute it
+--------------------
+
+A final \|cosine\| below 0.99, a length off 1 by more than 2 %, or a length that stays bounded under Hebb.
+Asserted by ``tests/protocols/test_oja_principal_component.py`` (``-m slow``).
 """
 
 import numpy as np

@@ -1,14 +1,85 @@
-"""A ring of units remembers an angle, units that inhibit each other remember which input was the largest.
+r"""A ring remembers an angle, rivals a choice
+==========================================
 
-The ring: Ben-Yishai, Bar-Or & Sompolinsky (1995), PNAS 92, doi:10.1073/pnas.92.9.3844 (cosine weights, rates
-above a threshold); for the sense of direction Zhang (1996), doi:10.1523/JNEUROSCI.16-06-02112.1996. Noise
-moves what it remembers: Compte, Brunel, Goldman-Rakic & Wang (2000), doi:10.1093/cercor/10.9.910; Burak &
-Fiete (2012), doi:10.1073/pnas.1117386109. Winner-take-all: Grossberg (1973), doi:10.1002/sapm1973523213.
+A ring of units holds an angle after its cue, and noise moves it by a random walk of predicted size; rivals
+hold which input was the largest.
 
-Prediction: after its cue is gone the ring keeps a bump A·max(0, cos(θ − φ)), A = π·background/|J0|, at the
-cue's angle (within 1°). Noise makes φ a random walk, of variance σ²·hold·t/(τ²A²N/4). Of the rivals the one
-with the largest input stays active, and noise does not change that. Control: with weaker recurrence (J1 < 2,
-inhibition < 1) the bump is lost, and with it the angle; all rivals become equally active again.
+Question and prediction
+-----------------------
+
+How can activity outlast its cause? Units on a ring that excite their neighbours and inhibit the others hold
+a bump of activity at any angle, long after the cue that put it there is gone (Ben-Yishai, Bar-Or &
+Sompolinsky 1995, PNAS 92, doi:10.1073/pnas.92.9.3844; for the sense of direction Zhang 1996,
+doi:10.1523/JNEUROSCI.16-06-02112.1996). Units that all inhibit each other hold a choice: the one with the
+largest input silences the others (Grossberg 1973, doi:10.1002/sapm1973523213). With rates max(0, a),
+weights (J0 + J1 cos(θ_i − θ_j))/N and J1 = 4 the theory has no free parameter:
+
+- the bump is A·max(0, cos(θ − φ)), A = π·background/\|J0\|, at *any* φ, so without noise the cued angle
+  stays, within 1° here;
+- nothing holds φ in place, so noise moves it in a **random walk** (Compte, Brunel, Goldman-Rakic & Wang
+  2000, doi:10.1093/cercor/10.9.910; Burak & Fiete 2012, PNAS 109, doi:10.1073/pnas.1117386109). Projected
+  on the direction in which the bump moves, noise of standard deviation σ that is redrawn every h ms gives
+  after t ms the variance σ²ht/(τ²A²N/4);
+- the same noise does **not** change which of the rivals is active: the drive of the others, 1 − 1.5, is 10σ
+  below their threshold;
+- **control**, weaker recurrence: at J1 < 2 the only state of the ring is uniform activity, which is reached
+  with a time constant of τ/(1 − J1/2), 40 ms here; below an inhibition of 1 all rivals are equally active
+  once their inputs are equal.
+
+What is modelled, and what is not
+---------------------------------
+
+A ring of 48 units and 6 rivals, each with a source of its own, τ = 10 ms, rates above a threshold. In each
+of 200 trials, a cue of 300 ms, 1 + cos(θ − φ) with a random φ for the ring and evidence between 0 and 1 for
+each rival, is followed by a delay of 2 s, in which every unit receives the same background of 1, plus noise
+(σ = 0.05, redrawn every 5 ms). Weights are constant: the ring's by ``net.recurrent``, between rivals by
+``net.lateral``. Not modelled: how such weights are learned, and kept tuned (a ring whose weights vary from
+unit to unit drifts without noise as well), separate inhibitory cells, spikes. Memory exists in time only:
+at equilibrium (``--backend torch``) every phase settles from rest, so that the delay would not see the cue.
+
+Run it
+------
+
+.. code-block:: none
+
+   python protocols/ring_attractor.py          # recording, figure, table
+   cortex-sim simulate ring_attractor --backend brian2 --out ring.nc
+
+About 7 s of one thread for all three arms.
+
+Result
+------
+
+.. image:: /figures/ring_attractor.png
+   :alt: A trial with strong and with weaker recurrence, drift over time
+
+By the first command, seed 0 (brian2 2.9, batched engine, dt 1 ms), at the end of the delay; drift is the
+root mean square since the cue ended, contrast \|Σ r e^(iθ)\|/Σ r, which is π/4 for the predicted bump:
+
+.. csv-table::
+   :delim: |
+   :header-rows: 1
+
+   ""| mean error, ° | drift, ° | predicted drift, ° | contrast | highest rate | right winner | "winner's
+   rate"| next rate
+   no noise | 0.05 | 0.13 | 0 | 0.785 | 0.785 | 1 | 1 | 0
+   noise | 8.9 | 10.9 | 10.5 | 0.785 | 0.806 | 1 | 1.00 | 0
+   weaker recurrence | 90 | 105 | – | 0.03 | 0.26 | 0.18 | 0.33 | 0.31
+
+Seeds 1, 2, 3: drift with noise 10.7, 10.5, 10.8° (the standard error of 200 trials is 0.5°); mean error
+with weaker recurrence 97, 85, 91° (chance: 90°); right winner 0.22, 0.22, 0.12 (chance: 0.17).
+
+The 0.13° without noise arise in the first 100 ms, while the bump loses the width that the cue gave it;
+after that the angle does not move. Both memories hold for as long as the background lasts. The choice holds
+exactly, one of six; the angle can have any value and pays for it by diffusion, which only more units,
+higher rates or slower units reduce.
+
+What would refute it
+--------------------
+
+A drift with noise that differs from the prediction by more than 20 %, one without noise above 1°, a change
+of winner, or an angle that is decoded better than chance with weaker recurrence. Asserted by
+``tests/protocols/test_ring_attractor.py`` (``-m slow``).
 """
 
 import numpy as np

@@ -1,13 +1,80 @@
-"""Credit diffusion: how few channels of credit suffice, how they spread, and what they save.
+"""Credit diffusion
+================
 
-Credit diffusion is the paper's (arXiv 2208.01416); kernels, channels and sizes are ours. A credit network of
-K channels has feedback of rank ≤ K.
+How few channels of credit suffice, how they spread, and what they save.
 
-Prediction: accuracy has its knee at K ≈ classes − 1 (the dimension of the error; arXiv 2502.20580 finds this
-for low-rank feedback) and K = 16 is within half a point of K = n for ten classes, while the credit
-network's channel parameters fall in proportion to K. Which kernel spreads the channels matters little where
-K is above the knee; a kernel as wide as several channels lowers the rank and hurts. Without f′ learning is
-slower but continues.
+Top-down credit assignment: arXiv 2208.01416, its abstracts only; the form of the credit network and its
+outer loops are ours. The knee for low-rank feedback: arXiv 2502.20580.
+
+Question and prediction
+-----------------------
+
+A credit network need not address every unit separately. It sends K channels, which spread over the units of
+a population by a fixed kernel D: c = D g. How few channels suffice, and does it matter how they spread?
+
+Prediction: feedback through K channels has rank ≤ K, and an error over C classes that sums to zero spans C
+− 1 dimensions, so accuracy has its knee at K ≈ C − 1, for 2, 5 and 10 classes; K = 16 is within half a
+point of K = n for ten classes, and the parameters of the channels fall in proportion to K. Above the knee
+the kernel's type matters little; one as wide as several channels lowers the rank and hurts. Without f′
+learning is slower but continues.
+
+**Controls**: K = n with the identity (no diffusion), direct feedback alignment at the same outer budget,
+receptor signs at random.
+
+What is modelled, and what is not
+---------------------------------
+
+MNIST pooled to 14×14, H = 64; 150 outer updates by meta-gradient each, one outer seed, 6 inner runs: a
+sweep, not a proof. An inner run with 2 or 5 classes has that many at random, with as many output units.
+Kernels are fixed for an inner run; one of them (*learned*) is itself trained by the outer loop, for this
+width only. The parameters counted include the credit network's own hidden layers, which do not depend on K.
+
+Run it
+------
+
+.. code-block:: none
+
+   export CORTEX_SIM_DATA=FOLDER
+   python benchmarks/tdca.py run diffusion --jobs 2
+   python benchmarks/tdca.py page
+   python benchmarks/tdca.py figures
+
+About a minute for each of 38 outer loops.
+
+Result
+------
+
+.. image:: /figures/tdca_diffusion.png
+   :alt: Accuracy over channels, cost, kernels
+
+Bars are one standard deviation over inner runs; the ring is 0.5 channels wide. Numbers and the position of
+the knee: :doc:`results </results-tdca>`.
+
+Intervals are 95 % over the 6 inner runs, under one outer loop each.
+
+**The position of the knee is consistent with the prediction, no more**: K was tried at powers of two, so C
+− 1 = 9 itself was not. For ten classes accuracy after 1000 steps rises with K up to 16 (K = 4 costs 5.2
+points, K = 8 1.0 [0.6, 1.5], K = 16 0.2 [−0.1, 0.5]), so the knee is between 4 and 16; for five classes K =
+2 costs 5.8 points and K = 4 = C − 1 0.2, so it is above 2 and at most 4; for two none is visible, K = 1 = C
+− 1 costs 0.2 [0.0, 0.4]. K = 16 is 0.2 points below K = n = 64 [−0.5, +0.1]: within the half point that was
+predicted, just so at the interval's lower end. The parameters of the channels are in proportion to K (42
+for each); the rest of the network, 2060, does not change.
+
+**Kernels**: ring, line, sheet, block, modulo and a learned one are within 0.5 points of each other (93.8 to
+94.3); the learned one leads the sheet by +0.5 [+0.3, +0.7], most other pairs are not distinguished. A ring
+one channel wide costs 0.4 points, one two channels wide 4.9, a kernel in which every unit receives all
+channels (*dense*) 1.6, random receptor signs 1.5. It does not matter that neighbours receive the same
+(*modulo*, where they do not: −0.1 [−0.7, +0.4] to the ring); it may matter that a unit receives few
+channels.
+
+**Not as expected**: fewer channels save hardly any outer time (4 % from K = 64 to 1: the credit network is
+a small part of an inner step). With K = 1 accuracy *falls* from 100 steps on, for ten classes and for five.
+Without f′ learning continues, 3.3 points worse.
+
+What would refute it
+--------------------
+
+A knee far from C − 1, or K = 16 more than half a point below K = n at ten classes.
 """
 
 from itertools import product

@@ -1,14 +1,76 @@
-"""A layered, plastic credit network compared with backpropagation, with and without its decorrelation.
+"""A layered, plastic credit network
+=================================
 
-Credit populations mirror the hierarchy; their top-down weights are never copied from the bottom-up ones, and
-learn beside them (Kolen and Pollack 1994, doi:10.1109/ICNN.1994.374486). Gains, forgetting and initial size
-are trained by an outer loop, as the paper on top-down credit assignment proposes (arXiv 2208.01416, its
-abstracts only: the form is ours). Synapses read decorrelated rates, as an option for every rule.
+A layered, plastic credit network compared with backpropagation, with and without its decorrelation.
 
-Prediction: as good as backpropagation with the same decorrelation, without weight transport; better than
-plain backpropagation, on other data sets, widths and depths too. Controls, each of which must remove the
-lead: hidden credits of other units, of other presentations, noise of equal norm, none. Each ingredient is
-left out in turn.
+Top-down weights that learn beside the bottom-up ones: Kolen & Pollack (1994), doi:10.1109/ICNN.1994.374486.
+Top-down credit assignment: arXiv 2208.01416, its abstracts only; the form of the credit network and its
+outer loops are ours.
+
+Question and prediction
+-----------------------
+
+Can a top-down network with layers and plasticity of its own teach as well as backpropagation, without a
+copy of the bottom-up weights? Its :doc:`credit populations </rules/tdca>` mirror the hierarchy; top-down
+weights start at random, or from a mirror phase of spontaneous activity, and learn from the same pair of
+signals as the bottom-up ones beside them. An outer loop trains their forgetting; gain and initial size stay
+1, and are trained in two further arms. All synapses read :doc:`decorrelated rates </decorrelation>`, which
+is an option for every rule.
+
+Prediction: as good as backpropagation with the same decorrelation; better than plain backpropagation, also
+on other data sets, widths and depths. It is not predicted that learned credit is better than
+backpropagation where both read the same.
+
+**Controls**, each of which must remove the lead: hidden credits of other units, of other presentations,
+noise of equal norm, none. Each ingredient is left out in turn: decorrelation, centring, the mirror phase,
+most of it; gain and initial size are trained; and all but rates and schedule are left untrained, which is
+Kolen–Pollack's rule with decorrelation.
+
+What is modelled, and what is not
+---------------------------------
+
+196-H-10 ReLU networks, batch 32, on images pooled to 14×14, and a small convolutional network. Every arm
+gets rates, slopes and schedule from the same outer loop at the same budget. The outer loop backpropagates
+through inner steps (meta-gradient); inner runs under the credit network do not. Both synapses of a pair are
+assumed to see the same two signals at the same time. Top-down weights of a convolution have its kernel's
+shape and are tied over places, as its bottom-up weights are. Decorrelation is not local to a synapse,
+except in its local form.
+
+Run it
+------
+
+.. code-block:: none
+
+   export CORTEX_SIM_DATA=FOLDER
+   # an interrupted command continues where it stopped
+   python benchmarks/tdca.py run layered layered_cnn layered_rivals layered_parts --jobs 2
+   python benchmarks/tdca.py page
+   python benchmarks/tdca.py figures
+
+Seconds of each outer loop stand in the results (``outer_seconds``); those kept were measured beside other
+work.
+
+Result
+------
+
+.. image:: /figures/tdca_layered.png
+   :alt: Accuracy over inner steps
+
+Numbers, paired differences and prior criteria: :doc:`results </results-layered>`.
+
+Three outer seeds, the same 12 inner runs. Minus plain backpropagation: +0.8 [+0.6, +0.9], +0.6 and +0.5
+[+0.4, +0.7] points after 100, 300 and 1000 steps on MNIST, H = 64; +2.3, +1.7 and +1.3 on Fashion-MNIST.
+Minus backpropagation with the same decorrelation: −0.1 [−0.4, +0.1] after 30 steps, and +0.1 [+0.0, +0.1]
+after 1000; with four hidden populations, of which the outer loop saw one, −0.1 [−0.5, +0.3] after 100 and
++0.2 [+0.0, +0.3] after 1000. The controls destroy the lead: without hidden credit 86.1 % after 1000 steps,
+with that of other units or presentations less.
+
+What would refute it
+--------------------
+
+An interval of the difference to plain backpropagation that is not above 0 at 100, 300 or 1000 steps on
+MNIST; one of the difference to backpropagation with the same decorrelation that reaches below −.5: not met
+on H = 64; a control that learns as fast as the credit network: not met.
 """
 
 from typing import Any

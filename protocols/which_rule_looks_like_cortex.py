@@ -1,17 +1,65 @@
-"""Which rule's network responds most like cortex? Networks under six rules, macaque V4 and IT, human IT.
+"""Which rule looks like cortex?
+=============================
 
-Two architectures, four convolutions and six dense populations, are trained on the same 10 000 images
-(CIFAR-10 as lossy JPEG) under backpropagation, with and without the orthogonality that GAIT-prop needs,
-GAIT-prop (arXiv 2006.06438, 2102.11598), feedback alignment, Kolen-Pollack and TDCA (arXiv 2208.01416;
-the broadcast form, with its shipped credit network), from three seeds. All are shown the stimuli of
+Networks under six rules against macaque V4 and macaque and human IT; what such data can tell apart.
 
-- macaque V4, 1200 natural images, means over repeats, and 640 with single repeats (Cowley et al. 2023);
-- RDMs of macaque and human IT for 92 objects (Kriegeskorte et al. 2008).
+Question and prediction
+-----------------------
 
-Prediction: credit that equals backpropagation's (GAIT-prop, Kolen-Pollack) gives its responses; feedback
-alignment and TDCA, whose credit does not, stay nearer to the untrained network. Controls: the untrained
-network, pixels, a Gabor bank, shifted and permuted stimuli, and backpropagation stopped where it is as
-accurate as the others. Model recovery says whether such data could tell the rules apart at all.
+Do networks trained by different learning rules respond differently enough to stimuli that recordings from
+macaque V4 and from macaque and human IT could say which rule is closer? Prediction: a rule whose credit
+equals backpropagation's (GAIT-prop) gives backpropagation's responses, and so its scores; feedback
+alignment and TDCA, whose credit does not, stay nearer to the untrained network. **Controls**: the untrained
+network, pixels, a bank of Gabor filters, shifted and permuted stimuli, and backpropagation stopped after
+one epoch, which is as accurate as the others after four. **Recovery**: recordings simulated from every
+model, as noisy as the real ones, say whether such data could tell the models apart at all.
+
+What is modelled, and what is not
+---------------------------------
+
+.. csv-table::
+   :delim: |
+
+   networks | "``conv4`` (V1, V2, V4, IT: four convolutions), and ``gait_cifar_deep`` (six hidden
+   populations, of which V1, V3 and CIT are compared), the deepest that ships"
+   rules | ":doc:`backpropagation </rules/backprop>`, without and with the orthogonality that GAIT-prop
+   needs (``backprop_hard``); :doc:`GAIT-prop </rules/gait_prop>`;
+   :doc:`feedback alignment </rules/feedback_alignment>`; :doc:`Kolen–Pollack </rules/kolen_pollack>`;
+   :doc:`TDCA </rules/tdca>` in its broadcast form, with a shipped credit network"
+   training | "10 000 images of CIFAR-10 (as lossy JPEG), 4 epochs (``conv4``) or 6, three seeds; learning
+   rates chosen on 2 000 images held out of the training set, never on test images or on neural data"
+   stimuli | through each run's own preprocessing, at the training resolution (32×32)
+   recordings | "RDMs of macaque IT (one, 674 neurons) and human IT (4 subjects, 2 sessions) for 92 objects
+   (Kriegeskorte et al. 2008); macaque V4, session 210325 (640 images, single repeats) and 201025 (1 200
+   images, means over repeats) (Cowley et al. 2023)"
+   metrics | ":doc:`RSA </metrics/rsa>` (1 − r, ρ_a); :doc:`ridge </metrics/predictivity>` with random
+   folds; r² over reliability where there are repeats (210325), median r where there are none (201025)"
+   best population | chosen on other stimuli than it is scored on, for every model alike
+
+Not modelled: eye position, the animals' tasks, recurrence, natural image statistics at the resolution that
+the animals saw. Networks trained on ImageNet predict V4 far better than any of these; the question here is
+not how well, but whether rules differ.
+
+Run it
+------
+
+.. code-block:: none
+
+   python benchmarks/which_rule.py --data-dir FOLDER    # trains 39 networks, then compares
+   python benchmarks/which_rule_seeds.py --data-dir FOLDER
+   python benchmarks/which_rule_page.py                 # tables and figures of the results
+
+The first takes 2 hours of one thread for training and 3 for comparisons. It and the second continue where
+they were stopped. A later network joins by a study file in ``benchmarks/studies/`` and a line in the protocol.
+
+Result
+------
+
+.. image:: /figures/which_rule_conv4_macaque_v4_210325.png
+   :alt: Scores of every population of the convolutional network with macaque V4, session 210325
+
+Scores with intervals for all networks and recordings, recovery, and what is claimed:
+:doc:`results </results-which-rule>`.
 """
 
 import argparse
@@ -91,7 +139,7 @@ def compared(network: str, file: str, data_dir: Path, runs: Path, simulations: i
 
 def main() -> None:
     """Compare all networks with all recordings; what is done is kept."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/accuracy"))
     parser.add_argument("--out", type=Path, default=Path("runs/which_rule"))

@@ -1,6 +1,6 @@
 """In time: declared networks as rate dynamics on brian2.
 
-The public face of `cortex_sim.backends.brian2`: ``cs.brian2``, or ``import cortex_sim.brian2``.
+The public face of ``cortex_sim.backends.brian2``: ``cs.brian2``, or ``import cortex_sim.brian2``.
 """
 
 from __future__ import annotations

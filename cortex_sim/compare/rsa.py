@@ -36,7 +36,7 @@ class Rsa:
     Parameters
     ----------
     measure : {"correlation", "euclidean", "crossnobis"}
-        Dissimilarity (`cortex_sim.compare.rdms`); the model's as well, where neural data are RDMs already.
+        Dissimilarity (``cortex_sim.compare.rdms``); the model's as well, where neural data are RDMs already.
         With crossnobis, which needs repeats, the model's is its limit without noise, squared Euclidean.
     comparator : {"rho-a", "pearson", "spearman", "whitened"}
         How RDMs are compared. The default reads only their order, since nothing says that dissimilarities of

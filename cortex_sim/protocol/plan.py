@@ -294,7 +294,7 @@ class Conditions:
 class Session(Protocol):
     """A network being simulated by one backend, whatever the backend.
 
-    One that closes loops (`cortex_sim.protocol.loop_running`) has an attribute ``closes_loops = True``.
+    One that closes loops (``cortex_sim.protocol.loop_running``) has an attribute ``closes_loops = True``.
     """
 
     def check(self, plan: Plan) -> None:

@@ -36,8 +36,9 @@ class TrialTable(Mapping[str, PerTrial]):
     --------
     >>> import cortex_sim as cs
     >>> table = cs.TrialTable({"pause": [100, 250], "silent": ["V1/3 V1/4", ""]})
-    >>> cs.Protocol(cs.Phase("show", 200, silence=table["silent"]),
-    interval_ms=table["pause"]).interval_ms.values (100.0, 250.0)
+    >>> show = cs.Phase("show", 200, silence=table["silent"])
+    >>> cs.Protocol(show, interval_ms=table["pause"]).interval_ms.values
+    (100.0, 250.0)
     >>> table.trials, table.array("pause").tolist()
     (2, [100, 250])
     """

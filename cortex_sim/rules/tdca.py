@@ -17,7 +17,7 @@ class Tdca:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = D g, g the channels of the network's teacher.
 
     What the credit network reads, and whether f′ has part in the credit of hidden units, is said by the
-    credit network, ``net.teacher.network`` (equations in `cortex_sim.credit.network`).
+    credit network, ``net.teacher.network`` (equations in ``cortex_sim.credit.network``).
 
     References
     ----------

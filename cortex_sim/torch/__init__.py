@@ -1,6 +1,6 @@
 """At scale: declared networks on torch, in batches, at equilibrium.
 
-The public face of `cortex_sim.backends.torch`: ``cs.torch``, or ``import cortex_sim.torch``.
+The public face of ``cortex_sim.backends.torch``: ``cs.torch``, or ``import cortex_sim.torch``.
 """
 
 from __future__ import annotations

@@ -156,8 +156,8 @@ def scores_over_time(
     Parameters
     ----------
     rows : mapping of str to sequence of mapping
-        Rows of `cortex_sim.compare.over_time`, whose ``bin`` is a time in ms. Where they hold ``ci_low`` and
-        ``ci_high`` the interval is a band, and ``control_shifted`` a cross.
+        Rows of ``cortex_sim.compare.over_time``, whose ``bin`` is a time in ms. Where they hold ``ci_low``
+        and ``ci_high`` the interval is a band, and ``control_shifted`` a cross.
     """
     figure = new_figure(5.5, 3.2 + 0.2 * (len(rows) // 3))
     axes = figure.subplots()

@@ -25,7 +25,7 @@ class Model(Core):
     ``model(x, y)`` is the surrogate whose backward pass leaves minus every rule's change in ``.grad``, and
     ``model(x)`` the top population's rates; `loss` is the objective, `updates` gives the changes as tensors,
     `fit` trains, `respond` records, `predict` gives the top's rates as an array. Its parameters and state
-    are those of `cortex_sim.backends.torch.core.Core`.
+    are those of ``cortex_sim.backends.torch.core.Core``.
     """
 
     @known_arguments("model.surrogate")

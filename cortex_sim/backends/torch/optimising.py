@@ -50,7 +50,7 @@ def make_optimiser(
     ----------
     optimiser : str, dict, torch.optim.Optimizer or None
         "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, one over the model's parameters, or
-        "inner_step" (`cortex_sim.backends.torch.inner_step`). None is "inner_step" where the network has a
+        "inner_step" (``cortex_sim.backends.torch.inner_step``). None is "inner_step" where the network has a
         trained step, else "Adam". With ``decay="weights"`` weight decay acts on the weights of projections
         alone, not on biases, gains and offsets. "Muon" has a setting ``others``: the optimiser of everything
         that is no matrix, by default ``{"name": "AdamW", "lr": 0.001, "weight_decay": 0}``.

@@ -64,7 +64,7 @@ class InnerRule(Protocol):
 @register("inner_rule", "tdca")
 @dataclass(frozen=True)
 class TopDownCredit:
-    """c_l = D_l g_l, from a credit network (`cortex_sim.credit.network`).
+    """c_l = D_l g_l, from a credit network (``cortex_sim.credit.network``).
 
     Parameters
     ----------
