@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -88,3 +90,24 @@ def test_anchors_exist(page):
         if anchor not in anchors((page.parent / target) if target else page)
     ]
     assert not wrong
+
+
+SCRIPTS = sorted((ROOT / "protocols").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_protocols_docstring_is_a_page(script):
+    page = ast.get_docstring(ast.parse(script.read_text("utf-8")))
+    title, line, *_ = page.splitlines()
+    assert line == "=" * len(title)
+    for heading in ("Question and prediction", "Run it"):
+        assert f"\n{heading}\n{'-' * len(heading)}\n" in page
+    stored = re.findall(r"^\.\. image:: /(\S+)$", page, re.M)
+    assert stored, "a page shows a figure"
+    assert all((DOCS / figure).is_file() for figure in stored)
+
+
+def test_scripts_that_every_build_runs_are_protocols(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "extensions"))
+    fast = importlib.import_module("protocol_gallery").FAST
+    assert set(fast) <= {script.stem for script in SCRIPTS}
