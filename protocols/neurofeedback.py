@@ -22,8 +22,8 @@ the readout is the experimenter's: it cannot adapt to the top-down weights eithe
    :delim: |
    :header-rows: 1
 
-   rule | (1) sign of credit is that of the role | (2) early credit predicts later change | "(3) silenced
-   apical compartment"
+   rule | sign of credit is that of the role (1) | early credit predicts later change (2) | "silenced apical
+   compartment (3)"
    :doc:`GAIT-prop </rules/gait_prop>`, tied inverse | "from the first frame, in all units; none without a
    role"| yes | no learning
    … learned inverse | at chance at first, then all: it needs experience of the loop | "weakly: credit is

@@ -50,7 +50,8 @@ Run it
    python benchmarks/which_rule_page.py                 # tables and figures of the results
 
 The first takes 2 hours of one thread for training and 3 for comparisons. It and the second continue where
-they were stopped. A later network joins by a study file in ``benchmarks/studies/`` and a line in the protocol.
+they were stopped. A later network joins by a study file in ``benchmarks/studies/`` and a line in the
+protocol.
 
 Result
 ------
