@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import Any
 
 # Threads that spin while they wait make two processes on shared cores many times slower; this must
@@ -15,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from cortex_sim.errors import CortexSimError
+from cortex_sim.runs import ranks
 from cortex_sim.runs.interrupted import STATUS as INTERRUPTED
 
 app = typer.Typer(
@@ -24,8 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-_MESSAGE_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     except TyperException as exception:
         return _fail(getattr(exception, "format_message", exception.__str__)(), 2)
     except CortexSimError as exception:
-        return _fail(str(exception), 2)
+        return _fail(str(exception), 2, said=getattr(exception, "said_by_the_first", False))
     except OSError as exception:
         return _fail(f"{exception.filename or 'a file'}: {exception.strerror or exception}", 2)
     if status == INTERRUPTED:  # typer's exception for Ctrl-C
@@ -75,10 +73,10 @@ def _undecoded(word: str) -> bool:
     return any("\udc80" <= letter <= "\udcff" for letter in word)
 
 
-def _fail(message: str, status: int) -> int:
-    """Print the message once: all processes of ``torchrun`` meet the same error, and the first prints it."""
-    if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":
-        time.sleep(_MESSAGE_S)  # the first that ends ends all of them
-    else:
-        print(f"cortex-sim: {' '.join(message.split())}", file=sys.stderr, flush=True)
+def _fail(message: str, status: int, said: bool = False) -> int:
+    """Print the message; of several processes that meet the same error, one does."""
+    rank = ranks.rank()
+    if not said and ranks.has_to_say(message):
+        whose = f"rank {rank}: " if rank else ""
+        print(f"cortex-sim: {whose}{' '.join(message.split())}", file=sys.stderr, flush=True)
     return status

@@ -51,6 +51,8 @@ def train(
     os.environ.setdefault("OMP_NUM_THREADS", str(threads or 1))
     from cortex_sim.backends.torch import distributed
     from cortex_sim.backends.torch.training import Diverged
+    from cortex_sim.runs import ranks
+    from cortex_sim.runs.directory import RUN
     from cortex_sim.training.run import saved_settings
     from cortex_sim.training.run import train as run
     from cortex_sim.training.settings import resolve
@@ -69,6 +71,8 @@ def train(
         "checkpoint_every": checkpoint_every,
     }
     chosen = None if config is None else configuration(config)
+    if ranks.was_restarted() and (out / RUN).is_file():
+        resume = True
     if resume:
         settings = _resumed(saved_settings(out), out, model, chosen, setting, flags)
     else:

@@ -205,7 +205,7 @@ class Run:
             elif self.rank == 0 and time.monotonic() - self._saved > _CLOCK_SECONDS:
                 self._write_checkpoint(trainer)  # alone: the clocks of other ranks differ
 
-        with suppress(_Stopped):
+        with suppress(_Stopped), self._saying_how_to_continue():
             while trainer.step < trainer.total_steps and not self._has_stopped():
                 loss = trainer.train_epoch(after_step)
                 self._evaluate(trainer, loss)
@@ -213,6 +213,15 @@ class Run:
         if trainer.step % trainer.steps_per_epoch:
             self._save(trainer)
         return self._finish(trainer)
+
+    @contextmanager
+    def _saying_how_to_continue(self) -> Iterator[None]:
+        try:
+            yield
+        except distributed.Lost as exception:
+            raise distributed.Lost(
+                f"{exception}; the last checkpoint in {self.out} is whole, continue with --resume"
+            ) from exception
 
     def _clock(self) -> float:
         if hasattr(self, "_began"):

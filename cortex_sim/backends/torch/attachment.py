@@ -17,6 +17,7 @@ class Attachment:
     def __init__(self) -> None:
         self._optimiser: weakref.ref[Optimizer] | None = None
         self._hooks: list[Any] = []
+        self.divided = False  # whether ranks share what is done after a step
 
     @property
     def holds(self) -> bool:
@@ -66,7 +67,7 @@ class Attachment:
         """Follow no optimiser any more."""
         for hook in self._hooks:
             hook.remove()
-        self._optimiser, self._hooks = None, []
+        self._optimiser, self._hooks, self.divided = None, [], False
 
     def __deepcopy__(self, memo: Any) -> Attachment:
         """A copy of a model has no optimiser of its own yet."""

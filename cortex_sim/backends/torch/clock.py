@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortex_sim.backends.torch import distributed
-
 
 class Clock(nn.Module):
     """Counts of updates and of draws; its state is part of ``state_dict``, so that resumed noise continues.
@@ -36,8 +34,11 @@ class Clock(nn.Module):
         self._shown = False
 
     def generator(self, name: str, device: torch.device) -> torch.Generator:
-        """Noise of one projection at this draw: a pure function of seed, draw, rank and name."""
-        entropy = [self.seed, self.draws, distributed.place()[0], crc32(name.encode())]
+        """Noise of one projection at this draw: a pure function of seed, draw and name, alike on every rank.
+
+        What is drawn for single presentations is divided among ranks by `distributed.own`.
+        """
+        entropy = [self.seed, self.draws, crc32(name.encode())]
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
         return torch.Generator(device).manual_seed(int(state) >> 1)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.routes import Routes, find_routes
-from cortex_sim.backends.torch import inputs, penalties, slow
+from cortex_sim.backends.torch import dividing, inputs, penalties, slow
 from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, target_credits
 from cortex_sim.backends.torch.attachment import Attachment
 from cortex_sim.backends.torch.carrying import ByParameters
@@ -34,7 +34,6 @@ from cortex_sim.backends.torch.unrolling import Unrolled, over_time, read_by_ste
 from cortex_sim.checks import listed
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.network import Network
-from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.transfers import adapts
@@ -92,7 +91,7 @@ class Core(nn.Module):
         self.register_buffer("_place", torch.zeros(0), persistent=False)
         self._attachment = Attachment()
         self.constrained = Constrained(net, stored)
-        hard = ((p.name, "HardOrthogonality") for p in net.driving if _hard(p))
+        hard = ((p.name, "HardOrthogonality") for p in net.driving if dividing.hard(p))
         self._pulled, self._shown = next(hard, self.constrained.first), -1
         inputs.check_precision(net, precision)
         drawn = net.initial_weights(seed)
@@ -275,7 +274,10 @@ class Core(nn.Module):
             total = total + self.local.terms(self.constrained.acting(self.weights), rates, learning)
             if learning:
                 self.presynaptic.learned_from(rates if self.teacher is None else self.teacher.sent | rates)
-            return total + self.feedback.terms(self.weights, self.noise, of or len(stimuli), one), objective
+            spontaneous = self.feedback.terms(
+                self.weights, self.noise, of or len(stimuli), one, ranks=learning
+            )
+            return total + spontaneous, objective
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""
@@ -321,6 +323,10 @@ class Core(nn.Module):
         )
         self.presynaptic.measure(getattr(optimiser, "measures", ()))
 
+    def divide(self) -> None:
+        """Let all ranks, which must step together, share what `after_update` does; ends with `detach`."""
+        self._attachment.divided = True
+
     def detach(self) -> None:
         """Follow no optimiser any more: from here on feedback follows the weights at once."""
         self._attachment.end()
@@ -338,11 +344,8 @@ class Core(nn.Module):
         self._shown = -1
         self.constrained.enforce({**dict(self.weights.items()), **self.feedback.free})
         with in_full_precision(self.device):
-            for p in self.net.driving:
-                for rule in _hard(p):
-                    if self.steps_done % rule.every == 0:
-                        self.pull_back(p.name, rule)
-            self.feedback.renew(self.weights, self.steps_done)
+            dividing.carry_out(dividing.pulls(self), self._attachment.divided)
+            self.feedback.renew(self.weights, self.steps_done, self._attachment.divided)
         self.feedback.mark(self.weights)
 
     def pull_back(self, name: str, rule: HardOrthogonality) -> None:
@@ -384,7 +387,7 @@ class Core(nn.Module):
         self.clock.shown()
 
     def noise(self, name: str) -> torch.Generator:
-        """Noise of one projection at this draw: a pure function of seed, draw, rank and name."""
+        """Noise of one projection at this draw: a pure function of seed, draw and name."""
         return self.clock.generator(name, self.device)
 
 
@@ -393,7 +396,3 @@ def _loaded(model: nn.Module, _: Any) -> None:
     assert isinstance(model, Core)
     model.feedback.forget()
     model._shown = -1
-
-
-def _hard(p: Projection) -> list[HardOrthogonality]:
-    return [rule for rule in p.regularisers if isinstance(rule, HardOrthogonality)]

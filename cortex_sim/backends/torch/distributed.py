@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +13,29 @@ from torch import distributed as dist
 from torch import nn
 
 from cortex_sim.errors import CortexSimError, RunError
+
+
+class Lost(RunError):
+    """Another process of the run has failed or ended, so that this one cannot go on."""
+
+
+@contextmanager
+def naming_lost_ranks() -> Iterator[None]:
+    """Say in one sentence that another rank is gone; gloo and NCCL say it in words of their own.
+
+    Raises
+    ------
+    Lost
+        In place of torch's exception.
+    """
+    try:
+        yield
+    except RuntimeError as exception:
+        if not (isinstance(exception, dist.DistError) or "gloo" in str(exception)):
+            raise
+        raise Lost(
+            "another process of this run has failed or ended, so this one ends too; its own message says why"
+        ) from exception
 
 
 def start(device: str) -> tuple[int, int]:
@@ -38,9 +62,10 @@ def wrap(model: nn.Module) -> Any:
     """
     if place()[1] == 1:
         return model
-    for buffer in model.buffers():
-        if buffer.numel():
-            dist.broadcast(buffer, 0)
+    with naming_lost_ranks():
+        for buffer in model.buffers():
+            if buffer.numel():
+                dist.broadcast(buffer, 0)
     parallel: Any = nn.parallel.DistributedDataParallel
     known = inspect.signature(parallel).parameters
     # torch 2.13 renamed the option and warns about the old name.
@@ -52,13 +77,20 @@ def gathered(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
     """``values`` of all ranks, concatenated along an axis, that of presentations; equally many on each."""
     values = values.contiguous()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    try:
+    with naming_lost_ranks():
         dist.all_gather(parts, values)
-    except RuntimeError as exception:  # of the backend, where a connection has closed
-        raise RunError(
-            "another process of this run has failed or ended, so this one ends too; its own message says why"
-        ) from exception
     return torch.cat(parts, dim=dim)
+
+
+def own(draw: Callable[[int], torch.Tensor], presentations: int, dim: int = 0) -> torch.Tensor:
+    """Noise of the presentations of this rank, as drawn for those of all ranks in the order of one process.
+
+    So every presentation has the noise that it has in one process, at the cost of drawing for all ranks.
+    """
+    rank, ranks = place()
+    if ranks == 1:
+        return draw(presentations)
+    return draw(presentations * ranks).movedim(dim, 0)[rank::ranks].movedim(0, dim)
 
 
 def means(values: torch.Tensor) -> list[float]:
@@ -75,7 +107,8 @@ def averaged(values: torch.Tensor) -> torch.Tensor:
     ranks, total = place()[1], values.detach()
     if ranks > 1:
         total = total.double()
-        dist.all_reduce(total)
+        with naming_lost_ranks():
+            dist.all_reduce(total)
         total = total / ranks
     return total
 
@@ -99,8 +132,11 @@ def from_first(work: Callable[[], Any]) -> Any:
         except CortexSimError as exception:
             found = [None, exception]
     if ranks > 1:
-        dist.broadcast_object_list(found, 0)
+        with naming_lost_ranks():
+            dist.broadcast_object_list(found, 0)
     if found[1] is not None:
+        if rank:
+            found[1].said_by_the_first = True
         raise found[1]
     return found[0]
 
@@ -111,7 +147,8 @@ def merged(found: dict[str, str]) -> dict[str, str]:
     if ranks == 1:
         return found
     parts: list[Any] = [None] * ranks
-    dist.all_gather_object(parts, found)
+    with naming_lost_ranks():
+        dist.all_gather_object(parts, found)
     return {name: value for part in parts for name, value in part.items()}
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortex_sim.backends.torch import freshness
+from cortex_sim.backends.torch import distributed, freshness
+from cortex_sim.backends.torch.dividing import Work, carry_out
 from cortex_sim.backends.torch.inverse import (
     as_number,
     auxiliary_inverse,
@@ -19,7 +20,9 @@ from cortex_sim.backends.torch.inverse import (
     complement,
     gram_inverse,
     inverse_from_gram,
+    lost_rank,
     sign_pattern,
+    singular_together,
 )
 from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.errors import RunError
@@ -167,11 +170,13 @@ class FeedbackWeights(nn.Module):
         return [weights[reverse], *extra]
 
     @torch.no_grad()
-    def renew(self, weights: Weights, steps_done: int) -> None:
-        """Compute the inverses that are due after ``steps_done`` updates (all of them at 0)."""
-        for name, inverse in self.inverses.items():
-            if steps_done % inverse.refresh == 0:
-                self._renew(name, inverse, weights)
+    def renew(self, weights: Weights, steps_done: int, divided: bool = False) -> None:
+        """Compute the inverses that are due after ``steps_done`` updates (all of them at 0).
+
+        With ``divided`` each rank computes some and all receive them.
+        """
+        due = [(name, how) for name, how in self.inverses.items() if steps_done % how.refresh == 0]
+        self._renew(due, weights, divided)
 
     @torch.no_grad()
     def renew_changed(self, weights: Weights, in_loop: bool) -> None:
@@ -180,7 +185,7 @@ class FeedbackWeights(nn.Module):
             tensors = self.belongs_to(name, weights)
             mark = self._marks.get(name)
             if mark is None or not freshness.same(mark, tensors, in_loop):
-                self._renew(name, inverse, weights)
+                self._renew([(name, inverse)], weights)
                 self._marks[name] = freshness.whole(tensors)
 
     @torch.no_grad()
@@ -232,29 +237,46 @@ class FeedbackWeights(nn.Module):
         """A copy checks again whether its feedback belongs to its weights."""
         return {**self.__dict__, "_marks": {}, "_numbers": {}, "_unread": []}
 
-    def _renew(self, name: str, inverse: Inverse, weights: Weights) -> None:
+    def _renew(self, due: Sequence[tuple[str, Inverse]], weights: Weights, divided: bool = False) -> None:
+        works = []
+        for name, inverse in due:
+            kept = self.fixed.get_buffer(name)
+            failed = torch.zeros((), dtype=torch.int32, device=kept.device)
+            reverse = self.projections[name].reverse_name
+            do = partial(self._solve, name, inverse, weights, failed)
+            works.append(Work(weights[reverse].numel() * kept.shape[-1], do, (kept, failed)))
+            said = singular_together if reverse in self.auxiliary else lost_rank
+            self._unread.append((failed, said(reverse)))
+            self._numbers.pop(name, None)
+            if inverse.solver != "iterative":  # else it may be a multiple of the identity
+                self._numbers[name] = None
+        carry_out(works, divided)
+        if due and not self._deferring:
+            self.require(self.pending().tolist())
+
+    def _solve(self, name: str, inverse: Inverse, weights: Weights, failed: Tensor) -> None:
         w, *extra = self.belongs_to(name, weights)
         flat, reverse = self._blocks(name, w), self.projections[name].reverse_name
         if extra:
-            solved = auxiliary_inverse(flat, extra[0], inverse.rescale, reverse)
+            solved = auxiliary_inverse(flat, extra[0], inverse.rescale)
         else:
             solved = gram_inverse(flat, inverse, reverse)
         self.fixed.get_buffer(name).copy_(solved.kept)
-        self._numbers.pop(name, None)
-        if not solved.multiple:
-            self._numbers[name] = None
-        if solved.failed is not None:
-            self._unread.append((solved.failed, solved.complaint))
-        if not self._deferring:
-            self.require(self.pending().tolist())
+        if isinstance(solved.failed, Tensor):
+            failed.copy_(solved.failed)
 
     def terms(
-        self, weights: Weights, generator: Noise, presentations: int, one: int | None = None
+        self,
+        weights: Weights,
+        generator: Noise,
+        presentations: int,
+        one: int | None = None,
+        ranks: bool = False,
     ) -> Tensor | float:
         """−⟨ΔB, B⟩ of rules that learn from spontaneous activity; its gradient is minus the change.
 
         White activity ξ below and its echo y = Wξ above; with a convolution, patch by patch. With ``one``,
-        only that of the ``presentations`` is used.
+        only that of the ``presentations`` is used; with ``ranks``, these are one rank's share of a batch.
         """
         total: Tensor | float = 0.0
         for name, b in self.learned.items():
@@ -263,7 +285,8 @@ class FeedbackWeights(nn.Module):
                 continue
             op = self.operators[name]
             w = self._blocks(name, weights[p.reverse_name].detach())
-            noise = _white(generator, name, presentations, w)
+            draw = partial(_white, generator, name, w)
+            noise = distributed.own(draw, presentations, dim=-2) if ranks else draw(presentations)
             noise = noise if one is None else noise[..., one : one + 1, :]
             change, _ = by_group(
                 op,
@@ -280,7 +303,7 @@ class FeedbackWeights(nn.Module):
 
 
 @uncompiled
-def _white(noise: Noise, name: str, presentations: int, w: Tensor) -> Tensor:
+def _white(noise: Noise, name: str, w: Tensor, presentations: int) -> Tensor:
     """White activity ([group,] presentation, inputs of w); a generator is not part of a compiled graph."""
     size = (*w.shape[:-2], presentations, w.shape[-1])
     return torch.randn(size, generator=noise(name), dtype=w.dtype, device=w.device)

@@ -31,14 +31,11 @@ _SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no longer an i
 class Solved:
     """A computed inverse, and its status, still to be read from the device.
 
-    ``failed`` is not 0 where the solver failed, None where it cannot; ``complaint`` is the message;
-    ``multiple`` tells whether it may be a multiple of the identity, so that no product is needed.
+    ``failed`` is not 0 where the solver failed.
     """
 
     kept: Tensor
-    failed: Tensor | None
-    complaint: str = ""
-    multiple: bool = False
+    failed: Tensor | int
 
 
 @torch.no_grad()
@@ -60,15 +57,19 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     diagonal(g).add_(inverse.damping)
     m = _series(g, scale, inverse, name) if iterative else None
     if m is not None:
-        return Solved(m if inverse.rescale else m / scale, None, multiple=True)
+        return Solved(m if inverse.rescale else m / scale, 0)
     factor, failed = torch.linalg.cholesky_ex(g)
     diagonal(factor).add_((failed != 0)[..., None])  # not used if it failed, but must not be singular
     m = torch.cholesky_inverse(factor)
-    complaint = (
+    return Solved(m * scale if inverse.rescale else m, failed.amax())
+
+
+def lost_rank(name: str) -> str:
+    """What is said where `gram_inverse` failed."""
+    return (
         f"projection {name}: its weights have lost their rank and cannot be inverted; give "
         "Inverse(damping=1e-3), a smaller learning rate, or an orthogonality regulariser"
     )
-    return Solved(m * scale if inverse.rescale else m, failed.amax(), complaint)
 
 
 @torch.no_grad()
@@ -115,17 +116,21 @@ def _series(g: Tensor, scale: Tensor, inverse: Inverse, name: str) -> Tensor | N
 
 
 @torch.no_grad()
-def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool, name: str) -> Solved:
+def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool) -> Solved:
     """Columns of [W; A]⁻¹ that belong to real units, (…, inputs, post)."""
     square = torch.cat([w, auxiliary], dim=-2)
     columns = torch.eye(square.shape[-1], w.shape[-2], dtype=w.dtype, device=w.device)
     columns = columns.expand(*w.shape[:-2], -1, -1)
     b, failed = torch.linalg.solve_ex(square, columns)
-    complaint = (
+    return Solved(b * squared_gain(w) if rescale else b, failed.amax())
+
+
+def singular_together(name: str) -> str:
+    """What is said where `auxiliary_inverse` failed."""
+    return (
         f"projection {name}: weights and auxiliary units are singular together; give the projection "
         "an orthogonality regulariser or use auxiliary=False"
     )
-    return Solved(b * squared_gain(w) if rescale else b, failed.amax(), complaint)
 
 
 @torch.no_grad()

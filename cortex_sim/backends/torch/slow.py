@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.normalising import Normalising, move_statistics
 from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.errors import RunError
@@ -72,7 +73,18 @@ def kept_share(dropout: float, like: Tensor, noise: Noise, name: str) -> Tensor:
 
     So the mean of rates is that without dropout (Srivastava et al. 2014, JMLR 15, section 10).
     """
-    kept = torch.empty_like(like, requires_grad=False).bernoulli_(
-        1 - dropout, generator=noise(f"dropout {name}")
-    )
-    return kept.div_(1 - dropout)
+
+    def drawn(presentations: int) -> Tensor:
+        alone = presentations == len(like)
+        empty = torch.empty_like(like, requires_grad=False) if alone else _empty(presentations, like)
+        return empty.bernoulli_(1 - dropout, generator=noise(f"dropout {name}"))
+
+    return distributed.own(drawn, len(like)).div(1 - dropout)
+
+
+def _empty(presentations: int, like: Tensor) -> Tensor:
+    """Room for the same of so many presentations, laid out alike: noise is drawn in the order of memory."""
+    last = like.dim() == 4 and not like.is_contiguous()
+    layout = torch.channels_last if last else torch.contiguous_format
+    size = (presentations, *like.shape[1:])
+    return torch.empty(size, dtype=like.dtype, device=like.device, memory_format=layout)

@@ -120,6 +120,8 @@ class Trainer:
         require_several(self.model.populations, smallest // self.ranks)
         self.first_epoch = self.model.epochs_done
         self.optimiser = make_optimiser(self.model, self.optimiser_setting, self.total_steps)
+        if self.ranks > 1:
+            self.model.divide()
         self.schedule = make_schedule(self.optimiser, self.schedule_setting, self.total_steps)
         net = self.model.net
         scheduled = schedule_remarks(self.schedule, self.total_steps)
@@ -242,7 +244,11 @@ class Trainer:
             Saying what would take less.
         """
         said = saying_what_is_smaller(self.model.net.name, self.batch_size, self.step)
-        with said, execution.saying_what_failed(self.updating.compile, self.model.net.name):
+        with (
+            distributed.naming_lost_ranks(),
+            said,
+            execution.saying_what_failed(self.updating.compile, self.model.net.name),
+        ):
             self._update(index)
 
     def _update(self, index: Tensor) -> None:

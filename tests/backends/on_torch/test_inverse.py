@@ -126,7 +126,7 @@ def test_where_weights_are_orthogonal_the_series_is_a_number(sizes, rescale):
 def test_auxiliary_units_give_the_columns_of_the_square_inverse():
     rng = np.random.default_rng(0)
     w, a = rng.normal(size=(3, 7)), rng.normal(size=(4, 7))
-    ours = auxiliary_inverse(torch.as_tensor(w), torch.as_tensor(a), False, "A->B").kept
+    ours = auxiliary_inverse(torch.as_tensor(w), torch.as_tensor(a), False).kept
     assert relative_error(ours, np.linalg.inv(np.concatenate([w, a]))[:, :3]) < 1e-10
 
 

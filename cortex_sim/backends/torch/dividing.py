@@ -1,0 +1,94 @@
+"""Work of which every rank needs the result, divided among ranks: orthogonality and inverses after a step.
+
+Each piece is done by one rank and its result sent to all, so that ranks hold the same numbers, also where
+their processors round in different ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from cortex_sim.backends.torch import distributed
+from cortex_sim.projection import Projection
+from cortex_sim.regularisers import HardOrthogonality
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.core import Core
+
+
+@dataclass(frozen=True)
+class Work:
+    """One piece: what it costs, in any unit, how it is done, and the tensors that it changes in place."""
+
+    cost: float
+    do: Callable[[], None]
+    changed: tuple[Tensor, ...]
+
+
+def owners(costs: Sequence[float], ranks: int) -> list[int]:
+    """Rank that does each piece: the most expensive first, each to the rank with the least so far."""
+    loads, found = [0.0] * ranks, [0] * len(costs)
+    for piece in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        found[piece] = loads.index(min(loads))
+        loads[found[piece]] += costs[piece]
+    return found
+
+
+@torch.no_grad()
+def carry_out(works: Sequence[Work], divided: bool) -> None:
+    """Do all pieces here, or ``divided``, which every rank must call with the same pieces.
+
+    Raises
+    ------
+    Lost
+        If another rank failed in its piece or ended.
+    """
+    rank, ranks = distributed.place()
+    if not divided or ranks == 1:
+        for work in works:
+            work.do()
+        return
+    by = owners([work.cost for work in works], ranks)
+    for work, owner in zip(works, by, strict=True):
+        if owner == rank:
+            work.do()
+    sent = [
+        (t, t.detach().contiguous(), owner) for w, owner in zip(works, by, strict=True) for t in w.changed
+    ]
+    with distributed.naming_lost_ranks():
+        waited = [dist.broadcast(values, owner, async_op=True) for _, values, owner in sent]
+        for one in waited:
+            one.wait()
+    for tensor, values, owner in sent:
+        if owner != rank and values.data_ptr() != tensor.data_ptr():  # laid out in another order
+            tensor.copy_(values)
+
+
+def hard(p: Projection) -> list[HardOrthogonality]:
+    """Regularisers that pull the weights of a projection back after a step."""
+    return [rule for rule in p.regularisers if isinstance(rule, HardOrthogonality)]
+
+
+def pulls(model: Core) -> list[Work]:
+    """Pulls back to orthogonal that are due after this update."""
+    found = []
+    for p in model.net.driving:
+        due = [rule for rule in hard(p) if model.steps_done % rule.every == 0]
+        if due:
+            w, extra = model.weights[p.name], model.feedback.auxiliary.get(p.name)
+            matrix = model.net.operator(p).matrix(w)
+            changed = (w,) if extra is None else (w, extra)
+            found.append(Work(w.numel() * min(matrix.shape), partial(_pull, model, p.name, due), changed))
+    return found
+
+
+def _pull(model: Core, name: str, due: Sequence[HardOrthogonality]) -> None:
+    for rule in due:
+        model.pull_back(name, rule)
