@@ -122,6 +122,27 @@ def _resumed(
     return settings
 
 
+def _more(metrics: dict[str, Any], part: str, out: Path) -> list[str]:
+    """What a summary says where there are such measurements: top-5, averaged weights, the best evaluation."""
+    from cortex_sim.training.keeping import AVERAGED, BEST
+
+    found = []
+    if metrics.get(f"{part}_top5_accuracy") is not None:
+        found.append(f"{part} top-5 accuracy {metrics[f'{part}_top5_accuracy']:.2%}")
+    if metrics.get(f"ema_{part}_loss") is not None:
+        share, top5 = metrics.get(f"ema_{part}_accuracy"), metrics.get(f"ema_{part}_top5_accuracy")
+        said = f"objective {metrics[f'ema_{part}_loss']:.4g}" if share is None else f"accuracy {share:.2%}"
+        said += "" if top5 is None else f", top-5 {top5:.2%}"
+        found.append(f"averaged weights: {part} {said} ({out / AVERAGED})")
+    if metrics.get("best"):
+        best = metrics["best"]
+        measure = next(name for name in best if name not in ("step", "epoch"))
+        value = f"{best[measure]:.2%}" if measure.endswith("accuracy") else f"{best[measure]:.4g}"
+        said = f"{measure.replace('_', ' ')} {value} after {best['step']} updates"
+        found.append(f"best evaluation: {said} ({out / BEST})")
+    return found
+
+
 def _report(model: str, metrics: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json({**metrics, "out": str(out)})
@@ -139,10 +160,13 @@ def _report(model: str, metrics: dict[str, Any], out: Path, as_json: bool) -> No
     else:
         quality = f"{part} accuracy {tested:.2%}, train {train_share:.2%}"
     learned_by = joined(metrics["rule"], metrics.get("regulariser") or [])
+    ended = ", stopped early" if metrics.get("stopped_early") else ""
     typer.echo(
-        f"{model}, {learned_by}: {quality}, {metrics['steps']} updates, {metrics['seconds']:.0f} s\n"
-        f"run directory: {out}"
+        f"{model}, {learned_by}: {quality}, {metrics['steps']} updates, {metrics['seconds']:.0f} s{ended}"
     )
+    for line in _more(metrics, part, out):
+        typer.echo(line)
+    typer.echo(f"run directory: {out}")
     for warning in metrics.get("warnings") or []:
         typer.echo(f"warning: {warning}")
     print_table(

@@ -9,6 +9,7 @@ import pytest
 
 import cortex_sim as cs
 from cortex_sim.backends.torch import checkpoint
+from cortex_sim.cli import main
 from cortex_sim.errors import RunError
 from cortex_sim.training import keeping
 from cortex_sim.training.choosing import best, has_stopped, measure_of
@@ -145,6 +146,28 @@ def test_a_run_stops_early_within_an_epoch_and_a_killed_one_stops_there_too(
 def test_a_run_that_need_not_stop_says_so(settings, tmp_path):
     metrics = train(settings(hold_out=8, early_stopping=100), tmp_path / "run")
     assert metrics["stopped_early"] is False and metrics["steps"] == 15
+
+
+def test_a_summary_says_what_was_measured_and_kept(settings, tmp_path, capsys, work):
+    """Top-5 accuracy with six classes, the averaged weights, and which evaluation was the best."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(48, 13)).astype(np.float32), np.arange(48) % 6
+    np.savez(tmp_path / "six.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    net = (work / "net.py").read_text("utf-8").replace('"IT", 3', '"IT", 6')
+    (tmp_path / "net.py").write_text(net, encoding="utf-8")
+    words = ["train", f"{tmp_path}/net.py:deep", "--data", f"{tmp_path}/six.npz", "--epochs", "2"]
+    out = tmp_path / "run"
+    kept = ["--set", "ema_decay=0.9", "--set", "keep_best=true"]
+    assert main([*words, *kept, "--out", str(out)]) == 0
+    said, found = capsys.readouterr().out, json.loads((out / "metrics.json").read_text("utf-8"))
+    assert f"test top-5 accuracy {found['test_top5_accuracy']:.2%}\n" in said
+    averaged = f"accuracy {found['ema_test_accuracy']:.2%}, top-5 {found['ema_test_top5_accuracy']:.2%}"
+    assert f"averaged weights: test {averaged} ({out / 'averaged.safetensors'})\n" in said
+    step, value = found["best"]["step"], f"{found['best']['test_accuracy']:.2%}"
+    assert f"best evaluation: test accuracy {value} after {step} updates ({out / 'best.safetensors'})" in said
+    assert main([*words, "--out", str(tmp_path / "plain")]) == 0
+    said = capsys.readouterr().out
+    assert "averaged" not in said and "best evaluation" not in said
 
 
 def test_kept_results_of_sweeps_stay_what_they_are(settings):

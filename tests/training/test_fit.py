@@ -48,15 +48,17 @@ def test_same_seed_same_weights():
     assert not torch.equal(first, other)
 
 
-def test_equals_the_command_line(tmp_path):
+@pytest.mark.parametrize("more", [{}, {"accumulate": 3, "clip_norm": 0.05}], ids=["plain", "accumulated"])
+def test_equals_the_command_line(more, tmp_path):
     """One way of training: a run directory's final weights are those of fit."""
     np.savez(tmp_path / "tiny.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
     words = ["data=" + str(tmp_path / "tiny.npz"), "model_settings.hidden=11", "schedule=null"]
     words += ["standardise=false", "epochs=2", "batch_size=8", "rule=backprop", "feedback={}"]
     words += ["optimiser.name=SGD", "optimiser.lr=0.1", "regulariser=null"]
+    words += [f"{name}={value}" for name, value in more.items()]
     metrics = train(resolve("digits_mlp", assignments=words), tmp_path / "run")
     built = model("backprop")
-    built.fit((X, Y), epochs=2, batch_size=8, optimiser={"name": "SGD", "lr": 0.1})
+    built.fit((X, Y), epochs=2, batch_size=8, optimiser={"name": "SGD", "lr": 0.1}, **more)
     assert evaluate(built, torch.as_tensor(X), torch.as_tensor(Y))[1] == metrics["test_loss"]
 
 

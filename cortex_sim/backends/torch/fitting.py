@@ -21,10 +21,12 @@ from cortex_sim.data.sources import Source
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.runs.progress import bar
 from cortex_sim.sources import WAY_OUT, only_source
+from cortex_sim.updating import Updating
 
 Curve = list[dict[str, float | None]]
 
-_NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "workers", "progress")
+_NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "accumulate", "clip_norm", "workers")
+_NAMES += ("progress",)
 _GLIMPSE = 1000  # presentations on which the objective before training is measured
 # Names in other libraries, and what to give here.
 _ELSEWHERE = {
@@ -36,6 +38,8 @@ _ELSEWHERE = {
     **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs"), "epochs=10"),
     **dict.fromkeys(("verbose", "progress_bar"), "progress=True"),
     **dict.fromkeys(("num_workers", "n_jobs"), "workers=2"),
+    **dict.fromkeys(("accumulate_grad_batches", "gradient_accumulation_steps"), "accumulate=2"),
+    **dict.fromkeys(("gradient_clip_val", "max_norm", "max_grad_norm", "clip_grad_norm"), "clip_norm=1.0"),
     "rule": "a network under that rule: cs.torch.build(net.with_rule(...))",
     "seed": "the seed when the model is built: cs.torch.build(net, seed)",
     "x": "both as one: fit((x, y))",
@@ -53,6 +57,8 @@ def fit(
     batch_size: int = 64,
     optimiser: Optimiser | None = None,
     schedule: Setting | None = None,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
     workers: int = 0,
     progress: bool | None = None,
     **unknown: Any,
@@ -77,6 +83,10 @@ def fit(
         default "Adam", or under a trained credit network "inner_step", the step it was trained with.
     schedule : str or dict, optional
         Any of torch.optim.lr_scheduler, stepped after every update.
+    accumulate : int, default 1
+        Batches of one update: the change is the mean over all their presentations.
+    clip_norm : float, optional
+        Norm of the whole change above which it is scaled down to this norm.
     workers : int, default 0
         Processes that prepare the batches of a source; the result does not depend on them.
     progress : bool, optional
@@ -101,7 +111,8 @@ def fit(
         raise RunError(f"fit: unknown setting {name!r}; {_way_out(name)}")
     source = _source(model, train)
     source = Ahead(source, workers) if workers and not isinstance(source, InMemory) else source
-    trainer = Trainer(model, source, None, epochs, batch_size, optimiser, schedule)
+    updating = Updating(accumulate, clip_norm)
+    trainer = Trainer(model, source, None, epochs, batch_size, optimiser, schedule, updating=updating)
     images = train if isinstance(train, ImageSet) else None
     before = (
         evaluate(model, *_glimpse(source, model))[1] if model.net.objective_function is not None else None
