@@ -88,7 +88,7 @@ class Evaluation:
     def line(
         self, trainer: Trainer, train_loss: float | None, seconds: Callable[[], float]
     ) -> dict[str, Any]:
-        """Position in the run, scores, and diagnostics of the network as it is."""
+        """Position in the run, scores, and on rank 0 diagnostics; every rank must call it and does a share."""
         model = trainer.model
         line = {
             "step": trainer.step,
@@ -97,14 +97,16 @@ class Evaluation:
             else round(trainer.step / trainer.steps_per_epoch, 4),
             "rate": trainer.rate,
             "train_loss": train_loss,
-            "train_accuracy": scores_of(model, *self._glimpse).accuracy,
-            **self.scored(scores_of(model, *self.test)),
+            "train_accuracy": scores_of(model, *self._glimpse, divided=True).accuracy,
+            **self.scored(scores_of(model, *self.test, divided=True)),
             **self.unseen(),
         }
         if trainer.average is not None:
-            averaged = self.scored(scores_of(trainer.average.model, *self.test))
+            averaged = self.scored(scores_of(trainer.average.model, *self.test, divided=True))
             line |= {f"ema_{name}": value for name, value in averaged.items()}
-        return {**line, **diagnose(model, *self._held), "seconds": round(seconds(), 3)}
+        if trainer.rank == 0:
+            line |= diagnose(model, *self._held)
+        return {**line, "seconds": round(seconds(), 3)}
 
     def scored(self, scores: Scores) -> dict[str, float | None]:
         """Scores by the names that they have in metrics."""
@@ -142,7 +144,7 @@ def final(
         "rule": settings.rule,
         "regulariser": regularisers_of(trainer.model.net),
         f"{part}_accuracy": last.get(f"{part}_accuracy"),
-        "train_accuracy": scores_of(trainer.model, *evaluation.train).accuracy,
+        "train_accuracy": scores_of(trainer.model, *evaluation.train, divided=True).accuracy,
         f"{part}_loss": last.get(f"{part}_loss"),
         **evaluation.unseen(),
         **{n: v for n, v in last.items() if n.startswith("ema_") or n == f"{part}_top5_accuracy"},

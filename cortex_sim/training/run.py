@@ -230,10 +230,11 @@ class Run:
 
     def _evaluate(self, trainer: Trainer, train_loss: float | None) -> None:
         """One line of metrics; it holds the mean objective over the epoch's presentations and the tests."""
-        distributed.on_first(lambda: self._write_line(trainer, train_loss))
+        line = self.evaluation.line(trainer, train_loss, self._clock)
+        distributed.on_first(lambda: self._write_line(trainer, line))
 
-    def _write_line(self, trainer: Trainer, train_loss: float | None) -> None:
-        line, part = self.evaluation.line(trainer, train_loss, self._clock), self.evaluation.part
+    def _write_line(self, trainer: Trainer, line: dict[str, Any]) -> None:
+        part = self.evaluation.part
         self.log.write(line)
         loss = line[f"{part}_loss"]
         if not math.isfinite(loss):

@@ -41,10 +41,22 @@ def naming_lost_ranks() -> Iterator[None]:
 def start(device: str) -> tuple[int, int]:
     """Join the group that ``torchrun`` describes, if it started this process; (rank, ranks)."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         if device.startswith("cuda"):
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+        with naming_lost_ranks():
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return place()
+
+
+def _take_gpu(local: int) -> None:
+    """One GPU for each process of this machine."""
+    found = torch.cuda.device_count()
+    if local >= found:
+        raise RunError(
+            f"device cuda: this machine has {found} GPUs, and torchrun started process {local + 1} on it; give "
+            f"--nproc-per-node {max(found, 1)}"
+        )
+    torch.cuda.set_device(local)
 
 
 def place() -> tuple[int, int]:
@@ -104,12 +116,17 @@ def means(values: torch.Tensor) -> list[float]:
 
 def averaged(values: torch.Tensor) -> torch.Tensor:
     """The same, still on the device."""
-    ranks, total = place()[1], values.detach()
-    if ranks > 1:
-        total = total.double()
+    ranks = place()[1]
+    return values.detach() if ranks == 1 else summed(values) / ranks
+
+
+def summed(values: torch.Tensor) -> torch.Tensor:
+    """Sums over ranks, on the device; float64 where there are several ranks."""
+    total = values.detach()
+    if place()[1] > 1:
+        total = total.double().clone()
         with naming_lost_ranks():
             dist.all_reduce(total)
-        total = total / ranks
     return total
 
 

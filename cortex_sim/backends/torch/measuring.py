@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex_sim.backends.torch import distributed
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.loading import Ahead
 from cortex_sim.backends.torch.memory import evaluated_at_once
@@ -45,7 +46,7 @@ class Scores:
 
 @torch.no_grad()
 @only_looking
-def measure(model: Core, x: Any, y: Any = None, batch: int | None = None) -> Scores:
+def measure(model: Core, x: Any, y: Any = None, batch: int | None = None, divided: bool = False) -> Scores:
     """Scores on all presentations, read from the device once.
 
     Parameters
@@ -54,29 +55,36 @@ def measure(model: Core, x: Any, y: Any = None, batch: int | None = None) -> Sco
     x, y : Tensor, x by source where there are several; or a `Source` in place of both
     batch : int, optional
         Presentations settled at once; by default 1000, or fewer where their rates would take more than 1 GB.
+    divided : bool, default False
+        Whether ranks, all of which must call it, share the batches; the scores are those of all, on each.
     """
     batch = evaluated_at_once(model, 1000) if batch is None else batch
     source = as_source(x if y is None else model.presentations(x), y)
     units = model.net.populations[model.top].size
-    found, values, counts = [], [], []
-    classes = True
-    for count, goal, rates in _passes(model, source, batch):
+    passes, rank = -(-len(source) // batch), distributed.place()[0] if divided else 0
+    ranks = distributed.place()[1] if divided else 1
+    values = torch.zeros(passes, dtype=torch.float64, device=model.device)
+    found = torch.zeros(3, units, dtype=torch.float64, device=model.device)
+    without = torch.zeros(1, dtype=torch.float64, device=model.device)
+    for number, count, goal, rates in _passes(model, source, batch, rank, ranks):
         if goal is None:  # neither labels nor an objective
             return Scores(None, None, 0.0, {})
         if model.net.objective_function is not None:
-            values.append(model.objective_value(rates, goal))
-            counts.append(count)
+            values[number] = model.objective_value(rates, goal).double() * count
         judged = model.judged(rates, goal)
-        classes = classes and has_classes(judged.y)
-        if classes:
-            found.append(_counts(judged, units))
-    sums = (
-        [value * n for value, n in zip(torch.stack(values).tolist(), counts, strict=True)] if values else []
-    )
-    loss = sum(sums, 0.0) / len(source)
-    if not classes or not found:
+        if has_classes(judged.y):
+            found += _counts(judged, units)
+        else:
+            without += 1
+    everything = torch.cat([values, without, found.flatten()])
+    if ranks > 1:
+        everything = distributed.summed(everything)
+    read = everything.tolist()
+    loss = sum(read[:passes], 0.0) / len(source)
+    if read[passes]:
         return Scores(None, None, loss, {})
-    right, among, asked = (total.tolist() for total in torch.stack(found).sum(0))
+    counted = [int(n) for n in read[passes + 1 :]]
+    right, among, asked = (counted[row * units : (row + 1) * units] for row in range(3))
     total = sum(asked)
     if not total:
         return Scores(None, None, loss, {})
@@ -91,20 +99,24 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int | None = None) -> tu
     return scores.accuracy, scores.loss
 
 
-def _passes(model: Core, source: Any, batch: int) -> Iterator[tuple[int, Tensor | None, Tensor]]:
-    """Number of presentations, their goals, and the top's rates, a batch at a time."""
+def _passes(
+    model: Core, source: Any, batch: int, rank: int, ranks: int
+) -> Iterator[tuple[int, int, Tensor | None, Tensor]]:
+    """Number of a batch, its presentations, their goals, and the top's rates: those of one rank."""
     starts, total, epoch = range(0, len(source), batch), len(source), model.epochs_done
-    tasks = [(np.arange(start, min(start + batch, total)), epoch) for start in starts]
+    every = [(np.arange(start, min(start + batch, total)), epoch) for start in starts]
+    tasks = every[rank::ranks]
     if isinstance(source, Ahead):
         source.expect(tasks, batch)
-    for indices, _ in tasks:
+    for place, (indices, _) in enumerate(tasks):
+        number = rank + place * ranks
         part, goal = shown(source, indices, epoch)
         part = model.presentations(part)
         if goal is None and model.net.objective_function is None:
-            yield len(part), None, torch.empty(0)
+            yield number, len(part), None, torch.empty(0)
             continue
         _, rates = model.settle(part, credit=False)
-        yield len(part), model.target_tensor(goal), rates[model.top]
+        yield number, len(part), model.target_tensor(goal), rates[model.top]
 
 
 def _counts(judged: Judged, units: int) -> Tensor:

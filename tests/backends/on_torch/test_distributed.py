@@ -15,6 +15,7 @@ from several_sources import eyes, labels, stimuli
 
 import cortex_sim as cs
 from cortex_sim.backends.torch import distributed
+from cortex_sim.backends.torch.measuring import measure
 from cortex_sim.backends.torch.training import Trainer
 from cortex_sim.credit import LayeredCredit, TrainedCredit
 from cortex_sim.updating import Updating
@@ -118,6 +119,12 @@ def one_batch_apart():
     trainer = Trainer(cs.torch.build(net, precision="64"), x[:8], y[:8], 1, 8, {"name": "SGD", "lr": 0.01})
     trainer.update(torch.arange(8)[trainer.rank :: trainer.ranks])
     return trainer.model.state_dict()
+
+
+def scores(divided):
+    """Of the untrained network, on 22 presentations in batches of 4: three for each of two ranks."""
+    model = cs.torch.build(gait("backprop"), precision="64")
+    return str([measure(model, *data(model.net), batch=size, divided=divided) for size in (4, 22)])
 
 
 def what_is_raised(work):
@@ -229,6 +236,11 @@ def test_buffers_start_as_those_of_the_first(by_rank):
     assert any(not torch.equal(tensor, other[name]) for name, tensor in own.items())
 
 
+def test_ranks_share_an_evaluation_and_all_know_its_result(by_rank):
+    """Exactly that of one process, where a rank has no batch at all too."""
+    assert [states["scores"] for states in by_rank] == [scores(divided=False)] * 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["apart", "reduced"])
 def test_where_one_rank_fails_none_waits_for_it(how, tmp_path):
@@ -325,6 +337,7 @@ def _rank(folder):
     found["refused"] = what_is_raised(refused_by_the_first)
     found["buffers"] = buffers_of_rank(rank)
     found["apart"] = one_batch_apart()
+    found["scores"] = scores(divided=True)
     torch.save(found, Path(folder) / f"{rank}.pt")
     distributed.finish()
 
