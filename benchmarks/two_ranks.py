@@ -29,7 +29,7 @@ from cortex_sim.bench.data import HEIGHT, IMAGENET, QUALITY, SIZE, WIDTH
 from cortex_sim.data.streamed.reading import streamed_set
 
 CLASSES, BATCH, EPOCHS, RATE = 4, 16, 3, 1e-3
-RESNET = {"channels": [64, 128, 256, 512], "blocks": 2, "side": SIZE, "large_stem": True}
+RESNET = {"channels": [16, 32, 64, 128], "blocks": 2, "side": SIZE, "large_stem": True}
 NETWORKS: dict[str, dict[str, Any]] = {"gait_imagenet": {}, "resnet_like": RESNET}
 AUGMENTATION = "augmentation=[random_resized_crop,flip]"
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +158,7 @@ def measured(
 def main() -> None:
     """Print one JSON object a row."""
     with tempfile.TemporaryDirectory() as temporary:
-        for row in measured(Path(temporary), 96, EPOCHS, NETWORKS):
+        for row in measured(Path(temporary), 64, EPOCHS, NETWORKS):
             print(json.dumps(row), flush=True)
 
 

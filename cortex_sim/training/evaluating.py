@@ -88,7 +88,7 @@ class Evaluation:
     def line(
         self, trainer: Trainer, train_loss: float | None, seconds: Callable[[], float]
     ) -> dict[str, Any]:
-        """Position in the run, scores, and on rank 0 diagnostics; every rank must call it and does a share."""
+        """Position in the run, scores, and on rank 0 diagnostics; every rank calls it and does a share."""
         model = trainer.model
         line = {
             "step": trainer.step,

@@ -18,7 +18,7 @@ REDUCED = cs.BatchNorm(reduced=True)
 # Rules that send targets or deliver credit to drives; `cortex_sim.normaliser_checking` says why.
 REFUSED = {"difference_target_prop", "target_prop", "tdca, pooled and ungated", *FINITE}
 PRECISIONS = ("64", "32")
-BATCH, EPOCHS, SHOWN = 8, 2, 20  # of which the last batch has 4, one for each of four ranks
+BATCH, EPOCHS, SHOWN = 16, 2, 40  # of which the last batch has 8, two for each of four ranks
 
 
 def normalised(network):

@@ -53,8 +53,8 @@ def _take_gpu(local: int) -> None:
     found = torch.cuda.device_count()
     if local >= found:
         raise RunError(
-            f"device cuda: this machine has {found} GPUs, and torchrun started process {local + 1} on it; give "
-            f"--nproc-per-node {max(found, 1)}"
+            f"device cuda: this machine has {found} GPUs, and torchrun started process {local + 1} on it; "
+            f"give --nproc-per-node {max(found, 1)}"
         )
     torch.cuda.set_device(local)
 

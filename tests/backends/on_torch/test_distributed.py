@@ -1,16 +1,17 @@
 """Two ranks end where one ends with the whole batch: torch's DistributedDataParallel over gloo."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from own_parts import Standardised
+from rank_processes import ended, environment, under_torchrun
+from rank_processes import started as processes
 from several_sources import eyes, labels, stimuli
 
 import cortex_sim as cs
@@ -21,8 +22,6 @@ from cortex_sim.credit import LayeredCredit, TrainedCredit
 from cortex_sim.updating import Updating
 
 HERE = Path(__file__).resolve()
-REFERENCE = HERE.parents[2] / "reference"
-ROOT = Path(cs.__file__).resolve().parents[1]
 
 
 def gait(word="gait_prop", hidden="tanh"):
@@ -62,6 +61,18 @@ def layered():
     return gait().with_rule("tdca", credit=TrainedCredit(network, network.draw(0), {"step": step}))
 
 
+def noisy():
+    """Dropout, the spontaneous activity of a rule, and a penalty estimated from probes."""
+    net = cs.Network("ranks")
+    net.population("retina", shape=(1, 5, 5))
+    net.population("V1", shape=(3, 3, 3), activation="leaky_relu", dropout=0.4)
+    net.population("IT", 3)
+    net.bottom_up("retina", "V1", cs.Conv2d(3), plasticity="backprop")
+    net.bottom_up("V1", "IT", plasticity="backprop", regulariser=cs.Orthogonality(0.1, probes=2))
+    net.objective("IT", "cross_entropy")
+    return net.with_rule("weight_mirror")
+
+
 def normalised(normaliser, word="gait_prop"):
     """Maps normalised over presentations, then groups of units."""
     net = cs.Network("ranks")
@@ -88,6 +99,7 @@ NETWORKS = {
     "moving statistics": lambda: gait("backprop", Standardised("unit")),
     "decorrelated": lambda: gait("kolen_pollack").with_reads(cs.Decorrelated()),
     "inner step": layered,
+    "noise": noisy,
     "several sources": lambda: eyes("gait_prop"),
     "accumulated": gait,
 }
@@ -158,23 +170,9 @@ def buffers_of_rank(rank):
     return dict(model.named_buffers())
 
 
-def a_free_port():
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return opened.getsockname()[1]
-
-
 def as_torchrun_would(folder, ranks=2):
-    port, started = str(a_free_port()), []
-    for rank in range(ranks):
-        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-        paths = os.pathsep.join([str(ROOT), str(REFERENCE), *filter(None, [os.environ.get("PYTHONPATH")])])
-        env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-        command = [sys.executable, str(HERE), str(folder)]
-        started.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
-    said = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * ranks, said
+    status, said = ended(processes([sys.executable, str(HERE), str(folder)], ranks))
+    assert status == [0] * ranks, said
 
 
 @pytest.fixture(scope="module")
@@ -275,34 +273,68 @@ def failing(how):
     Path(f"{rank}.txt").write_text(what_is_raised(trainer.train_epoch), encoding="utf-8")
 
 
-def started(command, folder, ranks=2, seconds=120):
+def started(command, folder, ranks=2, seconds=300):
     """Exit status and standard error of each rank of a command."""
-    port, found = str(a_free_port()), []
-    for rank in range(ranks):
-        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-        paths = os.pathsep.join([str(ROOT), str(REFERENCE)])
-        env = {**os.environ, **place, **where, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-        found.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, cwd=folder))
-    said = [process.communicate(timeout=seconds)[1] for process in found]
-    return [process.returncode for process in found], said
+    return ended(processes(command, ranks, cwd=folder), seconds)
 
 
-@pytest.mark.parametrize(
-    "words, line",
-    [
-        ("digits_mlp --rule gait_porp --out new", "did you mean 'gait_prop'?"),
-        ("digits_mlp --out taken", "already exists"),
-    ],
-    ids=["before they meet", "after"],
-)
-def test_a_mistake_is_said_once(words, line, tmp_path):
+def test_a_mistake_that_the_first_found_is_said_once(tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "run.yaml").write_text("", encoding="utf-8")
-    status, said = started([sys.executable, "-m", "cortex_sim", "train", *words.split()], tmp_path)
+    words = ["train", "digits_mlp", "--out", "taken"]
+    status, said = started([sys.executable, "-m", "cortex_sim", *words], tmp_path)
     assert status == [2, 2]
-    assert said[0].startswith("cortex-sim: ") and line in said[0] and said[0].count("\n") == 1
+    assert said[0].startswith("cortex-sim: ") and "already exists" in said[0] and said[0].count("\n") == 1
     assert said[1] == ""
+
+
+ONE_RANK = """
+import os
+
+import cortex_sim as cs
+
+
+def net():
+    if os.environ["RANK"] == "1":
+        raise cs.DataError("a disk that this rank alone lacks")
+    return cs.model("digits_mlp")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model, line",
+    [
+        ("digits_mlp --rule gait_porp", "cortex-sim: unknown rule 'gait_porp'"),
+        ("net.py:net", "cortex-sim: rank 1: a disk that this rank alone lacks"),
+    ],
+    ids=["on every rank", "on one"],
+)
+def test_torchrun_shows_a_mistake_once(model, line, tmp_path):
+    (tmp_path / "net.py").write_text(ONE_RANK, encoding="utf-8")
+    command = under_torchrun(["-m", "cortex_sim", "train", *model.split(), "--out", "new"], 2)
+    found = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 1
+    said = [one for one in found.stderr.splitlines() if one.startswith("cortex-sim: ")]
+    assert len([one for one in said if one.startswith(line)]) == 1, found.stderr
+    assert len(said) == 1 or "another process of this run has failed" in said[-1]
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed_ends_the_other_with_a_clear_message(tmp_path):
+    words = "train digits_mlp --epochs 1000 --checkpoint-every 5 --out run"
+    both = processes([sys.executable, "-m", "cortex_sim", *words.split()], 2, cwd=tmp_path)
+    until = time.monotonic() + 300
+    while not (tmp_path / "run/checkpoint.safetensors").exists():
+        assert time.monotonic() < until and both[0].poll() is None
+        time.sleep(0.05)
+    both[1].kill()
+    status, said = ended(both)
+    assert status == [2, -9]
+    assert "cortex-sim: another process of this run has failed or ended" in said[0], said[0]
+    assert "the last checkpoint in run is whole, continue with --resume" in said[0]
 
 
 @pytest.mark.slow
