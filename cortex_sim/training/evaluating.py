@@ -90,7 +90,7 @@ class Evaluation:
     ) -> dict[str, Any]:
         """Position in the run, scores, and on rank 0 diagnostics; every rank calls it and does a share."""
         model = trainer.model
-        line = {
+        line: dict[str, Any] = {
             "step": trainer.step,
             "epoch": trainer.epoch
             if trainer.step % trainer.steps_per_epoch == 0

@@ -25,8 +25,10 @@ from cortex_sim.updating import Updating
 
 Curve = list[dict[str, float | None]]
 
-_NAMES = ("train", "epochs", "batch_size", "optimiser", "schedule", "accumulate", "clip_norm", "workers")
-_NAMES += ("progress",)
+_NAMES = (
+    *("train", "epochs", "batch_size", "optimiser", "schedule"),
+    *("accumulate", "clip_norm", "workers", "progress"),
+)
 _GLIMPSE = 1000  # presentations on which the objective before training is measured
 # Names in other libraries, and what to give here.
 _ELSEWHERE = {
