@@ -344,7 +344,8 @@ class Core(nn.Module):
         self._shown = -1
         self.constrained.enforce({**dict(self.weights.items()), **self.feedback.free})
         with in_full_precision(self.device):
-            dividing.carry_out(dividing.pulls(self), self._attachment.divided)
+            due = self.net, self.weights, self.feedback.auxiliary, self.steps_done
+            dividing.carry_out(dividing.pulls(*due, self.pull_back), self._attachment.divided)
             self.feedback.renew(self.weights, self.steps_done, self._attachment.divided)
         self.feedback.mark(self.weights)
 

@@ -6,21 +6,21 @@ their processors round in different ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 
 from cortex_sim.backends.torch import distributed
+from cortex_sim.network import Network
 from cortex_sim.projection import Projection
 from cortex_sim.regularisers import HardOrthogonality
 
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.core import Core
+Weights = Mapping[str, Tensor] | nn.ParameterDict
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,20 @@ def hard(p: Projection) -> list[HardOrthogonality]:
     return [rule for rule in p.regularisers if isinstance(rule, HardOrthogonality)]
 
 
-def pulls(model: Core) -> list[Work]:
-    """Pulls back to orthogonal that are due after this update."""
+def pulls(
+    net: Network, weights: Weights, auxiliary: Weights, steps_done: int, pull: Callable[[str, Any], None]
+) -> list[Work]:
+    """Pulls back to orthogonal, ``pull(projection, rule)``, that are due after so many updates."""
     found = []
-    for p in model.net.driving:
-        due = [rule for rule in hard(p) if model.steps_done % rule.every == 0]
+    for p in net.driving:
+        due = [rule for rule in hard(p) if steps_done % rule.every == 0]
         if due:
-            w, extra = model.weights[p.name], model.feedback.auxiliary.get(p.name)
-            matrix = model.net.operator(p).matrix(w)
-            changed = (w,) if extra is None else (w, extra)
-            found.append(Work(w.numel() * min(matrix.shape), partial(_pull, model, p.name, due), changed))
+            w, extra = weights[p.name], auxiliary[p.name] if p.name in auxiliary else None  # noqa: SIM401
+            cost = w.numel() * min(net.operator(p).matrix(w).shape)
+            found.append(Work(cost, partial(_each, pull, p.name, due), (w,) if extra is None else (w, extra)))
     return found
 
 
-def _pull(model: Core, name: str, due: Sequence[HardOrthogonality]) -> None:
+def _each(pull: Callable[[str, Any], None], name: str, due: Sequence[HardOrthogonality]) -> None:
     for rule in due:
-        model.pull_back(name, rule)
+        pull(name, rule)

@@ -245,7 +245,7 @@ def test_where_one_rank_fails_none_waits_for_it(how, tmp_path):
     status, said = started([sys.executable, str(HERE), "failing", how], tmp_path)
     assert status == [0, 0], said
     found = [(tmp_path / f"{rank}.txt").read_text("utf-8") for rank in (0, 1)]
-    assert found[0].startswith("RunError: another process of this run has failed or ended")
+    assert found[0].startswith("Lost: another process of this run has failed or ended")
     assert found[1] == "DataError: a picture cannot be read"
 
 
