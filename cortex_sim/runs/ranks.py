@@ -50,6 +50,6 @@ def _is_first(message: str) -> bool:
         every: Any = dist  # which has no types for its stores
         store = every.TCPStore(*place, is_master=False, timeout=timedelta(seconds=_STORE_S))
         said = store.add(f"cortex-sim/{attempt}/{sha256(message.encode()).hexdigest()}", 1)
-    except (KeyError, RuntimeError):  # torchrun has ended: nobody else will say it
+    except (KeyError, RuntimeError):  # torchrun has ended: the others may be gone
         return True
     return bool(said == 1)
