@@ -41,11 +41,15 @@ def test_torchrun_and_train_accept_a_command(line):
     assert given.module and given.training_script == "cortex_sim" and given.nproc_per_node in ("2", "4")
     first, *rest = given.training_script_args
     train = typer.main.get_command(app).commands["train"]
-    assert first == "train" and train.make_context("train", rest).params["out"].name in ("tower", "x")
+    assert first == "train" and train.make_context("train", rest).params["out"].name in (
+        "tower",
+        "x",
+        "imagenet",
+    )
 
 
 def test_commands_are_found():
-    assert len(COMMANDS) == 4 and sum(line.startswith("srun") for line in COMMANDS) == 1
+    assert len(COMMANDS) == 5 and sum(line.startswith("srun") for line in COMMANDS) == 1
 
 
 SMALL = """

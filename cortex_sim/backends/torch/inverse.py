@@ -52,7 +52,7 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     if iterative and _is_nearly_orthogonal(wide, scale, inverse):
         one = torch.eye(min(wide.shape[-2:]), dtype=wide.dtype, device=wide.device)
         one = one.repeat(*wide.shape[:-2], 1, 1)
-        return Solved(one if inverse.rescale else one / scale, None, multiple=True)
+        return Solved(one if inverse.rescale else one / scale, 0)
     g = gram(wide)
     diagonal(g).add_(inverse.damping)
     m = _series(g, scale, inverse, name) if iterative else None
