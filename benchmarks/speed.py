@@ -23,14 +23,17 @@ PAGE = HERE.parent / "docs" / "speed.md"
 FIGURE = HERE.parent / "docs" / "figures" / "speed.png"
 RESULTS = HERE / "results" / "speed"
 COMMANDS = {
-    "vgg_like": "bench throughput --network vgg_like --blocks 5",
-    "resnet_like": "bench throughput --network resnet_like --blocks 5",
+    "vgg_like": "bench throughput --network vgg_like --blocks 4",
+    "resnet_like": "bench throughput --network resnet_like --blocks 4",
     "gait_cifar_deep": "bench throughput --network gait_cifar_deep --published --blocks 3",
     "gait_imagenet": "bench throughput --network gait_imagenet --published --batch 32 --blocks 3",
     "conv4": "bench throughput --network conv4 --blocks 3",
-    "memory": "bench memory --network vgg_like --network resnet_like --network gait_cifar_deep --blocks 2",
+    **{
+        f"memory_{network}": f"bench memory --network {network} --blocks 2"
+        for network in ("vgg_like", "resnet_like", "gait_cifar_deep")
+    },
     "scaling_vgg_like": "bench scaling --network vgg_like --blocks 2",
-    "scaling_dense": "bench scaling --network dense --blocks 3",
+    "scaling_dense": "bench scaling --network dense --blocks 2",
 }
 NETWORKS = ("vgg_like", "resnet_like", "gait_cifar_deep", "gait_imagenet", "conv4")
 RULES = {"backprop": "backpropagation", "gait_prop": "GAIT-prop", "feedback_alignment": "feedback alignment"}
@@ -120,7 +123,8 @@ def memory() -> str:
     lines = [
         [f"{row['network']}, {row['batch']}", RULES[row["rule"]], f"{row['ratio']:.2f}"]
         + [f"{1e-6 * row[key]:.0f}" for key in ("ours_bytes", "baseline_bytes")]
-        for row in results("memory")
+        for network in NETWORKS
+        for row in results(f"memory_{network}")
     ]
     return _table(["network, batch", "rule", "ratio", "ours (MB)", "plain torch (MB)"], lines)
 

@@ -1,4 +1,4 @@
-"""Alternatives timed side by side in one process: interleaved blocks, medians over blocks."""
+"""Alternatives timed side by side in one process: interleaved steps, medians over blocks of them."""
 
 from __future__ import annotations
 
@@ -66,20 +66,29 @@ def seconds_of(name: str) -> Callable[[], float]:
 def interleaved(
     sides: Mapping[str, Side], blocks: int, threads: int, warm_up: int = 1, by: str | None = None
 ) -> Timed:
-    """Time every side in ``blocks`` blocks; which comes first rotates. ``warm_up`` rounds do not count.
+    """Time every side in ``blocks`` blocks; ``warm_up`` rounds do not count.
 
-    ``by`` names another `clock`.
+    Within a round of blocks the sides take turns step by step, so that what slows the machine down for a
+    while slows all of them; which comes first rotates from round to round. ``by`` names another `clock`.
     """
     now = seconds_of(by or clock(threads))
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
+    names, turns = list(sides), max(side.length for side in sides.values())
     for block in range(-warm_up, blocks):
         first = block % len(names)
-        for name in names[first:] + names[:first]:
-            side = sides[name]
-            began = now()
-            for _ in range(side.length):
-                side.step()
-            if block >= 0:
-                seconds[name].append((now() - began) / side.length)
+        took = dict.fromkeys(names, 0.0)
+        for turn in range(turns):
+            for name in names[first:] + names[:first]:
+                for _ in range(_steps(turn, sides[name].length, turns)):
+                    began = now()
+                    sides[name].step()
+                    took[name] += now() - began
+        if block >= 0:
+            for name, side in sides.items():
+                seconds[name].append(took[name] / side.length)
     return Timed(seconds)
+
+
+def _steps(turn: int, length: int, turns: int) -> int:
+    """Steps of a side in one of so many turns: ``length`` in all, evenly spread."""
+    return (turn + 1) * length // turns - turn * length // turns

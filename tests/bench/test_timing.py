@@ -26,11 +26,11 @@ def takes(at, seconds, calls, name):
     return step
 
 
-def test_every_side_runs_whole_blocks_and_the_first_one_rotates(hand):
+def test_sides_take_turns_and_the_first_one_rotates(hand):
     calls = []
-    sides = {name: Side(takes(hand, 1.0, calls, name), length) for name, length in [("a", 2), ("b", 3)]}
+    sides = {name: Side(takes(hand, 1.0, calls, name), length) for name, length in [("a", 2), ("b", 4)]}
     timed = interleaved(sides, blocks=2, threads=1, warm_up=1)
-    assert "".join(calls) == "bbbaa" + "aabbb" + "bbbaa"
+    assert "".join(calls) == "bbabba" + "babbab" + "bbabba"
     assert timed.seconds == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
 
 
