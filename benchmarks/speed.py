@@ -123,10 +123,11 @@ def memory() -> str:
     lines = [
         [f"{row['network']}, {row['batch']}", RULES[row["rule"]], f"{row['ratio']:.2f}"]
         + [f"{1e-6 * row[key]:.0f}" for key in ("ours_bytes", "baseline_bytes")]
+        + [f"{row['in_use_ratio']:.2f}" if "in_use_ratio" in row else "not measured"]
         for network in NETWORKS
         for row in results(f"memory_{network}")
     ]
-    return _table(["network, batch", "rule", "ratio", "ours (MB)", "plain torch (MB)"], lines)
+    return _table(["network, batch", "rule", "ratio", "ours (MB)", "plain torch (MB)", "ratio in use"], lines)
 
 
 def scaling() -> str:

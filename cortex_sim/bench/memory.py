@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ from cortex_sim.bench.points import found
 from cortex_sim.errors import RunError
 
 RULES = ("backprop", "gait_prop", "feedback_alignment")
+_APART = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 
 
 def memory_row(case: Case, rule: str, threads: int, plain_bytes: float, repeats: int) -> dict[str, Any]:
@@ -31,15 +33,19 @@ def plain_bytes(case: Case, threads: int, repeats: int) -> float:
     return statistics.median(peak_of(case, PLAIN, threads) for _ in range(repeats))
 
 
-def peak_of(case: Case, side: str, threads: int) -> int:
+def peak_of(case: Case, side: str, threads: int, together: bool = True) -> int:
     """Peak resident bytes of a fresh process above what it held after import and data loading.
 
     ``side`` is a rule, or "plain torch". It makes one step more than a cycle, so that everything that
-    acts every n-th step has acted.
+    acts every n-th step has acted. Without ``together``, glibc gives every large tensor pages of its own and
+    takes them back at once, so that the peak is what is in use, without gaps in the heap.
     """
+    environment = os.environ | ({} if together else _APART)
     code = "from cortex_sim.bench.memory import report_peak; report_peak()"
     asked = json.dumps({"point": case.network, "batch": case.batch, "side": side, "threads": threads})
-    done = subprocess.run([sys.executable, "-c", code, asked], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, asked], capture_output=True, text=True, env=environment
+    )
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise RunError(f"bench: the process that measures memory of {case.network}, {side}, failed: {why}")
@@ -67,15 +73,19 @@ def memory(
     batch: int | None = None,
     repeats: int = 3,
 ) -> list[dict[str, Any]]:
-    """One result per network and rule; ratio is ours ÷ plain torch's. ``report`` gets progress."""
+    """One result per network and rule; ratio is ours ÷ plain torch's. ``report`` gets progress.
+
+    ``in_use_ratio`` is the same without the gaps that the allocator leaves in the heap.
+    """
     every, results = cases(batch), []
     for name in networks:
         case = every[name]
         report(f"{name}: plain torch")
-        plain = plain_bytes(case, threads, repeats)
+        plain, in_use = plain_bytes(case, threads, repeats), peak_of(case, PLAIN, threads, together=False)
         for rule in RULES:
             report(f"{name}: {rule}")
             row = memory_row(case, rule, threads, plain, repeats)
+            row |= {"in_use_ratio": peak_of(case, rule, threads, together=False) / in_use}
             row = {"network": name, "rule": rule, "ratio": row["memory_ratio"], "batch": case.batch, **row}
             results.append(row)
     return results

@@ -162,12 +162,13 @@ _BENCHMARKS = {
     "memory": _Benchmark(
         _memory,
         "peak memory of training steps, medians of fresh processes",
-        ("network, rule, batch", "memory ratio", "ours (MB)", "plain torch (MB)"),
+        ("network, rule, batch", "memory ratio", "ours (MB)", "plain torch (MB)", "ratio in use"),
         lambda r: (
             f"{r['network']}, {r['rule']}, {r['batch']}",
             r["ratio"],
             1e-6 * r["ours_bytes"],
             1e-6 * r["baseline_bytes"],
+            r["in_use_ratio"],
         ),
         frozenset({"batch"}),
     ),

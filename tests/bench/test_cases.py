@@ -1,5 +1,6 @@
 """Both sides of every benchmark are the same network, and every step does what a benchmark says."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,6 +100,23 @@ def test_memory_of_a_failing_process_says_why(monkeypatch):
     monkeypatch.setattr(memory.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(cs.RunError, match="failed: RunError: no such network"):
         memory.peak_of(SMALL["conv4"], PLAIN, 1)
+
+
+def test_memory_is_that_of_the_processes(monkeypatch):
+    asked = []
+
+    def ran(command, env, **_):
+        given_ = json.loads(command[-1])
+        asked.append((given_["side"], "MALLOC_MMAP_THRESHOLD_" in env))
+        size = {PLAIN: 100, "gait_prop": 110}.get(given_["side"], 105) - 20 * asked[-1][1]
+        return SimpleNamespace(returncode=0, stdout=json.dumps({"bytes": size}), stderr="")
+
+    monkeypatch.setattr(memory.subprocess, "run", ran)
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    rows = {row["rule"]: row for row in memory.memory(1, ["conv4"], lambda said: None, batch=2, repeats=3)}
+    assert rows["gait_prop"]["ratio"] == rows["gait_prop"]["memory_ratio"] == 1.1
+    assert rows["gait_prop"]["in_use_ratio"] == 90 / 80
+    assert asked.count((PLAIN, False)) == 3 and asked.count((PLAIN, True)) == 1
 
 
 def test_stimuli_fit_the_network():
