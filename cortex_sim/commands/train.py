@@ -71,8 +71,6 @@ def train(
         "checkpoint_every": checkpoint_every,
     }
     chosen = None if config is None else configuration(config)
-    if ranks.was_restarted() and (out / RUN).is_file():
-        resume = True
     if resume:
         settings = _resumed(saved_settings(out), out, model, chosen, setting, flags)
     else:
@@ -81,6 +79,9 @@ def train(
         logging.getLogger("cortex_sim.training").setLevel(logging.INFO)  # the forecast of memory
     rank, _ = distributed.start(settings.device)
     try:
+        again = distributed.anywhere(ranks.was_restarted(), settings.device)
+        if not resume and distributed.from_first(lambda: again and (out / RUN).is_file()):
+            resume, settings = True, _resumed(saved_settings(out), out, model, chosen, setting, flags)
         metrics = run(settings, out, resume)
     except Diverged as exception:
         if rank == 0:

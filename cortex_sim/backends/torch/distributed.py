@@ -12,6 +12,7 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
+from cortex_sim.backends.torch import meeting
 from cortex_sim.errors import CortexSimError, RunError
 
 
@@ -43,9 +44,19 @@ def start(device: str) -> tuple[int, int]:
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
         if device.startswith("cuda"):
             _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+        rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         with naming_lost_ranks():
-            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            store = meeting.store(rank)
+            where = {} if store is None else {"store": store, "rank": rank, "world_size": ranks}
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", **where)
     return place()
+
+
+def anywhere(found: bool, device: str) -> bool:
+    """Whether it was found on any rank."""
+    if place()[1] == 1:
+        return found
+    return bool(summed(torch.tensor([float(found)], device=device)) > 0)
 
 
 def _take_gpu(local: int) -> None:

@@ -1,0 +1,60 @@
+"""Where the ranks of a run meet: a store that rank 0 opens anew whenever they are started.
+
+``torchrun`` keeps one store for all its attempts. After ``--max-restarts`` started the processes again, they
+would find in it the addresses of those that were killed, and wait for them (seen with torch 2.13 and gloo).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from torch import distributed as dist
+
+from cortex_sim.errors import RunError
+
+_KEY, _MARK = "cortex-sim/meeting", "mark"
+_WAIT_S, _TRY_S, _PAUSE_S = 1800.0, 5.0, 0.2
+
+
+def store(rank: int) -> Any:
+    """The store of this start; None where ``torchrun`` shares none, so that there is nothing to mistake.
+
+    Raises
+    ------
+    RunError
+        If rank 0 has not opened it in half an hour.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    every: Any = dist  # which has no types for its stores
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    shared = every.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=_WAIT_S))
+    if rank == 0:
+        own = every.TCPStore(
+            host, 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=_WAIT_S)
+        )
+        mark = uuid4().hex
+        own.set(_MARK, mark)
+        shared.set(_KEY, f"{own.port} {mark}")
+        return own
+    return _found(every.TCPStore, host, shared)
+
+
+def _found(opened: Any, host: str, shared: Any) -> Any:
+    """That of rank 0: what is written down may still be of a rank 0 that has ended."""
+    until = time.monotonic() + _WAIT_S
+    while time.monotonic() < until:
+        port, mark = shared.get(_KEY).decode().split()
+        try:
+            own = opened(host, int(port), is_master=False, timeout=timedelta(seconds=_TRY_S))
+            if own.get(_MARK).decode() == mark:
+                own.set_timeout(timedelta(seconds=_WAIT_S))
+                return own
+        except RuntimeError:  # nobody listens there any more
+            pass
+        time.sleep(_PAUSE_S)
+    raise RunError(f"ranks cannot meet: rank 0, on {host}, did not open a store within {_WAIT_S:.0f} s")
