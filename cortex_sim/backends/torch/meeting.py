@@ -7,6 +7,7 @@ would find in it the addresses of those that were killed, and wait for them (see
 from __future__ import annotations
 
 import os
+import socket
 import time
 from datetime import timedelta
 from typing import Any
@@ -50,11 +51,13 @@ def _found(opened: Any, host: str, shared: Any) -> Any:
     while time.monotonic() < until:
         port, mark = shared.get(_KEY).decode().split()
         try:
+            with socket.create_connection((host, int(port)), timeout=_TRY_S):
+                pass  # else torch would print why it cannot connect, at length
             own = opened(host, int(port), is_master=False, timeout=timedelta(seconds=_TRY_S))
             if own.get(_MARK).decode() == mark:
                 own.set_timeout(timedelta(seconds=_WAIT_S))
                 return own
-        except RuntimeError:  # nobody listens there any more
+        except (OSError, RuntimeError):  # nobody listens there any more
             pass
         time.sleep(_PAUSE_S)
     raise RunError(f"ranks cannot meet: rank 0, on {host}, did not open a store within {_WAIT_S:.0f} s")
