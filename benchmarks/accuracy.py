@@ -197,6 +197,8 @@ def table(name: str) -> str:
     columns += [f"difference to {other}, paired (points)" for other in against]
     lines = [_row(*columns, "seconds"), "|" + "---|" * (len(columns) + 1)]
     for arm, about in spec["arms"].items():
+        if not _begun(spec, results, arm):
+            continue
         found = _final(spec, results, arm)
         rate = best_rate(spec, results, arm)
         chosen = "–" if rate is None else rates.said(rate, about["rates"])
@@ -235,7 +237,11 @@ def _paired(found: dict[int, dict[str, Any]], others: dict[int, dict[str, Any]])
 
 def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
     """How rates were chosen, as Markdown: the best of each arm is bold."""
-    grids = {arm: about["rates"] for arm, about in spec["arms"].items() if len(about["rates"]) > 1}
+    grids = {
+        arm: about["rates"]
+        for arm, about in spec["arms"].items()
+        if len(about["rates"]) > 1 and _begun(spec, results, arm)
+    }
     if not grids:
         return []
     columns = sorted({rate for grid in grids.values() for rate in grid})
@@ -254,6 +260,11 @@ def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
         ]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _begun(spec: dict[str, Any], results: dict[str, Any], arm: str) -> bool:
+    """Whether a table has a row for the arm: from its first run on, where it is beside those of all seeds."""
+    return "seeds" not in spec["arms"][arm] or any(f"/{arm}/" in key for key in results)
 
 
 def _of(spec: dict[str, Any]) -> str:
