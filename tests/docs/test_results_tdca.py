@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from pathlib import Path
 
@@ -117,10 +118,15 @@ CLAIMS = [  # page, arm, arm it is compared with, what was tested, steps
 ]
 
 
+def _page(protocol: str) -> str:
+    """The page of a protocol, which is its docstring."""
+    return str(ast.get_docstring(ast.parse((ROOT / "protocols" / f"{protocol}.py").read_text("utf-8"))))
+
+
 @pytest.mark.parametrize("page, ours, theirs, label, steps", CLAIMS)
 def test_pages_of_protocols_give_the_intervals_that_the_results_give(tdca, page, ours, theirs, label, steps):
     found = tdca.tdca_page._difference(tdca.folders(None), ours, theirs, label, steps)
-    text = " ".join((ROOT / "docs" / "protocols" / f"{page}.md").read_text("utf-8").split())
+    text = " ".join(_page(page).split())
     assert tdca.tdca_page._points(found).replace("-", "−") in text
 
 
@@ -128,7 +134,7 @@ def test_page_of_diffusion_counts_updates_as_the_results_do(tdca):
     places = tdca.folders(None)
     updates = {places.kept(job.key)["iterations"] for job in tdca.studies()["diffusion"]}
     assert updates == {150}
-    text = (ROOT / "docs" / "protocols" / "tdca_diffusion.md").read_text("utf-8")
+    text = _page("tdca_diffusion")
     assert "150 outer updates" in text
     assert f"each of {len(tdca.studies()['diffusion'])} outer loops" in text
 
@@ -140,7 +146,7 @@ def test_kernels_lie_as_near_to_each_other_as_the_page_says(tdca):
     narrow = ("ring", "line", "sheet", "block", "modulo", "learned")
     means = [spread(accuracies_by_seed(places, f"diffusion_c10_k16_{k}", "mnist", 1000))[0] for k in narrow]
     assert round(100 * (max(means) - min(means)), 1) == 0.5
-    text = (ROOT / "docs" / "protocols" / "tdca_diffusion.md").read_text("utf-8")
+    text = _page("tdca_diffusion")
     assert "within 0.5 points of each other" in " ".join(text.split())
 
 
@@ -152,7 +158,7 @@ def test_shared_form_is_behind_where_the_page_says(tdca):
     found = [page._difference(places, "transfer_tdca_shared", DFA, *cell) for cell in cells]
     assert not any(d.low > 0 for d in found)
     behind = sum(d.high < 0 for d in found)
-    text = " ".join((ROOT / "docs" / "protocols" / f"{AWAY}.md").read_text("utf-8").split())
+    text = " ".join(_page(AWAY).split())
     assert f"behind it in {behind} of {len(cells)}" in text
 
 

@@ -38,7 +38,7 @@ class Clock(nn.Module):
 
         What is drawn for single presentations is divided among ranks by `distributed.own`.
         """
-        entropy = [self.seed, self.draws, crc32(name.encode())]
+        entropy = [self.seed, self.draws, 0, crc32(name.encode())]  # 0: one stream for all ranks
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
         return torch.Generator(device).manual_seed(int(state) >> 1)
 
