@@ -197,7 +197,7 @@ def table(name: str) -> str:
     columns += [f"difference to {other}, paired (points)" for other in against]
     lines = [_row(*columns, "seconds"), "|" + "---|" * (len(columns) + 1)]
     for arm, about in spec["arms"].items():
-        if not _begun(spec, results, arm):
+        if not _has_a_row(spec, results, arm):
             continue
         found = _final(spec, results, arm)
         rate = best_rate(spec, results, arm)
@@ -240,7 +240,7 @@ def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
     grids = {
         arm: about["rates"]
         for arm, about in spec["arms"].items()
-        if len(about["rates"]) > 1 and _begun(spec, results, arm)
+        if len(about["rates"]) > 1 and _has_a_row(spec, results, arm)
     }
     if not grids:
         return []
@@ -262,7 +262,7 @@ def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def _begun(spec: dict[str, Any], results: dict[str, Any], arm: str) -> bool:
+def _has_a_row(spec: dict[str, Any], results: dict[str, Any], arm: str) -> bool:
     """Whether a table has a row for the arm: from its first run on, where it is beside those of all seeds."""
     return "seeds" not in spec["arms"][arm] or any(f"/{arm}/" in key for key in results)
 

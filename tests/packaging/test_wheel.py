@@ -42,6 +42,7 @@ def test_wheel_holds_models_and_protocols_inside_the_package(wheel):
     assert {"cortex_sim/models/gait_tower.py", "cortex_sim/protocols/defaults/gait_tower.yaml"} <= set(names)
 
 
+@pytest.mark.slow
 def test_unpacked_wheel_trains_a_model_by_name(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
