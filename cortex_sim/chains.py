@@ -1,4 +1,4 @@
-"""Shared by the reference networks in ``models/``: one step up under GAIT-prop, and area names."""
+"""Shared by the reference networks in ``models/``: initial weights, one step up, a readout, area names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from cortex_sim.connectors import Connector, Dense
 from cortex_sim.feedback import Inverse
 from cortex_sim.initialisers import Initialiser, Orthogonal
 from cortex_sim.network import Network
+from cortex_sim.pooling import GlobalAveragePool2d
 from cortex_sim.population import Population
 from cortex_sim.rules.gait_prop import GaitProp
 
@@ -15,6 +16,8 @@ from cortex_sim.rules.gait_prop import GaitProp
 #: and activity would vanish in a deep network. This initial gain, √(2/1.01), compensates for it
 #: (measured: it trains better on CIFAR-10). The papers' own, for MNIST, is gain 1.
 VARIANCE_KEPT = Orthogonal(gain=(2 / (1 + LeakyRelu().slope ** 2)) ** 0.5)
+#: The same for relu, which is silent below 0; behind a normaliser any gain will do.
+RELU_VARIANCE_KEPT = Orthogonal(gain=2**0.5)
 
 _VENTRAL_STREAM = ("V1", "V2", "V3", "V4", "PIT", "CIT", "AIT")
 
@@ -37,6 +40,15 @@ def dense_areas(net: Network, below: Population, count: int, width: int, init: I
         above = net.population(name, width, activation="leaky_relu")
         below = join(net, below, above, Dense(init=init))
     return below
+
+
+def read_out_means(net: Network, below: Population, classes: int) -> None:
+    """Add the mean of each of ``below``'s fields, and a readout of the classes that learns from them."""
+    mean = net.population("mean", below.shape[0], bias=False)
+    net.bottom_up(below, mean, GlobalAveragePool2d())
+    readout = net.population("readout", classes)
+    net.bottom_up(mean, readout, Dense(init="xavier"), plasticity="backprop")
+    net.objective(readout, "cross_entropy")
 
 
 def areas(count: int) -> tuple[str, ...]:

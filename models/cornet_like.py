@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import cortex_sim as cs
+from cortex_sim.chains import RELU_VARIANCE_KEPT, read_out_means
 
 AREAS = ("V1", "V2", "V4", "IT")
-#: As in the other convolutional networks; behind a normaliser any gain will do.
-ORTHOGONAL = cs.Orthogonal(gain=2**0.5)
 
 
 def cornet_like(
@@ -25,17 +24,15 @@ def cornet_like(
     net = cs.Network("cornet_like")
     below = net.population("retina", shape=(3, side, side))
     for area, maps in zip(AREAS, channels, strict=True):
-        connector = cs.Conv2d(3, stride=2, padding=1, init=ORTHOGONAL)
+        connector = cs.Conv2d(3, stride=2, padding=1, init=RELU_VARIANCE_KEPT)
         across = connector.post_side(below.shape[1])
         field = (maps, across, across)
         above = net.population(area, shape=field, activation="relu", normaliser=cs.GroupNorm(groups))
         net.bottom_up(below, above, connector, plasticity="backprop")
         if recurrent:
-            net.recurrent(above, above, cs.Conv2d(3, padding=1, init=ORTHOGONAL), plasticity="backprop")
+            net.recurrent(
+                above, above, cs.Conv2d(3, padding=1, init=RELU_VARIANCE_KEPT), plasticity="backprop"
+            )
         below = above
-    mean = net.population("mean", channels[-1], bias=False)
-    net.bottom_up(below, mean, cs.GlobalAveragePool2d())
-    readout = net.population("readout", classes)
-    net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
-    net.objective(readout, "cross_entropy")
+    read_out_means(net, below, classes)
     return net.with_rule("gait_prop", rescale=True)

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import cortex_sim as cs
+from cortex_sim.chains import RELU_VARIANCE_KEPT, read_out_means
 from cortex_sim.population import Population
 
-#: The gain keeps the size of rates where half of all drives are below 0; behind a normaliser any will do.
-ORTHOGONAL = cs.Orthogonal(gain=2**0.5)
 AREAS = ("V1", "V2", "V4", "IT")  # one a stage
 
 
@@ -31,7 +30,7 @@ def resnet_like(
     def convolve(
         pre: Population, name: str, maps: int, kernel: int, stride: int, activation: str
     ) -> Population:
-        connector = cs.Conv2d(kernel, stride, padding=kernel // 2, init=ORTHOGONAL)
+        connector = cs.Conv2d(kernel, stride, padding=kernel // 2, init=RELU_VARIANCE_KEPT)
         across = connector.post_side(pre.shape[1])
         post = net.population(
             name, shape=(maps, across, across), activation=activation, normaliser=normaliser
@@ -62,9 +61,5 @@ def resnet_like(
         for number in range(blocks):
             name = f"{AREAS[stage]}-{number + 1}"
             below = block(below, name, maps, 2 if stage and not number else 1)
-    mean = net.population("mean", channels[-1], bias=False)
-    net.bottom_up(below, mean, cs.GlobalAveragePool2d())
-    readout = net.population("readout", classes)
-    net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
-    net.objective(readout, "cross_entropy")
+    read_out_means(net, below, classes)
     return net.with_rule("gait_prop", rescale=True).with_reads(reads)

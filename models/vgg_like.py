@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import cortex_sim as cs
+from cortex_sim.chains import RELU_VARIANCE_KEPT, read_out_means
 
-#: The gain keeps the size of rates where half of all drives are below 0; behind a normaliser any will do.
-ORTHOGONAL = cs.Orthogonal(gain=2**0.5)
 AREAS = ("V1", "V2", "V4", "PIT", "AIT")  # one a stage
 
 
@@ -28,15 +27,13 @@ def vgg_like(
         for layer in range(1, convolutions + 1):
             field = (maps, side, side)
             above = net.population(f"{area}-{layer}", shape=field, activation="relu", normaliser=normaliser)
-            net.bottom_up(below, above, cs.Conv2d(3, padding=1, init=ORTHOGONAL), plasticity="backprop")
+            net.bottom_up(
+                below, above, cs.Conv2d(3, padding=1, init=RELU_VARIANCE_KEPT), plasticity="backprop"
+            )
             below = above
         side //= 2
         pooled = net.population(f"{area} pooled", shape=(maps, side, side), bias=False)
         net.bottom_up(below, pooled, cs.MaxPool2d(2))
         below = pooled
-    mean = net.population("mean", channels[-1], bias=False)
-    net.bottom_up(below, mean, cs.GlobalAveragePool2d())
-    readout = net.population("readout", classes)
-    net.bottom_up(mean, readout, cs.Dense(init="xavier"), plasticity="backprop")
-    net.objective(readout, "cross_entropy")
+    read_out_means(net, below, classes)
     return net.with_rule("gait_prop", rescale=True).with_reads(reads)
