@@ -96,6 +96,11 @@ class Inverse:
     tolerance : float, default 0.0
         Of the iterative solver: where leaving the whole series out errs by less (spectral norm, relative),
         it is left out, and B is a multiple of Wᵀ until the next computation.
+    keeps : {"gram", "difference"}, default "gram"
+        What is computed at a refresh and used until the next: (WWᵀ + αI)⁻¹, or the difference B − Wᵀ, so that
+        B is the present Wᵀ plus that difference. The latter needs ``rescale``; it saves a dense projection
+        one product with credit at each update, and lags behind by the difference's own change, which is small
+        where W is nearly orthogonal.
 
     References
     ----------
@@ -110,6 +115,7 @@ class Inverse:
     iterations: int = 1
     refresh: int = 1
     tolerance: float = 0.0
+    keeps: str = "gram"
     tied: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -119,6 +125,17 @@ class Inverse:
         require_count(self, refresh=self.refresh, iterations=self.iterations)
         if self.solver not in ("direct", "iterative"):
             raise DeclarationError(f"Inverse: solver must be direct or iterative. Got {self.solver!r}")
+        if self.keeps not in ("gram", "difference"):
+            raise DeclarationError(f"Inverse: keeps must be gram or difference. Got {self.keeps!r}")
+        if self.keeps == "difference" and not self.rescale:
+            raise DeclarationError(
+                f'Inverse(of={self.of}): keeps="difference" keeps B − Wᵀ, small only where B has the '
+                'size of Wᵀ; give rescale=True, or keeps="gram"'
+            )
+        if self.auxiliary and self.keeps == "difference":
+            raise DeclarationError(
+                f'Inverse(of={self.of}): with auxiliary units all of B is kept; leave keeps="difference" out'
+            )
         if self.auxiliary and self.damping:
             raise DeclarationError(
                 f"Inverse(of={self.of}): auxiliary units make the matrix square and its inverse exact; "

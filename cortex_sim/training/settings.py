@@ -202,7 +202,7 @@ _INSIDE = {
     **dict.fromkeys(("decay", "others", "fused"), "optimiser"),
     "label_smoothing": "objective",
     **dict.fromkeys(("max_lr", "pct_start", "T_max", "step_size", "milestones", "total_steps"), "schedule"),
-    **dict.fromkeys(("damping", "refresh", "rescale", "solver", "auxiliary"), "feedback"),
+    **dict.fromkeys(("damping", "refresh", "rescale", "solver", "auxiliary", "keeps"), "feedback"),
     **dict.fromkeys(("gamma", "relative"), "rule_settings"),
     **dict.fromkeys(("steps", "dt_ms", "truncate", "tolerance", "recompute"), "settling"),
     **dict.fromkeys(("hidden", "classes"), "model_settings"),

@@ -82,6 +82,13 @@ def test_auxiliary_units_of_a_convolution_count_the_patch():
         (cs.Inverse, {"damping": 1e-3, "auxiliary": True}, "give damping=0 with auxiliary=True"),
         (cs.Inverse, {"damping": -1}, "Inverse: damping must be 0 or more. Got -1"),
         (cs.Inverse, {"solver": "lu"}, "solver must be direct or iterative. Got 'lu'"),
+        (cs.Inverse, {"keeps": "all"}, "keeps must be gram or difference. Got 'all'"),
+        (cs.Inverse, {"keeps": "difference"}, 'give rescale=True, or keeps="gram"'),
+        (
+            cs.Inverse,
+            {"keeps": "difference", "rescale": True, "auxiliary": True, "damping": 0},
+            'leave keeps="difference" out',
+        ),
         (cs.Inverse, {"refresh": 0}, "refresh must be a whole number of at least 1"),
         (cs.Inverse, {"rescale": "no"}, "rescale must be True or False"),
     ],

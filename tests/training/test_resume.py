@@ -33,6 +33,11 @@ RUNS = {
         "optimiser": {"name": "SGD", "lr": 0.05, "momentum": 0.9},
         "precision": "bf16",
     },
+    "gait_prop, difference kept": {
+        "rule": "gait_prop",
+        "feedback": {"keeps": "difference", "rescale": True, "refresh": 5},
+        "optimiser": {"name": "SGD", "lr": 0.05, "momentum": 0.9},
+    },
     "difference_target_prop": {
         "rule": "difference_target_prop",
         "optimiser": {"name": "SGD", "lr": 0.02, "momentum": 0.9},

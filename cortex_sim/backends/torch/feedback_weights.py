@@ -18,6 +18,7 @@ from cortex_sim.backends.torch.inverse import (
     auxiliary_inverse,
     check_invertible,
     complement,
+    difference_to_transpose,
     gram_inverse,
     inverse_from_gram,
     lost_rank,
@@ -40,7 +41,8 @@ class FeedbackWeights(nn.Module):
     """B by top-down projection, stored as (post, pre), or in the kernel's shape if paired with a convolution.
 
     ``plastic`` are parameters that a rule changes, ``fixed`` are buffers. For an inverse the buffer
-    holds the inverted Gram matrix (with auxiliary units, B itself), renewed from the weights;
+    holds the inverted Gram matrix (with auxiliary units, B itself; or the transposed difference to Wᵀ, see
+    `Inverse.keeps`), renewed from the weights;
     transposes and sign patterns are computed from the weights when used.
     """
 
@@ -79,6 +81,7 @@ class FeedbackWeights(nn.Module):
         flat = self._blocks(p.name, w)
         check_invertible(flat, inverse, str(inverse.of))
         shape: tuple[int, ...] = (*flat.shape[:-2], *(min(flat.shape[-2:]),) * 2)
+        shape = tuple(flat.shape) if inverse.keeps == "difference" else shape
         if inverse.auxiliary and flat.shape[-2] < flat.shape[-1]:
             learns = any(isinstance(r, Orthogonality) for r in self._bottom_up[p.reverse_name].regularisers)
             self.auxiliary[p.reverse_name] = nn.Parameter(complement(flat), requires_grad=learns)
@@ -138,7 +141,10 @@ class FeedbackWeights(nn.Module):
         b = self.fixed.get_buffer(name).to(w.dtype)
         if self.projections[name].reverse_name not in self.auxiliary:
             number = self.kept_gram(name) if b.ndim == 2 else None
-            b = number * w.T if isinstance(number, float) else inverse_from_gram(w, b)
+            if isinstance(number, float):
+                b = number * w.T
+            else:
+                b = (w + b).mT if self._keeps_difference(name) else inverse_from_gram(w, b)
         return b if b.ndim == 2 else b.mT.flatten(0, 1).T
 
     def kept_gram(self, name: str) -> Tensor | float | None:
@@ -146,13 +152,18 @@ class FeedbackWeights(nn.Module):
         p = self.projections[name]
         if not isinstance(p.feedback, Inverse) or p.reverse_name in self.auxiliary:
             return None
-        kept = self.fixed.get_buffer(name)
+        kept, apart = self.fixed.get_buffer(name), self._keeps_difference(name)
         if torch.compiler.is_compiling():  # a number would be part of the compiled code
-            return kept
+            return None if apart else kept
         if name not in self._numbers:  # renewed, or read from a checkpoint
-            self._numbers[name] = as_number(kept)
+            none_left = 1.0 if apart and not kept.any() else None
+            self._numbers[name] = none_left if apart else as_number(kept)
         number = self._numbers[name]
-        return kept if number is None else number
+        return number if apart or number is not None else kept
+
+    def _keeps_difference(self, name: str) -> bool:
+        feedback = self.projections[name].feedback
+        return isinstance(feedback, Inverse) and feedback.keeps == "difference"
 
     @property
     def inverses(self) -> dict[str, Inverse]:
@@ -259,6 +270,8 @@ class FeedbackWeights(nn.Module):
         flat, reverse = self._blocks(name, w), self.projections[name].reverse_name
         if extra:
             solved = auxiliary_inverse(flat, extra[0], inverse.rescale)
+        elif inverse.keeps == "difference":
+            solved = difference_to_transpose(flat, inverse, reverse)
         else:
             solved = gram_inverse(flat, inverse, reverse)
         self.fixed.get_buffer(name).copy_(solved.kept)

@@ -82,6 +82,8 @@ def _small(array: np.ndarray) -> bool:
 @uncompiled
 def require_finite(what: str, values: Tensor, name: str) -> None:
     """Raise `DataError` where values are not finite at the precision ``name``."""
+    if torch.isfinite(values.detach().sum()):  # a sum that overflows leaves it to the entries
+        return
     finite = torch.isfinite(values.detach()).flatten(1).all(1)
     if not finite.all():
         first = int((~finite).nonzero()[0])

@@ -36,6 +36,7 @@ class Solved:
 
     kept: Tensor
     failed: Tensor | int
+    plain: bool = False  # whether M is a multiple of the identity
 
 
 @torch.no_grad()
@@ -52,7 +53,7 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     if iterative and _is_nearly_orthogonal(wide, scale, inverse):
         one = torch.eye(min(wide.shape[-2:]), dtype=wide.dtype, device=wide.device)
         one = one.repeat(*wide.shape[:-2], 1, 1)
-        return Solved(one if inverse.rescale else one / scale, 0)
+        return Solved(one if inverse.rescale else one / scale, 0, plain=True)
     g = gram(wide)
     diagonal(g).add_(inverse.damping)
     m = _series(g, scale, inverse, name) if iterative else None
@@ -62,6 +63,17 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     diagonal(factor).add_((failed != 0)[..., None])  # not used if it failed, but must not be singular
     m = torch.cholesky_inverse(factor)
     return Solved(m * scale if inverse.rescale else m, failed.amax())
+
+
+@torch.no_grad()
+def difference_to_transpose(w: Tensor, inverse: Inverse, name: str) -> Solved:
+    """(B − Wᵀ)ᵀ of a rescaled inverse, of w's shape (…, post, inputs): (M − I)W or W(M − I)."""
+    solved = gram_inverse(w, inverse, name)
+    if solved.plain:
+        return Solved(torch.zeros_like(w), solved.failed)
+    beyond = solved.kept.to(w.dtype).clone()
+    diagonal(beyond).sub_(1)
+    return Solved(beyond @ w if is_wide(w) else w @ beyond, solved.failed)
 
 
 def lost_rank(name: str) -> str:

@@ -13,6 +13,7 @@ import cortex_sim as cs
 from cortex_sim.backends.torch.inverse import (
     auxiliary_inverse,
     complement,
+    difference_to_transpose,
     gram_inverse,
     inverse_from_gram,
 )
@@ -121,6 +122,77 @@ def test_where_weights_are_orthogonal_the_series_is_a_number(sizes, rescale):
     assert isinstance(model.feedback.kept_gram("V2->V1"), torch.Tensor)
     for name, change in direct.updates(x, y).items():
         assert relative_error(model.updates(x, y)[name], change) < 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(post=st.integers(1, 12), pre=st.integers(1, 12), groups=st.integers(1, 3),
+       damping=st.sampled_from([1e-3, 0.3]), solver=st.sampled_from(["direct", "iterative"]),
+       seed=st.integers(0, 10**6))  # fmt: skip
+def test_the_difference_kept_is_that_of_the_rescaled_inverse_to_the_transpose(
+    post, pre, groups, damping, solver, seed
+):
+    rng = np.random.default_rng(seed)
+    w = np.stack([Spread(0.3, 3).draw(rng, post, pre) for _ in range(groups)])
+    s2 = (np.linalg.svd(w, compute_uv=False) ** 2).mean(-1)
+    inverse = cs.Inverse(
+        of="A->B", damping=damping, rescale=True, solver=solver, iterations=40, keeps="difference"
+    )
+    kept = difference_to_transpose(torch.as_tensor(w), inverse, "A->B").kept.numpy()
+    for each, block, scale in zip(kept, w, s2, strict=True):
+        b = (scale + damping) * by_svd(block, damping)
+        assert np.abs(each.T - (b - block.T)).max() < 1e-9 * max(1, np.abs(b).max())
+
+
+@pytest.mark.parametrize("sizes", [(13, 7, 5, 3), (13, 3, 5, 7)])
+def test_between_renewals_feedback_is_the_present_transpose_and_the_difference_kept(sizes):
+    """B = W(t)ᵀ + B(0) − W(0)ᵀ until the next renewal; credit by products written out."""
+    net = dense_chain(sizes, init=Spread(0.7, 1.3))
+    x, y = shown(net)
+    net = net.with_rule("gait_prop", damping=0.1, rescale=True, refresh=3, keeps="difference")
+    model = built(net)
+    first = {n: w.detach().numpy().copy() for n, w in model.weights.items()}
+    inverted = {}
+    for name, w in first.items():
+        s2 = (w**2).sum() / min(w.shape)
+        inverted[name] = (s2 + 0.1) * by_svd(w, 0.1)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.attach(optimiser)
+    model.train()
+    for done in range(4):
+        for name in model.feedback.inverses:
+            up = model.net.projections[name].reverse_name
+            w = model.weights[up].detach()
+            if done == 3:  # renewed
+                s2 = float((w**2).sum()) / min(w.shape)
+                expected = (s2 + 0.1) * by_svd(w.numpy(), 0.1)
+            else:
+                expected = w.numpy().T + inverted[up] - first[up].T
+            assert relative_error(model.feedback.matrix(name, w).numpy(), expected) < 1e-12
+            moved = np.abs(w.numpy() - first[up]).max()
+            assert (moved > 1e-4) == (done > 0)
+        step(model, optimiser, x, y)
+
+
+def test_credit_with_the_difference_kept_is_credit_with_gram_where_just_renewed():
+    net = dense_chain((13, 7, 9, 3), init=Spread(0.7, 1.3))
+    x, y = shown(net)
+    by = {how: built(net.with_rule("gait_prop", damping=0.1, rescale=True, keeps=how)).updates(x, y)
+          for how in ("gram", "difference")}  # fmt: skip
+    for name, change in by["gram"].items():
+        assert relative_error(by["difference"][name], change) < 1e-12
+
+
+def test_no_difference_is_left_where_the_series_is_left_out():
+    net = dense_chain((13, 7, 5, 3), init=cs.Orthogonal(gain=1.4))
+    how = {"solver": "iterative", "tolerance": 1e-3, "damping": 0.1, "rescale": True, "keeps": "difference"}
+    model = built(net.with_rule("gait_prop", **how))
+    assert model.feedback.kept_gram("V2->V1") == 1.0
+    w = model.weights["V1->V2"].detach()
+    assert torch.equal(model.feedback.matrix("V2->V1", w), w.T)
+    model.set_weights({n: v.detach() + 0.05 * v.detach().roll(1, 0) for n, v in model.weights.items()})
+    assert model.feedback.kept_gram("V2->V1") is None
+    w = model.weights["V1->V2"].detach()
+    assert not torch.equal(model.feedback.matrix("V2->V1", w), w.T)
 
 
 def test_auxiliary_units_give_the_columns_of_the_square_inverse():
