@@ -17,10 +17,11 @@ from cortex_sim import capabilities, registry
 from cortex_sim.rules import base
 
 ROOT = Path(__file__).resolve().parents[2]
+ELSEWHERE = {"data", "path-protocol", "path-recording", "path-deep"}  # test_data_page.py, test_paths.py
 PAGES = [
     page
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    if "```python" in page.read_text("utf-8") and page.name != "data.md"  # data.md has a test of its own
+    if "```python" in page.read_text("utf-8") and page.stem not in ELSEWHERE
 ]
 SLOW = {"tutorial-tdca"}  # trains a credit network
 
