@@ -192,14 +192,14 @@ def table(name: str) -> str:
     spec, results = study(name), load_results(name)
     if not spec["seeds"]:  # only rates were chosen
         return "\n".join(held_out(spec, results))
-    against = {other: _final(spec, results, other) for other in baselines(spec)}
+    against = {other: final_of(spec, results, other) for other in baselines(spec)}
     columns = ["arm", "rate", "test accuracy, mean ± sd (%)", "seeds"]
     columns += [f"difference to {other}, paired (points)" for other in against]
     lines = [_row(*columns, "seconds"), "|" + "---|" * (len(columns) + 1)]
     for arm, about in spec["arms"].items():
         if not _has_a_row(spec, results, arm):
             continue
-        found = _final(spec, results, arm)
+        found = final_of(spec, results, arm)
         rate = best_rate(spec, results, arm)
         chosen = "–" if rate is None else rates.said(rate, about["rates"])
         if not found:
@@ -209,7 +209,7 @@ def table(name: str) -> str:
         pairs = [_paired(found, there) if other != arm else "" for other, there in against.items()]
         seconds = statistics.median(m["seconds"] for m in found.values())
         lines.append(_row(arm, chosen, _spread(values), len(values), *pairs, f"{seconds:.0f}"))
-    waiting = [arm for arm in spec["arms"] if len(_final(spec, results, arm)) < len(seeds_of(spec, arm))]
+    waiting = [arm for arm in spec["arms"] if len(final_of(spec, results, arm)) < len(seeds_of(spec, arm))]
     open_arms = f"Not finished yet: {', '.join(waiting)}." if waiting else ""
     return "\n".join([*lines, "", *held_out(spec, results), *([open_arms] if open_arms else [])])
 
@@ -291,7 +291,7 @@ def angle_table(name: str) -> str:
         rate = best_rate(spec, results, arm)
         found = [] if rate is None else [results.get(choice_key(spec, arm, rate), {})]
         chosen[arm] = [m["over_training"] for m in found if m.get("over_training")]
-        found = _final(spec, results, arm).values()
+        found = final_of(spec, results, arm).values()
         final[arm] = [m["over_training"] for m in found if m.get("over_training")]
     upward = [p.name for p in library.model(spec["model"]).bottom_ups]
     if not any(len(a["rates"]) > 1 for a in spec["arms"].values()):
@@ -312,7 +312,8 @@ def page(text: str) -> str:
     return re.sub(r"<!-- (study|angles) (\w+) -->.*?<!-- end \1 \2 -->", filled, text, flags=re.S)
 
 
-def _final(spec: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int, dict[str, Any]]:
+def final_of(spec: dict[str, Any], results: dict[str, Any], arm: str) -> dict[int, dict[str, Any]]:
+    """Metrics of the arm's runs at its best rate, by seed."""
     rate = best_rate(spec, results, arm)
     if rate is None:
         return {}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+
+import cortex_sim
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +45,28 @@ def test_wheel_holds_models_and_protocols_inside_the_package(wheel):
     tops = {name.split("/")[0] for name in names}
     assert tops == {"cortex_sim", next(t for t in tops if t.endswith(".dist-info"))}
     assert {"cortex_sim/models/gait_tower.py", "cortex_sim/protocols/defaults/gait_tower.yaml"} <= set(names)
+
+
+def test_the_version_to_cite_is_the_package_s():
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.M)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert cited and cited[1] == project.get("version", cortex_sim.__version__)
+
+
+@pytest.mark.slow
+def test_sdist_builds_the_same_wheel(wheel, tmp_path):
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, ROOT)
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / packed.name.removesuffix(".tar.gz")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "again", unpacked)
+    (again,) = (tmp_path / "again").glob("*.whl")
+    contents = [
+        {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
+        for archive in map(zipfile.ZipFile, (wheel, again))
+    ]
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.slow
