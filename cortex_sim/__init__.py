@@ -14,6 +14,7 @@ from cortex_sim.activations import LeakyRelu, Linear, Logistic, Relu, Softplus, 
 from cortex_sim.augmentation import CentreCrop, Flip, Normalise, RandomCrop, RandomResizedCrop, Resize
 from cortex_sim.backends.registry import register_backend
 from cortex_sim.calling import known_arguments
+from cortex_sim.cards import Card, card
 from cortex_sim.connectors import Dense, Identity, Unweighted
 from cortex_sim.constraints import Bounds, Dale, LearningRates, RowNorm
 from cortex_sim.convolution import Conv2d
@@ -109,6 +110,7 @@ __all__ = [
     "Bcm",
     "Bounds",
     "BuildError",
+    "Card",
     "CentreCrop",
     "ClosedLoop",
     "Conv2d",
@@ -203,6 +205,7 @@ __all__ = [
     "Word",
     "Xavier",
     "brian2",
+    "card",
     "check_activation",
     "check_rule",
     "compare",

@@ -22,6 +22,7 @@ extensions = [
     "notation",
     "protocol_gallery",
     "repository_links",
+    "rule_cards",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",

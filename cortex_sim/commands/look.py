@@ -1,4 +1,4 @@
-"""``cortex-sim list`` and ``cortex-sim show``."""
+"""``cortex-sim list``, ``cortex-sim rule`` and ``cortex-sim show``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ from cortex_sim.commands.output import Json, print_json
 from cortex_sim.errors import RunError
 
 
+@app.command(epilog="Example: cortex-sim rule gait_prop")
+def rule(
+    name: Annotated[str, typer.Argument(help="Rule, as listed by cortex-sim list rules.")],
+    as_json: Json = False,
+) -> int:
+    """Print the identity card of a rule: equation, source, feedback, where it runs, departures, limits."""
+    from cortex_sim.cards import card
+
+    found = card(name)
+    if as_json:
+        print_json({"name": found.name, **dict(found.rows)})
+    else:
+        typer.echo(str(found))
+    return 0
+
+
 def _words() -> list[str]:
     """Rules of a whole network, for ``--rule`` and ``with_rule``."""
     from cortex_sim.rules.base import WORDS
@@ -23,8 +39,9 @@ def _words() -> list[str]:
 
 def _rules() -> list[str]:
     """All rules: those of a whole network, then those of single projections."""
-    words = _words()
-    return words + [name for name in _registered("rule") if name not in words]
+    from cortex_sim.cards import known_rules
+
+    return known_rules()
 
 
 def _registered(kind: str) -> list[str]:

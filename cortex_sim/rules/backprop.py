@@ -15,8 +15,14 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 class Backprop:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = Wᵀ u.
 
-    The yardstick for every other rule. It needs weight transport: each top-down synapse must know
-    its bottom-up partner.
+    The reference for every other rule.
+
+    Notes
+    -----
+    Departures: none: the update is the negative gradient, averaged over presentations.
+
+    Limits: weight transport: each top-down synapse knows the strength of its bottom-up partner. Weights
+    before lateral projections and those of gain learn from a part of the gradient, under this and every rule.
 
     References
     ----------

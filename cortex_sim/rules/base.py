@@ -176,6 +176,9 @@ class Word:
         their kind is declared).
     reads : Decorrelated or None
         What plastic bottom-up synapses read, where nothing is declared.
+    docstring : str
+        What it is, in the form of a rule's docstring, where that of its rule does not say it; see
+        `cortex_sim.cards`.
     """
 
     rule: Any
@@ -184,6 +187,7 @@ class Word:
     diffusing: Callable[[Feedback], TopDown] | None = None
     adds: tuple[Any, ...] = ()
     reads: Any = None
+    docstring: str = ""
 
 
 WORDS: dict[str, Word] = {}

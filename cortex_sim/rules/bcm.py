@@ -27,6 +27,14 @@ class Bcm:
     tau_ms : float, default 10000.0
         Time constant of θ in a simulation, in ms; positive.
 
+    Notes
+    -----
+    Departures: none to Intrator & Cooper's form; Bienenstock, Cooper & Munro's threshold is another
+    function of past rates.
+
+    Limits: without inhibition several units may choose the same feature. θ must move faster than the
+    weights, or rates oscillate.
+
     References
     ----------
     Bienenstock, Cooper & Munro (1982), doi:10.1523/JNEUROSCI.02-01-00032.1982; this form Intrator &

@@ -24,6 +24,13 @@ class Covariance:
     tau_ms : float, default 10000.0
         Time constant of the means in a simulation, in ms; positive.
 
+    Notes
+    -----
+    Departures: none but that the means are running means, kept by each side.
+
+    Limits: unstable: weights grow along the first principal component. A synapse whose two sides are both
+    below their means grows too.
+
     References
     ----------
     Sejnowski (1977), Storing covariance with nonlinearly interacting neurons, J. Math. Biol. 4.

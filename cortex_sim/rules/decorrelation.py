@@ -18,11 +18,17 @@ class Decorrelation:
     every pair. This is the local route to orthogonality that the authors of GAIT-prop name: on white
     input (I + L)⁻¹W then has orthogonal rows.
 
+    Notes
+    -----
+    Departures: Földiák's constant p², for sparse units, is left out.
+
+    Limits: weights become orthogonal only where the input is white, and their lengths stay free. Lateral
+    projections carry no credit.
+
     References
     ----------
-    Földiák (1990), Biol. Cybern. 64, doi:10.1007/BF02331346, there for sparse units and so with a
-    constant p² taken off the correlation; named as a route to orthogonal weights in Ahmad et al.
-    (2020), arXiv 2006.06438, discussion.
+    Földiák (1990), Biol. Cybern. 64, doi:10.1007/BF02331346; named as a route to orthogonal weights in
+    Ahmad et al. (2020), arXiv 2006.06438, discussion.
     """
 
     lateral: ClassVar[bool] = True

@@ -17,9 +17,9 @@ from cortex_sim.rules.inverse_learning import InverseLearning
 @register("rule", "difference_target_prop")
 @dataclass(frozen=True)
 class DifferenceTargetProp:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with credit c = (t − r)/γ towards a target.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = (t − r)/γ towards t_pre = r_pre + g(t) − g(r).
 
-        t_L = r_L + γ c_L,    t_pre = r_pre + g(t) − g(r),    g(t) = B(f⁻¹(t) − b).
+    At the top t_L = r_L + γ c_L; below, g(t) = B(f⁻¹(t) − b).
 
     The difference removes the reconstruction error: no credit above, no credit below.
 
@@ -27,6 +27,13 @@ class DifferenceTargetProp:
     ----------
     gamma : float, default 0.1
         γ, the step of the target at the top.
+
+    Notes
+    -----
+    Departures: the paper's inverse has a nonlinearity of its own and learns from noisy rates; ours is the
+    linear part of it, learned from white spontaneous activity.
+
+    Limits: with nonlinear f it divides by f′ where backpropagation multiplies.
 
     References
     ----------

@@ -15,6 +15,13 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 class DirectFeedbackAlignment:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = B c_L straight from the top, B fixed and random.
 
+    Notes
+    -----
+    Departures: none in the equation; B is normal with variance scale²/C for C units of the top, drawn once.
+
+    Limits: a population's credit lies in the C directions that B's columns span, whatever weights stand
+    between it and the top.
+
     References
     ----------
     Nøkland (2016), arXiv 1609.01596, eq. 6.

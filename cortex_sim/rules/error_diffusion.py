@@ -15,11 +15,19 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 class ErrorDiffusion:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c_i = s_i c_L,k, k = i mod C, straight from the top's C units.
 
+    Notes
+    -----
+    Departures: the routing is the paper's. Weights of any sign, one stream of units and receptor signs s_i
+    are ours; its class-centred errors, sigmoid widths and initial weights are not implemented. Its abstract
+    was read, not its equations.
+
+    Limits: refused for a convolution onto the top, which has no single units.
+
     References
     ----------
     Yamada et al. (2026), arXiv 2606.31700: modulo routing, there in networks of excitatory and inhibitory
-    streams; after Kaneko's algorithm for one output, as told by Fujita (2025), arXiv 2504.14814. The
-    routing is theirs; units of either sign, and s_i, are ours.
+    streams; after Kaneko's algorithm for one output, as described by Fujita (2025), arXiv
+    2504.14814.
     """
 
     arrival: ClassVar[Arrival] = Arrival.DIRECT

@@ -18,6 +18,13 @@ class FeedbackAlignment:
     B is fixed and random here; sign-symmetric, or plastic (`KolenPollack`, `WeightMirror`), it is
     the rule of those names: the bottom-up synapse does not know the difference.
 
+    Notes
+    -----
+    Departures: the size of B, scale/√(sending units), is ours.
+
+    Limits: below the top the change starts at a large angle to backpropagation's. B of scale 1 is larger
+    than Wᵀ where few units send to many, so plain gradient steps need a lower rate there.
+
     References
     ----------
     Lillicrap et al. (2016), Nat. Commun. 7, doi:10.1038/ncomms13276, eq. 4.

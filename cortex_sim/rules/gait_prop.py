@@ -21,7 +21,7 @@ from cortex_sim.rules.inverse_learning import InverseLearning
 @register("rule", "gait_prop")
 @dataclass(frozen=True)
 class GaitProp:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with credit sent down through the inverse W⁺ of the weights.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = W⁺ u; in the finite form from near targets.
 
     *Limit form* (γ → 0), any activation: **c_pre = W⁺ u**. It is backpropagation's recursion with
     the inverse in place of the transpose.
@@ -43,6 +43,15 @@ class GaitProp:
         γ = κ√N / ‖t − r‖ for each presentation, N units (arXiv 2102.11598), in place of a fixed γ.
     kappa : float, default 1e-7
         κ.
+
+    Notes
+    -----
+    Departures: the finite form with auxiliary units is the papers'. The limit form, the damped
+    pseudo-inverse in place of auxiliary units and graphs beyond chains are ours.
+
+    Limits: equal to backpropagation on orthogonal weights only, so it needs a regulariser that keeps them
+    so. A computed inverse reads W: see `InverseLearning` for one that does not. The finite form needs float64
+    and activations with an inverse, and runs in training only.
 
     References
     ----------
@@ -101,7 +110,21 @@ class GaitProp:
 _ARRIVAL: dict[Any, Arrival] = {"limit": Arrival.CHAIN, "finite": Arrival.TARGETS}
 
 register_word("gait_prop", Word(GaitProp(), paired=lambda up: TopDown(Inverse(of=up))))
+LEARNED = """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = B u with B learned: ΔB = η⟨(ξ − By) yᵀ⟩.
+
+    Notes
+    -----
+    Departures: the papers compute the inverse; that it be learned is their proposal, and this way of
+    learning it is ours (`InverseLearning`).
+
+    Limits: as of `gait_prop` and of `InverseLearning`: B follows W with a lag, and weak directions of W last.
+
+    References
+    ----------
+    Ahmad, van Gerven & Ambrogioni (2020), arXiv 2006.06438, discussion.
+    """
+
 register_word(
     "gait_prop_learned",
-    Word(GaitProp(), paired=lambda up: TopDown(Random(), InverseLearning(of=up))),
+    Word(GaitProp(), paired=lambda up: TopDown(Random(), InverseLearning(of=up)), docstring=LEARNED),
 )

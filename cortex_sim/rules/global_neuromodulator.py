@@ -15,8 +15,16 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 class GlobalNeuromodulator:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c_i = s_i m, m = wᵀ c_L one number for the whole network.
 
-    Not a reward: m is a weighted sum of the top's credits, of either sign. The limit of one channel, ours;
-    no paper's rule.
+    Notes
+    -----
+    Departures: no paper's rule, but the limit of one channel, as a control.
+
+    Limits: m is no reward: it is a weighted sum of errors of either sign, and 0 for many large errors.
+    Refused for a convolution onto the top.
+
+    References
+    ----------
+    Ours.
     """
 
     arrival: ClassVar[Arrival] = Arrival.DIRECT

@@ -12,7 +12,13 @@ from cortex_sim.rules.base import Array, Word, register_word
 @register("rule", "hebbian")
 @dataclass(frozen=True)
 class Hebbian:
-    """Δw_ij = η⟨y_i x_j⟩, x pre rate, y post rate. The weights grow without bound: see `Oja`.
+    """Δw_ij = η⟨y_i x_j⟩, x pre rate, y post rate.
+
+    Notes
+    -----
+    Departures: Hebb gave words, not an equation.
+
+    Limits: weights grow without bound: see `Oja`. With nonnegative rates they never shrink.
 
     References
     ----------

@@ -24,6 +24,12 @@ class InverseLearning:
     of : Projection or str
         The bottom-up projection that is inverted.
 
+    Notes
+    -----
+    Departures: the form is ours, linear and with white ξ.
+
+    Limits: a direction with singular value σ is learned at rate ησ², so weak directions come last.
+
     References
     ----------
     Ahmad et al. (2020), arXiv 2006.06438, discussion; Bengio (2014), arXiv 1407.7906.

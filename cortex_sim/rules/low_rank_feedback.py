@@ -15,10 +15,17 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 class LowRankFeedback:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = P Q c_L straight from the top, both random and fixed.
 
+    Notes
+    -----
+    Departures: in the paper the two factors learn, and credit passes from population to population; here
+    both are fixed, and credit comes straight from the top. A control, whose results say nothing about the
+    paper's.
+
+    Limits: errors that Q maps to zero change nothing below. Refused for a convolution onto the top.
+
     References
     ----------
-    Hanut & Kadmon (2025), arXiv 2502.20580. There the two factors learn, and credit goes down population
-    by population; here nothing learns them, and it comes straight from the top.
+    Hanut & Kadmon (2025), arXiv 2502.20580.
     """
 
     arrival: ClassVar[Arrival] = Arrival.DIRECT

@@ -20,6 +20,12 @@ class Oja:
     norm : float, default 1.0
         n, the length of each post unit's weights at the end; positive.
 
+    Notes
+    -----
+    Departures: n is ours; with n = 1 the equation is the paper's.
+
+    Limits: units of one population do not interact, and all find the same component.
+
     References
     ----------
     Oja (1982), J. Math. Biol. 15, doi:10.1007/BF00275687; there n = 1.

@@ -28,10 +28,16 @@ class PlasticDiffusion:
         For the optimiser "inner_step", whose step is normalised: by the energy of x, with the rate of
         learning of the top, or by that of g, with that of hidden populations.
 
+    Notes
+    -----
+    Departures: no paper's rule. That credit diffuses is the paper's, of which the abstracts were read.
+
+    Limits: below the population that drives the top, credit is a broadcast of the top's, and does not
+    follow the way on which rates act.
+
     References
     ----------
-    The rule is ours; that credit diffuses is of arXiv 2208.01416. In a trained credit network:
-    `cortex_sim.credit.BroadcastCredit`.
+    Ours, after arXiv 2208.01416. In a trained credit network: `cortex_sim.credit.BroadcastCredit`.
     """
 
     gain: float = 1.0

@@ -15,8 +15,14 @@ class Sanger:
     """Δw_ij = η⟨y_i (x_j − Σ_{k≤i} y_k w_kj)⟩, x pre rate, y post rate; the generalised Hebbian algorithm.
 
     Unit i reads the input less what the units up to it reconstruct, so that linear units find the principal
-    components in order. A synapse reads the weights of other post units: the rule is not local, and its
-    growth is an array equation, which the synapses engine cannot run.
+    components in order.
+
+    Notes
+    -----
+    Departures: none.
+
+    Limits: the rule is not local: a synapse reads the weights of other post units. The units of a
+    population have an order.
 
     References
     ----------

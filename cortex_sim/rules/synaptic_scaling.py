@@ -29,6 +29,13 @@ class SynapticScaling:
     tau_ms : float, default 10000.0
         Time constant of ȳ in a simulation, in ms; positive.
 
+    Notes
+    -----
+    Departures: the measured time course of hours to days is a setting here.
+
+    Limits: it does not determine what a unit responds to. ȳ must move faster than the weights, or rates
+    oscillate.
+
     References
     ----------
     Turrigiano et al. (1998), Nature 391, doi:10.1038/36103, who measured it; as an equation van Rossum,

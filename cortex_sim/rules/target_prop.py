@@ -16,9 +16,9 @@ from cortex_sim.rules.base import Arrival, Level, TopDown, Word, register_word
 @register("rule", "target_prop")
 @dataclass(frozen=True)
 class TargetProp:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with credit c = (t − r)/γ towards a target.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = (t − r)/γ towards t_pre = B(f⁻¹(t) − b).
 
-        t_L = r_L + γ c_L,    t_pre = g(t) = B(f⁻¹(t) − b).
+    At the top t_L = r_L + γ c_L; below, the target of the population above passes g(t) = B(f⁻¹(t) − b).
 
     The credit carries the reconstruction error r_pre − g(r) too: with an imperfect inverse a
     population receives a change although nothing was wrong. Chains of dense projections only: g
@@ -28,6 +28,14 @@ class TargetProp:
     ----------
     gamma : float, default 0.1
         γ, the step of the target at the top.
+
+    Notes
+    -----
+    Departures: the papers learn the inverse; here it is computed, with damping, to keep the rule's own
+    properties apart from those of inverse learning.
+
+    Limits: chains of dense projections only. With fewer units than inputs, or with damping, the
+    reconstruction error is learned too.
 
     References
     ----------

@@ -19,10 +19,19 @@ class Tdca:
     What the credit network reads, and whether f′ has part in the credit of hidden units, is said by the
     credit network, ``net.teacher.network`` (equations in ``cortex_sim.credit.network``).
 
+    Notes
+    -----
+    Departures: only the abstracts of the paper were available. That a trained network replaces loss and
+    backpropagation, and spreads credit by diffusion, is theirs; equations, contexts, kernels, sizes and
+    normalisation are ours.
+
+    Limits: the credit network must be trained beforehand, in an outer loop. Its dense form fits one number
+    of outputs. The synapses engine of brian2 takes the dense form without pooling, and the broadcast, with
+    the contexts that ship.
+
     References
     ----------
-    arXiv 2208.01416: that such a network takes the place of loss and backpropagation, and spreads its
-    credit by diffusion. Equations, inputs and sizes are ours.
+    arXiv 2208.01416, abstracts of 2022 and 2024.
     """
 
     arrival: ClassVar[Arrival] = Arrival.CREDIT

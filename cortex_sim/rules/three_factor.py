@@ -28,6 +28,13 @@ class ThreeFactor:
     tau_ms : float, default 1000.0
         Time constant of e in a simulation, in ms; positive.
 
+    Notes
+    -----
+    Departures: the source is a review of many such rules; the trace as a running mean of y x is one of
+    them.
+
+    Limits: one number for all synapses: units receive no credit of their own.
+
     References
     ----------
     Gerstner et al. (2018), Front. Neural Circuits 12, doi:10.3389/fncir.2018.00053.

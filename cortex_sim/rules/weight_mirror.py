@@ -15,7 +15,7 @@ from cortex_sim.rules.feedback_alignment import FeedbackAlignment
 @register("rule", "weight_mirror")
 @dataclass(frozen=True)
 class WeightMirror:
-    """ΔB = η⟨ξ yᵀ⟩, ξ white spontaneous activity of the population below, y = Wξ its echo above.
+    """c_pre = B u, ΔB = η⟨ξ yᵀ⟩, ξ white spontaneous activity below, y = Wξ its echo above.
 
     ⟨ξ yᵀ⟩ = Wᵀ for white ξ, so with a `Decay` B settles at a multiple of Wᵀ.
 
@@ -23,6 +23,14 @@ class WeightMirror:
     ----------
     of : Projection or str
         The bottom-up projection whose transpose B approaches.
+
+    Notes
+    -----
+    Departures: the paper mirrors in a phase of its own; here it happens at every update, with a linear
+    echo.
+
+    Limits: B lags behind a changing W by about 1/(ηλ) updates, and sampling noise of size
+    √(η/presentations) stays in it. Correlated ξ would give C_ξWᵀ.
 
     References
     ----------

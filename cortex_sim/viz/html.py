@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _CELL = "padding:1px 12px 1px 0;text-align:{};border:none;white-space:nowrap"
+_PROSE = "padding:1px 0;text-align:left;vertical-align:top;border:none"
+_LABEL = "padding:1px 12px 1px 0;text-align:left;vertical-align:top;border:none;white-space:nowrap"
 _DPI = 100
 
 
@@ -56,6 +58,16 @@ def table_with(columns: list[str], rows: Sequence[tuple[str, ...]], aligned: lis
         '<table style="border-collapse:collapse;margin:2px 0 8px">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def described(rows: Sequence[tuple[str, str]]) -> str:
+    """Labels in bold, each beside a text that may take several lines."""
+    cells = "".join(
+        f'<tr><th style="{_LABEL}">{html.escape(label)}</th>'
+        f'<td style="{_PROSE}">{html.escape(text)}</td></tr>'
+        for label, text in rows
+    )
+    return f'<table style="border-collapse:collapse;margin:2px 0 8px;max-width:52em">{cells}</table>'
 
 
 def folded(title: str, *parts: str) -> str:

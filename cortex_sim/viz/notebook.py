@@ -13,6 +13,7 @@ from cortex_sim.viz import html
 from cortex_sim.viz.tables import network_tables, objective
 
 if TYPE_CHECKING:
+    from cortex_sim.cards import Card
     from cortex_sim.experiments.experiment import Experiment
     from cortex_sim.network import Network
     from cortex_sim.protocol.protocol import Protocol
@@ -73,6 +74,11 @@ def simulation(shown: Any) -> str:
         html.folded("equations", html.text_block(shown.equations)),
         network(shown.net),
     )
+
+
+def card(shown: Card) -> str:
+    """Identity card of a rule."""
+    return html.page(html.heading(f"rule {shown.name}"), html.described(shown.rows))
 
 
 def settled(shown: Any, said: str, parameters: int | None = None) -> str:

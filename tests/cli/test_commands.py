@@ -74,6 +74,12 @@ def test_list(result, run):
     assert said["tdca_diffusion"].startswith("python benchmarks/tdca.py run diffusion")
 
 
+def test_rule(run, result):
+    status, out, err = run("rule gait_prop")
+    assert (status, err) == (0, "") and out == f"{cs.card('gait_prop')}\n"
+    assert result("rule gait_prop") == {"name": "gait_prop", **dict(cs.card("gait_prop").rows)}
+
+
 def test_show(run, result, here):
     status, out, err = run("show digits_mlp --rule feedback_alignment --draw drawn.png")
     assert (status, err) == (0, "")

@@ -78,4 +78,5 @@ def own_names(monkeypatch):
     """What the test registers is forgotten after it."""
     monkeypatch.setattr(registry, "_TABLES", {k: dict(t) for k, t in registry._TABLES.items()})
     monkeypatch.setattr("cortex_sim.words.WORDS", words := dict(base.WORDS))
+    monkeypatch.setattr("cortex_sim.cards.WORDS", words)
     monkeypatch.setattr(base, "WORDS", words)

@@ -26,6 +26,7 @@ from cortex_sim.projection import Projection
 from cortex_sim.regularisers import Decay, HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.rules.in_time import InTime, constants_of
+from cortex_sim.rules.places import not_in_time
 
 
 class CreditSource(Enum):
@@ -134,8 +135,8 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     if routes.by_targets:
         rule = next(p.plasticity for p in net.driving if p.rule.supervised)
         raise BuildError(
-            f"network {net.name}: {rule!r} computes targets layer by layer, which has no rate dynamics here; "
-            'use GaitProp() in its limit form, or backend "torch"'
+            f"network {net.name}: {rule!r} {not_in_time(rule)}; use GaitProp() in its limit form, or "
+            'backend "torch"'
         )
     check_normalisers(net)
     check_linear(net)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.errors import BuildError
-from cortex_sim.rules.in_time import by_array
+from cortex_sim.rules.places import not_by_synapse
 
 
 def check_no_sharing(circuit: Circuit) -> None:
     """Raise `BuildError` where synapses would have to share a weight, or read one another's."""
     for p in circuit.plastic():
-        if by_array(p.plasticity):
+        if why := not_by_synapse(p.plasticity):
             raise BuildError(
-                f"projection {p.name}: {type(p.plasticity).__name__} reads several synapses at once, and the "
-                'synapses engine moves each by itself; use engine="batched"'
+                f'projection {p.name}: {type(p.plasticity).__name__} {why}; use engine="batched"'
             )
     for p in circuit.net.bottom_ups:
         if p.reads is not None:

@@ -35,6 +35,7 @@ from cortex_sim.protocol.loop_running import Loops, Memory, memory_of
 from cortex_sim.protocol.plan import Conditions, PhasePlan, Plan, Sample, Shown, Wanted
 from cortex_sim.registry import registered_name
 from cortex_sim.regularisers import Decay, HardOrthogonality
+from cortex_sim.rules.places import not_in_protocols
 from cortex_sim.state import State
 
 if TYPE_CHECKING:
@@ -315,8 +316,8 @@ def _check(net: Network, model: Model) -> None:
     if model.routes.by_targets:
         rule = next(p.plasticity for p in net.bottom_ups if p.rule.supervised)
         raise BuildError(
-            f"network {net.name}: {rule!r} computes targets layer by layer, and a protocol's nudges, cuts "
-            f"and gates act on credit; use GaitProp() in its limit form, or train with model.fit"
+            f"network {net.name}: {rule!r} {not_in_protocols(rule)}; use GaitProp() in its limit form, or "
+            "train with model.fit"
         )
     for p in net.projections.values():
         for regulariser in p.regularisers:

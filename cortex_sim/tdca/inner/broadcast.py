@@ -35,6 +35,7 @@ class Broadcast:
     """
 
     credit_network: Any = field(default_factory=BroadcastCredit)
+    stands_for: ClassVar[str] = "plastic_diffusion"  # the rule of plasticity whose settings it trains
     gated: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -33,6 +33,7 @@ class Layered:
     """
 
     credit_network: Any = field(default_factory=LayeredCredit)
+    stands_for: ClassVar[str] = "kolen_pollack"  # the rule of plasticity whose settings it trains
     gated: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -1,0 +1,34 @@
+"""Where a rule cannot run, and why: asked by the backends that refuse it, and by its identity card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cortex_sim.capabilities import Arrival, rule_of
+
+_LAYERS = "computes targets layer by layer"
+
+
+def by_targets(rule: Any) -> bool:
+    """Whether its credit is the way to a target, which a rule finds by inverting activations."""
+    return rule_of(rule).arrival is Arrival.TARGETS
+
+
+def not_in_protocols(rule: Any) -> str:
+    """Why protocols at equilibrium cannot run it, or ""."""
+    return f"{_LAYERS}, and a protocol's nudges, cuts and gates act on credit" if by_targets(rule) else ""
+
+
+def not_in_time(rule: Any) -> str:
+    """Why rate dynamics cannot run it, or ""."""
+    declared = rule_of(rule)
+    if by_targets(rule):
+        return f"{_LAYERS}, which has no rate dynamics here"
+    return "" if declared.supervised or declared.growth is not None else "has no growth, its equation in time"
+
+
+def not_by_synapse(rule: Any) -> str:
+    """Why rate dynamics synapse by synapse cannot run it, or ""."""
+    if callable(rule_of(rule).growth):
+        return "reads several synapses at once, and the synapses engine moves each by itself"
+    return not_in_time(rule)
