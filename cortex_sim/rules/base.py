@@ -178,7 +178,7 @@ class Word:
         What plastic bottom-up synapses read, where nothing is declared.
     docstring : str
         What it is, in the form of a rule's docstring, where that of its rule does not say it; see
-        `cortex_sim.cards`.
+        `cortex_sim.card`.
     """
 
     rule: Any
