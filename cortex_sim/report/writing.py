@@ -56,20 +56,25 @@ def figures(
     return made
 
 
+def courses(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, list[Row]]]:
+    """Rows of time bins as `viz.scores_over_time` draws them: by data set and metric, then by line."""
+    found: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in rows:
+        name, population = row["recording"], row["population"]
+        lines = found.setdefault((row["data"], row["metric"]), {})
+        line = lines.setdefault(name if name == population else f"{name} {population}", [])
+        ceiling = row["ceiling"] if row["convention"] == "raw" or row["ceiling"] is None else 1.0
+        start, end = row["time_bin_start"], row["time_bin_end"]
+        line.append({**row, "bin": (start + end) / 2, "ceiling_low": ceiling})
+    return found
+
+
 def _courses(rows: Sequence[Row], names: Mapping[str, str], folder: Path) -> list[Path]:
     """Scores over time, one figure for each data set and metric."""
     from cortex_sim import viz
 
     made = []
-    for label, metric in dict.fromkeys((row["data"], row["metric"]) for row in rows):
-        lines: dict[str, list[Row]] = {}
-        for row in rows:
-            if (row["data"], row["metric"]) == (label, metric):
-                name, population = row["recording"], row["population"]
-                line = lines.setdefault(name if name == population else f"{name} {population}", [])
-                ceiling = row["ceiling"] if row["convention"] == "raw" or row["ceiling"] is None else 1.0
-                start, end = row["time_bin_start"], row["time_bin_end"]
-                line.append({**row, "bin": (start + end) / 2, "ceiling_low": ceiling})
+    for (label, metric), lines in courses(rows).items():
         made.append(folder / f"over-time-{names[label]}-{metric}.png")
         viz.scores_over_time(lines, made[-1], f"{metric} score, {label}")
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from cortex_sim.errors import RunError
 
 CHECKPOINT, RUN, METRICS = "checkpoint.safetensors", "run.yaml", "metrics.json"
 LOCK = ".lock"
+_LOCKS = Path("/proc/locks")
 
 
 class Busy(RunError):
@@ -92,3 +94,16 @@ def held(
         yield
     finally:
         lock.release()
+
+
+def seen_held(folder: Path) -> bool:
+    """Whether a process of this machine is seen to hold the directory; nothing is opened for writing.
+
+    Only Linux shows locks; False elsewhere, and where the holder runs on another machine or in a container.
+    """
+    try:
+        about, locks = (folder / LOCK).stat(), _LOCKS.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return False
+    at = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    return any(at in line.split() for line in locks)
