@@ -77,7 +77,8 @@ BELOW = {  # what may not be imported by whom: directions of the house
     "neural": ("cortex_sim.compare", "cortex_sim.report", "cortex_sim.responding", "cortex_sim.backends"),
     "compare": ("cortex_sim.report", "cortex_sim.responding", "cortex_sim.backends", "cortex_sim.commands"),
     "responding": ("cortex_sim.compare", "cortex_sim.report", "cortex_sim.commands"),
-    "report": ("cortex_sim.commands",),
+    "report": ("cortex_sim.commands", "cortex_sim.html_report"),
+    "html_report": ("cortex_sim.commands",),
 }
 
 

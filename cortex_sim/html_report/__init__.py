@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.calling import known_arguments
+
 __all__ = ["write"]
 
 
+@known_arguments("html_report.write")
 def write(
     subjects: Sequence[str | Path] | Mapping[str, str | Path],
     out: str | Path = "report.html",

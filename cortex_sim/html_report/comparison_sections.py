@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cortex_sim.html_report.comparisons import Comparison
-from cortex_sim.html_report.content import Cell, Picture, Row, Section, Table, number
-from cortex_sim.html_report.svg import inline
+from cortex_sim.html_report.content import Cell, Row, Section, Table, number
+from cortex_sim.html_report.svg import picture
 
 WHAT = ("recording", "population", "data", "metric")
 SCORES = ("score", "interval", "ceiling", "shifted", "untrained")
@@ -36,7 +36,7 @@ def _scores(section: Section, one: Comparison, before: str, i: int) -> None:
         best = max(mine, key=lambda row: row["score"])
         said = f"{title}: highest {best['score']:.3f}, {best['recording']} {best['population']}"
         draw = lambda mine=mine: comparison_scores(mine)  # noqa: E731
-        section.pictures.append(Picture(inline(draw, said, f"scores-{i}-{j}"), title))
+        section.pictures.append(picture(draw, title, said, f"scores-{i}-{j}"))
     _over_time(section, one, before, i)
     title = f"{before}scores" if before else "Scores"
     timed = any(row.get("time_bin_start") is not None for row in one.rows)
@@ -53,7 +53,7 @@ def _over_time(section: Section, one: Comparison, before: str, i: int) -> None:
         title = f"{before}{metric} score over time, {data}"
         draw = lambda lines=lines, metric=metric: scores_over_time(lines, label=f"{metric} score")  # noqa: E731
         said = f"{title}: {', '.join(lines)}"
-        section.pictures.append(Picture(inline(draw, said, f"courses-{i}-{j}"), title))
+        section.pictures.append(picture(draw, title, said, f"courses-{i}-{j}"))
 
 
 def _row(row: Mapping[str, Any], timed: bool) -> Row:

@@ -38,6 +38,8 @@ class Comparison:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    kind = "comparison"
+
     @property
     def status(self) -> str:
         """Number of scores."""

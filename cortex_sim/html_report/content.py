@@ -8,6 +8,8 @@ from typing import Any
 
 from cortex_sim.html_report.curves import Look
 
+MOST_EXACT = 1e6  # whole numbers below are spelled out
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -44,14 +46,16 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     numbers: bool = True  # aligned right
+    folded: bool = False  # behind a title that opens it; printed open
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its SVG element and a caption."""
+    """A figure: its SVG element, a caption, and its natural width in CSS pixels."""
 
     svg: str
     caption: str
+    width: int
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,12 @@ class Section:
     tables: list[Table] = field(default_factory=list)
 
 
-def number(value: Any, spelled: str = "{:.4g}") -> Cell:
-    """A cell with a number; a dash where there is none."""
+def number(value: Any, spelled: str | None = None) -> Cell:
+    """A cell with a number, by default with four digits; a dash where there is none."""
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return Cell("–" if value is None else str(value))
+    if spelled is None:
+        spelled = "{:g}" if value == int(value) and abs(value) < MOST_EXACT else "{:#.4g}"
     return Cell(spelled.format(value), value)
 
 

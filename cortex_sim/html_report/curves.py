@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cortex_sim.viz.panels import COLOURS, DASHES, new_figure, plain
 
-WIDTH, HEIGHT = 4.5, 3.0  # inches; at this width its text can be read on a phone
+WIDTH, HEIGHT = 3.7, 2.6  # inches; as wide as a phone, so that text keeps its size there
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def panel(
     axes = figure.subplots()
     for curve in curves:
         marker = "o" if len(curve.points) <= 30 else None
-        style = {"color": curve.look.colour, "ls": curve.look.dash, "marker": marker, "ms": 3}
-        axes.plot(*np.array(curve.points).T, lw=1.6, **style)
+        x_of, y_of = np.array(curve.points).T
+        axes.plot(x_of, y_of, color=curve.look.colour, ls=curve.look.dash, marker=marker, ms=3, lw=1.6)
     if level is not None:
         axes.axhline(level, color="0.6", lw=1, ls=":")
     axes.set_ylim(*_limits(limits, curves))

@@ -8,15 +8,16 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from cortex_sim.html_report.colours import reference, variables
 from cortex_sim.html_report.content import Key, Section
 from cortex_sim.html_report.learning import angles, credit, curves, orthogonality
 from cortex_sim.html_report.networks import networks
+from cortex_sim.html_report.outer_loops import OuterLoop
 from cortex_sim.html_report.overview import overview
 from cortex_sim.html_report.reading import Found
 from cortex_sim.html_report.settings_tables import settings, versions
+from cortex_sim.html_report.training_runs import TrainingRun
 
 #: Nothing is fetched, whatever a name or a setting contains.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -42,11 +43,11 @@ def page(found: Found, present: int = 0, script: str = "", policy: str = POLICY)
         title=", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more",
         count=len(names),
         sections=sections,
-        light=Markup(variables(dark=False)),
-        dark=Markup(variables(dark=True)),
-        style=Markup(files(__package__).joinpath("report.css").read_text("utf-8")),
+        light=variables(dark=False),
+        dark=variables(dark=True),
+        style=files("cortex_sim.html_report").joinpath("report.css").read_text("utf-8"),
         policy=policy,
-        script=Markup(script),
+        script=script,
         written=f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         version=_version(),
     )
@@ -71,7 +72,7 @@ def _sections(found: Found, present: int) -> list[Section]:
         from cortex_sim.html_report.comparison_sections import comparisons
 
         sections.append(comparisons(found.comparisons))
-    started = (*found.runs, *found.outer_loops)
+    started: list[TrainingRun | OuterLoop] = [*found.runs, *found.outer_loops]
     if started:
         sections += [settings(found.runs, found.outer_loops), versions(started)]
     return sections

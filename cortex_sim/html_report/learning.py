@@ -1,14 +1,16 @@
-"""Sections on how training runs learned: curves, angles, orthogonality, credit and silent units."""
+"""Sections on how training runs learned: curves, angles, orthogonality, credit and dead units."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from cortex_sim.html_report.content import Key, Picture, Row, Section, Table, number
 from cortex_sim.html_report.curves import Curve, look, panel, said
-from cortex_sim.html_report.svg import inline
-from cortex_sim.html_report.training_runs import TrainingRun
+from cortex_sim.html_report.svg import picture
+from cortex_sim.html_report.training_runs import Line, TrainingRun
 
 Limits = tuple[float | None, float | None]
 SHARE: Limits = (0.0, 1.0)
@@ -29,19 +31,16 @@ def curves(runs: Sequence[TrainingRun]) -> Section:
     """Accuracies and objectives by epoch, all runs in the same axes."""
     section = Section("curves", "Learning curves", keys=keys(runs))
     for name, (title, limits) in CURVES.items():
-        found = [
-            Curve(run.name, points(run, lambda line, name=name: line.get(name)), look(i))  # type: ignore[misc]
-            for i, run in enumerate(runs)
-        ]
+        found = [Curve(run.name, points(run, itemgetter(name)), look(i)) for i, run in enumerate(runs)]
         found = [curve for curve in found if curve.points]
         if found:
-            section.pictures.append(_picture(f"curve-{name.replace('_', '-')}", title, found, limits))
+            section.pictures.append(_panel(f"curve-{name.replace('_', '-')}", title, found, limits))
     if not section.pictures:
         section.sentences.append("No evaluation has been written yet.")
         section.keys = []
-    lost = [run.name for run in runs if _lost(run)]
+    lost = [run.name for run in runs if run.diverged_at is not None]
     if lost:
-        section.sentences.append(f"Values that were not finite are left out: {', '.join(lost)}.")
+        section.sentences.append(f"Objectives that were not finite are left out: {', '.join(lost)}.")
     return section
 
 
@@ -79,11 +78,11 @@ def orthogonality(runs: Sequence[TrainingRun]) -> Section:
 
 
 def credit(runs: Sequence[TrainingRun]) -> Section:
-    """Norms of credit, and units that never respond, by population at the last evaluation."""
-    section = Section("credit", "Credit and silent units")
+    """Norms of credit, and units whose rate never changes, by population at the last evaluation."""
+    section = Section("credit", "Credit and dead units")
     for key, title in (
-        ("credit_norm", "Root mean square length of credit, last evaluation"),
-        ("dead_units", "Share of units that responded to no held-out presentation, last evaluation"),
+        ("credit_norm", "Length of credit, root mean square, at the last evaluation"),
+        ("dead_units", "Share of units with one rate in all held-out presentations, at the last evaluation"),
     ):
         table = _last(key, title, runs, "population")
         if table is not None:
@@ -96,20 +95,16 @@ def keys(runs: Sequence[TrainingRun]) -> list[Key]:
     return [Key(run.name, look(i)) for i, run in enumerate(runs)]
 
 
-def points(run: TrainingRun, value: Any) -> tuple[tuple[float, float], ...]:
+def points(run: TrainingRun, value: Callable[[Line], Any]) -> tuple[tuple[float, float], ...]:
     """Points (epoch, value) of the evaluations that have a value."""
-    found = ((line.get("epoch"), value(line)) for line in run.lines)
-    return tuple((float(x), float(y)) for x, y in found if _is_number(x) and _is_number(y))
+    lines = (defaultdict(lambda: None, line) for line in run.lines)
+    found = ((_number(line["epoch"]), _number(value(line))) for line in lines)
+    return tuple((x, y) for x, y in found if x is not None and y is not None)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _lost(run: TrainingRun) -> bool:
-    """Whether the objective of an evaluation was not finite: it is null in metrics.jsonl."""
-    part = "validation_loss" if "validation_loss" in run.last else "test_loss"
-    return any(part in line and line[part] is None for line in run.lines)
+def _number(value: Any) -> float | None:
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if whole else None
 
 
 def _by_name(
@@ -132,16 +127,16 @@ def _by_name(
     if len(runs) == 1:
         each = [Curve(one, found[one][0].points, look(i)) for i, one in enumerate(known) if found[one]]
         section.keys = [Key(curve.name, curve.look) for curve in each]
-        section.pictures.append(_picture(f"{name}-0", title, each, limits, axis, level))
+        section.pictures.append(_panel(f"{name}-0", title, each, limits, axis, level))
     else:
         section.keys = keys(runs)
         flat = [one for one in drawn if level is not None and _highest(found[one]) < ZERO]
         for i, one in enumerate(drawn):
             if one not in flat:
-                section.pictures.append(_picture(f"{name}-{i}", one, found[one], limits, axis, level))
+                section.pictures.append(_panel(f"{name}-{i}", one, found[one], limits, axis, level))
         if flat:
             section.sentences.append(f"Below {ZERO:g} degrees in every run: {', '.join(flat)}.")
-    table = _last(key, "At the last evaluation", runs, "projection")
+    table = _last(key, f"{axis.capitalize()} at the last evaluation", runs, "projection")
     if table is not None:
         section.tables.append(table)
     return section
@@ -174,14 +169,14 @@ def _last(key: str, title: str, runs: Sequence[TrainingRun], what: str) -> Table
     return Table(title, (what, *(run.name for run in runs)), tuple(rows)) if rows else None
 
 
-def _picture(
+def _panel(
     name: str,
     title: str,
     found: Sequence[Curve],
     limits: Limits,
-    axis: str | None = None,
+    axis: str = "",
     level: float | None = None,
 ) -> Picture:
-    words = title if axis is None or axis in title else f"{title}, {axis}"
-    svg = inline(lambda: panel(found, "epoch", axis or title, limits, level), said(words, found), name)
-    return Picture(svg, title)
+    words = f"{title}, {axis}" if axis else title
+    unit = " deg" if axis.endswith("(deg)") else ""
+    return picture(lambda: panel(found, "epoch", axis, limits, level), title, said(words, found, unit), name)

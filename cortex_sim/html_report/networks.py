@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.errors import CortexSimError
-from cortex_sim.html_report.content import Cell, Picture, Row, Section, Table
-from cortex_sim.html_report.svg import inline
+from cortex_sim.html_report.content import Cell, Row, Section, Table
+from cortex_sim.html_report.svg import picture
 from cortex_sim.html_report.training_runs import TrainingRun
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ def networks(runs: Sequence[TrainingRun]) -> Section:
 def _add(section: Section, net: Network, of: str, name: str) -> None:
     from cortex_sim.viz.tables import network_tables, objective
 
-    caption = f"Network {net.name}{of}: objective {objective(net)}"
+    caption = f"{net.name}{of}"
     chain = ", ".join(f"{one} {'×'.join(map(str, p.shape))}" for one, p in net.populations.items())
-    said = f"Drawing of network {net.name}: populations {chain}"
+    said = f"Drawing of network {net.name}: populations {chain}; objective {objective(net)}"
     try:
-        section.pictures.append(Picture(inline(net.draw, said, name), caption))
+        section.pictures.append(picture(net.draw, caption, said, name))
     except CortexSimError as exception:
-        section.sentences.append(f"{caption}. No drawing: {exception}")
+        section.sentences.append(f"{caption}: no drawing. {exception}.")
     for table in network_tables(net):
         section.tables.append(_as_table(table, of))
 
@@ -54,7 +54,7 @@ def _as_table(table: Any, of: str) -> Table:
     columns = [_plain(column.header) for column in table.columns]
     cells = zip(*(map(_plain, column.cells) for column in table.columns), strict=True)
     rows = tuple(Row(head, tuple(map(Cell, rest))) for head, *rest in cells)
-    return Table(f"{_plain(table.title)}{of}", tuple(columns), rows, numbers=False)
+    return Table(f"{_plain(table.title)}{of}", tuple(columns), rows, numbers=False, folded=True)
 
 
 def _plain(cell: object) -> str:

@@ -29,6 +29,8 @@ class OuterLoop:
     metrics: Mapping[str, Any] | None
     notes: tuple[str, ...]
 
+    kind = "outer loop"
+
     @property
     def last(self) -> Line:
         """The latest line, or nothing."""

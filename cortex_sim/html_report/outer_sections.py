@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from cortex_sim.errors import CortexSimError
-from cortex_sim.html_report.content import Cell, Key, Picture, Row, Section, Table
+from cortex_sim.html_report.content import Cell, Key, Row, Section, Table
 from cortex_sim.html_report.curves import HEIGHT, WIDTH, Curve, look, panel, said
 from cortex_sim.html_report.outer_loops import OuterLoop
-from cortex_sim.html_report.svg import inline
+from cortex_sim.html_report.svg import picture
 
 CURVES = {
     "loss": "objective of inner runs",
@@ -24,9 +24,9 @@ def outer_loops(loops: Sequence[OuterLoop]) -> Section:
         found = [Curve(one.name, _points(one, key), look(i)) for i, one in enumerate(loops)]
         found = [curve for curve in found if curve.points]
         if found:
-            draw = lambda found=found, title=title: panel(found, "outer update", title)  # noqa: E731
+            draw = lambda found=found: panel(found, "outer update", "")  # noqa: E731
             name = f"outer-{key.replace('_', '-')}"
-            section.pictures.append(Picture(inline(draw, said(title, found), name), title))
+            section.pictures.append(picture(draw, title, said(title, found), name))
     if not section.pictures:
         section.sentences.append("No outer update has been written yet.")
     for i, one in enumerate(loops):
@@ -49,12 +49,17 @@ def _outcome(section: Section, loop: OuterLoop, number: int) -> None:
         settings = from_file(loop.path / RUN)
         title, columns, rows = settings.table(metrics)
         drawn: list[bool] = []
-        svg = inline(lambda: _panel(settings, metrics, drawn), f"{loop.name}: {title}", f"outcome-{number}")
+        shown = picture(
+            lambda: _panel(settings, metrics, drawn),
+            f"{loop.name}: outcome",
+            f"{loop.name}: {title}",
+            f"outcome-{number}",
+        )
     except (CortexSimError, KeyError, TypeError, ValueError, AttributeError) as exception:
         section.sentences.append(f"{loop.name}: its outcome cannot be shown ({exception}).")
         return
     if drawn[0]:
-        section.pictures.append(Picture(svg, f"{loop.name}: outcome"))
+        section.pictures.append(shown)
     table = tuple(Row(str(head), tuple(Cell(_spelled(one)) for one in rest)) for head, *rest in rows)
     section.tables.append(Table(f"{loop.name}: {title}", tuple(map(str, columns)), table))
 

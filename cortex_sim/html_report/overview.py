@@ -15,12 +15,7 @@ def overview(found: Found) -> Section:
     section = Section("overview", "Overview")
     if found.runs:
         section.tables.append(_runs(found.runs))
-    others = [
-        ("outer loop", found.outer_loops),
-        ("comparison", found.comparisons),
-        ("recording", found.recordings),
-    ]
-    rows = [Row(one.name, (Cell(kind), Cell(one.status))) for kind, of in others for one in of]
+    rows = [Row(one.name, (Cell(one.kind), Cell(one.status))) for one in found.all if one not in found.runs]
     if rows:
         title = "Also in this report" if found.runs else "In this report"
         section.tables.append(Table(title, ("", "kind", "status"), tuple(rows), numbers=False))
@@ -32,7 +27,7 @@ def overview(found: Found) -> Section:
 
 
 def _runs(runs: Sequence[TrainingRun]) -> Table:
-    columns: dict[str, list[Cell]] = {
+    found: dict[str, list[Cell]] = {
         "status": [Cell(run.status) for run in runs],
         "model": [Cell(str(run.settings.get("model"))) for run in runs],
         "data": [Cell(str(run.settings.get("data"))) for run in runs],
@@ -48,13 +43,13 @@ def _runs(runs: Sequence[TrainingRun]) -> Table:
     ):
         cells = [spell(_final(run, key)) for run in runs]
         if any(cell.value is not None for cell in cells):
-            columns[title] = cells
+            found[title] = cells
     if any("best" in (run.metrics or {}) for run in runs):
-        columns["best evaluation"] = [_best(run) for run in runs]
-    columns["updates"] = [number(_final(run, "steps"), "{:,}") for run in runs]
-    columns["time (s)"] = [number(_final(run, "seconds"), "{:.1f}") for run in runs]
-    rows = zip(runs, zip(*columns.values(), strict=True), strict=True)
-    return Table("Training runs", ("", *columns), tuple(Row(run.name, cells) for run, cells in rows))
+        found["best evaluation"] = [_best(run) for run in runs]
+    found["updates"] = [number(_final(run, "steps"), "{:,}") for run in runs]
+    found["time (s)"] = [number(_final(run, "seconds"), "{:.1f}") for run in runs]
+    rows = tuple(Row(head, tuple(cells)) for head, cells in found.items())
+    return Table("Training runs", ("", *(run.name for run in runs)), rows, numbers=False)
 
 
 def _rule(run: TrainingRun) -> str:

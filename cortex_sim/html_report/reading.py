@@ -85,7 +85,7 @@ def found(given: Sequence[tuple[str | None, str]]) -> Found:
 
 def labels(given: Sequence[tuple[str | None, str]]) -> list[str]:
     """A name for each subject, no two alike."""
-    short = [name or Path(place).resolve().name.removesuffix(".nc") for name, place in given]
+    short = [name or Path(place).resolve().name for name, place in given]
     often = Counter(short)
     names = [
         place if name is None and often[one] > 1 else one
@@ -136,7 +136,7 @@ def require_place(out: str | Path, replace: bool) -> Path:
     """
     path = require_path("report", out, RunError)
     if path.exists() and (path.is_dir() or not replace):
-        way = "a folder; give the name of a file" if path.is_dir() else "give a new file, or --replace"
+        way = "it is a folder; give the name of a file" if path.is_dir() else "give a new file, or --replace"
         raise RunError(f"--out {out}: already exists, {way}")
     if not path.parent.is_dir():
         raise RunError(f"--out {out}: no folder {path.parent}; make it first")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cortex_sim.errors import CortexSimError
-from cortex_sim.html_report.content import Cell, Picture, Row, Section, Table
+from cortex_sim.html_report.content import Cell, Row, Section, Table
 from cortex_sim.html_report.recordings import Recorded
-from cortex_sim.html_report.svg import inline
+from cortex_sim.html_report.svg import picture
+
+MANY = 1000  # presentations from which on figures are drawn as images
 
 
 def recordings(given: Sequence[Recorded]) -> Section:
@@ -31,6 +33,7 @@ def _add(section: Section, one: Recorded, figure: str) -> None:
         return
     cells = tuple(Row(what, (Cell(which),)) for what, which in rows)
     section.tables.append(Table(one.name, ("", "holds"), cells, numbers=False))
+    many = one.recording["presentation"].size > MANY
     figures = [
         ("time", f"{one.name}: mean rate of each population", lambda: time_course(one.recording)),
     ]
@@ -38,6 +41,6 @@ def _add(section: Section, one: Recorded, figure: str) -> None:
         figures.append(("arms", f"{one.name}: arms", lambda: compare_arms(one.recording)))
     for kind, said, draw in figures:
         try:
-            section.pictures.append(Picture(inline(draw, said, f"{figure}-{kind}"), said))
+            section.pictures.append(picture(draw, said, said, f"{figure}-{kind}", raster=many))
         except CortexSimError as exception:
             section.sentences.append(f"{said}: no figure. {exception}.")

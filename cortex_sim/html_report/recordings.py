@@ -19,6 +19,8 @@ class Recorded:
     recording: xr.Dataset
     notes: tuple[str, ...] = ()
 
+    kind = "recording"
+
     @property
     def status(self) -> str:
         """Numbers of presentations and neuroids."""

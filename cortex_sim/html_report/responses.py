@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cortex_sim.errors import CortexSimError
-from cortex_sim.html_report.content import Picture, Row, Section, Table, number
-from cortex_sim.html_report.svg import inline
+from cortex_sim.html_report.content import Row, Section, Table, number
+from cortex_sim.html_report.svg import picture
 from cortex_sim.html_report.training_runs import TrainingRun
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def _presented(run: TrainingRun, count: int) -> tuple[xr.Dataset, str]:
     part = "validation" if "validation_loss" in run.last else "test"
     stimuli = labelled(shown, None, part)
     some = stimuli[: min(count, len(stimuli))]
+    if some.labels is not None:
+        some = some[np.argsort(some.labels, kind="stable")]
     recording = respond_to(shown, some, variables=["rate"])
-    if "label" in recording.coords:
-        recording = recording.isel(presentation=np.argsort(recording["label"].values, kind="stable"))
     return recording, part
 
 
@@ -82,8 +82,8 @@ def _add(section: Section, name: str, recording: xr.Dataset, part: str, figure: 
             continue
         title = f"{name}, {population}"
         said = f"Representational dissimilarities of {count} stimuli in population {population} of {name}"
-        draw = lambda found=found, title=title: rdm_panels({title: found})  # noqa: E731
-        section.pictures.append(Picture(inline(draw, said, f"{figure}-{i}"), title))
+        draw = lambda found=found: rdm_panels({"": found})  # noqa: E731
+        section.pictures.append(picture(draw, title, said, f"{figure}-{i}"))
     title = f"Rates of {name} to {count} stimuli of the {part} part"
     section.tables.append(Table(title, COLUMNS, tuple(rows)))
 
@@ -101,4 +101,4 @@ def _dissimilarities(rates: np.ndarray, population: str):  # type: ignore[no-unt
     from cortex_sim.compare.rdms import rdm
     from cortex_sim.compare.responses import Responses
 
-    return rdm(Responses(population, range(len(rates)), rates))
+    return rdm(Responses(population, list(map(str, range(len(rates)))), rates))

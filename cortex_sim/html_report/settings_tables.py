@@ -37,6 +37,8 @@ def versions(runs: Sequence[Run]) -> Section:
 
 def _tables(title: str, runs: Sequence[Run]) -> list[Table]:
     rows = side_by_side([flat(run.settings) for run in runs], spelled)
+    nested = {row.head.rpartition(".")[0] for row in rows}
+    rows = tuple(row for row in rows if row.head not in nested)  # {} beside settings of the same name
     if not rows:
         return []
     ordered = tuple(sorted(rows, key=lambda row: not row.marked))

@@ -7,20 +7,23 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from cortex_sim.html_report.colours import following
+from cortex_sim.html_report.content import Picture
 from cortex_sim.viz.panels import COLOURS
 
 _DRAWING = RLock()  # matplotlib's settings are those of the process
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be selected, and follows the page's font
     "svg.hashsalt": "cortex-sim",
     "text.parse_math": False,  # a run may be called "a$b$"
-    "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS)),
+    "axes.prop_cycle": cycler(color=list(COLOURS)),
     "font.size": 10.0,
 }
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -34,21 +37,29 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def inline(draw: Callable[[], Figure], said: str, name: str) -> str:
-    """The SVG element of a figure.
+def picture(draw: Callable[[], Figure], caption: str, said: str, name: str, raster: bool = False) -> Picture:
+    """A figure as SVG element.
 
     Parameters
     ----------
     draw : callable
         Makes the figure.
+    caption : str
+        Above it.
     said : str
         Describes it to those who do not see it.
     name : str
         Unique in the page; a letter, then letters, digits or "-".
+    raster : bool, default False
+        Draw lines and areas as an image: of very many points they would take megabytes.
     """
     page = io.BytesIO()
     with drawing():
-        draw().savefig(page, format="svg", transparent=True, metadata=_NO_METADATA)
+        figure = draw()
+        for axes in figure.axes if raster else []:
+            for artist in (*axes.lines, *axes.collections):
+                artist.set_rasterized(True)
+        figure.savefig(page, format="svg", transparent=True, metadata=_NO_METADATA, dpi=144)
     root = ElementTree.fromstring(page.getvalue())
     _without_namespaces(root)
     for parent in list(root.iter()):
@@ -63,12 +74,8 @@ def inline(draw: Callable[[], Figure], said: str, name: str) -> str:
     title = ElementTree.Element("title", {"id": f"{name}-title"})
     title.text = said
     root.insert(0, title)
-    root.attrib |= {
-        "role": "img",
-        "aria-labelledby": f"{name}-title",
-        "style": f"max-width: {1.25 * width:.0f}px",
-    }
-    return ElementTree.tostring(root, encoding="unicode")
+    root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title"}
+    return Picture(ElementTree.tostring(root, encoding="unicode"), caption, round(width))
 
 
 def _without_namespaces(root: ElementTree.Element) -> None:

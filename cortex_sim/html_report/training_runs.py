@@ -50,10 +50,21 @@ class TrainingRun:
     network: Network | None
     notes: tuple[str, ...]
 
+    kind = "training run"
+
     @property
     def last(self) -> Line:
         """The latest evaluation, or nothing."""
         return self.lines[-1] if self.lines else {}
+
+    @property
+    def diverged_at(self) -> int | None:
+        """Step of the first evaluation whose objective was not finite, which metrics.jsonl keeps as null."""
+        for line in self.lines:
+            part = "validation_loss" if "validation_loss" in line else "test_loss"
+            if part in line and line[part] is None:
+                return int(line["step"])
+        return None
 
     @property
     def status(self) -> str:
@@ -61,6 +72,8 @@ class TrainingRun:
         if self.metrics is not None:
             early = ", stopped early" if self.metrics.get("stopped_early") else ""
             return f"finished{early}"
+        if self.diverged_at is not None:
+            return f"diverged: the objective was not finite at step {self.diverged_at}"
         done = f"epoch {self.last['epoch']:g} of {self.settings.get('epochs')}" if self.last else ""
         return unfinished(self.path, done)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import torch
-
 from cortex_sim import library, registry
 from cortex_sim.checks import listed
 from cortex_sim.default_settings import TRAINED_STEP, declared_rule, tuned_rules
@@ -51,6 +49,8 @@ def _borrowed(settings: Settings, net: Network) -> list[str]:
 
 def _rate_of_torch(optimiser: dict[str, Any]) -> list[str]:
     """The settings that ship for one optimiser do not carry over to another."""
+    import torch
+
     cls = getattr(torch.optim, str(optimiser.get("name")), None)
     if "lr" in optimiser or not isinstance(cls, type):
         return []

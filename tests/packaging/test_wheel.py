@@ -45,6 +45,7 @@ def test_wheel_holds_models_and_protocols_inside_the_package(wheel):
     tops = {name.split("/")[0] for name in names}
     assert tops == {"cortex_sim", next(t for t in tops if t.endswith(".dist-info"))}
     assert {"cortex_sim/models/gait_tower.py", "cortex_sim/protocols/defaults/gait_tower.yaml"} <= set(names)
+    assert {"cortex_sim/html_report/report.css", "cortex_sim/html_report/report.html.jinja"} <= set(names)
 
 
 def test_the_version_to_cite_is_the_package_s():

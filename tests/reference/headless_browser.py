@@ -31,7 +31,7 @@ class Browser:
     errors : list of str
         Errors and warnings of the console, and exceptions, since the page was opened.
     requests : list of str
-        Addresses that the page fetched, but for the page itself and data within it.
+        Addresses that were fetched, that of the page first; data within it are no requests.
     """
 
     def __init__(self):
@@ -105,9 +105,16 @@ class Browser:
             self._call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
         )
 
+    def printed(self, script):
+        """The value of an expression in the page as it is laid out for print."""
+        self._call("Emulation.setEmulatedMedia", media="print")
+        try:
+            return self.evaluate(script)
+        finally:
+            self._call("Emulation.setEmulatedMedia", media="screen")
+
     def pdf(self):
-        """The page as it is printed."""
-        self._call("Emulation.setEmulatedMedia", media="", features=[])
+        """The page on paper."""
         return base64.b64decode(self._call("Page.printToPDF", printBackground=False)["data"])
 
     def _call(self, method, **parameters):
@@ -145,4 +152,4 @@ class Browser:
         elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "warning", "assert"):
             self.errors.append(json.dumps(about["args"]))
         elif method == "Network.requestWillBeSent":
-            self.requests.append(about["request"]["url"])
+            self.requests += [url for url in [about["request"]["url"]] if not url.startswith("data:")]
