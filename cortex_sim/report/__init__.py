@@ -49,7 +49,7 @@ def compare(
     stimuli : StimulusSet or path, optional
         Needed by everything but recordings; by default what the file of neural data holds.
     like : str, optional
-        Whose preprocessing untrained models share.
+        Whose preprocessing untrained models share; a trained one keeps its own.
     controls : bool, default True
         Shifted and permuted stimuli, and untrained networks.
     over_time : bool, default False

@@ -100,7 +100,7 @@ class Showing:
     populations : tuple of str
         Which to record; by default all but the stimulated one.
     like : str, optional
-        Run or data set whose preprocessing untrained models share.
+        Run or data set whose preprocessing is that of models that hold none, such as untrained ones.
     view : View
     cache : path, optional
         Folder in which responses are kept; by default ``responses/`` in a run's own directory.
@@ -219,13 +219,22 @@ def _members(place: str, name: str, showing: Showing) -> tuple[Member, Member | 
         return _baseline(place, _stimuli(place, showing)), None
     if place.endswith(".nc"):
         return _recorded(place, name, showing), None
-    from cortex_sim.responding import candidate
-
-    from_run = Path(place).exists()
-    shown = candidate(place, like=None if from_run and showing.like is None else showing.like)
+    shown = _network(place, showing.like)
     trained = _presented(shown, showing)
     bare = _presented(shown.untrained(), showing) if shown.trained and showing.untrained else None
     return trained, bare
+
+
+def _network(place: str, like: str | None) -> Candidate:
+    """The network of a place; ``like`` is for what holds no preprocessing, such as an untrained model."""
+    from cortex_sim.responding import candidate
+
+    if like is not None and Path(place).exists():
+        try:
+            return candidate(place)
+        except DataError:  # it holds none, or is wrong in another way, which is said below
+            pass
+    return candidate(place, like=like)
 
 
 def _stimuli(place: str, showing: Showing) -> StimulusSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from path_pages import ROOT, blocks, follow, in_a_shell, in_this_process
 
@@ -12,9 +13,18 @@ import cortex_sim as cs
 DOCS = ROOT / "docs"
 SMALLER = {
     "path-protocol": {"repeat=15": "repeat=1"},
+    "path-recording": {
+        "= 100, 8, 40, 0.2": "= 40, 4, 6, 0.2",  # pictures, repeats, neurons
+        "epochs=20": "epochs=1",
+        "--rule backprop": "--rule backprop --epochs 1",
+        "--rule gait_prop": "--rule gait_prop --epochs 1",
+        "--rule feedback_alignment": "--rule feedback_alignment --epochs 1",
+        "--simulations 10": "--simulations 2 --resamples 100",
+    },
 }
 FIGURES = {
     "path-protocol": ["brian2.png", "torch.png", "weights.png"],
+    "path-recording": ["scores/scores.png", "scores/recovery-my_recording-rsa.png"],
 }
 PAGES = sorted(SMALLER)
 
@@ -50,16 +60,20 @@ def test_output_that_differs_is_found(tmp_path):
         follow(page, lambda text, here: "", tmp_path, {"epochs=3": "epochs=1"})
 
 
+def shown_mistakes(page, head):
+    """What the table of a page says of mistakes: (mistake, message)."""
+    table = page.read_text("utf-8").split(head)[1].split("\n\n")[0]
+    found = re.findall(r"^\| `(.*?)` \| (.*) \|$", table, re.M)
+    assert len(found) == 3
+    return found
+
+
 PROTOCOL = DOCS / "path-protocol.md"
-MISTAKES = re.findall(
-    r"^\| `(.*?)` \| (.*) \|$",
-    PROTOCOL.read_text("utf-8").split("| written | said |")[1].split("\n\n")[0],
-    re.M,
-)
+MISTAKES = shown_mistakes(PROTOCOL, "| written | said |")
 
 
 @pytest.mark.parametrize(("written", "said"), MISTAKES, ids=range(len(MISTAKES)))
-def test_a_mistake_is_reported_as_the_path_says(written, said):
+def test_a_mistake_is_reported_as_the_protocols_path_says(written, said):
     (script,) = (block.text for block in blocks(PROTOCOL) if block.file == "conditioning.py")
     line = re.compile(rf"^(\s*){written.split(' = ')[0]} = .*?(  #.*)?$", re.M)
     wrong, count = line.subn(lambda found: found[1] + written, script, count=1)
@@ -71,5 +85,18 @@ def test_a_mistake_is_reported_as_the_path_says(written, said):
     assert str(found.value) == said
 
 
-def test_three_mistakes_are_shown():
-    assert len(MISTAKES) == 3
+RECORDING = DOCS / "path-recording.md"
+WRONG_FILES = shown_mistakes(RECORDING, "| given | said |")
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG_FILES, ids=range(len(WRONG_FILES)))
+def test_a_file_that_does_not_fit_is_refused_as_the_recordings_path_says(given, said, tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (100, 8, 8), dtype=np.uint8)
+    counts = rng.poisson(3.0, (100, 8, 40))
+    wrong = eval(f"dict({given})", {"pictures": pictures, "counts": counts})
+    path = tmp_path / "my_recording.npz"
+    np.savez(path, **{"images": pictures, "response_repeats": counts, "units": "spikes/s"} | wrong)
+    with pytest.raises(cs.DataError) as found:
+        cs.neural.load(path, stimuli=path)
+    assert str(found.value) == f"neural data {path}: {said}"

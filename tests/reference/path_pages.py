@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$|((?:^> [^\n]*\n)+)", re.M | re.S)
 SET_UP = re.compile(r"^## Set up\n.*?^```sh\n.*?^```$", re.M | re.S)
+NUMBER = re.compile(r"\d+\.\d+")
 NAMED = re.compile(r"\A(?:#!.*\n)?# (\S+\.\w+)\n")  # a file says its name in its first line, or below "#!"
 
 Smaller = Mapping[str, str]
@@ -23,7 +24,7 @@ Run = Callable[[str, Path], str]
 
 @dataclass(frozen=True)
 class Block:
-    """What a page has between fences."""
+    """What a page has between fences, or quotes of what is printed, which it may wrap."""
 
     language: str
     text: str
@@ -38,7 +39,25 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """All blocks behind the set-up, in order, as printed."""
     _, behind = SET_UP.split(page.read_text("utf-8"), maxsplit=1)
-    return [Block(*found) for found in BLOCK.findall(behind)]
+    return [
+        Block("quote", quote.replace("> ", "")) if quote else Block(language, text)
+        for language, text, quote in BLOCK.findall(behind)
+    ]
+
+
+def is_printed(said: str, printed: str) -> bool:
+    """Whether the words are printed, and their numbers to about two digits: processors round differently."""
+    said, printed = " ".join(said.split()), " ".join(printed.split())
+    near = {
+        match.start() for match in re.finditer(re.escape(NUMBER.sub("#", said)), NUMBER.sub("#", printed))
+    }
+    for start in near:
+        before = NUMBER.sub("#", printed)[:start].count("#")
+        found = NUMBER.findall(printed)[before:]
+        pairs = zip(NUMBER.findall(said), found, strict=False)
+        if all(abs(float(one) - float(other)) <= 0.03 * (1 + abs(float(one))) for one, other in pairs):
+            return True
+    return False
 
 
 def follow(page: Path, run: Run, here: Path, smaller: Smaller | None = None) -> None:
@@ -57,8 +76,9 @@ def follow(page: Path, run: Run, here: Path, smaller: Smaller | None = None) -> 
     unused, printed = set(smaller or {}), ""
     for block in blocks(page):
         text = block.text
-        if block.language == "text":
-            assert smaller or text in printed, f"the page says it prints\n{text}\nbut it prints\n{printed}"
+        if block.language in ("text", "quote"):
+            found = smaller or is_printed(text, printed)
+            assert found, f"the page says it prints\n{text}\nbut it prints\n{printed}"
             continue
         for there, less in (smaller or {}).items():
             unused -= {there} if there in text else set()

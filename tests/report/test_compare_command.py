@@ -73,6 +73,16 @@ def test_recordings_and_named_entries_give_what_runs_give(folder, capsys, tmp_pa
     assert stored[0]["control_shifted"] is None
 
 
+def test_an_untrained_model_among_runs_takes_a_preprocessing_and_they_keep_theirs(folder, capsys):
+    how = (str(folder / "v4.npz"), "--metric", "rsa", "--no-controls", "--population", "V2")
+    model = f"naive={folder}/net.py:small"
+    both = compare(folder, capsys, "backprop-0", model, *how, "--like", "none")["scores"]
+    assert [row["recording"] for row in both] == ["backprop", "naive"]
+    assert both[0] == compare(folder, capsys, "backprop-0", *how)["scores"][0]
+    alone = compare(folder, capsys, model, *how, "--like", f"{folder}/fa-0")["scores"][0]
+    assert alone["score"] != both[1]["score"]  # its own preprocessing is what --like says
+
+
 def test_a_file_of_rdms_is_read_by_rsa(folder, capsys, tmp_path):
     rng = np.random.default_rng(1)
     with np.load(folder / "v4.npz") as held:
