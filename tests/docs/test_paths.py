@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from path_pages import ROOT, blocks, follow, in_a_shell, in_this_process
+from path_pages import ROOT, blocks, follow, in_a_shell, in_this_process, is_printed
 
 import cortex_sim as cs
 
@@ -58,6 +58,12 @@ def test_output_that_differs_is_found(tmp_path):
         follow(page, in_a_shell(tmp_path / "bin"), tmp_path)
     with pytest.raises(AssertionError, match="no longer says"):
         follow(page, lambda text, here: "", tmp_path, {"epochs=3": "epochs=1"})
+
+
+def test_words_are_compared_exactly_and_numbers_nearly():
+    assert is_printed("reliability 0.87,\nleast 0.83", "of 1.0; reliability 0.86, least 0.83")
+    assert not is_printed("reliability 0.95, least 0.83", "reliability 0.87, least 0.83")
+    assert not is_printed("reliable 0.87", "reliability 0.87, least 0.83")
 
 
 def shown_mistakes(page, head):

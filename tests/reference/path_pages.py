@@ -48,16 +48,15 @@ def blocks(page: Path) -> list[Block]:
 def is_printed(said: str, printed: str) -> bool:
     """Whether the words are printed, and their numbers to about two digits: processors round differently."""
     said, printed = " ".join(said.split()), " ".join(printed.split())
-    near = {
-        match.start() for match in re.finditer(re.escape(NUMBER.sub("#", said)), NUMBER.sub("#", printed))
-    }
-    for start in near:
-        before = NUMBER.sub("#", printed)[:start].count("#")
-        found = NUMBER.findall(printed)[before:]
-        pairs = zip(NUMBER.findall(said), found, strict=False)
-        if all(abs(float(one) - float(other)) <= 0.03 * (1 + abs(float(one))) for one, other in pairs):
-            return True
-    return False
+    pattern = rf"({NUMBER.pattern})".join(map(re.escape, NUMBER.split(said)))
+    wanted = [float(one) for one in NUMBER.findall(said)]
+    return any(
+        all(
+            abs(one - float(other)) <= 0.03 * (1 + one)
+            for one, other in zip(wanted, found.groups(), strict=True)
+        )
+        for found in re.finditer(pattern, printed)
+    )
 
 
 def follow(page: Path, run: Run, here: Path, smaller: Smaller | None = None) -> None:
