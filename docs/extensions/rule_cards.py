@@ -17,7 +17,7 @@ from typing import Any
 
 import cortex_sim as cs
 from cortex_sim.capabilities import Arrival, feedback_of, rule_of
-from cortex_sim.cards import BATCHED, EQUILIBRIUM, INNER_RUNS, SYNAPSES, TRAINING, known_rules
+from cortex_sim.cards import BATCHED, EQUILIBRIUM, INNER_RUNS, SYNAPSES, known_rules
 from cortex_sim.registry import find, names
 from cortex_sim.rules.base import WORDS
 
@@ -35,13 +35,6 @@ FAMILIES: dict[Any, str] = {
     Arrival.CREDIT: "From a credit network",
     "top-down": "Rules of top-down weights alone",
     "unsupervised": "Unsupervised: no credit",
-}
-PLACES = {
-    "training": TRAINING,
-    "equilibrium": EQUILIBRIUM,
-    "batched": BATCHED,
-    "synapses": SYNAPSES,
-    "inner runs": INNER_RUNS,
 }
 
 
@@ -108,17 +101,21 @@ def _credit_cells(card: cs.Card, page: Path) -> tuple[str, ...]:
 
 
 def places_table(page: Path) -> str:
-    """Where each rule runs."""
-    return in_groups(("rule", *PLACES), _place_cells, page)
+    """Where each rule runs beside training."""
+    return in_groups(("rule", "equilibrium", "in time", "inner runs"), _place_cells, page)
 
 
 def _place_cells(card: cs.Card, page: Path) -> tuple[str, ...]:
-    return link(card.name, page), *("yes" if place in card.runs else "no" for place in PLACES.values())
+    engines = {BATCHED: "batched", SYNAPSES: "synapses"}
+    running = [word for place, word in engines.items() if place in card.runs]
+    in_time = "both engines" if len(running) == len(engines) else " ".join(running) or "no"
+    equilibrium, inner = ("yes" if place in card.runs else "no" for place in (EQUILIBRIUM, INNER_RUNS))
+    return link(card.name, page), equilibrium, in_time, inner
 
 
 def demands_table(page: Path) -> str:
     """What each rule asks of a brain, as far as its code says."""
-    head = ("rule", "reads other synapses", "top-down weights learn", "in spontaneous activity", "waits for")
+    head = ("rule", "reads other synapses", "top-down weights learn")
     return in_groups(head, _demand_cells, page)
 
 
@@ -127,19 +124,13 @@ def _demand_cells(card: cs.Card, page: Path) -> tuple[str, ...]:
     tied = [type(feedback).__name__ for feedback in card.feedbacks if feedback_of(feedback).tied]
     reads = {"Transpose": "W", "Inverse": "all of W", "SignSymmetric": "signs of W"}
     several = "weights of its population" if any(callable(one.growth) for one in declared) else "no"
-    waits = {
-        Arrival.CHAIN: "credit of the population above",
-        Arrival.DIRECT: "the top",
-        Arrival.TARGETS: "target of the population above",
-        Arrival.CREDIT: "the credit network",
-        None: "nothing",
-    }
+    learning = "yes" if any(one.top_down for one in declared) else "no"
+    if any(one.spontaneous for one in declared):
+        learning += ", from noise"
     return (
         link(card.name, page),
         " and ".join(reads.get(one, "W") for one in tied) or several,
-        "yes" if any(one.top_down for one in declared) else "no",
-        "yes" if any(one.spontaneous for one in declared) else "no",
-        waits[declared[0].arrival],
+        learning,
     )
 
 

@@ -103,7 +103,7 @@ def test_show_yaml_can_be_read_back(run):
 
 
 def test_every_command_has_help_with_an_example(run):
-    for command in ("list", "show", "train", "respond", "report", "demo", "bench"):
+    for command in ("list", "rule", "show", "train", "respond", "report", "demo", "bench"):
         status, out, _ = run(f"{command} --help")
         assert status == 0
         assert f"Example: cortex-sim {command}" in out
