@@ -13,6 +13,7 @@ from cortex_sim.commands import (
     simulate,
     sweep,
     train,
+    watch,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "simulate",
     "sweep",
     "train",
+    "watch",
 ]

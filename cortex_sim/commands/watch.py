@@ -1,0 +1,34 @@
+"""``cortex-sim watch``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cortex_sim.cli import app
+
+PORT = 8477
+
+
+@app.command(epilog="Example: cortex-sim watch runs/backprop runs/gait")
+def watch(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="What is watched, as for report: each [NAME=] and a run."),
+    ],
+    port: Annotated[
+        int, typer.Option(help="Of the address on this machine; 0: any that is free.", min=0, max=65535)
+    ] = PORT,
+) -> int:
+    """Serve the report of runs that go on to a browser of this machine; it follows them, until Ctrl-C."""
+    from cortex_sim.html_report.reading import named
+    from cortex_sim.html_report.watching import ADDRESS, server
+
+    with server([named(one) for one in subjects], port) as serving:
+        typer.echo(f"http://{ADDRESS}:{serving.server_port}/ follows {', '.join(subjects)}; Ctrl-C ends this")
+        try:
+            serving.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("no longer watching; the runs go on", err=True)
+    return 0
