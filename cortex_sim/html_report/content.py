@@ -50,20 +50,21 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure: its SVG element, a caption, and its natural width in CSS pixels."""
-
-    svg: str
-    caption: str
-    width: int
-
-
-@dataclass(frozen=True)
 class Key:
     """An entry of a legend."""
 
     name: str
     look: Look
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its SVG element, a caption, its natural width in CSS pixels, and a legend of its own."""
+
+    svg: str
+    caption: str
+    width: int
+    keys: tuple[Key, ...] = ()
 
 
 @dataclass

@@ -11,10 +11,11 @@ import jinja2
 
 from cortex_sim.html_report.colours import reference, variables
 from cortex_sim.html_report.content import Key, Section
-from cortex_sim.html_report.learning import angles, credit, curves, orthogonality
+from cortex_sim.html_report.learning import credit, curves
 from cortex_sim.html_report.networks import networks
 from cortex_sim.html_report.outer_loops import OuterLoop
 from cortex_sim.html_report.overview import overview
+from cortex_sim.html_report.projections import ANGLES, ORTHOGONALITY, by_projection
 from cortex_sim.html_report.reading import Found
 from cortex_sim.html_report.settings_tables import settings, versions
 from cortex_sim.html_report.training_runs import TrainingRun
@@ -58,7 +59,8 @@ def _sections(found: Found, present: int) -> list[Section]:
     if found.runs:
         from cortex_sim.html_report.responses import responses
 
-        sections += [networks(found.runs), curves(found.runs), angles(found.runs), orthogonality(found.runs)]
+        sections += [networks(found.runs), curves(found.runs)]
+        sections += [by_projection(measure, found.runs) for measure in (ANGLES, ORTHOGONALITY)]
         sections += [credit(found.runs), responses(found.runs, present)]
     if found.outer_loops:
         from cortex_sim.html_report.outer_sections import outer_loops

@@ -19,6 +19,9 @@ def overview(found: Found) -> Section:
     if rows:
         title = "Also in this report" if found.runs else "In this report"
         section.tables.append(Table(title, ("", "kind", "status"), tuple(rows), numbers=False))
+    stopped = [one.name for one in found.all if one.status.startswith("not finished")]
+    if stopped:
+        section.sentences.append(f"Interrupted, or running on another machine: {', '.join(stopped)}.")
     section.sentences += [f"Note: {said}." for said in found.notes]
     for run in found.runs:
         warnings = (run.metrics or {}).get("warnings", [])

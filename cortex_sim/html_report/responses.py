@@ -35,13 +35,15 @@ def responses(runs: Sequence[TrainingRun], present: int) -> Section:
     if not present:
         section.sentences.append("No stimuli were presented for this page.")
         return section
+    refused: dict[str, list[str]] = {}
     for i, run in enumerate(runs):
         try:
             recording, part = _presented(run, present)
         except CortexSimError as exception:
-            section.sentences.append(f"{run.name}: no responses. {exception}.")
+            refused.setdefault(str(exception), []).append(run.name)
             continue
         _add(section, run.name, recording, part, f"responses-{i}")
+    section.sentences += [f"{', '.join(names)}: no responses. {why}." for why, names in refused.items()]
     if section.pictures:
         section.sentences.insert(0, SAID)
     return section

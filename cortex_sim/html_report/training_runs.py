@@ -80,7 +80,7 @@ class TrainingRun:
 
 def unfinished(path: Path, done: str) -> str:
     """Status of a run without final metrics."""
-    how = "in progress" if directory.seen_held(path) else "not finished: interrupted, or running elsewhere"
+    how = "in progress" if directory.seen_held(path) else "not finished"
     return f"{how}, {done or 'no evaluation yet'}"
 
 

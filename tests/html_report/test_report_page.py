@@ -9,9 +9,11 @@ from html_tables import Parsed
 
 from cortex_sim import html_report
 from cortex_sim.html_report import colours
-from cortex_sim.html_report.learning import angles
+from cortex_sim.html_report.projections import ANGLES, by_projection
 from cortex_sim.html_report.reading import found
 from cortex_sim.html_report.settings_tables import settings, versions
+
+from .conftest import line
 
 KINDS = ("overview", "network", "curves", "angles", "orthogonality", "credit", "responses", "outer")
 KINDS += ("recordings", "comparison", "settings", "versions")
@@ -86,10 +88,25 @@ def test_settings_that_differ_come_first_and_are_marked(make):
 
 def test_one_run_has_a_line_for_each_projection(make):
     make("alone")
-    section = angles(found([(None, "alone")]).runs)
-    assert [key.name for key in section.keys] == ["retina->V1", "V1->IT"]
-    assert len(section.pictures) == 1
-    assert "retina->V1 from 40 deg to 1.905 deg" in html.unescape(section.pictures[0].svg)
+    section = by_projection(ANGLES, found([(None, "alone")]).runs)
+    (shown,) = section.pictures
+    assert [key.name for key in shown.keys] == ["retina->V1", "V1->IT"] and section.keys == []
+    assert "retina->V1 from 40 deg to 1.905 deg" in html.unescape(shown.svg)
+
+
+def test_projections_of_one_run_alone_share_a_panel(make):
+    other = {"angle_to_bp_deg": {"retina->V1": 9.0, "LGN->V1": 30.0, "LGN->V2": 50.0}}
+    make("a"), make("b", lines=[line(0, 0.1, 1.0, **other)])
+    section = by_projection(ANGLES, found([(None, "a"), (None, "b")]).runs)
+    captions = [(shown.caption, [key.name for key in shown.keys]) for shown in section.pictures]
+    assert captions == [
+        ("retina->V1", []),
+        ("a: projections that it alone has", ["V1->IT"]),
+        ("b: projections that it alone has", ["LGN->V1", "LGN->V2"]),
+    ]
+    assert [key.name for key in section.keys] == ["a", "b"]
+    cells = {row.head: [cell.value for cell in row.cells] for row in section.tables[0].rows}
+    assert cells["LGN->V2"] == [None, 50.0] and cells["retina->V1"][1] == 9.0
 
 
 def test_names_are_text_wherever_they_stand(make):

@@ -6,8 +6,9 @@ import pytest
 from html_tables import Parsed
 
 from cortex_sim.cli import main
-from cortex_sim.html_report.learning import angles, curves, orthogonality
+from cortex_sim.html_report.learning import curves
 from cortex_sim.html_report.networks import networks
+from cortex_sim.html_report.projections import ANGLES, ORTHOGONALITY, by_projection
 from cortex_sim.html_report.reading import found
 from cortex_sim.html_report.responses import responses
 from cortex_sim.runs.directory import held
@@ -22,7 +23,7 @@ def read(name):
 
 def test_a_run_that_was_interrupted_says_how_far_it_came(make):
     make("cut", lines=LINES[:2], metrics=False)
-    assert read("cut").status == "not finished: interrupted, or running elsewhere, epoch 1 of 2"
+    assert read("cut").status == "not finished, epoch 1 of 2"
     assert read("cut").notes == ()
 
 
@@ -78,9 +79,13 @@ def test_damaged_files_are_named_and_the_rest_is_shown(make):
 def test_angles_that_are_undefined_are_left_out(make):
     lost = {"angle_to_bp_deg": {"retina->V1": None, "V1->IT": None}, "orthogonality_deviation": {}}
     make("lost", lines=[line(0, 0.1, 1.0, **lost)])
-    section = angles([read("lost")])
+    section = by_projection(ANGLES, [read("lost")])
     assert (section.pictures, section.tables) == ([], [])
-    assert section.sentences == orthogonality([read("lost")]).sentences == ["Nothing was measured."]
+    assert (
+        section.sentences
+        == by_projection(ORTHOGONALITY, [read("lost")]).sentences
+        == ["Nothing was measured."]
+    )
 
 
 def test_data_that_are_gone_leave_a_sentence(make):
