@@ -18,7 +18,7 @@ from cortex_sim.cards import Card, card
 from cortex_sim.connectors import Dense, Identity, Unweighted
 from cortex_sim.constraints import Bounds, Dale, LearningRates, RowNorm
 from cortex_sim.convolution import Conv2d
-from cortex_sim.credit.feedback import Diffusion
+from cortex_sim.credit.feedback import Diffused, Diffusion
 from cortex_sim.default_settings import Defaults, defaults, with_defaults
 from cortex_sim.errors import BuildError, CortexSimError, DataError, DeclarationError, RunError
 from cortex_sim.experiments.experiment import Arm, Experiment
@@ -59,6 +59,7 @@ from cortex_sim.rules import (
     Decorrelation,
     DifferenceTargetProp,
     DirectFeedbackAlignment,
+    EProp,
     ErrorDiffusion,
     FeedbackAlignment,
     GaitProp,
@@ -126,8 +127,10 @@ __all__ = [
     "Defaults",
     "Dense",
     "DifferenceTargetProp",
+    "Diffused",
     "Diffusion",
     "DirectFeedbackAlignment",
+    "EProp",
     "ErrorDiffusion",
     "Experiment",
     "FeedbackAlignment",

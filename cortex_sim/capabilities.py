@@ -92,6 +92,8 @@ class DeclaredRule:
         It receives the credit u of its pre population in place of ``r_pre``.
     from_channels : bool
         It changes weights from the channels of a credit network, whose credit it reads, and no others.
+    keeps_traces : bool
+        In unrolled steps it keeps traces, so its credit needs no way back through time.
     state : mapping of str to PerPost, PerPre, PerSynapse or Global
         Its variables.
     growth : str, mapping of str to str, method, or None
@@ -115,6 +117,7 @@ class DeclaredRule:
     spontaneous: bool = _flag()
     reads_credit: bool = _flag()
     from_channels: bool = _flag()
+    keeps_traces: bool = _flag()
     state: Mapping[str, Any] = field(default_factory=dict, metadata={"kind": _STATE})
     growth: str | Mapping[str, str] | Callable[..., Any] | None = _capability(_GROWTH)
     of: str | None = _capability(_NAME)

@@ -181,10 +181,14 @@ def _shared(word: Word, parts: TopDown, up: Projection) -> tuple[Any, ...]:
 
 
 def _add_direct(net: Network, word: Word, settings: dict[str, Any]) -> None:
+    top = str(net.objective_at)
+    ahead = {p.pre: p.name for p in net.bottom_ups if p.post == top and has_weights(p.connector)}
     for name in net.populations:
         learns = any(p.rule.supervised for p in net.drivers(name))
-        if learns and name != net.objective_at:
-            _put(net, net.objective_at, name, word.direct(), settings)  # type: ignore[misc, arg-type]
+        if learns and name != top:
+            beside = word.onto_top is not None and name in ahead
+            parts = word.onto_top(ahead[name]) if beside else word.direct()  # type: ignore[misc]
+            _put(net, top, name, parts, settings)
 
 
 def _put(

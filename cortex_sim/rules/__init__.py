@@ -7,6 +7,7 @@ from cortex_sim.rules.covariance import Covariance
 from cortex_sim.rules.decorrelation import Decorrelation
 from cortex_sim.rules.difference_target_prop import DifferenceTargetProp
 from cortex_sim.rules.direct_feedback_alignment import DirectFeedbackAlignment
+from cortex_sim.rules.e_prop import EProp
 from cortex_sim.rules.error_diffusion import ErrorDiffusion
 from cortex_sim.rules.feedback_alignment import FeedbackAlignment
 from cortex_sim.rules.gait_prop import GaitProp
@@ -31,6 +32,7 @@ __all__ = [
     "Decorrelation",
     "DifferenceTargetProp",
     "DirectFeedbackAlignment",
+    "EProp",
     "ErrorDiffusion",
     "FeedbackAlignment",
     "GaitProp",

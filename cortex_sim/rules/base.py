@@ -169,6 +169,9 @@ class Word:
         From the name of a bottom-up projection, the top-down projection that runs beside it.
     direct : callable or None
         From nothing, the top-down projection from the top to each population (exclusive of beside).
+    onto_top : callable or None
+        Beside `direct`: from the name of a bottom-up projection onto the top, the top-down one to its pre
+        population, in place of what `direct` gives.
     diffusing : callable or None
         From the kernel of a credit network's channels, the top-down projection from them to a population.
     adds : tuple of regularisers
@@ -184,6 +187,7 @@ class Word:
     rule: Any
     paired: Callable[[str], TopDown] | None = None
     direct: Callable[[], TopDown] | None = None
+    onto_top: Callable[[str], TopDown] | None = None
     diffusing: Callable[[Feedback], TopDown] | None = None
     adds: tuple[Any, ...] = ()
     reads: Any = None

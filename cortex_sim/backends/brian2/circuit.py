@@ -138,6 +138,13 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
             f"network {net.name}: {rule!r} {not_in_time(rule)}; use GaitProp() in its limit form, or "
             'backend "torch"'
         )
+    for p in net.driving:
+        if p.rule.keeps_traces:
+            raise BuildError(
+                f"projection {p.name}: {type(p.plasticity).__name__} keeps traces from step to step, which rate "
+                "dynamics in time do not have yet; use cs.torch.build(net, "
+                'settling=cs.torch.Unrolled(steps=20)), or net.with_rule("direct_feedback_alignment") here'
+            )
     check_normalisers(net)
     check_linear(net)
     for population in net.populations.values():

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.routes import Routes, find_routes
-from cortex_sim.backends.torch import dividing, inputs, penalties, slow
-from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, target_credits
+from cortex_sim.backends.torch import crediting, dividing, inputs, penalties, slow
+from cortex_sim.backends.torch.arrival import Carry, carrying
 from cortex_sim.backends.torch.attachment import Attachment
 from cortex_sim.backends.torch.carrying import ByParameters
 from cortex_sim.backends.torch.clock import Clock
@@ -20,7 +20,7 @@ from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.modes import differentiating, in_full_precision
-from cortex_sim.backends.torch.objective import as_rates, injected, mean_objective
+from cortex_sim.backends.torch.objective import mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back_in_place
 from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.presentations import Presentations, presentations, require_gradient_arrives
@@ -32,7 +32,7 @@ from cortex_sim.backends.torch.timed import Judged, judged, target_tensor
 from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.backends.torch.unrolling import Unrolled, over_time, read_by_steps, unroll
 from cortex_sim.checks import listed
-from cortex_sim.errors import DataError, RunError
+from cortex_sim.errors import RunError
 from cortex_sim.network import Network
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
@@ -264,9 +264,8 @@ class Core(nn.Module):
         """
         stimuli = self.presentations(x, look)
         require_gradient_arrives(stimuli, self.routes)
-        drives, rates = self.settle(stimuli)
+        drives, rates, total, objective = crediting.credited(self, stimuli, y, look)
         with in_full_precision(self.device):
-            total, objective = self.credit_terms(drives, rates, y, look)
             if learning:
                 slow.adapt(self.populations, self.adapting, drives)
             if self.unrolled is not None and self.local.projections:
@@ -281,32 +280,16 @@ class Core(nn.Module):
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""
-        if self.net.objective_function is None:
-            zero = torch.zeros((), device=self.device)
-            return zero, zero
-        if y is None:
-            raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
-        goal = self.target_tensor(y, look)
-        total = self.objective_value(rates[self.top], goal)
-        objective = total.detach()
-        if not (self.routes.direct or self.routes.by_targets or self.teacher):
-            return total, objective
-        top = rates[self.top].detach().flatten(1)
-        c_top = self.net.objective_function.credit(top, as_rates(goal, top))
-        if self.teacher is not None:
-            at = {name: self.credited_at(name, drives, rates) for name in self.teacher.credited}
-            return self.teacher.terms(rates, as_rates(goal, top), c_top, at), objective
-        if self.routes.by_targets:
-            rule = next(p.plasticity for p in self.net.driving if p.rule.supervised)
-            credits = target_credits(
-                self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
-            )
-            return injected(credits, rates), objective
-        return total + injected(direct_credits(self.steps, self.carried(), rates, c_top), rates), objective
+        return crediting.credit_terms(self, drives, rates, y, look)
 
     def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
         return drives[name] if self.teacher is not None and self.teacher.at_drives(name) else rates[name]
+
+    @property
+    def keeps_traces(self) -> bool:
+        """Whether credit goes forward in time: unrolled, under rules that keep traces."""
+        return self.unrolled is not None and any(p.rule.keeps_traces for p in self.net.driving)
 
     # -- after an optimiser's step ----------------------------------------------------------------
 

@@ -29,7 +29,9 @@ def out_of_reach(net: Network, how: Unrolled, judged: list[int]) -> dict[str, in
         Steps with a target, from 0.
     """
     back = _steps_back(how, judged)
-    far = {name: d for name, d in _distances(net).items() if d > back}
+    direct = any(p.rule.keeps_traces for p in net.driving)  # whatever lies between, credit is there at once
+    far = {name: min(d, 1) if direct else d for name, d in _distances(net).items()}
+    far = {name: d for name, d in far.items() if d > back}
     learning = {p.post for p in net.driving if p.rule.supervised}
     return {name: far[name] for name in net.populations if name in far and name in learning}
 

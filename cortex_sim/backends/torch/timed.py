@@ -207,6 +207,36 @@ def steps_with_target(y: Tensor | None, how: Unrolled) -> list[int]:
     return [each * (i + 1) - 1 for i in range(bins) if known is None or bool(known[:, i].any())]
 
 
+class Goals:
+    """Targets of an unrolled network step by step, with the share of each row in the mean objective.
+
+    Parameters
+    ----------
+    y : Tensor
+        As `target_tensor` returns it.
+    how : Unrolled
+    """
+
+    def __init__(self, y: Tensor, how: Unrolled) -> None:
+        self._y = y if _by_bin(y) else y[:, None]  # of the last step: one time bin
+        self._each = how.steps // self._y.shape[1]
+        known = _with_target(self._y)
+        counted = torch.ones(self._y.shape[:2], dtype=torch.bool, device=y.device) if known is None else known
+        self._share = counted.double() / (counted.sum(1, keepdim=True).clamp(min=1) * len(y))
+        self._some = [True] * self._y.shape[1] if known is None else known.any(0).tolist()
+
+    def at(self, step: int) -> tuple[Tensor, Tensor] | None:
+        """Labels (presentation,) or target rates (presentation, unit) of a step, and shares (presentation, 1).
+
+        None where no presentation has a target then; one that has none has share 0, and rates of 0.
+        """
+        number, rest = divmod(step + 1, self._each)
+        if rest or not self._some[number - 1]:
+            return None
+        y = self._y[:, number - 1]
+        return (y.nan_to_num() if y.is_floating_point() else y), self._share[:, number - 1 : number]
+
+
 def _by_bin(y: Tensor) -> bool:
     """Whether targets of an unrolled network have time bins."""
     return y.dim() == 3 or (y.dim() == 2 and not y.is_floating_point())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from cortex_sim.backends.torch.core import Core
+from cortex_sim.backends.torch.eligibility import by_synapse
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.errors import BuildError
 from cortex_sim.loops import loops_of
 from cortex_sim.network import Network
+from cortex_sim.projection import Projection
 
 
 def check_unrolls(model: Core, how: Unrolled) -> None:
@@ -40,11 +42,49 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
             f"network {net.name}: its credit network reads settled rates, not unrolled steps; "
             f"{_WAY_OUT}, or run it in time on brian2"
         )
-    for p in (*model.routes.direct, *model.routes.targets):
+    traced = [p for p in net.driving if p.rule.keeps_traces]
+    for p in () if traced else (*model.routes.direct, *model.routes.targets):
         raise BuildError(
             f"projection {p.name}: its rule gives the credit of settled rates, and none through time; "
             f"{_WAY_OUT}"
         )
+    if traced:
+        _check_keeps_traces(model, how, traced[0])
+
+
+def _check_keeps_traces(model: Core, how: Unrolled, first: Projection) -> None:
+    """Rules that keep traces hold for the whole network, and need f′ of each unit by itself."""
+    net, word = model.net, type(first.plasticity).__name__
+    for p in net.driving:
+        if p.rule.supervised and not p.rule.keeps_traces:
+            raise BuildError(
+                f"projection {p.name}: {type(p.plasticity).__name__} takes its credit back through the steps, and "
+                f"{word} of {first.name} needs none; give all supervised projections rules of one kind"
+            )
+    if how.truncate is not None:
+        raise BuildError(
+            f"network {net.name}: {word} sends no credit back through time, so there is none to truncate; "
+            "leave truncate out"
+        )
+    for step in model.steps:
+        learning = [link for link in step.inputs if link.projection.rule.keeps_traces]
+        normaliser = step.population.normaliser
+        if learning and normaliser is not None:
+            raise BuildError(
+                f"population {step.name}: {word} needs how each unit's rate depends on its own drive, and with "
+                f"{type(normaliser).__name__} it depends on those of others; leave it out"
+            )
+        for link in learning:
+            if by_synapse(model, how.dt_ms, step, link) and link.operator.synapses != "all":
+                raise BuildError(
+                    f"projection {link.name}: {word} needs a trace at every synapse, which a "
+                    f"{link.operator.called} that shares weights has none of; use dt_ms={_top_tau(model):g}, the "
+                    f'tau_ms of {model.top}, and memory="leak", or Dense()'
+                )
+
+
+def _top_tau(model: Core) -> float:
+    return model.net.populations[model.top].tau_ms
 
 
 def check_recomputes(model: Core) -> None:
@@ -74,4 +114,7 @@ def check_closes(net: Network) -> None:
                 )
 
 
-_WAY_OUT = 'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps'
+_WAY_OUT = (
+    'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps, or "e_prop", '
+    "which needs none"
+)

@@ -8,7 +8,7 @@ transposes this is backpropagation through time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -70,16 +70,29 @@ class Unrolled:
 
 @dataclass(frozen=True)
 class Moment:
-    """Drives and rates of every population after one step, (presentation, *shape); a source's are equal."""
+    """Drives and rates of every population after one step, (presentation, *shape); a source's are equal.
+
+    ``gains`` are those of populations that have any, and ``read`` the rates that the step read at its
+    beginning.
+    """
 
     drives: Values
     rates: Values
+    gains: Values
+    read: Values
 
 
 def unroll(
     steps: tuple[Step, ...], shown: Mapping[str, Tensor], carrier: Carrier, how: Unrolled
 ) -> list[Moment]:
-    """Every step's drives and rates, from rest: drives and gains of 0.
+    """Every step's drives and rates; see `stepped`."""
+    return list(stepped(steps, shown, carrier, how))
+
+
+def stepped(
+    steps: tuple[Step, ...], shown: Mapping[str, Tensor], carrier: Carrier, how: Unrolled
+) -> Iterator[Moment]:
+    """Step after step from rest, drives and gains of 0; only the last is kept.
 
     Parameters
     ----------
@@ -96,7 +109,6 @@ def unroll(
     a = {s.name: like.new_zeros((len(like), *s.population.shape)) for s in circuit}
     g = {s.name: torch.zeros_like(a[s.name]) for s in circuit if s.gains}
     pace = {s.name: how.dt_ms / s.population.tau_ms for s in circuit}
-    moments = []
     rates = _rates(circuit, a, g, carrier)
     for number in range(how.steps):
         if how.cuts_credit(number):
@@ -108,8 +120,7 @@ def unroll(
         a = {name: a[name] + pace[name] * (arrived[name] - a[name]) for name in a}
         g = {name: g[name] + pace[name] * (gains[name] - g[name]) for name in g}
         rates = _rates(circuit, a, g, carrier)
-        moments.append(Moment(inputs | a, inputs | rates))
-    return moments
+        yield Moment(inputs | a, inputs | rates, g, known)
 
 
 def _rates(circuit: tuple[Step, ...], a: Values, g: Values, carrier: Carrier) -> Values:

@@ -1,0 +1,187 @@
+"""Eligibility traces of one projection, carried forward from step to step.
+
+ε ← (1 − p) ε + p r_pre, e = f′(a) ε, and below the top ē ← (1 − p_L) ē + p_L e, with e of the step before: a
+signal takes one step to the readout. See `cortex_sim.rules.e_prop`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from cortex_sim.backends.torch.settling import Carrier, Values, rate_of
+from cortex_sim.backends.torch.steps import Link, Step
+from cortex_sim.backends.torch.unrolling import Moment
+from cortex_sim.operators import DenseOperator, Operator
+
+if TYPE_CHECKING:
+    from cortex_sim.backends.torch.core import Core
+
+
+class Slope:
+    """∂r/∂a of a population after one step, (presentation, *shape), computed when it is asked for."""
+
+    def __init__(self, step: Step, carrier: Carrier, moment: Moment, dtype: torch.dtype) -> None:
+        self._given = step, carrier, moment.drives[step.name], moment.gains.get(step.name)
+        self._dtype = dtype
+        self._found: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        """The derivative, of each unit by its own drive: a graph of this one function."""
+        if self._found is None:
+            step, carrier, a, g = self._given
+            with torch.enable_grad():
+                a = a.detach().requires_grad_()
+                r = rate_of(step, a, g, carrier, None)
+                self._found = torch.autograd.grad(r.sum(), a)[0].to(self._dtype)
+        return self._found
+
+
+class Trace(Protocol):
+    """What a projection (or the bias) remembers of its activity, and the change that credit makes of it."""
+
+    def move(self, r_pre: Tensor, began: Slope) -> None:
+        """One step, from the rates (presentation, *pre) that it read and f′ of the drives that it began with."""
+
+    def change(self, c: Tensor, began: Slope | None, now: Slope) -> Tensor:
+        """Credit times trace, summed over presentations, of the weights' shape.
+
+        f′ is given at the drives before and after the step; before the first there is none.
+        """
+
+
+@dataclass
+class Factored:
+    """ē_ij = f′(a_i) ε_j: one number a pre unit, for any connector, where the readout has no leak.
+
+    Parameters
+    ----------
+    operator : Operator
+    w : Tensor
+        Weights: of their shape is the change.
+    pace : float
+        Of the post population.
+    late : bool
+        Whether credit meets the trace of the step before: below the top.
+    """
+
+    operator: Operator
+    w: Tensor
+    pace: float
+    late: bool
+    _now: Tensor | None = None
+    _before: Tensor | None = None
+
+    def move(self, r_pre: Tensor, began: Slope) -> None:
+        """ε ← (1 − p) ε + p r_pre."""
+        self._before = self._now
+        self._now = self.pace * r_pre if self._now is None else torch.lerp(self._now, r_pre, self.pace)
+
+    def change(self, c: Tensor, began: Slope | None, now: Slope) -> Tensor:
+        """Σ (c f′) εᵀ over presentations (and places, where synapses share a weight)."""
+        epsilon, slope = (self._before, began) if self.late else (self._now, now)
+        if epsilon is None or slope is None:
+            return torch.zeros_like(self.w)
+        with torch.enable_grad():  # the drive is linear in w: the product with (c f′), for any connector
+            w = self.w.detach().to(epsilon.dtype).requires_grad_()
+            drive = self.operator.drive(epsilon, w, None)
+            (found,) = torch.autograd.grad(drive, w, (c * slope()).reshape(drive.shape))
+        return found.to(self.w.dtype)
+
+
+@dataclass
+class BySynapse:
+    """ε and ē of every synapse, (presentation, post, pre), of a matrix between all units.
+
+    Parameters
+    ----------
+    w : Tensor of shape (post, pre)
+    pace : float
+        Of the post population.
+    readout : float
+        That of the readout, p_L.
+    own : Tensor of shape (post,) or None
+        w_ii of each post unit's synapse onto itself, where the trace follows it.
+    late : bool
+        Whether credit meets ē, rather than e of the same step: below the top.
+    """
+
+    w: Tensor
+    pace: float
+    readout: float
+    own: Tensor | None
+    late: bool
+    _epsilon: Tensor | None = None
+    _bar: Tensor | None = None
+
+    def move(self, r_pre: Tensor, began: Slope) -> None:
+        """ē with e of the step before, then ε."""
+        r = r_pre.flatten(1)[:, None]  # (presentation, 1, pre)
+        slope = began().flatten(1)[:, :, None]  # (presentation, post, 1)
+        if self._epsilon is None:
+            self._epsilon = torch.zeros_like(r if self.own is None else slope * r)
+        if self.late:
+            e = slope * self._epsilon
+            self._bar = self.readout * e if self._bar is None else torch.lerp(self._bar, e, self.readout)
+        if self.own is None:
+            self._epsilon = torch.lerp(self._epsilon, r, self.pace)
+        else:
+            kept = 1 - self.pace + self.pace * self.own[:, None] * slope
+            self._epsilon = kept * self._epsilon + self.pace * r
+
+    def change(self, c: Tensor, began: Slope | None, now: Slope) -> Tensor:
+        """Σ c ē (at the top Σ c f′ ε) over presentations."""
+        assert self._epsilon is not None
+        credit = c.flatten(1)
+        if self.late:
+            assert self._bar is not None
+            trace = self._bar
+        else:
+            credit = credit * now().flatten(1)
+            trace = self._epsilon.expand(-1, credit.shape[1], -1)
+        return torch.einsum("bi,bij->ij", credit, trace).reshape(self.w.shape).to(self.w.dtype)
+
+
+def trace_of(model: Core, step: Step, link: Link, weights: Values) -> Trace:
+    """Trace of a projection that learns, from 0."""
+    return _trace(model, step, link, weights, link.operator, weights[link.name])
+
+
+def trace_of_bias(model: Core, step: Step, link: Link, weights: Values) -> Trace:
+    """Trace of the bias, as of a pre unit of rate 1; it follows the rule of the projection ``link``."""
+    bias = model.biases[step.name].detach()
+    column = DenseOperator((1,), (step.population.size,))
+    return _trace(model, step, link, weights, column, bias.new_zeros(step.population.size, 1))
+
+
+def by_synapse(model: Core, dt_ms: float, step: Step, link: Link) -> bool:
+    """Whether the trace of a projection has a number for every synapse."""
+    rule = link.projection.plasticity
+    if rule.keeps.autapse and any(_onto_itself(one) for one in step.inputs):
+        return True
+    top = model.net.populations[model.top]
+    return step.name != model.top and rule.pace(dt_ms, top.tau_ms) != 1
+
+
+def _trace(model: Core, step: Step, link: Link, weights: Values, operator: Operator, w: Tensor) -> Trace:
+    how, rule, late = model.unrolled, link.projection.plasticity, step.name != model.top
+    assert how is not None
+    pace = rule.pace(how.dt_ms, step.population.tau_ms)
+    if not by_synapse(model, how.dt_ms, step, link):
+        return Factored(operator, w, pace, late)
+    readout = rule.pace(how.dt_ms, model.net.populations[model.top].tau_ms)
+    own = _own(step, weights, model.compute) if rule.keeps.autapse else None
+    return BySynapse(w, pace, readout, own, late)
+
+
+def _onto_itself(link: Link) -> bool:
+    return link.projection.pre == link.projection.post and link.operator.weighted
+
+
+def _own(step: Step, weights: Values, dtype: torch.dtype) -> Tensor | None:
+    """w_ii of each unit's synapses onto itself, (unit,); None where there are none."""
+    found = [weights[link.name].diagonal().to(dtype) for link in step.inputs if _onto_itself(link)]
+    return torch.stack(found).sum(0) if found else None
