@@ -16,7 +16,7 @@ from inspect import cleandoc
 from typing import Any
 
 from cortex_sim.calling import known_arguments
-from cortex_sim.capabilities import rule_of
+from cortex_sim.capabilities import feedback_of, rule_of
 from cortex_sim.checks import look_up
 from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.errors import DeclarationError
@@ -197,7 +197,8 @@ def _top_downs(word: Word | None) -> list[TopDown]:
         return []
     if word.paired is not None:
         return [word.paired(_PAIR)]
-    return [word.direct()] if word.direct is not None else []
+    onto_top = [word.onto_top(_PAIR)] if word.onto_top is not None else []
+    return [*onto_top, word.direct()] if word.direct is not None else []
 
 
 def _rules(part: Any, word: Word | None, downs: list[TopDown]) -> tuple[Any, ...]:
@@ -263,6 +264,9 @@ def _added(down: TopDown, word: Word | None) -> str:
     where = "beside each bottom-up projection"
     if word is not None and word.direct is not None:
         where = "from the top to each population"
+        if word.onto_top is not None:
+            tied = feedback_of(down.feedback).tied
+            where = "from the top to populations that project there" if tied else "from the top to others"
     learns = "" if down.plasticity is None else f" that learns by {type(down.plasticity).__name__}"
     return f"{type(down.feedback).__name__}{learns}, {where}"
 

@@ -186,8 +186,8 @@ def _add_direct(net: Network, word: Word, settings: dict[str, Any]) -> None:
     for name in net.populations:
         learns = any(p.rule.supervised for p in net.drivers(name))
         if learns and name != top:
-            beside = word.onto_top is not None and name in ahead
-            parts = word.onto_top(ahead[name]) if beside else word.direct()  # type: ignore[misc]
+            onto_top = word.onto_top if name in ahead else None
+            parts = word.direct() if onto_top is None else onto_top(ahead[name])  # type: ignore[misc]
             _put(net, top, name, parts, settings)
 
 

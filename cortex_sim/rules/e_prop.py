@@ -26,18 +26,17 @@ MEMORIES = {"leak": Memory(True, False), "unit": Memory(True, True), "none": Mem
 @register("rule", "e_prop")
 @dataclass(frozen=True)
 class EProp:
-    """ΔW_ij = η⟨Σ_t c_i[t] ē_ij[t]⟩: what each synapse did lately, times the credit of its unit now.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = B c_L; over steps η⟨Σ_t c[t] ē[t]⟩, ē the trace of f′ r_pre.
 
-    In a network that is unrolled in time, of steps a[t+1] = a[t] + p (Σ W r[t] − a[t]), r = f(a), p = dt/τ:
+    In a network that is unrolled in time, whose steps are a[t+1] = a[t] + p (Σ W r[t] − a[t]), p = dt/τ:
 
         ε_ij[t+1] = (1 − p_i) ε_ij[t] + p_i r_j[t],
         e_ij[t] = f′(a_i[t]) ε_ij[t],
         ē_ij[t+1] = (1 − p_L) ē_ij[t] + p_L e_ij[t],
 
     L the top population, whose leak is the readout's. Credit is c[t] = B c_L[t] with c_L[t] = −∂E/∂r_L[t] of
-    that step alone; the top's own synapses have c_L e. No credit goes back through time, and nothing is kept
-    of earlier steps but the traces. In a network that settles, traces have reached e = f′ r_j, and this is
-    direct feedback alignment.
+    that step alone; the top's own synapses have c_L e. No credit goes back through time, and of earlier steps
+    nothing is kept but the traces.
 
     Parameters
     ----------
@@ -46,11 +45,20 @@ class EProp:
         1 − p_i + p_i w_ii f′(a_i[t]) in place of 1 − p_i: all paths that stay within the unit. "none":
         p = 1 in both traces, so credit meets what the synapse did one step before and no earlier.
 
+    Notes
+    -----
+    Departures: rate units in place of the paper's spiking ones, for which f′ is a pseudo-derivative; B may
+    diffuse; where a network settles, traces have reached f′ r_pre, and this is direct feedback alignment.
+
+    Limits: what a synapse does to other units through recurrent projections is left out, so it is the
+    gradient only where no path leads from unit to unit. Where steps are shorter than the top's τ a trace is
+    kept for every synapse and presentation, which convolutions have none of. Normalisers are refused.
+
     References
     ----------
-    Bellec et al. (2020), Nat. Commun. 11, doi:10.1038/s41467-020-17236-y, eq. 1 and 5, for rate units as in
-    Murray (2019), eLife 8, doi:10.7554/eLife.43299; "unit" is the one-step sparse approximation of Menick et
-    al. (2021), arXiv 2006.07232, where every unit has a synapse onto itself.
+    Bellec et al. (2020), doi:10.1038/s41467-020-17236-y; of rate units, Murray (2019),
+    doi:10.7554/eLife.43299; memory "unit" is the one-step approximation of Menick et al. (2021), arXiv
+    2006.07232.
     """
 
     memory: str = "leak"
@@ -75,9 +83,35 @@ class EProp:
         return dt_ms / tau_ms if self.keeps.leak else 1.0
 
 
+def _says(equation: str, departures: str, limits: str, reference: str) -> str:
+    """Docstring of a word whose traces are those of `EProp`."""
+    notes = f"Departures: {departures}\n\nLimits: {limits}"
+    return f"{equation}\n\nNotes\n-----\n{notes}\n\nReferences\n----------\n{reference}"
+
+
+_LOCAL = "ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = "
+_SYMMETRIC = _says(
+    f"{_LOCAL}Wᵀ c_L, W the weights onto the top; over steps η⟨Σ_t c[t] ē[t]⟩, ē the trace of f′ r_pre.",
+    "a population that does not project onto the top receives its credit through random weights.",
+    "as of e_prop; and B follows W at once, which is weight transport.",
+    "Bellec et al. (2020), doi:10.1038/s41467-020-17236-y.",
+)
+_DIFFUSED = _says(
+    f"{_LOCAL}D P c_L, P random, D diffusion; over steps η⟨Σ_t c[t] ē[t]⟩, ē the trace of f′ r_pre.",
+    "in the paper the signal diffuses in time too, and decays; here it has spread at once. Rate units in "
+    "place of spiking ones.",
+    "as of e_prop; and neighbours have nearly the same credit, of as many dimensions as places at most.",
+    "Barretto-Bittar et al. (2026), arXiv 2603.08949.",
+)
+
 register_word("e_prop", Word(EProp(), direct=lambda: TopDown(Random())))
 register_word(
     "e_prop_symmetric",
-    Word(EProp(), direct=lambda: TopDown(Random()), onto_top=lambda up: TopDown(Transpose(of=up))),
+    Word(
+        EProp(),
+        direct=lambda: TopDown(Random()),
+        onto_top=lambda up: TopDown(Transpose(of=up)),
+        docstring=_SYMMETRIC,
+    ),
 )
-register_word("e_prop_diffused", Word(EProp(), direct=lambda: TopDown(Diffused())))
+register_word("e_prop_diffused", Word(EProp(), direct=lambda: TopDown(Diffused()), docstring=_DIFFUSED))

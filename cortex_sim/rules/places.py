@@ -24,6 +24,8 @@ def not_in_time(rule: Any) -> str:
     declared = rule_of(rule)
     if by_targets(rule):
         return f"{_LAYERS}, which has no rate dynamics here"
+    if declared.keeps_traces:
+        return "keeps traces over unrolled steps, which rate dynamics do not have yet"
     return "" if declared.supervised or declared.growth is not None else "has no growth, its equation in time"
 
 

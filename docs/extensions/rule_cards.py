@@ -25,8 +25,13 @@ DOCS = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"<!-- (rule-card|rule-table) (\w+) -->\n(.*?)<!-- end -->", re.S)
 #: How every supervised rule begins; tables leave it out.
 LOCAL = "ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), "
-#: Words that share a page with another.
-PAGES = {"gait_prop_learned": "gait_prop"}
+#: Words that share a page with another, and what their name adds to its heading.
+PAGES = {"gait_prop_learned": "gait_prop", "e_prop_symmetric": "e_prop", "e_prop_diffused": "e_prop"}
+ADDED = {
+    "gait_prop_learned": ", learned inverse",
+    "e_prop_symmetric": ", symmetric",
+    "e_prop_diffused": ", diffused",
+}
 #: Headings of tables.
 FAMILIES: dict[Any, str] = {
     Arrival.CHAIN: "By a chain, from population to population",
@@ -52,7 +57,7 @@ def _home(name: str) -> str:
 def title(name: str) -> str:
     """What a rule's page calls it."""
     heading = (DOCS / "rules" / f"{PAGES.get(name, name)}.md").read_text("utf-8").split("\n", 1)[0]
-    return heading.removeprefix("# ") + (", learned inverse" if name in PAGES else "")
+    return heading.removeprefix("# ") + ADDED.get(name, "")
 
 
 def link(name: str, page: Path) -> str:

@@ -26,7 +26,8 @@ SETTLED = 1e-9  # relative to a variable's largest value in the population
 ETA_T = 1e-6
 DRIFT = 2 * ETA_T  # relative to the largest change
 BY_TARGETS = {"target_prop", "difference_target_prop"}  # refused by both
-WITH_CREDIT = [w for w in sorted(WORDS) if w not in BY_TARGETS]
+IN_STEPS = {w for w, meant in WORDS.items() if getattr(meant.rule, "keeps_traces", False)}  # not in time
+WITH_CREDIT = [w for w in sorted(WORDS) if w not in BY_TARGETS | IN_STEPS]
 
 
 def started(net, engine="batched"):

@@ -13,7 +13,8 @@ from cortex_sim.backends.torch.quasi_static import QuasiStatic
 from cortex_sim.rules.base import WORDS
 
 BY_TARGETS = {"target_prop", "difference_target_prop"}
-IN_TIME = [w for w in sorted(WORDS) if w not in BY_TARGETS]
+IN_STEPS = {w for w, meant in WORDS.items() if getattr(meant.rule, "keeps_traces", False)}
+IN_TIME = [w for w in sorted(WORDS) if w not in BY_TARGETS | IN_STEPS]
 ALL = ("rate", "credit", "drive")
 
 

@@ -141,9 +141,9 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
     for p in net.driving:
         if p.rule.keeps_traces:
             raise BuildError(
-                f"projection {p.name}: {type(p.plasticity).__name__} keeps traces from step to step, which rate "
-                "dynamics in time do not have yet; use cs.torch.build(net, "
-                'settling=cs.torch.Unrolled(steps=20)), or net.with_rule("direct_feedback_alignment") here'
+                f"projection {p.name}: {type(p.plasticity).__name__} {not_in_time(p.plasticity)}; train it "
+                "with cs.torch.build(net, settling=cs.torch.Unrolled(steps=20)), or use "
+                'net.with_rule("direct_feedback_alignment") here'
             )
     check_normalisers(net)
     check_linear(net)

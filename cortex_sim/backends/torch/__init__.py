@@ -81,6 +81,7 @@ def build(
     if isinstance(settling, Unrolled):
         check_unrolls(model, settling)
         model.unrolled = settling
+        model.keeps_traces = any(p.rule.keeps_traces for p in model.net.driving)
     else:
         check_closes(net)
         model.settling = Settling() if settling is None else settling

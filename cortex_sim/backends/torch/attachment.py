@@ -88,3 +88,11 @@ def _following(method: Callable[[], None]) -> Callable[..., None]:
             present()
 
     return act
+
+
+def not_attached(network: str, acted_on: str, by: str) -> RunError:
+    """What is said where weights are to be changed after each step of an optimiser that nobody has named."""
+    return RunError(
+        f"network {network}: {acted_on} has {by}, which acts after each optimiser step; "
+        "call model.attach(optimiser) once before training, for each optimiser"
+    )

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 from cortex_sim.backends.torch.core import Core
-from cortex_sim.backends.torch.crediting import goal_of
-from cortex_sim.backends.torch.forward_in_time import credits_in_steps
 from cortex_sim.backends.torch.modes import differentiating, only_looking
 from cortex_sim.backends.torch.slow import normalisers
 from cortex_sim.backends.torch.steps import loops_alone
@@ -104,7 +102,7 @@ def _credits_over_time(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     """Minus the gradient at the rates of every step, in the rules' graph."""
     assert model.unrolled is not None
     if model.keeps_traces:
-        return credits_in_steps(model, model.presentations(x).detach(), goal_of(model, y, look=True))
+        return model.forward_in_time(model.presentations(x).detach(), y, look=True).credits()
     shown = model.shown(model.presentations(x).detach())
     moments = unroll(model.steps, shown, model.carrier(credit=True), model.unrolled)
     drives, rates = over_time(moments)

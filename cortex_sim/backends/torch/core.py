@@ -8,20 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from cortex_sim.backends.routes import Routes, find_routes
-from cortex_sim.backends.torch import crediting, dividing, inputs, penalties, slow
-from cortex_sim.backends.torch.arrival import Carry, carrying
-from cortex_sim.backends.torch.attachment import Attachment
+from cortex_sim.backends.torch import dividing, inputs, penalties, slow
+from cortex_sim.backends.torch.arrival import Carry, carrying, direct_credits, target_credits
+from cortex_sim.backends.torch.attachment import Attachment, not_attached
 from cortex_sim.backends.torch.carrying import ByParameters
 from cortex_sim.backends.torch.clock import Clock
 from cortex_sim.backends.torch.constrained import Constrained, require_loaded
 from cortex_sim.backends.torch.feedback_weights import FeedbackWeights
 from cortex_sim.backends.torch.fixed_point import Settling
+from cortex_sim.backends.torch.forward_in_time import Forward
 from cortex_sim.backends.torch.inputs import PRECISIONS
 from cortex_sim.backends.torch.lateral import check_settles
 from cortex_sim.backends.torch.local_rules import LocalRules
 from cortex_sim.backends.torch.modes import differentiating, in_full_precision
-from cortex_sim.backends.torch.objective import mean_objective
+from cortex_sim.backends.torch.objective import as_rates, injected, mean_objective
 from cortex_sim.backends.torch.orthogonality import pull_back_in_place
+from cortex_sim.backends.torch.parameters import parameters
 from cortex_sim.backends.torch.populations import Population, populations
 from cortex_sim.backends.torch.presentations import Presentations, presentations, require_gradient_arrives
 from cortex_sim.backends.torch.presynaptic import Presynaptic
@@ -32,7 +34,7 @@ from cortex_sim.backends.torch.timed import Judged, judged, target_tensor
 from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.backends.torch.unrolling import Unrolled, over_time, read_by_steps, unroll
 from cortex_sim.checks import listed
-from cortex_sim.errors import RunError
+from cortex_sim.errors import DataError
 from cortex_sim.network import Network
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.rules.agreement import check_agreement
@@ -79,6 +81,7 @@ class Core(nn.Module):
         self.blocks = blocks_of(net, self.steps)
         self.settling = Settling()
         self.unrolled: Unrolled | None = None  # in place of the equilibrium
+        self.keeps_traces = False  # whether credit then goes forward in time
         self.top = net.objective_at or self.routes.order[-1]
         self.sources = tuple(net.sources)
         stored = torch.float64 if precision == "64" else torch.float32
@@ -95,16 +98,7 @@ class Core(nn.Module):
         self._pulled, self._shown = next(hard, self.constrained.first), -1
         inputs.check_precision(net, precision)
         drawn = net.initial_weights(seed)
-        self.weights, self.biases = nn.ParameterDict(), nn.ParameterDict()
-        for p in net.of_rates:
-            if net.operator(p).weighted:
-                w = torch.as_tensor(drawn[p.name].copy()).to(stored)
-                self.weights[p.name] = nn.Parameter(w, requires_grad=p.plasticity is not None)
-        for name, population in net.populations.items():
-            if population.bias and net.inputs(name):
-                learns = any(p.rule.supervised for p in net.drivers(name))
-                zero = torch.zeros(population.bias_shape, dtype=stored)
-                self.biases[name] = nn.Parameter(zero, requires_grad=learns)
+        self.weights, self.biases = parameters(net, drawn, stored)
         weights = dict(self.weights.items())
         self.feedback = FeedbackWeights(net, drawn, weights, stored, self.constrained.present)
         self.presynaptic = Presynaptic(net, stored)
@@ -165,6 +159,8 @@ class Core(nn.Module):
 
     def target_tensor(self, y: Any, look: bool | None = True) -> Tensor:
         """Labels (presentation[, time_bin]) or rates (presentation[, time_bin], unit), on the device."""
+        if y is None:
+            raise DataError(f"network {self.net.name}: its objective at {self.top} needs labels or targets y")
         top = self.net.populations[self.top]
         return target_tensor(y, top, self.precision, self.device, look, self.unrolled)
 
@@ -264,8 +260,12 @@ class Core(nn.Module):
         """
         stimuli = self.presentations(x, look)
         require_gradient_arrives(stimuli, self.routes)
-        drives, rates, total, objective = crediting.credited(self, stimuli, y, look)
+        drives, rates = ({}, {}) if self.keeps_traces else self.settle(stimuli)
         with in_full_precision(self.device):
+            if self.keeps_traces:
+                rates, total, objective = self.forward_in_time(stimuli, y, look).terms(self.local.projections)
+            else:
+                total, objective = self.credit_terms(drives, rates, y, look)
             if learning:
                 slow.adapt(self.populations, self.adapting, drives)
             if self.unrolled is not None and self.local.projections:
@@ -280,16 +280,37 @@ class Core(nn.Module):
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
         """Terms of what supervised rules say, and the mean objective."""
-        return crediting.credit_terms(self, drives, rates, y, look)
+        if self.net.objective_function is None:
+            zero = torch.zeros((), device=self.device)
+            return zero, zero
+        goal = self.target_tensor(y, look)
+        total = self.objective_value(rates[self.top], goal)
+        objective = total.detach()
+        if not (self.routes.direct or self.routes.by_targets or self.teacher):
+            return total, objective
+        top = rates[self.top].detach().flatten(1)
+        c_top = self.net.objective_function.credit(top, as_rates(goal, top))
+        if self.teacher is not None:
+            at = {name: self.credited_at(name, drives, rates) for name in self.teacher.credited}
+            return self.teacher.terms(rates, as_rates(goal, top), c_top, at), objective
+        if self.routes.by_targets:
+            rule = next(p.plasticity for p in self.net.driving if p.rule.supervised)
+            credits = target_credits(
+                self.steps, rule, self.carried(), self.biases, self.transfer, drives, rates, self.top, c_top
+            )
+            return injected(credits, rates), objective
+        return total + injected(direct_credits(self.steps, self.carried(), rates, c_top), rates), objective
+
+    def forward_in_time(self, stimuli: Presentations, y: Any, look: bool | None) -> Forward:
+        """A batch as rules that keep traces follow it."""
+        assert self.unrolled and self.net.objective_function
+        given = self.steps, self.shown(stimuli), self.target_tensor(y, look), self.unrolled, self.top
+        own = self.constrained.acting(self.weights), self.biases, self.carrier(credit=False), self.carried()
+        return Forward(*given, self.net.objective_function, *own, self.compute)
 
     def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
         """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
         return drives[name] if self.teacher is not None and self.teacher.at_drives(name) else rates[name]
-
-    @property
-    def keeps_traces(self) -> bool:
-        """Whether credit goes forward in time: unrolled, under rules that keep traces."""
-        return self.unrolled is not None and any(p.rule.keeps_traces for p in self.net.driving)
 
     # -- after an optimiser's step ----------------------------------------------------------------
 
@@ -359,10 +380,7 @@ class Core(nn.Module):
             return
         versions = sum(w._version for w in self.weights.values())
         if self._shown not in (-1, versions):
-            raise RunError(
-                f"network {self.net.name}: {acted_on} has {by}, which acts after each optimiser step; "
-                "call model.attach(optimiser) once before training, for each optimiser"
-            )
+            raise not_attached(self.net.name, acted_on, by)
         self._shown = versions
 
     @uncompiled

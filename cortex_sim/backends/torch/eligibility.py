@@ -7,7 +7,7 @@ signal takes one step to the readout. See `cortex_sim.rules.e_prop`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,9 +16,6 @@ from cortex_sim.backends.torch.settling import Carrier, Values, rate_of
 from cortex_sim.backends.torch.steps import Link, Step
 from cortex_sim.backends.torch.unrolling import Moment
 from cortex_sim.operators import DenseOperator, Operator
-
-if TYPE_CHECKING:
-    from cortex_sim.backends.torch.core import Core
 
 
 class Slope:
@@ -44,7 +41,7 @@ class Trace(Protocol):
     """What a projection (or the bias) remembers of its activity, and the change that credit makes of it."""
 
     def move(self, r_pre: Tensor, began: Slope) -> None:
-        """One step, from the rates (presentation, *pre) that it read and f′ of the drives that it began with."""
+        """One step, from rates (presentation, *pre) that it read and f′ of the drives that it began at."""
 
     def change(self, c: Tensor, began: Slope | None, now: Slope) -> Tensor:
         """Credit times trace, summed over presentations, of the weights' shape.
@@ -145,43 +142,62 @@ class BySynapse:
         return torch.einsum("bi,bij->ij", credit, trace).reshape(self.w.shape).to(self.w.dtype)
 
 
-def trace_of(model: Core, step: Step, link: Link, weights: Values) -> Trace:
-    """Trace of a projection that learns, from 0."""
-    return _trace(model, step, link, weights, link.operator, weights[link.name])
+@dataclass(frozen=True)
+class Traces:
+    """What the traces of a population's synapses depend on.
 
+    Parameters
+    ----------
+    steps : tuple of Step
+        Of the whole network.
+    step : Step
+        The population's.
+    dt_ms : float
+    top : str
+    dtype : torch.dtype
+        Of traces.
+    """
 
-def trace_of_bias(model: Core, step: Step, link: Link, weights: Values) -> Trace:
-    """Trace of the bias, as of a pre unit of rate 1; it follows the rule of the projection ``link``."""
-    bias = model.biases[step.name].detach()
-    column = DenseOperator((1,), (step.population.size,))
-    return _trace(model, step, link, weights, column, bias.new_zeros(step.population.size, 1))
+    steps: tuple[Step, ...]
+    step: Step
+    dt_ms: float
+    top: str
+    dtype: torch.dtype
 
+    def of(self, link: Link, weights: Values) -> Trace:
+        """Trace of a projection that learns, at 0."""
+        return self._made(link, weights, link.operator, weights[link.name])
 
-def by_synapse(model: Core, dt_ms: float, step: Step, link: Link) -> bool:
-    """Whether the trace of a projection has a number for every synapse."""
-    rule = link.projection.plasticity
-    if rule.keeps.autapse and any(_onto_itself(one) for one in step.inputs):
-        return True
-    top = model.net.populations[model.top]
-    return step.name != model.top and rule.pace(dt_ms, top.tau_ms) != 1
+    def of_bias(self, link: Link, weights: Values, dtype: torch.dtype) -> Trace:
+        """Trace of the bias, as of a pre unit of rate 1; it follows the rule of the projection ``link``."""
+        w = weights[link.name]
+        column = w.new_zeros(self.step.population.size, 1, dtype=dtype)
+        return self._made(link, weights, DenseOperator((1,), (len(column),)), column)
 
+    def readout(self, link: Link) -> float:
+        """p_L, the share of ē that a step replaces."""
+        top = next(step.population for step in self.steps if step.name == self.top)
+        pace: float = link.projection.plasticity.pace(self.dt_ms, top.tau_ms)
+        return pace
 
-def _trace(model: Core, step: Step, link: Link, weights: Values, operator: Operator, w: Tensor) -> Trace:
-    how, rule, late = model.unrolled, link.projection.plasticity, step.name != model.top
-    assert how is not None
-    pace = rule.pace(how.dt_ms, step.population.tau_ms)
-    if not by_synapse(model, how.dt_ms, step, link):
-        return Factored(operator, w, pace, late)
-    readout = rule.pace(how.dt_ms, model.net.populations[model.top].tau_ms)
-    own = _own(step, weights, model.compute) if rule.keeps.autapse else None
-    return BySynapse(w, pace, readout, own, late)
+    def by_synapse(self, link: Link) -> bool:
+        """Whether the trace of a projection has a number for every synapse."""
+        follows = link.projection.plasticity.keeps.autapse and any(map(_onto_itself, self.step.inputs))
+        return follows or (self.step.name != self.top and self.readout(link) != 1)
+
+    def _made(self, link: Link, weights: Values, operator: Operator, w: Tensor) -> Trace:
+        rule, late = link.projection.plasticity, self.step.name != self.top
+        pace = rule.pace(self.dt_ms, self.step.population.tau_ms)
+        if not self.by_synapse(link):
+            return Factored(operator, w, pace, late)
+        own = self._own(weights) if rule.keeps.autapse else None
+        return BySynapse(w, pace, self.readout(link), own, late)
+
+    def _own(self, weights: Values) -> Tensor | None:
+        """w_ii of each unit's synapses onto itself, (unit,); None where there are none."""
+        found = [weights[link.name].diagonal() for link in self.step.inputs if _onto_itself(link)]
+        return torch.stack(found).sum(0).to(self.dtype) if found else None
 
 
 def _onto_itself(link: Link) -> bool:
     return link.projection.pre == link.projection.post and link.operator.weighted
-
-
-def _own(step: Step, weights: Values, dtype: torch.dtype) -> Tensor | None:
-    """w_ii of each unit's synapses onto itself, (unit,); None where there are none."""
-    found = [weights[link.name].diagonal().to(dtype) for link in step.inputs if _onto_itself(link)]
-    return torch.stack(found).sum(0) if found else None

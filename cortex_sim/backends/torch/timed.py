@@ -226,7 +226,7 @@ class Goals:
         self._some = [True] * self._y.shape[1] if known is None else known.any(0).tolist()
 
     def at(self, step: int) -> tuple[Tensor, Tensor] | None:
-        """Labels (presentation,) or target rates (presentation, unit) of a step, and shares (presentation, 1).
+        """Labels (presentation,) or target rates (presentation, unit) of a step; shares (presentation, 1).
 
         None where no presentation has a target then; one that has none has share 0, and rates of 0.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cortex_sim.backends.torch.core import Core
-from cortex_sim.backends.torch.eligibility import by_synapse
+from cortex_sim.backends.torch.eligibility import Traces
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.errors import BuildError
 from cortex_sim.loops import loops_of
@@ -58,8 +58,8 @@ def _check_keeps_traces(model: Core, how: Unrolled, first: Projection) -> None:
     for p in net.driving:
         if p.rule.supervised and not p.rule.keeps_traces:
             raise BuildError(
-                f"projection {p.name}: {type(p.plasticity).__name__} takes its credit back through the steps, and "
-                f"{word} of {first.name} needs none; give all supervised projections rules of one kind"
+                f"projection {p.name}: {type(p.plasticity).__name__} takes its credit back through steps, "
+                f"and {word} of {first.name} needs none; give all supervised projections rules of one kind"
             )
     if how.truncate is not None:
         raise BuildError(
@@ -71,15 +71,16 @@ def _check_keeps_traces(model: Core, how: Unrolled, first: Projection) -> None:
         normaliser = step.population.normaliser
         if learning and normaliser is not None:
             raise BuildError(
-                f"population {step.name}: {word} needs how each unit's rate depends on its own drive, and with "
-                f"{type(normaliser).__name__} it depends on those of others; leave it out"
+                f"population {step.name}: {word} needs how each unit's rate depends on its own drive, and "
+                f"with {type(normaliser).__name__} it depends on those of others; leave it out"
             )
+        traces = Traces(model.steps, step, how.dt_ms, model.top, model.compute)
         for link in learning:
-            if by_synapse(model, how.dt_ms, step, link) and link.operator.synapses != "all":
+            if traces.by_synapse(link) and link.operator.synapses != "all":
                 raise BuildError(
                     f"projection {link.name}: {word} needs a trace at every synapse, which a "
-                    f"{link.operator.called} that shares weights has none of; use dt_ms={_top_tau(model):g}, the "
-                    f'tau_ms of {model.top}, and memory="leak", or Dense()'
+                    f"{link.operator.called} has none of; use dt_ms={_top_tau(model):g}, the tau_ms of "
+                    f'{model.top}, and memory="leak", or Dense()'
                 )
 
 
@@ -115,6 +116,6 @@ def check_closes(net: Network) -> None:
 
 
 _WAY_OUT = (
-    'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps, or "e_prop", '
-    "which needs none"
+    'use net.with_rule("backprop") or "feedback_alignment", whose credit runs through the steps, or '
+    '"e_prop", which needs none'
 )

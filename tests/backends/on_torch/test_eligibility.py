@@ -269,7 +269,7 @@ def test_truncation_is_refused():
 def test_rules_that_go_back_through_time_are_refused_beside_it():
     net = one_area()
     net.projections["A->IT"] = replace(net.projections["A->IT"], plasticity=cs.Backprop())
-    with pytest.raises(cs.BuildError, match="A->IT: Backprop takes its credit back through the steps"):
+    with pytest.raises(cs.BuildError, match="A->IT: Backprop takes its credit back through steps"):
         built(net, 4)
 
 
@@ -281,7 +281,7 @@ def test_normalisers_are_refused():
 
 
 def test_rate_dynamics_on_brian2_are_refused():
-    with pytest.raises(cs.BuildError, match="retina->A: EProp keeps traces from step to step"):
+    with pytest.raises(cs.BuildError, match="retina->A: EProp keeps traces over unrolled steps"):
         cs.brian2.build(one_area())
 
 
