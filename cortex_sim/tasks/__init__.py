@@ -1,6 +1,10 @@
-"""Tasks as closed loops: environments of gymnasium and trials of neurogym, neither of which is imported."""
+"""Tasks: closed loops with environments of gymnasium and trials of neurogym, and sequences as arrays.
+
+Neither package is imported.
+"""
 
 from cortex_sim.tasks.environment import environment
+from cortex_sim.tasks.sequences import by_rows, delayed_match, pattern_generation
 from cortex_sim.tasks.trial_task import TaskTrials, trial_task
 
-__all__ = ["TaskTrials", "environment", "trial_task"]
+__all__ = ["TaskTrials", "by_rows", "delayed_match", "environment", "pattern_generation", "trial_task"]

@@ -82,10 +82,13 @@ class Factored:
         epsilon, slope = (self._before, began) if self.late else (self._now, now)
         if epsilon is None or slope is None:
             return torch.zeros_like(self.w)
-        with torch.enable_grad():  # the drive is linear in w: the product with (c f′), for any connector
+        u = c * slope()
+        if self.operator.synapses == "all":
+            return (u.flatten(1).T @ epsilon.flatten(1)).reshape(self.w.shape).to(self.w.dtype)
+        with torch.enable_grad():  # the drive is linear in w: its product with u, for any connector
             w = self.w.detach().to(epsilon.dtype).requires_grad_()
             drive = self.operator.drive(epsilon, w, None)
-            (found,) = torch.autograd.grad(drive, w, (c * slope()).reshape(drive.shape))
+            (found,) = torch.autograd.grad(drive, w, u.reshape(drive.shape))
         return found.to(self.w.dtype)
 
 

@@ -1,0 +1,202 @@
+"""PAGE"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cortex_sim as cs
+
+UNITS, PLACES = 64, 16  # of the recurrent population; that receive credit where it is sparse or diffuses
+TAU_MS, DT_MS = 50.0, 10.0  # of the recurrent population; of a step, and of the readout
+UPDATES, BATCH = 300, 50
+ROWS = 10_000  # images of the training set that are held in memory; as many as presentations seen are fewer
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A sequence task: its trials, the units of its answer, and how answers are scored.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(part, trials, seed)`` gives (x, y) of "train", "validation" or "test".
+    answers : int
+        Units of the top.
+    objective : str
+    """
+
+    draw: Callable[[str, int, int], Pair]
+    answers: int
+    objective: str = "cross_entropy"
+
+
+_PARTS = {"train": 0, "validation": 1, "test": 2}
+
+
+def _drawn(make: Callable[..., Pair]) -> Callable[[str, int, int], Pair]:
+    return lambda part, trials, seed: make(trials, 3 * seed + _PARTS[part])
+
+
+@cache
+def _images(data: str) -> cs.data.ImageSet:
+    images = cs.data.load(data)
+    return images.hold_out(len(images.x_train) // 6)
+
+
+def _rows(data: str) -> Callable[[str, int, int], Pair]:
+    """Rows of images; the validation part is held out of the training set, the test set is the data's own."""
+
+    def draw(part: str, trials: int, seed: int) -> Pair:
+        x, y = (getattr(_images(data), f"{kind}_{part}") for kind in "xy")
+        chosen = np.random.default_rng(seed).permutation(len(x))[:trials]
+        return cs.tasks.by_rows(x[chosen]), y[chosen]
+
+    return draw
+
+
+def tasks(data: str = "digits") -> dict[str, Task]:
+    """Tasks by name; rows are those of the named images."""
+    return {
+        "match": Task(_drawn(cs.tasks.delayed_match), 2),
+        "pattern": Task(_drawn(cs.tasks.pattern_generation), 2, "squared_error"),
+        "rows": Task(_rows(data), 10),
+    }
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the recurrent network learns.
+
+    Parameters
+    ----------
+    word : str
+        Of ``net.with_rule``.
+    truncate : int, optional
+        Steps over which credit goes back.
+    memory : str
+        Of traces.
+    feedback : callable, optional
+        ``feedback(seed, answers)``, in place of the word's.
+    readout_only : bool
+        Whether all but the weights onto the top stay as they were drawn.
+    """
+
+    word: str
+    truncate: int | None = None
+    memory: str = "leak"
+    feedback: Callable[[int, int], Any] | None = None
+    readout_only: bool = False
+
+
+def sparse(seed: int, answers: int) -> cs.Given:
+    """Random feedback to as many units as places, and none to the others: without what spreads from there."""
+    b = np.zeros((UNITS, answers))
+    places = (2 * np.arange(PLACES) + 1) * UNITS // (2 * PLACES)
+    b[places] = np.random.default_rng([seed, 4]).normal(size=(PLACES, answers)) / np.sqrt(answers)
+    return cs.Given(b)
+
+
+ARMS = {
+    "backpropagation through time": Arm("backprop"),
+    "truncated to 5 steps": Arm("backprop", truncate=5),
+    "e-prop, symmetric": Arm("e_prop_symmetric"),
+    "e-prop, random": Arm("e_prop"),
+    "e-prop, diffused from 16": Arm("e_prop_diffused"),
+    "e-prop, sparse at 16": Arm("e_prop", feedback=sparse),
+    "broadcast without traces": Arm("e_prop", memory="none"),
+    "readout only": Arm("e_prop_symmetric", readout_only=True),
+}
+
+
+def network(task: Task, inputs: int, arm: Arm, seed: int = 0) -> cs.Network:
+    """One recurrent population of leaky units between the stimulus and a readout without a leak."""
+    net = cs.Network("sequences")
+    stimulus = net.population("stimulus", inputs)
+    pfc = net.population("PFC", UNITS, activation="tanh", tau_ms=TAU_MS)
+    answer = net.population("answer", task.answers, tau_ms=DT_MS)
+    learns = None if arm.readout_only else "backprop"
+    net.bottom_up(stimulus, pfc, cs.Dense(init="he"), plasticity=learns)
+    net.recurrent(pfc, pfc, cs.Dense(init="orthogonal"), plasticity=learns)
+    net.bottom_up(pfc, answer, plasticity="backprop")
+    net.objective(answer, task.objective)
+    net = net.with_rule(arm.word)
+    if arm.memory != "leak":
+        net = net.with_rule(cs.EProp(arm.memory))
+    if arm.feedback is not None:
+        del net.projections["answer->PFC"]
+        net.top_down(answer, pfc, feedback=arm.feedback(seed, task.answers))
+    return net
+
+
+def trained(task: Task, arm: Arm, rate: float, seed: int, updates: int = UPDATES) -> Any:
+    """A model after its updates, by Adam with a cosine schedule, each on a batch drawn from training trials."""
+    import torch
+
+    x, y = task.draw("train", min(BATCH * updates, ROWS), seed)
+    how = cs.torch.Unrolled(x.shape[1], DT_MS, arm.truncate)
+    model = cs.torch.build(network(task, x.shape[2], arm, seed), seed, settling=how)
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+    model.attach(optimiser)
+    model.train()
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    draws = np.random.default_rng([seed, 7])
+    for _ in range(updates):
+        index = torch.from_numpy(draws.integers(len(x), size=BATCH))
+        optimiser.zero_grad()
+        model(x[index], y[index]).backward()
+        optimiser.step()
+        schedule.step()
+    return model.eval()
+
+
+def score(model: Any, task: Task, part: str, seed: int, trials: int = 2000) -> float:
+    """Share of right answers at the end; of patterns, the share of their variance that is explained."""
+    x, y = task.draw(part, trials, seed)
+    answer = np.asarray(model.predict(x))
+    if task.objective == "cross_entropy":
+        return float((answer[:, -1].argmax(1) == y).mean())
+    return float(1 - ((answer - y) ** 2).sum() / ((y - y.mean((0, 1))) ** 2).sum())
+
+
+def figure(scores: dict[str, dict[str, Sequence[float]]]) -> Any:
+    """Scores of every arm, a panel a task: mean over seeds, and each seed."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    drawn = new_figure(3.2 * len(scores) + 1.6, 3.2)
+    panels = np.atleast_1d(drawn.subplots(1, len(scores), sharey=True))
+    for axes, (task, arms) in zip(panels, scores.items(), strict=True):
+        for number, (arm, found) in enumerate(arms.items()):
+            colour = COLOURS[0] if "backprop" in ARMS[arm].word else COLOURS[1] if "e-prop" in arm else "0.6"
+            axes.barh(number, np.mean(found), color=colour, alpha=0.5)
+            axes.plot(found, [number] * len(found), "o", color=colour, ms=3)
+        axes.set_yticks(range(len(arms)), list(arms))
+        axes.set_title(task)
+        axes.set_xlim(0, 1)
+        plain(axes, "explained variance" if task == "pattern" else "right answers", "")
+    panels[0].invert_yaxis()
+    return drawn
+
+
+def main(seed: int = 0) -> None:
+    """Every arm on rows of the embedded digits, at one rate; print the scores and draw them."""
+    task = tasks()["rows"]
+    found = {
+        name: [score(trained(task, arm, 0.01, seed, updates=200), task, "test", seed)]
+        for name, arm in ARMS.items()
+    }
+    drawn = figure({"rows": found})
+    folder = Path("runs/learning_sequences")
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn.savefig(folder / "learning_sequences.png", dpi=150)
+    for name, values in found.items():
+        print(f"{name:30} {values[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()
