@@ -1,12 +1,12 @@
-"""Which credit teaches a recurrent network sequences? Three tasks, every arm at its own best rate, several seeds.
+"""By which credit does a recurrent network learn sequences? Three tasks, each arm at its best rate, three seeds.
 
     python benchmarks/sequences.py run --data mnist      # CORTEX_SIM_DATA=FOLDER says where mnist.npz is
     python benchmarks/sequences.py page                  # writes the tables into docs/results-sequences.md
     python benchmarks/sequences.py figures
 
 Tasks, networks and arms are those of protocols/learning_sequences.py. Each arm chooses its learning rate on
-validation trials with seed 100, from a grid that grows until the best rate is not at its edge; then seeds 0, 1
-and 2 are tested with it. ``run`` continues where it stopped.
+validation trials with seed 100, from a grid that grows until the best rate is not at its edge; then seeds 0,
+1 and 2 are tested with it. ``run`` continues where it stopped.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def network(task: Task, inputs: int, arm: Arm, seed: int = 0) -> cs.Network:
 
 
 def trained(task: Task, arm: Arm, rate: float, seed: int, updates: int = UPDATES) -> Any:
-    """A model after its updates, by Adam with a cosine schedule, each on a batch drawn from training trials."""
+    """A model after its updates, by Adam with a cosine schedule, each on a batch of training trials."""
     import torch
 
     x, y = task.draw("train", min(BATCH * updates, ROWS), seed)

@@ -25,7 +25,7 @@ def delayed_match(
     noise: float = 0.3,
     silent: int = 2,
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Delayed match to sample: a sample, a delay, a test stimulus; are both of one kind?
+    """Delayed match to sample: a sample, a delay, a test stimulus, of one kind or not.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def pattern_generation(
 ) -> tuple[Floats, Floats]:
     """A cue at the beginning names a pattern, which the top must generate bin by bin.
 
-    A pattern is a sum of four sines of 1 to 4 periods a trial, of random size and phase, of variance 1. Beside
-    the cue, clock units are active in turn, as in Bellec et al. (2020), doi:10.1038/s41467-020-17236-y.
+    A pattern is a sum of four sines of 1 to 4 periods a trial, of random size and phase, of variance 1.
+    Beside the cue, clock units are active in turn, as in Bellec et al. (2020), doi:10.1038/s41467-020-17236-y.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ def by_rows(images: ArrayLike, silent: int = 2) -> Floats:
         x = x[:, 0]
     if x.ndim != 3:
         raise DataError(
-            "by_rows: images must be of shape (presentation, row, column), or with one channel before the row. "
-            f"Got {x.shape}"
+            "by_rows: images must be of shape (presentation, row, column), or with one channel before the row."
+            f" Got {x.shape}"
         )
     require_count("by_rows", silent=silent)
     return np.pad(x, ((0, 0), (0, silent), (0, 0)))
