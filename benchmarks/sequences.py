@@ -1,4 +1,4 @@
-"""By which credit does a recurrent network learn sequences? Three tasks, each arm at its best rate, three seeds.
+"""By which credit does a recurrent network learn sequences? Each arm at its best rate, three seeds.
 
     python benchmarks/sequences.py run --data mnist      # CORTEX_SIM_DATA=FOLDER says where mnist.npz is
     python benchmarks/sequences.py page                  # writes the tables into docs/results-sequences.md

@@ -1,4 +1,63 @@
-"""PAGE"""
+"""A recurrent network learns sequences without a way back through time
+======================================================================
+
+Traces at synapses and the credit of the moment against backpropagation through time, on three tasks.
+
+Eligibility propagation: Bellec et al. (2020), doi:10.1038/s41467-020-17236-y; of rate units, Murray (2019),
+doi:10.7554/eLife.43299. Credit that diffuses from few places: Barretto-Bittar et al. (2026), arXiv
+2603.08949.
+
+Question and prediction
+-----------------------
+
+Backpropagation through time keeps every step and returns through all of them. Can credit that comes from the
+top at each step, by a top-down projection, make a recurrent network learn what it must hold over a delay, if
+synapses keep :doc:`traces </rules/e_prop>`? Arms differ in a word of the declaration:
+
+- **backpropagation through time**, and truncated to segments of 5 steps;
+- **e-prop**, credit by the transpose of the readout (symmetric), by random weights, by random weights to 16
+  places of 64 units from which it diffuses, or to 16 units alone (sparse);
+- **broadcast without traces**: random weights, credit meets what a synapse did one step before. The control
+  for traces;
+- **readout only**: all else stays as drawn. The control for learning in the recurrent network.
+
+Prediction: e-prop, symmetric, is above the broadcast without traces and the readout alone on every task, and
+below backpropagation through time; diffusion is above sparse credit. Truncation to fewer steps than the
+delay costs more than traces do.
+
+What is modelled, and what is not
+---------------------------------
+
+64 leaky tanh units with τ = 50 ms and steps of 10 ms, from a stimulus and onto a readout without a leak.
+*Match*: delayed match to sample, two of four noisy stimuli, 2 bins each, 6 bins apart; is it the same, asked
+two bins later. *Pattern*: a cue names one of four pairs of curves that the readout must follow for 30 bins.
+*Rows*: images row by row, the class asked two bins after the last (MNIST: 30 bins; embedded digits: 10). 300
+updates of 50 trials by Adam with a cosine schedule; every arm at its own best rate, chosen on validation
+trials. Not modelled: spikes, the diffusion of credit in time, and how the error of the readout reaches the
+population within a step.
+
+Run it
+------
+
+.. code-block:: none
+
+   python protocols/learning_sequences.py     # rows of the embedded digits, every arm once, one rate
+   export CORTEX_SIM_DATA=FOLDER              # where mnist.npz is
+   python benchmarks/sequences.py run         # an interrupted command continues where it stopped
+   python benchmarks/sequences.py page
+   python benchmarks/sequences.py figures
+
+Result
+------
+
+Tables with differences, intervals and rates: :doc:`results </results-sequences>`.
+
+What would refute it
+--------------------
+
+On two of the three tasks, an interval of the difference of e-prop, symmetric, to the broadcast without traces
+that is not above 0; or a readout alone that is as good.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -75,7 +75,8 @@ def pattern_generation(
     """A cue at the beginning names a pattern, which the top must generate bin by bin.
 
     A pattern is a sum of four sines of 1 to 4 periods a trial, of random size and phase, of variance 1.
-    Beside the cue, clock units are active in turn, as in Bellec et al. (2020), doi:10.1038/s41467-020-17236-y.
+    Beside the cue, clock units are active in turn, as in Bellec et al. (2020),
+    doi:10.1038/s41467-020-17236-y.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ def by_rows(images: ArrayLike, silent: int = 2) -> Floats:
         x = x[:, 0]
     if x.ndim != 3:
         raise DataError(
-            "by_rows: images must be of shape (presentation, row, column), or with one channel before the row."
-            f" Got {x.shape}"
+            "by_rows: images must be of shape (presentation, row, column), or with one channel before the "
+            f"row. Got {x.shape}"
         )
     require_count("by_rows", silent=silent)
     return np.pad(x, ((0, 0), (0, silent), (0, 0)))
