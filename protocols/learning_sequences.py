@@ -59,6 +59,7 @@ On two of the three tasks, an interval of the difference of e-prop, symmetric, t
 that is not above 0; or a readout alone that is as good.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -113,7 +114,8 @@ def _rows(data: str) -> Callable[[str, int, int], Pair]:
     def draw(part: str, trials: int, seed: int) -> Pair:
         x, y = (getattr(_images(data), f"{kind}_{part}") for kind in "xy")
         chosen = np.random.default_rng(seed).permutation(len(x))[:trials]
-        return cs.tasks.by_rows(x[chosen]), y[chosen]
+        side = math.isqrt(x[0].size)
+        return cs.tasks.by_rows(x[chosen].reshape(len(chosen), side, side)), y[chosen]
 
     return draw
 
