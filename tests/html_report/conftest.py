@@ -94,12 +94,12 @@ def write_comparison(folder):
     return folder
 
 
-def write_recording(path):
-    """A recording of four presentations."""
+def write_recording(path, presentations=4):
+    """A recording of two populations."""
     net = cs.Network("two")
     net.population("V1", 3), net.population("IT", 2)
     rng = np.random.default_rng(0)
-    rates = {"V1": rng.random((4, 3)), "IT": rng.random((4, 2))}
+    rates = {"V1": rng.random((presentations, 3)), "IT": rng.random((presentations, 2))}
     cs.recording.save(cs.recording.make_recording(net, {"rate": rates}), path)
     return path
 

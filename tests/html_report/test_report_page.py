@@ -8,12 +8,13 @@ import pytest
 from html_tables import Parsed
 
 from cortex_sim import html_report
+from cortex_sim.errors import RunError
 from cortex_sim.html_report import colours
 from cortex_sim.html_report.projections import ANGLES, by_projection
 from cortex_sim.html_report.reading import found
 from cortex_sim.html_report.settings_tables import settings, versions
 
-from .conftest import line
+from .conftest import LINES, line
 
 KINDS = ("overview", "network", "curves", "angles", "orthogonality", "credit", "responses", "outer")
 KINDS += ("recordings", "comparison", "settings", "versions")
@@ -112,7 +113,8 @@ def test_projections_of_one_run_alone_share_a_panel(make):
 def test_names_are_text_wherever_they_stand(make):
     """In HTML, in a figure's text (which would read $ as mathematics, or leave out "_"), and in titles."""
     name = '_a$\\b$ <img src=x onerror="alert(1)">&amp;'
-    make("one"), make("two", note="<script>alert(1)</script>")
+    make("one", lines=LINES[:1], checkpoint=False)
+    make("two", lines=LINES[:1], checkpoint=False, note="<script>alert(1)</script>")
     text = html_report.write({name: "one", "two": "two"}, present=0).read_text("utf-8")
     page = Parsed(text)
     assert page.fetched == [] and "<script" not in text
@@ -120,17 +122,14 @@ def test_names_are_text_wherever_they_stand(make):
     assert page.tables["Settings of training"]["note"][1][0] == "<script>alert(1)</script>"
 
 
-def test_it_can_be_written_from_python(make, tmp_path):
-    make("runs/gait", rule="gait_prop")
+def test_it_is_written_from_python_and_leaves_the_run_as_it_was(make, tmp_path):
+    folder = make("runs/gait", lines=LINES[:1])
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
     assert html_report.write({"GAIT": "runs/gait"}, "new.html", present=0).name == "new.html"
     assert Parsed((tmp_path / "new.html").read_text("utf-8")).columns["Training runs"] == ["", "GAIT"]
-
-
-def test_nothing_of_the_runs_is_changed(make, report):
-    folder = make("kept")
-    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
-    assert "finished" in Parsed(report("kept")[0]).sections["overview"]
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")} == before
+    with pytest.raises(RunError, match="new.html: already exists, give a new file"):
+        html_report.write(["runs/gait"], "new.html")
 
 
 # -- colours ---------------------------------------------------------------------------------------
