@@ -108,7 +108,8 @@ def write_recording(path, presentations=4):
 def everything(tmp_path_factory):
     """The page of two runs and one of every other kind, as text and parsed, and the folders of the runs."""
     place = tmp_path_factory.mktemp("everything")
-    runs = write_run(place / "backprop"), write_run(place / "gait", rule="gait_prop")
+    own = [{**one, "angle_to_bp_deg": {**one["angle_to_bp_deg"], "V1->V1": 5.0}} for one in LINES]
+    runs = write_run(place / "backprop"), write_run(place / "gait", rule="gait_prop", lines=own)
     others = write_outer_loop(place / "outer"), write_comparison(place / "v4")
     subjects = [*runs, *others, write_recording(place / "cut.nc")]
     assert main(["report", *map(str, subjects), "--out", str(place / "page.html"), "--present", "0"]) == 0

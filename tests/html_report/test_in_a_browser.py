@@ -9,7 +9,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(executable() is None, reason="no Chromium; apt-get install chromium"),
 ]
-FIGURES = """[...document.querySelectorAll("figure svg")].map(svg => {
+FIGURES = """[...document.querySelectorAll("figure > svg")].map(svg => {
   const box = svg.getBoundingClientRect();
   const drawn = svg.getBBox();
   return {width: box.width, height: box.height, left: box.left, right: box.right,
@@ -86,6 +86,14 @@ def test_text_can_be_read(browser, page, dark):
     found = browser.evaluate(CONTRAST)
     assert len(found) > 300
     assert [one for one in found if one[0] < 4.5] == []
+
+
+def test_samples_of_lines_in_legends_are_small(browser, page):
+    browser.open(page)
+    boxes = '[...document.querySelectorAll(".legend svg")].map(s => s.getBoundingClientRect().width)'
+    sizes = browser.evaluate(boxes)
+    assert len(sizes) >= 8 and set(sizes) == {30}
+    assert browser.evaluate('document.querySelectorAll("figure .legend svg").length') == 1
 
 
 def test_text_of_figures_keeps_its_size_on_a_phone(browser, page):
