@@ -46,12 +46,12 @@ def protocol() -> Any:
     return module
 
 
-def run(data: str, only: list[str]) -> None:
-    """Every run that is not kept yet."""
+def run(data: str, only: list[str], arms: list[str]) -> None:
+    """Every run that is not kept yet, of some tasks and arms or of all."""
     torch.set_num_threads(1)
     script, results = protocol(), OneFile(RESULTS)
     for name, task in script.tasks(data).items():
-        for arm in script.ARMS if name in (only or [name]) else ():
+        for arm in (arms or script.ARMS) if name in (only or [name]) else ():
             tried = list(FIRST)
             for rate in tried:
                 _once(script, results, name, task, arm, rate, CHOOSING, "validation")
@@ -157,9 +157,10 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "page", "figures"])
     parser.add_argument("--data", default="mnist", help="images whose rows are shown")
     parser.add_argument("--only", nargs="*", default=[], help="tasks")
+    parser.add_argument("--arms", nargs="*", default=[], help="names of arms")
     given = parser.parse_args()
     if given.what == "run":
-        run(given.data, given.only)
+        run(given.data, given.only, given.arms)
     elif given.what == "page":
         PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
     else:
