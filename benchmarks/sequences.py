@@ -30,7 +30,7 @@ PAGE = HERE.parent / "docs" / "results-sequences.md"
 FIGURE = HERE.parent / "docs" / "figures" / "learning_sequences.png"
 RESULTS = HERE / "results" / "sequences.json"
 FIRST = (0.003, 0.01, 0.03)
-FINEST, COARSEST = 1e-4, 1.0
+FINEST, COARSEST = 1e-4, 30.0
 SEEDS, CHOOSING = (0, 1, 2), 100
 BASE, AGAINST = "broadcast without traces", "backpropagation through time"
 
@@ -93,7 +93,7 @@ def chosen(kept: dict[str, Any], name: str, arm: str) -> float:
 def _further(kept: dict[str, Any], name: str, arm: str, tried: list[float]) -> list[float]:
     """The next rate, about three times beyond the edge at which the best is; none where it is inside."""
     best, order = chosen(kept, name, arm), sorted(tried)
-    grid = [float(f"{lead}e{power}") for power in range(-4, 1) for lead in (1, 3)]
+    grid = [float(f"{lead}e{power}") for power in range(-4, 2) for lead in (1, 3)]
     if best == order[0] and best > FINEST:
         return [max(rate for rate in grid if rate < best)]
     if best == order[-1] and best < COARSEST:

@@ -1,5 +1,5 @@
 """A recurrent network learns sequences without a way back through time
-======================================================================
+====================================================================
 
 Traces at synapses and the credit of the moment against backpropagation through time, on three tasks.
 
@@ -49,6 +49,9 @@ Run it
 
 Result
 ------
+
+.. image:: /figures/learning_sequences.png
+   :alt: Scores of every kind of credit on every task, mean over seeds and each seed
 
 Tables with differences, intervals and rates: :doc:`results </results-sequences>`.
 
