@@ -235,11 +235,12 @@ def figure(scores: dict[str, dict[str, Sequence[float]]]) -> Any:
     drawn = new_figure(3.2 * len(scores) + 1.6, 3.2)
     panels = np.atleast_1d(drawn.subplots(1, len(scores), sharey=True))
     for axes, (task, arms) in zip(panels, scores.items(), strict=True):
-        for number, (arm, found) in enumerate(arms.items()):
+        for arm, found in arms.items():
+            number = list(ARMS).index(arm)
             colour = COLOURS[0] if "backprop" in ARMS[arm].word else COLOURS[1] if "e-prop" in arm else "0.6"
             axes.barh(number, np.mean(found), color=colour, alpha=0.5)
             axes.plot(found, [number] * len(found), "o", color=colour, ms=3)
-        axes.set_yticks(range(len(arms)), list(arms))
+        axes.set_yticks(range(len(ARMS)), list(ARMS))
         axes.set_title(task)
         axes.set_xlim(0, 1)
         plain(axes, "explained variance" if task == "pattern" else "right answers", "")
