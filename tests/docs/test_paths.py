@@ -12,6 +12,15 @@ import cortex_sim as cs
 
 DOCS = ROOT / "docs"
 SMALLER = {
+    "path-deep": {
+        "digits.x_train, rng": "digits.x_train[:30], rng",
+        "y_train=digits.y_train": "y_train=digits.y_train[:30]",
+        "digits.x_test, rng": "digits.x_test[:20], rng",
+        "y_test=digits.y_test": "y_test=digits.y_test[:20]",
+        "--epochs 2": "--epochs 1 --set model_settings.channels=[3,4]",
+        "train digits_mlp": "train digits_mlp --epochs 1",
+        "--out runs/trial": "--out runs/one",  # made by the batch file, which -m slow alone runs
+    },
     "path-protocol": {"repeat=15": "repeat=1"},
     "path-recording": {
         "= 100, 8, 40, 0.2": "= 40, 4, 6, 0.2",  # pictures, repeats, neurons
@@ -23,6 +32,7 @@ SMALLER = {
     },
 }
 FIGURES = {
+    "path-deep": ["deep.png", "runs/digits/learning_curves.png"],
     "path-protocol": ["brian2.png", "torch.png", "weights.png"],
     "path-recording": ["scores/scores.png", "scores/recovery-my_recording-rsa.png"],
 }

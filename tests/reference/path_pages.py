@@ -133,16 +133,20 @@ def in_a_shell(programs: Path) -> Run:
 
 
 def in_this_process(text: str, here: Path) -> str:
-    """Run python and cortex-sim here, where both are loaded; leave torchrun and sbatch to the shell."""
+    """Run python and cortex-sim here, as both are loaded; torchrun's part as one process, no batch files."""
     from cortex_sim.cli import main
 
     for line in text.replace("\\\n", " ").splitlines():
-        program, *given = shlex.split(line)
+        words = shlex.split(line)
+        if "bash" in words:
+            continue
+        if words[0] == "torchrun":
+            words = ["cortex-sim", *words[words.index("cortex_sim") + 1 :]]
+        program, *given = words
         if program == "python":
             code = given[1] if given[0] == "-c" else (here / given[0]).read_text("utf-8")
             exec(compile(code, given[0], "exec", dont_inherit=True), {"__name__": "__main__"})
-        elif program == "cortex-sim":
-            assert main(given) == 0, line
         else:
-            assert program in ("torchrun", "sbatch"), line
+            assert program == "cortex-sim", line
+            assert main(given) == 0, line
     return ""
