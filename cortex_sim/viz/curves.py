@@ -77,38 +77,37 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     save_figure(figure, path)
 
 
-def compare_rules(curves: Mapping[str, Lines], path: Path) -> None:
-    """Several rules on one network: accuracy together, angles of each projection side by side.
+def rule_style(number: int) -> dict[str, Any]:
+    """Of a curve; the first rule, the reference, is broad so that it stays visible under other curves."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "lw": 2 if number else 6,
+        "alpha": 1 if number else 0.4,
+    }
 
-    Projections whose updates equal backpropagation's under every rule (the top one's) get no panel.
-    """
-    names = list(next(iter(curves.values()))[0]["angle_to_bp_deg"])
-    found = {name: [_angle_points(lines, name) for lines in curves.values()] for name in names}
-    distinct = [n for n in names if any(angle > 0.01 for points in found[n] for _, angle in points)]
-    same = [n for n in names if n not in distinct]
-    figure = new_figure(5.2 * (1 + len(distinct)), 4.2)
-    panels = figure.subplots(1, 1 + len(distinct), squeeze=False)[0]
-    for i, (rule, lines) in enumerate(curves.items()):
-        # The first rule, the reference, is drawn broad so that it stays visible under other curves.
-        style = {"color": COLOURS[i % len(COLOURS)], "lw": 2 if i else 6, "alpha": 1 if i else 0.4}
-        epochs = [line["epoch"] for line in lines]
-        accuracy = [line["test_accuracy"] for line in lines]
-        panels[0].plot(epochs, accuracy, label=rule.replace("_", " "), **style)
-        for axes, name in zip(panels[1:], distinct, strict=True):
-            if found[name][i]:
-                axes.plot(*zip(*found[name][i], strict=True), **style)
-    plain(panels[0], "epoch", "test accuracy")
-    panels[0].set_ylim(0, 1.02)
-    panels[0].legend(frameon=False, loc="lower right")
-    for axes, name in zip(panels[1:], distinct, strict=True):
-        axes.axhline(90, color="0.6", lw=1, ls=":")
-        highest = max((angle for points in found[name] for _, angle in points), default=90)
-        axes.set_ylim(-3, max(95, highest + 3))
-        axes.set_title(name)
-        plain(axes, "epoch", "angle to backpropagation (deg)")
-    if same:
-        figure.supxlabel(f"0 degrees under every rule: {', '.join(same)}", fontsize=9, color="0.4")
-    save_figure(figure, path)
+
+def accuracies(axes: Axes, curves: Mapping[str, Lines]) -> None:
+    """Test accuracy of each rule by epoch."""
+    for number, (rule, lines) in enumerate(curves.items()):
+        epochs, accuracy = [line["epoch"] for line in lines], [line["test_accuracy"] for line in lines]
+        axes.plot(epochs, accuracy, label=rule.replace("_", " "), **rule_style(number))
+    plain(axes, "epoch", "test accuracy")
+    axes.set_ylim(0, 1.02)
+    axes.legend(frameon=False, loc="lower right")
+
+
+def angles_by_rule(axes: Axes, curves: Mapping[str, Lines], name: str) -> None:
+    """Angle of a projection's update to backpropagation's, of each rule by epoch."""
+    highest = 90.0
+    for number, lines in enumerate(curves.values()):
+        points = _angle_points(lines, name)
+        if points:
+            axes.plot(*zip(*points, strict=True), **rule_style(number))
+            highest = max(highest, *(angle for _, angle in points))
+    axes.axhline(90, color="0.6", lw=1, ls=":")
+    axes.set_ylim(-3, max(95, highest + 3))
+    axes.set_title(name, fontsize=10)
+    plain(axes, "epoch", "angle to backpropagation (deg)")
 
 
 def _angle_points(lines: Lines, name: str) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ import yaml
 
 import cortex_sim as cs
 from cortex_sim import recording
-from cortex_sim.commands.demo import RULES, next_folder
+from cortex_sim.commands.demo import IN_TIME, RULES, in_time, next_folder
 from cortex_sim.credit import DenseCredit, untrained
 from cortex_sim.training import settings
 
@@ -383,6 +383,17 @@ def test_demo(result, here, monkeypatch):
     for rule, metrics in said["rules"].items():
         assert set(metrics) >= FINAL
         assert {p.name for p in (here / "shown" / rule).iterdir()} == RUN_FILES
+    assert {"gait_prop", "tdca"} == set(IN_TIME)
+    for rule in IN_TIME:  # credit in time: none before the label, then what torch has, none after the cut
+        shown = in_time(here / "shown" / rule, rule, seed=0)
+        recording, settled = shown.recording.isel(presentation=0), shown.settled.credit.values[0]
+        credit = recording.credit.transpose("time_bin", "neuroid").values
+        phase = recording.phase.values
+        assert np.abs(settled).max() > 0
+        assert not credit[phase == "image"].any() and not credit[phase == "projection cut"].any()
+        np.testing.assert_allclose(
+            credit[phase == "label"][-1], settled, rtol=0.02, atol=0.02 * np.abs(settled).max()
+        )
 
 
 @pytest.mark.slow  # half a minute on a core of its own

@@ -19,6 +19,7 @@ SMALLER = {
         "y_test=digits.y_test": "y_test=digits.y_test[:20]",
         "--epochs 2": "--epochs 1 --set model_settings.channels=[3,4]",
         "train digits_mlp": "train digits_mlp --epochs 1",
+        "--out report.html": "--out report.html --present 0",
         "--out runs/trial": "--out runs/one",  # made by the batch file, which -m slow alone runs
     },
     "path-protocol": {"repeat=15": "repeat=1"},
