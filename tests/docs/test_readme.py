@@ -19,7 +19,8 @@ def test_the_readme_fits_on_two_screens():
 
 def test_the_readme_has_one_figure_the_two_commands_and_the_three_paths():
     assert re.findall(r"!\[.+\]\((.+)\)", README) == ["docs/figures/demo.png"]
-    assert re.findall(r"^    (\S.*?)(?:  .*)?$", README, re.M) == ["make demo", "pip install ."]
+    prose = re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S)
+    assert re.findall(r"^    (\S.*?)(?:  .*)?$", prose, re.M) == ["make demo", "pip install ."]
     paths = re.findall(r"\]\(docs/(path-\w+)\.md\)", README)
     assert paths == ["path-protocol", "path-recording", "path-deep"]
 
