@@ -1,9 +1,11 @@
 """Compiled, with channels last, with rates computed again: the same training, resumed bit for bit."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from networks import chain, conv, shown
+from networks import chain, conv, dense_chain, shown
 from torch._inductor import config as inductor_config
 
 import cortex_sim as cs
@@ -163,9 +165,17 @@ def test_a_compiled_run_resumes_bit_for_bit(settings, no_figure, assert_same_end
     with pytest.raises(Dies):
         train(given, tmp_path / "part")
     monkeypatch.setattr(Trainer, "update", update)
-    torch.compiler.reset()
     train(given, tmp_path / "part", resume=True)
     assert_same_end(tmp_path / "whole", tmp_path / "part")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_runs_of_one_process_do_not_share_the_limit_of_compiled_versions(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # traced, not translated
+    with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True, recompile_limit=2):
+        for width in range(3, 6):
+            trainer(dense_chain((7, width, 3)).with_rule("backprop"), compile=True).train_epoch()
 
 
 @pytest.mark.filterwarnings("default")

@@ -15,7 +15,12 @@ from cortex_sim.network import Network
 
 
 def compiled(module: Any) -> Any:
-    """The module compiled, every shape for itself: code for shapes in general would depend on their order."""
+    """The module compiled, every shape for itself: code for shapes in general would depend on their order.
+
+    What the process compiled before is forgotten: it counts towards torch's limit of versions of a function,
+    beyond which steps would run uncompiled, and round otherwise than in a process of their own.
+    """
+    torch.compiler.reset()
     return torch.compile(module, dynamic=False)
 
 
