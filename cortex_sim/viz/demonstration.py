@@ -47,7 +47,7 @@ def demonstration(
     curves: Mapping[str, Lines], projection: str, in_time: Mapping[str, CreditInTime], path: Path
 ) -> None:
     """Accuracy and one projection's angle by rule; below, credit in time of two rules; saved at ``path``."""
-    figure = new_figure(9.4, 6.6)
+    figure = new_figure(7.8, 6.4)
     above, below = figure.subplots(2, 2)
     accuracies(above[0], curves)
     angles_by_rule(above[1], curves, projection)
