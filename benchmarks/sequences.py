@@ -133,7 +133,8 @@ def table(name: str) -> str:
     found = scores(kept)[name]
     for arm, values in found.items():
         cells = [arm, f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values):.1f}"]
-        cells += ["" if arm == other else paired(values, found[other]) for other in (BASE, AGAINST)]
+        others = [found.get(other) for other in (BASE, AGAINST)]
+        cells += ["" if other in (None, values) else paired(values, other) for other in others]
         cells.append(rates.said(chosen(kept, name, arm), tried_rates(kept, name, arm)))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

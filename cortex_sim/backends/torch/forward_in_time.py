@@ -18,6 +18,7 @@ from cortex_sim.backends.torch.objective import as_rates
 from cortex_sim.backends.torch.settling import Carrier, Values
 from cortex_sim.backends.torch.steps import Step
 from cortex_sim.backends.torch.timed import Goals
+from cortex_sim.backends.torch.uncompiled import uncompiled
 from cortex_sim.backends.torch.unrolling import Moment, Unrolled, over_time, stepped
 from cortex_sim.objectives import Objective
 
@@ -58,6 +59,7 @@ class Forward:
     carried: Carry
     dtype: torch.dtype
 
+    @uncompiled  # every step asks autograd for f′
     def terms(self, others: Sequence[Any]) -> tuple[Values, Tensor, Tensor]:
         """Rates, a scalar whose gradient is minus the changes, and the mean objective.
 
