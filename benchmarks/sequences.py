@@ -28,7 +28,7 @@ from cortex_sim.runs.results import OneFile
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results-sequences.md"
 FIGURE = HERE.parent / "docs" / "figures" / "learning_sequences.png"
-RESULTS = HERE / "results" / "sequences.json"
+RESULTS = HERE / "results" / "sequences" / "sequences.json"
 FIRST = (0.003, 0.01, 0.03)
 FINEST, COARSEST = 1e-4, 30.0
 SEEDS, CHOOSING = (0, 1, 2), 100

@@ -74,7 +74,9 @@ def test_every_word_has_a_page():
     )
     words = json.loads(listed.stdout)["rules"]
     pages = {page.stem for page in (ROOT / "docs" / "rules").glob("*.md")}
-    variants = {"gait_prop_learned": "gait_prop"}
+    variants = {"gait_prop_learned": "gait_prop"} | dict.fromkeys(
+        ("e_prop_diffused", "e_prop_symmetric"), "e_prop"
+    )
     assert {variants.get(word, word) for word in words} <= pages
 
 

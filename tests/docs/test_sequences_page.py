@@ -1,4 +1,4 @@
-"""docs/results-sequences.md says what benchmarks/results/sequences.json holds."""
+"""docs/results-sequences.md says what benchmarks/results/sequences/sequences.json holds."""
 
 from __future__ import annotations
 
