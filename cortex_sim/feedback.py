@@ -8,7 +8,7 @@ kernel's own shape (C_out, C_in, k, k) and applied by transposed convolution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from cortex_sim.arrays import checked
 from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
 from cortex_sim.connectors import size
 from cortex_sim.errors import DeclarationError
-from cortex_sim.registry import register
+from cortex_sim.registry import LATER, register
 
 if TYPE_CHECKING:
     from cortex_sim.network import Network
@@ -115,7 +115,7 @@ class Inverse:
     iterations: int = 1
     refresh: int = 1
     tolerance: float = 0.0
-    keeps: str = "gram"
+    keeps: str = field(default="gram", metadata=LATER)
     tied: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ ADDED: dict[str, Any] = {
     "compile": False,
     "channels_last": False,
 }  # settings added later, see `cortex_sim.runs.identity`
+ADDED_TO_FEEDBACK: dict[str, Any] = {"keeps": "gram"}  # those of feedback
 
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:
@@ -79,6 +80,8 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
     from cortex_sim.training.settings import is_code
 
     decides = identity.settings_of(settings.as_dict(), _FREE, ADDED)
+    if settings.feedback:
+        decides["feedback"] = identity.settings_of(settings.feedback, (), ADDED_TO_FEEDBACK)
     decides["data"] = _data(settings.data)
     if is_code(settings.model):
         file, _, function = settings.model.rpartition(":")

@@ -148,7 +148,7 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
         ),
         (
             RETINA + "projections: [{kind: top_down, pre: retina, post: IT}]\n",
-            "feedback must be one of diffusion, given, inverse",
+            "feedback must be one of diffused, diffusion, given, inverse",
         ),
         (UP + ", feedback: random}\n", "unknown key of bottom-up projection retina->IT 'feedback'"),
         (UP + ", plasticity: gaitprop}\n", "unknown rule 'gaitprop' (did you mean 'gait_prop'?)"),
