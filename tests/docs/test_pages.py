@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import cortex_sim.tdca.functions.declared
-import cortex_sim.tdca.functions.settings  # noqa: F401 - before a page, which would have its names forgotten
-from cortex_sim import capabilities, registry
-from cortex_sim.rules import base
+from cortex_sim import capabilities
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {"data", "path-protocol", "path-recording", "path-deep"}  # test_data_page.py, test_paths.py
@@ -33,21 +30,6 @@ def code_of(page):
 def promised(code):
     """What the comments behind ``print(...)`` lines say will be printed."""
     return [said.strip() for said in re.findall(r"^\s*print\(.*\)  # (.*)$", code, re.M)]
-
-
-@pytest.fixture
-def registries():
-    """What a page registers (its own Oja, say) is forgotten after it."""
-    tables = {kind: dict(table) for kind, table in registry._TABLES.items()}
-    words = dict(base.WORDS)
-    yield
-    base.WORDS.clear()
-    base.WORDS.update(words)
-    for kind, table in registry._TABLES.items():  # what rooms that a page imports register stays
-        own = {name for name, made in table.items() if getattr(made, "__module__", "") == "__main__"}
-        for name in own:
-            del table[name]
-        table.update(tables.get(kind, {}))
 
 
 @pytest.mark.usefixtures("registries")

@@ -45,6 +45,7 @@ def figures_are_there(page, folder):
         assert (folder / name).read_bytes().startswith(b"\x89PNG"), name
 
 
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_path_leads_to_its_figures(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
