@@ -43,9 +43,7 @@ class Diffusion:
     knows_shape: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kernel", make("kernel", self.kernel))
-        if isinstance(self.kernel, Learned):
-            raise DeclarationError("Diffusion: a learned kernel is an array; use Given(weights)")
+        object.__setattr__(self, "kernel", _fixed_kernel(self, self.kernel))
         require_flag(self, signs=self.signs)
         require_positive(self, scale=self.scale)
 
@@ -91,9 +89,7 @@ class Diffused:
     knows_shape: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kernel", make("kernel", self.kernel))
-        if isinstance(self.kernel, Learned):
-            raise DeclarationError("Diffused: a learned kernel is an array; use Given(weights)")
+        object.__setattr__(self, "kernel", _fixed_kernel(self, self.kernel))
         require_count(self, places=self.places)
         require_positive(self, scale=self.scale)
 
@@ -107,6 +103,14 @@ class Diffused:
     def check(self, net: Network, projection: Projection) -> None:
         """The kernel must fit the places and the population that receives."""
         _check_kernel(self.kernel, net, projection, self.places)
+
+
+def _fixed_kernel(owner: object, kernel: Any) -> Any:
+    """A kernel by name or as it is; one that is learned is refused."""
+    made = make("kernel", kernel)
+    if isinstance(made, Learned):
+        raise DeclarationError(f"{type(owner).__name__}: a learned kernel is an array; use Given(weights)")
+    return made
 
 
 def _check_kernel(kernel: Any, net: Network, projection: Projection, channels: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ COMPARED = "report.json"
 TAKES = "a run directory of train or evolve, a folder of compare --out, or a recording (.nc)"
 
 
+Subject = TrainingRun | OuterLoop | Comparison | Recorded
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """Subjects of a report, by kind, in the order given."""
@@ -32,7 +35,7 @@ class Found:
     recordings: tuple[Recorded, ...]
 
     @property
-    def all(self) -> tuple[TrainingRun | OuterLoop | Comparison | Recorded, ...]:
+    def all(self) -> tuple[Subject, ...]:
         """Every subject; training runs first."""
         return (*self.runs, *self.outer_loops, *self.comparisons, *self.recordings)
 
@@ -97,7 +100,7 @@ def labels(given: Sequence[tuple[str | None, str]]) -> list[str]:
     return names
 
 
-def kind_of(place: str):  # type: ignore[no-untyped-def] # one of four readers, whose results differ
+def kind_of(place: str) -> Callable[[str, Path], Subject]:
     """The function that reads what is at a path.
 
     Raises

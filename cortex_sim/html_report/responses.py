@@ -16,6 +16,8 @@ from cortex_sim.html_report.training_runs import TrainingRun
 if TYPE_CHECKING:
     import xarray as xr
 
+    from cortex_sim.compare.responses import Dissimilarities
+
 COLUMNS = ("population", "neuroids", "mean rate", "sd over stimuli", "silent neuroids")
 SAID = (
     "Panels are representational dissimilarity matrices, 1 − correlation of the rates to two stimuli, as "
@@ -99,7 +101,7 @@ def _rates(recording: xr.Dataset, population: str) -> np.ndarray:
     return np.asarray(rates.transpose("presentation", "neuroid").values)
 
 
-def _dissimilarities(rates: np.ndarray, population: str):  # type: ignore[no-untyped-def] # Dissimilarities
+def _dissimilarities(rates: np.ndarray, population: str) -> Dissimilarities:
     from cortex_sim.compare.rdms import rdm
     from cortex_sim.compare.responses import Responses
 

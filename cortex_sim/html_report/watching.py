@@ -89,9 +89,9 @@ class Watched:
 class _Answers(BaseHTTPRequestHandler):
     """GET of the page and of its version; nothing else."""
 
-    def __init__(self, watched: Watched, *given: object) -> None:
+    def __init__(self, watched: Watched, *given: Any) -> None:
         self._watched = watched
-        super().__init__(*given)  # type: ignore[arg-type]
+        super().__init__(*given)
 
     def do_GET(self) -> None:
         host = self.headers.get("Host", "")
