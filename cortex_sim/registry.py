@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from logging import getLogger
 from types import ModuleType
@@ -170,7 +170,23 @@ def _made(kind: str, value: Any) -> Any:
     if known_as(kind, value) is None:
         _check_own(kind, value)
         _adopt(kind, type(value))
+    for name, setting in _settings_of_a_kind(value):
+        make_all(name, setting)
     return value
+
+
+def _settings_of_a_kind(value: Any) -> Iterator[tuple[str, Any]]:
+    """Kind and object of each setting that is itself of a kind: stored with its owner, it must be known."""
+    for field in fields(value) if is_dataclass(value) else ():
+        kind, setting = _kind_of(field.name), getattr(value, field.name)
+        items = setting if isinstance(setting, tuple) else (setting,)
+        if kind in KINDS and items and all(is_dataclass(item) for item in items):
+            yield kind, setting
+
+
+def _kind_of(setting: str) -> str:
+    """The kind that a setting's name says."""
+    return {"init": "initialiser", "sets": "channel_set"}.get(setting, setting)
 
 
 def make_all(kind: str, given: Any, owner: str = "") -> tuple[Any, ...]:
@@ -262,6 +278,5 @@ def _rich(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_rich(key, item) for item in value)
     if isinstance(value, dict) and "name" in value:
-        kind = {"init": "initialiser", "sets": "channel_set"}.get(key, key)
-        return from_data(kind, value)
+        return from_data(_kind_of(key), value)
     return value

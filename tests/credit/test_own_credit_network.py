@@ -306,3 +306,12 @@ def test_what_lacks_a_part_is_refused():
         chain().with_rule("tdca", credit=trained(Gains(4)))
     teacher = taught().teacher
     assert replace(teacher, tau_ms=5.0).populations["TDCA V1"].tau_ms == 5.0
+
+
+def test_a_context_of_its_own_is_stored_with_an_own_credit_network_that_alone_has_it():
+    @dataclass(frozen=True)
+    class Seen(Rewarded):
+        """A context that nothing but the network below has been given."""
+
+    net = taught(context=Seen())
+    assert cs.Network.from_yaml(net.to_yaml()).teacher.network == Gains(3, context=Seen())
