@@ -6,12 +6,18 @@ They belong to the projection, not to the rule, so backpropagation can run with 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from cortex_sim.arrays import Array
 from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
+
+if TYPE_CHECKING:
+    from cortex_sim.network import Network
+    from cortex_sim.projection import Projection
 
 
 @register("regulariser", "decay")
@@ -51,6 +57,7 @@ class Orthogonality:
         False is the penalty of arXiv 2006.06438's code, λ‖off(WᵀW)‖², off without the diagonal (there
         weights are (input, unit)): ΔW/η = −4λW·off(WᵀW), and `gain` plays no part. Columns become
         orthogonal and their norms stay free, so GAIT-prop need not equal backpropagation at the optimum.
+        More inputs than post units need auxiliary units, as that code has under every rule.
     probes : int or None, default None
         Number of random vectors v that estimate the gradient as mean of (G − g²I)v vᵀW, unbiased;
         None computes it whole.
@@ -78,6 +85,23 @@ class Orthogonality:
         if self.probes is not None and not self.diagonal:
             raise DeclarationError(
                 "Orthogonality: probes estimate the full penalty only; use diagonal=True, or probes=None"
+            )
+
+    def check_whole(self, net: Network, projection: Projection) -> None:
+        """Without the diagonal, columns must be able to become orthogonal: no more of them than rows."""
+        if self.diagonal:
+            return
+        op = net.operator(projection)
+        shape = projection.connector.weight_shape(*net.ends(projection))
+        rows, columns = op.blocks(op.matrix(np.empty(shape))).shape[-2:]
+        down = net.projections.get(projection.reverse_name)
+        square = down is not None and getattr(down.feedback, "auxiliary", False)
+        if columns > rows and not square:
+            raise DeclarationError(
+                f"projection {projection.name}: Orthogonality(diagonal=False) makes columns orthogonal, but "
+                f"{columns} columns cannot be orthogonal in {rows} rows, so it would only shrink the weights; "
+                "use Orthogonality(gain=None), which makes rows orthogonal and leaves their norm free, or "
+                "GAIT-prop with Inverse(auxiliary=True), whose auxiliary units make the matrix square"
             )
 
 

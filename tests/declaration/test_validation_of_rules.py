@@ -123,6 +123,26 @@ def test_a_setting_out_of_range(make, message):
         make()
 
 
+def test_columns_that_cannot_become_orthogonal():
+    """Of more inputs than post units; auxiliary units make up for them, under GAIT-prop."""
+
+    def net(rule, *sizes, **feedback):
+        net = cs.Network("n")
+        for name, size in zip(("retina", "V1", "IT"), sizes, strict=True):
+            net.population(name, size)
+        net.bottom_up("retina", "V1", plasticity="backprop")
+        net.bottom_up("V1", "IT", plasticity="backprop", regulariser=cs.Orthogonality(diagonal=False))
+        net.objective("IT", "squared_error")
+        return net.with_rule(rule, **feedback)
+
+    with refused("V1->IT: Orthogonality(diagonal=False)", "5 columns", "3 rows", "use Orthogonality(gain=None)"):
+        net("backprop", 4, 5, 3).check()
+    with refused("V1->IT: Orthogonality(diagonal=False)", "Inverse(auxiliary=True)"):
+        net("gait_prop", 4, 5, 3).check()
+    net("backprop", 4, 3, 5).check()
+    net("gait_prop", 4, 5, 3, auxiliary=True, damping=0.0).check()
+
+
 # --- how credit arrives
 
 
