@@ -99,7 +99,7 @@ class Orthogonality:
         if columns > rows and not square:
             raise DeclarationError(
                 f"projection {projection.name}: Orthogonality(diagonal=False) makes columns orthogonal, but "
-                f"{columns} columns cannot be orthogonal in {rows} rows, so it would only shrink the weights; "
+                f"{columns} columns cannot be orthogonal in {rows} rows, so it only shrinks the weights; "
                 "use Orthogonality(gain=None), which makes rows orthogonal and leaves their norm free, or "
                 "GAIT-prop with Inverse(auxiliary=True), whose auxiliary units make the matrix square"
             )

@@ -135,7 +135,7 @@ def test_columns_that_cannot_become_orthogonal():
         net.objective("IT", "squared_error")
         return net.with_rule(rule, **feedback)
 
-    with refused("V1->IT: Orthogonality(diagonal=False)", "5 columns", "3 rows", "use Orthogonality(gain=None)"):
+    with refused("V1->IT: Orthogonality(diagonal=False)", "5 columns", "3 rows", "gain=None"):
         net("backprop", 4, 5, 3).check()
     with refused("V1->IT: Orthogonality(diagonal=False)", "Inverse(auxiliary=True)"):
         net("gait_prop", 4, 5, 3).check()
