@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py run gait_tower --data-dir ../shared/data
     python benchmarks/accuracy.py table gait_tower
-    python benchmarks/accuracy.py page                 # writes every table into docs/results.md
+    python benchmarks/accuracy.py page                 # every table of docs/results.md and of the overview
 
 A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its seeds, its arms and the learning
 rates that each arm may choose from; an arm may have ``seeds`` of its own. The choice is made on presentations
@@ -341,6 +341,9 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if given.what == "page":
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        import overview  # which makes its tables with this module
+
+        overview.write()
     elif given.study is None:
         parser.error(f"{given.what} needs a study")
     elif given.what == "run":
