@@ -6,8 +6,6 @@ import tokenize
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Identifiers and modules, as whole names or parts of names between underscores.
@@ -73,14 +71,19 @@ def private_phrases(path):
     return [match.group() for text in texts for match in PHRASES.finditer(" ".join(text.split()))]
 
 
-@pytest.mark.parametrize("path", list(sources()), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_names_are_standard_terms(path):
-    assert not private_names(path)
+def found_in(paths, search):
+    """What a search finds, by file; all in one test, since a test a file costs more than the search."""
+    found = {path.relative_to(ROOT).as_posix(): search(path) for path in paths}
+    assert len(found) > 100
+    return {name: what for name, what in found.items() if what}
 
 
-@pytest.mark.parametrize("path", [*sources(), *pages()], ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_prose_is_in_standard_terms(path):
-    assert not private_phrases(path)
+def test_names_are_standard_terms():
+    assert not found_in(sources(), private_names)
+
+
+def test_prose_is_in_standard_terms():
+    assert not found_in([*sources(), *pages()], private_phrases)
 
 
 def test_the_search_finds_what_is_planted(tmp_path):

@@ -154,7 +154,7 @@ def test_spontaneous_rates_are_white_whatever_drives_them():
 
 def test_membrane_noise_gives_the_drive_its_spread():
     net = chain("linear", init=NEAR).with_rule("gait_prop")
-    script = cs.Protocol(cs.Phase("rest", 20000), record=cs.Record(("drive",), every_ms=20.0))
+    script = cs.Protocol(cs.Phase("rest", 10000), record=cs.Record(("drive",), every_ms=20.0))
     sim = cs.brian2.build(net, dt_ms=0.5, noise={"V1": 0.4})
     drives = by_population(net, sim.run(script), "drive")
     assert drives["V1"][0, 5:].std() == pytest.approx(0.4, rel=0.05)

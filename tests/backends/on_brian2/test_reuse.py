@@ -9,6 +9,7 @@ from pathlib import Path
 
 import brian2
 import numpy as np
+import pytest
 
 import cortex_sim as cs
 from cortex_sim.backends.brian2 import reuse
@@ -56,11 +57,13 @@ def in_a_process_of_its_own(measure):
     return float(subprocess.run(command, env=place, capture_output=True, check=True, text=True).stdout)
 
 
+@pytest.mark.slow
 def test_a_short_run_costs_at_most_twice_a_trial_within_a_run():
     ratio = in_a_process_of_its_own(short_run)
     assert ratio < 5  # 1.3 to 1.7 measured on an idle core; 9.9 before objects were reused
 
 
+@pytest.mark.slow
 def test_batched_probes_are_no_slower_than_one_by_one():
     ratio = in_a_process_of_its_own(probes_together)
     assert ratio < 2  # 0.5 measured on an idle core; 5 before circuits were kept
