@@ -23,6 +23,13 @@ def evolve(
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     threads: Threads = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes that share the inner runs, each with --threads; 1: none.", min=1)
+    ] = 1,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help='Workers of a running Ray, "auto" for this machine\'s; else $RAY_ADDRESS.'),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Train a credit network in an outer loop; the result is credit.safetensors."""
@@ -34,8 +41,11 @@ def evolve(
     from cortex_sim.tdca.evolving.reading import configured
     from cortex_sim.tdca.evolving.run import evolve as run
     from cortex_sim.tdca.evolving.run import saved_settings
+    from cortex_sim.tdca.workers.spreading import Workers
 
     torch.set_num_threads(threads)
+    if ray_address is not None and workers == 1:
+        raise RunError(f"--ray-address {ray_address}: there are no workers; give --workers 2 or more")
     if config is None and not resume:
         raise RunError("evolve: give a configuration, such as tdca_mnist or a YAML file")
     settings = saved_settings(out) if resume else configured(str(config))
@@ -43,7 +53,7 @@ def evolve(
         settings = replace(settings, seed=seed)
     if resume:
         _unchanged(settings, config, seed, out)
-    metrics = run(settings, out, data_dir, resume)
+    metrics = run(settings, out, data_dir, resume, Workers(workers, threads, ray_address))
     for name in metrics["missing"]:
         typer.echo(f"cortex-sim: not tested on {name}: its file is missing", err=True)
     if as_json:

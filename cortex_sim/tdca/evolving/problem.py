@@ -112,9 +112,20 @@ class TakingTurns:
         """Inner runs that start again in the next window."""
         return self.cohorts[self.turn].due()
 
-    def unroll(self, phi: Tensor) -> Window:
+    def share(self, runs: slice) -> TakingTurns:
+        """The same inner runs of every cohort."""
+        return TakingTurns([cohort.share(runs) for cohort in self.cohorts])
+
+    def run_axes(self) -> dict[str, int | None]:
+        """Axis of inner runs in each tensor of `state`; None of what all have in common."""
+        found: dict[str, int | None] = {"turn": None}
+        for i, cohort in enumerate(self.cohorts):
+            found |= {f"{i}/{name}": axis for name, axis in cohort.run_axes().items()}
+        return found
+
+    def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
         """Advance the cohort whose turn it is by one window."""
-        window = self.cohorts[self.turn].unroll(phi)
+        window = self.cohorts[self.turn].unroll(phi, due)
         self.turn = (self.turn + 1) % len(self.cohorts)
         return window
 
@@ -168,9 +179,25 @@ class Restricted:
         """As for the inner runs."""
         return self.inner.due()
 
-    def unroll(self, phi: Tensor) -> Window:
+    def share(self, runs: slice) -> Restricted:
+        """Some of the inner runs, restricted in the same way."""
+        return Restricted(self.inner.share(runs), self.phi, self.searched)
+
+    def run_axes(self) -> dict[str, int | None]:
         """As for the inner runs."""
-        return self.inner.unroll(self.whole(phi))
+        return self.inner.run_axes()
+
+    def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
+        """As for the inner runs."""
+        return self.inner.unroll(self.whole(phi), due)
+
+    def outcomes(self, phi: Tensor, generator: Generator) -> Tensor:
+        """As for the fitness problem."""
+        return self.inner.outcomes(self.whole(phi), generator)
+
+    def compared(self, outcomes: Tensor) -> Tensor:
+        """As for the fitness problem."""
+        return self.inner.compared(outcomes)
 
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
         """As for the fitness problem."""

@@ -21,7 +21,9 @@ from cortex_sim.tdca.evolving.figure import progress_figure
 from cortex_sim.tdca.evolving.kinds import OuterProblem
 from cortex_sim.tdca.evolving.reading import from_file
 from cortex_sim.tdca.outer.problem import whole
+from cortex_sim.tdca.workers.spreading import Spread, Workers, spread
 
+ALONE = Workers()
 FIGURE = "progress.png"
 _KIND = "outer loop"  # kind and line of its checkpoints
 _LINE = 10  # outer updates averaged in one line of metrics.jsonl
@@ -40,9 +42,15 @@ class _Clock:
 
 
 def evolve(
-    settings: OuterProblem, out: Path, data_dir: Path | None = None, resume: bool = False
+    settings: OuterProblem,
+    out: Path,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Run the outer loop into ``out``, test its result, and return the content of ``metrics.json``.
+
+    A run may be resumed with another number of workers.
 
     Raises
     ------
@@ -57,8 +65,9 @@ def evolve(
         directory.require_new(out)
     given, centre = settings.problem(data_dir)
     settings.check(data_dir)
-    with directory.held(out):
-        return _Evolution(settings, out, given, centre).go(data_dir)
+    workers.check(settings, given)
+    with directory.held(out), spread(workers, settings, data_dir, given) as work:
+        return _Evolution(settings, out, given, centre, work).go(data_dir)
 
 
 def saved_settings(out: Path) -> Any:
@@ -69,10 +78,12 @@ def saved_settings(out: Path) -> Any:
 class _Evolution:
     """One run directory, locked, and the search that fills it."""
 
-    def __init__(self, settings: OuterProblem, out: Path, given: Any, centre: torch.Tensor) -> None:
-        self.settings, self.out, self.given = settings, out, given
+    def __init__(
+        self, settings: OuterProblem, out: Path, given: Any, centre: torch.Tensor, work: Spread
+    ) -> None:
+        self.settings, self.out, self.given, self.work = settings, out, given, work
         generator = torch.Generator().manual_seed(settings.seed + 1)
-        self.search = settings.search().begin(given, centre, settings.iterations, generator)
+        self.search = settings.search().begin(work.problem, centre, settings.iterations, generator)
         self.iteration, self.contained = 0, 0
         self.clock = _Clock()
         self.log = RunLog(out)
@@ -96,6 +107,7 @@ class _Evolution:
             "iterations": self.iteration,
             **self.settings.outcome(phi, data_dir, report),
             "contained": self.contained,
+            **self.work.described,
             "outer_seconds": round(searched, 3),
             "seconds": round(self.clock.seconds(), 3),
         }
@@ -128,7 +140,7 @@ class _Evolution:
             self.iteration += 1
             self.contained += int(measured["contained"])
             recent.append(measured)
-            self.log.progress(self.iteration, total, measured["loss"])
+            self.log.progress(self.iteration, total, measured["loss"], self._doing(measured["loss"]))
             if self.iteration % _LINE == 0 or self.iteration == total:
                 self._write(recent)
                 recent = []
@@ -139,6 +151,10 @@ class _Evolution:
             if time.monotonic() - drawn > _FIGURE_SECONDS:
                 progress_figure(self.log.lines(), self.out / FIGURE, self.settings, None)
                 drawn = time.monotonic()
+
+    def _doing(self, loss: float) -> str:
+        crew = self.work.crew
+        return "" if crew is None else f"objective {loss:.3f}, {crew.size} workers"
 
     def _write(self, recent: list[dict[str, float]]) -> None:
         if not recent:

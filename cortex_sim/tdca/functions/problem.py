@@ -47,9 +47,13 @@ class FunctionRuns:
         self.each, self.evaluations, self.floor = each, evaluations, floor
         self.parameters, self.contained = rule.layout.count, 0
 
-    @torch.no_grad()
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
         """Fitness (member,) of φ (member, parameter); lower is better."""
+        return self.compared(self.outcomes(phi, generator))
+
+    @torch.no_grad()
+    def outcomes(self, phi: Tensor, generator: Generator) -> Tensor:
+        """What each member comes to by itself: log₁₀ of its level on every task, (member, task)."""
         levels = []
         for n in self.dimensions:
             tasks = draw(self.families, n, self.each, generator, phi.dtype)
@@ -58,6 +62,9 @@ class FunctionRuns:
                 best = torch.fmin(best, above.amin(2))
             self.contained += int((~(best / tasks.median <= WORST)).sum())
             levels.append(torch.log10((best / tasks.median).nan_to_num(WORST).clamp(self.floor, WORST)))
-        level = torch.cat(levels, 1)
+        return torch.cat(levels, 1)
+
+    def compared(self, level: Tensor) -> Tensor:
+        """Fitness (member,) of all members, from their `outcomes`."""
         centred = level - level.mean(0)
         return (centred / (level.std(0) + 0.05)).mean(1) + level.mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,18 +112,34 @@ class PersistentRuns:
         self.copies = 2 if twins else 1
         self.generator = torch.Generator().manual_seed(seed)
         starts = count // self.copies
+        self.starts = slice(0, starts)  # whose inner runs advance here; what is drawn is drawn for all
         self.tasks = tasks.draw(starts, self.generator)
         self.cohort = Cohort(body, rule, step, count, self.copies, dtype)
         self.cohort.done += 1  # as after an inner run of one step: all are due
+
+    def share(self, runs: slice) -> PersistentRuns:
+        """Some of the inner runs, of which none has started; the numbers drawn for them are the same."""
+        own, whole = copy(self), self.cohort
+        own.generator = torch.Generator()
+        own.generator.set_state(self.generator.get_state())
+        own.starts = slice(runs.start // self.copies, runs.stop // self.copies)
+        count = runs.stop - runs.start
+        own.cohort = Cohort(whole.body, whole.rule, whole.step, count, self.copies, whole.dtype)
+        own.cohort.done += 1
+        return own
+
+    def run_axes(self) -> dict[str, int | None]:
+        """Axis of inner runs in each tensor of `state`; None of what all have in common."""
+        return {n: 0 if n.startswith("cohort/") and t.dim() else None for n, t in self.state().items()}
 
     def _begin(self, slots: Tensor) -> None:
         starts = len(slots)
         seeds = torch.randint(2**31, (starts,), generator=self.generator)
         lengths = self.span.lengths(starts, self.generator)
-        self.cohort.begin(slots, seeds, lengths)
+        self.cohort.begin(slots[self.starts], seeds[self.starts], lengths[self.starts])
 
     def _presentations(self, batch: int, part: str) -> tuple[Tensor, Tensor]:
-        x, y = self.tasks.presentations(batch, part, self.generator)
+        x, y = self.tasks.presentations(batch, part, self.generator, self.starts)
         x, y = x.to(self.cohort.dtype), y.to(self.cohort.dtype)
         if self.copies > 1:
             x, y = x.repeat_interleave(self.copies, 0), y.repeat_interleave(self.copies, 0)
@@ -133,10 +150,13 @@ class PersistentRuns:
         over = (self.cohort.done >= self.cohort.length) | self.cohort.lost()
         return over.reshape(-1, self.copies).any(1).repeat_interleave(self.copies)
 
-    def unroll(self, phi: Tensor) -> Window:
-        """Advance every inner run by a window under φ, (parameter,) or (run, parameter)."""
+    def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
+        """Advance every inner run by a window under φ, (parameter,) or (run, parameter).
+
+        ``due`` says which of all inner runs start again, where only a share of them advances here.
+        """
         cohort, span, worst = self.cohort, self.span, self.cohort.body.worst
-        slots = self.due()[:: self.copies]
+        slots = (self.due() if due is None else due)[:: self.copies]
         if slots.any():
             self.tasks = self.tasks.redraw(slots, self.generator)
             self._begin(slots)
@@ -192,9 +212,17 @@ class WholeRuns:
         self.parameters = self.layout.count
         self.contained = 0
 
-    @torch.no_grad()
     def fitness(self, phi: Tensor, generator: torch.Generator) -> Tensor:
         """Mean clipped objective over a member's inner runs plus that on validation at the end, (member,)."""
+        return self.compared(self.outcomes(phi, generator))
+
+    def compared(self, outcomes: Tensor) -> Tensor:
+        """Fitness (member,) of what `outcomes` found: the same, since no member's depends on another's."""
+        return outcomes
+
+    @torch.no_grad()
+    def outcomes(self, phi: Tensor, generator: torch.Generator) -> Tensor:
+        """What each member comes to by itself, (member,)."""
         members, span, worst = len(phi), self.span, self.body.worst
         tasks = self.tasks.draw(self.runs, generator)
         cohort = Cohort(self.body, self.rule, self.step, self.runs * members, members)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -12,7 +12,9 @@ from cortex_sim.checks import require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.registry import register
 from cortex_sim.tdca.outer.descent import Descent
-from cortex_sim.tdca.outer.problem import UnrolledProblem, checked, started, under, within
+from cortex_sim.tdca.outer.problem import UnrolledProblem, Window, checked, started, under, within
+
+_ALL = slice(None)
 
 
 @register("searcher", "nres")
@@ -105,10 +107,7 @@ class NRESSearch:
     @torch.no_grad()
     def estimate(self) -> tuple[Tensor, dict[str, float]]:
         """Unroll one window; returns g of shape (P,), and what was measured."""
-        self._redraw(self._problem.due())
-        shift = self._sigma * self._noise
-        phi = torch.stack((self.centre + shift, self.centre - shift), 1)  # (pair, sign, P)
-        window = self._problem.unroll(phi.flatten(0, 1))
+        window = self._unroll()
         plus, minus = window.loss[0::2], window.loss[1::2]
         slope = ((plus - minus) / (2 * self._sigma)).to(
             self._noise.dtype
@@ -117,14 +116,13 @@ class NRESSearch:
         measured = {"loss": float(window.loss.mean()), "contained": float(window.contained)}
         return gradient, measured | {"sigma": self._sigma}
 
-    def _redraw(self, due: Tensor) -> None:
-        """Draw a perturbation for every pair that is about to start."""
-        begins = due[0::2]
-        if not torch.equal(begins, due[1::2]):
-            raise RunError("nres: twins do not start together; make the inner runs with twins=True")
-        like, fresh = self._noise, int(begins.sum())
-        drawn = torch.randn(fresh, like.shape[1], generator=self._generator, dtype=like.dtype)
-        self._noise[begins] = drawn.to(like.device)
+    def _unroll(self) -> Window:
+        """Draw a perturbation for every pair that is about to start, and advance all pairs by a window."""
+        before, drawn_with = self._noise, self._generator.get_state()
+        self._noise = redrawn(before, self._problem.due(), self._generator)
+        if isinstance(self._problem, TwinsElsewhere):
+            return self._problem.unroll_twins(self.centre, self._sigma, before, drawn_with)
+        return self._problem.unroll(mirrored(self.centre, self._sigma, self._noise))
 
     def state(self) -> dict[str, Tensor]:
         """Descent, perturbations in use, their generator, and inner runs."""
@@ -139,3 +137,36 @@ class NRESSearch:
         self._noise = saved["noise"]
         self._generator.set_state(saved["generator"])
         self._problem.restore(within("lives/", state))
+
+
+@runtime_checkable
+class TwinsElsewhere(Protocol):
+    """Pairs that advance in other processes, each of which draws the perturbations of its pairs itself."""
+
+    def unroll_twins(self, centre: Tensor, sigma: float, before: Tensor, drawn_with: Tensor) -> Window:
+        """As `unroll` with `mirrored`, of `redrawn` perturbations.
+
+        ``before`` (pair, P) are those of the window before, ``drawn_with`` the generator's state in which
+        new ones are drawn.
+        """
+        ...
+
+
+def redrawn(noise: Tensor, due: Tensor, generator: Generator, pairs: slice = _ALL) -> Tensor:
+    """Perturbations (pair, P) with new ones for every pair that is due; ``due`` is of all inner runs.
+
+    ``noise`` and the result are of ``pairs`` only, but what is drawn is drawn for all.
+    """
+    begins = due[0::2]
+    if not torch.equal(begins, due[1::2]):
+        raise RunError("nres: twins do not start together; make the inner runs with twins=True")
+    every = noise.new_zeros(len(begins), noise.shape[1])
+    drawn = torch.randn(int(begins.sum()), noise.shape[1], generator=generator, dtype=noise.dtype)
+    every[begins] = drawn.to(noise.device)
+    return torch.where(begins[pairs, None], every[pairs], noise)
+
+
+def mirrored(centre: Tensor, sigma: float, noise: Tensor) -> Tensor:
+    """φ of the inner runs (run, P): centre + σε and centre − σε of each pair."""
+    shift = sigma * noise
+    return torch.stack((centre + shift, centre - shift), 1).flatten(0, 1)

@@ -38,6 +38,11 @@ class UnrolledProblem(Protocol):
     ``due()``, of shape (run,), says which inner runs start again in the next unroll; before the first unroll
     all do. Made with twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ
     only in their φ.
+
+    To be spread over workers (``--workers``) it also has ``share(runs)``, a problem of the inner runs in this
+    slice, of which none has started: it draws the numbers of all inner runs and uses those of its own, and
+    its ``unroll(phi, due)`` is given φ of its own inner runs, and which of all start again; and
+    ``run_axes()``, for every name in ``state()`` the axis of inner runs, or None for what all have in common.
     """
 
     @property
@@ -71,6 +76,10 @@ class FitnessProblem(Protocol):
     """Whole inner runs, for outer loops that need only one number for each.
 
     ``contained`` counts the losses set to the clip since its construction.
+
+    To be spread over workers (``--workers``) it also has ``outcomes(phi, generator)``, of shape (member, …):
+    what each member comes to by itself, whichever others there are; and ``compared(outcomes)``, the fitness
+    (member,) of all of them.
     """
 
     @property

@@ -15,6 +15,7 @@ from cortex_sim.tdca.reinforcement.signals import packed
 _NEAR = 8.0  # steps over which the trace of an episode's end decays
 _KEEP = 0.7  # decay of running baselines, by update
 _SMALL = 1e-6
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ class World:
     physics: Physics
     rotation: Tensor | None = None
     order: Tensor | None = None
+
+    def only(self, runs: slice) -> World:
+        """That of some of the inner runs."""
+        if runs == _ALL:
+            return self
+        turned = (None if t is None else t[runs] for t in (self.rotation, self.order))
+        return World({name: p[runs] for name, p in self.physics.items()}, *turned)
 
     def seen(self, x: Tensor) -> Tensor:
         """Scaled observations (run, episode, value) as they are seen."""
@@ -97,20 +105,26 @@ def rollout(
     *,
     copies: int = 1,
     greedy: bool = False,
+    among: slice = _ALL,
 ) -> Episodes:
     """Episodes of policies ``top``, from rates (run, episode, action) of observations seen.
 
     ``shape`` is (run, episode); ``copies`` neighbouring inner runs share all random numbers. Actions are
-    drawn by the softmax of the rates, or (``greedy``) are the largest.
+    drawn by the softmax of the rates, or (``greedy``) are the largest. World and shape are of all inner runs,
+    and so are the numbers drawn; ``top`` and the episodes are of the inner runs ``among`` them.
     """
     drawn_for = (shape[0] // copies, shape[1])
     first = {name: p[::copies] for name, p in world.physics.items()}
-    state = environment.begin(first, drawn_for, generator).repeat_interleave(copies, 1)
+    starts = among if among == _ALL else slice(among.start // copies, among.stop // copies)
+    state = environment.begin(first, drawn_for, generator)[:, starts].repeat_interleave(copies, 1)
+    world, shape = world.only(among), (state.shape[1], shape[1])
     seeds = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     alive = torch.ones(shape, dtype=torch.bool)
     ended = torch.zeros(shape, dtype=torch.bool)
     kept: list[tuple[Tensor, ...]] = []
-    noise = None if greedy else _gumbel((environment.cap, *drawn_for, environment.actions), seeds, copies)
+    noise = (
+        None if greedy else _gumbel((environment.cap, *drawn_for, environment.actions), seeds, copies, starts)
+    )
     for time in range(environment.cap):
         plain = environment.scaled(environment.observe(state, world.physics))
         seen = world.seen(plain)
@@ -129,9 +143,9 @@ def rollout(
     return Episodes(seen, plain, actions, rewards, taken, ended)
 
 
-def _gumbel(shape: tuple[int, ...], generator: Generator, copies: int) -> Tensor:
+def _gumbel(shape: tuple[int, ...], generator: Generator, copies: int, starts: slice) -> Tensor:
     """Noise that makes the largest of rates a draw by their softmax; copies share it."""
-    u = torch.rand(shape, generator=generator).clamp_min(1e-20)
+    u = torch.rand(shape, generator=generator)[:, starts].clamp_min(1e-20)
     noise = -torch.log(-torch.log(u))
     return noise.repeat_interleave(copies, 1) if copies > 1 else noise
 

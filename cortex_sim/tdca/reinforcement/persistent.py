@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -60,7 +61,8 @@ class Learning:
     ) -> None:
         self.environment, self.episodes, self.copies = environment, episodes, copies
         self.discounts = (discount, *horizons)
-        self.body = body
+        self.body, self.count = body, count
+        self.runs = slice(0, count)  # that learn here; worlds, and what is drawn, are of all
         self.cohort = Cohort(body, rule, step, count, copies)
         self.baselines = [Baselines(count, environment.cap) for _ in self.discounts]
         n, a = environment.observations, environment.actions
@@ -69,24 +71,35 @@ class Learning:
         self.order = torch.arange(a).repeat(count, 1)
         self.scrambled = False
 
+    def share(self, runs: slice) -> Learning:
+        """Some of the inner runs, of which none has started; the numbers drawn for them are the same."""
+        own, whole, count = copy(self), self.cohort, runs.stop - runs.start
+        own.runs = runs
+        own.cohort = Cohort(self.body, whole.rule, whole.step, count, self.copies)
+        own.baselines = [Baselines(count, self.environment.cap) for _ in self.discounts]
+        own.physics = {name: p.clone() for name, p in self.physics.items()}
+        own.rotation, own.order = self.rotation.clone(), self.order.clone()
+        return own
+
     def begin(
         self, slots: Tensor, setting: str, scrambled: bool, updates: int, generator: torch.Generator
     ) -> None:
-        """Start inner runs at ``slots`` (start,), in new worlds.
+        """Start inner runs at ``slots`` (start,), in new worlds; ``slots`` are of all, wherever they learn.
 
         ``setting`` is D, R or E, or several of them, which alternate over the starts.
         """
         starts = len(slots)
         which = torch.arange(starts) % len(setting)
         seeds = torch.randint(2**31, (starts,), generator=generator)
-        self.cohort.begin(slots, seeds, torch.full((starts,), float(updates)))
+        here = slice(self.runs.start // self.copies, self.runs.stop // self.copies)
+        self.cohort.begin(slots[here], seeds[here], torch.full((starts,), float(updates))[here])
         runs = slots.repeat_interleave(self.copies)
         for baselines in self.baselines:
-            baselines.begin(runs)
+            baselines.begin(runs[self.runs])
         for i, letter in enumerate(setting):
-            here = (slots & (which == i)).repeat_interleave(self.copies)
+            new = (slots & (which == i)).repeat_interleave(self.copies)
             for name, values in drawn(self.environment, letter, (starts, 1), generator).items():
-                self.physics[name][here] = values.repeat_interleave(self.copies, 0)[here]
+                self.physics[name][new] = values.repeat_interleave(self.copies, 0)[new]
         self.scrambled = scrambled
         if scrambled:
             rotation, order = scrambling(self.environment, starts, generator)
@@ -95,7 +108,7 @@ class Learning:
 
     @property
     def world(self) -> World:
-        """Where the inner runs learn."""
+        """Where all inner runs learn."""
         turned = (self.rotation, self.order) if self.scrambled else (None, None)
         return World(self.physics, *turned)
 
@@ -106,8 +119,10 @@ class Learning:
         top = self.body.forward(
             [w.detach() for w in cohort.weights], [b.detach() for b in cohort.biases], transfers
         )
-        shape = (cohort.count, episodes or self.episodes)
-        return rollout(self.environment, self.world, top, shape, generator, copies=self.copies)
+        shape = (self.count, episodes or self.episodes)
+        return rollout(
+            self.environment, self.world, top, shape, generator, copies=self.copies, among=self.runs
+        )
 
     def judged(self, played: Episodes) -> tuple[Tensor, Tensor, Tensor]:
         """Presentations and goals of episodes, and what makes a step's objective one of the return (run,)."""
@@ -182,18 +197,39 @@ class PersistentPolicies:
         self.stop = (window * (1 + spread)).repeat_interleave(learning.copies)
         self.fresh = True  # no inner run has started
 
+    def share(self, runs: slice) -> PersistentPolicies:
+        """Some of the inner runs, of which none has started; the numbers drawn for them are the same."""
+        own = copy(self)
+        own.learning, own.stop = self.learning.share(runs), self.stop.clone()
+        own.generator = torch.Generator()
+        own.generator.set_state(self.generator.get_state())
+        return own
+
+    def run_axes(self) -> dict[str, int | None]:
+        """Axis of inner runs in each tensor of `state`; None of what all have in common."""
+        axes: dict[str, int | None] = dict.fromkeys(self.state())
+        for name, tensor in self.learning.state().items():
+            if name.startswith("baseline/"):
+                axes[f"learning/{name}"] = 1
+            elif name.startswith("cohort/") and tensor.dim():
+                axes[f"learning/{name}"] = 0
+        return axes
+
     def due(self) -> Tensor:
         """Inner runs that the next window begins again: those that ended, and those whose weights are NaN."""
-        if self.fresh:
-            return torch.ones(self.count, dtype=torch.bool)
         copies, cohort = self.learning.copies, self.learning.cohort
-        over = (cohort.done >= self.stop) | cohort.lost()
+        if self.fresh:
+            return torch.ones(cohort.count, dtype=torch.bool)
+        over = (cohort.done >= self.stop[self.learning.runs]) | cohort.lost()
         return over.reshape(-1, copies).any(1).repeat_interleave(copies)
 
-    def unroll(self, phi: Tensor) -> Window:
-        """Advance every inner run by a window under φ, (parameter,) or (run, parameter)."""
+    def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
+        """Advance every inner run by a window under φ, (parameter,) or (run, parameter).
+
+        ``due`` says which of all inner runs start again, where only a share of them advances here.
+        """
         learning, generator = self.learning, self.generator
-        begins = self.due()
+        begins = self.due() if due is None else due
         if bool(begins.any()):
             if not self.fresh:
                 self.stop[begins] = self.updates
@@ -201,7 +237,7 @@ class PersistentPolicies:
             self.fresh = False
         parameters = self.layout.split(phi)
         surrogate: Any = 0.0
-        returned = torch.zeros(self.count)
+        returned = torch.zeros(learning.cohort.count)
         for _ in range(self.window):
             played = learning.play(generator)
             x, goal, gain = learning.judged(played)
@@ -218,7 +254,8 @@ class PersistentPolicies:
         lost = ~torch.isfinite(surrogate.detach())
         surrogate = torch.where(lost, torch.zeros_like(surrogate), surrogate)
         learning.cohort.detach()
-        return Window(value + surrogate - surrogate.detach(), begins, int(lost.sum()))
+        loss = value + surrogate - surrogate.detach()
+        return Window(loss, begins[learning.runs], int(lost.sum()))
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as named tensors."""

@@ -20,6 +20,7 @@ from cortex_sim.errors import DeclarationError, RunError
 PARTS = {"train": 0, "validation": 1, "test": 2}
 Task = dict[str, Tensor]
 """Named tensors of shape (task, ...): everything that differs between tasks."""
+_ALL = slice(None)
 
 
 class Distribution(Protocol):
@@ -87,7 +88,9 @@ class TaskBatch:
         """Registered name of the objective."""
         return self.distribution.objective
 
-    def presentations(self, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
+    def presentations(
+        self, batch: int, part: str, generator: Generator, among: slice = _ALL
+    ) -> tuple[Tensor, Tensor]:
         """Presentations for every inner run, drawn with replacement.
 
         Parameters
@@ -96,6 +99,8 @@ class TaskBatch:
             Presentations for each inner run.
         part : {"train", "validation", "test"}
         generator : torch.Generator
+        among : slice, default all
+            Tasks whose presentations are wanted; the numbers drawn for them are the same in any choice.
 
         Returns
         -------
@@ -104,7 +109,7 @@ class TaskBatch:
             Targets; one-hot where the objective is cross-entropy.
         """
         require_count("presentations", batch=batch)
-        x, y = self.distribution.shown(self.task, batch, part, generator)
+        x, y = shown_among(self.distribution, self.task, batch, part, generator, among)
         return self._for_each(x), self._for_each(y)
 
     def test_presentations(self, chunk: int, part: str = "test") -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -167,6 +172,21 @@ class TaskBatch:
         return of_tasks.repeat_interleave(2, 0) if self.twins else of_tasks
 
 
+def shown_among(
+    distribution: Distribution, task: Task, batch: int, part: str, generator: Generator, among: slice
+) -> tuple[Tensor, Tensor]:
+    """What ``distribution.shown`` gives for some of the tasks; as many numbers are drawn as for all.
+
+    A distribution that need not work out the others' has a method of this name.
+    """
+    if among == _ALL:
+        return distribution.shown(task, batch, part, generator)
+    if hasattr(distribution, "shown_among"):
+        return distribution.shown_among(task, batch, part, generator, among)
+    x, y = distribution.shown(task, batch, part, generator)
+    return x[among], y[among]
+
+
 def draw(distribution: Distribution, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:
     """Draw a task for every inner run; with ``twins`` runs 2i and 2i+1 share task and presentations."""
     require_count("draw", runs=runs)
@@ -224,6 +244,12 @@ class Fixed:
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
         """As from the distribution."""
         return self.distribution.shown(task, batch, part, generator)
+
+    def shown_among(
+        self, task: Task, batch: int, part: str, generator: Generator, among: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Likewise, of some tasks."""
+        return shown_among(self.distribution, task, batch, part, generator, among)
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """As from the distribution."""

@@ -75,9 +75,15 @@ class FunctionTasks:
 
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
         """New stimuli (task, batch, input) and their targets (task, batch, output)."""
+        return self.shown_among(task, batch, part, generator, slice(None))
+
+    def shown_among(
+        self, task: Task, batch: int, part: str, generator: Generator, among: slice
+    ) -> tuple[Tensor, Tensor]:
+        """The same of some of the tasks."""
         look_up("part", part, PARTS)
-        x = torch.randn(_count(task), batch, self.inputs, generator=generator)
-        return x, self.function.targets(task, x)
+        x = torch.randn(_count(task), batch, self.inputs, generator=generator)[among]
+        return x, self.function.targets({name: tensor[among] for name, tensor in task.items()}, x)
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """The ``tested`` stimuli of a part, and their targets."""

@@ -179,9 +179,15 @@ class ImageTasks:
 
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
         """Stimuli (task, batch, input) and one-hot targets (task, batch, output), drawn with replacement."""
-        ends = self._ends(task, part)
-        number = torch.randint(_DRAW, (len(ends), batch), generator=generator)
-        return self._presented(task, part, number % ends[:, -1:])
+        return self.shown_among(task, batch, part, generator, slice(None))
+
+    def shown_among(
+        self, task: Task, batch: int, part: str, generator: Generator, among: slice
+    ) -> tuple[Tensor, Tensor]:
+        """The same of some of the tasks."""
+        number = torch.randint(_DRAW, (len(task["source"]), batch), generator=generator)
+        some = {name: tensor[among] for name, tensor in task.items()}
+        return self._presented(some, part, number[among] % self._ends(some, part)[:, -1:])
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Each presentation of the classes seen once, class by class."""

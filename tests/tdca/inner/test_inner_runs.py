@@ -57,8 +57,8 @@ class Watched:
     def redraw(self, slots, generator):
         return Watched(self.inner.redraw(slots, generator), self.seen)
 
-    def presentations(self, batch, part, generator):
-        x, y = self.inner.presentations(batch, part, generator)
+    def presentations(self, batch, part, generator, *among):
+        x, y = self.inner.presentations(batch, part, generator, *among)
         self.seen.append((part, x, y))
         return x, y
 

@@ -1,0 +1,1 @@
+"""Inner runs spread over worker processes, on this machine or on several."""

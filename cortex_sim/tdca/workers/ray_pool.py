@@ -1,0 +1,165 @@
+"""Workers as actors of Ray, on this machine or on all machines of a running Ray."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from logging import FATAL, getLogger
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cortex_sim.errors import BuildError, RunError
+from cortex_sim.tdca.workers.crew import WorkerLost
+from cortex_sim.tdca.workers.worker import Worker, this_host
+
+if TYPE_CHECKING:
+    from cortex_sim.tdca.workers.spreading import Workers
+
+_log = getLogger(__name__)
+_STORE = 100 * 2**20  # bytes of Ray's object store: what passes between workers is small
+_LONG = 35  # characters of a folder beyond which the names of Ray's sockets in it become too long
+_PATIENCE = 60.0  # seconds between two reports that a worker has not started
+
+
+def _ray() -> Any:
+    """Ray, imported when workers are wanted."""
+    try:
+        import ray
+        import ray.exceptions
+    except ModuleNotFoundError as exception:
+        raise BuildError(
+            f"--workers: more than one needs ray, but there is no module {exception.name}; "
+            "pip install 'cortex-sim[tdca]', or leave out --workers"
+        ) from None
+    return ray
+
+
+class RayPool:
+    """Actors that each hold a `Worker`; satisfies `cortex_sim.tdca.workers.crew.Pool`.
+
+    Parameters
+    ----------
+    settings : OuterProblem
+    data_dir : Path or None
+    workers : Workers
+
+    Raises
+    ------
+    RunError
+        If no Ray runs at the address, it has too few CPUs, or other versions on other machines.
+    """
+
+    def __init__(self, settings: Any, data_dir: Path | None, workers: Workers) -> None:
+        self._ray, self.size = _ray(), workers.count
+        self._folder: Path | None = None
+        self._ours = not self._ray.is_initialized()
+        if self._ours:
+            self._connect(workers)
+        remote = self._ray.remote(num_cpus=workers.threads, max_restarts=0, max_task_retries=0)
+        self._new = lambda: remote(Worker).remote(settings, data_dir, workers.threads)
+        self._actors: list[Any] = []
+        try:
+            self._require_room(workers)
+            self._actors = [self._new() for _ in range(self.size)]
+            for rank in range(self.size):
+                self._await(rank)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, workers: Workers) -> None:
+        """Join the Ray at the address; without one, start one here, for this process."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        address = workers.address or os.environ.get("RAY_ADDRESS")
+        quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": FATAL}
+        if address is not None:
+            try:
+                self._ray.init(address=address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as exception:
+                raise RunError(
+                    f"--ray-address {address}: no Ray answers ({_first(exception)}); start one with "
+                    "ray start --head, or leave out the address"
+                ) from None
+            return
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one into ~/.ray
+        self._folder = _short_folder()
+        self._ray.init(
+            address="local",
+            num_cpus=workers.count * workers.threads,
+            num_gpus=0,
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            _temp_dir=str(self._folder),
+            _node_ip_address="127.0.0.1",
+            **quiet,
+        )
+
+    def _require_room(self, workers: Workers) -> None:
+        cpus, wanted = self._ray.cluster_resources().get("CPU", 0), workers.count * workers.threads
+        if cpus < wanted:
+            raise RunError(
+                f"--workers {workers.count}: with {workers.threads} threads each they need {wanted} CPUs, "
+                f"but Ray has {cpus:g}; start more machines (ray start --address=…), or give fewer"
+            )
+
+    def _await(self, rank: int) -> None:
+        """Wait until a worker has started, and require that it runs what this process runs."""
+        ticket = self.send(rank, "host")
+        while not self._ray.wait([ticket], timeout=_PATIENCE)[0]:
+            _log.warning("worker %d has not started yet: Ray has no free CPU for it", rank)
+        try:
+            host = self.answer(ticket)
+        except WorkerLost as exception:
+            raise RunError(f"worker {rank}: could not be started ({exception})") from None
+        own = this_host().versions
+        for (name, here), (_, there) in zip(own, host.versions, strict=True):
+            if here != there:
+                raise RunError(
+                    f"worker {rank}: {host.name} has {name} {there}, this process {here}; "
+                    "install the same version on all machines"
+                )
+
+    def send(self, rank: int, method: str, *given: Any) -> Any:
+        """Ask a worker for something; returns a ticket."""
+        return getattr(self._actors[rank], method).remote(*given)
+
+    def answer(self, ticket: Any) -> Any:
+        """Wait for an answer; raises `WorkerLost`, or what the worker raised."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(ticket)
+        except errors.RayTaskError as exception:
+            raise exception.cause from None
+        except errors.RayError as exception:  # its process, its machine or its answer is gone
+            raise WorkerLost(_first(exception)) from None
+
+    def replace(self, rank: int) -> None:
+        """Start another worker, where a CPU is free."""
+        self._actors[rank] = self._new()
+        self._await(rank)
+
+    def processes(self) -> list[int]:
+        """Process of each worker on its machine."""
+        return [self.answer(self.send(rank, "host")).process for rank in range(self.size)]
+
+    def close(self) -> None:
+        """End the workers, and the Ray that was started for them."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        if self._ours:
+            self._ray.shutdown()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _short_folder() -> Path:
+    """A new folder for Ray's sockets and logs, whose names may have 107 characters with all folders."""
+    given = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="cs-ray-", dir=given if len(given) <= _LONG else "/tmp"))
+
+
+def _first(exception: BaseException) -> str:
+    """First line of a message."""
+    return str(exception).strip().split("\n", 1)[0] or type(exception).__name__

@@ -1,0 +1,154 @@
+"""What one worker does: it advances its share of the inner runs, or judges its share of the members.
+
+A worker never decides: which inner runs start again, where φ is and what is drawn is the same for all of
+them, and comes from the process that searches.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from cortex_sim.tdca.outer.nres import mirrored, redrawn
+from cortex_sim.tdca.outer.problem import Window
+from cortex_sim.tdca.workers.splitting import State
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """One window, as every worker is given it.
+
+    Parameters
+    ----------
+    due : bool tensor of shape (run,)
+        Which of all inner runs start again.
+    phi : tensor of shape (P,) or (share, P)
+        Outer parameters; of twins, the centre.
+    sigma : float, optional
+        Of twins: standard deviation of the perturbations, which the worker draws itself.
+    drawn_with : tensor, optional
+        Of twins: state of the generator that draws them.
+    gradient : bool
+        Whether `Worker.gradient` will be called.
+    """
+
+    due: Tensor
+    phi: Tensor
+    sigma: float = 0.0
+    drawn_with: Tensor | None = None
+    gradient: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Advanced:
+    """What a worker found in a window: of its share (run,), and whether the loss depends on φ."""
+
+    loss: Tensor
+    begins: Tensor
+    contained: int
+    due: Tensor
+    differentiable: bool
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a worker is, and what it runs."""
+
+    name: str
+    process: int
+    versions: tuple[tuple[str, str], ...]
+
+
+def this_host() -> Host:
+    """Of this process."""
+    import cortex_sim
+
+    versions = (("cortex-sim", cortex_sim.__version__), ("torch", torch.__version__))
+    return Host(platform.node(), os.getpid(), versions)
+
+
+class Worker:
+    """A share of the inner runs of an outer loop, in a process of its own.
+
+    Parameters
+    ----------
+    settings : OuterProblem
+    data_dir : Path or None
+    threads : int
+        That torch may use.
+    """
+
+    def __init__(self, settings: Any, data_dir: Path | None, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._settings, self._data_dir = settings, data_dir
+        self._problem: Any = None
+        self._runs: Any = None
+        self._noise: Tensor | None = None
+        self._pairs = slice(0, 0)
+        self._last: tuple[Tensor, Tensor] | None = None  # φ and loss of the window to be differentiated
+
+    def host(self) -> Host:
+        """Where it is."""
+        return this_host()
+
+    def _whole(self) -> Any:
+        """The problem of all inner runs, read once."""
+        if self._problem is None:
+            self._problem, _ = self._settings.problem(self._data_dir)
+        return self._problem
+
+    def outcomes(self, phi: Tensor, drawn_with: Tensor) -> tuple[Tensor, int, Tensor]:
+        """Outcomes of members φ (member, P), losses contained, and the generator's state afterwards."""
+        problem, generator = self._whole(), Generator()
+        generator.set_state(drawn_with)
+        before = problem.contained
+        found = problem.outcomes(phi, generator)
+        return found, problem.contained - before, generator.get_state()
+
+    def begin(self, share: slice, state: State | None, noise: Tensor | None) -> None:
+        """Take over a share of the inner runs: in this state, or not yet started; of twins, with their ε."""
+        self._runs, self._noise, self._last = self._whole().share(share), noise, None
+        self._pairs = slice(share.start // 2, share.stop // 2)
+        if state is not None:
+            self._runs.restore(state)
+
+    def advance(self, moves: Sequence[Move]) -> Advanced:
+        """Advance by these windows; what comes back is of the last."""
+        for move in moves[:-1]:  # run again, after a worker was lost
+            self._advance(move, gradient=False)
+        return self._advance(moves[-1], moves[-1].gradient)
+
+    def _advance(self, move: Move, gradient: bool) -> Advanced:
+        phi = move.phi
+        if move.drawn_with is not None:
+            assert self._noise is not None, "twins were begun without their perturbations"
+            generator = Generator()
+            generator.set_state(move.drawn_with)
+            self._noise = redrawn(self._noise, move.due, generator, self._pairs)
+            phi = mirrored(phi, move.sigma, self._noise)
+        phi = phi.detach().requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
+            window: Window = self._runs.unroll(phi, move.due)
+        differentiable = window.loss.requires_grad
+        self._last = (phi, window.loss) if differentiable else None
+        loss = window.loss.detach()
+        return Advanced(loss, window.begins, window.contained, self._runs.due(), differentiable)
+
+    def gradient(self, weights: Tensor) -> Tensor:
+        """Σ_i weights_i ∂loss_i/∂φ over the share, in the window last advanced; of the shape of its φ."""
+        assert self._last is not None, "the window was not advanced with gradient=True"
+        phi, loss = self._last
+        (found,) = torch.autograd.grad(loss, phi, weights)
+        self._last = None
+        return found
+
+    def state(self) -> tuple[State, Tensor | None]:
+        """State of the share, and of twins their perturbations."""
+        return self._runs.state(), self._noise

@@ -1,0 +1,161 @@
+"""Workers: however many there are, and whichever is lost, they do what one process does."""
+
+from functools import partial
+
+import pytest
+import torch
+from pool_here import PoolHere
+
+from cortex_sim.errors import RunError
+from cortex_sim.registry import names
+from cortex_sim.tdca.evolving.settings import OuterSettings
+from cortex_sim.tdca.functions.settings import FunctionSettings
+from cortex_sim.tdca.reinforcement.settings import ReinforcementSettings
+from cortex_sim.tdca.workers.crew import Crew
+from cortex_sim.tdca.workers.spreading import Workers, spread
+from cortex_sim.tdca.workers.splitting import joined, parts, split
+
+TDCA = {"name": "tdca", "credit_network": {"name": "dense", "outputs": 3, "channels": 2, "hidden": 3}}
+SHARES = {"name": "decorrelated", "mixing": 0.6, "centring": 0.8, "every": 2}
+LAYERED = {
+    "model_settings": {"inputs": 5, "hidden": [7], "classes": 3, "reads": SHARES},
+    "rule": {"name": "layered", "credit_network": {"name": "layered", "mirror": 9}},
+}
+FITNESS = {"members": 6, "sigma": 0.1}
+
+
+def presentations(searcher, **more):
+    small = {
+        "model_settings": {"inputs": 5, "hidden": [7], "classes": 3},
+        "rule": TDCA,
+        "tasks": {"kind": "teacher", "widths": [5, 4, 3]},
+        "span": {"shortest": 2, "longest": 8, "window": 2, "batch": 4, "validation": 6},
+        "lives": 6,
+    }
+    return OuterSettings(**{**small, "searcher": searcher, **more})
+
+
+def digits(searcher):
+    model = {"inputs": 16, "hidden": [7]}
+    tasks = {"kind": "images", "sources": ["digits"], "side": 4, "project": True}
+    return presentations(searcher, model_settings=model, tasks=tasks, rule={"name": "backprop"})
+
+
+def functions(searcher):
+    return FunctionSettings(
+        families=["sphere", "himmelblau"], dimensions=[2, 4], tasks=1, evaluations=20, searcher=searcher
+    )
+
+
+def reinforcement(searcher):
+    actions = {"name": "actions", "observation": 8}
+    dense = {"name": "dense", "outputs": 2, "channels": 1, "hidden": 5, "context": actions}
+    return ReinforcementSettings(
+        task="context_choice",
+        model_settings={"hidden": [6], "activation": "tanh"},
+        practice={"updates": 6, "episodes": 6, "window": 2, "scrambled": True, "setting": "R"},
+        rule={"name": "layered_of_trained_top", "credit_network": dense},
+        searcher=searcher,
+        inner_runs=6,
+    )
+
+
+CASES = {
+    "meta_gradient": presentations({"name": "meta_gradient"}),
+    "meta_gradient apart": presentations({"name": "meta_gradient", "apart": True}),
+    "meta_gradient taking turns": presentations(
+        {"name": "meta_gradient"}, also=[{"hidden": [11]}, {"hidden": [5, 3], "activation": "tanh"}]
+    ),
+    "meta_gradient frozen": presentations({"name": "meta_gradient"}, frozen=True),
+    "meta_gradient layered": presentations({"name": "meta_gradient"}, **LAYERED),
+    "meta_gradient policies": reinforcement({"name": "meta_gradient", "rate": 0.02}),
+    "nres": presentations({"name": "nres", "rate": 0.01}),
+    "nres digits": digits({"name": "nres"}),
+    "nres policies": reinforcement({"name": "nres", "rate": 0.02}),
+    "pgpe": presentations({"name": "pgpe", **FITNESS}),
+    "pgpe functions": functions({"name": "pgpe", **FITNESS}),
+    "snes": presentations({"name": "snes", **FITNESS}),
+    "cma_es": presentations({"name": "cma_es", **FITNESS}),
+}
+STEPS = 6
+
+
+class Run:
+    """A search with so many workers."""
+
+    def __init__(self, settings, workers, lost_at=(), early=True):
+        self.pool = None
+        given, centre = settings.problem(None)
+        crew = Workers(workers)
+        crew.check(settings, given)
+        self._context = spread(crew, settings, None, given, partial(self._start, lost_at, early))
+        work = self._context.__enter__()
+        self.crew = work.crew
+        generator = torch.Generator().manual_seed(3)
+        self.search = settings.search().begin(work.problem, centre, 20, generator)
+
+    def _start(self, lost_at, early, *given):
+        self.pool = PoolHere(*given, lost_at, early)
+        return self.pool
+
+    def steps(self, count=STEPS):
+        measured = [self.search.step() for _ in range(count)]
+        return torch.tensor([list(m.values()) for m in measured], dtype=torch.float64)
+
+    def end(self):
+        self._context.__exit__(None, None, None)
+        return self
+
+
+def equal(one, other):
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def close(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        if one[name].dtype.is_floating_point:
+            torch.testing.assert_close(one[name], other[name], rtol=1e-6, atol=1e-6, msg=name)
+        else:
+            assert torch.equal(one[name], other[name]), name
+
+
+def test_every_searcher_is_tested_here():
+    assert {name.split()[0] for name in CASES} == set(names("searcher"))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_do_what_one_process_does(case, workers):
+    alone, shared = Run(CASES[case], 1), Run(CASES[case], workers)
+    torch.testing.assert_close(shared.steps(), alone.steps(), rtol=1e-6, atol=1e-6)
+    close(shared.search.state(), alone.search.state())
+    assert shared.end().pool.closed and len(set(shared.pool.methods)) >= 1 and shared.crew.lost == 0
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("early", [True, False])
+def test_a_lost_worker_costs_nothing_but_time(case, early):
+    undisturbed, disturbed = Run(CASES[case], 2), Run(CASES[case], 2, {3, 5, 12}, early)
+    expected, got = undisturbed.steps(), disturbed.steps()
+    assert disturbed.crew.lost >= 2 and disturbed.pool.replaced
+    assert torch.equal(got, expected)
+    assert equal(disturbed.search.state(), undisturbed.search.state())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_goes_on_with_another_number_of_workers(case):
+    alone, shared = Run(CASES[case], 1), Run(CASES[case], 2)
+    shared.steps(3)
+    saved = {name: tensor.clone() for name, tensor in shared.search.state().items()}
+    expected = shared.steps(3)
+    again, more = Run(CASES[case], 2), Run(CASES[case], 3, {4, 7})
+    for run in (alone, again, more):
+        run.search.restore({name: tensor.clone() for name, tensor in saved.items()})
+    assert equal(alone.search.state(), saved)
+    assert torch.equal(again.steps(3), expected)
+    torch.testing.assert_close(more.steps(3), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(alone.steps(3), expected, rtol=1e-6, atol=1e-6)
+    assert more.crew.lost
+    close(more.search.state(), alone.search.state())
