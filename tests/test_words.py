@@ -21,6 +21,7 @@ LIVES_MAY_STAND_IN = {
     "cortex_sim/tdca/evolving/problem.py",
     "cortex_sim/tdca/evolving/outcome.py",
     "benchmarks/outer_loops.py",
+    "benchmarks/workers.py",
     "protocols/tdca_learning_curves.py",
     "protocols/tdca_transfer.py",
 }

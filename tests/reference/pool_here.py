@@ -19,6 +19,7 @@ class PoolHere:
         self._given = settings, data_dir, torch.get_num_threads()
         self.workers = [Worker(*self._given) for _ in range(self.size)]
         self.asked, self.replaced, self.closed, self.methods = 0, [], False, []
+        self.done = [0] * self.size
 
     def send(self, rank, method, *given):
         number, self.asked = self.asked, self.asked + 1
@@ -31,6 +32,7 @@ class PoolHere:
         try:
             found = getattr(worker, method)(*pickle.loads(pickle.dumps(given)))
             answer = pickle.dumps((found, None))
+            self.done[rank] += 1
         except Exception as exception:
             answer = pickle.dumps((None, exception))
         if lost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from logging import FATAL, getLogger
 from pathlib import Path
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from cortex_sim.tdca.workers.spreading import Workers
 
 _log = getLogger(__name__)
+_TOKEN = "RAY_AUTH_TOKEN"  # who lacks it cannot give Ray work; set here, Ray writes none into ~/.ray
+_ANNOUNCER = "ray._private.authentication.authentication_token_setup"
 _STORE = 100 * 2**20  # bytes of Ray's object store: what passes between workers is small
 _LONG = 35  # characters of a folder beyond which the names of Ray's sockets in it become too long
+_ANSWER = 10.0  # seconds in which a machine must accept a connection
 _PATIENCE = 60.0  # seconds between two reports that a worker has not started
 
 
@@ -55,12 +59,12 @@ class RayPool:
         self._ray, self.size = _ray(), workers.count
         self._folder: Path | None = None
         self._ours = not self._ray.is_initialized()
-        if self._ours:
-            self._connect(workers)
         remote = self._ray.remote(num_cpus=workers.threads, max_restarts=0, max_task_retries=0)
         self._new = lambda: remote(Worker).remote(settings, data_dir, workers.threads)
         self._actors: list[Any] = []
         try:
+            if self._ours:
+                self._connect(workers)
             self._require_room(workers)
             self._actors = [self._new() for _ in range(self.size)]
             for rank in range(self.size):
@@ -73,28 +77,37 @@ class RayPool:
         """Join the Ray at the address; without one, start one here, for this process."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         address = workers.address or os.environ.get("RAY_ADDRESS")
+        getLogger(_ANNOUNCER).setLevel(FATAL)  # it announces the token that Ray is given below
         quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": FATAL}
         if address is not None:
             try:
+                _reach(address)
                 self._ray.init(address=address, **quiet)
-            except (ConnectionError, RuntimeError, ValueError) as exception:
+            except (OSError, RuntimeError, ValueError) as exception:
                 raise RunError(
                     f"--ray-address {address}: no Ray answers ({_first(exception)}); start one with "
                     "ray start --head, or leave out the address"
                 ) from None
             return
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one into ~/.ray
-        self._folder = _short_folder()
-        self._ray.init(
-            address="local",
-            num_cpus=workers.count * workers.threads,
-            num_gpus=0,
-            include_dashboard=False,
-            object_store_memory=_STORE,
-            _temp_dir=str(self._folder),
-            _node_ip_address="127.0.0.1",
-            **quiet,
-        )
+        os.environ.setdefault(_TOKEN, secrets.token_hex(32))  # kept: Ray reads it once in a process
+        self._folder = folder = _short_folder()
+        try:
+            self._ray.init(
+                address="local",
+                num_cpus=workers.count * workers.threads,
+                num_gpus=0,
+                include_dashboard=False,
+                object_store_memory=_STORE,
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+        except (OSError, RuntimeError, ValueError) as exception:
+            self._folder = None  # which stays
+            raise RunError(
+                f"--workers {workers.count}: Ray could not be started ({_first(exception)}); its logs are in "
+                f"{folder}/session_latest/logs, and without --workers it is not needed"
+            ) from None
 
     def _require_room(self, workers: Workers) -> None:
         cpus, wanted = self._ray.cluster_resources().get("CPU", 0), workers.count * workers.threads
@@ -146,12 +159,20 @@ class RayPool:
 
     def close(self) -> None:
         """End the workers, and the Ray that was started for them."""
-        for actor in self._actors:
-            self._ray.kill(actor)
+        if self._ray.is_initialized():
+            for actor in self._actors:
+                self._ray.kill(actor)
         if self._ours:
             self._ray.shutdown()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _reach(address: str) -> None:
+    """Connect to an address host:port; Ray itself gives up only after minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_ANSWER).close()
 
 
 def _short_folder() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,10 @@ class Worker:
     def host(self) -> Host:
         """Where it is."""
         return this_host()
+
+    def cpu_seconds(self) -> float:
+        """Time that its process has computed so far."""
+        return time.process_time()
 
     def _whole(self) -> Any:
         """The problem of all inner runs, read once."""
