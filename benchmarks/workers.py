@@ -1,7 +1,7 @@
 """How many inner steps a second one process makes, and two workers of it: the table of docs/outer-loops.md.
 
-    python benchmarks/workers.py run      # a few minutes, on two cores that are otherwise idle
-    python benchmarks/workers.py page     # writes the table into docs/outer-loops.md
+    python -P benchmarks/workers.py run      # a few minutes, on two cores that are otherwise idle
+    python -P benchmarks/workers.py page     # writes the table into docs/outer-loops.md
 
 Inner runs of 196-64-10 learn the embedded digits at 14 x 14, batch 32: 64 of them by 20 steps under
 searchers over windows, 32 members with one inner run of 100 steps each under pgpe. One process and the
@@ -120,12 +120,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["run", "page"])
-    if parser.parse_args().what == "page":
+    parser.add_argument("--only", nargs="*", default=[], choices=list(SEARCHERS))
+    given = parser.parse_args()
+    if given.what == "page":
         PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
         return
     torch.set_num_threads(1)
     results = OneFile(RESULTS)
-    for name in SEARCHERS:
+    for name in given.only or SEARCHERS:
         results.put(name, measure(name))
         print(name, results.get(name), flush=True)
 
