@@ -1,6 +1,7 @@
 """docs/outer-loops.md: its tables name every setting, its YAML is a configuration, its claims hold."""
 
 import dataclasses
+import importlib
 import re
 from pathlib import Path
 
@@ -63,3 +64,10 @@ def test_its_yaml_is_a_configuration(tmp_path):
     settings = configured(str(tmp_path / "own.yaml"))
     assert yaml.safe_load(text)["rule"] == settings.rule
     assert settings.search().sigma == 0.02 and settings.inner_rule().credit_network.channels == 8
+
+
+def test_the_table_of_workers_is_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    study = importlib.import_module("workers")
+    assert "| `nres` | " in study.table()
+    assert study.page(PAGE) == PAGE, "run: python -P benchmarks/workers.py page"
