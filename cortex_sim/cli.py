@@ -76,6 +76,7 @@ def _undecoded(word: str) -> bool:
 def _fail(message: str, status: int, said: bool = False) -> int:
     """Print the message; of several processes that meet the same error, one does."""
     rank = ranks.rank()
+    ranks.leave(f"cortex-sim: {' '.join(message.split())}")
     if not said and ranks.has_to_say(message):
         whose = f"rank {rank}: " if rank else ""
         print(f"cortex-sim: {whose}{' '.join(message.split())}", file=sys.stderr, flush=True)

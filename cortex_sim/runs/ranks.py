@@ -5,9 +5,12 @@ Nothing here imports torch before there is an error to report.
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 _FIRST_S = 1.0  # seconds in which rank 0 reports what all ranks meet
@@ -37,6 +40,17 @@ def has_to_say(message: str) -> bool:
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return True
     return _is_first(message)
+
+
+def leave(message: str) -> None:
+    """Leave a message for ``torchrun``, whose own report ends with it.
+
+    That report, a trace of ``torchrun`` itself, comes from another process, which no exit status keeps quiet.
+    """
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if place:
+        with suppress(OSError):  # it has been printed
+            Path(place).write_text(json.dumps({"message": message, "timestamp": int(time.time())}), "utf-8")
 
 
 def _is_first(message: str) -> bool:

@@ -46,13 +46,18 @@ def comparison_scores(rows: Sequence[Row], path: str | Path | None = None) -> Fi
     for axes, panel in zip(grid.flat, panels, strict=False):
         _panel(axes, [row for row in rows if (row["data"], row["metric"]) == panel], places[panel], names)
         axes.set_title("\n".join(panel), fontsize=9)
-    shown: dict[str, Any] = {}
+    shown: dict[tuple[str, type], Any] = {}  # a model may be called like a control
     for axes in grid.flat:
-        handles, labels = axes.get_legend_handles_labels()
-        shown |= dict(zip(labels, handles, strict=True))
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            shown[label, type(handle)] = handle
     abreast = max(1, min(5, int(width * columns / LEGEND_WIDTH)))
     figure.legend(
-        shown.values(), shown.keys(), loc="outside lower center", ncols=abreast, frameon=False, fontsize=8
+        list(shown.values()),
+        [label for label, _ in shown],
+        loc="outside lower center",
+        ncols=abreast,
+        frameon=False,
+        fontsize=8,
     )
     return finished(figure, path)
 
@@ -73,7 +78,7 @@ def _panel(axes: Axes, rows: Sequence[Row], populations: list[str], names: list[
         high = [max(_or(row["ci_high"], row["score"]) - row["score"], 0.0) for row in mine]
         axes.errorbar(at, scores, [low, high], fmt=marker, ms=4, color=colour, capsize=2, label=name)
         for key, sign, said in (
-            ("control_untrained", "_", "untrained"),
+            ("control_untrained", "_", "before training"),
             ("control_shifted", "x", "shifted by one stimulus"),
         ):
             pairs = zip(at, mine, strict=True)

@@ -1,9 +1,11 @@
 """Of several processes that meet an error, those speak that have to."""
 
 import socket
+import time
 
 import pytest
 from torch import distributed as dist
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from cortex_sim.cli import main
 from cortex_sim.runs import ranks
@@ -70,3 +72,14 @@ def test_a_first_start_is_no_restart(place):
     assert not ranks.was_restarted()
     place(TORCHELASTIC_RESTART_COUNT=0)
     assert not ranks.was_restarted()
+
+
+def test_torchruns_own_report_ends_with_the_message(place, tmp_path, capsys):
+    place(TORCHELASTIC_ERROR_FILE=tmp_path / "error.json")
+    assert main(["show", "digits_mpl"]) == 2
+    said = capsys.readouterr().err.strip()
+    failure = ProcessFailure(local_rank=0, pid=1, exitcode=2, error_file=str(tmp_path / "error.json"))
+    assert said.startswith("cortex-sim: ") and failure.message == said
+    assert abs(failure.timestamp - time.time()) < 600  # the first failure is the earliest
+    place(TORCHELASTIC_ERROR_FILE=tmp_path / "gone" / "error.json")
+    assert main(["show", "digits_mpl"]) == 2  # the line is printed all the same

@@ -40,6 +40,15 @@ def test_an_unknown_ceiling_or_interval_is_not_drawn():
         cs.viz.comparison_scores([])
 
 
+def test_a_model_called_like_a_control_keeps_its_entry_in_the_legend():
+    names = ["untrained", "before training", "ceiling", "shifted by one stimulus"]
+    models = [{**rows(control_untrained=0.1)[0], "recording": name} for name in names]
+    (legend,) = cs.viz.comparison_scores([*models, *rows("ridge", control_untrained=0.1)]).legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    controls = ["before training", "ceiling", "shifted by one stimulus"]
+    assert sorted(shown) == sorted([*names, *controls, "backprop", "gait_prop"])
+
+
 def test_more_models_than_colours_are_told_apart_by_their_marker():
     models = [{**rows()[0], "recording": f"model {i}"} for i in range(12)]
     (axes,) = cs.viz.comparison_scores(models).axes
