@@ -82,10 +82,17 @@ def interval(values: list[float], digits: int = 3) -> str:
     return f"{mean:.{digits}f} [{mean - half:.{digits}f}, {mean + half:.{digits}f}]"
 
 
+def ordered(data: str, what: str) -> list[tuple[str, dict[str, list[float]]]]:
+    """Arms, or pairs of them, in the protocol's order."""
+    script, kept = protocol(), OneFile(RESULTS).all()[data][what]
+    names = script.ARMS if what == "arms" else [f"{one} | {other}" for one, other in script.PAIRS]
+    return [(name, kept[name]) for name in names]
+
+
 def arms(data: str) -> str:
     """A row for each arm: where it ends, how it gets there, what is in the way."""
     lines = [f"| arm | {' | '.join(title for title, _, _ in COLUMNS.values())} |", "|---" * 8 + "|"]
-    for arm, values in OneFile(RESULTS).all()[data]["arms"].items():
+    for arm, values in ordered(data, "arms"):
         cells = [spread(values[name], scale, digits) for name, (_, scale, digits) in COLUMNS.items()]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -94,7 +101,7 @@ def arms(data: str) -> str:
 def pairs(data: str) -> str:
     """A row for each pair of ends: distance, barrier, and in how many runs it is higher than a crossing."""
     lines = ["| ends | distance | barrier between them | runs with a barrier above .01 |", "|---" * 4 + "|"]
-    for pair, values in OneFile(RESULTS).all()[data]["pairs"].items():
+    for pair, values in ordered(data, "pairs"):
         high = sum(value > 0.01 for value in values["barrier"])
         cells = [spread(values["distance"], 1, 1), interval(values["barrier"]), f"{high} of {SEEDS}"]
         lines.append(f"| {pair.replace(' | ', ' – ')} | {' | '.join(cells)} |")
@@ -105,7 +112,7 @@ def components(data: str) -> str:
     """Variance explained beside that of a random walk with the same step lengths, and slices."""
     heads = [f"{title} | of a random walk" for title in COMPONENTS.values()]
     lines = [f"| arm | {' | '.join(heads)} | rise along a random slice |", "|---" * 6 + "|"]
-    for arm, values in OneFile(RESULTS).all()[data]["arms"].items():
+    for arm, values in ordered(data, "arms"):
         cells = [spread(values[name], 100, 0) for of in COMPONENTS for name in (of, f"{of}_null")]
         lines.append(f"| {arm} | {' | '.join(cells)} | {spread(values['slice'], 1, 3)} |")
     return "\n".join(lines)

@@ -22,6 +22,7 @@ PAGES = (
     "results-functions",
     "results-reinforcement",
     "results-sequences",
+    "results-landscapes",
     "results-which-rule",
     "decorrelation",
     "speed",
