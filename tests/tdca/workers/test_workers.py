@@ -150,6 +150,13 @@ def test_a_lost_worker_costs_nothing_but_time(case, early):
     assert equal(disturbed.search.state(), undisturbed.search.state())
 
 
+def test_a_worker_lost_between_loss_and_gradient_runs_all_windows_again():
+    undisturbed, disturbed = Run(CASES["meta_gradient"], 2), Run(CASES["meta_gradient"], 2, {9})
+    assert torch.equal(disturbed.steps(3), undisturbed.steps(3))
+    assert disturbed.pool.methods[9] == "gradient" and disturbed.pool.replaced == [1]
+    assert equal(disturbed.search.state(), undisturbed.search.state())
+
+
 @pytest.mark.parametrize("case", some("meta_gradient taking turns", "nres policies", "snes"))
 def test_a_run_goes_on_with_another_number_of_workers(case):
     alone, shared = Run(CASES[case], 1), Run(CASES[case], 2)
