@@ -171,17 +171,23 @@ def _made(kind: str, value: Any) -> Any:
         _check_own(kind, value)
         _adopt(kind, type(value))
     for name, setting in _settings_of_a_kind(value):
-        make_all(name, setting)
+        _made(name, setting)
     return value
 
 
 def _settings_of_a_kind(value: Any) -> Iterator[tuple[str, Any]]:
-    """Kind and object of each setting that is itself of a kind: stored with its owner, it must be known."""
+    """Kind and object of each setting that is itself of a kind: stored with its owner, it must be known.
+
+    A setting may be called like a kind and hold something else, such as the inner rule in `rule` of
+    another; that is left alone.
+    """
     for field in fields(value) if is_dataclass(value) else ():
-        kind, setting = _kind_of(field.name), getattr(value, field.name)
-        items = setting if isinstance(setting, tuple) else (setting,)
-        if kind in KINDS and items and all(is_dataclass(item) for item in items):
-            yield kind, setting
+        kind = _kind_of(field.name)
+        setting = getattr(value, field.name, None) if kind in KINDS else None
+        for item in setting if isinstance(setting, tuple) else (setting,):
+            own = is_dataclass(item) and not isinstance(item, type)
+            if own and (known_as(kind, item) is not None or _can_serve(kind, item)):
+                yield kind, item
 
 
 def _kind_of(setting: str) -> str:
@@ -208,10 +214,10 @@ def _adopt(kind: str, cls: type) -> None:
 
 def _check_own(kind: str, value: Any) -> None:
     """Check that an object of a class not registered as this kind can serve as one."""
-    others = [k for k in _TABLES if known_as(k, value) is not None]
-    groups = _NEEDS.get(kind, ())
-    if not others and any(all(hasattr(value, need) for need in group) for group in groups):
+    if _can_serve(kind, value):
         return
+    others = _kinds_of(value)
+    groups = _NEEDS.get(kind, ())
     needs = " or ".join(", ".join(group) for group in groups)
     raise DeclarationError(
         f"{kind} must be one of {listed(names(kind))}"
@@ -219,6 +225,17 @@ def _check_own(kind: str, value: Any) -> None:
         + f". Got {short(value)}"
         + (f", which is a {others[0]}" if others else "")
     )
+
+
+def _can_serve(kind: str, value: Any) -> bool:
+    """Whether an object of no known class has what one of this kind needs."""
+    groups = _NEEDS.get(kind, ())
+    return not _kinds_of(value) and any(all(hasattr(value, need) for need in group) for group in groups)
+
+
+def _kinds_of(value: Any) -> list[str]:
+    """Kinds under which its class is known."""
+    return [kind for kind in _TABLES if known_as(kind, value) is not None]
 
 
 def to_data(kind: str, value: Any) -> dict[str, Any]:

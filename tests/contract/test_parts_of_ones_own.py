@@ -4,7 +4,7 @@ Nothing but these three classes is written: training, responses, both backends, 
 outer loop have them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from cortex_sim.backends.torch.diagnostics import diagnose
 from cortex_sim.backends.torch.quasi_static import QuasiStatic
 from cortex_sim.backends.torch.training import Trainer, evaluate
 from cortex_sim.rules.base import WORDS
+from cortex_sim.tdca.inner.altered import Altered
 
 
 @pytest.mark.parametrize("per", ["unit", "channel"])
@@ -261,6 +262,29 @@ def test_a_parameter_that_is_not_given_back_is_named():
     model = cs.torch.build(net)
     with pytest.raises(cs.DeclarationError, match="population IT: adapted of Forgetful gives variance of"):
         model(np.ones((2, 4)), np.array([0, 1]))
+
+
+@dataclass(frozen=True)
+class Grain:
+    """Part of a rule of one's own, of no kind."""
+
+    size: int = 3
+
+
+@dataclass(frozen=True)
+class Grained(cs.Backprop):
+    """A rule whose settings are called like kinds and hold something else; one is not set at all."""
+
+    step: Grain = Grain()
+    kernel: tuple[Grain, ...] = (Grain(),)
+    context: Grain = field(init=False, repr=False)
+
+
+def test_a_setting_called_like_a_kind_may_hold_something_else():
+    rule = Grained()
+    assert registry.make("rule", rule) is rule
+    twice = Altered(Altered())  # its setting `rule` is an inner rule, no rule of projections
+    assert registry.make("inner_rule", twice) is twice
 
 
 def test_former_names_of_attributes_still_hold():
