@@ -122,6 +122,16 @@ def names(kind: str) -> list[str]:
     return sorted(name for name in _TABLES.get(kind, {}) if ":" not in name)
 
 
+def registered_elsewhere() -> list[tuple[str, str, type]]:
+    """Kind, name and class of all that was registered under a name outside this package."""
+    return [
+        (kind, name, cls)
+        for kind, table in _TABLES.items()
+        for name, cls in table.items()
+        if ":" not in name and cls.__module__.split(".")[0] != "cortex_sim"
+    ]
+
+
 def known_as(kind: str, value: object) -> str | None:
     """Name under which the class of ``value`` is known, if it is."""
     table = _TABLES.get(kind, {})

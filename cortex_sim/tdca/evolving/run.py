@@ -84,7 +84,7 @@ class _Evolution:
         self.settings, self.out, self.given, self.work = settings, out, given, work
         generator = torch.Generator().manual_seed(settings.seed + 1)
         self.search = settings.search().begin(work.problem, centre, settings.iterations, generator)
-        self.iteration, self.contained = 0, 0
+        self.iteration, self.contained, self.lost_before = 0, 0, 0
         self.clock = _Clock()
         self.log = RunLog(out)
 
@@ -107,7 +107,7 @@ class _Evolution:
             "iterations": self.iteration,
             **self.settings.outcome(phi, data_dir, report),
             "contained": self.contained,
-            **self.work.described,
+            **self.work.described(self.lost_before),
             "outer_seconds": round(searched, 3),
             "seconds": round(self.clock.seconds(), 3),
         }
@@ -170,6 +170,7 @@ class _Evolution:
             "contained": self.contained,
             "seconds": self.clock.seconds(),
             "files": self.log.lengths(),
+            **self.work.described(self.lost_before),
         }
         tensors = {name: t.detach().cpu().numpy() for name, t in self.search.state().items()}
         write_tensors(self.out / CHECKPOINT, tensors, extra | {"kind": _KIND})
@@ -181,4 +182,5 @@ class _Evolution:
         self.search.restore({name: torch.from_numpy(array) for name, array in tensors.items()})
         self.iteration, self.contained = int(extra["iteration"]), int(extra["contained"])
         self.clock.before = float(extra["seconds"])
+        self.lost_before = int(extra.get("workers_lost", 0))
         return extra

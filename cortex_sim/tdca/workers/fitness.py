@@ -32,9 +32,8 @@ class SharedFitness:
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
         """Fitness (member,) of φ (member, parameter); lower is better."""
         drawn_with = generator.get_state()
-        calls: list[Call] = [
-            ("outcomes", phi[share].clone(), drawn_with) for share in parts(len(phi), self._crew.size)
-        ]
+        shares = [share for share in parts(len(phi), self._crew.size) if share.stop > share.start]
+        calls: list[Call] = [("outcomes", phi[share].clone(), drawn_with) for share in shares]
         answers = self._crew.ask(calls, _nothing)
         generator.set_state(answers[0][2])
         self.contained += sum(contained for _, contained, _ in answers)

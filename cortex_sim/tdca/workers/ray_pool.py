@@ -7,11 +7,13 @@ import secrets
 import shutil
 import socket
 import tempfile
+from contextlib import suppress
 from logging import FATAL, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.errors import BuildError, RunError
+from cortex_sim.registry import registered_elsewhere
 from cortex_sim.tdca.workers.crew import WorkerLost
 from cortex_sim.tdca.workers.worker import Worker, this_host
 
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from cortex_sim.tdca.workers.spreading import Workers
 
 _log = getLogger(__name__)
+_HERE = "local"  # Ray's word for one that is started for this process
 _TOKEN = "RAY_AUTH_TOKEN"  # who lacks it cannot give Ray work; set here, Ray writes none into ~/.ray
 _ANNOUNCER = "ray._private.authentication.authentication_token_setup"
+_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"  # under ``uv run`` Ray would pack the folder, and install in workers
 _STORE = 100 * 2**20  # bytes of Ray's object store: what passes between workers is small
 _LONG = 35  # characters of a folder beyond which the names of Ray's sockets in it become too long
 _ANSWER = 10.0  # seconds in which a machine must accept a connection
@@ -29,8 +33,10 @@ _PATIENCE = 60.0  # seconds between two reports that a worker has not started
 
 def _ray() -> Any:
     """Ray, imported when workers are wanted."""
+    os.environ.setdefault(_UV, "0")
     try:
         import ray
+        import ray.cloudpickle
         import ray.exceptions
     except ModuleNotFoundError as exception:
         raise BuildError(
@@ -57,10 +63,12 @@ class RayPool:
 
     def __init__(self, settings: Any, data_dir: Path | None, workers: Workers) -> None:
         self._ray, self.size = _ray(), workers.count
+        self._cpus = workers.count * workers.threads  # needed
         self._folder: Path | None = None
         self._ours = not self._ray.is_initialized()
         remote = self._ray.remote(num_cpus=workers.threads, max_restarts=0, max_task_retries=0)
-        self._new = lambda: remote(Worker).remote(settings, data_dir, workers.threads)
+        own = _own_classes(self._ray.cloudpickle)
+        self._new = lambda: remote(Worker).remote(settings, data_dir, workers.threads, own)
         self._actors: list[Any] = []
         try:
             if self._ours:
@@ -76,24 +84,31 @@ class RayPool:
     def _connect(self, workers: Workers) -> None:
         """Join the Ray at the address; without one, start one here, for this process."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        address = workers.address or os.environ.get("RAY_ADDRESS")
+        address = workers.address or os.environ.get("RAY_ADDRESS") or _HERE
         getLogger(_ANNOUNCER).setLevel(FATAL)  # it announces the token that Ray is given below
         quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": FATAL}
-        if address is not None:
+        if address != _HERE:
+            given = f"--ray-address {address}" if workers.address else f"$RAY_ADDRESS {address}"
+            out = "leave out the address" if workers.address else "unset it"
             try:
                 _reach(address)
                 self._ray.init(address=address, **quiet)
+            except self._ray.exceptions.AuthenticationError as exception:
+                raise RunError(
+                    f"{given}: refused ({_first(exception)}); copy ~/.ray/auth_token of a machine of that "
+                    f"Ray to this one, or set {_TOKEN}"
+                ) from None
             except (OSError, RuntimeError, ValueError) as exception:
                 raise RunError(
-                    f"--ray-address {address}: no Ray answers ({_first(exception)}); start one with "
-                    "ray start --head, or leave out the address"
+                    f"{given}: no Ray answers ({_first(exception)}); start one with "
+                    f"ray start --head, or {out}"
                 ) from None
             return
         os.environ.setdefault(_TOKEN, secrets.token_hex(32))  # kept: Ray reads it once in a process
         self._folder = folder = _short_folder()
         try:
             self._ray.init(
-                address="local",
+                address=_HERE,
                 num_cpus=workers.count * workers.threads,
                 num_gpus=0,
                 include_dashboard=False,
@@ -121,7 +136,18 @@ class RayPool:
         """Wait until a worker has started, and require that it runs what this process runs."""
         ticket = self.send(rank, "host")
         while not self._ray.wait([ticket], timeout=_PATIENCE)[0]:
-            _log.warning("worker %d has not started yet: Ray has no free CPU for it", rank)
+            cpus = self._ray.cluster_resources().get("CPU", 0)
+            if cpus < self._cpus and self._folder is not None:  # on several machines another may come
+                raise RunError(
+                    f"worker {rank}: cannot start, for the Ray started for this run has ended, perhaps for "
+                    "want of memory; continue with --resume"
+                )
+            _log.warning(
+                "worker %d has not started yet: of Ray's %g CPUs none is free for it; start another machine "
+                "(ray start --address=…), or end the run and continue with --resume and fewer workers",
+                rank,
+                cpus,
+            )
         try:
             host = self.answer(ticket)
         except WorkerLost as exception:
@@ -166,6 +192,15 @@ class RayPool:
             self._ray.shutdown()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _own_classes(cloudpickle: Any) -> list[tuple[str, str, bytes]]:
+    """What the user has registered: settings have its name alone, and workers have not run the script."""
+    found = []
+    for kind, name, cls in registered_elsewhere():
+        with suppress(Exception):  # perhaps it is not needed; if it is, the worker says that it is unknown
+            found.append((kind, name, cloudpickle.dumps(cls)))
+    return found
 
 
 def _reach(address: str) -> None:

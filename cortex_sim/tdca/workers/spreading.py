@@ -76,12 +76,11 @@ class Spread:
     problem: Any
     crew: Crew | None = None
 
-    @property
-    def described(self) -> dict[str, int]:
-        """For metrics.json: number of workers, and how many were lost and replaced."""
-        if self.crew is None:
-            return {"workers": 1}
-        return {"workers": self.crew.size, "workers_lost": self.crew.lost}
+    def described(self, lost_before: int = 0) -> dict[str, int]:
+        """For metrics.json: number of workers, and how many were lost, in former sessions too."""
+        size, lost = (1, 0) if self.crew is None else (self.crew.size, self.crew.lost)
+        lost += lost_before
+        return {"workers": size} if size == 1 and not lost else {"workers": size, "workers_lost": lost}
 
 
 Start = Callable[[Any, Path | None, Workers], Pool]

@@ -7,9 +7,11 @@ them, and comes from the process that searches.
 from __future__ import annotations
 
 import os
+import pickle
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from cortex_sim.registry import names, register
 from cortex_sim.tdca.outer.nres import mirrored, redrawn
 from cortex_sim.tdca.outer.problem import Window
 from cortex_sim.tdca.workers.splitting import State
@@ -84,10 +87,20 @@ class Worker:
     data_dir : Path or None
     threads : int
         That torch may use.
+    own : sequence of (kind, name, pickled class)
+        Classes that the user has registered in the process that searches.
     """
 
-    def __init__(self, settings: Any, data_dir: Path | None, threads: int) -> None:
+    def __init__(
+        self,
+        settings: Any,
+        data_dir: Path | None,
+        threads: int,
+        own: Sequence[tuple[str, str, bytes]] = (),
+    ) -> None:
         torch.set_num_threads(threads)
+        for kind, name, pickled in own:
+            _enter(kind, name, pickled)
         self._settings, self._data_dir = settings, data_dir
         self._problem: Any = None
         self._runs: Any = None
@@ -157,3 +170,11 @@ class Worker:
     def state(self) -> tuple[State, Tensor | None]:
         """State of the share, and of twins their perturbations."""
         return self._runs.state(), self._noise
+
+
+def _enter(kind: str, name: str, pickled: bytes) -> None:
+    """Register a class here, unless the module that it comes from is missing or has done so."""
+    with suppress(ImportError, AttributeError):  # if it is needed, its name is refused as unknown
+        cls = pickle.loads(pickled)
+        if name not in names(kind):
+            register(kind, name)(cls)

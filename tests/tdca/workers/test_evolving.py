@@ -1,7 +1,9 @@
 """Outer loops with workers in their run directories: what they report, resuming, and what is refused."""
 
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +11,18 @@ import torch
 from pool_here import PoolHere
 from safetensors.numpy import load_file
 
+from cortex_sim import registry
 from cortex_sim.cli import main
-from cortex_sim.errors import BuildError
+from cortex_sim.errors import BuildError, DeclarationError, RunError
 from cortex_sim.runs.log import RunLog
 from cortex_sim.tdca.evolving.run import evolve, saved_settings
 from cortex_sim.tdca.evolving.settings import OuterSettings
 from cortex_sim.tdca.inner.inner_runs import PersistentRuns
+from cortex_sim.tdca.inner.rules import Backprop
 from cortex_sim.tdca.outer.nres import NRESSearch
 from cortex_sim.tdca.workers import ray_pool
 from cortex_sim.tdca.workers.spreading import Workers, spread
+from cortex_sim.tdca.workers.worker import Worker
 
 SMALL = {
     "model_settings": {"inputs": 5, "hidden": [7], "classes": 3},
@@ -74,6 +79,19 @@ def test_what_was_lost_is_in_the_metrics(tmp_path, monkeypatch, here, caplog):
     metrics = evolve(OuterSettings(**SMALL), tmp_path / "out", workers=Workers(2))
     assert metrics["workers"] == 2 and metrics["workers_lost"] == 1
     assert "was lost (process of worker 1 ended); what it was doing is done again" in caplog.text
+    step = NRESSearch.step
+
+    def stepping(search):
+        if search._descent._time == 5:
+            raise Killed
+        return step(search)
+
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(NRESSearch, "step", stepping)
+        evolve(OuterSettings(**SMALL), out, workers=Workers(2))
+    resumed = evolve(saved_settings(out), out, resume=True)
+    assert resumed["workers"] == 1 and resumed["workers_lost"] == 1
 
 
 @dataclass(frozen=True)
@@ -134,3 +152,88 @@ def test_without_ray_more_than_one_worker_is_refused(monkeypatch):
         BuildError, match=r"needs ray, but there is no module ray; pip install 'cortex-sim\[tdca\]"
     ):
         ray_pool.RayPool(OuterSettings(**SMALL), None, Workers(2))
+
+
+@pytest.fixture
+def ray_of_tests(monkeypatch):
+    """Ray, whose `init` refuses."""
+    for name in ("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_USAGE_STATS_ENABLED", "RAY_ADDRESS", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    ray = ray_pool._ray()
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+
+    def init(raised):
+        asked = []
+
+        def refuse(**given):
+            asked.append(given)
+            raise raised
+
+        monkeypatch.setattr(ray, "init", refuse)
+        return asked
+
+    return ray, init
+
+
+def test_what_a_running_ray_answers_is_said_with_the_way_out(ray_of_tests, monkeypatch):
+    ray, init = ray_of_tests
+    init(ConnectionError("nobody"))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with pytest.raises(RunError, match=r"^\$RAY_ADDRESS auto: no Ray answers \(nobody\); .* or unset it$"):
+        ray_pool.RayPool(None, None, Workers(2))
+    init(ray.exceptions.AuthenticationError("no token"))
+    with pytest.raises(RunError, match=r"^--ray-address auto: refused \(no token.*copy ~/.ray/auth_token"):
+        ray_pool.RayPool(None, None, Workers(2, address="auto"))
+
+
+def test_a_worker_that_can_never_start_ends_the_run(monkeypatch, caplog):
+    """On several machines it is waited for: another may be added."""
+
+    class Ended:
+        waited = 0
+
+        def wait(self, tickets, timeout):
+            self.waited += 1
+            return [tickets if self.waited == 2 else [], []]
+
+        def cluster_resources(self):
+            return {"node": 0.0}
+
+    monkeypatch.setattr(ray_pool.RayPool, "__init__", lambda self: None)
+    monkeypatch.setattr(ray_pool.RayPool, "send", lambda self, rank, method: None)
+    monkeypatch.setattr(ray_pool.RayPool, "answer", lambda self, ticket: ray_pool.this_host())
+    pool = ray_pool.RayPool()
+    pool._ray, pool._cpus, pool._folder = Ended(), 2, Path()
+    with pytest.raises(RunError, match=r"^worker 1: cannot start, .* continue with --resume$"):
+        pool._await(1)
+    pool._ray, pool._folder = Ended(), None
+    pool._await(1)
+    assert "of Ray's 0 CPUs none is free for it; start another machine" in caplog.text
+
+
+def test_a_ray_of_ones_own_uses_no_network(ray_of_tests, monkeypatch):
+    _, init = ray_of_tests
+    assert os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0"  # under uv, Ray would install in its workers
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # Ray's word for one that is started here
+    asked = init(OSError("full"))
+    with pytest.raises(RunError, match=r"^--workers 2: Ray could not be started \(full\); its logs are in"):
+        ray_pool.RayPool(None, None, Workers(2))
+    assert asked[0]["_node_ip_address"] == "127.0.0.1" and not asked[0]["include_dashboard"]
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    Path(asked[0]["_temp_dir"]).rmdir()
+
+
+def test_a_worker_knows_what_the_user_has_registered(monkeypatch):
+    @dataclass(frozen=True)
+    class Mine(Backprop):
+        """An inner rule of a script that no worker has run."""
+
+    monkeypatch.setitem(registry._TABLES, "inner_rule", {**registry._TABLES["inner_rule"], "mine": Mine})
+    own = [each for each in ray_pool._own_classes(ray_pool._ray().cloudpickle) if each[1] == "mine"]
+    del registry._TABLES["inner_rule"]["mine"]
+    settings = OuterSettings(**{**SMALL, "rule": {"name": "mine"}})
+    with pytest.raises(DeclarationError, match="unknown inner_rule 'mine'"):
+        Worker(settings, None, 1).begin(slice(0, 2), None, None)
+    Worker(settings, None, 1, own).begin(slice(0, 2), None, None)

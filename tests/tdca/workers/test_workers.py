@@ -244,6 +244,16 @@ def test_parts_are_even_and_leave_nothing_out(count, workers, together):
     assert all(share.start % together == 0 for share in shares)
 
 
+def test_fewer_members_than_workers_leave_some_idle():
+    """As a searcher of one's own may ask, which does not say how many it has."""
+    settings = CASES["snes"]
+    given, centre = settings.problem(None)
+    phi, drawn = centre + 0.1 * torch.randn(2, len(centre)), [torch.Generator().manual_seed(3) for _ in "ab"]
+    with spread(Workers(3), settings, None, given, PoolHere) as work:
+        shared = work.problem.fitness(phi, drawn[0])
+    torch.testing.assert_close(shared, given.fitness(phi, drawn[1]), rtol=1e-6, atol=1e-6)
+
+
 def test_a_split_state_joins_to_itself():
     state = {"w": torch.randn(7, 3), "count": torch.randn(2, 7), "taken": torch.tensor(5)}
     axes = {"w": 0, "count": 1, "taken": None}
