@@ -20,7 +20,7 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if "```python" in page.read_text("utf-8") and page.stem not in ELSEWHERE
 ]
-SLOW = {"tutorial-tdca"}  # trains a credit network
+SLOW = {"tutorial-tdca", "comparing"}  # they train a credit network, and compare five times
 
 
 def code_of(page):

@@ -82,9 +82,9 @@ def test_a_straight_trajectory_is_one_component():
 def test_the_null_is_that_of_a_random_walk():
     """Against walks that are drawn, of unequal steps; and against the limit for many equal steps."""
     rng, lengths = np.random.default_rng(1), np.linspace(3, 0.5, 60)
-    steps = rng.normal(size=(60, 20000))
+    steps = rng.normal(size=(60, 5000))
     steps *= (lengths / np.linalg.norm(steps, axis=1))[:, None]
-    walk = np.concatenate((np.zeros((1, 20000)), np.cumsum(steps, 0)))
+    walk = np.concatenate((np.zeros((1, 5000)), np.cumsum(steps, 0)))
     np.testing.assert_allclose(explained_of_random_walk(lengths, 3), explained(walk, 3), atol=0.01)
     limit = 6 / np.square(np.pi * np.arange(1, 4))
     np.testing.assert_allclose(explained_of_random_walk(np.ones(800), 3), limit, atol=0.002)

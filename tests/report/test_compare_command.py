@@ -73,6 +73,7 @@ def test_recordings_and_named_entries_give_what_runs_give(folder, capsys, tmp_pa
     assert stored[0]["control_shifted"] is None
 
 
+@pytest.mark.slow
 def test_an_untrained_model_among_runs_takes_a_preprocessing_and_they_keep_theirs(folder, capsys):
     how = (str(folder / "v4.npz"), "--metric", "rsa", "--no-controls", "--population", "V2")
     model = f"naive={folder}/net.py:small"

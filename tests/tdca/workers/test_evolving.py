@@ -112,7 +112,7 @@ class Double:
         return runs, phi.double()
 
 
-@pytest.mark.parametrize("name", ["meta_gradient", "nres"])
+@pytest.mark.parametrize("name", ["meta_gradient", pytest.param("nres", marks=pytest.mark.slow)])
 def test_workers_differ_from_one_process_by_rounding_alone(name):
     """Which the outer loop amplifies: in double precision it stays far below what single would reach."""
     settings = Double(OuterSettings(**{**SMALL, "searcher": {"name": name, "rate": 0.02}}))
