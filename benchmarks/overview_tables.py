@@ -191,7 +191,11 @@ def returns() -> Lines:
 def in_sequence() -> Lines:
     """Scores on sequence tasks."""
     scores = sequences.scores(OneFile(sequences.RESULTS).all())
-    titles = {"match": "delayed match to sample", "pattern": "pattern generation"}
+    titles = {
+        "match": "delayed match to sample",
+        "pattern": "pattern generation",
+        "rows": "rows of MNIST",
+    }
     lines = head("credit", *(f"{titles.get(name, name)}, %" for name in scores))
     for arm in dict.fromkeys(arm for arms in scores.values() for arm in arms):
         found = [scores[name].get(arm) for name in scores]

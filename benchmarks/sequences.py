@@ -32,7 +32,8 @@ RESULTS = HERE / "results" / "sequences" / "sequences.json"
 FIRST = (0.003, 0.01, 0.03)
 FINEST, COARSEST = 1e-4, 30.0
 SEEDS, CHOOSING = (0, 1, 2), 100
-BASE, AGAINST = "broadcast without traces", "backpropagation through time"
+#: Arms that the others are compared with.
+AGAINST = ("broadcast without traces", "readout only", "backpropagation through time")
 
 
 def protocol() -> Any:
@@ -52,7 +53,7 @@ def run(data: str, only: list[str], arms: list[str]) -> None:
     script, results = protocol(), OneFile(RESULTS)
     for name, task in script.tasks(data).items():
         for arm in (arms or script.ARMS) if name in (only or [name]) else ():
-            tried = list(FIRST)
+            tried = sorted({*FIRST, *tried_rates(results.all(), name, arm)})
             for rate in tried:
                 _once(script, results, name, task, arm, rate, CHOOSING, "validation")
                 if rate == tried[-1]:
@@ -124,16 +125,14 @@ def paired(ours: list[float], theirs: list[float]) -> str:
 
 
 def table(name: str) -> str:
-    """One task: score, difference to the broadcast and to backpropagation, rate."""
+    """One task: score, differences to the controls and to backpropagation, rate."""
     kept = OneFile(RESULTS).all()
-    lines = [
-        f"| credit | score, % | minus {BASE} | minus {AGAINST} | learning rate |",
-        "|---|---|---|---|---|",
-    ]
+    heads = ["credit", "score, %", *(f"minus {other}" for other in AGAINST), "learning rate"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     found = scores(kept)[name]
     for arm, values in found.items():
         cells = [arm, f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values):.1f}"]
-        others = [found.get(other) for other in (BASE, AGAINST)]
+        others = [found.get(other) for other in AGAINST]
         cells += ["" if other in (None, values) else paired(values, other) for other in others]
         cells.append(rates.said(chosen(kept, name, arm), tried_rates(kept, name, arm)))
         lines.append(f"| {' | '.join(cells)} |")

@@ -24,11 +24,32 @@ def test_tables_are_what_the_results_make_of_them(study):
     assert study.page(text) == text, "run: python benchmarks/sequences.py page"
 
 
-def test_no_rate_of_what_is_compared_was_chosen_at_the_edge_of_its_grid(study):
+def test_no_rate_was_chosen_at_the_edge_of_its_grid(study):
     kept = OneFile(study.RESULTS).all()
     found = study.scores(kept)
     assert found
     for name, arms in found.items():
-        for arm in set(arms) - {"readout only"}:  # which table and page say of it
+        for arm in arms:
             tried = study.tried_rates(kept, name, arm)
             assert min(tried) < study.chosen(kept, name, arm) < max(tried), (name, arm)
+
+
+def test_a_grid_goes_on_where_it_stopped(study, monkeypatch, tmp_path):
+    """Rates that were tried before count: the best of them at the edge is tried further out."""
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "sequences.json")
+    monkeypatch.setattr(study, "COARSEST", 1.0)
+    best = {"at": 3.0}
+
+    def once(script, results, name, task, arm, rate, seed, part):
+        score = -abs(rate - best["at"])
+        key = f"{name}: {arm}: rate {rate:g}: seed {seed}"
+        results.put(key, {"score": score, "rate": rate, "part": part})
+
+    monkeypatch.setattr(study, "_once", once)
+    study.run("digits", ["match"], ["readout only"])
+    kept = OneFile(study.RESULTS)
+    assert study.tried_rates(kept.all(), "match", "readout only")[-1] == 1.0
+    monkeypatch.setattr(study, "COARSEST", 30.0)
+    study.run("digits", ["match"], ["readout only"])
+    assert study.tried_rates(kept.all(), "match", "readout only")[-2:] == [3.0, 10.0]
+    assert study.chosen(kept.all(), "match", "readout only") == 3.0
