@@ -46,25 +46,23 @@ class Rdm:
         return np.where(self.measured, self.values, 0.0)
 
     @cached_property
-    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Order of the values, and in that order the number of each among the different ones."""
+    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Order of the values, and in that order where each different one starts; None without ties."""
         order = np.argsort(self.filled)
         in_order = self.filled[order]
-        return order, np.cumsum(np.r_[False, in_order[1:] != in_order[:-1]])
+        first = np.concatenate([[True], in_order[1:] != in_order[:-1]])
+        return order, None if first.all() else np.flatnonzero(first)
 
     def ranks(self, weights: Array) -> Array:
         """Mean rank of each pair, 1 the smallest, if pair k occurs weights[k] times; 0 where it does not."""
-        order, different = self._sorted
+        order, starts = self._sorted
         in_order = weights[order]
-        occurs = in_order > 0
-        order, different, in_order = order[occurs], different[occurs], in_order[occurs]
-        starts = np.flatnonzero(np.r_[True, different[1:] != different[:-1]])
-        ranks = np.zeros_like(weights)
-        if len(starts) == len(order):  # no ties
-            ranks[order] = np.cumsum(in_order) - (in_order - 1) / 2
-            return ranks
-        tied = np.add.reduceat(in_order, starts)
-        ranks[order] = np.repeat(np.cumsum(tied) - (tied - 1) / 2, np.diff(np.r_[starts, len(order)]))
+        tied = in_order if starts is None else np.add.reduceat(in_order, starts)
+        found = np.cumsum(tied) - (tied - 1) / 2
+        if starts is not None:
+            found = np.repeat(found, np.diff(starts, append=len(order)))
+        ranks = np.empty_like(weights)
+        ranks[order] = np.where(in_order > 0, found, 0.0)
         return ranks
 
 
@@ -116,6 +114,13 @@ def _weights(first: Rdm, second: Rdm, counts: Array) -> Array:
     for rdm in (first, second):
         _check_varies(rdm, weights)
     return weights
+
+
+def _pairs_measured(first: Rdm, second: Rdm, counts: Array) -> float:
+    """How many pairs of different stimuli were measured in both."""
+    if first.complete and second.complete:
+        return float((counts.sum() ** 2 - counts @ counts) / 2)
+    return float((pair_weights(counts) * first.measured * second.measured).sum())
 
 
 def _check_varies(rdm: Rdm, weights: Array) -> None:
@@ -220,7 +225,7 @@ class RhoA:
     def compare(self, first: Rdm, second: Rdm, counts: Array) -> float:
         """See `Comparator`."""
         a, b = _residuals(self, first, second, counts)
-        m = (pair_weights(counts) * first.measured * second.measured).sum()
+        m = _pairs_measured(first, second, counts)
         return float(12 * (a @ b) / (m**3 - m))
 
     def standardised(self, rdm: Rdm) -> Array:

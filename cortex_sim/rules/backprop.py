@@ -22,7 +22,8 @@ class Backprop:
     Departures: none: the update is the negative gradient, averaged over presentations.
 
     Limits: weight transport: each top-down synapse knows the strength of its bottom-up partner. Weights
-    before lateral projections and those of gain learn from a part of the gradient, under this and every rule.
+    that precede lateral projections, or those of gain, learn from a part of the gradient only, under every
+    rule.
 
     References
     ----------

@@ -52,7 +52,8 @@ class EProp:
 
     Limits: what a synapse does to other units through recurrent projections is left out, so it is the
     gradient only where no path leads from unit to unit. Where steps are shorter than the top's τ a trace is
-    kept for every synapse and presentation, which convolutions have none of. Normalisers are refused.
+    kept for every synapse and presentation, and convolutions can have no such traces. Normalisers are
+    refused.
 
     References
     ----------

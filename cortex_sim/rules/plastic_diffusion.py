@@ -33,7 +33,7 @@ class PlasticDiffusion:
     Departures: no paper's rule. That credit diffuses is the paper's, of which the abstracts were read.
 
     Limits: below the population that drives the top, credit is a broadcast of the top's, and does not
-    follow the way on which rates act.
+    follow the path by which rates act.
 
     References
     ----------
