@@ -103,7 +103,7 @@ def _further(kept: dict[str, Any], name: str, arm: str, tried: list[float]) -> l
 
 
 def scores(kept: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Test scores by task and arm, a number a seed; only of arms whose seeds are all there."""
+    """Test scores by task and arm, a number per seed; only of arms whose seeds are all there."""
     script = protocol()
     found: dict[str, dict[str, list[float]]] = {}
     for name in script.tasks():

@@ -128,8 +128,8 @@ def join(net: Network, norm: RowNorm, projections: list[Projection]) -> Joined:
         if rows[name] != rows[first]:
             raise DeclarationError(
                 f"projection {name}: its RowNorm is over {called(norm)}, but it has {rows[name]} rows of "
-                f"weights and {first} has {rows[first]}, one a unit or, of a convolution, one a channel; use "
-                "connectors of one kind"
+                f"weights and {first} has {rows[first]}, one per unit or, of a convolution, one per channel; "
+                "use connectors of one kind"
             )
     low, high = (
         _side_by_side({n: getattr(one, bound) for n, one in allowed.items()}, norm.over)

@@ -49,7 +49,7 @@ class State:
         Bottom-up and lateral weights by projection, in the declaration's shape: (post, pre), of a
         convolution (C_out, C_in, k, k).
     biases : mapping of str to array
-        By population, one a unit or, where the shape has channels, one a channel.
+        By population, one per unit or, where the shape has channels, one per channel.
     feedback : mapping of str to array
         Free top-down weights by projection; tied ones follow from ``weights``.
     rule_state : mapping of str to mapping

@@ -88,7 +88,7 @@ def by_unit(population: Population, values: Array) -> Array:
 
 
 def rows(population: Population, a: Array) -> Array:
-    """Drives (…, presentation, unit) as `adapted` gets them: a row a presentation, or a place of one."""
+    """Drives (…, presentation, unit) as `adapted` gets them: a row per presentation, or per place of one."""
     count = _channels(population)
     if count == population.size:
         return a

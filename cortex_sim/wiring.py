@@ -54,7 +54,7 @@ class Wiring:
 
     @property
     def laterals(self) -> list[Projection]:
-        """Lateral projections, at most one a population, in order of declaration."""
+        """Lateral projections, at most one per population, in order of declaration."""
         return [p for p in self.projections.values() if p.is_lateral]
 
     @property

@@ -32,7 +32,7 @@ What is modelled, and what is not
 Tone, light and US are sources of one unit each, amygdala is a linear unit with a time constant of 10 ms. A
 trial is 100 ms of stimuli, then 100 ms of stimuli with the US, during which the plasticity window is open
 at 1/s, so a tenth of the error is learned in a trial. The US is 0.5, and 1 where it is stronger; in the
-arms of the delta rule it is a nudge, one value a trial, in those of Hebb it drives amygdala by a weight of
+arms of the delta rule it is a nudge, one value per trial, in those of Hebb it drives amygdala by a weight of
 1. Weights lie between 0 and 1. Stages have 60 trials; before the first and every 10 trials a probe shows
 tone, light and both without US. Nothing is random, so all seeds give one result. Not modelled: time within
 a stimulus (temporal differences), attention to stimuli (Mackintosh), and where the error is computed; see

@@ -270,7 +270,7 @@ def study(data: str = "digits", seeds: int = 2, steps: int = 100) -> dict[str, A
     Returns
     -------
     dict
-        ``arms`` {arm: {measurement: [one a run]}}, ``pairs`` {"arm | arm": {"barrier", "distance": …}},
+        ``arms`` {arm: {measurement: [one per run]}}, ``pairs`` {"arm | arm": {"barrier", "distance": …}},
         ``cosine`` of the credit network's steps with the gradient, and ``plane`` of the first run.
     """
     bench = Bench(data, seeds, steps)

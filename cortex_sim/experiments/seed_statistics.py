@@ -46,7 +46,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class SeedStatistics:
-    """One number a seed for every arm and setting; shows itself as text and as tables.
+    """One number per seed for every arm and setting; shows itself as text and as tables.
 
     Attributes
     ----------

@@ -129,7 +129,7 @@ def _series(label: str, population: Driven, array: np.ndarray, arrays: Arrays) -
     by_bin = _shapes(population.shape, "bin").partition(", or ")[2]
     raise DeclarationError(
         f"{label} is a TimeSeries of shape {array.shape}; give (bin,) for all units alike, or {by_bin}; or "
-        f"(presentation, bin, {population.size}) for a movie a trial"
+        f"(presentation, bin, {population.size}) for a movie per trial"
     )
 
 

@@ -44,7 +44,7 @@ class TimeSeries(Comparable, Addable):
     ----------
     values : array of shape (bin, unit), (bin, *shape of the population) or (bin,)
         Input in each bin, from the start of the phase; of shape (bin,), the same to every unit. With one
-        more leading axis, (presentation, bin, unit), trial k gets the k-th: a movie a trial.
+        more leading axis, (presentation, bin, unit), trial k gets the k-th: a movie per trial.
     bin_ms : float
         How long each bin is held, in ms, a multiple of the time step; the last one is held.
     """

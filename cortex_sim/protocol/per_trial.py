@@ -1,4 +1,4 @@
-"""Settings that differ between trials: one value a trial, or another value from some trial on."""
+"""Settings that differ between trials: one value per trial, or another value from some trial on."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ABSENT = _Absent()
 @known_settings
 @dataclass(frozen=True, eq=False)
 class PerTrial(Comparable):
-    """One value a trial, wherever a phase or protocol takes a value that may differ between trials.
+    """One value per trial, wherever a phase or protocol takes a value that may differ between trials.
 
     Parameters
     ----------
     values : sequence or array whose first axis are trials
         As many as a block has trials, then each block starts over; or as many as all blocks have.
     by : {"trial", "image"}, default "trial"
-        "image": one value an image instead, which it keeps in whatever order images are shown.
+        "image": one value per image instead, which it keeps in whatever order images are shown.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def differing(owner: str, what: str, given: Any, convert: Callable[[str, str, An
 
 
 def numbers_per_trial(convert: Callable[[str, str, Any], Any]) -> Callable[[str, str, Any], Any]:
-    """A converter that reads a list or array of numbers as one a trial, and passes on anything else."""
+    """A converter that reads a list or array of numbers as one per trial, and passes on anything else."""
 
     def either(owner: str, what: str, given: Any) -> Any:
         listed = isinstance(given, (list, tuple)) or (_is_array(given) and np.ndim(given) == 1)

@@ -183,7 +183,7 @@ def _as_spontaneous(owner: str, what: str, given: Any) -> dict[str, Any]:
     return {name_of(owner, what, n): 1.0 for n in names(owner, what, given)}
 
 
-#: Settings that are one number, where a list or array of numbers means one a trial.
+#: Settings that are one number, where a list or array of numbers means one per trial.
 _NUMBERS: dict[str, Convert] = {
     "duration_ms": numbers_per_trial(as_duration),
     "modulator": numbers_per_trial(unless_looped(number)),

@@ -100,7 +100,7 @@ class Schedule:
             count = len(found.values)
             if found.by == "image" and count != self.presentations:
                 raise DeclarationError(
-                    f"{self.name}s: {what} has one value an image, {count}, and there are "
+                    f"{self.name}s: {what} has one value per image, {count}, and there are "
                     f"{self.presentations} "
                     f"images; give {self.presentations} values"
                 )

@@ -1,4 +1,4 @@
-"""Trial tables: one row a trial, one column a setting, from CSV, pandas or plain lists."""
+"""Trial tables: one row per trial, one column per setting, from CSV, pandas or plain lists."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class Layout:
                 labels["groups"] = groups
             data[variable] = (("snapshot", f"post:{name}", f"pre:{name}"), rows[variable], labels)
         for name, shape in self.loops.items():
-            if shape:  # a number a trial is a coordinate
+            if shape:  # a number per trial is a coordinate
                 axes = [f"{name}:{axis}" for axis in range(len(shape))]
                 data[name] = (("presentation", *axes), rows[name], {"units": "1", "long_name": _LOOP})
         for name, variable in self.states.items():

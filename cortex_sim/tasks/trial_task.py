@@ -18,7 +18,7 @@ from cortex_sim.tasks.choosing import Choose, highest, require_choice
 
 @dataclass(frozen=True, eq=False)
 class TaskTrials:
-    """Trials of a task: movies for drives, lengths for phases, answers for nudges; one a trial.
+    """Trials of a task: movies for drives, lengths for phases, answers for nudges; one per trial.
 
     The end of a trial through which the right answer stays the same is when to decide.
 

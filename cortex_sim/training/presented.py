@@ -34,7 +34,7 @@ def load_data(settings: Settings, net: Network, standardise: bool = True) -> Ima
 
 def _read(settings: Settings, net: Network) -> tuple[tuple[int, ...] | None, ImageSet | StreamedSet]:
     """Data fitted to the source, and the shape that images in memory had before."""
-    why = f"train: data set {settings.data} shows one image a presentation"
+    why = f"train: data set {settings.data} shows one image per presentation"
     population = only_source(net, why, f"train from Python: model.fit(({FORM}, y))")
     shape = net.populations[population].shape
     stored: tuple[int, ...] | None = None

@@ -1,4 +1,4 @@
-"""One number a presentation: mean rate, size of credit, or whether the right neuroid was most active."""
+"""One number per presentation: mean rate, size of credit, or whether the right neuroid was most active."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def reference() -> str:
 
 
 def examples(found: re.Match[str]) -> str:
-    """The examples of a command, one a line."""
+    """The examples of a command, one per line."""
     lines = found.group(1).replace(", or cortex-sim ", "\ncortex-sim ")
     return f"**Example**:\n\n```\n{lines}\n```"
 

@@ -14,7 +14,7 @@ from cortex_sim.viz.timeline_rows import rows_of
 CHAINS = ["feedback_alignment", "kolen_pollack", "sign_symmetric", "backprop", "gait_prop", "layered"]
 LAYERED = {"log_gain": 0.5, "log_decay_up": -7.6, "log_decay_down": -7.3, "log_scale": 0.0}
 RULES = [*CHAINS, "direct_feedback_alignment", "tdca", "broadcast"]
-INJECTED = np.random.default_rng(4).normal(size=(3, 7))  # one a presentation, into V2
+INJECTED = np.random.default_rng(4).normal(size=(3, 7))  # one per presentation, into V2
 
 
 def ruled(word):

@@ -132,7 +132,7 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
         (lambda: eyes(cs.RowNorm(np.ones(4), over=NAMES)), "total has shape .4,., and there are 5 rows"),
         (
             lambda: eyes(connectors=[cs.Dense(), cs.Conv2d(2)], shapes=((7,), (1, 4, 4)), post=(3, 3, 3)),
-            "has 3 rows of weights and left->V1 has 27, one a unit or, of a convolution, one a channel",
+            "has 3 rows of weights and left->V1 has 27, one per unit or, of a convolution, one per channel",
         ),
         (
             lambda: eyes(connectors=[GIVEN[0], cs.Dense()]),

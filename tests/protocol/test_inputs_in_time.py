@@ -138,7 +138,7 @@ def test_noise_that_differs_between_trials():
         ),
         (
             lambda: run(_only(cs.TimeSeries(np.zeros((3, 4, 5)), 2))),
-            "or .presentation, bin, 7. for a movie a trial",
+            "or .presentation, bin, 7. for a movie per trial",
         ),
         (
             lambda: run(_only(cs.Sum(X, cs.TimeSeries(MOVIES[:2], 2)))),

@@ -187,7 +187,7 @@ REFUSED = [
         lambda: planned(SHOW, interval_ms=[1, 2], repeat=2),
         "a block has 4 trials, 2 blocks 8; give 4 values, or 8",
     ),
-    (lambda: planned(SHOW, interval_ms=cs.PerTrial([1], "image")), "one value an image, 1, and there are 4"),
+    (lambda: planned(SHOW, interval_ms=cs.PerTrial([1], "image")), "one value per image, 1, and there are 4"),
     (lambda: cs.PerTrial([]), "PerTrial: values is empty"),
     (lambda: cs.PerTrial("V1"), "PerTrial: values must be a list or an array"),
     (lambda: cs.PerTrial([1], by="block"), "unknown by of PerTrial 'block'; known: image, trial"),

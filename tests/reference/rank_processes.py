@@ -33,7 +33,7 @@ def environments(ranks):
 
 
 def started(command, ranks, **given):
-    """The processes of a command, one a rank; their standard error is read by `ended`."""
+    """The processes of a command, one per rank; their standard error is read by `ended`."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True} | given
     return [subprocess.Popen(command, env=env, **quiet) for env in environments(ranks)]
 

@@ -88,7 +88,7 @@ def check_plan(plan: Plan) -> None:
             if credit:
                 raise RunError(
                     f"phase {phase.name}: drive_credit of {credit[0]} changes within the phase, which a C++ "
-                    'program cannot read; use constants or one value a presentation, or target="numpy"'
+                    'program cannot read; use constants or one value per presentation, or target="numpy"'
                 )
             if moving:
                 raise RunError(

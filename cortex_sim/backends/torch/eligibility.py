@@ -52,7 +52,7 @@ class Trace(Protocol):
 
 @dataclass
 class Factored:
-    """ē_ij = f′(a_i) ε_j: one number a pre unit, for any connector, where the readout has no leak.
+    """ē_ij = f′(a_i) ε_j: one number per pre unit, for any connector, where the readout has no leak.
 
     Parameters
     ----------

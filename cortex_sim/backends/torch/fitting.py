@@ -157,7 +157,7 @@ def _source(model: Core, train: Any) -> Any:
     """The training data as a source; arrays are checked as a whole, and held in memory as tensors."""
     if isinstance(train, ImageSet):
         only_source(
-            model.net, f"fit: image set {train.name} shows one image a presentation", WAY_OUT, DataError
+            model.net, f"fit: image set {train.name} shows one image per presentation", WAY_OUT, DataError
         )
         train = train.x_train, train.y_train
     elif isinstance(train, Source):

@@ -87,7 +87,7 @@ class Model(Core):
 
     @known_arguments("model.set_biases")
     def set_biases(self, given: Mapping[str, Any]) -> None:
-        """Overwrite biases by population, one a unit or, where the shape has channels, one a channel."""
+        """Overwrite biases by population, one per unit or, where the shape has channels, one per channel."""
         weights.set_biases(self, given)
 
     def _repr_html_(self) -> str:

@@ -2,7 +2,7 @@
 
 torch's SyncBatchNorm does the same and needs GPUs; this one works with every backend of torch.distributed.
 
-With N values a channel over all ranks, x̂ = (a − mean)/√(variance + eps) and g = ∂E/∂n,
+With N values per channel over all ranks, x̂ = (a − mean)/√(variance + eps) and g = ∂E/∂n,
 
     ∂E/∂a = gain/√(variance + eps) · (g − Σg/N − x̂ Σ(g x̂)/N),
 

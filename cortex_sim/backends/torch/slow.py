@@ -53,7 +53,7 @@ def require_several(container: nn.Module, presentations: int) -> None:
         if one.running and values < 2:
             raise RunError(
                 f"population {name}: {type(one.declared).__name__} takes its statistics over presentations "
-                "of a batch, and the smallest of this training has one a rank; choose a batch size that "
+                "of a batch, and the smallest of this training has one per rank; choose a batch size that "
                 "leaves no such rest, or use GroupNorm or LayerNorm"
             )
 

@@ -143,7 +143,7 @@ def _missing(y: Tensor, top: Population) -> Tensor | None:
 
 @dataclass(frozen=True)
 class Judged:
-    """The top's rates that have a target, one row a presentation and time bin.
+    """The top's rates that have a target, one row per presentation and time bin.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> Judged:
 
 
 def rows(y: Tensor, how: Unrolled | None) -> Tensor:
-    """Labels (row,) or target rates (row, unit): one row a presentation and time bin that has a target."""
+    """Labels (row,) or target rates (row, unit): one row per presentation and time bin that has a target."""
     if how is None or not _by_bin(y):
         return y
     known = _with_target(y)
@@ -251,7 +251,7 @@ def _with_target(y: Tensor) -> Tensor | None:
 
 
 def bin_coordinates(how: Unrolled) -> dict[str, Any]:
-    """Coordinates of the time bins of a recording, one a step: values are those at its end."""
+    """Coordinates of the time bins of a recording, one per step: values are those at its end."""
     start = np.arange(how.steps) * how.dt_ms
     return {
         "time_bin_start": ("time_bin", start, {"units": "ms", "long_name": "start of the time bin"}),

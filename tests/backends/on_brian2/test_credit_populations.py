@@ -228,7 +228,7 @@ def test_without_the_trained_contribution_credit_is_the_broadcast():
 def test_a_drive_without_a_nudge_is_credit_of_its_own_size():
     net = taught()
     x, y = shown(net, 3)
-    g = np.random.default_rng(5).normal(size=(3, 5))  # one a presentation
+    g = np.random.default_rng(5).normal(size=(3, 5))  # one per presentation
     found = credits(net, x, y, drive={"TDCA V1": g}, nudge={})
     np.testing.assert_allclose(found["V1"], g @ net.initial_weights(0)["TDCA V1->V1"].T, atol=1e-12)
     assert not found["V2"].any() and not found["IT"].any()

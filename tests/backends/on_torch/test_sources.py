@@ -173,7 +173,7 @@ def test_what_shows_one_image_a_presentation_is_refused(tmp_path):
     net = eyes("backprop")
     model = cs.torch.build(net)
     with pytest.raises(
-        cs.DataError, match="fit: image set digits shows one image a presentation, and network"
+        cs.DataError, match="fit: image set digits shows one image per presentation, and network"
     ):
         model.fit(cs.data.digits())
     with pytest.raises(cs.DataError, match="3 sources, context, left, right; record them by cs.torch.build"):
