@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from cortex_sim.data.streamed.sharding import planned, write_shards
+
 CLASSES = ("a", "a-b", "b.c")  # whose order as paths and as texts differs
 
 
@@ -20,3 +22,10 @@ def painted(folder, per_part=(("train", 6), ("val", 3)), seed=0, least=20, most=
                 image = image.convert("L") if i == 2 else image
                 image.save(folder / part / name / f"p.{i}.{'jpg' if i % 2 else 'PNG'}", quality=95)
     return folder
+
+
+def sharded(folder, out, size=4):
+    """Shards of a folder, so many pictures in each; returns their folder."""
+    out.mkdir()
+    write_shards(planned(folder, size), out, lambda count, shard: None)
+    return out
