@@ -20,7 +20,13 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if "```python" in page.read_text("utf-8") and page.stem not in ELSEWHERE
 ]
-SLOW = {"tutorial-tdca", "comparing"}  # they train a credit network, and compare five times
+SLOW = {  # each trains, compares or simulates for five seconds and more
+    "comparing",
+    "global_neuromodulator",
+    "protocols",
+    "tutorial-protocol",
+    "tutorial-tdca",
+}
 
 
 def code_of(page):

@@ -163,7 +163,9 @@ def three(rng, **how):
     }, data
 
 
-@pytest.mark.parametrize("pool, own", [("sessions", False), ("animals", True)])
+@pytest.mark.parametrize(
+    "pool, own", [pytest.param("sessions", False, marks=pytest.mark.slow), ("animals", True)]
+)
 def test_models_are_compared_by_pooled_scores(pool, own):
     models, data = three(np.random.default_rng(5), own=own)
     found = cs.report.compare(models, data, pool=pool, controls=False, **HOW)

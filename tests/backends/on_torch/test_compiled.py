@@ -22,10 +22,7 @@ def test_the_way_up_is_exported(network):
 
 
 WITHOUT = {"target_prop": "takes dense projections only", "tdca": "a credit network, tested on its own"}
-ALWAYS = [
-    ("gait_prop", "aot_eager"),
-    ("three_factor", "aot_eager"),
-]  # whose change is its state before the step
+ALWAYS = [("three_factor", "aot_eager")]  # whose change is its state before the step
 ALL = [
     pytest.param(word, backend, marks=() if (word, backend) in ALWAYS else pytest.mark.slow)
     for word in sorted(set(WORDS) - set(WITHOUT))
