@@ -1,4 +1,5 @@
 import sys
+from functools import cache
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -42,7 +43,13 @@ NETWORKS = {
     "credit network, fan-out": fan().with_rule("tdca", credit=untrained(DenseCredit(outputs=3))),
     "credit network, shared": lateral(fan()).with_rule("tdca", credit=untrained(SharedCredit())),
 }
-every_network = pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
+every_network = pytest.mark.parametrize("name", NETWORKS)
+
+
+@cache
+def drawn(name):
+    """The figure of a network, drawn once for all tests that only read it."""
+    return NETWORKS[name].draw()
 
 
 def texts(figure):
@@ -54,8 +61,8 @@ def boxes(figure):
 
 
 @every_network
-def test_every_population_and_projection_is_there_once(net):
-    figure = net.draw()
+def test_every_population_and_projection_is_there_once(name):
+    net, figure = NETWORKS[name], drawn(name)
     said = texts(figure)
     every = [*net.populations, *net.credit_populations]
     assert all(said.count(name) == 1 for name in every)
@@ -67,16 +74,16 @@ def test_every_population_and_projection_is_there_once(net):
 
 
 def test_arrows_say_rule_and_feedback():
-    said = texts(NETWORKS["long labels"].draw())
+    said = texts(drawn("long labels"))
     assert said.count("FeedbackAlignment") == 7
     assert said.count("Random + KolenPollack") == 6
     assert "3 · Linear · CrossEntropy" in said and "12 · stimulus" in said
 
 
 def test_loops_say_the_rule_of_lateral_projections():
-    said = texts(NETWORKS["lateral"].draw())
+    said = texts(drawn("lateral"))
     assert said.count("Decorrelation") == 5 and said.count("lateral") == 1
-    assert "lateral" not in texts(NETWORKS["fan-out"].draw())
+    assert "lateral" not in texts(drawn("fan-out"))
 
 
 def test_skip_connections_and_fixed_projections_say_what_they_are():
@@ -91,9 +98,9 @@ def test_skip_connections_and_fixed_projections_say_what_they_are():
 
 
 @every_network
-def test_nothing_covers_anything(net):
+def test_nothing_covers_anything(name):
     """Neither boxes nor words overlap, and no word leaves the page."""
-    figure = net.draw()
+    net, figure = NETWORKS[name], drawn(name)
     renderer = FigureCanvasAgg(figure).get_renderer()
     outlines = [box.get_window_extent(renderer) for box in boxes(figure)]
     names = {*net.populations, *net.credit_populations}
@@ -110,8 +117,8 @@ def test_nothing_covers_anything(net):
 
 
 @every_network
-def test_ways_around_boxes_turn_at_right_angles(net):
-    lines = [p for p in net.draw().axes[0].patches if isinstance(p, PathPatch)]
+def test_ways_around_boxes_turn_at_right_angles(name):
+    lines = [p for p in drawn(name).axes[0].patches if isinstance(p, PathPatch)]
     for line in lines:
         corners = line.get_path().vertices
         steps = abs(corners[1:] - corners[:-1])
@@ -119,10 +126,9 @@ def test_ways_around_boxes_turn_at_right_angles(net):
 
 
 @every_network
-def test_depth_grows_upwards(net):
-    figure = net.draw()
-    height = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
-    assert all(height[p.pre] < height[p.post] for p in net.bottom_ups)
+def test_depth_grows_upwards(name):
+    height = {text.get_text(): text.get_position()[1] for text in drawn(name).axes[0].texts}
+    assert all(height[p.pre] < height[p.post] for p in NETWORKS[name].bottom_ups)
 
 
 @pytest.mark.parametrize("suffix", MAGIC)
