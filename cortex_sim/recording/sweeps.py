@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,7 @@ def gather(
     RunError
         If the recordings have different sizes.
     """
-    first = _template(recordings, labels, seeds)
-    shared = _shared(recordings, first)
+    first, shared, attributes = _common(recordings, labels, seeds)
     with growing(path) as guard, h5netcdf.File(guard, "w") as file:
         file.dimensions = {
             SETTING: len(labels),
@@ -62,7 +62,7 @@ def gather(
                         file.variables[str(name)][i, j] = _plain(found[name].values)
                     elif not number:
                         file.variables[str(name)][...] = _plain(found[name].values)
-        for name, value in _attributes(recordings, first).items():
+        for name, value in attributes.items():
             file.attrs[name] = value
 
 
@@ -77,35 +77,34 @@ def _is_coordinate(name: str, variable: xr.DataArray) -> bool:
     return not measured and not name.startswith("weight:")
 
 
-def _template(
+def _common(
     recordings: Sequence[Sequence[Path]], labels: Sequence[str], seeds: Sequence[int]
-) -> xr.Dataset:
-    """The first recording; all others have its sizes."""
+) -> tuple[xr.Dataset, set[Any], dict[str, Any]]:
+    """The first recording, whose sizes all have; coordinates and attributes that are the same in all."""
     with open_lazily(recordings[0][0]) as opened_first:
         first = opened_first.load()
-    for label, of_setting in zip(labels, recordings, strict=True):
-        for seed, path in zip(seeds, of_setting, strict=True):
-            with open_lazily(path) as other:
-                if dict(other.sizes) != dict(first.sizes) or set(other.variables) != set(first.variables):
-                    raise RunError(
-                        f"sweep: the recording of {label}, seed {seed} has sizes {_said(other)}, that of "
-                        f"{labels[0]}, seed {seeds[0]} has {_said(first)}, so they make no one dataset; they "
-                        f"are kept one by one, such as {path}"
-                    )
-    return first
+    shared, attributes = set(first.coords), dict(first.attrs)
+    for (label, seed), path in zip(product(labels, seeds), chain(*recordings), strict=True):
+        if path == recordings[0][0]:
+            continue
+        with open_lazily(path) as other:
+            if dict(other.sizes) != dict(first.sizes) or set(other.variables) != set(first.variables):
+                raise RunError(
+                    f"sweep: the recording of {label}, seed {seed} has sizes {_said(other)}, that of "
+                    f"{labels[0]}, seed {seeds[0]} has {_said(first)}, so they make no one dataset; they "
+                    f"are kept one by one, such as {path}"
+                )
+            shared = {name for name in shared if np.array_equal(first[name].values, other[name].values)}
+            attributes = {
+                name: value
+                for name, value in attributes.items()
+                if name in other.attrs and np.array_equal(other.attrs[name], value)
+            }
+    return first, shared, {str(name): value for name, value in attributes.items()}
 
 
 def _said(recording: xr.Dataset) -> str:
     return ", ".join(f"{size} {dim}s" for dim, size in recording.sizes.items() if ":" not in str(dim))
-
-
-def _shared(recordings: Sequence[Sequence[Path]], first: xr.Dataset) -> set[Any]:
-    """Coordinates that are the same in all recordings; they are stored once."""
-    same = set(first.coords)
-    for path in (path for of_setting in recordings for path in of_setting):
-        with open_lazily(path) as other:
-            same = {name for name in same if np.array_equal(first[name].values, other[name].values)}
-    return same
 
 
 def _create(file: Any, name: str, variable: xr.Variable, lead: tuple[str, ...]) -> None:
@@ -135,12 +134,3 @@ def _labels(
 
 def _plain(values: np.ndarray) -> np.ndarray:
     return values.astype(object) if values.dtype.kind == "U" else values
-
-
-def _attributes(recordings: Sequence[Sequence[Path]], first: xr.Dataset) -> dict[str, Any]:
-    """Attributes that are the same in all recordings."""
-    same = dict(first.attrs)
-    for path in (path for of_setting in recordings for path in of_setting):
-        with open_lazily(path) as other:
-            same = {n: v for n, v in same.items() if n in other.attrs and np.array_equal(other.attrs[n], v)}
-    return {str(name): value for name, value in same.items()}
