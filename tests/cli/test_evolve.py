@@ -268,8 +268,9 @@ def test_going_on_in_another_environment_is_said(here, result, caplog):
 
 @pytest.mark.parametrize(
     "searcher",
-    [{"name": "meta_gradient"}, pytest.param({"name": "nres", "sigma": 0.02}, marks=pytest.mark.slow)],
+    [{"name": "meta_gradient"}, {"name": "nres", "sigma": 0.02}],
 )
+@pytest.mark.slow
 def test_killed_at_a_random_moment_it_ends_where_it_would_have(here, config, searcher):
     name = config(
         "long", iterations=30, lives=2, searcher=searcher, checkpoint_every=2, testing={"steps": [4]}

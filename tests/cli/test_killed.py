@@ -49,6 +49,7 @@ def metrics(run):
     return {key: value for key, value in kept.items() if key != "seconds"}
 
 
+@pytest.mark.slow
 def test_killed_while_a_checkpoint_is_written(here):
     place = {**os.environ, "PYTHONPATH": str(Path(cortex_sim.__file__).parents[1])}
     place["OMP_NUM_THREADS"] = "1"

@@ -211,6 +211,7 @@ def test_ended_in_the_middle_of_a_write(name, status, run, here):
     assert not (here / "a.nc.parts").exists()
 
 
+@pytest.mark.slow
 def test_brian2_does_not_wait_for_torch(here):
     program = """
 import sys

@@ -22,7 +22,7 @@ def recorded(rng, animals=3, sessions=4, neuroids=5, stimuli=12, effects=(1.0, 0
     return found
 
 
-@pytest.mark.parametrize("over", ["animals", "sessions"])
+@pytest.mark.parametrize("over", ["animals", pytest.param("sessions", marks=pytest.mark.slow)])
 def test_the_variance_is_that_of_means_at_the_level_that_is_drawn(over):
     given = recorded(np.random.default_rng(0))
     found = pooled(given, over=over, resamples=5_000)

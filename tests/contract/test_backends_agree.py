@@ -227,7 +227,15 @@ MANIPULATIONS = {
 }
 
 
-@pytest.mark.parametrize("word", ["gait_prop", "backprop", "direct_feedback_alignment", "tdca"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "gait_prop",
+        pytest.param("backprop", marks=pytest.mark.slow),
+        pytest.param("direct_feedback_alignment", marks=pytest.mark.slow),
+        "tdca",
+    ],
+)
 @pytest.mark.parametrize("what", MANIPULATIONS)
 def test_a_manipulation_means_the_same(what, word):
     net = residual(init=NEAR).with_rule(word)

@@ -20,10 +20,12 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if "```python" in page.read_text("utf-8") and page.stem not in ELSEWHERE
 ]
-SLOW = {  # each trains, compares or simulates for five seconds and more
+SLOW = {  # each trains, compares or simulates for seconds
+    "bcm",
     "comparing",
     "global_neuromodulator",
     "protocols",
+    "recovery",
     "tutorial-protocol",
     "tutorial-tdca",
 }

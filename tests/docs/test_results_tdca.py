@@ -66,6 +66,7 @@ def test_tables_say_what_is_missing_and_what_is_known(tdca, tmp_path):
     assert "91.0 ± 1.4 | – | – | – | – | nres | 1 | 9 | 1 |" in "\n".join(page.TABLES["mnist"](folders))
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_from_next_to_nothing(tdca, tmp_path):
     folders = Folders(tmp_path, tmp_path)
     about = {"parameters": 9, "outer_seconds": 1.0, "searcher": {"name": "nres"}}

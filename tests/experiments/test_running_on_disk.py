@@ -38,7 +38,7 @@ def test_file_holds_what_memory_would(experiment, session, tmp_path):
     assert again["weight:retina->V1"].attrs == run(experiment)["weight:retina->V1"].attrs
 
 
-@pytest.mark.parametrize("ends", [0, 1, 2, 5, 9, 16])
+@pytest.mark.parametrize("ends", [0, 5, 16])
 def test_interrupted_and_resumed_ends_as_the_same_bytes(ends, experiment, session, tmp_path, every_trial):
     run(experiment, out=tmp_path / "whole.nc").close()
     session.ends_before = ends

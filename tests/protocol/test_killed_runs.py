@@ -26,7 +26,8 @@ def test_killed_ten_times_on_each_engine(name, engine, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, engine, kills", [("sequence", "batched", (3, 8)), ("delays", "synapses", (1, 4))]
+    "name, engine, kills",
+    [("sequence", "batched", (3, 8)), pytest.param("delays", "synapses", (1, 4), marks=pytest.mark.slow)],
 )
 def test_killed_in_the_middle_of_writing(name, engine, kills, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "CHUNK_SECONDS", -1.0)

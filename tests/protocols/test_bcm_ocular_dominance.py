@@ -29,6 +29,7 @@ def test_dominance_of_closed_forms():
     np.testing.assert_allclose(eyes.selectivity(cells), 0.8, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_both_engines_take_the_same_steps():
     recording = both_engines(NAME, trials=50)
     assert module(NAME).figure(recording).axes

@@ -21,6 +21,7 @@ def test_it_is_listed_with_its_command():
     assert command_of(NAME) == f"python protocols/{NAME}.py"
 
 
+@pytest.mark.slow
 def test_the_whole_study_in_small(tmp_path, caplog):
     caplog.set_level(logging.ERROR, logger="cortex_sim")
     rows = module(NAME).main(TINY, tmp_path, effort=Effort(trees=2, permutations=1))

@@ -28,6 +28,7 @@ def study(folder, tmp_path, monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_the_study_finds_what_is_planted_and_keeps_it(study, folder, tmp_path, capsys):
     study.compared("small", "v4.npz", folder, tmp_path / "runs", 3, tmp_path / "out")
     place = tmp_path / "out" / "small" / "v4"

@@ -170,7 +170,11 @@ def uninterrupted(whole, settings, tmp_path_factory):
     return find
 
 
-@pytest.mark.parametrize("patch", [in_epoch(9), in_write(8)], ids=["in epoch", "in write"])
+@pytest.mark.parametrize(
+    "patch",
+    [in_epoch(9), pytest.param(in_write(8), marks=pytest.mark.slow)],
+    ids=["in epoch", "in write"],
+)
 @pytest.mark.parametrize("name", RUNS)
 def test_resumed_run_ends_where_an_uninterrupted_one_ends(
     name, patch, settings, uninterrupted, kill_during, assert_same_end, tmp_path

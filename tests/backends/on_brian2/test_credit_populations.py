@@ -140,7 +140,9 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=[pytest.mark.slow] * form.endswith("raw")) for form in FORMS]
+)
 def test_both_backends_settle_alike(form):
     declared, manipulations = FORMS[form]
     net = taught(**declared)

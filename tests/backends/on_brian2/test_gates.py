@@ -152,6 +152,7 @@ def test_spontaneous_rates_are_white_whatever_drives_them():
     assert abs(np.corrcoef(rates[1:].ravel(), rates[:-1].ravel())[0, 1]) < 0.03
 
 
+@pytest.mark.slow
 def test_membrane_noise_gives_the_drive_its_spread():
     net = chain("linear", init=NEAR).with_rule("gait_prop")
     script = cs.Protocol(cs.Phase("rest", 10000), record=cs.Record(("drive",), every_ms=20.0))

@@ -63,7 +63,12 @@ WORDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("word", WORDS)
+ALWAYS = ("gait_prop", "kolen_pollack", "covariance", "three_factor")  # an inverse, plastic B, state
+
+
+@pytest.mark.parametrize(
+    "word", [pytest.param(w, marks=[pytest.mark.slow] * (w not in ALWAYS)) for w in WORDS]
+)
 def test_every_rule_learns_the_same(word):
     net = fan_out(init=NEAR).with_rule(word)
     x, y = shown(net, 3)

@@ -278,6 +278,7 @@ def started(command, folder, ranks=2, seconds=300):
     return ended(processes(command, ranks, cwd=folder), seconds)
 
 
+@pytest.mark.slow
 def test_a_mistake_that_the_first_found_is_said_once(tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "run.yaml").write_text("", encoding="utf-8")

@@ -69,7 +69,7 @@ def test_changes_follow_the_settled_rates():
     np.testing.assert_allclose(ours["retina->V1"], r.T @ x / len(x) - (r**2).mean(0)[:, None] * w, atol=1e-9)
 
 
-@pytest.mark.parametrize("optimiser", ["SGD", "Adam"])
+@pytest.mark.parametrize("optimiser", [pytest.param("SGD", marks=pytest.mark.slow), "Adam"])
 def test_learning_decorrelates_and_leaves_no_unit_its_own_synapse(optimiser):
     made = net(rule=None)
     x = stimuli(400) @ np.diag(np.linspace(0.2, 1.2, 11)) @ np.linalg.qr(stimuli(11))[0]

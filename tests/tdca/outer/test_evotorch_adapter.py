@@ -15,6 +15,7 @@ def test_missing_evotorch_is_named_with_the_way_out(monkeypatch):
         SNES().begin(QuadraticFitness(), torch.zeros(3), 1, torch.Generator())
 
 
+@pytest.mark.slow
 def test_loaded_when_asked_for_quietly_and_without_ray():
     code = """
 import sys, torch

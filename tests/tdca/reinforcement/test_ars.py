@@ -23,6 +23,7 @@ def test_policies_are_those_of_the_equations():
         torch.testing.assert_close(found[i], hidden @ last.T + theta[i, 49:])
 
 
+@pytest.mark.slow
 def test_it_balances_a_pole():
     alpha, nu = torch.full((6,), 0.1), torch.full((6,), 0.1)
     found = searched(RandomSearch(updates=25), CartPole(), "D", 6, alpha, nu, 0, after=4)
