@@ -1,5 +1,6 @@
 """Augmented random search: its update against the published sum, and that it balances a pole."""
 
+import pytest
 import torch
 
 from cortex_sim.tdca.reinforcement.ars import RandomSearch, searched
