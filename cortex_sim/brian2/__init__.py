@@ -1,4 +1,4 @@
-"""In time: declared networks as rate dynamics on brian2.
+"""In time: declared networks as rate dynamics on brian2, and as spiking units.
 
 The public face of ``cortex_sim.backends.brian2``: ``cs.brian2``, or ``import cortex_sim.brian2``.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex_sim.backends.brian2 import Simulation, build
+from cortex_sim.backends.brian2.spiking import LeakyIntegrateAndFire, Spiking, SpikingTrials
 from cortex_sim.calling import known_arguments
 from cortex_sim.experiments import running
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from cortex_sim.experiments.experiment import Experiment
 
-__all__ = ["Simulation", "build", "run"]
+__all__ = ["LeakyIntegrateAndFire", "Simulation", "Spiking", "SpikingTrials", "build", "run"]
 
 
 @known_arguments("cs.brian2.run")

@@ -142,8 +142,8 @@ def circuit(net: Network, apical_tau_ms: float | Mapping[str, float]) -> Circuit
         if p.rule.keeps_traces:
             raise BuildError(
                 f"projection {p.name}: {type(p.plasticity).__name__} {not_in_time(p.plasticity)}; train it "
-                "with cs.torch.build(net, settling=cs.torch.Unrolled(steps=20)), or use "
-                'net.with_rule("direct_feedback_alignment") here'
+                "with cs.torch.build(net, settling=cs.torch.Unrolled(steps=20)), run it with spikes by "
+                'cs.brian2.Spiking(net), or use net.with_rule("direct_feedback_alignment") here'
             )
     check_normalisers(net)
     check_linear(net)

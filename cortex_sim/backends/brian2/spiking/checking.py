@@ -1,0 +1,117 @@
+"""Which declared networks have spiking units; anything else is refused by name."""
+
+from __future__ import annotations
+
+from cortex_sim.activations import Linear
+from cortex_sim.backends.routes import find_routes
+from cortex_sim.errors import BuildError
+from cortex_sim.network import Network
+from cortex_sim.population import Population
+from cortex_sim.projection import Projection
+from cortex_sim.rules.e_prop import EProp
+
+_RULE = 'use net.with_rule("e_prop"), "e_prop_symmetric" or "e_prop_diffused", or no plasticity'
+
+
+def check_spiking(net: Network) -> None:
+    """Raise where a network has no spiking counterpart.
+
+    Raises
+    ------
+    DeclarationError
+        If the declaration cannot run anywhere.
+    BuildError
+        If spiking units cannot run it as declared.
+    """
+    net.check()
+    if net.objective_at is None:
+        raise BuildError(
+            f"network {net.name}: spiking units need a population that reads out; add "
+            'net.objective(population, "squared_error")'
+        )
+    if net.teacher is not None:
+        raise BuildError(f"network {net.name}: a credit network has no spiking units; {_RULE}")
+    for population in net.populations.values():
+        _check_population(net, population)
+    for p in net.of_rates:
+        _check_projection(net, p)
+    memories = {p.plasticity: p.name for p in net.driving if p.plasticity is not None}
+    if len(memories) > 1:
+        raise BuildError(
+            f"network {net.name}: {' and '.join(memories.values())} have different EProp rules; spiking "
+            "units keep traces of one kind, so give all plastic projections the same"
+        )
+    find_routes(net)
+    for p in net.top_downs:
+        if p.pre != net.objective_at:
+            raise BuildError(
+                f"projection {p.name}: brings credit of {p.pre}, and under EProp credit comes from the top, "
+                f"{net.objective_at}; declare net.top_down({net.objective_at!r}, {p.post!r}, ...)"
+            )
+        if p.plasticity is not None:
+            raise BuildError(
+                f"projection {p.name}: {type(p.plasticity).__name__} changes weights of feedback, which "
+                "spiking units keep fixed; leave plasticity out"
+            )
+        _check_additions(p)
+
+
+def _check_population(net: Network, population: Population) -> None:
+    label, is_top = f"population {population.name}", population.name == net.objective_at
+    if population.normaliser is not None:
+        raise BuildError(
+            f"{label}: {type(population.normaliser).__name__} acts on drives of rate units; spiking units "
+            "have none, leave normaliser out"
+        )
+    if population.dropout:
+        raise BuildError(f"{label}: dropout is noise of training on torch; leave it out for spiking units")
+    if population.apical_coupling:
+        raise BuildError(
+            f"{label}: with apical_coupling credit would act on the membrane, and here it changes weights "
+            "only; leave apical_coupling out"
+        )
+    if is_top and not isinstance(population.activation, Linear):
+        raise BuildError(
+            f"{label}: the readout is a leaky sum of spikes, and {type(population.activation).__name__} is "
+            'no part of it; declare activation="linear"'
+        )
+    if is_top and population.name in net.sources:
+        raise BuildError(f"{label}: has the objective and no bottom-up input; project onto it")
+
+
+def _check_projection(net: Network, p: Projection) -> None:
+    label = f"projection {p.name}"
+    if p.is_lateral or p.is_gain:
+        raise BuildError(
+            f"{label}: is {'lateral' if p.is_lateral else 'one of gain'}, which subtracts or multiplies "
+            "rates; spiking units have bottom-up and recurrent projections only"
+        )
+    if p.pre == net.objective_at:
+        raise BuildError(f"{label}: comes from the readout, which sends no spikes; leave it out")
+    if net.operator(p).synapses != "all":
+        raise BuildError(
+            f"{label}: a {net.operator(p).called} has no weight of each synapse's own, and every spiking "
+            "synapse needs one; use cs.Dense(), or cs.Sparse()"
+        )
+    if p.plasticity is not None and not isinstance(p.plasticity, EProp):
+        raise BuildError(f"{label}: {type(p.plasticity).__name__} has no spiking counterpart here; {_RULE}")
+    if isinstance(p.plasticity, EProp) and p.plasticity.keeps.autapse:
+        raise BuildError(
+            f'{label}: EProp(memory="unit") follows a rate through its unit\'s synapse onto itself; of '
+            'spiking units only the leak is known, EProp("leak"), or nothing, EProp("none")'
+        )
+    _check_additions(p)
+
+
+def _check_additions(p: Projection) -> None:
+    for what, given in (("regulariser", p.regularisers), ("constraint", p.constraints)):
+        if given:
+            raise BuildError(
+                f"projection {p.name}: {type(given[0]).__name__} is not applied to spiking units; leave "
+                f"{what} out"
+            )
+    if p.reads is not None:
+        raise BuildError(
+            f"projection {p.name}: {type(p.reads).__name__} is read of rates; leave reads out for spiking "
+            "units"
+        )

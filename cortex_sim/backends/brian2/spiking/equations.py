@@ -1,0 +1,50 @@
+"""What brian2 integrates: membranes, readouts and the traces of synapses, as text, in the order of a step.
+
+A step is: membranes, readouts and traces decay; spikes arrive, of sources those of this step, of other units
+those of the step before; units that spiked are reset; ψ; new spikes, which reach the readout at once; the
+readout's error and the learning signal; traces meet it. This is the order of the equations of Bellec et al.
+(2020), doi:10.1038/s41467-020-17236-y, Methods, in place of brian2's own, which resets within the step.
+"""
+
+from __future__ import annotations
+
+SCHEDULE = ["start", "groups", "synapses", "resets", "thresholds", "end"]
+READ_OUT = "after_thresholds"  # when spikes reach the readout
+JUDGED, DELIVERED, LEARNED = 0, 1, 2  # orders within the slot "end"
+
+SOURCE = "shown : 1"
+EMITS = "shown > 0.5"
+
+UNIT = """
+dv/dt = (-v + bias * threshold) / tau : volt
+psi : 1
+c : 1
+bias : 1 (constant)
+""".strip()
+FIRES, RESET = "v > threshold", "v -= threshold"
+SURROGATE = "psi = dampening * clip(1 - abs(v - threshold) / threshold, 0, 1) * int(not_refractory)"
+
+READOUT = """
+dy/dt = (-y + bias) / tau : 1
+c : 1
+bias : 1 (constant)
+""".strip()
+
+#: Of a bias that learns, which is a synapse from a unit that is always active.
+BIAS = "depsilon_bias/dt = -epsilon_bias / tau_epsilon : 1\nchange_bias : 1"
+BIAS_TRACE = "epsilon_bias += leak"
+BIAS_OF_UNIT = "de_bar_bias/dt = -e_bar_bias / tau_e_bar : 1"
+
+#: Of synapses onto units; those that learn have traces.
+ONTO_UNIT, ONTO_READOUT = "v_post += w * threshold", "y_post += w"
+WEIGHT = "w : 1"
+TRACE = "depsilon/dt = -epsilon / tau_epsilon : 1 (clock-driven)\nchange : 1"
+FILTER = "de_bar/dt = -e_bar / tau_e_bar : 1 (clock-driven)"
+MEETS_SPIKE = "epsilon += 1"
+
+LEARN_UNIT = "e_bar += psi_post * epsilon\nchange += c_post * e_bar"
+LEARN_READOUT = "change += c_post * epsilon"
+LEARN_BIAS_OF_UNIT = "e_bar_bias += psi * epsilon_bias\nchange_bias += c * e_bar_bias"
+LEARN_BIAS_OF_READOUT = "change_bias += c * epsilon_bias"
+
+FEEDBACK = "b : 1 (constant)\nc_post = b * c_pre : 1 (summed)"
