@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5netcdf
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -36,37 +37,59 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
         axes["snapshot"] = (layout.by_snapshot(), _snapshots(layout, stores))
         lengths["snapshot"] = sum(store.lengths("snapshot_ms") for store in stores)
     blocks = {axis: _block_length(layout, names, lengths[axis]) for axis, (names, _) in axes.items()}
-    _write_empty(
-        layout, attributes, {name: blocks[a] for a, (names, _) in axes.items() for name in names}, path
-    )
-    with guarded(path, "a") as guard, h5netcdf.File(guard, "a") as file:
+    chunks = {
+        name: (min(blocks[axis], lengths[axis]) or 1, *layout.shape(name))
+        for axis, (names, _) in axes.items()
+        for name in names
+    }
+    with guarded(path) as guard, h5netcdf.File(guard, "w") as file:
+        _declare(file, layout, attributes, lengths, chunks)
         for axis, (names, pieces) in axes.items():
-            file.resize_dimension(axis, lengths[axis])
             at = 0
             for rows in _blocks(pieces, blocks[axis]):
                 count = len(rows[names[-1]])
                 for name in names:
-                    values = rows[name]
-                    file.variables[name][at : at + count] = (
-                        values.astype(object) if values.dtype.kind == "U" else values
-                    )
+                    file.variables[name][at : at + count] = _plain(rows[name])
                 at += count
                 guard.check()
 
 
-def _write_empty(layout: Layout, attributes: Mapping[str, Any], block: Mapping[str, int], path: Path) -> None:
-    """All names, coordinates and attributes, without presentations and snapshots."""
-    empty = layout.empty([*layout.by_presentation(), *layout.by_snapshot()])
-    encoding = {name: {"chunksizes": (block[name], *layout.shape(name))} for name in block}
-    growing = ["presentation", *(["snapshot"] if layout.snapshots else [])]
-    with guarded(path) as guard:
-        # xarray would make them in the order of a set, which differs between processes.
-        with h5netcdf.File(guard, "w") as file:
-            for axis in growing:
-                file.dimensions[axis] = None
-        layout.dataset(empty, attributes).to_netcdf(
-            guard, mode="a", engine="h5netcdf", unlimited_dims=growing, encoding=encoding
+def _declare(
+    file: Any,
+    layout: Layout,
+    attributes: Mapping[str, Any],
+    lengths: Mapping[str, int],
+    chunks: Mapping[str, tuple[int, ...]],
+) -> None:
+    """All names, coordinates and attributes, as xarray writes them, with room for what has ``chunks``.
+
+    Every axis has its length from the beginning: files with axes that may grow take a time to open that is
+    quadratic in the number of their variables.
+    """
+    empty = layout.dataset(layout.empty(list(chunks)), attributes)
+    variables, of_file = xr.conventions.encode_dataset_coordinates(empty)
+    file.dimensions = {str(axis): lengths.get(str(axis), size) for axis, size in empty.sizes.items()}
+    for name, variable in variables.items():
+        coded = xr.conventions.encode_cf_variable(variable, name=name)
+        text, labels = coded.dtype.kind in "OUS", dict(coded.attrs)
+        made = file.create_variable(
+            name,
+            tuple(map(str, coded.dims)),
+            dtype=h5py.string_dtype() if text else coded.dtype,
+            fillvalue=labels.pop("_FillValue", None),
+            chunks=chunks.get(name),
         )
+        for label, value in labels.items():
+            made.attrs[label] = value
+        if name not in chunks:
+            made[...] = _plain(coded.values)
+    for label, value in of_file.items():
+        file.attrs[label] = value
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Text as the objects that HDF5 takes."""
+    return values.astype(object) if values.dtype.kind == "U" else values
 
 
 def _block_length(layout: Layout, names: Sequence[str], count: int) -> int:
