@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex_sim.backends.brian2 import Simulation, build
-from cortex_sim.backends.brian2.spiking import LeakyIntegrateAndFire, Spiking, SpikingTrials
+from cortex_sim.backends.brian2.spiking import FiringRates, LeakyIntegrateAndFire, Spiking, SpikingTrials
 from cortex_sim.calling import known_arguments
 from cortex_sim.experiments import running
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cortex_sim.experiments.experiment import Experiment
 
-__all__ = ["LeakyIntegrateAndFire", "Simulation", "Spiking", "SpikingTrials", "build", "run"]
+__all__ = ["FiringRates", "LeakyIntegrateAndFire", "Simulation", "Spiking", "SpikingTrials", "build", "run"]
 
 
 @known_arguments("cs.brian2.run")

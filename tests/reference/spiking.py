@@ -7,7 +7,7 @@ import numpy as np
 
 
 def trial(x, y, w, tau, tau_out, dt, theta, gamma, refractory, credit, memory="leak", exists=None):
-    """Spikes, readout and changes of one trial.
+    """Spikes, readout, changes, final ē and summed e of one trial.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ def trial(x, y, w, tau, tau_out, dt, theta, gamma, refractory, credit, memory="l
     names = ["in", "rec", "b"] if w["rec"] is not None else ["in", "b"]
     eps = {s: np.zeros_like(w[s], dtype=float) for s in names}
     bar = {s: np.zeros_like(w[s], dtype=float) for s in names}
+    total = {s: np.zeros_like(w[s], dtype=float) for s in names}
     zbar, onebar = np.zeros(n), np.zeros(k)
     dw = {s: np.zeros_like(w[s], dtype=float) for s in [*names, "out", "b_out"]}
     due = np.isfinite(y).all(1).sum()
@@ -52,6 +53,7 @@ def trial(x, y, w, tau, tau_out, dt, theta, gamma, refractory, credit, memory="l
         for s in names:
             e = (psi * theta)[:, None] * eps[s] if s != "b" else psi * theta * eps[s]
             bar[s] = keeps_out * bar[s] + e
+            total[s] = total[s] + e
         if np.isfinite(y[t]).all():
             top = credit(out, y[t]) / due
             signal = w["feedback"] @ top
@@ -61,4 +63,4 @@ def trial(x, y, w, tau, tau_out, dt, theta, gamma, refractory, credit, memory="l
             dw["b_out"] += top * onebar
         spikes.append(z)
         outputs.append(out)
-    return np.array(spikes), np.array(outputs), dw, bar
+    return np.array(spikes), np.array(outputs), dw, bar, total

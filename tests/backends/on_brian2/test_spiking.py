@@ -49,7 +49,7 @@ def built(net, seed=0, scale=0.8, **settings):
 
 
 def expected(sim, x, y, *, tau, tau_out, dt, refractory, objective, memory):
-    """Spikes, readout, mean changes and traces by the reference."""
+    """Spikes, readout, mean changes, ē and mean Σ e by the reference."""
     (b,) = [sim._feedback(p) for p in sim.net.top_downs]
     w = {"rec": None, "feedback": b}
     w |= {KEYS[name]: value for name, value in {**sim.weights, **sim.biases}.items()}
@@ -58,9 +58,10 @@ def expected(sim, x, y, *, tau, tau_out, dt, refractory, objective, memory):
         spiking.trial(shown.astype(float), goal, w, *own, CREDITS[objective], memory)
         for shown, goal in zip(x, y, strict=True)
     ]
-    spikes, output, changes, traces = zip(*each, strict=True)
+    spikes, output, changes, traces, sums = zip(*each, strict=True)
     dw = {n: np.mean([one[key] for one in changes], axis=0) for n, key in KEYS.items() if key in changes[0]}
-    return np.array(spikes), np.array(output), dw, traces
+    e = {n: np.mean([one[key] for one in sums], axis=0) for n, key in KEYS.items() if key in sums[0]}
+    return np.array(spikes), np.array(output), dw, traces, e
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_equals_the_papers_equations(seed, settings):
     y[0, ::3] = y[1, 5:] = np.nan
     found = sim.run(x, y)
     refractory = round(sim.neurons.refractory_ms / dt)
-    z, out, dw, bars = expected(
+    z, out, dw, bars, _ = expected(
         sim, x, y, tau=tau, tau_out=tau_out, dt=dt, refractory=refractory, objective=objective, memory=memory
     )
     assert 10 < z.sum() < 0.6 * z.size
@@ -104,6 +105,25 @@ def test_equals_the_papers_equations(seed, settings):
         np.testing.assert_allclose(found.changes[name], change, atol=1e-12, err_msg=name)
     traces = sim.built.of_trials("x->A", "e_bar")
     np.testing.assert_allclose(traces, [bar["in"].ravel() for bar in bars], atol=1e-12)
+
+
+def test_firing_rates_are_drawn_to_their_target():
+    """λ (f* − f_i) times the rate's derivative, mean over trials of Σ_t e_ij a second, beside the rest."""
+    sizes, dt = (6, 5, 3), 0.5
+    rates = cs.brian2.FiringRates(target_hz=35.0, strength=0.02)
+    free, drawn = (built(declared(sizes), 6, dt_ms=dt, firing_rates=given) for given in (None, rates))
+    x, y = trials(sizes, 6)
+    z, _, _, _, e = expected(
+        free, x, y, tau=12.0, tau_out=17.0, dt=dt, refractory=4, objective="squared_error", memory="leak"
+    )
+    seconds = x.shape[1] * dt / 1000
+    f = z.mean(0).sum(0) / seconds
+    assert f.min() < 35 < f.max()
+    ours, theirs = drawn.run(x, y).changes, free.run(x, y).changes
+    for name, change in ours.items():
+        extra = 0.02 * (35 - f) * e[name].T / seconds if name in e else np.zeros(change.shape).T
+        np.testing.assert_allclose(change - theirs[name], extra.T, atol=1e-10, err_msg=name)
+        assert extra.any() == (name in ("x->A", "A->A recurrent", "A"))
 
 
 def surrogate_gradients(sim, x, y, tau=12.0, tau_out=17.0):

@@ -125,6 +125,11 @@ def test_units(settings, message):
     assert message in str(raised.value)
 
 
+def test_firing_rates():
+    with pytest.raises(cs.DeclarationError, match="FiringRates: target_hz must be a positive number"):
+        cs.brian2.FiringRates(target_hz=0)
+
+
 X, Y = np.zeros((2, 5, 4)), np.zeros((2, 5, 2))
 PARTLY, NEVER = Y.copy(), Y.copy()
 PARTLY[0, 0, 0] = NEVER[1] = np.nan

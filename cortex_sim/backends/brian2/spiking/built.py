@@ -11,6 +11,7 @@ import numpy as np
 from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.brian2.reuse import prepare_once
 from cortex_sim.backends.brian2.spiking import equations as eq
+from cortex_sim.backends.brian2.spiking.firing_rates import FiringRates
 from cortex_sim.backends.brian2.spiking.neurons import LeakyIntegrateAndFire
 from cortex_sim.backends.brian2.spiking.trials import Targets
 from cortex_sim.network import Network
@@ -18,6 +19,8 @@ from cortex_sim.projection import Projection
 from cortex_sim.rules.e_prop import EProp
 
 _LONG_AGO = -1e4  # seconds, as brian2 begins
+_OF_UNITS = ("v", "psi", "c", "y", "shown", "epsilon_bias", "e_bar_bias", "e_sum_bias", "change_bias")
+_OF_SYNAPSES = ("epsilon", "e_bar", "e_sum", "change")
 _NO_MEMORY = 1e-3  # of a step: a time constant after which e^(−dt/τ) is exactly 0
 Arrays = Mapping[str, np.ndarray]
 
@@ -33,8 +36,15 @@ class BuiltSpiking:
         By projection; trial after trial, post unit after post unit.
     """
 
-    def __init__(self, net: Network, units: LeakyIntegrateAndFire, dt_ms: float, presentations: int) -> None:
-        self.net, self.presentations, self._units = net, presentations, units
+    def __init__(
+        self,
+        net: Network,
+        units: LeakyIntegrateAndFire,
+        rates: FiringRates | None,
+        dt_ms: float,
+        presentations: int,
+    ) -> None:
+        self.net, self.presentations, self._units, self._rates = net, presentations, units, rates
         self.top = str(net.objective_at)
         self.learning = [p for p in net.driving if isinstance(p.plasticity, EProp)]
         self.biased = [n for n, p in net.populations.items() if p.bias and n not in net.sources]
@@ -98,12 +108,29 @@ class BuiltSpiking:
         """Δw/η (post, pre) by projection and Δb/η (unit,) by population: means over presentations."""
         found = {}
         for p in self.learning:
-            change = np.zeros(self.wiring[p.name].shape)
-            change[self.wiring[p.name]] = self.of_trials(p.name, "change").mean(0)
-            found[p.name] = change
+            found[p.name] = self._mean(p, "change")
+            if self._rates is not None and p.post != self.top:
+                found[p.name] += self._towards_rates(p.post, self._mean(p, "e_sum"))
         for name in self.learning_biases:
-            found[name] = _get(self.groups[name], "change_bias").reshape(self.presentations, -1).mean(0)
+            found[name] = self._mean_of_units(name, "change_bias")
+            if self._rates is not None and name != self.top:
+                found[name] += self._towards_rates(name, self._mean_of_units(name, "e_sum_bias"))
         return found
+
+    def _mean(self, p: Projection, variable: str) -> np.ndarray:
+        """Mean over trials of a variable of synapses, (post, pre); 0 where there is none."""
+        found = np.zeros(self.wiring[p.name].shape)
+        found[self.wiring[p.name]] = self.of_trials(p.name, variable).mean(0)
+        return found
+
+    def _mean_of_units(self, name: str, variable: str) -> np.ndarray:
+        return np.asarray(_get(self.groups[name], variable).reshape(self.presentations, -1).mean(0))
+
+    def _towards_rates(self, name: str, eligibility: np.ndarray) -> np.ndarray:
+        assert self._rates is not None
+        spikes = self.spikes[name]
+        by_trial = spikes.reshape(len(spikes), self.presentations, -1)
+        return self._rates.change(by_trial, eligibility, self._dt)
 
     def of_trials(self, projection: str, variable: str) -> np.ndarray:
         """A variable of a projection's synapses, (presentation, synapse)."""
@@ -126,7 +153,7 @@ class BuiltSpiking:
         is_top, learns = name == self.top, name in self.learning_biases
         text = [eq.READOUT if is_top else eq.UNIT]
         if learns:
-            text += [eq.BIAS] if is_top else [eq.BIAS, eq.BIAS_OF_UNIT]
+            text += [eq.BIAS] if is_top else [eq.BIAS, eq.BIAS_OF_UNIT, *self._also(eq.SUM_OF_BIAS)]
         ms, mV = brian2.ms, brian2.mV
         tau = self.net.populations[name].tau_ms
         namespace = {
@@ -154,7 +181,8 @@ class BuiltSpiking:
             self._learner(group, eq.SURROGATE, "before_thresholds", 0)
         if learns:
             self._learner(group, eq.BIAS_TRACE, "before_thresholds", 1)
-            learn = eq.LEARN_BIAS_OF_READOUT if is_top else eq.LEARN_BIAS_OF_UNIT
+            of_unit = "".join([eq.LEARN_BIAS_OF_UNIT, *self._also(eq.ADD_UP_BIAS)])
+            learn = eq.LEARN_BIAS_OF_READOUT if is_top else of_unit
             self._learner(group, learn, "end", eq.LEARNED)
         return group
 
@@ -162,7 +190,7 @@ class BuiltSpiking:
         onto_top, learns = p.post == self.top, p in self.learning
         model, arrives = [eq.WEIGHT], [eq.ONTO_READOUT if onto_top else eq.ONTO_UNIT]
         if learns:
-            model += [eq.TRACE] if onto_top else [eq.TRACE, eq.FILTER]
+            model += [eq.TRACE] if onto_top else [eq.TRACE, eq.FILTER, *self._also(eq.SUM)]
             arrives.append(eq.MEETS_SPIKE)
         namespace = {**self._constants(p.post), "threshold": self._units.threshold_mV * brian2.mV}
         made = brian2.Synapses(
@@ -180,7 +208,8 @@ class BuiltSpiking:
         if onto_top:
             made.pre.when = eq.READ_OUT
         if learns:
-            self._learner(made, eq.LEARN_READOUT if onto_top else eq.LEARN_UNIT, "end", eq.LEARNED)
+            onto_unit = "".join([eq.LEARN_UNIT, *self._also(eq.ADD_UP)])
+            self._learner(made, eq.LEARN_READOUT if onto_top else onto_unit, "end", eq.LEARNED)
         return made
 
     def _feedback(self, p: Projection) -> Any:
@@ -204,6 +233,10 @@ class BuiltSpiking:
             for name, of in taus.items()
         }
 
+    def _also(self, text: str) -> list[str]:
+        """Text that only regularised firing rates need."""
+        return [] if self._rates is None else [text]
+
     def _learner(self, group: Any, code: str, when: str, order: int) -> None:
         self._learners.append(group.run_regularly(code, clock=self.clock, when=when, order=order))
 
@@ -225,7 +258,7 @@ class BuiltSpiking:
     def _rest(self) -> None:
         """Membranes, readouts, traces and learning signals at 0, no spike on its way, none refractory."""
         for group in self.groups.values():
-            for variable in ("v", "psi", "c", "y", "epsilon_bias", "e_bar_bias", "change_bias", "shown"):
+            for variable in _OF_UNITS:
                 if variable in group.variables:
                     _set(group, variable, 0.0)
             if "lastspike" in group.variables:
@@ -233,7 +266,7 @@ class BuiltSpiking:
             if "_spikespace" in group.variables:
                 group.variables["_spikespace"].get_value()[-1] = 0
         for synapses in self.synapses.values():
-            for variable in ("epsilon", "e_bar", "change"):
+            for variable in _OF_SYNAPSES:
                 if variable in synapses.variables:
                     _set(synapses, variable, 0.0)
 

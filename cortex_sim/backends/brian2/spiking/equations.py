@@ -46,5 +46,8 @@ LEARN_UNIT = "e_bar += psi_post * epsilon\nchange += c_post * e_bar"
 LEARN_READOUT = "change += c_post * epsilon"
 LEARN_BIAS_OF_UNIT = "e_bar_bias += psi * epsilon_bias\nchange_bias += c * e_bar_bias"
 LEARN_BIAS_OF_READOUT = "change_bias += c * epsilon_bias"
+#: Also, where firing rates are regularised.
+SUM, SUM_OF_BIAS = "e_sum : 1", "e_sum_bias : 1"
+ADD_UP, ADD_UP_BIAS = "\ne_sum += psi_post * epsilon", "\ne_sum_bias += psi * epsilon_bias"
 
 FEEDBACK = "b : 1 (constant)\nc_post = b * c_pre : 1 (summed)"

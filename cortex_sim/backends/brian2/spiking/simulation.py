@@ -11,6 +11,7 @@ from cortex_sim.backends.brian2.built import brian2_as_found
 from cortex_sim.backends.brian2.reuse import without_collection
 from cortex_sim.backends.brian2.spiking.built import BuiltSpiking
 from cortex_sim.backends.brian2.spiking.checking import check_spiking
+from cortex_sim.backends.brian2.spiking.firing_rates import FiringRates
 from cortex_sim.backends.brian2.spiking.neurons import LeakyIntegrateAndFire
 from cortex_sim.backends.brian2.spiking.trials import SpikingTrials, Targets, shown, targets
 from cortex_sim.calling import known_settings
@@ -49,6 +50,8 @@ class Spiking:
     seed : int, default 0
         Draws the initial weights, as on every backend; biases begin at 0.
     neurons : LeakyIntegrateAndFire, optional
+    firing_rates : FiringRates, optional
+        Regularises the firing rates of populations that learn; by default they are free.
     dt_ms : float, default 1.0
         Length of a step. ψ is of a step: with another length other rates η suit.
 
@@ -78,10 +81,11 @@ class Spiking:
         seed: int = 0,
         *,
         neurons: LeakyIntegrateAndFire = LeakyIntegrateAndFire(),  # noqa: B008 - frozen
+        firing_rates: FiringRates | None = None,
         dt_ms: float = 1.0,
     ) -> None:
         check_spiking(net)
-        self.net, self.neurons = net, neurons
+        self.net, self.neurons, self.firing_rates = net, neurons, firing_rates
         self.dt_ms = float(positive_ms("Spiking", dt_ms=dt_ms))
         neurons.require_steps(self.dt_ms)
         drawn = net.initial_weights(seed)
@@ -142,7 +146,7 @@ class Spiking:
                 8 * _NUMBERS_OF_A_SYNAPSE * synapses,
                 "run fewer at a time",
             )
-            self.built = BuiltSpiking(self.net, self.neurons, self.dt_ms, presentations)
+            self.built = BuiltSpiking(self.net, self.neurons, self.firing_rates, self.dt_ms, presentations)
         return self.built
 
     def _feedback(self, p: Projection) -> np.ndarray:

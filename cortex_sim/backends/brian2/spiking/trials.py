@@ -24,7 +24,8 @@ class SpikingTrials:
     output : array of shape (presentation, step, unit)
         The readout, y.
     objective : float
-        Mean over presentations of the mean over steps with a target; NaN without targets.
+        Mean over presentations of the mean over steps with a target, without what regularises firing rates;
+        NaN without targets.
     changes : dict of str to array
         Δw/η (post, pre) by projection and Δb/η (unit,) by population, means over presentations; empty without
         targets.
