@@ -1,41 +1,17 @@
 """What every command prints and writes; with --json, one object on the last line."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
+from run_outputs import FINAL, RUN_FILES, is_png
 
 import cortex_sim as cs
 from cortex_sim import recording
-from cortex_sim.commands.demo import IN_TIME, RULES, in_time, next_folder
 from cortex_sim.credit import DenseCredit, untrained
-from cortex_sim.training import settings
 
 TRAIN = "train net.py:small --data ok.npz --batch-size 8 --epochs 2"
-FINAL = {
-    "test_accuracy",
-    "train_accuracy",
-    "test_loss",
-    "seconds",
-    "steps",
-    "angle_to_bp_deg",
-    "orthogonality_deviation",
-}
-RUN_FILES = {
-    ".lock",
-    "checkpoint.safetensors",
-    "learning_curves.png",
-    "metrics.json",
-    "metrics.jsonl",
-    "run.yaml",
-    "tensorboard",
-}
-
-
-def is_png(path):
-    return path.read_bytes().startswith(b"\x89PNG\r\n")
 
 
 def without(metrics, *keys):
@@ -364,50 +340,3 @@ def test_respond_to_a_part_of_the_data(result, refused, here, arrays):
     assert result("respond done --split train --out new.nc")["dims"]["presentation"] == 48
     refused("respond done --split validation --out other.nc", "has no part 'validation'", "hold_out")
     refused("respond done --split tests --out other.nc", "did you mean 'test'?")
-
-
-# -- demo -----------------------------------------------------------------------------------------
-
-
-def test_demo(result, here, monkeypatch):
-    """Every rule for one epoch: what is printed and written."""
-    whole = settings.resolve
-
-    def short(model, *, flags):
-        return replace(whole(model, flags=flags), epochs=1)
-
-    monkeypatch.setattr(settings, "resolve", short)
-    said = result("demo --out shown")
-    assert list(said["rules"]) == list(RULES)
-    assert is_png(here / "shown" / "demo.png")
-    for rule, metrics in said["rules"].items():
-        assert set(metrics) >= FINAL
-        assert {p.name for p in (here / "shown" / rule).iterdir()} == RUN_FILES
-    assert {"gait_prop", "tdca"} == set(IN_TIME)
-    for rule in IN_TIME:  # credit in time: none before the label, then what torch has, none after the cut
-        shown = in_time(here / "shown" / rule, rule, seed=0)
-        recording, settled = shown.recording.isel(presentation=0), shown.settled.credit.values[0]
-        credit = recording.credit.transpose("time_bin", "neuroid").values
-        phase = recording.phase.values
-        assert np.abs(settled).max() > 0
-        assert not credit[phase == "image"].any() and not credit[phase == "projection cut"].any()
-        np.testing.assert_allclose(
-            credit[phase == "label"][-1], settled, rtol=0.02, atol=0.02 * np.abs(settled).max()
-        )
-
-
-@pytest.mark.slow  # half a minute on a core of its own
-def test_demo_shows_what_it_should(result, here):
-    said = result("demo --out shown")
-    accuracies = {rule: metrics["test_accuracy"] for rule, metrics in said["rules"].items()}
-    angles = {rule: m["angle_to_bp_deg"]["retina->V1"] for rule, m in said["rules"].items()}
-    assert min(accuracies.values()) > 0.8
-    assert abs(accuracies["gait_prop"] - accuracies["backprop"]) < 0.03
-    assert angles["backprop"] == pytest.approx(0, abs=0.1)
-    assert angles["gait_prop"] < 30 < angles["feedback_alignment"] < 90
-
-
-def test_demo_chooses_a_new_folder_each_time(here):
-    assert next_folder(here / "runs") == here / "runs" / "demo-1"
-    (here / "runs" / "demo-1").mkdir(parents=True)
-    assert next_folder(here / "runs") == here / "runs" / "demo-2"
