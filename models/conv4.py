@@ -1,13 +1,18 @@
 """Four convolutions, 32-64-128-256 channels, for 32x32 colour images: our small ventral stream."""
 
+from typing import Any
+
 import cortex_sim as cs
 from cortex_sim.chains import VARIANCE_KEPT, join
 
 AREAS = [("V1", 32, 1), ("V2", 64, 2), ("V4", 128, 2), ("IT", 256, 2)]  # name, channels, stride
 
 
-def conv4(classes: int = 10) -> cs.Network:
-    """Fields of 3x3 units; sides 32, 16, 8, 4; every unit of IT projects to the readout."""
+def conv4(classes: int = 10, reads: Any = None) -> cs.Network:
+    """Fields of 3x3 units; sides 32, 16, 8, 4; every unit of IT projects to the readout.
+
+    ``reads`` is what synapses read, such as ``Decorrelated(group="fit")``; by default the rates.
+    """
     net = cs.Network("conv4")
     below = net.population("retina", shape=(3, 32, 32))
     for name, channels, stride in AREAS:
@@ -18,4 +23,4 @@ def conv4(classes: int = 10) -> cs.Network:
     readout = net.population("readout", classes, activation="linear")
     join(net, below, readout, cs.Dense(init=VARIANCE_KEPT))
     net.objective(readout, cs.CrossEntropy())
-    return net
+    return net.with_reads(reads)

@@ -1,15 +1,20 @@
 """GAIT-prop's deep network for CIFAR-10 (Dalm et al. 2021, arXiv 2102.11598)."""
 
+from typing import Any
+
 import cortex_sim as cs
 from cortex_sim.chains import VARIANCE_KEPT, dense_areas, join
 
 
-def gait_cifar_deep(classes: int = 10) -> cs.Network:
-    """3072 inputs, six areas of 1024 units, and IT to read them out."""
+def gait_cifar_deep(classes: int = 10, reads: Any = None) -> cs.Network:
+    """3072 inputs, six areas of 1024 units, and IT to read them out.
+
+    ``reads`` is what synapses read, such as ``Decorrelated(group="fit")``; by default the rates.
+    """
     net = cs.Network("gait_cifar_deep")
     retina = net.population("retina", shape=(3, 32, 32))
     below = dense_areas(net, retina, count=6, width=1024, init=VARIANCE_KEPT)
     it = net.population("IT", classes, activation="linear")
     join(net, below, it, cs.Dense(init=VARIANCE_KEPT))
     net.objective(it, cs.CrossEntropy())
-    return net
+    return net.with_reads(reads)

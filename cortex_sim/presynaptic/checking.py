@@ -39,5 +39,5 @@ def check_reads(net: Network, projection: Projection) -> None:
             raise
         raise DeclarationError(
             f"{exception}; the trained credit network brings {projection.reads}, so declare it with another "
-            "group by net.with_reads(...) before net.with_rule(...)"
+            "group, such as group='fit', by net.with_reads(...) before net.with_rule(...)"
         ) from None

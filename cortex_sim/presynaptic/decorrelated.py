@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
-from cortex_sim.checks import require_count, require_flag, require_nonnegative, require_positive
+from cortex_sim.checks import look_up, require_count, require_flag, require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
@@ -24,6 +24,7 @@ Shares = tuple[Array | None, Array | None]  # s and c
 
 #: Inputs that one matrix P decorrelates at most: its renewal costs about 4 n² operations a presentation.
 WIDEST = 1024
+FIT = "fit"
 _SMALL = 1e-12  # beside powers, so that silent inputs keep a ratio of 1
 
 
@@ -44,9 +45,10 @@ class Decorrelated:
     local : bool, default False
         Use P ← P − κ off(C), off(C) being C without its diagonal: each entry of P changes with the
         activity z of the two units that it connects. The other form needs values of all units.
-    group : int, optional
+    group : int or "fit", optional
         Decorrelate within groups of so many consecutive inputs, P and C being 0 between groups; default all
-        inputs together, at most `WIDEST`. Must divide the number of inputs.
+        inputs together, at most `WIDEST`. Must divide the number of inputs; "fit" takes the largest that does
+        and is at most `WIDEST`, so that one declaration serves projections of any width.
     memory : float, default 0.9
         What the running mean and powers keep in an update, from 0 to below 1; the first update counts whole.
     rate : float, default 0.03
@@ -74,7 +76,7 @@ class Decorrelated:
     mixing: float = 0.7
     centring: float = 1.0
     local: bool = False
-    group: int | None = None
+    group: int | str | None = None
     memory: float = 0.9
     rate: float = 0.03
     noise: float = 0.1
@@ -93,7 +95,9 @@ class Decorrelated:
         if self.memory >= 1:
             raise DeclarationError(f"Decorrelated: memory must be below 1. Got {self.memory:g}")
         require_count(self, every=self.every)
-        if self.group is not None:
+        if isinstance(self.group, str):
+            look_up("group of Decorrelated", self.group, {FIT: None})
+        elif self.group is not None:
             require_count(self, group=self.group)
 
     def check(self, name: str, inputs: int) -> None:
@@ -101,9 +105,9 @@ class Decorrelated:
         if self.group is None and inputs > WIDEST:
             raise DeclarationError(
                 f"projection {name}: Decorrelated() would keep {inputs}² numbers for its inputs, and at most "
-                f"{WIDEST} are decorrelated together; give group=..., a divisor of {inputs}"
+                f"{WIDEST} are decorrelated together; give group=..., a divisor of {inputs}, or group={FIT!r}"
             )
-        if self.group is not None and (inputs % self.group or self.group > WIDEST):
+        if isinstance(self.group, int) and (inputs % self.group or self.group > WIDEST):
             raise DeclarationError(
                 f"projection {name}: group must divide its {inputs} inputs and be at most {WIDEST}. Got "
                 f"{self.group}; use {_nearest(inputs, self.group)}"
@@ -115,7 +119,7 @@ class Decorrelated:
         ``mean`` r̄ (input,), ``matrix`` P (group, unit, unit), ``power`` ⟨x²⟩ and ``power_after`` ⟨(Px)²⟩, and
         ``seen``, the weight of what the running means hold, 0 at first.
         """
-        size = self.group or inputs
+        size = _nearest(inputs, WIDEST) if self.group == FIT else int(self.group or inputs)
         blocks = np.broadcast_to(np.eye(size), (inputs // size, size, size)).copy()
         scalars = {"power": np.array(1.0), "power_after": np.array(1.0), "seen": np.array(0.0)}
         return {"mean": np.zeros(inputs), "matrix": blocks, **scalars}

@@ -160,6 +160,7 @@ def test_silent_inputs_stay_finite():
         ({"group": 0}, "group"),
         ({"every": 0}, "every"),
         ({"group": 2.5}, "group"),
+        ({"group": "all"}, "group of Decorrelated.*fit"),
     ],
 )
 def test_wrong_settings_are_named(wrong, said):
@@ -182,6 +183,18 @@ def test_populations_that_are_too_wide_are_refused_with_the_way_out():
     wide(1200, group=300)
     with pytest.raises(DeclarationError, match=r"group must divide its 1200 inputs.*Got 7; use 6"):
         wide(1200, group=7)
+
+
+@pytest.mark.parametrize("inputs, size", [(5, 5), (1024, 1024), (1152, 576), (4096, 1024), (1031, 1)])
+def test_groups_that_fit_are_the_largest(inputs, size):
+    """As of the same group by its number, and all inputs together where that is allowed."""
+    fits = wide(inputs, group="fit").projections["retina->IT"].reads
+    assert fits.initial(inputs)["matrix"].shape == (inputs // size, size, size)
+    assert "group='fit'" in str(fits) and cs.Network.from_yaml(wide(inputs, group="fit").to_yaml())
+    x = np.random.default_rng(0).normal(size=(3, inputs))
+    state = fits.initial(inputs)
+    same = cs.Decorrelated(group=size)
+    np.testing.assert_array_equal(fits.read(state, x), same.read(same.initial(inputs), x))
 
 
 def test_what_has_no_plastic_weights_cannot_read():
