@@ -11,8 +11,9 @@
 Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is an outer loop of one thread in
 ``runs/tdca/NAME-SEED/run``; results, with every inner run, are kept in
 ``benchmarks/results/tdca/NAME-SEED.json`` with the fingerprint of their configuration: if that has
-changed, the job is done again, which is reported. The command may run several times at once: each
-takes work that no other has taken; run it again when they are done.
+changed, the job is done again, which is reported. Transfers start from the run directories of outer
+loops; where only results are kept, ``run STUDY --results FOLDER`` makes the directories again. The command
+may run several times at once: each takes work that no other has taken; run it again when they are done.
 ``--tiny`` runs every job on the embedded digits for three updates, into separate folders.
 """
 
@@ -37,7 +38,7 @@ PAGES = (ROOT / "docs" / "results-tdca.md", ROOT / "docs" / "results-layered.md"
 TABLES = tdca_page.TABLES | tdca_layered_page.TABLES
 PROTOCOLS = ("tdca_layered", "tdca_learning_curves", "tdca_diffusion", "tdca_transfer")
 ORDER = ("layered", "layered_cnn", "layered_rivals", "layered_parts", "first_table", "again")
-ORDER = (*ORDER, "diffusion", "transfer", "tasks", "cnn")
+ORDER = (*ORDER, "diffusion", "transfer", "tasks", "cnn", "layered_transfer")
 TINY: dict[str, Any] = {
     "tasks": {"sources": ["digits"], "weights": None, "limit": None},
     "span": {"longest": 40},
@@ -75,12 +76,12 @@ def shrunk(job: Work) -> Work:
     return replace(job, overrides={**job.overrides, **TINY, "tasks": tasks})
 
 
-def folders(runs: Path | None, tiny: bool = False) -> Folders:
+def folders(runs: Path | None, tiny: bool = False, results: Path | None = None) -> Folders:
     """Folders of runs and results."""
     if tiny:
         own = runs or ROOT / "runs" / "tdca-tiny"
-        return Folders(own, own / "results")
-    return Folders(runs or ROOT / "runs" / "tdca", ROOT / "benchmarks" / "results" / "tdca")
+        return Folders(own, results or own / "results")
+    return Folders(runs or ROOT / "runs" / "tdca", results or ROOT / "benchmarks" / "results" / "tdca")
 
 
 def state(job: Work, places: Folders) -> str:
@@ -120,9 +121,11 @@ def main() -> None:
     parser.add_argument("study", nargs="*", help=f"{', '.join(ORDER)}; of table: {', '.join(TABLES)}")
     parser.add_argument("--jobs", type=int, default=1, help="outer loops in parallel")
     parser.add_argument("--runs", type=Path, help="folder of the run directories")
+    parser.add_argument("--results", type=Path, help="folder of results, where not the kept ones")
     parser.add_argument("--tiny", action="store_true", help="three updates on the embedded digits")
     given = parser.parse_args()
-    places = folders(given.runs and given.runs.resolve(), given.tiny)
+    own = [path and path.resolve() for path in (given.runs, given.results)]
+    places = folders(own[0], given.tiny, own[1])
     if given.what == "table":
         unknown = [name for name in given.study if name not in TABLES]
         if unknown or not given.study:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from tdca_page import NOT_YET, SPOILED, _head, _percent, _row
 
 from cortex_sim import library
-from cortex_sim.tdca.studies.compare import BySeed, accuracies_by_seed, difference, spread
+from cortex_sim.tdca.studies.compare import BySeed, Difference, accuracies_by_seed, difference, spread
 from cortex_sim.tdca.studies.crossed import Crossed, crossed_difference
 from cortex_sim.tdca.studies.jobs import Folders
 
 STUDY = library.load_module("protocols", "tdca_layered")
+TRANSFER = library.load_module("protocols", "tdca_transfer")
 STEPS: tuple[int, ...] = STUDY.STEPS
 SAID: dict[str, str] = STUDY.SAID
 OURS = "layered"
@@ -38,7 +39,7 @@ LEFT_OUT = {
 }
 
 
-def points(found: Crossed | None, family: Crossed | None = None) -> str:
+def points(found: Crossed | Difference | None, family: Crossed | None = None) -> str:
     """A difference with its interval; starred where the interval for a whole family excludes 0 too."""
     if found is None:
         return "–"
@@ -115,6 +116,45 @@ def convolutions(folders: Folders) -> list[str]:
     return lines
 
 
+def transfer(folders: Folders) -> list[str]:
+    """The layered form and backpropagation in architectures and settings that outer loops have not seen."""
+    steps = TRANSFER.STEPS
+    heads = [f"{said}, {n}" for said in ("layered", "backpropagation") for n in steps]
+    minus = [f"minus, {n}" for n in steps]
+    lines = _head("where", *heads, *minus, "inner runs that fail", "outer seeds")
+    for cell in TRANSFER.layered_cells():
+        at = [n for n in steps if n in cell.steps] or [None, *cell.steps]  # one horizon: the last column
+        found = [[_transferred(folders, name, cell.label, n) for n in at] for name in TRANSFER.LAYERED]
+        apart = [points(_paired(*pair)) for pair in zip(*found, strict=True)]
+        reached = [_percent(spread(one)) for arm in found for one in arm]
+        seeds = max(len(one) for arm in found for one in arm)
+        home = [_transferred(folders, name, str(cell.data), steps[-1]) for name in TRANSFER.LAYERED]
+        lost = " / ".join(_failures(arm[-1], usual) for arm, usual in zip(found, home, strict=True))
+        lines.append(_row(cell.label, *reached, *apart, lost, str(seeds) if seeds else NOT_YET))
+    return lines
+
+
+def _transferred(folders: Folders, name: str, label: str, steps: int | None) -> BySeed:
+    if steps is None:
+        return {}
+    return accuracies_by_seed(folders, f"transfer_{name}", label, steps, TRANSFER.LAYERED_SEEDS)
+
+
+def _paired(ours: BySeed, theirs: BySeed) -> Crossed | Difference | None:
+    """Over outer seeds and inner runs; over inner runs alone where there is one seed in common."""
+    return crossed_difference(ours, theirs) or difference(ours, theirs)
+
+
+def _failures(found: BySeed, usual: BySeed) -> str:
+    """How many inner runs end more than 20 points below the mean of the settings of meta-training."""
+    mean = spread(usual)
+    if not found or mean is None:
+        return "–"
+    ends = [run for runs in found.values() for run in runs]
+    failed = sum(run < mean[0] - 0.2 for run in ends)
+    return f"**{failed} of {len(ends)}**" if failed else "0"
+
+
 MUST = {
     "mnist": (85.0, 90.5, 93.2, 95.5),
     "mnist@deep": (None, 80.0, None, 94.5),
@@ -177,4 +217,5 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "layered_differences": differences,
     "layered_parts": parts,
     "layered_cnn": convolutions,
+    "layered_transfer": transfer,
 }

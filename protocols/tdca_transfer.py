@@ -103,6 +103,8 @@ HORIZONS = (1000, 2000, 4000, 8000, 16000)
 DATA = ("mnist", "fashion_mnist", "digits", "cifar10")
 STEPS = (100, 1000)
 HOME_TASKS = "tasks of training"
+LAYERED = ("layered", "layered_backprop_decorrelated")
+LAYERED_SEEDS, LAYERED_RUNS = (0, 1, 2), 12
 NUMBERS = tuple(2**n for n in range(11))
 
 
@@ -118,13 +120,61 @@ def cells() -> list[Cell]:
     return found
 
 
+def layered_cells() -> list[Cell]:
+    """Architectures and settings that the outer loops of the layered form have not seen; its own first."""
+    return [Cell("mnist", "mnist", STEPS), *_architectures("mnist"), *_settings("mnist"), *_elsewhere()]
+
+
+def _architectures(data: str) -> list[Cell]:
+    found = [Cell(f"{data} width {n}", data, STEPS, {"hidden": [n]}) for n in (16, 256)]
+    found += [Cell(f"{data} depth {n}", data, STEPS, {"hidden": [HOME] * n}) for n in (2, 4, 6)]
+    unseen = ("tanh", "leaky_relu", "softplus", "logistic")
+    found += [Cell(f"{data} activation {f}", data, STEPS, {"activation": f}) for f in unseen]
+    deep = {"hidden": [HOME] * 4, "activation": "tanh"}
+    found += [Cell(f"{data} depth 4, activation tanh", data, STEPS, deep)]
+    found += [Cell(f"{data} convolutions", data, STEPS, network="tdca_cnn")]
+    return found
+
+
+def _settings(data: str) -> list[Cell]:
+    found = [Cell(f"{data} batch {n}", data, STEPS, batch=n) for n in (4, 8, 128)]
+    found += [Cell(f"{data} rates × {k:g}", data, STEPS, rate=k) for k in (0.1, 0.3, 3.0, 10.0)]
+    for n in (2, 5):
+        found.append(Cell(f"{data} classes {n}", data, STEPS, {"classes": n}, tasks={"classes": n}))
+    for name, values in _DISTURBED.items():
+        said = name.replace("_", " ")
+        found += [Cell(f"{data} {said} {v:g}", data, STEPS, disturbed={name: v}) for v in values]
+    found += [Cell(f"{data} pixels permuted", data, STEPS, tasks={"permute_pixels": True})]
+    return [*found, Cell(f"{data} horizon 4000", data, (4000,))]
+
+
+def _elsewhere() -> list[Cell]:
+    found = [Cell(name, name, STEPS) for name in ("fashion_mnist", "cifar10", "digits")]
+    away = "fashion_mnist"
+    found += [Cell(f"{away} width 16", away, STEPS, {"hidden": [16]})]
+    found += [Cell(f"{away} depth 4", away, STEPS, {"hidden": [HOME] * 4})]
+    found += [Cell(f"{away} activation tanh", away, STEPS, {"activation": "tanh"})]
+    return [*found, Cell(f"{away} convolutions", away, STEPS, network="tdca_cnn")]
+
+
+_DISTURBED = {"contrast": (0.1, 0.3, 3.0), "offset": (1.0, 3.0), "noise": (1.0,), "wrong_labels": (0.2, 0.5)}
+
+
 def jobs() -> dict[str, list[Any]]:
     """Outer loops on these numbers of tasks, MNIST only; and each source rule in every cell."""
     mnist = {"sources": ["mnist"], "weights": None, "limit": None}
     tasks = [Job(f"tasks_{n}", "tdca_mnist", 0, {**SWEEP, "tasks": {**mnist, "number": n}}) for n in NUMBERS]
     home = (Cell(HOME_TASKS, None, STEPS),)
     seen = [Transfer(f"tasks_{n}", 0, home) for n in NUMBERS]
-    return {"transfer": [Transfer(name, 0, tuple(cells())) for name in SOURCES], "tasks": [*tasks, *seen]}
+    away = tuple(layered_cells())
+    layered = [
+        Transfer(name, seed, away, inner_runs=LAYERED_RUNS) for seed in LAYERED_SEEDS for name in LAYERED
+    ]
+    return {
+        "transfer": [Transfer(name, 0, tuple(cells())) for name in SOURCES],
+        "tasks": [*tasks, *seen],
+        "layered_transfer": layered,
+    }
 
 
 def figures(folders: Folders) -> dict[str, Any]:

@@ -66,6 +66,27 @@ def test_tables_say_what_is_missing_and_what_is_known(tdca, tmp_path):
     assert "91.0 ± 1.4 | – | – | – | – | nres | 1 | 9 | 1 |" in "\n".join(page.TABLES["mnist"](folders))
 
 
+def test_transfer_of_the_layered_form_counts_failures_and_pairs_runs(tdca, tmp_path):
+    """One seed: interval over inner runs; a run fails more than 20 points below the mean at home."""
+    page, folders = tdca.tdca_layered_page, Folders(tmp_path, tmp_path)
+    assert {line.split(" | ")[-1] for line in page.transfer(folders)[2:]} == {"not run yet |"}
+    for name, low in (("layered", 0.1), ("layered_backprop_decorrelated", 0.8)):
+        cells = {
+            "mnist": {"100": [0.5, 0.6], "1000": [low, 0.9]},
+            "mnist classes 2": {"100": [0.5, 0.6], "1000": [0.31, 0.6]},
+            "mnist horizon 4000": {"4000": [0.7, 0.9]},
+            "mnist depth 2": {"failed": "a reason"},
+        }
+        folders.keep(f"transfer_{name}-0", {"per_life": cells})
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in page.transfer(folders)[2:]}
+    assert rows["mnist"][:4] == ["55.0 ± 7.1", "50.0 ± 56.6", "55.0 ± 7.1", "85.0 ± 7.1"]
+    assert rows["mnist"][4] == "+0.0 [+0.0, +0.0]" and rows["mnist"][5].startswith("-35.0 [-479")
+    assert rows["mnist"][6:] == ["**1 of 2** / 0", "1 |"]
+    assert rows["mnist classes 2"][6] == "0 / **2 of 2**"
+    assert rows["mnist horizon 4000"][:2] == ["–", "80.0 ± 14.1"]
+    assert rows["mnist depth 2"][:2] == ["–", "–"]
+
+
 @pytest.mark.slow
 def test_figures_are_drawn_from_next_to_nothing(tdca, tmp_path):
     folders = Folders(tmp_path, tmp_path)

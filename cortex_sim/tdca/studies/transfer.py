@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ from cortex_sim.runs.sweep import JOB
 from cortex_sim.tdca.studies.jobs import Folders, Result
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from cortex_sim.tdca.evolving.settings import OuterSettings
+    from cortex_sim.tdca.inner.architecture import Architecture
 
 RUNS = 6
 OUTER = "outer.safetensors"
@@ -33,12 +37,36 @@ class Cell:
         Horizons, each with the schedule that ends there.
     model : dict
         Model settings that replace those of the outer loop.
+    network : str, optional
+        Another shipped model; of the outer loop's settings it keeps ``reads``, what synapses read.
+    tasks : dict
+        Settings of tasks that replace those of the outer loop, such as ``classes``.
+    disturbed : dict
+        Settings of `cortex_sim.tdca.tasks.disturbed.Disturbed`.
+    batch : int, optional
+        Presentations of an inner step; by default the outer loop's.
+    rate : float, default 1.0
+        Factor on all learning rates.
     """
 
     label: str
     data: str | None
     steps: tuple[int, ...]
     model: dict[str, Any] = field(default_factory=dict)
+    network: str | None = None
+    tasks: dict[str, Any] = field(default_factory=dict)
+    disturbed: dict[str, Any] = field(default_factory=dict)
+    batch: int | None = None
+    rate: float = 1.0
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for a fingerprint; what was added later is left out where it changes nothing."""
+        given = asdict(self)
+        plain = asdict(Cell(self.label, self.data, self.steps))
+        return {k: v for k, v in given.items() if k in _FIRST or v != plain[k]}
+
+
+_FIRST = ("label", "data", "steps", "model")  # what cells began with
 
 
 @dataclass(frozen=True)
@@ -78,7 +106,7 @@ class Transfer:
         return {
             "source": home.get(FINGERPRINT, self.source),
             "seed": self.seed,
-            "cells": [asdict(cell) for cell in self.cells],
+            "cells": [cell.as_data() for cell in self.cells],
             "lives": self.inner_runs,
             "births": self.start_seed,
         }
@@ -133,29 +161,51 @@ class Trained:
         from safetensors.numpy import load_file
 
         from cortex_sim.tdca.evolving.run import saved_settings
-        from cortex_sim.tdca.inner.cohort import layout
 
         self.settings: OuterSettings = saved_settings(run)
         self.rule, self.step = self.settings.inner_rule(), self.settings.inner_step()
-        self.phi = layout(self.rule, self.step, self.settings.body()).joined(load_file(str(run / OUTER)))
+        self.outer = load_file(str(run / OUTER))
         self.data_dir = data_dir
-        self._tasks: dict[str | None, Any] = {}
+        self._tasks: dict[str, Any] = {}
 
     def accuracies(self, cell: Cell, steps: int, inner_runs: int = RUNS, start_seed: int = 0) -> list[float]:
         """Test accuracy of each inner run after so many steps."""
         from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 
-        if cell.data not in self._tasks:
-            self._tasks[cell.data] = self._drawn_from(cell.data)
-        batch, body = self.settings.inner_span().batch, self.settings.body(**cell.model)
-        tasks, of = self._tasks[cell.data], {"seeds": inner_runs, "batch": batch, "seed": start_seed}
-        at = run_to_end(body, self.rule, self.step, self.phi, tasks, steps, **of)
-        return tested(*at)["accuracy"]
+        batch = self.settings.inner_span().batch if cell.batch is None else cell.batch
+        tasks, of = self._tasks_of(cell), {"seeds": inner_runs, "batch": batch, "seed": start_seed}
+        phi, body = self._phi(cell.rate), self._body(cell)
+        return tested(*run_to_end(body, self.rule, self.step, phi, tasks, steps, **of))["accuracy"]
 
-    def _drawn_from(self, data: str | None) -> Any:
+    def _phi(self, rate: float) -> Tensor:
+        """Outer parameters, all learning rates times ``rate``."""
+        from cortex_sim.tdca.inner.cohort import layout
+
+        outer = dict(self.outer)
+        if rate != 1:
+            outer["step_rate"] = outer["step_rate"].copy()
+            outer["step_rate"][..., 0] += math.log(rate)  # beside the slope over lengths of inner runs
+        return layout(self.rule, self.step, self.settings.body()).joined(outer)
+
+    def _body(self, cell: Cell) -> Architecture:
+        if cell.network is None:
+            return self.settings.body(**cell.model)
+        kept = {k: v for k, v in self.settings.model_settings.items() if k == "reads"}
+        return replace(self.settings, model=cell.network, model_settings=kept).body(**cell.model)
+
+    def _tasks_of(self, cell: Cell) -> Any:
+        from cortex_sim.tdca.tasks.disturbed import Disturbed
+
+        key = json.dumps([cell.data, cell.tasks], sort_keys=True)
+        if key not in self._tasks:
+            self._tasks[key] = self._drawn_from(cell.data, cell.tasks)
+        return Disturbed(self._tasks[key], **cell.disturbed) if cell.disturbed else self._tasks[key]
+
+    def _drawn_from(self, data: str | None, other: dict[str, Any]) -> Any:
         from cortex_sim.tdca.evolving.outcome import test_tasks
         from cortex_sim.tdca.tasks.settings import tasks_from
 
+        settings = replace(self.settings, tasks={**self.settings.tasks, **other})
         if data is None:
-            return tasks_from(self.settings.tasks, self.data_dir)
-        return test_tasks(self.settings, data, self.data_dir)
+            return tasks_from(settings.tasks, self.data_dir)
+        return test_tasks(settings, data, self.data_dir)

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, fields
 
+import numpy as np
 import pytest
 
 from cortex_sim.errors import RunError
 from cortex_sim.runs import directory
 from cortex_sim.tdca.evolving.reading import configured
 from cortex_sim.tdca.evolving.settings import OuterSettings
+from cortex_sim.tdca.inner.cohort import layout
 from cortex_sim.tdca.studies.jobs import ADDED, Folders, Job, asked, is_done, work
 from cortex_sim.tdca.studies.transfer import Cell, Trained, Transfer
 
@@ -157,3 +159,37 @@ def test_an_outer_loop_and_then_elsewhere(folders, tmp_path):
     assert trained.accuracies(cells[0], 3, inner_runs=2) == pytest.approx(mine, abs=1e-5)
     assert "3" in found["other outputs"]["failed"]
     assert len(found["its own tasks"]["3"]) == 6
+
+
+def test_cells_change_what_they_say(folders):
+    """Rates, batch, tasks, disturbance and network; a cell that changes nothing is the first one."""
+    job = Job("tiny", "tdca_digits", 1, {**TINY, "rule": {"name": "backprop"}})
+    assert work([job], folders, print) == []
+    trained = Trained(folders.run("tiny-1"))
+
+    def at(**changes):
+        return trained.accuracies(Cell("", "digits", (6,), **changes), 6, inner_runs=2)
+
+    home = at()
+    assert at(rate=1.0, batch=trained.settings.inner_span().batch) == home
+    assert at(rate=3.0) != home and at(batch=4) != home
+    assert at(disturbed={"offset": 2.0}) != home and at(tasks={"permute_pixels": True}) != home
+    faster = trained._phi(3.0) - trained._phi(1.0)
+    np.testing.assert_allclose(faster, _log_rates(trained) * np.log(3), atol=1e-6)
+    assert min(at(model={"classes": 2}, tasks={"classes": 2})) > 0.3
+    side = trained.settings.tasks["side"]
+    body = trained._body(Cell("", "digits", (6,), {"side": side}, network="tdca_cnn"))
+    assert [layer.projection.name for layer in body.layers] == ["retina->V1", "V1->V2", "V2->IT"]
+
+
+def _log_rates(trained):
+    """1 where phi holds a log rate, 0 elsewhere."""
+    marks = {name: np.zeros_like(values) for name, values in trained.outer.items()}
+    marks["step_rate"][..., 0] = 1
+    return layout(trained.rule, trained.step, trained.settings.body()).joined(marks)
+
+
+def test_fields_added_to_cells_leave_fingerprints_as_they_were():
+    first = Cell("wide", "digits", (3,), {"hidden": [48]})
+    assert first.as_data() == {"label": "wide", "data": "digits", "steps": (3,), "model": {"hidden": [48]}}
+    assert Cell("few", "digits", (3,), batch=4).as_data()["batch"] == 4
