@@ -41,7 +41,7 @@ Run it
    export CORTEX_SIM_DATA=FOLDER
    python benchmarks/tdca.py run first_table               # the outer loops to transfer
    python benchmarks/tdca.py run transfer tasks --jobs 2
-   python benchmarks/tdca.py run layered                   # likewise; with --results where only these are kept
+   python benchmarks/tdca.py run layered                   # likewise; once more by --results FOLDER
    python benchmarks/tdca.py run layered_transfer
    python benchmarks/tdca.py page
    python benchmarks/tdca.py figures
