@@ -20,11 +20,13 @@ class TopSignals:
     """The state of the top population in a presentation, arrays of shape (…, presentation, unit of the top).
 
     ``rates`` r_L, ``goal`` the target (one-hot for labels), ``error`` the objective's credit −∂E/∂r_L.
+    ``time``, in inner runs alone, is the part of the inner run that has passed, from 0 to 1, of shape (run,).
     """
 
     rates: Array
     goal: Array
     error: Array
+    time: Array | None = None
 
 
 class Context(Protocol):

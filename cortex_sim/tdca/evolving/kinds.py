@@ -22,6 +22,7 @@ _HOMES = (  # modules in which the kinds that ship register themselves
     "cortex_sim.tdca.evolving.settings",
     "cortex_sim.tdca.functions.settings",
     "cortex_sim.tdca.reinforcement.settings",
+    "cortex_sim.tdca.several.settings",
 )
 
 

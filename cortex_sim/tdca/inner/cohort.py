@@ -131,7 +131,8 @@ class Cohort:
         drives, rates, inputs = self.body.settle(self.weights, self.biases, x, transfers)
         seen = self.readings.read(inputs, parameters)
         objective, error = self.body.judged(rates[-1], y)
-        moment = Moment(self.weights, drives, rates, y, error, self.taken, transfers)
+        time = self.done / self.length
+        moment = Moment(self.weights, drives, rates, y, error, self.taken, transfers, time)
         credits = self.rule.credits(self.body, parameters, self.fixed, moment)
         local = []
         last = len(credits) - 1

@@ -27,7 +27,8 @@ class Moment:
     """A batch as a rule meets it.
 
     ``weights`` by layer, ``drives`` by population, ``rates`` by layer (the stimulus first), ``goal`` the
-    targets, ``error`` the top's own credit, ``number`` the step's, ``transfers`` activations by population.
+    targets, ``error`` the top's own credit, ``number`` the step's, ``transfers`` activations by population,
+    ``time`` the part of each inner run that has passed, (run,).
     """
 
     weights: list[Tensor]
@@ -37,6 +38,7 @@ class Moment:
     error: Tensor
     number: int
     transfers: Mapping[str, Any]
+    time: Tensor | None = None
 
 
 Fixed = list[Tensor]  # what a rule draws for each inner run at the start, each (run, …)

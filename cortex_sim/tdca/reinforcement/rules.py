@@ -53,7 +53,7 @@ class BackpropOfTrainedTop:
 
 def trained_top(network: Any, parameters: dict[str, Tensor], moment: Moment) -> Tensor:
     """A credit network's credit of the top alone, (run, presentation, unit)."""
-    received = TopSignals(moment.rates[-1], moment.goal, moment.error)
+    received = TopSignals(moment.rates[-1], moment.goal, moment.error, moment.time)
     top: Tensor = network.credits(parameters, received, [])[0]
     return top
 

@@ -1,0 +1,1 @@
+"""One credit network for several kinds of inner run: supervised, from reward, and on functions."""

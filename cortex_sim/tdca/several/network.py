@@ -1,0 +1,66 @@
+"""The network that all kinds of inner run share, and which kind it is cued with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from cortex_sim.checks import require_count, require_flag
+from cortex_sim.tdca.functions.first_order import INPUTS
+from cortex_sim.tdca.functions.network import SmallNetwork
+from cortex_sim.tdca.inner.layout import Layout
+
+#: Kinds of inner run, in the order of the cue's columns.
+KINDS = ("supervised", "reinforcement", "functions")
+
+
+@dataclass(frozen=True)
+class SharedNetwork:
+    """o = V tanh(W i + b + q_k) + c: the small network of functions with a cue q_k for each kind k.
+
+    i are the inputs of `cortex_sim.tdca.functions.first_order`, which have the same meaning in every kind
+    (`cortex_sim.tdca.several.credit`). A one-hot cue times weights is a column of weights added to b: at a
+    fixed kind the network is a `SmallNetwork`, and that kind's inner runs need not know of the others.
+
+    Parameters
+    ----------
+    hidden : int, default 12
+        Hidden units.
+    cue : bool, default True
+        Whether it is cued; without, q = 0 and it has to tell kinds apart by its other inputs.
+    """
+
+    hidden: int = 12
+    cue: bool = True
+
+    def __post_init__(self) -> None:
+        require_count(self, hidden=self.hidden)
+        require_flag(self, cue=self.cue)
+
+    @property
+    def small(self) -> SmallNetwork:
+        """The network at a fixed kind."""
+        return SmallNetwork(len(INPUTS), self.hidden)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of W, b, V and c, and of all q (hidden, kind), by name."""
+        return self.small.shapes() | ({"cue": (self.hidden, len(KINDS))} if self.cue else {})
+
+    def draw(self, seed: int) -> dict[str, np.ndarray]:
+        """Parameters before training: those of the small network, and q = 0."""
+        return {name: np.zeros(shape) for name, shape in self.shapes().items()} | self.small.draw(seed)
+
+    @property
+    def layout(self) -> Layout:
+        """Where each parameter lies in the network's φ."""
+        return Layout(self.shapes())
+
+    def at(self, named: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+        """Parameters of the small network in inner runs of this kind."""
+        found = {name: named[name] for name in self.small.shapes()}
+        if self.cue:
+            found["hidden_bias"] = found["hidden_bias"] + named["cue"][..., KINDS.index(kind)]
+        return found
