@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from cortex_sim.checks import require_count, require_flag
@@ -57,6 +58,15 @@ class SharedNetwork:
     def layout(self) -> Layout:
         """Where each parameter lies in the network's φ."""
         return Layout(self.shapes())
+
+    def read(self, kind: str) -> Tensor:
+        """Where in the network's φ the parameters lie that inner runs of this kind depend on, of shape (used,).
+
+        All but the cues of other kinds: a search by random perturbations must not perturb those.
+        """
+        where = self.layout.split(torch.arange(self.layout.count))
+        found = [where[name].flatten() for name in self.small.shapes()]
+        return torch.cat([*found, where["cue"][:, KINDS.index(kind)]] if self.cue else found)
 
     def at(self, named: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
         """Parameters of the small network in inner runs of this kind."""

@@ -56,11 +56,17 @@ class Assembly:
         """Names of parameters that are not the network's."""
         return [name for name in self.layout.shapes if name not in self.network.small.shapes()]
 
+    @property
+    def count(self) -> int:
+        """Parameters that inner runs of this kind depend on: of the network those it reads, then its own."""
+        return len(self.network.read(self.kind)) + len(self.own)
+
     def phi(self, given: Tensor) -> Tensor:
-        """φ of the kind (…, parameter), from the network's and its own parameters (…, joint)."""
+        """φ of the kind (…, parameter), from those parameters (…, count)."""
         shared, own = self._places
-        net, rest = given.split([self.network.layout.count, len(own)], -1)
-        lead = given.shape[:-1]
+        read, lead = self.network.read(self.kind), given.shape[:-1]
+        used, rest = given.split([len(read), len(own)], -1)
+        net = given.new_zeros(self.network.layout.count).expand(*lead, -1).index_copy(-1, read, used)
         named = self.network.at(self.network.layout.split(net), self.kind)
         flat = torch.cat([named[name].reshape(*lead, -1) for name in self.network.small.shapes()], -1)
         every = self.start.to(given.dtype).expand(*lead, -1)
@@ -70,7 +76,7 @@ class Assembly:
 class Part:
     """Inner runs of one kind; satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`.
 
-    Its φ are the parameters of the network, then the kind's own.
+    Its φ are those that `Assembly.count` counts.
 
     Parameters
     ----------
@@ -81,7 +87,7 @@ class Part:
 
     def __init__(self, assembly: Assembly, runs: Any) -> None:
         self.assembly, self.runs = assembly, runs
-        self.parameters = assembly.network.layout.count + len(assembly.own)
+        self.parameters = assembly.count
 
     @property
     def count(self) -> int:

@@ -96,12 +96,17 @@ class SeveralRuns:
 class _Centre:
     """φ that inner runs of a kind are under: what a searcher of one kind takes for its descent."""
 
-    def __init__(self, network: Descent, own: Descent) -> None:
-        self.network, self.own = network, own
+    def __init__(self, network: Descent, own: Descent, read: Tensor) -> None:
+        self.network, self.own, self.read = network, own, read
 
     @property
     def centre(self) -> Tensor:
-        return torch.cat((self.network.centre, self.own.centre))
+        return torch.cat((self.network.centre[self.read], self.own.centre))
+
+    def parted(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """A gradient of this φ as those of the network's whole φ and of the kind's own."""
+        used, own = gradient.split([len(self.read), len(gradient) - len(self.read)])
+        return torch.zeros_like(self.network.centre).index_copy(0, self.read, used), own
 
 
 class JointSearch:
@@ -115,9 +120,13 @@ class JointSearch:
             name: Descent(phi.clone(), getattr(settings, name), iterations, 0.0, settings.final)
             for name, phi in runs.split(centre).items()
         }
+        self._centres = {
+            kind: _Centre(self._descents[NETWORK], self._descents[kind], part.assembly.network.read(kind))
+            for kind, part in runs.parts.items()
+        }
         self._searches: dict[str, Any] = {}
         for kind, part in runs.parts.items():
-            both: Any = _Centre(self._descents[NETWORK], self._descents[kind])
+            both: Any = self._centres[kind]
             self._searches[kind] = (
                 NRESSearch(part, both, settings.sigma, generator)
                 if kind == "functions"
@@ -135,7 +144,7 @@ class JointSearch:
         found, measured, gradients = {}, {"contained": 0.0, "left_out": 0.0}, {}
         for kind in KINDS:
             gradient, of_kind = self._searches[kind].estimate()
-            network, own = gradient.split([self._runs.lengths[0], len(gradient) - self._runs.lengths[0]])
+            network, own = self._centres[kind].parted(gradient)
             found[kind] = of_kind["loss"]
             measured["contained"] += of_kind["contained"]
             measured["left_out"] += of_kind.get("left_out", 0.0)

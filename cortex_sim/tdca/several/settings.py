@@ -173,7 +173,7 @@ class SeveralSettings:
         lengths = [self.shared().layout.count, *(len(a.own) for a in assemblies.values())]
         net, *own = phi.split(lengths)
         return {
-            kind: a.phi(torch.cat((net, rest)))
+            kind: a.phi(torch.cat((net[a.network.read(kind)], rest)))
             for (kind, a), rest in zip(assemblies.items(), own, strict=True)
         }
 
