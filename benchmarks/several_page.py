@@ -1,0 +1,334 @@
+"""Tables and figure of ``docs/results-several-tasks.md``, from the results of ``benchmarks/several_tasks.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex_sim import library
+from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
+from cortex_sim.tdca.several.network import KINDS
+from cortex_sim.tdca.studies.jobs import Folders
+
+ROOT = Path(__file__).resolve().parents[1]
+PROTOCOL = "tdca_several_tasks"
+WORDS = {"supervised": "targets", "reinforcement": "reward", "functions": "functions"}
+MEASURES = {
+    "supervised": "accuracy on MNIST after 100 steps, %",
+    "reinforcement": "return, mean over D, R and E",
+    "functions": "tasks solved, n = 10, trained families, %",
+}
+SCALE = {"supervised": 100, "reinforcement": 1, "functions": 100}
+DIGITS = {"supervised": 1, "reinforcement": 2, "functions": 0}
+FIRST_ORDER = ("adam_1", "adam_4", "adam_4_noise", "momentum_1", "momentum_4", "lbfgs")
+BASELINE = {"supervised": "backprop", "reinforcement": "reinforce"}
+CHANCE = {"supervised": 0.1, "reinforcement": 0.0, "functions": None}
+SHARE = 0.8  # of the specialist's lead that the criterion asks for
+DRAWS = 4000
+NOT_YET = "not run yet"
+
+Values = np.ndarray  # (seed, stratum, run)
+
+
+@cache
+def protocol() -> Any:
+    """The protocol's module."""
+    return library.load_module("protocols", PROTOCOL)
+
+
+def row(*cells: str) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def head(*cells: str) -> list[str]:
+    """The first two lines of a table."""
+    return [row(*cells), "|" + "---|" * len(cells)]
+
+
+def seeds(folders: Folders, names: Sequence[str]) -> list[int]:
+    """Outer seeds under which all of these were run."""
+    return [s for s in protocol().SEEDS if all(folders.kept(f"{name}-{s}") is not None for name in names)]
+
+
+def values(folders: Folders, kind: str, name: str, among: Sequence[int]) -> Values | None:
+    """What inner runs of a kind come to, (seed, stratum, run); a baseline of functions has one seed."""
+    if name in FIRST_ORDER:
+        kept = Folders(folders.runs, ROOT / "benchmarks" / "results" / "functions").kept(f"{name}-0")
+        if kept is None:
+            return None
+        cells = {f"functions/{label}": cell for label, cell in kept["per_life"].items()}
+        return protocol().values({"per_life": cells}, kind)[None]
+    found = [protocol().values(folders.kept(f"{name}-{seed}"), kind) for seed in among]
+    return np.array(found) if found else None
+
+
+def baseline(folders: Folders, kind: str) -> str:
+    """Name of the baseline: of functions, whichever of six tuned optimisers solves most of the tested tasks."""
+    if kind != "functions":
+        return BASELINE[kind]
+    found = {name: values(folders, kind, name, [0]) for name in FIRST_ORDER}
+    return max(FIRST_ORDER, key=lambda name: -1.0 if (v := found[name]) is None else float(v.mean()))
+
+
+def resampled(arrays: Sequence[Values]) -> list[np.ndarray]:
+    """Means of each (draw,) over inner runs resampled within strata: the same ones in all arms and seeds."""
+    strata, runs = arrays[0].shape[1:]
+    rng = np.random.default_rng(0)
+    weight = rng.multinomial(runs, np.full(runs, 1 / runs), (DRAWS, strata)) / runs
+    return [np.einsum("dtr,str->d", weight, a) / (len(a) * strata) for a in arrays]
+
+
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """95 % of them."""
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _arrays(folders: Folders, kind: str, names: Sequence[str]) -> list[Values] | None:
+    own = [name for name in names if name not in FIRST_ORDER]
+    among = seeds(folders, own)
+    found = [values(folders, kind, name, among) for name in names]
+    return None if not among or any(v is None for v in found) else [v for v in found if v is not None]
+
+
+def difference(folders: Folders, kind: str, ours: str, theirs: str) -> str:
+    """Mean of ours minus theirs with its interval."""
+    arrays = _arrays(folders, kind, (ours, theirs))
+    if arrays is None:
+        return "–"
+    a, b = resampled(arrays)
+    mean, (low, high) = float(arrays[0].mean() - arrays[1].mean()), interval(a - b)
+    scale, digits = SCALE[kind], DIGITS[kind] + (kind == "functions")
+    return f"{scale * mean:+.{digits}f} [{scale * low:+.{digits}f}, {scale * high:+.{digits}f}]"
+
+
+def shared(folders: Folders, kind: str, name: str, over: str) -> tuple[float, float, float] | None:
+    """Lead of an arm as a share of the specialist's, with its interval; None if the specialist has none."""
+    arrays = _arrays(folders, kind, (name, kind, over))
+    if arrays is None:
+        return None
+    ours, special, base = resampled(arrays)
+    if interval(special - base)[0] <= 0:
+        return None
+    means = [float(a.mean()) for a in arrays]
+    return (means[0] - means[2]) / (means[1] - means[2]), *interval((ours - base) / (special - base))
+
+
+def _percent(found: tuple[float, float, float] | None) -> str:
+    if found is None:
+        return "no lead"
+    mean, low, high = (100 * value for value in found)
+    return f"{mean:.0f} % [{low:.0f}, {high:.0f}]"
+
+
+def said(kind: str, mean: float) -> str:
+    """A mean in the units of its kind."""
+    return f"{SCALE[kind] * mean:.{DIGITS[kind]}f}"
+
+
+def asked(folders: Folders) -> list[str]:
+    """The criterion by kind, over the baseline and over the network that nothing trained."""
+    lines = head("kind", "over", "specialist's lead", "lead of the network trained by all", "share", "met")
+    for kind in KINDS:
+        first = baseline(folders, kind)
+        more = ["backprop_decorrelated"] if kind == "supervised" else []
+        for over in (first, *more, "untrained"):
+            leads = [difference(folders, kind, name, over) for name in (kind, "joint")]
+            found = shared(folders, kind, "joint", over)
+            met = "–" if over != first or leads[0] == "–" else "yes" if found and found[0] >= SHARE else "**no**"
+            lines.append(row(WORDS[kind], called(over), *leads, _percent(found), met))
+    return lines
+
+
+def called(name: str) -> str:
+    """What a baseline or the untrained network is called."""
+    script = protocol()
+    if name in FIRST_ORDER:
+        import functions_page
+
+        return functions_page.ARMS[name]
+    return "rates and schedules alone" if name == "untrained" else script.BASELINES.get(name, name)
+
+
+def interference(folders: Folders) -> list[str]:
+    """Rows trained on, columns tested on: the value, and the lead as a share of the specialist's."""
+    lines = head("network trained by", *(f"{WORDS[kind]}: {MEASURES[kind]}" for kind in KINDS), "outer seeds")
+    for name, (title, _, _) in protocol().ARMS.items():
+        among = seeds(folders, [name])
+        cells = []
+        for kind in KINDS:
+            found = values(folders, kind, name, among)
+            if found is None:
+                cells.append(NOT_YET)
+                continue
+            share = shared(folders, kind, name, baseline(folders, kind))
+            part = "" if share is None else f" ({100 * share[0]:.0f} %)"
+            cells.append(said(kind, float(found.mean())) + part)
+        lines.append(row(title, *cells, str(len(among))))
+    for kind in KINDS:
+        for name in dict.fromkeys((baseline(folders, kind), *(["backprop_decorrelated"] * (kind == "supervised")))):
+            among = seeds(folders, [name]) if name not in FIRST_ORDER else [0]
+            found = values(folders, kind, name, among)
+            cells = [said(kind, float(found.mean())) if k == kind and found is not None else "" for k in KINDS]
+            lines.append(row(called(name), *cells, str(len(among))))
+    random = ["10.0", "0.00", "0"]
+    lines.append(row("chance; random search", *random, ""))
+    return lines
+
+
+PAIRS = (
+    ("joint", None, "all three minus the specialist"),
+    ("joint", "untrained", "all three minus rates and schedules alone"),
+    ("joint", "joint_without_cue", "all three: with minus without cue"),
+)
+
+
+def differences(folders: Folders) -> list[str]:
+    """Paired differences by kind."""
+    lines = head("", *(WORDS[kind] for kind in KINDS))
+    for ours, theirs, title in PAIRS:
+        lines.append(row(title, *(difference(folders, kind, ours, theirs or kind) for kind in KINDS)))
+    for kind in KINDS:
+        cells = [difference(folders, k, kind, "untrained") for k in KINDS]
+        lines.append(row(f"{WORDS[kind]} alone minus rates and schedules alone", *cells))
+    return lines
+
+
+def _means(folders: Folders, name: str, get: Callable[[dict[str, Any]], float], digits: int, scale: int) -> str:
+    found = [get(kept) for s in protocol().SEEDS if (kept := folders.kept(f"{name}-{s}")) is not None]
+    if not found:
+        return NOT_YET
+    each = [f"{scale * value:.{digits}f}" for value in (np.mean(found), min(found), max(found))]
+    return each[0] if len(found) == 1 else f"{each[0]} ({each[1]}–{each[2]})"
+
+
+def _named(names: Sequence[str]) -> list[tuple[str, str]]:
+    script = protocol()
+    return [(name, script.ARMS[name][0] if name in script.ARMS else script.BASELINES[name]) for name in names]
+
+
+def supervised(folders: Folders) -> list[str]:
+    """Accuracy by data set and inner steps."""
+    cells = [(data, steps) for data in ("mnist", "fashion_mnist") for steps in ("30", "100", "300")]
+    kept = [kept for s in protocol().SEEDS if (kept := folders.kept(f"joint-{s}")) is not None]
+    cells = [c for c in cells if any(f"supervised/{c[0]}" in k["per_life"] for k in kept)] or cells[:3]
+    titles = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+    lines = head("", *(f"{titles[data]}, {steps} steps" for data, steps in cells))
+    for name, title in _named([*protocol().ARMS, "backprop", "backprop_decorrelated"]):
+        prefix = "" if name in protocol().BASELINES else "supervised/"
+        lines.append(
+            row(
+                title,
+                *(
+                    _means(folders, name, lambda k, d=data, n=steps: float(np.mean(k["per_life"][prefix + d][n])), 1, 100)
+                    for data, steps in cells
+                ),
+            )
+        )
+    return lines
+
+
+def reward(folders: Folders) -> list[str]:
+    """Return over the inner run, and solved after it, by setting."""
+    cells = [(what, setting) for what in ("mean", "solved") for setting in "DRE"]
+    titles = {"mean": "return", "solved": "solved after, %"}
+    lines = head("", *(f"{titles[what]}, {setting}" for what, setting in cells))
+    for name, title in _named([*protocol().ARMS, "reinforce"]):
+        prefix = "" if name in protocol().BASELINES else "reinforcement/"
+        lines.append(
+            row(
+                title,
+                *(
+                    _means(
+                        folders,
+                        name,
+                        lambda k, s=setting, w=what: float(np.mean(k["per_life"][prefix + s][w])),
+                        *((2, 1) if what == "mean" else (0, 100)),
+                    )
+                    for what, setting in cells
+                ),
+            )
+        )
+    return lines
+
+
+def functions(folders: Folders) -> list[str]:
+    """Share solved by number of variables and group of families."""
+    groups = {"trained": TRAINED, "never seen": NEVER_SEEN}
+    cells = [(n, group) for n in (2, 10) for group in groups]
+    lines = head("", *(f"n = {n}, {group}" for n, group in cells))
+
+    def share(kept: dict[str, Any], n: int, group: str, prefix: str) -> float:
+        found = [kept["per_life"][f"{prefix}n{n} {name}"]["solved_at"] for name in groups[group]]
+        return float(np.mean([[at is not None for at in cell] for cell in found]))
+
+    for name, title in _named(list(protocol().ARMS)):
+        lines.append(
+            row(
+                title,
+                *(
+                    _means(folders, name, lambda k, n=n, g=group: share(k, n, g, "functions/"), 0, 100)
+                    for n, group in cells
+                ),
+            )
+        )
+    theirs = Folders(folders.runs, ROOT / "benchmarks" / "results" / "functions")
+    for name in FIRST_ORDER:
+        kept = theirs.kept(f"{name}-0")
+        if kept is not None:
+            lines.append(row(called(name), *(f"{100 * share(kept, n, g, ''):.0f}" for n, g in cells)))
+    return lines
+
+
+def budgets(folders: Folders) -> list[str]:
+    """Outer parameters, updates and seconds."""
+    lines = head("", "outer parameters", "outer updates", "seconds of the outer loop, each seed")
+    for name, title in _named([*protocol().ARMS, *protocol().BASELINES]):
+        kept = [k for s in protocol().SEEDS if (k := folders.kept(f"{name}-{s}")) is not None]
+        if not kept:
+            lines.append(row(title, NOT_YET, "–", "–"))
+            continue
+        seconds = ", ".join(f"{k['outer_seconds']:.0f}" for k in kept)
+        lines.append(row(title, str(kept[0]["parameters"]), str(kept[0]["iterations"]), seconds))
+    return lines
+
+
+TABLES: dict[str, Callable[[Folders], list[str]]] = {
+    "asked": asked,
+    "interference": interference,
+    "differences": differences,
+    "supervised": supervised,
+    "reward": reward,
+    "functions": functions,
+    "budgets": budgets,
+}
+
+
+def page(text: str, folders: Folders) -> str:
+    """The page with each table between its two markers."""
+
+    def filled(match: re.Match[str]) -> str:
+        name = match.group(1)
+        body = "\n".join(TABLES[name](folders))
+        return f"<!-- table {name} -->\n\n{body}\n\n<!-- end {name} -->"
+
+    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", filled, text, flags=re.S)
+
+
+def draw(folders: Folders, into: Path) -> None:
+    """The figure, with few colours, for a small file in git."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    for title, figure in protocol().figures(folders).items():
+        drawn = BytesIO()
+        figure.savefig(drawn, format="png", dpi=110)
+        Image.open(drawn).convert("RGB").quantize(96).save(into / f"{title}.png", optimize=True)
+        print(into / f"{title}.png", flush=True)

@@ -1,0 +1,171 @@
+"""One credit network for several tasks
+====================================
+
+One small network that scales credit for images, choices and functions, trained on all of them at once.
+
+Top-down credit assignment: arXiv 2208.01416, its abstracts only, which say that one network serves several
+tasks; the form of the network, its inputs and its outer loop are ours.
+
+Question and prediction
+-----------------------
+
+Can one credit network serve networks that learn from targets, policies that learn from reward, and points
+that minimise functions, as well as a network that was trained on one of these alone? And where not, which
+kinds of task stand in each other's way?
+
+Criterion: in each of the three, its lead over the baseline is at least 80 % of the specialist's lead.
+
+Prediction: with a cue that says which kind of task it is, yes on functions and from reward, since these read
+mostly different inputs; less without the cue. From targets there is little to win: the
+:doc:`layered form </results-layered>` gained nothing by training its credit network.
+
+**Arms**: the network trained by all kinds, with and without the cue; by each kind alone (specialists) and by
+each pair; by none, so that only rates and schedules are trained. In every arm inner runs of all three kinds
+train their own rates and schedules with equally many outer updates; arms differ in whose gradients reach the
+network. So an entry off the diagonal of the table says what a network trained elsewhere is worth with rates
+that fit it.
+
+**Baselines**: backpropagation, with and without the same decorrelation; REINFORCE by backpropagation; the
+best of six tuned optimisers of first order.
+
+What is modelled, and what is not
+---------------------------------
+
+One population of twelve tanh units with two outputs reads the same eleven signals everywhere, 0 where a kind
+has none: how large the credit is, by its running mean and deviation and by its size at first; how wrong the
+present state is; traces of earlier gradients; distances to other points; time left. In all kinds one output
+scales credit, c = b exp(o); on functions the other adds to it. Below the top, credit is carried down by
+plastic top-down weights (:doc:`layered form </rules/tdca>`). The outer loop backpropagates through inner steps
+where inner runs learn from targets or reward, and is antithetic evolution on functions; no inner run
+backpropagates. That one network can be used at all three places says nothing about where in a brain it would
+be.
+
+Run it
+------
+
+.. code-block:: none
+
+   export CORTEX_SIM_DATA=FOLDER
+   python benchmarks/several_tasks.py run      # continues where it stopped
+   python benchmarks/several_tasks.py page
+   python benchmarks/several_tasks.py figures
+
+What would refute it
+--------------------
+
+A share of the specialist's lead below 80 % in one of the kinds, or a network trained by other kinds alone
+that does as well as the specialist: then nothing in it is special to a task.
+"""
+
+from typing import Any
+
+from cortex_sim.tdca.evolving.reading import configured
+from cortex_sim.tdca.several.network import KINDS
+from cortex_sim.tdca.studies.jobs import Folders, Job, studied
+
+RUN_BY = "python benchmarks/several_tasks.py run, then page, then figures"
+CONFIG = "several_tasks"
+SEEDS = (0, 1, 2)
+S, R, F = KINDS
+#: Arms: what they are called, whose gradients reach the network, and whether it is cued.
+ARMS: dict[str, tuple[str, list[str], bool]] = {
+    "joint": ("all three", [S, R, F], True),
+    "untrained": ("none: rates and schedules alone", [], True),
+    "supervised": ("targets", [S], True),
+    "reinforcement": ("reward", [R], True),
+    "functions": ("functions", [F], True),
+    "joint_without_cue": ("all three, without cue", [S, R, F], False),
+    "reinforcement_functions": ("reward and functions", [R, F], True),
+    "supervised_reinforcement": ("targets and reward", [S, R], True),
+    "supervised_functions": ("targets and functions", [S, F], True),
+}
+BASELINES = {
+    "backprop": "backpropagation",
+    "backprop_decorrelated": "backpropagation, the same decorrelation",
+    "reinforce": "REINFORCE, backpropagation",
+}
+
+
+def jobs() -> list[Job]:
+    """Every arm and baseline, one outer seed after the other."""
+    return [job for seed in SEEDS for job in (*(arm(name, seed) for name in ARMS), *baselines(seed))]
+
+
+def arm(name: str, seed: int) -> Job:
+    """One outer loop over all kinds."""
+    _, trained_by, cue = ARMS[name]
+    return Job(name, CONFIG, seed, {"trained_by": trained_by, "network": {"cue": cue}})
+
+
+def baselines(seed: int) -> list[Job]:
+    """Rules without a credit network: the same inner runs, outer updates, rates of the outer loop and tests."""
+    joint = configured(CONFIG)
+    found = []
+    for name in BASELINES:
+        kind = R if name == "reinforce" else S
+        given = {**getattr(joint, kind), "rule": {"name": "backprop"}, "iterations": joint.iterations}
+        given["searcher"] = {"rate": getattr(joint.search(), kind), "final": joint.search().final}
+        if kind == S:
+            given["hold"] = [held for held in given["hold"] if held in ("slopes", "falls")]
+            given["searcher"]["apart"] = True
+            if name == "backprop":
+                given["model_settings"] = {**given["model_settings"], "reads": None}
+        base = "reinforcement_match_to_sample" if kind == R else f"{name}_mnist"
+        found.append(Job(name, base, seed, given))
+    return found
+
+
+def values(result: dict[str, Any], kind: str) -> Any:
+    """What a kind's inner runs are judged by, (stratum, run): the same strata and runs in every arm.
+
+    Of targets, accuracy on MNIST after 100 inner steps; from reward, the return over an inner run, by D, R
+    and E; on functions, whether a task of n = 10 is solved, by trained family.
+    """
+    import numpy as np
+
+    own = {name.removeprefix(f"{kind}/"): cells for name, cells in result["per_life"].items()}
+    if kind == S:
+        return np.array([own["mnist"]["100"]])
+    if kind == R:
+        return np.array([own[setting]["mean"] for setting in "DRE"])
+    families = configured(CONFIG).functions["families"]
+    return np.array([[at is not None for at in own[f"n10 {name}"]["solved_at"]] for name in families], float)
+
+
+def figures(folders: Folders) -> dict[str, Any]:
+    """A panel for each kind: every arm, one dot for each outer seed, and the baseline."""
+    from cortex_sim.viz.panels import COLOURS, new_figure, plain
+
+    labels = {
+        S: "accuracy on MNIST after 100 steps", R: "return of match-to-sample", F: "share of tasks solved, n = 10",
+    }  # fmt: skip
+    lines = {S: ("backprop", "backprop_decorrelated"), R: ("reinforce",), F: ()}
+    drawn = new_figure(11, 3.8)
+    for axes, kind in zip(drawn.subplots(1, 3, sharey=True), KINDS, strict=True):
+        for row, name in enumerate(reversed(ARMS)):
+            results = [folders.kept(f"{name}-{seed}") for seed in SEEDS]
+            found = [float(values(r, kind).mean()) for r in results if r is not None]
+            trained = kind in ARMS[name][1]
+            axes.plot(found, [row] * len(found), "o", color=COLOURS[0 if trained else 1], ms=5, alpha=0.7)
+        for name, style in zip(lines[kind], ("--", ":"), strict=False):
+            results = [folders.kept(f"{name}-{seed}") for seed in SEEDS]
+            means = [float(values(r, kind).mean()) for r in results if r is not None]
+            if means:
+                axes.axvline(sum(means) / len(means), ls=style, color="0.4", lw=1, label=BASELINES[name])
+        plain(axes, labels[kind], "")
+        axes.set_title({S: "targets", R: "reward", F: "functions"}[kind], fontsize=10)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=7, loc="lower right")
+    first = drawn.axes[0]
+    first.set_yticks(range(len(ARMS)), [said for said, _, _ in reversed(ARMS.values())], fontsize=8)
+    first.set_ylabel("network trained by")
+    return {"several_tasks": drawn}
+
+
+def main() -> None:
+    """Run the jobs that are not done yet, into ``runs/tdca``, and draw."""
+    studied("tdca_several_tasks", jobs(), figures)
+
+
+if __name__ == "__main__":
+    main()
