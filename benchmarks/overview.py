@@ -21,6 +21,7 @@ PAGES = (
     "results-layered",
     "results-functions",
     "results-reinforcement",
+    "results-several-tasks",
     "results-sequences",
     "results-landscapes",
     "results-which-rule",

@@ -51,8 +51,8 @@ class Joint:
     twins: ClassVar[bool] = False
     backpropagates: ClassVar[bool] = True
 
-    network: float = 0.01
-    supervised: float = 0.02
+    network: float = 0.03
+    supervised: float = 0.03
     reinforcement: float = 0.03
     functions: float = 0.003
     final: float = 0.1
