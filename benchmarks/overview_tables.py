@@ -13,6 +13,7 @@ import accuracy
 import functions_page
 import reinforcement_page
 import sequences
+import several_page
 import speed
 import tdca_layered_page
 import tdca_page
@@ -252,6 +253,7 @@ CRITERIA: dict[str, tuple[str, Callable[[], Lines]]] = {
     ),
     "results-functions": ("functions", lambda: functions_page.asked(kept("functions"))),
     "results-reinforcement": ("reward", lambda: reinforcement_page.asked(kept("reinforcement"))),
+    "results-several-tasks": ("several tasks", lambda: several_page.asked(kept("several"))),
 }
 
 

@@ -6,10 +6,10 @@
     python benchmarks/several_tasks.py page          # writes the tables of docs/results-several-tasks.md
     python benchmarks/several_tasks.py figures       # draws docs/figures/several_tasks.png
 
-$CORTEX_SIM_DATA names the folder of mnist.npz. Outer loops are those of ``cortex-sim evolve several_tasks`` and
-of its baselines; results, with every inner run, are in ``benchmarks/results/several/`` with the fingerprint of
-their configuration. The command may run several times at once: each takes work that no other has taken.
-``--tiny`` runs all on a small scale, into separate folders.
+$CORTEX_SIM_DATA names the folder of mnist.npz. Outer loops are those of ``cortex-sim evolve several_tasks``
+and of its baselines; results, with every inner run, are in ``benchmarks/results/several/`` with the
+fingerprint of their configuration. The command may run several times at once: each takes work that no other
+has taken. ``--tiny`` runs all on a small scale, into separate folders.
 """
 
 from __future__ import annotations

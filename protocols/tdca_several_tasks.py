@@ -31,14 +31,14 @@ best of six tuned optimisers of first order.
 What is modelled, and what is not
 ---------------------------------
 
-One population of twelve tanh units with two outputs reads the same eleven signals everywhere, 0 where a kind
-has none: how large the credit is, by its running mean and deviation and by its size at first; how wrong the
-present state is; traces of earlier gradients; distances to other points; time left. In all kinds one output
-scales credit, c = b exp(o); on functions the other adds to it. Below the top, credit is carried down by
-plastic top-down weights (:doc:`layered form </rules/tdca>`). The outer loop backpropagates through inner steps
-where inner runs learn from targets or reward, and is antithetic evolution on functions; no inner run
-backpropagates. That one network can be used at all three places says nothing about where in a brain it would
-be.
+One population of twelve tanh units with two outputs reads the same eleven signals everywhere, 0 where a
+kind has none: how large the credit is, by its running mean and deviation and by its size at first; how
+wrong the present state is; traces of earlier gradients; distances to other points; time left. In all kinds
+one output scales credit, c = b exp(o); on functions the other adds to it. Below the top, credit is carried
+down by plastic top-down weights (:doc:`layered form </rules/tdca>`). The outer loop backpropagates through
+inner steps where inner runs learn from targets or reward, and is antithetic evolution on functions; no
+inner run backpropagates. That one network can be used at all three places says nothing about where in a
+brain it would be.
 
 Run it
 ------
@@ -102,7 +102,7 @@ def arm(name: str, seed: int) -> Job:
 
 
 def baselines(seed: int) -> list[Job]:
-    """Rules without a credit network: the same inner runs, outer updates, rates of the outer loop and tests."""
+    """Rules without a credit network: the same inner runs, outer updates, outer rates and tests."""
     joint = configured(CONFIG)
     found = []
     for name in BASELINES:
@@ -140,9 +140,7 @@ def figures(folders: Folders) -> dict[str, Any]:
     """A panel for each kind: every arm, one dot for each outer seed, and the baseline."""
     from cortex_sim.viz.panels import COLOURS, new_figure, plain
 
-    labels = {
-        S: "accuracy on MNIST after 100 steps", R: "return of match-to-sample", F: "share of tasks solved, n = 10",
-    }  # fmt: skip
+    labels = {S: "accuracy on MNIST, 100 steps", R: "return of match-to-sample", F: "tasks solved, n = 10"}
     lines = {S: ("backprop", "backprop_decorrelated"), R: ("reinforce",), F: ()}
     drawn = new_figure(11, 3.8)
     for axes, kind in zip(drawn.subplots(1, 3, sharey=True), KINDS, strict=True):

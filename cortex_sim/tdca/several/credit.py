@@ -81,7 +81,7 @@ class SlottedCredit:
         return {**self.context.draw(), **self.network.draw(seed)}
 
     def inputs(self, received: TopSignals) -> Tensor:
-        """i of every presentation, (run, input, presentation)."""
+        """Inputs i of every presentation, (run, input, presentation)."""
         action: Any = choice(received.rates, received.goal)
         one = action.new_ones((*action.shape[:-1], 1))
         outcome: Any = self.context.seen(received).get("outcome", one)

@@ -60,7 +60,7 @@ class SharedNetwork:
         return Layout(self.shapes())
 
     def read(self, kind: str) -> Tensor:
-        """Where in the network's φ the parameters lie that inner runs of this kind depend on, of shape (used,).
+        """Where in the network's φ the parameters lie that inner runs of this kind depend on, (used,).
 
         All but the cues of other kinds: a search by random perturbations must not perturb those.
         """

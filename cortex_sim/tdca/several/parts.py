@@ -1,4 +1,4 @@
-"""Inner runs of one kind as the joint outer loop unrolls them: under the network and the kind's own numbers."""
+"""Inner runs of one kind as the joint outer loop unrolls them: under the network and their own rates."""
 
 from __future__ import annotations
 

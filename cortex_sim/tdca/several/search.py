@@ -65,7 +65,9 @@ class Joint:
         require_count(self, pairs=self.pairs)
         require_nonnegative(self, final=self.final)
 
-    def begin(self, problem: SeveralRuns, centre: Tensor, iterations: int, generator: Generator) -> JointSearch:
+    def begin(
+        self, problem: SeveralRuns, centre: Tensor, iterations: int, generator: Generator
+    ) -> JointSearch:
         """Start at ``centre``: the network's parameters, then the own ones of each kind."""
         return JointSearch(self, problem, started("several", problem, centre), iterations, generator)
 
@@ -155,7 +157,9 @@ class JointSearch:
             finite = [g for g in wanted if bool(torch.isfinite(g).all())]
             measured |= self._descents[NETWORK].step(torch.stack(finite or wanted).mean(0))
         measured |= {f"loss_{kind}": loss for kind, loss in found.items()}
-        measured |= {f"cosine_{a}_{b}": _cosine(gradients[a], gradients[b]) for a, b in combinations(KINDS, 2)}
+        measured |= {
+            f"cosine_{a}_{b}": _cosine(gradients[a], gradients[b]) for a, b in combinations(KINDS, 2)
+        }
         return {"loss": sum(found.values()) / len(found), **measured}
 
     def state(self) -> dict[str, Tensor]:
@@ -185,7 +189,7 @@ class Sizes:
         self.weight = {name: torch.zeros((), dtype=torch.float64) for name in names}
 
     def bounded(self, name: str, gradient: Tensor) -> Tensor:
-        """The gradient by its usual norm, or by its own where that is larger; NaN and 0 stay what they are."""
+        """The gradient by its usual norm, or by its own where that is larger; NaN and 0 stay as they are."""
         norm = float(torch.linalg.vector_norm(gradient.double()))
         if not (math.isfinite(norm) and norm):
             return gradient

@@ -247,5 +247,3 @@ def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
     for setting in settings:
         look_up(f"setting of {name}", setting, known, RunError)
     return cls(**settings)
-
-

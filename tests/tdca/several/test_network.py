@@ -1,4 +1,4 @@
-"""The shared network at each kind: its equation in float64, and the specialists' networks as limiting cases."""
+"""The shared network at each kind: its equation in float64, and specialists' networks as limiting cases."""
 
 import math
 

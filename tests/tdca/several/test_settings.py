@@ -1,4 +1,4 @@
-"""The joint outer loop: its descent by kind, configurations, a killed run that resumes, and what is refused."""
+"""The joint outer loop: its descent by kind, configurations, a killed run that resumes, refusals."""
 
 import json
 
@@ -41,7 +41,11 @@ def made(**settings):
 
 def begun(settings):
     runs, phi = settings.problem(None)
-    return runs, phi, settings.search().begin(runs, phi, settings.iterations, torch.Generator().manual_seed(1))
+    return (
+        runs,
+        phi,
+        settings.search().begin(runs, phi, settings.iterations, torch.Generator().manual_seed(1)),
+    )
 
 
 def test_the_shipped_configuration():
@@ -159,7 +163,10 @@ def test_a_run_what_it_writes_and_a_killed_one_that_resumes_to_the_bit(tmp_path,
         ({"network": {"cue": 1}}, "cue"),
         ({"searcher": {"pairs": 0}}, "pairs"),
         ({"searcher": {"name": "nres"}}, "setting of searcher 'name'"),
-        ({"supervised": {"rule": {"name": "backprop"}}}, "setting supervised: rule belongs to the outer loop"),
+        (
+            {"supervised": {"rule": {"name": "backprop"}}},
+            "setting supervised: rule belongs to the outer",
+        ),
         ({"functions": {"iterations": 3}}, "setting functions: iterations belongs"),
         ({"functions": {"base": "layered_digits"}}, "its base layered_digits is of another kind of problem"),
         ({"functions": {"family": []}}, "setting of functions 'family'"),
@@ -180,7 +187,9 @@ def test_what_it_refuses_before_work(tmp_path):
     several = made(supervised={**SMALL["supervised"], "also": [{"hidden": [8]}]})
     with pytest.raises(RunError, match="also"):
         evolve(several, tmp_path / "run")
-    values = made(supervised={"tasks": {"kind": "regression"}, "model_settings": {"objective": "squared_error"}})
+    values = made(
+        supervised={"tasks": {"kind": "regression"}, "model_settings": {"objective": "squared_error"}}
+    )
     with pytest.raises(RunError, match="objective cross_entropy"):
         values.check(None)
     assert not (tmp_path / "run").exists()
@@ -188,7 +197,8 @@ def test_what_it_refuses_before_work(tmp_path):
 
 def test_configurations_on_disk(tmp_path):
     (tmp_path / "own.yaml").write_text(
-        yaml.safe_dump({"base": "several_tasks", "network": {"cue": False}, "trained_by": ["functions"]}), "utf-8"
+        yaml.safe_dump({"base": "several_tasks", "network": {"cue": False}, "trained_by": ["functions"]}),
+        "utf-8",
     )
     own = configured(str(tmp_path / "own.yaml"))
     assert "cue" not in own.shared().shapes() and own.trained_by == ["functions"]
