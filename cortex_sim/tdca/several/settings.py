@@ -226,15 +226,16 @@ def _resolved(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
             raise RunError(
                 f"setting {kind}: {name} belongs to the outer loop over all kinds; leave it out of {kind}"
             )
-    known = dict.fromkeys(["base", *(f.name for f in fields(find(KIND, PROBLEMS[kind])))])
+    of: Any = find(KIND, PROBLEMS[kind])
+    known = dict.fromkeys(["base", *(f.name for f in fields(of))])
     for name in given:
         look_up(f"setting of {kind}", name, known, RunError)
     rest = {name: value for name, value in given.items() if name != "base"}
     if "base" not in given:
-        whole = made({**({} if PROBLEMS[kind] == DEFAULT else {KEY: PROBLEMS[kind]}), **rest})
+        whole: Any = made({**({} if PROBLEMS[kind] == DEFAULT else {KEY: PROBLEMS[kind]}), **rest})
     else:
         whole = based(str(given["base"]), rest)
-    if not isinstance(whole, find(KIND, PROBLEMS[kind])):
+    if not isinstance(whole, of):
         raise RunError(
             f"setting {kind}: its base {given['base']} is of another kind of problem; give one whose problem "
             f"is {PROBLEMS[kind]}"
