@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ CHANCE = ("10.0", "0.00", "0")  # in the order of kinds; random search as on the
 SHARE = 0.8  # of the specialist's lead that the criterion asks for
 DRAWS = 4000
 NOT_YET = "not run yet"
+COSINES = "cosines"  # key of what benchmarks/several_tasks.py gathers
 
 Values = np.ndarray  # (seed, stratum, run)
 
@@ -134,7 +136,7 @@ def said(kind: str, mean: float) -> str:
 
 def asked(folders: Folders) -> list[str]:
     """The criterion by kind, over the baseline; beside it leads over other rivals."""
-    lines = head("lead", "over", "specialist", "network trained by all", "must", "measured", "met")
+    lines = head("lead", "of the specialist", "of the network trained by all", "must", "measured", "met")
     for kind in KINDS:
         first = baseline(folders, kind)
         more = ["backprop_decorrelated"] if kind == "supervised" else []
@@ -146,7 +148,7 @@ def asked(folders: Folders) -> list[str]:
                 must = f"≥ {100 * SHARE:.0f} % of the specialist's"
                 if leads[0] != "–":
                     met = "yes" if found and found[0] >= SHARE else "**no**"
-            lines.append(row(WORDS[kind], called(over), *leads, must, _percent(found), met))
+            lines.append(row(f"{WORDS[kind]}: over {called(over)}", *leads, must, _percent(found), met))
     return lines
 
 
@@ -272,6 +274,19 @@ def _solved(kept: dict[str, Any], n: int, families: Sequence[str]) -> float:
     return _mean([at is not None for name in families for at in kept[f"n{n} {name}"]["solved_at"]])
 
 
+def cosines(folders: Folders) -> list[str]:
+    """Cosines between kinds' gradients of the network, over the outer loop."""
+    pairs = list(combinations(KINDS, 2))
+    lines = head("network trained by", *(f"{WORDS[a]}, {WORDS[b]}" for a, b in pairs))
+    kept = folders.kept(COSINES) or {}
+    for name in ("joint", "joint_without_cue", "untrained"):
+        found = [kept[key] for seed in protocol().SEEDS if (key := f"{name}-{seed}") in kept]
+        cells = [[c for one in found for c in one[f"cosine_{a}_{b}"]] for a, b in pairs]
+        said = [f"{np.mean(c):+.2f} ({min(c):+.2f} to {max(c):+.2f})" if c else NOT_YET for c in cells]
+        lines.append(row(protocol().ARMS[name][0], *said))
+    return lines
+
+
 def budgets(folders: Folders) -> list[str]:
     """Outer parameters, updates and seconds."""
     lines = head("", "outer parameters", "outer updates", "seconds of the outer loop, each seed")
@@ -292,6 +307,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "supervised": supervised,
     "reward": reward,
     "functions": functions,
+    "cosines": cosines,
     "budgets": budgets,
 }
 

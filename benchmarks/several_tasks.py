@@ -15,6 +15,7 @@ has taken. ``--tiny`` runs all on a small scale, into separate folders.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import several_page
+from several_page import COSINES
 from tdca import say, state
 
 from cortex_sim import library
@@ -75,6 +77,19 @@ def folders(runs: Path | None, tiny: bool = False) -> Folders:
     return Folders(runs or ROOT / "runs" / "several", ROOT / "benchmarks" / "results" / "several")
 
 
+def gather(places: Folders) -> None:
+    """Keep the cosines between kinds' gradients: means over ten outer updates each, of every run here."""
+    found = places.kept(COSINES) or {}
+    for job in jobs():
+        lines = places.run(job.key) / "metrics.jsonl"
+        if lines.is_file() and places.kept(job.key) is not None:
+            read = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
+            own = {name: [line[name] for line in read] for name in read[0] if name.startswith("cosine_")}
+            if own:
+                found[job.key] = own
+    places.keep(COSINES, found)
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -102,6 +117,7 @@ def main() -> None:
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     failed = work(found, places, say, given.jobs)
+    gather(places)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-CRITERIA = ("tdca", "layered", "functions", "reinforcement")
+CRITERIA = ("tdca", "layered", "functions", "reinforcement", "several-tasks")
 
 
 @pytest.fixture(scope="module")
