@@ -32,7 +32,8 @@ CHANCE = ("10.0", "0.00", "0")  # in the order of kinds; random search as on the
 SHARE = 0.8  # of the specialist's lead that the criterion asks for
 DRAWS = 4000
 NOT_YET = "not run yet"
-COSINES = "cosines"  # key of what benchmarks/several_tasks.py gathers
+GATHERED = "gathered"  # key of what benchmarks/several_tasks.py reads from run directories
+PROBABILITIES = (0.1, 0.5, 0.9)  # of the action taken, or of the right class
 
 Values = np.ndarray  # (seed, stratum, run)
 
@@ -278,12 +279,33 @@ def cosines(folders: Folders) -> list[str]:
     """Cosines between kinds' gradients of the network, over the outer loop."""
     pairs = list(combinations(KINDS, 2))
     lines = head("network trained by", *(f"{WORDS[a]}, {WORDS[b]}" for a, b in pairs))
-    kept = folders.kept(COSINES) or {}
+    kept = {key: one["cosines"] for key, one in _gathered(folders).items()}
     for name in ("joint", "joint_without_cue", "untrained"):
         found = [kept[key] for seed in protocol().SEEDS if (key := f"{name}-{seed}") in kept]
         cells = [[c for one in found for c in one[f"cosine_{a}_{b}"]] for a, b in pairs]
         said = [f"{np.mean(c):+.2f} ({min(c):+.2f} to {max(c):+.2f})" if c else NOT_YET for c in cells]
         lines.append(row(protocol().ARMS[name][0], *said))
+    return lines
+
+
+def _gathered(folders: Folders) -> dict[str, Any]:
+    """What was read from run directories, by job."""
+    found = folders.kept(GATHERED) or {}
+    return {key: one for key, one in found.items() if isinstance(one, dict)}
+
+
+def gains(folders: Folders) -> list[str]:
+    """Trained gains at actions or classes of three probabilities, by that of the smallest."""
+    kept, heads = _gathered(folders), [f"π = {p:g}" for p in PROBABILITIES[1:]]
+    lines = head("network trained by", *(f"{WORDS[kind]}, {h}" for kind in KINDS[:2] for h in heads))
+    for name in ("supervised", "reinforcement", "supervised_reinforcement", "joint", "joint_without_cue"):
+        found = [kept[key]["gains"] for seed in protocol().SEEDS if (key := f"{name}-{seed}") in kept]
+        each = [
+            [one[kind][i] / one[kind][0] for one in found]
+            for kind in KINDS[:2]
+            for i in range(1, len(PROBABILITIES))
+        ]
+        lines.append(row(protocol().ARMS[name][0], *(_means(cell, 2, 1) for cell in each)))
     return lines
 
 
@@ -308,6 +330,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
     "reward": reward,
     "functions": functions,
     "cosines": cosines,
+    "gains": gains,
     "budgets": budgets,
 }
 

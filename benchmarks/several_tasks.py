@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import several_page
-from several_page import COSINES
+from several_page import GATHERED, PROBABILITIES
 from tdca import say, state
 
 from cortex_sim import library
@@ -78,16 +78,44 @@ def folders(runs: Path | None, tiny: bool = False) -> Folders:
 
 
 def gather(places: Folders) -> None:
-    """Keep the cosines between kinds' gradients: means over ten outer updates each, of every run here."""
-    found = places.kept(COSINES) or {}
+    """Keep what tables need of the run directories here: cosines between gradients, and trained gains."""
+    found = places.kept(GATHERED) or {}
     for job in jobs():
-        lines = places.run(job.key) / "metrics.jsonl"
-        if lines.is_file() and places.kept(job.key) is not None:
-            read = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
-            own = {name: [line[name] for line in read] for name in read[0] if name.startswith("cosine_")}
-            if own:
-                found[job.key] = own
-    places.keep(COSINES, found)
+        folder = places.run(job.key)
+        if job.config != "several_tasks" or not (folder / "outer.safetensors").is_file():
+            continue
+        text = (folder / "metrics.jsonl").read_text("utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        cosines = {name: [line[name] for line in lines] for name in lines[0] if name.startswith("cosine_")}
+        found[job.key] = {"cosines": cosines, "gains": gains(job, folder)}
+    places.keep(GATHERED, found)
+
+
+def gains(job: Job, folder: Path) -> dict[str, list[float]]:
+    """exp(o₂) at targets and choices of these probabilities, half way through an inner run, by kind."""
+    import torch
+    from safetensors.torch import load_file
+
+    from cortex_sim.credit import TopSignals
+
+    settings: Any = job.settings()
+    named = load_file(str(folder / "outer.safetensors"))
+    shared = {name.removeprefix("network/"): p for name, p in named.items() if name.startswith("network/")}
+    found = {}
+    for kind, outputs in (("supervised", 10), ("reinforcement", 2)):
+        network = settings.part(kind).inner_rule().credit_network
+        odds = torch.tensor(PROBABILITIES, dtype=torch.float64)[:, None]
+        rates = torch.cat((odds.log(), ((1 - odds) / (outputs - 1)).log().expand(-1, outputs - 1)), 1)[None]
+        goal = torch.zeros(1, len(odds), outputs + 4 * (kind == "reinforcement"), dtype=torch.float64)
+        goal[..., 0] = 1.0
+        if kind == "reinforcement":
+            goal[..., outputs : outputs + 2] = 1.0  # outcome and weight
+        half = torch.full((1,), 0.5, dtype=torch.float64)
+        received = TopSignals(rates, goal, goal[..., :outputs] - rates.softmax(-1), half)
+        credit: Any = network.credits(settings.shared().at(shared, kind), received, [])[0]
+        base: Any = network.context.base({}, received)
+        found[kind] = (credit / base)[0, :, 0].tolist()
+    return found
 
 
 def main() -> None:
