@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import functions_page
 import numpy as np
 
 from cortex_sim import library
@@ -16,7 +17,6 @@ from cortex_sim.tdca.functions.settings import NEVER_SEEN, TRAINED
 from cortex_sim.tdca.several.network import KINDS
 from cortex_sim.tdca.studies.jobs import Folders
 
-ROOT = Path(__file__).resolve().parents[1]
 PROTOCOL = "tdca_several_tasks"
 WORDS = {"supervised": "targets", "reinforcement": "reward", "functions": "functions"}
 MEASURES = {
@@ -62,11 +62,8 @@ def seeds(folders: Folders, names: Sequence[str]) -> list[int]:
 def values(folders: Folders, kind: str, name: str, among: Sequence[int]) -> Values | None:
     """What inner runs of a kind come to, (seed, stratum, run); a baseline of functions has one seed."""
     if name in FIRST_ORDER:
-        kept = Folders(folders.runs, ROOT / "benchmarks" / "results" / "functions").kept(f"{name}-0")
-        if kept is None:
-            return None
-        cells = {f"functions/{label}": cell for label, cell in kept["per_life"].items()}
-        return protocol().values({"per_life": cells}, kind)[None]
+        theirs = protocol().optimiser(folders, name)
+        return None if theirs is None else protocol().values(theirs, kind)[None]
     found = [protocol().values(folders.kept(f"{name}-{seed}"), kind) for seed in among]
     return np.array(found) if found else None
 
@@ -157,8 +154,6 @@ def called(name: str) -> str:
     """What a baseline or the untrained network is called."""
     script = protocol()
     if name in FIRST_ORDER:
-        import functions_page
-
         return functions_page.ARMS[name]
     return "rates and schedules alone" if name == "untrained" else script.BASELINES.get(name, name)
 
@@ -260,11 +255,12 @@ def functions(folders: Folders) -> list[str]:
     groups = {"trained": TRAINED, "never seen": NEVER_SEEN}
     cells = [(n, group) for n in (2, 10) for group in groups]
     lines = head("solved, %", *(f"n = {n}, {group}" for n, group in cells))
-    theirs = Folders(folders.runs, ROOT / "benchmarks" / "results" / "functions")
     named = [(title, _kept(folders, name)) for name, title in _named(list(protocol().ARMS))]
-    named += [
-        (called(name), [kept["per_life"]]) for name in FIRST_ORDER if (kept := theirs.kept(f"{name}-0"))
-    ]
+    for name in FIRST_ORDER:
+        theirs = protocol().optimiser(folders, name)
+        if theirs is not None:
+            own = {label.rpartition("/")[2]: cell for label, cell in theirs["per_life"].items()}
+            named.append((called(name), [own]))
     for title, kept in named:
         shares = [[_solved(k, n, groups[group]) for k in kept] for n, group in cells]
         lines.append(row(title, *(_means(found, 0, 100) for found in shares)))
