@@ -28,7 +28,14 @@ PAGE = HERE.parent / "docs" / "decorrelation.md"
 RESULTS = HERE / "results" / "decorrelation" / "short_trainings.json"
 RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
 SEEDS, CHOOSING, UPDATES, BATCH, HELD_OUT = range(5), 100, 300, 32, 5000
-RULES = {"backprop": "backpropagation", "kolen_pollack": "Kolen–Pollack", "gait_prop": "GAIT-prop"}
+RULES = {
+    "backprop": "backpropagation",
+    "kolen_pollack": "Kolen–Pollack",
+    "gait_prop": "GAIT-prop",
+    "gait_prop_learned": "GAIT-prop, learned inverse",
+    "feedback_alignment": "feedback alignment",
+    "sign_symmetric": "sign-symmetric",
+}
 READS: dict[str, cs.Decorrelated | None] = {
     "rates": None,
     "centred rates, `mixing=0`": cs.Decorrelated(mixing=0),
