@@ -58,9 +58,10 @@ Result
 
 Tables, intervals and which criteria are met: :doc:`results </results-several-tasks>`.
 
-Met on targets and on functions, not from reward, where the network trained by all keeps about half of the
-specialist's lead; without the cue it keeps none. Targets and reward train the same gain and want it
-differently steep. Against the prediction there is something to win from targets.
+Met on targets and on functions, not from reward, where the network trained by all keeps half of the
+specialist's lead under one outer seed and none under another; without the cue it keeps none. Targets and
+reward train the same gain and want it differently steep. Against the prediction there is something to win
+from targets.
 
 What would refute it
 --------------------
