@@ -24,8 +24,10 @@ SLOW = {  # each trains, compares or simulates for seconds
     "bcm",
     "comparing",
     "global_neuromodulator",
+    "inference",
     "protocols",
     "recovery",
+    "synaptic_scaling",
     "tutorial-protocol",
     "tutorial-tdca",
 }

@@ -142,6 +142,7 @@ def test_stimuli_that_were_not_presented_are_named(folder, capsys, tmp_path):
     assert status == 2 and "50 of 60 stimuli of the neural data were not presented" in error
 
 
+@pytest.mark.slow
 def test_a_window_counts_spikes_and_must_fit_bins(folder, capsys, tmp_path):
     rng = np.random.default_rng(2)
     count = 4000

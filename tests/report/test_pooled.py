@@ -193,6 +193,7 @@ def test_models_are_compared_by_pooled_scores(pool, own):
     assert len(said) == 1 and str(found).count(f"pooled over {pool}  rsa  truth - noise") == 1
 
 
+@pytest.mark.slow
 def test_differences_are_in_json_csv_and_table(tmp_path, capsys):
     rng = np.random.default_rng(6)
     images = rng.integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)

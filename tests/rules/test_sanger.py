@@ -53,7 +53,9 @@ STIMULI = np.random.default_rng(0).normal(size=(50, 5)) * [2.4, 1.7, 1.1, 0.5, 0
 COMPONENTS = np.linalg.eigh(STIMULI.T @ STIMULI)[1][:, ::-1].T[:3]
 
 
-@pytest.mark.parametrize("backend, tolerance", [("torch", 1e-6), ("brian2", 0.02)])
+@pytest.mark.parametrize(
+    "backend, tolerance", [("torch", 1e-6), pytest.param("brian2", 0.02, marks=pytest.mark.slow)]
+)
 def test_finds_the_principal_components_in_order(backend, tolerance):
     experiment = cs.Experiment(network(), {"shown": script(STIMULI, 50 * 400, 1.0)})
     if backend == "brian2":

@@ -189,7 +189,7 @@ def without_objective():
         ),
         (
             lambda: chain().with_rule("tdca", credit=TrainedCredit(Other(), {}, {})),
-            "credit_network must be one of .*dense, layered, .*shared, or an object with outputs, context",
+            "credit_network must be one of .*dense, layered, .*shared, .*or an object with outputs, context",
         ),
     ],
 )  # fmt: skip
