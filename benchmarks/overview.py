@@ -9,9 +9,9 @@ full, and by their functions, so that the two cannot disagree; run this after an
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 
+import marked_tables
 import overview_tables as tables
 
 PAGE = tables.DOCS / "results-overview.md"
@@ -47,13 +47,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
 
 def page(text: str) -> str:
     """The page with each table between its two markers."""
-
-    def filled(match: re.Match[str]) -> str:
-        name = match.group(1)
-        body = "\n".join(TABLES[name]())
-        return f"<!-- table {name} -->\n\n{body}\n\n<!-- end {name} -->"
-
-    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", filled, text, flags=re.S)
+    return marked_tables.rewritten(text, lambda name: "\n".join(TABLES[name]()))
 
 
 def write() -> None:

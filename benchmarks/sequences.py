@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import re
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
+import marked_tables
 import rates
 import torch
 from scipy import stats
@@ -141,12 +141,7 @@ def table(name: str) -> str:
 
 def page(text: str) -> str:
     """The page with its tables between their markers."""
-
-    def written(mark: re.Match[str]) -> str:
-        name = mark.group(1)
-        return f"<!-- table {name} -->\n\n{table(name)}\n\n<!-- end {name} -->"
-
-    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", written, text, flags=re.DOTALL)
+    return marked_tables.rewritten(text, table)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import combinations
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import functions_page
+import marked_tables
 import numpy as np
 
 from cortex_sim import library
@@ -333,13 +333,7 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
 
 def page(text: str, folders: Folders) -> str:
     """The page with each table between its two markers."""
-
-    def filled(match: re.Match[str]) -> str:
-        name = match.group(1)
-        body = "\n".join(TABLES[name](folders))
-        return f"<!-- table {name} -->\n\n{body}\n\n<!-- end {name} -->"
-
-    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", filled, text, flags=re.S)
+    return marked_tables.rewritten(text, lambda name: "\n".join(TABLES[name](folders)))
 
 
 def draw(folders: Folders, into: Path) -> None:

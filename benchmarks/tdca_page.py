@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import marked_tables
 
 from cortex_sim import library
 from cortex_sim.tdca.studies.compare import (
@@ -313,10 +314,4 @@ TABLES: dict[str, Callable[[Folders], list[str]]] = {
 
 def page(text: str, folders: Folders, tables: dict[str, Callable[[Folders], list[str]]] = TABLES) -> str:
     """The page with each table between its two markers."""
-
-    def filled(match: re.Match[str]) -> str:
-        name = match.group(1)
-        body = "\n".join(tables[name](folders))
-        return f"<!-- table {name} -->\n\n{body}\n\n<!-- end {name} -->"
-
-    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", filled, text, flags=re.S)
+    return marked_tables.rewritten(text, lambda name: "\n".join(tables[name](folders)))
