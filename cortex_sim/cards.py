@@ -22,13 +22,14 @@ from cortex_sim.credit.feedback import Diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import find, make, names
 from cortex_sim.rules.base import WORDS, TopDown, Word
-from cortex_sim.rules.places import by_targets, not_by_synapse, not_in_protocols, not_in_time
+from cortex_sim.rules.places import by_targets, not_by_synapse, not_in_protocols, not_in_time, not_on_spikes
 
 NOT_GIVEN = "not given"
 TRAINING = "training on torch, in one process or several"
 EQUILIBRIUM = "protocols at equilibrium, on torch"
 BATCHED = "time, on brian2's batched engine"
 SYNAPSES = "time, on brian2's synapses engine"
+SPIKES = "spiking units, on brian2"
 INNER_RUNS = "inner runs of outer loops"
 _PAIR = "below->above"  # a bottom-up projection's name, for what is declared beside one
 _INNER = ("rules", "layered", "broadcast")  # modules of cortex_sim.tdca.inner that register inner rules
@@ -299,6 +300,7 @@ def _places(name: str, rules: tuple[Any, ...]) -> dict[str, str]:
         EQUILIBRIUM: why(not_in_protocols),
         BATCHED: why(not_in_time),
         SYNAPSES: why(not_by_synapse),
+        SPIKES: why(not_on_spikes),
         INNER_RUNS: "" if inner_rules(name) else "it has no counterpart there",
     }
 

@@ -47,8 +47,9 @@ class EProp:
 
     Notes
     -----
-    Departures: rate units in place of the paper's spiking ones, for which f′ is a pseudo-derivative; B may
-    diffuse; where a network settles, traces have reached f′ r_pre, and this is direct feedback alignment.
+    Departures: rate units, and the paper's spiking ones, for which f′ is a pseudo-derivative, only on brian2;
+    B may diffuse; where a network settles, traces have reached f′ r_pre, and this is direct feedback
+    alignment.
 
     Limits: what a synapse does to other units through recurrent projections is left out, so it is the
     gradient only where no path leads from unit to unit. Where steps are shorter than the top's τ a trace is

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cortex_sim.capabilities import Arrival, rule_of
+from cortex_sim.rules.e_prop import EProp
 
 _LAYERS = "computes targets layer by layer"
 
@@ -34,3 +35,15 @@ def not_by_synapse(rule: Any) -> str:
     if callable(rule_of(rule).growth):
         return "reads several synapses at once, and the synapses engine moves each by itself"
     return not_in_time(rule)
+
+
+def not_on_spikes(rule: Any) -> str:
+    """Why spiking units cannot run it, or ""."""
+    if not isinstance(rule, EProp):
+        return "has no spiking counterpart"
+    if rule.keeps.autapse:
+        return (
+            "follows a rate through its unit's synapse onto itself, and of spiking units only the leak is "
+            'known: memory="leak" or "none"'
+        )
+    return ""

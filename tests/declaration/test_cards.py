@@ -13,6 +13,7 @@ from cortex_sim.cards import (
     EQUILIBRIUM,
     INNER_RUNS,
     NOT_GIVEN,
+    SPIKES,
     SYNAPSES,
     TRAINING,
     inner_rules,
@@ -56,7 +57,7 @@ def test_every_field_is_filled(name):
     for label, text in card.rows:
         assert text and NOT_GIVEN not in text, label
     assert {"Equation", "Source", "Departures", "Feedback", "Runs in", "Limits"} <= {n for n, _ in card.rows}
-    assert {*card.runs} | {*card.refused} == {TRAINING, EQUILIBRIUM, BATCHED, SYNAPSES, INNER_RUNS}
+    assert {*card.runs} | {*card.refused} == {TRAINING, EQUILIBRIUM, BATCHED, SYNAPSES, SPIKES, INNER_RUNS}
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -67,6 +68,7 @@ def test_it_says_where_the_rule_is_built_and_why_not(name):
         EQUILIBRIUM: QuasiStatic,
         BATCHED: lambda net: cs.brian2.build(net, engine="batched"),
         SYNAPSES: lambda net: cs.brian2.build(net, engine="synapses"),
+        SPIKES: cs.brian2.Spiking,
     }
     for place, build in builders.items():
         if place in card.runs:

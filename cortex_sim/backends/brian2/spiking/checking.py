@@ -8,7 +8,7 @@ from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.population import Population
 from cortex_sim.projection import Projection
-from cortex_sim.rules.e_prop import EProp
+from cortex_sim.rules.places import not_on_spikes
 
 _RULE = 'use net.with_rule("e_prop"), "e_prop_symmetric" or "e_prop_diffused", or no plasticity'
 
@@ -24,6 +24,9 @@ def check_spiking(net: Network) -> None:
         If spiking units cannot run it as declared.
     """
     net.check()
+    for p in net.of_rates:
+        if p.plasticity is not None and (why := not_on_spikes(p.plasticity)):
+            raise BuildError(f"projection {p.name}: {type(p.plasticity).__name__} {why}; {_RULE}")
     if net.objective_at is None:
         raise BuildError(
             f"network {net.name}: spiking units need a population that reads out; add "
@@ -92,13 +95,6 @@ def _check_projection(net: Network, p: Projection) -> None:
         raise BuildError(
             f"{label}: a {net.operator(p).called} has no weight of each synapse's own, and every spiking "
             "synapse needs one; use cs.Dense(), or cs.Sparse()"
-        )
-    if p.plasticity is not None and not isinstance(p.plasticity, EProp):
-        raise BuildError(f"{label}: {type(p.plasticity).__name__} has no spiking counterpart here; {_RULE}")
-    if isinstance(p.plasticity, EProp) and p.plasticity.keeps.autapse:
-        raise BuildError(
-            f'{label}: EProp(memory="unit") follows a rate through its unit\'s synapse onto itself; of '
-            'spiking units only the leak is known, EProp("leak"), or nothing, EProp("none")'
         )
     _check_additions(p)
 
