@@ -3,8 +3,9 @@
     python benchmarks/orthogonality.py  # draws the figure of docs/results.md from results/vgg_like.json
 
 Every arm of the study that ended: accuracy minus backpropagation's at the same seed. Deviation is that of
-the weights at the end, the angle the mean over evaluations between the first and the last; both are means
-over the projections whose inverse is used, all but the lowest.
+the weights at the end, a mean over the projections whose inverse is used, all but the lowest. The angle is
+the mean over evaluations between the first and the last and over the projections whose credit has passed
+an inverse, all but the highest: there it is 0 under every rule.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def points() -> list[dict[str, Any]]:
     inverted = [p.reverse_name for p in net.top_downs if net.operator(p).weighted]
     lowest = {p.name for p in net.bottom_ups if p.pre in net.sources}
     inverted = [name for name in inverted if name not in lowest]
+    below = [p.name for p in net.bottom_ups if net.operator(p).weighted][:-1]
     baseline = accuracy.final_of(spec, results, spec["baseline"])
     rows = []
     for arm, about in spec["arms"].items():
@@ -39,7 +41,7 @@ def points() -> list[dict[str, Any]]:
             if seed in baseline:
                 gained = 100 * (metrics["test_accuracy"] - baseline[seed]["test_accuracy"])
                 deviation = statistics.mean(metrics["orthogonality_deviation"][name] for name in inverted)
-                angle = _mean_angle(metrics["over_training"], inverted)
+                angle = _mean_angle(metrics["over_training"], below)
                 rows.append({"arm": arm, "rule": about["rule"], "seed": seed, "gained": gained}
                             | {"deviation": deviation, "angle": angle})  # fmt: skip
     return rows
