@@ -244,10 +244,10 @@ def _knee(folders: Folders, protocol: Any, classes: int) -> str:
     near = {k: cell[0] >= whole[0] - 0.01 for k, cell in cells.items() if cell is not None}
     knee = [k for k in near if all(within for other, within in near.items() if other >= k)]
     if not knee:
-        return f"- For {classes} classes every K that was tried costs a point or more at 1000 steps."
+        return f"- {classes} classes: every K that was tried costs a point or more after 1000 steps."
     below = [k for k in protocol.CHANNELS if k < knee[0]]
-    tried = f"the next smaller that was tried, K = {below[-1]}, costs more" if below else "none is smaller"
-    return f"- For {classes} classes K costs less than a point at 1000 steps from K = {knee[0]} on; {tried}."
+    tried = f"; K = {below[-1]}, the next smaller one tried, costs more" if below else ""
+    return f"- {classes} classes: K = {knee[0]} and above cost less than one point after 1000 steps{tried}."
 
 
 def tasks(folders: Folders) -> list[str]:
