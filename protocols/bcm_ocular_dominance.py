@@ -9,11 +9,11 @@ doi:10.1523/JNEUROSCI.02-01-00032.1982.
 Question and prediction
 -----------------------
 
-Why does a kitten's cortex lose an eye that was closed for a while (Wiesel & Hubel 1963, J. Neurophysiol.
-26, doi:10.1152/jn.1963.26.6.1003), but far less if both were closed (1965, 28,
+Why does a kitten's cortex stop responding to an eye that was closed for a while (Wiesel & Hubel 1963, J.
+Neurophysiol. 26, doi:10.1152/jn.1963.26.6.1003), but far less if both were closed (1965, 28,
 doi:10.1152/jn.1965.28.6.1029)? Under :doc:`BCM </rules/bcm>` the open eye keeps a cell's threshold high;
-activity of the closed eye, which matches no pattern, falls below it and weakens the synapses that carry it.
-With both eyes closed the threshold is low as well, and little is lost. So:
+activity of the closed eye, which matches no pattern, stays below it and weakens the synapses that carry it.
+With both eyes closed the threshold is low as well, and little is lost. Predictions:
 
 - after normal rearing cells are selective and respond to both eyes equally, ocular dominance (L − R)/(L +
   R) about 0;
@@ -30,13 +30,13 @@ window, with ⟨y⟩ = 1 and θ = K: they decay, and faster with more noise (var
 What is modelled, and what is not
 ---------------------------------
 
-Each eye is a ring of 10 units that presents one of 5 overlapping bumps, the same to both eyes, plus noise
-of its own (σ = 0.3); 20 linear V1 cells, whose rates are deviations from spontaneous activity. 4000 trials
-of rearing, 6000 of deprivation, 25 ms each, with the window open in the last 10; θ has a time constant of
-200 ms of open windows, 20 trials. Ocular dominance, selectivity and tuning are computed from the recorded
-weights and patterns without noise. Not modelled: a critical period (nothing ends plasticity), columns and
-competition between cells (all cells shift equally, whereas cortical cells vary), weights of one sign, light
-through closed lids.
+Each eye is a ring of 10 units that presents one of 5 overlapping bumps, the same in both eyes, plus
+independent noise (σ = 0.3). V1 has 20 linear cells, whose rates are deviations from spontaneous activity.
+There are 4000 trials of rearing and 6000 of deprivation, 25 ms each, with the window open in the last 10
+ms; θ has a time constant of 200 ms of open windows, 20 trials. Ocular dominance, selectivity and tuning are
+computed from the recorded weights and patterns without noise. Not modelled: a critical period (nothing ends
+plasticity), columns and competition between cells (all cells shift equally, whereas cortical cells vary),
+weights of one sign, light through closed lids.
 
 Run it
 ------
@@ -70,11 +70,11 @@ By the first command, seed 0 (brian2 2.9, batched engine, dt 1 ms), means over c
 Seeds 1, 2: left closed −0.82, −0.75; both closed −0.02, −0.01; left silent −0.32, −0.29; left rate after
 closure 0.33, 0.48.
 
-Two observations. Closing both eyes is not harmless: responses through *both* decay, to 59 % here, while
-their balance and tuning stay. And the index alone misleads: with a silent left eye it goes to −0.26
-although the left eye's response is exactly what it was. Only the open eye gained, because the cell's
-threshold fell. To stimulation of both eyes cells respond with about 4, rather than the 5 expected without
-noise, since noise also raises θ.
+Closing both eyes is not harmless: responses through *both* eyes decay, to 59 and 61 % here, while their
+balance and tuning stay. The index alone can mislead: with a silent left eye it goes to −0.26 although the
+left eye's response is unchanged. Only the open eye's response grew, because the cell's threshold fell.
+Cells respond to stimulation of both eyes with about 4, rather than the 5 expected without noise, since
+noise also raises θ.
 
 What would refute it
 --------------------

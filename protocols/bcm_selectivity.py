@@ -15,9 +15,9 @@ Bienenstock, Cooper & Munro (1982, J. Neurosci. 2, doi:10.1523/JNEUROSCI.02-01-0
 :doc:`plasticity whose sign turns at a threshold </rules/bcm>` that slides with the cell's own activity. Of
 K linearly independent patterns presented equally often, a cell finally responds to a single one: its
 selectivity, 1 − mean/maximum of its rates, goes to 1 − 1/K. With the threshold θ = ⟨y²⟩ (Intrator & Cooper
-1992) its rate goes to K, where y = θ = y²/K. For K = 5: **0.8, and rate 5**. Cells with different first
-weights choose different patterns. **Control**: under :doc:`Hebb's rule </rules/hebbian>`, without a
-threshold, cells become less selective than before.
+1992) its rate goes to K, where y = θ = y²/K. For K = 5 these are **selectivity 0.8 and rate 5**. Cells with
+different initial weights choose different patterns. **Control**: under :doc:`Hebb's rule </rules/hebbian>`,
+without a threshold, cells become less selective than before.
 
 What is modelled, and what is not
 ---------------------------------

@@ -6,34 +6,36 @@ A stimulus that announces nothing new is not learned, trial by trial as in Resco
 Question and prediction
 -----------------------
 
-Is a stimulus learned because it is paired with a US, or because the US is a surprise? Kamin (1969) paired
-one stimulus with a shock, then that and a second one with the same shock: rats did not learn the second.
-Rescorla & Wagner (1972) explain it by one prediction error for all stimuli that are present:
+Is a stimulus learned because it is paired with an unconditioned stimulus (US), or because the US is a
+surprise? Kamin (1969) paired one stimulus with a shock, then this and a second stimulus with the same shock:
+rats did not learn the second. Rescorla & Wagner (1972) explain this by one prediction error for all stimuli
+that are present:
 
-ΔV_i = η (λ − Σ_j V_j x_j) x_i, λ the strength of the US, V the associative strengths, x whether a stimulus
-is on.
+ΔV_i = η (λ − Σ_j V_j x_j) x_i, with λ the strength of the US, V the associative strengths, and x whether a
+stimulus is present.
 
-The sum is the response of a linear unit, V its weights, and the brackets the credit of ``SquaredError``: it
-is the delta rule (Sutton & Barto 1981, Psychol. Rev. 88, doi:10.1037/0033-295X.88.2.135). Prediction: after
-a stage with the tone alone the light causes no response (**blocking**). Controls:
+The sum is the response of a linear unit, V its weights, and the term in brackets the credit of
+``SquaredError``: this is the delta rule (Sutton & Barto 1981, Psychol. Rev. 88,
+doi:10.1037/0033-295X.88.2.135). Prediction: after a stage with the tone alone the light causes no response
+(**blocking**). Controls:
 
-- **no pre-training**: the light is learned, by half of λ, since the tone shares the error;
-- **stronger US** in the second stage: the surprise is back, and the light is learned by half of the
+- **no pre-training**: the light is learned up to half of λ, since the tone shares the error;
+- **stronger US** in the second stage: the US is surprising again, and the light is learned up to half of the
   increase, though the tone was pre-trained;
-- **overexpectation**: tone and light are learned one by one, then followed by one US together. Each loses
-  half, although each trial is reinforced: 2·0.5 were expected and 0.5 came (Lattal & Nakajima 1998, Anim.
+- **overexpectation**: tone and light are learned separately, then presented together with one US. Each loses
+  half, although each trial is reinforced: 2·0.5 was expected and 0.5 occurred (Lattal & Nakajima 1998, Anim.
   Learn. Behav. 26);
-- **Hebb's rule**, by which the US drives the response and synapses read no error: pre-training does not
-  protect.
+- **Hebb's rule**, under which the US drives the response and synapses read no error: pre-training does not
+  block learning of the light.
 
 What is modelled, and what is not
 ---------------------------------
 
-Tone, light and US are sources of one unit each, amygdala is a linear unit with a time constant of 10 ms. A
-trial is 100 ms of stimuli, then 100 ms of stimuli with the US, during which the plasticity window is open
-at 1/s, so a tenth of the error is learned in a trial. The US is 0.5, and 1 where it is stronger; in the
-arms of the delta rule it is a nudge, one value per trial, in those of Hebb it drives amygdala by a weight of
-1. Weights lie between 0 and 1. Stages have 60 trials; before the first and every 10 trials a probe shows
+Tone, light and US are sources of one unit each; the amygdala is a linear unit with a time constant of 10
+ms. A trial is 100 ms of stimuli, then 100 ms of stimuli with the US, during which the plasticity window is
+open at 1/s: a tenth of the error is learned in a trial. The US is 0.5, and 1 where it is stronger; in the
+arms of the delta rule it is a nudge, one value per trial, in those of Hebb it drives amygdala by a weight
+of 1. Weights lie between 0 and 1. Stages have 60 trials; before the first and every 10 trials a probe shows
 tone, light and both without US. Nothing is random, so all seeds give one result. Not modelled: time within
 a stimulus (temporal differences), attention to stimuli (Mackintosh), and where the error is computed; see
 below.
@@ -69,16 +71,16 @@ By the first command (brian2 2.9, batched engine, dt 1 ms), responses in the las
    Hebb, pre-trained | 1 | 1 | 2 | 1
    Hebb, no pre-training | 1 | 1 | 2 | 1
 
-At equilibrium weights equal the recursion after every trial, to rounding. In time they learn slightly
+At equilibrium weights equal the recursion after every trial, up to rounding. In time, learning is slightly
 slower, because within the window the response grows with the weights. Under Hebb's rule weights grow to
 their bound.
 
 Without a nudge
 ---------------
 
-The error need not be given: a cell that the US excites, and that stimuli inhibit by what they have learned,
-has it as its rate. Its synapses then change against the product of the rates on both sides. Here with a
-user-defined rule and three sources; the weights are the associative strengths with a minus sign:
+The error need not be given: it is the rate of a cell that the US excites and that the stimuli inhibit by
+their associative strengths. Its synapses then change by minus the product of the rates on both sides. The
+example has a user-defined rule and three sources; its weights are minus the associative strengths:
 
 .. code-block:: python
 

@@ -9,19 +9,20 @@ Question and prediction
 -----------------------
 
 In the :doc:`layered form of TDCA </rules/tdca>` credit populations mirror the bottom-up ones, and each
-top-down projection learns beside a bottom-up one. What does each of them carry? Prediction: cutting one
-silences the credit of every population below it, exactly, and leaves the credit of all others as it is, to
-the last digit. Weights onto a silenced population, and top-down weights from it, only forget; those of the
-cut projection itself go on learning, as their two signals still arrive.
+top-down projection learns in parallel with a bottom-up one. What does each of them carry? Prediction: cutting
+one silences the credit of every population below it exactly, and leaves the credit of all others unchanged to
+the last digit. Weights onto a silenced population, and top-down weights from it, only decay; those of the
+cut projection itself continue to learn, since their two signals still arrive.
 
 **Control**: the intact network; same digits, same initial weights.
 
 What is modelled, and what is not
 ---------------------------------
 
-Three hidden populations of 24, 20 and 16 units, B initially from a mirror phase, gain 1.7, forgetting 5e-4
-and 7e-4: values as outer loops find them. 32 digits side by side, 400 ms with their labels at the top, then
-one window of 40 ms at 0.02/s, so short that weights hardly act back. Not modelled: recovery after a lesion,
+There are three hidden populations of 24, 20 and 16 units. The top-down weights B start from a mirror phase;
+gain (1.7) and weight decay (5e-4 and 7e-4) are like those that outer loops find. 32 digits are presented in
+parallel, for 400 ms with their labels at the top, then in one window of 40 ms at 0.02/s, so short that the
+changed weights hardly act back. Not modelled: recovery after a lesion,
 or what a network learns under it (for that, see :doc:`cut_top_down </gallery/cut_top_down>`).
 
 Run it
@@ -52,14 +53,14 @@ By the first command, seed 0; sizes relative to the intact network's:
    V4->V2 cut | 0 | 0 | 1 | 1 | 0.0029 | 0.0053 | 1 | 1 | 0.0046 | 1 | 1
    IT->V4 cut | 0 | 0 | 0 | 1 | 0.0029 | 0.0053 | 0.0060 | 1 | 0.0046 | 0.0051 | 1
 
-The prediction holds. Values below 0.01 are forgetting alone: W(1 − (1 − ηλ dt)ⁿ) over the n steps of the
-window, to rounding.
+The prediction holds. Values below 0.01 are weight decay alone: W(1 − (1 − ηλ dt)ⁿ) over the n steps of the
+window, up to rounding.
 
 What would refute it
 --------------------
 
 A credit below the cut that is not exactly 0, or one above that differs in any digit; a change of silenced
-weights other than forgetting. Asserted by ``tests/protocols/test_credit_lesions.py``, also on the synapses
+weights other than decay. Asserted by ``tests/protocols/test_credit_lesions.py``, also on the synapses
 engine. That the same network settles to torch's rates and credits within 1e-6, and takes torch's update, is
 asserted by ``tests/backends/on_brian2/test_layered.py``.
 """

@@ -17,9 +17,9 @@ for the :doc:`inverse </rules/gait_prop>` IT->V1:
   for digits;
 - *50 ms late*: credit arrives while its image is presented, 10 ms into the window of 40, and rises with τ =
   10 ms: (30 − 10(1 − e⁻³))/40, half the change per digit;
-- *one image late* (140 ms): retina->V1 moves, but by the credit of the previous image, which is of no use;
+- *one image late* (140 ms): retina->V1 changes, but by the credit of the previous image, which is of no use;
 - *noisy*: white noise of standard deviation 1, redrawn each ms, four times the initial credit of a unit and
-  more later; its mean is zero, so it averages out.
+  more later; its mean is zero, and it averages out.
 
 **Control**: the intact projection; same digits, order and initial weights.
 
@@ -29,7 +29,7 @@ What is modelled, and what is not
 ``digits_mlp`` with 16 V1 units, so that learning in V1 matters: with 64, random V1 units do nearly as well
 as learned ones. 100 digits in four shuffled blocks, 140 ms each, one after another without pause or reset;
 windows open in the last 40 ms, at 0.75/s. 297 test digits are probed before and after each block, through
-the same V1 and IT. Not modelled: layers, tuft excitability, bursts; the gate acts on what the compartment
+the same V1 and IT. Not modelled: layers, tuft excitability, bursts; the cut acts on what the compartment
 delivers to the unit.
 
 Run it
@@ -63,9 +63,9 @@ weights):
    noisy | 0.798 | 0.765 | 0.791 | 0.898
 
 Seeds 1 and 2, accuracy: intact 0.822, 0.825; cut 0.492, 0.539; 50 ms late 0.744, 0.764; one image late
-0.343, 0.478; noisy 0.781, 0.761. The prediction for a cut holds, and so does that of half a change for 50
-ms late on the first digit, where it is tested (over all of learning retina->V1 moves 0.71 times as far).
-Two predictions fail. Credit one image late is not merely of no use, it is worse than none in all three
+0.343, 0.478; noisy 0.781, 0.761. The prediction for a cut holds, and so does that of half the change for
+credit 50 ms late, on the first digit, where it is tested (over all of learning retina->V1 moves 0.71 times
+as far). Two predictions fail. Credit one image late is not merely useless but worse than none in all three
 seeds: V1 keeps changing at random below V1->IT. And noise averages out only in part: the change of
 retina->V1 keeps a cosine of 0.90 to the intact one, and accuracy is lost. Under a cut V1->IT moves further
 than in any other arm, but this does not compensate for it. Credit that misses half of the window, and noise

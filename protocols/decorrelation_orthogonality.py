@@ -6,13 +6,13 @@ Local decorrelation makes weights orthogonal enough for GAIT-prop, on white inpu
 Question and prediction
 -----------------------
 
-:doc:`GAIT-prop </rules/gait_prop>` equals backpropagation where weights are orthogonal; in training a
-penalty ensures this, which reads all weights of a projection at once. Its authors (Ahmad, van Gerven &
+:doc:`GAIT-prop </rules/gait_prop>` equals backpropagation where weights are orthogonal. In training this is
+ensured by a penalty, which reads all weights of a projection at once. Its authors (Ahmad, van Gerven &
 Ambrogioni 2020, arXiv 2006.06438, discussion) suggest lateral decorrelation as a local mechanism. Does it
 suffice? With :doc:`decorrelating </rules/decorrelation>` lateral projections (Földiák 1990,
 doi:10.1007/BF02331346) together with :doc:`Oja's rule </rules/oja>` (Földiák 1989, Int. Joint Conf. on
 Neural Networks), rates are y = Qx with Q = (I + L)⁻¹W. Let C be the input's correlation. The fixed point of
-decorrelation is Q C Qᵀ = D diagonal, that of Oja's rule Q C = D W; together (I + L) Q Qᵀ = I. So
+decorrelation is Q C Qᵀ = D diagonal, that of Oja's rule Q C = D W; together (I + L) Q Qᵀ = I. Predictions:
 
 - **white input**, C = I: Q Qᵀ = D is diagonal, so is I + L, whose diagonal is 1: **L = 0 and W Wᵀ = I**.
   The angle between GAIT-prop's and backpropagation's update of a projection *below* W goes to 0;
@@ -24,13 +24,13 @@ decorrelation is Q C Qᵀ = D diagonal, that of Oja's rule Q C = D W; together (
 What is modelled, and what is not
 ---------------------------------
 
-16 retinal units, 8 linear V1 cells with a time constant of 3 ms, oblique first weights (Gaussian). 16 000
+16 retinal units, 8 linear V1 cells with a time constant of 3 ms, oblique initial weights (Gaussian). 16 000
 Gaussian images in batches of 20, each presented for 70 ms with the window open in the last 20; η·T is 0.01
 for W and 0.02 for L. *Correlated*: falling to 1/e over 2 units of a line. For the angle, W of each snapshot
-is put between V1 (16) and V2 (8) of a leaky-ReLU network retina-V1-V2-IT, all else orthogonal, without its
-lateral weights: the angle is that of retina->V1, on 500 fixed presentations, damping 1e-3. Not modelled:
-learning by GAIT-prop and decorrelation at the same time, rectified cells, units that outnumber their
-inputs.
+is placed between V1 (16) and V2 (8) of a leaky-ReLU network retina-V1-V2-IT, whose other weights are
+orthogonal, without its lateral weights: the angle is that of retina->V1, on 500 fixed presentations,
+damping 1e-3. Not modelled: learning by GAIT-prop and decorrelation at the same time, rectified cells, units
+that outnumber their inputs.
 
 Run it
 ------
@@ -71,12 +71,12 @@ shrinks with η. Lateral weights end at 0.014 (root mean square), so leaving the
 nothing. Norms come from Oja's rule, not from decorrelation: rows orthogonal but of lengths 0.3 to 3 are
 more than 10° off (see the test).
 
-**What does not**: uncorrelated rates are not orthogonal weights. On correlated input rates are as
-uncorrelated as on white, W spans the right space, and its rows stay oblique (2.65 = √7 is all rows alike,
-0.53 is not far from the start); the lateral weights, 0.19, are part of the solution there, and are lost if
-only W is copied. So every layer would need its input whitened, or its own decorrelation below. Stronger
-correlations (1/e over 8 units) made the recurrence itself diverge at these rates: an eigenvalue of I + L
-reached 0, and the run stopped with an error.
+**What does not**: uncorrelated rates do not imply orthogonal weights. On correlated input rates are as
+uncorrelated as on white input, W spans the right space, but its rows stay oblique (a deviation of 2.65 = √7
+means that all rows are alike; 0.53 is not far from the start). The lateral weights, 0.19, are part of the
+solution there, and are lost if only W is copied. Every layer would need whitened input, or its own
+decorrelation below. Stronger correlations (1/e over 8 units) made the recurrence itself diverge at these
+rates: an eigenvalue of I + L reached 0, and the run stopped with an error.
 
 What would refute it
 --------------------

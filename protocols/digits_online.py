@@ -9,7 +9,7 @@ repository, doi:10.24432/C50P49.
 Question and prediction
 -----------------------
 
-Do rate dynamics learn as much from a digit as the same network does at its equilibria? Prediction: after
+Does a network learn as much from a digit by rate dynamics as at its equilibria? Prediction: after
 500 digits, each presented once and learned online, test accuracy with :doc:`GAIT-prop </rules/gait_prop>`
 by dynamic inversion is at most 2 points below that of the torch backend, which makes one update of size η·T
 per digit. A further arm copies no weights: the inverse is learned from spontaneous activity. **Controls**:
@@ -21,9 +21,10 @@ What is modelled, and what is not
 ``digits_mlp`` (64-64-10) and scikit-learn's 8x8 digits, standardised. A digit is presented for 60 ms, then
 its label nudges IT for 40 ms, then the plasticity window is open for 40 ms; if the inverse is learned, 50
 ms of spontaneous activity follow. Every arm starts with the same weights and sees the same digits in the
-same order. η·T of each arm was chosen among six values on 1000 training digits that the 500 leave out
-(``search`` in the file), never on test digits. Not modelled: spikes, a stream of images without pauses,
-and, in the exact arms, how three copies of a weight are kept equal.
+same order. η·T (learning rate times duration of the window) of each arm was chosen among six values on 1000
+training digits that are not among the 500 (``search`` in the file), never on test digits. Not modelled:
+spikes, a stream of images without pauses, and, in the exact arms, how three copies of a weight are kept
+equal.
 
 Run it
 ------
@@ -54,7 +55,7 @@ By the first command, five seeds, test accuracy after one pass over 500 digits:
    random feedback | 0.856, 0.032, 0.818 | 0.844, 0.038, 0.801
 
 The mean in time is not below that at equilibrium in any arm. Differences between the first three arms, and
-between the two backends, are within their spread: five seeds of 500 digits do not rank them; random
+between the two backends, are within their spread: five seeds of 500 digits cannot rank them. Random
 feedback is behind.
 
 Accuracy by η·T on the 1000 training digits left out, at equilibrium, mean of three seeds (``search()`` in

@@ -1,25 +1,25 @@
 """Anti-Hebbian inhibition finds the bars
 ======================================
 
-Anti-Hebbian inhibition gives each unit a bar of its own; constant or no inhibition does not.
+With anti-Hebbian inhibition each unit learns a different bar; with constant inhibition or none it does not.
 
 Question and prediction
 -----------------------
 
-How can a layer learn which independent parts its images consist of, from quantities at each synapse alone?
+How can a layer learn the independent parts of its images from quantities available at each synapse?
 Földiák (1990, Forming sparse representations by local anti-Hebbian learning, Biol. Cybern. 64,
 doi:10.1007/BF02331346) combines three changes: bottom-up weights of an active unit move towards the image,
 Δq_ij = βy_i(x_j − q_ij); inhibition grows between units that are active together more often than by chance,
 ΔL_ij = α(y_i y_j − p²), L_ij ≥ 0; thresholds keep every unit active in a fraction p of the images, Δt_i =
 γ(y_i − p). His first problem: images of 8 × 8 pixels, in which each of 16 bars (8 rows, 8 columns) is
-present with probability p = 1/8, in any combination, and 16 units. No image tells what a bar is.
+present with probability p = 1/8, in any combination, and 16 units. No single image shows what a bar is.
 
-- **Prediction**: the units come to stand for the bars, one each, so that the code is sparse (mean rate 1/8)
+- **Prediction**: each unit comes to represent one bar, so that the code is sparse (mean rate 1/8)
   and its elements are nearly independent;
-- **control**, no inhibition: nothing distinguishes the units, so all learn the same field, the mean of the
+- **control**, no inhibition: nothing distinguishes the units, and all learn the same field, the mean of the
   images that activate them;
 - **control**, constant inhibition of 2 between all pairs (the learned one is 2.2 on average): units
-  compete, but inhibition is not where it is needed, so several units share a bar, and others respond to
+  compete, but inhibition is not where it is needed: several units share a bar, and others respond to
   several.
 
 What is modelled, and what is not
@@ -50,10 +50,10 @@ Result
 .. image:: /figures/foldiak_sparse_code.png
    :alt: Weights and rates of all units in three arms, and how many bars have a unit over trials
 
-By the first command, seed 0 (brian2 2.9, batched engine, dt 1 ms): bars that are the preferred one of at
-least one unit (the largest cosine between its weights and a bar); means over units of that cosine and, in
-the last 500 trials, of the correlation between a unit's rate and the presence of its bar; mean absolute
-correlation of two units' rates; mean rate:
+By the first command, seed 0 (brian2 2.9, batched engine, dt 1 ms). *Bars with a unit* are those preferred
+by at least one unit (by the cosine between its weights and a bar). The next columns are means over units of
+this cosine and, in the last 500 trials, of the correlation between a unit's rate and the presence of its
+bar; then the mean absolute correlation of two units' rates, and the mean rate:
 
 .. csv-table::
    :delim: |
@@ -70,7 +70,7 @@ Seeds 1, 2: bars with a unit 16, 16 (anti-Hebbian), 14, 14 (constant), 1, 1 (non
 With anti-Hebbian inhibition every unit responds to its bar among others in the image (correlation 0.99),
 and to no other bar by itself. Its weights are the mean of the images that contain its bar: 1 there, 1 − (1
 − p)² = 0.23 elsewhere, a cosine of 0.85. With constant inhibition a bar may activate several units and a
-unit several bars. Without inhibition all units are one; no single bar activates them (black), because only
+unit several bars. Without inhibition all units are alike; no single bar activates them (black), because only
 images with many bars exceed their thresholds. In both controls the mean rate is still above 1/8 after 2400
 images.
 

@@ -69,8 +69,8 @@ explicit Euler decays at −ln(1 − λdt)/dt, which for gain 2 is 421 instead o
 only to a limit: dt must stay below 2τ/(σ²_max + α), and the transpose is right only where all singular
 values are 1.
 
-So credit by dynamic inversion is fast where weights are near orthogonal, and a spread of four makes it
-fourteen times as slow: orthogonality saves time, in addition to making GAIT-prop's update equal to
+Credit by dynamic inversion is thus fast where weights are nearly orthogonal, and a spread of four makes it
+fourteen times slower: orthogonality saves time, in addition to making GAIT-prop's update equal to
 backpropagation's.
 
 What would refute it

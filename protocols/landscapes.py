@@ -1,28 +1,28 @@
 """Does a credit network pass local minima, or step further?
 =========================================================
 
-Where learning under a trained credit network goes, beside backpropagation from the same start.
+The path of learning under a trained credit network, compared with backpropagation from the same start.
 
-Ways to look: lines between networks, Frankle et al. (2020), arXiv 1912.05671, and between neighbouring
+Methods: lines between networks, Frankle et al. (2020), arXiv 1912.05671, and between neighbouring
 iterates, Xing et al. (2018), arXiv 1802.08770; filter-normalised slices, Li et al. (2018), arXiv 1712.09913;
 principal components beside those of a random walk, Antognini and Sohl-Dickstein (2018), arXiv 1806.08805.
 
 Question and prediction
 -----------------------
 
-Wang et al. (arXiv 2208.01416) say that a credit network passes local minima. What would that look like?
-Along the way the objective would have to rise: on the straight line from start to end, or between iterates;
-and the end would lie in another basin than that of backpropagation, beyond a barrier. If the credit network
-merely steps further, its path is longer, nothing is in the way, and the gradient finds as good a place if
-its steps are as long. Arms, from the same initial weights, with the same presentations:
+Wang et al. (arXiv 2208.01416) state that a credit network passes local minima. How would that show? Along
+the way the objective would have to rise, on the straight line from start to end or between iterates, and
+the end would lie in another basin than that of backpropagation, beyond a barrier. If the credit network
+merely takes longer steps, its path is longer, no barrier is in the way, and the gradient ends at an equally
+good point if its steps are as long. Arms, from the same initial weights, with the same presentations:
 
 - **credit network**: the shipped one for MNIST, with its own step;
 - **backpropagation**: with the same step, rates and schedule;
-- **gradient, as long**: plain gradient descent whose every step has, in each layer, the length of the credit
-  network's. The control for stepping further;
+- **gradient, as long**: plain gradient descent in which every step has, in each layer, the length of the
+  credit network's. The control for step length;
 - **gradient with noise, as long**: the same, turned away from the gradient in a random direction, by the
   angle that the credit network has. The control for the angle;
-- **backpropagation, other presentations**: what two runs differ by anyway.
+- **backpropagation, other presentations**: the difference between two runs of one rule.
 
 Prediction: no barrier on any line from the start; as many crossings between iterates as under the gradient
 with noise; what a plane of principal components shows is little more than it would show of a random walk.
@@ -52,12 +52,13 @@ Result
 .. image:: /figures/landscapes.png
    :alt: The plane through start and two ends, barriers between ends, first principal components
 
-It steps further, and passes nothing: no step over a barrier in 12 runs on MNIST and 12 on digits, no climb
-above .003 on the line from the start; a path of 45 where backpropagation's is 34 (MNIST), an end 10.6 away
-from the start, not 6.4, at objective .28, not .24. It ends in another valley (a barrier of .18 [.14, .21] to
-backpropagation's end; .001 between two runs of backpropagation), which it reaches downhill from the start.
-The third prediction was wrong: a first component of 84 % is more than the 58 % of a random walk. Tables:
-:doc:`results </results-landscapes>`.
+The credit network moves further and crosses no barrier: no step goes over one in 12 runs on MNIST and 12 on
+digits, and the objective climbs by no more than 0.003 on the line from the start. On MNIST its path has
+length 45 (backpropagation: 34), and it ends at a distance of 10.6 from the start (6.4), at an objective of
+0.28 (0.24). It ends in another valley (with a barrier of 0.18 [0.14, 0.21] to backpropagation's end, and of
+0.001 between two runs of backpropagation), which it reaches downhill from the start. The third prediction
+was wrong: a first component of 84 % is more than the 58 % of a random walk. Tables: :doc:`results
+</results-landscapes>`.
 
 What would refute it
 --------------------

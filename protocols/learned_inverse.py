@@ -14,7 +14,7 @@ top-down weights B that are never copied replace it? They start at random, and a
 spontaneously active for 50 ms while B learns to predict this activity ξ from its echo y = Wξ in IT
 (:doc:`inverse learning </rules/inverse_learning>`): dB/dt = η(ξ − By)yᵀ.
 
-Prediction, for W orthogonal and at rest: the initial B fades as exp(−ηt), B tends to W⁺, and white noise
+Prediction, for W orthogonal and constant: the initial B fades as exp(−ηt), B tends to W⁺, and white noise
 drawn each dt leaves errors of variance η·dt/2 in every direction that y does not determine, (64 − 10)·10 of
 them. The cosine of credit to W⁺u rises to 0.974, in about 30 periods of spontaneous activity. **Controls**:
 the exact inverse (cosine 1), and the same random B without learning, to which only W can align, as in
@@ -23,11 +23,11 @@ feedback alignment (Lillicrap et al. 2016, doi:10.1038/ncomms13276).
 What is modelled, and what is not
 ---------------------------------
 
-``digits_mlp`` (64-64-10), whose bottom-up weights learn 300 digits online, at 0.75/s in windows of 40 ms;
-so W changes while B follows. B learns at 2/s. The same digits and first weights in every arm. Credit is
-sampled at the end of 40 ms under the nudge, before weights move. Not modelled: correlated spontaneous
-activity, under which B tends to another right inverse; activity in IT of other origin than V1 during that
-time; rates that cannot be negative.
+``digits_mlp`` (64-64-10) learns 300 digits online, its bottom-up weights at 0.75/s in windows of 40 ms; W
+therefore changes while B follows. B learns at 2/s. Digits and initial weights are the same in every arm.
+Credit is sampled at the end of 40 ms under the nudge, before weights move. Not modelled: correlated
+spontaneous activity, under which B tends to another right inverse; activity in IT of other origin than V1
+during that time; rates that cannot be negative.
 
 Run it
 ------
@@ -58,10 +58,10 @@ By the first command, seed 0:
    not learned | 0.06 | 0.29 | 3.1 | 0.87
 
 Seeds 1, 2: cosine 0.959, 0.958 learned, 0.32, 0.22 not learned; accuracy 0.86, 0.85 learned, 0.86, 0.86
-exact, 0.80, 0.81 not learned. The rise follows the prediction drawn for weights at rest. Later the cosine
-sinks from 0.97 to 0.96: W learns larger singular values, so that W⁺ shrinks while the noise does not.
+exact, 0.80, 0.81 not learned. The rise follows the prediction for constant weights. Later the cosine
+falls from 0.97 to 0.96: W learns larger singular values, so that W⁺ shrinks while the noise does not.
 
-Without learning the cosine does not stay near 0, as we first expected: it rises to 0.2–0.3 because W aligns
+Without learning the cosine does not stay near 0, as was first expected, but rises to 0.2–0.3 because W aligns
 with B. Its credit is three times as long; part of its lower accuracy is due to that step size, for which η
 was not adapted (:doc:`Digits online </gallery/digits_online>` chooses η for each rule).
 

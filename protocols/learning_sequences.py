@@ -1,7 +1,7 @@
 """A recurrent network learns sequences without a way back through time
 ====================================================================
 
-Traces at synapses and the credit of the moment against backpropagation through time, on three tasks.
+Synaptic traces and momentary credit, compared with backpropagation through time on three tasks.
 
 Eligibility propagation: Bellec et al. (2020), doi:10.1038/s41467-020-17236-y; of rate units, Murray (2019),
 doi:10.7554/eLife.43299. Credit that diffuses from few places: Barretto-Bittar et al. (2026), arXiv
@@ -10,16 +10,18 @@ doi:10.7554/eLife.43299. Credit that diffuses from few places: Barretto-Bittar e
 Question and prediction
 -----------------------
 
-Backpropagation through time keeps every step and returns through all of them. Can credit that comes from the
-top at each step, by a top-down projection, make a recurrent network learn what it must hold over a delay, if
-synapses keep :doc:`traces </rules/e_prop>`? Arms differ in a word of the declaration:
+Backpropagation through time stores every step and carries credit back through all of them. Can credit that
+is sent from the top at each step, by a top-down projection, make a recurrent network learn what it must
+hold over a delay, if synapses keep :doc:`traces </rules/e_prop>`? Arms differ in one word of the
+declaration:
 
 - **backpropagation through time**, and truncated to segments of 5 steps;
 - **e-prop**, credit by the transpose of the readout (symmetric), by random weights, by random weights to 16
   places of 64 units from which it diffuses, or to 16 units alone (sparse);
-- **broadcast without traces**: random weights, credit meets what a synapse did one step before. The control
-  for traces;
-- **readout only**: all else stays as drawn. The control for learning in the recurrent network.
+- **broadcast without traces**: random weights; credit is combined with the synapse's activity one step
+  before. The control for traces;
+- **readout only**: all other weights stay at their initial values. The control for learning in the recurrent
+  network.
 
 Prediction: e-prop, symmetric, is above the broadcast without traces and the readout alone on every task, and
 below backpropagation through time; diffusion is above sparse credit. Truncation to fewer steps than the
@@ -29,12 +31,12 @@ What is modelled, and what is not
 ---------------------------------
 
 64 leaky tanh units with τ = 50 ms and steps of 10 ms, from a stimulus and onto a readout without a leak.
-*Match*: delayed match to sample, two of four noisy stimuli, 2 bins each, 6 bins apart; is it the same, asked
-two bins later. *Pattern*: a cue names one of four pairs of curves that the readout must follow for 30 bins.
-*Rows*: images row by row, the class asked two bins after the last (MNIST: 30 bins; embedded digits: 10). 300
-updates of 50 trials by Adam with a cosine schedule; every arm at its own best rate, chosen on validation
-trials. Not modelled: spikes, the diffusion of credit in time, and how the error of the readout reaches the
-population within a step.
+*Match*: delayed match to sample; two of four noisy stimuli, 2 bins each, 6 bins apart; two bins later the
+readout must tell whether they are the same. *Pattern*: a cue names one of four pairs of curves that the
+readout must follow for 30 bins. *Rows*: images are shown row by row, and their class is required two bins
+after the last (MNIST: 30 bins; embedded digits: 10). There are 300 updates of 50 trials by Adam with a
+cosine schedule; every arm has its own best rate, chosen on validation trials. Not modelled: spikes, the
+diffusion of credit in time, and how the error of the readout reaches the population within a step.
 
 Run it
 ------
@@ -56,20 +58,20 @@ Result
 Right answers in *match*: backpropagation through time 98.4 %, e-prop, symmetric, 92.3 %, random 78.2 %,
 diffused from 16 places 84.4 %, sparse 86.3 %, broadcast without traces 72.5 %, readout only 74.8 %;
 explained variance of *pattern*: 96.5, 84.3, 58.3, 71.4, 71.7, 46.1 and 42.6 %; right answers in *rows* of
-MNIST: 85.2, 61.6, 51.6, 48.1, 62.9, 46.0 and 72.5 % (three seeds). E-prop, symmetric, minus the broadcast:
+MNIST: 85.2, 61.6, 51.6, 48.1, 62.9, 46.0 and 72.5 % (three seeds). Symmetric e-prop minus the broadcast:
 +19.8 [+6.8, +32.9], +38.1 [+31.7, +44.5] and +15.6 [+1.3, +29.9] points; minus backpropagation through time:
--6.1 [-15.8, +3.6], -12.2 [-19.4, -5.1] and -23.6 [-24.7, -22.4].
+−6.1 [−15.8, +3.6], −12.2 [−19.4, −5.1] and −23.6 [−24.7, −22.4].
 
-On two tasks the prediction holds; **on rows a readout alone is better than e-prop**, by 10.9 points [5.8,
-16.0]: one rate serves all weights, and the readout's own best is a hundred times e-prop's. Diffusion is not
-above sparse credit on any task. Tables with differences, intervals and rates: :doc:`results
-</results-sequences>`.
+On two tasks symmetric e-prop is above the broadcast and the readout alone, as predicted; **on rows a
+readout alone is better than e-prop**, by 10.9 points [5.8, 16.0]: all weights share one rate, and the
+readout's own best is a hundred times e-prop's. Diffusion is not above sparse credit on any task, against
+the prediction. Tables with differences, intervals and rates: :doc:`results </results-sequences>`.
 
 What would refute it
 --------------------
 
-On two of the three tasks, an interval of the difference of e-prop, symmetric, to the broadcast without traces
-that is not above 0; or a readout alone that is as good.
+On two of the three tasks, an interval of the difference between symmetric e-prop and the broadcast without
+traces that is not above 0; or a readout alone that is as good.
 """
 
 import math

@@ -14,9 +14,9 @@ signals of apical dendrites relative to the soma (1) had signs that depended on 
 neuron, (2) predicted how its activity changed over learning, and (3) were needed: perturbing them disrupted
 learning. Which learning rules could these findings refute?
 
-The experimenter draws the roles at random, so top-down weights that were there before cannot know them, and
-the readout is the experimenter's: it cannot adapt to the top-down weights either, which is how
-:doc:`feedback alignment </rules/feedback_alignment>` comes to agree with the gradient. Predictions:
+The experimenter draws the roles at random, so that existing top-down weights cannot reflect them. The
+readout is the experimenter's too: it cannot adapt to the top-down weights, which is how :doc:`feedback
+alignment </rules/feedback_alignment>` comes to agree with the gradient. Predictions:
 
 .. csv-table::
    :delim: |
@@ -46,24 +46,24 @@ What is modelled, and what is not
 40 RSC units (logistic) receive a context (20 units) and a view of the grating (8 units) by plastic
 projections. Five are P+ and five P−, anywhere; the fixed readout, +1/5 and −1/5, gives the rotation. A
 frame has two phases: the units act, and a :doc:`closed loop </protocols>` turns the grating by .15 × the
-rotation and shows it at its new angle; then what remains of the angle is the goal of the rotation, and RSC
-learns from its credit. At the target (a hit), or after 30 frames, the grating goes back to angle 0. Each
+rotation and shows it at its new angle; then the remaining angle is the goal of the rotation, and RSC
+learns from its credit. At the target (a hit), or after 30 frames, the grating returns to angle 0. Each
 unit has private variability, and credit has the same root mean square over units under all rules with
-top-down weights. 100 frames, 7 animals (seeds), at equilibrium.
+top-down weights. There are 100 frames and 7 animals (seeds), at equilibrium.
 
 - *Sign*: of credit times the error's sign, averaged over the first 20 (early) or last 40 frames (late).
-- *Later change*: rates in the last 40 frames less those in frames 20 to 60, so after the credit that
+- *Later change*: rates in the last 40 frames minus those in frames 20 to 60, after the credit that
   predicts them.
-- *Learned inverse*: random top-down weights at first; 100 ms of spontaneous activity before each frame,
-  watched with its effect on the rotation, train them (:doc:`inverse learning </rules/inverse_learning>`).
-- *TDCA, trained*: no outer loop was run. Its broadcast is g = Dᵀ·role, which of all g of one length raises
-  the rotation most: the best case. *Narrow*: K = 40, kernel .5 units wide; *wide*: K = 40, 4 units; *4
+- *Learned inverse*: top-down weights are random at first; 100 ms of spontaneous activity before each frame,
+  and its effect on the rotation, train them (:doc:`inverse learning </rules/inverse_learning>`).
+- *TDCA, trained*: no outer loop was run. Its broadcast is g = Dᵀ·role, the g that raises the rotation most
+  for its length: the best case. *Narrow*: K = 40, kernel .5 units wide; *wide*: K = 40, 4 units; *4
   channels*: K = 4, 5 units.
 - *Reward*: the third factor is how much further than usual the grating turned.
 
 Not modelled: calcium, the soma's contribution to dendritic signals, how the visual system turns the angle
 into an error, days of training. The perturbation (activation of NDNF interneurons of layer 1) is modelled
-as a cut; whatever else it does is left out.
+as a cut; its other effects are left out.
 
 Run it
 ------
@@ -108,33 +108,33 @@ By the first command; means over animals, in brackets 95 % intervals (Student's 
    0.050"
    reward | – | – | – | – | – | 0.018 [0.015, 0.021] | 0.029
 
-**Signs.** Under the tied inverse every unit has the sign of its role from the first frame, and so it has
+**Signs.** Under the tied inverse every unit has the sign of its role from the first frame, and likewise
 under TDCA with as many channels as units. The learned inverse starts at chance and has all signs right
-after some 30 frames. Under feedback alignment, the neuromodulator and an untrained TDCA the share is what
-the draw of the weights gives, the same early and late; over 200 animals, from the weights alone, .506 ±
+after some 30 frames. Under feedback alignment, the neuromodulator and an untrained TDCA the share depends on
+the drawn weights alone, the same early and late; over 200 animals, from the weights alone, it is .506 ±
 .011, .505 ± .011 and .498 ± .011 (mean ± s.e.; of seven animals the standard error is .06). With few
 channels or a wide kernel the share is between chance and one: by the equation c = DDᵀ·role, over 200
 animals, .65, .70, .80, .95, 1 for K = 2, 4, 8, 20, 40, and 1, .96, .85, .73, .69 for kernels .5, 1, 2, 4, 8
 units wide at K = 40. The best possible broadcast gains at most .03 over this at a given K, if the kernel is
 not wider than channels are apart. With K = 1, which adds up five P+ and five P−, there is no credit at all.
 
-**Prediction of later change.** It holds wherever credit differs between units and stays as it is, with r
+**Prediction of later change.** It holds wherever credit differs between units and does not change, with r
 from .72 to .93, under feedback alignment and receptor signs no less than under GAIT-prop; there it holds in
-units without a role too (r = .81 and .92). So it does not depend on whether credit is useful: under
-feedback alignment the rotation gains nothing on average. For the learned inverse r is .34 [.06, .61], since
-early credit is still to turn. (Under the tied inverse r is the difference between P+ and P−: within a group
-all units have the same weight.)
+units without a role too (r = .81 and .92). It does not depend on whether credit is useful: under feedback
+alignment the rotation gains nothing on average. For the learned inverse r is .34 [.06, .61], since early
+credit has yet to change its sign in some units. (Under the tied inverse r is the difference between P+ and
+P−: within a group all units have the same weight.)
 
-**Silencing.** Under the cut P+ and P− do not part (.006 [−.019, .030]) and no frame is a hit, against 3.0
+**Silencing.** Under the cut P+ and P− do not diverge (.006 [−.019, .030]) and no frame is a hit, against 3.0
 hits in the last 50 frames when intact. No synapse of RSC changes under any rule that learns from credit;
-the test checks each. Reward × coincidence has nothing to silence: it parts P+ and P− by .018 [.015, .021]
-without any credit, a quarter of GAIT-prop's, at the learning rates chosen here.
+the test checks each. Reward × coincidence has no credit to silence: P+ and P− diverge by .018 [.015, .021]
+without it, a quarter of GAIT-prop's difference, at the learning rates chosen here.
 
 **Units without a role** have no credit under the tied inverse, and under the learned one .83 of the credit
 of the others at first, .06 at the end. Under feedback alignment and receptor signs they have as much as the
-others. Under a wide kernel and with four channels they have as much too, in the share .77 and .73 with the
-sign of the nearest unit that has a role (feedback alignment .55, receptor signs .54; narrow kernel .95, but
-there it is a fifth as large).
+others. Under a wide kernel and with four channels they have as much too, and a share of .77 and .73 of them
+has the sign of the nearest unit that has a role (feedback alignment .55, receptor signs .54; narrow kernel
+.95, but there it is a fifth as large).
 
 Which of them could the finding refute?
 ---------------------------------------
@@ -154,19 +154,19 @@ Which of them could the finding refute?
 - *Disrupted learning* separates all of these from learning by reward and coincidence, which changes rates
   by role without any apical signal. It does not separate them from each other.
 
-What would separate the remaining rules: the time course (a tied inverse has the right signs from the first
-session, a learned one acquires them by watching the effect of activity), and neurons without a role, as
-measured above. That the tied inverse has the signs at once is no success: it assumes that the network holds
-the experimenter's weights. A credit network trained for these roles assumes the same of its outer loop. Of
-the rules here only the learned inverse obtains the signs from what an animal can observe.
+Two measurements would separate the remaining rules: the time course (a tied inverse has the right signs
+from the first session, a learned one acquires them from the effects of activity), and neurons without a
+role, as measured above. That the tied inverse has the signs at once is no success: it assumes that the
+network holds the experimenter's weights. A credit network trained for these roles assumes the same of its
+outer loop. Of the rules here only the learned inverse obtains the signs from what an animal can observe.
 
 What would refute it
 --------------------
 
-The predictions of this page: a sign against the role under GAIT-prop or the narrow kernel; mean agreement
-beyond .3 to .7 over four animals under feedback that was there before; a change by role under the cut; none
-under reward. Asserted by ``tests/protocols/test_neurofeedback.py`` (``-m slow``), which also compares
-credit under every rule with its equation (no slow test).
+A sign against the role under GAIT-prop or the narrow kernel; mean agreement outside .3 to .7 over four
+animals under existing feedback; a change by role under the cut; none under reward. Asserted by
+``tests/protocols/test_neurofeedback.py`` (``-m slow``), which also compares credit under every rule with
+its equation (no slow test).
 """
 
 from typing import NamedTuple

@@ -7,23 +7,23 @@ predicts.
 Question and prediction
 -----------------------
 
-Synapses from both eyes overlap in the visual cortex at first; later cells are driven by one eye, and cells
-of one eye form columns. Miller, Keller & Stryker (1989, Science 245, doi:10.1126/science.2762813) derive
-this from Hebb's rule in arbors, correlated activity within each eye, excitation nearby and inhibition
-further away. Something must keep the weights of a cell bounded, and what does so decides the outcome
-(Miller & MacKay 1994, Neural Comput. 6, doi:10.1162/neco.1994.6.1.100). As long as weights are far from
-their bounds the equations are linear, and a difference between the eyes that varies over the sheet with
-frequency k grows at a rate that ``growth`` computes from the interaction I = (1 − M)⁻¹, the correlations
-within and between eyes and the arbor. So:
+Synapses from both eyes overlap in the visual cortex at first. Later, cells are driven by one eye, and cells
+driven by the same eye form columns. Miller, Keller & Stryker (1989, Science 245,
+doi:10.1126/science.2762813) derive this from Hebb's rule in arbors, correlated activity within each eye,
+excitation nearby and inhibition further away. Something must keep the weights of a cell bounded, and what
+does so decides the outcome (Miller & MacKay 1994, Neural Comput. 6, doi:10.1162/neco.1994.6.1.100). As long
+as weights are far from their bounds the equations are linear, and a difference between the eyes that varies
+over the sheet with frequency k grows at a rate that ``growth`` computes from the interaction I = (1 − M)⁻¹,
+the correlations within and between eyes and the arbor. Predictions:
 
-- **subtractive** normalisation takes the same from all synapses of a cell, so the sum of the eyes is kept
-  and their difference grows freely: cells become monocular, although the eyes are positively correlated
+- **subtractive** normalisation subtracts the same amount from all synapses of a cell. The sum of the eyes is
+  kept and their difference grows freely: cells become monocular, although the eyes are positively correlated
   (0.5), in columns of the wavelength that grows fastest;
 - **wider interaction**: wider columns;
 - control, **no interaction**: all frequencies grow alike and slowly; there is no order;
 - control, **multiplicative** normalisation slows all growth by that of the mean weight: cells stay
   binocular where the sum of the eyes, equal in all cells, grows faster than any difference;
-- control, **multiplicative, anticorrelated** (−0.5): the difference grows faster than the sum, so columns
+- control, **multiplicative, anticorrelated** (−0.5): the difference grows faster than the sum, and columns
   form.
 
 What is modelled, and what is not
@@ -77,9 +77,9 @@ is over η:
 Seeds 1, 2: subtractive 0.91, 0.85 with wavelength 6; wider interaction 0.76, 0.70 with wavelength 9; no
 interaction 0.24, 0.19 and neighbours 0.09, 0.08; multiplicative at most 0.002; anticorrelated 0.99.
 
-The last two columns decide the multiplicative arms, and not the sign of the correlation alone: with this
-interaction, growth of the uniform sum exceeds that of the fastest difference only above a correlation of
-about 0.43.
+The last two columns, and not the sign of the correlation alone, determine the outcome of the multiplicative
+arms: with this interaction, growth of the uniform sum exceeds that of the fastest difference only above a
+correlation of about 0.43.
 
 What would refute it
 --------------------

@@ -1,7 +1,7 @@
 r"""Oja's rule finds the first principal component
 ==============================================
 
-Oja's rule finds the first principal component; Hebb's grows without bound.
+Under Oja's rule weights find the first principal component; under Hebb's they grow without bound.
 
 Question and prediction
 -----------------------
@@ -9,8 +9,8 @@ Question and prediction
 Which weights does a single unit learn if its synapses depend only on the rates on both sides? Oja (1982, J.
 Math. Biol. 15, doi:10.1007/BF00275687): under :doc:`his rule </rules/oja>` they end along the first
 eigenvector of the input's correlation matrix, at length 1. The criterion is \|cosine\| > 0.99. **Control**:
-:doc:`Hebb's rule </rules/hebbian>` on the same images from the same first weights turns the same way, and
-its length grows without bound.
+under :doc:`Hebb's rule </rules/hebbian>`, on the same images from the same initial weights, the weights
+turn in the same direction, and their length grows without bound.
 
 What is modelled, and what is not
 ---------------------------------

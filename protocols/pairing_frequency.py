@@ -9,7 +9,7 @@ doi:10.1523/JNEUROSCI.02-01-00032.1982.
 Question and prediction
 -----------------------
 
-Stimulate a pathway at 1 to 3 Hz and it weakens, at 50 Hz and it strengthens, at 10 Hz and nothing happens
+A pathway weakens if it is stimulated at 1 to 3 Hz, strengthens at 50 Hz, and hardly changes at 10 Hz
 (Dudek & Bear 1992, PNAS 89, doi:10.1073/pnas.89.10.4363); in dark-reared cortex the crossing frequency is
 lower (Kirkwood, Rioult & Bear 1996, Nature 381, doi:10.1038/381526a0). Under :doc:`BCM </rules/bcm>`, where
 post fires as pre does, the change per pulse is φ(y) = y(y − θ): **below zero up to y = θ, above zero
@@ -18,14 +18,14 @@ or **4.9 Hz**, after 10 Hz at **10 Hz** (a rate of 1 means 10 Hz).
 
 The :doc:`covariance rule </rules/covariance>`, (y − ȳ)(x − x̄), changes sign at the mean rate, but only if
 pre is *held* above its mean while post is varied by a current. If both vary together the product is never
-negative, so it cannot depress. **Control**: :doc:`Hebb's rule </rules/hebbian>` has neither a crossing nor
+negative: the rule cannot depress. **Control**: :doc:`Hebb's rule </rules/hebbian>` has neither a crossing nor
 a dependence on history.
 
 What is modelled, and what is not
 ---------------------------------
 
-25 pathways, each to its own linear cell, paired in parallel at 1 to 25 Hz. A history of 12 s, six time
-constants of θ and of the means, lets these settle with practically constant weights; then 50 ms of pairing.
+25 pathways, each to its own linear cell, are paired in parallel at 1 to 25 Hz. During a history of 12 s, six
+time constants of θ and of the means, these settle with practically constant weights; 50 ms of pairing follow.
 *Both moved*: pre drives post at its own frequency. *Pre held*: pre at 20 Hz, and a current gives post its
 frequency. The figure shows Δw divided by η and by the integral of the pre rate, because experiments give
 the same number of pulses at every frequency. Not modelled: single pulses, their timing, calcium, and the

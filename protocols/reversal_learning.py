@@ -1,7 +1,8 @@
 """Surprise learns reversals, in a closed loop
 ===========================================
 
-A global modulator in a closed loop learns serial reversals; yoked, or as reward alone, it does not.
+A network learns serial reversals from a global modulator in a closed loop; if the modulator is yoked, or
+reward alone, it does not.
 
 Question and prediction
 -----------------------
@@ -57,15 +58,16 @@ By the first command (seed 0, brian2 2.9, batched engine, dt 1 ms):
    yoked | 0.15 | 2 | 105.5 | 0.10 | 0.00 | 1.23
    reward alone | 0.03 | 1 | 10 | 0.00 | 0.00 | 13.8
 
-With the contingency, the animal reverses 19 times; without it, habits stay. The yoked weights move as much
-as the others, but towards the other animal's history. The last row's ten trials to criterion are its only
-reversal: it learns at once, and never again. Trials to criterion include the ten that count for it.
+With the contingency, the animal reverses 19 times; without it, habits persist. The yoked weights move as
+much as the others, but towards the other animal's history. The ten trials to criterion in the last row are
+those of its only reversal: it learns at once, and never again. Trials to criterion include the ten that
+count towards it.
 
 What would refute it
 --------------------
 
-Fewer than 12 reversals with surprise, more than a third as many in a control, or a recovery that is not
-there in trials 6 to 10. Asserted by ``tests/protocols/test_reversal_learning.py`` (``-m slow``) for two
+Fewer than 12 reversals with surprise, more than a third as many in a control, or no recovery
+in trials 6 to 10. Asserted by ``tests/protocols/test_reversal_learning.py`` (``-m slow``) for two
 seeds, which also compares every trial of every arm with the equations, and each change of a weight with the
 delta rule.
 """

@@ -1,8 +1,8 @@
 r"""A ring remembers an angle, rivals a choice
 ==========================================
 
-A ring of units holds an angle after its cue, and noise moves it by a random walk of predicted size; rivals
-hold which input was the largest.
+A ring of units holds an angle after its cue, and noise moves it in a random walk of predicted size; mutually
+inhibiting units hold the choice of the largest input.
 
 Question and prediction
 -----------------------
@@ -14,9 +14,9 @@ doi:10.1523/JNEUROSCI.16-06-02112.1996). Units that all inhibit each other hold 
 largest input silences the others (Grossberg 1973, doi:10.1002/sapm1973523213). With rates max(0, a),
 weights (J0 + J1 cos(θ_i − θ_j))/N and J1 = 4 the theory has no free parameter:
 
-- the bump is A·max(0, cos(θ − φ)), A = π·background/\|J0\|, at *any* φ, so without noise the cued angle
+- the bump is A·max(0, cos(θ − φ)), A = π·background/\|J0\|, at *any* φ: without noise the cued angle
   stays, within 1° here;
-- nothing holds φ in place, so noise moves it in a **random walk** (Compte, Brunel, Goldman-Rakic & Wang
+- no force holds φ in place: noise moves it in a **random walk** (Compte, Brunel, Goldman-Rakic & Wang
   2000, doi:10.1093/cercor/10.9.910; Burak & Fiete 2012, PNAS 109, doi:10.1073/pnas.1117386109). Projected
   on the direction in which the bump moves, noise of standard deviation σ that is redrawn every h ms gives
   after t ms the variance σ²ht/(τ²A²N/4);
@@ -29,7 +29,7 @@ weights (J0 + J1 cos(θ_i − θ_j))/N and J1 = 4 the theory has no free paramet
 What is modelled, and what is not
 ---------------------------------
 
-A ring of 48 units and 6 rivals, each with a source of its own, τ = 10 ms, rates above a threshold. In each
+A ring of 48 units and 6 rivals, each group with its own source, τ = 10 ms, rectified rates. In each
 of 200 trials, a cue of 300 ms, 1 + cos(θ − φ) with a random φ for the ring and evidence between 0 and 1 for
 each rival, is followed by a delay of 2 s, in which every unit receives the same background of 1, plus noise
 (σ = 0.05, redrawn every 5 ms). Weights are constant: the ring's by ``net.recurrent``, between rivals by

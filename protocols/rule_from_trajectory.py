@@ -1,8 +1,8 @@
 """Which rule made this trajectory?
 ================================
 
-Statistics recorded while a network learns identify its rule on unseen architectures; GAIT-prop passes for
-backpropagation at times.
+Statistics recorded while a network learns identify its rule on unseen architectures; GAIT-prop is sometimes
+taken for backpropagation.
 
 Question and prediction
 -----------------------
@@ -37,13 +37,13 @@ What is modelled, and what is not
    snapshots (11) | after 0, 1, 2, 4, …, 512 updates; responses and credit to the same 64 test stimuli
 
 All rules start from the same weights, and see the same batches in the same order. Random feedback has the
-size of the weights that it stands for: at its default size credit is several times larger than under
+size of the weights that it replaces: at its default size credit is several times larger than under
 backpropagation, and its size alone would identify the rule.
 
 **Populations.** Networks differ in depth, so three populations are compared: the first hidden one, the
 middle one (the lower of two), and the last. All are measured, none interpolated; their relative depth is in
-the file. The output population is left out: its rates are the network's accuracy, its credit is the same
-under every rule, and so is the rule of its weights.
+the file. The output population is left out: its rates reveal the network's accuracy, and its credit and the
+changes of its weights follow the same rule in all arms.
 
 **Statistics** (74 per population and snapshot; formulas in ``cortex_sim.trajectories.statistics``). Each
 observable is a matrix (sample, unit): rates over presentations, credit over presentations, incoming weights
@@ -137,12 +137,12 @@ well. The strongest single statistics are of credit (spectral norm .817, cosine 
 previous state .782, relative change .780), then of activity's change (.633). But credit is the observable
 that nobody records today, and without it another quarter of the runs is missed.
 
-**The learning curve alone identifies half of the runs.** Rules that are slower are recognised by being
-slower. Run by run, all observables gain +.449 [+.345, +.568] over it, activity +.193 [+.093, +.286],
+**The learning curve alone identifies half of the runs.** Slow rules are recognised by being
+slow. Run by run, all observables gain +.449 [+.345, +.568] over it, activity +.193 [+.093, +.286],
 weights +.098 [−.058, +.238], which is not distinguishable from 0. Compared where each run first reaches
 accuracies .3, .5, .7 and .85 (426 runs), which removes most of the speed: all .877 [.749, .979], credit
-.962 [.925, .995], activity .550 [.459, .637], weights .494 [.325, .649]. So a part of what activity says
-about the rule is how fast it learns, and a part is not. Two things are not matched: learning rates (a slow
+.962 [.925, .995], activity .550 [.459, .637], weights .494 [.325, .649]. Part of the information in activity
+is therefore the speed of learning, and part is not. Two things are not matched: learning rates (a slow
 rule at a high rate and a fast one at a low rate differ in the sizes of their steps), and the distance
 between snapshots, which is larger the later a run gets there, and with it the changes from one to the next.
 

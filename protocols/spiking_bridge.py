@@ -11,13 +11,14 @@ Question and prediction
 
 In :doc:`learning_sequences` rate units learn by :doc:`e-prop </rules/e_prop>`. Does the same declaration
 learn where units send spikes, f′ is a surrogate, and each synapse's trace is an equation in brian2? Arms
-differ in a word of the declaration:
+differ in one word of the declaration:
 
 - **e-prop**, credit by the transpose of the readout (symmetric), by random weights, or by random weights to 8
   places of 40 units from which it diffuses;
-- **broadcast without traces**: random weights, credit meets what a synapse did in the same step of 1 ms. The
-  control for traces;
-- **readout only**: all else stays as drawn. The control for learning in the recurrent network.
+- **broadcast without traces**: random weights; credit is combined with the synapse's activity in the same
+  step of 1 ms. The control for traces;
+- **readout only**: all other weights stay at their initial values. The control for learning in the recurrent
+  network.
 
 Prediction, written before the runs: with every seed each of the three forms of e-prop explains more of the
 pattern's variance than the broadcast without traces and than the readout alone. No order among the three is
@@ -26,14 +27,14 @@ predicted.
 What is modelled, and what is not
 ---------------------------------
 
-40 units, τ = 20 ms, threshold 20 mV, soft reset, refractory for 2 ms; a readout with τ = 20 ms; steps of 1
-ms. A cue names one of two curves that the readout must follow for 300 ms; beside it five clock units are
-active in turn. Each input unit is three Poisson sources of 100 spikes/s at a rate of 1. 80 updates of 8
-trials, at their ends, by Adam with a cosine schedule; every arm at its own best of two rates, chosen on
-validation trials with seed 100 (``search`` in the file). Firing rates are drawn to 20 spikes/s, as in
-the paper, wherever the recurrent network learns. Not modelled: Dale's law, conductances, delays, adaptation,
-the diffusion of credit in time, and how the readout's error reaches units within a step. See :doc:`spiking
-units </spiking>`.
+40 units with τ = 20 ms, a threshold of 20 mV, a soft reset and a refractory period of 2 ms; a readout with
+τ = 20 ms; steps of 1 ms. A cue names one of two curves that the readout must follow for 300 ms, while five
+clock units are active in turn. Each input unit is three Poisson sources of 100 spikes/s at a rate of 1.
+There are 80 updates, each after 8 trials, by Adam with a cosine schedule; every arm has its own best of two
+rates, chosen on validation trials with seed 100 (``search`` in the file). Firing rates are regularised
+towards 20 spikes/s, as in the paper, wherever the recurrent network learns. Not modelled: Dale's law,
+conductances, delays, adaptation, the diffusion of credit in time, and how the readout's error reaches units
+within a step. See :doc:`spiking units </spiking>`.
 
 Run it
 ------

@@ -10,12 +10,12 @@ outer loops are ours.
 Question and prediction
 -----------------------
 
-Can a top-down network with layers and plasticity of its own teach as well as backpropagation, without a
-copy of the bottom-up weights? Its :doc:`credit populations </rules/tdca>` mirror the hierarchy; top-down
-weights start at random, or from a mirror phase of spontaneous activity, and learn from the same pair of
-signals as the bottom-up ones beside them. An outer loop trains their forgetting; gain and initial size stay
-1, and are trained in two further arms. All synapses read :doc:`decorrelated rates </decorrelation>`, which
-is an option for every rule.
+Can a top-down network with its own layers and plasticity train a network as well as backpropagation does,
+without a copy of the bottom-up weights? Its :doc:`credit populations </rules/tdca>` mirror the hierarchy;
+top-down weights start at random, or from a mirror phase of spontaneous activity, and learn from the same
+pair of signals as the bottom-up ones in parallel. An outer loop trains their decay; gain and initial size
+stay at 1, and are trained in two further arms. All synapses read :doc:`decorrelated rates
+</decorrelation>`, which is an option for every rule.
 
 Prediction: as good as backpropagation with the same decorrelation; better than plain backpropagation, also
 on other data sets, widths and depths. It is not predicted that learned credit is better than
@@ -23,18 +23,18 @@ backpropagation where both read the same.
 
 **Controls**, each of which must remove the lead: hidden credits of other units, of other presentations,
 noise of equal norm, none. Each ingredient is left out in turn: decorrelation, centring, the mirror phase,
-most of it; gain and initial size are trained; and all but rates and schedule are left untrained, which is
+or most of it. In further arms gain and initial size are trained, or only rates and schedule are, which is
 Kolen–Pollack's rule with decorrelation.
 
 What is modelled, and what is not
 ---------------------------------
 
-196-H-10 ReLU networks, batch 32, on images pooled to 14×14, and a small convolutional network. Every arm
-gets rates, slopes and schedule from the same outer loop at the same budget. The outer loop backpropagates
-through inner steps (meta-gradient); inner runs under the credit network do not. Both synapses of a pair are
-assumed to see the same two signals at the same time. Top-down weights of a convolution have its kernel's
-shape and are tied over places, as its bottom-up weights are. Decorrelation is not local to a synapse,
-except in its local form.
+ReLU networks of 196-H-10 units, batch size 32, on images pooled to 14×14, and a small convolutional
+network. Every arm gets its rates and schedule from the same outer loop at the same budget. The outer loop
+backpropagates through inner steps (meta-gradient); inner runs under the credit network do not. Both
+synapses of a pair are assumed to receive the same two signals at the same time. Top-down weights of a
+convolution have its kernel's shape and are shared over positions, like its bottom-up weights. Decorrelation
+is not local to a synapse, except in its local form.
 
 Run it
 ------
@@ -47,8 +47,8 @@ Run it
    python benchmarks/tdca.py page
    python benchmarks/tdca.py figures
 
-Seconds of each outer loop stand in the results (``outer_seconds``); those kept were measured beside other
-work.
+The results state the seconds of each outer loop (``outer_seconds``); those kept were measured with other work
+on the machine.
 
 Result
 ------

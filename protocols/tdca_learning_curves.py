@@ -8,8 +8,8 @@ Question and prediction
 
 Can a network trained to send credit replace the backward pass? A :doc:`credit network </rules/tdca>` reads
 the state of the output and sends every hidden unit its credit. Prediction: with it, early learning is
-almost as fast as by backpropagation, well ahead of direct feedback alignment at 30 and 100 steps, and are
-not behind it at 300 and 1000, on the trained width (H = 64) and on one never seen (H = 256).
+almost as fast as by backpropagation, well ahead of direct feedback alignment at 30 and 100 steps, and
+not behind it at 300 and 1000, on the trained width (H = 64 hidden units) and on one never seen (H = 256).
 
 **Controls**, each of which must remove the early advantage: hidden credits of other units, of other
 presentations, noise of equal norm, none; the credit network untrained and frozen, its rates and schedule
@@ -18,12 +18,12 @@ searched; readout only.
 What is modelled, and what is not
 ---------------------------------
 
-196-H-10 ReLU networks, batch 32, on images pooled to 14×14; and a small convolutional network. Every rule
-gets rates, slope and schedule from the same outer loop at the same budget; initial weights, tasks and
-presentations of the test runs are the same for all rules and all outer seeds, so differences are paired by
-inner run. The outer loop backpropagates through inner steps (meta-gradient), except where it is called
-NRES. The paper (arXiv 2208.01416) claims learning without backpropagation; contexts, sizes, step and outer
-loops are ours.
+ReLU networks of 196-H-10 units, batch size 32, on images pooled to 14×14; and a small convolutional
+network. Every rule gets its rates and schedule from the same outer loop at the same budget; initial
+weights, tasks and presentations of the test runs are the same for all rules and all outer seeds:
+differences are paired by inner run. The outer loop backpropagates through inner steps (meta-gradient),
+except where it is called NRES (noise-reuse evolution strategies). The paper (arXiv 2208.01416) claims
+learning without backpropagation; contexts, sizes, step and outer loops are ours.
 
 Run it
 ------
@@ -49,7 +49,7 @@ prior criteria: :doc:`results </results-tdca>`.
 Intervals are 95 %, over outer seeds if there are three, else over inner runs (see
 :doc:`the page of results </results-tdca>`). The test runs are the same under every outer seed.
 
-**Ahead of direct feedback alignment on MNIST, by little.** On 24 inner runs made for this comparison, the
+**Slightly ahead of direct feedback alignment on MNIST.** On 24 inner runs made for this comparison, the
 same under 3 outer seeds: +1.7 [+0.9, +2.5], +1.0, +0.6, +0.4 [+0.2, +0.5] points after 30, 100, 300 and
 1000 steps on H = 64 and +0.8 [+0.3, +1.3], +0.8, +0.8, +0.3 [+0.2, +0.4] on H = 256; every interval is
 above 0, over seeds as well as over inner runs. On the 6 inner runs of the first table the first of H = 256
@@ -57,9 +57,9 @@ is not distinguishable from 0 (+0.2 [−0.5, +0.9]), and no lead is left after 3
 and −0.0 [−0.4, +0.3]). On Fashion-MNIST, where no prediction was made here, the same network is behind:
 −0.9 [−1.6, −0.2] after 30 steps, −1.2 [−2.0, −0.3] after 1000.
 
-**Not as predicted.** "Well ahead" is one or two points early. And it is not "almost as fast as
-backpropagation", which leads by 5.3 and 2.6 points at 30 steps and 0.9 and 0.7 at 1000, and is beaten
-nowhere.
+**Not as predicted.** "Well ahead" is one or two points early. Nor is learning "almost as fast as by
+backpropagation", which leads by 5.3 and 2.6 points at 30 steps and 0.9 and 0.7 at 1000, and is nowhere
+exceeded.
 
 **The loss-free context *raw*** (one outer seed, 6 inner runs; against *error* of the same seed) is not
 distinguishable from *error* on MNIST at 30 steps, differs by at most 0.6 points, in either direction, at
@@ -75,8 +75,8 @@ stays 7 to 9 points below a readout that learns alone, no hidden credit at all w
 untrained credit network, with rates and schedule searched, achieves most of it: training the network itself
 adds +2.2 [+1.0, +3.4], +3.2, +2.1 and +1.5 [+1.0, +1.9] points on H = 64 to its initial state with a good
 schedule, and after 30 steps on H = 256 nothing measurable (−0.1 [−1.2, +1.1]). There a readout alone is as
-good (the credit network minus it: −0.1 [−1.1, +1.0]): so early, with so wide a population, neither control
-removes the lead, because hidden credit does not matter yet. And the step that all rules share improves
+good (the credit network minus it: −0.1 [−1.1, +1.0]): that early, in such a wide population, neither control
+removes the lead, because hidden credit does not matter yet. The step that all rules share improves
 direct feedback alignment by 3.0 points at 30 steps over Adam's alone.
 
 **The convolutional network** (one outer seed, 6 inner runs): the credit network is behind direct feedback

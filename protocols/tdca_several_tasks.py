@@ -10,20 +10,19 @@ Question and prediction
 -----------------------
 
 Can one credit network serve networks that learn from targets, policies that learn from reward, and points
-that minimise functions, as well as a network that was trained on one of these alone? And where not, which
-kinds of task stand in each other's way?
+that minimise functions, as well as a network that was trained on one of these alone? Where not, which
+kinds of task interfere?
 
 Criterion: in each of the three, its lead over the baseline is at least 80 % of the specialist's lead.
 
-Prediction: with a cue that says which kind of task it is, yes on functions and from reward, since these read
-mostly different inputs; less without the cue. From targets there is little to win: the
+Prediction: with a cue that names the kind of task, yes on functions and from reward, since these read
+mostly different inputs; less without the cue. From targets there is little to gain: the
 :doc:`layered form </results-layered>` gained nothing by training its credit network.
 
 **Arms**: the network trained by all kinds, with and without the cue; by each kind alone (specialists) and by
 each pair; by none, so that only rates and schedules are trained. In every arm inner runs of all three kinds
 train their own rates and schedules with equally many outer updates; arms differ in whose gradients reach the
-network. So an entry off the diagonal of the table says what a network trained elsewhere is worth with rates
-that fit it.
+network. A network trained on other kinds is therefore tested with rates that fit it.
 
 **Baselines**: backpropagation, with and without the same decorrelation; REINFORCE by backpropagation; the
 best of six tuned optimisers of first order.
@@ -31,14 +30,14 @@ best of six tuned optimisers of first order.
 What is modelled, and what is not
 ---------------------------------
 
-One population of twelve tanh units with two outputs reads the same eleven signals everywhere, 0 where a
-kind has none: how large the credit is, by its running mean and deviation and by its size at first; how
-wrong the present state is; traces of earlier gradients; distances to other points; time left. In all kinds
-one output scales credit, c = b exp(o); on functions the other adds to it. Below the top, credit is carried
-down by plastic top-down weights (:doc:`layered form </rules/tdca>`). The outer loop backpropagates through
-inner steps where inner runs learn from targets or reward, and is antithetic evolution on functions; no
-inner run backpropagates. That one network can be used at all three places says nothing about where in a
-brain it would be.
+One population of twelve tanh units with two outputs reads the same eleven signals everywhere, set to 0
+where a kind has none: how large the credit is, relative to its running mean and deviation and to its
+initial size; how wrong the present state is; traces of earlier gradients; distances to other points; time
+left. In all kinds one output scales credit, c = b exp(o); on functions the other adds to it. Below the top,
+credit is carried down by plastic top-down weights (:doc:`layered form </rules/tdca>`). The outer loop
+backpropagates through inner steps where inner runs learn from targets or reward, and is antithetic
+evolution on functions; no inner run backpropagates. That one network can be used at all three places says
+nothing about where in a brain it would be.
 
 Run it
 ------
@@ -58,10 +57,10 @@ Result
 
 Tables, intervals and which criteria are met: :doc:`results </results-several-tasks>`.
 
-Met on targets and on functions, not from reward, where the network trained by all keeps half of the
-specialist's lead under one outer seed and none under another; without the cue it keeps none. Targets and
-reward train the same gain and want it differently steep. Against the prediction there is something to win
-from targets.
+The criterion is met on targets and on functions, not from reward, where the network trained by all keeps
+half of the specialist's lead under one outer seed and none under another; without the cue it keeps none.
+Targets and reward train the same gain, but with different steepness. Against the prediction, training the
+credit network gains something from targets (0.4 points over rates and schedules alone).
 
 What would refute it
 --------------------

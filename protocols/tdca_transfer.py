@@ -18,11 +18,11 @@ may fail.
 
 The :doc:`layered form </gallery/tdca_layered>` is tested in further architectures (six hidden populations,
 convolutions) and settings (batch, rates, classes, contrast, offset, noise, wrong labels), beside
-backpropagation with the same decorrelation: does it stay near it, and where do they fail? This was added
+backpropagation with the same decorrelation: do the two stay close, and where do they fail? This was added
 later, without a prediction.
 
-And how many tasks must it be trained on? A credit network sees error and target, never the stimulus, so
-there is little to memorise: few label permutations should do almost as well as a thousand. **Control**: the
+On how many tasks must a credit network be trained? It reads error and target, never the stimulus, and has
+little to memorise: few label permutations should do almost as well as a thousand. **Control**: the
 same credit network on the permutations of its own meta-training.
 
 What is modelled, and what is not
@@ -91,9 +91,9 @@ generalisation would need a harder family.
 What would refute it
 --------------------
 
-Cells in red at 100 steps among the widths or on Fashion-MNIST: there are, on Fashion-MNIST, at 128 units
-and more (−0.5 and −0.2, intervals around 0), so the prediction for it fails. A large gap between a credit
-network's own permutations and others where there are few: none was seen.
+Cells in red (credit network behind) at 100 steps among the widths or on Fashion-MNIST: there are some on
+Fashion-MNIST, at 128 units and more (−0.5 and −0.2, intervals that include 0); the prediction for it fails. A
+large gap between a credit network's own permutations and others where there are few: none was seen.
 """
 
 from typing import Any
