@@ -134,6 +134,26 @@ def test_arms_that_the_page_compares_differ_in_one_thing(path):
             assert regulariser == ([{"name": "hard_orthogonality", "every": 8}] if "_hard" in name else [])
 
 
+def test_angles_and_deviations_of_the_text_are_those_of_the_figure(benchmark_module, accuracy):
+    """The arms whose numbers the text gives, at seed 0; gait_prop's angle is the mean over its seeds."""
+    rows = benchmark_module("orthogonality").points()
+    angle, deviation = (
+        {r["arm"]: r[what] for r in rows if r["seed"] == 0} for what in ("angle", "deviation")
+    )
+    shipped = np.mean([r["angle"] for r in rows if r["arm"] == "gait_prop"])
+    text = " ".join(accuracy.PAGE.read_text("utf-8").split())
+    for said in (
+        f"end at a deviation of {deviation['gait_plain']:.2f}, and during training credit is at "
+        f"{angle['gait_plain']:.0f}° to",
+        f"(`gait_soft`, deviation {deviation['gait_soft']:.3f}, {angle['gait_soft']:.0f}°)",
+        f"hard one (deviation {deviation['gait_prop']:.0f}, {shipped:.0f}°)",
+        f"credit is at {angle['learned_hard']:.0f}° to backpropagation's during training",
+        f"deviation is {deviation['gait_muon_plain']:.2f} ({deviation['gait_plain']:.2f} with SGD) and the "
+        f"angle {angle['gait_muon_plain']:.0f}° ({angle['gait_plain']:.0f}°)",
+    ):
+        assert said in text
+
+
 def test_a_subset_is_drawn_once_and_keeps_pairs(benchmark_module, tmp_path):
     x = np.arange(40, dtype=np.float32).reshape(10, 1, 2, 2)
     whole = tmp_path / "set.npz"
