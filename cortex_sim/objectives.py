@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.checks import require_positive
 from cortex_sim.errors import DeclarationError
@@ -93,3 +95,23 @@ class SquaredError:
     def credit(self, r: Array, target: Array) -> Array:
         """c_L = weight·(target − r)."""
         return self.weight * (target - r)
+
+
+def complaint(objective: Objective | None, targets: np.ndarray, also: str = "") -> str:
+    """What is wrong with targets (row, unit), in words; empty where nothing is.
+
+    The credit of cross-entropy is its gradient only for probabilities. ``also`` are other targets that the
+    caller takes.
+    """
+    if not isinstance(objective, CrossEntropy):
+        return ""
+    sums = targets.sum(axis=1)
+    wrong = (targets < 0).any(axis=1) | (np.abs(sums - 1) > 1e-6)
+    if not wrong.any():
+        return ""
+    row = int(np.argmax(wrong))
+    return (
+        f"CrossEntropy takes probabilities, which are 0 or more and sum to 1{also}; give such targets, or "
+        f"declare SquaredError(). Got the sum {sums[row]:g} and the least value {targets[row].min():g} in "
+        f"row {row}"
+    )

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim import objectives
 from cortex_sim.connectors import size
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
-from cortex_sim.objectives import CrossEntropy
 from cortex_sim.population import Population
 from cortex_sim.preprocessing import Preprocessing
 from cortex_sim.protocol.inputs import Noise, Stimuli, Sum, TimeSeries
@@ -206,14 +206,8 @@ def _one_hot(label: str, population: Population, labels: np.ndarray) -> np.ndarr
 
 
 def _check_probabilities(label: str, net: Network, population: Population, values: np.ndarray) -> None:
-    """The credit of cross-entropy is its gradient only for probabilities."""
-    if population.name != net.objective_at or not isinstance(net.objective_function, CrossEntropy):
+    if population.name != net.objective_at:
         return
-    sums = values.sum(axis=1)
-    if (values < 0).any() or np.abs(sums - 1).max() > 1e-6:
-        row = int(np.argmax((values < 0).any(axis=1) | (np.abs(sums - 1) > 1e-6)))
-        raise DeclarationError(
-            f"{label}: CrossEntropy takes probabilities, which are 0 or more and sum to 1 (or whole-number "
-            f"labels); give such targets, or declare SquaredError(). Got the sum {sums[row]:g} and the least "
-            f"value {values[row].min():g} in row {row}"
-        )
+    wrong = objectives.complaint(net.objective_function, values, " (or whole-number labels)")
+    if wrong:
+        raise DeclarationError(f"{label}: {wrong}")

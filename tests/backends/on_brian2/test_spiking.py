@@ -1,5 +1,8 @@
 """Spiking units: against the paper's equations, in their limits, and what they refuse."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import spiking
@@ -242,6 +245,45 @@ def test_sparse_synapses_exist_where_declared_fixed_ones_stay_and_areas_follow_o
         change = change * exists if key == "in" else change
         assert np.abs(change).max() > 1e-6
         np.testing.assert_allclose(found.changes[name], change, atol=1e-12, err_msg=name)
+
+
+def test_units_of_a_channel_share_a_bias_as_on_every_backend():
+    """Its change is the sum of the changes that units would have with biases of their own."""
+    sims = []
+    for shape in ({"shape": (2, 2, 3)}, {"size": 12}):
+        net = cs.Network("channels")
+        net.population("x", 5)
+        net.population("A", **shape)
+        net.population("y", 2)
+        net.bottom_up("x", "A", plasticity="backprop")
+        net.bottom_up("A", "y", plasticity="backprop")
+        net.objective("y", "squared_error")
+        rates = cs.brian2.FiringRates(35.0, 0.02)
+        sims.append(built(net.with_rule("e_prop"), scale=1.5, firing_rates=rates))
+    ours, theirs = sims
+    ours.biases["A"][...] = (0.7, 1.2)
+    theirs.biases["A"][...] = [0.7] * 6 + [1.2] * 6
+    ours.biases["y"][...] = theirs.biases["y"][...] = 0.3
+    x, y = trials((5, 12, 2), 0)
+    ours, theirs = (sim.run(x, y) for sim in sims)
+    np.testing.assert_array_equal(ours.spikes["A"], theirs.spikes["A"])
+    apart = theirs.changes["A"].reshape(2, 6)
+    assert np.abs(apart).max() > 1e-6
+    np.testing.assert_allclose(ours.changes.pop("A"), apart.sum(1), atol=1e-14)
+    for name, change in ours.changes.items():
+        np.testing.assert_allclose(change, theirs.changes[name], atol=1e-14, err_msg=name)
+
+
+def test_copies_go_on_alone():
+    sim = built(declared((6, 5, 3)), 3)
+    x, y = trials((6, 5, 3), 3)
+    sim.run(x, y)
+    for copied in (copy.deepcopy(sim), pickle.loads(pickle.dumps(sim))):
+        before = {name: w.copy() for name, w in sim.weights.items()}
+        ours = copied.learn(x, y, 0.5)
+        np.testing.assert_array_equal(ours.output, sim.run(x, y).output)
+        assert all(np.array_equal(w, before[name]) for name, w in sim.weights.items())
+        assert not np.array_equal(copied.weights["x->A"], before["x->A"])
 
 
 def test_sign_symmetric_feedback_has_the_signs_and_the_length_of_the_weights():

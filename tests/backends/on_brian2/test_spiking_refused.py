@@ -1,5 +1,6 @@
 """What spiking units refuse: by name, with the way out, before anything runs."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +140,8 @@ PARTLY[0, 0, 0] = NEVER[1] = np.nan
     ("x", "y", "message"),
     [
         (X + 0.5, None, "spikes must be 0 or 1 in every step; draw them from rates by"),
+        ([[[1] * 4], [[1] * 4] * 2], None, "population x: spikes must be an array of shape"),
+        (X, [[[1]], [[1, 2]]], "population y: targets must be an array of shape"),
         (X[0], None, "spikes must have shape (presentation, step, 4)"),
         ({"A": X}, None, "spikes are needed of x"),
         (X, Y[:, :4], "targets must have shape (2, 5, 2)"),
@@ -152,11 +155,77 @@ def test_trials(x, y, message):
     assert message in str(raised.value)
 
 
-def test_weights():
+def test_nothing_to_learn():
+    fixed = declared(None)
+    fixed.projections = {n: replace(p, plasticity=None) for n, p in fixed.projections.items()}
+    with pytest.raises(cs.RunError, match="network spiking: no projection is plastic"):
+        cs.brian2.Spiking(fixed).learn(X, Y, eta=0.1)
+    with pytest.raises(cs.DataError, match="nothing is learned without targets"):
+        cs.brian2.Spiking(declared()).learn(X, None, eta=0.1)
+
+
+@pytest.mark.parametrize("given", [{"neurons": {"threshold_mV": 10}}, {"firing_rates": 20.0}])
+def test_parts_of_another_kind(given):
+    with pytest.raises(cs.DeclarationError, match=f"Spiking: {next(iter(given))} must be cs.brian2."):
+        cs.brian2.Spiking(declared(), **given)
+
+
+def sparse():
+    net = declared(None)
+    net.projections["A->y"] = replace(net.projections["A->y"], connector=cs.Sparse(probability=0.5))
+    return net.with_rule("e_prop")
+
+
+def symmetric():
+    return declared("e_prop_symmetric")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "name", "values", "message"),
+    [
+        (declared, "weights", "x->A", np.zeros((3, 4)), "weights of projection x->A: must be an array"),
+        (declared, "weights", "x->A", np.zeros((4, 4), np.float32), "Got float32 (4, 4)"),
+        (declared, "weights", "x->A", [[0.0] * 4] * 4, "must be an array of float64 of shape (4, 4)"),
+        (declared, "weights", "x->A", np.full((4, 4), np.nan), "use a smaller rate"),
+        (declared, "weights", "x->B", np.zeros((4, 4)), "no weights of projection 'x->B' can be set"),
+        (declared, "biases", "A", np.zeros(3), "bias of population A: must be an array of float64"),
+        (declared, "feedback", "y->A", np.zeros((2, 4)), "feedback of projection y->A: must be an array"),
+        (declared, "feedback", "y->A", np.full((4, 2), np.inf), "projection y->A: must be finite"),
+        (symmetric, "feedback", "y->A", np.zeros((4, 2)), "no feedback of projection 'y->A' can be set"),
+        (sparse, "weights", "A->y", np.ones((2, 4)), "weights are not zero where there is no synapse"),
+        (sparse, "feedback", "y->A", np.ones((4, 2)), "weights are not zero where there is no synapse"),
+    ],
+)  # fmt: skip
+def test_arrays_that_were_set(make, kind, name, values, message):
+    sim = cs.brian2.Spiking(make())
+    getattr(sim, kind)[name] = values
+    with pytest.raises(cs.RunError) as raised:
+        sim.run(X)
+    assert message in str(raised.value)
+
+
+def test_an_interrupted_batch_is_not_learned_from():
+    """brian2 answers Ctrl-C by ending its run early, as if all were well."""
     sim = cs.brian2.Spiking(declared())
-    sim.weights["x->A"] = np.zeros((3, 4))
-    with pytest.raises(cs.RunError, match="projection x->A: must be finite numbers of shape"):
-        sim.run(X)
-    sim.weights["x->A"] = np.full((4, 4), np.nan)
-    with pytest.raises(cs.RunError, match="use a smaller rate"):
-        sim.run(X)
+    sim.run(X, Y)
+    start, step = sim.weights["A->y"].copy(), sim.built._end_step
+
+    def interrupted():
+        step()
+        if sim.built._step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    sim.built._ends.function = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        sim.learn(X, Y, eta=0.1)
+    np.testing.assert_array_equal(sim.weights["A->y"], start)
+
+
+def test_cross_entropy_takes_probabilities():
+    net = declared(None)
+    net.objective_function = cs.CrossEntropy()
+    sim = cs.brian2.Spiking(net.with_rule("e_prop"))
+    y = np.tile([0.25, 0.75], (2, 5, 1))
+    y[0, 1], y[1, 2] = np.nan, (0.5, 0.6)
+    with pytest.raises(cs.DataError, match="population y: CrossEntropy takes probabilities.*the sum 1.1 "):
+        sim.run(X, y)

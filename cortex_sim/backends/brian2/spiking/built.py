@@ -86,6 +86,11 @@ class BuiltSpiking:
             Without targets nothing is learned, and traces stay at 0.
         weights, b, biases : mapping of str to array
             Of projections, of those that carry credit, of populations.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it was interrupted, which brian2 answers by ending its run early.
         """
         self._rest()
         for name, synapses in self.synapses.items():
@@ -93,7 +98,8 @@ class BuiltSpiking:
         for name, synapses in self.feedback.items():
             _set(synapses, "b", np.tile(b[name].ravel(), self.presentations))
         for name in self.biased:
-            _set(self.groups[name], "bias", np.tile(biases[name], self.presentations))
+            of_units = biases[name].repeat(self.net.populations[name].size // len(biases[name]))
+            _set(self.groups[name], "bias", np.tile(of_units, self.presentations))
         steps = next(iter(shown.values())).shape[1]
         self._shown = {name: x.swapaxes(0, 1).reshape(steps, -1) for name, x in shown.items()}
         self._step, self._targets = 0, targets
@@ -103,18 +109,22 @@ class BuiltSpiking:
         for learner in self._learners:
             learner.active = targets is not None
         self.network.run(steps * self._dt * brian2.ms, namespace={})
+        if self._step < steps:
+            raise KeyboardInterrupt
 
     def changes(self) -> dict[str, np.ndarray]:
-        """Δw/η (post, pre) by projection and Δb/η (unit,) by population: means over presentations."""
+        """Δw/η (post, pre) by projection and Δb/η by population, shaped as b: means over presentations."""
         found = {}
         for p in self.learning:
             found[p.name] = self._mean(p, "change")
             if self._rates is not None and p.post != self.top:
                 found[p.name] += self._towards_rates(p.post, self._mean(p, "e_sum"))
         for name in self.learning_biases:
-            found[name] = self._mean_of_units(name, "change_bias")
+            of_units = self._mean_of_units(name, "change_bias")
             if self._rates is not None and name != self.top:
-                found[name] += self._towards_rates(name, self._mean_of_units(name, "e_sum_bias"))
+                of_units += self._towards_rates(name, self._mean_of_units(name, "e_sum_bias"))
+            (biases,) = self.net.populations[name].bias_shape
+            found[name] = of_units.reshape(biases, -1).sum(1)  # units of a channel share theirs
         return found
 
     def _mean(self, p: Projection, variable: str) -> np.ndarray:

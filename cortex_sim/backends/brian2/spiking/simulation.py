@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim.allowed import allowed_of
 from cortex_sim.backends.brian2.built import brian2_as_found
 from cortex_sim.backends.brian2.reuse import without_collection
 from cortex_sim.backends.brian2.spiking.built import BuiltSpiking
@@ -15,8 +16,8 @@ from cortex_sim.backends.brian2.spiking.firing_rates import FiringRates
 from cortex_sim.backends.brian2.spiking.neurons import LeakyIntegrateAndFire
 from cortex_sim.backends.brian2.spiking.trials import SpikingTrials, Targets, shown, targets
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import positive_ms, require_count, require_finite
-from cortex_sim.errors import RunError
+from cortex_sim.checks import listed, positive_ms, require_count, require_finite, short
+from cortex_sim.errors import DataError, DeclarationError, RunError
 from cortex_sim.feedback import SignSymmetric, Transpose
 from cortex_sim.network import Network
 from cortex_sim.projection import Projection
@@ -59,11 +60,11 @@ class Spiking:
     ----------
     weights : dict of str to array of shape (post, pre)
         By projection; change them in place between runs.
-    biases : dict of str to array of shape (unit,)
+    biases : dict of str to array of shape (unit,), or (channel,) where the shape has channels
     feedback : dict of str to array of shape (post, pre)
         Free top-down weights; tied ones follow from ``weights``.
     built : BuiltSpiking or None
-        brian2's objects of the last batch.
+        brian2's objects of the last batch; a copy of the simulation makes its own.
 
     Raises
     ------
@@ -85,6 +86,7 @@ class Spiking:
         dt_ms: float = 1.0,
     ) -> None:
         check_spiking(net)
+        _require_parts(neurons, firing_rates)
         self.net, self.neurons, self.firing_rates = net, neurons, firing_rates
         self.dt_ms = float(positive_ms("Spiking", dt_ms=dt_ms))
         neurons.require_steps(self.dt_ms)
@@ -93,7 +95,7 @@ class Spiking:
         self.weights = {name: np.array(w) for name, w in drawn.items() if name in driving}
         self.feedback = {name: np.array(b) for name, b in drawn.items() if name not in driving}
         self.biases = {
-            n: np.zeros(p.size) for n, p in net.populations.items() if p.bias and n not in net.sources
+            n: np.zeros(p.bias_shape) for n, p in net.populations.items() if p.bias and n not in net.sources
         }
         self.built: BuiltSpiking | None = None
 
@@ -113,7 +115,8 @@ class Spiking:
         DataError
             If something does not fit the network.
         RunError
-            If weights were given another shape, or are not finite.
+            If weights, biases or feedback are no float64 arrays of their shapes, not finite, or not 0 where
+            there is no synapse.
         """
         spikes = shown(self.net, x)
         presentations, steps = next(iter(spikes.values())).shape[:2]
@@ -129,8 +132,21 @@ class Spiking:
         return SpikingTrials(of_trials, output, self._objective(output, goal), changes, self.dt_ms)
 
     def learn(self, x: Any, y: Any, eta: float) -> SpikingTrials:
-        """Run trials, and then add η times the change of each weight and bias; see `run`."""
+        """Run trials, and then add η times the change of each weight and bias; see `run`.
+
+        Raises
+        ------
+        DataError, RunError
+            As of `run`; also without targets, or where no projection is plastic.
+        """
         require_finite("Spiking.learn", eta=eta)
+        if y is None:
+            raise DataError("Spiking.learn: nothing is learned without targets; give y, or use run(x)")
+        if not any(p.plasticity is not None for p in self.net.driving):
+            raise RunError(
+                f"network {self.net.name}: no projection is plastic, so nothing can be learned; declare "
+                'plasticity="e_prop", or use run(x, y)'
+            )
         found = self.run(x, y)
         for name, change in found.changes.items():
             (self.weights if "->" in name else self.biases)[name] += eta * change
@@ -172,17 +188,22 @@ class Spiking:
         return float((value.reshape(share.shape) * share).sum(1).mean())
 
     def _require_weights(self) -> None:
-        expected = {p.name: self.net.weight_shape(p) for p in self.net.driving}
-        expected |= {name: (self.net.populations[name].size,) for name in self.biases}
-        kept: Mapping[str, np.ndarray] = {**self.weights, **self.biases}
-        for name, shape in expected.items():
-            values = np.asarray(kept[name]) if name in kept else np.empty(0)
-            if values.shape != shape or not np.isfinite(values).all():
-                kind = "projection" if "->" in name else "bias of population"
-                raise RunError(
-                    f"{kind} {name}: must be finite numbers of shape {shape}. Got shape {values.shape}"
-                    + (" with NaN or infinity; use a smaller rate η" if values.shape == shape else "")
-                )
+        net = self.net
+        free = [p for p in net.top_downs if p.source.of is None]
+        driving = {p.name: net.weight_shape(p) for p in net.driving}
+        _require_arrays("weights of projection", self.weights, driving)
+        _require_arrays("feedback of projection", self.feedback, {p.name: net.weight_shape(p) for p in free})
+        shapes = {n: p.bias_shape for n, p in net.populations.items() if p.bias and n not in net.sources}
+        _require_arrays("bias of population", self.biases, shapes)
+        for p in (*net.driving, *free):
+            allowed = allowed_of(net, p)
+            if allowed is not None:
+                op, kept = net.operator(p), (self.weights | self.feedback)[p.name]
+                allowed.require(op.feedback_matrix(kept) if p.is_top_down else op.matrix(kept), RunError)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy needs: brian2's own objects are made again."""
+        return vars(self) | {"built": None}
 
     def __repr__(self) -> str:
         replaced = {n: p for n, p in self.net.populations.items() if n in self._units()}
@@ -196,3 +217,31 @@ class Spiking:
 def _by_presentation(values: np.ndarray, presentations: int) -> np.ndarray:
     """(step, presentation·unit) as (presentation, step, unit)."""
     return np.array(values.reshape(len(values), presentations, -1).swapaxes(0, 1))
+
+
+def _require_parts(neurons: object, firing_rates: object) -> None:
+    for name, given, right, none in (
+        ("neurons", neurons, LeakyIntegrateAndFire, ""),
+        ("firing_rates", firing_rates, FiringRates, ", or None"),
+    ):
+        if not (isinstance(given, right) or (none and given is None)):
+            raise DeclarationError(
+                f"Spiking: {name} must be cs.brian2.{right.__name__}(...){none}. Got {short(given)}"
+            )
+
+
+def _require_arrays(kind: str, kept: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `RunError` unless arrays that may have been set from outside are what they were."""
+    for name in kept:
+        if name not in shapes:
+            raise RunError(f"Spiking: no {kind} {name!r} can be set; known: {listed(shapes)}")
+    for name, shape in shapes.items():
+        values = kept.get(name)
+        if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != shape:
+            got = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else short(values)
+            raise RunError(
+                f"{kind} {name}: must be an array of float64 of shape {shape}; change it in place, or set "
+                f"np.array(values, dtype=float). Got {got}"
+            )
+        if not np.isfinite(values).all():
+            raise RunError(f"{kind} {name}: must be finite. Got NaN or infinity; use a smaller rate η")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cortex_sim import objectives
 from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DataError
 from cortex_sim.network import Network
@@ -27,8 +28,8 @@ class SpikingTrials:
         Mean over presentations of the mean over steps with a target, without what regularises firing rates;
         NaN without targets.
     changes : dict of str to array
-        Δw/η (post, pre) by projection and Δb/η (unit,) by population, means over presentations; empty without
-        targets.
+        Δw/η (post, pre) by projection and Δb/η (unit,), or (channel,), by population, means over
+        presentations; empty without targets.
     dt_ms : float
         Length of a step.
     """
@@ -61,7 +62,7 @@ def shown(net: Network, x: Any) -> dict[str, np.ndarray]:
         )
     found: dict[str, np.ndarray] = {}
     for name in net.sources:
-        values, size = np.asarray(given[name]), net.populations[name].size
+        values, size = _array(f"population {name}: spikes", given[name]), net.populations[name].size
         like = next(iter(found.values())).shape[:2] if found else None
         fits = values.ndim == 3 and values.shape[2] == size and values.size > 0
         if not fits or like not in (None, values.shape[:2]):
@@ -101,10 +102,11 @@ def targets(net: Network, y: Any, presentations: int, steps: int) -> Targets:
     Raises
     ------
     DataError
-        If they do not fit, or a step has a target in some units only, or a presentation has none.
+        If they do not fit the population and the objective, or a step has a target in some units only, or a
+        presentation has none.
     """
     top = net.populations[str(net.objective_at)]
-    values = np.asarray(y)
+    values = _array(f"population {top.name}: targets", y)
     if values.shape != (presentations, steps, top.size) or values.dtype.kind not in "biuf":
         raise DataError(
             f"population {top.name}: targets must have shape ({presentations}, {steps}, {top.size}), a value "
@@ -123,5 +125,17 @@ def targets(net: Network, y: Any, presentations: int, steps: int) -> Targets:
             f"population {top.name}: presentation {int(np.flatnonzero(count == 0)[0])} has no target in any "
             "step; leave it out, or run it without targets"
         )
+    wrong = objectives.complaint(net.objective_function, values[~absent])
+    if wrong:
+        raise DataError(f"population {top.name}: {wrong} of the steps that have a target")
     share = np.where(absent, 0.0, 1 / count[:, None])
     return Targets(np.where(missing, 0.0, values).swapaxes(0, 1), share.T[..., None])
+
+
+def _array(label: str, given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except ValueError as exception:
+        raise DataError(
+            f"{label} must be an array of shape (presentation, step, unit); these are none ({exception})"
+        ) from None
