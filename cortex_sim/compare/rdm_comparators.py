@@ -61,7 +61,7 @@ class Rdm:
         found = np.cumsum(tied) - (tied - 1) / 2
         if starts is not None:
             found = np.repeat(found, np.diff(starts, append=len(order)))
-        ranks = np.empty_like(weights)
+        ranks = np.empty(weights.shape)
         ranks[order] = np.where(in_order > 0, found, 0.0)
         return ranks
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim.calling import known_arguments
 from cortex_sim.checks import require_count, require_path, short
-from cortex_sim.errors import RunError
+from cortex_sim.errors import DataError, RunError
 from cortex_sim.experiments import running
 from cortex_sim.experiments.sweep_sources import Source
 from cortex_sim.recording import sweeps
@@ -210,7 +210,13 @@ def _gathered(place: Path, seeds: list[int], combinations: list[dict[str, Any]])
     labels = [label_of({n: v for n, v in s.items() if n in varied or not varied}) for s in combinations]
     columns = {name: [settings[name] for settings in combinations] for name in combinations[0]}
     path = place / SWEEP
-    sweeps.gather(recordings, labels, seeds, columns, path)
+    try:
+        sweeps.gather(recordings, labels, seeds, columns, path)
+    except DataError as exception:
+        raise RunError(
+            f"sweep {place}: {exception}; remove that run's folder in {place / JOBS} and resume (--resume), "
+            "which repeats it"
+        ) from None
     return path
 
 

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from cortex_sim.errors import RunError
 from cortex_sim.recording.guarded import guarded
 from cortex_sim.recording.layout import Layout, Rows
 from cortex_sim.recording.recorder import Store, joined
@@ -52,6 +53,8 @@ def write(layout: Layout, stores: Sequence[Store], attributes: Mapping[str, Any]
                     file.variables[name][at : at + count] = _plain(rows[name])
                 at += count
                 guard.check()
+            if at != lengths[axis]:  # the rest of the file would be 0
+                raise RunError(f"{path}: {at} of {lengths[axis]} rows of {axis} were kept; start again")
 
 
 def _declare(

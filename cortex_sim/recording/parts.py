@@ -78,6 +78,11 @@ class Parts:
     folder : Path
         The arm's own; created if it does not exist. Half-written files of an interruption are removed.
 
+    Raises
+    ------
+    RunError
+        If it cannot be made, or a chunk is damaged or missing.
+
     Attributes
     ----------
     done : int
@@ -92,7 +97,9 @@ class Parts:
             raise RunError(f"{folder}: cannot be made ({exception.strerror}); {_ROOM}") from None
         self.files: list[Path] = []
         self.done = 0
-        for path in sorted(folder.glob(f"*{_ROWS}")):
+        for number, path in enumerate(sorted(folder.glob(f"*{_ROWS}"))):
+            if path != self._rows(number):  # what follows would get the labels of what is missing
+                raise RunError(f"{self._rows(number)}: is missing; {_again(folder.parent)}")
             labels, _ = _read_whole(path)  # read completely: a chunk is used only if every bit is right
             self.done = int(labels["done"])
             self.files.append(path)
@@ -105,7 +112,7 @@ class Parts:
         """Keep one chunk, and the state after it, which replaces the previous one."""
         number = len(self.files)
         write_tensors(self._state(number), state, {}, _ROOM)
-        path = self.folder / f"{number:06d}{_ROWS}"
+        path = self._rows(number)
         write_tensors(path, rows, {"done": done}, _ROOM)
         self.files.append(path)
         self.done = done
@@ -113,7 +120,10 @@ class Parts:
 
     def state(self) -> dict[str, np.ndarray]:
         """Session state after the last chunk."""
-        return _read_whole(self._state(len(self.files) - 1))[1]
+        path = self._state(len(self.files) - 1)
+        if not path.is_file():
+            raise RunError(f"{path}: is missing; {_again(self.folder.parent)}")
+        return _read_whole(path)[1]
 
     def read(self, names: list[str]) -> Iterator[Rows]:
         """Those variables, chunk by chunk, without those that a chunk lacks."""
@@ -130,6 +140,9 @@ class Parts:
                 if name in file.keys():  # noqa: SIM118 - no mapping
                     count += file.get_slice(name).get_shape()[0]
         return count
+
+    def _rows(self, number: int) -> Path:
+        return self.folder / f"{number:06d}{_ROWS}"
 
     def _state(self, number: int) -> Path:
         return self.folder / f"{number:06d}{_STATE}"

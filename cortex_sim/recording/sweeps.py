@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from cortex_sim.errors import RunError
+from cortex_sim.errors import DataError, RunError
 from cortex_sim.recording.files import open_lazily
 from cortex_sim.recording.guarded import growing
 
@@ -42,7 +42,9 @@ def gather(
     Raises
     ------
     RunError
-        If the recordings have different sizes.
+        If the recordings have different sizes, axes or types.
+    DataError
+        If one cannot be read.
     """
     first, shared, attributes = _common(recordings, labels, seeds)
     with growing(path) as guard, h5netcdf.File(guard, "w") as file:
@@ -59,9 +61,9 @@ def gather(
             with open_lazily(recordings[i][j]) as found:
                 for name in first.variables:
                     if name not in shared:
-                        file.variables[str(name)][i, j] = _plain(found[name].values)
+                        file.variables[str(name)][i, j] = _plain(_read(found, name, recordings[i][j]))
                     elif not number:
-                        file.variables[str(name)][...] = _plain(found[name].values)
+                        file.variables[str(name)][...] = _plain(first[name].values)
         for name, value in attributes.items():
             file.attrs[name] = value
 
@@ -80,20 +82,32 @@ def _is_coordinate(name: str, variable: xr.DataArray) -> bool:
 def _common(
     recordings: Sequence[Sequence[Path]], labels: Sequence[str], seeds: Sequence[int]
 ) -> tuple[xr.Dataset, set[Any], dict[str, Any]]:
-    """The first recording, whose sizes all have; coordinates and attributes that are the same in all."""
-    with open_lazily(recordings[0][0]) as opened_first:
-        first = opened_first.load()
+    """The first recording, whose sizes all have; coordinates and attributes that are the same in all.
+
+    Only its coordinates are in memory.
+    """
+    with open_lazily(recordings[0][0]) as first:
+        for name in first.coords:
+            first[name].load()
     shared, attributes = set(first.coords), dict(first.attrs)
     for (label, seed), path in zip(product(labels, seeds), chain(*recordings), strict=True):
         if path == recordings[0][0]:
             continue
         with open_lazily(path) as other:
+            ours, theirs = f"{label}, seed {seed}", f"{labels[0]}, seed {seeds[0]}"
             if dict(other.sizes) != dict(first.sizes) or set(other.variables) != set(first.variables):
                 raise RunError(
-                    f"sweep: the recording of {label}, seed {seed} has sizes {_said(other)}, that of "
-                    f"{labels[0]}, seed {seeds[0]} has {_said(first)}, so they make no one dataset; they "
+                    f"sweep: the recording of {ours} has sizes {_said(other)}, that of "
+                    f"{theirs} has {_said(first)}, so they make no one dataset; they "
                     f"are kept one by one, such as {path}"
                 )
+            for name, form in _forms(first).items():
+                if form != _forms(other)[name]:
+                    raise RunError(
+                        f"sweep: {name} of the recording of {ours} is {_forms(other)[name]}, that of "
+                        f"{theirs} is {form}, so they make no one dataset; they are kept one by one, such as "
+                        f"{path}"
+                    )
             shared = {name for name in shared if np.array_equal(first[name].values, other[name].values)}
             attributes = {
                 name: value
@@ -101,6 +115,21 @@ def _common(
                 if name in other.attrs and np.array_equal(other.attrs[name], value)
             }
     return first, shared, {str(name): value for name, value in attributes.items()}
+
+
+def _read(recording: xr.Dataset, name: Any, path: Path) -> np.ndarray:
+    try:
+        return np.asarray(recording[name].values)
+    except (OSError, ValueError, KeyError) as exception:
+        raise DataError(f"recording {path}: {name} cannot be read ({exception})") from None
+
+
+def _forms(recording: xr.Dataset) -> dict[Any, tuple[str, ...]]:
+    """Type and axes of every variable; texts may differ in length."""
+    return {
+        name: (v.dtype.kind if v.dtype.kind in "OUS" else str(v.dtype), *map(str, v.dims))
+        for name, v in recording.variables.items()
+    }
 
 
 def _said(recording: xr.Dataset) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planted_responses import planted, unrelated
@@ -80,6 +81,21 @@ def test_pairs_that_were_not_measured_are_left_out():
         assert found == pytest.approx(reference(first[kept], second[kept])[0])
     theirs = rsatoolbox_compare(np.where(kept, first, np.nan), second, "corr_cov")
     assert COMPARATORS["whitened"].compare(x, y, np.ones(9)) == pytest.approx(theirs)
+
+
+def test_ranks_are_those_of_the_pairs_as_often_as_they_occur():
+    """With ties and unmeasured pairs, and counts as whole numbers too, of which ranks are not."""
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        values = rng.integers(-2, 3, size=15).astype(float)
+        values[rng.random(15) < 0.3] = np.nan
+        found = Rdm("a", values, 6)
+        weights = rng.integers(0, 4, size=15) * found.measured
+        occurring = np.repeat(np.arange(15), weights)
+        ranks = rankdata(values[occurring])
+        expected = [ranks[occurring == pair].mean() if (occurring == pair).any() else 0 for pair in range(15)]
+        for given in (weights, weights.astype(float)):
+            np.testing.assert_allclose(found.ranks(given), expected)
 
 
 def test_rho_a_is_spearman_with_ties_broken_at_random():

@@ -226,6 +226,29 @@ def test_damaged_chunk_says_so(experiment, session, tmp_path, every_trial):
         run(experiment, out=tmp_path / "a.nc", resume=True)
 
 
+def test_missing_chunk_says_so(experiment, session, tmp_path, every_trial, monkeypatch):
+    """Of an arm that is complete too: what follows would get the labels of what is missing."""
+
+    def write(*given):
+        raise Ended
+
+    with monkeypatch.context() as ended, pytest.raises(Ended):
+        ended.setattr(assembling, "write", write)
+        run(experiment, out=tmp_path / "a.nc")
+    (tmp_path / "a.nc.parts" / "000" / "000005.rows.safetensors").unlink()
+    with pytest.raises(RunError, match=r"000005.rows.safetensors: is missing; remove .*a.nc.parts and start"):
+        run(experiment, out=tmp_path / "a.nc", resume=True)
+
+
+def test_a_file_that_would_be_partly_empty_is_not_written(experiment, session, tmp_path, monkeypatch):
+    read = parts.Parts.read
+    monkeypatch.setattr(parts.Parts, "read", lambda self, names: list(read(self, names))[:-1])
+    monkeypatch.setattr(recorder, "CHUNK_SECONDS", -1.0)
+    with pytest.raises(RunError, match="of 40 rows of presentation were kept"):
+        run(experiment, out=tmp_path / "a.nc")
+    assert not (tmp_path / "a.nc").exists()
+
+
 @pytest.mark.parametrize("name", ["000002.rows.safetensors", "000002.state.safetensors"])
 def test_one_wrong_bit_is_refused_by_name(name, experiment, session, tmp_path, every_trial):
     session.ends_before = 5

@@ -73,6 +73,10 @@ def test_same_bytes_in_parallel_and_after_a_loss(tmp_path):
     cs.sweep(experiment, 2, backend="torch", out=other, resume=True, report=said.append).close()
     assert said == [f"{jobs[0]}: already done", f"{jobs[1]}: done"]
     assert (whole / "sweep.nc").read_bytes() == (other / "sweep.nc").read_bytes()
+    (kept,) = (other / "jobs" / jobs[1]).rglob("*.nc")
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(cs.RunError, match=r"seed=1.*cannot be read.*remove that run's folder .*resume"):
+        cs.sweep(experiment, 2, backend="torch", out=other, resume=True)
 
 
 @pytest.mark.slow
