@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from cortex_sim.checks import listed, look_up, short, spelled
+from cortex_sim.checks import listed, require_known, short, spelled
 from cortex_sim.errors import DeclarationError
 
 T = TypeVar("T", bound=type)
@@ -78,7 +78,7 @@ class Called:
                     f"{self.word}(first, second). Got {name}={short(given[name])}"
                 )
             if name not in known and not self.open:
-                look_up(f"setting of {self.word}", name, known)
+                require_known(f"setting of {self.word}", name, known)
                 raise DeclarationError(
                     f"unknown setting of {self.word} {name!r}; it is written {spelled(name, known)!r}"
                 )

@@ -9,7 +9,7 @@ import numbers
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -152,11 +152,33 @@ def _letters(name: str) -> str:
 def look_up(
     kind: str, name: str, table: Mapping[str, T], exception_type: type[CortexSimError] = DeclarationError
 ) -> T:
-    """Return ``table[name]``, or raise with the known names and the nearest one."""
+    """Return ``table[name]``, in another spelling too, or raise with the known names and the nearest one."""
     if isinstance(name, str):
         found = spelled(name, table)
         if found in table:
             return table[found]
-    near: list[Any] = get_close_matches(str(name), list(table), n=1)
+    raise _unknown(kind, name, table, exception_type)
+
+
+def require_known(
+    kind: str,
+    name: object,
+    known: Collection[str],
+    exception_type: type[CortexSimError] = DeclarationError,
+) -> None:
+    """Raise with the known names and the nearest one unless ``name`` is one of them, letter by letter.
+
+    For names that go on as they were given, so that another spelling would mean nothing later.
+    """
+    if not (isinstance(name, str) and name in known):
+        raise _unknown(kind, name, known, exception_type)
+
+
+def _unknown(
+    kind: str, name: object, known: Collection[str], exception_type: type[CortexSimError]
+) -> CortexSimError:
+    near: list[Any] = get_close_matches(str(name), list(known), n=1)
+    meant = spelled(str(name), known)
+    near = [meant] if meant in known else near
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise exception_type(f"unknown {kind} {name!r}{hint}; known: {listed(table)}")
+    return exception_type(f"unknown {kind} {name!r}{hint}; known: {listed(known)}")

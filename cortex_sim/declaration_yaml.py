@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_sim import yaml_text
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.credit.step import TrainedStep
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import DeclarationError
@@ -178,7 +178,7 @@ def _only(owner: str, entry: Any, known: tuple[str, ...]) -> None:
     if not isinstance(entry, dict):
         raise DeclarationError(f"{owner}: expected settings, key: value. Got {entry!r}")
     for key in entry:
-        look_up(f"key of {owner}", key, dict.fromkeys(known))
+        require_known(f"key of {owner}", key, dict.fromkeys(known))
 
 
 def write(net: Network, path: str | Path | None = None) -> str:

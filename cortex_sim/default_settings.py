@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cortex_sim import library, registry, yaml_text
-from cortex_sim.checks import look_up, spelled
+from cortex_sim.checks import look_up, require_known, spelled
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.rules.base import WORDS
@@ -114,7 +114,7 @@ def defaults(model: str | Network, rule: str | None = None) -> Defaults:
     name = model.name if isinstance(model, Network) else model
     if not isinstance(name, str) or ".py:" in name:
         raise DeclarationError(f"defaults: give the name of a shipped model, or its network. Got {name!r}")
-    look_up("model", name, dict.fromkeys(library.names("models")))
+    require_known("model", name, dict.fromkeys(library.names("models")))
     if rule is None:
         rule = declared_rule(model if isinstance(model, Network) else library.model(name))
     else:
@@ -167,7 +167,7 @@ def _content(model: str) -> dict[str, Any]:
         return {}
     content = yaml_text.read("defaults", path)
     for key in content:
-        look_up(f"key of {path.name}", key, dict.fromkeys(_KEYS))
+        require_known(f"key of {path.name}", key, dict.fromkeys(_KEYS))
     return dict(content)
 
 

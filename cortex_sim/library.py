@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from cortex_sim.calling import known_arguments
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import CortexSimError, DeclarationError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def configuration(name: str) -> Path:
 
 def load_module(kind: str, name: str) -> ModuleType:
     """Module ``cortex_sim.KIND.NAME``, importable under that name, also by worker processes."""
-    look_up(kind.removesuffix("s"), name, dict.fromkeys(names(kind)))
+    require_known(kind.removesuffix("s"), name, dict.fromkeys(names(kind)))
     return _load(f"cortex_sim.{kind}.{name}", folder(kind) / f"{name}.py")
 
 
@@ -152,7 +152,7 @@ def _require_known(owner: str, function: Any, settings: Mapping[str, Any]) -> No
     known = inspect.signature(function).parameters if callable(function) else {}
     for setting in settings:
         if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-            look_up(f"setting of {owner}", setting, known)
+            require_known(f"setting of {owner}", setting, known)
 
 
 @contextmanager

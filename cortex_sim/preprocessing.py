@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.errors import DataError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def by_source(net: Network, held: Held | None) -> dict[str, Preprocessing]:
             )
         return {sources[0]: held}
     for name, one in held.items():
-        look_up(f"source of {net.name} in its preprocessing", name, dict.fromkeys(sources), DataError)
+        require_known(f"source of {net.name} in its preprocessing", name, dict.fromkeys(sources), DataError)
         if not isinstance(one, Preprocessing):
             raise DataError(
                 f"network {net.name}: the preprocessing of {name} must be a Preprocessing, such as "

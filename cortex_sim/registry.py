@@ -13,7 +13,7 @@ import numpy as np
 
 from cortex_sim.arrays import array_from_data, array_to_data, is_array_data
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import listed, look_up, short
+from cortex_sim.checks import listed, look_up, require_known, short
 from cortex_sim.errors import DeclarationError
 
 C = TypeVar("C", bound=type)
@@ -80,7 +80,7 @@ def register(kind: str, name: str) -> Callable[[C], C]:
     DeclarationError
         If another class already has the name, or it is not a dataclass: settings must be data.
     """
-    look_up("kind to register", kind, dict.fromkeys(KINDS))
+    require_known("kind to register", kind, dict.fromkeys(KINDS))
     if not isinstance(name, str) or not name.strip() or name != name.strip():
         raise DeclarationError(f"{kind}: a registered name is text without blanks around it. Got {name!r}")
 
@@ -274,7 +274,7 @@ def from_data(kind: str, data: dict[str, Any]) -> Any:
     cls: Any = find(kind, name)
     known = {field.name: field for field in fields(cls)} if is_dataclass(cls) else {}
     for setting in settings:
-        look_up(f"setting of {kind} {name}", setting, known)
+        require_known(f"setting of {kind} {name}", setting, known)
     missing = [
         f.name
         for f in known.values()

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from cortex_sim.capabilities import rule_of
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.connectors import has_weights
 from cortex_sim.credit.saving import TrainedCredit
 from cortex_sim.credit.shipped import credit_network
@@ -122,7 +122,7 @@ def with_settings(
     found = word_for(word)
     known = {field.name: None for field in fields(found.rule)}
     for setting in rule_settings:
-        look_up(f"setting of rule {word}", setting, known)
+        require_known(f"setting of rule {word}", setting, known)
     return rewired(net, replace(found, rule=replace(found.rule, **rule_settings)), feedback, credit)
 
 
@@ -200,7 +200,7 @@ def _put(
 ) -> None:
     known = {field.name: None for field in fields(parts.feedback) if field.name != "of"}  # type: ignore[arg-type]
     for setting in settings:
-        look_up(f"setting of {type(parts.feedback).__name__} feedback", setting, known)
+        require_known(f"setting of {type(parts.feedback).__name__} feedback", setting, known)
     net.top_down(
         pre,
         post,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, look_up, require_known
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json, print_table
 from cortex_sim.errors import RunError
@@ -38,7 +38,7 @@ class _Asked:
         """
         names = dict.fromkeys(known)
         for wanted in self.networks:
-            look_up(what, wanted, names, RunError)
+            require_known(what, wanted, names, RunError)
         return self.networks or list(names)
 
 

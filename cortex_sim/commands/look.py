@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cortex_sim import library
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, print_json
 from cortex_sim.errors import RunError
@@ -80,7 +80,7 @@ def list_(
 ) -> int:
     """List what ships: models, rules, activations, connectors, data sets, protocols, …."""
     if kind is not None:
-        look_up("kind", kind, KINDS, RunError)
+        require_known("kind", kind, KINDS, RunError)
     found = {name: names() for name, names in KINDS.items() if kind in (None, name)}
     if as_json:
         print_json(found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json
 from cortex_sim.errors import DataError, RunError
@@ -92,7 +92,7 @@ def respond(
     view = View(crop, degrees, model_degrees)
     shown = candidate(model, rule=rule, seed=seed, like=like, arm=arm)
     for name in population or []:
-        look_up("population", name, shown.net.populations, DataError)
+        require_known("population", name, shown.net.populations, DataError)
     given = _read(stimuli) if stimuli is not None else labelled(shown, data, split)
     variables = list(dict.fromkeys([*(variable or ["rate", "drive"]), *(["credit"] if credit else [])]))
     with threadpool_limits(limits=threads), _bar() as progress:
@@ -124,7 +124,7 @@ def _timing(backend: str, present_ms: float | None, every_ms: float | None) -> I
     """How stimuli are presented in time; None at equilibrium."""
     from cortex_sim.responding import InTime
 
-    look_up("--backend", backend, dict.fromkeys(BACKENDS), RunError)
+    require_known("--backend", backend, dict.fromkeys(BACKENDS), RunError)
     if backend == "torch":
         for option, given in (("--present-ms", present_ms), ("--every-ms", every_ms)):
             if given is not None:

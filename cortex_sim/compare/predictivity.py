@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.checks import listed, look_up, require_count
+from cortex_sim.checks import listed, look_up, require_count, require_known
 from cortex_sim.compare.ceilings import SPLITS, Reliability, known_split_half
 from cortex_sim.compare.conventions import OURS, convention, explained_per_neuroid, why_above_one
 from cortex_sim.compare.folds import FOLDS, Folds, RandomFolds
@@ -156,7 +156,7 @@ class Predictivity:
     splits: int = SPLITS
 
     def __post_init__(self) -> None:
-        look_up("regression", self.regression, REGRESSIONS, DataError)
+        require_known("regression", self.regression, REGRESSIONS, DataError)
         object.__setattr__(self, "convention", convention(self.convention).name)
         if isinstance(self.folds, str):
             object.__setattr__(self, "folds", look_up("folds", self.folds, FOLDS, DataError)())

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
 from cortex_sim.errors import DataError
 
@@ -109,7 +109,7 @@ class Crossnobis:
     additive: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        look_up("noise", self.noise, dict.fromkeys(NOISES), DataError)
+        require_known("noise", self.noise, dict.fromkeys(NOISES), DataError)
 
     def pairs(self, responses: Responses) -> Array:
         """Upper triangle, row by row, shape (pair,)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.compare.metric import Numbers
 from cortex_sim.compare.responses import ROUNDING, Array, Dissimilarities, Responses
 from cortex_sim.errors import DataError
@@ -133,7 +133,7 @@ def why_above_one(score: float) -> str | None:
 
 def check_convention(name: str) -> None:
     """Raise `DataError` unless a convention has this name."""
-    look_up("convention", name, CONVENTIONS, DataError)
+    require_known("convention", name, CONVENTIONS, DataError)
 
 
 def scored(convention: str, raw: float, ceiling: Callable[[], Bounds | None]) -> float:

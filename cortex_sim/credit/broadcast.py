@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cortex_sim.arrays import Array
-from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.checks import require_count, require_flag, require_known
 from cortex_sim.credit.context import ErrorContext, Parameters, TopSignals
 from cortex_sim.credit.kernels import Learned, Ring
 from cortex_sim.credit.layered import SHARES, PlasticValues, plastic_values, share_parameters
@@ -75,7 +75,7 @@ class BroadcastCredit:
     def __post_init__(self) -> None:
         require_count(self, outputs=self.outputs, channels=self.channels)
         require_flag(self, decorrelated=self.decorrelated)
-        look_up("energy of BroadcastCredit", self.energy, ENERGIES)
+        require_known("energy of BroadcastCredit", self.energy, ENERGIES)
         object.__setattr__(self, "kernel", make("kernel", self.kernel))
         if isinstance(self.kernel, Learned):
             raise DeclarationError(

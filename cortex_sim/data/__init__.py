@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cortex_sim.checks import look_up, require_path
+from cortex_sim.checks import require_known, require_path
 from cortex_sim.data import idx, image_folder, jpeg_bytes, named, npz
 from cortex_sim.data.augmented import Augmented
 from cortex_sim.data.digits import digits
@@ -132,7 +132,7 @@ def _existing(name_or_path: str | Path) -> Path:
         return path
     if isinstance(name_or_path, str) and _could_be_a_name(name_or_path):
         try:
-            look_up("data", name_or_path, NAMED, DataError)
+            require_known("data", name_or_path, NAMED, DataError)
         except DataError as exception:
             raise DataError(f"{exception}. {_forms()}") from None
     raise DataError(f"data {path}: no such file or folder; {_forms()}")

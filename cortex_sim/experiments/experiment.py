@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_name
+from cortex_sim.checks import look_up, require_known, require_name
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.noticing import say_what_learns_nothing, say_what_rests, stated
@@ -106,7 +106,7 @@ class Experiment:
         object.__setattr__(self, "dt_ms", above_zero_ms("Experiment", "dt_ms", self.dt_ms))
         for what, convert in (("apical_tau_ms", above_zero_ms), ("noise", at_least_zero)):
             object.__setattr__(self, what, _one_or_each(what, getattr(self, what), convert))
-        look_up("engine of Experiment", self.engine, dict.fromkeys(ENGINES))
+        require_known("engine of Experiment", self.engine, dict.fromkeys(ENGINES))
         for name, arm in arms.items():
             if arm.network is not None:
                 _check_populations(name, self.network, arm.network)
@@ -194,7 +194,7 @@ def _check_names(
     """Every name of a mapping belongs to the network of some arm."""
     known = {one.name: None for net in networks for one in of(net)}
     for name in given if isinstance(given, Mapping) else ():
-        look_up(f"name in {what} of Experiment", name, known)
+        require_known(f"name in {what} of Experiment", name, known)
 
 
 def _of(given: Any, names: set[str]) -> Any:

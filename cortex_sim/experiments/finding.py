@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from cortex_sim import library, yaml_text
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.experiments.experiment_yaml import experiment_from_data
@@ -78,7 +78,7 @@ def _function(name: str) -> Callable[..., Any]:
     if name.endswith(".py"):
         return library.own("protocol", f"{name}:{FUNCTION}")
     _refuse_configuration(name)
-    look_up("protocol", name, dict.fromkeys(names()))
+    require_known("protocol", name, dict.fromkeys(names()))
     module = library.load_module("protocols", name)
     return getattr(module, FUNCTION, None) or _refuse(name, module)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.experiments import finding
 from cortex_sim.experiments.experiment import Arm, Experiment
@@ -89,7 +89,7 @@ class Source:
 
 def _changed(experiment: Experiment, name: str, value: Any, arguments: tuple[str, ...]) -> Experiment:
     known = dict.fromkeys([*arguments, *_OF_EXPERIMENT, *_OF_PROTOCOL])
-    look_up("setting of a sweep", name, known, RunError)
+    require_known("setting of a sweep", name, known, RunError)
     try:
         if name in _OF_EXPERIMENT:
             return replace(experiment, **{name: value})

@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from cortex_sim.checks import listed, look_up, require_path, require_positive
+from cortex_sim.checks import listed, require_known, require_path, require_positive
 from cortex_sim.errors import DataError, DeclarationError
 from cortex_sim.neural.nwb_presentations import Presentations, Windows, has_stimuli, presentations, windows
 from cortex_sim.neural.nwb_recordings import read_recording
@@ -106,7 +106,7 @@ def _meant(
     if source.kind == RECORDING:
         return source, ""
     if table is not None:
-        look_up(f"intervals in {path}", table, tables, DataError)
+        require_known(f"intervals in {path}", table, tables, DataError)
         return source, table
     return source, _intervals_of(path, tables)
 

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
-from cortex_sim.checks import look_up, require_count, require_flag, require_nonnegative, require_positive
+from cortex_sim.checks import (
+    require_count,
+    require_flag,
+    require_known,
+    require_nonnegative,
+    require_positive,
+)
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
@@ -48,7 +54,8 @@ class Decorrelated:
     group : int or "fit", optional
         Decorrelate within groups of so many consecutive inputs, P and C being 0 between groups; default all
         inputs together, at most `WIDEST`. Must divide the number of inputs; "fit" takes the largest that does
-        and is at most `WIDEST`, so that one declaration serves projections of any width.
+        and is at most `WIDEST`, so that one declaration serves projections of many widths; above `WIDEST`
+        primes are refused.
     memory : float, default 0.9
         What the running mean and powers keep in an update, from 0 to below 1; the first update counts whole.
     rate : float, default 0.03
@@ -96,9 +103,10 @@ class Decorrelated:
             raise DeclarationError(f"Decorrelated: memory must be below 1. Got {self.memory:g}")
         require_count(self, every=self.every)
         if isinstance(self.group, str):
-            look_up("group of Decorrelated", self.group, {FIT: None})
+            require_known("group of Decorrelated", self.group, {FIT: None})
         elif self.group is not None:
             require_count(self, group=self.group)
+            object.__setattr__(self, "group", int(self.group))
 
     def check(self, name: str, inputs: int) -> None:
         """Raise `DeclarationError` where a projection with so many inputs cannot be read so."""
@@ -106,6 +114,11 @@ class Decorrelated:
             raise DeclarationError(
                 f"projection {name}: Decorrelated() would keep {inputs}² numbers for its inputs, and at most "
                 f"{WIDEST} are decorrelated together; give group=..., a divisor of {inputs}, or group={FIT!r}"
+            )
+        if self.group == FIT and inputs > WIDEST and _nearest(inputs, WIDEST) == 1:
+            raise DeclarationError(
+                f"projection {name}: {inputs} inputs are a prime number, so groups of at most {WIDEST} would "
+                f"have one input each; give another number of inputs, or leave reads out"
             )
         if isinstance(self.group, int) and (inputs % self.group or self.group > WIDEST):
             raise DeclarationError(

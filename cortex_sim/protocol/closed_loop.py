@@ -13,7 +13,7 @@ import numpy as np
 
 from cortex_sim.arrays import finite
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_flag, require_name, short
+from cortex_sim.checks import look_up, require_flag, require_known, require_name, short
 from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.protocol.per_trial import Differing
 from cortex_sim.protocol.values import Comparable, above_zero_ms, by_name, names
@@ -134,7 +134,7 @@ class ClosedLoop(Comparable):
     def __getitem__(self, variable: str) -> LoopValue:
         """The present value of a state variable, in place of a value of a phase."""
         if not callable(self.state):
-            look_up(f"variable of closed loop {self.name}", variable, self.state)
+            require_known(f"variable of closed loop {self.name}", variable, self.state)
         return LoopValue(self, variable)
 
     def before_first_trial(self, seed: int) -> Values:

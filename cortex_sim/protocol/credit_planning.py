@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.credit.in_parts import acting_names
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
@@ -64,7 +64,7 @@ def check_receiving(net: Network, where: str, names: Iterable[str], setting: str
                 f"{where}: {name} is a population of the credit network, which sends credit and receives "
                 f"none; give {way}, or name a population that receives it"
             )
-        look_up(f"population in {where}", name, net.populations)
+        require_known(f"population in {where}", name, net.populations)
         if name in net.sources:
             raise DeclarationError(
                 f"{where}: {name} has no bottom-up input, and no rule sends credit to a source; name a "

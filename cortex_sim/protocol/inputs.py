@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_count, require_flag, short
+from cortex_sim.checks import require_count, require_flag, require_known, short
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.closed_loop import LoopValue, unless_looped
 from cortex_sim.protocol.per_trial import ABSENT, differing, numbers_per_trial
@@ -198,7 +198,7 @@ class Stimuli(Addable):
             raise DeclarationError(
                 f'Stimuli: data must be a name such as "digits", or a path. Got {self.data!r}'
             )
-        look_up("split of Stimuli", self.split, {"train": None, "test": None})
+        require_known("split of Stimuli", self.split, {"train": None, "test": None})
         if self.count is not None:
             require_count("Stimuli", count=self.count)
         require_count("Stimuli", minimum=0, seed=self.seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.objectives import CrossEntropy
@@ -49,7 +49,7 @@ def check_loops(protocol: Protocol) -> None:
     """Raise `DeclarationError` where a protocol cannot close the loops of its phases."""
     loops = loops_of(protocol.phases)
     for loop in loops.values():
-        look_up(f"phase of closed loop {loop.name}", loop.phase, protocol.durations_ms)
+        require_known(f"phase of closed loop {loop.name}", loop.phase, protocol.durations_ms)
         _check_order(protocol, loop)
     if loops and protocol.batch not in (None, 1):
         raise DeclarationError(
@@ -89,7 +89,7 @@ def planned(
     found = dict(others or {})
     for name, loop in loops.items():
         for population in loop.reads:
-            look_up(f"population that closed loop {name} reads", population, net.every_population)
+            require_known(f"population that closed loop {name} reads", population, net.every_population)
         if name in found and found[name].loop is not loop and found[name].loop != loop:
             raise DeclarationError(
                 f"closed loop {name}: two loops have this name; give one of them another, name=..."

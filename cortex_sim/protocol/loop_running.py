@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.checks import look_up, short
+from cortex_sim.checks import require_known, short
 from cortex_sim.errors import CortexSimError, RunError
 from cortex_sim.library import place_of
 from cortex_sim.protocol.closed_loop import Seen, as_number, generator, is_list
@@ -165,7 +165,7 @@ class Loops:
             )
         known = dict.fromkeys(planned.state)
         for name in returned:
-            look_up(f"variable, {owner},", name, known, RunError)
+            require_known(f"variable, {owner},", name, known, RunError)
         return {name: self._checked(owner, planned, name, value) for name, value in returned.items()}
 
     def _given(self, loop: str, variable: str) -> Any:

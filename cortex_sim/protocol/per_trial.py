@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_count, short
+from cortex_sim.checks import require_count, require_known, short
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.values import Comparable
 
@@ -57,7 +57,7 @@ class PerTrial(Comparable):
         if not values:
             raise DeclarationError("PerTrial: values is empty; give one value for each trial")
         object.__setattr__(self, "values", values)
-        look_up("by of PerTrial", self.by, {"trial": None, "image": None})
+        require_known("by of PerTrial", self.by, {"trial": None, "image": None})
 
     def at(self, trial: int, image: int) -> Any:
         """Value in one trial, which is counted over all blocks."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import Inverse
 from cortex_sim.network import Network
@@ -304,4 +304,4 @@ def _check_modulator(net: Network, phase: Phase) -> None:
 
 def _known(kind: str, names: Iterable[str], table: Mapping[str, Any]) -> None:
     for name in names:
-        look_up(kind, name, table)
+        require_known(kind, name, table)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cortex_sim.checks import listed, look_up, require_count
+from cortex_sim.checks import listed, require_count, require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.preprocessing import Held, by_source
@@ -85,7 +85,7 @@ def _course(
 ) -> _Course:
     for rates in every(protocol.eta_per_s):
         for name in rates if isinstance(rates, Mapping) else ():
-            look_up("projection in eta_per_s of Protocol", name, net.projections)
+            require_known("projection in eta_per_s of Protocol", name, net.projections)
     own = {name: loops[name] for name in loops_of(protocol.phases)}
     trials = Schedule("trial", protocol, net, arrays, own, part)
     probe = None if protocol.probe is None else Schedule("probe", protocol.probe, net, arrays, part=part)
@@ -244,13 +244,13 @@ def _image_sets(stage: Schedule) -> frozenset[tuple[str, int]]:
 def _wanted(net: Network, protocol: Protocol) -> Wanted:
     record = protocol.record
     for name in record.populations or ():
-        look_up("population of Record", name, net.every_population)
+        require_known("population of Record", name, net.every_population)
     recorded = net.every_population if record.populations else net.populations
     own = [p.name for p in net.projections.values() if _has_weights(net, p.name)]
     plastic = [name for name in own if net.projections[name].plasticity is not None]
     weights = plastic if record.weights is True else record.weights
     for name in weights:
-        look_up("projection in weights of Record", name, net.projections)
+        require_known("projection in weights of Record", name, net.projections)
         if name not in own:
             raise DeclarationError(f"Record: {name} has no weights of its own; known: {listed(own)}")
     return Wanted(

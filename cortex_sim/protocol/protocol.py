@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.checks import require_count, require_flag, require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.closed_loop import longest_ms, never_looped
 from cortex_sim.protocol.loop_planning import check_loops
@@ -108,7 +108,7 @@ class Protocol(Comparable):
                 require_count("Protocol", **{what: value})
         require_count("Protocol", repeat=repeat)
         require_flag("Protocol", reset=reset)
-        look_up("order of Protocol", order, dict.fromkeys(ORDERS))
+        require_known("order of Protocol", order, dict.fromkeys(ORDERS))
         if not reset and batch not in (None, 1):
             raise DeclarationError(
                 f"Protocol: reset=False lets each trial continue from the one before, so they cannot run "
@@ -168,7 +168,7 @@ class Protocol(Comparable):
         """The same protocol with some settings changed; ``phases=[...]`` changes the phases."""
         settings = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in changes:
-            look_up("setting of Protocol", name, settings)
+            require_known("setting of Protocol", name, settings)
         settings |= changes
         if not isinstance(settings["phases"], (list, tuple)):
             raise DeclarationError(
@@ -232,7 +232,7 @@ def _check_record(protocol: Protocol) -> None:
         raise DeclarationError(f"Protocol: record must be a Record. Got {record!r}")
     if max(every(protocol.interval_ms)) and INTERVAL in {phase.name for phase in protocol.phases}:
         raise DeclarationError(f"Protocol: interval_ms adds a phase called {INTERVAL}; rename your own phase")
-    look_up("phase of Record", protocol.recorded_phase, protocol.durations_ms)
+    require_known("phase of Record", protocol.recorded_phase, protocol.durations_ms)
     if record.every_ms is not None and record.every_ms > protocol.duration_ms:
         raise DeclarationError(
             f"Protocol: record every_ms={record.every_ms:g} is longer than a trial, "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import look_up, require_count
+from cortex_sim.checks import require_count, require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.protocol.values import above_zero_ms, names
 
@@ -94,7 +94,7 @@ class Record:
 
 def _require_variable(variable: str) -> None:
     if "->" not in variable:
-        look_up("variable of Record", variable, dict.fromkeys(VARIABLES))
+        require_known("variable of Record", variable, dict.fromkeys(VARIABLES))
     elif ":" not in variable:
         raise DeclarationError(
             f"Record: variable {variable!r} is a projection; name a variable of its rule, such as "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import DeclarationError
 
 _TIME = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(us|µs|ms|s|min)\s*")
@@ -23,7 +23,7 @@ def settings(owner: str, entry: Any, known: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in entry.items():
         name = f"{key}_ms" if f"{key}_ms" in known else key
-        look_up(f"key of {owner}", name, dict.fromkeys(known))
+        require_known(f"key of {owner}", name, dict.fromkeys(known))
         if name in found:
             raise DeclarationError(f"{owner}: {key} and {name} mean the same; keep one")
         is_time = name.endswith("_ms")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.compare.course import Course, TimeBin, span, time_bins, to_course
 from cortex_sim.compare.responses import Responses
 from cortex_sim.data.fitting import View
@@ -266,7 +266,7 @@ def _presented(shown: Candidate, showing: Showing) -> Member:
     stimuli = _stimuli(shown.name, showing)
     known = [name for name in shown.net.populations if name != shown.stimulated]
     for name in showing.populations:
-        look_up(f"population of {shown.name}", name, dict.fromkeys(shown.net.populations), DataError)
+        require_known(f"population of {shown.name}", name, dict.fromkeys(shown.net.populations), DataError)
     wanted = list(showing.populations) or known
     cache: Path | bool = showing.cache or shown.run is not None
     recording = respond_to(
@@ -281,7 +281,7 @@ def of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) 
     if "population" in recording.coords:
         known = list(dict.fromkeys(recording["population"].values.astype(str).tolist()))
         for wanted in showing.populations:
-            look_up(f"population of {name}", wanted, dict.fromkeys(known), DataError)
+            require_known(f"population of {name}", wanted, dict.fromkeys(known), DataError)
         populations = tuple(one for one in known if not showing.populations or one in showing.populations)
     bins = time_bins(recording) if recording.sizes.get("time_bin", 1) > 1 else ()
     if bins and showing.window_ms is not None:

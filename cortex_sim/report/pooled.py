@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.compare.chance import Chance
 from cortex_sim.compare.control_warnings import control_warnings
 from cortex_sim.compare.course import Course, TimeBin
@@ -22,7 +22,7 @@ POOLS = ("sessions", "animals")
 
 def require_poolable(pool: str, data: Mapping[str, Neural | Course]) -> None:
     """Refuse data from which nothing can be drawn, before work starts."""
-    look_up("--pool", pool, dict.fromkeys(POOLS), DataError)
+    require_known("--pool", pool, dict.fromkeys(POOLS), DataError)
     if len(data) < 2:
         raise DataError(
             f"--pool {pool}: there is one data set, {listed(data)}; add others with --also, or give a file "

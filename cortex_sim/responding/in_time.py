@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
 from cortex_sim.protocol.phase import Phase
@@ -131,7 +131,7 @@ class Presenter:
 def _variables(given: Sequence[str] | None) -> tuple[str, ...]:
     names = ["rate", "drive"] if given is None else [given] if isinstance(given, str) else list(given)
     for name in names:
-        look_up("variable", name, dict.fromkeys(("rate", "drive", "credit")), DataError)
+        require_known("variable", name, dict.fromkeys(("rate", "drive", "credit")), DataError)
     if "credit" in names:
         raise DataError(
             "respond: in time a stimulus alone causes no credit; record it with a protocol that nudges "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.data.images import PARTS
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
@@ -30,7 +30,7 @@ def labelled(shown: Candidate, data: str | None, part: str = "test") -> Stimulus
     from cortex_sim.training.run import load_data, saved_settings
     from cortex_sim.training.settings import Settings
 
-    look_up("--split", part, dict.fromkeys(PARTS), DataError)
+    require_known("--split", part, dict.fromkeys(PARTS), DataError)
     if data is None and shown.run is None:
         raise DataError(
             f"{shown.name}: holds no run (no run.yaml), so no data of its own; give --data or --stimuli"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.errors import RunError
 from cortex_sim.experiments.experiment import Experiment
 from cortex_sim.protocol.planning import plan
@@ -20,7 +20,7 @@ def arm_of(experiment: Experiment, arm: str | None) -> str:
     if arm is None and len(experiment.arms) > 1:
         raise RunError(f"respond: after which arm? Give --arm (arm=), one of {listed(experiment.arms)}")
     name = next(iter(experiment.arms)) if arm is None else arm
-    look_up("arm", name, experiment.arms, RunError)
+    require_known("arm", name, experiment.arms, RunError)
     return name
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortex_sim.checks import listed, look_up, require_positive
+from cortex_sim.checks import listed, require_known, require_positive
 from cortex_sim.data.fitting import View
 from cortex_sim.data.limits import MAX_BYTES
 from cortex_sim.data.pictures import Picture, decode
@@ -62,7 +62,7 @@ class Subject:
         known = self.candidate.net.populations
         self.areas = dict(areas)
         for area, population in self.areas.items():
-            look_up(f"population of area {area}", population, known, DataError)
+            require_known(f"population of area {area}", population, known, DataError)
         self.degrees = degrees
         self.assembly = assembly
         self._area: str | None = None
@@ -87,7 +87,7 @@ class Subject:
             raise DataError(
                 f"subject {self.identifier}: time_bins must be pairs (start, end) in ms. Got {time_bins!r}"
             )
-        look_up("area to record from", str(recording_target), self.areas, DataError)
+        require_known("area to record from", str(recording_target), self.areas, DataError)
         self._area, self._bins = str(recording_target), bins
 
     def look_at(self, stimuli: Any, number_of_trials: int = 1) -> Any:

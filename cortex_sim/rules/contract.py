@@ -10,7 +10,7 @@ import numpy as np
 
 from cortex_sim.calling import known_arguments
 from cortex_sim.capabilities import DeclaredRule, rule_of
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.registry import from_data, make, to_data
 from cortex_sim.rules.agreement import check_agreement
@@ -77,7 +77,7 @@ def check_rule(rule: Any, without: Collection[str] = ()) -> RuleCheck:
     if isinstance(rule, (str, dict, type)):
         rule = make("rule", rule)
     for name in without:
-        look_up("check of a rule", name, _CHECKS)
+        require_known("check of a rule", name, _CHECKS)
     declared, word = rule_of(rule), type(rule).__name__
     passed: list[str] = []
     skipped: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cortex_sim.checks import look_up, require_positive
+from cortex_sim.checks import require_known, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.feedback import HasName, Random, projection_name
 from cortex_sim.registry import register
@@ -59,7 +59,7 @@ class KolenPollack:
     def __post_init__(self) -> None:
         object.__setattr__(self, "of", projection_name(self.of))
         require_positive(self, gain=self.gain)
-        look_up("forgetting of KolenPollack", self.forgetting, dict.fromkeys(("equal", "own")))
+        require_known("forgetting of KolenPollack", self.forgetting, dict.fromkeys(("equal", "own")))
 
     def change(self, w: Array, u_pre: Array, r_post: Array) -> Array:
         """ΔB/η as (post, pre), from u_pre (presentation, pre) and r_post (presentation, post)."""

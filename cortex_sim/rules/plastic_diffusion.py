@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cortex_sim.checks import look_up, require_positive
+from cortex_sim.checks import require_known, require_positive
 from cortex_sim.credit.broadcast import ENERGIES
 from cortex_sim.registry import register
 from cortex_sim.rules.base import Array
@@ -49,7 +49,7 @@ class PlasticDiffusion:
 
     def __post_init__(self) -> None:
         require_positive(self, gain=self.gain)
-        look_up("energy of PlasticDiffusion", self.energy, ENERGIES)
+        require_known("energy of PlasticDiffusion", self.energy, ENERGIES)
 
     def change(self, w: Array, u_pre: Array, r_post: Array) -> Array:
         """ΔD/η as (unit, channel), from g (presentation, channel) and x (presentation, unit)."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import RunError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def check_choosing(settings: Settings) -> None:
             raise RunError(f"setting early_stopping must be at least 1, or null. Got {patience}")
     if by is None:
         return
-    look_up("setting best_by", by, dict.fromkeys(MEASURES), RunError)
+    require_known("setting best_by", by, dict.fromkeys(MEASURES), RunError)
     if patience is None and not settings.keep_best:
         raise RunError("setting best_by: nothing is chosen by it; give keep_best=true or early_stopping=5")
     if by.startswith("ema_") and settings.ema_decay is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_sim import library, registry, yaml_text
-from cortex_sim.checks import look_up, spelled
+from cortex_sim.checks import look_up, require_known, spelled
 from cortex_sim.credit.shipped import shipped
 from cortex_sim.data import names as data_names
 from cortex_sim.default_settings import TRAINED_STEP, declared_rule, with_regularisers
@@ -152,7 +152,7 @@ class Settings:
             kind = self.settling["name"]
             known = dict.fromkeys(look_up("setting settling", kind, _SETTLINGS, RunError))
             for name in self.settling:
-                look_up(f"setting of settling={kind}", name, known, RunError)
+                require_known(f"setting of settling={kind}", name, known, RunError)
 
     @property
     def updating(self) -> Updating:
@@ -288,7 +288,7 @@ def _known(found: dict[str, Any], owner: str) -> dict[str, Any]:
         meant = f"{_INSIDE[name]}.{name}" if name in _INSIDE else _CALLED.get(name)
         if meant and name not in _NAMES:
             raise RunError(f"unknown setting in {owner} {name!r} (did you mean {meant}?)")
-        look_up(f"setting in {owner}", name, dict.fromkeys(_NAMES), RunError)
+        require_known(f"setting in {owner}", name, dict.fromkeys(_NAMES), RunError)
     return {name: _as_named(value) if name in _NAMED else value for name, value in found.items()}
 
 

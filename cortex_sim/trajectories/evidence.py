@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import DataError
 from cortex_sim.trajectories.measuring import FULL
 from cortex_sim.trajectories.statistics import OBSERVABLES
@@ -54,14 +54,14 @@ class Evidence:
         """
         found = _under(study, self.condition)
         for observable in self.observables:
-            look_up("observable", observable, dict.fromkeys(OBSERVABLES), DataError)
+            require_known("observable", observable, dict.fromkeys(OBSERVABLES), DataError)
         keep = np.isin(study["observable"].values, list(self.observables))
         if self.scale_free:
             keep &= study["scale_free"].values.astype(bool)
         if self.statistics is not None:
             known = dict.fromkeys(study["statistic"].values.tolist())
             for name in self.statistics:
-                look_up("statistic", name, known, DataError)
+                require_known("statistic", name, known, DataError)
             keep &= np.isin(study["statistic"].values, list(self.statistics))
         if not keep.any():
             raise DataError(f"evidence {self}: no statistic is left; select fewer restrictions")
@@ -87,7 +87,7 @@ def _under(study: xr.Dataset, condition: str) -> xr.DataArray:
     if condition == FULL.name:
         return study["value"]
     names = study["condition"].values.tolist()
-    look_up("condition", condition, dict.fromkeys([FULL.name, *names]), DataError)
+    require_known("condition", condition, dict.fromkeys([FULL.name, *names]), DataError)
     return study["measured"].isel(condition=names.index(condition))
 
 

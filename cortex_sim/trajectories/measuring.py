@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from cortex_sim.checks import look_up, require_count, require_positive
+from cortex_sim.checks import require_count, require_known, require_positive
 from cortex_sim.trajectories.statistics import Matrix
 
 
@@ -55,7 +55,7 @@ class Condition:
     noise: str = "gaussian"
 
     def __post_init__(self) -> None:
-        look_up("noise", self.noise, NOISES)
+        require_known("noise", self.noise, NOISES)
         if self.units is not None:
             require_count(f"condition {self.name}", minimum=2, units=self.units)
         if self.snr is not None:

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planted_responses import planted, unrelated
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import pearsonr, rankdata, spearmanr
 
 from cortex_sim.compare.metric import Evaluation, Metric
 from cortex_sim.compare.rdm_comparators import COMPARATORS, Rdm, comparator_named
@@ -94,8 +93,8 @@ def test_ranks_are_those_of_the_pairs_as_often_as_they_occur():
         occurring = np.repeat(np.arange(15), weights)
         ranks = rankdata(values[occurring])
         expected = [ranks[occurring == pair].mean() if (occurring == pair).any() else 0 for pair in range(15)]
-        for given in (weights, weights.astype(float)):
-            np.testing.assert_allclose(found.ranks(given), expected)
+        for times in (weights, weights.astype(float)):
+            np.testing.assert_allclose(found.ranks(times), expected)
 
 
 def test_rho_a_is_spearman_with_ties_broken_at_random():

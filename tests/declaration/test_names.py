@@ -134,6 +134,24 @@ def test_a_rule_may_be_spelled_as_people_do(spelling):
     assert net.with_rule(spelling) == net.with_rule("gait_prop")
 
 
+MISSPELT = {
+    "forgetting": lambda: cs.KolenPollack(of="a->b", forgetting="Own"),
+    "by": lambda: cs.PerTrial(np.zeros((2, 3)), by="Image"),
+    "split": lambda: cs.Stimuli("digits", split="Test"),
+    "order": lambda: cs.Protocol(cs.Phase("show", 10), order="Shuffled"),
+    "variable": lambda: cs.torch.build(two()).respond(np.zeros((1, 4)), variables=["Rate"]),
+    "population": lambda: cs.torch.build(two()).respond(np.zeros((1, 4)), populations=["v1"]),
+    "setting": lambda: cs.torch.build(two(), Seed=0),
+}
+
+
+@pytest.mark.parametrize("case", MISSPELT)
+def test_a_choice_in_another_spelling_is_refused_where_it_would_mean_another(case):
+    """A rule "Own" that is not "own" would be the default."""
+    with pytest.raises(cs.CortexSimError, match="did you mean"):
+        MISSPELT[case]()
+
+
 def test_a_setting_called_of_makes_no_top_down_rule(own_names):
     @dataclass(frozen=True)
     class Share:

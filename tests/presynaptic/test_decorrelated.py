@@ -161,6 +161,7 @@ def test_silent_inputs_stay_finite():
         ({"every": 0}, "every"),
         ({"group": 2.5}, "group"),
         ({"group": "all"}, "group of Decorrelated.*fit"),
+        ({"group": "Fit"}, "group of Decorrelated.*did you mean 'fit'"),
     ],
 )
 def test_wrong_settings_are_named(wrong, said):
@@ -183,9 +184,13 @@ def test_populations_that_are_too_wide_are_refused_with_the_way_out():
     wide(1200, group=300)
     with pytest.raises(DeclarationError, match=r"group must divide its 1200 inputs.*Got 7; use 6"):
         wide(1200, group=7)
+    with pytest.raises(DeclarationError, match="Got 7; use 6"):
+        wide(1200, group=np.int64(7))
+    with pytest.raises(DeclarationError, match="projection retina->IT: 1031 inputs are a prime number"):
+        wide(1031, group="fit")
 
 
-@pytest.mark.parametrize("inputs, size", [(5, 5), (1024, 1024), (1152, 576), (4096, 1024), (1031, 1)])
+@pytest.mark.parametrize("inputs, size", [(5, 5), (1024, 1024), (1152, 576), (4096, 1024), (2062, 2), (7, 7)])
 def test_groups_that_fit_are_the_largest(inputs, size):
     """As of the same group by its number, and all inputs together where that is allowed."""
     fits = wide(inputs, group="fit").projections["retina->IT"].reads

@@ -14,7 +14,7 @@ from cortex_sim.activation_checks import check_texts
 from cortex_sim.backends.brian2.names import identifiers
 from cortex_sim.backends.brian2.normalised import check_normalisers
 from cortex_sim.backends.routes import find_routes
-from cortex_sim.checks import look_up, positive_ms
+from cortex_sim.checks import positive_ms, require_known
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
 from cortex_sim.feedback import Inverse, SignSymmetric, Transpose
@@ -183,7 +183,7 @@ def _taus(net: Network, given: float | Mapping[str, float]) -> dict[str, float]:
         return {p.name: tau for p in net.top_downs}
     known = {p.name: 10.0 for p in net.top_downs}
     for name, tau in given.items():
-        look_up(f"top-down projection of {net.name} in apical_tau_ms", name, known, BuildError)
+        require_known(f"top-down projection of {net.name} in apical_tau_ms", name, known, BuildError)
         known[name] = float(positive_ms(f"projection {name}", apical_tau_ms=tau))
     return known
 

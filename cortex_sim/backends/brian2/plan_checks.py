@@ -7,7 +7,7 @@ from typing import Any
 
 from cortex_sim.backends.brian2.circuit import Circuit
 from cortex_sim.backends.brian2.steps import whole_steps
-from cortex_sim.checks import look_up, short
+from cortex_sim.checks import require_known, short
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.protocol.plan import PhasePlan, Plan, Series, White, parts_of
@@ -21,7 +21,7 @@ def check_additions(net: Network, equations: Any, extra: Any) -> None:
             f'{{"V1": "dx/dt = -x / (10*ms) : 1"}}. Got {short(equations)}'
         )
     for name, text in (equations or {}).items():
-        look_up(f"population of {net.name} in equations", name, net.populations, BuildError)
+        require_known(f"population of {net.name} in equations", name, net.populations, BuildError)
         if not isinstance(text, str):
             raise BuildError(f"population {name}: its equations must be text. Got {short(text)}")
     if extra is not None and not callable(extra):

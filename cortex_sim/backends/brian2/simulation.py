@@ -34,7 +34,7 @@ from cortex_sim.backends.brian2.stability import check, warn_where_coarse
 from cortex_sim.backends.brian2.weights import Weights
 from cortex_sim.backends.restoring import require_own
 from cortex_sim.calling import known_arguments
-from cortex_sim.checks import look_up, positive_ms, require_nonnegative
+from cortex_sim.checks import positive_ms, require_known, require_nonnegative
 from cortex_sim.errors import BuildError, RunError
 from cortex_sim.network import Network
 from cortex_sim.normaliser_checking import say_without_dropout
@@ -119,9 +119,9 @@ class Simulation:
     ) -> None:
         check_device()
         require_network("cs.brian2.build", net)
-        look_up("engine", engine, ENGINES, BuildError)
-        look_up("method", method, METHODS, BuildError)
-        look_up("target", target, TARGETS, BuildError)
+        require_known("engine", engine, ENGINES, BuildError)
+        require_known("method", method, METHODS, BuildError)
+        require_known("target", target, TARGETS, BuildError)
         dt_ms = float(positive_ms("simulation", dt_ms=dt_ms))
         net = net.copy()  # later changes of the declaration do not apply
         self.circuit = circuit(net, apical_tau_ms)
@@ -153,7 +153,7 @@ class Simulation:
             require_nonnegative("simulation", noise=given)
             return dict.fromkeys(moving, float(given))
         for name, sd in given.items():
-            look_up(
+            require_known(
                 f"population with a drive in noise of {self.net.name}",
                 name,
                 dict.fromkeys(moving),

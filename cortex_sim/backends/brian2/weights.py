@@ -11,7 +11,7 @@ from cortex_sim.allowed import Allowed, allowed_of
 from cortex_sim.backends.brian2.circuit import Apical, Circuit
 from cortex_sim.backends.brian2.normalised import VARIABLE, Normalised, numpy_functions, way_of
 from cortex_sim.calling import known_arguments
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import BuildError, CortexSimError, RunError
 from cortex_sim.joined import enforced, joined_of
 from cortex_sim.presynaptic.held import Readings
@@ -109,7 +109,7 @@ class Weights:
         """A copy of the weights of "pre->post", or of its rule's state "pre->post:variable"."""
         projection, _, variable = name.partition(":")
         if not variable:
-            look_up("projection with weights of its own", projection, self.matrix, RunError)
+            require_known("projection with weights of its own", projection, self.matrix, RunError)
         return np.array(self.state[projection][variable]) if variable else self.outward(projection)
 
     def _as_matrix(self, name: str, values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from cortex_sim.backends.torch.plain import from_state_dict, to_state_dict
 from cortex_sim.backends.torch.unrollable import check_closes, check_recomputes, check_unrolls
 from cortex_sim.backends.torch.unrolling import Unrolled
 from cortex_sim.calling import known_arguments
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import BuildError
 from cortex_sim.network import Network
 from cortex_sim.state import as_state
@@ -66,7 +66,7 @@ def build(
         If torch cannot run it as declared.
     """
     require_network("cs.torch.build", net)
-    look_up("precision", str(precision), PRECISIONS, BuildError)
+    require_known("precision", str(precision), PRECISIONS, BuildError)
     try:
         place = torch.device(device)
         torch.zeros(0, device=place)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cortex_sim.backends.torch.core import Core
-from cortex_sim.checks import look_up, short
+from cortex_sim.checks import require_known, short
 from cortex_sim.errors import RunError
 
 
@@ -49,7 +49,7 @@ class Features(nn.Module):
         if isinstance(populations, str) or not populations:
             raise RunError(f'Features: give a list of populations, such as ["V1"]. Got {populations!r}')
         for name in populations:
-            look_up(f"population of {model.net.name}", name, model.net.populations, RunError)
+            require_known(f"population of {model.net.name}", name, model.net.populations, RunError)
         self.model, self.names = model, tuple(populations)
 
     def forward(self, x: Any) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from cortex_sim.backends.torch.core import Core
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import RunError
 
 #: What weight decay acts on: every parameter, as torch does, or weights of projections alone.
@@ -59,7 +59,7 @@ def groups(found: Parameters, decay: Any, owner: str, settings: Mapping[str, Any
     RunError
         If ``decay`` is unknown, or the optimiser's weights do not decay at all.
     """
-    look_up(f"{owner}: decay", decay, dict.fromkeys(DECAYS), RunError)
+    require_known(f"{owner}: decay", decay, dict.fromkeys(DECAYS), RunError)
     if decay == "all":
         return list(found.every)
     import inspect

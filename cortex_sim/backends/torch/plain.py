@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from cortex_sim.backends.torch import weights
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import only_looking
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.errors import RunError
 from cortex_sim.sources import only_source
 from cortex_sim.state import State
@@ -168,10 +168,10 @@ def _matched(
     places = list(dict.fromkeys(key.rpartition(".")[0] for key in theirs))
     if names is not None:
         for name in ours:
-            look_up("names: layer", name, names, RunError)
+            require_known("names: layer", name, names, RunError)
         for name, place in names.items():
-            look_up(f"names: layer of {model.net.name}", name, ours, RunError)
-            look_up("names: layer of the module", place, dict.fromkeys(places), RunError)
+            require_known(f"names: layer of {model.net.name}", name, ours, RunError)
+            require_known("names: layer of the module", place, dict.fromkeys(places), RunError)
         return [(layer, names[name]) for name, layer in ours.items()]
     if len(places) != len(ours):
         raise RunError(

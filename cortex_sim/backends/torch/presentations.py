@@ -12,7 +12,7 @@ from torch import Tensor
 from cortex_sim.backends.routes import Routes
 from cortex_sim.backends.torch.timed import stimulus_tensor
 from cortex_sim.backends.torch.unrolling import Unrolled
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.errors import DataError
 from cortex_sim.network import Network
 
@@ -131,7 +131,7 @@ def _by_source(net: Network, x: Any) -> Mapping[str, Any]:
                 f"stimuli of network {net.name}: {name} has bottom-up input, so stimuli do not set its "
                 f"rates; {forms}, or drive {name} in a protocol"
             )
-        look_up(f"source of {net.name}", name, dict.fromkeys(sources), DataError)
+        require_known(f"source of {net.name}", name, dict.fromkeys(sources), DataError)
     missing = [name for name in sources if name not in x]
     if missing:
         raise DataError(

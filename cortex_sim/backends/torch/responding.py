@@ -17,7 +17,7 @@ from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import looking
 from cortex_sim.backends.torch.timed import bin_coordinates
 from cortex_sim.calling import known_arguments
-from cortex_sim.checks import listed, look_up, require_path
+from cortex_sim.checks import listed, require_known, require_path
 from cortex_sim.data.images import ImageSet
 from cortex_sim.data.limits import Progress
 from cortex_sim.data.sources import Source
@@ -184,7 +184,7 @@ def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[s
     if isinstance(given, str):
         given = [given]
     for name in given:
-        look_up("variable", name, dict.fromkeys(VARIABLES), DataError)
+        require_known("variable", name, dict.fromkeys(VARIABLES), DataError)
     if "credit" in given and model.net.objective_function is None:
         raise DataError(f"network {model.net.name}: has no objective, so there is no credit to record")
     return list(dict.fromkeys(["rate", *given]))
@@ -193,7 +193,7 @@ def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[s
 def _named(model: Core, populations: Sequence[str] | None) -> list[str]:
     given = [populations] if isinstance(populations, str) else populations
     for name in given or []:
-        look_up("population", name, model.net.populations, DataError)
+        require_known("population", name, model.net.populations, DataError)
     if given is not None and not given:
         raise DataError(f"respond: name at least one population of {listed(list(model.net.populations))}")
     return [name for name in model.net.populations if given is None or name in given]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, require_known
 from cortex_sim.credit import BroadcastCredit, LayeredCredit, TrainedCredit
 from cortex_sim.credit.layered import SHARES
 from cortex_sim.data.named import NAMED, find
@@ -123,7 +123,7 @@ def check(settings: OuterSettings, data_dir: Path | None) -> None:
             f"testing: no data set of {listed(missing)} is present; give one that is, such as digits"
         )
     for name in tests.elsewhere:
-        look_up("data set in elsewhere", name, dict.fromkeys([*tests.data, *here]), RunError)
+        require_known("data set in elsewhere", name, dict.fromkeys([*tests.data, *here]), RunError)
 
 
 def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, report: Report) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import RunError
 from cortex_sim.registry import registered_name
 from cortex_sim.tdca.evolving.settings import OuterSettings
@@ -75,7 +75,7 @@ def searched_parameters(settings: OuterSettings, named: Mapping[str, np.ndarray]
     masks = {name: np.full(p.shape, name in step or not settings.frozen) for name, p in named.items()}
     known = dict.fromkeys([*named, _SLOPES, _FALLS])
     for held in settings.hold:
-        look_up("outer parameter in hold", held, known, RunError)
+        require_known("outer parameter in hold", held, known, RunError)
         if held == _SLOPES:
             masks["step_rate"][..., 1] = False
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_sim import library, yaml_text
-from cortex_sim.checks import look_up
+from cortex_sim.checks import look_up, require_known
 from cortex_sim.errors import RunError
 from cortex_sim.runs.merging import merged
 from cortex_sim.tdca.evolving.kinds import KEY, kind_of, made, settings_known
@@ -73,5 +73,5 @@ def _known(content: Mapping[str, Any], kind: Mapping[str, Any], path: Path, *mor
     """``content``, whose names are settings of the kind that ``kind`` asks for."""
     known = dict.fromkeys([*settings_known(kind_of(kind)), *more])
     for setting in content:
-        look_up(f"setting of {path.name}", setting, known, RunError)
+        require_known(f"setting of {path.name}", setting, known, RunError)
     return dict(content)

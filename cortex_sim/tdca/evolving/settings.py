@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from cortex_sim import library
-from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.checks import require_count, require_flag, require_known
 from cortex_sim.errors import RunError
 from cortex_sim.registry import make, register, to_data
 from cortex_sim.tdca.evolving.kinds import DEFAULT, KIND, Report, content
@@ -62,7 +62,7 @@ class Testing:
         for steps in self.steps:
             require_count("testing", steps=steps)
         require_count("testing", lives=self.lives)
-        look_up("part of testing", self.part, {"test": None, "validation": None}, RunError)
+        require_known("part of testing", self.part, {"test": None, "validation": None}, RunError)
 
 
 @register(KIND, DEFAULT)
@@ -235,5 +235,5 @@ def _lists(value: Any) -> Any:
 def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
     known = dict.fromkeys(f.name for f in fields(cls))
     for setting in settings:
-        look_up(f"setting of {name}", setting, known, RunError)
+        require_known(f"setting of {name}", setting, known, RunError)
     return cls(**settings)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import look_up, require_count, require_finite, require_positive
+from cortex_sim.checks import require_count, require_finite, require_known, require_positive
 from cortex_sim.registry import register
 from cortex_sim.tdca.functions.network import SmallNetwork
 from cortex_sim.tdca.functions.tasks import Tasks
@@ -123,7 +123,7 @@ class FirstOrder:
             One of ``controls``.
         """
         if control is not None:
-            look_up("control", control, self.controls)
+            require_known("control", control, self.controls)
         named, total = self.layout.split(phi), max(1, evaluations // self.points)
         points = _Points(self, named, tasks, generator, control)
         for step in range(total):

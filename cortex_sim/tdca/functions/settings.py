@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from cortex_sim.checks import look_up, require_count, require_positive
+from cortex_sim.checks import require_count, require_known, require_positive
 from cortex_sim.errors import RunError
 from cortex_sim.registry import make, register, to_data
 from cortex_sim.runs.files import write_tensors
@@ -117,7 +117,7 @@ class FunctionSettings:
             raise RunError(f"setting never_seen: {both[0]} is also in families; leave it out of one of them")
         known = dict.fromkeys(f.name for f in fields(FunctionTesting))
         for setting in self.testing:
-            look_up("setting of testing", setting, known, RunError)
+            require_known("setting of testing", setting, known, RunError)
         self.tests()
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class FunctionSettings:
             for n in tests.dimensions:
                 family(name).best(n)
         for control in tests.controls:
-            look_up("control", control, rule.controls, RunError)
+            require_known("control", control, rule.controls, RunError)
 
     def write(self, phi: Tensor, out: Path) -> None:
         """Write ``outer.safetensors``, every parameter by name."""

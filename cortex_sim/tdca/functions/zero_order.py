@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import look_up, require_count, require_finite, require_positive
+from cortex_sim.checks import require_count, require_finite, require_known, require_positive
 from cortex_sim.registry import register
 from cortex_sim.tdca.functions.network import SmallNetwork
 from cortex_sim.tdca.functions.tasks import Tasks
@@ -113,7 +113,7 @@ class ZeroOrder:
         See `cortex_sim.tdca.functions.first_order.FirstOrder.run`; values are all that is used.
         """
         if control is not None:
-            look_up("control", control, self.controls)
+            require_known("control", control, self.controls)
         total = max(1, evaluations // self.samples)
         cloud = _Distribution(self, self.layout.split(phi), tasks, generator, control)
         for step in range(total):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.registry import make, register
 from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.rules import Fixed, Moment, TopDownCredit
@@ -34,7 +34,7 @@ class Altered:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rule", make("inner_rule", self.rule))
-        look_up("alteration of credits", self.how, _ALTERED)
+        require_known("alteration of credits", self.how, _ALTERED)
 
     @property
     def gated(self) -> bool:

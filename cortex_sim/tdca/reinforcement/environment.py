@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import look_up
+from cortex_sim.checks import require_known
 from cortex_sim.errors import RunError
 
 Physics = Mapping[str, Tensor]  # parameters by name, each of a shape that broadcasts to that of episodes
@@ -101,7 +101,7 @@ def drawn(
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:
     """Physical parameters of this shape, by name, in setting D, R or E."""
-    look_up("setting of physical parameters", setting, dict.fromkeys(SETTINGS), RunError)
+    require_known("setting of physical parameters", setting, dict.fromkeys(SETTINGS), RunError)
     return {
         name: span.draw(setting, shape, generator, dtype) for name, span in sorted(environment.ranges.items())
     }

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from cortex_sim import library
-from cortex_sim.checks import look_up, require_count, require_flag, require_positive
+from cortex_sim.checks import require_count, require_flag, require_known, require_positive
 from cortex_sim.errors import RunError
 from cortex_sim.registry import make, register, registered_name, to_data
 from cortex_sim.runs.files import write_tensors
@@ -62,7 +62,7 @@ class Practice:
         require_count(owner, minimum=0, fresh=self.fresh)
         require_positive(owner, discount=self.discount)
         require_flag(owner, scrambled=self.scrambled)
-        look_up("setting of practice", self.setting, dict.fromkeys(SETTINGS), RunError)
+        require_known("setting of practice", self.setting, dict.fromkeys(SETTINGS), RunError)
         if self.discount > 1:
             raise RunError(f"practice: discount must be at most 1. Got {self.discount!r}")
         if self.updates % self.window:
@@ -101,7 +101,7 @@ class Testing:
             if not isinstance(getattr(self, name), list):
                 raise RunError(f"setting {name} of testing must be a list. Got {getattr(self, name)!r}")
             for given in getattr(self, name):
-                look_up(f"{name} of testing", given, dict.fromkeys(known), RunError)
+                require_known(f"{name} of testing", given, dict.fromkeys(known), RunError)
         if not self.settings:
             raise RunError("testing: settings is empty; give at least one of D, R, E")
 
@@ -330,5 +330,5 @@ def _check_context(settings: ReinforcementSettings, rule: Any, body: Policy) -> 
 def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
     known = dict.fromkeys(f.name for f in fields(cls))
     for setting in settings:
-        look_up(f"setting of {name}", setting, known, RunError)
+        require_known(f"setting of {name}", setting, known, RunError)
     return cls(**settings)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cortex_sim.arrays import Array, array_namespace
-from cortex_sim.checks import look_up, require_count, require_flag
+from cortex_sim.checks import require_count, require_flag, require_known
 from cortex_sim.credit.context import Parameters, TopSignals
 from cortex_sim.credit.network import through
 from cortex_sim.errors import DeclarationError
@@ -70,7 +70,7 @@ class ActionContext:
     reads_error: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        look_up("outcome of ActionContext", self.outcome, {"advantage": None, "reward": None})
+        require_known("outcome of ActionContext", self.outcome, {"advantage": None, "reward": None})
         require_count(self, minimum=0, observation=self.observation)
         require_flag(self, shuffled=self.shuffled)
         object.__setattr__(self, "horizons", _horizons(self.horizons))

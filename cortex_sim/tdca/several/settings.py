@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex_sim.checks import look_up, require_count
+from cortex_sim.checks import require_count, require_known
 from cortex_sim.errors import RunError
 from cortex_sim.registry import find, register
 from cortex_sim.runs.files import write_tensors
@@ -81,7 +81,7 @@ class SeveralSettings:
         if not isinstance(self.trained_by, list):
             raise RunError(f"setting trained_by must be a list of kinds. Got {self.trained_by!r}")
         for kind in self.trained_by:
-            look_up("kind in trained_by", kind, dict.fromkeys(KINDS), RunError)
+            require_known("kind in trained_by", kind, dict.fromkeys(KINDS), RunError)
         if len(set(self.trained_by)) < len(self.trained_by):
             raise RunError(f"setting trained_by: each kind once. Got {self.trained_by!r}")
         _made(SharedNetwork, "network", self.network)
@@ -229,7 +229,7 @@ def _resolved(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     of: Any = find(KIND, PROBLEMS[kind])
     known = dict.fromkeys(["base", *(f.name for f in fields(of))])
     for name in given:
-        look_up(f"setting of {kind}", name, known, RunError)
+        require_known(f"setting of {kind}", name, known, RunError)
     rest = {name: value for name, value in given.items() if name != "base"}
     if "base" not in given:
         whole: Any = made({**({} if PROBLEMS[kind] == DEFAULT else {KEY: PROBLEMS[kind]}), **rest})
@@ -246,5 +246,5 @@ def _resolved(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _made(cls: Any, name: str, settings: Mapping[str, Any]) -> Any:
     known = dict.fromkeys(f.name for f in fields(cls))
     for setting in settings:
-        look_up(f"setting of {name}", setting, known, RunError)
+        require_known(f"setting of {name}", setting, known, RunError)
     return cls(**settings)

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import look_up, require_count
+from cortex_sim.checks import look_up, require_count, require_known
 from cortex_sim.tdca.tasks.batch import PARTS, Task, TaskBatch, draw
 
 
@@ -81,7 +81,7 @@ class FunctionTasks:
         self, task: Task, batch: int, part: str, generator: Generator, among: slice
     ) -> tuple[Tensor, Tensor]:
         """The same of some of the tasks."""
-        look_up("part", part, PARTS)
+        require_known("part", part, PARTS)
         x = torch.randn(_count(task), batch, self.inputs, generator=generator)[among]
         return x, self.function.targets({name: tensor[among] for name, tensor in task.items()}, x)
 

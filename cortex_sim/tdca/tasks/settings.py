@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, look_up, require_known
 from cortex_sim.errors import DeclarationError
 from cortex_sim.tdca.tasks.batch import Distribution, Fixed
 from cortex_sim.tdca.tasks.function_tasks import FunctionTasks
@@ -48,7 +48,9 @@ def tasks_from(settings: Mapping[str, Any], data_dir: DataDir = None) -> Distrib
     make, known, needed = look_up("kind of tasks", rest.pop("kind"), KINDS)
     number, seed = rest.pop("number", None), rest.pop("seed", 0)
     for setting in rest:
-        look_up(f"setting of {settings['kind']} tasks", setting, dict.fromkeys(known | {"number", "seed"}))
+        require_known(
+            f"setting of {settings['kind']} tasks", setting, dict.fromkeys(known | {"number", "seed"})
+        )
     for setting in needed:
         if setting not in rest:
             raise DeclarationError(f"tasks of kind {settings['kind']} need the setting {setting}; give it")
@@ -69,7 +71,7 @@ def _images(settings: dict[str, Any], data_dir: DataDir) -> Distribution:
     limits = reading.pop("limit", None)
     if isinstance(limits, Mapping):
         for name in limits:
-            look_up("source in limit", name, dict.fromkeys(names))
+            require_known("source in limit", name, dict.fromkeys(names))
     else:
         limits = dict.fromkeys(names, limits)
     sources = [load_source(name, data_dir, limit=limits.get(name), **reading) for name in names]

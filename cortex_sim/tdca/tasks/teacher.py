@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from cortex_sim import registry
 from cortex_sim.activations import Activation
-from cortex_sim.checks import look_up, require_count, require_positive
+from cortex_sim.checks import require_count, require_known, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.tdca.tasks.batch import Task
 
@@ -54,7 +54,7 @@ class Teachers:
         for width in self.widths:
             require_count(self, widths=width)
         require_positive(self, gain=self.gain)
-        look_up("targets_are of Teachers", self.targets_are, OBJECTIVES)
+        require_known("targets_are of Teachers", self.targets_are, OBJECTIVES)
         registry.find("activation", self.activation)
 
     @property
