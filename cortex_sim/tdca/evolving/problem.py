@@ -18,6 +18,7 @@ from cortex_sim.tdca.inner.architecture import Architecture
 from cortex_sim.tdca.inner.cohort import layout, start
 from cortex_sim.tdca.inner.inner_runs import PersistentRuns, WholeRuns
 from cortex_sim.tdca.outer.problem import Window, under, within
+from cortex_sim.tdca.reinforcement.signals import ActionContext
 from cortex_sim.tdca.tasks.settings import tasks_from
 
 
@@ -30,6 +31,7 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         If the settings do not fit each other, or data needed for training is missing.
     """
     search, rule, step = settings.search(), settings.inner_rule(), settings.inner_step()
+    _check_context(rule)
     tasks = tasks_from(settings.tasks, data_dir)
     bodies = [settings.body(), *(settings.body(**other) for other in settings.also)]
     for body in bodies:
@@ -84,6 +86,15 @@ def searched_parameters(settings: OuterSettings, named: Mapping[str, np.ndarray]
     if not bool(searched.any()):
         raise RunError("evolve: frozen and hold leave no outer parameter to search; leave some out")
     return searched
+
+
+def _check_context(rule: Any) -> None:
+    context = getattr(getattr(rule, "credit_network", None), "context", None)
+    if isinstance(context, ActionContext):
+        raise RunError(
+            f"rule {registered_name('inner_rule', rule)}: its credit network reads actions and outcomes, and "
+            "these inner runs learn from targets; give context: {name: error}, or a problem of reinforcement"
+        )
 
 
 def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) -> None:

@@ -7,9 +7,16 @@ import math
 import torch
 from torch import Tensor
 
-from cortex_sim.checks import require_count, require_nonnegative, require_positive
+from cortex_sim.checks import name_of, require_count, require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError
 from cortex_sim.tdca.outer.problem import checked
+
+
+def require_final(owner: object, final: float) -> None:
+    """Raise `DeclarationError` unless the fraction of the rate that is left is between 0 and 1."""
+    require_nonnegative(owner, final=final)
+    if final > 1:
+        raise DeclarationError(f"{name_of(owner)}: final must be between 0 and 1. Got {final!r}")
 
 
 class Descent:
@@ -40,9 +47,8 @@ class Descent:
     def __init__(self, centre: Tensor, rate: float, iterations: int, clip: float, final: float) -> None:
         require_positive("outer loop", rate=rate)
         require_count("outer loop", iterations=iterations)
-        require_nonnegative("outer loop", clip=clip, final=final)
-        if final > 1:
-            raise DeclarationError(f"outer loop: final must be between 0 and 1. Got {final!r}")
+        require_nonnegative("outer loop", clip=clip)
+        require_final("outer loop", final)
         self._rate, self._iterations, self._clip, self._final = rate, iterations, clip, final
         self._phi = centre
         self._adam = torch.optim.Adam([centre], lr=rate, foreach=False)

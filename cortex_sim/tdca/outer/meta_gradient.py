@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from cortex_sim.checks import require_flag, require_nonnegative, require_positive
 from cortex_sim.errors import RunError
 from cortex_sim.registry import register
-from cortex_sim.tdca.outer.descent import Descent
+from cortex_sim.tdca.outer.descent import Descent, require_final
 from cortex_sim.tdca.outer.problem import UnrolledProblem, started, under, within
 
 
@@ -52,7 +52,8 @@ class MetaGradient:
 
     def __post_init__(self) -> None:
         require_positive(self, rate=self.rate)
-        require_nonnegative(self, clip=self.clip, final=self.final)
+        require_nonnegative(self, clip=self.clip)
+        require_final(self, self.final)
         require_flag(self, apart=self.apart)
 
     def begin(

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from cortex_sim.checks import require_nonnegative, require_positive
 from cortex_sim.errors import DeclarationError, RunError
 from cortex_sim.registry import register
-from cortex_sim.tdca.outer.descent import Descent
+from cortex_sim.tdca.outer.descent import Descent, require_final
 from cortex_sim.tdca.outer.problem import UnrolledProblem, Window, checked, started, under, within
 
 _ALL = slice(None)
@@ -62,7 +62,8 @@ class NRES:
 
     def __post_init__(self) -> None:
         require_positive(self, sigma=self.sigma, rate=self.rate)
-        require_nonnegative(self, clip=self.clip, final=self.final)
+        require_nonnegative(self, clip=self.clip)
+        require_final(self, self.final)
 
     def begin(
         self, problem: UnrolledProblem, centre: Tensor, iterations: int, generator: Generator

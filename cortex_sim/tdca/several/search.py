@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from cortex_sim.checks import require_count, require_nonnegative, require_positive
-from cortex_sim.tdca.outer.descent import Descent
+from cortex_sim.checks import require_count, require_positive
+from cortex_sim.tdca.outer.descent import Descent, require_final
 from cortex_sim.tdca.outer.meta_gradient import MetaGradientSearch
 from cortex_sim.tdca.outer.nres import NRESSearch
 from cortex_sim.tdca.outer.problem import started, under, within
@@ -63,7 +63,7 @@ class Joint:
         require_positive(self, **{name: getattr(self, name) for name in (NETWORK, *KINDS)})
         require_positive(self, sigma=self.sigma)
         require_count(self, pairs=self.pairs)
-        require_nonnegative(self, final=self.final)
+        require_final(self, self.final)
 
     def begin(
         self, problem: SeveralRuns, centre: Tensor, iterations: int, generator: Generator
@@ -142,8 +142,8 @@ class JointSearch:
         return torch.cat([descent.centre for descent in self._descents.values()])
 
     def step(self) -> dict[str, float]:
-        """Unroll a window of every kind under the same φ, and descend."""
-        found, measured, gradients = {}, {"contained": 0.0, "left_out": 0.0}, {}
+        """Unroll a window of every kind under the same φ, and descend; steps left out are those of all."""
+        found, measured, gradients, skipped = {}, {"contained": 0.0, "left_out": 0.0}, {}, 0.0
         for kind in KINDS:
             gradient, of_kind = self._searches[kind].estimate()
             network, own = self._centres[kind].parted(gradient)
@@ -151,11 +151,12 @@ class JointSearch:
             measured["contained"] += of_kind["contained"]
             measured["left_out"] += of_kind.get("left_out", 0.0)
             gradients[kind] = self._sizes.bounded(f"{kind}/{NETWORK}", network)
-            self._descents[kind].step(self._sizes.bounded(f"{kind}/own", own))
+            skipped += self._descents[kind].step(self._sizes.bounded(f"{kind}/own", own))["skipped"]
         if self._runs.trained_by:
             wanted = [gradients[kind] for kind in self._runs.trained_by]
             finite = [g for g in wanted if bool(torch.isfinite(g).all())]
             measured |= self._descents[NETWORK].step(torch.stack(finite or wanted).mean(0))
+        measured["skipped"] = skipped + measured.get("skipped", 0.0)
         measured |= {f"loss_{kind}": loss for kind, loss in found.items()}
         measured |= {
             f"cosine_{a}_{b}": _cosine(gradients[a], gradients[b]) for a, b in combinations(KINDS, 2)

@@ -27,6 +27,8 @@ from cortex_sim.tdca.several.search import NETWORK, Joint, SeveralRuns
 PROBLEMS = {"supervised": DEFAULT, "reinforcement": "reinforcement", "functions": "functions"}
 #: Settings of one kind that the joint outer loop has for all of them.
 OWN = ("rule", "searcher", "iterations", "seed", "checkpoint_every", "frozen")
+#: Settings of the rule of first order; its network is the shared one.
+POINTS = ("points", "rate", "fall", "noise")
 _CONTEXTS = {"supervised": "error", "reinforcement": "actions"}
 
 
@@ -84,11 +86,19 @@ class SeveralSettings:
             require_known("kind in trained_by", kind, dict.fromkeys(KINDS), RunError)
         if len(set(self.trained_by)) < len(self.trained_by):
             raise RunError(f"setting trained_by: each kind once. Got {self.trained_by!r}")
+        for name in self.points:
+            require_known("setting of points", name, POINTS, RunError)
         _made(SharedNetwork, "network", self.network)
         _made(Joint, "searcher", self.searcher)
         for kind in KINDS:
             object.__setattr__(self, kind, _resolved(kind, getattr(self, kind)))
             self.part(kind)
+        held = sorted(set(self.part("supervised").hold) & set(self.shared().small.shapes()))
+        if held:
+            raise RunError(
+                f"setting supervised: hold names {held[0]}, which is of the shared network; leave it out: "
+                "trained_by says whose gradients reach the network"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain data; those of each kind without its base, in full."""

@@ -149,6 +149,15 @@ def test_whole_lives_for_searchers_that_ask_for_them(more):
 @pytest.mark.parametrize(
     "more, said",
     [
+        (
+            {
+                "rule": {
+                    "name": "tdca",
+                    "credit_network": {"name": "dense", "outputs": 3, "context": "actions"},
+                }
+            },
+            "rule tdca: its credit network reads actions and outcomes",
+        ),
         ({"tasks": {"kind": "teacher", "widths": [4, 3]}}, "has 5 inputs and 3 outputs, its tasks 4 and 3"),
         ({**NRES, **ALSO}, "pairs of several networks do not start together"),
         ({**PGPE, **ALSO}, "whole inner runs are of one network"),

@@ -102,6 +102,21 @@ def test_a_kind_that_does_not_train_it_leaves_the_network_as_without():
     assert torch.equal(*ends)
 
 
+def test_a_gradient_that_is_not_finite_is_left_out_and_counted(monkeypatch):
+    runs, phi, search = begun(made())
+    estimate = search._searches["reinforcement"].estimate
+
+    def unbounded():
+        gradient, measured = estimate()
+        return gradient * torch.nan, measured
+
+    monkeypatch.setattr(search._searches["reinforcement"], "estimate", unbounded)
+    assert [search.step()["skipped"] for _ in range(2)] == [1.0, 2.0]
+    before, after = runs.split(phi), runs.split(search.centre)
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert moved == ["network", "supervised", "functions"] and search.centre.isfinite().all()
+
+
 def test_gradients_count_alike_and_rare_large_ones_no_more():
     sizes = Sizes(["a", "b"])
     unit = torch.tensor([0.6, 0.8])
@@ -173,6 +188,12 @@ def test_a_run_what_it_writes_and_a_killed_one_that_resumes_to_the_bit(tmp_path,
         ({"reinforcement": {"task": "chess"}}, "chess"),
         ({"points": {"points": 0}}, "points"),
         ({"mirror": -1}, "mirror"),
+        ({"points": {"hidden": 5}}, "setting of points 'hidden'"),
+        ({"searcher": {"final": 1.5}}, "Joint: final must be between 0 and 1"),
+        (
+            {"supervised": {**SMALL["supervised"], "hold": ["outputs"]}},
+            "hold names outputs, which is of the shared network",
+        ),
         ({"supervised": []}, "setting supervised must be a dict"),
     ],
 )
