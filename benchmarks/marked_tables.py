@@ -7,10 +7,23 @@ from collections.abc import Callable
 
 
 def rewritten(text: str, table: Callable[[str], str]) -> str:
-    """The page with every table as ``table`` makes it from its name; all else stays."""
+    """The page with every table as ``table`` makes it from its name; all else stays.
+
+    Raises
+    ------
+    ValueError
+        If a mark has no partner, so that its table would stay as it is.
+    """
 
     def between(marks: re.Match[str]) -> str:
         name = marks.group(1)
         return f"<!-- table {name} -->\n\n{table(name)}\n\n<!-- end {name} -->"
 
-    return re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", between, text, flags=re.S)
+    found, tables = re.subn(r"<!-- table (\w+) -->.*?<!-- end \1 -->", between, text, flags=re.S)
+    begun, ended = text.count("<!-- table "), text.count("<!-- end ")
+    if not begun == ended == tables:
+        raise ValueError(
+            f"of {begun} tables that begin and {ended} that end, {tables} do both: each stands between "
+            "<!-- table NAME --> and <!-- end NAME -->"
+        )
+    return found
