@@ -47,7 +47,13 @@ def poisson_spikes(
     owner = "poisson_spikes"
     require_positive(owner, bin_ms=bin_ms, dt_ms=dt_ms, hz=hz)
     require_count(owner, minimum=0, seed=seed)
-    given = np.asarray(rates, dtype=np.float64)
+    try:
+        given = np.asarray(rates, dtype=np.float64)
+    except (TypeError, ValueError) as exception:
+        raise DataError(
+            f"{owner}: rates must be finite numbers of shape (presentation, time_bin, unit); these are no "
+            f"array of numbers ({exception})"
+        ) from None
     if given.ndim != 3 or not given.size or not np.isfinite(given).all():
         raise DataError(
             f"{owner}: rates must be finite numbers of shape (presentation, time_bin, unit). "
