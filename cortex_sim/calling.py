@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from cortex_sim.checks import listed, require_known, short, spelled
+from cortex_sim.checks import listed, require_known, short
 from cortex_sim.errors import DeclarationError
 
 T = TypeVar("T", bound=type)
@@ -79,9 +79,6 @@ class Called:
                 )
             if name not in known and not self.open:
                 require_known(f"setting of {self.word}", name, known)
-                raise DeclarationError(
-                    f"unknown setting of {self.word} {name!r}; it is written {spelled(name, known)!r}"
-                )
         if len(args) > len(self.placed) and not self.many:
             by_name = listed(known.keys() - set(self.placed)) if len(known) > len(self.placed) else ""
             further = f"; give further settings by name{', known: ' * bool(by_name)}{by_name}"

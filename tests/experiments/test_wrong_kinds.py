@@ -37,7 +37,7 @@ def experiment(*phases, **settings):
         (lambda: phase(drives={}), r"unknown setting of Phase 'drives' \(did you mean 'drive'\?\)"),
         (lambda: cs.Protocol(phase(), lesions=[]), "did you mean 'lesion'"),
         (lambda: cs.Experiment(net(), {"a": SHOW}, dt_m=1), "did you mean 'dt_ms'"),
-        (lambda: phase(Drive={}), "unknown setting of Phase 'Drive'; it is written 'drive'"),
+        (lambda: phase(Drive={}), r"unknown setting of Phase 'Drive' \(did you mean 'drive'\?\)"),
         (lambda: cs.TimeSeries([1], bin=2), "did you mean 'bin_ms'"),
         (lambda: cs.Noise(std=2), "unknown setting of Noise 'std'"),
         (lambda: experiment(phase(silence=["V1->IT"])), r"disconnect it with cut=\['V1->IT'\]"),
