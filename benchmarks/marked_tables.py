@@ -20,10 +20,10 @@ def rewritten(text: str, table: Callable[[str], str]) -> str:
         return f"<!-- table {name} -->\n\n{table(name)}\n\n<!-- end {name} -->"
 
     found, tables = re.subn(r"<!-- table (\w+) -->.*?<!-- end \1 -->", between, text, flags=re.S)
-    begun, ended = text.count("<!-- table "), text.count("<!-- end ")
-    if not begun == ended == tables:
+    starts, ends = text.count("<!-- table "), text.count("<!-- end ")
+    if not starts == ends == tables:
         raise ValueError(
-            f"of {begun} tables that begin and {ended} that end, {tables} do both: each stands between "
+            f"of {starts} tables that begin and {ends} that end, {tables} do both: each stands between "
             "<!-- table NAME --> and <!-- end NAME -->"
         )
     return found
