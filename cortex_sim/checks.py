@@ -139,7 +139,7 @@ def listed(names: Iterable[str]) -> str:
 def spelled(name: str, known: Iterable[str]) -> str:
     """The known name in this spelling: "GAIT prop" and "gait-prop" mean "gait_prop"; else ``name`` itself."""
     names = list(known)
-    if name in names:
+    if name in names or not isinstance(name, str):
         return name
     meant = [n for n in names if isinstance(n, str) and _letters(n) == _letters(name)]
     return meant[0] if len(meant) == 1 else name
@@ -150,11 +150,20 @@ def _letters(name: str) -> str:
 
 
 def look_up(
-    kind: str, name: str, table: Mapping[str, T], exception_type: type[CortexSimError] = DeclarationError
+    kind: str,
+    name: str,
+    table: Mapping[str, T],
+    exception_type: type[CortexSimError] = DeclarationError,
+    *,
+    exact: bool = False,
 ) -> T:
-    """Return ``table[name]``, in another spelling too, or raise with the known names and the nearest one."""
+    """Return ``table[name]``, or raise with the known names and the nearest one.
+
+    Another spelling of the package's own words is taken too, unless ``exact``: for names that users gave, and
+    wherever the name itself goes on.
+    """
     if isinstance(name, str):
-        found = spelled(name, table)
+        found = name if exact else spelled(name, table)
         if found in table:
             return table[found]
     raise _unknown(kind, name, table, exception_type)

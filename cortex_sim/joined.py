@@ -99,7 +99,8 @@ def joined_of(net: Network) -> list[Joined]:
         norm = norm_of(p)
         if norm is not None and norm not in found:
             for name in norm.over:
-                other = look_up(f"projection that shares the RowNorm of {p.name}", name, net.projections)
+                shares = f"projection that shares the RowNorm of {p.name}"
+                other = look_up(shares, name, net.projections, exact=True)
                 require_carried(other, p, norm)
             found[norm] = join(net, norm, [net.projections[name] for name in norm.over])
     return list(found.values())

@@ -203,7 +203,7 @@ class Network(Wiring, DisplayedNetwork):
             If a population is unknown, the pair is already connected this way, or the feedback
             belongs to another pair of populations.
         """
-        kind = look_up("effect of a top-down projection", effect, validation.EFFECTS)
+        kind = look_up("effect of a top-down projection", effect, validation.EFFECTS, exact=True)
         validation.check_effect(f"{pre}->{post}", effect, feedback, connector)
         if kind != TOP_DOWN:
             link = Dense() if connector is None else connector

@@ -100,7 +100,7 @@ class Wiring:
     def projection(self, name: str) -> Projection:
         """Projection called ``pre->post``, those within its credit network among them."""
         every = self.projections | ({} if self.teacher is None else self.teacher.projections)
-        return look_up(f"projection of {self.name}", name, every)
+        return look_up(f"projection of {self.name}", name, every, exact=True)
 
     def ends(self, projection: Projection) -> tuple[Shape, Shape]:
         """Shapes of its two populations, credit populations among them: pre and post."""

@@ -111,7 +111,7 @@ def find(name: str, data_dir: str | Path | None = None) -> Path | None:
     >>> find("mnist", "nowhere") is None
     True
     """
-    named = look_up("data", name, NAMED, DataError)
+    named = look_up("data", name, NAMED, DataError, exact=True)
     if named.file is None:  # inside scikit-learn, which every installation has
         sklearn = find_spec("sklearn")
         return Path(sklearn.origin).parent if sklearn and sklearn.origin else None
@@ -151,7 +151,7 @@ def load_named(
     DataError
         If it is missing: names the file, where it was searched, and how to get it.
     """
-    named = look_up("data", name, NAMED, DataError)
+    named = look_up("data", name, NAMED, DataError, exact=True)
     if limit is not None:
         limit = whole_number(name, "limit", limit, 1, 2**62)
     path = find(name, data_dir)

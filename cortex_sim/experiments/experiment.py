@@ -128,7 +128,7 @@ class Experiment:
 
     def network_of(self, arm: str) -> Network:
         """Network on which an arm runs."""
-        return look_up("arm", arm, self.arms).network or self.network
+        return look_up("arm", arm, self.arms, exact=True).network or self.network
 
     def state_for(self, net: Network, seed: int) -> State | None:
         """What a network of the experiment starts from; None where its weights are drawn from the seed."""

@@ -117,7 +117,7 @@ def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> l
         raise RunError(f"arms: none named; known: {', '.join(experiment.arms)}")
     made = []
     for name in chosen:
-        protocol = look_up("arm", name, experiment.arms, RunError).protocol
+        protocol = look_up("arm", name, experiment.arms, RunError, exact=True).protocol
         net = experiment.network_of(name)
         state = experiment.state_for(net, seed)
         first = first_snapshot(initial(net, seed) if state is None else state)

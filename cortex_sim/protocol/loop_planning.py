@@ -176,7 +176,7 @@ class _Filled:
 
     def _first(self, value: LoopValue, slot: Slot) -> np.ndarray:
         state = self.loops[value.loop.name].state
-        initial = look_up(f"variable of closed loop {value.loop.name}", value.variable, state)
+        initial = look_up(f"variable of closed loop {value.loop.name}", value.variable, state, exact=True)
         if is_list(initial):
             raise DeclarationError(
                 f"closed loop {value.loop.name}: {value.variable} is a list, which may grow, and acts as "
@@ -217,7 +217,7 @@ class _Filled:
 
     def _units(self, what: str, name: str) -> Any:
         among: Any = self.net.every_population if what == "drive" else self.net.populations
-        return look_up(f"population in {what} of phase {self.phase.name}", name, among)
+        return look_up(f"population in {what} of phase {self.phase.name}", name, among, exact=True)
 
     def _drive(self, what: str, name: str, given: Any) -> Any:
         if isinstance(given, Sum):

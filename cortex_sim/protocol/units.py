@@ -16,7 +16,7 @@ def units_on(where: str, off: Iterable[str], populations: Mapping[str, Any]) -> 
     found: dict[str, np.ndarray] = {}
     for name in off:
         population, slash, unit = name.partition("/")
-        size = look_up(f"population in {where}", population, populations).size
+        size = look_up(f"population in {where}", population, populations, exact=True).size
         units = found.setdefault(population, np.ones(size))
         if not slash:
             units[:] = 0.0

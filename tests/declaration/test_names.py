@@ -134,6 +134,11 @@ def test_a_rule_may_be_spelled_as_people_do(spelling):
     assert net.with_rule(spelling) == net.with_rule("gait_prop")
 
 
+def shown(drive=None, **settings):
+    phase = cs.Phase("show", 10, drive=drive or {"retina": np.ones(5)})
+    return cs.brian2.build(two()).run(cs.Protocol(phase, **settings))
+
+
 MISSPELT = {
     "forgetting": lambda: cs.KolenPollack(of="a->b", forgetting="Own"),
     "by": lambda: cs.PerTrial(np.zeros((2, 3)), by="Image"),
@@ -141,13 +146,17 @@ MISSPELT = {
     "order": lambda: cs.Protocol(cs.Phase("show", 10), order="Shuffled"),
     "variable": lambda: cs.torch.build(two()).respond(np.zeros((1, 4)), variables=["Rate"]),
     "population": lambda: cs.torch.build(two()).respond(np.zeros((1, 4)), populations=["v1"]),
+    "lesion": lambda: shown(lesion=["v1"]),
+    "unit": lambda: shown(lesion=["v1/0"]),
+    "drive": lambda: shown(drive={"Retina": np.ones(5)}),
+    "weights": lambda: cs.torch.build(two()).set_weights({"retina->v1": np.ones((3, 5))}),
     "setting": lambda: cs.torch.build(two(), Seed=0),
 }
 
 
 @pytest.mark.parametrize("case", MISSPELT)
 def test_a_choice_in_another_spelling_is_refused_where_it_would_mean_another(case):
-    """A rule "Own" that is not "own" would be the default."""
+    """A setting "Own" that is not "own" would be the default, a lesion of "v1" leave V1 as it is."""
     with pytest.raises(cs.CortexSimError, match="did you mean"):
         MISSPELT[case]()
 

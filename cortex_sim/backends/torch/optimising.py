@@ -12,7 +12,7 @@ import torch
 from cortex_sim.backends.torch import inner_step, muon
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.parameter_groups import groups, parameters_of
-from cortex_sim.checks import listed, look_up
+from cortex_sim.checks import listed, look_up, spelled
 from cortex_sim.errors import RunError
 
 Setting = str | Mapping[str, Any]
@@ -62,8 +62,9 @@ def make_optimiser(
     if isinstance(optimiser, torch.optim.Optimizer):
         return _own(model, optimiser, updates)
     settings = _settings("optimiser", optimiser)
-    name = settings.pop("name")
-    cls: Any = look_up("optimiser", name, {**_OPTIMISERS, inner_step.NAME: inner_step.inner_step}, RunError)
+    known = {**_OPTIMISERS, inner_step.NAME: inner_step.inner_step}
+    name = spelled(settings.pop("name"), known)
+    cls: Any = look_up("optimiser", name, known, RunError)
     if cls is not inner_step.inner_step:
         by_name = _muon if name == muon.NAME else _of_torch
         made = by_name(model, f"optimiser {name}", cls, settings)
@@ -88,7 +89,7 @@ def _muon(model: Core, owner: str, cls: Any, settings: dict[str, Any]) -> torch.
     others = settings.pop("others", None)
     second = dict(muon.OTHERS) if others is None else _settings("optimiser", others)
     _known_settings(owner, cls, settings, {"others"})
-    name = second.pop("name")
+    name = spelled(second.pop("name"), _OPTIMISERS)
     if name == muon.NAME:
         raise RunError(f"{owner}: others is for what is no matrix, which {name} cannot update; give AdamW")
     theirs = look_up(f"{owner}: others", name, _OPTIMISERS, RunError)
@@ -146,7 +147,7 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
             "or schedule=null on the command line"
         )
     settings = _settings("schedule", schedule)
-    name = settings.pop("name")
+    name = spelled(settings.pop("name"), _SCHEDULES)
     cls = look_up("schedule", name, _SCHEDULES, RunError)
     known = _known_settings(f"schedule {name}", cls, settings)
     rates = [group["lr"] for group in optimiser.param_groups]

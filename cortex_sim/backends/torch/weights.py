@@ -122,7 +122,7 @@ def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> 
         )
     found = {}
     for name, values in given.items():
-        target = look_up(f"{kind} with {what}", name, owners, BuildError)
+        target = look_up(f"{kind} with {what}", name, owners, BuildError, exact=True)
         try:
             array = (
                 values.detach().cpu().double().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -59,6 +59,13 @@ def test_a_step_is_that_of_the_equation_for_matrices_and_kernels(network):
             )  # bfloat16
 
 
+def test_in_another_spelling_it_is_the_same():
+    """Not an optimiser of everything, biases among them."""
+    models = [cs.torch.build(chain()) for _ in range(2)]
+    ours, theirs = (make_optimiser(m, name) for m, name in zip(models, ("muon", "Muon"), strict=True))
+    assert type(ours) is type(theirs) and str(ours) == str(theirs)
+
+
 def test_a_kernel_steps_as_its_matrix_does():
     net = conv().with_rule("backprop")
     model = cs.torch.build(net)
