@@ -61,7 +61,7 @@ def test_a_step_is_that_of_the_equation_for_matrices_and_kernels(network):
 
 def test_in_another_spelling_it_is_the_same():
     """Not an optimiser of everything, biases among them."""
-    models = [cs.torch.build(chain()) for _ in range(2)]
+    models = [cs.torch.build(chain().with_rule("backprop")) for _ in range(2)]
     ours, theirs = (make_optimiser(m, name) for m, name in zip(models, ("muon", "Muon"), strict=True))
     assert type(ours) is type(theirs) and str(ours) == str(theirs)
 
