@@ -17,13 +17,12 @@ def test_a_closed_trial_costs_at_most_a_fifth_more(average):
     open_ = closed.replace(phases=[closed.phases[0], cs.Phase("look", 60, drive=drive)], batch=1)
     sim = cs.brian2.build(observer(), seed=0)
     took = {"closed": [], "open": []}
-    for _ in range(12):
+    for _ in range(40):
         for name, protocol in (("closed", closed), ("open", open_)):
             began = time.process_time()
             sim.run(protocol, progress=False)
             took[name].append(time.process_time() - began)
-    # Whatever else runs on the machine only adds.
-    least = {name: np.percentile(seconds, 25) for name, seconds in took.items()}
-    ratio = least["closed"] / least["open"]
-    print(f"closed / open: {ratio:.3f}, {1e3 * least['open'] / 20:.2f} ms a trial")
+    # Runs side by side find the machine in the same state, however busy it is.
+    ratio = np.median(np.divide(took["closed"], took["open"]))
+    print(f"closed / open: {ratio:.3f}, {1e3 * np.median(took['open']) / 20:.2f} ms a trial")
     assert ratio <= 1.2
