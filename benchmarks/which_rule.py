@@ -42,8 +42,9 @@ def main() -> None:
     given = parser.parse_args()
     accuracy.results_path = partial(_results, given.runs.resolve())
     study = library.load_module("protocols", "which_rule_looks_like_cortex")
-    for name in [*(name for name, _ in study.NETWORKS.values()), study.STOPPED_EARLY]:
-        accuracy.run(name, given.data_dir.resolve(), given.runs.resolve(), [], None)
+    arms = {name: list(study.ARMS.get(network, ())) for network, (name, _) in study.NETWORKS.items()}
+    for name, only in {**arms, study.STOPPED_EARLY: []}.items():
+        accuracy.run(name, given.data_dir.resolve(), given.runs.resolve(), only, None)
     for network in study.NETWORKS:
         for file in study.DATA:
             study.compared(network, file, given.data_dir, given.runs, given.simulations, given.out)

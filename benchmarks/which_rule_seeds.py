@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from which_rule_page import TRAINED
 
 import cortex_sim as cs
 from cortex_sim import library
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accuracy")
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "which_rule" / "responses")
-    parser.add_argument("network", nargs="*", default=["conv4", "gait_cifar_deep"])
+    parser.add_argument("network", nargs="*", default=list(TRAINED))
     given = parser.parse_args()
     for network in given.network:
         found = alike(network, given.data_dir, given.runs, given.cache)

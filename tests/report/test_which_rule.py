@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 import cortex_sim as cs
-from cortex_sim import library
+from cortex_sim import library, yaml_text
 from cortex_sim.compare.folds import RandomFolds
 from cortex_sim.compare.predictivity import Predictivity
 from cortex_sim.report.metrics import Named
+
+STUDIES = Path(__file__).resolve().parents[2] / "benchmarks" / "studies"
 
 
 @pytest.fixture
@@ -55,5 +58,9 @@ def test_missing_runs_are_named(study, folder, tmp_path):
 
 def test_networks_and_populations_exist():
     found = library.load_module("protocols", "which_rule_looks_like_cortex")
-    for network, (_, populations) in found.NETWORKS.items():
-        assert set(populations) < set(cs.model(network).populations)
+    for trained_in, populations in found.NETWORKS.values():
+        about = yaml_text.read("study", STUDIES / f"{trained_in}.yaml")
+        assert set(populations) < set(cs.model(about["model"]).populations)
+    for network, arms in found.ARMS.items():
+        about = yaml_text.read("study", STUDIES / f"{found.NETWORKS[network][0]}.yaml")
+        assert set(arms) <= set(about["arms"])
