@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +134,20 @@ def _said(gap: np.ndarray) -> str:
     return f"{gap.mean():+.0f} [{low:+.0f}, {high:+.0f}]"
 
 
-def _interval(gap: np.ndarray, draws: int = 4000) -> tuple[float, float]:
+def _interval(gap: np.ndarray) -> tuple[float, float]:
     """Percentiles of means over resampled seeds, crossed with tasks resampled within each family."""
-    rng, (seeds, kinds, tasks) = np.random.default_rng(0), gap.shape
-    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
-    of_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), (draws, kinds)) / tasks
-    by_seed = np.einsum("dkt,skt->ds", of_task, gap) / kinds
+    of_seed, of_task = _resampled(*gap.shape)
+    by_seed = np.einsum("dkt,skt->ds", of_task, gap) / gap.shape[1]
     low, high = np.percentile((of_seed * by_seed).sum(1), [2.5, 97.5])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=8)
+def _resampled(seeds: int, kinds: int, tasks: int, draws: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of seeds (draw, seed) and of tasks (draw, family, task): the same in every interval."""
+    rng = np.random.default_rng(0)
+    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
+    return of_seed, rng.multinomial(tasks, np.full(tasks, 1 / tasks), (draws, kinds)) / tasks
 
 
 def differences(folders: Folders) -> list[str]:

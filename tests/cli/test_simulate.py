@@ -196,7 +196,10 @@ def in_its_own_process(here, program, line):
     return subprocess.run(command, cwd=here, env=place, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name, status", [("SIGKILL", -signal.SIGKILL), ("SIGINT", 130)])
+@pytest.mark.parametrize(
+    "name, status",
+    [("SIGKILL", -signal.SIGKILL), pytest.param("SIGINT", 130, marks=pytest.mark.slow)],
+)
 def test_ended_in_the_middle_of_a_write(name, status, run, here):
     done = in_its_own_process(here, ["-c", ENDED.replace("SIGNAL", name)], "own.py --out a.nc")
     assert done.returncode == status, done.stderr

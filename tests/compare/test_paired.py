@@ -57,6 +57,7 @@ def test_every_pair_is_compared_and_read_in_either_order():
         found.between("rule 0", "oja")
 
 
+@pytest.mark.slow
 def test_rules_without_a_difference_are_rarely_found_to_differ():
     """False positives at 5 %, over 300 experiments (binomial spread ±2.5 %); any of three after Holm."""
     rng = np.random.default_rng(4)

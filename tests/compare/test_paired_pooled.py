@@ -77,6 +77,7 @@ def test_what_sessions_share_hides_no_difference():
     assert found.adjusted < 0.05 and found.low > 0
 
 
+@pytest.mark.slow
 def test_under_no_difference_few_are_found():
     """p is uniform where models are alike: of 100 studies about 5 % are below 0.05."""
     rng, low = np.random.default_rng(3), 0

@@ -60,6 +60,7 @@ def test_a_planted_run_alone_reaches_its_ceiling(folder, capsys):
     )
 
 
+@pytest.mark.slow
 def test_recordings_and_named_entries_give_what_runs_give(folder, capsys, tmp_path):
     recorded = tmp_path / "rec.nc"
     words = f"respond {folder}/backprop-0 --stimuli {folder}/v4.npz:images --population V2 --variable rate"

@@ -107,6 +107,7 @@ FIT = """
 """
 
 
+@pytest.mark.slow
 def test_interrupted_training_says_what_is_kept_and_how_to_resume(tmp_path):
     path = tmp_path / "script.py"
     path.write_text(

@@ -71,7 +71,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [1, 3, 4])
+@pytest.mark.parametrize("at", [1, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 4))])
 def test_a_killed_run_resumes_to_the_bit(tmp_path, monkeypatch, at):
     settings = made(testing={"dimensions": [2], "tasks": 1})
     whole = evolve(settings, tmp_path / "whole")

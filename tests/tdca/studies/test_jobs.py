@@ -48,7 +48,7 @@ def order(folders):
     return (folders.runs / "order").read_text("utf-8")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_in_order_and_once(folders, workers):
     report = []
     jobs = [Noted(key) for key in ("b", "a", "c")]
