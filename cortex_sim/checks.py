@@ -20,6 +20,7 @@ from cortex_sim.errors import CortexSimError, DeclarationError
 from cortex_sim.quantities import in_ms
 
 T = TypeVar("T")
+_LARGEST = 2**63 - 1
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -77,11 +78,18 @@ def require_nonnegative(owner: object, **values: float) -> None:
 
 
 def require_count(owner: object, minimum: int = 1, **values: int) -> None:
-    """Raise `DeclarationError` unless every value is a whole number of at least ``minimum``."""
+    """Raise `DeclarationError` unless every value is a whole number of at least ``minimum``.
+
+    Files keep whole numbers, seeds among them, as int64, so larger ones are refused here.
+    """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
             raise DeclarationError(
                 f"{name_of(owner)}: {name} must be a whole number of at least {minimum}. Got {value!r}"
+            )
+        if value > _LARGEST:
+            raise DeclarationError(
+                f"{name_of(owner)}: {name} must be at most 2⁶³ − 1, {_LARGEST}. Got {short(value)}"
             )
 
 

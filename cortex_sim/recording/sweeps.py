@@ -155,10 +155,17 @@ def _labels(
     )
     file.create_variable(SEED, (SEED,), dtype=np.int64)[...] = np.asarray(seeds, dtype=np.int64)
     for name, values in columns.items():
-        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+        numbers = all(map(_is_float64, values))
         array = np.asarray(values, dtype=np.float64) if numbers else np.asarray([str(v) for v in values])
         kind = np.float64 if numbers else h5py.string_dtype()
         file.create_variable(f"setting_{name}", (SETTING,), dtype=kind)[...] = _plain(array)
+
+
+def _is_float64(value: Any) -> bool:
+    """Whether a setting is a number that float64 holds exactly; others, such as long seeds, become text."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return abs(int(value)) <= 2**53
+    return isinstance(value, (float, np.floating))
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

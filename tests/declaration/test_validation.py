@@ -246,3 +246,9 @@ def test_an_objective_at_the_stimulus():
     net.objective("retina", "squared_error")
     with refused("the objective is at retina, whose rates are the stimulus", "with bottom-up input"):
         net.check()
+
+
+def test_a_seed_beyond_int64_which_no_file_holds():
+    three().initial_weights(2**63 - 1)
+    with refused("network three: seed must be at most 2⁶³ − 1, 9223372036854775807. Got 9223372036854775808"):
+        three().initial_weights(2**63)

@@ -33,6 +33,24 @@ def test_every_run_is_in_its_place(tmp_path):
     assert found.attrs == {"network": "small"}
 
 
+def test_settings_are_numbers_where_float64_holds_them(tmp_path):
+    for seed in (0, 1):
+        recording(tmp_path / f"{seed}.nc", seed)
+    values = {
+        "eta": [0.1, 2],
+        "width": list(np.arange(2)),
+        "seed_of_noise": [2**53, 2**53 + 1],
+        "gate": [True, 1],
+    }
+    runs = [[tmp_path / "0.nc"], [tmp_path / "1.nc"]]
+    sweeps.gather(runs, ["one", "two"], [0], values, tmp_path / "all.nc")
+    with sweeps.opened(tmp_path / "all.nc") as found:
+        assert found.setting_eta.values.tolist() == [0.1, 2.0]
+        assert found.setting_width.values.tolist() == [0.0, 1.0]
+        assert found.setting_seed_of_noise.values.tolist() == ["9007199254740992", "9007199254740993"]
+        assert found.setting_gate.values.tolist() == ["True", "1"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

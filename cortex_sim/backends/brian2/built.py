@@ -71,19 +71,31 @@ def check_device() -> None:
 
 @contextmanager
 def brian2_as_found(target: str) -> Iterator[None]:
-    """Use a code generation target, and leave brian2's preferences and random state as they were."""
+    """Use a code generation target, in float64, and leave brian2's preferences and random state as found."""
     check_device()
     device = brian2.get_device()
     before, random = brian2.prefs["codegen.target"], device.get_random_state()
     brian2.prefs["codegen.target"] = target
     try:
-        with np.errstate(
-            over="ignore", invalid="ignore", divide="ignore"
-        ):  # overflow is reported when the window closes
+        with (
+            float64(),
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),  # reported when the window closes
+        ):
             yield
     finally:
         brian2.prefs["codegen.target"] = before
         device.set_random_state(random)
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    """Make brian2's variables float64, whatever precision the calling script prefers for its own objects."""
+    before = brian2.prefs["core.default_float_dtype"]
+    brian2.prefs["core.default_float_dtype"] = np.float64
+    try:
+        yield
+    finally:
+        brian2.prefs["core.default_float_dtype"] = before
 
 
 def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 import brian2
 from brian2.devices.device import reset_device
 
-from cortex_sim.backends.brian2.built import STANDALONE, BuiltCircuit, Setup
+from cortex_sim.backends.brian2.built import STANDALONE, BuiltCircuit, Setup, float64
 from cortex_sim.backends.brian2.circuit import Circuit, CreditSource
 from cortex_sim.backends.brian2.program import Program
 from cortex_sim.backends.brian2.timetable import timetable
@@ -142,7 +142,7 @@ def carry_out(
     """Turn the plan into one program, compile and run it, and pass on its samples."""
     check_plan(plan)
     times = timetable(plan, setup.dt_ms)
-    with tempfile.TemporaryDirectory(prefix="cortex_sim_") as folder, _device(folder) as device:
+    with float64(), tempfile.TemporaryDirectory(prefix="cortex_sim_") as folder, _device(folder) as device:
         built = BuiltCircuit(circuit, weights, setup, 1, frozenset(), extra)
         program = Program(built, weights, times)
         program.write()

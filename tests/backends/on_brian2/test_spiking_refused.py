@@ -155,6 +155,16 @@ def test_trials(x, y, message):
     assert message in str(raised.value)
 
 
+def test_steps_that_do_not_fit_in_memory(monkeypatch):
+    sim = cs.brian2.Spiking(declared())
+    few, many = np.zeros((2, 10, 4)), np.zeros((2, 1000, 4))
+    sim.run(few)
+    monkeypatch.setattr("cortex_sim.runs.room.available_memory", lambda: 20_000)
+    sim.run(few)
+    with pytest.raises(cs.RunError, match="a batch of 2 trials of 1,000 steps.*run fewer at a time"):
+        sim.run(many)
+
+
 def test_nothing_to_learn():
     fixed = declared(None)
     fixed.projections = {n: replace(p, plasticity=None) for n, p in fixed.projections.items()}

@@ -16,7 +16,7 @@ from cortex_sim.backends.brian2.spiking.firing_rates import FiringRates
 from cortex_sim.backends.brian2.spiking.neurons import LeakyIntegrateAndFire
 from cortex_sim.backends.brian2.spiking.trials import SpikingTrials, Targets, shown, targets
 from cortex_sim.calling import known_settings
-from cortex_sim.checks import listed, positive_ms, require_count, require_finite, short
+from cortex_sim.checks import listed, positive_ms, require_finite, short
 from cortex_sim.errors import DataError, DeclarationError, RunError
 from cortex_sim.feedback import SignSymmetric, Transpose
 from cortex_sim.network import Network
@@ -123,7 +123,7 @@ class Spiking:
         goal = None if y is None else targets(self.net, y, presentations, steps)
         self._require_weights()
         with brian2_as_found("numpy"), without_collection():
-            built = self._of(presentations)
+            built = self._of(presentations, steps)
             b = {p.name: self._feedback(p) for p in self.net.top_downs}
             built.run(spikes, goal, self.weights, b, self.biases)
         of_trials = {n: _by_presentation(z, presentations) for n, z in built.spikes.items()}
@@ -152,18 +152,32 @@ class Spiking:
             (self.weights if "->" in name else self.biases)[name] += eta * change
         return found
 
-    def _of(self, presentations: int) -> BuiltSpiking:
-        if self.built is None or self.built.presentations != presentations:
-            require_count("Spiking", presentations=presentations)
-            synapses = presentations * sum(w.size for w in self.weights.values())
-            require_memory(
-                f"network {self.net.name}",
-                f"a batch of {presentations:,} trials, with {synapses:,} synapses,",
-                8 * _NUMBERS_OF_A_SYNAPSE * synapses,
-                "run fewer at a time",
-            )
-            self.built = BuiltSpiking(self.net, self.neurons, self.firing_rates, self.dt_ms, presentations)
-        return self.built
+    def _of(self, presentations: int, steps: int) -> BuiltSpiking:
+        """brian2's objects of a batch.
+
+        Raises
+        ------
+        RunError
+            If the synapses, or what units send at every step, do not fit in memory.
+        """
+        net = self.net
+        bytes_of_a_step = sum(
+            p.size * (10 if n in net.sources else 16 if n == net.objective_at else 2)
+            for n, p in net.populations.items()
+        )  # spikes as bool and the readout as float64, both once more by presentation; float64 spikes shown
+        synapses = presentations * sum(w.size for w in self.weights.values())
+        made = self.built if self.built is not None and self.built.presentations == presentations else None
+        require_memory(
+            f"network {self.net.name}",
+            f"a batch of {presentations:,} trials of {steps:,} steps, with {synapses:,} synapses,",
+            presentations * steps * bytes_of_a_step
+            + (0 if made is not None else 8 * _NUMBERS_OF_A_SYNAPSE * synapses),
+            "run fewer at a time",
+        )
+        if made is None:
+            made = BuiltSpiking(self.net, self.neurons, self.firing_rates, self.dt_ms, presentations)
+        self.built = made
+        return made
 
     def _feedback(self, p: Projection) -> np.ndarray:
         """B of a top-down projection, (post, pre), at the present weights."""
