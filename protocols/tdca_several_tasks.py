@@ -69,6 +69,7 @@ A share of the specialist's lead below 80 % in one of the kinds, or a network tr
 that does as well as the specialist: then nothing in it is special to a task.
 """
 
+from functools import cache
 from typing import Any
 
 from cortex_sim.tdca.evolving.reading import configured
@@ -150,8 +151,13 @@ def values(result: dict[str, Any], kind: str) -> Any:
         return np.array([own["mnist"]["100"]])
     if kind == R:
         return np.array([own[setting]["mean"] for setting in "DRE"])
-    families = configured(CONFIG).functions["families"]
-    return np.array([[at is not None for at in own[f"n10 {name}"]["solved_at"]] for name in families], float)
+    solved = [[at is not None for at in own[f"n10 {name}"]["solved_at"]] for name in _families()]
+    return np.array(solved, dtype=float)
+
+
+@cache
+def _families() -> list[str]:
+    return configured(CONFIG).functions["families"]
 
 
 def optimiser(folders: Folders, name: str) -> dict[str, Any] | None:
