@@ -1,6 +1,6 @@
 """In time: declared networks as rate dynamics on brian2, and as spiking units.
 
-The public face of ``cortex_sim.backends.brian2``: ``cs.brian2``, or ``import cortex_sim.brian2``.
+Public names of ``cortex_sim.backends.brian2``: ``cs.brian2``, or ``import cortex_sim.brian2``.
 """
 
 from __future__ import annotations
@@ -32,5 +32,5 @@ def run(
     resume: bool = False,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Run an experiment, each arm in time, as rate dynamics; see `cortex_sim.experiments.running.run`."""
+    """Run each arm of an experiment in time, as rate dynamics; see `cortex_sim.experiments.running.run`."""
     return running.run(experiment, "brian2", seed, out=out, arms=arms, resume=resume, progress=progress)

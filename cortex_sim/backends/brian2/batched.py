@@ -1,7 +1,8 @@
 """The batched engine: projections as matrix products over a batch of presentations.
 
-One ``network_operation`` fills what the equations need from other populations; brian2 moves the
-N·B neurons. All presentations share one set of weights, whose change is the mean over them.
+One ``network_operation`` computes what the equations need from other populations; brian2 integrates the
+N·B neurons, B presentations of N units. All presentations share one set of weights, whose change is the
+mean over them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Batched:
         self._edits = Edits()
         self.eta: dict[str, float] = {}
         self.open_bias: dict[str, float] = {}
-        self._of_bias: dict[str, np.ndarray] = {}  # what each of them learns from in this step
+        self._of_bias: dict[str, np.ndarray] = {}  # signal from which each open bias learns in this step
         self.step_s = float(clock.dt)
         self.rules = {p.name: InTime(p.plasticity) for p in circuit.plastic()}
         self.decay = {
@@ -74,7 +75,7 @@ class Batched:
         self._at_this_moment = [n for n in circuit.order if at_this_moment(circuit.population(n))]
         self.objects = [
             brian2.NetworkOperation(self.step, clock=clock, when="groups", order=SENDING),
-            # Separate: delayed and noisy signals arrive in between, and some rules read their echo.
+            # Separate: delayed and noisy signals arrive in between, and some rules read an echo of them.
             brian2.NetworkOperation(self.learn, clock=clock, when="groups", order=LEARNING),
         ]
         if self._at_this_moment:  # before monitors look at rates
@@ -89,12 +90,12 @@ class Batched:
             self._edits.leave(label, shown)
 
     def take_edits(self) -> None:
-        """Take over what was set of these in brian2's groups since the last run."""
+        """Take over biases and parameters that were set in brian2's groups since the last run."""
         for name, variable, label, values in self.weights.of_units():
             now = self.units[name].view[variable]
             if self._edits.edited(label, now, self.weights.shown(name, values)):
                 if (now != now[:1]).any():
-                    raise RunError(f"{label}: differs between presentations; set it alike for all of them")
+                    raise RunError(f"{label}: differs between presentations; set the same value for all")
                 values[...] = by_channel(label, now[0], len(values))
 
     def pull(self) -> None:
@@ -118,7 +119,7 @@ class Batched:
 
     def step(self) -> None:
         """Compute everything that the neurons need from others in a step, at the old state."""
-        for name in self.open_bias:  # of the last step: neurons are integrated with the old bias
+        for name in self.open_bias:  # as of the last step: neurons are integrated with the old bias
             self.units[name].view["bias"][...] = self.weights.bias_by_unit(name)
         r = {name: unit.rates() for name, unit in self.units.items()}
         for up, pre, w, drive in self._lifts:
@@ -141,12 +142,12 @@ class Batched:
         self._now = r, u if self.teaching is None or not self.eta else u | self.teaching.delivered()
 
     def normalise(self) -> None:
-        """Fill in statistics of drives as they are in this step."""
+        """Write the statistics of this step's drives into the neurons."""
         for name in self._at_this_moment:
             self.units[name].normalise()
 
     def learn(self) -> None:
-        """The step of the weights: Δw = η·growth·dt of every open window, all from the old weights."""
+        """Change weights by Δw = η·growth·dt in every open window, all computed from the old weights."""
         if self.eta:
             self._learn(*self._now)
 
@@ -221,7 +222,7 @@ class Batched:
         return send
 
     def _loop(self, p: Apical, w: np.ndarray, down: np.ndarray) -> Send:
-        """Dynamic inversion: what is demanded above minus what the present compartment would cause."""
+        """Dynamic inversion: u above minus its prediction from the present compartment, sent down."""
         var, above = self.circuit.var, p.projection.pre
         compartment = self.units[p.projection.post].view[var("c", p.name)]
         upper = self.units[above].view
@@ -239,7 +240,7 @@ class Batched:
         assert p.up is not None
         above, w, patch = p.projection.pre, self._matrix(p.up.name), self.patches[p.name]
         delivered = self.units[p.projection.post].view[self.circuit.var("c", p.name)]
-        op, w = p.operator, p.operator.blocks(w)  # of several groups (group, channel, input)
+        op, w = p.operator, p.operator.blocks(w)  # with several groups: (group, channel, input)
         turned = w.swapaxes(-1, -2)
         scaled = p.rescale and op.groups > 1
 
@@ -274,7 +275,7 @@ class Batched:
         for values, change in changes:
             values += change
         for name, reading in self.weights.readings.of.items():
-            if name in self.eta:  # after the step: what it read was measured before it
+            if name in self.eta:  # only now: the step read rates by the statistics from before it
                 rates = self.circuit.operators[name].patches(r[self.circuit.net.projections[name].pre])
                 reading.renew(rates, self.step_s * 1000)
         for p in self.circuit.net.laterals:
@@ -283,7 +284,7 @@ class Batched:
         self.weights.enforce(self.eta)
 
     def _echo(self, p: Projection) -> np.ndarray:
-        """The echo of a top-down projection: activity below as it arrives above by the paired projection."""
+        """Echo of a top-down projection: activity below as it arrives above through the paired projection."""
         view, var = self.units[p.pre].view, self.circuit.var
         received = var("heard", p.reverse_name)
         if received in view:
@@ -291,14 +292,14 @@ class Batched:
         return view[var("gate", p.reverse_name)] * view[var("drive", p.reverse_name)]
 
     def _read(self, p: Projection, rates: np.ndarray) -> np.ndarray:
-        """What a projection's synapses read of rates below them, (presentation · place, input)."""
+        """What a projection's synapses read of the rates below them, (presentation · place, input)."""
         reading = self.weights.readings.by(p)
         return rates if reading is None else reading.read(rates)
 
     def _signals(
         self, name: str, r: Mapping[str, np.ndarray], u: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], int]:
-        """Signals that a rule reads, each patch of a convolution a presentation; and the number of places."""
+        """Signals that a rule reads, patches of a convolution as presentations, and the number of places."""
         p, rule, op = self.circuit.net.projections[name], self.rules[name], self.circuit.operators[name]
         if not p.is_top_down:
             found = {"r_pre": self._read(p, op.patches(r[p.pre]))}

@@ -41,7 +41,7 @@ from cortex_sim.runs.room import require_memory
 
 STANDALONE = "cpp_standalone"
 
-#: Apical states of patches that one simulation may hold; with more a step takes seconds.
+#: Apical states of patches that one simulation may hold; with more, one step takes seconds.
 PATCH_LIMIT = 20_000_000
 STATES_OF_A_UNIT = 6  # at least: drive, rate, inputs and what is sent
 
@@ -63,9 +63,9 @@ def check_device() -> None:
     device = brian2.get_device()
     if not isinstance(device, RuntimeDevice):
         raise BuildError(
-            f"brian2: its device is {type(device).__name__}, set outside, which runs nothing step by step; "
+            f"brian2: the script has set the device {type(device).__name__}, which cannot run step by step; "
             'call brian2.set_device("runtime") first (for a C++ program give cs.brian2.build '
-            'engine="synapses", target="cpp_standalone", which set the device while they need it)'
+            'engine="synapses", target="cpp_standalone": it sets the device for as long as it needs it)'
         )
 
 
@@ -99,7 +99,7 @@ def float64() -> Iterator[None]:
 
 
 def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> dict[str, str]:
-    """Text of every group's equations, by population (and by projection, of patches)."""
+    """Text of every group's equations, by population (for patches, by projection)."""
     found = {}
     for name in circuit.net.populations:
         extra = setup.equations.get(name, "")
@@ -125,7 +125,7 @@ def equations_of(circuit: Circuit, setup: Setup, features: frozenset[str]) -> di
 
 
 def patch_states(circuit: Circuit, p: Apical) -> int:
-    """Apical states per presentation paired with a convolution: places times C_in·k·k, C_in of all groups."""
+    """Apical states of a convolution's inverse a presentation: places times C_in·k·k, C_in of all groups."""
     assert p.up is not None
     return p.operator.groups * p.operator.places * int(np.prod(circuit.net.weight_shape(p.up)[1:]))
 
@@ -156,7 +156,7 @@ def check_memory(circuit: Circuit, presentations: int) -> None:
 
 
 class Steps(Protocol):
-    """What runs a circuit and is called at every step."""
+    """Runner of a circuit, called at every step."""
 
     def start_step(self) -> None:
         """Begin a step."""
@@ -225,7 +225,7 @@ class BuiltCircuit:
         self.network.add(*self.own)
 
     def _steps(self) -> list[Any]:
-        """Operations that tell the present runner of every step."""
+        """Operations that call the present runner in every step."""
 
         def start() -> None:
             if self.runner is not None:

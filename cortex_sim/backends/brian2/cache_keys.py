@@ -1,7 +1,7 @@
 """Keys of brian2's caches, found faster.
 
 brian2 keeps what it derives from equations, and finds it again by a key: the attributes of every variable of
-the group. For a network of few neurons finding the keys takes longer than all else at the start of a run.
+the group. In a network of few neurons, finding the keys takes longer than all else at the start of a run.
 The keys here are equal to brian2's own, so what is found does not change.
 """
 
@@ -19,17 +19,17 @@ from brian2.utils import caching
 _ITSELF = {str, int, bool, float, type(None), Dimension, *map(type, map(np.dtype, "?bhilqBHILQfd"))}
 
 _brian2s: Callable[[Any], Any] = caching._hashable
-_plain: dict[type, bool] = {}  # whether a class leaves its state as `CacheKey` defines it
+_plain: dict[type, bool] = {}  # whether a class keeps `CacheKey`'s definition of its state
 _readers: dict[tuple[type, tuple[str, ...]], Callable[[dict[str, Any]], tuple[Any, ...]]] = {}
 
 
 def use_faster_keys() -> None:
-    """Let brian2 find its keys this way from now on, once."""
+    """Make brian2 find its keys this way from now on."""
     caching._hashable = key_of
 
 
 def key_of(obj: Any) -> Any:
-    """What stands for an object in a key: its state, its elements', or the object itself."""
+    """Key of an object: that of its state or of its elements, or the object itself."""
     kind = type(obj)
     if kind in _ITSELF:
         return obj
@@ -57,7 +57,7 @@ def _state(kind: type[caching.CacheKey], attributes: dict[str, Any]) -> tuple[An
     names = (kind, tuple(attributes))
     if names not in _readers:
         relevant = sorted(attributes.keys() - kind._cache_irrelevant_attributes)
-        several = len(relevant) > 1  # of one name alone, itemgetter gives no tuple
+        several = len(relevant) > 1  # for a single name, itemgetter returns no tuple
         _readers[names] = (
             itemgetter(*relevant) if several else lambda found: tuple(found[name] for name in relevant)
         )

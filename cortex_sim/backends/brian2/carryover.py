@@ -18,7 +18,7 @@ _MOVING, _DELAYED = "moving:", "delayed:"
 
 @dataclass(frozen=True)
 class Carryover:
-    """A copy without brian2 objects, so that it can be stored and continued in another process.
+    """Transient state as arrays, without brian2 objects: it can be stored, and continued in another process.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Carryover:
                 require_numbers(net.name, prefix + name, values)
 
     def as_arrays(self) -> dict[str, np.ndarray]:
-        """The same by flat names, for a checkpoint."""
+        """The same arrays under flat names, for a checkpoint."""
         passing = {_MOVING + name: values for name, values in self.passing.items()}
         return passing | {_DELAYED + name: signals for name, signals in self.delayed.items()}
 

@@ -85,7 +85,7 @@ class Circuit:
         return [p for p in self.apicals if p.projection.post == population]
 
     def errors(self, population: str) -> list[Apical]:
-        """Compartments below that error populations here compare with this population's credit."""
+        """Compartments of inverses below, whose error populations read this population's u."""
         return [
             p for p in self.apicals if p.projection.pre == population and p.source is CreditSource.INVERSE
         ]
@@ -213,5 +213,5 @@ def _apical(net: Network, p: Projection, tau_ms: float, source: CreditSource | N
 
 
 def settings_of(rule: Any) -> dict[str, float]:
-    """A rule's numbers by name, for the namespace of its growth; ``ms`` is brian2's unit."""
+    """A rule's constants by name, for the namespace of its growth; without ``ms``, which is brian2's unit."""
     return {name: value for name, value in constants_of(rule).items() if name != "ms"}

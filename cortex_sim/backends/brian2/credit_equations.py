@@ -6,12 +6,12 @@
     channels        τ da/dt = −a + W r_base + s · W r_deep,      r = a · rms(r_top)/rms(a) + e
                     τ de/dt = −e + x
 
-In the broadcast with plastic diffusion channels are as the top, r = a = x + W r_base at rest, not normalised.
-x is a drive from outside; r is 0 where units are silenced. A power is a mean square over the units of one
-presentation; it follows without delay. In the shared form small networks, applied to base and context,
-replace the weights. Of any other form only the outputs, top and channels, have dynamics:
+In the broadcast form with plastic diffusion, channels are not normalised: τ da/dt = −a + x + W r_base, r = a.
+x is a drive from outside; r is 0 where units are silenced. rms is taken over the units of one presentation;
+it follows without delay. In the shared form small networks, applied to base and context, replace the
+weights. In any other form only the outputs, top and channels, have dynamics:
 
-    τ da/dt = −a + x + its ``credits`` at the present rates          r = a
+    τ da/dt = −a + x + the form's ``credits`` at the present rates          r = a
 
 Populations below receive r in proportion to the nudge's strength. At rest these are the equations of
 `cortex_sim.credit.in_parts`.
@@ -34,7 +34,7 @@ from cortex_sim.errors import BuildError
 if TYPE_CHECKING:
     from cortex_sim.backends.brian2.circuit import Circuit
 
-_SMALL = "1e-12"  # of `cortex_sim.credit.network`
+_SMALL = "1e-12"  # as in `cortex_sim.credit.network`
 
 
 def credit_equations(circuit: Circuit, name: str) -> str:

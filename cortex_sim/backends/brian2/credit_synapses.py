@@ -21,7 +21,7 @@ Connect = Callable[[Any], None]
 
 
 def lines_of(circuit: Circuit, p: Any) -> list[str]:
-    """Sums over one projection within the credit network; from the base also its power, where one is read."""
+    """Sums over one projection within the credit network; from the base also its mean square, where read."""
     lines = [f"{circuit.var('drive', p.name)}_post = w * sent_r_pre : 1 (summed)"]
     sender = circuit.net.credit_populations[p.pre]
     if sender.part is Part.BASE and normalises(circuit.teacher):  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def weights_of(circuit: Circuit, p: Any) -> np.ndarray:
 
 
 class CreditSynapses:
-    """Synapses without weights: from the top, and between units that share a power.
+    """Synapses without weights: from the top, and between units that share a mean square.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ def _one_by_one(made: Any) -> None:
 
 
 def _twice(units: int) -> Connect:
-    """Connect each unit of the top to its two inputs, what is seen and the goal."""
+    """Connect each unit of the top to two units of a context: one reads what is seen, one the goal."""
 
     def connect(made: Any) -> None:
         made.connect(i=np.tile(np.arange(units), 2), j=np.arange(2 * units))

@@ -20,7 +20,7 @@ class CreditUnit:
     name : str
     view : View
     others : mapping of str to CreditUnit
-        All populations of the network; channels are as large as the rates of its top.
+        All populations of the network; channels are scaled to the rms of the rates of its top.
     """
 
     is_source = False

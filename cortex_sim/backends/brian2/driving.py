@@ -23,13 +23,13 @@ class Driving:
     Parameters
     ----------
     what : str
-        "drive" or "drive_credit"; each has noise of its own.
+        "drive" or "drive_credit"; each has its own noise.
     population : str
     given : Input
     images : sequence of int
-        Of the presentations.
+        Index of each presentation's image.
     units : int
-        Of the population.
+        Size of the population.
     dt_ms : float
     noise : TrialNoise
     """
@@ -55,7 +55,7 @@ class Driving:
         self._streams = [f"{what} {population}{f' {k}' if k else ''}" for k in range(len(self._white))]
 
     def at(self, step: int) -> np.ndarray:
-        """Its value at a step of the phase, to be called for each step in turn."""
+        """Value at a step of the phase; call it for each step in turn."""
         total = self._constant
         for series in self._series:
             total = total + series.shown(series.bin_at(step, self._dt_ms), self._images)

@@ -7,9 +7,9 @@
     apical     τ_c dc_p/dt = −c_p + B u                      any feedback but the inverse
                τ_c dc_p/dt = −α c_p + Wᵀ(u − W c_p)           the inverse: a loop, no matrix is inverted
     credit     c = Σ_p c_p + nudge,  u = c ∘ f′(a)
-    … silenced and injected by a protocol     c = (1 or 0) · (Σ_p c_p + nudge) + injected
+    … with a protocol's silencing and injection     c = (1 or 0) · (Σ_p c_p + nudge) + injected
 
-At the top of a network that a credit network teaches, the nudge's error is the input of that network.
+Where a credit network trains the network, the nudge's error at the top is the input of the credit network.
 
 Every right-hand side is taken at the old state of the whole network (see the orders below), so both
 engines take the same step.
@@ -33,13 +33,13 @@ from cortex_sim.rules.base import PerPost, PerPre
 from cortex_sim.rules.in_time import growth_of
 from cortex_sim.transfers import parameters_of
 
-# Within brian2's slot "groups": predictions of the error populations, then what they and everybody
-# else send, what of it arrives through gates with delay or noise, what is made of its echo, then
-# weights, what constrains them, and neurons last.
+# Within brian2's slot "groups": predictions of the error populations, the signals that all populations
+# send, their arrival through delayed or noisy gates, reconstructions from echoes, weights, constraints
+# of weights, and neurons last.
 PREDICTING, SENDING, ARRIVING, ECHOING, LEARNING, CONSTRAINING, MOVING = 0, 1, 1.2, 1.4, 1.5, 1.6, 2
 
 
-#: What multiplies rates where projections set gain: max(0, 1 + g).
+#: Factor on rates where projections set gain: max(0, 1 + g).
 FACTOR = "(int(1 + g > 0) * (1 + g))"
 
 
@@ -116,7 +116,7 @@ def _text(population: Any, which: str) -> str:
 
 
 def _arriving(circuit: Circuit, name: str, kind: str, features: frozenset[str], lines: list[str]) -> str:
-    """What of a projection's signal arrives: gated, or (delayed or noisy) filled in from outside."""
+    """A projection's signal as it arrives: gated, or, where delayed or noisy, written by the runner."""
     signal = circuit.var(kind, name)
     if kind == "drive":
         lines.append(f"{signal} : 1")
@@ -167,7 +167,7 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
     total = f"credit_alive * ({' + '.join(received)}) + injected_credit"
     if circuit.population(name).normaliser is not None:
         slope = texts(circuit.population(name))[1]
-        if at_this_moment(circuit.population(name)):  # the engine takes it back through the whole group
+        if at_this_moment(circuit.population(name)):  # the engine applies Jᵀ of the whole group
             passed = [f"u_behind = alive * c * {gain} : 1", "u_through : 1", "u = u_through : 1"]
             return [f"c = {total} : 1", *passed, *lines]
         return [
@@ -180,7 +180,7 @@ def _credit(circuit: Circuit, name: str, gain: str, features: frozenset[str]) ->
 
 
 def _compartment(circuit: Circuit, p: Apical) -> list[str]:
-    """State of an apical compartment (of a convolution's inverse it is in the patches)."""
+    """State of an apical compartment (for a convolution's inverse it is in the patches)."""
     c, down = circuit.var("c", p.name), circuit.var("down", p.name)
     if p.patchwise:
         return [f"{c} : 1"]
@@ -194,7 +194,7 @@ def _compartment(circuit: Circuit, p: Apical) -> list[str]:
 
 
 def reconstructs(p: Projection) -> bool:
-    """Whether a top-down rule compares activity with what the projection makes of its echo."""
+    """Whether a top-down rule compares activity with the projection's reconstruction of it from its echo."""
     return "reconstruction_post" in str(p.rule.growth)
 
 
@@ -214,9 +214,9 @@ def constants(circuit: Circuit, name: str, ms: Any) -> dict[str, Any]:
 
 
 def sending(circuit: Circuit, name: str) -> dict[str, str]:
-    """What synapses read of a population beside its rate, computed once a step: variable to expression.
+    """What synapses read of a population besides its rate, computed once a step: variable to expression.
 
-    A summed variable evaluates what it names anew for every synapse; these are evaluated by unit.
+    Within a summed variable the expression would be evaluated for every synapse; here it is once per unit.
     """
     if not circuit.receives_credit or name in circuit.sources:
         return {}
@@ -243,7 +243,7 @@ def growth_texts(circuit: Circuit, p: Projection, echo: str) -> dict[str, str]:
 
     ``echo`` is what a rule that learns from spontaneous activity reads as its pre rate.
 
-    State per post (pre) unit lives in that unit under a name of its own, ``theta_V1_to_IT``.
+    State per post (pre) unit is kept in that unit under its own name, such as ``theta_V1_to_IT``.
     """
     texts = growth_of(p.plasticity)
     state = p.rule.state
@@ -262,7 +262,7 @@ def growth_texts(circuit: Circuit, p: Projection, echo: str) -> dict[str, str]:
 
 
 def unit_state_equations(circuit: Circuit, name: str) -> tuple[str, dict[str, Any]]:
-    """Rule state that lives in the units of a population, and the constants it needs."""
+    """Equations of rule state kept in the units of a population, and the constants they need."""
     lines: list[str] = []
     namespace: dict[str, Any] = {}
     for p in circuit.plastic():

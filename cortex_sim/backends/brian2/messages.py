@@ -29,7 +29,7 @@ Hook = Callable[[type[BaseException], BaseException, TracebackType | None], obje
 
 
 def settle() -> None:
-    """Bring brian2's messages into order, once; nothing is done where the user loaded brian2."""
+    """Limit brian2's messages as above, once; does nothing where the user has already loaded brian2."""
     if _loaded_by_user or sys.excepthook is not brian2_logger.brian_excepthook:
         return
     sys.excepthook = _hook(_before, brian2_logger.brian_excepthook)
@@ -37,7 +37,7 @@ def settle() -> None:
 
 
 def _hook(before: Hook, of_brian2: Hook) -> Hook:
-    """What answers uncaught errors: brian2 its own, the hook from before it all others."""
+    """Hook for uncaught errors: brian2's for errors within brian2, the previous one for all others."""
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         own = arose_in_brian2(traceback) and not isinstance(error, (CortexSimError, KeyboardInterrupt))

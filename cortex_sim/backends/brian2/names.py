@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-# Variables of our equations, units, constants and functions: a population may have such a name.
+# Names of variables, units, constants and functions in the equations, which populations may also have.
 _TAKEN = {
     *(
         "a",
@@ -78,7 +78,7 @@ _TAKEN = {
 
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """Name to an identifier of its own: "V4 left" to "V4_left", "e" to "e_"; all different."""
+    """Each name to its own identifier: "V4 left" to "V4_left", "e" to "e_"; all different."""
     found: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"\W+", "_", name.replace("->", "_to_")).strip("_") or "population"

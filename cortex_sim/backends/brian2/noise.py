@@ -29,9 +29,9 @@ class TrialNoise:
 
 
 def fluctuate(xi: np.ndarray, drawn: np.ndarray, sd: float, step: float, method: str) -> np.ndarray:
-    """Move a fluctuation ξ on by one step, in place, and return the input that makes a drive follow it.
+    """Advance a fluctuation ξ by one step, in place, and return the input that makes a drive follow it.
 
-    ξ is an Ornstein–Uhlenbeck process, moved exactly: ξ' = e^(−dt/τ) ξ + sd √(1 − e^(−2dt/τ)) n. One step
+    ξ is an Ornstein–Uhlenbeck process, advanced exactly: ξ' = e^(−dt/τ) ξ + sd √(1 − e^(−2dt/τ)) n. One step
     of a drive is a ← k a + (1 − k)·input, so the input (ξ' − kξ)/(1 − k) adds ξ to it: a resting drive has
     this standard deviation and the autocorrelation e^(−Δ/τ), whatever the step and the method.
 

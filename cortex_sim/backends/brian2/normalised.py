@@ -23,7 +23,7 @@ VARIABLE = "normaliser_{}"
 
 @dataclass(frozen=True)
 class Affine:
-    """By running statistics: slope · (a − mean), unit by unit.
+    """Normalisation by running statistics: slope · (a − mean), unit by unit.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ class Affine:
 
 @dataclass(frozen=True)
 class Grouped:
-    """By mean and variance of the drives of each group at this moment: gain · (a − mean)/√(variance + eps).
+    """Normalisation within groups by their present drives: gain · (a − mean)/√(variance + eps).
 
     Parameters
     ----------
     groups : int
-        Along the first axis of the population; of neighbouring units.
+        Number of groups of neighbouring units, along the first axis of the population.
     eps : float
     gain : array of shape (unit,)
     """
@@ -101,7 +101,7 @@ class Normalised:
     gain_behind : callable or None
         f′; None where it is 1.
     by : Affine or Grouped
-        From drive to n, without its offset, and back.
+        Maps drives to n without its offset, and signals back.
     bias : callable
         The present bias of every unit, which learning changes.
     """
@@ -127,7 +127,7 @@ class Normalised:
 
 
 def way_of(population: Population, kept: Mapping[str, np.ndarray]) -> Affine | Grouped:
-    """The normaliser of a population, from what it keeps, (unit,) each."""
+    """The normaliser of a population, from its gain and statistics, (unit,) each."""
     one: Any = population.normaliser
     if one.running:
         return Affine(kept["gain"] / np.sqrt(kept["variance"] + one.eps), kept["mean"])
@@ -139,7 +139,7 @@ def _groups(normaliser: Any) -> int:
 
 
 def _is_grouped(normaliser: Any) -> bool:
-    return type(normaliser) in (GroupNorm, LayerNorm)  # and not what inherits, whose moments may be others
+    return type(normaliser) in (GroupNorm, LayerNorm)  # not subclasses, whose moments may differ
 
 
 def at_this_moment(population: Population) -> bool:
@@ -152,7 +152,7 @@ def numpy_functions(activation: Any) -> tuple[Function, Function | None]:
 
     The activation's methods first look up the array's namespace, which costs as much as a small array.
     """
-    if type(activation) is Linear:  # and not what inherits from it, whose rate may be another
+    if type(activation) is Linear:  # not subclasses, whose rate may differ
         return _as_it_is, None
     if type(activation) is LeakyRelu:
         slope = activation.slope
@@ -172,7 +172,7 @@ def _tanh_gain(a: np.ndarray) -> np.ndarray:
 
 
 def texts(population: Population) -> tuple[str, str]:
-    """N and ∂n/∂a for brian2."""
+    """Texts of n and ∂n/∂a for brian2."""
     assert population.normaliser is not None
     gain, mean, variance = (VARIABLE.format(name) for name in ("gain", "mean", "variance"))
     slope = f"{gain} / sqrt({variance} + {float(population.normaliser.eps)!r})"
@@ -188,14 +188,15 @@ def check_normalisers(net: Network) -> None:
         word = type(population.normaliser).__name__
         if at_this_moment(population) and not _is_grouped(population.normaliser):
             raise BuildError(
-                f"population {name}: {word} takes statistics that rate dynamics do not know; give it running "
-                'statistics (running = True), use GroupNorm or LayerNorm, or backend "torch"'
+                f"population {name}: {word} needs statistics that rate dynamics do not compute; give it "
+                'running statistics (running = True), use GroupNorm or LayerNorm, or backend "torch"'
             )
         for loop in loops_of(net, gains=True):
             if name in loop.populations:
                 raise BuildError(
-                    f"population {name}: {word} in the loop of {', '.join(loop.populations)}, whose "
-                    "stability is judged without normalisers; leave it out, or unroll the network on torch"
+                    f"population {name}: {word} acts in the loop of {', '.join(loop.populations)}, and the "
+                    "stability of loops is judged without normalisers; leave it out, or unroll the network "
+                    "on torch"
                 )
 
 

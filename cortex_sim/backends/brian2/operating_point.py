@@ -1,4 +1,4 @@
-"""Eigenvalues of a network's loops at its present state: whether it settles, and the step follows."""
+"""Eigenvalues of a network's loops at its present state: whether it settles, and dt is short enough."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_sim.errors import RunError
 from cortex_sim.loops import LARGEST, Loop, loops_of
 
 _log = logging.getLogger(__name__)
-_LOOKED_AT = 8  # presentations that are looked at after a run
+_LOOKED_AT = 8  # presentations that are analysed after a run
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class OperatingPoint:
     populations : tuple of str
         Populations that drive one another.
     eigenvalue_per_s : complex array of shape (presentation,)
-        Of the Jacobian of drives (and gains), the one with the largest real part, in 1/s. With a negative
-        real part activity settles (without a loop it is −1000/τ_ms), with a positive one it moves away.
+        Eigenvalue of the Jacobian of drives (and gains) with the largest real part, in 1/s. If that is
+        negative, activity settles (without a loop it is −1000/τ_ms); if positive, activity moves away.
     settles : bool
         Whether all real parts are negative.
     step_follows : bool
-        Whether the time step follows every mode: Euler's method does not alternate where the equations
-        settle. Else use a shorter ``dt_ms``.
+        Whether the time step is short enough for every mode: Euler's method does not alternate where the
+        equations settle. Otherwise use a shorter ``dt_ms``.
     """
 
     populations: tuple[str, ...]
@@ -78,8 +78,8 @@ def report(built: BuiltCircuit) -> None:
         _log.info("loop of %s: leading eigenvalue %.4g/s at the operating point", names, fastest)
         if not point.step_follows:
             _log.warning(
-                "loop of %s: dt_ms=%g is too long at the operating point, activity alternates from step to "
-                "step where it would settle; use a shorter dt_ms",
+                "loop of %s: dt_ms=%g is too long at the operating point: activity alternates from step to "
+                "step instead of settling; use a shorter dt_ms",
                 names,
                 built.setup.dt_ms,
             )

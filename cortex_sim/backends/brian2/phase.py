@@ -63,7 +63,7 @@ def apply_phase(built: BuiltCircuit, weights: Weights, phase: PhasePlan, images:
 
 
 def _set_credit_network(built: BuiltCircuit, teacher: Teacher, phase: PhasePlan, images: np.ndarray) -> None:
-    """Drives, silenced units and gates within the credit network, and how strongly it delivers."""
+    """Set drives, silenced units and gates within the credit network, and the strength of its credit."""
     for name, unit in built.credit_units.items():
         unit.view.put("external", constant_part(phase.drive.get(name), images))
         unit.view.put("alive", phase.alive.get(name, 1.0))
@@ -75,7 +75,7 @@ def _set_credit_network(built: BuiltCircuit, teacher: Teacher, phase: PhasePlan,
 
 
 def constant_part(given: Input | None, images: np.ndarray) -> np.ndarray:
-    """What of a drive is constant during a phase: (1,), (unit,) or (presentation, unit)."""
+    """The part of a drive that is constant during a phase: (1,), (unit,) or (presentation, unit)."""
     total = np.zeros(1)
     for part in parts_of(given):
         match part:

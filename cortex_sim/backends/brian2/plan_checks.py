@@ -54,4 +54,6 @@ def _check_phase(circuit: Circuit, phase: PhasePlan, dt_ms: float) -> None:
                 whole_steps(f"{owner}: bin_ms", part.bin_ms, dt_ms)
     for name in phase.nudge:
         if name in circuit.sources:
-            raise RunError(f"population {name}: its rate is the stimulus and cannot be nudged")
+            raise RunError(
+                f"population {name}: its rate is the stimulus and cannot be nudged; nudge one above it"
+            )

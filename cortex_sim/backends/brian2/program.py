@@ -119,7 +119,7 @@ class Program:
         return [f"{variable} = {variable} * {table}(t / {self.tick})"]
 
     def _table(self, name: str, values: Any) -> str:
-        """Make a table by step of the clock, and return its name in equations."""
+        """Make a table indexed by steps of the clock, and return its name in equations."""
         self.tables[f"table_{name}"] = brian2.TimedArray(values, dt=self.dt)
         return f"table_{name}"
 
@@ -160,7 +160,7 @@ class Program:
             yield Sample(shown, values, {}, time_ms)
 
     def _seen(self, name: str, step: int, variables: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """A population after so many steps, (presentation, unit) by variable, in the segment just ended."""
+        """Values after ``step`` steps, in the segment that then ends, (presentation, unit) by variable."""
         unit, circuit = self.built.units[name], self.built.circuit
         view = unit.view
         assert isinstance(view, Tabulated)

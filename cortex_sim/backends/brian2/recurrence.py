@@ -1,8 +1,8 @@
 """Loops of rates: whether they can run away, and the eigenvalues of their Jacobian at an operating point.
 
-A loop is a set of populations that drive one another. Seen from far away every activation is two straight
+A loop is a set of populations that drive one another. For large drives every activation is two straight
 lines, f(a) → s₊a or s₋a, both flat where it is bounded. Rates can run away only where those lines are not
-flat, along a direction that τ da/dt = −a + W f(a) lengthens without end.
+flat, along a direction in which τ da/dt = −a + W f(a) grows without end.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cortex_sim.loops import LARGEST, Loop, loops_of
 from cortex_sim.network import Network
 
 _FAR = 1e8
-_FLAT = 1e-3  # slope, seen from far, below which an activation counts as bounded: tanh has 1e-8
+_FLAT = 1e-3  # slope at large drives below which an activation counts as bounded: tanh has 1e-8
 _STEPS, _SEEN, _STARTS = 600, 200, 40
-_MARGIN = 1e-9  # of a growth rate times τ: an exact integrator is not refused
+_MARGIN = 1e-9  # tolerance of a growth rate times τ, so that an exact integrator is not refused
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Escape:
     Parameters
     ----------
     loop : Loop
-        Of populations that have no bound.
+        Loop of populations whose rates have no bound.
     per_s : float
         Rate at which activity grows, in 1/s.
     longest_ms : float or None
-        Time step below which it does not; None where it grows at any.
+        Time step below which it does not grow; None if it grows with every time step.
     """
 
     loop: Loop
@@ -114,7 +114,7 @@ def longest_step(values: np.ndarray, w: np.ndarray, tau: np.ndarray, method: str
     euler = float(np.min(-2 * settling.real / np.abs(settling) ** 2))
     if method == "euler":
         return euler
-    low, high = euler, euler  # the exact decay makes a longer step stable, as far as 1 - exp(-dt/τ) goes
+    low, high = euler, euler  # exponential Euler is stable for longer steps: 1 - exp(-dt/τ) < dt/τ
     for _ in range(60):
         if np.abs(np.linalg.eigvals(_map(w, tau, high, method))).max() > 1 + _MARGIN:
             break
@@ -140,7 +140,7 @@ def _step_of(method: str, dt_ms: float, tau: np.ndarray) -> np.ndarray:
 
 
 def _growth(w: np.ndarray, up: np.ndarray, down: np.ndarray, step: np.ndarray) -> float:
-    """Largest growth per step of drives in the network as it is seen from far, from several starts."""
+    """Largest growth per step of large drives, for which activations are straight, from several starts."""
     units = len(w)
     rng = np.random.default_rng(0)
     single = rng.permutation(units)[: _STARTS // 2]

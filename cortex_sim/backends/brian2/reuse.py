@@ -30,7 +30,7 @@ T = TypeVar("T", bound=Sized)
 
 
 def prepare_once(objects: Iterable[Any]) -> None:
-    """Let objects be prepared at their first run, and again only if code target or namespace change."""
+    """Prepare objects at their first run, and again only if the code target or namespace changes."""
     for made in objects:
         made.before_run = _once(made)
 
@@ -40,7 +40,7 @@ def _once(made: Any) -> Any:
     last: list[Any] = []
 
     def before_run(run_namespace: Any = None) -> None:
-        key = [brian2.prefs["codegen.target"], _constants(made)]  # by attribute it takes 100 times longer
+        key = [brian2.prefs["codegen.target"], _constants(made)]  # as an attribute it takes 100 times longer
         if last != key:
             prepare(run_namespace)
             last[:] = key
@@ -49,13 +49,13 @@ def _once(made: Any) -> Any:
 
 
 def _constants(made: Any) -> list[tuple[str, int]]:
-    """What an object's code takes from outside, by name and identity."""
+    """Values from outside that an object's code reads, by name and identity."""
     namespace = getattr(getattr(made, "group", made), "namespace", None) or {}
     return [(name, id(value)) for name, value in namespace.items()]
 
 
 def most_recent(made: T, others: Iterable[T]) -> list[T]:
-    """``made``, then of the others as many as memory allows, kept for later batches of their size."""
+    """``made``, then as many of the others as `KEPT_NEURONS` allows, for later batches of their sizes."""
     neurons, kept = made.neurons, [made]
     for built in others:
         neurons += 0 if built is made else built.neurons
@@ -75,8 +75,8 @@ class _NoCollection:
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Spare a run the collection of all garbage with which brian2 begins it; Python's own goes on."""
-    if getattr(network, "gc", None) is not gc:  # another thread's run is spared it already
+    """Skip the full garbage collection with which brian2 begins a run; Python's automatic one continues."""
+    if getattr(network, "gc", None) is not gc:  # another thread's run skips it already
         yield
         return
     network.gc = _NoCollection

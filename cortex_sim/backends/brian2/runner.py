@@ -27,7 +27,7 @@ from cortex_sim.protocol.plan import Gate, Input, PhasePlan, Sample, Shown, Want
 
 
 class Runner:
-    """Carries out a sequence of `Shown` on one `BuiltCircuit`; ``keep`` receives each when it is over."""
+    """Carries out a sequence of `Shown` on one `BuiltCircuit`; ``keep`` receives the sample of each."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Runner:
     # -- time ---------------------------------------------------------------------------------------
 
     def start_step(self) -> None:
-        """Begin a step, and where due the phase and the trial."""
+        """Begin a step, and if due a phase and a trial."""
         if self._trial_over:
             self._begin_trial(next(self._coming))
         if self._step == 0:
@@ -87,7 +87,7 @@ class Runner:
                 self.built.units[name].mark()
 
     def end_step(self) -> None:
-        """End a step, and where due the phase and the trial."""
+        """End a step, and if due a phase and a trial."""
         if self.built.features:
             self._credit_arrives(moved=True)
         phase_over = self._step == self._steps
@@ -161,7 +161,7 @@ class Runner:
         self.keep(Sample(self._shown, values, weights, time_ms, loops, states, self.loops.shorter_ms))
         self._left -= 1
         if not self._left and self._spare_steps:
-            self.built.network.stop()  # closed loops made trials shorter than the time it was given
+            self.built.network.stop()  # closed loops made trials shorter than the run was planned
 
     def _weights_due(self) -> dict[str, np.ndarray]:
         due = (self._shown.trials[-1] + 1) % self.wanted.weights_every == 0
@@ -206,7 +206,7 @@ class Runner:
             self._rescale()
 
     def _rescale(self) -> None:
-        """While weights move, the inverse's gain follows them."""
+        """Update the gain of inverses to weights that are changing."""
         if self._step and self._rescaled:
             self.built.engine.pull()
             for p in self._rescaled:
@@ -219,7 +219,7 @@ class Runner:
     # -- delayed and noisy signals ----------------------------------------------------------------------
 
     def _credit_arrives(self, *, moved: bool) -> None:
-        """What delayed or noisy top-down projections deliver, after the compartments have ``moved``."""
+        """Deliver the credit of delayed or noisy top-down projections, after compartments have ``moved``."""
         for p in self.built.circuit.apicals:
             if p.name in self.built.features:
                 compartment = self.built.units[p.projection.post].view[self.built.circuit.var("c", p.name)]
@@ -227,13 +227,13 @@ class Runner:
                 self._deliver(p)
 
     def _deliver(self, p: Apical) -> None:
-        """The gain of an inverse is that of the present weights, as without delay."""
+        """Write what arrives; the gain of an inverse is that of the present weights, as without delay."""
         past, noise = self._past[p.name]
         received = self.built.circuit.var("heard", p.name)
         self.built.units[p.projection.post].view[received][...] = self._gain[p.name] * past + noise
 
     def drive_arrives(self) -> None:
-        """What delayed or noisy projections add to drives in this step."""
+        """Write what delayed or noisy projections add to drives in this step."""
         for p in self.built.circuit.net.of_rates:
             if p.name in self.built.features:
                 view = self.built.units[p.post].view
@@ -242,7 +242,7 @@ class Runner:
                 view[var("heard", p.name)][...] = past + noise
 
     def _arrived(self, name: str, signal: np.ndarray, moved: bool) -> tuple[np.ndarray, np.ndarray | float]:
-        """A signal behind its gate: that of ``delay_ms`` ago, scaled; and the added noise."""
+        """A signal after its gate: its value ``delay_ms`` ago, scaled; and the noise to add."""
         gate = self._phase.gates.get(name, Gate())
         waiting = self.built.delayed.setdefault(name, deque())
         if moved:

@@ -18,14 +18,14 @@ def check_no_sharing(circuit: Circuit) -> None:
         if p.reads is not None:
             raise BuildError(
                 f"projection {p.name}: {type(p.reads).__name__} mixes the rates of several pre units, and "
-                'the synapses engine moves each synapse by itself; use engine="batched"'
+                'the synapses engine updates each synapse by itself; use engine="batched"'
             )
     for p in [*circuit.net.driving, *circuit.net.gains]:
         op = circuit.operators[p.name]
         if not op.weighted and not op.synapses:
             raise BuildError(
-                f"projection {p.name}: the synapses engine connects unit by unit, and "
-                f'{type(p.connector).__name__} has no weights to do so; use engine="batched"'
+                f"projection {p.name}: the synapses engine connects units by weights, and "
+                f'{type(p.connector).__name__} has none; use engine="batched"'
             )
         if not op.synapses:
             raise BuildError(

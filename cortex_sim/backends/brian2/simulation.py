@@ -77,7 +77,6 @@ class Simulation:
         ``u`` if the network has credit.
     extra : callable, optional
         Function from the groups by population name to further brian2 objects, such as monitors.
-
     state : State, Model, Simulation or path, optional
         What to start from instead of drawn weights: an object with a state, or a path that `cs.load` reads.
 
@@ -201,7 +200,7 @@ class Simulation:
             return BuiltCircuit(self.circuit, self.weights, self.setup, presentations, features, self._extra)
 
     def operating_points(self) -> list[OperatingPoint]:
-        """Eigenvalues of every loop at the present state: whether activity settles, and the step follows.
+        """Eigenvalues of every loop at the present state: whether it settles, and dt is short enough.
 
         One entry for each set of populations that drive one another, by projections of any kind.
         """
@@ -211,9 +210,9 @@ class Simulation:
     def run(self, protocol: Any, *, arm: str | None = None, progress: bool = True) -> xr.Dataset:
         """Carry out a protocol and return its recording.
 
-        Weights continue from their present values, which make the first snapshot where weights are
-        recorded; see `cortex_sim.protocol.Protocol`. Only the arm ``arm`` is in it, called as the network
-        by default.
+        ``protocol`` is a `Protocol` or a `Sequence`. Weights continue from their present values, which are
+        the first snapshot where weights are recorded. The recording has one arm, named ``arm`` or, by
+        default, as the network; ``progress`` shows a bar if the run takes long.
 
         Raises
         ------
@@ -242,7 +241,7 @@ class Simulation:
     closes_loops = True
 
     def carry_out(self, plan: Plan, first: int, keep: Callable[[Sample], None]) -> None:
-        """Run ``plan.shown[first:]``; ``keep`` receives each when it is over."""
+        """Run ``plan.shown[first:]``; ``keep`` receives the sample of each when it is over."""
         self.check(plan)
         self.weights.accept(self.weights.allowed)
         if self.setup.target == STANDALONE:

@@ -57,8 +57,7 @@ def warn_where_coarse(circuit: Circuit, dt_ms: float) -> None:
     if dt_ms > COARSE * tau * (1 + 1e-9):
         _log.warning(
             "%s: a time step of %g ms is stable for its time constant of %g ms, but too long to follow the "
-            "time "
-            "course; use dt_ms of at most %g (a tenth of the time constant is usual)",
+            "time course; use dt_ms of at most %g (a tenth of the time constant is usual)",
             owner,
             dt_ms,
             tau,
@@ -99,9 +98,9 @@ def _check_loop(
     longest = largest_step(p.tau_ms, largest, p.damping, method)
     if dt_ms >= longest:
         raise exception_type(
-            f"projection {p.name}: its loop is unstable at dt_ms={dt_ms:g}: largest σ² of {p.up.name} is "
-            f"{largest:.4g}, damping {p.damping:g}, time constant {p.tau_ms:g} ms; use dt_ms below "
-            f"{longest:.4g}, or a longer apical_tau_ms"
+            f"projection {p.name}: its loop is unstable at dt_ms={dt_ms:g}: the largest squared singular "
+            f"value of {p.up.name} is {largest:.4g}, damping {p.damping:g}, time constant {p.tau_ms:g} ms; "
+            f"use dt_ms below {longest:.4g}, or a longer apical_tau_ms"
         )
 
 
@@ -113,7 +112,7 @@ def _check_finite(name: str, weights: Weights, exception_type: type[Exception]) 
 def _check_loops(
     circuit: Circuit, weights: Weights, dt_ms: float, method: str, exception_type: type[Exception]
 ) -> None:
-    """Rates of populations without bound may not grow without end."""
+    """Raise where the rates of unbounded populations would grow without end."""
     for p in circuit.net.laterals:
         _check_finite(p.name, weights, exception_type)
     for escape in escapes(circuit.net, weights, dt_ms, method):
@@ -124,7 +123,8 @@ def _check_loops(
                 f"{escape.longest_ms:.4g}"
             )
         kinds = {type(circuit.population(name).activation).__name__ for name in escape.loop.populations}
+        unbounded = f"{' and '.join(sorted(kinds))} {'has' if len(kinds) == 1 else 'have'} no bound"
         raise exception_type(
-            f"{who}: its recurrence runs away, activity grows at {escape.per_s:.3g}/s and "
-            f"{' and '.join(sorted(kinds))} has no bound; {advice(exception_type is RunError)}"
+            f"{who}: its recurrence is unstable, activity grows at {escape.per_s:.3g}/s and "
+            f"{unbounded}; {advice(exception_type is RunError)}"
         )

@@ -49,8 +49,8 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
         follows = p.rescale or p.source is CreditSource.SIGN
         if follows and p.up is not None and p.up.name in plastic:
             raise BuildError(
-                f"projection {p.name}: its size depends on all weights of {p.up.name} at every step, which "
-                'a C++ program cannot compute; use rescale=False, another feedback, or target="numpy"'
+                f"projection {p.name}: its strength depends on all weights of {p.up.name} at every step, "
+                'which a C++ program cannot compute; use rescale=False, another feedback, or target="numpy"'
             )
     for projection in circuit.plastic():
         if any(isinstance(part, RowNorm) for part in projection.constraints):
@@ -62,7 +62,7 @@ def check_standalone(circuit: Circuit, setup: Setup) -> None:
         if any(isinstance(rule, HardOrthogonality) for rule in projection.regularisers):
             raise BuildError(
                 f"projection {projection.name}: HardOrthogonality acts between trials, where a C++ program "
-                'cannot be reached; remove it, or use target="numpy"'
+                'cannot be interrupted; remove it, or use target="numpy"'
             )
 
 
@@ -113,7 +113,7 @@ def check_plan(plan: Plan) -> None:
 
 
 def _moves(given: Input) -> bool:
-    """Whether a drive is drawn at each step, or a sum that changes."""
+    """Whether a drive is drawn at each step, or is a sum that changes."""
     summed = isinstance(given, Summed)
     return any(isinstance(p, White) or (summed and isinstance(p, Series)) for p in parts_of(given))
 

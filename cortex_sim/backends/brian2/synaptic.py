@@ -59,7 +59,7 @@ class Synaptic:
         self._edits = Edits()
         self._wired: dict[str, np.ndarray] = {}  # which synapses of a projection exist
         self._clipping: dict[str, Any] = {}
-        self._enforcing: list[Any] = []  # what lets constraints hold between two steps
+        self._enforcing: list[Any] = []  # operations that enforce constraints after a step
         self._compiled = False  # whether this is a C++ program, whose variables have no values yet
         paired = {p.up.name: p for p in circuit.apicals if p.up is not None}
         for p in circuit.net.driving:
@@ -139,7 +139,7 @@ class Synaptic:
         return lines
 
     def _echo(self, p: Projection) -> str:
-        """The echo of a top-down projection: activity below as it arrives above by the paired projection."""
+        """Echo of a top-down projection: activity below as it arrives above through the paired projection."""
         var = self.circuit.var
         received = var("heard", p.reverse_name)
         if received in self.groups[p.pre].variables:
@@ -183,7 +183,7 @@ class Synaptic:
         self.synapses[p.name] = made
 
     def _constrain(self, p: Projection, made: Any) -> None:
-        """Let the constraints hold after each step of plastic weights: as C++ where there is a program."""
+        """Enforce the constraints after each step of plastic weights; bounds alone by brian2's own code."""
         allowed = self.weights.allowed.get(p.name)
         if allowed is None or p.plasticity is None or not p.constraints:
             return
@@ -200,7 +200,7 @@ class Synaptic:
         self._enforce([p.name])
 
     def _enforce(self, names: Sequence[str]) -> None:
-        """Let row norms hold after each step, of one projection or of several together."""
+        """Enforce row norms after each step, of one projection or of several together."""
 
         def now(name: str) -> np.ndarray:
             matrix = np.zeros(self.weights.matrix[name].shape)

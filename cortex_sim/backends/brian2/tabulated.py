@@ -11,8 +11,8 @@ import numpy as np
 class Tabulated:
     """Values that `phase.apply_phase` sets in a group, one row for each segment of a plan.
 
-    Takes the place of a `View` in a simulation that runs step by step. ``view["a"]`` is known only
-    after the program has run and a row has been loaded.
+    A simulation that runs step by step has a `View` in its place. ``view["a"]`` is known only after the
+    program has run and a row has been loaded.
     """
 
     def __init__(self, group: Any) -> None:

@@ -27,7 +27,7 @@ class Segment:
     phase: PhasePlan
     start: int
     steps: int
-    opens: bool  # the trial
+    opens: bool  # whether it opens the trial
     bins: dict[str, int]
 
 

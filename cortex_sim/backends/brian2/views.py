@@ -79,7 +79,7 @@ class Unit:
         self._gated = circuit.gated(name)
         self.has_gain = any(p.post == name for p in circuit.net.gains)
         self._transfer = lambda: weights.transfer(name)
-        self._own_bias = in_units and name in weights.bias  # which moves in the neurons, not in the weights
+        self._own_bias = in_units and name in weights.bias  # which changes in the neurons, not in the weights
         self.normalised: Normalised | None = None
         self._read_transfer()
         self.has_teacher = circuit.teacher is not None and name == circuit.teacher.top
@@ -135,7 +135,7 @@ class Unit:
         return self.view["shown" if self.is_source else "a"]
 
     def credit(self, r: np.ndarray) -> np.ndarray:
-        """Credit c = Σ c_p + nudge, silenced and injected by a protocol, (presentation, unit)."""
+        """Credit c = Σ c_p + nudge, with a protocol's silencing and injection, (presentation, unit)."""
         total = None if self.has_teacher else self._nudge(r)
         for compartment, gate in self._arriving:
             part = compartment if gate == 1 else gate * compartment
@@ -147,7 +147,7 @@ class Unit:
     def to_learn(self, c: np.ndarray) -> np.ndarray:
         """What a population's synapses learn from: u = c ∘ f′(a), 0 where units are silenced.
 
-        With a normaliser Jᵀ(c ∘ f′(n)).
+        With a normaliser, of Jacobian J = ∂n/∂a, it is Jᵀ(c ∘ f′(n)).
         """
         if self.normalised is not None:
             return self.normalised.by.back(self.view["a"], self._behind(c, self.normalised))
@@ -156,7 +156,7 @@ class Unit:
         return u if self._alive is None else self._alive * u
 
     def of_bias(self, c: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """What its bias learns from: u, or with a normaliser c ∘ f′(n), behind it."""
+        """Signal from which the bias learns: u, or c ∘ f′(n) where it acts behind a normaliser."""
         return u if self.normalised is None else self._behind(c, self.normalised)
 
     def _behind(self, c: np.ndarray, normalised: Normalised) -> np.ndarray:
@@ -165,7 +165,7 @@ class Unit:
         return behind if self._alive is None else self._alive * behind
 
     def normalise(self) -> None:
-        """Fill in the statistics of the present drives, where these are what it is normalised by."""
+        """Write the statistics of the present drives, where the population is normalised by these."""
         if self.normalised is not None and isinstance(self.normalised.by, Grouped):
             mean, variance = self.normalised.by.moments(self.view["a"])
             self.view[VARIABLE.format("mean")][...] = mean
@@ -185,7 +185,7 @@ class Unit:
     def slopes(self) -> tuple[np.ndarray, np.ndarray]:
         """∂r/∂a and ∂r/∂g of every unit, (presentation, unit), in the middle of the last step.
 
-        Activity that a long step makes alternate is then seen at the fixed point that it alternates around.
+        Where a step that is too long makes activity alternate, this is at the fixed point in between.
         """
         middle = {v: (before + self.view[v]) / 2 for v, before in self._marked.items()}
         a = middle["a"]

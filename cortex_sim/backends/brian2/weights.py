@@ -26,7 +26,7 @@ class Weights:
     Attributes
     ----------
     matrix : dict of str to array
-        Bottom-up and lateral W (post, fan in), free top-down B (fan in or post, pre): of a
+        Bottom-up and lateral W (post, fan in), free top-down B (fan in or post, pre); for a
         convolution the matrix of one place, (C_out, C_in·k·k).
     bias : dict of str to array
         By population, one per unit, or per channel where the shape has channels.
@@ -37,7 +37,7 @@ class Weights:
     normalisers : dict of str to dict
         Gain, running mean and variance of normalisers by population, one per unit or per channel.
     readings : Readings
-        What projections read of their pre rates, where it is not the rates, with its slow state.
+        How projections transform the pre rates that they read, with the slow state of each transform.
     """
 
     def __init__(self, circuit: Circuit, start: State) -> None:
@@ -162,7 +162,7 @@ class Weights:
                 group.require(w, self.allowed, exception_type)
 
     def enforce(self, names: Iterable[str]) -> None:
-        """Let the constraints of projections hold, after a step of their weights."""
+        """Enforce the constraints of projections, after a step of their weights."""
         for name, w in enforced(names, self.matrix.__getitem__, self.allowed, self.joined).items():
             self.matrix[name][...] = w
 
@@ -171,7 +171,7 @@ class Weights:
         return self.shown(population, self.bias[population])
 
     def of_units(self) -> Iterator[tuple[str, str, str, np.ndarray]]:
-        """What neurons show as variables: population, variable, what messages call it, and its values."""
+        """What neurons have as variables: population, variable, its name in messages, and its values."""
         for name, bias in self.bias.items():
             yield name, "bias", f"bias of population {name}", bias
         for name, kept in self.transfers.items():
@@ -202,7 +202,7 @@ class Weights:
     def rescale(self, p: Apical) -> float:
         """s² + α, s² = ‖W‖²_F / min(post, pre): factor of an inverse under ``rescale``, else 1.
 
-        With several groups 1, as each has a factor of its own: `rescale_by_group`.
+        With several groups 1, as each has its own factor: `rescale_by_group`.
         """
         if not p.rescale or p.up is None or p.operator.groups > 1:
             return 1.0
@@ -210,7 +210,7 @@ class Weights:
         return float(np.vdot(w, w)) / min(w.shape) + p.damping
 
     def rescale_by_group(self, p: Apical) -> np.ndarray:
-        """The same of each group, (group, 1, 1)."""
+        """The same for each group, (group, 1, 1)."""
         assert p.up is not None
         w = p.operator.blocks(self.matrix[p.up.name])
         return np.asarray((w * w).sum((1, 2), keepdims=True) / min(w.shape[1:]) + p.damping)
@@ -238,7 +238,7 @@ class Weights:
         return found | self.readings.flat() | {"pulls": np.array(self.pulls)}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `as_state` gave."""
+        """Restore what `as_state` returned."""
         for name, matrix in self.matrix.items():
             matrix[...] = state[f"weight:{name}"]
         for name, bias in self.bias.items():

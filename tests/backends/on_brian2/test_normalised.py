@@ -180,7 +180,7 @@ def test_what_has_no_dynamics_here_is_refused_by_name():
     net.population("V1", 4, activation="tanh", normaliser=cs.BatchNorm())
     net.bottom_up("retina", "V1")
     net.recurrent("V1", "V1")
-    with pytest.raises(cs.BuildError, match="population V1: BatchNorm in the loop of V1"):
+    with pytest.raises(cs.BuildError, match="population V1: BatchNorm acts in the loop of V1"):
         cs.brian2.build(net)
 
 

@@ -36,7 +36,7 @@ def test_an_unstable_loop_is_named_with_the_step_that_works(method):
     with pytest.raises(cs.BuildError, match=r"projection V2->V1: its loop is unstable at dt_ms=4") as refused:
         cs.brian2.build(net, dt_ms=4.0, method=method)
     longest = float(re.search(r"use dt_ms below ([\d.]+)", str(refused.value))[1])
-    assert "largest σ² of V1->V2 is 9" in str(refused.value)
+    assert "largest squared singular value of V1->V2 is 9" in str(refused.value)
     with pytest.raises(cs.BuildError, match="unstable"):
         cs.brian2.build(net, dt_ms=1.01 * longest, method=method)
     step = float(f"{0.97 * longest:.3f}")

@@ -141,7 +141,7 @@ def test_noise_is_refused():
 
 
 def test_feedback_that_follows_whole_weights_is_refused():
-    with pytest.raises(BuildError, match="projection V2->V1: its size depends on all weights of V1->V2"):
+    with pytest.raises(BuildError, match="projection V2->V1: its strength depends on all weights of V1->V2"):
         cs.brian2.build(chain(init=NEAR).with_rule("sign_symmetric"), **CPP)
 
 

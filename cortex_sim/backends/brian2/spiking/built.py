@@ -21,19 +21,19 @@ from cortex_sim.rules.e_prop import EProp
 _LONG_AGO = -1e4  # seconds, as brian2 begins
 _OF_UNITS = ("v", "psi", "c", "y", "shown", "epsilon_bias", "e_bar_bias", "e_sum_bias", "change_bias")
 _OF_SYNAPSES = ("epsilon", "e_bar", "e_sum", "change")
-_NO_MEMORY = 1e-3  # of a step: a time constant after which e^(−dt/τ) is exactly 0
+_NO_MEMORY = 1e-3  # time constant, in steps, with which e^(−dt/τ) is exactly 0
 Arrays = Mapping[str, np.ndarray]
 
 
 class BuiltSpiking:
-    """Neurons and synapses for ``presentations`` trials side by side, on a clock of their own.
+    """Neurons and synapses for ``presentations`` trials side by side, on their own clock.
 
     Attributes
     ----------
     groups : dict of str to brian2.NeuronGroup
-        By population; trial after trial.
+        By population; units are ordered by trial.
     synapses : dict of str to brian2.Synapses
-        By projection; trial after trial, post unit after post unit.
+        By projection; synapses are ordered by trial, then by post unit.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class BuiltSpiking:
         targets : Targets or None
             Without targets nothing is learned, and traces stay at 0.
         weights, b, biases : mapping of str to array
-            Of projections, of those that carry credit, of populations.
+            Weights by projection, feedback by projection that carries credit, biases by population.
 
         Raises
         ------
         KeyboardInterrupt
-            If it was interrupted, which brian2 answers by ending its run early.
+            If the run was interrupted: brian2 by itself would only end it early.
         """
         self._rest()
         for name, synapses in self.synapses.items():
@@ -223,7 +223,7 @@ class BuiltSpiking:
         return made
 
     def _feedback(self, p: Projection) -> Any:
-        """The top-down projection: the learning signal of a unit is the sum of what its synapses bring."""
+        """The top-down projection: the learning signal of a unit is the sum over its top-down synapses."""
         made = brian2.Synapses(
             self.groups[p.pre], self.groups[p.post], eq.FEEDBACK, clock=self.clock, name=self._names[p.name]
         )
@@ -244,7 +244,7 @@ class BuiltSpiking:
         }
 
     def _also(self, text: str) -> list[str]:
-        """Text that only regularised firing rates need."""
+        """Text that only the regularisation of firing rates needs."""
         return [] if self._rates is None else [text]
 
     def _learner(self, group: Any, code: str, when: str, order: int) -> None:
@@ -266,7 +266,7 @@ class BuiltSpiking:
         return np.asarray((first[:, None] + index).ravel())
 
     def _rest(self) -> None:
-        """Membranes, readouts, traces and learning signals at 0, no spike on its way, none refractory."""
+        """Set membranes, readouts, traces and learning signals to 0, with no spike in transit."""
         for group in self.groups.values():
             for variable in _OF_UNITS:
                 if variable in group.variables:

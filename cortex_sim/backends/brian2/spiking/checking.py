@@ -42,18 +42,18 @@ def check_spiking(net: Network) -> None:
     if len(memories) > 1:
         raise BuildError(
             f"network {net.name}: {' and '.join(memories.values())} have different EProp rules; spiking "
-            "units keep traces of one kind, so give all plastic projections the same"
+            "units keep traces of one kind, so give all plastic projections the same rule"
         )
     find_routes(net)
     for p in net.top_downs:
         if p.pre != net.objective_at:
             raise BuildError(
-                f"projection {p.name}: brings credit of {p.pre}, and under EProp credit comes from the top, "
+                f"projection {p.name}: brings credit of {p.pre}, but under EProp credit comes from the top, "
                 f"{net.objective_at}; declare net.top_down({net.objective_at!r}, {p.post!r}, ...)"
             )
         if p.plasticity is not None:
             raise BuildError(
-                f"projection {p.name}: {type(p.plasticity).__name__} changes weights of feedback, which "
+                f"projection {p.name}: {type(p.plasticity).__name__} changes feedback weights, which "
                 "spiking units keep fixed; leave plasticity out"
             )
         _check_additions(p)
@@ -67,34 +67,34 @@ def _check_population(net: Network, population: Population) -> None:
             "have none, leave normaliser out"
         )
     if population.dropout:
-        raise BuildError(f"{label}: dropout is noise of training on torch; leave it out for spiking units")
+        raise BuildError(f"{label}: dropout acts in training on torch only; leave it out for spiking units")
     if population.apical_coupling:
         raise BuildError(
-            f"{label}: with apical_coupling credit would act on the membrane, and here it changes weights "
-            "only; leave apical_coupling out"
+            f"{label}: with apical_coupling credit would act on the membrane, but in spiking units it "
+            "changes weights only; leave apical_coupling out"
         )
     if is_top and not isinstance(population.activation, Linear):
         raise BuildError(
-            f"{label}: the readout is a leaky sum of spikes, and {type(population.activation).__name__} is "
-            'no part of it; declare activation="linear"'
+            f"{label}: the readout is a leaky sum of spikes, to which {type(population.activation).__name__} "
+            'is not applied; declare activation="linear"'
         )
     if is_top and population.name in net.sources:
-        raise BuildError(f"{label}: has the objective and no bottom-up input; project onto it")
+        raise BuildError(f"{label}: has the objective but no bottom-up input; declare a projection onto it")
 
 
 def _check_projection(net: Network, p: Projection) -> None:
     label = f"projection {p.name}"
     if p.is_lateral or p.is_gain:
         raise BuildError(
-            f"{label}: is {'lateral' if p.is_lateral else 'one of gain'}, which subtracts or multiplies "
+            f"{label}: {'lateral projections subtract' if p.is_lateral else 'projections of gain multiply'} "
             "rates; spiking units have bottom-up and recurrent projections only"
         )
     if p.pre == net.objective_at:
         raise BuildError(f"{label}: comes from the readout, which sends no spikes; leave it out")
     if net.operator(p).synapses != "all":
         raise BuildError(
-            f"{label}: a {net.operator(p).called} has no weight of each synapse's own, and every spiking "
-            "synapse needs one; use cs.Dense(), or cs.Sparse()"
+            f"{label}: a {net.operator(p).called} does not give each synapse its own weight, and every "
+            "spiking synapse needs one; use cs.Dense(), or cs.Sparse()"
         )
     _check_additions(p)
 
@@ -108,6 +108,6 @@ def _check_additions(p: Projection) -> None:
             )
     if p.reads is not None:
         raise BuildError(
-            f"projection {p.name}: {type(p.reads).__name__} is read of rates; leave reads out for spiking "
-            "units"
+            f"projection {p.name}: {type(p.reads).__name__} transforms rates, and spiking units send "
+            "spikes; leave reads out"
         )

@@ -1,9 +1,10 @@
 """What brian2 integrates: membranes, readouts and the traces of synapses, as text, in the order of a step.
 
-A step is: membranes, readouts and traces decay; spikes arrive, of sources those of this step, of other units
-those of the step before; units that spiked are reset; ψ; new spikes, which reach the readout at once; the
-readout's error and the learning signal; traces meet it. This is the order of the equations of Bellec et al.
-(2020), doi:10.1038/s41467-020-17236-y, Methods, in place of brian2's own, which resets within the step.
+In a step membranes, readouts and traces decay; spikes arrive, from sources those of this step, from other
+units those of the step before; units that spiked are reset; ψ is computed; new spikes reach the readout at
+once; its error becomes the learning signal, which multiplies the traces. This is the order of the equations
+of Bellec et al. (2020), doi:10.1038/s41467-020-17236-y, Methods, in place of brian2's own, which resets
+within the step.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ c : 1
 bias : 1 (constant)
 """.strip()
 
-#: Of a bias that learns, which is a synapse from a unit that is always active.
+#: Traces of a bias that learns, which is a synapse from a unit that is always active.
 BIAS = "depsilon_bias/dt = -epsilon_bias / tau_epsilon : 1\nchange_bias : 1"
 BIAS_TRACE = "epsilon_bias += leak"
 BIAS_OF_UNIT = "de_bar_bias/dt = -e_bar_bias / tau_e_bar : 1"
 
-#: Of synapses onto units; those that learn have traces.
+#: Effects of a spike on units and on the readout; synapses that learn also have traces.
 ONTO_UNIT, ONTO_READOUT = "v_post += w * threshold", "y_post += w"
 WEIGHT = "w : 1"
 TRACE = "depsilon/dt = -epsilon / tau_epsilon : 1 (clock-driven)\nchange : 1"
@@ -46,7 +47,7 @@ LEARN_UNIT = "e_bar += psi_post * epsilon\nchange += c_post * e_bar"
 LEARN_READOUT = "change += c_post * epsilon"
 LEARN_BIAS_OF_UNIT = "e_bar_bias += psi * epsilon_bias\nchange_bias += c * e_bar_bias"
 LEARN_BIAS_OF_READOUT = "change_bias += c * epsilon_bias"
-#: Also, where firing rates are regularised.
+#: In addition, where firing rates are regularised.
 SUM, SUM_OF_BIAS = "e_sum : 1", "e_sum_bias : 1"
 ADD_UP, ADD_UP_BIAS = "\ne_sum += psi_post * epsilon", "\ne_sum_bias += psi * epsilon_bias"
 

@@ -15,9 +15,9 @@ from cortex_sim.checks import require_positive
 class FiringRates:
     """E_f = ½ λ Σ_i (f_i − f*)², f_i the mean firing rate of a unit in a batch of trials.
 
-    Its change is added to that of the objective: Δw_ij = η λ (f* − f_i) ⟨mean over steps of e_ij⟩/dt, e the
-    eligibility trace before the readout's leak. f_i is of the batch, so that the change of a batch is not the
-    mean of its trials' changes.
+    Its change is added to that of the objective: Δw_ij = η λ (f* − f_i) ⟨mean over steps of e_ij⟩/dt, with e
+    the eligibility trace before the readout's leak. Since f_i is the mean over the batch, the change of a
+    batch is not the mean of its trials' changes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Leaky integrate-and-fire units: what takes the place of a population's activation."""
+"""Leaky integrate-and-fire units, in place of a population's activation."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class LeakyIntegrateAndFire:
         v_i[t+1] = α v_i[t] + (1 − α) b_i θ + Σ w_ij θ z_j − θ z_i[t],   z_i = 1 where v_i > θ,
         ψ_i = γ max(0, 1 − |v_i − θ|/θ) / θ,
 
-    z and ψ are 0 in the refractory period, during which v goes on. A weight of 1 moves v by θ, a bias of 1 is
-    the current that brings it to θ.
+    z and ψ are 0 in the refractory period, during which v is still integrated. A weight of 1 moves v by θ; a
+    bias of 1 is the current that brings it to θ.
 
     Parameters
     ----------
     threshold_mV : float, default 20.0
         θ, in mV above rest; positive.
     refractory_ms : float, default 2.0
-        Time after a spike before which there is no other; whole steps.
+        Time after a spike within which there is no other; a whole number of steps.
     dampening : float, default 0.3
-        γ, the largest surrogate derivative times θ; above 0.
+        γ, the largest surrogate derivative times θ; positive.
 
     References
     ----------

@@ -42,19 +42,20 @@ class Spiking:
         ε_ij[t] = α_i ε_ij[t−1] + z_j,   e_ij = θ ψ_i ε_ij,   ē_ij[t] = κ ē_ij[t−1] + e_ij[t],
         Δw_ij = η⟨Σ_t c_i[t] ē_ij[t]⟩,   c = B c_L;   onto the top Δw_kj = η⟨Σ_t c_L,k[t] z̄_j[t]⟩,
 
-    z̄ the spikes through the leak of the readout. Trials run side by side from rest with the same weights.
+    where z̄ are the spikes filtered by the readout's leak. Trials run side by side from rest with the same
+    weights.
 
     Parameters
     ----------
     net : Network
-        Its top is linear, all projections have a weight a synapse, plastic ones one `EProp`.
+        Its top is linear, every synapse has its own weight, and plastic projections share one `EProp`.
     seed : int, default 0
-        Draws the initial weights, as on every backend; biases begin at 0.
+        Draws the initial weights, as on every backend; biases start at 0.
     neurons : LeakyIntegrateAndFire, optional
     firing_rates : FiringRates, optional
         Regularises the firing rates of populations that learn; by default they are free.
     dt_ms : float, default 1.0
-        Length of a step. ψ is of a step: with another length other rates η suit.
+        Time step, in ms. ψ acts once per step, so that another time step needs another rate η.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class Spiking:
     Raises
     ------
     DeclarationError, BuildError
-        If the network has no spiking counterpart; the message names what has none.
+        If the network has no spiking counterpart; the message names the part that has none.
 
     References
     ----------
@@ -107,16 +108,19 @@ class Spiking:
         x : array of shape (presentation, step, unit), or mapping of source to such an array
             Spikes of the source, 0 or 1; see ``cs.tasks.poisson_spikes``.
         y : array of shape (presentation, step, top's unit), optional
-            What the readout should be; NaN in all units of a step without target. Without it nothing is
-            learned.
+            Target of the readout; NaN in all units of a step without target. Without it nothing is learned.
+
+        Returns
+        -------
+        SpikingTrials
 
         Raises
         ------
         DataError
-            If something does not fit the network.
+            If x or y does not fit the network.
         RunError
-            If weights, biases or feedback are no float64 arrays of their shapes, not finite, or not 0 where
-            there is no synapse.
+            If weights, biases or feedback are not float64 arrays of the right shapes, not finite, or not 0
+            where there is no synapse.
         """
         spikes = shown(self.net, x)
         presentations, steps = next(iter(spikes.values())).shape[:2]
@@ -134,10 +138,17 @@ class Spiking:
     def learn(self, x: Any, y: Any, eta: float) -> SpikingTrials:
         """Run trials, and then add η times the change of each weight and bias; see `run`.
 
+        Parameters
+        ----------
+        x, y
+            As for `run`.
+        eta : float
+            Learning rate η, per batch of trials.
+
         Raises
         ------
         DataError, RunError
-            As of `run`; also without targets, or where no projection is plastic.
+            As for `run`; also without targets, or where no projection is plastic.
         """
         require_finite("Spiking.learn", eta=eta)
         if y is None:
@@ -245,7 +256,7 @@ def _require_parts(neurons: object, firing_rates: object) -> None:
 
 
 def _require_arrays(kind: str, kept: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `RunError` unless arrays that may have been set from outside are what they were."""
+    """Raise `RunError` unless arrays, which the user may have set, are finite and have the right shapes."""
     for name in kept:
         if name not in shapes:
             raise RunError(f"Spiking: no {kind} {name!r} can be set; known: {listed(shapes)}")
@@ -254,7 +265,7 @@ def _require_arrays(kind: str, kept: Mapping[str, Any], shapes: Mapping[str, tup
         if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != shape:
             got = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else short(values)
             raise RunError(
-                f"{kind} {name}: must be an array of float64 of shape {shape}; change it in place, or set "
+                f"{kind} {name}: must be a float64 array of shape {shape}; change it in place, or set "
                 f"np.array(values, dtype=float). Got {got}"
             )
         if not np.isfinite(values).all():

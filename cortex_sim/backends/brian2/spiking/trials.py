@@ -1,4 +1,4 @@
-"""Trials of spiking units: what goes in, checked, and what came out."""
+"""Trials of spiking units: their inputs and targets, checked, and their results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class SpikingTrials:
     Attributes
     ----------
     spikes : dict of str to bool array of shape (presentation, step, unit)
-        By population: of sources those that were shown.
+        By population; for sources those that were presented.
     output : array of shape (presentation, step, unit)
         The readout, y.
     objective : float
-        Mean over presentations of the mean over steps with a target, without what regularises firing rates;
-        NaN without targets.
+        Mean over presentations of the mean over steps with a target, without the regularisation of firing
+        rates; NaN without targets.
     changes : dict of str to array
         Δw/η (post, pre) by projection and Δb/η (unit,), or (channel,), by population, means over
         presentations; empty without targets.
@@ -57,7 +57,7 @@ def shown(net: Network, x: Any) -> dict[str, np.ndarray]:
     given = dict(x) if isinstance(x, Mapping) else {net.sources[0]: x}
     if set(given) != set(net.sources):
         raise DataError(
-            f"network {net.name}: spikes are needed of {listed(net.sources)}, as {{population: array}}. "
+            f"network {net.name}: spikes are needed for {listed(net.sources)}, as {{population: array}}. "
             f"Got {listed(map(str, given))}"
         )
     found: dict[str, np.ndarray] = {}
@@ -82,7 +82,7 @@ def shown(net: Network, x: Any) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the readout should be, and each step's share of a trial's objective.
+    """Targets of the readout, and each step's share of a trial's objective.
 
     Attributes
     ----------
@@ -137,5 +137,6 @@ def _array(label: str, given: Any) -> np.ndarray:
         return np.asarray(given)
     except ValueError as exception:
         raise DataError(
-            f"{label} must be an array of shape (presentation, step, unit); these are none ({exception})"
+            f"{label} must be an array of shape (presentation, step, unit), with rows of equal length "
+            f"({exception})"
         ) from None
