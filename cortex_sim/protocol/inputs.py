@@ -249,8 +249,15 @@ class Stimuli(Addable):
         return rng.permutation(available)[: self.count]
 
 
-@lru_cache(maxsize=2)
 def _loaded(data: str, standardise: bool) -> ImageSet:
+    """The set as it is now: a file that has changed, or another of the same relative path, is read again."""
+    from cortex_sim.runs import identity
+
+    return _read(data, standardise, repr(identity.of_data(data)))
+
+
+@lru_cache(maxsize=2)
+def _read(data: str, standardise: bool, content: str) -> ImageSet:
     from cortex_sim.data import load
 
     images = load(data)

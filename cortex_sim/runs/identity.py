@@ -38,20 +38,42 @@ def settings_of(
     }
 
 
-def content(path: Path) -> dict[str, str]:
-    """Name and content of a file; of a folder, names, sizes and times of all files in it.
+def content(path: Path, times: bool = True) -> dict[str, str]:
+    """Name and content of a file; of a folder, names, sizes and, with ``times``, times of all files in it.
 
-    A folder of pictures is too large to be read whole each time; a copy without its
-    times counts as another folder.
+    A folder of pictures is too large to be read whole each time; with ``times`` a copy without them
+    counts as another folder.
     """
     if path.is_dir():
         text = hashlib.sha256()
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             about = file.stat()
-            text.update(f"{file.relative_to(path)}\0{about.st_size}\0{about.st_mtime_ns}\0".encode())
+            changed = f"{about.st_mtime_ns}\0" if times else ""
+            text.update(f"{file.relative_to(path)}\0{about.st_size}\0{changed}".encode())
         return {"folder": path.name, "sha256": text.hexdigest()}
     about = path.stat()
-    return {"file": path.name, "sha256": _digest(path, about.st_size, about.st_mtime_ns)}
+    return {"file": path.name, "sha256": _digest(path.absolute(), about.st_size, about.st_mtime_ns)}
+
+
+def of_data(name: str, data_dir: str | Path | None = None, times: bool = True) -> str | dict[str, str]:
+    """Content of a data set; the name of one that comes with an installation or is missing.
+
+    Parameters
+    ----------
+    name : str
+        Name or path for `cortex_sim.data.load`.
+    data_dir : str or Path, optional
+        Folder of named data sets; without it, the one that $CORTEX_SIM_DATA names.
+    times : bool, default True
+        See `content`.
+    """
+    from cortex_sim.data import named
+
+    if name in named.NAMED:
+        found = None if named.NAMED[name].file is None else named.find(name, data_dir)
+    else:
+        found = Path(name).expanduser()
+    return name if found is None or not found.exists() else content(found, times)
 
 
 @lru_cache(maxsize=64)

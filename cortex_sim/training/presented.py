@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+
+import numpy as np
+
 from cortex_sim import data
 from cortex_sim.augmentation.chain import Chain, declared
 from cortex_sim.backends.torch.loading import Ahead
@@ -103,6 +108,23 @@ class Presented:
         if stated is not None:
             return stated
         return self.images.preprocessing() if self.settings.standardise else Preprocessing(self._shape)
+
+    def digest(self) -> str:
+        """Of the values and labels of every part; of pictures on disk of their names, labels and classes."""
+        images, found = self.images, hashlib.sha256()
+        found.update("\0".join(images.classes).encode())
+        for name in images.parts:
+            if isinstance(images, StreamedSet):
+                part = images.of[name]
+                for number in part.numbers.tolist():
+                    found.update(os.fsencode(f"{part.store.name(number)}\0"))
+                found.update(part.labels.data)
+            else:
+                x = getattr(images, f"x_{name}")
+                found.update(f"{name} {x.shape}".encode())
+                found.update(np.ascontiguousarray(x).data)
+                found.update(np.ascontiguousarray(getattr(images, f"y_{name}")).data)
+        return found.hexdigest()
 
     def training(self, shown: Preprocessing) -> Ahead | None:
         """The training part as a source; None where images in memory are shown as they are."""

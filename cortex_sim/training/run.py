@@ -80,7 +80,7 @@ class Run:
         settings = self.settings
         torch.set_num_threads(settings.threads)
         presented = Presented(settings, net)
-        images = presented.images
+        self.data, images = presented.digest(), presented.images
         fresh = saved is None and settings.start is not None
         start, self.said = None, None
         if fresh:
@@ -148,6 +148,19 @@ class Run:
                 "checkpoint back, or start a new run"
             )
 
+    def _require_same_data(self, before: str | None) -> None:
+        """Raise, on every rank, where a rank has other data, or the run was started with others."""
+        found = set(distributed.merged({str(self.rank): self.data}).values())
+        if len(found) > 1:
+            raise RunError(
+                f"data {self.settings.data}: is not the same on all ranks; give every machine the same data"
+            )
+        if before not in (None, *found):  # checkpoints of earlier versions do not say
+            raise RunError(
+                f"--resume {self.out}: data {self.settings.data} has changed since the run was started; "
+                "restore it, or start a new run"
+            )
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Lock the run directory, for this process alone; the lock ends with it."""
@@ -161,6 +174,7 @@ class Run:
         self.log = RunLog(self.out, active=self.rank == 0)
         if resume:
             extra = checkpoint.restore(trainer, at)
+            self._require_same_data(extra.get("data"))
             self.said = extra.get("start")
             if self.said:
                 trainer.remark(self.said)
@@ -168,6 +182,7 @@ class Run:
             self.evaluation.known_unreadable(extra.get("unreadable") or {})
             distributed.on_first(lambda: self._open(extra["files"]))
         else:
+            self._require_same_data(None)
             distributed.on_first(self._begin)
             self._evaluate(trainer, train_loss=None)
             self._save(trainer)
@@ -271,7 +286,7 @@ class Run:
         distributed.on_first(lambda: self._write_checkpoint(trainer))
 
     def _write_checkpoint(self, trainer: Trainer) -> None:
-        extra = {"seconds": self._clock(), "files": self.log.lengths()}
+        extra = {"seconds": self._clock(), "files": self.log.lengths(), "data": self.data}
         if self.evaluation.unreadable:
             extra["unreadable"] = self.evaluation.unreadable
         if self.said:  # a resumed run says it again, without what it started from

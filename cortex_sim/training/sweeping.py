@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cortex_sim
-from cortex_sim import data
 from cortex_sim.errors import RunError
 from cortex_sim.runs import identity
 from cortex_sim.runs.directory import CHECKPOINT, RUN
@@ -82,7 +81,7 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
     decides = identity.settings_of(settings.as_dict(), _FREE, ADDED)
     if settings.feedback:
         decides["feedback"] = identity.settings_of(settings.feedback, (), ADDED_TO_FEEDBACK)
-    decides["data"] = _data(settings.data)
+    decides["data"] = identity.of_data(settings.data)
     if is_code(settings.model):
         file, _, function = settings.model.rpartition(":")
         decides["model"] = {**identity.content(Path(file)), "function": function}
@@ -92,15 +91,6 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
         place = Path(settings.start)
         decides["start"] = identity.content(place / CHECKPOINT if place.is_dir() else place)
     return decides
-
-
-def _data(name: str) -> Any:
-    """The name of a data set that comes with an installation or is missing."""
-    if name in data.NAMED:
-        found = None if data.NAMED[name].file is None else data.named.find(name)
-    else:
-        found = Path(name).expanduser()
-    return name if found is None or not found.exists() else identity.content(found)
 
 
 def trained(job: Job, folder: Path) -> Mapping[str, Any]:

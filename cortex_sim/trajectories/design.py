@@ -9,6 +9,7 @@ from typing import Any
 
 from cortex_sim.checks import look_up, require_count, require_positive
 from cortex_sim.errors import DataError
+from cortex_sim.runs import identity
 from cortex_sim.trajectories import statistics
 from cortex_sim.trajectories.architectures import ARCHITECTURES, Architecture
 from cortex_sim.trajectories.measuring import CONDITIONS, FULL, Condition
@@ -101,11 +102,13 @@ class Design:
         return [Run(rule, architecture, seed, rate) for seed, architecture, rate, rule in found]
 
     def configuration(self, run: Run) -> dict[str, Any]:
-        """Plain data that decides a run's result."""
+        """Plain data that decides a run's result; data count by their content."""
         return {
             "format": FORMAT,
             "statistics": statistics.names(),
-            **{name: getattr(self, name) for name in ("data", "batch_size", "probes")},
+            "data": identity.of_data(self.data),
+            "batch_size": self.batch_size,
+            "probes": self.probes,
             "steps": list(self.steps),
             "conditions": [asdict(condition) for condition in self.conditions],
             "rule": run.rule,

@@ -12,7 +12,7 @@ import numpy as np
 
 from cortex_sim.checks import require_path
 from cortex_sim.errors import DataError, RunError
-from cortex_sim.runs import sweep
+from cortex_sim.runs import identity, sweep
 from cortex_sim.runs.results import FileEach
 from cortex_sim.trajectories import statistics
 from cortex_sim.trajectories.architectures import PLACES
@@ -83,7 +83,7 @@ def _recorded(job: sweep.Job, folder: Path) -> dict[str, Any]:
     design: Design = job.given["design"]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = record(job.given["run"], design, _images(design.data))
+        found = record(job.given["run"], design, _images(design.data, repr(identity.of_data(design.data))))
     except Diverged as exception:
         return {"diverged": str(exception)}
     recording.save(found, folder / TRAJECTORY)
@@ -91,7 +91,7 @@ def _recorded(job: sweep.Job, folder: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _images(name: str) -> ImageSet:
+def _images(name: str, content: str) -> ImageSet:
     from cortex_sim.data import load
 
     return load(name).standardised()

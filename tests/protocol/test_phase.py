@@ -146,3 +146,15 @@ def test_masked_values_are_refused():
             cs.Phase("show", 20, **given)
     whole = np.ma.masked_array(np.arange(4.0), mask=False)
     assert cs.Phase("show", 20, drive={"retina": whole}).drive["retina"].sum() == 6
+
+
+def test_a_file_that_changed_is_read_again(tmp_path, monkeypatch):
+    def write(folder, value):
+        folder.mkdir(exist_ok=True)
+        arrays = {f"x_{part}": np.full((3, 4), value, np.float32) for part in ("train", "test")}
+        np.savez(folder / "own.npz", y_train=[0, 1, 0], y_test=[0, 1, 0], **arrays)
+
+    for number, folder in enumerate(["one", "one", "two"]):  # written again; another of the same name
+        write(tmp_path / folder, number)
+        monkeypatch.chdir(tmp_path / folder)
+        assert (cs.Stimuli("own.npz").images == number).all()

@@ -269,6 +269,22 @@ def test_other_environment_is_a_warning(settings, kill_during, tmp_path, caplog)
     assert "another environment" in caplog.text
 
 
+def test_changed_data_are_refused(settings, work, tmp_path):
+    """The rest of the run would learn from other data, standardised by the mean of the first."""
+    own, out = tmp_path / "own.npz", tmp_path / "run"
+    with np.load(work / "tiny.npz") as arrays:
+        first = dict(arrays)
+    np.savez(own, **first)
+    given = settings(data=str(own), epochs=1)
+    metrics = train(given, out)
+    (out / "metrics.json").unlink()
+    np.savez(own, **{**first, "y_test": (first["y_test"] + 1) % 3})
+    with pytest.raises(RunError, match=r"own.npz has changed since the run was started; restore it, or"):
+        train(given, out, resume=True)
+    np.savez(own, **first)
+    assert train(given, out, resume=True)["test_loss"] == metrics["test_loss"]
+
+
 def test_resuming_runs_no_code(settings, kill_during, work, tmp_path):
     """The checkpoint holds the network as data; the file that declared it is not asked again."""
     own = tmp_path / "mine.py"

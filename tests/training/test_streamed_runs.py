@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,9 @@ import cortex_sim as cs
 from cortex_sim import data
 from cortex_sim.cli import main
 from cortex_sim.errors import CortexSimError, DataError, RunError
+from cortex_sim.training.presented import Presented
 from cortex_sim.training.run import train
-from cortex_sim.training.settings import resolve
+from cortex_sim.training.settings import network, resolve
 
 MODEL = """
 import cortex_sim as cs
@@ -59,6 +62,21 @@ def settings(place, no_figure):
         return resolve(f"{place / 'net.py'}:small", flags=flags | {"augmentation": AUGMENTATION} | given)
 
     return make
+
+
+def test_names_and_classes_of_pictures_are_what_a_resumed_run_requires(place, settings, tmp_path):
+    def digest():
+        own = replace(settings(), data=str(tmp_path / "set"))
+        return Presented(own, network(own)).digest()
+
+    shutil.copytree(place / "set", tmp_path / "set")
+    first = digest()
+    classes = sorted(path for path in (tmp_path / "set/train").iterdir() if path.is_dir())
+    moved = next(classes[0].glob("*0*"))
+    moved.rename(classes[1] / f"other{moved.suffix}")
+    assert digest() != first
+    (classes[1] / f"other{moved.suffix}").rename(moved)
+    assert digest() == first
 
 
 @pytest.fixture(scope="module")

@@ -122,3 +122,13 @@ def test_every_rule_gets_the_same_rates_and_seeds():
     assert len(set(map(frozenset, per_rule.values()))) == 1
     assert len({run.key for run in runs}) == len(runs)
     assert {run.seed for run in runs[: len(runs) // 3]} == {0}  # a study cut short is balanced
+
+
+def test_data_count_by_content(tmp_path):
+    own = tmp_path / "own.npz"
+    design, run = TINY.replace(data=str(own)), TINY.runs[0]
+    own.write_bytes(b"one")
+    first = design.configuration(run)
+    own.write_bytes(b"another")
+    assert design.configuration(run) != first
+    assert TINY.configuration(run)["data"] == "digits"

@@ -12,7 +12,7 @@ import torch
 
 from cortex_sim import yaml_text
 from cortex_sim.errors import RunError
-from cortex_sim.runs import directory
+from cortex_sim.runs import directory, identity
 from cortex_sim.runs.directory import CHECKPOINT, METRICS, RUN
 from cortex_sim.runs.environment import machine, warn_if_another
 from cortex_sim.runs.files import read_tensors, write_tensors, write_text
@@ -67,7 +67,7 @@ def evolve(
     settings.check(data_dir)
     workers.check(settings, given)
     with directory.held(out), spread(workers, settings, data_dir, given) as work:
-        return _Evolution(settings, out, given, centre, work).go(data_dir)
+        return _Evolution(settings, out, given, centre, work, data_dir).go(data_dir)
 
 
 def saved_settings(out: Path) -> Any:
@@ -79,12 +79,19 @@ class _Evolution:
     """One run directory, locked, and the search that fills it."""
 
     def __init__(
-        self, settings: OuterProblem, out: Path, given: Any, centre: torch.Tensor, work: Spread
+        self,
+        settings: OuterProblem,
+        out: Path,
+        given: Any,
+        centre: torch.Tensor,
+        work: Spread,
+        data_dir: Path | None,
     ) -> None:
         self.settings, self.out, self.given, self.work = settings, out, given, work
         generator = torch.Generator().manual_seed(settings.seed + 1)
         self.search = settings.search().begin(work.problem, centre, settings.iterations, generator)
         self.iteration, self.contained, self.lost_before = 0, 0, 0
+        self.data = {name: identity.of_data(name, data_dir, times=False) for name in settings.sources()}
         self.clock = _Clock()
         self.log = RunLog(out)
 
@@ -170,6 +177,7 @@ class _Evolution:
             "contained": self.contained,
             "seconds": self.clock.seconds(),
             "files": self.log.lengths(),
+            "data": self.data,
             **self.work.described(self.lost_before),
         }
         tensors = {name: t.detach().cpu().numpy() for name, t in self.search.state().items()}
@@ -179,6 +187,13 @@ class _Evolution:
         extra, tensors = read_tensors(at, "checkpoint")
         if extra.get("kind") != _KIND:
             raise RunError(f"checkpoint {at}: not of an outer loop")
+        for name, before in (extra.get("data") or {}).items():
+            now = self.data.get(name, name)
+            if name not in (before, now) and now != before:  # its name stands for a set that is missing
+                raise RunError(
+                    f"--resume {self.out}: data {name} has changed since the run was started; restore it, or "
+                    "start a new run"
+                )
         self.search.restore({name: torch.from_numpy(array) for name, array in tensors.items()})
         self.iteration, self.contained = int(extra["iteration"]), int(extra["contained"])
         self.clock.before = float(extra["seconds"])

@@ -1,5 +1,6 @@
 """A user's kind of outer problem: found by name, run, killed, resumed to the bit, and what is refused."""
 
+import shutil
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -163,3 +164,18 @@ def test_its_check_comes_before_work(bowl, tmp_path):
 def test_settings_are_data():
     with pytest.raises(DeclarationError, match="must be a dataclass"):
         registry.register("outer_problem", "plain")(Bowl)
+
+
+def test_data_that_changed_are_refused_and_missing_ones_are_not(bowl, tmp_path, monkeypatch):
+    data, out = tmp_path / "own.npz", tmp_path / "out"
+    monkeypatch.setattr(Bowls, "sources", lambda _: [str(data), "digits"])
+    evolve(configured(bowl), out)
+    (out / "metrics.json").unlink()
+    data.write_bytes(b"first")  # was missing before, and said to be
+    evolve(saved_settings(out), out, resume=True)
+    shutil.rmtree(out)
+    evolve(configured(bowl), out)
+    (out / "metrics.json").unlink()
+    data.write_bytes(b"other")
+    with pytest.raises(RunError, match=r"own.npz has changed since the run was started"):
+        evolve(saved_settings(out), out, resume=True)
