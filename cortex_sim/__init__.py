@@ -1,7 +1,7 @@
 """cortex-sim: simulate how cortex assigns credit, from plasticity protocols to deep networks.
 
 Declaring a network imports neither torch nor brian2; ``cs.torch`` and ``cs.brian2``
-import theirs on first use.
+import them on first use.
 """
 
 from __future__ import annotations

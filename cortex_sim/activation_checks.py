@@ -1,4 +1,4 @@
-"""Whether an activation's rate, gain, inverse and texts say the same function."""
+"""Check that an activation's rate, gain, inverse and brian2 texts describe the same function."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ _DRIVES = np.linspace(-3.13, 2.91, 61)  # none at 0, where a rectifier has its k
 
 @known_arguments("cs.check_activation")
 def check_activation(activation: Any) -> None:
-    """Try on drives from −3 to 3 what an activation must satisfy; also done before it runs in time.
+    """Test an activation on drives from −3 to 3; also done before it runs in time.
 
-    The gain is the derivative of the rate; ``drive`` undoes the rate, where it is invertible; ``rate_text``
-    and ``gain_text`` say the same as ``rate`` and ``gain``; NumPy and torch agree.
+    The gain must be the derivative of the rate; ``drive`` must undo the rate, where the activation is
+    invertible; ``rate_text`` and ``gain_text`` must give the same values as ``rate`` and ``gain``; NumPy and
+    torch must agree.
 
     Parameters
     ----------
-    activation : activation, or its name
+    activation : activation or str
+        The activation, or its name.
 
     Raises
     ------
     DeclarationError
-        Naming what disagrees, and where.
+        If two of them disagree; the message says which, and at which drive.
     """
     part = make("activation", activation)
     declared, word = activation_of(part), type(part).__name__
@@ -55,16 +57,16 @@ def check_activation(activation: Any) -> None:
 
 
 def check_texts(part: Any) -> None:
-    """Raise `DeclarationError` where the text of an activation and its code are two functions.
+    """Raise `DeclarationError` where an activation's text and its code compute different functions.
 
-    A text with a function that is not known here is left to brian2.
+    A text that uses a function unknown here is not checked; brian2 will judge it.
     """
     declared, word = activation_of(part), type(part).__name__
     start = {name: np.full(1, float(value)) for name, value in declared.parameters.items()}
     try:
         f = bound(part, start)
         code = {"rate": np.asarray(f.rate(_DRIVES)), "gain": np.asarray(f.gain(_DRIVES))}
-    except (TypeError, AttributeError):  # it takes tensors alone
+    except (TypeError, AttributeError):  # it accepts tensors only
         return
     for which, text in (("rate", declared.rate_text), ("gain", declared.gain_text)):
         if text is None:
@@ -95,7 +97,7 @@ def _check_torch(part: Any, word: str, start: Mapping[str, np.ndarray], rate: An
 
 def _same(said: str, one: np.ndarray, other: np.ndarray, tolerance: float) -> None:
     if np.shape(one) != np.shape(other):
-        raise DeclarationError(f"{said}: shapes {np.shape(one)} and {np.shape(other)}; act on each element")
+        raise DeclarationError(f"{said}: shapes {np.shape(one)} and {np.shape(other)}; act elementwise")
     off = ~(np.abs(one - other) <= tolerance * (1 + np.abs(other)))
     if off.any():
         i = int(np.argmax(off))

@@ -1,7 +1,7 @@
 """Activations: rate r = f(a) from drive a, gain f′(a), and drive f⁻¹(r) where f can be inverted.
 
-Written with operators that numpy and torch share, and beside them as text in `a` for brian2
-(``rate_text``, ``gain_text``), which a user's own activation needs only to be run in time. An activation
+Each is written with operators that numpy and torch share, and again as text in `a` for brian2
+(``rate_text``, ``gain_text``); a user's own activation needs the text only to run in time. An activation
 may have parameters, one value per unit or per channel: see `cortex_sim.transfers`.
 """
 
@@ -24,8 +24,9 @@ from cortex_sim.transfers import bound
 class Activation(Protocol):
     """The rate function of a population.
 
-    ``invertible`` says whether `drive` exists. Where rates have a lower bound, ``lowest`` says which
-    (−1 of tanh, 0 of relu); without it, it is looked for where a population is ``nonnegative``.
+    ``invertible`` says whether `drive` exists. Where rates have a lower bound, ``lowest`` gives it
+    (−1 for tanh, 0 for relu); if it is left out and a population is ``nonnegative``, the bound is found by
+    sampling.
     """
 
     invertible: ClassVar[bool]
@@ -42,11 +43,11 @@ class Invertible(Activation, Protocol):
     """A rate function with an inverse, as target propagation and GAIT-prop's finite form need."""
 
     def drive(self, r: Array) -> Array:
-        """Drive f⁻¹(r), elementwise; a rate outside f's range is read as the nearest inside."""
+        """Drive f⁻¹(r), elementwise; a rate outside f's range is replaced by the nearest inside it."""
 
 
 def lower_bound(activation: Activation) -> float:
-    """The lowest rate that an activation says it gives, or was found to give at drives of all sizes."""
+    """Lowest rate of an activation: the one it declares, or the lowest found over a wide range of drives."""
     said = activation_of(activation).lowest
     if said is not None:
         return float(said)
@@ -54,7 +55,7 @@ def lower_bound(activation: Activation) -> float:
     try:
         start = {name: np.full(1, float(v)) for name, v in activation_of(activation).parameters.items()}
         return float(np.min(bound(activation, start).rate(drives)))
-    except (TypeError, AttributeError, ValueError):  # it takes tensors only
+    except (TypeError, AttributeError, ValueError):  # it accepts tensors only
         return -math.inf
 
 
@@ -112,7 +113,7 @@ class LeakyRelu:
         return array_namespace(a).where(a > 0, a, self.slope * a)
 
     def gain(self, a: Array) -> Array:
-        """Gain f′(a); at the kink, the lower slope, as torch has it."""
+        """Gain f′(a); at the kink, the lower slope, as in torch."""
         xp = array_namespace(a)
         return xp.where(a > 0, xp.ones_like(a), self.slope * xp.ones_like(a))
 
@@ -137,13 +138,13 @@ class Relu:
         return xp.where(a > 0, a, xp.zeros_like(a))
 
     def gain(self, a: Array) -> Array:
-        """Gain f′(a); 0 at the kink, as torch has it."""
+        """Gain f′(a); 0 at the kink, as in torch."""
         xp = array_namespace(a)
         return xp.where(a > 0, xp.ones_like(a), xp.zeros_like(a))
 
 
 def _inside(r: Array, low: float | None, high: float | None) -> Array:
-    """Rates moved inside the open range (low, high) by a millionth."""
+    """Rates clipped to the open range (low, high), with a margin of one millionth."""
     xp = array_namespace(r)
     margin = 1e-6  # fixed, so that float32 and float64 agree on rates outside the range
     return xp.clip(r, None if low is None else low + margin, None if high is None else high - margin)
@@ -184,7 +185,7 @@ class Logistic:
     gain_text: ClassVar[str] = "0.25 * (1 - tanh(0.5 * a)**2)"
 
     def rate(self, a: Array) -> Array:
-        """Rate f(a), by tanh so that no exponential overflows."""
+        """Rate f(a), computed by tanh so that no exponential overflows."""
         return 0.5 * (1 + array_namespace(a).tanh(0.5 * a))
 
     def gain(self, a: Array) -> Array:

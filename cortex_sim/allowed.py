@@ -1,8 +1,8 @@
-"""Which weights a projection may have: synapses and constraints as one set, and the way back to it.
+"""Which weights a projection may have: synapses and constraints as one set, and the projection onto it.
 
-After a step w the weights are clipped to their bounds and, where rows keep a sum or a length, first shifted
-(w − t) or scaled (t·w), row by row, by the one t at which the clipped row has it. So bounds, signs and sums
-hold together, whatever took the step.
+After each step the weights w are clipped to their bounds. Where rows keep a sum or a length, they are first
+shifted (w − t) or scaled (t·w), row by row, by the one t at which the clipped row has that sum or length. So
+bounds, signs and sums hold together, whichever rule or optimiser took the step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cortex_sim.network import Network
     from cortex_sim.projection import Projection
 
-_STEPS = 200  # of the search for t; usually fewer than ten
+_STEPS = 200  # at most, in the search for t; usually fewer than ten are needed
 _SAME = 1e-6  # relative: float32 weights on a float64 backend
 
 
@@ -42,9 +42,9 @@ class Allowed:
     total : array of shape (post, 1) or None
         Sum or length of each row.
     norm : RowNorm or None
-        Which of the two, and how it is kept.
+        Whether the total is a sum or a length, and how it is kept.
     word : str
-        What constrains it, for messages.
+        Name of the first constraint, for messages.
     """
 
     name: str
@@ -57,36 +57,36 @@ class Allowed:
 
     @property
     def exists(self) -> Array:
-        """Which synapses exist, (post, input)."""
+        """Which synapses exist, bool of shape (post, input)."""
         return ~((self.low == 0) & (self.high == 0))
 
     def enforced(self, w: Array) -> Array:
-        """The weights that the constraints make of w (post, input); a new array.
+        """Weights w (post, input) after the constraints are enforced; a new array.
 
         Raises
         ------
         RunError
-            If a row cannot have its sum by scaling, since too many of its weights are 0.
+            If scaling cannot give a row its total, since too many of its weights are 0.
         """
         xp = array_namespace(w)
         if self.norm is None:
             return _clipped(w, self.low, self.high)
-        # Sums are searched for in float64, whatever the weights are kept in.
+        # t is searched for in float64, whatever the precision of the weights.
         wide = xp.astype(w, xp.float64)
-        with np.errstate(all="ignore"):  # rows without a free synapse, which the bracket covers
+        with np.errstate(all="ignore"):  # rows without a free synapse, for which bisection is used
             found = _Row(self, wide).solved()
         return _clipped(xp.astype(found, w.dtype), self.low, self.high)
 
     def scaled(self, step: Array) -> Array:
-        """A step of the weights, with the learning rate of each synapse."""
+        """A step of the weights, scaled by the learning rate of each synapse."""
         return step if self.rates is None else self.rates * step
 
     def only_where_synapses_are(self, kinds: Mapping[str, Any], moved: dict[str, Array]) -> dict[str, Array]:
-        """Speeds of a rule's state; those of one value for each synapse are 0 where there is none."""
+        """Rates of change of a rule's state; per-synapse variables have 0 where there is no synapse."""
         return {n: self.exists * x if isinstance(kinds[n], PerSynapse) else x for n, x in moved.items()}
 
     def complaint(self, w: np.ndarray) -> str:
-        """What is wrong with weights that were given, in words; empty where nothing is."""
+        """Message on what is wrong with given weights; empty if nothing is."""
         slack = _SAME * (1 + np.abs(w))
         outside = (w < self.low - slack) | (w > self.high + slack)
         absent = w[~self.exists]
@@ -95,7 +95,7 @@ class Allowed:
         if outside.any():
             i, j = np.argwhere(outside)[0]
             return (
-                f"{outside.sum()} weights are outside their bounds, first that of row {i} and input {j}: "
+                f"{outside.sum()} weights are outside their bounds, the first in row {i}, input {j}: "
                 f"{w[i, j]:.4g}, allowed from {self.low[i, j]:.4g} to {self.high[i, j]:.4g}; clip them"
             )
         if self.norm is not None and self.total is not None:
@@ -104,13 +104,13 @@ class Allowed:
             if off.any():
                 i = int(np.argmax(off))
                 return (
-                    f"the {self.norm.norm} of row {i} is {found[i]:.6g}, and RowNorm keeps "
-                    f"{self.total[i, 0]:.6g}; scale the rows first"
+                    f"the {self.norm.norm} of row {i} is {found[i]:.6g}, but RowNorm keeps it at "
+                    f"{self.total[i, 0]:.6g}; rescale the rows first"
                 )
         return ""
 
     def require(self, w: np.ndarray, exception_type: type[CortexSimError]) -> None:
-        """Raise where weights that were given, (post, input), are not allowed."""
+        """Raise where given weights, (post, input), are not allowed."""
         wrong = self.complaint(w)
         if wrong:
             raise exception_type(f"projection {self.name}: {wrong}")
@@ -122,7 +122,7 @@ def _clipped(w: Array, low: Array, high: Array) -> Array:
 
 
 class _Row:
-    """Search for the shift or factor t of every row at which the clipped row has its total."""
+    """Search for the shift or factor t at which each row, once clipped, has its total."""
 
     norm: Any
 
@@ -132,7 +132,7 @@ class _Row:
         total: Any = allowed.total
         flip = 1.0
         if self.norm.method == "multiplicative" and self.norm.norm == "sum":
-            flip = self.xp.sign(total)  # weights ≤ 0 with a negative total, as their sizes
+            flip = self.xp.sign(total)  # weights ≤ 0 with a negative total: use their sizes
         low, high = allowed.low * flip, allowed.high * flip
         self.low, self.high = self.xp.minimum(low, high), self.xp.maximum(low, high)
         self.w, self.total, self.flip, self.name = w * flip, total * flip, flip, allowed.name
@@ -140,17 +140,17 @@ class _Row:
         self.exists = allowed.exists
 
     def moved(self, t: Array) -> Array:
-        """Rows at t, clipped."""
+        """Rows shifted or scaled by t, then clipped."""
         return _clipped(self.w - t if self.shifts else self.w * t, self.low, self.high)
 
     def excess(self, x: Array) -> Array:
-        """Sum (squared length) of each row above its total, (post, 1); it falls with a shift, else rises."""
+        """Sum (or squared length) of each row above its total, (post, 1); falls with shift t, else rises."""
         if self.norm.norm == "length":
             return self.xp.sum(x * x, axis=1, keepdims=True) - self.total**2
         return self.xp.sum(x, axis=1, keepdims=True) - self.total
 
     def at_once(self, t: Array) -> Array:
-        """The t that solves a row whose free synapses stay between their bounds; NaN where there are none."""
+        """The t that solves a row if its free synapses stay within bounds; NaN where none is free."""
         raw = self.w - t if self.shifts else self.w * t
         free = self.xp.astype((raw > self.low) & (raw < self.high) & self.exists, raw.dtype)
         held = (1 - free) * self.moved(t)
@@ -165,7 +165,7 @@ class _Row:
         return rest / self.xp.sum(w, axis=1, keepdims=True)
 
     def solved(self) -> Array:
-        """Weights with their totals: by exact solution of what is free, held within a bracket that halves."""
+        """Rows with their totals: t solved exactly for the free synapses, safeguarded by bisection."""
         xp = self.xp
         size = xp.max(xp.abs(self.w), axis=1, keepdims=True) + xp.abs(self.total) + 1
         for bound in (self.low, self.high):
@@ -192,19 +192,19 @@ class _Row:
         return self._nearly(x, excess, scale)
 
     def _nearly(self, x: Array, excess: Array, scale: Array) -> Array:
-        """The last rows, which rounding keeps from being nearer, unless they are far from their total."""
+        """Rows as near to their totals as rounding allows; an error if one is still far from its total."""
         off = ~(self.xp.abs(excess) <= 1e-12 * scale)
         if bool(self.xp.any(off)):
             row = int(self.xp.argmax(self.xp.astype(off, self.xp.int64)))
             raise RunError(
-                f"projection {self.name}: row {row} cannot have the total that RowNorm keeps, too many "
-                'of its weights are 0 or not finite; use a smaller learning rate, or method="subtractive"'
+                f"projection {self.name}: row {row} cannot keep the total of its RowNorm, since too many of "
+                'its weights are 0 or not finite; use a smaller learning rate, or method="subtractive"'
             )
         return x * self.flip
 
 
 def allowed_of(net: Network, p: Projection) -> Allowed | None:
-    """The weights that a projection may have; None where all may be.
+    """The weights that a projection may have; None if any are allowed.
 
     Raises
     ------
@@ -220,14 +220,14 @@ def allowed_of(net: Network, p: Projection) -> Allowed | None:
 
 @dataclass(frozen=True)
 class _Form:
-    """Shapes of a projection's weights: as declared, as rules see them, and how many senders there are."""
+    """Shapes of a projection's weights, as declared and as rules see them, and its number of senders."""
 
     shape: tuple[int, ...]
     matrix: tuple[int, int]
     transposed: bool
     senders: int
     pre: str
-    groups: int  # of rows that read inputs of their own
+    groups: int  # of rows; each group reads its own inputs
 
     @classmethod
     def of(cls, net: Network, p: Projection, shape: tuple[int, ...]) -> _Form:
@@ -240,13 +240,13 @@ class _Form:
         return cls(shape, seen.shape, p.is_top_down and op.feedback_like_weights, senders, p.pre, groups)
 
     def as_matrix(self, values: np.ndarray) -> np.ndarray:
-        """An array of the weights' declared shape as rules see it."""
+        """An array of the weights' declared shape, reshaped to the matrix that rules see."""
         flat = values.reshape(len(values), -1)
         return flat.T if self.transposed else flat
 
 
 class _Hashed:
-    """An array in a cache's key, by its content."""
+    """An array as part of a cache key, compared by its content."""
 
     def __init__(self, array: np.ndarray | None) -> None:
         self.array = array
@@ -279,8 +279,8 @@ def _merged(name: str, constraints: tuple[Any, ...], form: _Form, exists: _Hashe
     empty = low > high
     if empty.any():
         raise DeclarationError(
-            f"projection {name}: {_words(constraints)} allow no weight from input "
-            f"{np.argwhere(empty)[0][1]}, least above largest; change one of them"
+            f"projection {name}: {_words(constraints)} leave no possible weight for input "
+            f"{np.argwhere(empty)[0][1]}: its lower bound is above its upper one; change one of them"
         )
     if exists.array is not None:
         outside = exists.array & (low == 0) & (high == 0)
@@ -291,7 +291,7 @@ def _merged(name: str, constraints: tuple[Any, ...], form: _Form, exists: _Hashe
         raise DeclarationError(
             f"projection {name}: {_words(constraints)} leave synapses from input "
             f"{np.argwhere(stuck)[0][1]} no weight but 0; "
-            "leave these out by a mask, or give bounds of both signs, such as Bounds(-1, 1)"
+            "remove these synapses with a mask, or give bounds of both signs, such as Bounds(-1, 1)"
         )
     total = None if norm is None else totals(name, norm, low, high)
     word = type(constraints[0]).__name__ if constraints else "its wiring"
@@ -299,7 +299,7 @@ def _merged(name: str, constraints: tuple[Any, ...], form: _Form, exists: _Hashe
 
 
 def _fitted(name: str, what: str, values: np.ndarray, form: _Form) -> np.ndarray:
-    """A number, one value for each sender, or an array of the weights' shape, as (post, input)."""
+    """A number, one value per sender, or an array of the weights' shape, broadcast to (post, input)."""
     if values.ndim == 0:
         return np.full(form.matrix, float(values))
     if values.shape == (form.senders,) and form.shape != values.shape:
@@ -308,8 +308,8 @@ def _fitted(name: str, what: str, values: np.ndarray, form: _Form) -> np.ndarray
         return np.repeat(by_group, post // form.groups, axis=0)
     if values.shape != form.shape:
         raise DeclarationError(
-            f"projection {name}: {what} has shape {values.shape}, and its weights {form.shape}; give one "
-            "value, or an array of that shape"
+            f"projection {name}: {what} has shape {values.shape}, but its weights have shape {form.shape}; "
+            "give one value, or an array of that shape"
         )
     return form.as_matrix(values)
 
@@ -317,8 +317,8 @@ def _fitted(name: str, what: str, values: np.ndarray, form: _Form) -> np.ndarray
 def _check_senders(name: str, part: Any, form: _Form) -> None:
     if form.groups * form.matrix[1] % form.senders:
         raise DeclarationError(
-            f"projection {name}: each post unit reads {form.matrix[1]} inputs of {form.senders} channels, so "
-            f"{type(part).__name__} has no sender for each; use Bounds()"
+            f"projection {name}: each post unit reads {form.matrix[1]} inputs from {form.senders} channels, "
+            f"so {type(part).__name__} cannot assign each input to one sender; use Bounds()"
         )
     units = part.inhibitory if isinstance(part, Dale) and isinstance(part.inhibitory, tuple) else ()
     if units and units[-1] >= form.senders:
@@ -334,12 +334,12 @@ def totals(name: str, norm: RowNorm, low: np.ndarray, high: np.ndarray) -> np.nd
     Raises
     ------
     DeclarationError
-        If its shape is another, or some row cannot have it.
+        If the total has another shape, or some row cannot have it.
     """
     total = np.asarray(norm.total, dtype=float)
     if total.ndim and total.shape != (len(low),):
         raise DeclarationError(
-            f"projection {name}: RowNorm: total has shape {total.shape}, and there are {len(low)} "
+            f"projection {name}: RowNorm: total has shape {total.shape}, but there are {len(low)} "
             f"rows; give a number, or an array of shape ({len(low)},)"
         )
     total = np.broadcast_to(total, (len(low),)).reshape(-1, 1).copy()
@@ -349,12 +349,12 @@ def totals(name: str, norm: RowNorm, low: np.ndarray, high: np.ndarray) -> np.nd
         if not one_sign.all():
             raise DeclarationError(
                 f"projection {name}: RowNorm scales rows to the sum {total[~one_sign][0]:g}, which needs "
-                "weights of that sign alone, and theirs may change; add Bounds(0) or Dale(), or use "
+                "weights of that sign only, but their signs may change; add Bounds(0) or Dale(), or use "
                 'method="subtractive" or norm="length"'
             )
     if not by_sum and ((low > 0) | (high < 0)).any():
         raise DeclarationError(
-            f"projection {name}: RowNorm keeps a length, and Bounds leave out 0; use bounds around 0"
+            f"projection {name}: RowNorm keeps a length, but the Bounds exclude 0; use bounds that include 0"
         )
     most = np.where(by_sum, high, np.maximum(high, -low) ** 2).sum(1, keepdims=True)
     least = low.sum(1, keepdims=True) if by_sum else np.zeros_like(most)
@@ -363,7 +363,7 @@ def totals(name: str, norm: RowNorm, low: np.ndarray, high: np.ndarray) -> np.nd
     if out.any():
         row = int(np.argmax(out))
         raise DeclarationError(
-            f"projection {name}: RowNorm asks for {norm.norm} {total[row, 0]:g} of row {row}, which its "
+            f"projection {name}: RowNorm gives row {row} the {norm.norm} {total[row, 0]:g}, which its "
             f"{np.count_nonzero((low[row] != 0) | (high[row] != 0))} synapses cannot have within their "
             "bounds; give another total, wider bounds, or more synapses"
         )

@@ -31,14 +31,14 @@ _OF_NUMPY = array_api_compat.array_namespace(np.empty(0))
 
 
 def array_namespace(*arrays: Array) -> Any:
-    """Functions of the library that arrays belong to, as in the array API standard."""
-    if len(arrays) == 1 and type(arrays[0]) is np.ndarray:  # asked in every time step
+    """Namespace of the library that arrays belong to, as in the array API standard."""
+    if len(arrays) == 1 and type(arrays[0]) is np.ndarray:  # called in every time step
         return _OF_NUMPY
     return array_api_compat.array_namespace(*arrays)
 
 
 class FixedArray:
-    """A read-only array as a setting: compared by its content, and hashable."""
+    """A read-only array used as a setting: compared by its content, and hashable."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.values = np.array(values)
@@ -69,20 +69,20 @@ def checked(owner: str, array: Any) -> np.ndarray:
             f"{owner}: weights must be an array of numbers ({exception}). Got {short(array)}"
         ) from None
     if not np.isfinite(values).all():
-        raise DeclarationError(f"{owner}: weights hold NaN or infinity; {finite(values)}")
+        raise DeclarationError(f"{owner}: weights contain NaN or infinity; {finite(values)}")
     values.setflags(write=False)
     return values
 
 
 def finite(values: np.ndarray) -> str:
-    """What to do about an array that is not finite, with its first such value and the place of that."""
+    """What to do about an array that is not finite, with the first such value and its index."""
     place = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0]) if values.ndim else ()
     at = f" at index {place[0] if len(place) == 1 else place}" if place else ""
     return f"give finite numbers. Got {values[place]}{at}"
 
 
 def array_to_data(array: Any) -> dict[str, Any]:
-    """Array as plain data without loss: dtype, shape and the bytes in base64."""
+    """Array as lossless plain data: dtype, shape and the bytes in base64."""
     values = np.array(array, order="C")
     encoded = base64.b64encode(values.tobytes()).decode("ascii")
     return {"dtype": values.dtype.str, "shape": list(values.shape), "base64": encoded}
@@ -94,7 +94,7 @@ def is_array_data(value: Any) -> bool:
 
 
 def array_from_data(data: dict[str, Any]) -> np.ndarray:
-    """Array written by `array_to_data`; a length that does not fit its shape is an error."""
+    """Array written by `array_to_data`; a number of bytes that does not fit its shape is an error."""
     try:
         dtype, shape = np.dtype(data["dtype"]), tuple(map(int, data["shape"]))
         raw = base64.b64decode(data["base64"], validate=True)

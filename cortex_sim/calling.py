@@ -1,4 +1,4 @@
-"""Arguments of a call, checked before it: one sentence in place of Python's `TypeError`."""
+"""Arguments of a call, checked beforehand: one plain sentence in place of Python's `TypeError`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cortex_sim.errors import DeclarationError
 
 T = TypeVar("T", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
-_RECEIVERS = {"self", "model"}  # a first parameter that the user writes before the dot
+_RECEIVERS = {"self", "model"}  # first parameters that a user writes before the dot
 
 
 def known_settings(cls: T) -> T:
-    """Refuse calls of a class whose arguments do not fit; an unknown one with the one that was meant."""
+    """Refuse calls of a class whose arguments do not fit, suggesting the setting that was probably meant."""
     construct: Callable[..., None] = cls.__init__  # type: ignore[misc]
     if not getattr(construct, "checks_arguments", False):
         cls.__init__ = _checked(construct, cls.__name__)  # type: ignore[misc]
@@ -24,7 +24,7 @@ def known_settings(cls: T) -> T:
 
 
 def known_arguments(word: str) -> Callable[[F], F]:
-    """The same for a function or method, which sentences call ``word``."""
+    """The same for a function or method, which messages call ``word``."""
     return lambda function: _checked(function, word)
 
 
@@ -42,7 +42,7 @@ def _checked(function: F, word: str) -> F:
             fits = False
         else:
             fits = True
-        if not fits:  # outside of the handler, so that our sentence is the only one
+        if not fits:  # outside the handler, so that our message is the only one
             called.require(args[receives:], given)
         return function(*args, **given)
 
@@ -51,7 +51,7 @@ def _checked(function: F, word: str) -> F:
 
 
 class Called:
-    """What a call may be given.
+    """The arguments that a call accepts.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Called:
         for name in given:
             if name == self.many:
                 raise DeclarationError(
-                    f"{self.word}: {name} are given one after another without a name, "
+                    f"{self.word}: give {name} one after another without names, as in "
                     f"{self.word}(first, second). Got {name}={short(given[name])}"
                 )
             if name not in known and not self.open:
@@ -83,14 +83,14 @@ class Called:
             by_name = listed(known.keys() - set(self.placed)) if len(known) > len(self.placed) else ""
             further = f"; give further settings by name{', known: ' * bool(by_name)}{by_name}"
             rest = further if by_name or self.open else "; leave the rest out"
+            first = f"only {', '.join(self.placed)}" if self.placed else "nothing"
             raise DeclarationError(
-                f"{self.word}: takes {', '.join(self.placed) or 'nothing'} without names{rest}. "
-                f"Got {short(args[len(self.placed)])}"
+                f"{self.word}: {first} may be given without a name{rest}. Got {short(args[len(self.placed)])}"
             )
         for name in self.placed[: len(args)]:
             if name in given:
                 raise DeclarationError(
-                    f"{self.word}: {name} is given twice, by place and by name; leave out one. "
+                    f"{self.word}: {name} is given twice, by position and by name; leave one out. "
                     f"Got {short(given[name])}"
                 )
         needed = [p.name for p in self.named if p.default is p.empty]

@@ -1,9 +1,9 @@
-"""What a rule, feedback, regulariser, activation or connector declares of itself: its capabilities.
+"""Capabilities: what a rule, feedback, regulariser, activation or connector declares about itself.
 
 A class declares a capability by an attribute of the class (``spontaneous = True``), or by a property where
-a setting decides. What it leaves out has the default given here, so a user-defined class inherits nothing.
-`rule_of` and its siblings are the only readers. They refuse an attribute whose name is nearly that of a
-capability: a misspelt capability would otherwise mean that the class lacks it.
+a setting decides. What it leaves out has the default given here, so a user-defined class need not inherit
+from anything. Only `rule_of` and its siblings read capabilities. They refuse an attribute whose name is
+nearly that of a capability: otherwise a misspelt capability would be taken as absent.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from cortex_sim.errors import DeclarationError
 class Arrival(Enum):
     """How credit reaches a population through the top-down projections onto it."""
 
-    CHAIN = "c = B u of the population that sends"
+    CHAIN = "c = B u, with u of the sending population"
     DIRECT = "c = B c_L, whatever lies between"
-    TARGETS = "a target, found from the target of the population that sends"
-    CREDIT = "c = D g of the channels of a credit network, the network's teacher"
+    TARGETS = "a target, computed from the target of the sending population"
+    CREDIT = "c = D g, with g the channels of a credit network, the network's teacher"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _flag() -> Any:
 
 @dataclass(frozen=True, eq=False)
 class DeclaredRule:
-    """A rule and what it declares; where there is none, ``part`` is None and the rest says no.
+    """A rule and what it declares; if there is no rule, ``part`` is None and every flag is False.
 
     Parameters
     ----------
@@ -80,10 +80,10 @@ class DeclaredRule:
     accepts : tuple of classes
         Supervised rules: the kinds of feedback that may bring that credit.
     needs_float64, chain_only : bool
-        Supervised rules: whether float32 loses its credit; whether a population may have one dense
-        input only.
+        Supervised rules: whether float32 is too coarse for its credit; whether each population may have
+        only one input, and a dense one.
     top_down : bool
-        It changes top-down weights; unless declared, true of rules that are spontaneous or read credit.
+        It changes top-down weights; by default true for rules that are spontaneous or read credit.
     lateral : bool
         It changes lateral weights, and leaves their diagonal at zero.
     spontaneous : bool
@@ -91,18 +91,18 @@ class DeclaredRule:
     reads_credit : bool
         It receives the credit u of its pre population in place of ``r_pre``.
     from_channels : bool
-        It changes weights from the channels of a credit network, whose credit it reads, and no others.
+        It changes only the weights from a credit network's channels, and reads that network's credit.
     keeps_traces : bool
-        In unrolled steps it keeps traces, so its credit needs no way back through time.
+        In unrolled steps it keeps traces, so its credit need not be propagated back through time.
     state : mapping of str to PerPost, PerPre, PerSynapse or Global
         Its variables.
     growth : str, mapping of str to str, method, or None
-        Its equation in time: as text of one synapse, or, where it reads several synapses, as a method
+        Its equation in time: as the text for one synapse, or, if it reads several synapses, as a method
         ``growth(w, r_pre, r_post)`` of whole arrays; see `cortex_sim.rules.in_time`.
     of : str or None
         Top-down rules: the bottom-up projection that it is paired with.
     change, top_step, delivered : method or None
-        Its equation; of rules by targets, the step at the top and the credit that one projection delivers.
+        Its equation; for rules by targets, the step at the top and the credit that one projection delivers.
     check, check_whole : method or None
         Its own checks, ``check(net, projection)`` and ``check_whole(net, projection)``.
     """
@@ -151,14 +151,14 @@ class DeclaredFeedback:
     of : str or None
         The name of that projection, or of the one that it is paired with.
     dense_only : bool
-        It sends to single units, so it cannot take the form of a kernel.
+        It addresses single units, so its weights cannot be a convolution kernel.
     one_signal : bool
-        All that a population sends is drawn once, from that population's own stream (``sender``).
+        The sending population's share of B is drawn once for all receivers, from its stream (``sender``).
     knows_shape : bool
-        Its weights depend on the shape of the population that receives (``post``).
+        Its weights depend on the shape of the receiving population (``post``).
     knows_weights : bool
-        Its weights depend on the initial ones, ``up`` (channel, input), of the bottom-up projection that it
-        is paired with and whose ``operator`` it is given; ``draw`` returns them as (input, channel).
+        Its weights depend on the initial weights ``up`` (channel, input) of its paired bottom-up projection,
+        and on that projection's ``operator``; ``draw`` returns them as (input, channel).
     damping : float
         α of an inverse.
     draw : method or None
@@ -191,9 +191,9 @@ class DeclaredRegulariser:
     lateral : bool
         It may act on lateral weights.
     by_backend : bool
-        Backends know how it acts, so it needs no `change`.
+        Backends implement it, so it needs no `change`.
     change : method or None
-        ``change(w)``, its Δw/η from weights (post, inputs), added to what the rule says.
+        ``change(w)``: its Δw/η from weights (post, inputs), added to the rule's.
     check, check_whole : method or None
         Its own checks.
     """
@@ -223,11 +223,11 @@ class DeclaredActivation:
     drive : method or None
         f⁻¹(r).
     parameters : mapping of str to float
-        Parameters of its own with their initial values; see `cortex_sim.transfers`.
+        Its parameters with their initial values; see `cortex_sim.transfers`.
     per : {"unit", "channel"}
-        What each of them has a value of.
+        Whether each parameter has one value per unit or per channel.
     adapted : method or None
-        How they move with a batch that is learned from.
+        How the parameters adapt to a training batch.
     """
 
     part: Any = None
@@ -254,8 +254,8 @@ class DeclaredConnector:
     operator : method or None
         ``operator(pre, post)``, the linear algebra of a user-defined connector.
     wiring : method or None
-        ``wiring(name, pre, post)``: which synapses exist, bool of the shape of a matrix (post, pre), or None
-        where all do. Then ``draw(rng, pre, post, exists)`` receives it.
+        ``wiring(name, pre, post)``: which synapses exist, bool of shape (post, pre), or None if all do.
+        ``draw(rng, pre, post, exists)`` then receives it.
     """
 
     part: Any = None
@@ -275,7 +275,7 @@ def rule_of(part: Any) -> DeclaredRule:
     Raises
     ------
     DeclarationError
-        Here and in its siblings: if a capability is misspelt, or has a value that it cannot have.
+        Here and in its siblings: if a capability is misspelt or has an invalid value.
     """
     found = _read(DeclaredRule, "rule", part)
     if found.top_down is None:
@@ -315,7 +315,7 @@ def _read(view: type[_Declared], kind: str, part: Any) -> _Declared:
     _refuse_misspelt(owner, part, known)
     declared: dict[str, Any] = {}
     for name, wanted in known.items():
-        # of the class: an AttributeError within a property must not read as "lacks it"
+        # asked of the class: an AttributeError inside a property must not count as "absent"
         value = getattr(part, name) if hasattr(type(part), name) else getattr(part, name, None)
         if value is None:
             continue
@@ -325,8 +325,8 @@ def _read(view: type[_Declared], kind: str, part: Any) -> _Declared:
             declared[name] = value
         else:
             raise DeclarationError(
-                f"{owner}: {name} is a capability and must be {wanted.words}; a setting of another "
-                f"meaning needs another name. Got {short(value)}"
+                f"{owner}: {name} is a capability and must be {wanted.words}; rename it if you mean "
+                f"something else. Got {short(value)}"
             )
     return view(part, **declared)
 
@@ -338,13 +338,13 @@ def _refuse_misspelt(owner: str, part: Any, known: Mapping[str, _Kind]) -> None:
             found = isinstance(value, (property, cached_property)) and wanted is not _METHOD
             if meant not in siblings and (found or wanted.holds(value)):
                 raise DeclarationError(
-                    f"{owner}: has {name}, which nothing reads; write {meant} if that is meant, "
-                    "else choose a name less like it"
+                    f"{owner}: has {name}, which nothing reads; write {meant} if you mean that, "
+                    "otherwise choose a less similar name"
                 )
 
 
 def _attributes(part: Any) -> Iterator[tuple[str, Any, set[str]]]:
-    """Public attributes, settings among them: name, value, and the names that stand beside it."""
+    """Public attributes, including settings: name, value, and all names defined in the same class."""
     settings = {f.name for f in fields(part)} if is_dataclass(part) else set()
     for cls in type(part).__mro__[:-1]:
         own = {name for name in {*vars(cls), *vars(cls).get("__annotations__", {})} if name[:1] != "_"}
@@ -356,9 +356,9 @@ def _attributes(part: Any) -> Iterator[tuple[str, Any, set[str]]]:
                 yield name, value.__func__ if isinstance(value, (staticmethod, classmethod)) else value, own
 
 
-@cache  # the same few names are asked for with every part of every network
+@cache  # the same few names are looked up for every part of every network
 def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Capabilities that a name which is none may be a misspelling of, the nearest first."""
+    """Capabilities that an unknown name may be a misspelling of, the nearest first."""
     if name in known:
         return ()
     turned = [one for one in known if sorted(one) == sorted(name)]  # "tide" for "tied"

@@ -1,8 +1,8 @@
 """The identity card of a rule: what it computes, from where, where it runs, and what it is not.
 
 Equation, source, departures and limits are read from the rule's docstring: its first paragraph, its section
-References, and in its section Notes the paragraphs that begin with "Departures:" and "Limits:". All else is
-asked of what the rule declares and of the code that would run it.
+References, and in its section Notes the paragraphs that begin with "Departures:" and "Limits:". The rest
+comes from what the rule declares and from the code that would run it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _INNER = ("rules", "layered", "broadcast")  # modules of cortex_sim.tdca.inner t
 
 @dataclass(frozen=True)
 class Card:
-    """Identity card of a rule; ``print`` shows it, and a notebook does as a table.
+    """Identity card of a rule; ``print`` shows it as text, a notebook as a table.
 
     Parameters
     ----------
     name : str
         What the rule is called in ``with_rule``, ``plasticity=`` and ``--rule``.
     equation, source, departures, limits : str
-        From the docstring; "not given" where it does not say.
+        From the docstring; "not given" if it does not say.
     credit : str
         What the rule learns from: how credit arrives, or what it reads instead.
     feedback : str
@@ -52,13 +52,13 @@ class Card:
     runs : tuple of str
         Where it runs.
     refused : mapping of str to str
-        Where it does not, with the reason.
+        Where it does not run, with the reason.
     needs : tuple of str
-        What it asks of the network around it.
+        What it requires of the network.
     rules : tuple of rule
-        The rules of bottom-up (or lateral) and of top-down weights that it consists of.
+        The rules that it consists of: for bottom-up (or lateral) weights, and for top-down weights.
     feedbacks : tuple of feedback
-        Those that ``with_rule`` adds.
+        The feedback that ``with_rule`` adds.
     """
 
     name: str
@@ -117,8 +117,8 @@ def card(rule: Any) -> Card:
     Parameters
     ----------
     rule : str, rule or Word
-        A name, as ``with_rule`` and ``plasticity=`` take it, or an object. A rule of your own has a card too:
-        what its docstring does not say is "not given".
+        A name, as ``with_rule`` and ``plasticity=`` take it, or an object. Your own rules have a card too:
+        what the docstring does not say is "not given".
 
     Returns
     -------
@@ -162,7 +162,7 @@ def known_rules() -> list[str]:
 
 
 def _found(rule: Any) -> tuple[str, Any, Word | None]:
-    """Name, the rule that the card is of, and the word for a whole network, if there is one."""
+    """The rule's name, the rule, and the word for a whole network, if there is one."""
     if isinstance(rule, Word):
         return next((n for n, w in WORDS.items() if w is rule), type(rule.rule).__name__), rule.rule, rule
     if isinstance(rule, str):
@@ -182,7 +182,7 @@ def _found(rule: Any) -> tuple[str, Any, Word | None]:
 
 
 def _object(cls: Any) -> Any:
-    """A rule of this class with the settings that are given by default; ``of`` is any projection."""
+    """A rule of this class with its default settings; ``of`` is any projection."""
     missing = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
     if missing - {"of"}:
         given = ", ".join(f"{name}=..." for name in sorted(missing))
@@ -248,12 +248,12 @@ def _feedback(part: Any, word: Word | None, downs: list[TopDown]) -> str:
     declared = rule_of(part)
     if not declared.supervised and not downs:
         if declared.top_down:
-            kind = "from the channels of a credit network" if declared.from_channels else "that are free"
-            return f"none of its own: it changes top-down weights {kind}"
+            channels = "top-down weights from the channels of a credit network"
+            return f"none added: it changes {channels if declared.from_channels else 'free top-down weights'}"
         return "none"
     said = [_added(down, word) for down in downs]
     if declared.from_teacher:
-        said.append(f"{declared.accepts[0].__name__}, from channels of a credit network to each population")
+        said.append(f"{declared.accepts[0].__name__}, from a credit network's channels to each population")
     added = {Diffusion, *(type(down.feedback) for down in downs)}
     others = [kind.__name__ for kind in declared.accepts if kind not in added]
     if others and (word is None or not word.docstring):
@@ -267,7 +267,7 @@ def _added(down: TopDown, word: Word | None) -> str:
         where = "from the top to each population"
         if word.onto_top is not None:
             tied = feedback_of(down.feedback).tied
-            where = "from the top to populations that project there" if tied else "from the top to others"
+            where = "from the top to populations that project to it" if tied else "from the top to others"
     learns = "" if down.plasticity is None else f" that learns by {type(down.plasticity).__name__}"
     return f"{type(down.feedback).__name__}{learns}, {where}"
 

@@ -1,4 +1,4 @@
-"""Shared by the reference networks in ``models/``: initial weights, one step up, a readout, area names."""
+"""Shared by the models in ``models/``: initial weights, adding an area, a readout, area names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cortex_sim.rules.gait_prop import GaitProp
 
 #: Half of all drives fall on the lower slope, so rates carry (1 + slope²)/2 of the drives' variance
 #: and activity would vanish in a deep network. This initial gain, √(2/1.01), compensates for it
-#: (measured: it trains better on CIFAR-10). The papers' own, for MNIST, is gain 1.
+#: (measured: it trains better on CIFAR-10). The papers use gain 1, on MNIST.
 VARIANCE_KEPT = Orthogonal(gain=(2 / (1 + LeakyRelu().slope ** 2)) ** 0.5)
-#: The same for relu, which is silent below 0; behind a normaliser any gain will do.
+#: The same for relu, which is silent below 0; with a normaliser any gain will do.
 RELU_VARIANCE_KEPT = Orthogonal(gain=2**0.5)
 
 _VENTRAL_STREAM = ("V1", "V2", "V3", "V4", "PIT", "CIT", "AIT")
@@ -35,7 +35,7 @@ def join(net: Network, below: Population, above: Population, connector: Connecto
 
 
 def dense_areas(net: Network, below: Population, count: int, width: int, init: Initialiser) -> Population:
-    """Return the highest of ``count`` new leaky-ReLU areas, each densely joined to the last."""
+    """Add ``count`` leaky-ReLU areas, each densely joined to the previous one; return the highest."""
     for name in areas(count):
         above = net.population(name, width, activation="leaky_relu")
         below = join(net, below, above, Dense(init=init))
@@ -43,7 +43,7 @@ def dense_areas(net: Network, below: Population, count: int, width: int, init: I
 
 
 def read_out_means(net: Network, below: Population, classes: int) -> None:
-    """Add the mean of each of ``below``'s fields, and a readout of the classes that learns from them."""
+    """Add the spatial mean of each feature map of ``below``, and a plastic readout of the classes."""
     mean = net.population("mean", below.shape[0], bias=False)
     net.bottom_up(below, mean, GlobalAveragePool2d())
     readout = net.population("readout", classes)

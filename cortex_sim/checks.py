@@ -49,7 +49,7 @@ def require_positive(owner: object, **values: float) -> None:
 
 
 def positive_ms(owner: object, **values: Any) -> Any:
-    """The one value, a positive time in ms; a time of brian2 as a plain number, any other as it is."""
+    """Return the one value, a positive time in ms, with a brian2 quantity turned into a plain number."""
     ((name, given),) = values.items()
     found = in_ms(name_of(owner), name, given)
     require_positive(owner, **{name: found})
@@ -94,7 +94,7 @@ def require_count(owner: object, minimum: int = 1, **values: int) -> None:
 
 
 def require_path(what: str, given: object, exception_type: type[CortexSimError] = DeclarationError) -> Path:
-    """Return ``given`` as a path, or raise ``exception_type`` if it is not one or no file can have that name.
+    """Return ``given`` as a path; raise ``exception_type`` if it is not one or cannot name a file.
 
     Whether it already exists is not checked.
     """
@@ -102,11 +102,13 @@ def require_path(what: str, given: object, exception_type: type[CortexSimError] 
         raise exception_type(f"{what}: give a path, such as 'folder/name'. Got {short(given)}")
     path = Path(os.fspath(given))
     try:
-        path.with_name(f"{path.name or 'name'}.parts").lstat()  # which may stand beside it
+        path.with_name(f"{path.name or 'name'}.parts").lstat()  # the longest name written beside it
     except (OSError, ValueError) as wrong:
         if isinstance(wrong, ValueError) or wrong.errno == errno.ENAMETOOLONG:
             why = wrong if isinstance(wrong, ValueError) else wrong.strerror
-            raise exception_type(f"{what} {short(str(given))}: no file can have that name ({why})") from None
+            raise exception_type(
+                f"{what} {short(str(given))}: no file can have this name ({why}); give another"
+            ) from None
     return path
 
 
@@ -120,23 +122,23 @@ def require_flag(owner: object, **values: bool) -> None:
 def require_name(owner: str, name: object) -> None:
     """Raise `DeclarationError` unless ``name`` is usable in files and recordings.
 
-    A name is visible text in Unicode's normal form C, without blanks at the ends and without "/".
-    Other names are refused by other tools in netCDF, or are impossible for folders.
+    A name is printable text in Unicode's normal form C, without spaces at either end and without "/".
+    Other names are refused by netCDF tools, or cannot be folder names.
     """
     if not isinstance(name, str) or not name:
         hint = "" if isinstance(name, str) else "; in YAML, put it in quotes"
         raise DeclarationError(f"{owner}: name must be a non-empty string. Got {name!r}{hint}")
     wrong = ""
     if name != name.strip():
-        wrong = "no blanks at its ends"
+        wrong = "not begin or end with a space"
     elif "/" in name or name in (".", ".."):
-        wrong = 'no "/", nor dots alone'
+        wrong = 'not contain "/", and not be "." or ".."'
     elif not name.isprintable():
-        wrong = "no control characters"
+        wrong = "not contain control characters"
     elif unicodedata.normalize("NFC", name) != name:
-        wrong = f"Unicode's composed form, {unicodedata.normalize('NFC', name)!r}"
+        wrong = f"be in Unicode's composed form, {unicodedata.normalize('NFC', name)!r}"
     if wrong:
-        raise DeclarationError(f"{owner}: a name has {wrong}. Got {name!r}")
+        raise DeclarationError(f"{owner}: a name must {wrong}. Got {name!r}")
 
 
 def listed(names: Iterable[str]) -> str:
@@ -145,7 +147,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def spelled(name: str, known: Iterable[str]) -> str:
-    """The known name in this spelling: "GAIT prop" and "gait-prop" mean "gait_prop"; else ``name`` itself."""
+    """The known name meant by this spelling ("GAIT prop" and "gait-prop" mean "gait_prop"), or ``name``."""
     names = list(known)
     if name in names or not isinstance(name, str):
         return name
@@ -167,8 +169,8 @@ def look_up(
 ) -> T:
     """Return ``table[name]``, or raise with the known names and the nearest one.
 
-    Another spelling of the package's own words is taken too, unless ``exact``: for names that users gave, and
-    wherever the name itself goes on.
+    Other spellings of the package's own names are accepted too, unless ``exact``, which is for names that
+    users chose and for names that are passed on as given.
     """
     if isinstance(name, str):
         found = name if exact else spelled(name, table)
@@ -183,9 +185,9 @@ def require_known(
     known: Collection[str],
     exception_type: type[CortexSimError] = DeclarationError,
 ) -> None:
-    """Raise with the known names and the nearest one unless ``name`` is one of them, letter by letter.
+    """Raise with the known names and the nearest one unless ``name`` is exactly one of them.
 
-    For names that go on as they were given, so that another spelling would mean nothing later.
+    For names that are passed on as given, so that another spelling would not be recognised later.
     """
     if not (isinstance(name, str) and name in known):
         raise _unknown(kind, name, known, exception_type)

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Any
 
-# Threads that spin while they wait make two processes on shared cores many times slower; this must
-# be set before torch is imported.
+# Threads that busy-wait slow down two processes on shared cores many times; this must be set before
+# torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
@@ -34,13 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="cortex-sim: %(message)s")
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    for stream in (sys.stdout, sys.stderr):  # a locale without a character must not end the program
+    for stream in (sys.stdout, sys.stderr):  # a character missing from the locale must not end the program
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     unreadable = [word for word in given if not word.isascii() and _undecoded(word)]
     if unreadable:
         return _fail(
-            f"{unreadable[0]!a}: the locale of this terminal cannot spell it; set PYTHONUTF8=1 or "
+            f"{unreadable[0]!a}: this terminal's locale cannot represent it; set PYTHONUTF8=1 or "
             "LC_ALL=C.UTF-8, then try again",
             2,
         )
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _resumes(command: str) -> bool:
-    """Whether what a command was doing can be continued."""
+    """Whether an interrupted command can be continued with ``--resume``."""
     known: Any = typer.main.get_command(app)
     return any(option.name == "resume" for option in known.commands[command].params)
 
@@ -74,7 +74,7 @@ def _undecoded(word: str) -> bool:
 
 
 def _fail(message: str, status: int, said: bool = False) -> int:
-    """Print the message; of several processes that meet the same error, one does."""
+    """Print the message; if several processes meet the same error, only one prints it."""
     rank = ranks.rank()
     ranks.leave(f"cortex-sim: {' '.join(message.split())}")
     if not said and ranks.has_to_say(message):

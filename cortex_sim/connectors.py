@@ -1,4 +1,4 @@
-"""Connectors: which pre unit reaches which post unit, and the weights a projection starts with."""
+"""Connectors: which pre units reach which post units, and the initial weights of a projection."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Shape = tuple[int, ...]
 class Connector(Protocol):
     """How a projection connects two populations.
 
-    ``plastic`` says whether its weights can change at all; otherwise the drawn weights stay.
-    `Unweighted` connectors have none. Rules see weights as a matrix of shape (post,
+    ``plastic`` says whether its weights can change at all; otherwise they stay as drawn.
+    `Unweighted` connectors have no weights. Rules see weights as a matrix of shape (post,
     inputs of one post unit): for a convolution, (C_out, C_in·k·k), with C_in the channels of its group.
     """
 
@@ -63,7 +63,7 @@ def _as_mask(mask: Any) -> FixedArray:
 
 
 def check_sheets(name: str, what: str, pre: Shape, post: Shape, otherwise: str) -> None:
-    """Raise `DeclarationError` unless both populations of a projection are sheets of units in channels."""
+    """Raise `DeclarationError` unless both populations have shape (channel, row, column)."""
     before, _, after = name.partition("->")
     for population, shape in ((before, pre), (after, post)):
         if len(shape) != 3:
@@ -74,7 +74,7 @@ def check_sheets(name: str, what: str, pre: Shape, post: Shape, otherwise: str) 
 
 
 def check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: str) -> None:
-    """Raise `DeclarationError` where given weights have another shape; ``pre``, ``post`` say why."""
+    """Raise `DeclarationError` if given weights have another shape; ``pre`` and ``post`` explain why."""
     if isinstance(init, GivenWeights) and init.weights.shape != expected:
         raise DeclarationError(
             f"projection {name}: weights have shape {init.weights.shape}, but {pre} and {post}; "
@@ -83,7 +83,7 @@ def check_given(name: str, init: Initialiser, expected: Shape, pre: str, post: s
 
 
 class Matrix:
-    """Base of connectors whose weights are a matrix (post, pre), with all synapses or with some.
+    """Base of connectors whose weights are a matrix (post, pre), with all synapses or only some.
 
     Subclasses are dataclasses with an ``init``, and override `wiring` where synapses are missing.
     """
@@ -100,7 +100,7 @@ class Matrix:
         return None
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Given weights must have shape (post, pre)."""
+        """Raise `DeclarationError` unless given weights have shape (post, pre)."""
         before, _, after = name.partition("->")
         words = f"{before} has {size(pre)} units", f"{after} {size(post)}"
         check_given(name, self.init, self.weight_shape(pre, post), *words)
@@ -110,8 +110,8 @@ class Matrix:
     ) -> np.ndarray:
         """Weights of shape (post, pre).
 
-        Where only some synapses exist, a unit's weights are drawn as if it had as many inputs as the unit
-        with most synapses, so that their spread follows the number of synapses.
+        If only some synapses exist, all units' weights are drawn as if each had as many inputs as the unit
+        with the most synapses, so that their spread fits the number of synapses.
         """
         if exists is None or isinstance(self.init, GivenWeights):
             return self.init.draw(rng, size(post), size(pre))
@@ -125,7 +125,7 @@ class Matrix:
 @register("connector", "dense")
 @dataclass(frozen=True)
 class Dense(Matrix):
-    """Every pre unit to every post unit, or those that a mask allows; weights (post, pre).
+    """Every pre unit to every post unit, or only the pairs that a mask allows; weights (post, pre).
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class Dense(Matrix):
         "orthogonal", "xavier", "he", an object such as ``Orthogonal(gain=1.4)``, or the weights
         themselves as an array of shape (post, pre).
     mask : array of shape (post, pre), optional
-        Which synapses exist: True or 1 where there is one, False or 0 where there is none and never will be.
+        Which synapses exist: True or 1 where there is one, False or 0 where none exists or ever forms.
     """
 
     init: Any = Orthogonal()
@@ -145,7 +145,7 @@ class Dense(Matrix):
             object.__setattr__(self, "mask", _as_mask(self.mask))
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Mask and given weights must have shape (post, pre)."""
+        """Raise `DeclarationError` unless mask and given weights have shape (post, pre)."""
         if self.mask is not None and self.mask.values.shape != self.weight_shape(pre, post):
             before, _, after = name.partition("->")
             raise DeclarationError(
@@ -160,7 +160,7 @@ class Dense(Matrix):
 
 
 class Unweighted:
-    """Base of connectors without weights; a user-defined class adds ``operator(pre, post)``, and `check`."""
+    """Base of connectors without weights; a subclass adds ``operator(pre, post)``, and `check` if needed."""
 
     plastic: ClassVar[bool] = False
 
@@ -172,7 +172,7 @@ class Unweighted:
         """Any two shapes are valid."""
 
     def draw(self, rng: np.random.Generator, pre: Shape, post: Shape) -> np.ndarray:
-        """Nothing to draw: an empty array."""
+        """An empty array: there is nothing to draw."""
         return np.empty(0)
 
 
@@ -182,7 +182,7 @@ def has_weights(connector: Any) -> bool:
 
 
 def leaves_out(connector: Any) -> bool:
-    """Whether some of a connector's synapses may be missing, by a mask or by distance or chance."""
+    """Whether some of a connector's synapses may be missing: by a mask, by distance or by chance."""
     masked = getattr(connector, "mask", None) is not None
     return masked or (isinstance(connector, Matrix) and not isinstance(connector, Dense))
 
@@ -193,10 +193,10 @@ class Identity(Unweighted):
     """Each pre unit to the post unit at the same place, weight 1 (a skip connection); not plastic."""
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Both populations must have one shape."""
+        """Raise `DeclarationError` unless both populations have the same shape."""
         before, _, after = name.partition("->")
         if pre != post:
             raise DeclarationError(
-                f"projection {name}: Identity() needs populations of one shape, but {before} has shape "
+                f"projection {name}: Identity() needs populations of the same shape, but {before} has shape "
                 f"{pre} and {after} {post}; make them equal, or use Dense()"
             )

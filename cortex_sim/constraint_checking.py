@@ -1,4 +1,4 @@
-"""What constraints ask of the projection that carries them, and of the projections beside it."""
+"""What constraints require of the projection that carries them, and of other projections."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def check_constraints(net: Network, projection: Projection) -> None:
     if words and projection.source.tied:
         raise DeclarationError(
             f"projection {name}: {type(projection.feedback).__name__} weights follow "
-            f"{projection.reverse_name}, so {words[0]} cannot hold for them; give it to "
+            f"{projection.reverse_name}, so {words[0]} cannot constrain them; give it to "
             f"{projection.reverse_name}"
         )
     if words and not projection.is_top_down and not has_weights(projection.connector):
         raise DeclarationError(
             f"projection {name}: {type(projection.connector).__name__}() has no weights for {words[0]} to "
-            "hold for; remove the constraint, or use Dense()"
+            "constrain; remove the constraint, or use Dense()"
         )
     for word in {word for word in words if words.count(word) > 1}:
         raise DeclarationError(f"projection {name}: carries {word} twice; give one, with both settings")
@@ -39,7 +39,7 @@ def check_constraints(net: Network, projection: Projection) -> None:
     if exists is not None and not exists.any():
         raise DeclarationError(
             f"projection {name}: {type(projection.connector).__name__} leaves no synapse between "
-            f"{projection.pre} and {projection.post}; give a wider one"
+            f"{projection.pre} and {projection.post}; let it connect more units"
         )
     allowed = allowed_of(net, projection)
     if allowed is None:
@@ -55,7 +55,7 @@ def check_constraints(net: Network, projection: Projection) -> None:
 
 
 def _check_orthogonality(net: Network, projection: Projection) -> None:
-    """Neither synapses that are missing nor bounds can be kept while weights are made orthogonal."""
+    """Refuse orthogonality where synapses are missing or weights are constrained: it would undo both."""
     for part in projection.regularisers:
         missing = net.wiring(projection) is not None and isinstance(part, (Orthogonality, HardOrthogonality))
         if missing or isinstance(part, HardOrthogonality):
@@ -71,9 +71,9 @@ def _check_orthogonality(net: Network, projection: Projection) -> None:
 
 
 def _check_senders(net: Network, projection: Projection) -> None:
-    """A unit has one sign: all projections from one population that carry `Dale` agree.
+    """A unit has one sign: all projections from one population that carry `Dale` must agree.
 
-    A lateral one is taken off the drive, so its signs are of another kind.
+    Lateral projections are exempt: they are subtracted from the drive, so their signs mean the opposite.
     """
     mine = None if projection.is_lateral else _dale(projection)
     if mine is None:
@@ -86,8 +86,8 @@ def _check_senders(net: Network, projection: Projection) -> None:
         if theirs != mine and (theirs.signs(units) != mine.signs(units)).any():
             raise DeclarationError(
                 f"projection {projection.name}: Dale(inhibitory={mine.inhibitory!r}) gives units of "
-                f"{projection.pre} another sign than {other.name} does, {theirs.inhibitory!r}; the sign "
-                "belongs to the unit, name the same in both"
+                f"{projection.pre} other signs than in {other.name}, which has {theirs.inhibitory!r}; the "
+                "sign belongs to the unit, so name the same units in both"
             )
 
 

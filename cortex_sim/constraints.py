@@ -1,7 +1,7 @@
 """Constraints of a projection's weights: bounds, signs, row sums, and a learning rate per synapse.
 
-They belong to the projection, like regularisers. Initial weights satisfy them, and after every step of the
-weights, whatever rule and optimiser took it, they are satisfied again: `cortex_sim.allowed` says how.
+They belong to the projection, like regularisers. Initial weights satisfy them, and so do the weights after
+every step, whichever rule and optimiser took it: `cortex_sim.allowed` says how.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Limits = tuple[np.ndarray, np.ndarray]
 def _number_or_array(owner: str, setting: str, value: Any) -> Any:
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         if math.isnan(value):
-            raise DeclarationError(f"{owner}: {setting} is NaN; give a number, or an array of weights' shape")
+            raise DeclarationError(f"{owner}: {setting} is NaN; give a number or an array of numbers")
         return float(value)
     if isinstance(value, FixedArray):
         return value
@@ -38,12 +38,12 @@ def _projections(given: Any) -> tuple[str, ...]:
     names = [getattr(one, "name", one) for one in given] if several else [given]
     if not several or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise DeclarationError(
-            "RowNorm: over lists the projections that share the total, once each, such as "
+            "RowNorm: over must list the projections that share the total, once each, such as "
             f'["left->V1", "right->V1"]. Got {given!r}'
         )
     if len(names) == 1:
         raise DeclarationError(
-            f"RowNorm: over names {names[0]} alone; name all projections that share the total, or leave over "
+            f"RowNorm: over names only {names[0]}; name all projections that share the total, or leave over "
             "out"
         )
     return tuple(sorted(names))
@@ -52,12 +52,12 @@ def _projections(given: Any) -> tuple[str, ...]:
 @register("constraint", "bounds")
 @dataclass(frozen=True)
 class Bounds:
-    """low ≤ w_ij ≤ high: a weight that would pass a bound stays at it.
+    """low ≤ w_ij ≤ high: a weight that would exceed a bound stays at the bound.
 
     Parameters
     ----------
     low, high : float or array of the weights' shape, default 0.0 and no bound
-        Least and largest weight; None is no bound. An array holds one for each synapse.
+        Smallest and largest weight; None means no bound. An array gives one per synapse.
     """
 
     low: Any = 0.0
@@ -74,7 +74,7 @@ class Bounds:
             raise DeclarationError(f"Bounds: low must be below high. Got {self.low!r} and {self.high!r}")
 
     def limits(self, shape: tuple[int, ...], senders: int) -> Limits:
-        """Least and largest weights, numbers or arrays of the weights' shape."""
+        """Smallest and largest weights, as numbers or arrays of the weights' shape."""
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         return np.asarray(low, dtype=float), np.asarray(high, dtype=float)
@@ -83,16 +83,16 @@ class Bounds:
 @register("constraint", "dale")
 @dataclass(frozen=True)
 class Dale:
-    """The sign belongs to the pre unit: its weights are all ≥ 0, or, where it is inhibitory, all ≤ 0.
+    """The sign belongs to the pre unit: its weights are all ≥ 0 or, if it is inhibitory, all ≤ 0.
 
-    A weight that would change its sign stays at 0. All projections from one population that carry `Dale`
+    A weight that would change its sign stops at 0. All projections from one population that carry `Dale`
     must name the same inhibitory units.
 
     Parameters
     ----------
     inhibitory : sequence of int, or float, default ()
-        Inhibitory pre units (channels, of a convolution); all others are excitatory. A number between 0 and
-        1 is their share: the last units are inhibitory, ``Dale(inhibitory=0.2)`` the last fifth.
+        Inhibitory pre units (for a convolution, channels); all others are excitatory. A number between 0 and
+        1 is their share, taken from the end: with ``Dale(inhibitory=0.2)`` the last fifth is inhibitory.
 
     References
     ----------
@@ -116,13 +116,13 @@ class Dale:
             units, fits = (), False
         if not fits or any(unit < 0 for unit in units) or len(set(units)) < len(units):
             raise DeclarationError(
-                f"Dale: inhibitory must list units once each, such as [8, 9], or be a share such as 0.2. "
+                f"Dale: inhibitory must list each unit once, such as [8, 9], or be a share such as 0.2. "
                 f"Got {given!r}"
             )
         object.__setattr__(self, "inhibitory", tuple(sorted(units)))
 
     def signs(self, senders: int) -> np.ndarray:
-        """1 of each excitatory, −1 of each inhibitory sender, (sender,)."""
+        """1 for each excitatory and −1 for each inhibitory sender, of shape (sender,)."""
         signs = np.ones(senders)
         if isinstance(self.inhibitory, float):
             signs[senders - round(self.inhibitory * senders) :] = -1
@@ -131,7 +131,7 @@ class Dale:
         return signs
 
     def limits(self, shape: tuple[int, ...], senders: int) -> Limits:
-        """Least and largest weights, one for each sender."""
+        """Smallest and largest weights, one per sender."""
         signs = self.signs(senders)
         return np.where(signs > 0, 0.0, -np.inf), np.where(signs > 0, np.inf, 0.0)
 
@@ -139,14 +139,14 @@ class Dale:
 @register("constraint", "row_norm")
 @dataclass(frozen=True)
 class RowNorm:
-    """What each post unit receives keeps its sum, Σ_j w_ij = total, or its length, √Σ_j w_ij² = total.
+    """Each post unit's weights keep their sum, Σ_j w_ij = total, or their length, √Σ_j w_ij² = total.
 
-    Multiplicative: a row is scaled, so that large weights give up more. Subtractive: every synapse that
-    exists gives up the same, which sharpens differences until weights reach their bounds. Beside `Bounds` or
-    `Dale` synapses at a bound stay there and the others make up for them: both hold exactly.
+    Multiplicative: a row is scaled, so that large weights lose more. Subtractive: every existing synapse
+    loses the same amount, which sharpens differences until weights reach their bounds. With `Bounds` or
+    `Dale`, synapses at a bound stay there and the others compensate, so both constraints hold exactly.
 
-    With ``over``, the weights of several projections onto one population keep the total together, so that
-    they compete for it, such as those of two eyes. Each of them carries the same `RowNorm`.
+    With ``over``, the weights of several projections onto one population share one total and compete for
+    it, such as those from two eyes. Each of these projections carries the same `RowNorm`.
 
     Parameters
     ----------
@@ -154,9 +154,9 @@ class RowNorm:
         Sum or length of each row.
     method : {"multiplicative", "subtractive"}, default "multiplicative"
     norm : {"sum", "length"}, default "sum"
-        Length is multiplicative only.
-    over : sequence of projections, default ()
-        Names of all bottom-up or recurrent projections that share the total; without, each has its own.
+        A length can only be kept multiplicatively.
+    over : sequence of projections or their names, default ()
+        All bottom-up or recurrent projections that share the total; by default each has its own.
 
     Examples
     --------
@@ -193,12 +193,12 @@ class RowNorm:
                 )
         if (self.method, self.norm) == ("subtractive", "length"):
             raise DeclarationError(
-                'RowNorm: a length is kept by scaling; use method="multiplicative", or norm="sum"'
+                'RowNorm: a length can only be kept by scaling; use method="multiplicative", or norm="sum"'
             )
         total = np.asarray(self.total)
         if not np.isfinite(total).all() or (self.norm == "length" and (total <= 0).any()):
             raise DeclarationError(
-                f"RowNorm: total must be finite, and a length positive. Got {self.total!r}"
+                f"RowNorm: total must be finite, and positive if it is a length. Got {self.total!r}"
             )
         if self.method == "multiplicative" and (total == 0).any():
             raise DeclarationError(
@@ -209,15 +209,15 @@ class RowNorm:
 @register("constraint", "learning_rates")
 @dataclass(frozen=True)
 class LearningRates:
-    """Each synapse has a learning rate of its own, η_ij = values_ij·η; 0 keeps it as it is.
+    """Each synapse has its own learning rate, η_ij = values_ij·η; with 0 it does not learn.
 
-    It scales the step itself, the optimiser's included, so that Adam cannot undo it. A `RowNorm` beside it
-    then moves the whole row, synapses with rate 0 too.
+    The step itself is scaled, after the optimiser, so that Adam cannot undo it. A `RowNorm` on the same
+    projection then moves the whole row, including synapses with rate 0.
 
     Parameters
     ----------
     values : array of the weights' shape
-        0 or more.
+        Learning rates relative to η; 0 or more.
     """
 
     values: Any

@@ -1,4 +1,4 @@
-"""Convolutions: one kernel for all places of a sheet, dense over channels or in groups of them."""
+"""Convolutions: one kernel for all positions, dense over channels or within groups of channels."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ class Conv2d:
     padding : int or pair of int, default 0
         Silent units added on each side.
     init : str, array or Initialiser, default "orthogonal"
-        As for `Dense`, on the matrix of shape (C_out, C_in·rows·columns); with groups on each group's own.
+        As for `Dense`, for the matrix of shape (C_out, C_in·rows·columns), or each group's part of it.
     dilation : int or pair of int, default 1
-        Step between the units of one receptive field; 1 leaves none out.
+        Step between the units of one receptive field; 1 skips none.
     groups : int, default 1
-        Parts of the channels that are convolved each by itself: the first C_in / groups channels drive the
+        Number of channel groups, each convolved separately: the first C_in / groups channels drive the
         first C_out / groups, and so on. With ``groups`` equal to the channels of the pre population the
-        convolution is depthwise. Each group is a projection of its own: its weights are drawn, inverted
-        and made orthogonal apart from those of the others.
+        convolution is depthwise. Each group's weights are drawn, inverted and made orthogonal separately.
     """
 
     kernel: Pair
@@ -58,12 +57,12 @@ class Conv2d:
         object.__setattr__(self, "init", as_initialiser(self.init, self))
 
     def post_sides(self, rows: int, columns: int) -> tuple[int, int]:
-        """Rows and columns that a pre population with so many of them leads to."""
+        """Rows and columns of the post population, from those of the pre population."""
         each = (both(x) for x in (self.kernel, self.stride, self.padding, self.dilation))
         return tuple(map(places_along, (rows, columns), *each))  # type: ignore[return-value]
 
     def post_side(self, side: int) -> int:
-        """Rows that a pre population with ``side`` of them leads to."""
+        """Rows of the post population if the pre population has ``side`` rows."""
         return self.post_sides(side, side)[0]
 
     def weight_shape(self, pre: Shape, post: Shape) -> Shape:
@@ -71,7 +70,7 @@ class Conv2d:
         return (post[0], pre[0] // self.groups, *both(self.kernel))
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Shapes must be (channel, row, column), and post the size that stride and padding make."""
+        """Raise `DeclarationError` unless shapes are (channel, row, column) and post has the right size."""
         check_sheets(name, "a convolution", pre, post, "Dense()")
         before, _, after = name.partition("->")
         self._check_groups(name, pre, post)

@@ -19,7 +19,7 @@ from cortex_sim.registry import make, to_data
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-_LATER = ("apical_coupling", "normaliser", "dropout")  # written only where they are given
+_LATER = ("apical_coupling", "normaliser", "dropout")  # written only if they are given
 _POPULATION = ("shape", "activation", "tau_ms", "bias", "nonnegative", *_LATER)
 _RECURRENT = ("kind", "pre", "post", "connector", "plasticity", "regularisers", "by_word", "constraints")
 _BOTTOM_UP = (*_RECURRENT, "reads", "reads_by_word")
@@ -84,15 +84,15 @@ def from_dict(data: Any) -> Network:
         raise DeclarationError(f"network YAML: needs the keys {', '.join(_NETWORK)}")
     if "credit_populations" in data:
         raise DeclarationError(
-            f"network YAML {data['network']}: credit_populations are the teacher's and are not declared one "
-            'by one; use net.with_rule("tdca", credit=...) and write that network'
+            f"network YAML {data['network']}: credit_populations belong to the teacher and cannot be "
+            'declared one by one; use net.with_rule("tdca", credit=...) and write that network'
         )
     _only("network YAML", data, _NETWORK)
     net = Network(data["network"])
     populations, projections = data.get("populations") or {}, data.get("projections") or []
     if not isinstance(populations, dict) or not isinstance(projections, list):
         raise DeclarationError(
-            f"network YAML {net.name}: populations are name: settings, projections a list of settings"
+            f"network YAML {net.name}: populations must be a mapping (name: settings), and projections a list"
         )
     for name, entry in populations.items():
         _only(f"population {name}", entry, _POPULATION)
@@ -146,8 +146,8 @@ def _driving(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
     for regulariser in added:
         if regulariser not in made.regularisers:
             raise DeclarationError(
-                f"projection {made.name}: by_word has {regulariser!r}, which is not one of its regularisers; "
-                "remove it there, or add it to them"
+                f"projection {made.name}: by_word lists {regulariser!r}, which regularisers does not; remove "
+                "it from by_word, or add it to regularisers"
             )
     by_word = bool(entry.get("reads_by_word")) and made.reads is not None
     net.projections[made.name] = replace(made, by_word=added, reads_by_word=by_word)
@@ -169,7 +169,10 @@ def _lateral(net: Network, entry: dict[str, Any], own: dict[str, Any]) -> None:
     name = f"{entry['pre']}->{entry['post']}"
     _only(f"lateral projection {name}", entry, _LATERAL)
     if entry["pre"] != entry["post"]:
-        raise DeclarationError(f"projection {name}: a lateral projection joins one population to itself")
+        raise DeclarationError(
+            f"projection {name}: a lateral projection connects a population to itself; give pre and post "
+            "the same name, or use another kind"
+        )
     weights: Any = entry.get("weights")
     net.lateral(entry["pre"], weights=array_from_data(weights) if is_array_data(weights) else weights, **own)
 

@@ -1,7 +1,7 @@
-"""The settings that ship for a model under a rule: chosen by a grid search and kept as data.
+"""Default settings shipped for a model under a rule: chosen by a grid search and kept as data.
 
 ``cortex-sim train`` starts from them; this module gives them to Python code. Without them
-``net.with_rule("gait_prop")`` is the rule as its authors wrote it: no regulariser, an exact inverse
+``net.with_rule("gait_prop")`` is the rule as its authors published it: no regulariser, an exact inverse
 recomputed at every update.
 """
 
@@ -19,7 +19,7 @@ from cortex_sim.rules.base import WORDS
 from cortex_sim.runs.merging import merged
 from cortex_sim.words import with_settings
 
-#: Settings of training where none ship.
+#: Settings of training where none are shipped.
 BASE: dict[str, Any] = {
     "epochs": 10,
     "batch_size": 64,
@@ -27,7 +27,7 @@ BASE: dict[str, Any] = {
     "schedule": {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False},
     "standardise": True,
 }
-#: Those of the rule "tdca": the step that the credit network was trained with.
+#: Settings of training for the rule "tdca": the step that the credit network was trained with.
 TRAINED_STEP: dict[str, Any] = {"optimiser": {"name": "inner_step"}, "schedule": None}
 _FIT = ("epochs", "batch_size", "optimiser", "schedule")
 _KEYS = ("all", "rules")
@@ -41,10 +41,10 @@ class Defaults:
     ----------
     model : str
     rule : str or None
-        A word such as "gait_prop"; None where the model's projections carry several rules.
+        A word such as "gait_prop"; None if the model's projections carry several rules.
     tuned : bool
-        Whether these settings were chosen for this rule on this model; otherwise they are those of the
-        model's other rules, and their learning rate may be far off for this one.
+        Whether these settings were chosen for this rule on this model; otherwise they are borrowed from
+        the model's other rules, and the learning rate may be far from the best for this one.
     shipped : dict
         The settings in ``protocols/defaults/MODEL.yaml``; may be empty.
 
@@ -84,7 +84,7 @@ class Defaults:
 
     @property
     def regularisers(self) -> list[Any] | None:
-        """Regularisers that replace the declared ones; None keeps those."""
+        """Regularisers that replace the declared ones; None keeps the declared ones."""
         return copy.deepcopy(self.shipped.get("regulariser"))
 
     def on(self, net: Network) -> Network:
@@ -97,12 +97,12 @@ class Defaults:
 
 
 def defaults(model: str | Network, rule: str | None = None) -> Defaults:
-    """Return the settings that ship for a model under a rule.
+    """Return the settings shipped for a model under a rule.
 
     Parameters
     ----------
     model : str or Network
-        Name of a shipped model, or a network declared by one.
+        Name of a shipped model, or the network that it declares.
     rule : str, optional
         A word such as "gait_prop"; by default the one that the model declares.
 
@@ -149,7 +149,7 @@ def with_defaults(model: str, rule: str | None = None, **settings: Any) -> tuple
 
 
 def shipped(model: str, rule: str | None) -> dict[str, Any]:
-    """The settings that ship for a model and a rule, as plain data; empty if none do."""
+    """The settings shipped for a model and a rule, as plain data; empty if there are none."""
     content = _content(model)
     rule = None if rule is None else spelled(rule, WORDS)
     every, by_rule = content.get("all") or {}, content.get("rules") or {}
@@ -172,7 +172,7 @@ def _content(model: str) -> dict[str, Any]:
 
 
 def declared_rule(net: Network) -> str | None:
-    """Registered name of the one rule that all plastic bottom-up projections carry, if it is one."""
+    """Registered name of the rule of all plastic bottom-up projections; None if they carry several."""
     rules = [p.plasticity for p in net.bottom_ups if p.plasticity is not None]
     if not rules or any(type(rule) is not type(rules[0]) for rule in rules):
         return None
@@ -180,7 +180,7 @@ def declared_rule(net: Network) -> str | None:
 
 
 def with_regularisers(net: Network, regularisers: list[Any]) -> Network:
-    """The network with these regularisers on every plastic projection that credit passes through."""
+    """The network with these regularisers on every plastic projection that carries credit back."""
     made = tuple(registry.make("regulariser", r) for r in regularisers)
     other = net.copy()
     for p in net.bottom_ups:

@@ -1,4 +1,4 @@
-"""How a network shows itself: as a table, as a drawing, and in a notebook as both."""
+"""How a network is displayed: as a table, as a drawing, and in a notebook as both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class DisplayedNetwork:
-    """What `cortex_sim.network.Network` has for eyes; the drawing library is loaded when it is used."""
+    """Display methods of `cortex_sim.network.Network`; the drawing library is loaded on first use."""
 
     def draw(self, path: str | Path | None = None) -> Any:
         """Draw populations and all kinds of projection (matplotlib figure; saved if a path is given)."""

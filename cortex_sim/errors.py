@@ -6,7 +6,7 @@ class CortexSimError(ValueError):
 
 
 class DeclarationError(CortexSimError):
-    """A network, population, projection or rule without a valid meaning."""
+    """A network, population, projection, rule or argument that is not valid."""
 
 
 class BuildError(CortexSimError):

@@ -148,9 +148,9 @@ def test_an_experiment_starts_from_a_state(tmp_path):
 
 @pytest.mark.parametrize("given", [None, 3, "", "n" * 300, "a\0b", b"bytes"])
 def test_what_is_no_path_is_refused(given):
-    with pytest.raises(RunError, match=r"give a path|no file can have that name"):
+    with pytest.raises(RunError, match=r"give a path|no file can have this name"):
         cs.load(given)
-    with pytest.raises(RunError, match=r"give a path|no file can have that name"):
+    with pytest.raises(RunError, match=r"give a path|no file can have this name"):
         cs.save(initial(network()), given)
 
 

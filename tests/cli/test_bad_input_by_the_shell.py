@@ -32,6 +32,6 @@ def test_a_locale_that_cannot_spell_a_path_is_said(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert "cannot spell it; set PYTHONUTF8=1" in done.stderr
+    assert "cannot represent it; set PYTHONUTF8=1" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

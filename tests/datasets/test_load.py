@@ -101,7 +101,7 @@ def test_errors_list_names_and_forms(wrong, message):
 
 
 def test_a_name_that_no_file_can_have_is_said():
-    with pytest.raises(DataError, match=r"data '\\x00': no file can have that name"):
+    with pytest.raises(DataError, match=r"data '\\x00': no file can have this name"):
         data.load("\0")
 
 

@@ -8,7 +8,7 @@ import cortex_sim as cs
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: cs.Protocol(phases=[1]), r"phases are given one after another without a name, Protocol\(f"),
+        (lambda: cs.Protocol(phases=[1]), r"give phases one after another without names, as in Protocol\(f"),
         (lambda: cs.Phase("stimulus", duration=100), r"unknown setting of Phase 'duration' \(did you mean"),
         (lambda: cs.Phase(), "Phase: name is missing"),
         (lambda: cs.Network("n").population("V1", 3, sise=3), "unknown setting of net.population 'sise'"),

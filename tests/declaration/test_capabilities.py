@@ -183,7 +183,7 @@ def test_every_shipped_part_declares_what_it_may(kind, cls):
 )
 def test_a_misspelt_capability_is_refused_where_it_is_declared(kind, base, name, value, meant):
     says = refused(
-        f"^{kind} Own: has {name}, which nothing reads; write {meant} if", "choose a name less like"
+        f"^{kind} Own: has {name}, which nothing reads; write {meant} if", "choose a less similar name"
     )
     with says:
         declare(made(base, name, value), kind)
@@ -243,12 +243,12 @@ def test_a_subclass_may_misspell_what_its_base_spells():
     ],
 )
 def test_a_capability_of_the_wrong_kind_is_refused(name, value, wanted):
-    with refused(f"^rule Own: {name} is a capability and must be {wanted}", "another name. Got "):
+    with refused(f"^rule Own: {name} is a capability and must be {wanted}", "something else. Got "):
         two(made(Hebb, name, value))
 
 
 def test_a_setting_may_not_have_the_name_of_a_capability():
-    with refused("^rule Own: spontaneous is a capability", "a setting of another meaning needs another name"):
+    with refused("^rule Own: spontaneous is a capability", "rename it if you mean something else"):
         two(made(Hebb, "spontaneous", 0.3, setting=True))
 
 

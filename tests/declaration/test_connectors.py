@@ -85,7 +85,7 @@ def test_a_convolution_that_cannot_be_is_refused(settings, message):
         (object(), "or an object with draw"),
         (cs.Random(), "Got Random(scale=1.0), which is a feedback"),
         (cs.He, "give He(), an object, not the class itself"),
-        ([[1.0, float("nan")]], "weights hold NaN or infinity"),
+        ([[1.0, float("nan")]], "weights contain NaN or infinity"),
         ([[1.0], [2.0, 3.0]], "weights must be an array of numbers"),
         ([["a"]], "weights must be an array of numbers"),
         (np.array([[1j]]), "weights must be an array of numbers (these are complex128)"),

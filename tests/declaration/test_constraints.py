@@ -57,7 +57,7 @@ def test_subtractive_and_multiplicative_are_miller_and_mackay():
 
 def test_a_row_that_cannot_be_scaled_is_an_error():
     net, up = joined(cs.Bounds(0), cs.RowNorm(1.0))
-    with pytest.raises(cs.RunError, match="row 2 cannot have the total that RowNorm keeps"):
+    with pytest.raises(cs.RunError, match="row 2 cannot keep the total of its RowNorm"):
         allowed_of(net, up).enforced(np.where(np.arange(5)[:, None] == 2, -1.0, 1.0) * np.ones((5, 7)))
 
 
@@ -157,7 +157,10 @@ def unweighted():
         (lambda: cs.Bounds(None, None), "give low, high, or both"),
         (lambda: cs.Bounds("0"), "low must be a number or an array"),
         (lambda: cs.Bounds(float("nan")), "low is NaN"),
-        (lambda: joined(cs.Bounds(np.zeros((7, 5)))), r"Bounds has shape \(7, 5\), and its weights \(5, 7\)"),
+        (
+            lambda: joined(cs.Bounds(np.zeros((7, 5)))),
+            r"Bounds has shape \(7, 5\), but its weights have shape \(5, 7\)",
+        ),
         (
             lambda: joined(cs.Bounds(0, 1), connector=cs.Dense(-np.ones((5, 7)))),
             "35 weights are outside their",
@@ -167,31 +170,31 @@ def unweighted():
             lambda: joined(cs.Bounds(0, 1), cs.Dale([3])),
             "Bounds and Dale leave synapses from input 3 no weight",
         ),
-        (lambda: joined(cs.Bounds(0.1, 1), cs.Dale([3])), "Bounds and Dale allow no weight from input 3"),
-        (lambda: cs.Dale([1, 1]), "must list units once each"),
+        (lambda: joined(cs.Bounds(0.1, 1), cs.Dale([3])), "Dale leave no possible weight for input 3"),
+        (lambda: cs.Dale([1, 1]), "must list each unit once"),
         (lambda: cs.Dale(1.5), "a share between 0 and 1"),
-        (lambda: cs.Dale("all"), "must list units once each"),
+        (lambda: cs.Dale("all"), "must list each unit once"),
         (lambda: joined(cs.Dale([7])), "Dale names inhibitory unit 7, but retina has 7 units"),
-        (lambda: two(cs.Dale([1]), cs.Dale([2])), "the sign belongs to the unit, name the same in both"),
+        (lambda: two(cs.Dale([1]), cs.Dale([2])), "so name the same units in both"),
         (lambda: cs.RowNorm(1, "divisive"), "method must be 'multiplicative' or 'subtractive'"),
-        (lambda: cs.RowNorm(1, "subtractive", "length"), "a length is kept by scaling"),
+        (lambda: cs.RowNorm(1, "subtractive", "length"), "a length can only be kept by scaling"),
         (lambda: cs.RowNorm(0), "a total of 0 cannot be kept by scaling"),
-        (lambda: cs.RowNorm(-1, norm="length"), "a length positive"),
-        (lambda: joined(cs.RowNorm(1)), "needs weights of that sign alone, and theirs may change"),
-        (lambda: joined(cs.RowNorm(1), cs.Dale([0])), "needs weights of that sign alone"),
+        (lambda: cs.RowNorm(-1, norm="length"), "positive if it is a length"),
+        (lambda: joined(cs.RowNorm(1)), "needs weights of that sign only, but their signs may change"),
+        (lambda: joined(cs.RowNorm(1), cs.Dale([0])), "needs weights of that sign only"),
         (lambda: joined(cs.RowNorm(np.ones(7)), cs.Bounds(0)), "there are 5 rows"),
-        (lambda: joined(cs.RowNorm(2), cs.Bounds(0, 0.2)), "asks for sum 2 of row 0, which its 7 synapses"),
-        (lambda: joined(cs.RowNorm(1, norm="length"), cs.Bounds(0.1, 1)), "Bounds leave out 0"),
+        (lambda: joined(cs.RowNorm(2), cs.Bounds(0, 0.2)), "gives row 0 the sum 2, which its 7 synapses"),
+        (lambda: joined(cs.RowNorm(1, norm="length"), cs.Bounds(0.1, 1)), "Bounds exclude 0"),
         (
             lambda: joined(cs.RowNorm(1), cs.Bounds(0), connector=cs.Dense(np.ones((5, 7)))),
-            "the sum of row 0 is 7, and RowNorm keeps 1",
+            "the sum of row 0 is 7, but RowNorm keeps it at 1",
         ),
         (lambda: joined(cs.LearningRates(-np.ones((5, 7)))), "values must be 0 or more"),
         (lambda: joined(cs.LearningRates(np.ones(4))), "LearningRates: values has shape"),
         (lambda: joined("dale", regulariser=cs.HardOrthogonality()), "Dale constrains the weights"),
         (lambda: joined(cs.Decay()), "constraint must be one of"),
-        (tied, "Transpose weights follow retina->V1, so Dale cannot hold"),
-        (unweighted, "Identity.. has no weights for Bounds to hold for"),
+        (tied, "Transpose weights follow retina->V1, so Dale cannot constrain"),
+        (unweighted, "Identity.. has no weights for Bounds to constrain"),
     ],
 )
 def test_contradictions_are_refused_at_declaration(make, said):

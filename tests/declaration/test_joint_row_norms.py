@@ -105,9 +105,9 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: cs.RowNorm(1.0, over="left->V1"), "over lists the projections that share the total, once"),
-        (lambda: cs.RowNorm(1.0, over=["a", "a"]), "over lists the projections that share the total, once"),
-        (lambda: cs.RowNorm(1.0, over=["a"]), "over names a alone; name all projections that share"),
+        (lambda: cs.RowNorm(1.0, over="left->V1"), "over must list the projections that share the total"),
+        (lambda: cs.RowNorm(1.0, over=["a", "a"]), "over must list the projections that share the total"),
+        (lambda: cs.RowNorm(1.0, over=["a"]), "over names only a; name all projections that share"),
         (lambda: eyes(cs.RowNorm(1.0, over=["a", "b"])), "over a and b, not over it; add 'left->V1' to over"),
         (
             lambda: eyes({"left": BOTH, "right": None}).check(),
@@ -127,9 +127,9 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
         ),
         (
             lambda: eyes(cs.RowNorm(9.0, over=NAMES)),
-            "left->V1 and right->V1: RowNorm asks for sum 9 of row 0, which its 10 synapses cannot have",
+            "left->V1 and right->V1: RowNorm gives row 0 the sum 9, which its 10 synapses cannot have",
         ),
-        (lambda: eyes(cs.RowNorm(np.ones(4), over=NAMES)), "total has shape .4,., and there are 5 rows"),
+        (lambda: eyes(cs.RowNorm(np.ones(4), over=NAMES)), "total has shape .4,., but there are 5 rows"),
         (
             lambda: eyes(connectors=[cs.Dense(), cs.Conv2d(2)], shapes=((7,), (1, 4, 4)), post=(3, 3, 3)),
             "has 3 rows of weights and left->V1 has 27, one per unit or, of a convolution, one per channel",
@@ -138,7 +138,7 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
             lambda: eyes(connectors=[GIVEN[0], cs.Dense()]),
             "right->V1: .* given in part; give all of them, or n",
         ),
-        (lambda: eyes(connectors=GIVEN), "the sum of row 0 is 1.1, and RowNorm keeps 2"),
+        (lambda: eyes(connectors=GIVEN), "the sum of row 0 is 1.1, but RowNorm keeps it at 2"),
         (elsewhere, "which end on V1 and V2; name projections onto one population"),
         (
             lambda: alone("lateral"),

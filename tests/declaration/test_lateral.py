@@ -131,7 +131,7 @@ def test_its_rule_belongs_nowhere_else():
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ("pre: retina, post: V1", "projection retina->V1: a lateral projection joins one population"),
+        ("pre: retina, post: V1", "projection retina->V1: a lateral projection connects a population"),
         ("pre: V1, post: V1, feedback: random", "unknown key of lateral projection V1->V1 'feedback'"),
     ],
 )

@@ -149,7 +149,7 @@ def test_the_matrix_of_a_loop():
         ),
         (
             lambda n: n.recurrent("IT", "V1", "identity"),
-            [r"IT->V1: Identity\(\) needs populations of one shape"],
+            [r"IT->V1: Identity\(\) needs populations of the same shape"],
         ),
         (lambda n: n.recurrent("IT", "V1", plasticity="decorrelation"), ["is recurrent; use net.lateral"]),
         (

@@ -157,7 +157,7 @@ def test_a_kernel_larger_than_its_image():
 
 
 def test_an_identity_between_different_shapes():
-    with refused("Identity() needs populations of one shape", "(2, 8, 8)", "or use Dense()"):
+    with refused("Identity() needs populations of the same shape", "(2, 8, 8)", "or use Dense()"):
         convolved((5, 8, 8), cs.Identity())
 
 
@@ -168,7 +168,7 @@ def test_given_feedback_of_another_shape():
 
 @pytest.mark.parametrize("weights", [np.full((3, 2), np.nan), np.full((3, 2), np.inf)])
 def test_given_feedback_must_be_finite(weights):
-    with refused("Given feedback: weights hold NaN or infinity; give finite numbers"):
+    with refused("Given feedback: weights contain NaN or infinity; give finite numbers"):
         cs.Given(weights)
 
 

@@ -123,8 +123,8 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
         ("populations: {}\nprojections: []\n", "network YAML: needs the keys network"),
         ("network: n\nprojectons: []\n", "'projectons' (did you mean 'projections'?)"),
         ("network: 3\npopulations: {}\n", "network: name must be a non-empty string. Got 3"),
-        ("network: n\npopulations: [a]\n", "populations are name: settings, projections a list"),
-        ("network: n\nprojections: {a: b}\n", "populations are name: settings, projections a list"),
+        ("network: n\npopulations: [a]\n", "populations must be a mapping (name: settings), and"),
+        ("network: n\nprojections: {a: b}\n", "populations must be a mapping (name: settings), and"),
         (
             "network: n\npopulations: {V1: 3}\n",
             "population V1: expected settings, key: value. Got 3",
@@ -192,7 +192,7 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
             ARRAY % "dtype: f8, shape: [1], base64: '!'",
             "array in YAML: needs dtype, shape and base64",
         ),
-        (ARRAY % "dtype: f8, shape: [1], base64: AAAAAAAA+H8=", "weights hold NaN or infinity"),
+        (ARRAY % "dtype: f8, shape: [1], base64: AAAAAAAA+H8=", "weights contain NaN or infinity"),
     ],
 )
 def test_broken_yaml_says_what_is_wrong(text, message):

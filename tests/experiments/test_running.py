@@ -218,7 +218,7 @@ def test_progress_is_drawn_on_a_terminal_only(experiment, session, capfd, monkey
 
 @pytest.mark.parametrize("out", [3, "", "n" * 300, "a\0b"])
 def test_what_no_file_can_be_called_is_refused(experiment, session, out):
-    with pytest.raises(RunError, match=r"give a path|no file can have that name"):
+    with pytest.raises(RunError, match=r"give a path|no file can have this name"):
         run(experiment, out=out)
 
 

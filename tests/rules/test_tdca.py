@@ -292,7 +292,7 @@ def test_a_teacher_without_the_rule_is_refused():
         (lambda net: replace(net.teacher, parameters={}), "parameters do not fit its form"),
         (lambda net: replace(net.teacher, outputs=4), "trained for 3 output units, IT has 4"),
         (lambda net: replace(net.teacher, tau_ms=0), "teacher: tau_ms must be"),
-        (lambda net: cs.Network.from_yaml("network: n\ncredit_populations: {}"), "the teacher's and are not"),
+        (lambda net: cs.Network.from_yaml("network: n\ncredit_populations: {}"), "belong to the teacher"),
         (lambda net: cs.Network.from_yaml("network: n\nteacher: {top: IT}"), "teacher: needs credit_network"),
         (lambda net: Teacher.from_data(net.teacher.to_data() | {"parameters": {"top": 3}}), "arrays by name"),
     ],

@@ -168,7 +168,7 @@ def test_states_and_copies_keep_them_and_weights_from_outside_must_be_allowed(tm
     assert_holds(model.net, arrays(twin), 1e-6)
     with pytest.raises(cs.BuildError, match="projection V1->IT: .* weights are not zero where there is no"):
         model.set_weights({"V1->IT": np.ones((3, 11))})
-    with pytest.raises(cs.BuildError, match="the sum of row 0 is 0.7, and RowNorm keeps 1.5"):
+    with pytest.raises(cs.BuildError, match="the sum of row 0 is 0.7, but RowNorm keeps it at 1.5"):
         exists = model.net.wiring(model.net.projection("V1->IT"))
         model.set_weights({"V1->IT": 0.1 * exists})
 
