@@ -1,1 +1,1 @@
-"""Protocols: what is shown, nudged, silenced, cut and let learn, and when; declared without a backend."""
+"""Protocols: what is presented, nudged, silenced, cut and plastic, and when; declared without a backend."""

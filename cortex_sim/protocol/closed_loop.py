@@ -1,4 +1,4 @@
-"""Closed loops: drives, nudges and modulators that a function computes from what the network did."""
+"""Closed loops: drives, nudges and modulators that a function computes from the network's activity."""
 
 from __future__ import annotations
 
@@ -51,34 +51,34 @@ class Seen:
 @known_settings
 @dataclass(frozen=True, eq=False)
 class ClosedLoop(Comparable):
-    """State that a function changes once a trial, from rates, and that phases take their values from.
+    """State that a function updates from rates once a trial, and from which phases take values.
 
     ``loop["contrast"]`` stands for the present value of the state variable ``contrast``, wherever a phase
     takes a drive, the goal or strength of a nudge, a modulator, or the scale of a projection.
-    ``cut={"IT->V1": loop["off"]}`` and ``silence={"V1/3": loop["off"]}`` hold while it is 1, not while it is
-    0; ``duration_ms=loop["wait_ms"].up_to(500)`` is the length of a phase. The function is called at the end
-    of ``phase`` in every trial; later phases of that trial, and the trials after it, have the new values.
+    ``cut={"IT->V1": loop["off"]}`` and ``silence={"V1/3": loop["off"]}`` act while ``off`` is 1, not while
+    it is 0; ``duration_ms=loop["wait_ms"].up_to(500)`` is the length of a phase. The function is called at
+    the end of ``phase`` in every trial; later phases of that trial, and later trials, have the new values.
 
     Parameters
     ----------
     function : callable
         ``function(seen, state, rng)`` returns the state variables that change, as a mapping. ``seen`` is a
         `Seen`, ``state`` a copy of the present state, and ``rng`` a `numpy.random.Generator`
-        that depends on the seed, the loop's name and the trial alone. Whatever else it remembers is lost
-        when a recording is resumed.
+        that depends on the seed, the loop's name and the trial alone. Whatever else the function keeps is
+        lost when a recording is resumed.
     reads : list of populations
-        Whose rates it sees.
+        Populations whose rates the function receives.
     phase : str
-        At whose end it is called.
+        Phase at whose end the function is called.
     state : mapping of str to number or array, or callable
         Values before the first trial: each keeps its shape, and whole numbers stay whole. An
-        array of shape (0, ...) is a list: it may grow, and is not recorded. A function
-        of a generator returns such a mapping.
+        array of shape (0, ...) is a list: it may grow, and is not recorded. A callable
+        ``state(rng)`` returns such a mapping.
     average : bool, default False
-        Whether it sees the mean over the time steps of the phase instead of the rates at its end. At
+        Whether ``seen`` has the mean over the time steps of the phase instead of the rates at its end. At
         equilibrium both are the same.
     name : str, optional
-        In recordings and messages; that of the function by default.
+        Name in recordings and messages; by default that of the function.
 
     Examples
     --------
@@ -105,14 +105,14 @@ class ClosedLoop(Comparable):
         object.__setattr__(self, "name", self.name or getattr(self.function, "__name__", ""))
         if not self.name or "<" in str(self.name):
             raise DeclarationError(
-                f"ClosedLoop: a function called {self.name!r} gives it no name; give name=..., or define the "
-                "function with def"
+                f"ClosedLoop: a function called {self.name!r} gives the loop no name; give name=..., or "
+                "define the function with def"
             )
         require_name("ClosedLoop", self.name)
         owner = f"closed loop {self.name}"
         if self.name in _TAKEN or ":" in self.name:
             raise DeclarationError(
-                f"{owner}: its name must have no colon, and differ from {', '.join(_TAKEN)}; give another "
+                f"{owner}: its name must have no colon, and not be one of {', '.join(_TAKEN)}; give another "
                 "name=..."
             )
         _check_arguments(owner, self.function)
@@ -157,7 +157,7 @@ class ClosedLoop(Comparable):
 class LoopValue:
     """The present value of a variable of a closed loop; made by ``loop["variable"]``.
 
-    ``most`` is the largest that it may have as a duration in ms; see `up_to`.
+    ``most`` is its upper limit as a duration in ms; see `up_to`.
     """
 
     loop: ClosedLoop
@@ -165,7 +165,7 @@ class LoopValue:
     most: float | None = None
 
     def up_to(self, most: float) -> LoopValue:
-        """The same as a duration in ms, above 0 and at most ``most``, with which trials are planned."""
+        """The value as a duration in ms, above 0 and at most ``most``; trials are planned with ``most``."""
         return replace(self, most=above_zero_ms(repr(self), "its longest duration", most))
 
     def __repr__(self) -> str:
@@ -174,23 +174,23 @@ class LoopValue:
 
 
 def as_duration(owner: str, what: str, given: Any) -> Any:
-    """A time above 0 in ms, or a variable of a loop that says its longest."""
+    """A time above 0 in ms, or a variable of a loop with an upper limit."""
     if isinstance(given, LoopValue) and given.most is None:
         raise DeclarationError(
-            f"{owner}: {what} of a closed loop needs its longest value in ms, for which trials are planned; "
+            f"{owner}: {what} of a closed loop needs its longest value in ms, with which trials are planned; "
             f"give loop[{given.variable!r}].up_to(1000)"
         )
     return given if isinstance(given, LoopValue) else above_zero_ms(owner, what, given)
 
 
 def longest_ms(duration: Any) -> float:
-    """The longest that a duration may be: itself, or where a closed loop sets it, the limit declared."""
+    """The longest that a duration may be: itself, or, where a closed loop sets it, the declared limit."""
     most = duration.most if isinstance(duration, LoopValue) else duration
     return float(most or 0.0)
 
 
 def names_or_looped(owner: str, what: str, given: Any) -> Any:
-    """Names, or a mapping of names to variables of a loop that are 1 where a name counts, else 0."""
+    """Names, or a mapping of names to variables of a loop, 1 where the setting acts on the name, else 0."""
     if not isinstance(given, Mapping):
         return names(owner, what, given)
     for name, value in given.items():
@@ -203,7 +203,7 @@ def names_or_looped(owner: str, what: str, given: Any) -> Any:
 
 
 def place_in_code(function: Any) -> str:
-    """``module:function`` of a function at the top of a module; "" of others, which no file can name."""
+    """``module:function`` for a function at the top of a module; "" for others, which no file can name."""
     name = getattr(function, "__qualname__", "<")
     return "" if "<" in name else f"{function.__module__}:{name}"
 
@@ -244,12 +244,14 @@ def as_state(owner: str, given: Any) -> Values:
         )
     for name in given:
         if not isinstance(name, str) or not name.isidentifier():
-            raise DeclarationError(f"{owner}: a variable of its state must be a plain word. Got {name!r}")
+            raise DeclarationError(
+                f"{owner}: a name in its state must be one word of letters, digits and _. Got {name!r}"
+            )
     return {name: as_number(owner, name, value) for name, value in given.items()}
 
 
 def values_in(setting: Any) -> Iterator[LoopValue]:
-    """Every value of a closed loop in a setting of a phase, in whichever trial it acts."""
+    """Every value of a closed loop in a setting of a phase, whatever the trial in which it acts."""
     if isinstance(setting, LoopValue):
         yield setting
         return
@@ -264,7 +266,7 @@ def values_in(setting: Any) -> Iterator[LoopValue]:
         yield from values_in(item)
 
 
-#: What a closed loop does not set, and what it sets instead.
+#: Settings that a closed loop cannot set, and what it can set instead.
 _INSTEAD = {
     "delay_ms": "the length of a phase before it, duration_ms=loop[...].up_to(500)",
     "noise": "a drive that its function draws with rng",

@@ -15,12 +15,12 @@ from cortex_sim.protocol.input_planning import Arrays, input_of
 from cortex_sim.protocol.plan import Input
 from cortex_sim.protocol.units import units_on
 
-#: What acts on a credit population in place of a setting of credit.
+#: What acts on a population of the credit network in place of a setting of credit.
 _INSTEAD = {"silence_credit": "silence=[{0!r}]", "drive_credit": "drive={{{0!r}: ...}}"}
 
 
 def credit_alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.ndarray]:
-    """Population to (unit,) of 1 and, where its credit is silenced, 0; only of populations with any."""
+    """Population to (unit,), 0 where credit is silenced, else 1; only populations with silenced credit."""
     names = list(silenced)
     check_receiving(net, where, [name.partition("/")[0] for name in names], "silence_credit")
     return units_on(where, names, net.populations)
@@ -55,8 +55,8 @@ def check_receiving(net: Network, where: str, names: Iterable[str], setting: str
     for name in names:
         if "->" in name and name in net.projections:
             raise DeclarationError(
-                f"{where}: {name} is a projection, and the credit of populations and units is meant; cut it "
-                f"with cut=[{name!r}], or name {name.partition('->')[2].partition(' ')[0]}"
+                f"{where}: {name} is a projection, and only populations and units have credit; cut it with "
+                f"cut=[{name!r}], or name {name.partition('->')[2].partition(' ')[0]}"
             )
         if name in net.credit_populations:
             way = _INSTEAD[setting].format(name)
@@ -72,6 +72,7 @@ def check_receiving(net: Network, where: str, names: Iterable[str], setting: str
             )
         if net.objective_at is None and not net.top_downs:
             raise DeclarationError(
-                f"{where}: network {net.name} has no credit, neither an objective nor a top-down projection; "
-                f"use net.with_rule(...) with a supervised rule, or act on rates with drive and silence"
+                f"{where}: network {net.name} has neither an objective nor a top-down projection, so it has "
+                "no credit; use net.with_rule(...) with a supervised rule, or act on rates with drive and "
+                "silence"
             )

@@ -23,7 +23,7 @@ Driven = Population | CreditPopulation
 
 @dataclass
 class Arrays:
-    """Converts arrays to float64; one that several phases share is converted once.
+    """Converts arrays to float64; an array that several phases share is converted once.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Arrays:
 
 
 def lengths_of(given: Input) -> set[int]:
-    """Numbers of presentations of a drive's arrays that have one entry for each."""
+    """Numbers of presentations in those of a drive's arrays that have one entry for each."""
     return {
         len(part.values)
         for part in parts_of(given)
@@ -84,7 +84,7 @@ def lengths_of(given: Input) -> set[int]:
 
 
 def input_of(owner: str, population: Driven, given: Any, arrays: Arrays, what: str = "drive") -> Input:
-    """Input of a population, from the drive of a phase, or from another setting that has such values."""
+    """Input of a population, from the drive of a phase, or from another setting that takes such values."""
     label = f"{owner}: {what} of {population.name}"
     if isinstance(given, Sum):
         parts = [input_of(owner, population, part, arrays, what) for part in given.parts]
@@ -128,8 +128,8 @@ def _series(label: str, population: Driven, array: np.ndarray, arrays: Arrays) -
         return values.reshape(*array.shape[:2], population.size)
     by_bin = _shapes(population.shape, "bin").partition(", or ")[2]
     raise DeclarationError(
-        f"{label} is a TimeSeries of shape {array.shape}; give (bin,) for all units alike, or {by_bin}; or "
-        f"(presentation, bin, {population.size}) for a movie per trial"
+        f"{label} is a TimeSeries of shape {array.shape}; give (bin,) for one input to all units, "
+        f"{by_bin}, or (presentation, bin, {population.size}) for a movie per trial"
     )
 
 
@@ -171,8 +171,8 @@ def _goals_of(owner: str, net: Network, population: Population, given: Any, arra
         return Goals(_one_hot(label, population, labels), each=True)
     if labels.dtype == np.uint8 and labels.max() > 1:
         raise DeclarationError(
-            f"{label}: targets are 8-bit, which are grey levels from 0 to 255 in an image rather than "
-            f"rates; give floats, such as targets / 255"
+            f"{label}: targets are 8-bit integers, which are grey levels of an image from 0 to 255 rather "
+            f"than rates; give floats, such as targets / 255"
         )
     values = arrays.float64(labels)
     if labels.shape in (population.shape, (population.size,)):

@@ -46,7 +46,7 @@ class TimeSeries(Comparable, Addable):
         Input in each bin, from the start of the phase; of shape (bin,), the same to every unit. With one
         more leading axis, (presentation, bin, unit), trial k gets the k-th: a movie per trial.
     bin_ms : float
-        How long each bin is held, in ms, a multiple of the time step; the last one is held.
+        How long each bin is held, in ms, a multiple of the time step; the last lasts to the phase's end.
     """
 
     values: Any
@@ -84,9 +84,8 @@ class Noise(Comparable, Addable):
     def __post_init__(self) -> None:
         if (self.sd is None) == (self.covariance is None):
             raise DeclarationError(
-                "Noise: needs one of sd, a standard deviation, and covariance, an array of shape (unit, "
-                "unit). "
-                f"Got {'neither' if self.sd is None else 'both'}"
+                "Noise: needs either sd, a standard deviation, or covariance, an array of shape (unit, "
+                f"unit). Got {'neither' if self.sd is None else 'both'}"
             )
         if self.sd is None:
             object.__setattr__(self, "covariance", _as_covariance(self.covariance))
@@ -121,19 +120,19 @@ def _as_covariance(given: Any) -> np.ndarray:
     lowest = float(np.linalg.eigvalsh(values)[0])
     if lowest < -1e-9 * largest * len(values):
         raise DeclarationError(
-            f"Noise: covariance has the negative eigenvalue {lowest:.3g}, so no noise has it; add at least "
-            f"{-lowest:.3g} to its diagonal"
+            f"Noise: covariance has the negative eigenvalue {lowest:.3g}, which no covariance can have; add "
+            f"at least {-lowest:.3g} to its diagonal"
         )
     return values
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Sum(Comparable, Addable):
-    """Several inputs at once, added: an image plus noise. ``a + b`` is the same where one of them is a class.
+    """Several inputs added, such as an image plus noise; ``images + Noise(0.1)`` makes the same sum.
 
     Parameters
     ----------
-    *parts : number, array, TimeSeries, Noise, Stimuli, or one of these a trial
+    *parts : number, array, TimeSeries, Noise, Stimuli, or `PerTrial` or `FromTrial` of these
         Each as it would be given alone.
 
     Examples
@@ -150,7 +149,7 @@ class Sum(Comparable, Addable):
     def __init__(self, *parts: Any) -> None:
         if len(parts) < 2:
             raise DeclarationError(
-                f"Sum: adds at least two inputs, such as Sum(images, Noise(0.1)). Got {len(parts)}"
+                f"Sum: needs at least two inputs, such as Sum(images, Noise(0.1)). Got {len(parts)}"
             )
         whole = [one for part in parts for one in (part.parts if isinstance(part, Sum) else (part,))]
         made = [differing("Sum", f"part {k}", part, as_drive) for k, part in enumerate(whole)]
@@ -171,7 +170,7 @@ class Sum(Comparable, Addable):
 class Stimuli(Addable):
     """A data set by name: as a drive its images, as a nudge their labels; YAML keeps only the name.
 
-    For a network that holds the preprocessing of its training, it is applied to them, as to all stimuli.
+    If the network holds the preprocessing of its training, that is applied to the images, as to all stimuli.
 
     Parameters
     ----------
@@ -181,9 +180,9 @@ class Stimuli(Addable):
     count : int or None
         Presentations drawn from the split without regard to class; None takes all, in their order.
     seed : int, default 0
-        Which ones are drawn; the same for images and labels.
+        Selects the presentations that are drawn; the same for images and labels.
     standardise : bool, default False
-        Whether the data set's own mean is removed and its standard deviation made 1, both of its training
+        Whether the images are standardised by the mean and standard deviation of the data set's training
         part. Ignored if the network holds the preprocessing of its training.
     """
 
@@ -215,7 +214,7 @@ class Stimuli(Addable):
         Raises
         ------
         DeclarationError
-            If they have another shape than those that it was trained on.
+            If their shape differs from that of the images on which it was trained.
         """
         raw = getattr(_loaded(self.data, False), f"x_{self.split}")[self._drawn()]
         shape, wanted = raw.shape[1:], preprocessing.shape
@@ -223,8 +222,8 @@ class Stimuli(Addable):
         if shape != wanted and not one_is_flat:
             raise DeclarationError(
                 f"Stimuli {self.data}: presentations have shape {shape}, but the network was trained on "
-                f"{wanted} ({preprocessing.layout}); bring them to that shape with "
-                f"cs.data.stimuli(...).fit_to{wanted} and give the array"
+                f"{wanted} ({preprocessing.layout}); convert them with cs.data.stimuli(...).fit_to{wanted} "
+                "and give the array"
             )
         return preprocessing.apply(raw.reshape(len(raw), *wanted))
 
@@ -318,7 +317,7 @@ def as_drive(owner: str, what: str, value: Any) -> Drive:
 
 
 def as_stimuli(owner: str, what: str, value: Any) -> np.ndarray:
-    """Values of a drive; 8-bit ones are grey levels, scaled to 0 to 1 as everywhere else."""
+    """Values of a drive; 8-bit values are grey levels, scaled to the range 0 to 1 as everywhere else."""
     values = numeric(owner, what, value)
     if values.dtype != np.uint8:
         return values

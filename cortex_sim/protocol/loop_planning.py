@@ -39,7 +39,7 @@ def loops_of(phases: Sequence[Phase]) -> dict[str, ClosedLoop]:
                 known = found.setdefault(value.loop.name, value.loop)
                 if known is not value.loop and known != value.loop:
                     raise DeclarationError(
-                        f"closed loop {known.name}: two loops have this name; give one of them another, "
+                        f"closed loop {known.name}: two loops have this name; give one of them another "
                         "name=..."
                     )
     return found
@@ -53,19 +53,19 @@ def check_loops(protocol: Protocol) -> None:
         _check_order(protocol, loop)
     if loops and protocol.batch not in (None, 1):
         raise DeclarationError(
-            f"Protocol: closed loop {next(iter(loops))} needs each trial before the next, so they cannot run "
-            f"{protocol.batch} side by side; leave batch out"
+            f"Protocol: closed loop {next(iter(loops))} needs each trial to end before the next, so trials "
+            f"cannot run {protocol.batch} side by side; leave batch out"
         )
     if protocol.probe is not None:
         for name in loops_of(protocol.probe.phases):
             raise DeclarationError(
-                f"Protocol: closed loop {name} acts in the probe, which must be the same every time; give "
-                "the probe fixed values"
+                f"Protocol: closed loop {name} acts in the probe, but every probe must be the same; give the "
+                "probe fixed values"
             )
 
 
 def _check_order(protocol: Protocol, loop: ClosedLoop) -> None:
-    """A variable acts before the loop is called or after, else a trial would have two of its values."""
+    """Raise where a variable acts both before and after its loop's call, so with two values in a trial."""
     names = list(protocol.durations_ms)
     called = names.index(loop.phase)
     sides: dict[str, dict[bool, str]] = {}
@@ -77,22 +77,22 @@ def _check_order(protocol: Protocol, loop: ClosedLoop) -> None:
         if len(acts) == 2:
             raise DeclarationError(
                 f"closed loop {loop.name}: {variable} acts in phase {acts[True]} and again in {acts[False]}, "
-                f"but changes in between, at the end of {loop.phase}; use two variables, or give a later "
-                "phase=..."
+                f"but changes in between, at the end of {loop.phase}; use two variables, or give the loop a "
+                "later phase=..."
             )
 
 
 def planned(
     loops: Mapping[str, ClosedLoop], net: Network, seed: int, others: Mapping[str, PlannedLoop] | None = None
 ) -> dict[str, PlannedLoop]:
-    """Loops with the state before their first trial; those in ``others`` go on."""
+    """Loops with the state before their first trial; those in ``others`` keep theirs."""
     found = dict(others or {})
     for name, loop in loops.items():
         for population in loop.reads:
             require_known(f"population that closed loop {name} reads", population, net.every_population)
         if name in found and found[name].loop is not loop and found[name].loop != loop:
             raise DeclarationError(
-                f"closed loop {name}: two loops have this name; give one of them another, name=..."
+                f"closed loop {name}: two loops have this name; give one of them another name=..."
             )
         found.setdefault(name, PlannedLoop(loop, loop.before_first_trial(seed), seed))
     return found
@@ -138,7 +138,7 @@ class _Filled:
         }
 
     def _duration(self) -> Any:
-        """The longest: a trial is planned with it."""
+        """The longest duration, with which a trial is planned."""
         value = self.phase.duration_ms
         if not isinstance(value, LoopValue):
             return value
@@ -162,7 +162,7 @@ class _Filled:
         return ()
 
     def _checked(self, value: LoopValue, slot: Slot) -> None:
-        """A first value that must be one of few numbers."""
+        """Check a first value that is limited to certain numbers."""
         initial = self._first(value, slot)
         if initial.ndim:
             said = slot.what if slot.what == "duration" else f"{slot.what} of {slot.where}"
@@ -170,7 +170,7 @@ class _Filled:
         wrong = complaint(slot, initial)
         if wrong:
             raise DeclarationError(
-                f"closed loop {value.loop.name}: {value.variable} {acting(slot)}, and before the first trial "
+                f"closed loop {value.loop.name}: {value.variable} {acting(slot)}, but before the first trial "
                 f"{wrong}"
             )
 
@@ -179,13 +179,13 @@ class _Filled:
         initial = look_up(f"variable of closed loop {value.loop.name}", value.variable, state, exact=True)
         if is_list(initial):
             raise DeclarationError(
-                f"closed loop {value.loop.name}: {value.variable} is a list, which may grow, and acts as "
-                f"{slot.what} in phase {self.phase.name}; let another variable act"
+                f"closed loop {value.loop.name}: {value.variable} is a list, which may grow, and cannot act "
+                f"as {slot.what} in phase {self.phase.name}; let another variable act"
             )
         if value.most is not None and slot.what != "duration":
             raise DeclarationError(
                 f"closed loop {value.loop.name}: {value.variable} acts as {slot.what} in phase "
-                f"{self.phase.name}, and up_to limits durations; leave it out there"
+                f"{self.phase.name}, and up_to limits durations only; leave up_to out there"
             )
         self.slots.append(slot)
         return initial
@@ -201,7 +201,7 @@ class _Filled:
 
     def _shape(self, value: LoopValue, initial: np.ndarray, what: str, right: str) -> str:
         return (
-            f"closed loop {value.loop.name}: {value.variable} has shape {initial.shape}, and acts as {what} "
+            f"closed loop {value.loop.name}: {value.variable} has shape {initial.shape}, but acts as {what} "
             f"in phase {self.phase.name}; give {right}"
         )
 
@@ -211,7 +211,7 @@ class _Filled:
         if isinstance(value, LoopValue) and not modulated:
             raise DeclarationError(
                 f"phase {self.phase.name}: {value} acts as modulator, but no rule of network "
-                f"{self.net.name} has one; use a three-factor rule, or leave modulator out"
+                f"{self.net.name} has a modulator; use a three-factor rule, or leave modulator out"
             )
         return self._number(value, "modulator")
 
@@ -261,13 +261,13 @@ class _Filled:
         if wrong:
             raise DeclarationError(
                 f"closed loop {value.loop.name}: {value.variable} is the goal of {name} in phase "
-                f"{self.phase.name}, and before the first trial {wrong}"
+                f"{self.phase.name}, but before the first trial {wrong}"
             )
         return goal_values(slot, initial)
 
 
 def complaint(slot: Slot, value: np.ndarray) -> str:
-    """What is wrong with a value where it acts; empty where nothing is."""
+    """What is wrong with a value where it acts; empty if nothing is."""
     if slot.what in ("cut", "silence", "silence_credit") and value not in (0, 1):
         return f"it is {value:g}; it must be 0 or 1"
     if slot.what == "duration" and not 0 < value <= slot.most:
@@ -275,7 +275,7 @@ def complaint(slot: Slot, value: np.ndarray) -> str:
     if slot.what == "goal" and value.ndim:
         whole = value.astype(np.float64)
         if slot.sums_to_one and ((whole < 0).any() or abs(whole.sum() - 1) > 1e-6):
-            return "its values are not probabilities, 0 or more with sum 1, as CrossEntropy needs"
+            return "its values are not probabilities (0 or more, with sum 1), which CrossEntropy needs"
     elif slot.what == "goal" and not 0 <= value < slot.units:
         return f"it is {int(value)}; labels must be from 0 to {slot.units - 1}"
     return ""

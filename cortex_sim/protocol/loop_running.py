@@ -28,7 +28,7 @@ from cortex_sim.protocol.plan import (
 
 _STATE = "loop:"
 _SHORTER = f"{_STATE}shorter_ms"  # loops' variables have a second colon
-_LIMITED = ("goal", "cut", "silence", "silence_credit", "duration")  # where not every number can act
+_LIMITED = ("goal", "cut", "silence", "silence_credit", "duration")  # where not every number is allowed
 
 #: State of the loops of a session, by "loop:NAME:VARIABLE": what its checkpoint holds of them.
 Memory = dict[str, np.ndarray]
@@ -46,7 +46,7 @@ class Loops:
     ----------
     plan : Plan
     memory : dict
-        The session's; it holds the state of all loops after each trial.
+        The session's state of all loops, updated after each trial.
     first : int
         Number of the first `Shown`; 0 starts every loop from its first state.
     """
@@ -75,7 +75,8 @@ class Loops:
         for name in started:
             if name not in memory:
                 raise RunError(
-                    f"the checkpoint holds no {name!r}, the state of a closed loop; run it from the beginning"
+                    f"the checkpoint lacks {name!r}, the state of a closed loop; run the protocol from the "
+                    "beginning"
                 )
 
     def begin(self, shown: Shown) -> None:
@@ -132,7 +133,7 @@ class Loops:
                 self._memory[_named(loop.name, name)] = new
 
     def recorded(self) -> dict[str, np.ndarray]:
-        """Variables by "NAME:VARIABLE" as they acted in this trial, or are after it; lists are left out."""
+        """Variables by "NAME:VARIABLE", as they acted in this trial, else as after it; without lists."""
         own = self._shown.loops if self._shown.stage == "trial" else ()
         return {
             full.removeprefix(_STATE): self._acted.get(full, self._memory[full])
@@ -183,13 +184,13 @@ class Loops:
             )
         if initial.dtype.kind == "i" and new.dtype.kind == "f" and (new != np.round(new)).any():
             raise RunError(
-                f"{owner}: {name} began as a whole number and stays one; begin with 0.0 for fractions. "
+                f"{owner}: {name} started as a whole number and must stay one; start at 0.0 for fractions. "
                 f"Got {short(value)}"
             )
         for slot in self._limited.get((planned.loop.name, name), ()):
             wrong = complaint(slot, new)
             if wrong:
-                raise RunError(f"{owner}: {name} {acting(slot)}, and {wrong}")
+                raise RunError(f"{owner}: {name} {acting(slot)}, but {wrong}")
         if new.dtype != initial.dtype:
             new = new.astype(initial.dtype)
             new.setflags(write=False)

@@ -1,7 +1,7 @@
 """A value of a closed loop as plain data and back: its function by name, as ``module:function``.
 
-Like other parts of a user's own, reading it runs no code: the function must have been declared in a
-`ClosedLoop` before, by the script that reads.
+As with other parts that a user defines, reading runs no code: the script that reads the file must have
+declared a `ClosedLoop` with the function before.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def _named(loop: ClosedLoop, function: Any) -> str:
     place = place_in_code(function)
     if not place:
         raise DeclarationError(
-            f"closed loop {loop.name}: its function is Python code, which YAML does not hold, and only one "
-            f"at the top of a module can be named there; define it so, or {_IN_PYTHON}"
+            f"closed loop {loop.name}: YAML holds a function by its name, and this one is not defined at the "
+            f"top of a module; define it there, or {_IN_PYTHON}"
         )
     return place
 
@@ -81,5 +81,5 @@ def _known(owner: str, place: Any) -> Any:
         return KNOWN[place]
     raise DeclarationError(
         f"{owner}: closed loop {place} is Python code, which reading YAML does not run; import its module "
-        f"and declare one ClosedLoop of it first, or {_IN_PYTHON}"
+        f"and declare a ClosedLoop with it first, or {_IN_PYTHON}"
     )

@@ -1,4 +1,4 @@
-"""What a plan leaves out, said before it runs: windows without credit, sources that nothing drives."""
+"""Warnings about what a plan leaves out, before it runs: windows without credit, sources without drive."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def say_what_stays(plan: Plan, net: Network) -> None:
 
 
 def stated(plan: Plan) -> set[str]:
-    """Populations that some phase drives, if with 0, silences, or makes spontaneously active."""
+    """Populations that some phase drives, even with 0, silences, or makes spontaneously active."""
     phases = plan.different_phases()
     return {name for phase in phases for name in (*phase.drive, *phase.spontaneous, *phase.alive)}
 
 
 def say_what_rests(net: Network, stated: Collection[str]) -> None:
-    """Log a warning for each source of which nothing is stated."""
+    """Log a warning for each source that is not among those `stated`."""
     for name in (source for source in net.sources if source not in stated):
         _log.warning(
             "network %s: no phase drives source %s, so it is at rest throughout; give drive={%r: ...}, or "
-            "drive={%r: 0} in a phase if that is meant",
+            "drive={%r: 0} in a phase if that is intended",
             net.name,
             name,
             name,
@@ -38,7 +38,7 @@ def say_what_rests(net: Network, stated: Collection[str]) -> None:
 
 
 def say_what_learns_nothing(plan: Plan, net: Network) -> None:
-    """Log a warning where credit that rules learn from never comes, or does not pass everywhere."""
+    """Log a warning where credit that rules learn from never arrives, or does not reach every population."""
     phases = plan.different_phases()
     opened = {
         name: phase.name for phase in phases for name in phase.eta if net.projections[name].rule.supervised
@@ -50,8 +50,7 @@ def say_what_learns_nothing(plan: Plan, net: Network) -> None:
         name, phase = next(iter(opened.items()))
         _log.warning(
             "network %s: the window of %s opens in phase %s, but no phase nudges a population, so its "
-            "credit is 0 "
-            "and it learns nothing; give nudge={...}, or leave the window closed",
+            "credit is 0 and it learns nothing; give nudge={...}, or leave the window closed",
             net.name,
             name,
             phase,

@@ -32,9 +32,9 @@ class PerTrial(Comparable):
     Parameters
     ----------
     values : sequence or array whose first axis are trials
-        As many as a block has trials, then each block starts over; or as many as all blocks have.
+        One for each trial of a block, and every block starts over; or one for each trial of all blocks.
     by : {"trial", "image"}, default "trial"
-        "image": one value per image instead, which it keeps in whatever order images are shown.
+        "image": one value per image instead, whatever the order in which images are presented.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class FromTrial(Comparable):
     Parameters
     ----------
     values : int, or mapping of int to value
-        A trial, or trials and the values that hold from each on.
+        A trial, or trials and the values from each of them on.
     value : optional
         The value from that trial on.
 
@@ -104,8 +104,7 @@ class FromTrial(Comparable):
         if (value is ABSENT) != isinstance(values, Mapping) or not steps:
             raise DeclarationError(
                 "FromTrial: takes a trial and a value, FromTrial(200, value), or a mapping of trials to "
-                "values, "
-                f"FromTrial({{100: one, 200: other}}). Got {short(values)}"
+                f"values, FromTrial({{100: one, 200: other}}). Got {short(values)}"
             )
         for trial in steps:
             require_count("FromTrial", minimum=0, trial=trial)

@@ -27,26 +27,26 @@ from cortex_sim.protocol.values import (
 @known_settings
 @dataclass(frozen=True, eq=False)
 class Phase(Comparable):
-    """A stretch of a trial; whatever is not named is unaffected.
+    """A stretch of a trial; populations and projections that are not named are unaffected.
 
     Populations and projections are given by name ("V1", "V1->IT") or as the objects that were
     declared, single units as neuroids ("V1/3"). Arrays are not copied: do not change them afterwards.
     Every setting but the name, and every entry of a mapping, may differ between trials: `PerTrial`,
     `FromTrial`, or a list of numbers where one number is expected. Drives, nudges, ``scale``, ``modulator``,
     ``strength``, ``cut``, ``silence``, ``drive_credit``, ``silence_credit`` and ``duration_ms`` may be
-    computed from what the network did: `ClosedLoop`.
+    computed from the network's activity: `ClosedLoop`.
 
     Parameters
     ----------
     name : str
         Its name in recordings and figures; unique in its protocol.
     duration_ms : float
-        Its length in ms; times of brian2 (200*ms) are accepted, here and wherever a name ends in ``_ms``.
+        Its length in ms; brian2's times (200*ms) are accepted, here and wherever a name ends in ``_ms``.
     drive : mapping of population to number, array, TimeSeries, Noise, Stimuli or Sum
         Input from outside: a number for all units, an array of shape (unit,) or of the
         population's shape, or one with a leading axis of presentations, whose k-th entry is for
-        trial k. It sets the rate of a population without bottom-up input, and adds to the drive of any
-        other.
+        trial k. It sets the rate of a population without bottom-up input, and adds to the drive of all
+        others.
     nudge : mapping of population to array, Stimuli or Nudge
         The goal of its rate: whole-number labels of shape (presentation,) at the objective's
         population, target rates of shape (presentation, unit), or one target of shape (unit,).
@@ -66,16 +66,16 @@ class Phase(Comparable):
         Factor, delay in ms and standard deviation of white noise on what the projection delivers:
         drive of a bottom-up one, credit of a top-down one.
     silence_error : list of top-down projections
-        Their error populations are silent: the compartment keeps its value, and decays.
+        Their error populations are silent: the compartment keeps its value, or decays with ``damping``.
     modulator : float, default 1.0
         The global third factor of rules that have one.
     strength : float, default 1.0
-        β of the nudges that have none of their own.
+        β of the nudges that have no strength themselves.
     drive_credit : mapping of population to number, array, TimeSeries, Noise, Stimuli or Sum
-        Credit from outside, as inputs of ``drive``: it adds to the credit of the population's units, without
+        Credit from outside, given as in ``drive``: it adds to the credit of the population's units, without
         delay.
     silence_credit : list of populations or units
-        Their credit is 0, whatever top-down projections and nudges bring; ``drive_credit`` then replaces it.
+        Their credit from top-down projections and nudges is 0; that of ``drive_credit`` still acts.
 
     Examples
     --------
@@ -113,7 +113,7 @@ class Phase(Comparable):
             object.__setattr__(self, key, value)
         if resolved(self.duration_ms, 0, 0) is ABSENT:
             raise DeclarationError(
-                f"{owner}: duration_ms has no default, so FromTrial must say it from trial 0 on, as in "
+                f"{owner}: duration_ms has no default, so FromTrial must give it from trial 0 on, as in "
                 f"FromTrial({{0: 200, 100: 400}}). Got {self.duration_ms!r}"
             )
         if differs(self.spontaneous) or differs(self.silence):

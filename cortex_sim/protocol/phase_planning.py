@@ -21,7 +21,7 @@ from cortex_sim.protocol.phase import Phase
 from cortex_sim.protocol.plan import Gate, Goal, Input, PhasePlan
 from cortex_sim.protocol.units import units_on
 
-#: What acts on a credit population in place of a goal, and of spontaneous activity.
+#: What acts on a population of the credit network in place of a goal, and of spontaneous activity.
 _DRIVEN = "give drive={{{0!r}: ...}}, which adds to its input"
 _NOISY = "give drive={{{0!r}: cs.Noise(0.1)}}, which adds noise to its input"
 
@@ -52,7 +52,7 @@ class Draft:
     goals: Mapping[str, tuple[Goals, float]]
 
     def nudges(self, presentations: int) -> dict[str, Goal]:
-        """Goals of shape (presentation, unit); one for all is repeated without a copy."""
+        """Goals of shape (presentation, unit); a goal for all presentations is repeated without a copy."""
         return {
             population: Goal(np.broadcast_to(g.values, (presentations, g.values.shape[1])), strength)
             for population, (g, strength) in self.goals.items()
@@ -60,7 +60,7 @@ class Draft:
 
 
 def lengths(net: Network, phase: Phase, arrays: Arrays) -> dict[str, set[int]]:
-    """Arrays with one entry a presentation that a phase has in any trial, and their lengths."""
+    """Arrays of a phase, in any trial, that have one entry per presentation, and their lengths."""
     owner, found = f"phase {phase.name}", {}
     for drives in every(phase.drive):
         _known(f"population in drive of {owner}", drives, net.every_population)
@@ -81,7 +81,7 @@ def lengths(net: Network, phase: Phase, arrays: Arrays) -> dict[str, set[int]]:
 
 
 def _parts(given: Any) -> list[Any]:
-    """Every input that a drive may have in some trial, alone or in a sum, that may have presentations."""
+    """Every input of a drive in some trial, alone or in a sum, that may have one entry per presentation."""
     alone, without = list(every(given)), (Sum, Noise, LoopValue)
     parts = [one for part in alone if isinstance(part, Sum) for one in part.parts]
     return [one for part in [*alone, *parts] for one in every(part) if not isinstance(one, without)]
@@ -146,14 +146,13 @@ def _goals(net: Network, phase: Phase, arrays: Arrays) -> dict[str, tuple[Goals,
 
 
 def alive(net: Network, where: str, silenced: Iterable[str]) -> dict[str, np.ndarray]:
-    """Population to (unit,) of 1 and, where silenced, 0; only populations with a silent unit."""
+    """Population to (unit,), 0 where silenced, else 1; only populations with a silenced unit."""
     names = list(silenced)
     for name in names:
         if name in net.projections or name in {p.name for p in net.credit_projections}:
             raise DeclarationError(
-                f"{where}: {name} is a projection, and populations and units are silenced; disconnect it "
-                "with "
-                f"cut=[{name!r}]"
+                f"{where}: {name} is a projection, and only populations and units can be silenced; "
+                f"disconnect it with cut=[{name!r}]"
             )
     check_acts(net, where, names)
     return units_on(where, names, net.every_population)
@@ -181,13 +180,12 @@ def _gates(net: Network, phase: Phase, lesion: Lesion) -> dict[str, Gate]:
 
 
 def check_passing(where: str, names: Iterable[str], net: Network) -> None:
-    """Projections whose signal can be manipulated, those within a credit network among them."""
+    """Raise unless these are projections, which may be within a credit network."""
     for name in names:
         if name.partition("/")[0] in net.every_population:
             raise DeclarationError(
-                f"{where}: {name} is no projection such as {next(iter(net.projections), 'V1->IT')}; a "
-                "population "
-                f"or a unit is silenced with silence=[{name!r}]"
+                f"{where}: {name} is not a projection, such as {next(iter(net.projections), 'V1->IT')}; "
+                f"silence a population or a unit with silence=[{name!r}]"
             )
     within = {} if net.teacher is None else net.teacher.projections
     _known(f"projection in {where}", names, {**net.projections, **within})
@@ -195,18 +193,17 @@ def check_passing(where: str, names: Iterable[str], net: Network) -> None:
 
 
 def _check_outside(where: str, names: Iterable[str], net: Network) -> None:
-    """Signals within a credit network are neither delayed nor disturbed."""
+    """Raise where signals within a credit network would be delayed or noisy."""
     for name in set(names) & {p.name for p in net.credit_projections}:
         leaving = next(p.name for p in net.top_downs)
         raise DeclarationError(
-            f"{where}: {name} is inside the credit network, whose signals are cut and scaled only; delay or "
-            f"disturb a projection that leaves it, such as {leaving}, or drive {name.partition('->')[2]} "
-            "with cs.Noise"
+            f"{where}: {name} is inside the credit network, whose signals can only be cut and scaled; use a "
+            f"projection that leaves it, such as {leaving}, or drive {name.partition('->')[2]} with cs.Noise"
         )
 
 
 def _below_credit(where: str, names: Iterable[str], net: Network, instead: str) -> None:
-    """Raise where a population is unknown, or is a credit population, for which there is something else."""
+    """Raise where a population is unknown, or belongs to a credit network, where ``instead`` acts."""
     for name in names:
         if name in net.credit_populations:
             raise DeclarationError(
@@ -260,12 +257,14 @@ def _opened_by_true(net: Network, phase: Phase) -> list[str]:
         why = "has no plastic projection; declare plasticity=... where weights should learn"
     elif phase.spontaneous:
         why = (
-            f"has no projection onto {listed(phase.spontaneous)} that learns from spontaneous activity; name "
-            "the projections, or leave out spontaneous"
+            f"has no projection onto {listed(phase.spontaneous)} that learns from spontaneous activity; list "
+            "projections in plasticity, or leave out spontaneous"
         )
     else:
         why = "learns from spontaneous activity only; add spontaneous=..., or leave out plasticity"
-    raise DeclarationError(f"phase {phase.name}: plasticity=True opens nothing, for network {net.name} {why}")
+    raise DeclarationError(
+        f"phase {phase.name}: plasticity=True opens no window, because network {net.name} {why}"
+    )
 
 
 def _check_opens(net: Network, phase: Phase, name: str) -> None:
@@ -273,11 +272,11 @@ def _check_opens(net: Network, phase: Phase, name: str) -> None:
     if projection.plasticity is None:
         plastic = listed(p.name for p in net.projections.values() if p.plasticity is not None)
         raise DeclarationError(
-            f"phase {phase.name}: {name} has no plasticity rule, so no window to open; known: {plastic}"
+            f"phase {phase.name}: {name} has no plasticity rule, so no window can open; known: {plastic}"
         )
     if projection.rule.spontaneous and projection.post not in phase.spontaneous:
         raise DeclarationError(
-            f"phase {phase.name}: {name} learns from spontaneous activity of {projection.post}; "
+            f"phase {phase.name}: {name} learns from spontaneous activity of {projection.post} only; "
             f"add spontaneous=[{projection.post!r}], or open its window in another phase"
         )
 
@@ -297,8 +296,8 @@ def _check_modulator(net: Network, phase: Phase) -> None:
     modulated = any("modulator" in p.rule.state for p in net.projections.values())
     if phase.modulator != 1.0 and not modulated:
         raise DeclarationError(
-            f"phase {phase.name}: modulator={phase.modulator:g}, but no rule of network {net.name} has one; "
-            "use a three-factor rule, or leave modulator out"
+            f"phase {phase.name}: modulator={phase.modulator:g}, but no rule of network {net.name} has a "
+            "modulator; use a three-factor rule, or leave modulator out"
         )
 
 

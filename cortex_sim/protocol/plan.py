@@ -26,7 +26,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Images:
-    """One input a presentation: values (presentation, unit)."""
+    """One input per presentation: values (presentation, unit)."""
 
     values: np.ndarray
 
@@ -35,7 +35,7 @@ class Images:
 class Series:
     """Input that changes in time: values (bin, unit), each held for ``bin_ms``, the last one to the end.
 
-    Of shape (presentation, bin, unit) where each presentation has its own.
+    Where each presentation has its own, values have shape (presentation, bin, unit).
     """
 
     values: np.ndarray
@@ -59,7 +59,7 @@ class Series:
 class White:
     """Gaussian input, independent for every presentation, held for ``hold_ms`` (None: one step).
 
-    ``mixing`` M (unit, unit) turns independent numbers n into M n, which units share; None: each has its own.
+    ``mixing`` M (unit, unit) turns independent numbers n into correlated M n; None: units are independent.
     """
 
     mean: float
@@ -83,7 +83,7 @@ Input = Constant | Images | Series | White | Summed
 
 
 def parts_of(given: Input | None) -> tuple[Constant | Images | Series | White, ...]:
-    """The inputs that add up to a drive; none for no drive."""
+    """The inputs that add up to a drive; () without a drive."""
     if given is None:
         return ()
     return given.parts if isinstance(given, Summed) else (given,)
@@ -99,7 +99,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Gate:
-    """Gate of a projection: nothing passes if cut, else its signal is delayed, scaled, and noise is added."""
+    """Gate of a projection: nothing passes if cut; else its signal is delayed and scaled, and noise added."""
 
     cut: bool = False
     scale: float = 1.0
@@ -113,7 +113,7 @@ class Slot:
 
     ``what`` is "drive", "drive_credit", "goal", "strength" (of the nudge of a population), "scale" and "cut"
     (of a projection), "silence" and "silence_credit" (of a population or unit), "modulator" or "duration".
-    ``sums_to_one``: a goal that must be probabilities. ``units`` are those of the population, ``most`` is the
+    ``sums_to_one``: a goal that must be probabilities. ``units`` is the population's size, ``most`` the
     longest duration in ms.
     """
 
@@ -138,7 +138,7 @@ class PlannedLoop:
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """One phase; whatever is not named is unaffected.
+    """One phase; populations and projections that are not named are unaffected.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class PhasePlan:
     modulator : value of the global third factor of rules that have one.
     credit_drive : population to input, added to its credit.
     credit_alive : population to (unit,) of 1 and, where its credit is silenced, 0.
-    slots : where closed loops act; until they do, their first values stand there.
+    slots : where closed loops act; until they are called, their first values act there.
     """
 
     name: str
@@ -175,10 +175,10 @@ class Shown:
     """A batch of presentations: one run of the phases.
 
     ``number`` counts these runs over the whole plan and seeds their noise; ``images`` are the indices
-    of the presentations in `Images` and `Goal`, one per presentation of this batch. ``trials`` count
-    over the blocks of their stage; blocks count from 1, the probe before the first is block 0. Where trials
-    differ, each has its own phases; those of one batch share them. ``part`` is the protocol of a sequence,
-    ``loops`` the closed loops of that protocol.
+    of the presentations in `Images` and `Goal`, one per presentation of this batch. ``trials`` are counted
+    over the blocks of their stage, and blocks from 1; the probe before the first is block 0. Where trials
+    differ, each has its own phases; those of one batch share them. ``part`` is the number of the protocol in
+    a sequence, ``loops`` names that protocol's closed loops.
     """
 
     number: int
@@ -201,9 +201,10 @@ class Shown:
 class Wanted:
     """What to record.
 
-    ``variables`` of "rate", "drive", "credit", and ``sampled_states`` of rules as "pre->post:variable", are
-    sampled together: ``every_ms``, or once, at the end of phase ``phase``, where that is None. ``weights``
-    name projections, kept after every ``weights_every``-th trial, and ``states`` variables of their rules.
+    ``variables``, out of "rate", "drive" and "credit", and ``sampled_states`` of rules as
+    "pre->post:variable" are sampled together: ``every_ms``, or, where that is None, once at the end of phase
+    ``phase``. Weights of the projections in ``weights``, and variables of rules in ``states``, are kept after
+    every ``weights_every``-th trial.
     ``bins`` limits the time bins of a trial to those that all trials have.
     """
 
@@ -218,7 +219,7 @@ class Wanted:
     bins: int | None = None
 
     def in_bins(self, sample: int) -> bool:
-        """Whether the ``sample``-th of a trial, counted from 1, is in a bin that all trials have."""
+        """Whether the ``sample``-th sample of a trial, counted from 1, is in a bin that all trials have."""
         return self.bins is None or sample <= self.bins
 
 
@@ -240,7 +241,7 @@ class Plan:
         return tuple(ids[image] for image in shown.images)
 
     def different_phases(self, stage: str | None = None) -> list[PhasePlan]:
-        """All phases, or those of one stage, each once however many trials share it."""
+        """All phases, or those of one stage; a phase that several trials share appears once."""
         chosen = (shown for shown in self.shown if stage in (None, shown.stage))
         return list({id(phase): phase for shown in chosen for phase in shown.phases}.values())
 
@@ -260,11 +261,11 @@ class Sample:
     """The recorded values of one `Shown`.
 
     ``values``: variable to population to (presentation, time_bin, unit), one bin where ``every_ms`` is
-    None. ``weights``: projection to (post, pre) after it, where due, and
+    None. ``weights``: projection to (post, pre) after the run, where due, and
     "pre->post:variable" to the state of its rule. ``time_ms``: simulated time at its end.
     ``loops``: variables of closed loops by "LOOP:VARIABLE", of a trial. ``states``: state of rules sampled as
     rates are, by "pre->post:variable", (time_bin, ...), which all presentations share. ``shorter_ms``: by how
-    much this and all trials before it were shorter than planned, where closed loops set durations.
+    much this and all earlier trials together were shorter than planned, where closed loops set durations.
     """
 
     shown: Shown
@@ -280,8 +281,8 @@ class Sample:
 class Conditions:
     """What a backend receives from an experiment in addition to network and seed.
 
-    The first four concern dynamics in time, and a backend of equilibria ignores them; ``state`` is what the
-    network starts from, None for weights drawn from the seed.
+    The first four concern dynamics in time; a backend that computes equilibria ignores them. ``state`` is the
+    state from which the network starts; None draws its weights from the seed.
     """
 
     dt_ms: float = 1.0
@@ -292,9 +293,9 @@ class Conditions:
 
 
 class Session(Protocol):
-    """A network being simulated by one backend, whatever the backend.
+    """A network being simulated, on any backend.
 
-    One that closes loops (``cortex_sim.protocol.loop_running``) has an attribute ``closes_loops = True``.
+    One that closes loops (``cortex_sim.protocol.loop_running``) has the attribute ``closes_loops = True``.
     """
 
     def check(self, plan: Plan) -> None:

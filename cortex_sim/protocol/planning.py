@@ -23,7 +23,7 @@ from cortex_sim.runs.room import require_memory
 
 __all__ = ["SIDE_BY_SIDE", "plan"]
 
-BYTES_OF_A_TRIAL = 600  # that its place in a plan takes
+BYTES_OF_A_TRIAL = 600  # memory that a trial takes in a plan
 
 
 def plan(protocol: Protocol | Sequence, net: Network, seed: int, preprocessing: Held | None = None) -> Plan:
@@ -36,8 +36,8 @@ def plan(protocol: Protocol | Sequence, net: Network, seed: int, preprocessing: 
     seed : int
         Draws the order of shuffled images.
     preprocessing : Preprocessing, or mapping of source to Preprocessing, optional
-        That of the network's training, applied to the images of data sets that are given by name. Arrays
-        are presented unchanged.
+        Preprocessing of the network's training, applied to images of data sets given by name. Arrays are
+        presented unchanged.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def _course(
 
 
 def _one_after_another(courses: Iterable[_Course]) -> Iterator[Shown]:
-    """Runs of all protocols of a sequence, whose trials, probes and blocks are counted over all of them."""
+    """Runs of all protocols of a sequence; trials, probes and blocks are counted over all of them."""
     before, blocks = {"trial": 0, "probe": 0}, 0
     for part, course in enumerate(courses):
         own = frozenset(course.trials.loops)
@@ -106,7 +106,7 @@ def _one_after_another(courses: Iterable[_Course]) -> Iterator[Shown]:
 
 
 def _require_memory(protocol: Protocol, trials: Schedule, probe: Schedule | None) -> None:
-    """Raise where already the list of all trials would not fit."""
+    """Raise where the list of all trials alone would not fit in memory."""
     blocks = protocol.repeat
     probes = blocks + 1
     if protocol.probe_every is not None:
@@ -133,7 +133,7 @@ class _Course:
     fresh: bool = True  # whether the next trial starts from rest even without a reset
 
     def shown(self) -> Iterator[Shown]:
-        """A probe, then trials, with a probe after each block or after every so many trials."""
+        """A probe, then trials, with a probe after each block or after every ``probe_every`` trials."""
         protocol = self.trials.protocol
         _check_batches(self.trials)
         if self.probe is not None:
@@ -156,9 +156,8 @@ class _Course:
                 raise DeclarationError(
                     f"trials: {first + together - 1} and {first + together} differ in "
                     f"{stage.difference(keys[together - 1], keys[together])}, and "
-                    f"batch={stage.batch} runs them as one, with one change of weights; use batch=1, or "
-                    "give all "
-                    "trials of a batch the same value"
+                    f"batch={stage.batch} runs them together, with one change of weights; use batch=1, or "
+                    "give all trials of a batch the same value"
                 )
             yield self._run(stage, block, images[:together])
             start += together
@@ -197,7 +196,7 @@ class _Course:
         return Shown(0, stage.name, block, trials, tuple(images), phases, rest)
 
     def _lesion(self, trial: int) -> tuple[str, ...]:
-        """What is cut and silenced once so many trials are over."""
+        """What the lesion cuts and silences after ``trial`` trials."""
         found = resolved(self.trials.protocol.lesion, trial, 0)
         return () if found is ABSENT else found
 
@@ -207,13 +206,12 @@ def _check_batches(stage: Schedule) -> None:
     if wait is not None and stage.protocol.plastic and wait % batch:
         raise DeclarationError(
             f"Protocol: probe_every={wait} would probe within a batch of {batch} trials, which change "
-            "weights "
-            f"together; give a multiple of {batch}, or another batch"
+            f"weights together; give a multiple of {batch}, or another batch"
         )
 
 
 def _stimulus_ids(courses: list[_Course]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Stimulus of each image of trials and of probes, by protocol; equal image sets have the same."""
+    """Stimulus ids of the images of trials and of probes, by protocol; equal image sets share them."""
     known: dict[tuple[frozenset[tuple[str, int]], int], tuple[str, ...]] = {}
 
     def ids(schedule: Schedule | None, prefix: str) -> tuple[str, ...]:
@@ -280,7 +278,7 @@ def _states(net: Network, asked: Any, by_projection: bool = True) -> tuple[str, 
         else:
             way = ", or the projection's name for all of its variables" if by_projection else ""
             raise DeclarationError(
-                f"Record: state {name!r} is no state of a rule of {net.name}; known: {listed(every)}{way}"
+                f"Record: {name!r} is not a rule's state variable in {net.name}; known: {listed(every)}{way}"
             )
     return tuple(dict.fromkeys(found))
 

@@ -37,28 +37,28 @@ class Protocol(Comparable):
         In order.
     trials : int or None
         Trials in a block; None takes each image once; without images, one trial for each value of settings
-        that differ between trials, else one. More trials than images start over; fewer go on through the
-        images in the next block.
+        that differ between trials, else one. If there are more trials than images, these start over; if
+        fewer, the next block continues through the images.
     repeat : int, default 1
         Blocks.
     order : {"given", "shuffled"}
         "shuffled" draws images without replacement, another permutation for each pass through them.
     batch : int or None
-        Presentations per run, which share their weights: a window changes these by the
-        mean over them. None: one where anything learns or ``reset`` is False, else up to 256.
+        Presentations per run, which share one set of weights: a window changes the weights by the mean over
+        presentations. None: 1 where anything learns or ``reset`` is False, else up to 256.
     interval_ms : float, default 0.0
-        A last phase, "interval", of this length and without drive.
+        Length of a last phase, "interval", without drive.
     reset : bool, default True
         Whether every trial starts from rest. If not, a trial continues from the state of the previous
         one, except the first trial after a probe.
     lesion : list of projections, populations or units
-        Projections cut and populations or units silenced throughout, in probes too; one from some trial on
-        acts on the probes that follow the trials before it.
+        Projections cut and populations or units silenced throughout, in probes too; a lesion from trial k on
+        also acts on the probes after trial k − 1.
     probe : Protocol or None
         Run before the first block and after each; learns nothing.
     probe_every : int or None
-        The probe runs after every so many trials, counted over all blocks, and after the last one, instead of
-        after each block.
+        Number of trials, counted over all blocks, after which the probe runs instead of after each block; it
+        also runs after the last trial.
     record : Record
         What to record, of trials and probes alike.
     eta_per_s : float or mapping of projection to float
@@ -111,7 +111,7 @@ class Protocol(Comparable):
         require_known("order of Protocol", order, dict.fromkeys(ORDERS))
         if not reset and batch not in (None, 1):
             raise DeclarationError(
-                f"Protocol: reset=False lets each trial continue from the one before, so they cannot run "
+                f"Protocol: reset=False lets each trial continue from the one before, so trials cannot run "
                 f"{batch} side by side; leave batch out"
             )
         values = {
@@ -156,7 +156,7 @@ class Protocol(Comparable):
 
     @property
     def duration_ms(self) -> float:
-        """Length of one trial, the interval included; the longest phases where trials differ."""
+        """Length of one trial, the interval included; with the longest phases where trials differ."""
         return sum(self.durations_ms.values())
 
     @property
@@ -195,7 +195,7 @@ class Protocol(Comparable):
 
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Protocol:
-        """Protocol from YAML text, or a file; ``seed`` serves data sets whose entry has none."""
+        """Protocol from YAML text, or a file; ``seed`` is used for data sets whose entry has none."""
         from cortex_sim.protocol.protocol_yaml import from_yaml
 
         return from_yaml(Protocol, source, seed)
@@ -213,9 +213,7 @@ def _check_phases(phases: tuple[Any, ...]) -> None:
     seen: set[str] = set()
     for phase in phases:
         if phase.name in seen:
-            raise DeclarationError(
-                f"Protocol: two phases are called {phase.name}; give each a name of its own"
-            )
+            raise DeclarationError(f"Protocol: two phases are called {phase.name}; give them different names")
         seen.add(phase.name)
 
 
@@ -244,17 +242,17 @@ def _check_probe(protocol: Protocol, probe: Any) -> None:
     if not isinstance(probe, Protocol):
         raise DeclarationError(f"Protocol: probe must be a Protocol. Got {probe!r}")
     if probe.probe is not None:
-        raise DeclarationError("Protocol: a probe has no probe of its own; leave it out")
+        raise DeclarationError("Protocol: a probe cannot have a probe itself; leave that out")
     if differs(protocol.lesion) and not isinstance(protocol.lesion, FromTrial):
         raise DeclarationError(
-            "Protocol: a lesion of single trials (PerTrial) does not say what it is during a probe; use "
-            "FromTrial, or cut=PerTrial(...) and silence=PerTrial(...) of a phase"
+            "Protocol: with a lesion of single trials (PerTrial) it is unclear what is lesioned during a "
+            "probe; use FromTrial, or cut=PerTrial(...) and silence=PerTrial(...) of a phase"
         )
     for phase in probe.phases:
         if phase.plastic:
             raise DeclarationError(
-                f"Protocol: the probe's phase {phase.name} has plasticity, and probes learn nothing; leave "
-                f"it out of the probe. Got plasticity={phase.plasticity!r}"
+                f"Protocol: the probe's phase {phase.name} has plasticity, but nothing may learn in a probe; "
+                f"leave it out. Got plasticity={phase.plasticity!r}"
             )
     if probe.repeat != 1:
         raise DeclarationError(
@@ -263,7 +261,7 @@ def _check_probe(protocol: Protocol, probe: Any) -> None:
     record = protocol.record
     if probe.record not in (Record(), record):
         raise DeclarationError(
-            "Protocol: a probe is recorded as its protocol is; give record=... to the protocol only"
+            "Protocol: a probe is recorded like its protocol; give record=... to the protocol only"
         )
     if record.every_ms is not None and probe.durations_ms != protocol.durations_ms:
         raise DeclarationError(
@@ -276,8 +274,8 @@ def _check_probe(protocol: Protocol, probe: Any) -> None:
             f"Record(phase={shared[-1]!r})" if shared else f"call one of its phases {protocol.recorded_phase}"
         )
         raise DeclarationError(
-            f"Protocol: what is recorded is the end of phase {protocol.recorded_phase}, which the probe "
-            f"lacks; use {way}"
+            f"Protocol: the end of phase {protocol.recorded_phase} is recorded, but the probe has no such "
+            f"phase; use {way}"
         )
 
 

@@ -87,12 +87,12 @@ T = TypeVar("T", Protocol, Sequence)
 def from_yaml(cls: type[T], source: str | Path, seed: int = 0) -> T:
     """Protocol or sequence from YAML text, or from a file where ``source`` is a path.
 
-    ``seed`` serves data sets whose entry has none.
+    ``seed`` is used for data sets whose entry has none.
     """
     found = course_from_data(yaml_text.read("protocol", source), seed)
     if not isinstance(found, cls):
         other = type(found).__name__
-        raise DeclarationError(f"{cls.__name__}: the YAML is a {other}; read it with cs.{other}.from_yaml")
+        raise DeclarationError(f"{cls.__name__}: the YAML holds a {other}; read it with cs.{other}.from_yaml")
     return found
 
 
@@ -161,7 +161,7 @@ def _differing(owner: str, data: Any, convert: Callable[[Any], Any]) -> Any:
 
 
 def _plain(data: Any) -> Any:
-    """Plain data, arrays in it as arrays, entries of a mapping that differ between trials as such."""
+    """A setting from plain data: converts arrays, closed loops and entries that differ between trials."""
     if is_array_data(data):
         return array_from_data(data)
     if isinstance(data, dict) and "closed_loop" in data:
@@ -201,7 +201,7 @@ def _same_input(owner: str, data: Any, seed: int) -> Any:
 
 
 def class_settings(owner: str, data: Any, cls: Any) -> dict[str, Any]:
-    """Settings of a class by name; those without default are required."""
+    """Settings of a class by name; those without a default are required."""
     given = yaml_settings.settings(owner, data, tuple(f.name for f in fields(cls)))
     for f in fields(cls):
         if f.name not in given and f.default is MISSING and f.default_factory is MISSING:

@@ -21,22 +21,22 @@ class Record:
     Parameters
     ----------
     variables : list of "rate", "drive", "credit", "projection:variable"
-        The first three of populations; the last a variable of a projection's rule, such as
+        The first three are variables of populations; the last is a variable of a projection's rule, such as
         "retina->V1:theta", recorded as often as rates are. Rates are recorded with any of the first three; an
         empty list records weights and state alone.
     populations : list of populations or None
-        None records all but those of a credit network ("TDCA V1"), which are recorded where they are named.
+        None records all but those of a credit network ("TDCA V1"), which are recorded only if named.
     every_ms : float or None
-        Length of time bins, through all phases; None keeps one sample per trial.
+        Length of time bins, through all phases, in ms; None keeps one sample per trial.
     phase : str or None
         The phase at whose end that one sample is taken; None takes the last one.
     weights : list of projections or bool
-        Whose weights are kept; True keeps those of all plastic projections.
+        Projections whose weights are kept; True keeps those of all plastic projections.
     weights_every : int, default 1
         Number of trials between two snapshots, of weights and of state.
     state : list of "projection" or "projection:variable", or bool
-        Whose rule's state is kept with the weights (θ of BCM, a trace): of a projection all variables, or the
-        one named; True keeps the state of all rules.
+        Rule state that is kept with the weights (θ of BCM, a trace): all variables of a projection's rule, or
+        the one named; True keeps the state of all rules.
     """
 
     variables: Any = ("rate",)
@@ -65,8 +65,8 @@ class Record:
             object.__setattr__(self, "every_ms", above_zero_ms("Record", "every_ms", self.every_ms))
             if self.phase is not None:
                 raise DeclarationError(
-                    f"Record: every_ms records all phases, phase={self.phase!r} the end of one; give one of "
-                    "the two"
+                    f"Record: every_ms records all phases, and phase={self.phase!r} the end of one; give "
+                    "only one of the two"
                 )
         if self.phase is not None and not isinstance(self.phase, str):
             raise DeclarationError(f"Record: phase must be the name of a phase. Got {self.phase!r}")
@@ -77,7 +77,7 @@ class Record:
         require_count("Record", weights_every=self.weights_every)
         if not variables and self.every_ms is not None:
             raise DeclarationError(
-                f"Record: every_ms={self.every_ms:g} samples variables, and there are none; leave it out, or "
+                f"Record: every_ms={self.every_ms:g} samples variables, but there are none; leave it out, or "
                 f'give some of {", ".join(VARIABLES)}, or a rule\'s state such as "retina->V1:theta"'
             )
 

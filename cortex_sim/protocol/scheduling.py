@@ -31,7 +31,7 @@ _log = getLogger(__name__)
 
 @dataclass
 class Schedule:
-    """Trials or probes: a protocol whose phases are checked, drafted once for each combination of settings.
+    """Trials or probes of a protocol; its phases are checked once for each combination of settings.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Schedule:
     net : Network
     arrays : Arrays
     loops : mapping of str to PlannedLoop
-        Closed loops by name; each trial then needs the one before.
+        Closed loops by name; with any, trials run one at a time.
     part : int
         Its position in a sequence of protocols.
     """
@@ -68,8 +68,8 @@ class Schedule:
         if len(different) > 1:
             counts = ", ".join(f"{what} {' and '.join(map(str, sorted(n)))}" for what, n in found.items())
             raise DeclarationError(
-                f"{self.name}s: all images and labels of a protocol must have one number of presentations. "
-                f"Got {counts}"
+                f"{self.name}s: all images and labels of a protocol must have the same number of "
+                f"presentations. Got {counts}"
             )
         return next(iter(different), 1)
 
@@ -100,25 +100,24 @@ class Schedule:
             count = len(found.values)
             if found.by == "image" and count != self.presentations:
                 raise DeclarationError(
-                    f"{self.name}s: {what} has one value per image, {count}, and there are "
-                    f"{self.presentations} "
-                    f"images; give {self.presentations} values"
+                    f"{self.name}s: {what} has {count} values, one per image, but there are "
+                    f"{self.presentations} images; give {self.presentations} values"
                 )
             if found.by == "trial" and count not in (self.trials, whole):
                 blocks = f", {self.protocol.repeat} blocks {whole}" if self.protocol.repeat > 1 else ""
                 right = f"{self.trials} values" + (f", or {whole}" if blocks else "")
                 raise DeclarationError(
-                    f"{self.name}s: {what} has {count} values, and a block has {self.trials} trials{blocks}; "
+                    f"{self.name}s: {what} has {count} values, but a block has {self.trials} trials{blocks}; "
                     f"give {right}, or trials={count}"
                 )
 
     def _say_what_never_comes(self, what: str, found: FromTrial, whole: int) -> None:
-        """A protocol may have been shortened, so a trial that it does not reach is said, not refused."""
+        """Warn of a trial that the protocol does not reach; no error, since it may have been shortened."""
         last = max(found.values)
         if last >= whole + (self.protocol.probe is not None):
             _log.warning(
-                "%ss: %s changes from trial %d on, which never comes: the protocol has %d trials, 0 to %d; "
-                "give an earlier trial, or more trials",
+                "%ss: %s changes from trial %d on, which is never reached: the protocol has %d trials, 0 to "
+                "%d; give an earlier trial, or more trials",
                 self.name,
                 what,
                 last,
@@ -129,7 +128,7 @@ class Schedule:
     def order(self, seed: int, block: int) -> np.ndarray:
         """Image of each trial of a block.
 
-        A block with fewer trials than images goes on where the one before ended; any other starts over, and
+        A block with fewer trials than images continues where the one before ended; any other starts over, and
         so does every probe.
         """
         if self.name == "probe" or self.trials >= self.presentations:
@@ -140,7 +139,7 @@ class Schedule:
         return np.concatenate(passes)[positions - first * self.presentations]
 
     def _passes(self, seed: int, number: int, count: int) -> np.ndarray:
-        """Images in so many passes through all of them; ``number`` seeds those that are shuffled."""
+        """Images in ``count`` passes through all of them; ``number`` seeds the shuffled ones."""
         if self.protocol.order == "given":
             return np.tile(np.arange(self.presentations), count)
         later = [self.part] if self.part else []
@@ -185,7 +184,7 @@ class Schedule:
 
 
 def _differing(owner: Phase | Protocol) -> Iterator[tuple[str, Differing]]:
-    """Everything of a phase or protocol that differs between trials, with what messages call it."""
+    """Settings of a phase or protocol that differ between trials, with their names in messages."""
     of = f" of phase {owner.name}" if isinstance(owner, Phase) else ""
     for f in fields(owner):
         if f.name not in ("phases", "probe", "record"):

@@ -79,7 +79,7 @@ class Sequence(Comparable):
 
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Sequence:
-        """Sequence from YAML text, or a file; ``seed`` serves data sets whose entry has none."""
+        """Sequence from YAML text, or a file; ``seed`` is used for data sets whose entry has none."""
         from cortex_sim.protocol.protocol_yaml import from_yaml
 
         return from_yaml(Sequence, source, seed)
@@ -90,14 +90,13 @@ def _check_record(protocols: tuple[Protocol, ...]) -> None:
     for number, other in enumerate(others, 2):
         if not same(other.record, first.record):
             raise DeclarationError(
-                f"Sequence: protocols make one recording, but the first has {first.record} and number "
-                f"{number} "
-                f"{other.record}; give all the same record=..."
+                f"Sequence: all protocols go into one recording, but the first has {first.record} and number "
+                f"{number} {other.record}; give all the same record=..."
             )
         if other.record.every_ms is None and other.recorded_phase != first.recorded_phase:
             raise DeclarationError(
                 f"Sequence: one sample a trial is taken at the end of one phase, but that is "
                 f"{first.recorded_phase} in the first protocol and {other.recorded_phase} in number "
-                f"{number}; give "
-                "all Record(phase=...) of a phase that all have, or call these phases alike"
+                f"{number}; give all Record(phase=...) of a phase that all have, or give these phases the "
+                "same name"
             )

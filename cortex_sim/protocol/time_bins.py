@@ -47,9 +47,8 @@ def bins_of_all(shown: Sequence[Shown], every_ms: float) -> int:
             at = int(np.flatnonzero(phases != theirs)[0])
             raise DeclarationError(
                 f"Record: every_ms needs time bins that all trials share, but {(at + 1) * every_ms:g} ms "
-                "after its "
-                f"start one trial is in phase {phases[at]} and another in {theirs[at]}; record one sample "
-                "a trial "
-                "(every_ms=None, phase=...), or let only the last phase or interval_ms differ in length"
+                f"after their start one trial is in phase {phases[at]} and another in {theirs[at]}; record "
+                "one sample a trial (every_ms=None, phase=...), or let only the last phase or interval_ms "
+                "differ in length"
             )
     return len(phases)

@@ -24,8 +24,8 @@ class TrialTable(Mapping[str, PerTrial]):
     ----------
     source : path, pandas.DataFrame, or mapping of column to values
         A file holds comma-separated values with the columns' names in its first line. Columns of numbers
-        are numbers; other columns are text, in which names are separated by blanks (``V1/3 V1/4``) and an
-        empty cell is no name.
+        become numbers; other columns are text, in which names are separated by spaces (``V1/3 V1/4``) and an
+        empty cell means no name.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _from_file(path: Path) -> dict[str, list[Any]]:
     twice = next((name for name in names if names.count(name) > 1 or not name), None)
     if twice is not None:
         raise DataError(
-            f"trial table {path}: the first line must give every column a name of its own. Got {twice!r}"
+            f"trial table {path}: the first line must give every column a different name. Got {twice!r}"
         )
     for line, row in enumerate(rows, 2):
         if len(row) != len(names):

@@ -12,7 +12,7 @@ from cortex_sim.errors import DeclarationError
 
 
 def units_on(where: str, off: Iterable[str], populations: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Population to (unit,) of 1 and, where it is named, 0; only of populations that are named."""
+    """Population to (unit,), 0 where a unit is named, else 1; only populations that are named."""
     found: dict[str, np.ndarray] = {}
     for name in off:
         population, slash, unit = name.partition("/")

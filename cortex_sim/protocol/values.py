@@ -82,8 +82,8 @@ def _without_unit(owner: str, what: str, value: Any) -> Any:
     if unit is None:
         return value
     raise DeclarationError(
-        f"{owner}: {what} has the unit {unit}, and rates and everything that acts on them have none; give "
-        f"plain numbers. Got {short(value)}"
+        f"{owner}: {what} has the unit {unit}, but rates and everything that acts on them are dimensionless; "
+        f"give plain numbers. Got {short(value)}"
     )
 
 

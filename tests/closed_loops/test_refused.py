@@ -32,7 +32,7 @@ def look(drive, name="look", **settings):
     [
         ({"function": 3}, "ClosedLoop: function must be a function(seen, state, rng). Got 3"),
         ({"function": lambda seen, state: {}, "name": "f"}, "its function must take (seen, state"),
-        ({"function": lambda seen, state, rng: {}}, "a function called '<lambda>' gives it no name"),
+        ({"function": lambda seen, state, rng: {}}, "a function called '<lambda>' gives the loop no name"),
         ({"name": "a:b"}, "closed loop a:b: its name must have no colon"),
         ({"name": "weight"}, "closed loop weight: its name must"),
         ({"name": "a/b"}, "a/b"),
@@ -42,7 +42,7 @@ def look(drive, name="look", **settings):
         ({"average": "yes"}, "closed loop follow: average"),
         ({"state": 0.5}, 'state must be a mapping of names to numbers or arrays, such as {"level"'),
         ({"state": {}}, "closed loop follow: state must be a mapping"),
-        ({"state": {"a b": 1}}, "a variable of its state must be a plain word. Got 'a b'"),
+        ({"state": {"a b": 1}}, "a name in its state must be one word of letters, digits and _. Got 'a b'"),
         ({"state": {"a": "high"}}, "follow: a must be a number or an array of numbers. Got 'high'"),
         ({"state": {"a": [[1], [1, 2]]}}, "closed loop follow: a must be a number or an array of numbers"),
         ({"state": {"a": np.nan}}, "closed loop follow: a holds NaN or infinity; give finite numbers"),
@@ -75,10 +75,10 @@ def failing(rng):
     [
         ({"phase": "lok"}, "level", "unknown phase of closed loop follow 'lok' (did you mean 'look'?)"),
         ({"reads": ["V2"]}, "level", "unknown population that closed loop follow reads 'V2'"),
-        ({"state": {"level": [1.0, 2.0]}}, "level", "closed loop follow: level has shape (2,), and acts as "
+        ({"state": {"level": [1.0, 2.0]}}, "level", "closed loop follow: level has shape (2,), but acts as "
          "drive of retina in phase look; give one number, or shape (3,)"),
-        ({"state": {"level": np.zeros((4, 3))}}, "level", "level has shape (4, 3), and acts as drive"),
-        ({"state": {"level": []}}, "level", "level is a list, which may grow, and acts as drive in"),
+        ({"state": {"level": np.zeros((4, 3))}}, "level", "level has shape (4, 3), but acts as drive"),
+        ({"state": {"level": []}}, "level", "level is a list, which may grow, and cannot act as drive in"),
         ({"state": failing}, "level", "follow: its state failed, ZeroDivisionError: division by zero ("),
         ({"state": lambda rng: 3}, "level", "closed loop follow: state must be a mapping"),
     ],
@@ -92,7 +92,7 @@ def test_protocols_that_cannot_close_it():
     value = loop()["level"]
     other = loop(state={"level": 1.0})["level"]
     for make, said in (
-        (lambda: cs.Protocol(look(value), batch=4), "they cannot run 4 side by side; leave batch out"),
+        (lambda: cs.Protocol(look(value), batch=4), "trials cannot run 4 side by side; leave batch out"),
         (
             lambda: cs.Protocol(look(0.5), probe=cs.Protocol(look(value))),
             "closed loop follow acts in the probe",
@@ -117,7 +117,7 @@ def test_modulators_goals_and_scales_that_do_not_fit():
     for phase, said in (
         (
             look(0.5, modulator=loop()["level"]),
-            "level acts as modulator, but no rule of network observer has one",
+            "level acts as modulator, but no rule of network observer has a mod",
         ),
         (look(0.5, scale={"retina->V1": loop(state={"level": [1.0]})["level"]}), "give one number"),
     ):
@@ -126,10 +126,10 @@ def test_modulators_goals_and_scales_that_do_not_fit():
     for state, said in (
         (
             0.5,
-            "has shape (), and acts as goal of action in phase look; give shape (2,), or a whole number",
+            "has shape (), but acts as goal of action in phase look; give shape (2,), or a whole number",
         ),
         (2, "before the first trial it is 2; labels must be from 0 to 1"),
-        ([0.5, 0.4], "its values are not probabilities, 0 or more with sum 1, as CrossEntropy needs"),
+        ([0.5, 0.4], "its values are not probabilities (0 or more, with sum 1), which CrossEntropy"),
     ):
         goal = loop(state={"level": state}, reads=["action"])["level"]
         with pytest.raises(DeclarationError, match=re.escape(said)):
@@ -150,7 +150,7 @@ def returning(value):
         ({"level": "high"}, "level must be a number or an array of numbers. Got 'high'"),
         (
             {"count": 1.5},
-            "count began as a whole number and stays one; begin with 0.0 for fractions. Got 1.5",
+            "count started as a whole number and must stay one; start at 0.0 for fractions. Got 1.5",
         ),
         ({"past": np.zeros((3, 4))}, "past must have the shape of its first value, (…, 2). Got (3, 4)"),
     ],
@@ -190,8 +190,8 @@ def test_yaml_holds_no_code():
 
     protocol = cs.Protocol(look(loop(inner)["level"]))
     said = (
-        "closed loop inner: its function is Python code, which YAML does not hold, and only one at the top "
-        "of a module can be named there; define it so, or write the experiment as a Python file that defines"
+        "closed loop inner: YAML holds a function by its name, and this one is not defined at the top of a "
+        "module; define it there, or write the experiment as a Python file that defines"
     )
     with pytest.raises(DeclarationError, match=said):
         protocol.to_yaml()

@@ -91,7 +91,7 @@ def test_a_session_goes_on_from_its_checkpoint():
         np.testing.assert_array_equal(later, whole[5:])
         bare = {name: values for name, values in kept[5].items() if not name.startswith("loop:")}
         other.restore(bare)
-        with pytest.raises(cs.RunError, match="holds no 'loop:staircase:level', the state of a closed loop"):
+        with pytest.raises(cs.RunError, match="lacks 'loop:staircase:level', the state of a closed loop"):
             other.carry_out(made, 5, lambda sample: None)
 
 

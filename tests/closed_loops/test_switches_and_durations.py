@@ -175,7 +175,7 @@ def look(**settings):
     [
         (
             lambda: look(duration_ms=loop()["off"]),
-            "needs its longest value in ms, for which trials are planned; give loop['off'].up_to(1000)",
+            "needs its longest value in ms, with which trials are planned; give loop['off'].up_to(1000)",
         ),
         (lambda: loop()["off"].up_to(0), "follow:off: its longest duration must be a positive number"),
         (
@@ -212,16 +212,16 @@ def look(**settings):
         (
             lambda: planned(look(cut={"retina->V1": loop(off=0.5)["off"]})),
             "closed loop follow: off cuts "
-            "retina->V1, and before the first trial it is 0.5; it must be 0 or 1",
+            "retina->V1, but before the first trial it is 0.5; it must be 0 or 1",
         ),
         (
             lambda: planned(look(silence={"V1": loop(off=[0.0])["off"]})),
-            "off has shape (1,), and acts as silence of V1 in phase look; give one number",
+            "off has shape (1,), but acts as silence of V1 in phase look; give one number",
         ),
         (
             lambda: planned(look(duration_ms=loop(off=30.0)["off"].up_to(20))),
             "off is the length of phase look, "
-            "and before the first trial it is 30 ms; it must be above 0 and, as up_to says, at most 20",
+            "but before the first trial it is 30 ms; it must be above 0 and, as up_to says, at most 20",
         ),
         (lambda: planned(look(drive={"V1": loop(off=30.0)["off"].up_to(20)})), "up_to limits durations"),
         (
@@ -253,14 +253,14 @@ def test_refused_in_the_trial_that_returns_it():
                 0,
                 2,
                 lambda v: look(cut={"retina->V1": v}),
-                "off cuts retina->V1, and it is 2; it must be 0 or 1",
+                "off cuts retina->V1, but it is 2; it must be 0 or 1",
             ),
-            (0, -1, lambda v: look(silence={"V1": v}), "off silences V1, and it is -1; it must be 0 or"),
+            (0, -1, lambda v: look(silence={"V1": v}), "off silences V1, but it is -1; it must be 0 or"),
             (
                 9.0,
                 90.0,
                 lambda v: look(duration_ms=v.up_to(20)),
-                "off is the length of phase look, and it is 90",
+                "off is the length of phase look, but it is 90",
             ),
         )
         for first, value, phase, said in cases:

@@ -237,7 +237,7 @@ def test_drives_that_do_not_fit_name_their_source():
         ({"left": x["right"]}, "phase show: drive of left has shape .4, 13."),
         (
             {"left": x["left"], "right": x["right"][:3]},
-            "one number of presentations. Got .*left.* 4, .*right.* 3",
+            "the same number of presentations. Got .*left.* 4, .*right.* 3",
         ),
         ({"lefft": x["left"]}, "did you mean 'left'"),
     ]:

@@ -41,8 +41,8 @@ def experiment(*phases, **settings):
         (lambda: cs.TimeSeries([1], bin=2), "did you mean 'bin_ms'"),
         (lambda: cs.Noise(std=2), "unknown setting of Noise 'std'"),
         (lambda: experiment(phase(silence=["V1->IT"])), r"disconnect it with cut=\['V1->IT'\]"),
-        (lambda: experiment(phase(cut=["V1"])), r"a population or a unit is silenced with silence=\['V1'\]"),
-        (lambda: experiment(phase(cut=["V1/3"])), r"silenced with silence=\['V1/3'\]"),
+        (lambda: experiment(phase(cut=["V1"])), r"silence a population or a unit with silence=\['V1'\]"),
+        (lambda: experiment(phase(cut=["V1/3"])), r"a unit with silence=\['V1/3'\]"),
         (lambda: experiment(phase(drive={"V9": 1})), "unknown population in drive of phase p 'V9'"),
         (lambda: experiment(phase(), noise={"V9": 1}), "unknown name in noise of Experiment 'V9'"),
         (
@@ -140,7 +140,7 @@ def test_a_source_that_no_phase_drives_is_said(caplog):
             cs.Experiment(pavlov, arms)
         return caplog.messages
 
-    way = "give drive={'US': ...}, or drive={'US': 0} in a phase if that is meant"
+    way = "give drive={'US': ...}, or drive={'US': 0} in a phase if that is intended"
     whole = f"network pavlov: no phase drives source US, so it is at rest throughout; {way}"
     assert said(tone) == said(tone, tone) == [whole]
     assert not said(tone, shock) and not said(shock) and not said(tone | {"US": 0})
@@ -175,7 +175,7 @@ def test_a_trial_that_never_comes_is_said(caplog):
     for protocol, said in ((made, True), (made.replace(trials=4), False)):
         caplog.clear()
         cs.Experiment(net(), {"a": protocol})
-        assert ("lesion changes from trial 3 on, which never comes" in caplog.text) == said
+        assert ("lesion changes from trial 3 on, which is never reached" in caplog.text) == said
     probed = made.replace(probe=cs.Protocol(phase()))  # the lesion acts on the probe after trial 2
     caplog.clear()
     cs.Experiment(net(), {"a": probed})

@@ -114,15 +114,15 @@ def test_noise_that_differs_between_trials():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: cs.Noise(), "Noise: needs one of sd, a standard deviation, and covariance"),
+        (lambda: cs.Noise(), "Noise: needs either sd, a standard deviation, or covariance"),
         (lambda: cs.Noise(1, covariance=np.eye(2)), "Got both"),
         (lambda: cs.Noise(covariance=np.ones((2, 3))), "covariance must have the shape"),
         (lambda: cs.Noise(covariance=[[1, 2], [0, 1]]), "covariance must be symmetric"),
         (
             lambda: cs.Noise(covariance=[[1, 2], [2, 1]]),
-            "covariance has the negative eigenvalue -1, so no noise",
+            "covariance has the negative eigenvalue -1, which no covariance",
         ),
-        (lambda: cs.Sum(1.0), "Sum: adds at least two inputs"),
+        (lambda: cs.Sum(1.0), "Sum: needs at least two inputs"),
         (lambda: cs.Sum(1.0, "V1"), "Sum: part 1 must be a number, an array"),
         (
             lambda: run(_only(cs.Noise(covariance=np.eye(2)))),
@@ -142,7 +142,7 @@ def test_noise_that_differs_between_trials():
         ),
         (
             lambda: run(_only(cs.Sum(X, cs.TimeSeries(MOVIES[:2], 2)))),
-            "must have one number of presentations",
+            "must have the same number of presentations",
         ),
     ],
 )

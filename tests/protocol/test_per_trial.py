@@ -182,18 +182,18 @@ def test_probes_come_after_every_so_many_trials(wait, expected):
 BINS = cs.Record(every_ms=5)
 JITTERED, AFTER = cs.Phase("a", [5, 10]), cs.Phase("b", 10)
 REFUSED = [
-    (lambda: planned(SHOW, interval_ms=[1, 2]), "interval_ms has 2 values, and a block has 4 trials; give 4"),
+    (lambda: planned(SHOW, interval_ms=[1, 2]), "interval_ms has 2 values, but a block has 4 trials; give 4"),
     (
         lambda: planned(SHOW, interval_ms=[1, 2], repeat=2),
         "a block has 4 trials, 2 blocks 8; give 4 values, or 8",
     ),
-    (lambda: planned(SHOW, interval_ms=cs.PerTrial([1], "image")), "one value per image, 1, and there are 4"),
+    (lambda: planned(SHOW, interval_ms=cs.PerTrial([1], "image")), "1 values, one per image, but there"),
     (lambda: cs.PerTrial([]), "PerTrial: values is empty"),
     (lambda: cs.PerTrial("V1"), "PerTrial: values must be a list or an array"),
     (lambda: cs.PerTrial([1], by="block"), "unknown by of PerTrial 'block'; known: image, trial"),
     (lambda: cs.FromTrial(3), "FromTrial: takes a trial and a value"),
     (lambda: cs.FromTrial(-1, 2), "FromTrial: trial must be a whole number of at least 0"),
-    (lambda: cs.Phase("p", cs.FromTrial(2, 10)), "duration_ms has no default, so FromTrial must say it from"),
+    (lambda: cs.Phase("p", cs.FromTrial(2, 10)), "duration_ms has no default, so FromTrial must give it"),
     (lambda: cs.Phase("p", [10, 0]), "phase p: duration_ms in trial 1 must be a positive number"),
     (lambda: cs.Phase("p", 10, modulator=[1, np.nan]), "phase p: modulator in trial 1 must be a number"),
     (
@@ -207,7 +207,7 @@ REFUSED = [
     ),
     (
         lambda: planned(JITTERED, AFTER, record=BINS),
-        "10 ms after its start one trial is in phase b and another in a",
+        "10 ms after their start one trial is in phase b and another in a",
     ),
 ]
 

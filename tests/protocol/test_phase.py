@@ -106,7 +106,7 @@ def test_what_is_no_phase_is_refused(settings, message):
         (lambda: cs.Record([]), "variables is empty"),
         (lambda: cs.Record(populations=[]), "populations is empty"),
         (lambda: cs.Record(every_ms=0), "every_ms must be a positive number"),
-        (lambda: cs.Record(every_ms=1, phase="p"), "give one of the two"),
+        (lambda: cs.Record(every_ms=1, phase="p"), "give only one of the two"),
         (lambda: cs.Record(phase=3), "phase must be the name of a phase"),
         (lambda: cs.Record(weights_every=0), "weights_every must be a whole number"),
     ],

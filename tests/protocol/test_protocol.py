@@ -45,7 +45,7 @@ def test_replace_changes_only_what_is_named():
         ([SETTLE], {"record": cs.Record(every_ms=201)}, "every_ms=201 is longer than a trial, 200 ms"),
         ([cs.Phase("interval", 5)], {"interval_ms": 1}, "adds a phase called interval"),
         ([SETTLE], {"probe": SETTLE}, "probe must be a Protocol"),
-        ([SETTLE], {"probe": cs.Protocol(SETTLE, probe=cs.Protocol(SETTLE))}, "no probe of its own"),
+        ([SETTLE], {"probe": cs.Protocol(SETTLE, probe=cs.Protocol(SETTLE))}, "a probe cannot have a probe"),
         ([LEARN], {"probe": cs.Protocol(LEARN)}, "the probe's phase learn has plasticity"),
         ([SETTLE], {"probe": cs.Protocol(SETTLE, repeat=2)}, "a probe is one block. Got repeat=2"),
         (

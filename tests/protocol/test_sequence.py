@@ -85,11 +85,11 @@ def test_yaml_keeps_a_sequence():
     assert cs.Experiment.from_yaml(experiment.to_yaml()) == experiment
     assert cs.Sequence(*parts(), repeat=2) == cs.Sequence(cs.Sequence(*parts()), *parts())
     with pytest.raises(
-        cs.DeclarationError, match=r"the YAML is a Sequence; read it with cs.Sequence.from_yaml"
+        cs.DeclarationError, match=r"the YAML holds a Sequence; read it with cs.Sequence.from_yaml"
     ):
         cs.Protocol.from_yaml(one.to_yaml())
     with pytest.raises(
-        cs.DeclarationError, match=r"the YAML is a Protocol; read it with cs.Protocol.from_yaml"
+        cs.DeclarationError, match=r"the YAML holds a Protocol; read it with cs.Protocol.from_yaml"
     ):
         cs.Sequence.from_yaml(parts()[0].to_yaml())
 

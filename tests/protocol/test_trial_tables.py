@@ -27,7 +27,7 @@ def test_a_file_a_frame_and_lists_are_the_same_table(tmp_path):
     [
         ("", "must give every column a name|is empty"),
         ("a,b\n", "trial table: it is empty"),
-        ("a,a\n1,2\n", "every column a name of its own. Got 'a'"),
+        ("a,a\n1,2\n", "every column a different name. Got 'a'"),
         ("a,b\n1\n", "line 2 has 1 cells, the first has 2"),
         ("a\n1\nx\n", "column a has numbers, but 'x' in trial 1; give a number there"),
         ("a,b\n1,2\n,3\n", "column a has numbers, but '' in trial 1"),

@@ -62,9 +62,9 @@ def test_engines_agree_and_disk_holds_the_same(tmp_path):
     [
         (
             ["retina->V1:sigma"],
-            "'retina->V1:sigma' is no state of a rule of stateful; known: ",
+            "'retina->V1:sigma' is not a rule's state variable in stateful; known: ",
         ),
-        (["V1->IT"], "is no state of a rule"),
+        (["V1->IT"], "is not a rule's state variable"),
     ],
 )
 def test_what_is_no_state_is_refused(asked, said):

@@ -164,9 +164,9 @@ def test_its_size_is_counted(tmp_path, monkeypatch):
     [
         (
             ["retina->V1:sigma"],
-            "'retina->V1:sigma' is no state of a rule of stateful; known: retina->V1:mean",
+            "'retina->V1:sigma' is not a rule's state variable in stateful; known: retina->V1:mean",
         ),
-        (["V1->IT:mean"], "is no state of a rule of stateful"),
+        (["V1->IT:mean"], "is not a rule's state variable in stateful"),
         (
             ["retina->V1"],
             r"is a projection; name a variable of its rule, .* or give weights=\['retina->V1'\]",

@@ -64,7 +64,7 @@ def test_what_needs_rates_says_so(tmp_path):
 def test_settings_that_record_nothing_are_refused():
     with pytest.raises(cs.DeclarationError, match="Record: variables is empty; .* weights=True for weights"):
         cs.Record(())
-    with pytest.raises(cs.DeclarationError, match="every_ms=2 samples variables, and there are none"):
+    with pytest.raises(cs.DeclarationError, match="every_ms=2 samples variables, but there are none"):
         cs.Record((), every_ms=2, weights=True)
 
 
