@@ -32,9 +32,9 @@ class Interval:
     freedom : float
         Degrees of freedom of the t distribution.
     over : tuple of str
-        What could have been drawn otherwise.
+        The factors that were resampled, such as "stimuli".
     method : str
-        For captions.
+        How it was computed, for captions.
     refused : int
         Resamples left out because the metric was undefined for them; at most one in twenty.
     """
@@ -81,24 +81,24 @@ def interval(
 ) -> Interval:
     """Confidence interval of a score: score ± t · standard error.
 
-    In the given share of experiments it contains the mean of the score over experiments with other stimuli,
-    other noise, and whatever else ``over`` names.
+    In a share ``level`` of experiments it contains the expected score: the mean over experiments with other
+    stimuli, other noise, and other samples of whatever else ``over`` names.
 
     Parameters
     ----------
     evaluation : Evaluation, or sequence of Evaluation
-        Several are one rule trained from several seeds, evaluated by one metric on the same neural data.
+        Several if one rule was trained from several seeds; all by one metric on the same neural data.
     over : str or sequence of str, optional
-        Some of "stimuli", "seeds", and one of "units" (neuroids or RDMs), "sessions" and "animals" (their
-        units together, where the evaluation knows them). By default "stimuli", and "seeds" where there are
-        several evaluations.
+        Some of "stimuli", "seeds", and one of "units" (neuroids or RDMs), "sessions" and "animals" (all
+        their units together, where the evaluation records them). By default "stimuli", and "seeds" where
+        there are several evaluations.
     level : float, default 0.95
     resamples : int, default 1000
     seed : int
         Draws the resamples.
     refit : callable, or one for each seed, optional
         See `refitting`. The metric is then fitted again to halves of the stimuli, and the interval includes
-        what another training set would change. Without it, held-out predictions are resampled.
+        the variability due to the training set. Without it, held-out predictions are resampled.
     splits : int, default 20
         How often the stimuli are halved for ``refit``; each time costs two evaluations with half the stimuli.
     groups : array of shape (stimulus,), optional
@@ -120,9 +120,9 @@ def interval(
     The variance over stimuli is estimated in one of three ways. (1) By a bootstrap of the held-out
     predictions, which are fitted once; it leaves out how predictions vary with the training set. (2) With
     ``refit``, by the variance between halves of the stimuli, each fitted alone (`half_samples`). (3) For
-    RSA and CKA, and other evaluations with an attribute ``pairwise`` that is true, by the same without a fit
-    and without the excess that comes from pairs of stimuli. Crossed factors are combined so that interactions
-    count once (`crossed_variance`). Measured coverage: docs/metrics/inference.md.
+    RSA, CKA and other evaluations whose attribute ``pairwise`` is true, by the same without a fit, corrected
+    for the excess that comes from comparing pairs of stimuli. Crossed factors are combined so that
+    interactions count once (`crossed_variance`). Measured coverage: docs/metrics/inference.md.
     """
     evaluations = list(evaluation) if isinstance(evaluation, Sequence) else [evaluation]
     refits = one_for_each(refit, len(evaluations))
@@ -156,7 +156,7 @@ def quantile(level: float, freedom: float) -> float:
 
 
 def one_for_each(refit: Refit | Sequence[Refit] | None, evaluations: int) -> list[Refit] | None:
-    """Refits in a list, as many as evaluations."""
+    """The refits as a list, one for each evaluation."""
     if refit is None:
         return None
     found = [refit] if callable(refit) else list(refit)
@@ -168,14 +168,14 @@ def one_for_each(refit: Refit | Sequence[Refit] | None, evaluations: int) -> lis
 
 
 def seed_means(seeds: Sequence[int], paired: bool = False) -> tuple[Any, Factor | None]:
-    """Weights (rule, evaluation) of the means over each rule's seeds, and the factor that draws others.
+    """Weights (rule, evaluation) of the means over each rule's seeds, and the factor that resamples seeds.
 
     Parameters
     ----------
     seeds : sequence of int
-        How many evaluations each rule has; they follow each other.
+        Number of evaluations of each rule; those of one rule follow each other.
     paired : bool
-        Whether rules share seeds, so that the same are drawn for all.
+        Whether rules share seeds, so that the same seeds are drawn for all.
     """
     starts = np.cumsum([0, *seeds])
     weights = np.zeros((len(seeds), starts[-1]))

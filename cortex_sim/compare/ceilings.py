@@ -28,13 +28,14 @@ class Reliability:
     raw : array of shape (neuroid,)
         Mean over splits of the correlation, over stimuli, between the means of two halves of the repeats.
     corrected : array of shape (neuroid,)
-        Its Spearman–Brown correction: the share of variance of the mean over all repeats that would come
-        back in another recording; 0 where the halves do not correlate.
+        Its Spearman–Brown correction: the share of variance of the mean over all repeats that another
+        recording would reproduce; 0 where the halves do not correlate.
     splits : int
+        Number of splits.
     measured : array of bool of shape (neuroid,)
         False, with reliability 0, where fewer than 3 stimuli have two repeats.
     left_out : int
-        Stimuli that have a single repeat, of some neuroid, and so cannot be split.
+        Number of stimuli that have a single repeat for some neuroid and so cannot be split.
     """
 
     raw: Array
@@ -47,12 +48,12 @@ class Reliability:
     def overall(self) -> float:
         """One number for all neuroids: the Spearman–Brown correction of their mean split-half correlation.
 
-        The correction comes last, since that of a single neuroid's noisy correlation is skewed.
+        The mean is corrected, since the corrections of single neuroids' noisy correlations are skewed.
         """
         return float(spearman_brown(self.raw.mean()))
 
     def take(self, neuroids: Any) -> Reliability:
-        """That of some neuroids, by number or mask."""
+        """Reliability of some neuroids, selected by number or mask."""
         return Reliability(
             self.raw[neuroids],
             self.corrected[neuroids],
@@ -63,7 +64,7 @@ class Reliability:
 
 
 def spearman_brown(r: ArrayLike, factor: float = 2.0) -> Array:
-    """Reliability of ``factor`` times as many repeats: k r/(1 + (k − 1) r); 0 where r is not above 0.
+    """Reliability of k = ``factor`` times as many repeats: k r/(1 + (k − 1) r); 0 where r is not above 0.
 
     References
     ----------
@@ -73,7 +74,7 @@ def spearman_brown(r: ArrayLike, factor: float = 2.0) -> Array:
     return factor * positive / (1 + (factor - 1) * positive)
 
 
-#: What was computed for data that still exist: every model and control is scored against the same data.
+#: Results for data still in memory: every model and control is scored against the same data.
 _KNOWN: WeakKeyDictionary[Responses, dict[tuple[int, int], Reliability]] = WeakKeyDictionary()
 
 
@@ -88,7 +89,7 @@ def known_split_half(responses: Responses, splits: int, seed: int) -> Reliabilit
 def split_half(responses: Responses, *, splits: int = SPLITS, seed: int = 0) -> Reliability:
     """Reliability of each neuroid from random halves of the repeats.
 
-    For every split, each stimulus's repeats are divided at random among those that were measured; where
+    For every split, the measured repeats of each stimulus are divided at random into halves; where
     their number is odd, one half has one more. r is the correlation, over stimuli, of the means of the
     halves, and r̄ its mean over splits; the reliability of the mean over all repeats is 2r̄/(1 + r̄). A half
     without variance counts as r = 0. Neuroids measured together are split together.

@@ -1,4 +1,4 @@
-"""Chance: raw scores where a model cannot have a point, because its responses belong to other stimuli."""
+"""Chance level: raw scores of a model whose responses are paired with the wrong stimuli."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cortex_sim.compare.streams import PERMUTED
 from cortex_sim.errors import DataError
 
 PERMUTATIONS = 20
-STRICT = 0.995  # of permutations: further out is no chance, in a table of many rows
+STRICT = 0.995  # quantile of permutations beyond which a score is not chance, even in a table of many rows
 RawScores = tuple[float, tuple[float, ...]]  # shifted, permuted
 
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """Evaluations of one network with other stimuli than its own; only ``raw`` is to be read.
+    """Evaluations of one network with mismatched stimuli, of which only ``raw`` is meaningful.
 
     Parameters
     ----------
     shifted : Evaluation
-        The response to the stimulus before at the place of each.
+        Each response replaced by that to the preceding stimulus.
     permuted : tuple of Evaluation
         Stimuli in random order.
     """
@@ -44,7 +44,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Chance:
-    """Raw scores with other stimuli, over the training seeds of one model.
+    """Raw scores with mismatched stimuli, over the training seeds of one model.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Chance:
     permuted, spread : float
         Mean and standard deviation over all permutations of all seeds.
     permutations : int
-        Of all seeds together.
+        Number for all seeds together.
     """
 
     shifted: float
@@ -69,7 +69,7 @@ class Chance:
         return cls(shift, float(np.mean(scores)), float(np.std(scores, ddof=1)), len(scores))
 
     def distance(self, raw: float) -> float:
-        """Of a raw score from the mean over permutations, in standard deviations of one more of them."""
+        """Distance of a raw score from the permutations' mean, in standard deviations of a further one."""
         apart = raw - self.permuted
         if abs(apart) < 1e-9:  # a metric that gives one score for every order
             return 0.0
@@ -78,7 +78,7 @@ class Chance:
 
     @property
     def far(self) -> float:
-        """The distance that counts as away from chance."""
+        """The distance beyond which a score differs from chance."""
         return quantile(STRICT, self.permutations - 1)
 
 
@@ -93,44 +93,44 @@ def moved(
     seed: int = 0,
     network: int = 0,
 ) -> Moved:
-    """Evaluate one network with the data in other orders; a regression fits all of them at once.
+    """Evaluate one network with the data in other orders; a regression is fitted to all orders at once.
 
-    Folds and groups stay at their places, so that they are those of the score, and the same neuroids are
+    Folds and groups keep their positions, so that they are those of the score, and the same neuroids are
     scored.
 
     Parameters
     ----------
     metric : Metric
     model, neural : Responses, Responses or Dissimilarities
-        The same stimuli in the same order (`matched`), best that of presentation.
+        The same stimuli in the same order (`matched`), preferably the order of presentation.
     evaluation : Evaluation
         Of this model and these data by this metric.
     permutations : int
-        Of this network, see `shares`.
+        Number of permutations for this network, see `shares`.
     shift : int, default 1
-        How many stimuli before.
+        Number of stimuli to shift by.
     seed : int
-        Of the metric, and for the permutations.
+        Seed of the metric and of the permutations.
     network : int
-        Number of the training seed, which draws permutations of its own.
+        Number of the training seed; each has different permutations.
     """
     if not isinstance(shift, (int, np.integer)) or shift % len(neural) == 0:
         raise DataError(
-            f"controls: shift by a whole number that is no multiple of the {len(neural)} stimuli. "
-            f"Got {shift!r}"
+            f"controls: shift must be a whole number that is not a multiple of the number of stimuli, "
+            f"{len(neural)}. Got {shift!r}"
         )
     rng = np.random.default_rng([seed, PERMUTED, network])
     orders = list(_orders(len(neural), permutations, shift, rng))
     if isinstance(evaluation, PredictivityEvaluation) and isinstance(neural, Responses):
-        scored = replace(neural.take(neuroids=evaluation.neuroids), repeats=None)  # raw scores read means
+        scored = replace(neural.take(neuroids=evaluation.neuroids), repeats=None)  # raw scores use means
         found = evaluated_on_each(metric, model, [_in_order(scored, one) for one in orders], seed=seed)
-    else:  # the same pairs, and the data stay as they are, so that their RDMs are computed and sorted once
+    else:  # equivalent: the model is reordered, so that RDMs of the data are computed and sorted only once
         found = [metric.evaluate(_in_order(model, np.argsort(one)), neural, seed=seed) for one in orders]
     return Moved(found[0], tuple(found[1:]))
 
 
 def shares(permutations: int, networks: int) -> list[int]:
-    """How many permutations each of several networks evaluates: together as many as one would, at least one.
+    """Number of permutations for each of several networks: in all as many as for one, but at least 1 each.
 
     Examples
     --------
@@ -143,12 +143,12 @@ def shares(permutations: int, networks: int) -> list[int]:
 def _orders(
     size: int, permutations: int, shift: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """The responses of neuroids to a later stimulus at the place of each, then permutations."""
+    """The order in which each stimulus gets the response to a later one, then random permutations."""
     yield np.roll(np.arange(size), -shift)
     for _ in range(permutations):
         yield rng.permutation(size)
 
 
 def _in_order(one: Responses, order: NDArray[np.int64]) -> Responses:
-    """Responses in another order, under the ids and groups of the old one."""
+    """Responses in another order, with the ids and groups in the original order."""
     return replace(one.take(order), stimuli=one.stimuli, groups=one.groups)

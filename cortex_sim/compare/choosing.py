@@ -1,4 +1,4 @@
-"""The population of a model that is most like the data, scored on other stimuli than it was chosen on."""
+"""The population of a model that is most like the data, scored on stimuli on which it was not chosen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cortex_sim.compare.streams import CHOICE
 from cortex_sim.compare.uncertainty import Refit, compares_pairs
 from cortex_sim.errors import DataError
 
-FEWEST_STIMULI = 16  # below, half of them are too few to choose on
+FEWEST_STIMULI = 16  # of fewer, one half is too small to choose on
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class ChosenPopulation:
 
     @property
     def shares(self) -> dict[str, float]:
-        """In which share of the parts each population was chosen."""
+        """Share of the parts in which each population was chosen."""
         chosen = [part.population for part in self.parts]
         return {name: chosen.count(name) / len(chosen) for name in self.evaluations}
 
     @property
     def population(self) -> str:
-        """The population that was chosen most often; of equals the first."""
+        """The population that was chosen most often; if tied, the first."""
         return max(self.shares, key=self.shares.__getitem__)
 
     @property
@@ -76,21 +76,21 @@ class ChosenPopulation:
         return compares_pairs(self._first)
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """Mean over parts; the choice stays what it is."""
+        """Mean over parts of the score; populations are not chosen again."""
         return self._mean(stimuli, units, raw=False)
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """Mean over parts of the raw score."""
+        """Mean over parts of the raw score; populations are not chosen again."""
         return self._mean(stimuli, units, raw=True)
 
     @property
     def ceiling(self) -> tuple[float, float] | None:
-        """That of the neural data."""
+        """Ceiling of the neural data."""
         return self._first.ceiling
 
     @property
     def reliability(self) -> float | None:
-        """That of the neural data."""
+        """Reliability of the neural data."""
         return self._first.reliability
 
     @property
@@ -117,9 +117,9 @@ def cross_fitted(
 ) -> ChosenPopulation:
     """Choose the best population on one half of the stimuli and score it on the other, both ways.
 
-    The best of several scores is too high if it is read where it was chosen, the more so the more populations
-    there are. Used for every model alike, with one seed, also where a model has a single population, since
-    scores on half of the stimuli may differ from those on all.
+    The best of several scores is biased upwards on the stimuli on which it was chosen, the more so the more
+    populations there are. Use it for every model alike, with one seed, even where a model has a single
+    population, since scores on half of the stimuli may differ from those on all.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ def cross_fitted(
         Stimuli of one group (copies, neighbouring frames) stay in one half.
     refits : mapping of str to callable, optional
         See `refitting`. Populations are then chosen by fits to the choosing half alone. Without them the
-        predictions of one half were fitted with the other, which leaves a third of the bias where nothing is
-        alike (docs/metrics/inference.md); metrics without a fit need none.
+        predictions for one half come from fits that include the other, which leaves a third of the bias where
+        no population resembles the data (docs/metrics/inference.md); metrics without a fit need no refits.
 
     Raises
     ------

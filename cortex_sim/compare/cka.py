@@ -1,4 +1,4 @@
-"""Debiased linear CKA: how much of the stimuli's geometry two populations share, with large axes first."""
+"""Debiased linear CKA: how similar two populations' response geometries are, mainly on their largest axes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def hsic(x: Array, y: Array, weights: Array | None = None) -> float:
     x, y : array of shape (stimulus, stimulus)
         Gram matrices K and L with zeros on the diagonal.
     weights : array of shape (stimulus,), optional
-        Nonnegative; at least four stimuli must have some.
+        Non-negative; above 0 for at least four stimuli.
     """
     w = np.ones(len(x)) if weights is None else weights
     n, two, three, four = (float((w**power).sum()) for power in (1, 2, 3, 4))
@@ -76,7 +76,7 @@ class Cka:
 
     CKA = HSIC₁(K, L) / √(HSIC₁(K, K) HSIC₁(L, L)), K and L the Gram matrices of model and neural responses,
     with the estimator of `hsic`, which needs more than three stimuli. The squared covariances between all
-    pairs of units are estimated without bias, so independent features are at 0 (and may be below), where the
+    pairs of units are estimated without bias, so independent features are near 0 (and may be below), while
     biased CKA is near 1 for more units than stimuli: .96 for 92 stimuli and 2000 units.
 
     Parameters
@@ -95,7 +95,7 @@ class Cka:
     splits: int = 20
     convention: str = "raw"
     name: ClassVar[str] = "cka"
-    readout: ClassVar[str] = "random"  # of recovery: keeps what is compared
+    readout: ClassVar[str] = "random"  # for model recovery: preserves what CKA compares
     strictness: ClassVar[str] = (
         "forgives rotation and one scale of the population; axes count with the square of their variance"
     )
@@ -166,9 +166,9 @@ class CkaEvaluation(NeuroidEvaluation):
     def _reached_by_truth(self, data: Responses) -> float:
         """CKA between the data and their true responses.
 
-        Independent noise adds nothing to HSIC between two halves of the repeats, which so estimates that of
+        Independent noise adds nothing to HSIC between two halves of the repeats, which thus estimates that of
         the true responses with themselves and with the data: √(HSIC₁(half, half) / HSIC₁(data, data)). No
-        correction for the length of the halves is needed.
+        correction for the smaller number of repeats in a half is needed.
         """
         assert data.repeats is not None
         rng = np.random.default_rng(self.seed)

@@ -1,4 +1,4 @@
-"""Controls: what the metric says where the model cannot have a point, or has not learned."""
+"""Controls: scores of the metric with mismatched stimuli, and of untrained networks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cortex_sim.errors import DataError
 
 @dataclass(frozen=True)
 class Control:
-    """One control. All scores are raw: what is near 0 need not be divided by a ceiling.
+    """One control. All scores are raw, since scores near 0 need not be divided by a ceiling.
 
     Parameters
     ----------
     name : str
         "model", "permuted", "shifted" or "untrained".
     score : float
-        Permuted: the mean over permutations; else the mean over networks.
+        "permuted": the mean over permutations; otherwise the mean over networks.
     low, high : float
-        Permuted: the range at the level that single permutations reach; else the interval of the score.
+        "permuted": the range of single permutations at the level; otherwise the interval of the score.
     chance : float
         `Chance.distance` from the mean over permutations.
     """
@@ -49,9 +49,9 @@ class Controls:
     permuted, shifted : Control
     untrained : Control, optional
     gain : Difference, optional
-        Of the model over the untrained network.
+        Gain of the model over the untrained network.
     chance : Chance
-        What `shifted` and `permuted` were read from.
+        What `shifted` and `permuted` were computed from.
     warnings : tuple of str
         One sentence for each control that is not where it should be; empty if all are.
     """
@@ -94,32 +94,32 @@ def controls(
     """Evaluate the metric with permuted and shifted stimuli, and for untrained networks.
 
     Permuted: stimuli in random order, which gives the chance level of this metric for this population and
-    these data; it is not 0 for metrics that are fitted to the stimuli on which they are scored. Shifted: the
-    model's response to the stimulus before at the place of each; away from chance where neighbouring stimuli
-    are alike, in time or because stimuli are sorted, and then random folds leak. Untrained: what architecture
-    and preprocessing alone give. `cortex_sim.report.compare` reports the same numbers.
+    these data; it is not 0 for metrics that are fitted to the stimuli on which they are scored. Shifted: each
+    response of the model replaced by that to the preceding stimulus; away from chance where neighbouring
+    stimuli are alike, in time or because stimuli are sorted, and then random folds leak. Untrained: what
+    architecture and preprocessing alone give. `cortex_sim.report.compare` reports the same numbers.
 
     Parameters
     ----------
     metric : Metric
     model : Responses, or sequence of them, one per training seed
     neural : Responses or Dissimilarities
-        The same stimuli in the same order (`matched`), best that of presentation.
+        The same stimuli in the same order (`matched`), preferably the order of presentation.
     untrained : Responses, or sequence of them, optional
         The same population of untrained networks, with the same stimuli at the training resolution, in the
-        same mode and by the same preprocessing.
+        same mode and with the same preprocessing.
     evaluation : Evaluation, or sequence of them, optional
-        Those of the model, if they were already computed with this seed.
+        Evaluations of the model, if they were already computed with this seed.
     permutations : int, default 20
         Over all training seeds together; regressions are fitted once for all permutations of a network.
     shift : int, default 1
-        Every network is evaluated with stimuli shifted by so many.
+        Number of stimuli to shift by.
     level : float, default 0.95
-        Of intervals.
+        Confidence level of intervals.
     resamples : int
-        For the intervals.
+        Number of resamples for the intervals.
     seed : int
-        Of the metric, and for the permutations.
+        Seed of the metric and of the permutations.
     """
     require_count("controls", minimum=5, permutations=permutations)
     models, networks = _listed(model), [] if untrained is None else _listed(untrained)

@@ -1,4 +1,4 @@
-"""Conventions, by name, of dividing a predictivity by what the data's reliability allows."""
+"""Named conventions for dividing a predictivity by what the data's reliability allows."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def why_above_one(name: str, score: float, noisy: int, neuroids: int) -> str | N
         The convention.
     score : float
     noisy, neuroids : int
-        Neuroids whose own r²/ρ is above 1, of all.
+        Number of neuroids whose own r²/ρ is above 1, and of all neuroids.
     """
     if not CONVENTIONS[name].ceiled or score <= 1:
         return None
@@ -90,6 +90,6 @@ def why_above_one(name: str, score: float, noisy: int, neuroids: int) -> str | N
         "this convention divides by ρ where √ρ is the largest correlation that a model can have"
         if name == "brainscore_before"
         else "the reliability is an estimate, and too low here by chance, or because the model predicts "
-        "noise that repeats do not share, as where neighbouring presentations leak between folds"
+        "noise that repeats do not share, as happens where neighbouring presentations leak between folds"
     )
-    return f"score {score:.2f} is above 1 ({noisy} of {neuroids} neuroids are): {reason}"
+    return f"score {score:.2f} is above 1 ({noisy} of {neuroids} neuroids above 1): {reason}"

@@ -64,7 +64,7 @@ def to_course(
 
 
 def span(bins: tuple[TimeBin, ...]) -> str:
-    """Bins in words."""
+    """The range and width of time bins, in words."""
     return f"{bins[0][0]:g} to {bins[-1][1]:g} ms, {bins[0][1] - bins[0][0]:g} ms each"
 
 
@@ -90,8 +90,8 @@ def compared_bins(
     common = tuple(one for one in neural if one in model)
     if not common:
         raise DataError(
-            f"{name} and {data}: no time bin in common ({span(model)}; {span(neural)}); bin both alike "
-            f"(--bin-ms, in recordings every_ms), or average the model's in --model-window-ms START END"
+            f"{name} and {data}: no time bin in common ({span(model)}; {span(neural)}); use the same bins "
+            f"(--bin-ms, in recordings every_ms), or average the model's over --model-window-ms START END"
         )
     return common
 
@@ -99,7 +99,7 @@ def compared_bins(
 def aligned(
     model: Responses | Course, neural: Responses | Dissimilarities | Course
 ) -> list[tuple[TimeBin | None, Responses, Responses | Dissimilarities]]:
-    """What is compared with what, stimuli matched, with the time bin; None where neither side has time.
+    """Pairs to compare, with stimuli matched, after their time bin, which is None if neither side has time.
 
     A side without time is compared with every bin of the other.
     """

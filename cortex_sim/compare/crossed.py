@@ -22,16 +22,16 @@ REFUSED = 0.05  # share of resamples for which a metric may be undefined
 
 @dataclass(frozen=True)
 class Factor:
-    """What could have been drawn otherwise: stimuli, units or training seeds.
+    """A factor that is resampled: stimuli, units or training seeds.
 
     Parameters
     ----------
     name : {"stimuli", "units", "seeds"}
     size : int
-        How many there are; n − 1 of n are drawn, with replacement, so that the variance of a mean over
-        draws is that of the mean (with n draws it is (n − 1)/n of it: a third less for 3 seeds).
+        Their number n. Resamples draw n − 1, with replacement, so that the variance over resamples equals
+        that of the mean (n draws would give (n − 1)/n of it: a third less for 3 seeds).
     draw : callable
-        From a generator to what is read: numbers of stimuli or units, or weights (statistic, evaluation).
+        Takes a generator; returns numbers of stimuli or units, or weights of shape (statistic, evaluation).
     freedom : float
         Degrees of freedom of the variance.
     """

@@ -47,7 +47,7 @@ def decode(
     """Cross-validated accuracy of linear discriminant analysis on single repeats.
 
     The classifier is scikit-learn's, with Ledoit and Wolf's shrinkage of the covariance, which is what many
-    neuroids and few trials need. Classes weigh alike.
+    neuroids and few trials need. All classes have the same prior.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def decode(
     labels : array of shape (stimulus,), optional
         Class of each stimulus; by default each is its own.
     folds : int, default 5
-        Repeats are divided into as many; every stimulus is in each fold.
+        Number of folds into which repeats are divided; every stimulus is in each fold.
     across : array of shape (stimulus,), optional
-        Instead, one group of stimuli at a time is held out with all its repeats: does an object's code carry
-        over from the positions of the others to this one, say.
+        Group of each stimulus. In place of ``folds``, one group at a time is held out with all its repeats:
+        to test, say, whether the code for an object generalises to a position that was not trained.
     simultaneous : bool, default False
         False: repeats of every neuroid are combined in random order, as for neuroids recorded one after the
         other; correlations between neuroids' noise are lost. True: a trial is a repeat that was measured for
@@ -89,7 +89,7 @@ def decode(
     y = classes[stimulus]
     if len(np.unique(y)) < 2 or len(np.unique(fold)) < 2:
         raise DataError(
-            f"responses {responses.name}: decoding needs 2 classes and 2 folds; label the stimuli"
+            f"responses {responses.name}: decoding needs at least 2 classes and 2 folds; label the stimuli"
         )
     _, frequencies = np.unique(y, return_counts=True)
     moves = np.ptp(x, axis=0) > 0
@@ -101,7 +101,7 @@ def decode(
 def decode_over_time(
     responses: Sequence[Responses], labels: ArrayLike | None = None, **settings: Any
 ) -> list[Decoding]:
-    """The same in each time bin, with the same trials and folds; see `decode` and `by_time_bin`."""
+    """Decoding in each time bin, with the same trials and folds; see `decode` and `by_time_bin`."""
     return [decode(one, labels, **settings) for one in responses]
 
 
@@ -131,7 +131,7 @@ Trials = tuple[Array, NDArray[np.int64], NDArray[np.int64]]
 
 
 def _combined(responses: Responses, rng: np.random.Generator) -> Trials:
-    """Trials (trial, neuroid) whose neuroids were measured in different repeats, stimulus, and number."""
+    """Trials (trial, neuroid) combined from different repeats, their stimulus, and number within it."""
     repeats = _repeats(responses)
     order = rng.random(repeats.shape)
     order[~np.isfinite(repeats)] = np.inf  # those that were not measured come last
@@ -142,7 +142,7 @@ def _combined(responses: Responses, rng: np.random.Generator) -> Trials:
 
 
 def _together(responses: Responses, rng: np.random.Generator) -> Trials:
-    """Trials of which every neuroid was measured, their stimulus, and their number among its trials."""
+    """Trials in which every neuroid was measured, their stimulus, and number within it."""
     repeats = rng.permutation(_repeats(responses))
     complete = np.isfinite(repeats).all(axis=2)
     number = complete.cumsum(axis=0) - 1
@@ -155,7 +155,7 @@ def _correct(x: Array, y: NDArray[np.int64], out: NDArray[np.bool_]) -> float:
 
     known, counts = np.unique(y[~out], return_counts=True)
     moves = np.ptp(x[~out], axis=0) > 0
-    if not moves.any() or len(known) < 2:  # nothing to tell classes by: chance
+    if not moves.any() or len(known) < 2:  # nothing distinguishes classes: chance
         return float(np.isin(y[out], known[counts.argmax()]).sum())
     classifier = LinearDiscriminantAnalysis(
         solver="lsqr", shrinkage="auto", priors=np.full(len(known), 1 / len(known))

@@ -26,7 +26,7 @@ class Folds(Protocol):
         Raises
         ------
         DataError
-            If there are too few stimuli or groups for the folds asked for.
+            If there are fewer stimuli or groups than folds.
         """
         ...
 
@@ -55,8 +55,8 @@ class RandomFolds:
 class BlockedFolds:
     """Contiguous stretches of stimuli, in the order of the responses.
 
-    For responses in the order of presentation: what drifts slowly, or is shared by neighbours, is then not
-    in both the training and the held-out stimuli, save at the edges of the stretches.
+    For responses in the order of presentation: slow drift, and what neighbours share, is then not in both
+    the training and the held-out stimuli, except at the edges of the stretches.
     """
 
     n: int = 10
@@ -75,7 +75,8 @@ class BlockedFolds:
 class GroupedFolds:
     """Whole groups (`Responses.groups`: a category, a film, variants of one image) are held out together.
 
-    Groups in random order go, one by one, to the fold with the fewest stimuli; larger groups first.
+    Groups are assigned one by one, the largest first (of equal size at random), to the fold with the fewest
+    stimuli.
     """
 
     n: int = 10

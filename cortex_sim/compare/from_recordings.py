@@ -40,12 +40,12 @@ def to_responses(
     variable : str, default "rate"
         A variable (presentation, neuroid[, time_bin]).
     population, session, arm : str, optional
-        This part alone; needed where a recording holds several arms, or several sessions with different
-        stimuli (or use `by_session`).
+        Select this part alone; needed where a recording holds several arms, or several sessions with
+        different stimuli (or use `by_session`).
     time_ms : float or (start, end), optional
-        The time bin that holds a time, or the mean of those between two times; needed where there are several
-        (or use `by_time_bin`). Bins of unequal widths count by their widths, but spike counts alike, since
-        a longer bin already holds more spikes.
+        The time bin that contains a time, or the mean of those between two times; needed where there are
+        several (or use `by_time_bin`). Bins are weighted by their widths, but equally for spike counts, since
+        a longer bin already contains more spikes.
     groups : str, optional
         A coordinate of presentations, such as "category", that becomes `Responses.groups`.
 
@@ -122,7 +122,7 @@ def by_session(
 ) -> list[Responses]:
     """One `Responses` per session, each with the stimuli presented in it.
 
-    Where sessions of two animals share a name, each is a session of its own animal.
+    Sessions of two animals that share a name are kept apart.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def by_session(
 
 
 def _sessions(recording: xr.Dataset) -> list[tuple[xr.Dataset, str]]:
-    """Every session: its name, and the recording, or the part of its animal where another has that name."""
+    """Every session's name, with the recording, or its animal's part where animals share session names."""
     session = recording["session"]
     labels = session.values.astype(str).tolist()
     of = recording.coords.get("animal")
@@ -169,7 +169,7 @@ def _sessions(recording: xr.Dataset) -> list[tuple[xr.Dataset, str]]:
 
 
 def to_dissimilarities(rdms: xr.Dataset, *, name: str | None = None) -> Dissimilarities:
-    """RDMs with what is known of them: all coordinates of ``rdm``.
+    """RDMs with all coordinates of ``rdm``.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def _in_order(ids: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _order_of(values: xr.DataArray) -> NDArray[Any]:
-    """What puts the presentations of one stimulus in order."""
+    """Values by which the presentations of one stimulus are ordered."""
     return values["repetition"].values if "repetition" in values.coords else np.zeros(values.shape[0])
 
 
@@ -317,7 +317,8 @@ def _groups(
     labels: NDArray[Any] = values[groups].values
     if (labels != labels[first][stimulus]).any():
         raise DataError(
-            f"responses {name}: {groups} differs between presentations of one stimulus; groups are of stimuli"
+            f"responses {name}: {groups} differs between presentations of one stimulus; choose a coordinate "
+            f"that is the same for all of them"
         )
     return labels[first]
 

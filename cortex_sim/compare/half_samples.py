@@ -22,16 +22,16 @@ def half_samples(
     """Variance between the halves of random splits, and variance of their mean over splits.
 
     The halves of a split hold different stimuli, so with s₁ and s₂ the statistics of two halves, (s₁ − s₂)²/4
-    estimates half the variance of the statistic of half the stimuli: its variance for all, if that falls as
-    1/n. Write the statistic as a sum of effects of single stimuli, with variance A, and of pairs of stimuli,
-    with variance C. It is to have variance A + C; between halves it is A + 2C, and that of (s₁ + s₂)/2 over
-    splits is C, so that their difference is A + C. A bootstrap has A + 3C. C is negligible, except for RDMs
-    and Gram matrices that have little in common, where it is nearly everything.
+    estimates half the variance of the statistic on half the stimuli, which is its variance on all if that
+    falls as 1/n. Write the statistic as a sum of effects of single stimuli, with variance A, and of pairs of
+    stimuli, with variance C. The variance sought is A + C; the estimate from halves is A + 2C, and the
+    variance of (s₁ + s₂)/2 over splits is C, so that their difference is A + C. A bootstrap gives A + 3C. C
+    is negligible, except for RDMs and Gram matrices that have little in common, where it dominates.
 
     Parameters
     ----------
     statistic : callable
-        From numbers of stimuli to an array of shape (statistic,).
+        Takes numbers of stimuli, returns an array of shape (statistic,).
     groups : sequence of array
         Numbers of stimuli that stay together.
     splits : int

@@ -101,10 +101,10 @@ def _standardised(values: Array) -> Array:
 def cross_validated(
     x: Array, y: Array, folds: Numbers, regression: Regression, same: Numbers | None = None
 ) -> HeldOut:
-    """Fit to all folds but one, predict that one, and so for every fold.
+    """Fit to all folds but one and predict that one, for each fold in turn.
 
-    Settings are chosen by leaving out one by one the folds that remain, so that what must not be divided
-    between folds is never divided; with two folds, by leaving out one stimulus at a time.
+    Settings are chosen by leaving out the remaining folds one by one, so that stimuli of one fold stay
+    together here too; with two folds, by leaving out one stimulus at a time.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ def cross_validated(
 def _side_by_side(work: Callable[[int], Any], count: int) -> list[Any]:
     """Results of ``work`` for 0 … count − 1, as many at a time as there are threads for linear algebra.
 
-    Each runs on one thread: the matrices of a fold are too small to be shared. On two cores with other work,
-    ten folds of PLS took 48 s so, one at a time, and 334 s with two threads for each product.
+    Each runs on one thread: the matrices of a fold are too small for several. On two cores with other work,
+    ten folds of PLS took 48 s one at a time on one thread, and 334 s with two threads for each product.
     """
     from threadpoolctl import threadpool_info, threadpool_limits
 

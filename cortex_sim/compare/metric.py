@@ -1,4 +1,4 @@
-"""What a metric is, and what it leaves behind: a score that can be read again for other stimuli."""
+"""Interfaces of metrics and of their evaluations, whose scores can be computed again for other stimuli."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Numbers = NDArray[np.int64]
 
 @runtime_checkable
 class Evaluation(Protocol):
-    """A metric computed once; inference reads it again for resampled stimuli and units.
+    """A metric computed once; inference takes its score again for resampled stimuli and units.
 
     A *unit* is what is pooled over: a neuroid (predictivity), or an RDM, that is, a subject or session (RSA).
-    ``stimuli`` and ``units`` are counts, ``known`` holds what is known of each unit ("animal", "session").
+    ``stimuli`` and ``units`` are counts, ``known`` holds labels of each unit ("animal", "session").
     """
 
     @property
@@ -37,7 +37,7 @@ class Evaluation(Protocol):
         ...
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """The metric's score by its convention (ceiled where it ceils), for these stimuli and units.
+        """The score for these stimuli and units, divided by a ceiling if the convention says so.
 
         Numbers may occur more than once, as in a bootstrap sample; pairs of copies of one stimulus are
         left out where the metric compares stimuli with each other. No model is fitted again.
@@ -45,20 +45,20 @@ class Evaluation(Protocol):
         ...
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """The same before anything is divided by a ceiling."""
+        """The score before it is divided by a ceiling."""
         ...
 
     @property
     def ceiling(self) -> tuple[float, float] | None:
         """Lower and upper bound of what a perfect model would reach, in units of `raw`; None if unknown.
 
-        Both are equal where there is one estimate.
+        Both are equal where there is a single estimate.
         """
         ...
 
     @property
     def reliability(self) -> float | None:
-        """Of the neuroids (Spearman-Brown of their mean split-half r) or of an RDM; None if unknown."""
+        """Reliability of the neuroids (from their mean split-half r) or of an RDM; None if unknown."""
         ...
 
 
@@ -70,7 +70,7 @@ class Metric(Protocol):
 
     @property
     def convention(self) -> str:
-        """How the score is ceiled, by name."""
+        """Name of the convention by which the score is divided by a ceiling."""
         ...
 
     def evaluate(self, model: Responses, neural: Responses | Dissimilarities, *, seed: int = 0) -> Evaluation:

@@ -28,7 +28,7 @@ def holm(p: Array) -> Array:
 
 
 def fdr(p: Array) -> Array:
-    """Benjamini and Hochberg's adjustment: controls the expected share of false ones among positives.
+    """Benjamini and Hochberg's adjustment: controls the expected share of false positives among positives.
 
     References
     ----------
@@ -49,7 +49,7 @@ CORRECTIONS: dict[str, Callable[[Array], Array]] = {"holm": holm, "fdr": fdr, "n
 
 
 def adjusted(p: ArrayLike, correction: str = "holm") -> Array:
-    """P values adjusted for how many there are, shape as given, by "holm", "fdr" or "none"."""
+    """P values adjusted for their number by "holm", "fdr" or "none", in the shape given."""
     values = np.asarray(p, dtype=np.float64)
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"correction {correction}: p values must be a list of numbers from 0 to 1. Got {p!r}")

@@ -1,4 +1,4 @@
-"""What evaluations of metrics on responses have in common: neuroids as units, conventions, notes."""
+"""Base of evaluations that compare responses: neuroids as units, conventions, notes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class NeuroidEvaluation(ABC):
     Parameters
     ----------
     neural : Responses
-        Of these neuroids.
+        Responses of these neuroids.
     convention : str
     splits : int
         Random halves of the repeats, for the ceiling.
     excluded : mapping of str to int
-        How many constant neuroids were left out: "model", "neural".
+        Number of constant neuroids left out of "model" and of "neural".
     seed : int
     """
 
@@ -57,7 +57,7 @@ class NeuroidEvaluation(ABC):
         return self.neural.units
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """`raw`, or divided by the ceiling, which stays that of all stimuli and neuroids."""
+        """`raw`, or `raw` divided by the ceiling for all stimuli and neuroids."""
         return scored(self.convention, self.raw(stimuli, units), lambda: self.ceiling)
 
     @abstractmethod
@@ -66,9 +66,9 @@ class NeuroidEvaluation(ABC):
 
     @cached_property
     def ceiling(self) -> Bounds | None:
-        """What the data's true responses would reach in `raw`, twice; None without repeats.
+        """The `raw` score that the data's true responses would reach, twice; None without repeats.
 
-        Neuroids that do not vary over the stimuli with repeats say nothing of it, and are left out.
+        Neuroids that do not vary over the stimuli with repeats carry no information and are left out.
         """
         data = repeated(self.neural)
         if data is None or data.repeats is None:

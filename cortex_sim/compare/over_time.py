@@ -20,17 +20,17 @@ def evaluations_over_time(
     metric : Metric
     model : Responses or Course
     neural : Responses, Dissimilarities or Course
-        What has no time is compared with every bin of the other; where both have, bins in common are.
+        A side without time is compared with every bin of the other; if both have time, in their common bins.
     seed : int
         The same for all bins, so that they share folds and half-splits.
 
     Raises
     ------
     DataError
-        If neither has time, or both have and no bin in common.
+        If neither has time, or both have but no bin in common.
     """
     if not isinstance(model, Course) and not isinstance(neural, Course):
-        raise DataError(f"over time: {model.name} and {neural.name} have no time bins; give a Course of them")
+        raise DataError(f"over time: {model.name} and {neural.name} have no time bins; give a Course")
     found = []
     for time, responses, data in aligned(model, neural):
         assert time is not None
@@ -50,7 +50,7 @@ def _evaluated(
 def over_time(
     metric: Metric, model: Responses | Course, neural: Responses | Dissimilarities | Course, *, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """One row per time bin, of the metric's values in it.
+    """One row per time bin, with the metric's values.
 
     A row holds ``bin``, its middle in ms, ``time_bin_start``, ``time_bin_end``, ``score``, ``raw``,
     ``ceiling_low``, ``ceiling_high``, ``reliability``, ``stimuli``, ``units`` and ``reason``. What is unknown

@@ -1,4 +1,4 @@
-"""Which rules differ: scores on the same stimuli compared two by two, corrected for their number."""
+"""Which rules differ: scores on the same stimuli, compared in pairs and corrected for their number."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Comparison:
     differences : tuple of Difference
         One for each pair of rules, in the order of the rules.
     correction : str
-        By which p values were adjusted.
+        Name of the adjustment of p values.
     level : float
-        Of the intervals.
+        Confidence level of the intervals.
     method : str
         How the variance was estimated.
     """
@@ -117,7 +117,7 @@ def paired(
         See `cortex_sim.compare.multiple`.
     paired_seeds : bool, default False
         Whether the i-th seed of every rule started from the same weights and saw data in the same order;
-        seeds are then drawn for all rules together. Every rule needs as many.
+        seeds are then drawn for all rules together. All rules need the same number of seeds.
     refits : mapping of str, optional
         As ``refit`` of `interval`, for every rule.
 
@@ -132,7 +132,7 @@ def paired(
         raise DataError(f"comparison: give at least two rules. Got {listed(members)}")
     if paired_seeds and len(set(counts)) > 1:
         raise DataError(
-            f"comparison: paired_seeds needs as many seeds of every rule. Got "
+            f"comparison: paired_seeds needs the same number of seeds for every rule. Got "
             f"{listed(f'{name}: {count}' for name, count in zip(members, counts, strict=True))}"
         )
     names = checked_over(over, min(counts))
@@ -184,7 +184,7 @@ def contrast_of(pairs: Sequence[tuple[int, int]], rules: int) -> Array:
 
 
 def _contrasted(seeds: Factor | None, contrast: Array) -> Factor | None:
-    """The factor that draws seeds, for differences in place of means."""
+    """The factor that resamples seeds, for differences in place of means."""
     if seeds is None:
         return None
     draw = seeds.draw

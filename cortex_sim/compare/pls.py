@@ -12,8 +12,8 @@ from cortex_sim.compare.reduction import Components, principal_components
 from cortex_sim.compare.responses import Array
 
 TOLERANCE = 1e-10  # of a singular vector: residual relative to the singular value
-EXHAUSTED = 1e-10  # a score, relative to the stimuli, or a covariance, relative to the first: rounding
-BLOCK, BLOCKS = 8, 12  # directions that are searched at once; how often before the search restarts
+EXHAUSTED = 1e-10  # scores (relative to the stimuli) or covariances (to the first) below this are rounding
+BLOCK, BLOCKS = 8, 12  # directions that are searched at once; blocks before the search restarts
 RESTARTS = 100
 SMALL = 120  # features or neuroids up to which a full decomposition is faster than a search
 
@@ -33,7 +33,7 @@ class FittedPLS:
     mean : array of shape (neuroid,)
         Mean response to the training stimuli.
     reduced : Components, optional
-        Principal components on which it was fitted; the features are their scores then.
+        Principal components on which it was fitted; the features are then their scores.
     """
 
     centre: Array
@@ -64,7 +64,7 @@ class PLS:
 
     Neither E_a nor the residual of Y is formed: with orthonormal T, E_aᵀY = XᵀY − Σ p_b q_bᵀ, where
     p_b = Xᵀt_b and q_b = Yᵀt_b, so that a component costs two products with X, and a few with a matrix
-    (feature, neuroid) to find w_a by block Lanczos iterations, begun from what the last component found.
+    (feature, neuroid) to find w_a by block Lanczos iterations, started from what the component before found.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class PLS:
 
 
 def _components(x: Array, y: Array, most: int) -> tuple[Array, Array, Array]:
-    """Weights W, and loadings P = XᵀT and Q = YᵀT of orthonormal scores T, one column a component."""
+    """Weights W, and loadings P = XᵀT and Q = YᵀT of orthonormal scores T, one column per component."""
     covariance = x.T @ y
     limit, extent = EXHAUSTED * np.linalg.norm(covariance), EXHAUSTED * np.linalg.norm(x)
     w, t = np.empty((x.shape[1], most)), np.empty((len(x), most))
@@ -129,11 +129,11 @@ def _components(x: Array, y: Array, most: int) -> tuple[Array, Array, Array]:
 class _Search:
     """The first left singular vector of a matrix that changes a little from call to call.
 
-    Block Lanczos on MᵀM, from the runner-up directions of the call before: they are near the next answer.
+    Block Lanczos on MᵀM, started from the runner-up directions of the previous call, near the next result.
     """
 
     def __init__(self, matrix: Array) -> None:
-        self.rng = np.random.default_rng(0)  # start vectors alone, so the same data give the same result
+        self.rng = np.random.default_rng(0)  # for start vectors; fixed, so the same data give the same result
         self.start = self.rng.normal(size=(min(matrix.shape), BLOCK))
 
     def leading(self, matrix: Array) -> tuple[Array, float]:
@@ -169,7 +169,7 @@ class _Search:
             if found:
                 break
             block = ritz[:, :BLOCK]
-        fresh = self.rng.normal(size=(n, BLOCK + 1 - ritz.shape[1]))  # found in the first block: one short
+        fresh = self.rng.normal(size=(n, BLOCK + 1 - ritz.shape[1]))  # one is short after a single block
         self.start = np.hstack([ritz[:, 1:], fresh])
         return ritz[:, 0], float(np.sqrt(max(values[-1], 0.0)))
 

@@ -1,4 +1,4 @@
-"""Variance of pooled scores, or of differences of them, at the level that is drawn."""
+"""Variance of pooled scores, or of their differences, at the level that is resampled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PooledVariance:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """Sessions of every model, and the weighted sums of the models' pooled scores that are asked about."""
+    """Sessions of every model, and the wanted weighted sums of the models' pooled scores."""
 
     rules: Sequence[Sequence[Session]]
     contrast: Array  # (statistic, rule)
@@ -40,12 +40,12 @@ class _Asked:
 
     @property
     def sessions(self) -> Sequence[Session]:
-        """Those of the first model, in whose names and animals all agree."""
+        """Sessions of the first model; their names and animals are the same for all models."""
         return self.rules[0]
 
 
 def session_weights(sessions: Sequence[Session]) -> Array:
-    """Equal for animals, and for sessions of an animal; shape (session,)."""
+    """Weights, equal for all animals, and for all sessions of an animal; shape (session,)."""
     weights = np.zeros(len(sessions))
     animals = _animals(sessions)
     for of in animals:
@@ -90,7 +90,7 @@ def _animals(sessions: Sequence[Session]) -> list[NDArray[Any]]:
 def _over_animals(asked: _Asked) -> PooledVariance:
     animals = _animals(asked.sessions)
     if len(animals) < 2:
-        raise DataError("pooling over animals: there is one; use over='sessions'")
+        raise DataError("pooling over animals: there is only one; use over='sessions'")
     drawn, weights = drawn_with_replacement(animals), session_weights(asked.sessions)
 
     def draw(rng: np.random.Generator) -> Array:
@@ -105,8 +105,8 @@ def _over_sessions(asked: _Asked) -> PooledVariance:
     single = [sessions[of[0]].animal or "the animal" for of in animals if len(of) < 2]
     if single:
         raise DataError(
-            f"pooling over sessions: {listed(single)} has one session, so that nothing is known of others; "
-            f"use over='{'animals' if len(animals) > 2 else 'neuroids'}'"
+            f"pooling over sessions: needs at least two sessions of every animal, but there is only one of "
+            f"{listed(single)}; use over='{'animals' if len(animals) > 2 else 'neuroids'}'"
         )
 
     def draw(rng: np.random.Generator) -> Array:
@@ -131,7 +131,11 @@ def _drawn(
     if asked.shared:
         counts = {one.stimuli for one in evaluations}
         if len(counts) != 1:
-            raise DataError(f"pooling: shared stimuli must be as many in all sessions. Got {sorted(counts)}")
+            raise DataError(
+                f"pooling: with shared_stimuli all sessions must have the same stimuli. Got "
+                f"{listed(map(str, sorted(counts)))} stimuli; leave out shared_stimuli, or take the stimuli "
+                f"that all sessions share"
+            )
         stimuli = counts.pop()
         again = drawn_with_replacement(groups_of(None, stimuli))
         factors.append(Factor(STIMULI, stimuli, again, stimuli - 1))
@@ -166,7 +170,7 @@ def _over_neuroids(asked: _Asked) -> PooledVariance:
     return PooledVariance(total, freedom, "bootstrap over neuroids and stimuli within sessions")
 
 
-#: What may be drawn, by name.
+#: Levels that may be resampled, by name.
 POOLED_OVER: dict[str, Callable[[_Asked], PooledVariance]] = {
     "animals": _over_animals,
     "sessions": _over_sessions,

@@ -1,4 +1,4 @@
-"""One score for several sessions and animals, and differences of models, beyond those that were recorded."""
+"""Scores of several sessions and animals in one, and differences of models, that generalise beyond these."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Pooled:
     interval : Interval
     sessions : tuple of Session
     scores : tuple of float
-        Of each session.
+        Score of each session.
     weights : array of shape (session,)
-        Of each session in the score.
+        Weight of each session in the score.
     """
 
     score: float
@@ -60,7 +60,7 @@ def pooled(
     seed: int = 0,
     raw: bool = False,
 ) -> Pooled:
-    """Pool sessions by the hierarchical bootstrap, from the level that the score is to generalise over.
+    """Pool sessions by the hierarchical bootstrap, at the level over which the score is to generalise.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def pooled(
         nothing is claimed about other sessions.
     shared_stimuli : bool, default False
         Whether all sessions had the same stimuli in the same order; these are then drawn for all together,
-        crossed with what else is drawn. Otherwise stimuli differ between sessions as neuroids do.
+        crossed with the other level. Otherwise stimuli differ between sessions as neuroids do.
     level, resamples, seed, raw
         As for `interval`.
 
@@ -86,10 +86,11 @@ def pooled(
 
     Notes
     -----
-    Levels below the one that is drawn are left as they were recorded. What varies there already varies
-    between the higher ones, and drawing there too would count it twice: that is Davison & Hinkley's first
-    scheme (1997, 3.8). Of n, n − 1 are drawn, so that the variance is not too small by (n − 1)/n, and t has
-    n − 1 degrees of freedom: for two animals it is 12.7, since two animals say little about others.
+    Levels below the one that is drawn are left as they were recorded. Variation there is already part of
+    the variation between higher levels, and drawing there too would count it twice: this is Davison &
+    Hinkley's first scheme (1997, 3.8). Of n, n − 1 are drawn, since n would make the variance too small by
+    (n − 1)/n, and t has n − 1 degrees of freedom: for two animals t is 12.7, since two say little about
+    others.
     """
     _require_unique(sessions)
     weights = session_weights(sessions)
@@ -121,8 +122,8 @@ def paired_pooled(
 ) -> Comparison:
     """Compare models by their pooled scores; every draw of animals, sessions and stimuli is the same for all.
 
-    A session in which every model scores high, because its neuroids are reliable say, raises all pooled
-    scores together, and no difference of them: what varies is the difference within a session.
+    A session in which every model scores high, say because its neuroids are reliable, raises all pooled
+    scores together but not their differences: what varies is the difference within a session.
 
     Parameters
     ----------
@@ -145,7 +146,9 @@ def paired_pooled(
         _require_unique(sessions)
     names = [(one.animal, one.name) for one in first]
     if any([(one.animal, one.name) for one in sessions] != names for sessions in others):
-        raise DataError(f"pooling: {listed(models)} have other sessions; give the same in the same order")
+        raise DataError(
+            f"pooling: {listed(models)} have different sessions; give every model the same in the same order"
+        )
     weights, rules = session_weights(first), list(models.values())
     pairs = pairs_of(len(rules))
     contrast = contrast_of(pairs, len(rules))

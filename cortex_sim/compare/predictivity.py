@@ -25,7 +25,7 @@ from cortex_sim.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class PredictivityEvaluation:
-    """Held-out predictions of every neuroid that was scored; `Evaluation` says what can be read.
+    """Held-out predictions of every neuroid that was scored; see `Evaluation`.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class PredictivityEvaluation:
         Numbers, in the neural data, of those that were scored.
     known : mapping of str to array of shape (neuroid,)
     convention : str
-        That of `score`; "raw" where the data have no repeats, whatever was asked for.
+        Convention of `score`; "raw" where the data have no repeats, whichever was chosen.
     reliabilities : Reliability, optional
-        Of the neuroids that were scored.
+        Reliability of the neuroids that were scored.
     excluded : mapping of str to int
-        How many neuroids were left out, and why: "constant", "unreliable".
+        Number of neuroids left out, by reason: "constant", "unreliable".
     notes : tuple of str
         What a reader of the score must know: fits, reductions, exclusions, scores above 1.
     """
@@ -116,21 +116,21 @@ class Predictivity:
     features that are centred and not scaled. A neuroid's r is the Pearson correlation, over all stimuli, of
     predicted and recorded responses (see `HeldOut.correlations`), and the score follows from r and the
     neuroids' reliability by a convention. Model populations with more than 1000 units are reduced to at
-    most 1000 principal components of the training stimuli, for each fold anew, which `notes` says.
+    most 1000 principal components of the training stimuli of each fold; `notes` says so.
 
     Parameters
     ----------
     regression : "ridge" or "pls"
         See `Ridge` and `PLS`.
     components : int, default 25
-        Of PLS.
+        Number of components of PLS.
     penalties : sequence of float
-        Of ridge, as multiples of the mean variance of the principal components.
+        Penalties of ridge, as multiples of the mean variance of the principal components.
     folds : Folds or str
         `RandomFolds` (10, by default), `GroupedFolds`, `BlockedFolds`, `AcrossRuns`, or "random", "grouped",
         "blocked", "across_runs".
     convention : str
-        A name in `CONVENTIONS`. Without repeats the score falls to "raw", and `notes` says so.
+        A name in `CONVENTIONS`. Without repeats the score falls back to "raw", and `notes` says so.
     min_reliability : float, default 0.1
         Neuroids with a lower reliability are left out and counted.
     splits : int, default 1000
@@ -144,7 +144,7 @@ class Predictivity:
 
     name: ClassVar[str] = "predictivity"
     strictness: ClassVar[str] = (
-        "forgives any linear mapping, another for each neuroid: models that differ much may score alike"
+        "forgives any linear mapping, a different one for each neuroid: very different models may score alike"
     )
 
     regression: str = "ridge"
@@ -162,13 +162,13 @@ class Predictivity:
             object.__setattr__(self, "folds", look_up("folds", self.folds, FOLDS, DataError)())
         if not callable(getattr(self.folds, "assign", None)):
             raise DataError(
-                f"Predictivity: folds must be one of {listed(FOLDS)}, or RandomFolds(5), say. "
+                f"Predictivity: folds must be one of {listed(FOLDS)}, or an object such as RandomFolds(5). "
                 f"Got {self.folds!r}"
             )
         require_count(self, splits=self.splits)
         if not 0 < self.min_reliability < 1:
             raise DataError(
-                f"Predictivity: min_reliability must lie between 0 and 1, both left out, since scores are "
+                f"Predictivity: min_reliability must be above 0 and below 1, since scores are "
                 f"divided by reliabilities. Got {self.min_reliability!r}"
             )
         self._regression(0)
@@ -181,9 +181,9 @@ class Predictivity:
         Parameters
         ----------
         model : Responses
-            Features: the responses of one population, say.
+            Features, such as the responses of one population.
         neural : Responses
-            With repeats for a ceiled score.
+            With repeats, for conventions that need a reliability.
         seed : int
             Draws folds and halves of the repeats.
 
@@ -205,8 +205,8 @@ class Predictivity:
         """Fit again to a bootstrap sample of stimuli; all copies of a stimulus share a fold.
 
         A sample has about 63 % of the stimuli, so mappings fitted to it predict worse than `evaluate`'s: use
-        it to see how much a score owes to the stimuli that it was fitted to, and the evaluation's ``score``
-        for intervals. Reliabilities, and which neuroids are scored, are those of the whole data.
+        it to see how much a score depends on the stimuli used for the fit, and the evaluation's ``score``
+        for intervals. Reliabilities and the choice of neuroids are those of the whole data.
 
         Parameters
         ----------
@@ -251,8 +251,8 @@ class Predictivity:
         varies = np.ptp(values, axis=0) > ROUNDING * np.abs(values).max(axis=0)
         if not varies.any():
             raise DataError(
-                f"responses {neural.name}: all {neural.neuroids} neuroids respond alike to all "
-                f"{len(unique)} stimuli, so that nothing can be predicted; leave out these data"
+                f"responses {neural.name}: no neuroid's response varies over the {len(unique)} stimuli, so "
+                f"there is nothing to predict; leave out these data"
             )
         excluded = {"constant": int((~varies).sum())}
         if neural.repeats is None:
@@ -277,18 +277,18 @@ class Predictivity:
             *_reduced(model, evaluation.stimuli - int(fold_sizes.max())),
             *FITS[self.regression](evaluation.held_out),
             *(
-                f"{count} neuroids left out: {EXCLUDED[why].format(self.min_reliability)}"
+                f"neuroids left out: {count}, whose {EXCLUDED[why].format(self.min_reliability)}"
                 for why, count in evaluation.excluded.items()
                 if count
             ),
         ]
         if evaluation.reliabilities is None:
             if convention(self.convention).ceiled:
-                notes.append(f"no repeats, so no reliability: raw r stands for {self.convention}")
+                notes.append(f"no repeats, so no reliability: raw r is given in place of {self.convention}")
             return notes
         single = evaluation.reliabilities.left_out
         if single:
-            notes.append(f"{single} stimuli with a single repeat are left out of the reliability")
+            notes.append(f"stimuli left out of the reliability, having a single repeat: {single}")
         explained = evaluation.explained()
         assert explained is not None
         above = why_above_one(
@@ -298,8 +298,8 @@ class Predictivity:
 
 
 EXCLUDED = {
-    "constant": "they respond alike to all stimuli",
-    "unreliable": "their reliability is below {}",
+    "constant": "response is the same to all stimuli",
+    "unreliable": "reliability is below {}",
 }
 
 
@@ -308,19 +308,19 @@ def _comparable(model: Responses, neural: Responses | Dissimilarities) -> Respon
         raise DataError(f"{neural.name}: predictivity needs responses of neuroids, not RDMs; use rsa")
     if model.stimuli != neural.stimuli:
         raise DataError(
-            f"{model.name} and {neural.name}: the stimuli differ, or their order does; use matched(model, "
+            f"{model.name} and {neural.name}: the stimuli or their order differ; use matched(model, "
             f"neural) first"
         )
     if not (np.ptp(model.values, axis=0) > 0).any():
         raise DataError(
-            f"responses {model.name}: the model responds alike to all {len(model)} stimuli, so nothing can "
-            f"be predicted from it; check its preprocessing, or choose another population"
+            f"responses {model.name}: the model's response is the same to all {len(model)} stimuli, so "
+            f"nothing can be predicted from it; check its preprocessing, or choose another population"
         )
     return neural
 
 
 def _reduced(model: Responses, smallest: int) -> list[str]:
-    """What is said where a wide population was reduced; ``smallest`` is that of the training sets."""
+    """A note where a wide population was reduced; ``smallest`` is the size of the smallest training set."""
     if model.neuroids <= WIDEST:
         return []
     return [
@@ -336,7 +336,7 @@ def _ridge_fits(held_out: HeldOut) -> list[str]:
     grids = np.concatenate([fit.grid for fit in held_out.fitted])
     return [
         f"ridge: for {share:.0%} of neuroids the best penalty is at the edge of the widened grid, "
-        f"{grids.min():.0e} to {grids.max():.0e}; further out the fits stay the same"
+        f"{grids.min():.0e} to {grids.max():.0e}; beyond it the fits do not change"
     ]
 
 
@@ -345,7 +345,7 @@ def _pls_fits(held_out: HeldOut) -> list[str]:
     return ["pls: " + " to ".join(str(count) for count in {found[0]: 0, found[-1]: 0}) + " components"]
 
 
-#: How each regression is made from the metric's settings, and what is said of its fits.
+#: How each regression is built from the metric's settings, and the notes on its fits.
 REGRESSIONS: dict[str, Callable[[Predictivity, int | None], Any]] = {
     "ridge": lambda metric, most: Ridge(tuple(metric.penalties), most=most),
     "pls": lambda metric, most: PLS(metric.components, most=most),

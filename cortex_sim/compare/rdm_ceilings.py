@@ -16,12 +16,12 @@ from cortex_sim.compare.representations import Bounds
 from cortex_sim.compare.responses import Array, Dissimilarities, Responses
 from cortex_sim.errors import DataError
 
-#: Subjects from which the upper bound is given; see `between_subjects`.
+#: The upper bound is given for at least so many subjects; see `between_subjects`.
 ENOUGH_SUBJECTS = 5
 
 
 def subjects_of(data: Dissimilarities) -> NDArray[np.int64]:
-    """Number of the subject of each RDM: its ``animal`` or ``subject`` where known, else each its own."""
+    """Number of each RDM's subject: its ``animal`` or ``subject`` where known, else one subject per RDM."""
     for key in ("animal", "subject"):
         if key in data.units:
             return np.unique(np.asarray(data.units[key]).astype(str), return_inverse=True)[1]
@@ -37,9 +37,9 @@ def between_subjects(
     rank correlations, centred and at unit length for Pearson and whitened. Lower bound: each RDM with the
     mean of the other subjects; all sessions of a subject are left out together. Upper bound: each RDM with
     the mean of all, itself included. That is inflated by the subject's own share in the mean, 1/n: for n RDMs
-    that have nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. So it is
-    given from `ENOUGH_SUBJECTS` on; below, both bounds are the lower one. Pairs of stimuli that are missing
-    in any RDM are left out.
+    that have nothing in common it is 1/√n, which is .71 for 2 subjects, .50 for 4 and .22 for 20. It is
+    therefore given for at least `ENOUGH_SUBJECTS`; for fewer, both bounds are the lower one. Pairs of stimuli
+    that are missing in any RDM are left out.
 
     References
     ----------
@@ -88,15 +88,15 @@ def split_half(
 
     Where errors of dissimilarities add up (squared Euclidean and crossnobis, under Pearson and whitened), the
     product of two halves' residuals estimates that of the true ones, so ρ is that product over the
-    squared length of the residuals of all repeats. Else by Spearman-Brown from the mean similarity of halves
-    (`spearman_brown`). Then √ρ is within .02 of what the truth reaches for ρ > .7, and lower by a tenth or
-    more for noisier data, since noise enters dissimilarities squared (docs/metrics/rsa.md). None without
-    repeats: two of each stimulus, four for crossnobis.
+    squared length of the residuals of all repeats. Otherwise ρ follows by Spearman-Brown from the mean
+    similarity of halves (`spearman_brown`). Then √ρ is within .02 of what the true RDM reaches for ρ > .7,
+    and lower by a tenth or more for noisier data, since noise enters dissimilarities squared
+    (docs/metrics/rsa.md). None without enough repeats: two of each stimulus, four for crossnobis.
 
     Raises
     ------
     DataError
-        If the RDM of a half is not defined, as 1 - r where all neuroids are silent in it.
+        If the RDM of a half is not defined, such as 1 - r where all neuroids are silent in it.
     """
     data = repeated(responses, at_least=2 * max(1, measure.repeats))
     if data is None or data.repeats is None:
@@ -132,5 +132,5 @@ def _product(first: Rdm, second: Rdm, comparator: Comparator) -> float:
 
 
 def _lengthening(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """How much smaller noise is in means over all repeats than over halves of them: 2 for equal ones."""
+    """Noise variance of means over halves of the repeats, relative to all repeats: 2 for equal halves."""
     return float(np.mean((first + second) * (1 / first + 1 / second) / 2))

@@ -19,7 +19,7 @@ from cortex_sim.checks import look_up
 from cortex_sim.compare.responses import Array
 from cortex_sim.errors import DataError
 
-KEPT_PAIRS = 500_000  # up to which residuals are kept; 64 of them are 256 MB, whitened ones 512 MB
+KEPT_PAIRS = 500_000  # most pairs for which residuals are kept; 64 of them are 256 MB, whitened ones 512 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Rdm:
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Order of the values, and in that order where each different one starts; None without ties."""
+        """Order of the values, and where in it each distinct value starts, which is None without ties."""
         order = np.argsort(self.filled)
         in_order = self.filled[order]
         first = np.concatenate([[True], in_order[1:] != in_order[:-1]])
@@ -84,12 +84,12 @@ class Comparator(Protocol):
     strictness: ClassVar[str]
     additive: ClassVar[
         bool
-    ]  # whether independent errors of two RDMs leave the product of residuals as it was
+    ]  # whether independent errors of two RDMs leave the expected product of residuals unchanged
 
     def __hash__(self) -> int: ...  # residuals are kept by comparator and RDM
 
     def residuals(self, rdm: Rdm, weights: Array, counts: Array) -> Array:
-        """What of an RDM is correlated: a vector whose products are weighted sums over pairs.
+        """The vector by which an RDM is correlated: its products are weighted sums over pairs.
 
         ``weights`` (pair,) and ``counts`` (stimulus,) say how often each occurs.
         """
@@ -127,8 +127,8 @@ def _check_varies(rdm: Rdm, weights: Array) -> None:
     varying = weights @ _centred(rdm.filled, weights) ** 2
     if varying <= 1e-24 * (weights @ rdm.filled**2):
         raise DataError(
-            f"RDM {rdm.name}: all dissimilarities of these stimuli are equal, so it correlates with "
-            f"nothing; choose another population, measure or more stimuli"
+            f"RDM {rdm.name}: all dissimilarities of these stimuli are equal, so its correlation is not "
+            f"defined; choose another population or measure, or more stimuli"
         )
 
 
@@ -147,7 +147,7 @@ def _residuals(how: Comparator, first: Rdm, second: Rdm, counts: Array) -> tuple
 
 @lru_cache(maxsize=64)
 def _kept_residuals(how: Comparator, rdm: Rdm, counts: bytes) -> Array:
-    """One RDM is compared with many, for the same stimuli: every model with every subject."""
+    """Residuals, cached since one RDM is compared with many: every model with every subject."""
     occurs = np.frombuffer(counts)
     weights = pair_weights(occurs)
     _check_varies(rdm, weights)
@@ -239,8 +239,8 @@ class WhitenedPearson:
 
     rsatoolbox's ``corr_cov`` with independent stimuli: dissimilarities with one stimulus in common have
     correlated errors. With v = −½(d − d̄) off the diagonal and 0 on it, the correlation is the cosine between
-    v − a_i − a_j of both RDMs, pairs twice and the diagonal once, a fitted by least squares. Without
-    missing pairs that is linear CKA of the centred matrices. Made for crossnobis dissimilarities.
+    v − a_i − a_j of both RDMs, with a fitted by least squares, and pairs counted twice and the diagonal once.
+    Without missing pairs this is linear CKA of the centred matrices. Meant for crossnobis dissimilarities.
 
     References
     ----------

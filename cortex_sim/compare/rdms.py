@@ -22,7 +22,7 @@ class Measure(Protocol):
     """How unlike the responses to two stimuli are."""
 
     name: ClassVar[str]
-    repeats: ClassVar[int]  # how many of each stimulus it needs; 0 where it reads means
+    repeats: ClassVar[int]  # how many of each stimulus it needs; 0 if it uses means
     neuroids: ClassVar[int]  # how many it needs
     additive: ClassVar[bool]  # whether noise adds to it, the same in expectation for all pairs
 
@@ -58,8 +58,9 @@ class Correlation:
         if flat.any():
             first = responses.stimuli[int(np.argmax(flat))]
             raise DataError(
-                f"{responses.name}: all neuroids respond alike to {int(flat.sum())} stimuli, such as "
-                f"{first!r}, where 1 - r is not defined; leave these out, or use measure euclidean"
+                f"{responses.name}: 1 - r is not defined for {int(flat.sum())} of {len(responses)} stimuli, "
+                f"such as {first!r}, to which all neuroids respond alike; leave out these stimuli, or use "
+                f"measure euclidean"
             )
         patterns /= norms[:, None]
         return _upper(1 - patterns @ patterns.T)
@@ -134,13 +135,13 @@ def _whole_repeats(responses: Responses) -> tuple[Array, NDArray[np.bool_]]:
     if (finite.any(axis=2) != there).any():
         raise DataError(
             f"{responses.name}: crossnobis needs repeats recorded from all neuroids at once, but some are "
-            f"missing for a part of the neuroids; compare each session on its own"
+            f"missing for some neuroids; compare each session separately"
         )
     few = there.sum(axis=0) < 2
     if few.any():
         raise DataError(
-            f"{responses.name}: crossnobis needs 2 repeats of each stimulus; {int(few.sum())} have fewer, "
-            f"such as {responses.stimuli[int(np.argmax(few))]!r}; leave these out"
+            f"{responses.name}: crossnobis needs 2 repeats of each stimulus; {int(few.sum())} of {len(few)} "
+            f"stimuli have fewer, such as {responses.stimuli[int(np.argmax(few))]!r}; leave these out"
         )
     centred = np.where(there[:, :, None], x - responses.values.mean(axis=0), 0.0)
     return centred, there
@@ -154,8 +155,8 @@ def _root_precision(name: str, x: Array, there: NDArray[np.bool_], noise: str) -
     still = variance <= 1e-24 * (x**2).max(axis=(0, 1))
     if still.any():
         raise DataError(
-            f"{name}: {int(still.sum())} neuroids respond alike in all repeats, so they have no "
-            f"noise to divide by; use noise identity"
+            f"{name}: {int(still.sum())} of {len(still)} neuroids respond alike in all repeats, so they "
+            f"have no noise to divide by; use noise identity"
         )
     if noise == "diagonal":
         return np.diag(variance**-0.5)
@@ -164,8 +165,8 @@ def _root_precision(name: str, x: Array, there: NDArray[np.bool_], noise: str) -
     precision = prec_from_residuals(residuals, dof=freedom, method="shrinkage_diag")
     if not np.isfinite(precision).all() or np.linalg.eigvalsh(precision)[0] <= 0:
         raise DataError(
-            f"{name}: the covariance of the noise cannot be inverted, as where a neuroid occurs twice; "
-            f"use noise diagonal"
+            f"{name}: the covariance of the noise cannot be inverted, as happens where a neuroid occurs "
+            f"twice; use noise diagonal"
         )
     return np.linalg.cholesky(precision)
 
@@ -181,7 +182,7 @@ def measure_named(name: str, noise: str = "identity") -> Measure:
     if kind is Crossnobis:
         return Crossnobis(noise)
     if noise != "identity":
-        raise DataError(f"noise {noise} is for measure crossnobis; {name} divides by none")
+        raise DataError(f"noise {noise} is for measure crossnobis; leave it out for {name}")
     return kind()
 
 
@@ -196,8 +197,8 @@ def rdm(responses: Responses, measure: str | Measure = "correlation") -> Dissimi
     Raises
     ------
     DataError
-        If the measure is not defined for these responses: too few neuroids, a stimulus to which all respond
-        alike (correlation), or fewer than two repeats (crossnobis).
+        If the measure is not defined for these responses: too few neuroids, a stimulus to which all neuroids
+        respond alike (correlation), or fewer than two repeats (crossnobis).
     """
     how = measure_named(measure) if isinstance(measure, str) else measure
     if responses.neuroids < how.neuroids:
@@ -210,5 +211,5 @@ def rdm(responses: Responses, measure: str | Measure = "correlation") -> Dissimi
 
 
 def without_repeats(responses: Responses, measure: Measure) -> Responses:
-    """The responses with their repeats only where the measure reads them: faster to resample."""
+    """The responses, with repeats only where the measure uses them: faster to resample."""
     return responses if measure.repeats else replace(responses, repeats=None)

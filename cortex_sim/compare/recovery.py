@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
-    """Which candidate scored best for recordings simulated from each.
+    """Which candidate scored best for recordings simulated from each candidate.
 
     Parameters
     ----------
@@ -69,7 +69,8 @@ class Recovery:
     def trusted(self, rule: str) -> float:
         """Share of recordings from this rule among those for which it scored best; 0 if there is none.
 
-        It is the probability that a winner is the true candidate, if one of them is and all are as likely.
+        It is the probability that the winner is the true candidate, if one of them is and all are equally
+        likely.
         """
         at = self._number(rule)
         won = self.confusion[:, at].sum()
@@ -166,12 +167,12 @@ def recover(
     reliability : float or array of shape (neuroid,), optional
         Of data without repeats (`noise_of`); for RDMs the agreement of subjects (`simulated_rdms`).
     repeats, stimuli : int, optional
-        Other numbers than the data's. More stimuli than the data's must be among those of the candidates.
+        Numbers other than the data's. More stimuli than the data's must be among those of the candidates.
     splits : int
-        Of the stimuli, to choose populations.
+        Number of splits of the stimuli by which populations are chosen.
     seed : int
     progress : callable, optional
-        Called with the number of simulations done, and of all.
+        Called with the number of simulations done and their total.
 
     Raises
     ------
@@ -216,7 +217,7 @@ def _as_populations(candidates: Mapping[str, Responses | Populations]) -> dict[s
 def _own_stimuli_first(
     populations: Mapping[str, Populations], neural: Responses | Dissimilarities, size: int
 ) -> list[str]:
-    """Ids of the stimuli that may be simulated: those of the data first, then others that all were shown."""
+    """Ids of the stimuli that may be simulated: the data's first, then others presented to all candidates."""
     require_count("recovery", minimum=2, stimuli=size)
     everyone = [responses for of in populations.values() for responses in of.values()]
     for responses in everyone:
@@ -226,8 +227,8 @@ def _own_stimuli_first(
     order = [*neural.stimuli, *(one for one in everyone[0].stimuli if one in shared)]
     if size > len(order):
         raise DataError(
-            f"recovery: {size} stimuli cannot be simulated, since all candidates responded to "
-            f"{len(order)}; present more stimuli to them, or extrapolate (`needed`)"
+            f"recovery: {size} stimuli cannot be simulated, since only {len(order)} were presented to all "
+            f"candidates; present more stimuli to them, or extrapolate (`needed`)"
         )
     return order if size > len(neural) else order[: len(neural)]
 
@@ -310,11 +311,11 @@ def _simulator(
     repeats: int | None,
     seed: int,
 ) -> Callable[[Responses, np.random.Generator], Responses | Dissimilarities]:
-    """From a population and a generator to a recording of all its stimuli."""
+    """Function of a population and a generator that returns a recording of all its stimuli."""
     if isinstance(neural, Dissimilarities):
         if repeats is not None or readout is not None:
             raise DataError(
-                f"RDMs {neural.name}: neither repeats nor another readout than the measure's own can be "
+                f"RDMs {neural.name}: repeats, or a readout other than the measure's own, cannot be "
                 f"simulated for RDMs; give the responses themselves"
             )
         return lambda model, rng: simulated_rdms(model, neural, agreement=reliability, rng=rng)

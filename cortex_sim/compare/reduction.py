@@ -1,4 +1,4 @@
-"""Fewer coordinates for wide populations: one exact change of coordinates, and principal components."""
+"""Fewer coordinates for wide populations: an exact change of coordinates, and principal components."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def coordinates(x: Array) -> Array:
     """The stimuli in at most as many coordinates as there are stimuli, shape (stimulus, coordinate).
 
     A rotation of the features and a common shift: all differences between stimuli, and the angles between
-    these, stay what they are. Whatever is computed from centred, unscaled features, such as ridge
+    differences, are preserved. Whatever is computed from centred, unscaled features, such as ridge
     regression, PLS, and principal components of some of the stimuli, stays the same, and costs less. Nothing
     is fitted, so nothing leaks from stimuli that are held out. Narrow populations are returned unchanged,
     and so are those with more than 4000 stimuli, where this would take longer than it saves.

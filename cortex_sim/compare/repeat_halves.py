@@ -1,4 +1,4 @@
-"""Repeats of stimuli in two halves, and data with their own noise added once more."""
+"""Repeats of stimuli in two halves, and data to which noise like their own is added."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAST_SHARE = 1e-6  # of signal: keeps the pattern of a neuroid without measurab
 
 
 def repeated(responses: Responses, at_least: int = 2, stimuli: int = 4) -> Responses | None:
-    """The stimuli with so many repeats of every neuroid; None if these are fewer than ``stimuli``."""
+    """The stimuli with ``at_least`` repeats for every neuroid; None if fewer than ``stimuli`` have them."""
     if responses.repeats is None:
         return None
     enough = np.isfinite(responses.repeats).sum(axis=0).min(axis=1) >= at_least
@@ -23,10 +23,10 @@ def repeated(responses: Responses, at_least: int = 2, stimuli: int = 4) -> Respo
 
 
 def halves(repeats: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Each stimulus's repeats dealt at random into two halves, shapes (repeat, stimulus, neuroid).
+    """Each stimulus's repeats divided at random into two halves, shapes (repeat, stimulus, neuroid).
 
     Neuroids with the same missing repeats share the order, so noise that they share stays in one half.
-    What a stimulus lacks is NaN at the end of a half.
+    Missing repeats of a stimulus are NaN at the end of a half.
     """
     order = rng.permuted(np.tile(np.arange(len(repeats))[:, None], (1, repeats.shape[1])), axis=0)
     dealt = np.take_along_axis(repeats, order[:, :, None], axis=0)
@@ -58,12 +58,12 @@ def signal_share(repeats: Array) -> Array:
 
 
 def noisy_copies(responses: Responses, splits: int, seed: int) -> Iterator[tuple[Array, Array]]:
-    """Pairs of centred arrays (stimulus, neuroid): a stand-in for the true responses, and it with noise.
+    """Pairs of centred arrays (stimulus, neuroid): a surrogate of the true responses, and it with noise.
 
-    What a perfect model reaches is the metric between the true responses and the data, and the former are
-    unknown. The data take their place: each neuroid's means, scaled by √share to the variance of its signal
-    (`signal_share`). Noise of the right kind is the difference of two halves, √(R₁R₂)/R (ȳ₁ − ȳ₂): it has
-    the covariance of the noise in the means and is uncorrelated with them. Every stimulus needs two repeats.
+    A perfect model's score is the metric between the true responses and the data, but the former are
+    unknown. The data replace them: each neuroid's means, scaled by √share to the variance of its signal
+    (`signal_share`). Suitable noise is the difference of two halves, √(R₁R₂)/R (ȳ₁ − ȳ₂): it has the
+    covariance of the noise in the means and is uncorrelated with them. Every stimulus needs two repeats.
     """
     repeats = responses.repeats
     assert repeats is not None

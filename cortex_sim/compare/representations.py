@@ -67,8 +67,8 @@ def check_numbers(numbers: Numbers, of: int) -> None:
         raise DataError(f"this sample holds none of the {of} stimuli or units; draw some")
     if np.min(numbers) < 0 or np.max(numbers) >= of:
         raise DataError(
-            f"this sample numbers stimuli or units from {np.min(numbers)} to {np.max(numbers)}; there are "
-            f"{of}, from 0"
+            f"this sample numbers stimuli or units from {np.min(numbers)} to {np.max(numbers)}; must be from "
+            f"0 to {of - 1}"
         )
 
 
@@ -78,7 +78,7 @@ def counts(numbers: Numbers | None, of: int) -> Array:
     Raises
     ------
     DataError
-        If there are no numbers, so that no score is defined, or others than those of the stimuli or units.
+        If there are no numbers, so that no score is defined, or some are out of range.
     """
     if numbers is None:
         return np.ones(of)
@@ -93,7 +93,7 @@ def _raw(raw: float, ceiling: Bounds | None) -> float:
 def _over_ceiling(raw: float, ceiling: Bounds | None) -> float:
     if ceiling is None:
         raise DataError(
-            'convention "over_ceiling": these data have no ceiling, which takes repeats of the stimuli '
+            'convention "over_ceiling": these data have no ceiling, which requires repeats of the stimuli '
             'or RDMs of several subjects; use convention "raw"'
         )
     if ceiling[0] <= 0:
@@ -104,7 +104,7 @@ def _over_ceiling(raw: float, ceiling: Bounds | None) -> float:
     return raw / ceiling[0]
 
 
-#: How a score follows from what was measured: as it is, or divided by the lower bound of the ceiling.
+#: Conventions by name: the raw value, or that divided by the lower bound of the ceiling.
 CONVENTIONS: Mapping[str, Callable[[float, Bounds | None], float]] = {
     "raw": _raw,
     "over_ceiling": _over_ceiling,
@@ -112,10 +112,10 @@ CONVENTIONS: Mapping[str, Callable[[float, Bounds | None], float]] = {
 
 
 def left_out(excluded: Mapping[str, int]) -> list[str]:
-    """Sentences on constant neuroids that were left out, by whose they were."""
+    """Sentences on constant neuroids that were left out, of the model and of the data."""
     return [
-        f"{count} neuroids of the {'model' if whose == 'model' else 'data'} left out: they respond alike to "
-        f"all stimuli"
+        f"neuroids of the {'model' if whose == 'model' else 'data'} left out: {count}, whose response is the "
+        f"same to all stimuli"
         for whose, count in excluded.items()
         if count
     ]
@@ -126,8 +126,8 @@ def why_above_one(score: float) -> str | None:
     if score <= 1:
         return None
     return (
-        f"score {score:.2f} is above 1: the ceiling is an estimate and may be too low, by chance, as a lower "
-        f"bound between subjects, or for noisy RDMs"
+        f"score {score:.2f} is above 1: the ceiling is an estimate and may be too low by chance, because it "
+        f"is a lower bound between subjects, or because RDMs are noisy"
     )
 
 
@@ -137,7 +137,7 @@ def check_convention(name: str) -> None:
 
 
 def scored(convention: str, raw: float, ceiling: Callable[[], Bounds | None]) -> float:
-    """The score by a convention; the ceiling is computed only where it is read."""
+    """The score by a convention; the ceiling is computed only if it is used."""
     if convention == "raw":
         return raw
     return look_up("convention", convention, CONVENTIONS, DataError)(raw, ceiling())

@@ -14,8 +14,8 @@ from cortex_sim.data.identities import identities
 from cortex_sim.errors import DataError
 
 Array = NDArray[np.float64]
-ROUNDING = 1e-12  # of the size of responses: what varies less does not vary
-LARGEST = 1e60  # sums of fourth powers of responses, as in CKA, stay below what float64 can hold
+ROUNDING = 1e-12  # variation, relative to the size of responses, that counts as none
+LARGEST = 1e60  # largest response: sums of fourth powers, as in CKA, must stay in the range of float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +25,17 @@ class Responses:
     Parameters
     ----------
     name : str
-        What errors and tables call them, such as "V4 201025" or "conv4/IT".
+        Name in messages and tables, such as "V4 201025" or "conv4/IT".
     stimuli : sequence of str
         Unique ids of the stimuli.
     values : array of shape (stimulus, neuroid)
-        Means over repeats; finite. Like ``repeats`` it can only be read: scores are computed once from it.
+        Means over repeats; finite. Like ``repeats`` it is read-only, since scores are computed only once.
     repeats : array of shape (repeat, stimulus, neuroid), optional
         Single presentations; NaN where a repeat is missing, but no neuroid lacks all of a stimulus.
     units : mapping of str to array of shape (neuroid,)
-        What is known of them: ``neuroid_id``, and ``animal``, ``session``, ``population`` where known.
+        Labels of neuroids: ``neuroid_id``, and ``animal``, ``session``, ``population`` where known.
     groups : array of shape (stimulus,), optional
-        Stimuli of one group (copies, a category, a run) share a fold where grouped folds are asked for.
+        Stimuli of one group (copies, a category, a run) share a fold where grouped folds are used.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Responses:
         twice = len(self.stimuli) - len(set(self.stimuli))
         if twice:
             raise DataError(
-                f"responses {self.name}: {twice} stimulus ids occur more than once; give repeats of "
-                f"a stimulus as repeats"
+                f"responses {self.name}: stimulus ids must be unique, but {twice} of {len(self.stimuli)} "
+                f"repeat others; give repeats of a stimulus as repeats"
             )
         finite = np.abs(self.values) <= LARGEST
         if not finite.all():
@@ -90,7 +90,7 @@ class Responses:
             what = "has no repeat" if missing.any() else "has an infinite repeat"
             raise DataError(
                 f"responses {self.name}: neuroid {neuroid} {what} of stimulus {self.stimuli[stimulus]!r}; "
-                f"mark single missing repeats with NaN, and leave out what has none"
+                f"mark single missing repeats with NaN, and leave out neuroids or stimuli that have none"
             )
 
     def __len__(self) -> int:
@@ -128,7 +128,7 @@ class Dissimilarities:
     values : array of shape (rdm, pair)
         Upper triangles, row by row: (0, 1), (0, 2), …; NaN where a pair was not measured.
     units : mapping of str to array of shape (rdm,)
-        What is known of the RDMs: ``animal``, ``session`` where known.
+        Labels of the RDMs: ``animal``, ``session`` where known.
     measure : str
         How they were computed, such as "1 - r" or "crossnobis".
     """
@@ -177,12 +177,14 @@ class Dissimilarities:
 def _ids(what: str, given: Sequence[Any]) -> tuple[str, ...]:
     found = tuple(identities(f"{what}: stimuli", list(given)))
     if not all(found):
-        raise DataError(f"{what}: {found.count('')} stimulus ids are empty or NaN; give one for each")
+        raise DataError(
+            f"{what}: {found.count('')} of {len(found)} stimulus ids are empty or NaN; give one for each"
+        )
     return found
 
 
 def _numbers(what: str, given: Any, keep: bool = False) -> NDArray[Any]:
-    """Numbers as float64 (``keep``: in their own precision), as a view that can only be read."""
+    """Numbers as float64 (``keep``: in their own precision), as a read-only view."""
     array = np.asarray(given)
     if array.dtype.kind not in "biuf":
         raise DataError(f"{what} must be numbers. Got dtype {array.dtype}")

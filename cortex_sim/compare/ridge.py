@@ -15,7 +15,7 @@ from cortex_sim.errors import DataError
 
 _log = getLogger(__name__)
 
-#: Multiples of the mean variance of the principal components: two in a decade.
+#: Multiples of the mean variance of the principal components: two per decade.
 PENALTIES: tuple[float, ...] = tuple(float(10.0 ** (e / 2)) for e in range(-8, 9))
 
 
@@ -35,7 +35,7 @@ class FittedRidge:
     at_edge : array of bool of shape (neuroid,)
         Whether the choice lies at an edge of the grid, after it was widened.
     grid : array of shape (penalty,)
-        All that were tried, ascending.
+        All penalties tried, ascending.
     """
 
     components: Components
@@ -52,7 +52,7 @@ class FittedRidge:
 
 @dataclass(frozen=True)
 class Ridge:
-    """Least squares with a penalty on the squared weights, α‖w‖², for each neuroid its own α.
+    """Least squares with a penalty on the squared weights, α‖w‖², with a separate α for each neuroid.
 
     w = (XᵀX + αI)⁻¹Xᵀy, with X centred and not scaled, and an intercept without penalty.
     Penalties are chosen by the squared error of predictions for stimuli left out of the training set,
@@ -65,8 +65,8 @@ class Ridge:
     penalties : sequence of float
         Multiples of Σs²/k, the mean of the k squared singular values, so that they fit any population. Where
         more than ``share`` of the neuroids have their best penalty at an edge, the grid is widened there
-        by two decades, and again, up to where predictions change their size alone (α above 10³ max s²) or
-        not at all (below 10⁻³ min s²).
+        by two decades, repeatedly, up to where only the size of predictions changes (α above 10³ max s²) or
+        nothing does (below 10⁻³ min s²).
     share : float, default 0.1
         Share of neuroids at an edge that is accepted.
     most : int, optional
@@ -121,11 +121,11 @@ class Ridge:
         grid: Array,
         errors: Array,
     ) -> tuple[Array, Array]:
-        """The grid and its errors, extended while too many neuroids have their best at an edge."""
+        """The grid and its errors, extended while too many neuroids have their best penalty at an edge."""
         if not len(found.sizes):  # all training stimuli give the same responses: the mean is predicted
             return grid, errors
         largest, smallest = found.sizes[0] ** 2, found.sizes[-1] ** 2
-        # Below 1e-10 of the largest variance, I − H_gg would be rounding alone.
+        # Below 1e-10 of the largest variance, I − H_gg would be rounding error alone.
         lowest, highest = max(1e-3 * smallest, 1e-10 * largest) / unit, 1e3 * largest / unit
         while True:
             best = errors.argmin(0)

@@ -31,24 +31,24 @@ from cortex_sim.errors import DataError
 
 @dataclass(frozen=True)
 class Rsa:
-    """Similarity of the model's RDM and those of the data, mean over RDMs.
+    """Similarity of the model's RDM to those of the data, mean over RDMs.
 
     Parameters
     ----------
     measure : {"correlation", "euclidean", "crossnobis"}
-        Dissimilarity (``cortex_sim.compare.rdms``); the model's as well, where neural data are RDMs already.
+        Dissimilarity (``cortex_sim.compare.rdms``); of the model alone where the neural data are RDMs.
         With crossnobis, which needs repeats, the model's is its limit without noise, squared Euclidean.
     comparator : {"rho-a", "pearson", "spearman", "whitened"}
-        How RDMs are compared. The default reads only their order, since nothing says that dissimilarities of
-        a network and of cortex are linearly related, and gives nothing for ties, which a model with few
-        categories would gain from under Spearman. Cosine is not offered: dissimilarities 1 - r are
-        positive, and it gives every model .75 to .99.
+        How RDMs are compared. The default uses only the order of dissimilarities, since those of a network
+        and of cortex need not be linearly related, and does not reward ties, from which a model with few
+        categories would gain under Spearman. Cosine is not offered: dissimilarities 1 - r are positive, and
+        it gives every model .75 to .99.
     noise : {"identity", "diagonal", "shrinkage"}
         What crossnobis divides by.
     splits : int
         Random halves of the repeats, for the ceiling.
     convention : {"raw", "over_ceiling"}
-        The score as it is (usual, with the ceiling beside it), or divided by the ceiling's lower bound.
+        The score as it is (usual, reported with the ceiling), or divided by the ceiling's lower bound.
 
     References
     ----------
@@ -74,7 +74,7 @@ class Rsa:
 
     @property
     def readout(self) -> str:
-        """Readout of simulated neuroids that keeps the RDM on average, for recovery."""
+        """Readout of simulated neuroids that preserves the RDM on average, for recovery."""
         return "contrasts" if self.measure == "correlation" else "random"
 
     def evaluate(
@@ -101,7 +101,7 @@ class Rsa:
             excluded={"model": dead, "neural": data.excluded},
             seed=seed,
         )
-        evaluation.raw()  # refuses RDMs that correlate with nothing before work starts
+        evaluation.raw()  # refuses RDMs without a defined correlation before work starts
         return evaluation
 
 
@@ -135,8 +135,8 @@ def _prepared(data: Dissimilarities) -> list[Rdm]:
 class RsaEvaluation:
     """The RDMs, each sorted once: see `cortex_sim.compare.metric.Evaluation`.
 
-    Resampled stimuli sub-select the matrices without pairs of copies of one stimulus. Resampled RDMs are
-    averaged over. Resampled neuroids give another RDM, which takes a matrix product and a sort;
+    Resampled stimuli sub-select the matrices, without pairs of copies of one stimulus. Over resampled RDMs
+    the mean is taken. Resampled neuroids give another RDM, at the cost of a matrix product and a sort;
     there a neuroid that occurs twice counts twice.
     """
 
@@ -154,7 +154,7 @@ class RsaEvaluation:
 
     @property
     def convention(self) -> str:
-        """That of `score`."""
+        """Convention of `score`."""
         return self.metric.convention
 
     @property
@@ -167,11 +167,11 @@ class RsaEvaluation:
         return (how, *left_out(self.excluded), *unknown, *([above] if above else []))
 
     def score(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """`raw`, or divided by the ceiling's lower bound, which stays that of all stimuli and units."""
+        """`raw`, or `raw` divided by the ceiling's lower bound for all stimuli and units."""
         return scored(self.metric.convention, self.raw(stimuli, units), lambda: self.ceiling)
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
-        """Mean similarity of the model's RDM and those of the data."""
+        """Mean similarity of the model's RDM to those of the data."""
         return self._whole if stimuli is None and units is None else self._raw(stimuli, units)
 
     @cached_property
@@ -193,7 +193,7 @@ class RsaEvaluation:
 
     @cached_property
     def ceiling(self) -> Bounds | None:
-        """RDMs: bounds between subjects. Responses with repeats: √reliability, twice. Else None."""
+        """Bounds between subjects for RDMs; √reliability, twice, for responses with repeats; else None."""
         if self.responses is None:
             return between_subjects(self.rdms, self.subjects, self._comparator)
         if self.reliability is None:
@@ -202,7 +202,7 @@ class RsaEvaluation:
 
     @cached_property
     def reliability(self) -> float | None:
-        """Of one RDM: its mean similarity to other subjects', or split-half over repeats (Spearman-Brown).
+        """Reliability of one RDM: mean similarity to other subjects', or split-half over repeats.
 
         None where it is unknown; `notes` says why if there are repeats.
         """

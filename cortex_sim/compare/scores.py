@@ -1,4 +1,4 @@
-"""One row for each score, with all that must stand beside it, and the tidy table of them."""
+"""One row for each score, with all that is needed to judge it, and the tidy table of rows."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class ScoreRow:
     Parameters
     ----------
     recording, population, data, metric : str
-        What was compared with what, and how.
+        The two sides of the comparison, and the metric.
     time_bin_start, time_bin_end : float, optional
         In ms, where responses in one time bin were compared.
     score, ci_low, ci_high : float
-        By the convention, and its interval.
+        Score by the convention, and its interval.
     raw : float
-        Before anything is divided by a ceiling.
+        Score before it is divided by a ceiling.
     ceiling, ceiling_high : float, optional
         Bounds of what a perfect model would reach, in units of ``raw``.
     control_shifted, control_permuted, permuted_sd : float, optional
@@ -40,27 +40,27 @@ class ScoreRow:
     control_untrained : float, optional
         Score of the untrained network, by the convention.
     reliability : float, optional
-        Of the neural data.
+        Reliability of the neural data.
     convention : str
     seeds : int
-        Training seeds over which the score is the mean.
+        Number of training seeds over which the score is averaged.
     recovery : float, optional
         Share of recordings simulated from this rule among those that it wins (`Recovery.trusted`).
     neuroids : int, optional
-        None where the neural data are RDMs.
+        Number of neuroids; None where the neural data are RDMs.
     stimuli : int
     units : int
-        Neuroids or RDMs that the score is computed from.
+        Number of neuroids or RDMs from which the score is computed.
     repeats : int, optional
-        The most that any stimulus has; None where the data hold means alone.
+        The most that any stimulus has; None where the data hold only means.
     excluded : mapping of str to int
-        Neuroids that were left out, by reason.
+        Number of neuroids left out, by reason.
     interval : str
         How the interval was computed.
     notes : tuple of str
-        What else must be said of how it was computed.
+        Further remarks on how the score was computed.
     warnings : tuple of str
-        What speaks against it: controls that are not where they should be, a score above its ceiling.
+        Reasons to doubt it: controls that are not where they should be, a score above its ceiling.
     """
 
     recording: str
@@ -101,7 +101,7 @@ class ScoreRow:
                 )
 
     def row(self) -> dict[str, Any]:
-        """Column to value, as JSON can hold it."""
+        """Value of each column, in types that JSON can store."""
         row = {column.name: getattr(self, column.name) for column in fields(self)}
         row |= {"excluded": dict(self.excluded), "notes": list(self.notes), "warnings": list(self.warnings)}
         return row
@@ -131,13 +131,13 @@ def score_of(
     ----------
     evaluation : Evaluation, or one for each training seed
     interval : Interval
-        Of the same evaluations.
+        Interval of the same evaluations.
     recording, population, data, metric, convention : str
-        ``convention`` gives way to that of the evaluation, if it has one: data without repeats have no
-        ceiled score.
+        If the evaluation has a convention, it replaces ``convention``: scores of data without repeats are
+        not divided by a ceiling.
     neural : Responses or Dissimilarities
     chance : Chance, optional
-        Of the same networks.
+        Chance level of the same networks.
     untrained : float, optional
         Score of the same networks before training, by the convention.
     recovery : Recovery, optional
@@ -186,13 +186,11 @@ def score_of(
 def _above_one(evaluation: Evaluation, score: float) -> list[str]:
     if getattr(evaluation, "convention", "raw") == "raw" or score <= 1:
         return []
-    return [
-        f"the ceiled score {score:.3f} is above 1: the reliability is an estimate, and was estimated too low"
-    ]
+    return [f"the score {score:.3f} over its ceiling is above 1: the reliability was estimated too low"]
 
 
 def table(scores: Sequence[ScoreRow]) -> str:
-    """The scores as CSV: a header, and one line each; what is unknown is empty."""
+    """The scores as CSV: a header and one line per score; unknown values are empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -205,7 +203,7 @@ def table(scores: Sequence[ScoreRow]) -> str:
 
 
 def write_csv(scores: Sequence[ScoreRow], path: str | Path) -> None:
-    """Write the table, whole or not at all.
+    """Write the table, completely or not at all.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether a winner may be named, and how many stimuli or repeats would tell rules apart."""
+"""Whether a winner may be named, and how many stimuli or repeats would distinguish rules."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Verdict:
     best : str
         The rule with the highest score.
     winner : str, optional
-        The same, if recovery allows it to be named.
+        The rule with the highest score, if recovery allows it to be named.
     trusted : float
         See `Recovery.trusted`.
     sentence : str
-        For the report.
+        The verdict in words, for the report.
     """
 
     best: str
@@ -57,14 +57,14 @@ def verdict(
     Parameters
     ----------
     scores : mapping of str to float
-        Of the real data.
+        Scores on the real data.
     recovery : Recovery
-        Of the same rules.
+        Recovery of the same rules.
     level : float, default 0.8
     comparison : Comparison, optional
         See `paired`.
     alpha : float, default 0.05
-        For its adjusted p values.
+        Significance level for its adjusted p values.
     """
     if set(scores) != set(recovery.rules):
         raise DataError(
@@ -92,7 +92,7 @@ def verdict(
 
 
 def reaches(share: float, level: float) -> bool:
-    """Whether a share of counts is at least the level, rounding aside."""
+    """Whether a share of counts is at least the level, up to rounding."""
     return share >= level - 1e-9
 
 
@@ -119,7 +119,7 @@ class Tried:
     ----------
     number : int
     accuracy : float
-        Over all candidates.
+        Recovery over all candidates.
     apart : float
         How often the two candidates that are closest are distinguished.
     simulated : bool
@@ -133,7 +133,7 @@ class Tried:
 
     @classmethod
     def of(cls, recovery: Recovery, number: int, simulated: bool = True) -> Tried:
-        """The numbers of one recovery."""
+        """From one recovery."""
         return cls(number, recovery.accuracy, float(recovery.apart.min()), simulated)
 
 
@@ -160,7 +160,7 @@ class Needed:
 
     @property
     def sentence(self) -> str:
-        """In plain words."""
+        """The result in plain words."""
         last = self.tried[-1]
         if self.number is None:
             return (
@@ -186,12 +186,12 @@ def needed(
     progress: Progress | None = None,
     **settings: Any,
 ) -> Needed:
-    """Find how many stimuli, or repeats of each, would tell any two candidates apart often enough.
+    """Find how many stimuli, or repeats of each, would distinguish any two candidates often enough.
 
-    Recovery is simulated with multiples of the data's number until the closest two are (`Recovery.apart`).
-    More stimuli can be simulated only where the candidates responded to them; beyond, the scores of the
-    largest number are extrapolated (`Recovery.lengthened`), which ignores that fits improve with more
-    stimuli.
+    Recovery is simulated with multiples of the data's number until the two closest candidates are
+    distinguished (`Recovery.apart`). More stimuli can be simulated only where the candidates responded to
+    them; for larger numbers, scores are extrapolated from the largest simulated number
+    (`Recovery.lengthened`), which ignores that fits improve with more stimuli.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def needed(
         Multiple up to which stimuli are extrapolated.
     progress : callable, optional
     **settings
-        Of `recover`.
+        Settings of `recover`.
     """
     return look_up("over", over, SEARCHES, DataError)(
         metric, candidates, neural, level, steps, bound, {**settings, "progress": progress}
@@ -223,7 +223,7 @@ def _repeats(
 ) -> Needed:
     own = None if isinstance(neural, Dissimilarities) else neural.repeats
     if own is None:
-        raise DataError(f"{neural.name}: no repeats, so how many would do cannot be simulated; try stimuli")
+        raise DataError(f"{neural.name}: no repeats, so their number cannot be varied; use over='stimuli'")
     tried: list[Tried] = []
     for step in steps:
         number = max(1, round(len(own) * step))

@@ -1,4 +1,4 @@
-"""What is pooled: the evaluations of one model in several sessions, with their counts."""
+"""Evaluations of one model in several sessions, with their counts, to be pooled."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cortex_sim.compare.uncertainty import read
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """One session's evaluation, with what must stand beside its score.
+    """One session's evaluation, with the counts that are reported with its score.
 
     Parameters
     ----------
     name : str
     evaluation : Evaluation
     animal : str
-        All sessions without one count as of one animal.
+        Sessions without a name of the animal count as those of one animal.
     neuroids, stimuli : int
     repeats : int, optional
     """
@@ -38,7 +38,7 @@ class Session:
     def of(
         cls, name: str, evaluation: Evaluation, neural: Responses | Dissimilarities, animal: str = ""
     ) -> Session:
-        """With the counts of its neural data."""
+        """A session with the counts of its neural data."""
         repeats = neural.repeats if isinstance(neural, Responses) else None
         return cls(
             name, evaluation, animal, evaluation.units, len(neural), None if repeats is None else len(repeats)
@@ -47,12 +47,12 @@ class Session:
 
 @dataclass(frozen=True, eq=False)
 class SeedMean:
-    """The mean over training seeds, as one evaluation; what other seeds would give is not drawn.
+    """The mean over training seeds, as one evaluation; seeds are not resampled.
 
     Parameters
     ----------
     each : sequence of Evaluation
-        Of the same stimuli and units.
+        Evaluations with the same stimuli and units.
     """
 
     each: Sequence[Evaluation]
@@ -82,10 +82,10 @@ class SeedMean:
 
     @property
     def ceiling(self) -> tuple[float, float] | None:
-        """That of the data."""
+        """Ceiling of the data."""
         return self.each[0].ceiling
 
     @property
     def reliability(self) -> float | None:
-        """That of the data."""
+        """Reliability of the data."""
         return self.each[0].reliability

@@ -40,12 +40,14 @@ def shape_distance(x: Array, y: Array) -> float:
     """
     x, y = (np.asarray(a, dtype=np.float64) - np.mean(a, axis=0) for a in (x, y))
     if not (np.linalg.norm(x) and np.linalg.norm(y)):
-        raise DataError("shape distance: one population responds alike to all stimuli; choose another")
+        raise DataError(
+            "shape distance: the response of one population is the same to all stimuli; choose another"
+        )
     return float(np.arccos(cosine(x, y)))
 
 
 def _coordinates(values: Array) -> Array:
-    """The same shape, rotated, in no more columns than there are stimuli."""
+    """The responses rotated into at most as many columns as there are stimuli."""
     if values.shape[1] <= values.shape[0]:
         return values
     return np.asarray(np.linalg.qr(values.T, mode="r")).T
@@ -56,8 +58,8 @@ class ShapeDistance:
     """Cosine of the Procrustes angle between two populations; higher is more alike, 1 the same shape.
 
     The distance itself, in radians, is the evaluation's ``angle``. The rotation is fitted to the stimuli on
-    which it is scored. So unrelated populations are not at 0 but the nearer to 1 the more units there are per
-    stimulus (docs/metrics/shape-distance.md has a table): compare with shuffled stimuli, never with 0.
+    which it is scored. Unrelated populations are therefore not at 0 but closer to 1 the more units there are
+    per stimulus (docs/metrics/shape-distance.md has a table): compare with shuffled stimuli, never with 0.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class ShapeDistance:
     splits: int = 20
     convention: str = "raw"
     name: ClassVar[str] = "shape-distance"
-    readout: ClassVar[str] = "random"  # of recovery: keeps what is compared
+    readout: ClassVar[str] = "random"  # for model recovery: preserves the shape
     strictness: ClassVar[str] = (
         "forgives rotation, reflection and one scale of the population, but no reweighting of its axes"
     )
@@ -102,7 +104,7 @@ class ShapeDistance:
         )
 
 
-#: Share of the squared responses below which their spread is what rounding leaves of none.
+#: Share of the squared responses below which their variance is rounding error.
 _ALIKE = 1e-12
 
 
@@ -111,16 +113,16 @@ class ShapeEvaluation(NeuroidEvaluation):
     """The fitted rotation: see `cortex_sim.compare.metric.Evaluation`.
 
     Resampled stimuli are scored with the rotation fitted to all stimuli, since a fit to a sample with copies,
-    which has fewer different stimuli, scores higher than the data themselves. To first order the maximum over
-    rotations changes as the score at a fixed rotation does. Resampled neuroids are fitted again to all
-    stimuli, one singular value decomposition each.
+    which has fewer distinct stimuli, scores higher than the data themselves. To first order the maximum over
+    rotations changes like the score at a fixed rotation. For resampled neuroids the rotation is fitted again
+    to all stimuli, with one singular value decomposition each.
     """
 
     model: Array  # centred, in no more columns than stimuli
 
     @property
     def angle(self) -> float:
-        """The distance: radians, 0 to π/2."""
+        """The distance in radians, 0 to π/2."""
         return float(np.arccos(self.raw()))
 
     def raw(self, stimuli: Numbers | None = None, units: Numbers | None = None) -> float:
@@ -132,7 +134,8 @@ class ShapeEvaluation(NeuroidEvaluation):
         sizes = [float(w @ np.einsum("ij,ij->i", x, x)) for x in (self.model, y)]
         if not all(spread > _ALIKE * size for spread, size in zip(spreads, sizes, strict=True)):
             raise DataError(
-                f"shape-distance: model or {self.neural.name} respond alike to all these stimuli; give more"
+                f"shape-distance: the response of the model or of {self.neural.name} is the same to all "
+                f"these stimuli; give more stimuli"
             )
         return float(min(1.0, overlap / np.sqrt(spreads[0] * spreads[1])))
 
@@ -148,7 +151,7 @@ class ShapeEvaluation(NeuroidEvaluation):
         return (self.model @ left) @ right, y
 
     def _reached_by_truth(self, data: Responses) -> float:
-        """Cosine between the data's stand-in for true responses and it with noise.
+        """Cosine between a surrogate of the true responses and the same with noise.
 
         See `cortex_sim.compare.repeat_halves.noisy_copies`. The cosine between halves of the repeats,
         corrected by Spearman-Brown, would be too high where noise is large (docs/metrics/shape-distance.md).

@@ -1,4 +1,4 @@
-"""The control with shifted stimuli: responses of the model to the stimuli before."""
+"""The control with shifted stimuli: responses of the model to the preceding stimuli."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from cortex_sim.errors import DataError
 
 
 def shifted(model: Responses, by: int = 1) -> Responses:
-    """The model's responses, each at the place of a stimulus ``by`` later; the last ones come first.
+    """The model's responses, shifted by ``by`` stimuli; the last ones come first.
 
-    What is predicted from them was not caused by the stimulus. With stimuli in the order of presentation, a
-    score above 0 shows that neighbouring presentations are alike (drift, films, blocks), and that random
-    folds leak: use blocked or grouped ones.
+    What they predict was not caused by the stimulus. With stimuli in the order of presentation, a score
+    above 0 shows that neighbouring presentations are alike (drift, films, blocks), and that random folds
+    leak: use blocked or grouped folds.
 
     Raises
     ------
     DataError
-        If this would leave every stimulus where it is.
+        If the shift would leave every response in its place.
     """
     if not isinstance(by, (int, np.integer)) or by % len(model) == 0:
         raise DataError(
-            f"responses {model.name}: shift by a whole number that is no multiple of its "
-            f"{len(model)} stimuli. Got {by!r}"
+            f"responses {model.name}: by must be a whole number that is not a multiple of the number of "
+            f"stimuli, {len(model)}. Got {by!r}"
         )
     return replace(
         model,

@@ -47,12 +47,12 @@ class Some:
 
     @property
     def ceiling(self) -> tuple[float, float] | None:
-        """That of all units."""
+        """Ceiling of all units."""
         return self.whole.ceiling
 
     @property
     def reliability(self) -> float | None:
-        """That of all units."""
+        """Reliability of all units."""
         return self.whole.reliability
 
 
@@ -61,8 +61,8 @@ def evaluated_on_each(
 ) -> list[Evaluation]:
     """`metric.evaluate` for each recording; all have the stimuli of the model, in its order.
 
-    A regression fits any number of neuroids at once, so for predictivity the recordings are one with many
-    neuroids: folds and scores are those of single evaluations, at a fraction of the time.
+    A regression fits any number of neuroids at once, so for predictivity the recordings are joined into one
+    with many neuroids: folds and scores equal those of single evaluations, in a fraction of the time.
 
     Raises
     ------
@@ -79,7 +79,10 @@ def evaluated_on_each(
     for number, one in enumerate(together):
         chosen = np.flatnonzero(owner == number)
         if not len(chosen):
-            raise DataError(f"responses {one.name}: no neuroid varies and is reliable enough to be scored")
+            raise DataError(
+                f"responses {one.name}: no neuroid varies and is reliable enough to be scored; leave out "
+                f"this recording, or lower min_reliability"
+            )
         parts.append(Some(found, chosen))
     return parts
 
@@ -90,10 +93,10 @@ def _joined(recordings: Sequence[Responses]) -> Responses:
     if any(one.stimuli != first.stimuli for one in recordings):
         raise DataError("recordings to evaluate together must have the same stimuli, in the same order")
     if len({one.repeats is None for one in recordings}) > 1:
-        raise DataError("recordings to evaluate together must all hold repeats, or all means alone")
+        raise DataError("recordings to evaluate together must all hold repeats, or all hold only means")
     return replace(
         first,
-        name=f"{first.name} and {len(recordings) - 1} others",
+        name=f"{first.name} and {len(recordings) - 1} more",
         values=np.hstack([one.values for one in recordings]),
         repeats=None if first.repeats is None else _repeats(recordings),
         units={},
@@ -101,7 +104,7 @@ def _joined(recordings: Sequence[Responses]) -> Responses:
 
 
 def _repeats(recordings: Sequence[Responses]) -> Array:
-    """(repeat, stimulus, neuroid of all), NaN where a recording has fewer repeats."""
+    """Repeats (repeat, stimulus, neuroid of all), NaN where a recording has fewer repeats."""
     each = [one.repeats for one in recordings if one.repeats is not None]
     most = max(len(one) for one in each)
     full = [np.pad(one, ((0, most - len(one)), (0, 0), (0, 0)), constant_values=np.nan) for one in each]

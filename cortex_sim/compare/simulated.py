@@ -1,4 +1,4 @@
-"""Noisy recordings simulated from a model: as many neuroids and repeats, as unreliable, as the data."""
+"""Noisy recordings simulated from a model, with the data's numbers of neuroids and repeats, and noise."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Noise:
     residuals : array of shape (presentation, neuroid)
         Deviations of single presentations from their stimulus's mean, of unit variance per neuroid; noise is
         drawn from these, so that it is shared among neuroids as in the data. Empty where the data have no
-        complete repeats: noise is Gaussian and independent then.
+        complete repeats: noise is then Gaussian and independent.
     repeated : bool
-        Whether simulated recordings hold the repeats, or their means alone, as the data do.
+        Whether simulated recordings hold repeats, or only their means, like the data.
     """
 
     reliability: Array
@@ -57,12 +57,12 @@ def noise_of(
     ----------
     neural : Responses
     reliability : float or array of shape (neuroid,), optional
-        Of the mean over the data's repeats; needed where the data hold means alone. By default split-half
-        over repeats with the Spearman-Brown correction.
+        Reliability of the mean over the data's repeats; needed where the data hold only means. By default
+        split-half over repeats with the Spearman-Brown correction.
     repeats : int, optional
         Another number of repeats; the reliability follows by Spearman-Brown.
     seed : int
-        Of the splits.
+        Seed of the splits.
 
     Raises
     ------
@@ -75,7 +75,8 @@ def noise_of(
         if neural.repeats is None:
             raise DataError(
                 f"responses {neural.name}: hold means over an unknown number of repeats, so another number "
-                f"cannot be simulated; give Responses(repeats=...), or another reliability"
+                f"of repeats cannot be simulated; give Responses(repeats=...), or the reliability that they "
+                f"would have"
             )
         factor = repeats * _mean_inverse(there)
         own = factor * own / (1 + (factor - 1) * own)
@@ -131,19 +132,20 @@ def tuned_like(
     Parameters
     ----------
     model : Responses
-        Perhaps of more stimuli than the data; tuning is returned for all.
+        Possibly with more stimuli than the data; tuning is returned for all.
     neural : Responses
     readout : {"fitted", "random", "contrasts", "units"}
         "fitted": the linear readout that predicts each recorded neuroid best (ridge, penalty by
-        cross-validation), of zero mean and unit variance. The simulated data are then as like the real ones
-        as this model allows, and the question is the one asked of the real data. "random": Gaussian
-        weights, which keep distances between stimuli on average. "contrasts": Gaussian weights that sum to
-        0 for each neuroid, which keep correlations between stimuli over units. "units": single units, which
-        keep the population's axes as well. A metric that fits nothing (RSA, CKA) compares what the last
-        three keep; a fitted readout changes it, so that even without noise another candidate may be nearer.
+        cross-validation), of zero mean and unit variance. The simulated data then resemble the real ones as
+        closely as this model allows, and the question is the same as for the real data. "random": Gaussian
+        weights, which preserve distances between stimuli on average. "contrasts": Gaussian weights that sum
+        to 0 for each neuroid, which preserve correlations between stimuli over units. "units": single units,
+        which preserve the population's axes as well. A metric without a fit (RSA, CKA) compares what the last
+        three preserve; a fitted readout changes it, so that another candidate may score higher even without
+        noise.
     rng : numpy.random.Generator
     neuroids : int, optional
-        By default as many as were recorded.
+        Number of neuroids, by default as many as were recorded.
     """
     signal = look_up("readout", readout, READOUTS, DataError)(model, neural, rng, neuroids)
     mean, size = signal.mean(axis=0), signal.std(axis=0)
@@ -160,7 +162,7 @@ def tuned_like(
 
 def _fitted(model: Responses, neural: Responses, rng: np.random.Generator, neuroids: int | None) -> Array:
     if not neural.neuroids:
-        raise DataError("readout fitted: needs recorded neuroids; use readout random")
+        raise DataError("readout fitted: needs the neuroids that were recorded; use readout random")
     at = {stimulus: i for i, stimulus in enumerate(model.stimuli)}
     known = [at[stimulus] for stimulus in neural.stimuli]
     inner = rng.permutation(np.arange(len(known)) % min(INNER, len(known)))
@@ -178,7 +180,7 @@ def _contrasts(model: Responses, neural: Responses, rng: np.random.Generator, ne
 
 
 def without_mean_over_units(model: Responses) -> Responses:
-    """Each stimulus's pattern less its mean over units, which correlations between patterns do not see."""
+    """Each stimulus's pattern less its mean over units, to which correlations of patterns are insensitive."""
     return replace(model, values=model.values - model.values.mean(axis=1, keepdims=True), repeats=None)
 
 
@@ -202,7 +204,7 @@ READOUTS: dict[str, Callable[..., Array]] = {
 def recorded(
     model: Responses, tuning: Array, noise: Noise, rng: np.random.Generator, like: Responses
 ) -> Responses:
-    """Noisy repeats of these tunings, with each neuroid's reliability.
+    """Noisy repeats of responses with this tuning, with each neuroid's reliability.
 
     A neuroid's mean over repeats has ρ of its variance from the signal, and 1 − ρ from noise, on average over
     stimuli; its mean over stimuli stays that of its tuning.
@@ -225,7 +227,7 @@ def recorded(
 
 
 def _fitting(present: Array, stimuli: int, rng: np.random.Generator) -> Array:
-    """Missing repeats for another number of stimuli: as for stimuli of the data, drawn at random."""
+    """Pattern of missing repeats for another number of stimuli, drawn at random from the data's stimuli."""
     if present.shape[1] == stimuli:
         return present
     return present[:, rng.integers(present.shape[1], size=stimuli)]
@@ -244,7 +246,7 @@ def simulated(
     Parameters
     ----------
     model : Responses
-        The stimuli of the neural data first, or only these.
+        With the stimuli of the neural data first, or only these.
     neural : Responses
     readout : {"fitted", "random", "contrasts", "units"}
         See `tuned_like`.
@@ -269,25 +271,25 @@ def simulated_rdms(
     neuroids: int = 100,
     rng: np.random.Generator,
 ) -> Dissimilarities:
-    """RDMs of subjects whose neuroids read out this model, as unlike each other as those of the data.
+    """RDMs of subjects whose neuroids read out this model, as different from each other as the data's.
 
-    Every subject's neuroids are random readouts that keep the model's own RDM on average. Noise is added to
-    the responses, in such an amount that RDMs of two subjects have the mean correlation of the data's.
+    Every subject's neuroids are random readouts that preserve the model's RDM on average. Noise is added to
+    the responses, so much that RDMs of two subjects have the same mean correlation as in the data.
 
     Parameters
     ----------
     model : Responses
     data : Dissimilarities
     agreement : float, optional
-        Mean Pearson correlation between RDMs of different subjects; needed where there is one.
+        Mean Pearson correlation between RDMs of different subjects; needed where there is only one RDM.
     neuroids : int, default 100
-        Of each subject; so are not known from RDMs.
+        Number in each subject, which RDMs do not reveal.
     rng : numpy.random.Generator
 
     Raises
     ------
     DataError
-        If the agreement is unknown, or even without noise lower for this model.
+        If the agreement is unknown, or cannot be reached with this model even without noise.
     """
     wanted = _agreement(data) if agreement is None else agreement
     measure = measure_named(MEASURES.get(data.measure, "correlation"), "identity")
@@ -307,20 +309,20 @@ def simulated_rdms(
 
 
 def _readout(model: Responses, measure: Measure, neuroids: int, rng: np.random.Generator) -> Array:
-    """Random readouts that keep the measure's RDM on average; of the whole population unit variance."""
+    """Random readouts that preserve the measure's RDM on average, with unit variance over the population."""
     kept = without_mean_over_units(model) if measure.name == "correlation" else model
     values = kept.values - (0.0 if measure.name == "correlation" else kept.values.mean(axis=0))
     signal = values @ rng.normal(size=(model.neuroids, neuroids))
     size = float(np.sqrt(((signal - signal.mean(axis=0)) ** 2).mean()))
     if not size:
-        raise DataError(f"responses {model.name}: do not vary over stimuli; leave them out")
+        raise DataError(f"responses {model.name}: do not vary over stimuli; leave this population out")
     return np.asarray(signal / size)
 
 
 def _agreement(data: Dissimilarities) -> float:
     if len(data.values) < 2:
         raise DataError(
-            f"RDMs {data.name}: there is one, so its noise is unknown; give agreement=, the correlation "
+            f"RDMs {data.name}: there is only one, so its noise is unknown; give agreement=, the correlation "
             f"between RDMs of two subjects, or the responses themselves"
         )
     return _mean_correlation(data.values[:, np.isfinite(data.values).all(axis=0)])
@@ -338,8 +340,8 @@ def _share_for(wanted: float, of: Callable[[float], Array], name: str) -> float:
     reached = _mean_correlation(of(1.0))
     if reached < wanted:
         raise DataError(
-            f"simulated RDMs: those of {name} correlate at most {reached:.2f} between subjects, less than "
-            f"the data's {wanted:.2f}; simulate more neuroids"
+            f"simulated RDMs: those of {name} have a correlation of at most {reached:.2f} between subjects, "
+            f"less than the data's {wanted:.2f}; simulate more neuroids"
         )
     low, high = 0.0, 1.0
     for _ in range(12):

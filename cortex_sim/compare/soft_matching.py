@@ -1,4 +1,4 @@
-"""Soft matching: how alike single neuroids of two populations are, once paired as well as possible."""
+"""Soft matching: how alike single neuroids of two populations are after the best matching."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Matching:
 def transport(similarity: Array) -> Matching:
     """The plan P that maximises Σ P_ij s_ij, with mass 1/p in each of p rows and 1/q in each of q columns.
 
-    Between populations of one size that is an assignment; where the least common multiple of p and q is
-    small, one between copies of their units; else a linear program (scipy's HiGHS). All are exact.
+    For populations of equal size this is an assignment; where the least common multiple of p and q is small,
+    an assignment between copies of their units; otherwise a linear program (scipy's HiGHS). All are exact.
     """
     p, q = similarity.shape
     size = lcm(p, q)
@@ -87,7 +87,7 @@ def normalised(values: Array) -> Array:
 def matched_correlation(x: Array, y: Array) -> float:
     """max_P Σ P_ij r_ij over transport plans with uniform masses, r_ij the correlation of two neuroids.
 
-    x (stimulus, p) and y (stimulus, q) hold no constant neuroids.
+    x (stimulus, p) and y (stimulus, q) must have no constant neuroids.
     """
     similarity = normalised(x).T @ normalised(y)
     plan = transport(similarity)
@@ -100,15 +100,15 @@ class SoftMatching:
 
     s = max_P Σ P_ij r_ij, where r_ij is the correlation over stimuli of unit i of the model and neuroid j of
     the data, and P a transport plan with mass 1/p for each of p units and 1/q for each of q neuroids. For
-    equal sizes it is a permutation. The matching is chosen on the stimuli on which it is scored: unrelated
-    populations are above 0, the more so the fewer the stimuli; compare with shuffled stimuli.
+    equal sizes it is a permutation. The matching is chosen on the stimuli on which it is scored, so that
+    unrelated populations score above 0, the more so the fewer the stimuli; compare with shuffled stimuli.
 
     Parameters
     ----------
     at_most : int
-        Larger populations are represented by so many of their units, drawn at random with the seed; so is
-        the larger of two whose sizes make the matching slow, by a multiple of the smaller. What was
-        drawn stands in the evaluation's ``drawn``.
+        Larger populations are represented by so many of their units, drawn at random with the seed; where
+        two sizes make the matching slow, the larger is reduced to a multiple of the smaller. The
+        evaluation's ``drawn`` gives the numbers.
     splits : int
         Random halves of the repeats, for the ceiling.
     convention : {"raw", "over_ceiling"}
@@ -123,7 +123,7 @@ class SoftMatching:
     splits: int = 10
     convention: str = "raw"
     name: ClassVar[str] = "soft-matching"
-    readout: ClassVar[str] = "units"  # of recovery: keeps what is compared
+    readout: ClassVar[str] = "units"  # for model recovery: preserves single units
     strictness: ClassVar[str] = (
         "forgives the order of units and the gain and offset of each; single neuroids must agree"
     )
@@ -175,11 +175,11 @@ def _drawn(responses: Responses, size: int, rng: np.random.Generator) -> Respons
 class SoftMatchingEvaluation(NeuroidEvaluation):
     """The matching: see `cortex_sim.compare.metric.Evaluation`.
 
-    Resampled stimuli and neuroids are scored with the matching found on all of them. A new one, on a sample
-    that has fewer different stimuli, would score higher than the data themselves; to first order the maximum
-    over matchings changes as the score of a fixed matching does. A neuroid's score is its mean correlation
-    with its partners, and the score of resampled neuroids their mean. A neuroid or partner that does not vary
-    over resampled stimuli is left out of that sample.
+    Resampled stimuli and neuroids are scored with the matching found on all of them. A new matching, on a
+    sample with fewer distinct stimuli, would score higher than the data themselves; to first order the
+    maximum over matchings changes like the score of a fixed matching. A neuroid's score is its mean
+    correlation with its partners, and the score of resampled neuroids is their mean. A neuroid or partner
+    that does not vary over resampled stimuli is left out of that sample.
     """
 
     model: Array
@@ -220,7 +220,7 @@ class SoftMatchingEvaluation(NeuroidEvaluation):
         return np.divide(sums, total, where=total > 0, out=np.zeros(self.units)), total > 0
 
     def _reached_by_truth(self, data: Responses) -> float:
-        """Score of the data's stand-in for true responses, matched with it and noise.
+        """Score of a surrogate of the true responses, matched with the same plus noise.
 
         See `cortex_sim.compare.repeat_halves.noisy_copies`.
         """

@@ -1,7 +1,7 @@
-"""Random streams of a comparison, so that everything drawn with one seed is independent of everything else.
+"""Random streams of a comparison, so that the draws made with one seed are independent of each other.
 
-Folds draw from ``default_rng(seed)``, all else from ``default_rng([seed, STREAM, ...])``. numpy fills short
-seeds up with zeros, so that a stream is never 0.
+Folds draw from ``default_rng(seed)``, all else from ``default_rng([seed, STREAM, ...])``. numpy pads short
+seeds with zeros, so no stream has number 0.
 """
 
 CHOICE = 1  # halves on which a population is chosen: an interval must not halve the stimuli in the same way

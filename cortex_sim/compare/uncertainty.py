@@ -1,4 +1,4 @@
-"""What could have been drawn otherwise, and how much scores, or their differences, owe to it."""
+"""How much scores, or their differences, vary with the stimuli, units and seeds that happened to be drawn."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from cortex_sim.errors import DataError
 Refit = Callable[[Numbers], Evaluation]
 
 STIMULI, SEEDS = "stimuli", "seeds"
-LEVELS = {"units": None, "sessions": "session", "animals": "animal"}  # and where `known` says so
+LEVELS = {"units": None, "sessions": "session", "animals": "animal"}  # and their key in `known`
 KINDS = (STIMULI, *LEVELS, SEEDS)
 
-FEWEST_STIMULI = 8  # below, halves of the stimuli are too few to score
+FEWEST_STIMULI = 8  # of fewer, halves are too small to score
 PAIRWISE_SHARE = 3  # of pairs of stimuli: (n − 1)/3 degrees of freedom (measured, docs/metrics/inference.md)
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Evaluations, and the weighted sums of their scores that are asked about.
+    """Evaluations, and the wanted weighted sums of their scores.
 
     Parameters
     ----------
     evaluations : sequence of Evaluation
-        Of the same stimuli and units.
+        With the same stimuli and units.
     weights : array of shape (statistic, evaluation)
     seeds : Factor, optional
         Draws other weights, as if other training seeds had been chosen.
     raw : bool
-        Whether raw scores are read.
+        Whether raw scores are used.
     """
 
     evaluations: Sequence[Evaluation]
@@ -94,7 +94,7 @@ def uncertainty(
     splits: int = 20,
     groups: NDArray[Any] | None = None,
 ) -> tuple[Variance, str]:
-    """Variance of the statistics over ``over``, and how it was estimated, for captions."""
+    """Variance of the statistics over the factors ``over``, and how it was estimated, for captions."""
     require_count("interval", minimum=100, resamples=resamples)
     require_count("interval", minimum=2, splits=splits)
     require_count("interval", minimum=0, seed=seed)
@@ -112,7 +112,7 @@ def uncertainty(
 
 
 def compares_pairs(evaluation: Evaluation) -> bool:
-    """Whether it compares pairs of stimuli, so that a bootstrap counts what pairs share three times."""
+    """Whether it compares pairs of stimuli, so that a bootstrap counts effects of pairs three times."""
     known = isinstance(evaluation, (RsaEvaluation, CkaEvaluation))
     return bool(getattr(evaluation, "pairwise", known))
 
@@ -144,7 +144,7 @@ def _between_halves(
 def _factor(name: str, compared: Compared, groups: NDArray[Any] | None) -> Factor:
     if name == SEEDS:
         if compared.seeds is None:
-            raise DataError("interval: over seeds needs evaluations of at least two training seeds. Got one")
+            raise DataError("interval: over='seeds' needs at least two training seeds. Got one")
         return compared.seeds
     first = compared.evaluations[0]
     if name == STIMULI:
@@ -187,7 +187,7 @@ def checked_over(over: str | Sequence[str] | None, seeds: int) -> tuple[str, ...
     levels = [name for name in names if name in LEVELS]
     if unknown or not names or len(set(names)) < len(names) or len(levels) > 1:
         raise DataError(
-            f"interval: over must name some of {listed(KINDS)}, and of {listed(LEVELS)} one at most. "
+            f"interval: over must name some of {listed(KINDS)}, and at most one of {listed(LEVELS)}. "
             f"Got {over!r}"
         )
     return names

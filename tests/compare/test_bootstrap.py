@@ -247,7 +247,7 @@ def test_a_few_undefined_resamples_are_counted_and_many_refused():
     [
         (Mean(TABLE), {"over": "animals"}, "needs the animal of each unit; known: none"),
         (Mean(TABLE), {"over": "stimulus"}, "over must name some of .*stimuli.* Got 'stimulus'"),
-        (Mean(TABLE), {"over": ("units", "sessions")}, "one at most"),
+        (Mean(TABLE), {"over": ("units", "sessions")}, "at most one of"),
         (Mean(TABLE), {"over": "seeds"}, "at least two training seeds"),
         (Mean(TABLE[:, :1]), {"over": "units"}, "at least 2 units. Got 1"),
         (Mean(TABLE[:5]), {}, "at least 8 stimuli. Got 5"),

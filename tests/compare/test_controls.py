@@ -53,7 +53,7 @@ def test_unrelated_populations_are_not_above_chance():
     rng = np.random.default_rng(2)
     one, other = responses(rng.normal(size=(60, 4))), responses(rng.normal(size=(60, 4)))
     found = controls(Overlap(), one, other, **SETTINGS)
-    assert any("it shows no likeness" in one for one in found.warnings)
+    assert any("no sign of similarity" in one for one in found.warnings)
     assert "no untrained network was given" in found.sentence
 
 
@@ -112,7 +112,7 @@ def test_the_shift_is_that_of_the_model_by_as_many_stimuli(metric):
     found = moved(metric, model, neural, metric.evaluate(model, neural), permutations=1, shift=4)
     alone = metric.evaluate(shifted(model, 4), neural).raw()
     assert found.shifted.raw() == pytest.approx(alone, abs=1e-9)
-    with pytest.raises(DataError, match="no multiple of the 31 stimuli. Got 62"):
+    with pytest.raises(DataError, match="multiple of the number of stimuli, 31. Got 62"):
         moved(metric, model, neural, metric.evaluate(model, neural), shift=62)
 
 
@@ -164,5 +164,5 @@ def test_warnings_need_no_interval():
     calm = Chance(0.0, 0.0, 0.05, 20)
     assert control_warnings(0.5, calm, score=0.6, untrained=0.3) == []
     assert "no less than the model's 0.600" in control_warnings(0.5, calm, score=0.6, untrained=0.61)[0]
-    assert "no likeness" in control_warnings(0.1, calm)[0]
+    assert "no sign of similarity" in control_warnings(0.1, calm)[0]
     assert len(control_warnings(0.4, Chance(0.6, 0.3, 0.05, 20))) == 4

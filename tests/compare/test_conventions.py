@@ -51,5 +51,5 @@ def test_a_score_above_one_has_a_reason():
         why_above_one("raw", 2.0, 3, 5) is None and why_above_one("signed_r2_per_neuroid", 1.0, 0, 5) is None
     )
     text = why_above_one("signed_r2_per_neuroid", 1.3, 3, 5)
-    assert text.startswith("score 1.30 is above 1 (3 of 5 neuroids are): the reliability is an estimate")
+    assert text.startswith("score 1.30 is above 1 (3 of 5 neuroids above 1): the reliability is an estimate")
     assert "√ρ is the largest correlation" in why_above_one("brainscore_before", 1.3, 3, 5)

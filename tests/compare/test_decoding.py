@@ -81,8 +81,8 @@ def test_nothing_varies():
     [
         (4, {}, "responses IT: 5 folds need as many repeats of every stimulus. Got 4; use fewer folds"),
         (6, {"labels": [0, 1]}, "labels must have one entry for each of 3 stimuli"),
-        (6, {"labels": [1, 1, 1]}, "decoding needs 2 classes"),
-        (6, {"across": [1, 1, 1]}, "decoding needs 2 classes and 2 folds"),
+        (6, {"labels": [1, 1, 1]}, "decoding needs at least 2 classes"),
+        (6, {"across": [1, 1, 1]}, "decoding needs at least 2 classes and 2 folds"),
         (6, {"folds": 1}, "folds must be a whole number of at least 2"),
     ],
 )

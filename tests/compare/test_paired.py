@@ -96,7 +96,7 @@ def test_seeds_that_share_their_start_are_drawn_together():
     assert together.difference == apart.difference
     assert together.error < 0.2 * apart.error
     assert together.p < 0.01 < apart.p
-    with pytest.raises(DataError, match="paired_seeds needs as many seeds"):
+    with pytest.raises(DataError, match="paired_seeds needs the same number of seeds"):
         paired({"a": a, "b": b[:2]}, paired_seeds=True)
 
 

@@ -99,9 +99,9 @@ def test_what_cannot_be_compared_is_refused():
     given = models(tables(5))
     with pytest.raises(DataError, match="give at least two models to compare. Got a"):
         paired_pooled({"a": given["a"]})
-    with pytest.raises(DataError, match="a, b have other sessions; give the same in the same order"):
+    with pytest.raises(DataError, match="a, b have different sessions; give every model the same"):
         paired_pooled({"a": given["a"], "b": given["b"][::-1]})
     with pytest.raises(DataError, match="unique names"):
         paired_pooled({"a": given["a"], "b": given["b"] + given["b"][:1]})
-    with pytest.raises(DataError, match="pooling over animals: there is one"):
+    with pytest.raises(DataError, match="pooling over animals: there is only one"):
         paired_pooled({name: of[:2] for name, of in given.items()}, over="animals")

@@ -94,8 +94,8 @@ def test_counts_stand_beside_every_score():
 @pytest.mark.parametrize(
     "keep, settings, said",
     [
-        (slice(0, 4), {"over": "animals"}, "over animals: there is one; use over='sessions'"),
-        (slice(0, 5), {"over": "sessions"}, "animal 1 has one session"),
+        (slice(0, 4), {"over": "animals"}, "over animals: there is only one; use over='sessions'"),
+        (slice(0, 5), {"over": "sessions"}, "of every animal, but there is only one of animal 1"),
         (slice(0, 0), {}, "sessions with unique names. Got none"),
         (slice(0, 4), {"over": "monkeys"}, "unknown over 'monkeys'"),
         (slice(0, 4), {"over": "neuroids", "shared_stimuli": True}, "give all neuroids as one session"),

@@ -258,7 +258,7 @@ def test_recovery_from_rdms_alone():
     data = Dissimilarities("IT", names, [1 - one[np.triu_indices(24, 1)] for one in rdms], measure="1 - r")
     found = recover(Rsa(comparator="pearson"), candidates, data, simulations=4)
     assert found.accuracy == 1.0 and found.repeats is None
-    with pytest.raises(DataError, match="neither repeats nor another readout"):
+    with pytest.raises(DataError, match="a readout other than the measure's own, cannot"):
         recover(Rsa(), candidates, data, repeats=3)
 
 
@@ -269,7 +269,7 @@ def test_what_cannot_be_simulated_is_refused():
     with pytest.raises(DataError, match="at least two candidates. Got a"):
         recover(Cka(), {"a": candidates["a"]}, data)
     with pytest.raises(
-        DataError, match="30 stimuli cannot be simulated, since all candidates responded to 20"
+        DataError, match="30 stimuli cannot be simulated, since only 20 were presented to all"
     ):
         recover(Cka(), candidates, data, stimuli=30)
     with pytest.raises(DataError, match="no repeats"):

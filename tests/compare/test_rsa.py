@@ -192,7 +192,7 @@ def test_constant_neuroids_are_left_out_and_counted():
     assert dict(evaluation.excluded) == {"model": 4, "neural": 0}
     assert evaluation.notes == (
         "dissimilarities correlation, compared by rho-a",
-        "4 neuroids of the model left out: they respond alike to all stimuli",
+        "neuroids of the model left out: 4, whose response is the same to all stimuli",
     )
 
 

@@ -99,7 +99,7 @@ def test_samples_hold_only_numbers_of_stimuli(planted, metric):
     found = metric.evaluate(model, data_of(repeats))
     for wrong in ([-1, 2, 3, 4, 5], [2, 3, 4, 5, STIMULI]):
         with pytest.raises(
-            DataError, match="this sample numbers stimuli or units from .*; there are 23, from 0"
+            DataError, match="this sample numbers stimuli or units from .*; must be from 0 to 22"
         ):
             found.score(np.array(wrong))
 

@@ -64,8 +64,8 @@ def test_a_row_is_made_of_its_parts():
     assert row.control_untrained == 2.0
     assert row.notes == found[0].notes
     shifted, untrained, above = row.warnings
-    assert "responses to the stimuli before score 0.600" in shifted and "scores 2.000" in untrained
-    assert f"the ceiled score {row.score:.3f} is above 1" in above
+    assert "responses to the preceding stimuli score 0.600" in shifted and "scores 2.000" in untrained
+    assert f"the score {row.score:.3f} over its ceiling is above 1" in above
     assert "degrees of freedom" in row.interval
 
 

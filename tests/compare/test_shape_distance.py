@@ -158,7 +158,7 @@ def test_constant_neuroids_are_left_out_and_bad_input_refused():
         ShapeDistance().evaluate(wide, responses("flat", np.ones((12, 2))))
     with pytest.raises(DataError, match="needs responses of neuroids"):
         ShapeDistance().evaluate(wide, rdm(responses("y", y)))
-    with pytest.raises(DataError, match="respond alike to all these stimuli"):
+    with pytest.raises(DataError, match="is the same to all these stimuli; give more"):
         evaluation.raw(np.array([3, 3, 3]))
-    with pytest.raises(DataError, match="one population responds alike"):
+    with pytest.raises(DataError, match="response of one population is the same"):
         shape_distance(x, np.ones((12, 2)))

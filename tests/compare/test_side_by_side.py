@@ -57,7 +57,7 @@ def test_what_cannot_be_joined_is_refused():
     model, first = planted(1, 5)
     with pytest.raises(DataError, match="same stimuli, in the same order"):
         evaluated_on_each(METRIC, model, [first, first.take(np.arange(41)[::-1])])
-    with pytest.raises(DataError, match="all hold repeats, or all means alone"):
+    with pytest.raises(DataError, match="all hold repeats, or all hold only means"):
         evaluated_on_each(METRIC, model, [first, replace(first, repeats=None)])
     still = replace(
         first, name="still", values=np.ones_like(first.values), repeats=np.ones_like(first.repeats)

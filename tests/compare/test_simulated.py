@@ -128,7 +128,7 @@ def test_rdms_of_subjects_agree_as_those_of_the_data():
     assert found.values.shape == data.values.shape
     assert np.corrcoef(found.values)[np.triu_indices(4, 1)].mean() == pytest.approx(wanted, abs=0.01)
     one = Dissimilarities("IT", data.stimuli, data.values[:1])
-    with pytest.raises(DataError, match="there is one, so its noise is unknown; give agreement="):
+    with pytest.raises(DataError, match="there is only one, so its noise is unknown; give agreement="):
         simulated_rdms(model, one, rng=rng)
     assert simulated_rdms(model, one, agreement=0.4, rng=rng).values.shape == (1, pairs)
 

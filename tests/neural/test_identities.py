@@ -152,7 +152,7 @@ def test_numbers_that_are_no_identities_are_refused(tmp_path, wrong, said):
 
 
 def test_responses_need_an_identity_for_every_row():
-    with pytest.raises(DataError, match="V4: 1 stimulus ids are empty or NaN"):
+    with pytest.raises(DataError, match="V4: 1 of .* stimulus ids are empty or NaN"):
         Responses("V4", [1.0, np.nan, 2.0], RATE[:3])
 
 

@@ -24,4 +24,4 @@ def test_a_row_and_controls_agree_over_all_seeds(metric):
     assert (row["control_permuted"], row["permuted_sd"]) == (known.chance.permuted, known.chance.spread)
     one = [metric.evaluate(shifted(model), neural).raw() for model in seeds]
     assert one[0] > 0.9 and row["control_shifted"] == pytest.approx(np.mean(one), abs=0.1)
-    assert any("responses to the stimuli before" in said for said in row["warnings"])
+    assert any("responses to the preceding stimuli" in said for said in row["warnings"])

@@ -14,7 +14,7 @@ from cortex_sim.compare.responses import Array, Responses
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
 
-#: Standard deviation of the envelope in wavelengths: half the peak amplitude half an octave from the peak.
+#: Standard deviation of the envelope, in wavelengths: the amplitude is half the peak half an octave away.
 ENVELOPE = np.sqrt(np.log(2) / 2) / np.pi * (2.0 + 1) / (2.0 - 1)
 REACH = 3.5  # standard deviations of a filter, in frequency and space, beyond which it counts as 0
 SAMPLES = 4  # positions, along each axis, in a cell of the grid
@@ -34,9 +34,9 @@ def gabor(
     u = f (cos θ, sin θ), σ = 0.56/f (one octave wide), and c such that a uniform image gives 0; its real and
     imaginary parts are an even and an odd simple cell, and the response of a complex cell is the square root
     of its energy, |I ∗ g|² = (I ∗ Re g)² + (I ∗ Im g)², averaged over a cell of the grid. In frequency,
-    ĝ(k) = exp(−2π²σ²|k − u|²) − exp(−2π²σ²(|k|² + |u|²)), of height 1, so that scales contribute alike to
-    natural images, whose amplitude falls as 1/f. Images are first reduced to luminance, less its mean,
-    and surrounded by zeros.
+    ĝ(k) = exp(−2π²σ²|k − u|²) − exp(−2π²σ²(|k|² + |u|²)), with peak 1, so that scales contribute equally for
+    natural images, whose amplitude falls as 1/f. Images are first converted to luminance, less its mean,
+    and padded with zeros.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def gabor(
         With 1 or 3 channels.
     cycles : sequence of float, optional
         Frequencies f, in cycles per image height, or per degree where ``visual_degrees`` is given. By
-        default octaves from 2 cycles per image up to 4 pixels per cycle.
+        default spaced by octaves, from 2 cycles per image up to 4 pixels per cycle.
     orientations : int, default 8
-        Evenly spaced over 180°.
+        Number of orientations, evenly spaced over 180°.
     grid : int, default 5
-        Cells along each axis.
+        Number of cells along each axis.
     visual_degrees : float, optional
         Height of the images in degrees of visual angle.
 
@@ -87,7 +87,7 @@ def gabor_responses(stimuli: StimulusSet, **settings: Any) -> Responses:
 
 
 def _luminance(images: NDArray[Any]) -> Array:
-    """Shape (image, y, x), less each image's mean."""
+    """Luminance, shape (image, y, x), less each image's mean."""
     images = np.asarray(images, dtype=np.float64)
     if images.ndim == 4 and images.shape[1] == 3:
         images = np.einsum("ncyx,c->nyx", images, np.asarray(LUMINANCE))
@@ -102,7 +102,7 @@ def _luminance(images: NDArray[Any]) -> Array:
 
 
 def _frequencies(height: int, cycles: Sequence[float] | None, degrees: float | None) -> Array:
-    """In cycles per pixel, ascending."""
+    """The frequencies in cycles per pixel, ascending."""
     if degrees is not None:
         require_positive("gabor", visual_degrees=degrees)
     if cycles is None:
@@ -117,7 +117,7 @@ def _frequencies(height: int, cycles: Sequence[float] | None, degrees: float | N
     if found[-1] > 1 / 3:
         raise DataError(
             f"gabor: {found[-1] * height:.3g} cycles per image need {3 * found[-1] * height:.0f} pixels; the "
-            f"images are {height} high. Leave out frequencies above {height / 3:.3g} cycles per image"
+            f"images are {height} pixels high. Leave out frequencies above {height / 3:.3g} cycles per image"
         )
     return found
 
@@ -135,8 +135,8 @@ def _pooled(
 ) -> Array:
     """Responses of one filter, shape (image, row, column).
 
-    |I ∗ g| does not change if its spectrum is moved to frequency 0, where it is narrow: only the part
-    within `REACH` is transformed back, to as many positions as that part, or the grid, needs.
+    |I ∗ g| does not change if the spectrum of I ∗ g, which is narrow, is shifted to frequency 0: only the
+    part within `REACH` is transformed back, to as many positions as that part, or the grid, needs.
     """
     from scipy.fft import ifft2, next_fast_len
 
@@ -163,7 +163,7 @@ def _pooled(
 
 
 def _pooling(count: int, size: int, own: int, grid: int) -> Array:
-    """Mean over the positions in each cell, shape (cell, position), of ``count`` in ``size`` pixels."""
+    """Weights of the mean in each cell, shape (cell, position), of ``count`` positions in ``size`` pixels."""
     at = np.arange(count) * size / count
     inside = (np.floor(at * grid / own) == np.arange(grid)[:, None]) & (at < own)
     return inside / inside.sum(axis=1, keepdims=True)

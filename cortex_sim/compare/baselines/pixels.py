@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cortex_sim.compare.responses import Array, Responses
 from cortex_sim.data.stimuli import StimulusSet
 
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as where stimuli are fitted to a network
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as used to fit stimuli to a network
 BATCH = 64
 
 
