@@ -62,7 +62,7 @@ def load_results(name: str) -> dict[str, Any]:
 
 
 def job(spec: dict[str, Any], arm: str, rate: float, key: str, data_dir: Path, flags: dict[str, Any]) -> Job:
-    """One run of an arm; data count by their content, and the run may use a subset of the presentations."""
+    """One run of an arm; data are identified by content, and a run may use a subset of presentations."""
     about, data = spec["arms"][arm], data_dir / spec["data"]
     settings = resolve(
         spec["model"],
@@ -194,7 +194,7 @@ def table(name: str) -> str:
         return "\n".join(held_out(spec, results))
     against = {other: final_of(spec, results, other) for other in baselines(spec)}
     columns = ["arm", "rate", "test accuracy, mean ± sd (%)", "seeds"]
-    columns += [f"difference to {other}, paired (points)" for other in against]
+    columns += [f"difference from {other}, paired (points)" for other in against]
     lines = [_row(*columns, "seconds"), "|" + "---|" * (len(columns) + 1)]
     for arm, about in spec["arms"].items():
         if not _has_a_row(spec, results, arm):
@@ -263,7 +263,7 @@ def held_out(spec: dict[str, Any], results: dict[str, Any]) -> list[str]:
 
 
 def _has_a_row(spec: dict[str, Any], results: dict[str, Any], arm: str) -> bool:
-    """Whether a table has a row for the arm: from its first run on, where it is beside those of all seeds."""
+    """Whether a table has a row for the arm; one that has seeds of its own gets a row with its first run."""
     return "seeds" not in spec["arms"][arm] or any(f"/{arm}/" in key for key in results)
 
 
@@ -283,7 +283,7 @@ def _tried(metrics: dict[str, Any] | None, best: bool) -> str:
 def angle_table(name: str) -> str:
     """Angles to backpropagation over training: of the runs that chose the rate, then of the final ones.
 
-    Only for runs with kept evaluations.
+    Only of runs whose evaluations were kept.
     """
     spec, results = study(name), load_results(name)
     chosen, final = {}, {}

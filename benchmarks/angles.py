@@ -1,7 +1,7 @@
 """Angles to backpropagation during learning, not only at the end of the schedule, where the rate is 0.
 
-At the end of one cycle weights hardly change: a learned inverse or a mirror catches up with them, and they
-have become orthogonal. An angle there says little about the updates during training.
+At the end of a one-cycle schedule weights hardly change: a learned inverse or a mirror catches up with them,
+and they have become orthogonal. An angle measured there says little about the updates during training.
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@
     python benchmarks/coverage.py run --only rsa ridge --settings near   # some
     python benchmarks/coverage.py table
 
-An experiment draws 60 stimuli from an endless pool and records 20 neuroids, 4 repeats each. A neuroid reads
-out s of the model's 30 features' variance and 1 − s of that of features that the model lacks: "near" s = .8,
-"far" s = .2, "none" s = 0. Model and neuroids are the same in all experiments; stimuli and noise are not. An
-interval covers if it contains the mean of the score over all experiments. Experiment i draws from seed i.
+An experiment draws 60 stimuli from an unlimited pool and records 20 neuroids, 4 repeats each. A neuroid
+gets a share s of its variance from the model's 30 features and 1 − s from features that the model lacks:
+"near" s = .8, "far" s = .2, "none" s = 0. Model and neuroids are the same in all experiments; stimuli and
+noise are not. An interval covers if it contains the mean score over all experiments. Experiment i draws from
+seed i.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ CEILED = {"ridge", "pls"}  # their raw scores are measured as well
 
 
 def experiment(alike: float, seed: int) -> tuple[Responses, Responses]:
-    """Model and neural responses to other stimuli, with other noise, of the same populations."""
+    """Model and neural responses of the same populations to new stimuli, with new noise."""
     fixed, rng = np.random.default_rng(2024), np.random.default_rng([7, seed])
     spread = np.arange(1, FEATURES + 1) ** -0.5
     seen, unseen = (fixed.normal(size=(FEATURES, NEUROIDS)) for _ in range(2))
@@ -77,7 +78,7 @@ def measured(name: str, alike: float, seed: int) -> dict[str, dict[str, Any]]:
     fits: dict[bytes, Evaluation] = {}
 
     def refit(half: Any) -> Evaluation:
-        """Each half once: both scores ask for the same ones."""
+        """Each half, computed once: both scores use the same ones."""
         key = half.tobytes()
         if key not in fits:
             fits[key] = again(half)

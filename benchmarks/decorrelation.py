@@ -1,4 +1,4 @@
-"""Does presynaptic decorrelation help, and whom? Test accuracy after a short training, several seeds.
+"""Which rules does presynaptic decorrelation help? Test accuracy after a short training, several seeds.
 
     python benchmarks/decorrelation.py run --data-dir ../shared/data
     python benchmarks/decorrelation.py page      # writes the table into docs/decorrelation.md
@@ -132,7 +132,7 @@ def tested(arm: str, seed: int) -> str:
 
 
 def table() -> str:
-    """Mean and standard deviation of the test accuracy over seeds, the difference to rates, and the rate."""
+    """Mean and sd of test accuracy over seeds, its difference from synapses that read rates, and the rate."""
     kept = OneFile(RESULTS).all()
     lines = [
         "| rule | synapses read | test accuracy, % | minus rates, points | learning rate |",

@@ -9,8 +9,8 @@
 Outer loops are those of ``cortex-sim evolve functions_first_order`` and ``functions_zero_order``, with three
 outer seeds; baselines are tuned on the trained families alone. Results, with every task, are kept in
 ``benchmarks/results/functions/`` with the fingerprint of their configuration. The command may run several
-times at once: each takes work that no other has taken. ``--tiny`` runs all on a small scale, into separate
-folders.
+times at once: each takes work that no other has taken. ``--tiny`` runs everything on a small scale, in
+separate folders.
 """
 
 from __future__ import annotations

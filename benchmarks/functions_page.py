@@ -203,7 +203,7 @@ def asked(folders: Folders) -> list[str]:
 
 
 def _best(folders: Folders, names: Sequence[str]) -> tuple[str, float | None]:
-    """The baseline of first order that solves most at n = 10, and its per cent."""
+    """The first-order baseline that solves most at n = 10, and the per cent it solves."""
     levels = {arm: 100 * solved(r, 10, names).mean() for arm in RIVALS for r in results(folders, arm)}
     if not levels:
         return "the best tuned baseline of first order", None
@@ -212,7 +212,7 @@ def _best(folders: Folders, names: Sequence[str]) -> tuple[str, float | None]:
 
 
 def left_out(folders: Folders, n: int, arm: str = "first_order") -> np.ndarray | None:
-    """Tasks solved by the loop that never saw its family, (1, family, task); None if one lacks."""
+    """Tasks solved by the loop that never saw their family, (1, family, task); None if one is missing."""
     names, cells = list(FAMILIES), []
     for i in range(0, len(names), 2):
         found = folders.kept(f"{arm.replace('first_order', f'rotated_{i // 2}')}-0")
@@ -239,7 +239,7 @@ def unseen(folders: Folders) -> list[str]:
 
 
 def levels(folders: Folders) -> list[str]:
-    """How far each rule of first order comes on families that few tasks of are solved."""
+    """How far each first-order rule gets on families of which few tasks are solved."""
     names = ("ackley", "levy", "rastrigin", "schwefel")
     lines = _head("", *(f"n = {n}, {name}" for n in DIMENSIONS[1:] for name in names))
     for arm in GRADIENTS:
@@ -257,7 +257,7 @@ def _level(found: Sequence[dict[str, Any]], n: int, name: str) -> str:
 
 
 def steeper(folders: Folders) -> list[str]:
-    """Rates that fall faster than trained: per cent solved, and how far Ackley's tasks come."""
+    """Rates that fall faster than the trained ones: per cent solved, and the level on Ackley's tasks."""
     kinds = {"trained": TRAINED, "never seen": NEVER_SEEN, "Ackley": ["ackley"]}
     lines = _head("a", *(f"n = {n}, {said}" for n in (10, 30) for said in (*kinds, "Ackley's level")))
     for said, arm in {
@@ -273,7 +273,7 @@ def steeper(folders: Folders) -> list[str]:
 
 
 def rotated(folders: Folders) -> list[str]:
-    """Every family as one that was never seen, beside the same under trained rules, n by n."""
+    """Every family when it was never seen, and when it was trained on, for each n."""
     names = list(FAMILIES)
     lines = _head("", *(name.replace("_", "–") for name in names), "all ten")
     for n in DIMENSIONS:
@@ -359,7 +359,7 @@ def page(text: str, folders: Folders) -> str:
 
 
 def draw(folders: Folders, into: Path) -> None:
-    """Both figures, with few colours, for small files in git."""
+    """Both figures, with few colours, which keeps the files small."""
     from io import BytesIO
 
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Does a credit network pass local minima, or step further? Twelve runs on each of two data sets.
+"""Does a credit network pass local minima, or take longer steps? Twelve runs on each of two data sets.
 
     python benchmarks/landscapes.py run          # CORTEX_SIM_DATA=FOLDER says where mnist.npz is
     python benchmarks/landscapes.py page         # writes the tables into docs/results-landscapes.md
@@ -109,7 +109,7 @@ def pairs(data: str) -> str:
 
 
 def components(data: str) -> str:
-    """Variance explained beside that of a random walk with the same step lengths, and slices."""
+    """Variance explained, that of a random walk with the same step lengths, and slices."""
     heads = [f"{title} | of a random walk" for title in COMPONENTS.values()]
     lines = [f"| arm | {' | '.join(heads)} | rise along a random slice |", "|---" * 6 + "|"]
     for arm, values in ordered(data, "arms"):

@@ -175,7 +175,7 @@ def protocols() -> Iterator[tuple[str, object]]:
 
 
 def recorded(recording):
-    """Numbers of a recording; of the weights, the snapshots after trials."""
+    """Numeric variables of a recording; of weights, the snapshots after trials."""
     found = {v: a.values for v, a in recording.data_vars.items() if a.dtype.kind == "f"}
     after = len(recording["presentation"])
     return {v: a[-after:] if v.startswith("weight:") else a for v, a in found.items()}
@@ -251,7 +251,7 @@ def texts() -> Iterator[tuple[str, object]]:
 
 
 def few() -> Iterator[tuple[str, object]]:
-    """What the test suite holds: small networks under every rule, 20 training steps, some protocols."""
+    """What the test suite checks: small networks under every rule, 20 training steps, some protocols."""
     import cortex_sim as cs
 
     for name, net in networks().items():

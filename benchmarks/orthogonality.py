@@ -2,10 +2,10 @@
 
     python benchmarks/orthogonality.py  # draws the figure of docs/results.md from results/vgg_like.json
 
-Every arm of the study that ended: accuracy minus backpropagation's at the same seed. Deviation is that of
-the weights at the end, a mean over the projections whose inverse is used, all but the lowest. The angle is
-the mean over evaluations between the first and the last and over the projections whose credit has passed
-an inverse, all but the highest: there it is 0 under every rule.
+Accuracy minus backpropagation's with the same seed, for every arm of the study that finished. Deviation is
+that of the weights at the end, a mean over the projections whose inverse is used, all but the lowest. The
+angle is a mean over the evaluations between the first and the last, and over the projections whose credit
+has passed through an inverse, all but the highest, where the angle is 0 under every rule.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _mean_angle(over_training: list[dict[str, Any]], names: list[str]) -> float:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Both panels; arms by colour, seeds as points, credit by exact gradients as open markers."""
+    """Both panels: colours are arms, points are seeds; arms with exact gradients have open markers."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     colours = dict(zip(arms, plt.get_cmap("tab20").colors, strict=False))

@@ -3,9 +3,9 @@
     python benchmarks/outer_loops.py             # CPU time of this process: little affected by other load
     python benchmarks/outer_loops.py channels    # the meta-gradient's update over K, for docs/results-tdca.md
 
-A credit network of 16 channels teaches 64-32-10 on the embedded digits, batch 32. Searchers over windows
-advance 32 inner runs by 20 steps and evaluate a validation batch; searchers over whole inner runs make 16
-members × 2 inner runs of 150 steps. Over K, inner runs are 196-64-10, measured in rounds over all K.
+A credit network of 16 channels trains 64-32-10 on the embedded digits, batch 32. Searchers over windows
+advance 32 inner runs by 20 steps and evaluate a validation batch; searchers over whole inner runs evaluate 16
+members × 2 inner runs of 150 steps. For costs over K, inner runs are 196-64-10, and rounds go through all K.
 """
 
 from __future__ import annotations

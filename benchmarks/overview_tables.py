@@ -44,7 +44,7 @@ def head(*cells: str) -> Lines:
     return [row(*cells), "|" + "---|" * len(cells)]
 
 
-# Accuracy: every study that docs/results.md has a table of.
+# Accuracy: every study that has a table in docs/results.md.
 
 
 @cache
@@ -121,7 +121,7 @@ def to_backprop() -> Lines:
 
 
 def trainings() -> Lines:
-    """How long and on what each study trains, and the command."""
+    """What each study trains on, for how long, and its command."""
     lines = head("study", "network", "training presentations", "epochs", "command")
     for name, (heading, where) in studies().items():
         spec = accuracy.study(name)

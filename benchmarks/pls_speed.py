@@ -4,10 +4,10 @@
     python benchmarks/pls_speed.py --threads 1 --data noise --baseline
 
 Three kinds of data, from easy to hard for the search for directions: ``spectrum``, features whose variance
-falls as a power law, as a network's do; ``latent``, 60 shared dimensions; ``noise``, neither structure nor
+falls as a power law, as a network's does; ``latent``, 60 shared dimensions; ``noise``, neither structure nor
 relation, so that no direction stands out. With ``--baseline``, scikit-learn's `PLSRegression` is timed on one
-fold, and its predictions compared. Seconds are wall clock; those of the process (all threads) stand
-beside, as other work on the machine lengthens the first and not, or less, the second.
+fold, and its predictions are compared. Both wall-clock and CPU time (all threads) are given, since other work
+on the machine lengthens mainly the first.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ DATA: dict[str, Callable[..., Arrays]] = {one.__name__: one for one in (spectrum
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What it returns, seconds, and seconds of all threads."""
+    """What ``work`` returns, wall-clock seconds, and CPU seconds of all threads."""
     wall, cpu = time.perf_counter(), time.process_time()
     found = work()
     return found, time.perf_counter() - wall, time.process_time() - cpu

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation on the terms of benchmarks/reinforcement.py, by stable-baselines3.
+"""Proximal policy optimisation, by stable-baselines3, under the conditions of benchmarks/reinforcement.py.
 
     pip install stable-baselines3
     python benchmarks/ppo_control.py cartpole                 # after benchmarks/reinforcement.py run cartpole
@@ -6,9 +6,9 @@
 Each run learns in one world of D, R or E, for as many environment steps as the credit network's inner runs
 took there, rounded up to whole updates of 256. Settings are those published for CartPole in RL Baselines3
 Zoo (8 environments, 32 steps, batches of 256, 20 epochs, γ .98, λ .8, clip .2 falling to 0); the learning
-rate, which falls to 0, too, is the best of three in R, by the return over learning in worlds of other
+rate, which also falls to 0, is the best of three in R, by the return over learning in worlds of other
 seeds. Results go to ``benchmarks/results/reinforcement/NAME_ppo-SEED.json``; seeds that have one are not
-run again. Stable-baselines3 is no dependency of the package.
+run again. Stable-baselines3 is not a dependency of the package.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def vector_environment(task: str, letter: str, seed: int) -> Any:
             return self._seen(), reward.numpy(), over.numpy(), infos
 
         def close(self) -> None:
-            """Nothing is open."""
+            """Do nothing: no window or process is open."""
 
         def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
             return [getattr(self, attr_name, None)] * _COUNT

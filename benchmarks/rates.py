@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def said(rate: float, tried: Sequence[float]) -> str:
     """The rate, and whether there was a choice: ``0.01 (edge)``, ``0.003 (the only one)``, or ``0.003``.
 
-    At an edge the best rate may be beyond the tried ones, so that the arm may be better than its row.
+    At an edge the best rate may lie outside the grid, and the arm may be better than its row says.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def _shipped(name: str) -> Any:
 
 
 def config_of(environment: str, arm: str) -> str:
-    """Name of an arm's configuration: those of the form that adds have their own, with longer outer loops."""
+    """Name of an arm's configuration; arms of the form that adds have others, with longer outer loops."""
     return f"reinforcement_{environment}{_ADDING if arm.endswith(_ADDING) else ''}"
 
 
@@ -89,7 +89,7 @@ def arms(environment: str) -> dict[str, dict[str, Any]]:
 
 
 def job(environment: str, arm: str, seed: int) -> Job:
-    """One outer loop; an arm's testing is that of the configuration but for its controls."""
+    """One outer loop; an arm is tested as its configuration says, except for its controls."""
     name = config_of(environment, arm)
     overrides = dict(arms(environment)[arm])
     if "testing" in overrides:
@@ -159,7 +159,7 @@ def main() -> None:
 
 
 def draw(places: Folders) -> None:
-    """Learning curves of every environment; few colours, for small files in git."""
+    """Learning curves of every environment, with few colours, which keeps the files small."""
     from io import BytesIO
 
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Augmented random search on the terms of benchmarks/reinforcement.py: as many episodes, tuned in R."""
+"""Augmented random search for benchmarks/reinforcement.py, with as many episodes, and tuned in R."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TUNING = 4  # searches in R of each point of the grid
 
 @dataclass(frozen=True)
 class SearchJob:
-    """Searches in D, R and E, with step and noise that are best in R.
+    """Searches in D, R and E, with the step and noise that do best in R.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class SearchJob:
         return None
 
     def search(self) -> RandomSearch:
-        """With as many episodes as an inner run of the configuration."""
+        """The search, with as many episodes as an inner run of the configuration."""
         practice = configured(f"reinforcement_{self.environment}").practised()
         directions = 4
         return RandomSearch(directions, practice.episodes // (2 * directions), practice.updates, self.hidden)

@@ -43,7 +43,7 @@ def ours(count: int) -> Callable[[], None]:
 
 
 def gymnasiums(count: int) -> Callable[[], None]:
-    """A step of gymnasium's."""
+    """A step of gymnasium's environment."""
     env = CartPoleVectorEnv(count)
     env.reset(seed=0)
     action = np.random.default_rng(0).integers(2, size=count)

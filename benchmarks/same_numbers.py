@@ -1,9 +1,9 @@
-"""Whether a change of the code changed a number: measures a commit, and compares two.
+"""Find out whether a change of the code changed a number: measure a commit, and compare two.
 
     python benchmarks/same_numbers.py measure before.npz           # with the code that is imported
     python benchmarks/same_numbers.py compare before.npz after.npz
     python benchmarks/same_numbers.py commits HEAD~3 HEAD          # both, in separate worktrees
-    python benchmarks/same_numbers.py golden                       # renews what the test suite holds
+    python benchmarks/same_numbers.py golden                       # renews what the test suite checks
 
 Measured are the updates, credits and backpropagation's updates of every rule word on every model, in both
 precisions; four models and their optimisers after 20 training steps; protocols of each kind on both
@@ -34,7 +34,7 @@ GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "numbers.
 
 
 def kept(array) -> Arrays:
-    """A whole array, or a sample of it; always with a number that depends on every bit."""
+    """A whole array, or a sample of a large one, with a checksum that depends on every bit."""
     values = np.ascontiguousarray(array)
     digest = int.from_bytes(hashlib.sha256(values.tobytes()).digest()[:6], "big")
     flat = values.ravel()
@@ -100,7 +100,7 @@ def summary(array) -> list[float]:
 
 
 def summaries(parts: Iterator[tuple[str, object]]) -> dict[str, list[float]]:
-    """Every array that is no counter, by name."""
+    """Summary of every array that is not a counter, by name."""
     found = {}
     for name, arrays in parts:
         for key, values in arrays.items():
@@ -111,7 +111,7 @@ def summaries(parts: Iterator[tuple[str, object]]) -> dict[str, list[float]]:
 
 
 def golden(path: Path) -> None:
-    """Write what the test suite holds, with what made it."""
+    """Write the numbers that the test suite checks, with the command and versions that made them."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""By which credit does a recurrent network learn sequences? Each arm at its best rate, three seeds.
+"""With which credit does a recurrent network learn sequences? Each arm at its best rate, three seeds.
 
     python benchmarks/sequences.py run --data mnist      # CORTEX_SIM_DATA=FOLDER says where mnist.npz is
     python benchmarks/sequences.py page                  # writes the tables into docs/results-sequences.md
@@ -103,7 +103,7 @@ def _further(kept: dict[str, Any], name: str, arm: str, tried: list[float]) -> l
 
 
 def scores(kept: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Test scores by task and arm, a number per seed; only of arms whose seeds are all there."""
+    """Test scores by task and arm, one for each seed; only of arms with all seeds."""
     script = protocol()
     found: dict[str, dict[str, list[float]]] = {}
     for name in script.tasks():
@@ -125,7 +125,7 @@ def paired(ours: list[float], theirs: list[float]) -> str:
 
 
 def table(name: str) -> str:
-    """One task: score, differences to the controls and to backpropagation, rate."""
+    """One task: score, differences from the controls and to backpropagation, rate."""
     kept = OneFile(RESULTS).all()
     heads = ["credit", "score, %", *(f"minus {other}" for other in AGAINST), "learning rate"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]

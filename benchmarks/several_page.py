@@ -60,7 +60,7 @@ def seeds(folders: Folders, names: Sequence[str]) -> list[int]:
 
 
 def values(folders: Folders, kind: str, name: str, among: Sequence[int]) -> Values | None:
-    """What inner runs of a kind come to, (seed, stratum, run); a baseline of functions has one seed."""
+    """What inner runs of a kind reach, (seed, stratum, run); a baseline of functions has one seed."""
     if name in FIRST_ORDER:
         theirs = protocol().optimiser(folders, name)
         return None if theirs is None else protocol().values(theirs, kind)[None]
@@ -69,7 +69,7 @@ def values(folders: Folders, kind: str, name: str, among: Sequence[int]) -> Valu
 
 
 def baseline(folders: Folders, kind: str) -> str:
-    """Name of the baseline: of functions, of six tuned optimisers that which solves most tested tasks."""
+    """Name of the baseline: on functions, that of six tuned optimisers which solves most tested tasks."""
     if kind != "functions":
         return BASELINE[kind]
     found = {name: values(folders, kind, name, [0]) for name in FIRST_ORDER}
@@ -77,7 +77,7 @@ def baseline(folders: Folders, kind: str) -> str:
 
 
 def resampled(arrays: Sequence[Values]) -> list[np.ndarray]:
-    """Means of each (draw,) over inner runs resampled within strata: the same ones in all arms and seeds."""
+    """Means (draw,) of each over inner runs resampled within strata, the same ones in all arms and seeds."""
     strata, runs = arrays[0].shape[1:]
     rng = np.random.default_rng(0)
     weight = rng.multinomial(runs, np.full(runs, 1 / runs), (DRAWS, strata)) / runs
@@ -133,7 +133,7 @@ def said(kind: str, mean: float) -> str:
 
 
 def asked(folders: Folders) -> list[str]:
-    """The criterion by kind, over the baseline; beside it leads over other rivals."""
+    """The criterion by kind, which is on the lead over the baseline; then leads over other rivals."""
     lines = head("lead", "of the specialist", "of the network trained by all", "must", "measured", "met")
     for kind in KINDS:
         first = baseline(folders, kind)
@@ -291,7 +291,7 @@ def _gathered(folders: Folders) -> dict[str, Any]:
 
 
 def gains(folders: Folders) -> list[str]:
-    """Trained gains at actions or classes of three probabilities, by that of the smallest."""
+    """Trained gains at actions or classes of three probabilities, divided by that of the least probable."""
     kept, heads = _gathered(folders), [f"π = {p:g}" for p in PROBABILITIES[1:]]
     lines = head("network trained by", *(f"{WORDS[kind]}, {h}" for kind in KINDS[:2] for h in heads))
     for name in ("supervised", "reinforcement", "supervised_reinforcement", "joint", "joint_without_cue"):
@@ -337,7 +337,7 @@ def page(text: str, folders: Folders) -> str:
 
 
 def draw(folders: Folders, into: Path) -> None:
-    """The figure, with few colours, for a small file in git."""
+    """The figure, with few colours, which keeps the file small."""
     from io import BytesIO
 
     from PIL import Image

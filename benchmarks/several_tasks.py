@@ -9,7 +9,7 @@
 $CORTEX_SIM_DATA names the folder of mnist.npz. Outer loops are those of ``cortex-sim evolve several_tasks``
 and of its baselines; results, with every inner run, are in ``benchmarks/results/several/`` with the
 fingerprint of their configuration. The command may run several times at once: each takes work that no other
-has taken. ``--tiny`` runs all on a small scale, into separate folders.
+has taken. ``--tiny`` runs everything on a small scale, in separate folders.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def folders(runs: Path | None, tiny: bool = False) -> Folders:
 
 
 def gather(places: Folders) -> None:
-    """Keep what tables need of the run directories here: cosines between gradients, and trained gains."""
+    """Keep what tables need from run directories: cosines between gradients, and trained gains."""
     found = places.kept(GATHERED) or {}
     for job in jobs():
         folder = places.run(job.key)

@@ -42,7 +42,7 @@ Rows = list[dict[str, Any]]
 
 
 def run(names: list[str]) -> None:
-    """Measure what is missing of these, one after another."""
+    """Measure those of these that are missing, one after another."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = RESULTS / f"{name}.json"

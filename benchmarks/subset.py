@@ -1,4 +1,4 @@
-"""Some presentations of a data set, for choices that must be cheap."""
+"""A subset of a data set's presentations, where a rate must be chosen cheaply."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 import cortex_sim as cs
 
-TEST = 1000  # where rates are only chosen: not looked at, but a data set needs some
+TEST = 1000  # a data set needs a test part; where rates are only chosen, it is not used
 
 
 def of(data: Path, count: int, into: Path, test: int = TEST) -> Path:

@@ -14,7 +14,7 @@ Jobs are listed by the protocols (``protocols/tdca_*.py``). Each is an outer loo
 changed, the job is done again, which is reported. Transfers start from the run directories of outer
 loops; where only results are kept, ``run STUDY --results FOLDER`` makes the directories again. The command
 may run several times at once: each takes work that no other has taken; run it again when they are done.
-``--tiny`` runs every job on the embedded digits for three updates, into separate folders.
+``--tiny`` runs every job on the embedded digits for three updates, in separate folders.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def state(job: Work, places: Folders) -> str:
 
 
 def draw(places: Folders, into: Path) -> None:
-    """Every figure of the protocols; few colours, for small files in git."""
+    """Every figure of the protocols, with few colours, which keeps the files small."""
     from io import BytesIO
 
     from PIL import Image

@@ -56,7 +56,7 @@ def _cells(folders: Folders, name: str, label: str) -> list[str]:
 
 
 def accuracies(folders: Folders, label: str) -> list[str]:
-    """Every arm on one data set or network; on the first also the controls of ours."""
+    """Every arm on one data set or network; on the first one also controls of the layered form."""
     lines = _head("arm", *map(str, STEPS), "outer seeds")
     lines += [_row(said, *_cells(folders, name, label)) for name, said in SAID.items()]
     if label == "mnist":
@@ -65,7 +65,7 @@ def accuracies(folders: Folders, label: str) -> list[str]:
 
 
 def differences(folders: Folders) -> list[str]:
-    """Ours minus every other arm, everywhere; the family is the whole table."""
+    """The layered form minus every other arm, everywhere; the family of comparisons is the whole table."""
     lines = _head("minus", "on", *map(str, STEPS), "outer seeds")
     size = len(RIVALS) * len(WHERE) * len(STEPS)
     for name in RIVALS:
@@ -141,7 +141,7 @@ def _transferred(folders: Folders, name: str, label: str, steps: int | None) -> 
 
 
 def _paired(ours: BySeed, theirs: BySeed) -> Crossed | Difference | None:
-    """Over outer seeds and inner runs; over inner runs alone where there is one seed in common."""
+    """Difference over outer seeds and inner runs; over inner runs alone if they share only one seed."""
     return crossed_difference(ours, theirs) or difference(ours, theirs)
 
 

@@ -89,7 +89,7 @@ def accuracies(folders: Folders, label: str, steps: Sequence[int], names: Sequen
 def differences(
     folders: Folders, baseline: str, labels: Sequence[str], names: Sequence[str], steps: Sequence[int]
 ) -> list[str]:
-    """Table of paired differences to a rule, in points, 95 % intervals."""
+    """Table of paired differences from a rule, in points, 95 % intervals."""
     lines = _head("rule", "where", *map(str, steps), "outer seeds")
     for name in names:
         for label in labels:
@@ -160,7 +160,7 @@ def again(folders: Folders) -> list[str]:
 
 
 def _units(folders: Folders, name: str, label: str, over: str) -> str:
-    """Number of outer seeds or inner runs of an interval."""
+    """How many outer seeds or inner runs an interval is over."""
     tested = accuracies_by_seed(folders, name, label, STEPS[0])
     return f"{len(tested) if over == 'outer seeds' else len(next(iter(tested.values())))} {over}"
 
@@ -189,7 +189,7 @@ def beaten(folders: Folders) -> list[str]:
 
 
 def late(folders: Folders) -> list[str]:
-    """Change on Fashion-MNIST from 300 to 3000 steps, of rules that were run so long."""
+    """Change on Fashion-MNIST from 300 to 3000 steps, of the rules that were run that long."""
     found = {
         name: difference(*(accuracies_by_seed(folders, name, "fashion_mnist", n) for n in (3000, 300)))
         for name in FIRST
@@ -200,7 +200,7 @@ def late(folders: Folders) -> list[str]:
 
 
 def diffusion(folders: Folders) -> list[str]:
-    """K and number of classes; then kernels; then the position of the knee."""
+    """Accuracy by K and number of classes; then by kernel; then the position of the knee."""
     protocol: Any = library.load_module("protocols", "tdca_diffusion")
     steps = (100, 1000)
     lines = _head(
@@ -233,7 +233,7 @@ def _swept(folders: Folders, said: tuple[str, str], name: str, whole: BySeed) ->
 
 
 def _knee(folders: Folders, protocol: Any, classes: int) -> str:
-    """Smallest K from which on every larger one is within a point of K = n after 1000 steps."""
+    """Smallest K that, like every larger one, is within a point of K = n after 1000 steps."""
     cells = {
         k: spread(accuracies_by_seed(folders, protocol.name_of(classes, k), "mnist", 1000))
         for k in protocol.CHANNELS

@@ -2,7 +2,7 @@
 
 ``python benchmarks/two_ranks.py`` paints a folder of pictures of ImageNet's size, makes shards of it, and
 trains two networks from both by the command of docs/distributed.md. Loads are processor time: what one core
-would need if it had nothing else to do.
+would need without other work.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def trained(line: Sequence[str], out: Path) -> dict[str, Any]:
 
 
 def _busy(agent: int) -> dict[int, float]:
-    """Seconds of processor time of every child of a process, what it waited for included."""
+    """Seconds of processor time of every child of a process, with those of children it has waited for."""
     found = {}
     for place in Path("/proc").iterdir():
         if place.name.isdigit():
@@ -156,7 +156,7 @@ def measured(
 
 
 def main() -> None:
-    """Print one JSON object a row."""
+    """Print one JSON object for each row."""
     with tempfile.TemporaryDirectory() as temporary:
         for row in measured(Path(temporary), 64, EPOCHS, NETWORKS):
             print(json.dumps(row), flush=True)

@@ -1,8 +1,8 @@
 """Train the networks of `protocols/which_rule_looks_like_cortex.py` and compare them with cortex.
 
-    python benchmarks/which_rule.py --data-dir ../shared/data      # goes on where it stopped
+    python benchmarks/which_rule.py --data-dir ../shared/data      # continues where it stopped
 
-Networks are runs of ``benchmarks/accuracy.py``, whose results choose their rates; later networks join by a
+Networks are runs of ``benchmarks/accuracy.py``, whose results choose their rates; a further network takes a
 study file and a line in the protocol.
 """
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _results(runs: Path, name: str) -> Path:
-    """Results beside the runs, which are needed themselves; chosen rates are those that were kept."""
+    """Where results go: beside the runs, which are needed too; chosen rates are those that were kept."""
     kept, here = ROOT / "benchmarks" / "results" / f"{name}.json", runs / f"{name}.json"
     if not here.exists() and kept.exists():
         here.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def _results(runs: Path, name: str) -> Path:
 
 
 def main() -> None:
-    """Train what is not trained, compare what is not compared."""
+    """Train what is not yet trained, and compare what is not yet compared."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=ROOT.parent / "shared" / "data")

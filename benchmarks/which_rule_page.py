@@ -1,4 +1,4 @@
-"""Tables and figures of docs/results-which-rule.md, from what the comparison left.
+"""Tables and figures of docs/results-which-rule.md, from the results of the comparison.
 
     python benchmarks/which_rule_page.py                         # from runs/which_rule, and into the page
     python benchmarks/which_rule_page.py --only-page             # from the results that are kept
@@ -42,7 +42,7 @@ FIELDS = (
 
 
 def keep(runs: Path) -> None:
-    """Copy reports, less what no table reads, and the figures."""
+    """Copy reports, without what no table reads, and the figures."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for report in sorted(runs.glob("*/*/report.json")):
         network, data = report.parent.parent.name, report.parent.name
@@ -99,7 +99,7 @@ def _cell(best: dict[str, Any]) -> str:
 
 
 def _ceiling(network: str, column: tuple[str, str]) -> str:
-    """What the best of models could score."""
+    """What the best possible model could score."""
     found = _of_all(network, column, "ceiling")
     if column[1] == "rsa" or found == "unknown":
         return found
@@ -117,7 +117,7 @@ def _of_all(network: str, column: tuple[str, str], what: str) -> str:
 
 
 def recovery(network: str) -> str:
-    """How often simulated recordings were won by the model that they came from."""
+    """How often the model that a recording was simulated from had the best score."""
     lines = ["| recording | metric | recovered | winner named | verdict |", "|---|---|---|---|---|"]
     for report in reports(network):
         for one in report["recovery"]:
@@ -130,7 +130,7 @@ def recovery(network: str) -> str:
 
 
 def differences(network: str) -> str:
-    """Pairs of models that differ after correction, or, where these are most, those that do not."""
+    """Pairs of models that differ after correction, or, where these are the majority, those that do not."""
     lines = ["| recording | metric | differ (Holm) | which |", "|---|---|---|---|"]
     for report in reports(network):
         for one in report["comparisons"]:
@@ -153,7 +153,7 @@ def _pair(pair: dict[str, Any]) -> str:
 
 
 def alike(network: str) -> str:
-    """Likeness of RDMs: above the diagonal of other seeds, below it of the same seed, on it within a rule."""
+    """RDM similarity: above the diagonal across seeds, below it for the same seed, on it within a rule."""
     found = json.loads((RESULTS / f"seeds-{network}.json").read_text("utf-8"))
     names = list(found)
     lines = [f"| | {' | '.join(names)} |", "|---|" + "---|" * len(names)]

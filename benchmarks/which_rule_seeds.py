@@ -2,8 +2,8 @@
 
     python benchmarks/which_rule_seeds.py --data-dir ../shared/data
 
-Mean rho-a over pairs of different seeds, in the highest population that is compared; beside it that of pairs
-which started from the same weights and saw the same batches.
+Mean rho-a over pairs of different seeds, in the highest population that is compared, and over pairs that
+started from the same weights and saw the same batches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "which_rule"
 
 
 def alike(network: str, data_dir: Path, runs: Path, cache: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean similarity of every two models, by other seeds and by the same seed."""
+    """Mean similarity of every two models, with different seeds and with the same seed."""
     study = library.load_module("protocols", "which_rule_looks_like_cortex")
     populations = study.NETWORKS[network][1]
     showing = Showing(cs.data.stimuli(data_dir / "objects92_it_rdms.npz"), populations, cache=cache)

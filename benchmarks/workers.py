@@ -1,4 +1,4 @@
-"""How many inner steps a second one process makes, and two workers of it: the table of docs/outer-loops.md.
+"""Inner steps a second of one process and of two workers: the table of docs/outer-loops.md.
 
     python -P benchmarks/workers.py run      # a few minutes, on two cores that are otherwise idle
     python -P benchmarks/workers.py page     # writes the table into docs/outer-loops.md
@@ -6,7 +6,7 @@
 Inner runs of 196-64-10 learn the embedded digits at 14 x 14, batch 32: 64 of them by 20 steps under
 searchers over windows, 32 members with one inner run of 100 steps each under pgpe. One process and the
 workers take turns, in blocks of a few outer updates; medians over blocks, and their ratio. Wall time depends
-on what else the machine does. The ratio of CPU times, of one process and of the slower worker with the
+on other work of the machine. The ratio of CPU times, of one process to the slower worker together with the
 process that searches, is what idle cores would give.
 """
 
@@ -69,7 +69,7 @@ def measure(name: str) -> dict[str, Any]:
                 before, began, own = cpu_seconds(crew), time.perf_counter(), time.process_time()
                 for _ in range(UPDATES):
                     searches[workers].step()
-                if block:  # the first warms up
+                if block:  # the first is a warm-up
                     seconds[workers].append((time.perf_counter() - began) / UPDATES)
                     own, after = time.process_time() - own, cpu_seconds(crew)
                     slower = max(b - a for a, b in zip(before, after, strict=True))

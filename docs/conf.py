@@ -35,7 +35,7 @@ extensions = [
 exclude_patterns = ["_build", "_static", "_templates", "extensions", "mathjax", "gallery/*.ipynb"]
 suppress_warnings = ["config.cache"]  # functions and objects in this file are not kept between builds
 
-# Links. Every reference to an object of ours must lead somewhere; others' objects are named, not linked,
+# Links. Every reference to one of our objects must resolve; objects of other packages are named, not linked,
 # so that a build needs no network.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!cortex_sim(\.|$)).*")]

@@ -68,8 +68,8 @@ with that of other units or presentations less.
 What would refute it
 --------------------
 
-An interval of the difference to plain backpropagation that is not above 0 at 100, 300 or 1000 steps on
-MNIST; one of the difference to backpropagation with the same decorrelation that reaches below −.5: not met
+An interval of the difference from plain backpropagation that is not above 0 at 100, 300 or 1000 steps on
+MNIST; one of the difference from backpropagation with the same decorrelation that reaches below −.5: not met
 on H = 64; a control that learns as fast as the credit network: not met.
 """
 

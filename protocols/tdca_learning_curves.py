@@ -87,7 +87,7 @@ convolutions.
 What would refute it
 --------------------
 
-An interval of the paired difference to direct feedback alignment at 30 or 100 steps that is not above 0:
+An interval of the paired difference from direct feedback alignment at 30 or 100 steps that is not above 0:
 met on the first 6 inner runs, H = 256, 30 steps, and not on the 24. A control that learns as fast as the
 credit network: met by the untrained one and by the readout alone on H = 256 at 30 steps, nowhere else on
 MNIST. Accuracy on H = 256 below that of direct feedback alignment: not met up to 1000 steps.

@@ -41,7 +41,7 @@ class History:
 
     @property
     def change(self) -> Matrix:
-        """Difference to the previous snapshot."""
+        """Difference from the previous snapshot."""
         return self.now - self.before
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import cortex_sim
 
 FOLDER = Path("reference", "api")
-COMMANDS = "cortex_sim.commands"  # has a page of its own, of what is typed
+COMMANDS = "cortex_sim.commands"  # has its own page, in the words that users type
 
-#: What docstrings of a package's exported objects send the reader to, without its being exported.
+#: Objects to which docstrings of a package's exported objects refer, and which are not exported themselves.
 MET = {
     "cortex_sim": [
         "experiments.running.run",
@@ -43,7 +43,7 @@ def packages() -> list[ModuleType]:
 
 
 def exported(package: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Names and objects that a package exports, without packages."""
+    """Names and objects that a package exports, packages excluded."""
     for name in sorted(package.__all__):
         value = getattr(package, name)
         if not inspect.ismodule(value):
@@ -51,7 +51,7 @@ def exported(package: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def homes() -> dict[str, dict[str, str]]:
-    """Full name under which each export is documented, by package and name: in the first that exports it."""
+    """Full name under which each export is documented, by package and name: that in the first exporter."""
     first: dict[int, str] = {}
     found: dict[str, dict[str, str]] = {}
     for package in packages():
@@ -97,7 +97,7 @@ def table(names: list[str]) -> list[str]:
 
 
 def write(app: Any, _config: Any) -> None:
-    """Write all pages, touch none that is as it should be, and remove those of objects that are gone."""
+    """Write all pages, leave those that are up to date, and remove those of objects that no longer exist."""
     folder = Path(app.srcdir) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     found = homes()

@@ -32,7 +32,7 @@ def examples(found: re.Match[str]) -> str:
 
 
 def fill(_app: Any, page: str, source: list[str]) -> None:
-    """Put the reference in the place of the mark."""
+    """Replace the mark by the reference."""
     if page == PAGE:
         before, _, after = source[0].partition(MARK)
         source[0] = before + reference() + after

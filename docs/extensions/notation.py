@@ -1,4 +1,4 @@
-"""Our docstrings' notation for shapes and lengths, kept from meaning something in reStructuredText.
+"""Escape our docstrings' notation for shapes and absolute values, which reStructuredText would interpret.
 
 ``(presentation, *shape)`` would start emphasis and ``|x|`` a substitution. Neither is escaped in the
 docstrings themselves, which are read in terminals too.
@@ -21,7 +21,7 @@ def escaped(line: str) -> str:
 
 
 def escape(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
-    """Escape a docstring's lines in place; examples and what they print are left alone."""
+    """Escape a docstring's lines in place; examples and their output are left alone."""
     example = False
     for place, line in enumerate(lines):
         example = line.lstrip().startswith(EXAMPLE) or (example and bool(line.strip()))

@@ -1,8 +1,8 @@
 """The gallery: every script of protocols/ as a page; fast ones are run, long ones show stored figures.
 
-Scripts are run on copies below ``docs/_build``, so that what they write stays there. Docstrings show stored
-figures, as ``.. image:: /figures/NAME.png`` beside the command that makes them; where a script is run, the
-figure that it draws takes the place of the stored one.
+Scripts run as copies below ``docs/_build``, so that what they write stays there. Docstrings show stored
+figures, as ``.. image:: /figures/NAME.png``, with the command that makes them; where a script is run, its
+figure replaces the stored one.
 """
 
 import math
@@ -32,7 +32,7 @@ FAST = (
 
 
 def keep_figures(_block: Any, variables: dict[str, Any], _settings: dict[str, Any]) -> str:
-    """Move figures that a script has written below ``runs/`` where its docstring shows them: a scraper."""
+    """Move figures that a script wrote below ``runs/`` to where its docstring shows them (a scraper)."""
     found = sorted((COPIES / "runs").rglob("*.png"))
     for figure, place in zip(found, variables["image_path_iterator"], strict=False):
         shutil.move(figure, place)
@@ -53,7 +53,7 @@ def copied(name: str, script: str, run: bool) -> str:
 
 
 def copy(_app: Any, config: Any) -> None:
-    """Copy all scripts, and forget what former builds made them write."""
+    """Copy all scripts, and remove what they wrote in earlier builds."""
     shutil.rmtree(COPIES, ignore_errors=True)
     COPIES.mkdir(parents=True)
     shutil.copy(HEADER, COPIES / "GALLERY_HEADER.rst")

@@ -1,4 +1,4 @@
-"""Links of pages to other files of the repository, as GitHub resolves them, mended for the site."""
+"""Links between files of the repository, which GitHub resolves, rewritten for the site."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ README = re.compile(r"\]\((?:\.\./)+README\.md\)")
 
 
 def mend(app: Any, page: str, source: list[str]) -> None:
-    """A protocol's file leads to its page in the gallery, the README to the start page."""
+    """Point links to a protocol's file at its gallery page, and links to the README at the start page."""
     if Path(app.env.doc2path(page)).suffix == ".md":
         up = "../" * page.count("/")
         text = PROTOCOL.sub(rf"]({up}gallery/\1.rst)", source[0])
@@ -18,6 +18,6 @@ def mend(app: Any, page: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Mend each page when it is read."""
+    """Rewrite each page's links when it is read."""
     app.connect("source-read", mend)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -23,9 +23,9 @@ from cortex_sim.rules.base import WORDS
 
 DOCS = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"<!-- (rule-card|rule-table) (\w+) -->\n(.*?)<!-- end -->", re.S)
-#: How every supervised rule begins; tables leave it out.
+#: Start of every supervised rule's equation; tables leave it out.
 LOCAL = "ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), "
-#: Words that share a page with another, and what their name adds to its heading.
+#: Rules that share a page with another, and what is added to its heading for them.
 PAGES = {"gait_prop_learned": "gait_prop", "e_prop_symmetric": "e_prop", "e_prop_diffused": "e_prop"}
 ADDED = {
     "gait_prop_learned": ", learned inverse",
@@ -50,18 +50,18 @@ def shipped() -> dict[str, cs.Card]:
 
 
 def _home(name: str) -> str:
-    """Module of a rule's class, or of that of a word."""
+    """Module of the class of a rule, given by its name or word."""
     return str((find("rule", name) if name in names("rule") else type(WORDS[name].rule)).__module__)
 
 
 def title(name: str) -> str:
-    """What a rule's page calls it."""
+    """Name of a rule on its page."""
     heading = (DOCS / "rules" / f"{PAGES.get(name, name)}.md").read_text("utf-8").split("\n", 1)[0]
     return heading.removeprefix("# ") + ADDED.get(name, "")
 
 
 def link(name: str, page: Path) -> str:
-    """Link from a page to that of a rule."""
+    """Link from a page to a rule's page."""
     folder = "" if page.parent.name == "rules" else "rules/"
     return f"[{title(name)}]({folder}{PAGES.get(name, name)}.md)"
 
@@ -106,7 +106,7 @@ def _credit_cells(card: cs.Card, page: Path) -> tuple[str, ...]:
 
 
 def places_table(page: Path) -> str:
-    """Where each rule runs beside training."""
+    """Where each rule runs apart from training."""
     return in_groups(("rule", "equilibrium", "in time", "inner runs"), _place_cells, page)
 
 
@@ -119,7 +119,7 @@ def _place_cells(card: cs.Card, page: Path) -> tuple[str, ...]:
 
 
 def demands_table(page: Path) -> str:
-    """What each rule asks of a brain, as far as its code says."""
+    """What each rule would require of a brain, as far as the code shows it."""
     head = ("rule", "reads other synapses", "top-down weights learn")
     return in_groups(head, _demand_cells, page)
 
@@ -147,7 +147,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
 
 
 def table(kind: str, name: str, page: Path) -> str:
-    """What belongs between two marks."""
+    """Text between two marks."""
     if kind == "rule-table":
         return TABLES[name](page)
     rows = [row(f"**{label}**", text) for label, text in shipped()[name].rows]
@@ -166,7 +166,7 @@ def written(text: str, page: Path, frame: str = "{0}") -> str:
 
 
 def fill(app: Any, page: str, source: list[str]) -> None:
-    """Take cards and tables from the code, in a frame that the style sheet knows."""
+    """Take cards and tables from the code, in a frame that the style sheet defines."""
     source[0] = written(source[0], Path(app.srcdir) / f"{page}.md", ":::{{div}} {1}\n{0}:::\n")
 
 

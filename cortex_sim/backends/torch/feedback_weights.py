@@ -41,7 +41,7 @@ class FeedbackWeights(nn.Module):
     """B by top-down projection, stored as (post, pre), or in the kernel's shape if paired with a convolution.
 
     ``plastic`` are parameters that a rule changes, ``fixed`` are buffers. For an inverse the buffer
-    holds the inverted Gram matrix (with auxiliary units, B itself; or the transposed difference to Wᵀ, see
+    holds the inverted Gram matrix (with auxiliary units, B itself; or the transposed difference from Wᵀ, see
     `Inverse.keeps`), renewed from the weights;
     transposes and sign patterns are computed from the weights when used.
     """
