@@ -1,6 +1,6 @@
 """Neural data from files, in the shape of a recording: ``load("v4.npz")``, ``load("rdms.npz:monkey")``.
 
-Each form is one file with what it accepts (``FORM``); nothing is unpickled.
+Each format has one module, which says what it accepts (``FORM``); nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Options:
-    """What readers are asked besides the address; each refuses what its form does not have."""
+    """Settings of readers besides the address; each refuses those that its format does not have."""
 
     binning: Binning
     max_bytes: int
@@ -67,14 +67,14 @@ def load(
     bin_ms : float, optional
         Width of time bins in ms, for spike times: 20 by default (NWB: one bin, the window).
     window_ms : (start, end), optional
-        Which time to bin, relative to the alignment; by default all that was recorded (NWB: each interval).
+        The time to bin, relative to the alignment; by default all that was recorded (NWB: each interval).
     align : float or str, optional
         When the stimulus appeared, on the clock of the spike times: a time in ms, or the name of the array
         (NWB: the column) that holds it for each trial. By default 0 (NWB: "start_time").
     session, animal : str, optional
-        Labels for data that have none; of data that have them, this part alone.
+        Labels for data that have none; of data that have them, the part to select.
     units : str, optional
-        "spikes/s", "spike count", "1" or another, where the file does not say it, or says it wrongly.
+        "spikes/s", "spike count", "1" or another, where the file names no unit or a wrong one.
     table, stimulus_column : str, optional
         NWB only: the intervals in which stimuli were presented, and their column with the stimulus.
     max_bytes : int, default 8 GiB
@@ -94,7 +94,7 @@ def load(
     ------
     DataError
         If the file is missing, damaged, pickled or ambiguous, or its content contradicts itself or the
-        stimuli; one line that says what would be accepted.
+        stimuli; the message says in one line what would be accepted.
     """
     options = Options(Binning(bin_ms, window_ms, align), max_bytes, table, stimulus_column)
     place = address(path)
@@ -120,7 +120,7 @@ def _reader(place: Address, options: Options) -> Read:
             f"arrays with numpy.savez, or RDMs with rsatoolbox's RDMs.save(file_type='hdf5')"
         )
     if suffix not in READERS:
-        raise DataError(f"neural data {place}: {suffix or 'no suffix'} is not an accepted form; give {FORMS}")
+        raise DataError(f"neural data {place}: {suffix or 'no suffix'}: not an accepted format; give {FORMS}")
     if suffix != ".nwb" and (options.table or options.stimulus_column):
         raise DataError(f"neural data {place}: table and stimulus_column are for NWB files; leave them out")
     return READERS[suffix]
@@ -153,7 +153,10 @@ def _nwb(place: Address, options: Options) -> xr.Dataset:
 
     binning = options.binning
     if not (binning.align is None or isinstance(binning.align, str)):
-        raise DataError(f"neural data {place}: align names a column of onsets in NWB. Got {binning.align!r}")
+        raise DataError(
+            f"neural data {place}: in NWB files align must be the name of a column of onsets. "
+            f"Got {binning.align!r}"
+        )
     given: dict[str, Any] = {} if binning.align is None else {"align": binning.align}
     return read_nwb(
         place.file,
@@ -180,8 +183,8 @@ READERS: dict[str, Read] = {
 def _refuse_binning(place: Address, binning: Binning) -> None:
     if binning.given:
         raise DataError(
-            f"neural data {place}: {', '.join(binning.given)} apply to spike times, which this file does not "
-            f"hold; leave them out, and choose among its time bins when comparing"
+            f"neural data {place}: this file holds no spike times; leave out {', '.join(binning.given)}, and "
+            f"choose among its time bins when comparing"
         )
 
 

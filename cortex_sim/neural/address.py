@@ -35,7 +35,7 @@ def address(given: str | os.PathLike[str], what: str = "neural data") -> Address
     ----------
     given : str or path
     what : str
-        What errors call it.
+        Its name in error messages.
 
     Raises
     ------

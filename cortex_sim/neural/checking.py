@@ -1,4 +1,4 @@
-"""What every loaded set is checked for: identities, missing repeats, units, neuroids that never vary."""
+"""Checks of every data set that is loaded: identities, missing repeats, units, neuroids that never vary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cortex_sim.errors import DataError
 from cortex_sim.neural.suspicious import warn_of_copies
 
 COUNTED = ("spikes/s", "spike count")
-#: Coordinates of presentations which, with the stimulus and its repetition, make one unique.
+#: Coordinates that, with the stimulus and its repetition, identify a presentation uniquely.
 _APART = ("arm", "stage", "session", "animal")
 
 
@@ -31,14 +31,14 @@ def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset
     data : xarray.Dataset
         Responses or RDMs as readers return them.
     source : str
-        What errors call them, usually the path.
+        Their name in error messages, usually the path.
     stimuli : StimulusSet, path or sequence of str, optional
         The stimuli that were presented; every id of the data must be among theirs.
 
     Raises
     ------
     DataError
-        In one line: what is wrong, and the way out.
+        If something is wrong; the message says in one line what, and how to correct it.
     """
     _require_identities(source, data)
     if stimuli is not None:
@@ -54,7 +54,7 @@ def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset
 
 
 def constant_neuroids(data: xr.Dataset) -> list[str]:
-    """Ids of neuroids that respond alike in all presentations, as flagged when the data were loaded."""
+    """Ids of neuroids whose response never varies, as flagged when the data were loaded."""
     found: list[str] = json.loads(data.attrs.get("constant_neuroids", "[]"))
     return found
 
@@ -72,7 +72,7 @@ def _ids_of(stimuli: object) -> list[str]:
 
 
 def _require_identities(source: str, data: xr.Dataset) -> None:
-    """Raise where it is not said which stimulus it was: those presentations would count as one stimulus."""
+    """Raise if presentations have no stimulus id: they would count as presentations of one stimulus."""
     ids = data["stimulus_id"].values.tolist()
     without = [number for number, one in enumerate(ids) if not str(one).strip()]
     if without:
@@ -94,14 +94,15 @@ def _require_stimuli(source: str, data: xr.Dataset, known: list[str]) -> None:
         )
     if data.attrs.get("stimuli") == "numbered" and len(shown) != len(known):
         raise DataError(
-            f"neural data {source}: {len(shown)} stimuli without ids are matched by their order, but "
-            f"{len(known)} stimuli are given; save the array stimulus_id, or give exactly these"
+            f"neural data {source}: its {len(shown)} stimuli have no ids and are matched by order, but "
+            f"{len(known)} stimuli were given; save the array stimulus_id, or give exactly these"
         )
 
 
 def _require_unique(source: str, data: xr.Dataset) -> None:
     if not all(data.sizes.get(dim) for dim in data["rate"].dims):
-        raise DataError(f"neural data {source}: is empty, {dict(data.sizes)}; give at least one of each")
+        sizes = ", ".join(f"{dim} {size}" for dim, size in data.sizes.items())
+        raise DataError(f"neural data {source}: is empty ({sizes}); give at least one of each")
     keys = [
         "neuroid_id",
         *(k for k in ("animal", "session", "population", "compartment") if _on(data, k, "neuroid")),
@@ -111,7 +112,7 @@ def _require_unique(source: str, data: xr.Dataset) -> None:
         first, *apart = twice[0]
         raise DataError(
             f"neural data {source}: neuroid_id holds {first!r} more than once{_of(keys[1:], apart)}; "
-            f"make ids unique, or say which session or animal each is of"
+            f"make ids unique, or give the session or animal of each neuroid"
         )
     keys = ["stimulus_id", "repetition", *(k for k in _APART if _on(data, k, "presentation"))]
     twice = _twice(data, keys)
@@ -148,8 +149,8 @@ def _require_time(source: str, data: xr.Dataset) -> None:
     start, end = data["time_bin_start"].values, data["time_bin_end"].values
     if not (np.isfinite(start).all() and np.isfinite(end).all() and (start < end).all()):
         raise DataError(
-            f"neural data {source}: every time bin must start before it ends, in ms; mend time_bin_start and "
-            f"time_bin_end"
+            f"neural data {source}: every time bin must start before it ends, in ms; correct time_bin_start "
+            f"and time_bin_end"
         )
     if (np.diff(start) <= 0).any():
         raise DataError(f"neural data {source}: time bins must ascend; sort them by time_bin_start")
@@ -166,7 +167,7 @@ def _require_values(source: str, data: xr.Dataset) -> None:
         where = np.argwhere(rate < 0)[0]
         raise DataError(
             f"neural data {source}: {_entry(data, where)} is {rate[tuple(where)]:g}, but {units} cannot be "
-            f"negative; after subtraction of a baseline the units are '1'"
+            f"negative; after subtraction of a baseline give units '1'"
         )
 
 
@@ -186,8 +187,8 @@ def _require_repeats(source: str, data: xr.Dataset) -> None:
     if missing.ndim == 3:
         if (missing.any(-1) != missing.all(-1)).any():
             raise DataError(
-                f"neural data {source}: some time bins of a presentation are NaN and others not; NaN marks "
-                f"missing repeats: all time bins of a presentation"
+                f"neural data {source}: some time bins of a presentation are NaN and others not; NaN marks a "
+                f"missing repeat, so give all time bins of a presentation, or NaN in all"
             )
         missing = missing[..., 0]
     _, stimulus = np.unique(data["stimulus_id"].values, return_inverse=True)
@@ -228,8 +229,8 @@ def _flag_constant(source: str, data: xr.Dataset) -> xr.Dataset:
     names = data["neuroid_id"].values[constant]
     if constant.all() and data.sizes["presentation"] > 1:
         raise DataError(
-            f"neural data {source}: all {len(constant)} neuroids respond alike in every presentation; "
-            f"nothing can be compared with constants (check which array was read, and its units)"
+            f"neural data {source}: no neuroid's response varies over presentations, so nothing can be "
+            f"compared with it; check which array was read, and its units"
         )
     return data.assign_attrs(constant_neuroids=json.dumps([str(one) for one in names]))
 
@@ -241,8 +242,8 @@ def _checked_rdms(source: str, data: xr.Dataset) -> xr.Dataset:
         raise DataError(f"neural data {source}: stimulus_id holds {twice!r} more than once; make ids unique")
     if len(ids) * (len(ids) - 1) // 2 != values.shape[1]:
         raise DataError(
-            f"neural data {source}: {len(ids)} stimuli have {len(ids) * (len(ids) - 1) // 2} pairs, the RDMs "
-            f"{values.shape[1]}; give one id per stimulus"
+            f"neural data {source}: {len(ids)} stimuli have {len(ids) * (len(ids) - 1) // 2} pairs, but the "
+            f"RDMs have {values.shape[1]}; give one id per stimulus"
         )
     if len(ids) < 3:
         raise DataError(f"neural data {source}: an RDM needs at least 3 stimuli. Got {len(ids)}")
@@ -256,7 +257,8 @@ def _checked_rdms(source: str, data: xr.Dataset) -> xr.Dataset:
     constant = np.fmin.reduce(values, axis=1) == np.fmax.reduce(values, axis=1)
     if constant.all():
         raise DataError(
-            f"neural data {source}: all dissimilarities are alike; nothing can be compared with them"
+            f"neural data {source}: all dissimilarities are equal, so nothing can be compared with them; "
+            f"check which array was read"
         )
     return data.assign_attrs(constant_rdms=json.dumps(np.flatnonzero(constant).tolist()))
 

@@ -1,4 +1,4 @@
-"""What a file of named arrays says of its stimuli and neuroids, besides the responses."""
+"""Labels of stimuli, neuroids and time bins in a file of named arrays, besides the responses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cortex_sim.errors import DataError
 from cortex_sim.neural.shape import OF_NEUROIDS
 from cortex_sim.neural.stored import Stored
 
-SHORTEST_MS, LATEST_S = 1.0, 20.0  # bins that are all shorter, and all within these, are in seconds
+SHORTEST_MS, LATEST_S = 1.0, 20.0  # bins that are all shorter, and within so many s of 0, are in seconds
 log = logging.getLogger(__name__)
 Labels = dict[str, NDArray[Any]]
-OF_ROWS = ("session", "animal")  # may be of neuroids or of presentations
+OF_ROWS = ("session", "animal")  # may describe neuroids or presentations
 BY_NEUROID, BY_ROW, BY_STIMULUS = "neuroid_", "presentation_", "stimulus_"
 TIME_BINS = ("time_bin_start", "time_bin_end")
 _OWN = {*IDS, *TIME_BINS, *OF_NEUROIDS, "units", "measure", "repetition", "jpeg", "offset"}
 
 
 def own_stimuli(stored: Stored) -> int | None:
-    """How many stimuli the file itself holds as pictures; None where it holds none."""
+    """Number of stimuli that the file itself holds as pictures; None where it holds none."""
     if "jpeg" in stored and "offset" in stored and len(stored.shape("offset")) == 1:
         return stored.shape("offset")[0] - 1
     for name in USUAL:
@@ -57,8 +57,8 @@ def ids_of_stimuli(stored: Stored, count: int, of: str) -> tuple[list[str], bool
     ids, pictures = given_ids(stored), own_stimuli(stored)
     if ids is not None and len(ids) != count:
         raise DataError(
-            f"neural data {stored.path}: {of} has {count} stimuli, stimulus_id {len(ids)} entries; save one "
-            f"id per stimulus, in the same order"
+            f"neural data {stored.path}: {of} has {count} stimuli, but stimulus_id has {len(ids)} entries; "
+            f"save one id per stimulus, in the same order"
         )
     if ids is None and pictures is not None and pictures != count:
         raise DataError(
@@ -69,10 +69,10 @@ def ids_of_stimuli(stored: Stored, count: int, of: str) -> tuple[list[str], bool
 
 
 def neuroids(stored: Stored, count: int, rows: int, of: str) -> tuple[Labels, Labels]:
-    """What is known of the neuroids, and what of the rows: arrays of these lengths, or single values.
+    """Labels of the neuroids, and labels of the rows: arrays of these lengths, or single values.
 
-    ``session`` and ``animal`` may be of rows: which session a presentation belongs to. Their length says
-    which; where there are as many neuroids as rows, a name says it: ``neuroid_session`` or
+    ``session`` and ``animal`` may also describe rows, such as the session of each presentation. Their length
+    decides; where there are as many neuroids as rows, the name must, ``neuroid_session`` or
     ``presentation_session``, which may be used in any file.
 
     Raises
@@ -94,7 +94,7 @@ def neuroids(stored: Stored, count: int, rows: int, of: str) -> tuple[Labels, La
         elif either and shape == (count,) == (rows,):
             raise stored.refused(
                 key,
-                f"{of} has {count} neuroids and as many rows, so that it may be of either; rename it "
+                f"{of} has {count} neuroids and as many rows, so that it may describe either; rename it "
                 f"neuroid_{name} or presentation_{name}",
             )
         elif shape == (count,) and not key.startswith(BY_ROW):
@@ -109,7 +109,7 @@ def neuroids(stored: Stored, count: int, rows: int, of: str) -> tuple[Labels, La
 
 
 def _key(stored: Stored, name: str) -> str | None:
-    """The array that holds a coordinate of neuroids: of that name, or with the dimension before it."""
+    """The array that holds a coordinate of neuroids: its name, perhaps after that of the dimension."""
     names = (name, f"{BY_NEUROID}{name}", f"{BY_ROW}{name}") if name in OF_ROWS else (name,)
     found = [one for one in names if one in stored]
     if len(found) > 1:
@@ -141,15 +141,15 @@ def descriptors(stored: Stored, count: int, rows: int, of: str) -> tuple[Labels,
             unknown.append(name)
     if unknown:
         log.warning(
-            "neural data %s: %s has %d neuroids and as many rows, so that %s may be of either, and is left "
-            "out; let names begin with neuroid_ or presentation_",
+            "neural data %s: %s has %d neuroids and as many rows, so that %s may describe either and is left "
+            "out; begin its name with neuroid_ or presentation_",
             *(stored.path, of, count, listed(unknown)),
         )
     return by_neuroid, by_row
 
 
 def time_bins(stored: Stored, count: int, of: str) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Start and end of ``count`` time bins in ms; None where the file says nothing of time.
+    """Start and end of ``count`` time bins in ms; None where the file has neither.
 
     Raises
     ------

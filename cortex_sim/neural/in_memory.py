@@ -1,4 +1,4 @@
-"""Neural data that a caller made: completed as data from files are, and checked alike."""
+"""Neural data made in memory, completed and checked like data from files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cortex_sim.neural.shape import repetitions
 
 
 def from_memory(data: xr.Dataset, source: str) -> xr.Dataset:
-    """The same data, checked as `cortex_sim.neural.load` checks those of a file.
+    """The same data, checked as `cortex_sim.neural.load` checks files.
 
     Neuroids without ids are numbered, and so are repetitions.
 
@@ -25,12 +25,12 @@ def from_memory(data: xr.Dataset, source: str) -> xr.Dataset:
     data : xarray.Dataset
         With ``rate`` (presentation, neuroid[, time_bin]), in any order, or ``dissimilarity`` (rdm, pair).
     source : str
-        What errors call it.
+        Its name in error messages.
 
     Raises
     ------
     DataError
-        If a coordinate is missing, or as `cortex_sim.neural.load`.
+        If a coordinate is missing, or as for `cortex_sim.neural.load`.
     """
     if "dissimilarity" in data:
         _require(data, source, "stimulus_id", "stimulus")

@@ -1,4 +1,4 @@
-"""Recordings in netCDF: ours, any with presentations and neuroids, and those that Brain-Score writes.
+"""Recordings in netCDF: of this package, of Brain-Score, and any with presentations and neuroids.
 
 Brain-Score (its package BrainIO) cannot write a MultiIndex: every level becomes a coordinate along its
 dimension; an index with a single level may be named like the dimension, with or without a trailing
@@ -41,7 +41,8 @@ def read_netcdf(path: Path, key: str | None = None, *, max_bytes: int = MAX_BYTE
     ----------
     path : Path
     key : str, optional
-        The variable; without it, ``rate``, or the only one with these dimensions.
+        The variable; without it, ``rate``, or the only one with dimensions (presentation, neuroid[,
+        time_bin]).
     max_bytes : int
         Larger variables are refused.
 
@@ -111,7 +112,7 @@ def _variable(path: Path, opened: xr.Dataset, key: str | None) -> Hashable:
             )
         raise DataError(
             f"neural data {path}: needs a variable (presentation, neuroid) or (presentation, neuroid, "
-            f"time_bin), holds {dims}; rename dimensions with xarray"
+            f"time_bin), but holds {dims}; rename dimensions with xarray"
         )
     return fitting[0]
 
@@ -203,13 +204,13 @@ def _ms(path: Path, opened: xr.Dataset, name: str) -> float:
     units = str(opened[name].attrs.get("units", "ms")).strip().lower()
     if units not in IN_MS:
         raise DataError(
-            f"neural data {path}: {name} has the units {units!r}; give times in ms or s, named so"
+            f"neural data {path}: {name} has the units {units!r}; give times in ms or s, with that as units"
         )
     return IN_MS[units]
 
 
 def _attributes(opened: xr.Dataset) -> dict[str, Any]:
-    """Attributes of the file that netCDF can hold again; checks of an earlier reading are made again."""
+    """Attributes of the file that netCDF can store; results of earlier checks are left out."""
     return {
         str(name): value
         for name, value in opened.attrs.items()
@@ -228,7 +229,7 @@ def _require_room(path: Path, name: str, variable: xr.Variable, max_bytes: int) 
 
 
 def _whole(variable: xr.Variable, values: np.ndarray) -> np.ndarray:
-    """Whole numbers again, where they became floating-point numbers only to hold missing ones as NaN."""
+    """Values as integers where they became floating-point numbers only to mark missing ones as NaN."""
     stored = variable.encoding.get("dtype")
     scaled = {"scale_factor", "add_offset"} & set(variable.encoding)
     if values.dtype.kind != "f" or scaled or stored is None or np.dtype(stored).kind not in "iu":

@@ -53,8 +53,8 @@ def read_arrays_file(stored: Stored, key: str | None, binning: Binning) -> xr.Da
         return spike_arrays.read_spikes(stored, binning)
     if binning.given:
         raise DataError(
-            f"neural data {stored.path}: {', '.join(binning.given)} apply to spike times, which "
-            f"{'this file does not hold' if key is None else f'{key} does not hold'}; leave them out"
+            f"neural data {stored.path}: {'this file' if key is None else key} holds no spike times; leave "
+            f"out {', '.join(binning.given)}"
         )
     name = _chosen(stored) if key is None else stored.require(key)
     if rdm_files.looks_like_rdms(stored, name, _stimuli(stored)):
@@ -92,7 +92,7 @@ def read_responses(stored: Stored, name: str) -> xr.Dataset:
 def _repeated(
     stored: Stored, name: str, values: NDArray[Any], bins: tuple[NDArray[Any], NDArray[Any]] | None
 ) -> xr.Dataset:
-    """Presentations (stimulus, repeat), the repeats of one stimulus after each other."""
+    """Presentations (stimulus, repeat), with the repeats of one stimulus in succession."""
     stimuli, repeats, count = values.shape[:3]
     ids, numbered = ids_of_stimuli(stored, stimuli, name)
     known, by_row = _around(stored, count, stimuli, name)
@@ -121,14 +121,14 @@ def _ids_of_rows(stored: Stored, rows: int, name: str) -> tuple[list[str], bool]
     if ids is None and name == "response" and own_stimuli(stored) is None:
         raise DataError(
             f"neural data {stored.path}: response has {rows} presentations, but stimulus_id is missing; save "
-            f"the id of each, or name means over repeats response_mean"
+            f"the id of each, or, if these are means over repeats, rename the array response_mean"
         )
     found, numbered = ids_of_stimuli(stored, rows, name)
     if name == "response_mean" and len(set(found)) < rows:
         twice = next(one for one in found if found.count(one) > 1)
         raise DataError(
             f"neural data {stored.path}: stimulus_id holds {twice!r} more than once, but response_mean has "
-            f"one row per stimulus; name single presentations response"
+            f"one row per stimulus; if rows are single presentations, rename the array response"
         )
     return found, numbered
 
@@ -173,11 +173,11 @@ def _has_repeats(stored: Stored, name: str, values: NDArray[Any], timed: bool) -
 
 def _shapes(name: str) -> str:
     if name == "response_repeats":
-        return "give (stimulus, repeat, neuroid[, time_bin]); one presentation per row is named response"
+        return "give (stimulus, repeat, neuroid[, time_bin]), or name one presentation per row response"
     row = "stimulus" if name == "response_mean" else "presentation"
     return (
-        f"give ({row}, neuroid), or with time_bin_start and time_bin_end a third axis; repeats "
-        f"(stimulus, repeat, neuroid) are named response_repeats"
+        f"give ({row}, neuroid), or with time_bin_start and time_bin_end a third axis; name "
+        f"repeats (stimulus, repeat, neuroid) response_repeats"
     )
 
 

@@ -75,7 +75,7 @@ def read_nwb(
     ------
     DataError
         If pynwb is missing, the file is invalid or lacks responses or intervals, several could be meant (the
-        message lists them), or the times do not fit each other.
+        message lists them), or the times contradict each other.
     """
     file = require_path("neural data", path, DataError)
     _require_settings(file, bin_ms, window_ms)
@@ -182,6 +182,6 @@ def _refuse_settings(path: Path, source: Source, given: Mapping[str, object]) ->
     settings = [name for name, value in given.items() if value is not None]
     if settings:
         raise DataError(
-            f"neural data {path}: {source.path} is a recording with presentations and time bins of its own; "
-            f"leave out {listed(settings)}"
+            f"neural data {path}: {source.path} is a recording, which has its presentations and time bins "
+            f"already; leave out {listed(settings)}"
         )

@@ -16,8 +16,8 @@ from cortex_sim.checks import listed, look_up
 from cortex_sim.errors import DataError
 from cortex_sim.neural.spikes import Binning
 
-# Columns that usually hold the stimulus, by name without underscores; those of the second row where there
-# is none of the first.
+# Columns that usually hold the stimulus, by name without underscores; those of the second row are used only
+# where there is none of the first.
 USUAL = (
     (
         *("stimulusid", "stimulusname", "stimulus", "stimulusindex", "stimulusnumber", "stimuluslabel"),
@@ -64,9 +64,9 @@ class Windows:
     ----------
     onset_ms : array of shape (presentation,)
     relative_ms : array of shape (presentation, time_bin + 1)
-        Edges of the bins after the onset.
+        Edges of the bins, relative to the onset.
     binned : bool
-        Whether the bins are an axis of the responses; otherwise there is one.
+        Whether the bins are an axis of the responses; otherwise there is a single window.
     """
 
     onset_ms: NDArray[np.float64]
@@ -80,7 +80,7 @@ class Windows:
 
     @property
     def common(self) -> NDArray[np.float64] | None:
-        """Edges after the onset if they are the same in every presentation, shape (time_bin + 1,)."""
+        """Edges relative to the onset if the same in every presentation, shape (time_bin + 1,), else None."""
         first = self.relative_ms[0]
         return (
             first
@@ -112,7 +112,7 @@ def presentations(path: Path, table: Any, align: str, column: str | None) -> Pre
     onset = look_up(f"column of {table.name} in {path}", align, columns, DataError)
     if onset.dtype.kind not in "iuf":
         raise DataError(
-            f"neural data {path}: column {align} of {table.name} holds no times; align by another"
+            f"neural data {path}: column {align} of {table.name} holds no times; choose another as align"
         )
     stop, onset = columns["stop_time"].astype(float), onset.astype(float)
     ids = _identities(values)
@@ -217,7 +217,7 @@ def _stimulus_column(path: Path, table: str, columns: Mapping[str, NDArray[Any]]
 
 
 def _same_partition(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether two columns tell the same stimuli apart, such as a number and a name."""
+    """Whether two columns distinguish the same stimuli, such as a number and a name."""
     pairs = set(zip(_identities(one), _identities(other), strict=True))
     return len(pairs) == len(set(_identities(one))) == len(set(_identities(other)))
 
@@ -225,8 +225,8 @@ def _same_partition(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def _identities(values: NDArray[Any]) -> list[str]:
     """Text for each value, whole numbers without a point; empty where there is none.
 
-    Unlike in other files, a fraction is an identity too: the column may be the angle of a grating, and who
-    analyses an NWB file cannot change it.
+    Unlike in other files, a fraction is an identity too: the column may be the angle of a grating, and a
+    user of an NWB file cannot change it.
     """
     if values.dtype.kind == "f":
         return [

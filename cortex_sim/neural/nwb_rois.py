@@ -22,13 +22,13 @@ def roi_means(path: Path, series: Sequence[Any], windows: Windows) -> NDArray[np
     """Mean of the samples in each window, shape (presentation, neuroid, time_bin), in the series' unit.
 
     NaN where a window is not within the recorded time, or all of a ROI's samples in it are NaN. ROIs of
-    several series, one per plane, stand side by side.
+    several series, one per plane, are concatenated.
 
     Raises
     ------
     DataError
-        If windows are shorter than the time between samples, or none is within the recorded time; or a series
-        has another number of columns than ROIs, or infinite samples.
+        If windows are shorter than the time between samples, or none is within the recorded time; or the
+        numbers of columns and ROIs of a series differ, or it has infinite samples.
     """
     for one in series:
         _require_columns(path, one)
@@ -64,11 +64,13 @@ def unit_of(path: Path, series: Sequence[Any]) -> str:
     Raises
     ------
     DataError
-        If the series differ in it.
+        If the series have different units.
     """
     units = {str(one.unit) for one in series}
     if len(units) > 1:
-        raise DataError(f"neural data {path}: response series have units {listed(units)}; name one as key")
+        raise DataError(
+            f"neural data {path}: response series have different units, {listed(units)}; give one as key"
+        )
     return units.pop()
 
 
@@ -76,8 +78,8 @@ def _require_columns(path: Path, series: Any) -> None:
     shape, rois = tuple(series.data.shape), len(series.rois.data)
     if len(shape) not in (1, 2) or (shape[1] if len(shape) == 2 else 1) != rois:
         raise DataError(
-            f"neural data {path}: {series.name} has shape {shape} and names {rois} ROIs; NWB holds samples "
-            f"by rows and ROIs by columns, so transpose its data or mend its rois"
+            f"neural data {path}: {series.name} has shape {shape} and names {rois} ROIs; NWB has samples in "
+            f"rows and ROIs in columns, so transpose its data or correct its rois"
         )
 
 
@@ -99,8 +101,8 @@ def _means(path: Path, series: Any, windows: Windows) -> NDArray[np.float64]:
             found[presentation, :, time_bin] = _mean(inside)
     if np.isinf(found).any():
         raise DataError(
-            f"neural data {path}: {series.name} has infinite samples, as dF/F where F0 is 0; leave out these "
-            f"ROIs, or mark the samples with NaN"
+            f"neural data {path}: {series.name} has infinite samples, such as dF/F where F0 is 0; leave out "
+            f"these ROIs, or mark the samples with NaN"
         )
     return found * float(series.conversion) + float(series.offset or 0.0)
 
@@ -144,5 +146,5 @@ def _require_samples(
         raise DataError(
             f"neural data {path}: no presentation is within the recorded time of {name} (samples from "
             f"{times[0]:g} to {times[-1]:g} s, presentations from {edges.min():g} to {edges.max():g} s); "
-            f"NWB holds both in s after the start of the session"
+            f"give both in s after the start of the session, as NWB requires"
         )

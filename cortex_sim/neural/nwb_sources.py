@@ -1,4 +1,4 @@
-"""What an NWB file holds that can be compared: responses, and intervals of presentations."""
+"""The responses and the intervals of presentations that an NWB file holds."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def sources(content: Any) -> list[Source]:
             series.setdefault(path_of(container.parent), []).append(container)
         elif _is_neuroids(container):
             found.append(Source(RECORDING, path_of(container.parent), [container.parent]))
-    # In the order of names: the file has none.
+    # Sorted by name, since the file keeps no order.
     found += [Source(ROIS, path, sorted(held, key=path_of)) for path, held in series.items()]
     return sorted(found, key=lambda source: source.path)
 
@@ -133,7 +133,8 @@ def measured(path: Path, found: Sequence[Source]) -> Source:
     chosen = [source for source in found if source.kind != RECORDING] or list(found)
     if not chosen:
         raise DataError(
-            f"neural data {path}: holds neither a Units table with spike times nor a RoiResponseSeries"
+            f"neural data {path}: holds neither a Units table with spike times nor a RoiResponseSeries; give "
+            f"a file with one of them"
         )
     if len(chosen) > 1:
         names = "; ".join(f"{source.path} ({source.kind})" for source in chosen)

@@ -39,7 +39,7 @@ def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
             observed = np.asarray(units["obs_intervals"][i], dtype=float).reshape(-1, 2) * MS
             rates[:, i][~_observed(observed, windows.edges_ms)] = np.nan
     if np.isnan(rates).all():
-        raise DataError(f"neural data {path}: no unit was observed during a presentation (obs_intervals)")
+        raise DataError(f"neural data {path}: no unit was observed during any presentation (obs_intervals)")
     return rates
 
 
@@ -93,7 +93,7 @@ def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: 
     if last < begin or first > end or after_recording > 0.5 or (last > 100 * end and slow < 0.1):
         raise DataError(
             f"neural data {path}: spike times and presentations are not on one clock in seconds ({ran}); "
-            f"NWB holds both in s after the start of the session, not in ms or samples"
+            f"give both in s after the start of the session, as NWB requires, not in ms or samples"
         )
 
 

@@ -34,7 +34,7 @@ def looks_like_rdms(stored: Stored, name: str, stimuli: int | None) -> bool:
     stored : Stored
     name : str
     stimuli : int, optional
-        How many stimuli the file has, if it says so: by ids or pictures.
+        Number of stimuli of the file, if its ids or pictures reveal it.
     """
     shape, kind = stored.shapes[name]
     if kind not in "iuf" or name.startswith("response") or not shape:

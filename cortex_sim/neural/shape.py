@@ -26,7 +26,7 @@ _NORMAL = {spelling: unit for unit, spellings in _UNITS.items() for spelling in 
 
 
 def normal_units(units: str | None) -> str:
-    """One of "spikes/s", "spike count" and "1" where it is meant; any other unit as it is written."""
+    """The unit "spikes/s", "spike count" or "1" for its usual spellings; any other unit unchanged."""
     text = "" if units is None else str(units).strip()
     return _NORMAL.get(text.lower(), text)
 
@@ -48,7 +48,7 @@ def recording(
     Parameters
     ----------
     name : str
-        What tables and errors call the data.
+        Name of the data in tables and messages.
     rate : array of shape (presentation, neuroid) or (presentation, neuroid, time_bin)
         NaN where a neuroid has no response to that presentation.
     stimulus_id : sequence of str
@@ -58,7 +58,7 @@ def recording(
     repetition : array of shape (presentation,), optional
         By default, how often the stimulus was presented before.
     presentations, neuroids : mapping of str to array, optional
-        Further coordinates; neuroids are numbered if they have no ``neuroid_id``.
+        Further coordinates; neuroids are numbered if there is no ``neuroid_id``.
     time_bins : (start, end), optional
         Arrays of shape (time_bin,), in ms.
     """
@@ -76,7 +76,7 @@ def recording(
         start, end = (np.asarray(edge, dtype=np.float64) for edge in time_bins)
         coordinates |= {
             "time_bin_start": ("time_bin", start, {"units": "ms", "long_name": "start of the time bin"}),
-            "time_bin_end": ("time_bin", end, {"units": "ms", "long_name": "end of the time bin, not in it"}),
+            "time_bin_end": ("time_bin", end, {"units": "ms", "long_name": "end of the time bin, exclusive"}),
         }
     labels = {"units": normal_units(units), "long_name": "response"}
     return xr.Dataset({"rate": (dims, rate, labels)}, coordinates, {"name": name, **(attributes or {})})

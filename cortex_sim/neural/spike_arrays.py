@@ -1,4 +1,4 @@
-"""Spike times in a file of named arrays: one entry per spike, trials of all neurons or of each its own."""
+"""Spike times in a file of named arrays: one entry per spike; neurons share trials or have separate ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Trials:
     Parameters
     ----------
     presentation : array of int, shape (trial,)
-        Row of the Dataset; trials of one neuron after those of another, where each has its own.
+        Row of the Dataset; where neurons have separate trials, those of one neuron follow those of another.
     first : array of int, shape (neuron,)
         Number of the first trial of each neuron; zeros where all neurons share their trials.
     each : array of int, shape (neuron,)
@@ -64,7 +64,7 @@ def read_spikes(stored: Stored, binning: Binning) -> xr.Dataset:
     Raises
     ------
     DataError
-        If arrays are missing or do not fit each other, or no spike lies in the window.
+        If arrays are missing or contradict each other, or no spike lies in the window.
     """
     times, neuron, trial = _spikes(stored)
     names, count = _neurons(stored, neuron)
@@ -105,7 +105,7 @@ def _spikes(stored: Stored) -> tuple[NDArray[np.float64], NDArray[np.int64], NDA
     if times.ndim != 1 or not np.isfinite(times).all():
         raise stored.refused(name, "give one finite time per spike")
     if name == "time_s" and len(times) > 10 and (times % 1000 == 0).all():
-        raise stored.refused(name, "whole seconds are unlikely; times in ms are read from an array time_ms")
+        raise stored.refused(name, "whole seconds are unlikely; save times in ms as time_ms")
     integers = []
     for other in _NUMBERS:
         if stored.shapes[other][1] not in "iu" or stored.shape(other) != times.shape:
@@ -137,7 +137,8 @@ def _trials(stored: Stored, neurons: int) -> Trials:
     if shape != (neurons,) or (each < 0).any() or int(each.sum()) != len(ids):
         raise stored.refused(
             "trials_per_neuron",
-            f"give a whole number for each of {neurons} neurons; together the {len(ids)} trials of the file",
+            f"give a whole number for each of {neurons} neurons; their sum must be {len(ids)}, the trials of "
+            f"the file",
         )
     first = np.concatenate([[0], np.cumsum(each)[:-1]])
     number = {one: i for i, one in enumerate(order)}
@@ -156,7 +157,7 @@ def _ids_of_trials(stored: Stored) -> tuple[list[str], list[str]]:
         ids = given_ids(stored)
         if ids is None:
             raise DataError(
-                f"neural data {stored.path}: holds spikes, but not which stimulus each trial presented; save "
+                f"neural data {stored.path}: holds spikes, but not the stimulus of each trial; save "
                 f"stimulus_id (trial,), or condition_index (trial,) and conditions"
             )
         return ids, list(dict.fromkeys(ids))
@@ -178,7 +179,7 @@ def _ids_of_trials(stored: Stored) -> tuple[list[str], list[str]]:
 def _aligned(
     stored: Stored, binning: Binning, times: NDArray[np.float64], row: NDArray[np.int64], trials: int
 ) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Times relative to the alignment, and the recorded time; whole ms are intervals of 1 ms."""
+    """Times relative to the alignment, and the recorded time; integer times stand for intervals of 1 ms."""
     whole = next(stored.shapes[name][1] in "iu" for name in TIMES if name in stored)
     if isinstance(binning.align, str):
         unit = 1000.0 if binning.align.endswith("_s") else 1.0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from cortex_sim.errors import DataError
 
 DEFAULT_BIN_MS = 20.0
-SECONDS = "times in seconds are read from an array time_s"
-ENOUGH = 20.0  # spikes expected in a bin that holds none: by chance once in e^20
+SECONDS = "if times are in seconds, save them as time_s"
+ENOUGH = 20.0  # spikes expected in a bin that holds none, which happens by chance once in e^20
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Binning:
         Relative to the alignment; a whole number of bins long. By default, all whole bins within the
         recorded time.
     align : float or str, optional
-        The time of stimulus onset on the clock of the spike times, in ms, or the name of what holds it for
-        each trial: in ms, or in s if the name ends with "_s". By default 0.
+        The time of stimulus onset on the clock of the spike times, in ms, or the name of the array (NWB:
+        column) with the onset in each trial: in ms, or in s if the name ends with "_s". By default 0.
 
     Notes
     -----
@@ -53,7 +53,7 @@ class Binning:
             if not (fine and all(map(_is_number, window)) and window[0] < window[1]):
                 raise DataError(f"window_ms must be (start, end) in ms, start before end. Got {window!r}")
         if not (self.align is None or isinstance(self.align, str) or _is_number(self.align)):
-            raise DataError(f"align must be a time in ms, or the name of times of onset. Got {self.align!r}")
+            raise DataError(f"align must be a time in ms, or the name of an onset array. Got {self.align!r}")
 
     @property
     def given(self) -> list[str]:
@@ -71,7 +71,7 @@ class Binning:
         Parameters
         ----------
         source : str
-            What errors call the data.
+            Name of the data in error messages.
         recorded_ms : (start, end)
             Time from the first to the last spike.
 
@@ -126,7 +126,7 @@ def counts(
 
 
 def require_times_in_ms(source: str, times_ms: NDArray[Any], edges: NDArray[np.float64]) -> None:
-    """Raise `DataError` if the window holds no spike, or the times cannot be ms, or were not all recorded.
+    """Raise `DataError` if the window has no spike or was not all recorded, or the times cannot be in ms.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def require_times_in_ms(source: str, times_ms: NDArray[Any], edges: NDArray[np.f
     beyond = ((edges[:-1] > last) | (edges[1:] <= first)) & (expected > ENOUGH)
     if beyond.any():
         raise DataError(
-            f"neural data {source}: {int(beyond.sum())} of {len(beyond)} time bins lie where nothing was "
-            f"recorded ({ran}); give a window_ms within the recorded time"
+            f"neural data {source}: {int(beyond.sum())} of {len(beyond)} time bins lie outside the recorded "
+            f"time ({ran}); give a window_ms within it"
         )
 
 

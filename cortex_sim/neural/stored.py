@@ -1,4 +1,4 @@
-"""Named arrays of a file, ``.npz`` or plain HDF5: what it holds is known before anything is read."""
+"""Named arrays of a file, ``.npz`` or plain HDF5, whose shapes are known before any is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]  # name to shape and kind of dtype
-SMALL_BYTES = 2**26  # chunks that were never written take no space: allowed up to here
+SMALL_BYTES = 2**26  # size up to which an array may exceed its bytes on disk: unwritten chunks take none
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Stored:
     ----------
     path : Path
     shapes : mapping of str to (shape, kind)
-        Of every array; kind "U" is text, "O" are Python objects, which are never read.
+        Shape and kind of dtype of every array: "U" is text, "O" are Python objects, which are never read.
     max_bytes : int
         Larger arrays are refused.
     """
@@ -72,7 +72,7 @@ class Stored:
             return None
         value = self.read(name)
         if value.size != 1:
-            raise self.refused(name, "give one text")
+            raise self.refused(name, "give a single text")
         return str(value.ravel()[0])
 
     def refused(self, name: str, right: str) -> DataError:
@@ -120,7 +120,7 @@ def hdf5(path: Path, max_bytes: int = MAX_BYTES) -> StoredHdf5:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file for reading; damage of any kind is one line.
+    """An HDF5 file for reading; damage of any kind gives an error of one line.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is allowed but seldom meant: neuroids that are copies, repeats that are copies of one response."""
+"""Warnings about data that are rarely intended: neuroids that are copies, repeats that are copies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def warn_of_copies(source: str, data: xr.Dataset) -> None:
         names = data["neuroid_id"].values.astype(str)
         pairs = [f"{names[one]} and {names[other]}" for one, other in twins[:3]]
         log.warning(
-            "neural data %s: %d neuroids respond exactly like another in every presentation, such as %s; "
+            "neural data %s: %d of %d neuroids copy another exactly in every presentation, such as %s; "
             "they count twice in scores, so leave copies out",
-            *(source, len(twins), listed(pairs)),
+            *(source, len(twins), rate.shape[1], listed(pairs)),
         )
     if _repeats_are_copies(rate, data["stimulus_id"].values):
         log.warning(
-            "neural data %s: all repeats of every stimulus are exactly alike, so that the reliability is 1 "
+            "neural data %s: all repeats of every stimulus are exactly alike, so the reliability is 1 "
             "whatever the noise; if these are means, save them once, as response_mean",
             source,
         )

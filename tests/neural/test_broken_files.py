@@ -128,9 +128,9 @@ def test_a_header_that_claims_too_much_is_not_believed(tmp_path):
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("a.csv", ".csv is not an accepted form; give an .npz"),
-        ("a", "no suffix is not an accepted form"),
-        ("a.npy", ".npy is not an accepted form"),
+        ("a.csv", ".csv: not an accepted format; give an .npz"),
+        ("a", "no suffix: not an accepted format"),
+        ("a.npy", ".npy: not an accepted format"),
     ],
 )
 def test_other_forms_list_those_that_are_accepted(tmp_path, name, said):

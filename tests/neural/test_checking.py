@@ -1,4 +1,4 @@
-"""What every loaded set is checked for, whichever file it is from."""
+"""Checks of every data set that is loaded, from whichever file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_stimulus_of_the_data_must_be_given():
 def test_numbered_stimuli_must_be_as_many_as_are_given():
     numbered = made(rates(3, 5), list("012"), attributes={"stimuli": "numbered"})
     checked(numbered, "set.npz", list("012"))
-    assert "3 stimuli without ids are matched by their order, but 4 stimuli" in refusal(
+    assert "its 3 stimuli have no ids and are matched by order, but 4 stimuli" in refusal(
         numbered, list("0123")
     )
 
@@ -122,7 +122,7 @@ def test_counts_are_not_negative(units):
     checked(made(rate, units=units), "set.npz")
     rate[4, 1] = -0.5
     said = refusal(made(rate, units=units))
-    assert "neuroid 1 to stimulus c is -0.5" in said and "the units are '1'" in said
+    assert "neuroid 1 to stimulus c is -0.5" in said and "baseline give units '1'" in said
     checked(made(rate, units="z-score"), "set.npz")
     checked(made(rate, units="dF/F"), "set.npz")
 
@@ -140,7 +140,7 @@ def test_constant_neuroids_are_kept_and_named():
     loaded = checked(made(rate, neuroids={"neuroid_id": list("vwxyz")}), "set.npz")
     assert neural.constant_neuroids(loaded) == ["w", "z"] and loaded.sizes["neuroid"] == 5
     assert neural.constant_neuroids(checked(made(rates(6, 5)), "set.npz")) == []
-    assert "all 5 neuroids respond alike in every presentation" in refusal(made(np.ones((6, 5))))
+    assert "no neuroid's response varies over presentations" in refusal(made(np.ones((6, 5))))
 
 
 def test_a_time_course_alike_in_all_presentations_is_constant():

@@ -195,5 +195,5 @@ def test_what_is_no_recording_is_refused_in_one_line(tmp_path, rate, wrong):
 
 def test_binning_needs_spike_times(tmp_path, rate):
     plain(rate).to_netcdf(tmp_path / "w.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match="window_ms apply to spike times, which this file does not hold"):
+    with pytest.raises(DataError, match="this file holds no spike times; leave out window_ms"):
         neural.load(tmp_path / "w.nc", window_ms=(0, 10))

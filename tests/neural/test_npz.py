@@ -165,7 +165,7 @@ WRONG = {
     "no ids": ({"response": np.ones((6, 7))}, "response has 6 presentations, but stimulus_id is missing"),
     "ids of another length": (
         {"response": np.ones((6, 7)), "stimulus_id": np.array(["a", "b"])},
-        "response has 6 stimuli, stimulus_id 2 entries",
+        "response has 6 stimuli, but stimulus_id has 2 entries",
     ),
     "ids with an axis too many": (
         {"response": np.ones((6, 7)), "stimulus_id": np.zeros((6, 2))},
@@ -186,7 +186,7 @@ WRONG = {
     "one axis": ({"response": np.ones(6), "stimulus_id": np.arange(6)}, "give (presentation, neuroid)"),
     "three axes without time": (
         {"response": np.ones((6, 7, 2)), "stimulus_id": np.arange(6)},
-        "repeats (stimulus, repeat, neuroid) are named response_repeats",
+        "name repeats (stimulus, repeat, neuroid) response_repeats",
     ),
     "two axes of repeats": (
         {"response_repeats": np.ones((6, 7))},
@@ -228,7 +228,7 @@ def test_a_key_that_is_not_there_lists_those_that_are(stored):
 @pytest.mark.parametrize("setting", [{"bin_ms": 10}, {"window_ms": (0, 100)}, {"align": 0}])
 def test_binning_needs_spike_times(stored, setting):
     path = stored(response_mean=np.eye(5, 7))
-    with pytest.raises(DataError, match=f"{next(iter(setting))} apply to spike times"):
+    with pytest.raises(DataError, match=f"holds no spike times; leave out {next(iter(setting))}"):
         neural.load(path, **setting)
 
 
@@ -241,7 +241,7 @@ def test_a_length_that_fits_both_dimensions_is_ambiguous(stored, rng, name):
     labels = np.array(list("xxyyyy"))
     with pytest.raises(DataError) as refused:
         neural.load(stored(**square(rng, **{name: labels})))
-    assert f"may be of either; rename it neuroid_{name} or presentation_{name}" in str(refused.value)
+    assert f"may describe either; rename it neuroid_{name} or presentation_{name}" in str(refused.value)
     for dim in ("neuroid", "presentation"):
         loaded = neural.load(stored(**square(rng, **{f"{dim}_{name}": labels})))
         assert loaded[name].dims == (dim,) and loaded[name].values.tolist() == list("xxyyyy")
@@ -271,4 +271,4 @@ def test_descriptors_that_fit_both_dimensions_need_a_name_that_says_which(stored
     loaded = neural.load(path)
     assert loaded.neuroid_depth.dims == ("neuroid",)
     assert loaded.presentation_contrast.dims == ("presentation",)
-    assert "depth" not in loaded.coords and "depth may be of either, and is left out" in caplog.text
+    assert "depth" not in loaded.coords and "depth may describe either and is left out" in caplog.text

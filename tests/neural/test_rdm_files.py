@@ -109,7 +109,7 @@ WRONG = {
     "three axes before the pairs": ({"rdm": np.ones((2, 2, 2, PAIRS))}, "give (rdm, pair), (subject,"),
     "ids of another number": (
         {"rdm": np.arange(10.0), "stimulus_id": np.arange(4)},
-        "rdm has 5 stimuli, stimulus_id 4 entries",
+        "rdm has 5 stimuli, but stimulus_id has 4 entries",
     ),
     "ids twice": (
         {"rdm": np.arange(10.0), "stimulus_id": np.array(list("abcda"))},
@@ -121,7 +121,7 @@ WRONG = {
     ),
     "infinite": ({"rdm": np.array([1, 2, np.inf])}, "infinite dissimilarities"),
     "nothing measured": ({"rdm": np.array([[1, 2, 3], [np.nan] * 3])}, "RDM 1 is NaN throughout"),
-    "all alike": ({"rdm": np.ones(3)}, "all dissimilarities are alike"),
+    "all alike": ({"rdm": np.ones(3)}, "all dissimilarities are equal"),
     "two stimuli": ({"rdm": np.ones(1)}, "at least 3 stimuli. Got 2"),
     "text": ({"rdm": np.array(["a", "b", "c"])}, "rdm has shape (3,) and holds text"),
     "empty": ({"rdm": np.ones((0, 3))}, "rdm has shape (0, 3)"),

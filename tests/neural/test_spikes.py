@@ -89,9 +89,7 @@ def test_ms_given_as_seconds_are_refused(tmp_path):
     with np.load(path) as z:
         arrays = {name: np.tile(z[name], 2) if name != "stimulus_id" else z[name] for name in z.files}
     np.savez(tmp_path / "s.npz", time_s=arrays.pop("time_ms"), **arrays)
-    with pytest.raises(
-        DataError, match="whole seconds are unlikely; times in ms are read from an array time_ms"
-    ):
+    with pytest.raises(DataError, match="whole seconds are unlikely; save times in ms as time_ms"):
         neural.load(tmp_path / "s.npz")
 
 
@@ -146,7 +144,7 @@ def test_a_silent_neuron_at_the_end_is_kept_by_its_name(tmp_path):
 
 
 WRONG = {
-    "no stimuli": ({"stimulus_id": None}, {}, "not which stimulus each trial presented"),
+    "no stimuli": ({"stimulus_id": None}, {}, "not the stimulus of each trial"),
     "trial too high": ({"trial": np.array([0] * 9 + [4])}, {}, "trial holds 4 in entry 9, but there are 4"),
     "trial negative": ({"trial": np.array([-1] + [0] * 9)}, {}, "trial holds -1 in entry 0"),
     "trial of another length": ({"trial": np.arange(3)}, {}, "trial has shape (3,)"),
@@ -159,7 +157,7 @@ WRONG = {
         {"bin_ms": 10, "window_ms": (0, 200)},
         "spike times look like seconds, not ms",
     ),
-    "seconds, no window": ({"time_ms": np.linspace(0.001, 0.5, 10)}, {}, "are read from an array time_s"),
+    "seconds, no window": ({"time_ms": np.linspace(0.001, 0.5, 10)}, {}, "in seconds, save them as time_s"),
     "another window": ({}, {"bin_ms": 10, "window_ms": (100, 200)}, "no spike lies in the window"),
     "another onset": ({}, {"bin_ms": 10, "window_ms": (0, 20), "align": 1000}, "no spike lies in the window"),
     "onsets of 3 trials": ({"on": np.zeros(3)}, {"align": "on"}, "the onset in each of 4 trials"),
@@ -171,7 +169,7 @@ WRONG = {
             "trial": np.arange(1000) % 4,
         },
         {"bin_ms": 20, "window_ms": (0, 200)},
-        "5 of 10 time bins lie where nothing was recorded",
+        "5 of 10 time bins lie outside the recorded time",
     ),
     "half a bin": ({}, {"bin_ms": 8, "window_ms": (0, 20)}, "bins of 8 ms; give window_ms=(0, 16)"),
     "no width": ({}, {"bin_ms": 0}, "bin_ms must be the width of time bins in ms"),
@@ -193,7 +191,7 @@ WRONG = {
     "trials that do not add up": (
         {"trials_per_neuron": np.array([3, 2])},
         {},
-        "together the 4 trials of the file",
+        "their sum must be 4, the trials of the file",
     ),
 }  # fmt: skip
 
