@@ -235,3 +235,15 @@ def test_target_rates_without_classes_have_no_accuracy():
 
 def test_diverged_is_of_the_kind_that_is_caught():
     assert issubclass(Diverged, CortexSimError)
+
+
+def test_an_optimiser_that_was_given_keeps_its_rate_for_the_next_call():
+    """A schedule ends near 0; the next would take that for its peak, and nothing more would be learned."""
+    built = model("backprop")
+    own = torch.optim.SGD(built.parameters(), lr=0.1, momentum=0.8)
+    losses = []
+    for _ in range(2):
+        curve = built.fit((X, Y), 2, batch_size=8, optimiser=own, schedule="OneCycleLR", progress=False)
+        losses.append(curve[-1]["train_loss"])
+        assert own.param_groups[0]["lr"] == 0.1 and own.param_groups[0]["momentum"] == 0.8
+    assert losses[1] < 0.9 * losses[0]

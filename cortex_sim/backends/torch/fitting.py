@@ -84,7 +84,8 @@ def fit(
         Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or one over the model's parameters. By
         default "Adam", or under a trained credit network "inner_step", the step it was trained with.
     schedule : str or dict, optional
-        Any of torch.optim.lr_scheduler, stepped after every update.
+        Any of torch.optim.lr_scheduler, stepped after every update. An optimiser that was given as an object
+        has its own rates again when training ends.
     accumulate : int, default 1
         Batches of one update: the change is the mean over all their presentations.
     clip_norm : float, optional

@@ -11,6 +11,7 @@ from torch import Tensor
 from cortex_sim.backends.torch import changes, fitting, outputs, weights
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.backends.torch.modes import differentiating
+from cortex_sim.backends.torch.optimising import rates_restored
 from cortex_sim.calling import known_arguments
 from cortex_sim.errors import DataError
 from cortex_sim.runs.interrupted import saying
@@ -68,7 +69,8 @@ class Model(Core):
     def fit(self, train: Any, epochs: int = 10, **settings: Any) -> list[dict[str, float | None]]:
         """Train; see `cortex_sim.backends.torch.fitting.fit`."""
         try:
-            with saying(fitting.what_is_kept(self)):
+            scheduled = rates_restored(settings.get("optimiser"), settings.get("schedule"))
+            with saying(fitting.what_is_kept(self)), scheduled:
                 return fitting.fit(self, train, epochs, **settings)
         finally:
             self.detach()

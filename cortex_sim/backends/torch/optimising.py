@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,8 @@ _EXAMPLES = {
     "optimiser": '"Adam", {"name": "SGD", "lr": 0.1}, or an optimiser that holds the model\'s parameters',
     "schedule": '"OneCycleLR", or {"name": "StepLR", "step_size": 100}',
 }
+#: What schedules write into the groups of an optimiser.
+_SCHEDULED = ("lr", "initial_lr", "max_lr", "min_lr", "momentum", "betas", "max_momentum", "base_momentum")
 _LENGTHS = ("total_steps", "T_max", "total_iters")
 
 
@@ -174,6 +177,29 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
             "leave its length out, it is filled in"
         )
     return made
+
+
+@contextmanager
+def rates_restored(optimiser: Any, schedule: Any) -> Iterator[None]:
+    """Give an optimiser of the user's the rates and momenta again that a schedule changes meanwhile.
+
+    Else the next schedule would begin where this one ended, with hardly any rate.
+    """
+    own = schedule is not None and isinstance(optimiser, torch.optim.Optimizer)
+    groups = optimiser.param_groups if own else []
+    before = [{name: _copy(group[name]) for name in _SCHEDULED if name in group} for group in groups]
+    try:
+        yield
+    finally:
+        for group, kept in zip(groups, before, strict=True):
+            for name in _SCHEDULED:
+                group.pop(name, None)
+            group.update(kept)
+
+
+def _copy(value: Any) -> Any:
+    """A rate may be a tensor, which schedules fill anew."""
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def schedule_remarks(schedule: Any, steps: int) -> list[str]:
