@@ -62,4 +62,8 @@ def crosses(values: Array, height: float) -> bool:
     Xing, Arpit, Tsirigotis and Bengio (2018), arXiv 1802.08770, ask it of neighbouring iterates.
     """
     values = np.asarray(values, dtype=float)
+    if len(values) < 3 or np.isnan(values).any():
+        raise DeclarationError(
+            f"crosses: needs at least 3 values, ends included, none of them NaN. Got {values.tolist()}"
+        )
     return bool(values[1:-1].max() > max(values[0], values[-1]) + height)

@@ -16,7 +16,7 @@ from cortex_sim.checks import listed
 from cortex_sim.data.identities import identities
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
-from cortex_sim.neural.suspicious import warn_of_copies
+from cortex_sim.neural.suspicious import warn_of_copies, warn_of_silence
 
 COUNTED = ("spikes/s", "spike count")
 #: Coordinates that, with the stimulus and its repetition, identify a presentation uniquely.
@@ -50,6 +50,8 @@ def checked(data: xr.Dataset, source: str, stimuli: object = None) -> xr.Dataset
     _require_values(source, data)
     _require_repeats(source, data)
     warn_of_copies(source, data)
+    if data["rate"].attrs.get("units", "1") in COUNTED:
+        warn_of_silence(source, data)
     return _flag_constant(source, data)
 
 

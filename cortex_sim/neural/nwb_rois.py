@@ -16,13 +16,14 @@ from cortex_sim.neural.nwb_units import UNKNOWN, area_name
 
 _WHOLE_BYTES = 2**29  # a series of up to this size is read at once, which is faster
 _SLACK_S = 1e-9
+_COVERED = 0.5  # share of a window that must have samples: some frames may be dropped, not most of a window
 
 
 def roi_means(path: Path, series: Sequence[Any], windows: Windows) -> NDArray[np.float64]:
     """Mean of the samples in each window, shape (presentation, neuroid, time_bin), in the series' unit.
 
-    NaN where a window is not within the recorded time, or all of a ROI's samples in it are NaN. ROIs of
-    several series, one per plane, are concatenated.
+    NaN where a window is not within the recorded time, where less than half of it is (timestamps may have
+    gaps), or all of a ROI's samples in it are NaN. ROIs of several series, one per plane, are concatenated.
 
     Raises
     ------
@@ -92,6 +93,7 @@ def _means(path: Path, series: Any, windows: Windows) -> NDArray[np.float64]:
     held = data if large else np.asarray(data[:])
     bounds = np.searchsorted(times, edges - _SLACK_S)
     recorded = (edges[:, :-1] >= times[0] - _SLACK_S) & (edges[:, 1:] <= times[-1] + step + _SLACK_S)
+    recorded &= np.diff(bounds, axis=1) * step >= _COVERED * np.diff(edges, axis=1) - _SLACK_S
     rois = 1 if len(data.shape) == 1 else data.shape[1]
     found = np.full((len(edges), rois, edges.shape[1] - 1), np.nan)
     for presentation, at in enumerate(bounds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from cortex_sim.errors import DataError
 from cortex_sim.neural.nwb_presentations import MS, Windows
-from cortex_sim.neural.spikes import counts
+from cortex_sim.neural.spikes import ENOUGH, counts
 
+log = logging.getLogger(__name__)
 _NS = 6  # decimals of a ms: spikes on a grid, such as 1 ms, stay on it after conversion from s
 
 UNKNOWN = "unknown"
@@ -20,6 +22,10 @@ _AREAS = ("location", "brain_area", "brain_region", "area", "region", "structure
 
 def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
     """Spikes/s of shape (presentation, neuroid, time_bin); NaN where a unit was not observed.
+
+    That is said by ``obs_intervals``. Without these, presentations before the first or after the last spike
+    of all units count as not recorded, with a warning, unless so few spikes were expected there that there
+    may be none by chance.
 
     Raises
     ------
@@ -38,6 +44,8 @@ def unit_rates(path: Path, units: Any, windows: Windows) -> NDArray[np.float64]:
         for i in range(len(units)):
             observed = np.asarray(units["obs_intervals"][i], dtype=float).reshape(-1, 2) * MS
             rates[:, i][~_observed(observed, windows.edges_ms)] = np.nan
+    else:
+        rates[_not_recorded(path, trains, windows)] = np.nan
     if np.isnan(rates).all():
         raise DataError(f"neural data {path}: no unit was observed during any presentation (obs_intervals)")
     return rates
@@ -72,10 +80,36 @@ def _rates(train: NDArray[np.float64], windows: Windows) -> NDArray[np.float64]:
 
 
 def _observed(intervals: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each bin lies within an interval, shape (presentation, time_bin)."""
+    """Whether each bin lies within an interval, or several without a gap, shape (presentation, time_bin)."""
+    intervals = _without_seams(intervals)
     start, end = edges[:, :-1, None], edges[:, 1:, None]
     within = (intervals[:, 0] <= start + 1e-3) & (end <= intervals[:, 1] + 1e-3)
     return np.asarray(within.any(-1), dtype=bool)
+
+
+def _not_recorded(path: Path, trains: list[NDArray[np.float64]], windows: Windows) -> NDArray[np.bool_]:
+    """Presentations while nothing was recorded, as the spikes of all units together tell, (presentation,)."""
+    spikes, edges = np.concatenate(trains), windows.edges_ms
+    first, last = float(spikes.min()), float(spikes.max())
+    beyond = np.asarray((edges[:, 0] > last) | (edges[:, -1] <= first), dtype=bool)
+    expected = len(spikes) / max(last - first, 1e-9) * (edges[:, -1] - edges[:, 0])[beyond].sum()
+    if expected <= ENOUGH:
+        return np.zeros_like(beyond)
+    log.warning(
+        "neural data %s: %d of %d presentations lie before the first or after the last spike of all units, "
+        "and count as not recorded (NaN); if the units were silent, give them obs_intervals",
+        *(path, int(beyond.sum()), len(beyond)),
+    )
+    return beyond
+
+
+def _without_seams(intervals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intervals that overlap, or follow each other without a gap, as one; shape (interval, 2)."""
+    ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    reached = np.fmax.accumulate(ordered[:, 1])  # an end that is NaN ends nothing
+    first = np.flatnonzero(np.r_[True, ordered[1:, 0] > reached[:-1] + 1e-3][: len(ordered)])
+    last = np.r_[first[1:] - 1, len(ordered) - 1][: len(first)]
+    return np.stack([ordered[first, 0], reached[last]], axis=1)
 
 
 def _require_same_clock(path: Path, trains: list[NDArray[np.float64]], windows: Windows) -> None:

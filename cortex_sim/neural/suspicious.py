@@ -1,4 +1,4 @@
-"""Warnings about data that are rarely intended: neuroids that are copies, repeats that are copies."""
+"""Warnings about data that are rarely intended: copies of neuroids or repeats, silent presentations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortex_sim.checks import listed
+from cortex_sim.neural.spikes import ENOUGH
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,22 @@ def warn_of_copies(source: str, data: xr.Dataset) -> None:
             "neural data %s: all repeats of every stimulus are exactly alike, so the reliability is 1 "
             "whatever the noise; if these are means, save them once, as response_mean",
             source,
+        )
+
+
+def warn_of_silence(source: str, data: xr.Dataset) -> None:
+    """Log a warning where no neuroid spikes in a presentation; ``data`` are counts or rates of spikes.
+
+    Trials that were not recorded are often left at 0. One spike's rate is the smallest above 0.
+    """
+    rate = data["rate"].values.reshape(data.sizes["presentation"], -1)
+    silent = ~np.isnan(rate).all(1) & ~(rate > 0).any(1)
+    one = float(np.min(rate, where=rate > 0, initial=np.inf))
+    if silent.any() and np.nansum(rate[~silent]) / (one * max((~silent).sum(), 1)) > ENOUGH:
+        log.warning(
+            "neural data %s: no neuroid spikes in %d of %d presentations, such as presentation %d, where "
+            "others have many spikes; leave out trials that were not recorded, or mark them with NaN",
+            *(source, int(silent.sum()), len(silent), int(np.argmax(silent))),
         )
 
 

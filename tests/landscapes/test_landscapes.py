@@ -41,6 +41,11 @@ def test_a_bowl_has_no_barrier_and_its_descent_no_climb():
     assert len(values) == 21 and values[0] == 10 and values[-1] == 0
 
 
+def test_whether_a_path_that_is_not_known_crosses_is_not_said():
+    with pytest.raises(DeclarationError, match="none of them NaN"):
+        crosses(np.array([1.0, np.nan, 0.5]), 0.1)
+
+
 @pytest.mark.parametrize(
     "start, end, points, message",
     [

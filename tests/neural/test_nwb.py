@@ -9,6 +9,7 @@ import pytest
 from pynwb import NWBHDF5IO
 
 from cortex_sim.neural.nwb import read_nwb
+from cortex_sim.neural.nwb_units import _observed
 
 IDS = ["lake", "tree", "lake", "fox", "tree", "lake", "fox"]
 START = np.cumsum([2.2] + [0.7] * 6)  # as floats in ms, some of these are more than a whole ms
@@ -138,6 +139,25 @@ def test_a_unit_that_was_not_observed_has_no_rate(tmp_path, trains):
     assert np.flatnonzero(~missing[:, 0]).tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert np.flatnonzero(~missing[:, 1]).tolist() == [0, 1, 2]
     assert np.flatnonzero(~missing[:, 2]).tolist() == [1, 5, 6]
+
+
+def test_observation_in_pieces_without_a_gap_is_one():
+    """Some files have an interval for each trial or acquisition: a window may reach into the next."""
+    edges = np.array([[1.0, 3.0], [4.0, 6.0], [8.0, 9.5], [0.5, 2.5]])
+    pieces = np.array([[2.0, 5.0], [0.0, 2.0], [6.0, np.nan], [3.0, 4.0], [8.0, 9.0], [9.0, 10.0]])
+    assert _observed(pieces, edges)[:, 0].tolist() == [True, False, True, True]
+    assert not _observed(np.zeros((0, 2)), edges).any()
+
+
+@pytest.mark.parametrize("last_s, missing", [(20.0, 0), (5.3, 2), (4.5, 3)])
+def test_presentations_after_the_recording_are_no_silence(tmp_path, trains, caplog, last_s, missing):
+    """The last three begin at 5, 5.7 and 6.4 s; 150 spikes/s tell that all units at once were not silent."""
+    file = nwb_files.new()
+    nwb_files.add_units(file, [train[train < last_s] for train in trains])
+    nwb_files.add_trials(file, START, STOP, stimulus_id=IDS)
+    made = read_nwb(nwb_files.write(file, tmp_path / "ended.nwb"))
+    assert np.isnan(made.rate.values).all(1).tolist() == [False] * (7 - missing) + [True] * missing
+    assert (f"{missing} of 7 presentations lie before" in caplog.text) == bool(missing)
 
 
 def test_rows_without_a_stimulus_are_left_out_and_counted(tmp_path, trains, caplog):

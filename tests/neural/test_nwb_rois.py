@@ -159,3 +159,16 @@ def test_infinite_samples_are_refused(tmp_path):
     data[15, 1] = np.inf
     with pytest.raises(DataError, match="soma_DfOverF has infinite samples"):
         read_nwb(session(tmp_path, {"soma": (data, "V1", None)}))
+
+
+def test_a_window_mostly_in_a_gap_of_the_recording_has_no_mean(tmp_path):
+    """Its few samples are not the response to the stimulus; single dropped frames do not matter."""
+    clock = times()
+    paused = (clock >= ONSET[1] + 0.12) & (clock < ONSET[2] - 0.3)
+    dropped = np.isclose(clock, ONSET[3] + 0.2)
+    kept = ~(paused | dropped)
+    data = traces(2, 3)
+    made = read_nwb(session(tmp_path, {"soma": (data[kept], "V1", None)}, timestamps=clock[kept]))
+    assert np.isnan(made.rate.values).all(1).tolist() == [False, True, False, False, False]
+    inside = kept & (clock >= ONSET[3] - 1e-9) & (clock < ONSET[3] + 0.6 - 1e-9)
+    np.testing.assert_allclose(made.rate.values[3], data[inside].mean(0))

@@ -136,6 +136,18 @@ def test_a_neuroid_that_is_there_twice_is_said(tmp_path, repeats, caplog):
     assert "neuroids copy another exactly in every presentation, such as 2 and 7" in caplog.text
 
 
+def test_trials_left_at_0_are_said(tmp_path, rng, caplog):
+    counts = rng.poisson(6.0, size=(STIMULI, REPEATS, NEUROIDS)).astype(float)
+    few = np.where(rng.random(counts.shape) < 0.1, 1.0, 0.0)  # some presentations have none by chance
+    few[0] = 1.0
+    for quiet in (counts, few):
+        neural.load(in_npz(tmp_path, response_repeats=quiet, stimulus_id=IDS, units="spike count"))
+    assert not caplog.text
+    counts[4, 2:] = 0.0
+    neural.load(in_npz(tmp_path, response_repeats=counts / 0.1, stimulus_id=IDS, units="spikes/s"))
+    assert f"spikes in 3 of {STIMULI * REPEATS} presentations, such as presentation 22" in caplog.text
+
+
 SECONDS = {name: times / 1000 for name, times in EDGES.items()}
 
 
