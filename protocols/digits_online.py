@@ -84,7 +84,7 @@ import cortex_sim as cs
 
 TRIALS, HIDDEN, SEEDS = 500, 64, 5
 SETTLE_MS, COMPARE_MS, LEARN_MS, DREAM_MS = 60, 40, 40, 50
-# η·T of one digit, the best for each rule on 1000 training digits that the 500 leave out (see `search`).
+# η·T of one digit, the best for each rule on 1000 training digits outside the 500 (see `search`).
 ARMS = {
     "exact inverse": ("gait_prop", 0.03),
     "learned inverse": ("gait_prop_learned", 0.03),

@@ -94,8 +94,8 @@ BARS = UNITS = 2 * SIDE
 P = 1 / 8  # probability of a bar, and of a unit's activity
 SETTLE_MS, LEARN_MS = 40, 10
 PER_TRIAL = {"retina->V1": 0.02, "V1->V1": 0.1, "constant->V1": 0.02}  # Földiák's β, α, γ
-CONSTANT = 2.0  # constant inhibition of the second control: the mean of the learned one
-INHIBITION = {"anti-Hebbian": 0.0, "constant": CONSTANT, "none": 0.0}  # weights to begin with
+CONSTANT = 2.0  # constant inhibition of the second control: the mean of the learned inhibition
+INHIBITION = {"anti-Hebbian": 0.0, "constant": CONSTANT, "none": 0.0}  # initial weights
 
 
 @dataclass(frozen=True)

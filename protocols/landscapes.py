@@ -86,7 +86,7 @@ from cortex_sim.tdca.tasks.settings import tasks_from
 CREDIT, BACKPROP, LONG = "credit network", "backpropagation", "gradient, as long"
 NOISY, OTHER = "gradient with noise, as long", "backpropagation, other presentations"
 ARMS = (CREDIT, BACKPROP, LONG, NOISY, OTHER)
-BATCH, SHOWN, HEIGHT = 32, 512, 0.001  # presentations of a step and of the objective; of a crossing, nats
+BATCH, SHOWN, HEIGHT = 32, 512, 0.001  # presentations of a step, of the objective; a crossing's height, nats
 Layers = list[torch.Tensor]
 """Weights and biases of each layer, (run, parameter)."""
 

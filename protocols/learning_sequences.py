@@ -85,10 +85,10 @@ import numpy as np
 
 import cortex_sim as cs
 
-UNITS, PLACES = 64, 16  # of the recurrent population; that receive credit where it is sparse or diffuses
-TAU_MS, DT_MS = 50.0, 10.0  # of the recurrent population; of a step, and of the readout
+UNITS, PLACES = 64, 16  # recurrent units; those of them that receive credit where it is sparse or diffuses
+TAU_MS, DT_MS = 50.0, 10.0  # recurrent time constant; step, which is also the readout's time constant
 UPDATES, BATCH = 300, 50
-ROWS = 10_000  # images of the training set that are held in memory; as many as presentations seen are fewer
+ROWS = 10_000  # training images that are drawn, at most: fewer if there are fewer presentations
 Pair = tuple[np.ndarray, np.ndarray]
 
 

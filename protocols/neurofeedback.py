@@ -180,7 +180,7 @@ from cortex_sim.credit import DenseCredit, Ring, TrainedCredit, diffusion, untra
 UNITS, GROUP = 40, 5  # units of RSC, and how many of them are P+ and how many P−
 CONTEXT, VIEW = 20, 8  # units that hold the context, and units that see the grating
 FRAMES, EARLY, LATE = 100, 20, 40  # frames in all, those of early credit, and those of late rates
-ATTEMPT, GAIN = 30, 0.15  # frames until a miss; how far rates of 1 in P+ and 0 in P− turn it in one frame
+ATTEMPT, GAIN = 30, 0.15  # frames until a miss; turn of the grating in a frame at rates 1 in P+, 0 in P−
 ETA, REWARD_ETA, LEARN_MS = 0.8, 16.0, 60  # learning rates in 1/s; how long plasticity lasts in a frame
 SIZE = GROUP**0.5 / (2 * UNITS) ** 0.5  # root mean square over units of GAIT-prop's credit for an error of 1
 ANIMALS = 7
@@ -288,7 +288,7 @@ def experiment(seed: int = 0) -> cs.Experiment:
     for arm, signs in {"neuromodulator": False, "neuromodulator, signs": True}.items():
         net = network(seed, "global_neuromodulator", scale=SIZE, signs=signs)
         arms[arm] = cs.Arm(protocol(seed), net)
-    for arm, given in TDCA.items():  # its credit is as long as the error
+    for arm, given in TDCA.items():  # its credit has the length of the error
         net = network(seed, "tdca", credit=credit_network(seed, *given))
         arms[arm] = cs.Arm(protocol(seed, eta_per_s=SIZE * ETA), net)
     by_reward = network(seed, cs.ThreeFactor(tau_ms=20.0))

@@ -85,7 +85,7 @@ import cortex_sim as cs
 
 HZ = 0.1  # rate of 1 Hz: a rate of 1 means 10 Hz
 FREQUENCIES = np.arange(1, 26)  # Hz, each on a pathway to its own cell
-HELD = 20  # Hz, of pre where only post is moved
+HELD = 20  # Hz, of pre where only post varies
 HISTORIES = {"quiet": 7, "active": 10}  # Hz, before pairing
 TAU_MS = 2000  # of θ and of the means
 RULES = {"BCM": cs.Bcm(tau_ms=TAU_MS), "covariance": cs.Covariance(tau_ms=TAU_MS), "Hebb": cs.Hebbian()}
@@ -108,7 +108,7 @@ def protocol(pre_hz: np.ndarray, history_hz: float) -> cs.Protocol:
     pair = {
         "retina": HZ * pre_hz,
         "V1": HZ * (FREQUENCIES - pre_hz),
-    }  # pre drives post; a current does the rest
+    }  # pre drives post; an injected current adds the rest
     return cs.Protocol(
         cs.Phase("history", 6 * TAU_MS, drive={"retina": HZ * history_hz}, plasticity={PROJECTION: 1e-15}),
         cs.Phase("settle", duration_ms=50, drive=pair),

@@ -79,7 +79,7 @@ import cortex_sim as cs
 TRIALS = 300
 REWARDED = (0.1, 0.9)  # probability of reward of the worse and the better action
 BETA = 6.0  # inverse temperature of choices
-MEMORY, ENOUGH = 10, 9  # choices that count for the criterion, and the right ones among them
+MEMORY, ENOUGH = 10, 9  # last choices that count for the criterion, and how many must be right
 DECIDE_MS, ACT_MS, REWARD_MS = 40, 60, 60
 TAU_MS, TRACE_MS = 5, 30
 ETA = 11.0  # 1/s

@@ -244,7 +244,7 @@ def main(
     for one, other, share in outcome.confused_pairs()[:6]:
         print(f"{one} and {other}: taken for each other in {100 * share:.0f} % of their runs")
     for architecture, share in outcome.by_group().items():
-        print(f"{architecture}, held out: {share:.3f} of its runs are right")
+        print(f"{architecture}, held out: {share:.3f} of its runs identified")
     rows = []
     for row in answers(trajectories, folder / NAME / "answers", effort):
         rows.append(row)
@@ -259,9 +259,9 @@ def main(
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
-    options.add_argument("--small", action="store_true", help="a minute: too few runs to conclude anything")
+    options.add_argument("--small", action="store_true", help="one minute, with too few runs for conclusions")
     options.add_argument("--data", default="digits", help="digits, or mnist with $CORTEX_SIM_DATA")
-    options.add_argument("--out", type=Path, default=Path("runs"), help="folder; what it holds is continued")
+    options.add_argument("--out", type=Path, default=Path("runs"), help="folder; runs in it are continued")
     options.add_argument("--jobs", type=int, default=1, help="runs in parallel")
     given = options.parse_args()
     logging.getLogger("cortex_sim").setLevel(logging.ERROR)  # divergence is reported in one line a run

@@ -87,12 +87,12 @@ import numpy as np
 
 import cortex_sim as cs
 
-UNITS, PLACES = 40, 8  # of the recurrent population; that receive credit where it diffuses
+UNITS, PLACES = 40, 8  # recurrent units; those of them that receive credit where it diffuses
 TAU_MS, READOUT_MS, BIN_MS = 20.0, 20.0, 10
-PATTERNS, CURVES, COPIES = 2, 1, 3  # curves that are cued; readout units; sources of each input unit
-UPDATES, BATCH, TRIALS = 80, 8, 48  # trials that a score is of
+PATTERNS, CURVES, COPIES = 2, 1, 3  # curves that are cued; readout units; spiking sources per input unit
+UPDATES, BATCH, TRIALS = 80, 8, 48  # TRIALS: from which a score is computed
 SEEDS, SEARCH_SEED = 3, 100
-TARGET_HZ, STRENGTH = 20.0, 1e-4  # of firing rates: where they are drawn to, and how strongly
+TARGET_HZ, STRENGTH = 20.0, 1e-4  # regularisation of firing rates: their target, and its strength
 RATES = (0.01, 0.03, 0.1, 0.3)
 FOLDER = Path("runs/spiking_bridge")
 
@@ -136,7 +136,7 @@ def network(arm: Arm) -> cs.Network:
     net.recurrent(pfc, pfc, cs.Dense(init="orthogonal"), plasticity=learns)
     net.bottom_up(pfc, answer, plasticity="backprop")
     net.objective(answer, "squared_error")
-    free = {"scale": (UNITS / CURVES) ** -0.5}  # as large as the readout's weights are at first
+    free = {"scale": (UNITS / CURVES) ** -0.5}  # as large as the readout's initial weights
     settings = {"e_prop": free, "e_prop_diffused": free | {"places": PLACES}}
     net = net.with_rule(arm.word, **settings.get(arm.word, {}))
     return net if arm.memory == "leak" else net.with_rule(cs.EProp(arm.memory))

@@ -115,7 +115,7 @@ CURVES = {
 }
 DASHED = ("zero_order", "snes", "cma_es", "random_search")  # of zero order
 FOLDS = tuple(tuple(list(FAMILIES)[i : i + 2]) for i in range(0, len(FAMILIES), 2))  # each left out once
-STEEPER = (0.5, 1.0, 1.5)  # numbers added to the trained fall
+STEEPER = (0.5, 1.0, 1.5)  # added to the trained fall of the rate
 DRAWN = ("rastrigin", "levy", "ackley", "griewank")  # landscapes of two variables
 
 

@@ -106,7 +106,7 @@ ADAM = ("dfa_mnist_adam", "backprop_mnist_adam")
 FIXED = ("error_diffusion_mnist", "low_rank_mnist", "tdca_mnist_untrained")
 ONCE = ("tdca_mnist_raw", "tdca_mnist_nres", "readout_mnist", "tdca_shared")
 RIVALS = ("tdca_mnist", "dfa_mnist", "dfa_mnist_adam", "backprop_mnist")
-AGAIN = (  # 24 inner runs of no other test; the same under every outer seed
+AGAIN = (  # 24 inner runs that no other test uses; the same for every outer seed
     Cell("mnist", "mnist", (30, 100, 300, 1000)),
     Cell("mnist@256", "mnist", (30, 100, 300, 1000), {"hidden": [256]}),
     Cell("fashion_mnist", "fashion_mnist", (30, 100, 300, 1000)),

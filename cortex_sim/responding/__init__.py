@@ -1,7 +1,7 @@
-"""Responses of a network to stimuli: trained or not, at equilibrium or in time, kept for the next time.
+"""Responses of a network to stimuli: trained or not, at equilibrium or in time, kept for the next call.
 
-`respond_to` takes whatever has a state: a run directory, a checkpoint, a file of `cortex_sim.save`, a model
-or simulation in memory; or, untrained, a network or a model's name.
+`respond_to` takes anything that has a state: a run directory, a checkpoint, a file of `cortex_sim.save`, a
+model or simulation in memory; or, untrained, a network or a model's name.
 """
 
 from cortex_sim.data.fitting import View

@@ -1,4 +1,4 @@
-"""Candidate: a network whose responses are asked for, with the preprocessing that its stimuli need."""
+"""Candidate: a network to be presented with stimuli, and the preprocessing that these need."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Candidate:
     Parameters
     ----------
     name : str
-        What tables and files call it.
+        Its name in tables and files.
     state : State
         Its declaration and all that it has learned, or its initial weights.
     preprocessing : Preprocessing
-        Through which everything is shown to it: that of its training, or a stated one.
+        Applied to all stimuli: that of its training, or a stated one.
     trained : bool
     like : str
         Where a stated preprocessing comes from, such as "cifar10"; "" if it is that of its training.
@@ -75,7 +75,7 @@ class Candidate:
         Parameters
         ----------
         seed : int, optional
-            By default the one from which its training began.
+            By default the seed from which its training started.
         """
         fresh = initial(self.net, self.seed if seed is None else seed)
         return replace(self, name=f"{self.name}, untrained", state=fresh, trained=False)
@@ -95,7 +95,7 @@ def candidate(
     like: Any = None,
     arm: str | None = None,
 ) -> Candidate:
-    """The network that a run, a file, an object or a name stands for.
+    """Candidate from a run, a file, an object or the name of a model.
 
     Parameters
     ----------
@@ -107,17 +107,17 @@ def candidate(
     rule : str, optional
         Rule of an untrained model, such as "gait_prop"; by default as declared.
     seed : int, default 0
-        From which the weights of an untrained model are drawn; of an experiment, also order and noise.
+        Seed of an untrained model's weights; for an experiment, also of order and noise.
     like : str, path, ImageSet or Preprocessing, optional
-        For what holds no preprocessing, as an untrained model: a run directory or a data set whose
-        preprocessing it shares, or "none" to show stimuli as they are. See `preprocessing_like`.
+        For a network without preprocessing, such as an untrained model: a run directory or a data set whose
+        preprocessing it shares, or "none" to present stimuli as they are. See `preprocessing_like`.
     arm : str, optional
         Arm of an experiment.
 
     Raises
     ------
     DataError
-        If the preprocessing is not known, or of stimuli of another shape.
+        If the preprocessing is not known, or is for stimuli of another shape.
     RunError, DeclarationError
         If there is no such run or model, or a setting of untrained models is given for a trained one.
     """
@@ -144,8 +144,8 @@ def _names_a_model(model: Any) -> bool:
     shipped = model in library.names("models")
     if shipped and Path(model).exists():
         raise RunError(
-            f"{model}: is a model, and a file or folder here; give ./{model} for what is stored there, or "
-            "call from another folder"
+            f"{model}: is the name both of a model and of a file or folder here; give ./{model} for what is "
+            "stored there, or call from another folder"
         )
     return shipped
 
@@ -170,7 +170,7 @@ def _simulated(model: Any, arm: str | None, rule: str | None, seed: int | None, 
     require_count("seed", minimum=0, seed=0 if seed is None else seed)
     experiment = model if isinstance(model, Experiment) else finding.experiment(str(model), seed or 0)
     if rule is not None:
-        raise DeclarationError(f"{model}: its arms have rules of their own; leave out --rule (rule={rule!r})")
+        raise DeclarationError(f"{model}: its arms declare their rules; leave out --rule (rule={rule!r})")
     name = arm_of(experiment, arm)
     net = experiment.network_of(name)
     before = experiment.state_for(net, seed or 0) or initial(net, seed or 0)
@@ -214,7 +214,7 @@ def _trained(name: str, state: State, shown: Preprocessing | None, like: Any, ru
         return Candidate(name, state, shown, trained=True, run=run)
     if like is None:
         raise DataError(
-            f"{name}: holds no preprocessing; give what it was trained with: --like RUN, --like DATA, or "
+            f"{name}: holds no preprocessing; give that of its training: --like RUN, --like DATA, or "
             "--like none if it was trained on stimuli as they are"
         )
     stated, source = preprocessing_like(like, state.network)
@@ -222,8 +222,8 @@ def _trained(name: str, state: State, shown: Preprocessing | None, like: Any, ru
 
 
 def _refuse_settings(name: str, rule: str | None, seed: int | None, like: Any) -> None:
-    """Raise where settings of untrained models are given for something that has its own."""
+    """Raise where settings of untrained models are given for a network that has its own."""
     for what, given in (("rule", rule), ("seed", seed), ("like", like)):
         if given is not None:
             own = "preprocessing" if what == "like" else "weights"
-            raise DeclarationError(f"{name}: has {own} of its own; leave out --{what} ({what}={given!r})")
+            raise DeclarationError(f"{name}: has its own {own}; leave out --{what} ({what}={given!r})")

@@ -34,9 +34,9 @@ class InTime:
     ----------
     present_ms : float
         How long each stimulus is presented. Rates are those at the end: settled, if that is many times the
-        time constants of all populations together.
+        sum of all populations' time constants.
     every_ms : float, optional
-        Length of time bins; the value in a bin is the value at its end. None keeps the end alone.
+        Length of time bins; the value in a bin is the value at its end. None keeps only the last value.
     dt_ms : float, default 1.0
         Time step.
     """
@@ -53,21 +53,21 @@ class InTime:
 
 
 class Presenter:
-    """A candidate built on brian2, which is presented with stimuli batch by batch.
+    """A candidate built on brian2 and presented with stimuli batch by batch.
 
     Parameters
     ----------
     candidate : Candidate
     populations, variables : sequence of str
-        Recorded; the populations in the network's order.
+        What is recorded; the populations in the network's order.
     timing : InTime
     batch : int, optional
-        Presentations side by side; by default what takes 64 MiB of recorded values, at most 64.
+        Presentations side by side; by default as many as fill 64 MiB with recorded values, at most 64.
 
     Raises
     ------
     DataError, DeclarationError, RunError
-        If that cannot be recorded, or durations are no multiples of the time step.
+        If these cannot be recorded, or durations are not multiples of the time step.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def kept(
 ) -> xr.Dataset:
     """The kept recording with the same key; else ``present(stimuli, file)`` makes it.
 
-    Processes that ask for the same at the same time wait for the first.
+    Processes that need the same recording at the same time wait for the first.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def kept(
 
 
 def _opened(file: Path, key: str) -> xr.Dataset | None:
-    """The recording in the file; None, and no file, where it is damaged or of another key."""
+    """The recording in the file; if it is damaged or has another key, None, and the file is removed."""
     from cortex_sim.recording import open_lazily
 
     if not file.exists():

@@ -20,7 +20,7 @@ def labelled(shown: Candidate, data: str | None, part: str = "test") -> Stimulus
     data : str, optional
         Name or path; by default the data set of the candidate's run.
     part : {"train", "validation", "test"}
-        Held out, for validation, is what the run held out.
+        "validation" is what the run held out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Preprocessing stated by what it resembles: a run, a data set, or none."""
+"""Preprocessing stated by reference: that of a run, of a data set, or none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NONE = "none"
 
 
 def preprocessing_like(like: Any, net: Network) -> tuple[Preprocessing, str]:
-    """The preprocessing, and a word for where it comes from.
+    """The preprocessing, and the name of its origin.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ def preprocessing_like(like: Any, net: Network) -> tuple[Preprocessing, str]:
         an image set: mean and sd of its training part, as `train` would measure them. "none": nothing is
         changed.
     net : Network
-        Whose stimuli it is for.
+        The network that is presented with the stimuli.
 
     Raises
     ------
     DataError
-        If there is no such run or data set, or it is for stimuli of another shape.
+        If there is no such run or data set, or its preprocessing is for stimuli of another shape.
     """
     name = source_of(net)
     shape = net.populations[name].shape

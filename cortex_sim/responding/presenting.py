@@ -49,10 +49,10 @@ def respond_to(
     model : path, str, State, Model, Simulation, Network, Experiment or Candidate
         See `cortex_sim.responding.candidate`, as for ``rule``, ``seed``, ``like`` and ``arm``.
     stimuli : StimulusSet, ImageSet, path or array
-        As they are stored, not preprocessed; of an image set the test part. A path is read by
-        `cortex_sim.data.stimuli`. They are fitted to the network.
+        As they are stored, not preprocessed; of an image set, the test part. A path is read by
+        `cortex_sim.data.stimuli`. Their size is fitted to the network.
     populations, variables : sequence of str, optional
-        By default all populations; rate and drive. Rates are always recorded.
+        By default all populations, and rate and drive. Rates are always recorded.
     view : View, optional
         Cropping and visual angles; see `cortex_sim.data.StimulusSet.fit_to`.
     in_time : InTime, optional
@@ -63,7 +63,7 @@ def respond_to(
         Write here batch by batch; the recording is returned as an open file.
     cache : path or bool, default False
         Folder in which recordings are kept for the next call (True: ``responses/`` in the run directory). One
-        is used again only if weights, stimuli, preprocessing and everything asked for are the same.
+        is reused only if weights, stimuli, preprocessing and all settings of the call are the same.
     progress : callable, optional
         Called with (presentations done, presentations in all) after every batch.
 
@@ -75,7 +75,7 @@ def respond_to(
     Raises
     ------
     CortexSimError
-        In one line, before any work: what does not exist, does not fit, or is not stated.
+        Before anything is computed, if something does not exist, does not fit, or is not stated.
 
     Examples
     --------
@@ -107,13 +107,13 @@ def presented_to(shown: Candidate, stimuli: Any, view: View | None = None) -> St
     Raises
     ------
     DataError
-        If they do not fit, or have a preprocessing already.
+        If they do not fit, or are preprocessed already.
     """
     given = _as_stimuli(stimuli)
     if given.preprocessing is not None:
         raise DataError(
-            f"stimuli {given.name}: have been given a preprocessing already; give them as they are stored, "
-            f"they are shown through that of {shown.name}"
+            f"stimuli {given.name}: have been given a preprocessing already; give them as they are stored: "
+            f"that of {shown.name} is applied to them"
         )
     view = view or View()
     fitted = given.fit_to(
@@ -157,7 +157,7 @@ def _present(
 
     if "unrolled" in shown.state.origin:
         raise DataError(
-            f"{shown.name}: was trained by unrolled steps, and would be presented at its equilibrium; "
+            f"{shown.name}: was trained by unrolled steps, but would be recorded at its equilibrium; "
             "present stimuli in time on brian2 (in_time=, --backend brian2), or record the steps by "
             f"cs.torch.load({str(shown.run or shown.name)!r}).respond(x)"
         )

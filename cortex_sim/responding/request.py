@@ -9,7 +9,7 @@ from cortex_sim.responding.in_time import InTime
 
 @dataclass(frozen=True)
 class Request:
-    """The part of a call of `respond_to` on which, with network and stimuli, the recorded numbers depend.
+    """Settings of `respond_to` that, together with network and stimuli, determine the recorded numbers.
 
     Parameters
     ----------

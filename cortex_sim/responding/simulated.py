@@ -18,7 +18,9 @@ def arm_of(experiment: Experiment, arm: str | None) -> str:
         If there is no such arm, or several and none is named.
     """
     if arm is None and len(experiment.arms) > 1:
-        raise RunError(f"respond: after which arm? Give --arm (arm=), one of {listed(experiment.arms)}")
+        raise RunError(
+            f"respond: the experiment has several arms; give --arm (arm=), one of {listed(experiment.arms)}"
+        )
     name = next(iter(experiment.arms)) if arm is None else arm
     require_known("arm", name, experiment.arms, RunError)
     return name
@@ -32,7 +34,7 @@ def after(experiment: Experiment, arm: str, seed: int) -> State:
     experiment : Experiment
     arm : str
     seed : int
-        Of weights, order and noise, as for ``simulate``.
+        Seed of weights, order and noise, as for ``simulate``.
     """
     from cortex_sim import brian2
 

@@ -29,7 +29,7 @@ class Subject:
     Parameters
     ----------
     model : path, str, Model, …
-        Whatever `cortex_sim.responding.candidate` takes: a run directory, a file, a model.
+        Anything that `cortex_sim.responding.candidate` takes: a run directory, a file, a model.
     areas : mapping of str to str
         Population of each area that may be recorded from, such as ``{"V4": "V4", "IT": "IT"}``.
     degrees : float, default 8.0
@@ -99,7 +99,7 @@ class Subject:
             A table with a column ``stimulus_id`` and a method ``get_stimulus(stimulus_id)`` that returns a
             path, whose other columns become coordinates; or paths of .png or .jpg files of one size.
         number_of_trials : int
-            Accepted, and without effect: these networks have no noise.
+            Accepted without effect, since these networks have no noise.
 
         Returns
         -------
@@ -152,12 +152,12 @@ def _picture(path: Path) -> Picture:
 
 
 def _listed(stimuli: Any) -> tuple[list[str], list[Path], dict[str, Any]]:
-    """Ids, paths and further columns of what is looked at."""
+    """Ids, paths and further columns of the stimuli."""
     if hasattr(stimuli, "get_stimulus"):
         columns = {str(name): list(stimuli[name]) for name in stimuli.columns}
         if "stimulus_id" not in columns:
             raise DataError(
-                f"stimuli: need a column stimulus_id, and have {listed(columns)}; name the ids stimulus_id"
+                f"stimuli: need a column stimulus_id, but have {listed(columns)}; call the ids' column so"
             )
         ids = [str(one) for one in columns.pop("stimulus_id")]
         paths = [Path(stimuli.get_stimulus(one)) for one in stimuli["stimulus_id"]]

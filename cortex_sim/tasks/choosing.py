@@ -1,4 +1,4 @@
-"""Actions from rates: what tasks take where the user gives no function."""
+"""Actions from rates: the default choices where the user gives no function."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def only_rates(seen: Seen) -> np.ndarray:
     """Rates of the one population that is read."""
     if len(seen.rates) > 1:
         raise RunError(
-            f"reads {', '.join(seen.rates)}, and an action needs one of them; give choose=function(seen, rng)"
+            f"reads {', '.join(seen.rates)}, but an action is chosen from one population; read one, or give "
+            "choose=function(seen, rng)"
         )
     return next(iter(seen.rates.values()))
 
@@ -29,7 +30,7 @@ def highest(seen: Seen, actions: int) -> int:
     if len(rates) != actions:
         name = next(iter(seen.rates))
         raise RunError(
-            f"there are {actions} actions, and {name} has {len(rates)} units; read a population with "
+            f"there are {actions} actions, but {name} has {len(rates)} units; read a population with "
             f"{actions}, or give choose=function(seen, rng)"
         )
     return int(np.argmax(rates))

@@ -17,36 +17,36 @@ def environment(
     """A closed loop in which every trial is one step of an environment.
 
     A trial presents ``loop["observation"]``; at the end of ``phase`` rates become an action, and
-    ``loop["reward"]`` is there for later phases of the same trial. Where an episode ends, the next trial
-    begins another. Only the seed and the actions of the present episode are kept: a
-    resumed recording repeats that episode.
+    ``loop["reward"]`` is available to later phases of the same trial. After the end of an episode, the next
+    trial starts another. Only the seed and the actions of the present episode are kept: a resumed recording
+    repeats that episode.
 
     Parameters
     ----------
     env : object with ``reset(seed=...)``, ``step(action)``, ``observation_space`` and ``action_space``
-        As gymnasium's. All that is random in it must follow from the seed of ``reset``.
+        As in gymnasium. Everything random in it must follow from the seed of ``reset``.
     reads : list of populations
     phase : str
-        At whose end the action is chosen.
+        Phase at whose end the action is chosen.
     choose : callable, optional
         ``choose(seen, rng)`` returns an action. By default the unit with the highest rate, one
         for each of the discrete actions; rates themselves where actions are continuous.
     average : bool, default False
         Whether actions are chosen from mean rates over the phase.
     name : str, default "environment"
-        In recordings and messages.
+        Name in recordings and messages.
 
     Returns
     -------
     ClosedLoop
         With the variables ``observation`` (unit,), one-hot where it is a whole number; ``reward`` and
         ``action`` of the trial; ``total``, the reward of the episode so far; ``ended``, 1 in its last trial;
-        ``episode`` and ``step``, counted from 0 and of the trial to come.
+        ``episode`` and ``step`` of the coming trial, counted from 0.
 
     Raises
     ------
     DeclarationError
-        If it has another interface, or observations that are not arrays.
+        If the environment has another interface, or observations that are not arrays.
     """
     called = name or "environment"
     steps = Steps(called, env, choose)
@@ -54,7 +54,7 @@ def environment(
 
 
 class Steps:
-    """The function and first state of the loop: all it keeps follows from the loop's state."""
+    """The function and first state of the loop: everything it keeps follows from the loop's state."""
 
     def __init__(self, name: str, env: Any, choose: Choose | None) -> None:
         self.owner = f"environment {name}"
@@ -67,10 +67,10 @@ class Steps:
         require_choice(self.owner, choose)
         self.env, self.choose = env, choose
         self.actions = getattr(env.action_space, "n", None)
-        self._reached: Any = None  # where the environment stands: seed, episode and actions
+        self._reached: Any = None  # what led to the environment's present state: seed, episode, actions
 
     def start(self, rng: np.random.Generator) -> dict[str, Any]:
-        """State before the first trial; shows the observation with which the first episode begins."""
+        """State before the first trial, with the first observation of the first episode."""
         seed = int(rng.integers(2**31))
         action = np.zeros(getattr(self.env.action_space, "shape", ()))
         first = 0 if self.actions is not None else action
@@ -112,7 +112,7 @@ class Steps:
         return [type(unwrapped).__qualname__, repr(getattr(self.env, "spec", None)), self.choose]
 
     def _go_to(self, state: dict[str, Any]) -> None:
-        """Bring the environment to where the state left it, by the same episode and actions."""
+        """Bring the environment to the loop's state, by repeating the episode's actions."""
         if self._reached == (state["seed"], state["episode"], state["taken"].tobytes()):
             return
         observation = self._reset(state["seed"], state["episode"])
@@ -120,7 +120,7 @@ class Steps:
             observation, _, _ = self._step(action.item() if self.actions is not None else action)
         if not np.array_equal(observation, state["observation"]):
             raise RunError(
-                "with the same seed and actions the environment shows another observation, so it can neither "
+                "with the same seed and actions the environment gives another observation, so it can neither "
                 "be repeated nor resumed; draw everything random in it from the seed of reset"
             )
 
@@ -137,7 +137,7 @@ class Steps:
         returned = self.env.reset(seed=word)
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise DeclarationError(
-                f"{self.owner}: reset must return (observation, info), as gymnasium's since 0.26. "
+                f"{self.owner}: reset must return (observation, info), as in gymnasium since 0.26. "
                 f"Got {type(returned).__name__}"
             )
         return self._observed(returned[0])
@@ -147,7 +147,7 @@ class Steps:
         if not isinstance(returned, tuple) or len(returned) != 5:
             raise RunError(
                 "step must return (observation, reward, terminated, truncated, info), as "
-                f"gymnasium's since 0.26. Got {len(returned) if isinstance(returned, tuple) else returned!r}"
+                f"in gymnasium since 0.26. Got {len(returned) if isinstance(returned, tuple) else returned!r}"
             )
         observation, reward, terminated, truncated, _ = returned
         return self._observed(observation), float(reward), bool(terminated or truncated)
@@ -159,7 +159,7 @@ class Steps:
             return np.eye(int(count))[int(observation) - first]
         if isinstance(observation, (dict, tuple)):
             raise DeclarationError(
-                f"{self.owner}: an observation is a {type(observation).__name__}, and one population needs "
-                "one array; wrap it in gymnasium.wrappers.FlattenObservation"
+                f"{self.owner}: an observation is a {type(observation).__name__}, but a population needs an "
+                "array; wrap the environment in gymnasium.wrappers.FlattenObservation"
             )
         return np.asarray(observation, dtype=np.float64).ravel()

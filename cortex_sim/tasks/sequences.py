@@ -1,7 +1,7 @@
-"""Sequence tasks as arrays for training on torch: stimuli by time bin, and what the top should say when.
+"""Sequence tasks as arrays for training on torch: stimuli by time bin, and targets for the top.
 
 Each returns ``(x, y)`` as ``model.fit((x, y))`` takes it, for a network that is unrolled one step a bin. A
-signal takes one step over each projection, so trials end with silent bins in which the answer is due.
+signal needs one step for each projection, so trials end with silent bins in which the answer is due.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def delayed_match(
     noise: float = 0.3,
     silent: int = 2,
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Delayed match to sample: a sample, a delay, a test stimulus, of one kind or not.
+    """Delayed match to sample: a sample, a delay, and a test stimulus of the same kind or another.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def delayed_match(
     seed : int, default 0
         Draws kinds and noise. Half of the trials match, on average.
     kinds : int, default 4
-        Kinds of stimuli, each a unit of its own; at least 2.
+        Kinds of stimuli, each with its own unit; at least 2.
     shown, delay, silent : int
-        Bins of each stimulus, between them, and after the test stimulus.
+        Bins of each stimulus, of the delay, and after the test stimulus.
     noise : float, default 0.3
         Standard deviation of Gaussian noise in every unit and bin.
 
@@ -74,8 +74,8 @@ def pattern_generation(
 ) -> tuple[Floats, Floats]:
     """A cue at the beginning names a pattern, which the top must generate bin by bin.
 
-    A pattern is a sum of four sines of 1 to 4 periods a trial, of random size and phase, of variance 1.
-    Beside the cue, clock units are active in turn, as in Bellec et al. (2020),
+    A pattern is a sum of four sines of 1 to 4 periods a trial, with random amplitudes and phases, scaled to
+    variance 1. Besides the cue, clock units are active in turn, as in Bellec et al. (2020),
     doi:10.1038/s41467-020-17236-y.
 
     Parameters
@@ -84,7 +84,7 @@ def pattern_generation(
     seed : int, default 0
         Draws cues and noise.
     patterns, units, bins : int
-        Number of patterns, units that each is for, and bins of a trial.
+        Number of patterns, of units in each pattern, and of bins in a trial.
     clock : int, default 5
         Clock units; each is active for bins/clock bins.
     noise : float, default 0.1
@@ -95,7 +95,7 @@ def pattern_generation(
     Returns
     -------
     x : array of shape (presentation, time_bin, patterns + clock)
-        The cue is there in the first two bins.
+        The cue is on in the first two bins.
     y : array of shape (presentation, time_bin, unit)
     """
     given = {"trials": trials, "patterns": patterns, "units": units, "bins": bins, "clock": clock}

@@ -19,7 +19,7 @@ def poisson_spikes(
     Parameters
     ----------
     rates : array of shape (presentation, time_bin, unit)
-        Such as the tasks of `cortex_sim.tasks` give; there is no spike where they are negative.
+        For example from the tasks of `cortex_sim.tasks`; where they are negative there are no spikes.
     seed : int, default 0
         Draws the spikes.
     bin_ms : float, default 10.0
@@ -36,8 +36,8 @@ def poisson_spikes(
     Raises
     ------
     DataError
-        If rates have another shape or are not finite, a bin is no whole number of steps, or a step would have
-        more than one spike.
+        If rates have another shape or are not finite, a bin is not a whole number of steps, or a step would
+        have more than one spike.
 
     Examples
     --------
@@ -51,8 +51,8 @@ def poisson_spikes(
         given = np.asarray(rates, dtype=np.float64)
     except (TypeError, ValueError) as exception:
         raise DataError(
-            f"{owner}: rates must be finite numbers of shape (presentation, time_bin, unit); these are no "
-            f"array of numbers ({exception})"
+            f"{owner}: rates must be an array of finite numbers of shape (presentation, time_bin, unit) "
+            f"({exception})"
         ) from None
     if given.ndim != 3 or not given.size or not np.isfinite(given).all():
         raise DataError(
@@ -65,7 +65,7 @@ def poisson_spikes(
     chance = np.maximum(given, 0) * hz * dt_ms / 1000
     if chance.max() > 1:
         raise DataError(
-            f"{owner}: a rate of {given.max():.4g} at hz={hz:g} is more than a spike in each {dt_ms:g} ms; "
+            f"{owner}: a rate of {given.max():.4g} at hz={hz:g} is more than one spike in {dt_ms:g} ms; "
             f"use hz of at most {1000 / (dt_ms * given.max()):.4g}"
         )
     by_step = np.repeat(chance, each, axis=1)

@@ -1,4 +1,4 @@
-"""A task with neurogym's interface, a trial of it a trial."""
+"""A task with neurogym's interface: each of its trials is a trial of a protocol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cortex_sim.tasks.choosing import Choose, highest, require_choice
 class TaskTrials:
     """Trials of a task: movies for drives, lengths for phases, answers for nudges; one per trial.
 
-    The end of a trial through which the right answer stays the same is when to decide.
+    The decision is due in the last stretch of a trial, through which the right answer stays the same.
 
     Attributes
     ----------
@@ -83,14 +83,14 @@ class TaskTrials:
         average: bool = False,
         name: str = "",
     ) -> ClosedLoop:
-        """A closed loop with the variables ``choice`` and ``reward``, 1 for the right answer and else 0.
+        """A closed loop with the variables ``choice`` and ``reward``, 1 for the right answer, else 0.
 
         ``choose(seen, rng)`` returns a choice; by default the unit with the highest rate.
         """
         require_choice(f"task {self.name}", choose)
         if self.actions is None:
             raise DeclarationError(
-                f"task {self.name}: its answers are no whole numbers, so none is simply right; write a "
+                f"task {self.name}: its answers are not whole numbers, so no choice is simply right; write a "
                 "cs.ClosedLoop that compares rates with .answers[seen.trial]"
             )
         reward = _Rewarded(self.answers, self.actions, choose)
@@ -105,8 +105,8 @@ class TaskTrials:
         for trial, end in enumerate(self.until):
             if not end:
                 raise DeclarationError(
-                    f"task {self.name}: in trial {trial} the right answer is the same throughout, so no "
-                    "time comes before the decision; use .whole and .whole_ms"
+                    f"task {self.name}: in trial {trial} the right answer is the same throughout, so there "
+                    "is no time before the decision; use .whole and .whole_ms"
                 )
         return self.until
 
@@ -129,17 +129,17 @@ def trial_task(task: Any, trials: int, seed: int = 0, *, name: str = "") -> Task
     Parameters
     ----------
     task : object with ``seed(seed)``, ``new_trial()``, ``ob``, ``gt`` and ``dt``
-        As neurogym's: after ``new_trial()``, ``ob`` (bin, unit) are the observations of the
+        As in neurogym: after ``new_trial()``, ``ob`` (bin, unit) are the observations of the
         trial, ``gt`` (bin,) the right action at each time, and ``dt`` is the bin in ms.
     trials : int
     seed : int, default 0
     name : str, optional
-        In recordings and messages; by default that of the class.
+        Name in recordings and messages; by default that of the class.
 
     Raises
     ------
     DeclarationError
-        If it has another interface, or a trial does not fit.
+        If the task has another interface, or a trial does not fit.
     """
     task = getattr(task, "unwrapped", task)
     owner = f"task {name or type(task).__name__}"

@@ -1,4 +1,4 @@
-"""How well rules are identified with less: fewer observables, units, snapshots, more noise; and controls."""
+"""Identification of rules with less evidence (observables, units, snapshots) or more noise; and controls."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PAIRS = (("backprop", "gait_prop"), ("feedback_alignment", "kolen_pollack"))
 #: Selections of observables, by name.
 ACCESS: dict[str, tuple[str, ...]] = {"all": OBSERVABLES, **{name: (name,) for name in OBSERVABLES}}
 
-#: And those with one observable missing.
+#: Selections with one observable missing.
 WITHOUT = {f"all but {name}": tuple(o for o in OBSERVABLES if o != name) for name in OBSERVABLES}
 
 
 @dataclass(frozen=True)
 class Effort:
-    """Trees of every random forest, and number of permutations of the control."""
+    """Number of trees in every random forest, and of permutations in the control."""
 
     trees: int = 100
     permutations: int = 49
@@ -54,7 +54,7 @@ THOROUGH, QUICK = Effort(), Effort(trees=20, permutations=5)
 
 @dataclass(frozen=True)
 class Row:
-    """One classification: what was looked at, by which classifier, and how often it was right.
+    """One classification: its evidence, its classifier, and how often it was right.
 
     ``question`` groups rows of one table or curve; ``low`` and ``high`` bound the 95 % interval; ``p`` is
     that of the permutation test where one was made, else None.
@@ -86,7 +86,7 @@ def row(
 
 
 def by_access(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
-    """All observables, one alone, one missing; and the same with scale-free statistics; both classifiers."""
+    """All observables, each alone, each left out; also with scale-free statistics; by both classifiers."""
     for name, observables in {**ACCESS, **WITHOUT}.items():
         for scale_free in (False, True):
             features = Evidence(observables, scale_free=scale_free).features(study)
@@ -149,7 +149,7 @@ def controls(study: xr.Dataset, effort: Effort = THOROUGH) -> Iterator[Row]:
 
 
 def _matched(study: xr.Dataset, effort: Effort) -> Iterator[Row]:
-    """Every selection of observables at equal accuracies; a warning where too few runs get there."""
+    """Every selection of observables at equal accuracies; a warning where too few runs reach them."""
     for name, observables in ACCESS.items():
         try:
             features, reached = at_matched_accuracy(study, Evidence(observables), LEVELS)
@@ -161,9 +161,9 @@ def _matched(study: xr.Dataset, effort: Effort) -> Iterator[Row]:
 
 
 def _permutation_row(study: xr.Dataset, features: Any, effort: Effort) -> Row:
-    """Mean and 95 % range under permuted rules, and how often they do at least as well as the true ones.
+    """Mean accuracy and 95 % range under permuted rules, and how often they match or exceed the true ones.
 
-    With half the trees, for the true rules as well.
+    All with half the trees, the true rules included.
     """
     permutations, trees = effort.permutations, effort.trees // 2
     observed = held_out(study, features, trees=trees)

@@ -1,4 +1,4 @@
-"""Answers of a study, question by question; those already found for the same data are not sought again."""
+"""Answers of a study, question by question; those kept for the same data are not computed again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cortex_sim.trajectories.ablations import QUESTIONS, THOROUGH, Effort, Row
 if TYPE_CHECKING:
     import xarray as xr
 
-FORMAT = 1  # of classifiers and questions; another number repeats them
+FORMAT = 1  # of classifiers and questions; with another number they are repeated
 
 
 def answers(study: xr.Dataset, folder: str | Path, effort: Effort = THOROUGH) -> Iterator[Row]:

@@ -50,7 +50,7 @@ class Architecture:
         if len(self.hidden) < len(PLACES):
             raise DeclarationError(
                 f"architecture {self.name}: needs at least {len(PLACES)} hidden populations, so that the "
-                f"first, the middle and the last are different ones. Got {len(self.hidden)}"
+                f"first, the middle and the last are different. Got {len(self.hidden)}"
             )
         for size in self.hidden:
             require_count(f"architecture {self.name}", minimum=2, size=size)
@@ -81,12 +81,12 @@ class Architecture:
 
 
 def with_sized_feedback(net: Network) -> Network:
-    """The network with random feedback as large as the weights it stands for.
+    """The network with random feedback as large as the forward weights that it replaces.
 
     By default random feedback keeps credit's size per unit, which the transpose does not where few units send
     to many (`cortex_sim.feedback.Random`): then the size of credit alone would identify the rule, and one
-    learning rate could not serve all rules. Here B has the root mean square of the initial weights of the
-    projection that it runs against, or of orthogonal weights where there is none (direct feedback).
+    learning rate would not suit all rules. Here B has the root mean square of the initial weights of its
+    paired bottom-up projection, or of orthogonal weights where there is none (direct feedback).
     """
     other, drawn = net.copy(), net.initial_weights(0)
     for name, p in net.projections.items():

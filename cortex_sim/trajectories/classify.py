@@ -1,4 +1,4 @@
-"""Which rule made a trajectory: classifiers tested on architectures that they were not trained on."""
+"""Which rule produced a trajectory: classifiers tested on architectures that they were not trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Names = NDArray[np.str_]
 
 
 def random_forest(runs: int, seed: int = 0, trees: int = 100) -> Any:
-    """Random forest; indifferent to monotone changes of a feature, and to the number of training runs."""
+    """Random forest, which does not depend on monotone transforms of features; ``runs`` has no effect."""
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(n_estimators=trees, random_state=seed, n_jobs=1)
@@ -29,7 +29,7 @@ def random_forest(runs: int, seed: int = 0, trees: int = 100) -> Any:
 def linear(runs: int, seed: int = 0) -> Any:
     """Multinomial logistic regression (C = 0.1) on quantiles (0 to 1) of each feature in the training runs.
 
-    Quantiles limit how far an unseen architecture can lie outside.
+    Quantiles limit how far an unseen architecture can lie outside the training runs.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -39,7 +39,7 @@ def linear(runs: int, seed: int = 0) -> Any:
     return make_pipeline(quantiles, LogisticRegression(C=0.1, max_iter=500))
 
 
-#: From the number of training runs and settings, a classifier of scikit-learn.
+#: Functions from the number of training runs, and settings, to a classifier of scikit-learn.
 CLASSIFIERS: dict[str, Callable[..., Any]] = {"random_forest": random_forest, "linear": linear}
 
 
@@ -51,7 +51,7 @@ class Outcome:
     ----------
     rule, predicted : array of str
     group : array
-        What was held out together: architecture.
+        What was held out together, by default the architecture.
     seed : array
         Runs of one group and seed share initial weights, so they are not independent.
     """
@@ -68,12 +68,12 @@ class Outcome:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each run's rule was found."""
+        """Whether each run's rule was identified."""
         return self.rule == self.predicted
 
     @property
     def accuracy(self) -> float:
-        """Share of runs whose rule was found; every rule counts alike, however many of its runs there are."""
+        """Share of runs whose rule was identified; rules have equal weight, whatever their number of runs."""
         return float(np.mean([self.correct[self.rule == rule].mean() for rule in self.rules]))
 
     @property
@@ -95,7 +95,7 @@ class Outcome:
         ]
 
     def confused_pairs(self) -> list[tuple[str, str, float]]:
-        """Pairs of rules by how often one is taken for the other, mean of both directions, most first."""
+        """Pairs of rules with the share of runs taken for the other rule, mean of both, largest first."""
         matrix, rules = self.confusion(), self.rules
         pairs = [
             (rules[i], rules[j], float(matrix[i, j] + matrix[j, i]) / 2)
@@ -113,7 +113,7 @@ class Outcome:
         return clustered_interval(self.correct.astype(float), self.group, self.seed, **settings)
 
     def gain_over(self, other: Outcome, **settings: Any) -> tuple[float, float, float]:
-        """How many more runs are right than in another outcome of the same runs, as a share, with interval.
+        """Gain in the share of correct runs over another outcome of the same runs, with its interval.
 
         Paired: both are resampled together.
         """
@@ -207,7 +207,7 @@ def fit(
     by : str, default "architecture"
         Coordinate of runs whose values are held out in turn.
     **settings
-        Of the classifier.
+        Settings of the classifier.
 
     Raises
     ------
@@ -244,7 +244,7 @@ def _check(features: Features, rule: Names) -> None:
 def permuted(study: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
     """The study with rules permuted among runs of one architecture, seed and rate.
 
-    If trajectories said nothing about rules, all these permutations would be equally likely.
+    If trajectories carried no information on rules, all these permutations would be equally likely.
     """
     blocks = [study[name].values.astype(str) for name in ("architecture", "seed", "rate")]
     _, block = np.unique(np.stack(blocks), axis=1, return_inverse=True)

@@ -24,7 +24,7 @@ RULES = (
     "direct_feedback_alignment",
     "tdca",
 )
-FORMAT = 1  # of a run's file; another number repeats all runs
+FORMAT = 1  # of a run's file; with another number all runs are repeated
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Design:
     data : str
         A data set of `cortex_sim.data.load`.
     batch_size, probes : int
-        Presentations of an update; test stimuli, the first ones, whose responses and credit are observed.
+        Presentations per update; number of test stimuli, the first ones, whose responses and credit are
+        observed.
     conditions : sequence of Condition
         The first must be the exact one, `FULL`.
     """
@@ -86,7 +87,7 @@ class Design:
         for name in ("rules", "architectures", "seeds", "rates", "steps"):
             values = [getattr(v, "name", v) for v in getattr(self, name)]
             if not values or len(set(values)) < len(values):
-                raise DataError(f"design: {name} must be at least one, each once. Got {values}")
+                raise DataError(f"design: {name} must have at least one entry, and none twice. Got {values}")
         if list(self.steps) != sorted(self.steps) or self.steps[0] != 0:
             raise DataError(f"design: steps must increase from 0. Got {list(self.steps)}")
         require_positive("design", **{f"rates[{i}]": rate for i, rate in enumerate(self.rates)})
@@ -125,7 +126,7 @@ class Design:
 #: The study: 432 runs.
 STUDY = Design()
 
-#: A minute of one thread: the same study in small, to see it run; too few runs to conclude anything.
+#: A small version, one minute on one thread, to see the study run; too few runs for conclusions.
 SMALL = Design(
     rules=("backprop", "gait_prop", "feedback_alignment", "direct_feedback_alignment"),
     architectures=(ARCHITECTURES[0], ARCHITECTURES[2], ARCHITECTURES[5]),

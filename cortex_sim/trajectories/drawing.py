@@ -1,4 +1,4 @@
-"""Figure of a study: who is confused with whom, and how identification falls with less evidence."""
+"""Figure of a study: which rules are confused, and how identification falls with less evidence."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def figure(study: xr.Dataset, outcome: Outcome, rows: Sequence[Row]) -> Figure:
     ----------
     study : xarray.Dataset
     outcome : Outcome
-        Of all evidence.
+        Classification from all evidence.
     rows : sequence of Row
-        Of all questions.
+        Answers to all questions.
     """
     from cortex_sim.viz.panels import new_figure
 

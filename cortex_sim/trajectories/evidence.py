@@ -1,4 +1,4 @@
-"""What a classifier of rules may look at: features of every run of a study, as a matrix."""
+"""Evidence for a classifier of rules: features of every run of a study, as a matrix."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Evidence:
     Parameters
     ----------
     observables : sequence of str
-        Of activity, weights and credit.
+        Out of "activity", "weights" and "credit".
     condition : str, default "full"
         A condition of the study: units and noise of the observation.
     snapshots : sequence of int, optional
-        By number; all by default.
+        Their numbers, from 0; all by default.
     scale_free : bool
         Only statistics that do not depend on the units in which an observable is measured.
     statistics : sequence of str, optional
@@ -64,7 +64,7 @@ class Evidence:
                 require_known("statistic", name, known, DataError)
             keep &= np.isin(study["statistic"].values, list(self.statistics))
         if not keep.any():
-            raise DataError(f"evidence {self}: no statistic is left; select fewer restrictions")
+            raise DataError(f"evidence {self}: no statistic is left; restrict them less")
         return self._at_snapshots(found.isel(statistic=np.flatnonzero(keep)))
 
     def _at_snapshots(self, found: xr.DataArray) -> xr.DataArray:
@@ -92,14 +92,14 @@ def _under(study: xr.Dataset, condition: str) -> xr.DataArray:
 
 
 def learning_curve(study: xr.Dataset) -> Features:
-    """Accuracy and loss at all snapshots: what can be seen without looking inside a network."""
+    """Accuracy and loss at all snapshots: what can be observed without recording from a network."""
     return np.concatenate([study["accuracy"].values, study["loss"].values], axis=1).astype(float)
 
 
 def at_matched_accuracy(
     study: xr.Dataset, evidence: Evidence, levels: Sequence[float]
 ) -> tuple[Features, NDArray[np.bool_]]:
-    """Statistics of every run where it first reaches given accuracies, so that runs are equally far.
+    """Statistics of every run where it first reaches given accuracies, so that runs are equally trained.
 
     Statistics are interpolated linearly in accuracy between the two snapshots that enclose the level; how
     many updates it took is not among the features.
@@ -108,16 +108,16 @@ def at_matched_accuracy(
     ----------
     study : xarray.Dataset
     evidence : Evidence
-        Of all snapshots.
+        Without a selection of snapshots.
     levels : sequence of float
-        Accuracies, fractions.
+        Accuracies, as fractions.
 
     Returns
     -------
     features : array of shape (run, feature)
-        Of the runs that reach every level.
-    reached : array of shape (run,)
-        Which ones these are.
+        Of the runs that pass all levels.
+    reached : bool array of shape (run,)
+        Whether each run of the study passes all levels.
     """
     if evidence.snapshots is not None:
         raise DataError("evidence at matched accuracy needs all snapshots; leave snapshots out")

@@ -1,4 +1,4 @@
-"""What an experimenter sees of a population: some of its units, with noise of the measurement."""
+"""What an experimenter observes of a population: some of its units, with measurement noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cortex_sim.trajectories.statistics import Matrix
 
 
 def gaussian(x: Matrix, snr: float) -> Matrix:
-    """Standard deviation of noise of one size for all entries: sd(x) / √SNR."""
+    """Standard deviation of noise, the same for all entries: sd(x) / √SNR."""
     return np.full_like(x, x.std() / snr**0.5)
 
 
@@ -46,7 +46,7 @@ class Condition:
     snr : float, optional
         Signal-to-noise ratio: variance of the observable over the noise's mean variance. No noise by default.
     noise : {"gaussian", "poisson_like"}
-        Its distribution, normal in both: of one size, or of variance proportional to |x|.
+        Normal in both: with the same variance for all entries, or with variance proportional to |x|.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Condition:
         return x + rng.normal(size=x.shape) * NOISES[self.noise](x, self.snr)
 
 
-#: Everything exactly; fewer units; noise; and both.
+#: All units exactly; fewer units; noise; and both.
 FULL = Condition("full")
 CONDITIONS = (
     FULL,
@@ -86,5 +86,5 @@ CONDITIONS = (
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
-    """A generator of its own for every seed and name, so that no choice depends on the order of work."""
+    """An independent generator for every seed and names, so that no choice depends on the order of work."""
     return np.random.default_rng([seed, *(crc32(name.encode()) for name in names)])

@@ -123,7 +123,7 @@ def observe(model: Model, run: Run, x: Any, y: Any) -> list[Observed]:
 
 
 def _matrix(values: Any) -> Matrix:
-    return np.array(values.detach().flatten(1).double().numpy())  # a copy: training goes on
+    return np.array(values.detach().flatten(1).double().numpy())  # a copy: training continues
 
 
 class Watch:
@@ -160,7 +160,7 @@ class Watch:
         return statistics.statistics({o: History(now[o], before[o], first[o]) for o in now})
 
     def _measured(self, condition: Condition, place: str, observed: Observed, number: str) -> Observed:
-        """What the condition lets through; units are chosen once a run, noise is drawn at every snapshot."""
+        """Values observed under a condition; units are chosen once a run, noise is drawn every snapshot."""
         choice = stream(self._run.seed, self._run.key, place, condition.name)
         inputs, units = observed["weights"].shape
         columns = condition.observed(units, choice)

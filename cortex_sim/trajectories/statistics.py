@@ -4,8 +4,8 @@ Every observable of a population is a matrix x of shape (sample, unit): the rate
 presentations, the credit they receive, or their incoming weights over inputs, which is Wᵀ. `NAMED` holds
 the statistics of one such matrix, each a number; `JOINT` those of two observables together.
 
-No statistic refers to the network's gradient: an angle to backpropagation would identify the rule, and nobody
-can measure it.
+No statistic refers to the network's gradient: an angle to backpropagation would identify the rule, but cannot
+be measured in an experiment.
 
 References
 ----------
@@ -54,7 +54,7 @@ class Statistic:
 
 
 def ratio(above: float, below: float) -> float:
-    """Quotient, and 0 where both are 0: for a silent population, which has no shape."""
+    """Quotient, or 0 where both are 0, as for a silent population."""
     return float(above / below) if below > 0 else 0.0
 
 
@@ -81,10 +81,10 @@ def nonparametric_skewness(x: Matrix) -> float:
 
 
 def sparsity(x: Matrix) -> float:
-    """(1 − ⟨|x|⟩² / ⟨x²⟩) / (1 − 1/n) over all n entries: 0 if all sizes are equal, 1 if one is not zero.
+    """(1 − ⟨|x|⟩² / ⟨x²⟩) / (1 − 1/n) over all n entries: 0 if all |x| are equal, 1 if only one is not 0.
 
     Rolls & Tovee (1995), doi:10.1152/jn.1995.73.2.713; normalised as by Vinje & Gallant (2000),
-    doi:10.1126/science.287.5456.1273, and of sizes, since rates and credit may be negative.
+    doi:10.1126/science.287.5456.1273, and of |x|, since rates and credit may be negative.
     """
     sizes = np.abs(x)
     return (1.0 - ratio(float(sizes.mean() ** 2), float((sizes**2).mean()))) / (1.0 - 1.0 / x.size)
@@ -119,7 +119,7 @@ def mean_correlation(x: Matrix) -> float:
 
 
 def spread_over_units(x: Matrix) -> float:
-    """Coefficient of variation over units of their norms ‖x_j‖: 0 if all units have the same."""
+    """Coefficient of variation over units of their norms ‖x_j‖: 0 if all norms are equal."""
     norms = np.linalg.norm(x, axis=0)
     return ratio(float(norms.std()), float(norms.mean()))
 
@@ -190,7 +190,7 @@ def names() -> list[str]:
 
 
 def observable_of(name: str) -> str:
-    """The observable that a statistic of `names` needs; of the joint ones, credit."""
+    """The observable that a statistic of `names` needs; for a joint one, credit."""
     return name.split("_", 1)[0]
 
 

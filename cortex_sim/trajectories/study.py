@@ -1,4 +1,4 @@
-"""A study of rules: every run once, then one tidy file; an interrupted study continues where it was."""
+"""A study of rules: every run once, then one tidy file; an interrupted study continues where it stopped."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def study(
     ----------
     design : Design
     folder : path
-        Where runs are kept, each in a folder of its own, written whole or not at all; created if missing. An
+        Where runs are kept, each in its own folder, written whole or not at all; created if missing. An
         interrupted study is continued, and another study may share the folder.
     processes : int, default 1
         Runs in parallel.
     report : callable
-        Takes a line about every run.
+        Called with a line about every run.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def study(
     Raises
     ------
     RunError
-        If runs failed other than by diverging; the others are done.
+        If runs failed for another reason than divergence; the other runs are kept.
     """
     place = require_path("study", folder, RunError)
     place.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,8 @@ def study(
     failed = [run.key for run, end in zip(runs, ended, strict=True) if end.metrics is None]
     if failed:
         raise RunError(
-            f"study {folder}: {len(failed)} runs are not done, such as {failed[0]}; run it again to continue"
+            f"study {folder}: {len(failed)} of {len(runs)} runs failed, the first {failed[0]}; run it again "
+            "to continue"
         )
     return merged(
         design, place, {run.key: dict(end.metrics or {}) for run, end in zip(runs, ended, strict=True)}
@@ -72,7 +73,7 @@ def study(
 
 
 def _recorded(job: sweep.Job, folder: Path) -> dict[str, Any]:
-    """Record one run into its folder; a run that diverges has no file, and says why."""
+    """Record one run into its folder; a run that diverges leaves no file, and its result says why."""
     import torch
 
     from cortex_sim import recording
@@ -193,7 +194,7 @@ def _describe(found: xr.Dataset) -> None:
     for name, text in {
         "value": "statistic of a population, all units, without noise",
         "measured": "statistic of a population as observed under a condition",
-        "accuracy": "share of test stimuli whose class is right",
+        "accuracy": "share of test stimuli classified correctly",
         "loss": "mean objective on the test stimuli",
         "depth": "relative depth among hidden populations",
         "units": "units of the population",

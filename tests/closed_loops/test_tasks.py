@@ -181,13 +181,13 @@ def test_environments_that_do_not_fit():
 
     for env, said in (
         (object(), "environment environment: has no reset; give an object with gymnasium's interface"),
-        (Old(), "reset must return (observation, info), as gymnasium's since 0.26. Got ndarray"),
+        (Old(), "reset must return (observation, info), as in gymnasium since 0.26. Got ndarray"),
         (
             Nested(),
-            "an observation is a dict, and one population needs one array; wrap it in",
+            "an observation is a dict, but a population needs an array; wrap the",
         ),
         (Short(), "step must return (observation, reward, terminated, truncated, info)"),
-        (Three(), "there are 3 actions, and acts has 2 units; read a population with 3, or give choose="),
+        (Three(), "there are 3 actions, but acts has 2 units; read a population with 3, or give choose="),
     ):
         with pytest.raises((DeclarationError, RunError), match=re.escape(said)):
             cs.torch.run(cs.Experiment(steered(), {"one": driving(env, 3)}), progress=False)
@@ -268,7 +268,7 @@ def test_tasks_that_do_not_fit():
         ),
         (
             lambda: cs.tasks.trial_task(Continuous(), 2).rewarded(["V1"], "a"),
-            "its answers are no whole numbers",
+            "its answers are not whole numbers",
         ),
         (lambda: cs.tasks.trial_task(Dots(), 2).rewarded(["V1"], "a", choose=1), "choose must be a function"),
     ):

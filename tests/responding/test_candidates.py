@@ -82,9 +82,7 @@ def test_a_run_that_kept_no_preprocessing_is_measured_on_its_own_data(run, image
     replace(state, preprocessing=None).save(tmp_path / "old" / "checkpoint.safetensors")
     assert candidate(tmp_path / "old").preprocessing == images.preprocessing()
     replace(state, preprocessing=None).save(tmp_path / "alone.safetensors")
-    with pytest.raises(
-        DataError, match="alone: holds no preprocessing; give what it was trained with: --like"
-    ):
+    with pytest.raises(DataError, match="alone: holds no preprocessing; give that of its training: --like"):
         candidate(tmp_path / "alone.safetensors")
     assert candidate(tmp_path / "alone.safetensors", like=run).preprocessing == images.preprocessing()
     assert candidate(replace(state, preprocessing=None), like="none").preprocessing == Preprocessing(
@@ -106,12 +104,12 @@ REFUSED = {
         r"for stimuli of shape \(3, 6, 6\), but .*32",
     ),
     "other numbers": ({"model": "conv4", "like": Preprocessing((1, 8, 8))}, DataError, "of that shape"),
-    "rule of a run": ({"model": "RUN", "rule": "backprop"}, DeclarationError, "weights of its own; .*--rule"),
-    "seed of a run": ({"model": "RUN", "seed": 1}, DeclarationError, "weights of its own; leave out --seed"),
+    "rule of a run": ({"model": "RUN", "rule": "backprop"}, DeclarationError, "its own weights; .*--rule"),
+    "seed of a run": ({"model": "RUN", "seed": 1}, DeclarationError, "has its own weights; leave out --seed"),
     "like of a run": (
         {"model": "RUN", "like": "none"},
         DeclarationError,
-        "preprocessing of its own; .*--like",
+        "has its own preprocessing; .*--like",
     ),
     "no such model": (
         {"model": "conv5"},
@@ -143,7 +141,9 @@ def test_a_recording_is_sent_to_where_it_is_read(run, images, tmp_path):
 def test_a_name_that_is_a_model_and_a_folder_is_refused(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run, "conv4")
-    with pytest.raises(RunError, match="conv4: is a model, and a file or folder here; give ./conv4"):
+    with pytest.raises(
+        RunError, match="conv4: is the name both of a model and of a file or folder here; give"
+    ):
         candidate("conv4", like="none")
     assert candidate("./conv4").name == candidate(Path("conv4")).name == "conv4"
 

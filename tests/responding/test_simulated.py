@@ -70,7 +70,7 @@ def test_what_is_missing_is_said_before_anything_is_simulated(own, monkeypatch):
     [
         ({"arm": "growing", "like": "none"}, "unknown arm 'growing' .*known: grow, rest"),
         ({"arm": "grow"}, "grow: holds no preprocessing"),
-        ({"arm": "grow", "like": "none", "rule": "oja"}, "rules of their own; leave out --rule"),
+        ({"arm": "grow", "like": "none", "rule": "oja"}, "its arms declare their rules; leave out --rule"),
         ({"arm": "grow", "like": "none", "seed": -1}, "at least 0"),
     ],
 )
@@ -81,7 +81,7 @@ def test_refuses(given, message, own):
 
 
 def test_one_of_several_arms_must_be_named(own):
-    with pytest.raises(CortexSimError, match="after which arm.*grow, rest"):
+    with pytest.raises(CortexSimError, match="has several arms; give --arm .*grow, rest"):
         candidate(experiment_of(own, 0), like="none")
     with pytest.raises(CortexSimError, match="unknown protocol 'no_such_protocol'"):
         candidate("no_such_protocol", arm="grow")

@@ -20,7 +20,7 @@ def test_spikes_come_with_the_chance_of_their_bin():
     ("rates", "settings", "message"),
     [
         (np.ones((2, 3)), {}, "of shape (presentation, time_bin, unit)"),
-        ([[[1]], [[1, 2]]], {}, "these are no array of numbers"),
+        ([[[1]], [[1, 2]]], {}, "rates must be an array of finite numbers"),
         (np.full((1, 2, 3), np.nan), {}, "must be finite numbers"),
         (np.ones((1, 2, 3)), {"bin_ms": 2.5}, "bin_ms must be a multiple of dt_ms=1"),
         (4 * np.ones((1, 2, 3)), {"hz": 500}, "use hz of at most 250"),

@@ -104,8 +104,8 @@ def test_what_is_no_study_is_refused(tmp_path):
         ({"rules": ("backprob",)}, "unknown rule 'backprob' .did you mean 'backprop'"),
         ({"steps": (1, 2)}, "steps must increase from 0"),
         ({"steps": (0, 4, 2)}, "steps must increase from 0"),
-        ({"seeds": (0, 0)}, "seeds must be at least one, each once"),
-        ({"rates": ()}, "rates must be at least one"),
+        ({"seeds": (0, 0)}, "seeds must have at least one entry, and none twice"),
+        ({"rates": ()}, "rates must have at least one"),
         ({"conditions": TINY.conditions[1:]}, "first condition must be FULL"),
     ],
 )
