@@ -1,1 +1,1 @@
-"""Benchmarks: one question a file, each against plain idiomatic torch, side by side in one run."""
+"""Benchmarks: one question per file, each against plain idiomatic torch, side by side in one run."""

@@ -2,7 +2,7 @@
 
 Both simulate the same dense chain with credit (GAIT-prop by dynamic inversion) for the same
 presentations in one process, in interleaved blocks; medians over blocks are compared. ``whole_s`` is a
-fresh process for one simulated second, imports and all.
+fresh process for one simulated second, including imports.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def measure(sides: Pair, blocks: int) -> dict[str, Any]:
 
 
 def one_second(name: str, batch: int) -> None:
-    """Entry of the fresh process: one simulated second from scratch."""
+    """Entry point of the fresh process: one simulated second from scratch."""
     net = chain(NETWORKS[name])
     build(net, dt_ms=DT_MS).run(protocol(net, batch, 1000.0))
 

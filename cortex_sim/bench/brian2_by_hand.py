@@ -1,7 +1,7 @@
 """A straightforward brian2 script for GAIT-prop by dynamic inversion on a dense chain: the baseline.
 
-Leaky ReLU areas, softmax cross-entropy at a linear top, one stimulus held. Same equations, same
-numbers and same code generation (numpy) as the built simulation, without its other features.
+Leaky ReLU areas, softmax cross-entropy at a linear top, one constant stimulus. Same equations, same
+parameters and same code generation (numpy) as the built simulation, without its other features.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def groups_of(sizes: Sequence[int], presentations: int, clock: brian2.Clock) -> 
 
 
 def run_with_numpy(network: brian2.Network, ms: float) -> None:
-    """Run with a simulation's default target."""
+    """Run with the default code-generation target of a simulation."""
     before = brian2.prefs.codegen.target
     brian2.prefs.codegen.target = "numpy"
     try:

@@ -1,4 +1,4 @@
-"""What the benchmarks of training step through: networks of both kinds, and one step of each."""
+"""Networks of the training benchmarks, declared and in plain torch, and one training step of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cortex_sim.network import Network
 from cortex_sim.regularisers import HardOrthogonality
 from cortex_sim.training.settings import network, resolve
 
-CYCLE = 8  # steps of a block, at least
+CYCLE = 8  # fewest steps of a block
 PLAIN = "plain torch"
 
 
@@ -36,7 +36,7 @@ class Case:
     Parameters
     ----------
     network : str
-        What results call it.
+        Its name in the results.
     declare : callable
         Returns the network.
     plain : callable
@@ -45,7 +45,7 @@ class Case:
     settings_of : str
         The model whose shipped settings (optimiser, feedback, regularisers) apply.
     published : str, optional
-        Shipped configuration with the published algorithm.
+        Name of the shipped configuration with the published algorithm.
     rate : float, optional
         Learning rate, where the settings are another model's.
     """
@@ -91,7 +91,7 @@ class Case:
         """A step of backpropagation in plain torch, with the optimiser of our backpropagation."""
         torch.manual_seed(0)
         net: Any = self.plain()
-        # A low rate, as ours starts with: noise is not to be learned.
+        # A low rate, like the initial one of the other side: noise is not to be learned.
         optimiser = plain_torch.optimiser(net, self.optimiser("backprop") | {"lr": 1e-4})
         if distributed.place()[1] > 1:
             net = nn.parallel.DistributedDataParallel(net)
@@ -123,7 +123,7 @@ def cycle(net: Network) -> int:
 
 
 def over_batches(step: Callable[[Tensor], None], count: int, batch: int) -> Callable[[], None]:
-    """Steps over the batches of one order, again and again; of several ranks each takes its share."""
+    """Steps that cycle through batches in one order; with several ranks, each takes its share of a batch."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
     rank, ranks = distributed.place()
     at = 0
@@ -156,7 +156,7 @@ def shipped(
 
 
 def dense_chain(depth: int = 6, width: int = 1024, batch: int = 256, called: str = "dense") -> Case:
-    """A chain like gait_cifar_deep, of other sizes."""
+    """A chain like gait_cifar_deep, with other sizes."""
 
     def declare() -> Network:
         net = Network("dense")

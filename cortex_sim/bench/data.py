@@ -1,6 +1,6 @@
-"""How fast pictures are read at 224 x 224, relative to decoding them and nothing else.
+"""How fast pictures are read at 224 x 224, relative to decoding alone.
 
-Ours: read, decoded, cut by a random-resized crop, resized, flipped, normalised, and handed over as a batch,
+Ours: read, decoded, cropped at random, resized, flipped, normalised, and handed over as a batch,
 from a folder or from shards, in this process or by workers. The baseline: Pillow decodes the same files to
 RGB in this process. Blocks are interleaved, and medians over blocks are compared.
 """
@@ -31,7 +31,7 @@ IMAGENET = Preprocessing((3, SIZE, SIZE), (0.485, 0.456, 0.406), (0.229, 0.224, 
 
 
 def data_speed(blocks: int, names: list[str], report: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Seconds a picture from every place in ``names`` (folder or shards, dash, workers), and of decoding."""
+    """Seconds per picture for each reader in ``names``, such as "shards-2" (2 workers), and for decoding."""
     with tempfile.TemporaryDirectory() as temporary:
         report("making pictures")
         folder, shards = Path(temporary, "folder"), Path(temporary, "shards")
@@ -63,7 +63,7 @@ def data_speed(blocks: int, names: list[str], report: Callable[[str], None]) -> 
 
 
 class Reader:
-    """One way of reading: which folder, and how many workers."""
+    """One way of reading: from which folder, with how many workers."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.workers = int(name.rpartition("-")[2])
@@ -77,7 +77,7 @@ class Reader:
             yield from ((order[start : start + BATCH], epoch) for start in range(0, PICTURES, BATCH))
 
     def seconds(self) -> float:
-        """Time for a picture once workers are busy: what they prepared while they started does not count."""
+        """Time per picture once workers are busy; pictures prepared while they started do not count."""
         ahead, tasks = Ahead(self.source, self.workers), self._tasks()
         ahead.expect(self._tasks())
         for _ in range(AHEAD * self.workers + 1):
@@ -91,7 +91,7 @@ class Reader:
 
 
 def decoding(encoded: list[bytes], block: int) -> float:
-    """Time in which Pillow decodes a picture to RGB."""
+    """Time per picture in which Pillow decodes to RGB."""
     from PIL import Image
 
     order = np.random.default_rng(block).permutation(len(encoded))[: BATCH * BATCHES]
@@ -103,7 +103,7 @@ def decoding(encoded: list[bytes], block: int) -> float:
 
 
 def paint(folder: Path) -> None:
-    """Pictures of ImageNet's usual size, and about its number of bytes: random at every spatial scale."""
+    """Pictures of the usual size in ImageNet, in pixels and about in bytes: random at every spatial scale."""
     from PIL import Image
 
     rng = np.random.default_rng(0)

@@ -29,16 +29,16 @@ def memory_row(case: Case, rule: str, threads: int, plain_bytes: float, repeats:
 
 
 def plain_bytes(case: Case, threads: int, repeats: int) -> float:
-    """Median of what plain torch takes."""
+    """Median peak memory of plain torch."""
     return statistics.median(peak_of(case, PLAIN, threads) for _ in range(repeats))
 
 
 def peak_of(case: Case, side: str, threads: int, together: bool = True) -> int:
     """Peak resident bytes of a fresh process above what it held after import and data loading.
 
-    ``side`` is a rule, or "plain torch". It makes one step more than a cycle, so that everything that
-    acts every n-th step has acted. Without ``together``, glibc gives every large tensor pages of its own and
-    takes them back at once, so that the peak is what is in use, without gaps in the heap.
+    ``side`` is a rule, or "plain torch". It runs one step more than a cycle, so that everything that
+    acts every n-th step has acted. Without ``together``, glibc gives every large tensor its own pages and
+    releases them at once, so that the peak is the memory in use, without gaps in the heap.
     """
     environment = os.environ | ({} if together else _APART)
     code = "from cortex_sim.bench.memory import report_peak; report_peak()"
@@ -53,7 +53,7 @@ def peak_of(case: Case, side: str, threads: int, together: bool = True) -> int:
 
 
 def report_peak() -> None:
-    """Entry of the fresh process: run steps, print the growth of the resident peak."""
+    """Entry point of the fresh process: run steps, print the growth of the resident peak."""
     asked = json.loads(sys.argv[1])
     torch.set_num_threads(int(asked["threads"]))
     case = found(asked["point"], int(asked["batch"]))

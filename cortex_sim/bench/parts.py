@@ -1,6 +1,6 @@
-"""Where the time of a training step goes: forward, credit, optimiser, regulariser, renewal.
+"""Where the time of a training step goes: forward, credit, optimiser, regulariser, renewal of feedback.
 
-The step is that of a user's own loop, ``loss = model(x, y); loss.backward(); optimiser.step()``, with a clock
+The step is that of a user's loop, ``loss = model(x, y); loss.backward(); optimiser.step()``, with a clock
 read between its lines and around what the model does after the optimiser's step.
 """
 
@@ -23,14 +23,14 @@ PARTS = ("forward", "credit and updates", "optimiser", "regulariser", "renewal",
 
 
 class Parts:
-    """Seconds by part since the last `reset`; parts that lie inside another are taken from it."""
+    """Seconds by part since the last `reset`; the time of a part inside another counts only once."""
 
     def __init__(self, threads: int) -> None:
         self._now = seconds_of(clock(threads))
         self.reset()
 
     def reset(self) -> None:
-        """Start again."""
+        """Start again from zero."""
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self.steps = 0
         self._inner = 0.0

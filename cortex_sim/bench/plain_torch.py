@@ -27,7 +27,7 @@ def conv4(classes: int = 10) -> nn.Module:
 
 
 def gait_imagenet(classes: int = 1000) -> nn.Module:
-    """gait_imagenet, for 224 x 224."""
+    """gait_imagenet, for images of 224 x 224 pixels."""
     layers: list[nn.Module] = []
     before = 3
     for after, kernel, stride in [

@@ -1,4 +1,4 @@
-"""Networks of other depth, width and batch, each by a name that another process can look up."""
+"""Networks of different depth, width and batch size, with names that another process can look up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Point:
 
 
 def points(family: str) -> list[Point]:
-    """Every value on every axis; what axes share, the middle point, stands on each."""
+    """Every value on every axis; the middle point, which axes share, is on each."""
     axes = look_up("network of scaling", family, AXES, RunError)
     middle = {axis: values[1] for axis, values in axes.items()}
     every = [(axis, size, {**middle, axis: size}) for axis, values in axes.items() for size in values]

@@ -1,4 +1,4 @@
-"""Entry of one of several processes of `cortex_sim.bench.scaling`, started by torchrun."""
+"""Entry point of one of several processes of `cortex_sim.bench.scaling`, started by torchrun."""
 
 import json
 import os

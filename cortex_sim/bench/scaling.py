@@ -55,7 +55,7 @@ def processes_row(name: str, batch: int, count: int, blocks: int, threads: int) 
 
 
 def rank_row(name: str, batch: int, blocks: int, threads: int) -> dict[str, Any]:
-    """What one of several processes measures, by the wall clock: waiting for the others counts."""
+    """What one of several processes measures, by the wall clock, which includes waiting for the others."""
     torch.set_num_threads(threads)
     distributed.start("cpu")
     case = cases(batch)[name]

@@ -24,7 +24,7 @@ from cortex_sim.tdca.inner.rules import Direct, InnerRule, TopDownCredit
 from cortex_sim.tdca.inner.step import Plain
 
 RUNS, BATCH, INPUTS, HIDDEN, OUTPUTS = 256, 32, 196, 64, 10
-STEPS, ALONE = 10, 20  # steps of a block: of all inner runs at once, and of inner runs one by one
+STEPS, ALONE = 10, 20  # steps of a block: for all inner runs at once, and for a single inner run
 NAMES = ("step", "lives", "layered", "layered_decorrelated")
 READS = Decorrelated(mixing=0.7, centring=0.9, every=4)
 

@@ -33,7 +33,7 @@ def step_rows(
 ) -> list[dict[str, Any]]:
     """One result per rule, all from one interleaved run; ratio is ours ÷ plain torch.
 
-    With ``published``, GAIT-prop's has ``published_s``, and ``published_ratio`` over ours.
+    With ``published``, the row of GAIT-prop has ``published_s``, and ``published_ratio`` over ours.
     """
     torch.set_num_threads(threads)
     x, y = case.stimuli(batches=4)
@@ -54,7 +54,7 @@ def step_rows(
 
 
 def loop_row(case: Case, blocks: int, threads: int) -> dict[str, Any]:
-    """``loop_throughput``: presentations a second of our training loop over those of a plain loop.
+    """``loop_throughput``: presentations per second of our training loop over those of a plain loop.
 
     Backpropagation, both loops with the same source of crops and flips, which is most of what a loader does.
     A block is an epoch of eight batches.
@@ -119,12 +119,19 @@ def throughput(
     batch: int | None = None,
     published: bool = False,
 ) -> list[dict[str, Any]]:
-    """One result per network and rule. ``report`` gets progress.
+    """One result per network and rule.
 
     Parameters
     ----------
+    blocks : int
+        Timed blocks of each rule.
+    threads : int
+    networks : sequence of str
+        Names in `cases`.
+    report : callable
+        Called with a line of progress.
     batch : int, optional
-        In place of the batch size that ships.
+        Batch size in place of the shipped one.
     published : bool
         Whether the published algorithm is timed in the same run, where the network has one.
     """

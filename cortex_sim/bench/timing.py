@@ -52,14 +52,14 @@ class Timed:
 def clock(threads: int) -> str:
     """Clock by which steps are timed: ``cpu`` with one thread, else ``wall``.
 
-    With one thread the time that the processor gave to this process is the time of a step on a machine left
-    alone; what other processes take meanwhile does not count.
+    With one thread, processor time is the time of a step on an otherwise idle machine: time that other
+    processes take does not count.
     """
     return "cpu" if threads == 1 else "wall"
 
 
 def seconds_of(name: str) -> Callable[[], float]:
-    """What reads a clock."""
+    """Function that reads the clock of this name."""
     return time.process_time if name == "cpu" else time.perf_counter
 
 

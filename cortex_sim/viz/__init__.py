@@ -1,11 +1,11 @@
-"""For eyes: networks as tables and drawings, recordings as figures; each is loaded when asked for."""
+"""Networks as tables and drawings, recordings as figures; each module is loaded when it is used."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-# No module may be called as a figure is: importing it would put it in the figure's place.
+# No module may have the name of a figure: importing the module would replace the figure.
 _FIGURES = {
     "compare_arms": "arms",
     "comparison_scores": "scores",

@@ -69,7 +69,7 @@ def compare_arms(
     Raises
     ------
     DataError
-        If the recording is empty, or lacks what is asked for.
+        If the recording is empty, or lacks the requested population, variable or condition.
     """
     require_something(recording, "compare_arms")
     chosen_statistic = statistic_for(recording, statistic, labels)

@@ -26,7 +26,7 @@ def band(
     alpha: float = 0.15,
     label: str = "",
 ) -> None:
-    """Shade mean ± spread, and remember both edges for the table."""
+    """Shade mean ± spread, and store both edges for the table."""
     drawn = axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=alpha, lw=0)
     setattr(drawn, _BAND, (label, np.asarray(x), mean - spread, mean + spread))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cortex_sim.projection import Projection
 
-# Lengths in inches, and the axes' units are inches too: text and boxes keep their proportion.
+# Lengths in inches, which are also the units of the axes: text and boxes keep their proportions.
 BOX_WIDTH, BOX_HEIGHT, LANE, MARGIN = 1.75, 0.5, 0.2, 0.25
 GAP_STRAIGHT, GAP_SLANTED = 0.55, 1.0  # between rows: slanted arrows need the space
 PORT = 0.35  # how far from the middle of a box its arrows leave and arrive

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from cortex_sim.projection import Projection
 
 GAP, SPACING = 1.0, BOX_HEIGHT + 0.45  # between columns, and between middles of boxes in a column
-AWAY = 0.14  # of a label from the arrowhead
+AWAY = 0.14  # distance of a label from the arrowhead
 _WHOLE = frozenset({-1, 1})
 
 
 def placed(net: Network, boxes: Mapping[str, Box], edge: float) -> tuple[dict[str, Box], list[Arrow]]:
     """All boxes, and the arrows of the credit network's projections, right of ``edge``.
 
-    A column further right means one more projection to pass; channels are at the height of the population
+    Each column further right is one projection further away; channels are at the height of the population
     that receives them.
     """
     leaving = [p for p in net.top_downs if p.pre in net.credit_populations]
@@ -41,13 +41,13 @@ def placed(net: Network, boxes: Mapping[str, Box], edge: float) -> tuple[dict[st
 
 
 def _column(net: Network, name: str, seen: frozenset[str]) -> int:
-    """1 for what leaves the credit network, one more for each projection before that."""
+    """1 for populations that project out of the credit network, one more for each projection before."""
     onward = [p.post for p in net.credit_projections if p.pre == name and p.post not in seen]
     return 1 + max((_column(net, post, seen | {name}) for post in onward), default=0)
 
 
 def _height(net: Network, boxes: Mapping[str, Box], name: str, otherwise: float) -> float:
-    """The height of its receiver if there is one, or of the top if there are several."""
+    """The height of its receiver if there is exactly one, else the height of the top."""
     every = [*net.projections.values(), *net.credit_projections]
     receivers = [p.post for p in every if p.pre == name and p.post in boxes]
     return boxes[receivers[0]].y if len(receivers) == 1 else otherwise

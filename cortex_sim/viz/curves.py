@@ -41,7 +41,7 @@ def tested_on(lines: Lines) -> str:
 def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
     """One run: accuracy, objective, angle and orthogonality by epoch, saved at ``path``.
 
-    ``rule`` is named in the title: rule and regularisers.
+    ``rule``, the rule and its regularisers, is named in the title.
     """
     part = tested_on(lines)
     figure = new_figure(11, 6.5)
@@ -78,7 +78,7 @@ def learning_curves(lines: Lines, path: Path, rule: str | None) -> None:
 
 
 def rule_style(number: int) -> dict[str, Any]:
-    """Of a curve; the first rule, the reference, is broad so that it stays visible under other curves."""
+    """Style of a rule's curve; the first, the reference, is wide so that it stays visible under others."""
     return {
         "color": COLOURS[number % len(COLOURS)],
         "lw": 2 if number else 6,

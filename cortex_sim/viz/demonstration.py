@@ -27,13 +27,13 @@ class CreditInTime:
     Parameters
     ----------
     recording : xarray.Dataset
-        With time bins, of one presentation.
+        One presentation, with time bins.
     settled : xarray.Dataset
-        The same at the end of the phase ``during``, without time.
+        The same at equilibrium, at the end of the phase ``during``.
     during : str
     population : str
     says : str
-        How credit arrives.
+        How credit arrives, in words.
     """
 
     recording: xr.Dataset
@@ -56,8 +56,8 @@ def demonstration(
     note(
         figure,
         "above: the same network and initial weights under each rule",
-        "below: after learning, in time on brian2: an image, with it a wrong label, then the projection that "
-        f"brings credit cut; lines: the {SHOWN} units with most credit, dots: at equilibrium, on torch",
+        "below: after learning, in time on brian2: an image, then with a wrong label, then with the credit "
+        f"projection cut; lines: the {SHOWN} units with the largest credit, dots: at equilibrium, on torch",
     )
     save_figure(figure, path)
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 DASHES = (0, (4, 2))
 SUFFIXES = (".png", ".svg", ".pdf")
 
-UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: distinguishable for everyone
+UP, DOWN, INK = "#0072B2", "#D55E00", "#222222"  # Okabe & Ito: also for colour-blind readers
 ACROSS, TELLING = "#009E73", "#FBEDE3"
 BACK, MULTIPLYING = "#CC79A7", "#8A6D00"
 LINES: dict[str, tuple[str, Any]] = {
@@ -59,22 +59,22 @@ SMALL, LARGE = 7.5, 10.0  # points
 def draw(net: Network, path: str | Path | None = None) -> Figure:
     """Figure of the network; saved as PNG, SVG or PDF where a path is given.
 
-    Populations are placed by the longest path from the stimulus. Solid arrows are
-    bottom-up projections, labelled by their rule, wiring and constraints; dashed ones top-down, labelled by
-    their feedback and, where it learns, its rule; loops lateral ones. Recurrent projections and those of gain
-    are drawn at the left of all others. A credit network is drawn on the right.
+    Populations are placed by the longest path from the stimulus. Solid arrows are bottom-up projections,
+    labelled with rule, wiring and constraints; dashed arrows are top-down projections, labelled with their
+    feedback and, where it learns, its rule; loops are lateral projections. Recurrent and gain projections
+    are drawn to the left of all others. A credit network is drawn on the right.
 
     Parameters
     ----------
     net : Network
         What to draw.
     path : path or None
-        File to write, whole or not at all; its suffix chooses the format.
+        File to write; its suffix selects the format.
 
     Raises
     ------
     DeclarationError
-        If the suffix is none of the three, the file cannot be written, or there is nothing to draw.
+        If the suffix is not one of these, the file cannot be written, or there is nothing to draw.
     """
     if path is not None and Path(path).suffix.lower() not in SUFFIXES:
         raise DeclarationError(f"drawing {path}: the suffix must be one of {', '.join(SUFFIXES)}")
@@ -137,7 +137,7 @@ def _mean(numbers: Iterable[float]) -> float:
 
 
 def _loop(boxes: dict[str, Box], projection: Projection) -> Arrow:
-    """Around a corner of a box, clear of the arrows that leave its sides; each kind has its own."""
+    """Around a corner of a box, clear of the arrows at its sides; each kind has a different corner."""
     box = boxes[projection.pre]
     side, rise = CORNERS[projection.kind]
     right, top = box.x + side * BOX_WIDTH / 2, box.y + rise * BOX_HEIGHT / 2
@@ -179,7 +179,7 @@ def _label_place(boxes: dict[str, Box], net: Network, projection: Projection) ->
 
 
 def _around(boxes: dict[str, Box], projections: list[Projection], side: int, extent: float) -> list[Arrow]:
-    """Past other rows, by lanes at the side of all boxes; projections from one population share a lane."""
+    """Past other rows, in lanes beside all boxes; projections from one population share a lane."""
     lanes = _lanes(boxes, projections)
     boxes_end = max(abs(box.x) for box in boxes.values()) + BOX_WIDTH / 2
     first = max(extent + 0.15, boxes_end + _widest(projections) + 0.4)

@@ -1,4 +1,4 @@
-"""What a figure draws in one colour: an arm, in a sweep an arm under one setting, with all its seeds."""
+"""What a figure draws in one colour: an arm, or in a sweep an arm under one setting, with all its seeds."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SEED, SETTING = "seed", "setting"
 
 @dataclass(frozen=True)
 class Group:
-    """One arm: a plain recording for each seed; of a recording that is no sweep, one.
+    """One arm, with a plain recording for each seed, or a single one where there is no sweep.
 
     Parameters
     ----------
     label : str
         Name of the arm and, in a sweep of several settings, of the setting; empty where there is only one.
     seeds : tuple of xarray.Dataset
-        Recordings with dims presentation, neuroid and, where there are bins, time_bin.
+        Recordings with dimensions presentation, neuroid and, where there are bins, time_bin.
     """
 
     label: str
@@ -44,7 +44,7 @@ def groups(recording: xr.Dataset, figure: str) -> list[Group]:
     Raises
     ------
     DataError
-        If the recording is empty; ``figure`` is named.
+        If the recording is empty; the message names ``figure``.
     """
     require_something(recording, figure)
     found = []
@@ -80,7 +80,7 @@ def one_recording(recording: xr.Dataset, figure: str) -> tuple[xr.Dataset, str]:
     if count > 1:
         first = str(recording[SETTING].values[0])
         raise DataError(
-            f"{figure}: shows one setting, and the sweep has {count}; select one: "
+            f"{figure}: shows one setting, but the sweep has {count}; select one: "
             f"sweep.sel(setting={first!r})"
         )
     if SETTING in recording.dims:
@@ -104,21 +104,21 @@ def require_something(recording: xr.Dataset, figure: str, dims: tuple[str, ...] 
     """Raise `DataError` unless there is at least one value along each of the dims that it has."""
     if not hasattr(recording, "data_vars"):
         raise DataError(
-            f"{figure}: takes a recording, as cs.brian2.run(...) or cs.torch.run(...) returns it. "
+            f"{figure}: takes a recording, such as cs.brian2.run(...) or cs.torch.run(...) returns. "
             f"Got {short(recording)}"
         )
     empty = [dim for dim in dims if recording.sizes.get(dim) == 0]
     if empty:
         raise DataError(
-            f"{figure}: nothing to draw, the recording holds no {listed(empty)}; record or select at "
+            f"{figure}: nothing to draw, since the recording holds no {listed(empty)}; record or select at "
             "least one"
         )
 
 
 def mean_and_sd(curves: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean over seeds, and the standard deviation among them; None where there is one seed.
+    """Mean over seeds, and the standard deviation among them, which is None for a single seed.
 
-    Entries that are not a number are left out; where all are, so is the mean.
+    NaN entries are ignored; where all are NaN, so is the mean.
     """
     stacked = np.ma.masked_invalid(np.stack(curves))
     mean = stacked.mean(axis=0).filled(np.nan)

@@ -21,7 +21,7 @@ _DPI = 100
 
 
 def page(*parts: str) -> str:
-    """Parts below each other."""
+    """Parts one below the other."""
     return f'<div style="font-size:90%">{"".join(parts)}</div>'
 
 
@@ -61,7 +61,7 @@ def table_with(columns: list[str], rows: Sequence[tuple[str, ...]], aligned: lis
 
 
 def described(rows: Sequence[tuple[str, str]]) -> str:
-    """Labels in bold, each beside a text that may take several lines."""
+    """Labels in bold, each next to a text that may take several lines."""
     cells = "".join(
         f'<tr><th style="{_LABEL}">{html.escape(label)}</th>'
         f'<td style="{_PROSE}">{html.escape(text)}</td></tr>'
@@ -71,17 +71,17 @@ def described(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def folded(title: str, *parts: str) -> str:
-    """Parts behind a title that opens them."""
+    """Parts that are hidden until their title is clicked."""
     return f"<details><summary>{html.escape(title)}</summary>{''.join(parts)}</details>"
 
 
 def text_block(text: str) -> str:
-    """Text unchanged, in a fixed width."""
+    """Text unchanged, in a fixed-width font."""
     return f'<pre style="font-size:90%">{html.escape(text)}</pre>'
 
 
 def picture(figure: Figure, said: str) -> str:
-    """A figure within the page; ``said`` describes it to those who do not see it."""
+    """A figure embedded in the page, with ``said`` as its alternative text."""
     data = base64.b64encode(png(figure, _DPI)).decode("ascii")
     width = int(figure.get_figwidth() * _DPI * 0.8)
     return (

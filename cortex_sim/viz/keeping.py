@@ -24,7 +24,7 @@ def keep(
     Parameters
     ----------
     name : str
-        Of the protocol.
+        Name of the protocol.
     recording : xarray.Dataset
     figure : matplotlib.figure.Figure
     numbers : mapping of row to {column: number}

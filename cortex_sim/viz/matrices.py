@@ -1,4 +1,4 @@
-"""Figures of square matrices: representational dissimilarities, and which model was recovered."""
+"""Figures of square matrices: representational dissimilarities, and the recovery of models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def rdm_panels(rdms: Mapping[str, Dissimilarities], path: str | Path | None = No
     Parameters
     ----------
     rdms : mapping of str to Dissimilarities
-        Several RDMs under one name are averaged.
+        RDMs of each panel, by its title; several RDMs under one name are averaged.
+    path : path, optional
+        File to write (PNG, SVG, PDF).
     """
     if not rdms:
         raise DataError("figure of RDMs: none given; give a name and Dissimilarities for each panel")
@@ -65,7 +67,9 @@ def recovery_matrix(
     confusion : array of shape (simulated, chosen)
         Shares between 0 and 1; rows sum to 1.
     names : sequence of str
-    level : float, default .8
+    path : path, optional
+        File to write (PNG, SVG, PDF).
+    level : float, default 0.8
         Share of recovery below which no winner is named; diagonal entries below it are marked.
     """
     matrix = np.asarray(confusion, dtype=float)
@@ -95,5 +99,5 @@ def recovery_matrix(
     axes.spines[:].set_visible(False)
     figure.colorbar(shown, ax=axes, shrink=0.7, label="share of simulations")
     if (np.diag(matrix) < level).any():
-        axes.set_title(f"* recovered in fewer than {level:.0%}: no winner is named", fontsize=8)
+        axes.set_title(f"* recovered in under {level:.0%} of simulations: no winner is named", fontsize=8)
     return finished(figure, path)

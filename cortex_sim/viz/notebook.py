@@ -45,12 +45,10 @@ def experiment(shown: Experiment) -> str:
     said = ", ".join(f"{name} {_short(value)}" for name, value in own.items())
     arms = []
     for name, arm in shown.arms.items():
-        net = "" if arm.network is None else f", on a network of its own ({_rules(arm.network)})"
+        net = "" if arm.network is None else f", on a different network ({_rules(arm.network)})"
         arms += [html.heading(f"arm {name}{net}"), _protocol(arm.protocol)]
     return html.page(
-        html.heading(
-            f"experiment on network {shown.network.name}, {len(shown.arms)} arms: {', '.join(shown.arms)}"
-        ),
+        html.heading(f"experiment on network {shown.network.name}, arms {', '.join(shown.arms)}"),
         html.line(said),
         html.folded(f"network {shown.network.name}", network(shown.network)),
         *arms,
@@ -117,7 +115,7 @@ def _rules(net: Network) -> str:
 
 
 def _drawn(draw: Callable[[], Figure], said: str) -> str:
-    """The figure, or the sentence for which there is none."""
+    """The figure, or the reason why there is none."""
     try:
         return html.picture(draw(), said)
     except CortexSimError as exception:

@@ -23,7 +23,7 @@ _ATTRIBUTES = ("network", "rule", "backend", "seed", "cortex_sim_version")
 
 @dataclass(frozen=True)
 class Overview:
-    """Shows itself as text, and in a notebook with a figure.
+    """An overview as text, in a notebook with a figure.
 
     Attributes
     ----------
@@ -56,9 +56,10 @@ class Overview:
 
 @known_arguments("cs.viz.overview")
 def overview(recording: xr.Dataset) -> Overview:
-    """What a recording or a sweep holds, as ``print`` and notebooks show it.
+    """What a recording or a sweep holds, as text for ``print`` and with a figure in notebooks.
 
-    A recording is an xarray Dataset, which shows its variables itself; this says what they are of.
+    A recording is an xarray Dataset, which shows its variables itself; the overview lists arms, trials,
+    populations, phases and weights.
 
     Raises
     ------
@@ -111,7 +112,8 @@ def _arms(recording: xr.Dataset) -> list[tuple[str, str]]:
     for arm in groups(first, "overview"):
         probes = int(is_probe(arm.first).sum())
         trials = arm.first.sizes["presentation"] - probes
-        said = f"{trials} trials" + (f", {probes} presentations of probes" if probes else "")
+        said = f"{trials} trial{'s' * (trials != 1)}"
+        said += f", {probes} presentation{'s' * (probes != 1)} of probes" if probes else ""
         rows.append((f"arm {arm.label}", said) if arm.label else ("presentations", str(trials)))
     return rows
 
@@ -125,4 +127,5 @@ def _weights(recording: xr.Dataset) -> list[tuple[str, str]]:
     names = [str(n).removeprefix("weight:") for n in recording.data_vars if str(n).startswith("weight:")]
     if not names:
         return []
-    return [("weights", f"{', '.join(names)}; {recording.sizes['snapshot']} snapshots")]
+    count = recording.sizes["snapshot"]
+    return [("weights", f"{', '.join(names)}; {count} snapshot{'s' * (count != 1)}")]

@@ -1,4 +1,4 @@
-"""Shared by all figures: colours, plain axes, phases shaded, and files written whole or not at all."""
+"""Shared by all figures: colours, plain axes, shaded phases, and files written completely or not at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def note(figure: Figure, *said: str) -> None:
-    """Say below the panels what lines, bands and signs mean; parts that are empty are left out."""
+    """Write below the panels what lines, bands and symbols mean; empty parts are left out."""
     text = "; ".join(part for part in said if part)
     if text:
         width = int(figure.get_figwidth() * 17)
@@ -56,14 +56,14 @@ def note(figure: Figure, *said: str) -> None:
 
 
 def plain(axes: Axes, x: str, y: str) -> None:
-    """Name the axes; no frame, a faint grid."""
+    """Label the axes; no frame, a faint grid."""
     axes.set(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all."""
+    """Write a figure completely or not at all."""
     with whole(path) as part:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=150)
 
@@ -77,7 +77,7 @@ def finished(figure: Figure, path: str | Path | None, data: bool = False) -> Fig
                 f"figure {path}: the suffix must be one of {', '.join(SUFFIXES)}. Got {file.suffix!r}"
             )
         if not file.parent.is_dir():
-            raise DataError(f"figure {path}: no folder {file.parent}; make it first")
+            raise DataError(f"figure {path}: no folder {file.parent}; create it first")
         save_figure(figure, file)
         if data:
             from cortex_sim.viz import behind
@@ -87,7 +87,7 @@ def finished(figure: Figure, path: str | Path | None, data: bool = False) -> Fig
 
 
 def variable_of(recording: xr.Dataset, name: str) -> xr.DataArray:
-    """Variable (presentation, neuroid[, time_bin]) by name; one that is not recorded is an error."""
+    """Variable (presentation, neuroid[, time_bin]) by name; an error if it was not recorded."""
     found = {
         str(key): value
         for key, value in recording.data_vars.items()
@@ -138,7 +138,7 @@ def phases(recording: xr.Dataset) -> list[tuple[str, float, float]]:
 
 
 def shade(axes: Axes, recording: xr.Dataset, names: bool = True) -> None:
-    """Every second phase on a grey ground, the names of all above."""
+    """Shade every second phase, and write the names of all phases above."""
     for number, (name, begins, ends) in enumerate(phases(recording)):
         if number % 2:
             axes.axvspan(begins, ends, color="0.5", alpha=0.15, lw=0, zorder=0)

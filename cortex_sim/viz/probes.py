@@ -25,10 +25,10 @@ class Points:
     Parameters
     ----------
     x : array of shape (point,)
-        Trials before each.
+        Number of trials before each point.
     mean, error : array of shape (point,)
-        Over the presentations of each; the standard error is 0 for a single presentation, and both are NaN
-        where there is none.
+        Mean and standard error over the presentations of each point; the error is 0 for a single
+        presentation, and both are NaN where there is none.
     count : array of shape (point,)
         Number of presentations.
     """
@@ -40,7 +40,7 @@ class Points:
 
 
 def probed(values: np.ndarray, probes: np.ndarray, chosen: np.ndarray) -> Points:
-    """One point a probe: over those of its presentations that are ``chosen``.
+    """One point per probe, over those of its presentations that are ``chosen``.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def conditions(recording: xr.Dataset, by: str | Mapping[str, Any] | Sequence[Any
     Parameters
     ----------
     recording : xarray.Dataset
-        With probes, these alone are divided; else its trials.
+        If it has probes, only these are divided into conditions, else its trials.
     by : "stimulus", name of a coordinate, mapping of stimulus_id, or list by stimulus number
         A condition for each stimulus, for each value of a coordinate of the presentations, or as given.
 
@@ -97,7 +97,7 @@ def conditions(recording: xr.Dataset, by: str | Mapping[str, Any] | Sequence[Any
     names = list(dict.fromkeys(of[divided].tolist()))
     if len(names) > MOST:
         raise DataError(
-            f"compare_arms: by gives {len(names)} conditions ({names[0]}, …), and a figure shows at "
+            f"compare_arms: by gives {len(names)} conditions ({names[0]}, …), but a figure shows at "
             f"most {MOST}; give a mapping of stimulus_id to condition, or select some: "
             f"cs.recording.select(recording, stimulus=[{names[0]!r}])"
         )
@@ -110,7 +110,7 @@ def _condition_of(recording: xr.Dataset, by: str | Mapping[str, Any] | Sequence[
         known = [str(c) for c in recording.coords if recording[c].dims == ("presentation",)]
         if name not in known:
             raise DataError(
-                f"compare_arms: by={by!r} is no coordinate of the presentations; known: stimulus, "
+                f"compare_arms: by={by!r} is not a coordinate of the presentations; known: stimulus, "
                 f"{', '.join(known)} (or give a mapping of stimulus_id to condition)"
             )
         return recording[name].values.astype(str)

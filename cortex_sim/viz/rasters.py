@@ -35,7 +35,7 @@ def raster(
         If it is large, narrow it first: ``cs.recording.select(recording, arm="cut")``.
     variable : str, default "rate"
     presentation : int, optional
-        Which one to show; without it, with time bins, the mean over all presentations.
+        Number of the presentation to show, from 0; without it, where there are time bins, the mean over all.
     path : path, optional
         File to write (PNG, SVG, PDF).
 
@@ -43,6 +43,11 @@ def raster(
     -------
     matplotlib.figure.Figure
         Every population has its own colour scale, from zero or around zero. Of a sweep, the mean over seeds.
+
+    Raises
+    ------
+    DataError
+        If the recording is empty, or has no such variable or presentation.
     """
     recording, seeds = one_recording(recording, "raster")
     values = variable_of(recording, variable)
@@ -50,7 +55,7 @@ def raster(
     if presentation is not None:
         count = recording.sizes["presentation"]
         if not -count <= presentation < count:
-            raise DataError(f"raster: presentation {presentation} of {count}; count from 0")
+            raise DataError(f"raster: presentation must be from 0 to {count - 1}. Got {presentation}")
         recording = recording.isel(presentation=[presentation])
     populations = named(recording, "population")
     sizes = [int((recording["population"] == name).sum()) for name in populations]
@@ -70,7 +75,7 @@ def raster(
     if presentation is None:
         which = f"mean over {recording.sizes['presentation']} presentations"
     figure.suptitle(f"{variable}, {which}" if in_time or presentation is not None else variable)
-    note(figure, seeds, "each population has a colour scale of its own", *dict.fromkeys(scales))
+    note(figure, seeds, "each population has its own colour scale", *dict.fromkeys(scales))
     return finished(figure, path)
 
 
@@ -100,7 +105,7 @@ def _image(axes: Axes, values: np.ndarray, timed: xr.Dataset | None) -> str:
 
 
 def _name_phases(axes: Axes, recording: xr.Dataset) -> None:
-    """A strip above the uppermost panel: phases in turn dark and light, each with its name."""
+    """A strip above the uppermost panel: phases alternately light and dark, each with its name."""
     for number, (name, begins, ends) in enumerate(phases(recording)):
         strip = axes.inset_axes((begins, 1.04, ends - begins, 0.22), transform=axes.get_xaxis_transform())
         strip.set(xticks=[], yticks=[], facecolor="0.85" if number % 2 else "0.95")

@@ -15,7 +15,7 @@ from cortex_sim.errors import DataError
 from cortex_sim.viz.panels import COLOURS, DASHES, finished, new_figure, plain
 
 LEGEND_WIDTH = 1.9  # inches of one entry
-MARKERS = ("o", "s", "^", "D")  # of models, one for each time that the colours are gone through
+MARKERS = ("o", "s", "^", "D")  # of models; the next one each time that all colours are used
 
 Row = Mapping[str, Any]
 
@@ -26,10 +26,10 @@ def comparison_scores(rows: Sequence[Row], path: str | Path | None = None) -> Fi
     Parameters
     ----------
     rows : sequence of mapping
-        Those of `cortex_sim.compare`'s table: ``recording``, ``population``, ``data``, ``metric``, ``score``,
-        ``ci_low``, ``ci_high``, ``ceiling``, ``control_shifted``, ``control_untrained``.
+        Rows of the table of `cortex_sim.report.compare`: ``recording``, ``population``, ``data``, ``metric``,
+        ``score``, ``ci_low``, ``ci_high``, ``ceiling``, ``control_shifted``, ``control_untrained``.
     path : path, optional
-        Saved here, as PNG, SVG or PDF.
+        File to write (PNG, SVG, PDF).
     """
     panels = list(dict.fromkeys((row["data"], row["metric"]) for row in rows))
     if not panels:
@@ -46,7 +46,7 @@ def comparison_scores(rows: Sequence[Row], path: str | Path | None = None) -> Fi
     for axes, panel in zip(grid.flat, panels, strict=False):
         _panel(axes, [row for row in rows if (row["data"], row["metric"]) == panel], places[panel], names)
         axes.set_title("\n".join(panel), fontsize=9)
-    shown: dict[tuple[str, type], Any] = {}  # a model may be called like a control
+    shown: dict[tuple[str, type], Any] = {}  # a model may have the name of a control
     for axes in grid.flat:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             shown[label, type(handle)] = handle
@@ -128,9 +128,11 @@ def neuroid_scatter(
     ----------
     first, second : array of shape (neuroid,)
     labels : tuple of str
-        Of the horizontal and the vertical axis.
+        Labels of the horizontal and the vertical axis.
     reliability : array of shape (neuroid,), optional
         Shown as colour.
+    path : path, optional
+        File to write (PNG, SVG, PDF).
     """
     x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if x.shape != y.shape or x.ndim != 1:
@@ -163,6 +165,10 @@ def scores_over_time(
     rows : mapping of str to sequence of mapping
         Rows of ``cortex_sim.compare.over_time``, whose ``bin`` is a time in ms. Where they hold ``ci_low``
         and ``ci_high`` the interval is a band, and ``control_shifted`` a cross.
+    path : path, optional
+        File to write (PNG, SVG, PDF).
+    label : str, default "score"
+        Label of the vertical axis.
     """
     figure = new_figure(5.5, 3.2 + 0.2 * (len(rows) // 3))
     axes = figure.subplots()
@@ -192,7 +198,7 @@ def scores_over_time(
 
 
 def _broken(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
-    """What is drawn over time; NaN where it is unknown, and between bins that do not follow each other."""
+    """The values drawn over time; NaN where unknown, and between bins that do not follow each other."""
     keys = ("bin", "score", "ci_low", "ci_high", "control_shifted", "ceiling_low")
     found: list[list[float]] = []
     end: float | None = None

@@ -1,4 +1,4 @@
-"""The state of a rule that was recorded as rates are, in the form of a variable of neuroids."""
+"""A rule's state that was recorded at every presentation, in the form of a variable of neuroids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Shown:
     recording : xarray.Dataset
     name : str
     of : str
-        What its entries along neuroid are called: neuroids, units, synapses.
+        Name of the entries along neuroid: "neuroids", or for a state "values", "units" or "synapses".
     """
 
     recording: xr.Dataset
@@ -26,9 +26,9 @@ class Shown:
 
 
 def as_neuroids(recording: xr.Dataset, variable: str) -> Shown:
-    """Any other variable as it is; the state "pre->post:variable" as entries of a population "pre->post".
+    """A state "pre->post:variable" as entries of a population "pre->post"; any other variable unchanged.
 
-    Entries are called by their numbers: "theta[3]", "e[3, 2]" (post, pre).
+    Entries are named by their numbers: "theta[3]", "e[3, 2]" (post, pre).
     """
     if (
         not isinstance(recording, xr.Dataset)

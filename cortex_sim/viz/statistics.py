@@ -18,7 +18,7 @@ Statistic = Callable[["xr.Dataset", "Labels | None"], np.ndarray]
 
 
 def accuracy(recording: xr.Dataset, labels: Labels | None) -> np.ndarray:
-    """(presentation,) of 1 where the most active neuroid is that of the label, else 0."""
+    """1 where the most active neuroid is that of the label, else 0; shape (presentation,)."""
     if labels is None:
         raise DataError("accuracy: needs labels, a list by stimulus number or a mapping from stimulus_id")
     return (_settled(recording, "rate").argmax(axis=1) == by_stimulus(recording, labels, "labels")).astype(
@@ -27,12 +27,12 @@ def accuracy(recording: xr.Dataset, labels: Labels | None) -> np.ndarray:
 
 
 def mean_rate(recording: xr.Dataset, labels: Labels | None = None) -> np.ndarray:
-    """(presentation,) mean rate over neuroids and time bins."""
+    """Mean rate over neuroids and time bins, shape (presentation,)."""
     return _settled(recording, "rate").mean(axis=1)
 
 
 def size_of_credit(recording: xr.Dataset, labels: Labels | None = None) -> np.ndarray:
-    """(presentation,) root mean square, over neuroids, of the credit, which is averaged over time bins."""
+    """Root mean square over neuroids of the credit averaged over time bins, shape (presentation,)."""
     return np.sqrt((_settled(recording, "credit") ** 2).mean(axis=1))
 
 
@@ -43,19 +43,19 @@ def _settled(recording: xr.Dataset, variable: str) -> np.ndarray:
 
 
 STATISTICS: dict[str, Statistic] = {"rate": mean_rate, "credit": size_of_credit, "accuracy": accuracy}
-#: What each of them is, on an axis.
+#: Axis label of each statistic.
 SAID = {"rate": "mean rate", "credit": "root mean square of credit", "accuracy": "accuracy"}
 
 
 def statistic_for(recording: xr.Dataset, statistic: str | None, labels: Labels | None) -> str:
-    """The one asked for; else accuracy where labels are given, credit where it was recorded, or rate."""
+    """The statistic given; by default accuracy with labels, else credit where recorded, else rate."""
     if statistic is not None:
         return statistic
     return "accuracy" if labels is not None else "credit" if "credit" in recording else "rate"
 
 
 def is_probe(recording: xr.Dataset) -> np.ndarray:
-    """Whether each presentation belongs to a probe, (presentation,)."""
+    """Whether each presentation belongs to a probe, shape (presentation,)."""
     if "stage" not in recording.coords:
         return np.zeros(recording.sizes["presentation"], dtype=bool)
     return recording["stage"].values.astype(str) == "probe"

@@ -148,7 +148,7 @@ def _of_rates(net: Network, title: str, projections: list[Projection]) -> Table:
 
 
 def _columns(projections: list[Projection]) -> list[str]:
-    """Columns on weights; for constraints and for what synapses read only if there are any."""
+    """Columns about weights; those of constraints and of what synapses read only if there are any."""
     constrained = ["constraint"] if any(p.constraints for p in projections) else []
     reading = ["reads"] if any(p.reads is not None for p in projections) else []
     return ["weights", "plasticity", "regulariser", *constrained, *reading]

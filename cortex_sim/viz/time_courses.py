@@ -46,8 +46,8 @@ def time_course(
     ----------
     recording : xarray.Dataset
     variable : str, default "rate"
-        Also the state of a rule that was recorded as rates are, "retina->V1:theta": one panel, over its units
-        or synapses, single ones of which are called "theta[3]" or "e[3, 2]" (post, pre).
+        Or a rule's state that was recorded at every presentation, such as "retina->V1:theta": one panel for
+        its units or synapses, of which single ones are named "theta[3]" or "e[3, 2]" (post, pre).
     population : str or list of str, optional
         One panel each: the mean over neuroids, and a band of one standard deviation among them; all
         populations by default. With time bins, presentations are averaged first.
@@ -55,6 +55,11 @@ def time_course(
         Single neuroids ("V1/17") instead, one line each, in one panel.
     path : path, optional
         File to write (PNG, SVG, PDF).
+
+    Raises
+    ------
+    DataError
+        If the recording is empty, or has no such variable, population or neuroid.
     """
     shown = as_neuroids(recording, variable)
     recording, variable = shown.recording, shown.name

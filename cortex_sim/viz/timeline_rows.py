@@ -33,7 +33,7 @@ COLOUR_OF = {
 
 @dataclass
 class Row:
-    """One row: its label, its kind (of colour), and what it says in each phase, by the phase's number."""
+    """One row: its label, its kind (which sets the colour), and its text in each phase, by phase number."""
 
     label: str
     kind: str
@@ -43,7 +43,7 @@ class Row:
 def rows_of(protocol: Protocol, lesion: Any = ()) -> list[Row]:
     """Every setting that differs from its default: drives, nudges, windows, lesions, gates, modulator.
 
-    ``lesion`` is that of the trials, which holds in probes too.
+    ``lesion`` is that of the trials, which also applies in probes.
     """
     rows: dict[str, Row] = {}
 
@@ -65,7 +65,7 @@ def rows_of(protocol: Protocol, lesion: Any = ()) -> list[Row]:
 
 
 def _over_trials(value: Any) -> list[tuple[Any, str]]:
-    """Every value of a setting, and in which trials it holds where that differs."""
+    """Every value of a setting, and in which trials it applies where that differs."""
     if isinstance(value, FromTrial):
         return [(one, f"from trial {trial} on") for trial, one in value.values.items()]
     if isinstance(value, PerTrial) and not all(isinstance(one, (int, float)) for one in value.values):
@@ -74,7 +74,7 @@ def _over_trials(value: Any) -> list[tuple[Any, str]]:
 
 
 def has_images(protocol: Protocol) -> bool:
-    """Whether any drive or nudge has an entry for each presentation, as far as the arrays alone tell."""
+    """Whether any drive or nudge has an entry for each presentation, judged by the arrays alone."""
     for phase in protocol.phases:
         given_by = (phase.drive, phase.nudge, phase.drive_credit)
         settings = [one for setting in given_by for one in every(setting)]
@@ -92,7 +92,7 @@ def _settings(protocol: Protocol) -> list[Any]:
 
 
 def _entries(protocol: Protocol, phase: Phase, name: str, value: Any) -> list[tuple[str, str, str]]:
-    """Label, kind and words of each entry of one setting."""
+    """Label, kind and text of each entry of one setting."""
     if name == "plasticity":
         return _windows(protocol, value)
     if name in _LISTS:
@@ -172,7 +172,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, LoopValue):
         return f"closed loop, {value.variable} of {value.loop.name}"
     if isinstance(value, PerTrial):
-        return f"one a{'n image' if value.by == 'image' else ' trial'}"
+        return f"one per {'image' if value.by == 'image' else 'trial'}"
     if isinstance(value, FromTrial):
         return f"from trial {next(iter(value.values))} on"
     return type(value).__name__

@@ -18,7 +18,7 @@ from cortex_sim.viz.timeline_rows import COLOUR_OF, Row, rows_of
 if TYPE_CHECKING:
     from cortex_sim.protocol.protocol import Protocol
 
-ROW_HEIGHT, LEAST = 0.24, 0.09  # inches; the least share of the width that a phase takes
+ROW_HEIGHT, LEAST = 0.24, 0.09  # inches; smallest share of the width that a phase takes
 SHOWN = 7  # blocks drawn one by one
 CHARACTERS = 120  # that fit the width of a trial
 
@@ -35,8 +35,8 @@ def draw(protocol: Protocol, path: str | Path | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Phases from left to right; a row for each drive, nudge, window, silenced or cut part and modulator.
-        Above, blocks of trials and the probes between them.
+        Phases from left to right; a row for each drive, nudge, window, modulator, silenced population and cut
+        projection. Above, blocks of trials and the probes between them.
     """
     panels = [("trial", protocol)]
     if protocol.probe is not None:
@@ -49,12 +49,12 @@ def draw(protocol: Protocol, path: str | Path | None = None) -> Figure:
     widened = [
         _trial(one, name, of, found) for one, (name, of), found in zip(axes, panels, rows, strict=True)
     ]
-    note(figure, "short phases are drawn wider than they are; the times below them are right" * any(widened))
+    note(figure, "short phases are drawn too wide; the times below them are correct" * any(widened))
     return finished(figure, path)
 
 
 def _trial(axes: Axes, name: str, protocol: Protocol, rows: list[Row]) -> bool:
-    """Draw one trial; returns whether a phase is drawn wider than it is."""
+    """Draw one trial; returns whether a phase is drawn too wide."""
     durations = list(protocol.durations_ms.values())
     edges, widened = _edges(durations)
     for number, phase in enumerate(protocol.durations_ms):
@@ -89,7 +89,7 @@ def _headline(name: str, protocol: Protocol) -> str:
     longest = "up to " if any(differs(one) or isinstance(one, LoopValue) for one in lengths) else ""
     said = f"one {name}, {longest}{protocol.duration_ms:g} ms"
     if not protocol.reset:
-        said += ", continues from the one before"
+        said += ", continues from the previous one"
     if name == "trial":
         every = protocol.record.every_ms
         said += ", ● recorded at its end" if every is None else f", recorded every {every:g} ms"
@@ -156,7 +156,7 @@ def _pieces(protocol: Protocol) -> list[tuple[str, str]]:
 def _order(protocol: Protocol) -> str:
     trials = _trials(protocol)
     blocks = "one block" if protocol.repeat == 1 else f"{protocol.repeat} blocks"
-    order = ", another order in each" if protocol.order == "shuffled" else ""
+    order = ", shuffled in each" if protocol.order == "shuffled" else ""
     batch = "" if protocol.batch in (None, 1) else f", {protocol.batch} presentations in parallel"
     probe = "" if protocol.probe is None else f"; a probe of {_trials(protocol.probe)} before and after"
     probe += " each" if probe and protocol.repeat > 1 else ""

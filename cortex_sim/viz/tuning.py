@@ -50,8 +50,8 @@ def tuning_curves(
     values : mapping of stimulus_id to number, or list by stimulus number
         The values on the horizontal axis, such as orientations.
     population : str, optional
-        Whose neuroids; the last population by default. Of more than 8, the 8 whose means range
-        widest are drawn.
+        Population of the neuroids; the last one by default. Of more than 8 neuroids, the 8 with the widest
+        range of means are drawn.
     neuroids : str or list of str, optional
         Single neuroids instead.
     variable : str, default "rate"
@@ -89,9 +89,7 @@ def tuning_curves(
         axes.set_title(arm)
         plain(axes, label, variable if axes is panels[0] else "")
     panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    widest = (
-        f"the {MOST} of {len(names)} neuroids whose means range widest" if len(shown) < len(names) else ""
-    )
+    widest = f"the {MOST} of {len(names)} neuroids with the widest range" if len(shown) < len(names) else ""
     note(figure, _bars(arms[0], values), widest)
     return finished(figure, path, data=True)
 
@@ -103,7 +101,7 @@ def _curve(
     found = [tuning(one, values, variable) for one in arm.seeds]
     x = found[0][0]
     if any(len(other) != len(x) or (other != x).any() for other, _, _ in found):
-        raise DataError("tuning_curves: the seeds of the sweep saw different stimuli; select one seed")
+        raise DataError("tuning_curves: the seeds of the sweep had different stimuli; select one seed")
     mean, sd = mean_and_sd([mean for _, mean, _ in found])
     return x, mean, found[0][2] if sd is None else sd
 

@@ -38,7 +38,7 @@ def weight_trajectories(
     projection : str or list of str, optional
         One row of panels each; all recorded ones by default.
     synapses : int or list of (post, pre), default 10
-        Which to draw one by one; a number selects those that changed most in any arm.
+        Synapses to draw individually; a number selects those that changed most in any arm.
     path : path, optional
         File to write (PNG, SVG, PDF).
 
@@ -124,7 +124,7 @@ def _row(
     last = row[len(arms) - 1]
     last.legend(frameon=False, fontsize=6.5, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
     row[-1].set_title(f"{name}, all synapses", fontsize=9)
-    plain(row[-1], "trials", "‖w‖, and dashed its change")
+    plain(row[-1], "trials", "‖w‖ (dashed: change)")
     row[-1].set_ylim(bottom=-0.03 * row[-1].get_ylim()[1])  # so that a change of 0 is visible
 
 
@@ -147,13 +147,14 @@ def _picked(name: str, of_arms: list[np.ndarray], synapses: int | Sequence[Synap
     for i, j in synapses:
         if not (0 <= i < post and 0 <= j < pre):
             raise DataError(
-                f"weight_trajectories: {name} has synapses (post, pre) below ({post}, {pre}). Got {(i, j)}"
+                f"weight_trajectories: synapses (post, pre) of {name} must be from (0, 0) to "
+                f"{(post - 1, pre - 1)}. Got {(i, j)}"
             )
     return list(synapses)
 
 
 def _names(projection: str, weights: xr.DataArray, synapses: list[Synapse]) -> list[str]:
-    """``V1/3→IT/2`` of a matrix; channels and place in the kernel of a convolution."""
+    """``V1/3→IT/2`` for a matrix; channels and position in the kernel for a convolution."""
     pre, _, post = projection.partition("->")
     kernel = [int(n) for n in weights.attrs.get("shape", ())]
     if kernel:

@@ -204,7 +204,7 @@ def test_statistics_need_seeds(swept):
         over_seeds(swept.isel(seed=0))
     with pytest.raises(DataError, match="not a finite number"):
         over_seeds(swept, measure=lambda recording: float("nan"))
-    with pytest.raises(DataError, match=r"raster: shows one setting, and the sweep has 2"):
+    with pytest.raises(DataError, match=r"raster: shows one setting, but the sweep has 2"):
         cs.viz.raster(swept)
 
 

@@ -57,13 +57,13 @@ WRONG = {
         lambda r: cs.viz.raster(r, variable="rat"),
         r"'rat' \(did you mean 'rate'\?\); known: credit, rate",
     ),
-    "presentation": (lambda r: cs.viz.raster(r, presentation=20), "presentation 20 of 20; count from 0"),
+    "presentation": (lambda r: cs.viz.raster(r, presentation=20), "must be from 0 to 19. Got 20"),
     "population": (lambda r: cs.viz.time_course(r, population="V1"), "no population 'V1'; known: retina, IT"),
     "neuroid": (lambda r: cs.viz.time_course(r, neuroids=["IT/3"]), "no neuroid 'IT/3'"),
     "projection": (lambda r: cs.viz.weight_trajectories(r, "IT->V1"), "unknown recorded projection 'IT->V1'"),
     "synapse": (
         lambda r: cs.viz.weight_trajectories(r, synapses=[(3, 0)]),
-        r"retina->IT has synapses \(post, pre\) below \(3, 4\). Got \(3, 0\)",
+        r"synapses \(post, pre\) of retina->IT must be from \(0, 0\) to \(2, 3\). Got \(3, 0\)",
     ),
     "no weights": (
         lambda r: cs.viz.weight_trajectories(r.drop_vars("weight:retina->IT")),
@@ -73,7 +73,7 @@ WRONG = {
     "statistic": (lambda r: cs.viz.compare_arms(r, "rates"), "unknown statistic of compare_arms 'rates'"),
     "no presentation": (
         lambda r: cs.viz.compare_arms(r.isel(presentation=[])),
-        "compare_arms: nothing to draw, the recording holds no presentation; record or select at least one",
+        "compare_arms: nothing to draw, since the recording holds no presentation; record or select",
     ),
     "no bin": (
         lambda r: cs.viz.time_course(r.isel(time_bin=[])),
@@ -86,7 +86,7 @@ WRONG = {
     ),
     "no snapshot": (lambda r: cs.viz.weight_trajectories(r.isel(snapshot=[])), "holds no snapshot"),
     "no synapse": (lambda r: cs.viz.weight_trajectories(r, synapses=[]), "synapses is empty"),
-    "condition": (lambda r: cs.viz.compare_arms(r, by="angle"), "by='angle' is no coordinate of the pres"),
+    "condition": (lambda r: cs.viz.compare_arms(r, by="angle"), "by='angle' is not a coordinate of the pr"),
     "half of the conditions": (
         lambda r: cs.viz.compare_arms(r, by={"0": "left"}),
         "compare_arms: by: nothing given for stimulus '1'",

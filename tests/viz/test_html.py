@@ -36,7 +36,7 @@ def test_an_experiment_shows_every_arm_and_what_it_records(net):
     other = net.copy()
     shown = cs.Experiment(net, {"one": protocol, "two": cs.Arm(protocol, other)}, dt_ms=2)._repr_html_()
     assert shown.count("data:image/png") == 3  # the network and two time lines
-    assert "arm two, on a network of its own (Hebbian)" in shown
+    assert "arm two, on a different network (Hebbian)" in shown
     assert "records rate of IT" in shown and "dt_ms 2," in shown
 
 

@@ -85,9 +85,7 @@ def test_trials_and_probes_are_a_strip():
     figure = protocol(repeat=2, probe=probe, order="shuffled", lesion=["IT->V1"]).draw()
     strip, trial, probed = figure.axes
     assert texts(strip) == ["probe", "block 1", "probe", "block 2", "probe"]
-    order = (
-        "2 blocks of one trial per image, another order in each; a probe of 3 trials before and after each"
-    )
+    order = "2 blocks of one trial per image, shuffled in each; a probe of 3 trials before and after each"
     assert " ".join(strip.get_title("left").split()) == order
     assert trial.get_title("left") == "one trial, 400 ms, ● recorded at its end"
     assert [label.get_text() for label in trial.get_xticklabels()] == ["0", "100", "400 ms"]
