@@ -1,7 +1,7 @@
 """Stimuli from files: ``load("digits")``, ``load("mine.npz")``, ``load("folder/")``.
 
-Every reader is one file, with ``FORM`` (what it accepts), ``recognises`` and a read function; a
-new one adds a row to `READERS`. Nothing is downloaded, nothing unpickled.
+Each reader is one module with ``FORM`` (what it accepts), ``recognises`` and a read function; a new
+reader adds a row to `READERS`. Nothing is downloaded or unpickled.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def load(
     name_or_path : str or Path
         A known name, see `names`, or a path in one of the forms of `READERS`. A str that is a known
         name means the data set; to read a folder of that name, give a Path or write ``./`` before it.
-        Except for "digits", data sets are searched in the folder $CORTEX_SIM_DATA, see `named.find`.
+        Except for "digits", data sets are looked for in the folder $CORTEX_SIM_DATA, see `named.find`.
     max_bytes : int, default 8 GiB
         Refuse files that would take more memory as float32.
     progress : callable, optional

@@ -112,7 +112,7 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int) -> ND
 def _require_honest_directory(info: zipfile.ZipInfo, path: Path, name: str, max_bytes: int) -> None:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(
-            f"data {path}: {name} is packed in a way that numpy does not write; "
+            f"data {path}: {name} is compressed by a method that numpy does not use; "
             "save it with numpy.savez or numpy.savez_compressed"
         )
     packed = min(info.compress_size, path.stat().st_size)

@@ -29,7 +29,7 @@ def whole_number(source: str, what: str, value: Any, low: int, high: int) -> int
 
 
 def as_array(source: str, name: str, values: ArrayLike, kinds: str, right: str) -> NDArray[Any]:
-    """Return an array whose dtype is of one of ``kinds``; else the error says what is ``right``."""
+    """Return an array whose dtype is of one of ``kinds``; otherwise the error message ends with ``right``."""
     try:
         array = np.asarray(values)
     except ValueError as exception:
@@ -49,7 +49,7 @@ def as_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[np.float32]
     x = as_array(source, name, values, "biuf", "give numbers: uint8 from 0 to 255, or float32")
     x = _channels_first(source, name, x)
     if not x.size:
-        raise DataError(f"data {source}: {name} of shape {x.shape} holds no values; give some")
+        raise DataError(f"data {source}: {name} of shape {x.shape} holds no values; give at least one")
     if x.dtype == np.uint8:
         scaled = np.empty(x.shape, np.float32)
         np.divide(x, np.float32(255), out=scaled)
@@ -67,7 +67,7 @@ def as_stored_stimuli(source: str, name: str, values: ArrayLike) -> NDArray[Any]
         return as_stimuli(source, name, x)
     x = np.ascontiguousarray(_channels_first(source, name, x))
     if not x.size:
-        raise DataError(f"data {source}: {name} of shape {x.shape} holds no values; give some")
+        raise DataError(f"data {source}: {name} of shape {x.shape} holds no values; give at least one")
     return x
 
 
@@ -96,7 +96,7 @@ def _numbering(name: str, values: ArrayLike) -> str:
         return ""
     if not texts:
         return ""
-    return f" (of texts: classes, {name} = numpy.unique(texts, return_inverse=True))"
+    return f" (from texts: classes, {name} = numpy.unique(texts, return_inverse=True))"
 
 
 def require_known_labels(source: str, name: str, y: NDArray[np.int64], classes: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ def require_known_labels(source: str, name: str, y: NDArray[np.int64], classes: 
 
 
 def class_names(source: str, classes: Any, y_train: NDArray[np.int64]) -> tuple[str, ...]:
-    """Return a name for every class; without ``classes``, the numbers up to the largest trained."""
+    """Return a name for every class; without ``classes``, the numbers up to the largest training label."""
     if classes is None:
         top = int(y_train.max())
         if top >= MOST_CLASSES:

@@ -19,25 +19,26 @@ from cortex_sim.preprocessing import Preprocessing, as_shown
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """Pictures through an augmentation, then through the network's preprocessing; a `Source`.
+    """Pictures that pass through an augmentation, then the network's preprocessing; a `Source`.
 
     Parameters
     ----------
     name : str
-        What errors call it.
+        Name used in error messages.
     pixels : Pixels
         Of shape (n, channel, y, x); uint8, or float32 from 0 to 1.
     labels : int64 array of shape (n,)
     chain : Chain
-        Its random numbers are those of the position in this set, so a presentation looks alike in any batch.
+        Its random numbers depend on the position in this set and the epoch alone, so a presentation looks the
+        same in any batch.
     shape : tuple of int
-        In which a presentation is given to the network.
+        Shape of a presentation as the network receives it.
     preprocessing : Preprocessing, optional
 
     Raises
     ------
     DataError
-        If they are no pictures, or the augmentation leaves them in another shape.
+        If the presentations are not pictures, or do not have ``shape`` after augmentation.
     """
 
     name: str
@@ -51,8 +52,8 @@ class Augmented:
         have = self.pixels.shape[1:]
         if len(have) != 3:
             raise DataError(
-                f"data {self.name}: augmentation is for pictures (channel, y, x), and each presentation has "
-                f"shape {have}; leave it out"
+                f"data {self.name}: augmentation is for pictures (channel, y, x), but each presentation has "
+                f"shape {have}; leave the augmentation out"
             )
         found = self.chain.shape(have)
         if found != self.shape and math.prod(found) != math.prod(self.shape):
@@ -71,7 +72,7 @@ class Augmented:
         return self.pixels.unreadable if isinstance(self.pixels, StreamedPixels) else None
 
     def chosen(self, at: NDArray[Any]) -> Augmented:
-        """These presentations alone, numbered anew."""
+        """These presentations alone, renumbered from 0."""
         return replace(self, pixels=self.pixels.chosen(at), labels=self.labels[at])
 
     def batch(self, indices: NDArray[Any], epoch: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -26,10 +26,10 @@ def background_of(dtype: np.dtype[Any]) -> int:
 
 
 class Step(Protocol):
-    """One change of every stimulus; its repr says all of it, so that fingerprints can."""
+    """One change made to every stimulus; its repr states it in full, since fingerprints are made from it."""
 
     def shape(self, have: Shape) -> Shape:
-        """Shape of a stimulus after it."""
+        """Shape of a stimulus after the step."""
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
         """Stimuli (n, *stimulus), changed; of the same dtype."""
@@ -42,7 +42,7 @@ class Reshaped:
     to: Shape
 
     def shape(self, have: Shape) -> Shape:
-        """The given one."""
+        """The declared shape."""
         return self.to
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -96,7 +96,7 @@ class Resized:
         return have[0], self.rows, self.columns
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Every picture by itself."""
+        """Each picture separately."""
         return each_resized(x, self.rows, self.columns, "BICUBIC")
 
 
@@ -122,8 +122,8 @@ class View:
     crop : {None, "centre"}
         Whether pictures of another aspect ratio are cut to the model's, about their centre.
     degrees : float, optional
-        Visual angle that the stimuli subtend; that of their shorter side where they are cropped. None:
-        nothing is known of it, and they fill the model's field of view.
+        Visual angle that the stimuli subtend; that of their shorter side if they are cropped. None: it is
+        unknown, and they fill the model's field of view.
     model_degrees : float, default 8.0
         Visual angle of the model's field of view. Where it is larger, stimuli are surrounded by grey;
         where it is smaller, their centre is shown.
@@ -146,7 +146,7 @@ class View:
 
     @property
     def angles(self) -> dict[str, float]:
-        """What recordings note of it; nothing where the stimuli's angle is not stated."""
+        """The angles, as recordings store them; empty if that of the stimuli is unknown."""
         if self.degrees is None:
             return {}
         return {"stimuli_degrees": float(self.degrees), "model_degrees": float(self.model_degrees)}
@@ -165,7 +165,7 @@ def fit(
         Shape of one stimulus, and of the population.
     view : View
     background : int
-        What surrounds pictures in a larger field of view: `background_of` their type.
+        Value that surrounds pictures in a larger field of view: `background_of` their type.
 
     Raises
     ------
@@ -178,8 +178,8 @@ def fit(
     if view.degrees is not None or (view.crop and not pictures):
         raise DataError(
             f"stimuli {source}: crop and degrees are for pictures of 1 or 3 channels and a population "
-            f"(channel, row, column), but each has shape {have}, population {population} {wanted}; leave "
-            "them out"
+            f"(channel, row, column), but each stimulus has shape {have}, and population {population} has "
+            f"{wanted}; leave crop and degrees out"
         )
     if have == wanted:
         return (), ()
@@ -226,16 +226,17 @@ def _field(source: str, have: Shape, wanted: Shape, population: str, view: View)
     else:
         raise DataError(
             f"stimuli {source}: pictures of {height} x {width} (height x width) would be distorted to fit "
-            f"population {population} with {rows} x {columns}; cut them to that ratio first, or let their "
-            f'centre be cut out: crop="centre" (--crop centre)'
+            f"population {population} with {rows} x {columns}; crop them to that aspect ratio first, or use "
+            f'crop="centre" (--crop centre)'
         )
     share = 1.0 if view.degrees is None else view.model_degrees / view.degrees
     field = (round(part[0] * share), round(part[1] * share))
     if min(field) < 1 or math.prod(field) > _MOST_PIXELS or min(wanted) < share:
         angles = "" if view.degrees is None else f" at {view.degrees:g} of {view.model_degrees:g} degrees"
         raise DataError(
-            f"stimuli {source}: of pictures of {_by(have)}{angles}, less than one pixel would be shown, or "
-            f"on less than one of the {_by(wanted)} of population {population}; check angles and crop"
+            f"stimuli {source}: pictures of {_by(have)}{angles} do not fit population {population} of "
+            f"{_by(wanted)}: less than one pixel would be shown, too few units would show them, or the field "
+            "of view would be too large; check angles and crop"
         )
     return field
 

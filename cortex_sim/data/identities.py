@@ -17,15 +17,15 @@ def identities(source: str, values: Sequence[Any] | NDArray[Any]) -> list[str]:
     Parameters
     ----------
     source : str
-        What the error calls them, such as "neural data v4.npz: stimulus_id".
+        Their name in error messages, such as "neural data v4.npz: stimulus_id".
     values : sequence or array of shape (stimulus,)
-        Texts, which stay as they are, texts as bytes (UTF-8), or numbers.
+        Text, which stays as it is, text as bytes (UTF-8), or numbers.
 
     Returns
     -------
     list of str
-        Empty where one is missing (NaN, None, pandas' NA or NaT), so that nothing is taken for a stimulus
-        named "nan".
+        Empty text where an id is missing (NaN, None, pandas' NA or NaT), so that it is not mistaken for a
+        stimulus named "nan".
 
     Raises
     ------
@@ -44,12 +44,12 @@ def _text(source: str, value: Any) -> str:
         return str(value)
     if not float(value).is_integer():
         raise DataError(
-            f"{source} holds {value:g}, which is no whole number; save ids as text or whole numbers"
+            f"{source} holds {value:g}, which is not a whole number; save ids as text or whole numbers"
         )
     if abs(float(value)) >= 2.0 ** (np.finfo(type(value)).nmant + 1):
         raise DataError(
-            f"{source} holds {value:g}, too large to be told from the next number in its floating-point "
-            f"type; save ids as text or whole numbers"
+            f"{source} holds {value:g}, too large to be distinguished from the next number in its "
+            f"floating-point type; save ids as text or whole numbers"
         )
     return str(int(value))
 
@@ -57,5 +57,5 @@ def _text(source: str, value: Any) -> str:
 def _is_missing(value: Any) -> bool:
     try:
         return value is None or bool(value != value)  # NaN and NaT differ from themselves
-    except TypeError:  # whether pandas' NA does, it does not say
+    except TypeError:  # pandas' NA does not say whether it does
         return True

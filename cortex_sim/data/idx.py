@@ -96,8 +96,8 @@ def _read_shape(stream: BufferedIOBase, file: Path, axes: int) -> tuple[int, ...
     right = bytes([0, 0, 8, axes])  # 8 stands for unsigned bytes
     if header[:4] != right:
         raise DataError(
-            f"data {file}: starts with {header[:4].hex(' ') or 'nothing'}, an IDX file of "
-            f"{axes}-axis unsigned bytes with {right.hex(' ')}; check that the file is what its "
+            f"data {file}: starts with {header[:4].hex(' ') or 'nothing'}, but an IDX file of "
+            f"{axes}-axis unsigned bytes starts with {right.hex(' ')}; check that the file is what its "
             "name says"
         )
     if len(header) < 4 + 4 * axes:

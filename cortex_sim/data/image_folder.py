@@ -21,7 +21,7 @@ LEFT_BY_DESKTOPS = {"thumbs.db", "desktop.ini"}
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is a folder; folders with IDX files are recognised before."""
+    """Whether this is a folder; folders with IDX files are recognised first."""
     return path.is_dir()
 
 
@@ -33,8 +33,8 @@ def read_image_folder(
     Parameters
     ----------
     path : str or Path
-        A folder with ``train`` and ``test``, in each a folder per class, in each .png or .jpg
-        files of one size: grey if all are, else converted to RGB. Hidden files are ignored.
+        A folder with ``train`` and ``test``, each with one folder per class, which contains .png or .jpg
+        files, all of one size: grey if all are, else converted to RGB. Hidden files are ignored.
     max_bytes : int, default 8 GiB
         Refuse what would take more memory as float32.
     progress : callable, optional
@@ -78,12 +78,13 @@ def listing(path: Path, parts: Sequence[str]) -> tuple[list[str], dict[str, List
     ----------
     path : Path
     parts : sequence of str
-        Names of folders in it, the training set's first: its classes count.
+        Names of folders in it, the training set's first: its classes are those of the set.
 
     Raises
     ------
     DataError
-        If the folder is not laid out as ``PART/CLASS/FILE.png`` (or .jpg), or a part has other classes.
+        If the folder is not laid out as ``PART/CLASS/FILE.png`` (or .jpg), or a part has a class that the
+        first one lacks.
     """
     classes = _class_folders(path, parts[0])
     for part in parts[1:]:
@@ -118,7 +119,7 @@ def _class_folders(path: Path, part: str) -> list[str]:
 
 
 def visible(folder: Path) -> list[str]:
-    """Names in a folder, sorted, without hidden files and those that desktops leave."""
+    """Names in a folder, sorted, without hidden files and those that desktop environments create."""
     return sorted(
         name
         for name in os.listdir(folder)

@@ -30,12 +30,12 @@ PARTS = ("train", "validation", "test")
 class ImageSet:
     """Stimuli with their labels, split into a training and a test set, and perhaps a validation set.
 
-    Every reader makes one by `image_set`, which checks and converts; user code should do the same.
+    Every reader makes one with `image_set`, which checks and converts; user code should do the same.
 
     Parameters
     ----------
     name : str
-        What errors and reports call the data.
+        Name of the data in error messages and reports.
     x_train, x_test : float32 array of shape (presentation, value) or (presentation, channel, y, x)
         The stimuli.
     y_train, y_test : int64 array of shape (presentation,)
@@ -43,7 +43,7 @@ class ImageSet:
     classes : tuple of str
         The name of each class.
     x_validation, y_validation : array, optional
-        Held back from the training set, to choose settings on; see `hold_out`.
+        Held back from the training set, for choosing settings; see `hold_out`.
     """
 
     name: str
@@ -132,7 +132,7 @@ class ImageSet:
             Which ones: the same seed holds back the same ones, in their original order.
         """
         if self.x_validation is not None:
-            raise DataError(f"data {self.name}: has a validation part already; hold out once, from the whole")
+            raise DataError(f"data {self.name}: already has a validation part; call hold_out only once")
         held = held_out(self.name, len(self.x_train), n, seed)
         return replace(
             self,
@@ -151,7 +151,7 @@ class ImageSet:
         shape : int or sequence of int
             Shape of the population, such as 784 or (1, 28, 28).
         population : str, default "input"
-            Its name, for the error.
+            Its name, for the error message.
 
         Notes
         -----
@@ -166,14 +166,14 @@ class ImageSet:
         have = self.stimulus_shape
         if math.prod(wanted) != math.prod(have):
             raise DataError(
-                f"data {self.name} has {_spelled(have)} values per presentation, population "
+                f"data {self.name} has {_spelled(have)} values per presentation, but population "
                 f"{population} expects {_spelled(wanted)}; give the population shape {have}, "
                 "or choose other data"
             )
         long_have, long_wanted = ([s for s in each if s > 1] for each in (have, wanted))
         if long_have != long_wanted and sorted(long_have) == sorted(long_wanted):
             raise DataError(
-                f"data {self.name} has presentations of shape {have}, population {population} has "
+                f"data {self.name} has presentations of shape {have}, but population {population} has "
                 f"the same axes in another order, {wanted}, which would scramble every image; give "
                 f"the population shape {have}"
             )
@@ -206,21 +206,22 @@ def image_set(
     Parameters
     ----------
     name : str
-        What errors and reports call the data.
+        Name of the data in error messages and reports.
     x_train, x_test : array of shape (n, value), (n, y, x), (n, channel, y, x) or (n, y, x, channel)
         Stimuli, with 1 or 3 channels. Where both readings are possible, channels come first. uint8
-        is scaled from 0..255 to 0..1. Arrays that are float32 already are not copied.
+        is scaled from 0..255 to 0..1. Arrays that are already float32 are not copied.
     y_train, y_test : integer array of shape (n,)
         Class of each presentation, from 0.
     classes : sequence of str, optional
         Names of the classes; by default the numbers from 0 to the largest label in ``y_train``.
     source : str, optional
-        What errors name instead of ``name``, such as the path of a file.
+        What error messages show instead of ``name``, such as the path of a file.
 
     Raises
     ------
     DataError
-        Names the source, the array, what is wrong with it and what would be accepted.
+        If an array cannot be used; the message names the source, the array, what is wrong with it and
+        what would be accepted.
 
     Examples
     --------

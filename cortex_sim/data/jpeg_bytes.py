@@ -39,9 +39,9 @@ def read_jpeg_bytes(
     path : str or Path
         An .npz file. Image i is ``jpeg[offset[i]:offset[i + 1]]``; ``jpeg`` is uint8, ``offset``
         integer of shape (n + 1,), ``label`` integer and ``is_test`` bool of shape (n,), and
-        ``classes``, if there, text of shape (n_classes,).
+        ``classes``, if present, text of shape (n_classes,).
     limit : int, optional
-        Images kept and decoded of each of training and test set; see `chosen`.
+        Images kept and decoded from each of the training and test sets; see `chosen`.
     grey : bool, default False
         Whether to decode the luminance alone, as one channel.
     max_bytes : int, default 8 GiB

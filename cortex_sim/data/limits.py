@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 def require_room(source: str, what: str, shape: Sequence[int], max_bytes: int) -> None:
-    """Raise `DataError` if ``shape``, as float32, would not fit ``max_bytes`` of memory."""
+    """Raise `DataError` if ``shape``, as float32, would not fit in ``max_bytes`` of memory."""
     needed = 4 * math.prod(shape)
     if needed > max_bytes:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Data sets by name: where each is searched, and how to get a missing one."""
+"""Data sets by name: where each is looked for, and how to get a missing one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Named:
     get : str
         What to do if it is missing.
     elsewhere : tuple of Path
-        Further places to search, after the data folder.
+        Further paths to try after the data folder.
     """
 
     read: Callable[[Path, Options], ImageSet]
@@ -136,8 +136,8 @@ def load_named(
     data_dir : str or Path, optional
         Folder to look in; without it, the one that $CORTEX_SIM_DATA names.
     limit : int, optional
-        Presentations kept of each of training and test set: the first of a fixed shuffle,
-        so that a smaller limit keeps some of what a larger one keeps. JPEG files left out are not
+        Presentations kept from each of the training and test sets: the first of a fixed shuffle,
+        so that a smaller limit keeps a subset of what a larger one keeps. JPEG files left out are not
         decoded, which saves most of the time.
     grey : bool, default False
         Whether JPEG files are decoded directly to grey: a third of the memory.
@@ -149,7 +149,7 @@ def load_named(
     Raises
     ------
     DataError
-        If it is missing: names the file, where it was searched, and how to get it.
+        If it is missing; the message names the file, the paths tried, and how to get it.
     """
     named = look_up("data", name, NAMED, DataError, exact=True)
     if limit is not None:

@@ -13,7 +13,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is an .npz file; the layout with jpeg bytes is recognised before."""
+    """Whether this is an .npz file; the layout with jpeg bytes is recognised first."""
     return path.is_file() and path.suffix.lower() == ".npz"
 
 

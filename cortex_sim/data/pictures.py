@@ -68,7 +68,7 @@ class Layout:
 
 
 def layout_of(source: str, pictures: Sequence[Picture], formats: Sequence[str], grey: bool = False) -> Layout:
-    """Size and mode of the pictures, from their headers where those determine it; other sizes are refused."""
+    """Size and mode of the pictures, from their headers where those suffice; all must have one size."""
     size, mode = _common_layout(source, pictures, formats)
     mode = "L" if grey else mode or _common_colour(source, pictures, formats)
     width, height = size
@@ -90,7 +90,7 @@ def pixels_of(source: str, picture: Picture, formats: Sequence[str], mode: str) 
 def _common_layout(
     source: str, pictures: Sequence[Picture], formats: Sequence[str]
 ) -> tuple[tuple[int, int], str | None]:
-    """Size of every upright picture, and their mode if headers determine it; None if pixels must."""
+    """Size that all upright pictures share, and their mode; None where only the pixels determine it."""
     sizes: dict[tuple[int, int], str] = {}
     modes: set[str] = set()
     for picture in pictures:
@@ -141,7 +141,7 @@ def _uses_greys_alone(image: Image) -> bool:
 
 
 def _opaque(image: Image) -> Image:
-    """The picture without transparency; of a palette only the colours are used."""
+    """The picture without transparency; a palette is replaced by its colours."""
     return image.convert("RGB") if image.mode in PALETTE else image
 
 

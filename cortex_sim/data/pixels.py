@@ -16,7 +16,7 @@ from cortex_sim.data.limits import MAX_BYTES, Progress, require_room
 from cortex_sim.data.pictures import Picture, layout_of, pixels_of
 from cortex_sim.errors import DataError
 
-HELD_BYTES = 2**28  # 256 MiB: what takes less is decoded or fitted at once, what takes more by the batch
+HELD_BYTES = 2**28  # 256 MiB: smaller sets are decoded or fitted at once, larger ones batch by batch
 _BLOCK_BYTES = 2**26
 
 Indices = NDArray[np.int64]
@@ -26,7 +26,7 @@ Indices = NDArray[np.int64]
 class Pixels(Protocol):
     """Stimuli of one shape, read by number; uint8, or finite float32.
 
-    `StimulusSet` takes any object with these.
+    `StimulusSet` accepts any object with these attributes and methods.
     """
 
     @property
@@ -60,7 +60,7 @@ class Held:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the array."""
+        """Dtype of the array."""
         return self.values.dtype
 
     def rows(self, at: Indices) -> NDArray[Any]:
@@ -72,7 +72,7 @@ class Held:
         return Held(self.values[at])
 
     def digest(self) -> str:
-        """Of type, shape and bytes."""
+        """Digest of dtype, shape and bytes."""
         found = hashlib.sha256(f"array {self.dtype.str} {self.shape}".encode())
         found.update(np.ascontiguousarray(self.values).data)
         return found.hexdigest()
@@ -124,7 +124,7 @@ class Encoded:
         return Encoded(self.source, pictures, self.formats, self.mode, self.stimulus)
 
     def digest(self) -> str:
-        """Of the encoded bytes, and of the mode to which they are decoded."""
+        """Digest of the encoded bytes, and of the mode to which they are decoded."""
         found = hashlib.sha256(f"pictures {self.mode} {self.shape}".encode())
         for picture in self.pictures:
             try:
@@ -155,7 +155,7 @@ class Fitted:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the original: no step changes it."""
+        """Dtype of the originals: no step changes it."""
         return self.of.dtype
 
     def rows(self, at: Indices) -> NDArray[Any]:
@@ -170,12 +170,12 @@ class Fitted:
         return Fitted(self.of.chosen(at), self.steps)
 
     def digest(self) -> str:
-        """Of the originals and of the steps."""
+        """Digest of the originals and of the steps."""
         return hashlib.sha256(f"{self.of.digest()} {self.steps}".encode()).hexdigest()
 
 
 def encoded(source: str, pictures: Sequence[Picture], formats: Sequence[str]) -> Encoded:
-    """Pictures to be decoded later; their headers are read now, so that another size is named."""
+    """Pictures to be decoded later; their headers are read now, so that one of another size is reported."""
     layout = layout_of(source, pictures, formats)
     return Encoded(source, tuple(pictures), tuple(formats), layout.mode, layout.shape[1:])
 

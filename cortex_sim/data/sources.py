@@ -12,8 +12,8 @@ class Source(Protocol):
     """Presentations that can be requested by number; they need not all be in memory.
 
     `cortex_sim.data.StimulusSet` is one, and so is a part of an image set (``images.part("test")``). A
-    user-defined source needs these two methods; with an attribute ``ids``, one text per presentation,
-    recordings name its stimuli.
+    user-defined source needs these two methods; if it also has an attribute ``ids``, one text per
+    presentation, recordings name its stimuli by these.
     """
 
     def __len__(self) -> int:
@@ -26,7 +26,7 @@ class Source(Protocol):
         ----------
         indices : integer array of shape (n,)
         epoch : int, default 0
-            How often all have been presented before; a source may vary its stimuli by it.
+            Number of times that all have been presented before; a source may vary its stimuli with it.
 
         Returns
         -------

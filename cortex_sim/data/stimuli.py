@@ -42,24 +42,24 @@ class StimulusSet:
     ----------
     x : array of shape (n, value), (n, y, x), (n, channel, y, x) or (n, y, x, channel)
         The stimuli, with 1 or 3 channels; where both readings are possible, channels come first. uint8 is
-        kept as it is, a quarter of the memory, and is scaled to 0..1 in every batch. Sets that files make may
-        be larger than memory (`Pixels`): `batch` reads what it is asked for, ``x`` reads everything.
+        kept as it is, a quarter of the memory, and is scaled to 0..1 in every batch. Sets read from files may
+        be larger than memory (`Pixels`): `batch` reads only what is requested, ``x`` reads everything.
     ids : sequence of str, optional
         By default the numbers from 0.
     labels : integer or text array of shape (n,), optional
         Text becomes an index into ``classes``, which are then its values, sorted.
     descriptors : mapping of str to array of shape (n,)
-        Anything else that is known of every stimulus; it is copied into recordings.
+        Anything else that is known about every stimulus; it is copied into recordings.
     classes : sequence of str
         Names of the labels.
     name : str
-        What errors and recordings call the set.
+        Name of the set in error messages and recordings.
     preprocessing : Preprocessing, optional
         Applied to every batch; see `shown_through`.
     changes : tuple of str
         What was done to the stimuli to fit them to a network.
     attributes : mapping of str to number or text
-        What else recordings should note of the set, such as the visual angle.
+        Further information about the set for recordings to store, such as the visual angle.
 
     Raises
     ------
@@ -143,13 +143,13 @@ class StimulusSet:
         """The same stimuli with a preprocessing applied to batches, such as that of a trained network."""
         if preprocessing.shape != self.stimulus_shape:
             raise DataError(
-                f"stimuli {self.name}: have shape {self.stimulus_shape}, the preprocessing is for "
-                f"{preprocessing.shape}; use fit_to{preprocessing.shape} before"
+                f"stimuli {self.name}: have shape {self.stimulus_shape}, but the preprocessing is for "
+                f"{preprocessing.shape}; use fit_to{preprocessing.shape} first"
             )
         return replace(self, x=self.pixels, preprocessing=preprocessing)
 
     def noting(self, **attributes: Any) -> StimulusSet:
-        """The same stimuli, with more that recordings should note of them."""
+        """The same stimuli, with further attributes for recordings to store."""
         return replace(self, x=self.pixels, attributes={**self.attributes, **attributes})
 
     def fit_to(
@@ -161,7 +161,7 @@ class StimulusSet:
         degrees: float | None = None,
         model_degrees: float = 8.0,
     ) -> StimulusSet:
-        """The same stimuli in the shape of the population that they drive; `changes` says what was done.
+        """The same stimuli in the shape of the population that they drive; `changes` lists what was done.
 
         Pictures are resized by Pillow's bicubic filter, which is antialiased; grey becomes three equal
         channels, colour its luminance (ITU-R 601). Shapes that would need more are refused: another aspect
@@ -184,8 +184,8 @@ class StimulusSet:
 
         Notes
         -----
-        As Brain-Score places stimuli on a model's screen: the field of view, model_degrees / degrees as large
-        as the stimuli, is resized to the population.
+        Stimuli are placed as on the screen of a model in Brain-Score: the field of view, model_degrees /
+        degrees times as large as the stimuli, is resized to the population.
 
         Examples
         --------
@@ -206,7 +206,7 @@ class StimulusSet:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What recordings note of the stimuli: their name, how they were fitted and preprocessed."""
+        """What recordings store about the stimuli: their name, how they were fitted and preprocessed."""
         noted: dict[str, Any] = {"stimuli": self.name, **self.attributes}
         if self.changes:
             noted["stimuli_changed"] = "; ".join(self.changes)
@@ -234,7 +234,7 @@ def _unique(source: str, ids: Sequence[str], count: int) -> tuple[str, ...]:
         raise DataError(f"stimuli {source}: {len(ids)} ids for {count} stimuli; give one each")
     twice = [one for one, times in Counter(ids).items() if times > 1]
     if twice:
-        raise DataError(f"stimuli {source}: the id {twice[0]!r} is not unique; make ids unique")
+        raise DataError(f"stimuli {source}: the id {twice[0]!r} occurs more than once; make ids unique")
     return tuple(map(str, ids))
 
 
@@ -249,20 +249,26 @@ def _labels(
         known = np.asarray(names) if names else np.unique(array)
         unknown = set(array.ravel().tolist()) - set(known.tolist())
         if unknown:
-            raise DataError(f"stimuli {source}: labels {listed(sorted(unknown))} are not classes")
+            raise DataError(
+                f"stimuli {source}: labels {listed(sorted(unknown))} are not among the classes; add them to "
+                "classes, or leave classes out"
+            )
         numbers = {name: i for i, name in enumerate(known.tolist())}
         array = np.asarray([numbers[one] for one in array.ravel().tolist()]).reshape(array.shape)
         names = tuple(map(str, known.tolist()))
     checked = as_labels(source, "y", array, count)
     if names and checked.max() >= len(names):
-        raise DataError(f"stimuli {source}: holds the label {checked.max()}, but {len(names)} classes")
+        raise DataError(
+            f"stimuli {source}: a label is {checked.max()}, but there are {len(names)} classes; give labels "
+            f"from 0 to {len(names) - 1}"
+        )
     return checked, names
 
 
 def _descriptor(source: str, name: str, values: ArrayLike, count: int) -> NDArray[Any]:
     array = np.asarray(values)
     if name in TAKEN:
-        raise DataError(f"stimuli {source}: a recording has a {name} of its own; rename the descriptor")
+        raise DataError(f"stimuli {source}: every recording has its own {name}; rename the descriptor")
     if array.shape != (count,) or array.dtype.kind not in "biufU":
         raise DataError(
             f"stimuli {source}: descriptor {name} has shape {array.shape} and dtype {array.dtype}; give one "

@@ -32,8 +32,9 @@ IDS, LABELS = ("stimulus_id", "ids"), ("labels", "label")
 def stimuli(path: str | Path, *, max_bytes: int = MAX_BYTES, progress: Progress | None = None) -> StimulusSet:
     """Read stimuli to present to a network, with labels if there are any.
 
-    What takes more than 256 MiB stays in its file, and batches are read from there; damage in the middle
-    of such a file is found when it is read. Compressed arrays and those of other types are read at once.
+    Stimuli of more than 256 MiB stay in their files, from which batches are read; damage in the middle of
+    such a file is found when that part is read. Compressed arrays, and those that are not 8-bit, are read
+    at once.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def _folder(path: Path, max_bytes: int, progress: Progress | None) -> StimulusSe
 def _pixels(
     source: str, pictures: list[Picture], formats: list[str], max_bytes: int, progress: Progress | None
 ) -> Pixels:
-    """Decoded at once where that takes little memory, else by the batch; headers are checked before."""
+    """Decoded at once where that takes little memory, else batch by batch; headers are checked first."""
     later = encoded(source, pictures, formats)
     if is_small(later):
         return Held(everything(source, later, max_bytes=max_bytes, progress=progress))

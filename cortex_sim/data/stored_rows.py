@@ -79,7 +79,7 @@ class StoredRows:
         return replace(self, numbers=self.numbers[at])
 
     def digest(self) -> str:
-        """Of the shape and the bytes of every row."""
+        """Digest of the shape and of the bytes of every row."""
         found = hashlib.sha256(f"rows {self.shape}".encode())
         for number in range(len(self.numbers)):
             found.update(self.rows(np.array([number])).tobytes())
@@ -89,7 +89,7 @@ class StoredRows:
 def stored_rows(file: Path, member: str | None = None) -> StoredRows | None:
     """The rows of a file's array, or of a member of an .npz file; None where rows cannot be read one by one.
 
-    That is, where it is not 8-bit, is compressed, or not in C order.
+    That is, if the array is not 8-bit, is compressed, or is not in C order.
     """
     try:
         start = 0 if member is None else _start_of(file, f"{member}.npy")
@@ -100,7 +100,7 @@ def stored_rows(file: Path, member: str | None = None) -> StoredRows | None:
             shape, column_order, dtype = _HEADERS[npy.read_magic(opened)](opened)
             start = opened.tell()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, struct.error):
-        return None  # the reader that reads at once says what is wrong
+        return None  # the reader of whole arrays reports what is wrong
     if dtype != np.uint8 or column_order or len(shape) < 2 or 0 in shape:
         return None
     if start + math.prod(shape) > file.stat().st_size:

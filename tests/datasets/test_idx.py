@@ -60,7 +60,7 @@ def spoil(folder, name, change):
 
 
 BROKEN = {
-    "images in place of labels": (LABELS, lambda b: b"\0\0\x08\x03" + b[4:], "00 00 08 03, an IDX"),
+    "images in place of labels": (LABELS, lambda b: b"\0\0\x08\x03" + b[4:], "00 00 08 03, but an IDX"),
     "floats": (IMAGES, lambda b: b"\0\0\x0d\x03" + b[4:], "starts with 00 00 0d 03"),
     "empty": (IMAGES, lambda b: b"", "starts with nothing"),
     "ends in the header": (IMAGES, lambda b: b[:10], "ends inside its header"),

@@ -253,7 +253,7 @@ def test_fit_to_keeps_the_order_of_values(shape, arrays):
 
 def test_fit_to_names_data_and_population(arrays):
     message = (
-        r"data tiny has 35 \(1, 5, 7\) values per presentation, population retina expects 64; "
+        r"data tiny has 35 \(1, 5, 7\) values per presentation, but population retina expects 64; "
         r"give the population shape \(1, 5, 7\)"
     )
     with pytest.raises(DataError, match=message):
@@ -281,7 +281,7 @@ def test_hold_out_leaves_the_test_set_where_it_is(arrays):
     np.testing.assert_array_equal(held.x_test, shown.apply(images.x_test).reshape(-1, 35))
     np.testing.assert_array_equal(held.y_test, images.y_test)
     assert held.x_validation.shape == (4, 35) and "4 to validate" in repr(held)
-    with pytest.raises(DataError, match="has a validation part already"):
+    with pytest.raises(DataError, match="already has a validation part"):
         held.hold_out(1)
 
 

@@ -129,7 +129,7 @@ def test_refuses_other_compression(tmp_path, arrays):
     buffer = io.BytesIO()
     np.save(buffer, arrays["y_test"])
     path = with_member(tmp_path / "a.npz", arrays, "y_test", buffer.getvalue(), zipfile.ZIP_LZMA)
-    with pytest.raises(DataError, match="y_test is packed in a way that numpy does not write"):
+    with pytest.raises(DataError, match="y_test is compressed by a method that numpy does not use"):
         read_npz(path)
 
 

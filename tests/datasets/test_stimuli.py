@@ -42,7 +42,7 @@ def test_a_batch_is_shown_through_a_preprocessing(pictures):
     shown = Preprocessing((3, 11, 7), (0.1, 0.2, 0.3), (1, 2, 3))
     x, _ = pictures.shown_through(shown).batch(np.array([1]))
     np.testing.assert_array_equal(x, shown.apply(pictures.batch(np.array([1]))[0]))
-    with pytest.raises(DataError, match=r"use fit_to\(1, 8, 8\) before"):
+    with pytest.raises(DataError, match=r"use fit_to\(1, 8, 8\) first"):
         pictures.shown_through(Preprocessing((1, 8, 8)))
 
 
@@ -77,14 +77,17 @@ def test_fitting_changes_channels_and_says_so(pictures):
 
 X = np.zeros((3, 4))
 BROKEN = {
-    "ids twice": ({"ids": ["a", "b", "a"]}, "the id 'a' is not unique"),
+    "ids twice": ({"ids": ["a", "b", "a"]}, "the id 'a' occurs more than once"),
     "too few ids": ({"ids": ["a"]}, "1 ids for 3 stimuli"),
     "one text as ids": ({"ids": "abc"}, "ids must be a list of texts"),
     "labels": ({"labels": [0, 1]}, "2 labels, but x has 3"),
-    "label without class": ({"labels": [0, 1, 2], "classes": ["a", "b"]}, "the label 2, but 2 classes"),
-    "text without class": ({"labels": ["a", "b", "c"], "classes": ["a", "b"]}, "labels c are not classes"),
+    "label without class": ({"labels": [0, 1, 2], "classes": ["a", "b"]}, "a label is 2, but there are 2 classes"),
+    "text without class": (
+        {"labels": ["a", "b", "c"], "classes": ["a", "b"]},
+        "labels c are not among the classes",
+    ),
     "descriptor": ({"descriptors": {"age": [1, 2]}}, r"descriptor age has shape \(2,\)"),
-    "reserved": ({"descriptors": {"rate": [1, 2, 3]}}, "a recording has a rate of its own"),
+    "reserved": ({"descriptors": {"rate": [1, 2, 3]}}, "every recording has its own rate"),
     "not finite": ({"x": np.full((3, 4), np.nan)}, "NaN or infinite values"),
     "no stimuli": ({"x": np.zeros((0, 4))}, "holds no presentations"),
 }

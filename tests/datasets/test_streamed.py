@@ -32,7 +32,7 @@ def batch(path, at=range(18), epoch=2, **given):
 
 def test_a_folder_in_sorted_order(folder):
     found = data.streamed_set(folder)
-    assert repr(found) == ("StreamedSet('set': 18 to train, 9 to validate, their own sizes, 3 classes)")
+    assert repr(found) == ("StreamedSet('set': 18 to train, 9 to validate, of any size, 3 classes)")
     assert found.classes == CLASSES and found.parts == ("train", "validation")
     shown = found.fit_to(SHAPE).part("train")
     assert shown.ids[:2] == ("train/a/p.0.PNG", "train/a/p.1.jpg") and len(shown) == 18

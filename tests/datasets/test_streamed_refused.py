@@ -52,7 +52,7 @@ def test_wrong_folders_are_refused(spoil, said, spoiled):
 
 def test_what_cannot_be_fitted_is_refused(folder):
     found = data.streamed_set(folder)
-    with pytest.raises(DataError, match="have sizes of their own"):
+    with pytest.raises(DataError, match="pictures may differ in size"):
         found.part("train")
     with pytest.raises(DataError, match="population of shape"):
         found.fit_to(784, "retina")
@@ -97,12 +97,12 @@ def changed(name, change):
         (without, "val-000000.tar is missing"),
         (without_index, "have no index; make it: cortex-sim shard"),
         (no_archive, "not a readable .npz archive"),
-        (changed("offset", lambda x: x + 2**40), "no index of shards, or damaged"),
-        (changed("offset", lambda x: x - 2**40), "no index of shards, or damaged"),
-        (changed("label", lambda x: x + 1), "no index of shards, or damaged"),
-        (changed("number", lambda x: x[:-1]), "no index of shards, or damaged"),
-        (changed("shard", lambda x: np.char.add("../", x)), "no index of shards, or damaged"),
-        (changed("length", lambda x: x.astype(float)), "no index of shards, or damaged"),
+        (changed("offset", lambda x: x + 2**40), "not an index of shards, or is damaged"),
+        (changed("offset", lambda x: x - 2**40), "not an index of shards, or is damaged"),
+        (changed("label", lambda x: x + 1), "not an index of shards, or is damaged"),
+        (changed("number", lambda x: x[:-1]), "not an index of shards, or is damaged"),
+        (changed("shard", lambda x: np.char.add("../", x)), "not an index of shards, or is damaged"),
+        (changed("length", lambda x: x.astype(float)), "not an index of shards, or is damaged"),
         (changed("classes", lambda x: np.char.add(x, "!")), "train and val have different classes"),
     ],
 )

@@ -134,10 +134,10 @@ def test_pictures_and_responses_of_one_file_have_the_same_ids(tmp_path):
 @pytest.mark.parametrize(
     "wrong, said",
     [
-        (np.array([1, 1.5, 2, 3, 4, 5]), "holds 1.5, which is no whole number; save ids as text"),
-        (np.array([1, np.inf, 2, 3, 4, 5]), "holds inf, which is no whole number"),
-        (np.float32([1, 2**24 + 2, 2, 3, 4, 5]), "holds .*too large to be told from the next number"),
-        (np.array([1, 2.0**53, 2, 3, 4, 5]), "holds .*too large to be told from the next number"),
+        (np.array([1, 1.5, 2, 3, 4, 5]), "holds 1.5, which is not a whole number; save ids as text"),
+        (np.array([1, np.inf, 2, 3, 4, 5]), "holds inf, which is not a whole number"),
+        (np.float32([1, 2**24 + 2, 2, 3, 4, 5]), "holds .*too large to be distinguished from the next"),
+        (np.array([1, 2.0**53, 2, 3, 4, 5]), "holds .*too large to be distinguished from the next"),
     ],
 )
 def test_numbers_that_are_no_identities_are_refused(tmp_path, wrong, said):

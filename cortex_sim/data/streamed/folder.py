@@ -27,7 +27,7 @@ def read_folder(path: Path) -> StreamedSet:
     Raises
     ------
     DataError
-        If there is nothing to train or nothing to test on, or the folder is laid out in another way.
+        If there is nothing to train on or nothing to test on, or the folder is laid out in another way.
     """
     there = parts_in(path)
     if "train" not in there or len(there) < 2 or {"val", "validation"} <= set(there):

@@ -35,7 +35,7 @@ class Rows:
         With that column alone.
     column : str
     part : str
-        What names begin with.
+        First word of the pictures' names.
     source : str
     """
 
@@ -58,7 +58,7 @@ class Rows:
         Raises
         ------
         DataError
-            If there is none.
+            If there is none, or it cannot be read.
         """
         try:
             found = self.table[number][self.column]["bytes"]
@@ -85,7 +85,7 @@ def read_hub(name_or_path: str | Path) -> StreamedSet:
     Raises
     ------
     DataError
-        If the package is missing, the set cannot be had, or it has no pictures or labels.
+        If the package is missing, the set cannot be loaded, or it has no pictures or labels.
     """
     source = str(name_or_path)
     try:
@@ -101,7 +101,7 @@ def read_hub(name_or_path: str | Path) -> StreamedSet:
             tables = datasets.load_dataset("parquet", data_files=_files(Path(os.path.expanduser(source))))
     except DataError:
         raise
-    except Exception as exception:  # offline, unknown, damaged: the package's own errors are many
+    except Exception as exception:  # offline, unknown, damaged: the package raises many kinds
         said = (str(exception) or type(exception).__name__).splitlines()[0]
         raise DataError(f"data {source}: cannot be loaded by datasets ({said}); give {FORM}") from None
     there = [name for name in PARTS if name in tables]
@@ -137,7 +137,7 @@ def _part(datasets: Any, table: Any, part: str, source: str) -> tuple[Part, tupl
     if pictures is None or labels is None:
         raise DataError(
             f"data {source}: {part} needs a column {' or '.join(PICTURES)} and one {' or '.join(LABELS)}, "
-            f"has {listed(columns)}; rename them"
+            f"but has {listed(columns)}; rename them"
         )
     known = np.asarray(table.data.column(labels).to_numpy())
     if known.dtype.kind not in "iu" or not len(known) or known.min() < 0:

@@ -30,7 +30,7 @@ VIEW = (Resize(), CentreCrop())  # unless another is declared
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Pictures of one part: which of a store's, and the class of each; arrays of shape (n,)."""
+    """Pictures of one part: their numbers in a store, and their classes; arrays of shape (n,)."""
 
     store: Store
     labels: NDArray[np.int64]
@@ -76,7 +76,7 @@ class StreamedSet:
         """A summary in one line."""
         words = {"train": "to train", "validation": "to validate", "test": "to test"}
         counts = ", ".join(f"{len(self.of[part].labels)} {words[part]}" for part in self.parts)
-        shown = "their own sizes" if self.shape is None else f"shown as {self.shape}"
+        shown = "of any size" if self.shape is None else f"shown as {self.shape}"
         return f"StreamedSet({self.name!r}: {counts}, {shown}, {self.n_classes} classes)"
 
     @property
@@ -93,7 +93,7 @@ class StreamedSet:
     def stimulus_shape(self) -> tuple[int, ...]:
         """(channel, rows, columns) as shown."""
         if self.shape is None:
-            raise DataError(f"data {self.name}: pictures have sizes of their own; use fit_to((3, 224, 224))")
+            raise DataError(f"data {self.name}: pictures may differ in size; use fit_to((3, 224, 224))")
         return self.shape
 
     def fit_to(
@@ -108,8 +108,8 @@ class StreamedSet:
         population : str
             Its name, for errors.
         view : sequence of Step, optional
-            By default ``(Resize(), CentreCrop())``: the shorter side brought to 8/7 of the population's, then
-            the centre.
+            By default ``(Resize(), CentreCrop())``: the shorter side is resized to 8/7 of the population's,
+            then the centre is cut out.
         """
         wanted = tuple(int(size) for size in np.atleast_1d(shape))
         if len(wanted) != 3 or wanted[0] not in (1, 3):
@@ -129,7 +129,7 @@ class StreamedSet:
     def hold_out(self, n: int, seed: int = 0) -> StreamedSet:
         """A set whose validation part is ``n`` pictures held back from the training set; see `ImageSet`."""
         if "validation" in self.of:
-            raise DataError(f"data {self.name}: has a validation part already; leave hold_out out")
+            raise DataError(f"data {self.name}: already has a validation part; leave hold_out out")
         held = held_out(self.name, len(self.of["train"].labels), n, seed)
         train = self.of["train"]
         parts = {**self.of, "train": train.chosen(~held), "validation": train.chosen(held)}
@@ -157,7 +157,7 @@ class StreamedSet:
         return self.augmented(part, Chain(self.view), preprocessing)
 
     def augmented(self, part: str, chain: Chain, preprocessing: Preprocessing | None = None) -> Augmented:
-        """One part through an augmentation; before one that gives pictures no common size comes the view."""
+        """One part through an augmentation, after the view if the augmentation gives no common size."""
         chain = chain if chain.sized else replace(chain, steps=(*self.view, *chain.steps))
         name = f"{self.name}, {part}"
         pixels = self.pixels(part)
@@ -177,5 +177,5 @@ class StreamedSet:
             total, squares = total + x.sum((0, 2, 3)), squares + (x * x).sum((0, 2, 3))
         mean = total / count
         variance = np.maximum(squares / count - mean**2, 0)  # of whole numbers: exact up to the division
-        sd = np.where(variance < 1e-9, 255.0, np.sqrt(variance))  # constant: sd 1 of what runs to 1
+        sd = np.where(variance < 1e-9, 255.0, np.sqrt(variance))  # constant: sd 1 in units of 0..1
         return Preprocessing(self.stimulus_shape, tuple(mean / 255), tuple(sd / 255))

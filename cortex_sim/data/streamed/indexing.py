@@ -42,7 +42,7 @@ def write_index(
     count : int
         Pictures in the index.
     left_out : list of str
-        Keys without picture or without label, which the index leaves out.
+        Keys without a picture or without a label, which the index leaves out.
 
     Raises
     ------
@@ -51,14 +51,14 @@ def write_index(
     """
     shards = shards_of(path).get(name, [])
     if not shards:
-        raise DataError(f"data {path}: has no shards {name}-000000.tar; name those that are there")
+        raise DataError(f"data {path}: has no shards {name}-000000.tar; give the name of existing ones")
     rows: Rows = {}
     left_out: list[str] = []
     for number, shard in enumerate(shards):
         _add(path / shard, number, rows, left_out)
         after_each()
     if not rows:
-        raise DataError(f"data {path}: no shard {name}-….tar holds a picture KEY.jpg with its KEY.cls")
+        raise DataError(f"data {path}: no shard {name}-….tar has a picture KEY.jpg with its KEY.cls")
     keys = sorted(rows, key=_as_in_a_folder)
     found = [rows[key] for key in keys]
     labels = np.array([label for _, _, label in found], np.int64)

@@ -25,14 +25,14 @@ class Member:
 
 
 def members(shard: Path) -> Iterator[Member]:
-    """Plain files in a tar file, in order; links, devices and sparse files are passed over.
+    """Plain files in a tar file, in order; links, devices and sparse files are skipped.
 
     Names are only compared, never used as paths.
 
     Raises
     ------
     DataError
-        If the file is no tar file, compressed, or cut off.
+        If the file is not a tar file, is compressed, or is truncated.
     """
     size = shard.stat().st_size
     try:
@@ -41,7 +41,7 @@ def members(shard: Path) -> Iterator[Member]:
                 if not info.isreg() or info.sparse is not None:
                     continue
                 if info.offset_data + info.size > size:
-                    raise tarfile.ReadError(f"{info.name} goes beyond its end")
+                    raise tarfile.ReadError(f"{info.name} extends beyond its end")
                 folder, slash, name = info.name.rpartition("/")
                 stem, _, suffix = name.partition(".")
                 yield Member(f"{folder}{slash}{stem}", suffix, info.offset_data, info.size)

@@ -26,8 +26,8 @@ class StreamedPixels:
     """Pictures of a store, as `cortex_sim.data.pixels.Pixels`.
 
     A picture that cannot be read is replaced by the next readable one of the same class (in the order of
-    these pictures, after the last the first), so that labels stay correct, and what is shown remains a pure
-    function of the stored pictures.
+    these pictures; the first follows the last), so that labels stay correct, and what is shown depends on the
+    stored pictures alone.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class StreamedPixels:
         Raises
         ------
         DataError
-            If neither it nor one in its place can be read.
+            If neither it nor another of its class can be read.
         """
         for tried, other in enumerate(self._in_its_place(at)):
             number = int(self.numbers[other])
@@ -90,7 +90,7 @@ class StreamedPixels:
                 break
         raise DataError(
             f"data {self.store.source}: neither {self.store.name(int(self.numbers[at]))} nor another picture "
-            f"of its class can be read ({tried + 1} tried); is everything still in its place?"
+            f"of its class can be read ({tried + 1} tried); check that the files are still there"
         )
 
     def _in_its_place(self, at: int) -> Any:
@@ -109,7 +109,7 @@ class StreamedPixels:
         return replace(self, numbers=self.numbers[at], labels=self.labels[at])
 
     def digest(self) -> str:
-        """Of the encoded bytes, and of how they are shown."""
+        """Digest of the encoded bytes, and of how they are shown."""
         found = hashlib.sha256(f"streamed {self.channels} {self.view}".encode())
         for number in self.numbers:
             found.update(hashlib.sha256(self.store.read(int(number))).digest())

@@ -1,4 +1,4 @@
-"""What can be streamed, and whether it should be."""
+"""Which data can be streamed, and whether they should be."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def streamed_set(path: str | Path) -> StreamedSet:
     ----------
     path : str or Path
         A folder of pictures, ``train/CLASS/*.jpg`` with ``val/`` or ``test/`` likewise (or .png), of any
-        sizes; a folder of shards with indices, as ``cortex-sim shard`` makes it; or with the extra ``hub``
-        ``hub:OWNER/NAME``, a data set of the Hugging Face hub, or a folder of parquet files in its layout.
+        sizes; a folder of shards with indices, as ``cortex-sim shard`` makes it; or, with the extra ``hub``,
+        a data set of the Hugging Face hub, ``hub:OWNER/NAME``, or a folder of parquet files in its layout.
 
     Raises
     ------
     DataError
-        If it is neither; the message says what would be accepted.
+        If it is none of these; the message says what would be accepted.
 
     Notes
     -----
@@ -49,9 +49,9 @@ def streamed_set(path: str | Path) -> StreamedSet:
 def is_streamed(name_or_path: str | Path, shape: tuple[int, ...], viewed: bool = False) -> bool:
     """Whether training reads this data picture by picture.
 
-    So it does with shards, sets of the hub and parquet files, and with a folder of pictures that has a folder
-    ``val``, or pictures of another size than the network takes (judged by the first), or more than take
-    256 MiB, or where a view is declared.
+    It does so for shards, sets of the hub and parquet files, and for a folder of pictures if a view is
+    declared, if it has a folder ``val``, if its pictures do not have the size that the network takes (judged
+    by the first), or if they take more than 256 MiB.
 
     Parameters
     ----------

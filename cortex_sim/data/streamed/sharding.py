@@ -78,8 +78,8 @@ def _entries(folder: Path, part: str, classes: list[str], listed: Listed) -> lis
         key = f"{escaped(classes[label])}/{escaped(stem)}"
         if key in known:
             raise DataError(
-                f"data {folder}: {part}/{classes[label]} has two pictures named {stem}, and a key of a shard "
-                "has one; rename one of them"
+                f"data {folder}: {part}/{classes[label]} has two pictures named {stem}, which would share "
+                "one key in a shard; rename one of them"
             )
         known.add(key)
         entries.append(Entry(folder / name, key, suffix[1:], label))
@@ -87,7 +87,7 @@ def _entries(folder: Path, part: str, classes: list[str], listed: Listed) -> lis
 
 
 def write_shards(plan: Sharding, out: Path, advance: Advance) -> dict[str, int]:
-    """Write what is planned, each file whole or not at all; shards that exist already are kept.
+    """Write the planned shards, each file whole or not at all; shards that already exist are kept.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def write_shards(plan: Sharding, out: Path, advance: Advance) -> dict[str, int]:
     Raises
     ------
     DataError
-        If a shard exists that is not what is planned, or a picture cannot be read.
+        If an existing shard differs from the plan, or a picture cannot be read.
     """
     _require_same(plan, out)
     write_text(out / CLASSES, "".join(f"{name}\n" for name in plan.classes))
@@ -124,11 +124,11 @@ def _require_same(plan: Sharding, out: Path) -> None:
             (f"{member.key}.{member.suffix}", member.length) for member in members(file)
         ]:
             raise DataError(
-                f"--out {out}: {file.name} holds other pictures than the folder has now, or was made with "
+                f"--out {out}: {file.name} does not hold the pictures now in the folder, or was made with "
                 "another --shard-size; give a new folder"
             )
     for name in plan.parts:
-        (out / f"{name}{INDEX}").unlink(missing_ok=True)  # it comes last: what has one is complete
+        (out / f"{name}{INDEX}").unlink(missing_ok=True)  # written last: shards with an index are complete
 
 
 def _expected(entries: list[Entry]) -> Iterator[tuple[str, int]]:

@@ -38,9 +38,9 @@ class Shards:
     shards : tuple of str
         Names of the files.
     number, offset, length : integer array of shape (n,)
-        In which file every picture is, where it begins, and its bytes.
+        For every picture its file, where it begins in that, and its number of bytes.
     keys : bytes array of shape (n,)
-        With suffix, by `packed`.
+        Keys with suffix, by `packed`.
     part : str
         NAME of the files.
     source : str
@@ -60,7 +60,7 @@ class Shards:
         return len(self.offset)
 
     def name(self, number: int) -> str:
-        """Path of the picture in the folder that the shards were made of, as far as its key tells."""
+        """Path of the picture in the folder that the shards were made from, as far as its key shows it."""
         return f"{self.part}/{unescaped(os.fsdecode(bytes(self.keys[number])))}"
 
     def read(self, number: int) -> bytes:
@@ -71,12 +71,12 @@ class Shards:
 
 
 def escaped(stem: str) -> str:
-    """A class, or a file's name without its suffix, as part of a key, which a dot would end."""
+    """A class, or a file's name without its suffix, as part of a key, without the dot that would end it."""
     return stem.replace("%", "%25").replace(".", "%2E")
 
 
 def unescaped(key: str) -> str:
-    """What `escaped` was given."""
+    """The inverse of `escaped`."""
     return key.replace("%2E", ".").replace("%25", "%")
 
 
@@ -138,7 +138,7 @@ def _read(path: Path, name: str) -> tuple[Part, tuple[str, ...]]:
         if found != size:
             has = "is missing" if found is None else f"has {found} bytes"
             raise DataError(
-                f"data {path}: {shard} {has}, and its index says {size} bytes; copy it again, or make a new "
+                f"data {path}: {shard} {has}, but its index lists {size} bytes; copy it again, or make a new "
                 f"index: cortex-sim shard {path} --index"
             )
     store = Shards(
@@ -176,6 +176,6 @@ def _require_index(index: Path, arrays: dict[str, NDArray[Any]]) -> None:
         fine = fine and bool((arrays["offset"] + arrays["length"] <= arrays["bytes"][number]).all())
     if not fine:
         raise DataError(
-            f"data {index}: is no index of shards, or damaged; make a new one: cortex-sim shard "
+            f"data {index}: is not an index of shards, or is damaged; make a new one: cortex-sim shard "
             f"{index.parent} --index"
         )

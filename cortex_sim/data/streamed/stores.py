@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.errors import DataError
 
-MOST_BYTES = 2**28  # of one encoded picture: a file that claims more is no picture
+MOST_BYTES = 2**28  # of one encoded picture: a file that claims more is not a picture
 
 
 class Store(Protocol):
@@ -40,7 +40,7 @@ class Store(Protocol):
 
 
 def packed(names: Sequence[str]) -> NDArray[Any]:
-    """Names as one array: a million texts take far more memory, in every worker process again."""
+    """Names as one array: a million separate texts would take far more memory, in every worker process."""
     return np.array([os.fsencode(name) for name in names])
 
 
@@ -79,19 +79,19 @@ def read_part(file: Path, start: int, length: int | None, source: str, name: str
     Raises
     ------
     DataError
-        If it cannot be read, holds fewer, or more than a picture can.
+        If it cannot be read, holds fewer bytes, or claims more than a picture can have.
     """
     try:
         with file.open("rb", buffering=0) as opened:
             wanted = os.fstat(opened.fileno()).st_size - start if length is None else length
             if not 0 < wanted <= MOST_BYTES:
-                raise DataError(f"data {source}: {name} has {wanted} bytes, which is no picture; replace it")
+                raise DataError(f"data {source}: {name} has {wanted} bytes, so is not a picture; replace it")
             found = os.pread(opened.fileno(), wanted, start)
     except OSError as exception:
         why = exception.strerror or exception
         raise DataError(f"data {source}: {name} cannot be read ({why}); put it back") from exception
     if len(found) < wanted:
         raise DataError(
-            f"data {source}: {name} has {len(found)} bytes in place of {wanted}; copy {file.name} again"
+            f"data {source}: {name} has {len(found)} bytes instead of {wanted}; copy {file.name} again"
         )
     return found

@@ -16,7 +16,7 @@ class Unreadable:
     ----------
     reasons : dict of str to str
     quiet : bool
-        Whether new ones are not logged, as in worker processes, whose finds are logged by the main one.
+        Whether new names are not logged, as in worker processes: the main process logs theirs.
     """
 
     def __init__(self, source: str) -> None:
@@ -31,7 +31,7 @@ class Unreadable:
             if not self.quiet and len(self.reasons) <= _NAMED:
                 last = "; further ones are only counted" if len(self.reasons) == _NAMED else ""
                 _log.warning(
-                    "data %s: %s cannot be read (%s), another picture of its class takes its place%s",
+                    "data %s: %s cannot be read (%s); another picture of its class takes its place%s",
                     self.source,
                     name,
                     reason,
