@@ -146,6 +146,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun for a message, "1 picture" or "3 pictures"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def spelled(name: str, known: Iterable[str]) -> str:
     """The known name meant by this spelling ("GAIT prop" and "gait-prop" mean "gait_prop"), or ``name``."""
     names = list(known)

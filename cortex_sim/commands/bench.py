@@ -19,7 +19,7 @@ Results = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the command line asks for."""
+    """What the command line requests."""
 
     blocks: int
     threads: int
@@ -29,7 +29,7 @@ class _Asked:
     published: bool = False
 
     def among(self, known: Iterable[str], what: str) -> list[str]:
-        """The networks asked for, all by default.
+        """The requested networks, all by default.
 
         Raises
         ------
@@ -104,7 +104,7 @@ def _data(asked: _Asked) -> Results:
 
 @dataclass(frozen=True)
 class _Benchmark:
-    """A benchmark: what measures it, how a person reads its results, and the options that it takes."""
+    """A benchmark: what measures it, how its results are tabulated, and the options that it takes."""
 
     measure: Callable[[_Asked], Results]
     title: str
@@ -223,24 +223,24 @@ def bench(
     ] = "gait-step",
     network: Annotated[list[str] | None, typer.Option(help="Only this network; repeatable.")] = None,
     blocks: Annotated[
-        int, typer.Option(help="Timed blocks of each side; of memory, processes, at most 3.", min=2)
+        int, typer.Option(help="Timed blocks of each side; for memory, processes, at most 3.", min=2)
     ] = 9,
     batch: Annotated[
-        int | None, typer.Option(help="Of throughput and memory: the batch size, not the one shipped.", min=2)
+        int | None, typer.Option(help="For throughput and memory: batch size, by default as shipped.", min=2)
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Of throughput: time the papers' algorithm too.")
+        bool, typer.Option("--published", help="For throughput: also time the papers' algorithm.")
     ] = False,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Measure time and memory of training, reading, or simulating, each against a baseline of its own."""
+    """Measure time and memory of training, reading or simulating, each against its own baseline."""
     chosen = look_up("benchmark", name, _BENCHMARKS, RunError)
     given = {"batch": batch is not None, "published": published}
     for option in (o for o, is_given in given.items() if is_given and o not in chosen.takes):
         having = listed(known for known, one in _BENCHMARKS.items() if option in one.takes)
         raise RunError(f"bench {name}: takes no --{option}; leave it out, or use {having}")
-    with Console(stderr=True).status("measuring; leave the machine alone") as status:
+    with Console(stderr=True).status("measuring; run nothing else on this machine") as status:
         asked = _Asked(blocks, threads, network or [], status.update, batch, published)
         results = chosen.measure(asked)
     if as_json:

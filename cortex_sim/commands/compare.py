@@ -38,8 +38,8 @@ def compare(
         list[str],
         typer.Argument(
             metavar="REC... NEURAL",
-            help="What is compared, each [NAME=]recording.nc, run, model's name, pixels or gabor; runs that "
-            "differ in their seed alone count as one. Last the neural data, FILE or FILE:KEY.",
+            help="What to compare, each [NAME=]recording.nc, run, model's name, pixels or gabor; runs that "
+            "differ only in their seed count as one. The neural data come last, FILE or FILE:KEY.",
         ),
     ],
     metric: Annotated[
@@ -49,57 +49,62 @@ def compare(
         ),
     ] = None,
     comparator: Annotated[
-        str | None, typer.Option(help="Of rsa: rho-a (default), spearman, pearson, whitened.")
+        str | None, typer.Option(help="For rsa: rho-a (default), spearman, pearson, whitened.")
     ] = None,
     measure: Annotated[
-        str | None, typer.Option(help="Dissimilarity of rsa: correlation (default), euclidean, crossnobis.")
+        str | None, typer.Option(help="For rsa, dissimilarity: correlation (default), euclidean, crossnobis.")
     ] = None,
     folds: Annotated[
-        str | None, typer.Option(help="Of ridge and pls: random (default), grouped, blocked, across_runs.")
+        str | None, typer.Option(help="For ridge and pls: random (default), grouped, blocked, across_runs.")
     ] = None,
-    convention: Annotated[str | None, typer.Option(help="How scores are ceiled, by name.")] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="How scores are divided by ceilings, by name.")
+    ] = None,
     population: Annotated[list[str] | None, typer.Option(help="Population to compare; repeatable.")] = None,
     also: Annotated[list[str] | None, typer.Option(help="Further neural data; repeatable.")] = None,
     session: Annotated[str | None, typer.Option(help="Session of the neural data; all by default.")] = None,
     window_ms: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Time of the neural data to average, or over time to compare, in ms."),
+        typer.Option(help="Window of the neural data to average, or to compare with --over-time, in ms."),
     ] = None,
     over_time: Annotated[
         bool, typer.Option("--over-time", help="A score for each time bin of the data, or of a recording.")
     ] = False,
     bin_ms: Annotated[
-        float | None, typer.Option(help="Width of time bins for --over-time, of spike times.")
+        float | None, typer.Option(help="Width of time bins for --over-time, for spike times, in ms.")
     ] = None,
     model_window_ms: Annotated[
-        tuple[float, float] | None, typer.Option(help="Time of recordings of models to average, in ms.")
+        tuple[float, float] | None, typer.Option(help="Window of the models' recordings to average, in ms.")
     ] = None,
     stimuli: Annotated[
-        str | None, typer.Option(help="What was presented; by default what the neural data's file holds.")
+        str | None, typer.Option(help="Stimuli presented; by default those in the file of neural data.")
     ] = None,
-    crop: Annotated[str | None, typer.Option(help="centre: cut pictures of another aspect ratio.")] = None,
-    degrees: Annotated[float | None, typer.Option(help="Visual angle of the stimuli.")] = None,
-    model_degrees: Annotated[float, typer.Option(help="Visual angle of the model's field of view.")] = 8.0,
+    crop: Annotated[str | None, typer.Option(help="centre: crop pictures of another aspect ratio.")] = None,
+    degrees: Annotated[float | None, typer.Option(help="Visual angle of the stimuli, in degrees.")] = None,
+    model_degrees: Annotated[
+        float, typer.Option(help="Visual angle of the model's field of view, in degrees.")
+    ] = 8.0,
     like: Annotated[
         str | None, typer.Option(help="Preprocessing of untrained models: a RUN's, a data set's, or none.")
     ] = None,
     controls: Annotated[
-        bool, typer.Option("--controls/--no-controls", help="Shifted stimuli and untrained networks.")
+        bool,
+        typer.Option("--controls/--no-controls", help="Also score shifted stimuli and untrained networks."),
     ] = True,
-    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=100)] = 1000,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100)] = 1000,
     pool: Annotated[
-        str | None, typer.Option(help="Add rows that are pooled over sessions, or over animals.")
+        str | None, typer.Option(help="sessions or animals: add rows that are pooled over them.")
     ] = None,
     recover: Annotated[
-        bool, typer.Option("--recover", help="Could such data tell these models apart? Simulates data.")
+        bool, typer.Option("--recover", help="Simulate whether such data could tell these models apart.")
     ] = False,
     simulations: Annotated[int, typer.Option(help="Simulations from each model for --recover.", min=2)] = 20,
-    out: Annotated[Path | None, typer.Option(help="Folder to make: table, figures, report.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for table, figures and report.")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps responses; a run's own by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of folds, halves and resamples.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of folds, halves and resamples.", min=0)] = 0,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:

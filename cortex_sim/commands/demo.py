@@ -65,7 +65,7 @@ def demo(
         for rule, r in results.items()
     ]
     print_table("digits_mlp on handwritten digits: angle of each update to backpropagation's", columns, rows)
-    typer.echo("tdca takes the step of its own outer loop, the others Adam: compare angles, not speed")
+    typer.echo("tdca uses the step size of its outer loop, the others use Adam: compare angles, not speed")
     typer.echo(f"figure: {picture}\nruns: {folder}")
     return 0
 

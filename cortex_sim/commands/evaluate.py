@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cortex_sim.checks import counted
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json, print_table
 
@@ -38,11 +39,11 @@ def evaluate(
     if as_json:
         print_json({**found, "split": split, "seconds": round(time.monotonic() - began, 3)})
         return 0
-    among = "" if found["top5_accuracy"] is None else f", among the first five {found['top5_accuracy']:.2%}"
+    among = "" if found["top5_accuracy"] is None else f", top-5 accuracy {found['top5_accuracy']:.2%}"
     right = "no classes" if found["accuracy"] is None else f"accuracy {found['accuracy']:.2%}{among}"
     typer.echo(
-        f"{run} on {found['data']}: {right}, objective {found['loss']:.4g}, {found['presentations']} "
-        "presentations"
+        f"{run} on {found['data']}: {right}, objective {found['loss']:.4g}, "
+        f"{counted(found['presentations'], 'presentation')}"
     )
     rows = [(name, one["accuracy"], one["presentations"]) for name, one in found["per_class"].items()]
     print_table("by class", ("class", "accuracy", "presentations"), rows)

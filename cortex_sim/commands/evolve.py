@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cortex_sim.checks import counted
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Seed, Threads, print_json, print_table
 from cortex_sim.errors import RunError
@@ -15,20 +16,20 @@ from cortex_sim.errors import RunError
 
 @app.command(epilog="Example: cortex-sim evolve tdca_mnist --data-dir data --out runs/tdca_mnist")
 def evolve(
-    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to continue in).")],
+    out: Annotated[Path, typer.Option(help="Run directory to make (or, with --resume, to continue in).")],
     config: Annotated[str | None, typer.Argument(help="Configuration: a name, or a YAML file.")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where named data sets are; else $CORTEX_SIM_DATA.")
+        Path | None, typer.Option(help="Folder of named data sets; by default $CORTEX_SIM_DATA.")
     ] = None,
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     threads: Threads = 1,
     workers: Annotated[
-        int, typer.Option(help="Processes that share the inner runs, each with --threads; 1: none.", min=1)
+        int, typer.Option(help="Processes that share the inner runs, each with --threads threads.", min=1)
     ] = 1,
     ray_address: Annotated[
         str | None,
-        typer.Option(help='Workers of a running Ray, "auto" for this machine\'s; else $RAY_ADDRESS.'),
+        typer.Option(help='Ray cluster to use, "auto" for this machine\'s; by default $RAY_ADDRESS.'),
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -75,13 +76,14 @@ def _unchanged(settings: Any, config: str | None, seed: int | None, out: Path) -
     for name in {**saved, **given}:
         if name != "seed" and given.get(name) != saved.get(name):
             raise RunError(
-                f"--resume {out}: {name} is {saved.get(name)!r} in run.yaml, {given.get(name)!r} now"
+                f"--resume {out}: {name} is {saved.get(name)!r} in run.yaml, {given.get(name)!r} now; leave "
+                "the configuration out"
             )
 
 
 def _report(settings: Any, metrics: dict[str, Any], out: Path) -> None:
     print_table(*settings.table(metrics))
     typer.echo(
-        f"{metrics['rule']['name']}: {metrics['parameters']} outer parameters, {metrics['iterations']} outer "
-        f"updates, {metrics['seconds']:.0f} s\nrun directory: {out}"
+        f"{metrics['rule']['name']}: {counted(metrics['parameters'], 'outer parameter')}, "
+        f"{counted(metrics['iterations'], 'outer update')}, {metrics['seconds']:.0f} s\nrun directory: {out}"
     )

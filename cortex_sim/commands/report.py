@@ -18,8 +18,8 @@ def report(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="What is reported, each [NAME=] and a run directory of train or evolve, a folder of "
-            "compare --out, or a recording (.nc); those of one kind side by side.",
+            help="What to report, each [NAME=] and a run directory of train or evolve, a folder of "
+            "compare --out, or a recording (.nc); those of one kind are shown side by side.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
@@ -30,7 +30,7 @@ def report(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an existing file.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Write one self-contained HTML page about runs, comparisons and recordings, to hand on or print."""
+    """Write one self-contained HTML page about runs, comparisons and recordings, to share or print."""
     from cortex_sim.html_report.document import page
     from cortex_sim.html_report.reading import found, named, require_place
     from cortex_sim.runs.files import write_text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cortex_sim.checks import require_known
+from cortex_sim.checks import counted, require_known
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json
 from cortex_sim.errors import DataError, RunError
@@ -50,35 +50,40 @@ def respond(
     ] = None,
     credit: Annotated[bool, typer.Option("--credit", help="Record credit too.")] = False,
     crop: Annotated[
-        str | None, typer.Option(help="centre: cut pictures of another aspect ratio to the model's.")
+        str | None, typer.Option(help="centre: crop pictures of another aspect ratio to the model's.")
     ] = None,
     degrees: Annotated[
-        float | None, typer.Option(help="Visual angle of the stimuli; by default the model's field of view.")
+        float | None,
+        typer.Option(help="Visual angle of the stimuli, in degrees; by default they fill the field of view."),
     ] = None,
-    model_degrees: Annotated[float, typer.Option(help="Visual angle of the model's field of view.")] = 8.0,
+    model_degrees: Annotated[
+        float, typer.Option(help="Visual angle of the model's field of view, in degrees.")
+    ] = 8.0,
     like: Annotated[
         str | None,
         typer.Option(help="Preprocessing of an untrained model: that of a RUN or of a data set, or none."),
     ] = None,
     arm: Annotated[
-        str | None, typer.Option(help="Arm of a protocol: the network after its trials, simulated first.")
+        str | None, typer.Option(help="Arm of a protocol, simulated first: its network after the trials.")
     ] = None,
-    rule: Annotated[str | None, typer.Option(help="Rule of an untrained model; as declared.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Rule of an untrained model; by default as declared.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of an untrained model's weights; 0 by default.", min=0)
     ] = None,
     backend: Annotated[str, typer.Option(help="torch (equilibrium) or brian2 (dynamics in time).")] = "torch",
     present_ms: Annotated[
-        float | None, typer.Option(help="With brian2: how long each stimulus is presented.")
+        float | None, typer.Option(help="With brian2: how long each stimulus is presented, in ms.")
     ] = None,
     every_ms: Annotated[
-        float | None, typer.Option(help="With brian2: length of time bins; the end alone by default.")
+        float | None, typer.Option(help="With brian2: length of time bins, in ms; by default only the end.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Presentations at a time.", min=1)] = None,
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Present stimuli to a network, through the preprocessing of its training, and record its responses."""
+    """Present stimuli to a network, preprocessed as in its training, and record its responses."""
     from threadpoolctl import threadpool_limits
 
     from cortex_sim.data.fitting import View
@@ -115,7 +120,7 @@ def _check_place(out: Path, data: str | None, stimuli: str | None) -> None:
     if out.exists():
         raise RunError(f"--out {out}: already exists; give a new file")
     if not out.parent.is_dir():
-        raise RunError(f"--out {out}: no folder {out.parent}")
+        raise RunError(f"--out {out}: no folder {out.parent}; make it first")
     if data is not None and stimuli is not None:
         raise DataError("give --data (a labelled set) or --stimuli (any), not both")
 
@@ -134,8 +139,8 @@ def _timing(backend: str, present_ms: float | None, every_ms: float | None) -> I
         return None
     if present_ms is None:
         raise RunError(
-            "--backend brian2: how long is each stimulus presented? Give --present-ms, such as 400; for "
-            "settled rates many times the time constants of all populations together"
+            "--backend brian2: give --present-ms, how long each stimulus is presented, such as 400; for "
+            "settled rates, many times the sum of all populations' time constants"
         )
     return InTime(present_ms, every_ms)
 
@@ -174,5 +179,5 @@ def _report(recorded: xr.Dataset, out: Path, seconds: float, as_json: bool) -> N
     if as_json:
         print_json({"out": str(out), "dims": dims, "populations": populations, "seconds": round(seconds, 3)})
         return
-    sizes = ", ".join(f"{v} {k}s" for k, v in dims.items())
+    sizes = ", ".join(counted(v, k) for k, v in dims.items())
     typer.echo(f"{out}: {sizes}; populations {', '.join(populations)}")

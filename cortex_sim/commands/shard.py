@@ -17,15 +17,15 @@ def shard(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Folder with train/CLASS/*.jpg and val/ or test/ likewise; with --index, of shards."
+            help="Folder with train/CLASS/*.jpg and val/ or test/ likewise; with --index, folder of shards."
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to make (or with --resume, to continue in).")
+        Path | None, typer.Option(help="Folder to make (or, with --resume, to continue in).")
     ] = None,
     shard_size: Annotated[int, typer.Option(help="Pictures in one shard.", min=1)] = 1000,
     index: Annotated[
-        bool, typer.Option("--index", help="Only write the indices of shards that exist.")
+        bool, typer.Option("--index", help="Only write the indices of existing shards.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sharding.")] = False,
     as_json: Json = False,
@@ -40,7 +40,7 @@ def shard(
         where = folder
     else:
         if out is None:
-            raise RunError("shard: give --out, a new folder for the shards; or --index for shards that exist")
+            raise RunError("shard: give --out, a new folder for the shards, or --index for existing shards")
         counts, left_out = _shard(folder, out, shard_size, resume), []
         where = out
     if as_json:
@@ -50,7 +50,7 @@ def shard(
     typer.echo(f"{where}: {said}")
     if left_out:
         some = ", ".join(left_out[:10]) + (" …" if len(left_out) > 10 else "")
-        typer.echo(f"left out, without label or without picture: {len(left_out)} ({some})")
+        typer.echo(f"left out, without a label or a picture: {len(left_out)} ({some})")
     return 0
 
 

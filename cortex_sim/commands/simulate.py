@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cortex_sim.checks import counted
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Threads, print_json
 
@@ -48,7 +49,7 @@ def simulate(
     if as_json:
         print_json(result)
         return 0
-    dims = ", ".join(f"{length} {name}s" for name, length in result["dims"].items() if ":" not in name)
+    dims = ", ".join(counted(length, name) for name, length in result["dims"].items() if ":" not in name)
     typer.echo(
         f"{out}: {dims}; arms {', '.join(arms)}; populations {', '.join(result['populations'])}; "
         f"{result['seconds']:.1f} s"

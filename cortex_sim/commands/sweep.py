@@ -26,20 +26,20 @@ def sweep(
             help="Model, or path/to/file.py:function; or a protocol, its path/to/file.py or a YAML file.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make (or with --resume, to continue in).")],
+    out: Annotated[Path, typer.Option(help="Folder to make (or, with --resume, to continue in).")],
     rule: Annotated[
-        list[str] | None, typer.Option(help="Rule of a model, repeatable; by default as declared.")
+        list[str] | None, typer.Option(help="For a model: rule, repeatable; by default as declared.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)] = 1,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="name=a,b,c to try each value, repeatable.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Of a model: data set name, or a file or folder.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of a model: passes through the training set.")] = None,
-    backend: Annotated[str | None, typer.Option(help="Of a protocol: brian2 (default) or torch.")] = None,
-    arm: Annotated[list[str] | None, typer.Option(help="Of a protocol: only this arm; repeatable.")] = None,
+    data: Annotated[str | None, typer.Option(help="For a model: data set name, or a file or folder.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="For a model: passes through the training set.")] = None,
+    backend: Annotated[str | None, typer.Option(help="For a protocol: brian2 (default) or torch.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="For a protocol: only this arm; repeatable.")] = None,
     statistic: Annotated[
-        str | None, typer.Option(help="Of a protocol: rate or credit, for the table and the figure.")
+        str | None, typer.Option(help="For a protocol: rate or credit, for the table and the figure.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Runs in parallel, one process each.", min=1)] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep.")] = False,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cortex_sim.checks import counted
 from cortex_sim.cli import app
 from cortex_sim.commands.output import Json, Seed, print_json, print_table
 from cortex_sim.errors import RunError
@@ -18,7 +19,7 @@ from cortex_sim.library import configuration
 
 @app.command(epilog="Example: cortex-sim train gait_tower --data mnist.npz --rule gait_prop --out runs/tower")
 def train(
-    out: Annotated[Path, typer.Option(help="Run directory to make (or with --resume, to continue in).")],
+    out: Annotated[Path, typer.Option(help="Run directory to make (or, with --resume, to continue in).")],
     model: Annotated[str | None, typer.Argument(help="Model, or path/to/file.py:function.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set name, or a file or folder.")] = None,
     rule: Annotated[str | None, typer.Option(help="Rule, such as gait_prop; by default as declared.")] = None,
@@ -36,7 +37,8 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes through the training set.")] = None,
     seed: Seed = None,
     config: Annotated[
-        str | None, typer.Option(help="Settings: a YAML file, a run.yaml, or a name of list protocols.")
+        str | None,
+        typer.Option(help="Settings: a YAML file, a run.yaml, or a name that list protocols gives."),
     ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="name=value, repeatable.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
@@ -117,8 +119,8 @@ def _resumed(
         library.model(model, **settings.model_settings)  # registers user-defined rules
     elif is_code(settings.model) and not (out / CHECKPOINT).is_file():
         raise RunError(
-            f"--resume {out}: has no checkpoint yet, and {settings.model} is code, run only when named; "
-            f"give {settings.model} again"
+            f"--resume {out}: has no checkpoint yet, and {settings.model} is code, which is run only when "
+            f"named; give {settings.model} again"
         )
     return settings
 
@@ -139,7 +141,7 @@ def _more(metrics: dict[str, Any], part: str, out: Path) -> list[str]:
         best = metrics["best"]
         measure = next(name for name in best if name not in ("step", "epoch"))
         value = f"{best[measure]:.2%}" if measure.endswith("accuracy") else f"{best[measure]:.4g}"
-        said = f"{measure.replace('_', ' ')} {value} after {best['step']} updates"
+        said = f"{measure.replace('_', ' ')} {value} after {counted(best['step'], 'update')}"
         found.append(f"best evaluation: {said} ({out / BEST})")
     return found
 
@@ -163,7 +165,8 @@ def _report(model: str, metrics: dict[str, Any], out: Path, as_json: bool) -> No
     learned_by = joined(metrics["rule"], metrics.get("regulariser") or [])
     ended = ", stopped early" if metrics.get("stopped_early") else ""
     typer.echo(
-        f"{model}, {learned_by}: {quality}, {metrics['steps']} updates, {metrics['seconds']:.0f} s{ended}"
+        f"{model}, {learned_by}: {quality}, {counted(metrics['steps'], 'update')}, "
+        f"{metrics['seconds']:.0f} s{ended}"
     )
     for line in _more(metrics, part, out):
         typer.echo(line)

@@ -15,13 +15,13 @@ PORT = 8477
 def watch(
     subjects: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="What is watched, as for report: each [NAME=] and a run."),
+        typer.Argument(metavar="RUN...", help="What to watch, as for report: each [NAME=] and a run."),
     ],
     port: Annotated[
-        int, typer.Option(help="Of the address on this machine; 0: any that is free.", min=0, max=65535)
+        int, typer.Option(help="Port of the address on this machine; 0: any free one.", min=0, max=65535)
     ] = PORT,
 ) -> int:
-    """Serve the report of runs that go on to a browser of this machine; it follows them, until Ctrl-C."""
+    """Serve the report of ongoing runs to a browser on this machine, and keep it up to date until Ctrl-C."""
     from cortex_sim.html_report.reading import named
     from cortex_sim.html_report.watching import ADDRESS, server
 
@@ -30,5 +30,5 @@ def watch(
         try:
             serving.serve_forever()
         except KeyboardInterrupt:
-            typer.echo("no longer watching; the runs go on", err=True)
+            typer.echo("no longer watching; the runs continue", err=True)
     return 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_sim.checks import counted
 from cortex_sim.errors import RunError
 from cortex_sim.report.studying import REPORT
 
@@ -43,7 +44,7 @@ class Comparison:
     @property
     def status(self) -> str:
         """Number of scores."""
-        return f"{len(self.rows)} scores"
+        return counted(len(self.rows), "score")
 
 
 def read_comparison(name: str, path: Path) -> Comparison:

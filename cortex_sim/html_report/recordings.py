@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cortex_sim.checks import counted
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -25,7 +27,7 @@ class Recorded:
     def status(self) -> str:
         """Numbers of presentations and neuroids."""
         sizes = self.recording.sizes
-        return f"{sizes['presentation']} presentations, {sizes['neuroid']} neuroids"
+        return f"{counted(sizes['presentation'], 'presentation')}, {counted(sizes['neuroid'], 'neuroid')}"
 
 
 def read_recording(name: str, path: Path) -> Recorded:

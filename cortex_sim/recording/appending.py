@@ -61,7 +61,7 @@ def appending(
 ) -> Iterator[Appending]:
     """Open a recording whose presentations come one batch after another, as float32.
 
-    The file gets its name once all is written; if that fails, nothing is left.
+    The file gets its name once everything is written; if writing fails, nothing is left behind.
 
     Parameters
     ----------

@@ -64,10 +64,10 @@ def _declare(
     lengths: Mapping[str, int],
     chunks: Mapping[str, tuple[int, ...]],
 ) -> None:
-    """All names, coordinates and attributes, as xarray writes them, with room for what has ``chunks``.
+    """All names, coordinates and attributes, as xarray writes them, with room for variables in ``chunks``.
 
-    Every axis has its length from the beginning: files with axes that may grow take a time to open that is
-    quadratic in the number of their variables.
+    Every axis has its full length from the beginning: the time to open a file with axes that may grow is
+    quadratic in the number of its variables.
     """
     empty = layout.dataset(layout.empty(list(chunks)), attributes)
     variables, of_file = xr.conventions.encode_dataset_coordinates(empty)

@@ -11,7 +11,8 @@ import xarray as xr
 
 from cortex_sim.errors import RunError
 
-# HDF5 stores a text as a reference of 16 bytes, and elsewhere as a head of 16 and its letters, filled to 8.
+# HDF5 stores a text as a reference of 16 bytes, and elsewhere as 16 bytes of header and its characters,
+# padded to a multiple of 8.
 _TEXT_BYTES, _FILE_BYTES = 32, 2**16
 
 
@@ -23,9 +24,9 @@ def bytes_on_disk(coordinates: xr.Dataset, width: tuple[int, ...], variables: in
     coordinates : xarray.Dataset
         Everything but the recorded variables.
     width : tuple of int
-        Neuroids, and time bins where there are any.
+        Number of neuroids, and of time bins where there are any.
     variables : int
-        Each is float32.
+        Number of recorded variables; each is float32.
     chunk_rows : int
         Presentations in a chunk of the file; the last chunk takes as much as the others.
     """
@@ -47,7 +48,7 @@ def require_disk(path: Path, needed: int) -> None:
     Raises
     ------
     RunError
-        With both numbers, and what could be recorded less of.
+        With both sizes, and what to record less of; or if there is no such folder.
     """
     folder = path.parent
     if not folder.is_dir():
@@ -55,7 +56,7 @@ def require_disk(path: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise RunError(
-            f"recording {path}: needs {_spelled(needed)} of disk, and {_spelled(free)} are free; record "
+            f"recording {path}: needs {_spelled(needed)} of disk, but only {_spelled(free)} is free; record "
             "fewer populations (--population), variables (--variable) or presentations (--count), or use "
             "another disk"
         )

@@ -19,7 +19,7 @@ def imported(package: str, extra: str, purpose: str) -> Any:
     package : str
         Such as "pynwb".
     extra : str
-        Its extra of this package: ``pip install 'cortex-sim[EXTRA]'``.
+        Extra of cortex-sim that installs it: ``pip install 'cortex-sim[EXTRA]'``.
     purpose : str
         What needs it, such as "NWB files".
 
@@ -40,7 +40,7 @@ def imported(package: str, extra: str, purpose: str) -> Any:
 
 @contextmanager
 def quiet_nwb() -> Iterator[None]:
-    """Without what pynwb and hdmf warn of in a file: older specifications, links to absent files, habits."""
+    """Silence what pynwb and hdmf warn about in a file: older specifications, missing linked files, style."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(pynwb|hdmf)(\.|$)")
         yield

@@ -49,7 +49,7 @@ def open_lazily(path: str | Path) -> xr.Dataset:
 
 
 def _is_recording(held: xr.Dataset) -> bool:
-    """Whether a file holds rates; or weights or state of rules of presentations, without rates."""
+    """Whether a file holds rates by presentation and neuroid, or else weights or the state of rules."""
     if "rate" in held:
         return set(held["rate"].dims) >= {"presentation", "neuroid"}
     sampled = any("->" in str(name) for name in held.data_vars)

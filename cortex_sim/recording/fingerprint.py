@@ -18,8 +18,8 @@ def fingerprint(value: Any) -> str:
 
 
 def _digest(value: Any, known: dict[int, bytes]) -> bytes:
-    # A plan contains the same phases thousands of times: each object is read once. All of them live as
-    # long as the value does, so that no address is used twice.
+    # A plan contains the same phases thousands of times: each object is read once. All of them exist as
+    # long as the value does, so that no address is reused.
     if id(value) not in known:
         text = hashlib.sha256()
         for piece in _pieces(value, known):

@@ -17,7 +17,7 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.ndarray, np.gene
 def of_callable(function: Any) -> Any:
     """Plain data that is equal for equal code, constants, defaults, enclosed and global values.
 
-    Comments, names of files and line numbers are not in it. Objects other than numbers, text, arrays,
+    Comments, names of files and line numbers do not count. Objects other than numbers, text, arrays,
     containers of these and functions count by their type alone.
     """
     return _of(function, set())
@@ -47,7 +47,7 @@ def _of(value: Any, seen: set[int]) -> Any:
 
 
 def _of_object(value: Any, seen: set[int]) -> Any:
-    """What an object says of itself, else its class with its ``__call__``, if it has one."""
+    """What an object states in ``fingerprinted()``, else its class, and its ``__call__`` if it has one."""
     if hasattr(value, "fingerprinted"):
         return _of(value.fingerprinted(), seen)
     kind = type(value)
@@ -78,7 +78,7 @@ def _names(code: CodeType) -> list[str]:
 
 
 def _of_code(code: CodeType) -> Any:
-    """Instructions of this version of Python, and constants, without the docstring's place."""
+    """Version of Python, instructions, constants and names of a code object."""
     constants = [_of_code(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
     names = [*code.co_names, *code.co_varnames, *code.co_freevars]
     return [f"{sys.version_info[:2]}", code.co_code.hex(), constants, names]

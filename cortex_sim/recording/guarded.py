@@ -18,7 +18,7 @@ from cortex_sim.runs.files import whole
 
 
 class Guarded(io.RawIOBase):
-    """A file open for reading and writing whose writes succeed for HDF5, whatever the disk says.
+    """A file open for reading and writing whose writes succeed for HDF5, even where the disk fails.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Guarded(io.RawIOBase):
         return self._at
 
     def tell(self) -> int:
-        """The present position."""
+        """The current position."""
         return self._at
 
     def write(self, data: Any) -> int:
@@ -122,8 +122,8 @@ def guarded(path: Path, mode: str = "w") -> Iterator[Guarded]:
     Raises
     ------
     OSError
-        Once HDF5 has closed it, if not everything could be written; other errors after that are
-        its consequence.
+        After HDF5 has closed the file, if not everything could be written, in place of any error that
+        followed from that.
     """
     file = Guarded(path, mode)
     try:
@@ -139,7 +139,7 @@ def guarded(path: Path, mode: str = "w") -> Iterator[Guarded]:
 
 @contextmanager
 def growing(path: Path) -> Iterator[Guarded]:
-    """A guarded file that gets its name once it is complete; otherwise nothing is left.
+    """A guarded file that gets its name once it is complete; otherwise nothing is left behind.
 
     Raises
     ------

@@ -29,7 +29,7 @@ _TIME = {
     "time_bin_start": "start of the time bin within the trial",
     "time_bin_end": "end of the time bin within the trial",
 }
-_LOOP = "variable of a closed loop, as it acted in a trial, else as it was after it"
+_LOOP = "variable of a closed loop: as it acted in the trial, or, if it does not act, after the trial"
 _COUNTS = {"snapshot_trial": "trials before the snapshot; 0: initial weights"}
 
 _TYPES = {
@@ -48,8 +48,8 @@ class ArmLayout:
     net : Network
     plan : Plan
     initial : mapping
-        Weights before the first trial, (post, pre) by projection; they make a first snapshot where
-        they are known for every projection whose weights are recorded; and the state of rules.
+        Weights before the first trial, (post, pre) by projection, and the state of rules. They become a
+        first snapshot if everything that is recorded in snapshots is among them.
     """
 
     arm: str
@@ -82,7 +82,7 @@ class ArmLayout:
         """Start, end and phase of the time bins; None where there is one value per presentation.
 
         A protocol whose probes have time bins has phases of the same lengths in trials and probes; where
-        trials differ in length, the bins are those that all have.
+        trials differ in length, the bins are those that all trials have.
         """
         every = self.plan.wanted.every_ms
         return None if every is None else time_bins(self.plan.shown[0], every, self.plan.wanted.bins)
@@ -116,7 +116,7 @@ class Layout:
     Raises
     ------
     RunError
-        If the arms cannot share one: other neuroids, time bins, variables or recorded weights.
+        If the arms cannot share one, because their neuroids, time bins, variables or recorded weights differ.
     """
 
     arms: tuple[ArmLayout, ...]
@@ -249,13 +249,13 @@ class Layout:
 
 
 def flat_shape(net: Network, projection: str) -> tuple[int, int]:
-    """Shape (post, pre) of recorded weights; a kernel's is (C_out, C_in k k)."""
+    """Shape (post, pre) of recorded weights; for a kernel (channels out, channels in × rows × columns)."""
     shape = net.weight_shape(net.projections[projection])
     return shape[0], math.prod(shape[1:])
 
 
 def state_axes(net: Network, name: str) -> list[tuple[str, int]]:
-    """Axes of a rule's state "pre->post:variable", and their lengths: those of weights, some, or none."""
+    """Axes of a rule's state "pre->post:variable", and their lengths: post, pre, both or neither."""
     projection, _, variable = name.rpartition(":")
     p = net.projections[projection]
     op, template = net.operator(p), np.empty(net.weight_shape(p))

@@ -35,13 +35,13 @@ def make_recording(
     net : Network
         Whose populations these are.
     values : mapping
-        Variable ("rate", "credit", "drive") to population to array (presentation, *shape). A
+        By variable ("rate", "credit", "drive"), then by population: array (presentation, *shape). A
         population missing from "credit" gets none, so its credit is 0. With ``time_bins`` these have a second
         axis, (presentation, time_bin, *shape).
     stimulus_id : sequence of str, optional
         One per presentation; numbered if left out.
     descriptors : mapping of str to array of shape (presentation,), optional
-        What else is known of the stimuli; each becomes a coordinate.
+        What else is known about the stimuli; each becomes a coordinate.
     attributes : mapping, optional
         Network, rule, seed, ….
     time_bins : mapping of str to xarray variable, optional
@@ -68,9 +68,9 @@ def make_recording(
 def side_by_side(
     net: Network, names: Sequence[str], values: Mapping[str, np.ndarray], count: int, timed: bool
 ) -> np.ndarray:
-    """Values of populations (presentation, *shape) as (presentation, neuroid); 0 of those without any.
+    """Values of populations (presentation, *shape) as (presentation, neuroid); 0 for those without any.
 
-    Where they are ``timed``, (presentation, time_bin, *shape) as (presentation, neuroid, time_bin).
+    If they are ``timed``, (presentation, time_bin, *shape) as (presentation, neuroid, time_bin).
     """
     like = np.asarray(next(iter(values.values()), np.zeros((count, 1))))
     lead = like.shape[: 1 + timed]

@@ -43,10 +43,10 @@ def write_nwb(
     """Write a recording as NWB, whole or not at all, or add it to an existing NWB file.
 
     NWB has one time axis, so presentations are laid out one after another; samples are at the centres of
-    time bins, in s. Written are, in the processing module ``module``: a ``TimeSeries`` (sample, neuroid) per
-    variable and population (``rate_V1``; a population with more neuroids than there are samples is divided
-    among ``rate_V1_part1of3``, …), the tables ``neuroids``, ``time_bins`` and ``attributes``; and the
-    presentations with their stimulus ids as ``trials``, in an existing file as the intervals
+    time bins, in s. The processing module ``module`` gets a ``TimeSeries`` (sample, neuroid) per variable
+    and population (``rate_V1``; a population with more neuroids than there are samples is divided among
+    ``rate_V1_part1of3``, …) and the tables ``neuroids``, ``time_bins`` and ``attributes``. Presentations
+    with their stimulus ids are written as ``trials``, or, in an existing file, as the intervals
     ``MODULE_presentations``. Dimensionless values have the unit "a.u.". Recorded weights are not
     written: netCDF (`cortex_sim.recording.save`) keeps them.
 
@@ -71,13 +71,13 @@ def write_nwb(
         Duration of a presentation where the recording has no time bins; by default nominally 100 ms.
     append : bool, default False
         Add to an existing file, of which everything is kept: a copy is extended, then takes the file's name
-        (of a symbolic link, that of the file that it points to).
+        (for a symbolic link, that of the file that it points to).
 
     Raises
     ------
     DataError
         If pynwb is missing, the recording is not one, the file exists (without ``append``) or does not (with
-        it), has a module of that name, or cannot be written. An existing file is then unchanged.
+        it), already has a module of that name, or cannot be written. An existing file is then unchanged.
     """
     imported("pynwb", "nwb", "NWB files")
     time = timeline(recording, presentation_ms)
@@ -96,7 +96,7 @@ def _require_module(module: object) -> None:
     except DeclarationError as exception:
         raise DataError(f"{exception}, as the name of the processing module") from None
     if ":" in str(module):
-        raise DataError(f"NWB file: the name of a processing module has no ':'. Got {module!r}")
+        raise DataError(f"NWB file: the name of a processing module must not contain ':'. Got {module!r}")
 
 
 def _create(recording: xr.Dataset, target: Path, time: Timeline, module: str, session: Session) -> None:
@@ -166,7 +166,7 @@ def _add(recording: xr.Dataset, file: Any, time: Timeline, module: str, presenta
 def _fill(recording: xr.Dataset, filling: Sequence[_Filling], guard: Guarded) -> None:
     for variable, found, data in filling:
         for _ in fill(recording, variable, found, data):
-            guard.check()  # what a full disk does not take would be kept in memory
+            guard.check()  # otherwise what a full disk does not take would be kept in memory
 
 
 @contextmanager
@@ -193,6 +193,6 @@ def _opened(guard: Any, mode: str, target: Path) -> Iterator[Any]:
     try:
         file = h5py.File(guard, mode)
     except OSError:
-        raise DataError(f"NWB file {target}: cannot be read, it is no HDF5 file; give an NWB file") from None
+        raise DataError(f"NWB file {target}: cannot be read (not an HDF5 file); give an NWB file") from None
     with file:
         yield file

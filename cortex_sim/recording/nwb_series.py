@@ -21,8 +21,8 @@ UNITS = {"1": "a.u."}  # a dimensionless value in NWB; other units are kept
 class Block:
     """Neuroids that share one series.
 
-    A series has no more columns than samples: tools for NWB, nwbinspector among them, take a wider one for
-    transposed.
+    A series has no more columns than samples: tools for NWB, nwbinspector among them, assume that a wider
+    one is transposed.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Block:
 
 
 def blocks(recording: xr.Dataset, samples: int) -> list[Block]:
-    """Neuroids by population, and a population wider than there are samples in several parts."""
+    """Neuroids by population; a population with more neuroids than samples is divided into several blocks."""
     populations = (
         recording["population"].values.astype(str)
         if "population" in recording.coords

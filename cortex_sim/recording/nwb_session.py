@@ -1,4 +1,4 @@
-"""What an NWB file says of its session: when it was, what was recorded from, by whom."""
+"""What an NWB file states about its session: when it was, what was recorded from, by whom."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from cortex_sim.checks import listed
+from cortex_sim.checks import counted, listed
 from cortex_sim.errors import DataError
 
 # An entry of NCBI's taxonomy for what is artificial.
@@ -22,7 +22,7 @@ UNKNOWN_AGE = "P0D/"  # ISO 8601 with NWB's extension for ranges: 0 days or olde
 
 @dataclass(frozen=True)
 class Session:
-    """What a user gives of a session; what is left out follows from the recording."""
+    """What a user states about a session; what is left out follows from the recording."""
 
     session_description: str | None = None
     identifier: str | None = None
@@ -38,12 +38,12 @@ class Session:
 
 
 def new_file(recording: xr.Dataset, session: Session) -> Any:
-    """An NWB file, in memory, that holds nothing but what is known of the session.
+    """An NWB file, in memory, that holds nothing but what is known about the session.
 
     Raises
     ------
     DataError
-        If something given is not what the format holds.
+        If a given value is not valid in the format.
     """
     from pynwb import NWBFile
 
@@ -52,7 +52,7 @@ def new_file(recording: xr.Dataset, session: Session) -> Any:
     try:
         return NWBFile(
             session_description=session.session_description
-            or f"Responses of {source} to {count} presentations.",
+            or f"Responses of {source} to {counted(count, 'presentation')}.",
             identifier=session.identifier or str(uuid.uuid4()),
             session_start_time=start,
             experiment_description=f"Recording of {source}: responses to every presentation.",
@@ -92,7 +92,7 @@ def _subject(recording: xr.Dataset, given: Mapping[str, str] | None) -> Any:
     known = {argument["name"] for argument in Subject.__init__.__docval__["args"]}
     unknown = set(given or {}) - known
     if unknown:
-        raise DataError(f"NWB file: a subject has no {listed(unknown)}; it has {listed(known)}")
+        raise DataError(f"NWB file: a subject has no field {listed(unknown)}; give some of {listed(known)}")
     try:
         return Subject(**{**_default_subject(recording, given or {}), **(given or {})})
     except (TypeError, ValueError) as exception:

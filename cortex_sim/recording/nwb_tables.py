@@ -46,7 +46,7 @@ def neuroid_table(recording: xr.Dataset, series: Sequence[str], columns: NDArray
 
 
 def presentation_table(recording: xr.Dataset, time: Timeline, name: str) -> Any:
-    """One row per presentation: when it was, what was presented, and all that is known of it."""
+    """One row per presentation: when it was, what was presented, and all that is known about it."""
     from pynwb.epoch import TimeIntervals
 
     made = {
@@ -84,7 +84,7 @@ def attribute_table(recording: xr.Dataset, variables: Sequence[str]) -> Any:
         "attribute": (np.asarray(names, dtype=str), "name of the attribute"),
         "value": (np.asarray(values, dtype=str), "its value"),
     }
-    return _table("attributes", "What is known of the recording: network, rule, seed, versions.", made)
+    return _table("attributes", "What is known about the recording: network, rule, seed, versions.", made)
 
 
 def _coordinates(recording: xr.Dataset, dim: str) -> dict[str, tuple[NDArray[Any], str]]:
@@ -100,7 +100,7 @@ def _coordinates(recording: xr.Dataset, dim: str) -> dict[str, tuple[NDArray[Any
 
 
 def _free(name: str) -> str:
-    """A column's name for a coordinate: not one that the format keeps for itself."""
+    """A column's name for a coordinate: not one that the format reserves."""
     plain = name.replace("/", "_").replace("\\", "_").replace(":", "_")
     return f"{plain}_" if _is_reserved(plain) else plain
 
@@ -143,7 +143,7 @@ def _table(
 
 
 def _rows(name: str, value: Any) -> list[tuple[str, str]]:
-    """Rows for one attribute; JSON objects are unpacked, as tables hold no text that is a dictionary."""
+    """Rows for one attribute; JSON objects are unpacked, since no text in a table may be a dictionary."""
     if isinstance(value, str):
         try:
             read = json.loads(value)

@@ -1,7 +1,7 @@
 """A recording in the making, on disk: chunks of trials, and the state after the last of them.
 
-``OUT.parts/`` holds ``settings.json`` and a folder an arm; in it ``000000.rows.safetensors``, … with what
-was recorded, and one ``….state.safetensors`` from which the session goes on. Every file is written under
+``OUT.parts/`` holds ``settings.json`` and one folder per arm, with ``000000.rows.safetensors``, … for what
+was recorded, and one ``….state.safetensors`` from which the session continues. Every file is written under
 a temporary name and renamed, a chunk only after its state, so that the recording can be resumed however the
 program ended. Each file has a checksum, which is verified before anything is resumed.
 """
@@ -43,7 +43,7 @@ def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
         raise RunError(f"{out}: nothing to resume, no folder {folder}; start it without resume")
     if settings_file.is_file() and not resume:
         raise RunError(
-            f"{out}: was started in {folder}; continue with resume (--resume), or remove that folder"
+            f"{out}: has been started in {folder}; continue with resume (--resume), or remove that folder"
         )
     if not out.parent.is_dir():
         raise RunError(f"{out}: no folder {out.parent}; make it first")
@@ -76,7 +76,8 @@ class Parts:
     Parameters
     ----------
     folder : Path
-        The arm's own; created if it does not exist. Half-written files of an interruption are removed.
+        The arm's folder; created if it does not exist. Files that an interruption left half-written are
+        removed.
 
     Raises
     ------
@@ -98,7 +99,7 @@ class Parts:
         self.files: list[Path] = []
         self.done = 0
         for number, path in enumerate(sorted(folder.glob(f"*{_ROWS}"))):
-            if path != self._rows(number):  # what follows would get the labels of what is missing
+            if path != self._rows(number):  # later rows would get the labels of the missing ones
                 raise RunError(f"{self._rows(number)}: is missing; {_again(folder.parent)}")
             labels, _ = _read_whole(path)  # read completely: a chunk is used only if every bit is right
             self.done = int(labels["done"])

@@ -19,7 +19,7 @@ def to_pynapple(recording: xr.Dataset, presentation_ms: float | None = None) -> 
 
     Presentations are laid out one after another; samples are at the centres of time bins. The series have
     one column per neuroid, named by ``neuroid_id``, with the coordinates of neuroids as metadata. The
-    intervals end 1 µs before the next begins, and have ``stimulus_id``, ``repetition`` and the other
+    intervals each end 1 µs before the next begins, and have ``stimulus_id``, ``repetition`` and the other
     coordinates of presentations as metadata. A coordinate whose name pynapple uses itself gets a trailing
     underscore.
 
@@ -56,7 +56,7 @@ def to_pynapple(recording: xr.Dataset, presentation_ms: float | None = None) -> 
 
 
 def _names(recording: xr.Dataset) -> list[Any]:
-    """Names of neuroids; numbers where they have none or not each its own."""
+    """Names of neuroids; numbers if they have no names, or share some."""
     if "neuroid_id" in recording.coords:
         names = recording["neuroid_id"].values.astype(str).tolist()
         if len(set(names)) == len(names):

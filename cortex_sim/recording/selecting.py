@@ -49,7 +49,7 @@ def select(
     phase : str or list of str
         Phases in which time bins end.
     time_ms : float or (start, end)
-        The time bin that holds a time, or those between two times, in ms within the trial.
+        The time bin that contains a time, or those between two times, in ms within the trial.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def select(
         if dim != "snapshot" and not mask.any():
             said = {**asked, "time_ms": time_ms}
             given = ", ".join(f"{what}={value!r}" for what, value in said.items() if value is not None)
-            raise DataError(f"select: no {dim} fits {given} together, only each of them separately")
+            raise DataError(f"select: no {dim} satisfies {given} together, only each of them separately")
     return recording.isel({dim: np.flatnonzero(mask) for dim, mask in kept.items()})
 
 

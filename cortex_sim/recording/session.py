@@ -60,12 +60,12 @@ def record(
 ) -> xr.Dataset:
     """Carry out one protocol, or a sequence, on an existing session, from its present weights.
 
-    Its only arm is called ``arm``, by default as the network. Recorded weights begin with the present ones.
+    The only arm is called ``arm``, by default like the network. Recorded weights begin with the present ones.
 
     Raises
     ------
     RunError
-        If something else than a protocol is given.
+        If something other than a protocol is given.
     """
     if not isinstance(protocol, (Protocol, Sequence)):
         way = "an experiment is run by cs.brian2.run(experiment) or cs.torch.run(experiment)"
@@ -173,7 +173,7 @@ def _carry_out(arms: list[PlannedArm], stores: list[Any], progress: bool) -> Any
 
             session.carry_out(arm.plan, recorder.done, keep)
             if recorder.done < len(arm.plan.shown):
-                # brian2 answers Ctrl-C by ending its run early; in the middle of a trial no state is whole.
+                # brian2 answers Ctrl-C by ending its run early; within a trial no state is complete.
                 raise KeyboardInterrupt
             recorder.flush()
     return layout

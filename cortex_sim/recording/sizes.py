@@ -16,7 +16,7 @@ _TWICE = 2  # chunks, and what they are joined to
 
 
 def bytes_of(layout: Layout) -> int:
-    """Bytes of the values and weights of a recording, once."""
+    """Bytes of the values and weights of a recording, each counted once."""
     rows = sum(_presentations(arm) for arm in layout.arms)
     values = rows * _bytes_of_a_row(layout)
     snapshots = sum(_snapshots(arm) for arm in layout.arms)
@@ -50,15 +50,15 @@ def _bytes_of_a_row(layout: Layout) -> int:
 
 
 def require_disk_for(layout: Layout, out: Path, already: int = 0) -> None:
-    """Raise `RunError` unless the disk of ``out`` has room for a recording, of which some bytes are there."""
+    """Raise `RunError` unless the disk of ``out`` has room for what is not ``already`` written, in bytes."""
     if not out.parent.is_dir():
         return  # reported where the folder is used
     needed = _TWICE * bytes_of(layout) - already  # its chunks, and the file that they are joined to
     free = shutil.disk_usage(out.parent).free
     if needed > free:
         raise RunError(
-            f"recording {out}: {said(layout)} would take {spelled(needed)} of disk while it is written, and "
-            f"{spelled(free)} are free; use another disk, or record fewer populations, longer time bins "
+            f"recording {out}: {said(layout)} would take {spelled(needed)} of disk while it is written, but "
+            f"only {spelled(free)} is free; use another disk, or record fewer populations, longer time bins "
             "(every_ms) or weights less often (weights_every)"
         )
 
@@ -66,7 +66,7 @@ def require_disk_for(layout: Layout, out: Path, already: int = 0) -> None:
 def said(layout: Layout, together: int | None = None) -> str:
     """Sizes in words, such as "5,000 presentations × 74 neuroids × 100 time bins".
 
-    With ``together``, of so many presentations that run together, without snapshots.
+    With ``together``, sizes of that many presentations, which run together, without snapshots.
     """
     rows = sum(_presentations(arm) for arm in layout.arms) if together is None else together
     parts = [f"{rows:,} presentations"]

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from cortex_sim.checks import counted
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.recording.files import open_lazily
 from cortex_sim.recording.guarded import growing
@@ -26,7 +27,7 @@ def gather(
     columns: Mapping[str, Sequence[Any]],
     path: Path,
 ) -> None:
-    """Write all recordings into one file, whole or not at all; memory holds one variable of one recording.
+    """Write all recordings into one file, whole or not at all, with one variable of one recording in memory.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def _is_coordinate(name: str, variable: xr.DataArray) -> bool:
 def _common(
     recordings: Sequence[Sequence[Path]], labels: Sequence[str], seeds: Sequence[int]
 ) -> tuple[xr.Dataset, set[Any], dict[str, Any]]:
-    """The first recording, whose sizes all have; coordinates and attributes that are the same in all.
+    """The first recording, whose sizes the others must have; coordinates and attributes that all share.
 
     Only its coordinates are in memory.
     """
@@ -98,15 +99,15 @@ def _common(
             if dict(other.sizes) != dict(first.sizes) or set(other.variables) != set(first.variables):
                 raise RunError(
                     f"sweep: the recording of {ours} has sizes {_said(other)}, that of "
-                    f"{theirs} has {_said(first)}, so they make no one dataset; they "
+                    f"{theirs} has {_said(first)}, so they do not form one dataset; they "
                     f"are kept one by one, such as {path}"
                 )
             for name, form in _forms(first).items():
                 if form != _forms(other)[name]:
                     raise RunError(
                         f"sweep: {name} of the recording of {ours} is {_forms(other)[name]}, that of "
-                        f"{theirs} is {form}, so they make no one dataset; they are kept one by one, such as "
-                        f"{path}"
+                        f"{theirs} is {form}, so they do not form one dataset; they are kept one by one, "
+                        f"such as {path}"
                     )
             shared = {name for name in shared if np.array_equal(first[name].values, other[name].values)}
             attributes = {
@@ -133,7 +134,7 @@ def _forms(recording: xr.Dataset) -> dict[Any, tuple[str, ...]]:
 
 
 def _said(recording: xr.Dataset) -> str:
-    return ", ".join(f"{size} {dim}s" for dim, size in recording.sizes.items() if ":" not in str(dim))
+    return ", ".join(counted(size, str(dim)) for dim, size in recording.sizes.items() if ":" not in str(dim))
 
 
 def _create(file: Any, name: str, variable: xr.Variable, lead: tuple[str, ...]) -> None:

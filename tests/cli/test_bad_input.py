@@ -333,7 +333,7 @@ def test_code_is_run_only_when_named(here, refused):
     refused("train --config done/run.yaml --out other", "would run the code of")
     (here / "done" / "checkpoint.safetensors").unlink()
     (here / "done" / "metrics.json").unlink()
-    refused("train --resume --out done", "is code, run only when named")
+    refused("train --resume --out done", "is code, which is run only when named")
 
 
 def test_configuration_of_the_wrong_kind(here, refused):

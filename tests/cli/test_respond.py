@@ -105,9 +105,13 @@ def test_pictures_are_cut_and_placed_by_their_visual_angle(result, refused, here
 
 def test_too_little_disk_is_refused_before_anything_is_written(refused, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**9, 10**9, 1000))
-    refused("respond done --out new.nc", "new.nc: needs ", " kB of disk, and 1 kB are free", "--population")
     refused(
-        "respond done --backend brian2 --present-ms 5 --out new.nc", "of disk, and 1 kB are free", "--count"
+        "respond done --out new.nc", "new.nc: needs ", " kB of disk, but only 1 kB is free", "--population"
+    )
+    refused(
+        "respond done --backend brian2 --present-ms 5 --out new.nc",
+        "of disk, but only 1 kB is free",
+        "--count",
     )
 
 
@@ -133,7 +137,7 @@ REFUSED = {
     "unknown model": ("conv5 --like done", "conv5: no such file", "did you mean 'conv4'"),
     "file alone": ("net.py --like done", "name the function that makes the network"),
     "backend": ("done --backend numpy", "unknown --backend 'numpy'", "known: brian2, torch"),
-    "no duration": ("done --backend brian2", "Give --present-ms"),
+    "no duration": ("done --backend brian2", "give --present-ms"),
     "duration": ("done --present-ms 5", "--present-ms 5: torch settles at once"),
     "bins": ("done --every-ms 5", "--every-ms 5: torch settles at once"),
     "no time": ("done --backend brian2 --present-ms 0", "present_ms must be a positive number"),

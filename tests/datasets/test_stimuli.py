@@ -81,7 +81,10 @@ BROKEN = {
     "too few ids": ({"ids": ["a"]}, "1 ids for 3 stimuli"),
     "one text as ids": ({"ids": "abc"}, "ids must be a list of texts"),
     "labels": ({"labels": [0, 1]}, "2 labels, but x has 3"),
-    "label without class": ({"labels": [0, 1, 2], "classes": ["a", "b"]}, "a label is 2, but there are 2 classes"),
+    "label without class": (
+        {"labels": [0, 1, 2], "classes": ["a", "b"]},
+        "a label is 2, but there are 2 classes",
+    ),
     "text without class": (
         {"labels": ["a", "b", "c"], "classes": ["a", "b"]},
         "labels c are not among the classes",

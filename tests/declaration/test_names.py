@@ -10,6 +10,7 @@ import cortex_sim as cs
 from cortex_sim import registry
 from cortex_sim.activations import lower_bound
 from cortex_sim.capabilities import rule_of
+from cortex_sim.checks import counted
 from cortex_sim.rules.base import WORDS
 
 
@@ -230,3 +231,7 @@ def test_a_shape_given_as_a_size_says_so():
 def test_a_kind_that_nothing_looks_up_is_refused():
     with pytest.raises(cs.DeclarationError, match="did you mean 'rule'"):
         cs.register("rules", "mine")
+
+
+def test_a_count_agrees_with_its_noun():
+    assert [counted(number, "picture") for number in (0, 1, 2)] == ["0 pictures", "1 picture", "2 pictures"]

@@ -179,7 +179,7 @@ def test_places_that_are_taken_or_empty(experiment, session, tmp_path):
     session.ends_before = 5
     with pytest.raises(Ended):
         run(experiment, out=tmp_path / "a.nc")
-    with pytest.raises(RunError, match=r"a.nc: was started in .*a.nc.parts; continue with resume"):
+    with pytest.raises(RunError, match=r"a.nc: has been started in .*a.nc.parts; continue with resume"):
         run(experiment, out=tmp_path / "a.nc")
     (tmp_path / "b.nc").write_text("mine")
     with pytest.raises(RunError, match="b.nc: already exists"):

@@ -188,7 +188,7 @@ WRONG = {
     "backend": (lambda: cs.sweep(experiment, 1, backend="nest"), "nest"),
     "sizes": (
         lambda: cs.sweep(experiment, 1, {"trials": [2, 3]}, backend="torch"),
-        "the recording of trials=3, seed 0 has sizes .* so they make no one dataset",
+        "the recording of trials=3, seed 0 has sizes .* so they do not form one dataset",
     ),
 }
 

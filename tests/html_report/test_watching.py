@@ -105,7 +105,7 @@ def test_ctrl_c_ends_it(make):
         assert get(port)[0] == 200
         watching.send_signal(signal.SIGINT)
         out, err = watching.communicate(timeout=60)
-    assert (watching.returncode, out, err) == (0, "", "no longer watching; the runs go on\n")
+    assert (watching.returncode, out, err) == (0, "", "no longer watching; the runs continue\n")
 
 
 @pytest.mark.slow

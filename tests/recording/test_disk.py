@@ -68,7 +68,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_presented(tmp_path, f
     needed = 2 * 4 * rows * 5003 + 2**20
     looked = free(needed - 2**20)
     with pytest.raises(
-        RunError, match=r"r.nc: needs 29.8 MB of disk, and 29.1 MB are free; record fewer"
+        RunError, match=r"r.nc: needs 29.8 MB of disk, but only 29.1 MB is free; record fewer"
     ) as it:
         model.respond(shown, populations=["V1"], out=tmp_path / "r.nc")
     assert "--population" in str(it.value) and "\n" not in str(it.value)
@@ -86,5 +86,5 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
 @pytest.mark.parametrize("count, spelled", [(1, "1 kB"), (2_340_000, "2.34 MB"), (12_300_000_000, "12.3 GB")])
 def test_numbers_are_spelled_for_people(count, spelled, tmp_path, free):
     free(0)
-    with pytest.raises(RunError, match=f"needs {spelled} of disk, and 0 kB are free"):
+    with pytest.raises(RunError, match=f"needs {spelled} of disk, but only 0 kB is free"):
         disk.require_disk(tmp_path / "r.nc", count)

@@ -174,11 +174,11 @@ def test_names_that_become_one_are_kept_apart(tmp_path, rates):
     [
         ({"start": "yesterday"}, "start must be a datetime"),
         ({"start": datetime.now(UTC) + timedelta(days=2)}, "start must not be in the future"),
-        ({"subject": {"colour": "red"}}, "a subject has no colour; it has age"),
+        ({"subject": {"colour": "red"}}, "a subject has no field colour; give some of age"),
         ({"subject": {"sex": 3}}, "subject: "),
         ({"experimenter": 3}, "incorrect type for 'experimenter'"),
         ({"module": "a/b"}, "as the name of the processing module"),
-        ({"module": "a:b"}, "the name of a processing module has no ':'"),
+        ({"module": "a:b"}, "the name of a processing module must not contain ':'"),
         ({"presentation_ms": 0}, "presentation_ms must be a positive number"),
     ],
 )

@@ -74,11 +74,11 @@ WRONG = {
     "phase": ({"phase": "learning"}, r"no phase 'learning' \(did you mean 'learn'\?\)"),
     "none together": (
         {"population": "V1", "neuroid": "IT/0"},
-        "no neuroid fits population='V1', neuroid='IT/0'",
+        "no neuroid satisfies population='V1', neuroid='IT/0'",
     ),
     "no time": ({"time_ms": 40.0}, "no time bin in time_ms=40.0; bins go from 0 to 40 ms"),
     "three times": ({"time_ms": (1, 2, 3)}, "time_ms must be one time or"),
-    "phase and time": ({"time_ms": 5.0, "phase": "learn"}, "no time_bin fits .*time_ms=5.0"),
+    "phase and time": ({"time_ms": 5.0, "phase": "learn"}, "no time_bin satisfies .*time_ms=5.0"),
 }
 
 

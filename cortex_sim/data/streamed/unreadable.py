@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from cortex_sim.checks import counted
+
 _log = logging.getLogger(__name__)
 _NAMED = 10
 
@@ -44,7 +46,7 @@ class Unreadable:
             return None
         names = sorted(self.reasons)
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        count = f"{len(names)} pictures" if len(names) > 1 else "1 picture"
+        count = counted(len(names), "picture")
         return (
             f"data {self.source}: {count} could not be read, each replaced by the next of its class: "
             f"{', '.join(names[:_NAMED])}{more}"
