@@ -1,7 +1,7 @@
 """One self-contained HTML page about runs, comparisons and recordings: ``cortex-sim report``.
 
-`write` makes the page. What an argument is, and what is read of it, stands in `reading`; each kind of subject
-has a file that turns it into sections; `document` lays them out. Everything is only read.
+`write` makes the page. `reading` finds out what each argument is and reads it; each kind of subject has a
+module that turns it into sections; `document` lays them out. What is reported is never changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def write(
         Stimuli of each training run's own test data that are presented to its network for the responses;
         0 for none. The run itself stays as it is.
     replace : bool, default False
-        Whether ``out`` may exist.
+        Whether to replace an existing ``out``.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Colours of the page in its light and its dark scheme, and of figures, which follow it.
 
 Figures are drawn in the package's own colours (`cortex_sim.viz`); on the page each of them is a variable of
-the style sheet, with a value for light and one for dark. Lines keep at least 3:1 of contrast to the paper,
-colours of text 4.5:1 (WCAG 2.2, 1.4.3 and 1.4.11).
+the style sheet, with a value for light and one for dark. Lines have a contrast of at least 3:1 to the paper,
+text one of 4.5:1 (WCAG 2.2, 1.4.3 and 1.4.11).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def following(style: str) -> str:
 
 
 def reference(colour: str) -> str:
-    """A colour as the page's style says it."""
+    """A colour as the page's style sheet states it."""
     known = colour.lower()
     return f"var({_variable(known)})" if known in FIGURES else known
 

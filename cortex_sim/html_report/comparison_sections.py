@@ -15,7 +15,7 @@ PAIR = ("models", "data", "metric", "difference", "interval", "p, corrected")
 
 
 def comparisons(given: Sequence[Comparison]) -> Section:
-    """Every comparison: its scores with ceilings and controls, models against each other, what to know."""
+    """Every comparison: its scores with ceilings and controls, models against each other, warnings."""
     section = Section("comparison", "Comparison with neural data")
     for i, one in enumerate(given):
         before = f"{one.name}: " if len(given) > 1 else ""

@@ -59,7 +59,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its SVG element, a caption, its natural width in CSS pixels, and a legend of its own."""
+    """A figure: its SVG element, a caption, its natural width in CSS pixels, and its legend."""
 
     svg: str
     caption: str

@@ -61,7 +61,7 @@ def panel(
 def _limits(
     limits: tuple[float | None, float | None], curves: Sequence[Curve]
 ) -> tuple[float | None, float | None]:
-    """The limits asked for, wider where a line would leave them."""
+    """The requested limits, wider where a line would exceed them."""
     values = [y for curve in curves for _, y in curve.points]
     low, high = limits
     low = low if low is None or not values else min(low, min(values))

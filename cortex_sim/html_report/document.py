@@ -34,7 +34,7 @@ def page(found: Found, present: int = 0, script: str = "", policy: str = POLICY)
     present : int
         Stimuli presented to each network for its responses; 0 for none.
     script : str
-        Of a page that is served while a run goes on.
+        Of a page that is served during a run.
     policy : str
         What the browser may load.
     """

@@ -48,7 +48,7 @@ def credit(runs: Sequence[TrainingRun]) -> Section:
     """Norms of credit, and units whose rate never changes, by population at the last evaluation."""
     section = Section("credit", "Credit and dead units")
     for key, title in (
-        ("credit_norm", "Length of credit, root mean square, at the last evaluation"),
+        ("credit_norm", "Norm of credit, root mean square, at the last evaluation"),
         ("dead_units", "Share of units with one rate in all held-out presentations, at the last evaluation"),
     ):
         table = last_values(key, title, runs, "population")
@@ -100,7 +100,7 @@ def drawn(
     axis: str = "",
     level: float | None = None,
 ) -> Picture:
-    """A panel of the page, with the same in words; see `curves.panel`."""
+    """A panel of the page, with a description in words; see `curves.panel`."""
     words = f"{title}, {axis}" if axis else title
     unit = " deg" if axis.endswith("(deg)") else ""
     return picture(lambda: panel(found, "epoch", axis, limits, level), title, said(words, found, unit), name)

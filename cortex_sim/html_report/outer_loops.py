@@ -19,7 +19,7 @@ from cortex_sim.runs.log import JSONL
 
 @dataclass(frozen=True, eq=False)
 class OuterLoop:
-    """What a run directory holds; as `TrainingRun`, its lines are means over outer updates."""
+    """What a run directory holds, as in `TrainingRun`; its lines are means over outer updates."""
 
     name: str
     path: Path

@@ -71,7 +71,7 @@ def by_projection(measure: Measure, runs: Sequence[TrainingRun]) -> Section:
             if name not in shared and curves[0].name == run.name
         }
         if own:
-            title = measure.title if len(runs) == 1 else f"{run.name}: projections that it alone has"
+            title = measure.title if len(runs) == 1 else f"{run.name}: projections of this run only"
             section.pictures.append(_own(measure, title, own, i))
     table = last_values(
         measure.key, f"{measure.axis.capitalize()} at the last evaluation", runs, "projection"

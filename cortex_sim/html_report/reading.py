@@ -17,7 +17,7 @@ from cortex_sim.html_report.recordings import Recorded, read_recording
 from cortex_sim.html_report.training_runs import TrainingRun, read_training_run
 from cortex_sim.runs.directory import RUN
 
-MOST = 32  # lines that colours and dashes keep apart
+MOST = 32  # lines that colours and dashes can distinguish
 COMPARED = "report.json"
 TAKES = "a run directory of train or evolve, a folder of compare --out, or a recording (.nc)"
 
@@ -46,7 +46,7 @@ class Found:
 
 
 def named(given: str) -> tuple[str | None, str]:
-    """``NAME=PLACE``, or a place without a name of its own."""
+    """``NAME=PLACE``, or a place without a name."""
     name, equals, place = given.partition("=")
     if equals and not Path(given).exists() and re.fullmatch(r"[^=/:\\]+", name):
         if not place:
@@ -66,13 +66,13 @@ def found(given: Sequence[tuple[str | None, str]]) -> Found:
     Raises
     ------
     RunError
-        If one is nothing that can be reported, two have one name, or there are none or too many.
+        If one cannot be reported, two have the same name, or there are none or too many.
     """
     if not given:
         raise RunError(f"report: give at least one of {TAKES}")
     if len(given) > MOST:
         raise RunError(
-            f"report: at most {MOST} subjects can be told apart in one figure. Got {len(given)}; make "
+            f"report: at most {MOST} subjects can be distinguished in one figure. Got {len(given)}; make "
             "several reports"
         )
     kinds = [kind_of(place) for _, place in given]
@@ -106,7 +106,7 @@ def kind_of(place: str) -> Callable[[str, Path], Subject]:
     Raises
     ------
     RunError
-        If it is nothing that can be reported; runs in a folder are named.
+        If it cannot be reported; the message names runs inside the folder, if any.
     """
     path = Path(place)
     if not path.exists():
@@ -140,7 +140,7 @@ def require_place(out: str | Path, replace: bool) -> Path:
     path = require_path("report", out, RunError)
     if path.exists() and (path.is_dir() or not replace):
         way = "it is a folder; give the name of a file" if path.is_dir() else "give a new file, or --replace"
-        raise RunError(f"--out {out}: already exists, {way}")
+        raise RunError(f"--out {out}: already exists; {way}")
     if not path.parent.is_dir():
         raise RunError(f"--out {out}: no folder {path.parent}; make it first")
     return path

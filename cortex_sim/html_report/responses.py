@@ -26,12 +26,12 @@ SAID = (
 
 
 def responses(runs: Sequence[TrainingRun], present: int) -> Section:
-    """What each network does with stimuli of the test (or validation) part.
+    """How each network responds to stimuli of the test (or validation) part.
 
     Parameters
     ----------
     present : int
-        Stimuli of each run; 0 leaves the networks alone.
+        Stimuli of each run; 0 presents none.
     """
     section = Section("responses", "Responses")
     if not present:

@@ -31,14 +31,14 @@ def versions(runs: Sequence[Run]) -> Section:
         section.tables.append(Table("Environment", ("", *(run.name for run in runs)), rows, numbers=False))
     unknown = [run.name for run in runs if not run.environment]
     if unknown:
-        section.sentences.append(f"run.yaml says nothing of the environment: {', '.join(unknown)}.")
+        section.sentences.append(f"run.yaml does not state the environment: {', '.join(unknown)}.")
     return section
 
 
 def _tables(title: str, runs: Sequence[Run]) -> list[Table]:
     rows = side_by_side([flat(run.settings) for run in runs], spelled)
     nested = {row.head.rpartition(".")[0] for row in rows}
-    rows = tuple(row for row in rows if row.head not in nested)  # {} beside settings of the same name
+    rows = tuple(row for row in rows if row.head not in nested)  # an empty mapping, nested in other runs
     if not rows:
         return []
     ordered = tuple(sorted(rows, key=lambda row: not row.marked))
@@ -46,7 +46,7 @@ def _tables(title: str, runs: Sequence[Run]) -> list[Table]:
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings by their whole names, "optimiser.lr", as ``--set`` takes them."""
+    """Nested settings by their full names, "optimiser.lr", as ``--set`` takes them."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict) and value:

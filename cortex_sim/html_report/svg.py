@@ -38,20 +38,20 @@ def drawing() -> Iterator[None]:
 
 
 def picture(draw: Callable[[], Figure], caption: str, said: str, name: str, raster: bool = False) -> Picture:
-    """A figure as SVG element.
+    """A figure as an SVG element.
 
     Parameters
     ----------
     draw : callable
         Makes the figure.
     caption : str
-        Above it.
+        Text above it.
     said : str
         Describes it to those who do not see it.
     name : str
         Unique in the page; a letter, then letters, digits or "-".
     raster : bool, default False
-        Draw lines and areas as an image: of very many points they would take megabytes.
+        Draw lines and areas as an image: as vectors, very many points would take megabytes.
     """
     page = io.BytesIO()
     with drawing():

@@ -103,7 +103,7 @@ def read_training_run(name: str, path: Path) -> TrainingRun:
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings and environment of run.yaml, as plain data: no settings are made of them, no code is run."""
+    """Settings and environment of run.yaml, as plain data: they are not checked, and no code is run."""
     content = yaml_text.read(f"run {path}", path / RUN, RunError)
     environment = content.pop("environment", None)
     return content, environment if isinstance(environment, dict) else {}
@@ -129,7 +129,8 @@ def read_lines(path: Path, notes: list[str]) -> list[Line]:
         else:
             damaged.append(str(number))
     if damaged:
-        notes.append(f"{path.name}: damaged at line {', '.join(damaged[:5])}; left out")
+        more = ", …" if len(damaged) > 5 else ""
+        notes.append(f"{path.name}: damaged lines were left out: {', '.join(damaged[:5])}{more}")
     return found
 
 

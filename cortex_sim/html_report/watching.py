@@ -1,4 +1,4 @@
-"""The report of runs that go on, for a browser of this machine: made again when their files change."""
+"""The report of ongoing runs, for a browser on this machine: made again when their files change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ setInterval(async () => {{
     const now = await (await fetch("version", {{cache: "no-store"}})).text();
     if (now !== "{version}") location.reload();
   }} catch {{
-    document.querySelector(".kind").textContent = "cortex-sim report, no longer followed";
+    document.querySelector(".kind").textContent = "cortex-sim report, no longer updated";
   }}
 }}, 2000);
 </script>"""
@@ -114,7 +114,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of single requests."""
+        """Do not log single requests."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -122,7 +122,7 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away before its answer was there is no error."""
+        """A browser that closed the connection before its answer is not an error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -134,12 +134,12 @@ def server(given: Sequence[tuple[str | None, str]], port: int) -> ThreadingHTTPS
     ----------
     given : sequence of (name or None, path)
     port : int
-        0 for any that is free.
+        0 for any free one.
 
     Raises
     ------
     RunError
-        If a subject is nothing that can be reported, or the port is taken.
+        If a subject cannot be reported, or the port is taken.
     """
     found(given)  # refused now, not in the browser
     try:
@@ -147,5 +147,5 @@ def server(given: Sequence[tuple[str | None, str]], port: int) -> ThreadingHTTPS
     except (OSError, OverflowError) as exception:
         why = getattr(exception, "strerror", None) or exception
         raise RunError(
-            f"watch: port {port} cannot be used ({why}); give another --port, or 0 for any that is free"
+            f"watch: port {port} cannot be used ({why}); give another --port, or 0 for any free one"
         ) from None

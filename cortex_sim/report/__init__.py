@@ -39,7 +39,8 @@ def compare(
     ----------
     models : mapping of str to recordings, or sequence of str
         By name: a recording (an xarray Dataset, or its path), a run, a model's name, ``"pixels"`` or
-        ``"gabor"``; a list of them is one model trained from several seeds. Or what the command takes.
+        ``"gabor"``; a list of them is one model trained from several seeds. Or a list of what the command
+        takes.
     neural : path, Dataset, Responses or Dissimilarities, or mapping of str to these
         What `cortex_sim.neural.load` reads or returns.
     metrics : sequence of str or of Metric, optional
@@ -49,23 +50,27 @@ def compare(
     stimuli : StimulusSet or path, optional
         Needed by everything but recordings; by default what the file of neural data holds.
     like : str, optional
-        Whose preprocessing untrained models share; a trained one keeps its own.
+        Run or data set whose preprocessing untrained models get; a trained one keeps its own.
     controls : bool, default True
         Shifted and permuted stimuli, and untrained networks.
     over_time : bool, default False
-        A row for each time bin of the data, or of a recording. What has no time is compared with each bin.
+        A row for each time bin of the data, or of a recording. What has no time bins is compared with each.
     window_ms : (start, end), optional
-        Time of the data that is averaged, or over time compared.
+        Window of the data, in ms, that is averaged, or, with ``over_time``, compared bin by bin.
     bin_ms : float, optional
-        Width of time bins over time, for spike times.
+        Width of the bins into which spike times are counted with ``over_time``, in ms.
     model_window_ms : (start, end), optional
-        Time of recordings of models that is averaged.
+        Window of the models' recordings, in ms, that is averaged.
     pool : {"sessions", "animals"}, optional
         Add rows that are pooled over the data sets, by the hierarchical bootstrap.
     simulations : int, default 0
-        From each model, for model recovery; 0 for none.
-    level, resamples, seed
-        Of intervals.
+        Simulations from each model, for model recovery; 0 for none.
+    level : float, default 0.95
+        Confidence level of the intervals.
+    resamples : int, default 1000
+        Bootstrap resamples from which intervals are computed.
+    seed : int, default 0
+        Of folds, halves of repeats and resamples.
 
     Returns
     -------

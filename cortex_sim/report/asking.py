@@ -1,4 +1,4 @@
-"""What a caller from Python hands over, as entries, data and metrics."""
+"""What is passed to `cortex_sim.report.compare`, as entries, data and metrics."""
 
 from __future__ import annotations
 

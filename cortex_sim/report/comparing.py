@@ -120,7 +120,7 @@ def compared(
         able = [one for one in metrics if not isinstance(neural, Dissimilarities) or one.name == "rsa"]
         if not able:
             raise DataError(
-                f"{label}: are RDMs, which rsa alone reads; give --metric rsa, or the responses themselves"
+                f"{label}: holds RDMs, which only rsa compares; give --metric rsa, or the responses"
             )
         for entry in entries:
             for population in entry.populations:
@@ -131,7 +131,7 @@ def compared(
 
 @dataclass(eq=False)
 class _Gathered:
-    """What becomes one cell, network by network; a time bin that cannot be evaluated keeps the reason."""
+    """Results that become one cell, network by network; a time bin without a score keeps the reason."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
     orders: list[RawScores] = field(default_factory=list)
@@ -181,7 +181,7 @@ def _cells(
 
 @contextmanager
 def _reason_kept(place: _Gathered, time: TimeBin | None) -> Iterator[None]:
-    """In a time bin, keep why it has no score, as where nothing responds yet; without time, refuse."""
+    """In a time bin, keep why it has no score, as before any response; without time, let the error pass."""
     try:
         yield
     except DataError as reason:

@@ -27,7 +27,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """Responses of one network, read when they are asked for.
+    """Responses of one network, read when they are requested.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Member:
     windowed: bool = False
 
     def responses(self, population: str) -> Responses:
-        """Those of a member without time bins."""
+        """Responses of a member without time bins."""
         found = self.read(population)
         assert isinstance(found, Responses)
         return found
@@ -62,7 +62,7 @@ class Entry:
     Parameters
     ----------
     name : str
-        What tables call it.
+        Its name in tables.
     members : tuple of Member
         All with the same populations.
     untrained : tuple of Member
@@ -77,11 +77,11 @@ class Entry:
         for member in self.members[1:]:
             if member.populations != self.members[0].populations:
                 raise DataError(
-                    f"{self.name}: its seeds have other populations, {listed(self.members[0].populations)} "
-                    f"and {listed(member.populations)}; give another NAME= to what is another model"
+                    f"{self.name}: its seeds differ in populations, {listed(self.members[0].populations)} "
+                    f"and {listed(member.populations)}; give different models a different NAME="
                 )
             if member.bins != self.members[0].bins:
-                raise DataError(f"{self.name}: its seeds have other time bins; record all with one every_ms")
+                raise DataError(f"{self.name}: its seeds differ in time bins; record all with one every_ms")
 
     @property
     def populations(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class Showing:
     populations : tuple of str
         Which to record; by default all but the stimulated one.
     like : str, optional
-        Run or data set whose preprocessing is that of models that hold none, such as untrained ones.
+        Run or data set whose preprocessing is used for models that have none, such as untrained ones.
     view : View
     cache : path, optional
         Folder in which responses are kept; by default ``responses/`` in a run's own directory.
@@ -109,7 +109,7 @@ class Showing:
     over_time : bool
         Whether recordings with time bins are compared bin by bin.
     window_ms : (start, end), optional
-        Time bins of recordings that are averaged instead.
+        Window of recordings, in ms, that is averaged instead.
     """
 
     stimuli: StimulusSet | None = None
@@ -153,11 +153,11 @@ def entries(given: Sequence[str], showing: Showing, progress: Progress = lambda 
 
 
 def require_shown(given: Sequence[str], labels: Sequence[str]) -> None:
-    """Refuse recordings of one set of stimuli where data sets have stimuli of their own."""
+    """Refuse recordings of one set of stimuli where data sets have their own stimuli."""
     recorded = [one for one in given if one.endswith(".nc")]
     if recorded and labels:
         raise DataError(
-            f"{listed(recorded)}: holds responses to one set of stimuli, and {listed(labels)} brings its "
+            f"{listed(recorded)}: holds responses to one set of stimuli, but {listed(labels)} has its "
             f"own, perhaps under the same numbers; compare recordings with one file at a time, or give "
             f"--stimuli"
         )
@@ -203,7 +203,7 @@ def _distinguished(
 
 
 def _settings(place: str) -> Mapping[str, Any] | None:
-    """Settings of a run, without what does not affect its result; None for what is no run."""
+    """Settings of a run, without what does not affect its result; None for what is not a run."""
     from cortex_sim.runs.directory import RUN
     from cortex_sim.training.run import saved_settings
 
@@ -232,7 +232,7 @@ def _network(place: str, like: str | None) -> Candidate:
     if like is not None and Path(place).exists():
         try:
             return candidate(place)
-        except DataError:  # it holds none, or is wrong in another way, which is said below
+        except DataError:  # it holds none, or is wrong in another way, which is reported below
             pass
     return candidate(place, like=like)
 
@@ -240,7 +240,7 @@ def _network(place: str, like: str | None) -> Candidate:
 def _stimuli(place: str, showing: Showing) -> StimulusSet:
     if showing.stimuli is None:
         raise DataError(
-            f"{place}: needs the stimuli, and the neural data do not hold them; give --stimuli (a folder of "
+            f"{place}: needs the stimuli, but the neural data do not hold them; give --stimuli (a folder of "
             f"pictures, FILE.npy, FILE.npz[:ARRAY])"
         )
     return showing.stimuli
@@ -276,7 +276,7 @@ def _presented(shown: Candidate, showing: Showing) -> Member:
 
 
 def of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) -> Member:
-    """The populations of a recording, without those that were not asked for."""
+    """The requested populations of a recording."""
     populations: tuple[str | None, ...] = (None,)
     if "population" in recording.coords:
         known = list(dict.fromkeys(recording["population"].values.astype(str).tolist()))
@@ -288,7 +288,7 @@ def of_recording(recording: xr.Dataset, name: str, showing: Showing, seed: Any) 
         require_edges(f"{name}: --model-window-ms", bins, showing.window_ms)
     elif bins and not showing.over_time:
         raise DataError(
-            f"{name}: has {len(bins)} time bins ({span(bins)}); average those of a window with "
+            f"{name}: has {len(bins)} time bins ({span(bins)}); average them in a window with "
             f"--model-window-ms START END, or compare bin by bin with --over-time"
         )
     windowed = bool(bins) and showing.window_ms is not None

@@ -1,4 +1,4 @@
-"""Metrics by the names under which commands and tables know them."""
+"""Metrics by the names that commands and tables use."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def named_metrics(names: list[str], **settings: str | None) -> list[Named]:
     names : list of str
         Keys of `METRICS`.
     settings
-        ``comparator``, ``measure``, ``folds`` or ``convention``; None is left to the metric.
+        ``comparator``, ``measure``, ``folds`` or ``convention``; None for the metric's default.
 
     Raises
     ------

@@ -40,15 +40,15 @@ def neural_data(
         Each ``FILE`` or ``FILE:KEY``, see `cortex_sim.neural.load`. Several sessions in one file are several
         data sets.
     window_ms : (start, end), optional
-        Of spike times, or of the time bins to average; with ``over_time``, to compare.
+        Window, in ms, of the spike times or time bins to average; with ``over_time``, to compare bin by bin.
     session : str, optional
-        This session alone.
+        Only this session.
     over_time : bool, default False
         Whether data with time bins stay as they are, as a `Course`.
     bin_ms : float, optional
-        Width of these bins, for spike times.
+        Width of these bins, in ms, for spike times.
     by_animal : bool, default False
-        Whether sessions of different animals are data sets of their own, even if they share a name.
+        Whether sessions of different animals are separate data sets, even if they share a name.
     """
     if bin_ms is not None and not over_time:
         raise DataError(f"--bin-ms {bin_ms:g}: is for --over-time; for one window give --window-ms START END")
@@ -65,7 +65,7 @@ def neural_data(
         )
         for label, data in data_sets(loaded, stem, window_ms, over_time, by_animal).items():
             if label in found:
-                raise DataError(f"{one}: neural data called {label} are there already; give other files")
+                raise DataError(f"{one}: neural data called {label} are given twice; rename one of the files")
             found[label] = data
     return found
 
@@ -85,7 +85,7 @@ def data_sets(
     stem : str
         The name of the data, to which those of sessions are added where there are several.
     window_ms : (start, end), optional
-        Of the time bins to average; those to compare are in ``loaded`` alone.
+        Window, in ms, of the time bins to average; with ``over_time``, ``loaded`` has only those to compare.
     over_time, by_animal : bool
     """
     if "dissimilarity" in loaded:
@@ -93,7 +93,7 @@ def data_sets(
     bins = time_bins(loaded) if loaded.sizes.get("time_bin", 1) > 1 else ()
     if bins and not over_time and window_ms is None:
         raise DataError(
-            f"{stem}: has {len(bins)} time bins ({span(bins)}); average those of a window with --window-ms "
+            f"{stem}: has {len(bins)} time bins ({span(bins)}); average them in a window with --window-ms "
             f"START END, or compare bin by bin with --over-time"
         )
 
@@ -133,10 +133,10 @@ def require_time(data: Mapping[str, Neural | Course], models: bool) -> None:
 
 
 def _in_bins(given: str, window_ms: Window | None, session: str | None, bin_ms: float | None) -> xr.Dataset:
-    """Spike times in bins; of binned data those in the window."""
+    """Spike times counted in bins; for binned data, the bins in the window."""
     try:
         return load(given, session=session, bin_ms=bin_ms, window_ms=window_ms)
-    except DataError:  # perhaps because these are no spike times
+    except DataError:  # perhaps because these are not spike times
         if bin_ms is not None or window_ms is None:
             raise
         loaded = load(given, session=session)
@@ -147,11 +147,11 @@ def _in_bins(given: str, window_ms: Window | None, session: str | None, bin_ms: 
 
 
 def _in_window(given: str, window_ms: Window, session: str | None) -> xr.Dataset:
-    """Spike times counted in the window; of binned data those with bins that fill it."""
+    """Spike times counted in the window; for binned data, the bins that fill it."""
     start, end = window_ms
     try:
         return load(given, session=session, window_ms=window_ms, bin_ms=end - start)
-    except DataError as reason:  # perhaps because these are no spike times
+    except DataError as reason:  # perhaps because these are not spike times
         loaded = load(given, session=session)
         if "time_bin" not in loaded.dims:
             raise DataError(f"{given}: --window-ms {start:g} {end:g}: {reason}") from None
@@ -173,7 +173,7 @@ def stimuli_of(stimuli: str | None, neural: list[str]) -> StimulusSet | None:
 
 
 def own_stimuli(files: Mapping[str, str]) -> dict[str, StimulusSet]:
-    """Stimuli of data sets whose files hold other ones than the first file; numbers do not tell them apart.
+    """Stimuli of data sets whose files hold others than the first; their ids may be the same numbers.
 
     Parameters
     ----------

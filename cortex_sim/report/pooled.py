@@ -25,8 +25,8 @@ def require_poolable(pool: str, data: Mapping[str, Neural | Course]) -> None:
     require_known("--pool", pool, dict.fromkeys(POOLS), DataError)
     if len(data) < 2:
         raise DataError(
-            f"--pool {pool}: there is one data set, {listed(data)}; add others with --also, or give a file "
-            f"with several sessions"
+            f"--pool {pool}: there is only one data set, {listed(data)}; add others with --also, or give "
+            f"a file with several sessions"
         )
     animals = [animal_of(one) for one in data.values()]
     if pool == "animals" and len(set(animals)) < 2:
@@ -35,8 +35,8 @@ def require_poolable(pool: str, data: Mapping[str, Neural | Course]) -> None:
     single = sorted({animal for animal in animals if animals.count(animal) < 2})
     if pool == "sessions" and single:
         raise DataError(
-            f"--pool sessions: each of {listed(single)} has one session, so that nothing is known of others; "
-            f"give more of them, or use --pool animals"
+            f"--pool sessions: each of {listed(single)} has only one session, so how sessions vary is "
+            f"unknown; give more sessions, or use --pool animals"
         )
 
 
@@ -66,7 +66,7 @@ def pooled_rows(
     pool : {"sessions", "animals"}
     settings : Settings
     same_stimuli : bool
-        Whether equal ids of stimuli are equal stimuli in all data.
+        Whether equal stimulus ids mean equal stimuli in all data.
     """
     rows = {_key(row.data, row.recording, row.population, row.metric, _time(row)): row for row in scores}
     groups: dict[tuple[str, str, str, TimeBin | None], list[Cell]] = {}
@@ -176,7 +176,7 @@ def _mean(
 
 
 def _chance(each: Sequence[Chance | None], weights: np.ndarray) -> Chance | None:
-    """Of the weighted mean; sessions are permuted independently, so that variances add up."""
+    """Chance of the weighted mean; sessions are permuted independently, so that variances add up."""
     known = [one for one in each if one is not None]
     if len(known) < len(each):
         return None

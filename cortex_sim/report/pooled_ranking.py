@@ -26,7 +26,7 @@ def pooled_rankings(
     """One ranking for each metric by which models are ranked in all data sets.
 
     In each data set the population of a model is chosen on other stimuli than it is scored on, and its scores
-    are pooled; differences of models are those within data sets.
+    are pooled; differences between models are taken within data sets.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def unranked(data: Mapping[str, Neural | Course], pool: str) -> list[str]:
     if not few:
         return []
     return [
-        f"pooled over {pool}: models are not ranked, since {listed(few)} has fewer than {FEWEST_STIMULI} "
-        f"stimuli"
+        f"pooled over {pool}: models are not ranked, since there are fewer than {FEWEST_STIMULI} stimuli "
+        f"in {listed(few)}"
     ]
 
 

@@ -50,7 +50,7 @@ class Ranking:
         return [name for name in others if self.comparison.between(self.leader, name).adjusted > 0.05]
 
     def population(self, name: str) -> str:
-        """The population of a model that was chosen most often; of equals the first."""
+        """The population of a model that was chosen most often; the first of equals."""
         chosen = [one.population for one in self.chosen[name]]
         return max(chosen, key=chosen.count)
 

@@ -66,7 +66,7 @@ def recovered(
     seed: int,
     progress: Callable[[str], None] = lambda said: None,
 ) -> Recovered:
-    """Simulate data from the first seed of every model, and see whose data are whose.
+    """Simulate data from the first seed of every model, and see which model wins which data.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def recovered(
         Of the same models by the same metric, for the verdict.
     metric : Named
     simulations : int
-        From each model.
+        Simulations from each model.
     """
     quick = _quick(metric.metric)
     candidates = {entry.name: _populations(entry, neural, quick) for entry in entries}

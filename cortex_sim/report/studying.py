@@ -1,4 +1,4 @@
-"""A whole comparison: scores, which models differ, whether such data could tell, and what to say of it."""
+"""A whole comparison: scores, which models differ, whether such data could tell, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPORT = "report.json"
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What is asked.
+    """What is compared, and how.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class Study:
     metrics : tuple of Named
     settings : Settings
     simulations : int
-        From each model, for model recovery; 0 for none.
+        Simulations from each model, for model recovery; 0 for none.
     pool : {"sessions", "animals"}, optional
         What scores are pooled over.
     own : mapping of str to tuple of Entry
-        Entries, of the same names, that were shown the stimuli of one data set, where these are its own.
+        For each data set with its own stimuli, entries of the same names that were shown these.
     """
 
     entries: tuple[Entry, ...]
@@ -65,7 +65,7 @@ def time_of(row: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What was found.
+    """Outcome of a comparison.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class Result:
         return [one.row() for one in self.scores]
 
     def __str__(self) -> str:
-        """The table, differences of models, and the sentences, as text."""
+        """The table, differences between models, and the sentences, as text."""
         columns = ("recording", "population", "data", "metric")
         lines = [
             "  ".join(
@@ -221,7 +221,7 @@ def _row(cell: Cell, study: Study) -> tuple[Cell, list[ScoreRow]]:
 
 
 def _with_recovery(score: ScoreRow, recoveries: Sequence[Recovered]) -> ScoreRow:
-    """The row with the share of simulated data of this model among those that it wins."""
+    """The row with the share of simulated data that come from its model, among those that this model wins."""
     for one in recoveries:
         if (one.data, one.metric) == (score.data, score.metric) and one.recovery is not None:
             return replace(score, recovery=one.recovery.trusted(score.recording))

@@ -21,10 +21,10 @@ class Time:
     over_time : bool, default False
         Compare bin by bin, where the data or a model have time bins.
     window_ms, model_window_ms : (start, end), optional
-        Of the data: the time that is averaged, or with ``over_time`` compared. Of recordings of models: the
-        time that is averaged.
+        Window of the data, in ms, that is averaged, or, with ``over_time``, compared bin by bin; and window
+        of the models' recordings that is averaged.
     bin_ms : float, optional
-        Width of the data's bins, for spike times over time.
+        Width of the bins, in ms, into which spike times are counted with ``over_time``.
     """
 
     over_time: bool = False
@@ -33,7 +33,7 @@ class Time:
     bin_ms: float | None = None
 
     def check(self, entries: Sequence[Entry], data: Mapping[str, Neural | Course]) -> None:
-        """Refuse what would have no effect."""
+        """Refuse settings that would have no effect."""
         members = [member for entry in entries for member in entry.members]
         if self.over_time:
             require_time(data, any(member.bins for member in members))

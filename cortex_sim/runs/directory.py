@@ -67,9 +67,9 @@ def held(
     folder : Path
         Created with its parents if it does not exist.
     busy : str
-        What another holder is doing, for the error.
+        What another holder is doing, for the error message.
     owner : Path, optional
-        What the error names; by default the folder.
+        What the error message names; by default the folder.
 
     Raises
     ------

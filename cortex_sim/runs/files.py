@@ -1,10 +1,9 @@
 """Files written whole or not at all, and tensors with a checksum; every failure is an error of one line.
 
-A file is written in the same folder under a name of its own (``NAME.….part``, `partial`), flushed to disk
-and renamed: of several processes that write it at once, the last one's file stands there whole. If that
-fails (a full disk, a folder without write permission), the part is removed, a previous file stays, and a
-`RunError` names the file and says what to do. What a killed process left is removed when the same file is
-next written.
+A file is written in the same folder under a unique name (``NAME.….part``, `partial`), flushed to disk and
+renamed: if several processes write it at once, the last one's file remains, complete. If that fails (a full
+disk, a folder without write permission), the part is removed, a previous file stays, and a `RunError` names
+the file and says what to do. What a killed process left is removed when the same file is next written.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _SUM = "cortex_sim_checksum"
 
 @contextmanager
 def whole(path: Path, way_out: str = "make room, then try again") -> Iterator[Path]:
-    """Yield the place to write ``path``'s content to; it takes its name once all is on the disk.
+    """Yield the path to write the content of ``path`` to; it is renamed once everything is on the disk.
 
     Raises
     ------
@@ -97,7 +96,7 @@ def write_tensors(
     metadata : mapping
         Anything that JSON can hold.
     way_out : str
-        What to do if it cannot be written, for the error.
+        What to do if it cannot be written, for the error message.
     """
     text = json.dumps(metadata)
     # asarray, since ascontiguousarray would give a number an axis.
@@ -114,7 +113,8 @@ def read_tensors(
     Raises
     ------
     RunError
-        If it is missing, damaged in any bit, or not such a file; names ``what`` it should be and what to do.
+        If it is missing, damaged in any bit, or not such a file; the message names ``what`` it should be and
+        what to do.
     """
     if not path.is_file():
         raise RunError(f"{what} {path}: no such file; give the path of an existing one")
@@ -127,7 +127,7 @@ def read_tensors(
     if _KEY not in labels or _SUM not in labels:
         raise RunError(f"{what} {path}: not written by this version of cortex-sim")
     if labels[_SUM] != checksum(tensors, labels[_KEY]):
-        raise RunError(f"{what} {path}: damaged, its content does not fit its checksum; {way_out}")
+        raise RunError(f"{what} {path}: damaged, its content does not match its checksum; {way_out}")
     metadata = json.loads(labels[_KEY])
     return metadata, tensors
 

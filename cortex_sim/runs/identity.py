@@ -1,10 +1,10 @@
 """What makes two runs the same run: plain data whose fingerprint decides whether a kept result is reused.
 
-Every setting counts with its value, defaults resolved, so that a changed default makes another run. Left out
-are settings that do not affect the result (threads, device, paths), and settings that a class lists as added
-later, while they have the value under which runs do what they did before: a new setting with such a default
-leaves the fingerprints of all kept results unchanged. Data and user-defined code count by their content,
-wherever they are stored.
+Every setting counts with its value, defaults resolved, so that a changed default makes another run. Settings
+that do not affect the result are left out (threads, device, paths), and so are settings that a class lists as
+added later, while they have the value under which runs do what they did before: a new setting with such a
+default leaves the fingerprints of all kept results unchanged. Data and user-defined code count by their
+content, wherever they are stored.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-#: With which a script or command that was interrupted ends.
+#: Exit status of a script or command that was interrupted.
 STATUS = 130
 
 
 class Advice(str):
-    """What an interruption says of what was kept and how to continue."""
+    """What an interruption says about what was kept and how to continue."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def _advised(exception: BaseException) -> bool:
 
 
 class _OneSentence:
-    """What answers uncaught exceptions: an interruption by its sentence and status 130, others as before."""
+    """Handles uncaught exceptions: an interruption by its sentence and status 130, others as before."""
 
     def __init__(self, before: Callable[..., object]) -> None:
         self.before = before
@@ -48,5 +48,5 @@ class _OneSentence:
             self.before(kind, exception, traceback)
             return
         print(f"cortex-sim: {exception}", file=sys.stderr)
-        if not hasattr(sys, "ps1"):  # an interactive session goes on
+        if not hasattr(sys, "ps1"):  # an interactive session continues
             raise SystemExit(STATUS)

@@ -96,7 +96,7 @@ def in_notebook() -> bool:
 
 
 def remaining(done: int, to_do: int, seconds: float) -> str:
-    """Time that is left at the present speed, such as "12 s left"; unknown where nothing is done."""
+    """Time that is left at the current speed, such as "12 s left"; unknown where nothing is done."""
     if not done:
         return "time left unknown"
     left = seconds * to_do / done
@@ -113,7 +113,7 @@ class Terminal:
         self._progress: Any = None
 
     def show(self, done: int, said: str, left: str) -> None:
-        """Draw it, the first time from where the work is."""
+        """Draw it, the first time from the work that is already done."""
         if self._progress is None:
             self._start(done, said)
         self._progress.update(self._task, completed=done, description=said)

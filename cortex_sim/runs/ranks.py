@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-_FIRST_S = 1.0  # seconds in which rank 0 reports what all ranks meet
+_FIRST_S = 1.0  # seconds in which rank 0 reports an error that all ranks meet
 _STORE_S = 5.0
 
 
@@ -30,13 +30,13 @@ def was_restarted() -> bool:
 def has_to_say(message: str) -> bool:
     """Whether this process has to print a message that others may print as well.
 
-    Under ``torchrun`` the processes count in its store who was first. Without it they cannot ask each other,
-    and each has to.
+    Under ``torchrun`` a counter in its store shows which process is first. Without it they cannot ask each
+    other, and each has to.
     """
     if "WORLD_SIZE" not in os.environ:
         return True
     if rank():
-        time.sleep(_FIRST_S)  # where rank 0 meets the same, its end ends all
+        time.sleep(_FIRST_S)  # if rank 0 meets the same error, all ranks end with it
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return True
     return _is_first(message)
@@ -45,7 +45,7 @@ def has_to_say(message: str) -> bool:
 def leave(message: str) -> None:
     """Leave a message for ``torchrun``, whose own report ends with it.
 
-    That report, a trace of ``torchrun`` itself, comes from another process, which no exit status keeps quiet.
+    That report, a trace of ``torchrun`` itself, comes from another process, which no exit status silences.
     """
     place = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if place:

@@ -26,7 +26,7 @@ def require_memory(
     Parameters
     ----------
     owner, what : str
-        Whose work it is, and what takes the memory.
+        Name of the work, and what takes the memory.
     needed : int
         Bytes.
     way_out : str
@@ -35,7 +35,7 @@ def require_memory(
     available = available_memory()
     if available is not None and needed > available:
         raise exception_type(
-            f"{owner}: {what} would take {spelled(needed)} of memory, and {spelled(available)} are "
+            f"{owner}: {what} would take {spelled(needed)} of memory, but only {spelled(available)} is "
             f"available; {way_out}"
         )
 

@@ -84,7 +84,7 @@ def work(
     report: Report = print,
     shown: Shown | None = None,
 ) -> list[Ended]:
-    """Do every job that is not done yet, each in a folder of its own.
+    """Do every job that is not done yet, each in its own folder.
 
     Parameters
     ----------

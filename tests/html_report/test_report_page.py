@@ -102,8 +102,8 @@ def test_projections_of_one_run_alone_share_a_panel(make):
     captions = [(shown.caption, [key.name for key in shown.keys]) for shown in section.pictures]
     assert captions == [
         ("retina->V1", []),
-        ("a: projections that it alone has", ["V1->IT"]),
-        ("b: projections that it alone has", ["LGN->V1", "LGN->V2"]),
+        ("a: projections of this run only", ["V1->IT"]),
+        ("b: projections of this run only", ["LGN->V1", "LGN->V2"]),
     ]
     assert [key.name for key in section.keys] == ["a", "b"]
     cells = {row.head: [cell.value for cell in row.cells] for row in section.tables[0].rows}
@@ -128,7 +128,7 @@ def test_it_is_written_from_python_and_leaves_the_run_as_it_was(make, tmp_path):
     assert html_report.write({"GAIT": "runs/gait"}, "new.html", present=0).name == "new.html"
     assert Parsed((tmp_path / "new.html").read_text("utf-8")).columns["Training runs"] == ["", "GAIT"]
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")} == before
-    with pytest.raises(RunError, match="new.html: already exists, give a new file"):
+    with pytest.raises(RunError, match="new.html: already exists; give a new file"):
         html_report.write(["runs/gait"], "new.html")
 
 

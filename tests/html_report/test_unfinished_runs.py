@@ -69,7 +69,7 @@ def test_damaged_files_are_named_and_the_rest_is_shown(make):
     run = read("broken")
     assert [one["step"] for one in run.lines] == [0, 20]
     lines, metrics, checkpoint = run.notes
-    assert lines == "metrics.jsonl: damaged at line 2, 3; left out"
+    assert lines == "metrics.jsonl: damaged lines were left out: 2, 3"
     assert metrics.startswith("metrics.json is damaged")
     assert "checkpoint.safetensors: damaged" in checkpoint
     assert networks([run]).sentences == ["broken: no network could be read."]

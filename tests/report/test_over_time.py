@@ -147,7 +147,7 @@ def test_a_population_without_a_score_in_any_bin_is_refused(planted):
 
 
 BAD = {
-    "time not asked for": ({}, "V4: has 4 time bins (-50 to 150 ms, 50 ms each); average those of a window"),
+    "time not asked for": ({}, "V4: has 4 time bins (-50 to 150 ms, 50 ms each); average them in a window"),
     "window between bins": ({"window_ms": (0, 70)}, "must begin and end with a time bin"),
     "width without time": ({"bin_ms": 10.0}, "bin_ms"),
     "a window of models without time": ({"over_time": True, "model_window_ms": (0, 50)}, "leave it out"),

@@ -113,7 +113,7 @@ def test_the_command_presents_each_file_its_own_pictures(tmp_path, capsys):
     assert table[-1]["data"] == "pooled over sessions" and int(table[-1]["stimuli"]) == 70
     assert (tmp_path / "out" / "scores.png").is_file()
     assert main([words[0], "rec.nc", *words[2:]]) == 2
-    assert "two brings its own" in capsys.readouterr().err
+    assert "two has its own" in capsys.readouterr().err
     data = {name: f"{tmp_path}/{name}.npz" for name in ("one", "two")}
     rows = cs.report.compare(["pixels"], data, controls=False, pool="sessions", **HOW).rows
     assert [row["score"] for row in rows] == [row["score"] for row in found["scores"]]
@@ -136,10 +136,10 @@ def test_mixed_conventions_are_pooled_as_raw_scores():
 
 
 BAD = {
-    "one data set": (["m1"], "sessions", "there is one data set, day0"),
+    "one data set": (["m1"], "sessions", "there is only one data set, day0"),
     "one animal": (["m1", "m1"], "animals", "all are of m1; use --pool sessions"),
     "no animal": (["", ""], "animals", "do not say which animal"),
-    "one session of each": (["m1", "m2"], "sessions", "each of m1, m2 has one session"),
+    "one session of each": (["m1", "m2"], "sessions", "each of m1, m2 has only one session"),
     "no such pool": (["m1", "m1"], "monkeys", "monkeys"),
 }
 
@@ -229,4 +229,4 @@ def test_without_enough_stimuli_in_one_session_nothing_is_ranked_together():
     few = {**data, "day3": data["day3"].take(np.arange(12))}
     found = cs.report.compare(models, few, pool="sessions", controls=False, **HOW)
     assert [one.data for one in found.rankings] == ["day0", "day1", "day2"]
-    assert any("day3 has fewer than 16 stimuli" in said for said in found.sentences)
+    assert any("fewer than 16 stimuli in day3" in said for said in found.sentences)

@@ -63,7 +63,7 @@ def test_a_recording_in_memory(small):
     recorded = cs.Record(every_ms=1, weights=True)
     said = (
         r"recording: 800 presentations × 12 neuroids × 20 time bins, with 801 snapshots of 35 weights, would "
-        r"take 3.68 MB of memory, and 1 MB are available; give out='FILE.nc'"
+        r"take 3.68 MB of memory, but only 1 MB is available; give out='FILE.nc'"
     )
     with pytest.raises(RunError, match=said):
         cs.brian2.run(experiment(trials=800, record=recorded))
