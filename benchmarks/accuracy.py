@@ -5,13 +5,12 @@
     python benchmarks/accuracy.py page                 # every table of docs/results.md and of the overview
 
 A study (``benchmarks/studies/NAME.yaml``) names a model, a data file, its seeds, its arms and the learning
-rates that each arm may choose from; an arm may have ``seeds`` of its own. The choice is made on presentations
+rates that each arm may choose from; an arm may have its own ``seeds``. The choice is made on presentations
 held out of the training set, seed 0, never on the test set; then every arm runs with its best rate and every
-seed. Runs are directories of
-``cortex-sim train`` under ``runs/``; results are kept in ``benchmarks/results/NAME.json``, each with the
-fingerprint of its settings and data: if these have changed, the run is made again, which is reported.
-The command may run several times at once: each takes work that no other has taken; run it again when they
-are done.
+seed. Runs are directories of ``cortex-sim train`` under ``runs/``; results are kept in
+``benchmarks/results/NAME.json``, each with the fingerprint of its settings and data: if these have changed,
+the run is made again, which is reported. The command may run several times at once: each takes work that no
+other has taken; run it again when they are done.
 """
 
 from __future__ import annotations
@@ -215,7 +214,7 @@ def table(name: str) -> str:
 
 
 def baselines(spec: dict[str, Any]) -> list[str]:
-    """Arms that the others are compared with: the study's baseline, and those it names beside it."""
+    """Arms that the others are compared with: the study's baseline, and any others that it names."""
     return [spec["baseline"], *spec.get("also_against", [])]
 
 

@@ -23,7 +23,7 @@ def rewritten(text: str, table: Callable[[str], str]) -> str:
     starts, ends = text.count("<!-- table "), text.count("<!-- end ")
     if not starts == ends == tables:
         raise ValueError(
-            f"of {starts} tables that begin and {ends} that end, {tables} do both: each stands between "
+            f"{starts} tables begin and {ends} end, but {tables} do both; put each table between "
             "<!-- table NAME --> and <!-- end NAME -->"
         )
     return found

@@ -2,7 +2,7 @@
 
     python benchmarks/pretrained.py        # about 10 s; embedded digits, which none of them was trained on
 
-24 inner runs of 196-64-10 on digits brought to 14x14, labels permuted. This is the table of
+24 inner runs of 196-64-10 on digits resized to 14x14, labels permuted. This is the table of
 cortex_sim/credit/pretrained/README.md.
 """
 

@@ -1,6 +1,6 @@
 """Time and memory of training steps, over plain torch's: ``docs/speed.md`` and its figure.
 
-    python benchmarks/speed.py run [NAME ...]  # measures what is missing, a file NAME.json each
+    python benchmarks/speed.py run [NAME ...]  # measures what is missing, one file NAME.json each
     python benchmarks/speed.py page            # writes tables and figure from these files
 
 A file is what ``cortex-sim bench ... --json`` printed, with the command.

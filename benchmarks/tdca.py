@@ -118,10 +118,10 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["plan", "run", "table", "page", "figures"])
-    parser.add_argument("study", nargs="*", help=f"{', '.join(ORDER)}; of table: {', '.join(TABLES)}")
+    parser.add_argument("study", nargs="*", help=f"{', '.join(ORDER)}; for table: {', '.join(TABLES)}")
     parser.add_argument("--jobs", type=int, default=1, help="outer loops in parallel")
     parser.add_argument("--runs", type=Path, help="folder of the run directories")
-    parser.add_argument("--results", type=Path, help="folder of results, where not the kept ones")
+    parser.add_argument("--results", type=Path, help="folder of results, if not the kept ones")
     parser.add_argument("--tiny", action="store_true", help="three updates on the embedded digits")
     given = parser.parse_args()
     own = [path and path.resolve() for path in (given.runs, given.results)]

@@ -182,7 +182,7 @@ def page(text: str) -> str:
 
 
 def main() -> None:
-    """Keep what was found, and write the page's tables."""
+    """Keep the results, and write the page's tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "which_rule")
     parser.add_argument("--only-page", action="store_true")

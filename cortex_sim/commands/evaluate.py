@@ -27,7 +27,7 @@ def evaluate(
     threads: Threads = 1,
     as_json: Json = False,
 ) -> int:
-    """Accuracy and objective of a trained network, as a whole and by class."""
+    """Measure accuracy and objective of a trained network, as a whole and by class."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     import torch
 

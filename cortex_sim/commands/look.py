@@ -78,7 +78,7 @@ def list_(
     kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; all by default.")] = None,
     as_json: Json = False,
 ) -> int:
-    """List what ships: models, rules, activations, connectors, data sets, protocols, …."""
+    """List what is included: models, rules, activations, connectors, data sets, protocols and more."""
     if kind is not None:
         require_known("kind", kind, KINDS, RunError)
     found = {name: names() for name, names in KINDS.items() if kind in (None, name)}

@@ -48,7 +48,7 @@ def respond(
     variable: Annotated[
         list[str] | None, typer.Option(help="rate, drive or credit; repeatable; by default rate and drive.")
     ] = None,
-    credit: Annotated[bool, typer.Option("--credit", help="Record credit too.")] = False,
+    credit: Annotated[bool, typer.Option("--credit", help="Also record credit.")] = False,
     crop: Annotated[
         str | None, typer.Option(help="centre: crop pictures of another aspect ratio to the model's.")
     ] = None,

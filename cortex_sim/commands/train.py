@@ -40,11 +40,13 @@ def train(
         str | None,
         typer.Option(help="Settings: a YAML file, a run.yaml, or a name that list protocols gives."),
     ] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="name=value, repeatable.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting, name=value; repeatable.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     batch_size: Annotated[int | None, typer.Option(help="Presentations in one update.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
-    precision: Annotated[str | None, typer.Option(help="32, 64 or bf16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Floating-point precision: 32, 64 or bf16.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads torch may use; default 1.", min=1)] = None,
     checkpoint_every: Annotated[int | None, typer.Option(help="Updates between checkpoints.")] = None,
     as_json: Json = False,

@@ -33,5 +33,5 @@ def test_every_table_is_made_again_and_all_else_stays(rewritten):
     ],
 )
 def test_a_table_that_would_stay_old_is_refused(rewritten, text):
-    with pytest.raises(ValueError, match="stands between <!-- table NAME --> and <!-- end NAME -->"):
+    with pytest.raises(ValueError, match="put each table between <!-- table NAME --> and <!-- end NAME -->"):
         rewritten(text, str.upper)
