@@ -127,6 +127,11 @@ class View:
     model_degrees : float, default 8.0
         Visual angle of the model's field of view. Where it is larger, stimuli are surrounded by grey;
         where it is smaller, their centre is shown.
+
+    Raises
+    ------
+    DataError
+        If ``crop`` is something else, or an angle is not above 0 and up to 360 degrees.
     """
 
     crop: str | None = None

@@ -80,7 +80,17 @@ class ImageSet:
         return tuple(part for part in PARTS if part != "validation" or self.x_validation is not None)
 
     def part(self, name: str) -> StimulusSet:
-        """One part with its labels, as stimuli numbered from 0: "train", "validation" or "test"."""
+        """One part with its labels, as stimuli numbered from 0.
+
+        Parameters
+        ----------
+        name : {"train", "validation", "test"}
+
+        Raises
+        ------
+        DataError
+            If there is no such part.
+        """
         if name not in self.parts:
             way = "; hold_out makes one" if name == "validation" else ""
             raise DataError(f"data {self.name}: has no part {name!r}, but {listed(self.parts)}{way}")
@@ -130,6 +140,11 @@ class ImageSet:
             Presentations to hold back, drawn without regard to class; at least one stays.
         seed : int, default 0
             Which ones: the same seed holds back the same ones, in their original order.
+
+        Raises
+        ------
+        DataError
+            If there already is a validation part, or none would stay to train on.
         """
         if self.x_validation is not None:
             raise DataError(f"data {self.name}: already has a validation part; call hold_out only once")
@@ -152,6 +167,11 @@ class ImageSet:
             Shape of the population, such as 784 or (1, 28, 28).
         population : str, default "input"
             Its name, for the error message.
+
+        Raises
+        ------
+        DataError
+            If the sizes differ, or the axes are in another order.
 
         Notes
         -----

@@ -119,7 +119,17 @@ class StimulusSet:
         return self.pixels.shape[1:]
 
     def take(self, indices: ArrayLike) -> StimulusSet:
-        """The stimuli with these numbers, in this order, with all their descriptors."""
+        """The stimuli with these numbers, in this order, with all their descriptors.
+
+        Parameters
+        ----------
+        indices : integer array of shape (n,)
+
+        Raises
+        ------
+        DataError
+            If a number is out of range.
+        """
         at = np.atleast_1d(np.asarray(indices))
         if at.dtype.kind not in "iu" or not len(at) or at.min() < -len(self) or at.max() >= len(self):
             raise DataError(f"stimuli {self.name}: give numbers from 0 to {len(self) - 1}. Got {indices!r}")
@@ -140,7 +150,13 @@ class StimulusSet:
         return shown, None if self.labels is None else self.labels[indices]
 
     def shown_through(self, preprocessing: Preprocessing) -> StimulusSet:
-        """The same stimuli with a preprocessing applied to batches, such as that of a trained network."""
+        """The same stimuli with a preprocessing applied to batches, such as that of a trained network.
+
+        Raises
+        ------
+        DataError
+            If the preprocessing is for stimuli of another shape.
+        """
         if preprocessing.shape != self.stimulus_shape:
             raise DataError(
                 f"stimuli {self.name}: have shape {self.stimulus_shape}, but the preprocessing is for "
@@ -181,6 +197,11 @@ class StimulusSet:
             they are smaller, cut where they are larger. None: it is not known, and they fill the field.
         model_degrees : float, default 8.0
             Visual angle of the model's field of view. Recordings note both angles.
+
+        Raises
+        ------
+        DataError
+            If the stimuli would be scrambled or distorted; the message says what would be accepted.
 
         Notes
         -----

@@ -14,6 +14,12 @@ from cortex_sim.recording.guarded import growing
 def save(recording: xr.Dataset, path: str | Path) -> None:
     """Write a recording as netCDF, whole or not at all.
 
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    path : str or Path
+        Usually ends in ".nc"; an existing file is replaced.
+
     Raises
     ------
     DataError
@@ -30,6 +36,14 @@ def open_lazily(path: str | Path) -> xr.Dataset:
     """Open a recording whose values are read from the file only when they are used.
 
     Use it as ``with open_lazily(path) as recording:``, or close it, to release the file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    xarray.Dataset
 
     Raises
     ------
@@ -58,6 +72,14 @@ def _is_recording(held: xr.Dataset) -> bool:
 
 def load(path: str | Path) -> xr.Dataset:
     """Read a recording into memory.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    xarray.Dataset
 
     Raises
     ------

@@ -110,6 +110,11 @@ class StreamedSet:
         view : sequence of Step, optional
             By default ``(Resize(), CentreCrop())``: the shorter side is resized to 8/7 of the population's,
             then the centre is cut out.
+
+        Raises
+        ------
+        DataError
+            If the shape is not one of pictures, or the view does not give it.
         """
         wanted = tuple(int(size) for size in np.atleast_1d(shape))
         if len(wanted) != 3 or wanted[0] not in (1, 3):
@@ -127,7 +132,10 @@ class StreamedSet:
         return replace(self, shape=wanted, view=steps)
 
     def hold_out(self, n: int, seed: int = 0) -> StreamedSet:
-        """A set whose validation part is ``n`` pictures held back from the training set; see `ImageSet`."""
+        """A set whose validation part is ``n`` pictures held back from the training set.
+
+        Parameters and exceptions are those of `ImageSet.hold_out`.
+        """
         if "validation" in self.of:
             raise DataError(f"data {self.name}: already has a validation part; leave hold_out out")
         held = held_out(self.name, len(self.of["train"].labels), n, seed)
@@ -136,7 +144,19 @@ class StreamedSet:
         return replace(self, name=f"{self.name}, {n} held out", of=parts)
 
     def pixels(self, part: str, strict: bool = False) -> StreamedPixels:
-        """Pictures of one part as shown."""
+        """Pictures of one part as shown.
+
+        Parameters
+        ----------
+        part : {"train", "validation", "test"}
+        strict : bool, default False
+            Whether a picture that cannot be read is an error, and not replaced by another of its class.
+
+        Raises
+        ------
+        DataError
+            If there is no such part, or `fit_to` has not been used.
+        """
         if part not in self.of:
             way = "; hold_out makes one" if part == "validation" else ""
             raise DataError(f"data {self.name}: has no part {part!r}, but {listed(self.parts)}{way}")
