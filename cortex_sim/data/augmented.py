@@ -29,8 +29,8 @@ class Augmented:
         Of shape (n, channel, y, x); uint8, or float32 from 0 to 1.
     labels : int64 array of shape (n,)
     chain : Chain
-        Its random numbers depend on the position in this set and the epoch alone, so a presentation looks the
-        same in any batch.
+        Its random numbers depend on its seed, the epoch and the position in this set alone, so a presentation
+        looks the same in any batch.
     shape : tuple of int
         Shape of a presentation as the network receives it.
     preprocessing : Preprocessing, optional

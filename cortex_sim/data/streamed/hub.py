@@ -35,7 +35,7 @@ class Rows:
         With that column alone.
     column : str
     part : str
-        First word of the pictures' names.
+        First part of every picture's name.
     source : str
     """
 
@@ -92,7 +92,8 @@ def read_hub(name_or_path: str | Path) -> StreamedSet:
         import datasets
     except ImportError as exception:
         raise DataError(
-            f"data {source}: needs the package datasets ({exception}); pip install 'cortex-sim[hub]'"
+            f"data {source}: needs the package datasets ({exception}); install it: "
+            "pip install 'cortex-sim[hub]'"
         ) from None
     try:
         if source.startswith(PREFIX):
