@@ -31,7 +31,7 @@ class Seen:
     Attributes
     ----------
     trial, block : int
-        Which trial it is, counted over all blocks, and its block, counted from 1.
+        Number of the trial, counted over all blocks from 0, and of its block, from 1.
     image : int
         Index of the image that was shown; 0 without images.
     rates : mapping of population to array of shape (unit,)

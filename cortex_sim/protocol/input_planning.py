@@ -112,7 +112,8 @@ def _white(label: str, population: Driven, given: Noise, arrays: Arrays) -> Whit
     if len(given.covariance) != population.size:
         raise DeclarationError(
             f"{label}: covariance has shape {given.covariance.shape}, and {population.name} has "
-            f"{population.size} units; give shape ({population.size}, {population.size})"
+            f"{population.size} unit{'s' * (population.size != 1)}; give shape ({population.size}, "
+            f"{population.size})"
         )
     return White(given.mean, 1.0, given.hold_ms, arrays.root(given.covariance))
 

@@ -60,7 +60,7 @@ def from_data(owner: str, data: Any) -> LoopValue:
     given = yaml_settings.settings(owner, data, _KEYS)
     for key in ("closed_loop", "variable", "reads", "phase", "state"):
         if key not in given:
-            raise DeclarationError(f"{owner}: a closed loop needs {key}")
+            raise DeclarationError(f"{owner}: a closed loop needs {key}; add it")
     state = given["state"]
     if isinstance(state, dict):
         state = {n: array_from_data(x) if is_array_data(x) else x for n, x in state.items()}

@@ -185,7 +185,7 @@ def check_passing(where: str, names: Iterable[str], net: Network) -> None:
         if name.partition("/")[0] in net.every_population:
             raise DeclarationError(
                 f"{where}: {name} is not a projection, such as {next(iter(net.projections), 'V1->IT')}; "
-                f"silence a population or a unit with silence=[{name!r}]"
+                f"to silence it, give silence=[{name!r}]"
             )
     within = {} if net.teacher is None else net.teacher.projections
     _known(f"projection in {where}", names, {**net.projections, **within})

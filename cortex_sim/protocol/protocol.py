@@ -45,7 +45,7 @@ class Protocol(Comparable):
         "shuffled" draws images without replacement, another permutation for each pass through them.
     batch : int or None
         Presentations per run, which share one set of weights: a window changes the weights by the mean over
-        presentations. None: 1 where anything learns or ``reset`` is False, else up to 256.
+        presentations. None: 1 where anything learns, a loop is closed or ``reset`` is False, else up to 256.
     interval_ms : float, default 0.0
         Length of a last phase, "interval", without drive.
     reset : bool, default True

@@ -205,5 +205,5 @@ def class_settings(owner: str, data: Any, cls: Any) -> dict[str, Any]:
     given = yaml_settings.settings(owner, data, tuple(f.name for f in fields(cls)))
     for f in fields(cls):
         if f.name not in given and f.default is MISSING and f.default_factory is MISSING:
-            raise DeclarationError(f"{owner}: needs {f.name}")
+            raise DeclarationError(f"{owner}: needs {f.name}; add it")
     return given

@@ -100,15 +100,15 @@ class Schedule:
             count = len(found.values)
             if found.by == "image" and count != self.presentations:
                 raise DeclarationError(
-                    f"{self.name}s: {what} has {count} values, one per image, but there are "
-                    f"{self.presentations} images; give {self.presentations} values"
+                    f"{self.name}s: {what} has {_counted(count, 'value')}, one per image, for "
+                    f"{_counted(self.presentations, 'image')}; give {_counted(self.presentations, 'value')}"
                 )
             if found.by == "trial" and count not in (self.trials, whole):
                 blocks = f", {self.protocol.repeat} blocks {whole}" if self.protocol.repeat > 1 else ""
-                right = f"{self.trials} values" + (f", or {whole}" if blocks else "")
+                right = _counted(self.trials, "value") + (f", or {whole}" if blocks else "")
                 raise DeclarationError(
-                    f"{self.name}s: {what} has {count} values, but a block has {self.trials} trials{blocks}; "
-                    f"give {right}, or trials={count}"
+                    f"{self.name}s: {what} has {_counted(count, 'value')}, but a block has "
+                    f"{_counted(self.trials, 'trial')}{blocks}; give {right}, or trials={count}"
                 )
 
     def _say_what_never_comes(self, what: str, found: FromTrial, whole: int) -> None:
@@ -190,6 +190,10 @@ def _differing(owner: Phase | Protocol) -> Iterator[tuple[str, Differing]]:
         if f.name not in ("phases", "probe", "record"):
             for found in in_effect(getattr(owner, f.name)):
                 yield f"{f.name}{of}", found
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _comparable(value: Any) -> Any:

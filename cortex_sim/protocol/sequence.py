@@ -20,7 +20,7 @@ class Sequence(Comparable):
     """Protocols carried out one after another on the same network.
 
     Trials, blocks and probes are counted over the whole sequence, and weights continue. `PerTrial` and
-    `FromTrial` count the trials of their own protocol. All protocols record the same.
+    `FromTrial` count the trials of their own protocol. All protocols have the same record.
 
     Parameters
     ----------

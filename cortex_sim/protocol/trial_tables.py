@@ -91,7 +91,9 @@ def _from_file(path: Path) -> dict[str, list[Any]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (OSError, UnicodeDecodeError) as exception:
-        raise DataError(f"trial table {path}: cannot be read as text ({exception})") from None
+        raise DataError(
+            f"trial table {path}: cannot be read as text ({exception}); save it as CSV in UTF-8"
+        ) from None
     names = [name.strip() for name in header]
     twice = next((name for name in names if names.count(name) > 1 or not name), None)
     if twice is not None:

@@ -30,8 +30,8 @@ def highest(seen: Seen, actions: int) -> int:
     if len(rates) != actions:
         name = next(iter(seen.rates))
         raise RunError(
-            f"there are {actions} actions, but {name} has {len(rates)} units; read a population with "
-            f"{actions}, or give choose=function(seen, rng)"
+            f"there are {actions} actions, but {name} has {len(rates)} unit{'s' * (len(rates) != 1)}; read a "
+            f"population with {actions}, or give choose=function(seen, rng)"
         )
     return int(np.argmax(rates))
 

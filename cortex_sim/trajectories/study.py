@@ -240,5 +240,8 @@ def load(path: str | Path) -> xr.Dataset:
     except (OSError, ValueError, KeyError) as exception:
         raise DataError(f"study {path}: cannot be read ({exception}); use another copy") from None
     if "value" not in found or found["value"].dims != DIMS:
-        raise DataError(f"study {path}: needs a variable value with dimensions {', '.join(DIMS)}")
+        raise DataError(
+            f"study {path}: needs a variable value with dimensions {', '.join(DIMS)}; give a file that "
+            "python protocols/rule_from_trajectory.py wrote"
+        )
     return found

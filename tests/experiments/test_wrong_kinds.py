@@ -41,8 +41,8 @@ def experiment(*phases, **settings):
         (lambda: cs.TimeSeries([1], bin=2), "did you mean 'bin_ms'"),
         (lambda: cs.Noise(std=2), "unknown setting of Noise 'std'"),
         (lambda: experiment(phase(silence=["V1->IT"])), r"disconnect it with cut=\['V1->IT'\]"),
-        (lambda: experiment(phase(cut=["V1"])), r"silence a population or a unit with silence=\['V1'\]"),
-        (lambda: experiment(phase(cut=["V1/3"])), r"a unit with silence=\['V1/3'\]"),
+        (lambda: experiment(phase(cut=["V1"])), r"to silence it, give silence=\['V1'\]"),
+        (lambda: experiment(phase(cut=["V1/3"])), r"give silence=\['V1/3'\]"),
         (lambda: experiment(phase(drive={"V9": 1})), "unknown population in drive of phase p 'V9'"),
         (lambda: experiment(phase(), noise={"V9": 1}), "unknown name in noise of Experiment 'V9'"),
         (

@@ -187,7 +187,10 @@ REFUSED = [
         lambda: planned(SHOW, interval_ms=[1, 2], repeat=2),
         "a block has 4 trials, 2 blocks 8; give 4 values, or 8",
     ),
-    (lambda: planned(SHOW, interval_ms=cs.PerTrial([1], "image")), "1 values, one per image, but there"),
+    (
+        lambda: planned(SHOW, interval_ms=cs.PerTrial([1], "image")),
+        "has 1 value, one per image, for 4 images",
+    ),
     (lambda: cs.PerTrial([]), "PerTrial: values is empty"),
     (lambda: cs.PerTrial("V1"), "PerTrial: values must be a list or an array"),
     (lambda: cs.PerTrial([1], by="block"), "unknown by of PerTrial 'block'; known: image, trial"),

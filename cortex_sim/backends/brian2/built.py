@@ -148,7 +148,8 @@ def check_memory(circuit: Circuit, presentations: int) -> None:
     states = (STATES_OF_A_UNIT * sum(p.size for p in populations) + compartments) * presentations
     require_memory(
         f"network {circuit.net.name}",
-        f"a batch of {presentations:,} presentations, with {states:,} state variables,",
+        f"a batch of {presentations:,} presentation{'s' * (presentations != 1)}, "
+        f"with {states:,} state variables,",
         8 * states,
         "use a smaller batch",
         BuildError,

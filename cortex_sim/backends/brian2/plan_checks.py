@@ -32,7 +32,7 @@ def check_additions(net: Network, equations: Any, extra: Any) -> None:
 
 
 def check_steps(circuit: Circuit, plan: Plan, dt_ms: float) -> None:
-    """Raise `RunError` where a time is no whole number of steps, or a source is nudged."""
+    """Raise `RunError` where a time is not a whole number of steps, or a source is nudged."""
     for phase in plan.different_phases():
         _check_phase(circuit, phase, dt_ms)
     if plan.wanted.every_ms is not None:

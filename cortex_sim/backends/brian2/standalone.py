@@ -126,8 +126,8 @@ def check_open(plan: Plan, setup: Setup) -> None:
     """Raise `RunError` where a C++ program would have to call the function of a closed loop."""
     if plan.loops and setup.target == STANDALONE:
         raise RunError(
-            f"closed loop {next(iter(plan.loops))}: a C++ program runs as a whole, and its function is "
-            'called in each trial; use target="numpy"'
+            f"closed loop {next(iter(plan.loops))}: a C++ program runs as a whole, but its function must "
+            'be called in each trial; use target="numpy"'
         )
 
 

@@ -13,7 +13,7 @@ from cortex_sim.checks import require_positive
 @known_settings
 @dataclass(frozen=True)
 class FiringRates:
-    """E_f = ½ λ Σ_i (f_i − f*)², f_i the mean firing rate of a unit in a batch of trials.
+    """Regularisation E_f = ½ λ Σ_i (f_i − f*)², f_i the mean firing rate of a unit in a batch of trials.
 
     Its change is added to that of the objective: Δw_ij = η λ (f* − f_i) ⟨mean over steps of e_ij⟩/dt, with e
     the eligibility trace before the readout's leak. Since f_i is the mean over the batch, the change of a

@@ -97,7 +97,7 @@ class Targets:
 
 
 def targets(net: Network, y: Any, presentations: int, steps: int) -> Targets:
-    """Targets as they are met step by step.
+    """Targets, checked, in the order of steps.
 
     Raises
     ------
