@@ -128,7 +128,7 @@ def cross_fitted(
     splits : int, default 2
         How often the stimuli are halved at random; each gives two parts.
     seed : int
-        Draws the splits; they depend on it and the number of stimuli alone.
+        Draws the splits, which depend only on it and on the number of stimuli, or on ``groups``.
     groups : array of shape (stimulus,), optional
         Stimuli of one group (copies, neighbouring frames) stay in one half.
     refits : mapping of str to callable, optional

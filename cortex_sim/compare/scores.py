@@ -96,8 +96,8 @@ class ScoreRow:
         for name, value in self.row().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise DataError(
-                    f"score of {self.recording} {self.population} on {self.data}: {name} is {value}; a score "
-                    f"that cannot be computed is an error, and what is unknown is None"
+                    f"score of {self.recording} {self.population} on {self.data}: {name} is {value}; give a "
+                    f"finite number, or None where it is unknown"
                 )
 
     def row(self) -> dict[str, Any]:

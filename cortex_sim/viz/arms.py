@@ -145,7 +145,8 @@ def _over_trials(
             _errorbars(axes, points, colour, first if count else arm.label or first)
             drawn_probes |= set(points[0].count.tolist())
     if drawn_probes:
-        said[f"circles: mean of a probe ± {_bar(arms)}, n = {_counts(drawn_probes)} presentations"] = None
+        many = f"{_counts(drawn_probes)} presentation{'s' * (drawn_probes != {1})}"
+        said[f"circles: mean of a probe ± {_bar(arms)}, n = {many}"] = None
     note(figure, *said, _over_seeds(arms))
     return figure
 

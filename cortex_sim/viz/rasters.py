@@ -73,7 +73,8 @@ def raster(
         _name_phases(panels[0], recording)
     which = f"presentation {presentation}"
     if presentation is None:
-        which = f"mean over {recording.sizes['presentation']} presentations"
+        count = recording.sizes["presentation"]
+        which = f"mean over {count} presentation{'s' * (count != 1)}"
     figure.suptitle(f"{variable}, {which}" if in_time or presentation is not None else variable)
     note(figure, seeds, "each population has its own colour scale", *dict.fromkeys(scales))
     return finished(figure, path)

@@ -95,7 +95,7 @@ def time_course(
 def _said(arms: list[Group], in_time: bool, single: bool, of: str) -> list[str]:
     """What lines and bands are."""
     seeds = len(arms[0].seeds)
-    said = [f"mean over {_presentations(arms)} presentations"] if in_time else []
+    said = [f"mean over {_presentations(arms)}"] if in_time else []
     if seeds > 1:
         said.append(f"mean over {seeds} seeds, band: ± standard deviation over seeds")
     elif not single:
@@ -107,7 +107,7 @@ def _said(arms: list[Group], in_time: bool, single: bool, of: str) -> list[str]:
 
 def _presentations(arms: list[Group]) -> str:
     counts = sorted({arm.first.sizes["presentation"] for arm in arms})
-    return " or ".join(map(str, counts))
+    return " or ".join(map(str, counts)) + f" presentation{'s' * (counts != [1])}"
 
 
 def _mean(axes: Axes, arms: list[Group], population: str, variable: str) -> None:
@@ -118,7 +118,7 @@ def _mean(axes: Axes, arms: list[Group], population: str, variable: str) -> None
         spread = traces[0][1].std(axis=0) if spread is None else spread
         colour = COLOURS[number % len(COLOURS)]
         behind.band(axes, x, mean, spread, colour, label=arm.label)
-        # The first arm is drawn broad, so that it stays visible under a smooth curve.
+        # The first arm is drawn wide, so that it stays visible under a smooth curve.
         broad = number == 0 and "time_bin" in arm.first[variable].dims
         width, alpha = (4.0, 0.5) if broad else (1.5, 1.0)
         axes.plot(x, mean, color=colour, lw=width, alpha=alpha, label=arm.label or None)
