@@ -69,6 +69,13 @@ class Candidate:
         """Seed from which its weights were drawn before any training."""
         return int(self.state.origin.get("seed", 0))
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that it was trained on, in the order of its units; none where not known."""
+        from cortex_sim.training.starting import classes_of
+
+        return () if self.run is None else classes_of(self.run)
+
     def untrained(self, seed: int | None = None) -> Candidate:
         """The same network with initial weights, shown stimuli through the same preprocessing.
 

@@ -17,6 +17,7 @@ from cortex_sim.errors import DataError, RunError
 from cortex_sim.responding import keeping
 from cortex_sim.responding.candidates import Candidate, candidate
 from cortex_sim.responding.in_time import InTime, Presenter
+from cortex_sim.responding.labelled import in_order_of_training
 from cortex_sim.responding.request import Request
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def respond_to(
     presented = presented_to(shown, stimuli, view)
     if batch is not None and not (isinstance(batch, (int, np.integer)) and batch >= 1):
         raise DataError(f"respond: batch must be at least 1, a whole number. Got {batch!r}")
+    if "credit" in (_names(variables) or ()):
+        presented = in_order_of_training(presented, shown)
     request = Request(_names(populations), _names(variables), in_time, batch)
     if cache is False:
         return _present(shown, presented, request, out, progress)

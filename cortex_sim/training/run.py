@@ -35,7 +35,7 @@ from cortex_sim.training.keeping import keep
 from cortex_sim.training.naming import rule_label, settings_remarks
 from cortex_sim.training.presented import Presented, load_data
 from cortex_sim.training.settings import Settings, from_file, is_code, network, read_yaml
-from cortex_sim.training.starting import fitted
+from cortex_sim.training.starting import fitted, other_classes
 
 __all__ = ["CHECKPOINT", "LOCK", "METRICS", "RUN", "Run", "load_data", "saved_settings", "stands_at", "train"]
 
@@ -81,10 +81,13 @@ class Run:
         torch.set_num_threads(settings.threads)
         presented = Presented(settings, net)
         self.data, images = presented.digest(), presented.images
+        self.classes = list(images.classes)
         fresh = saved is None and settings.start is not None
         start, self.said = None, None
         if fresh:
-            start, self.said = fitted(as_state(settings.start), net, settings.seed)
+            start, redrawn = fitted(as_state(settings.start), net, settings.seed)
+            moved = other_classes(Path(settings.start or ""), images.name, self.classes)
+            self.said = redrawn or moved
         before = saved or start
         kept = {} if before is None else by_source(net, before.preprocessing)
         shown = presented.preprocessing(kept.get(net.sources[0]))
@@ -287,6 +290,7 @@ class Run:
 
     def _write_checkpoint(self, trainer: Trainer) -> None:
         extra = {"seconds": self._clock(), "files": self.log.lengths(), "data": self.data}
+        extra["classes"] = self.classes
         if self.evaluation.unreadable:
             extra["unreadable"] = self.evaluation.unreadable
         if self.said:  # a resumed run says it again, without what it started from

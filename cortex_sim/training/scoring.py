@@ -11,7 +11,7 @@ from cortex_sim.backends.torch.measuring import measure
 from cortex_sim.data.streamed.pixels import StreamedPixels
 from cortex_sim.errors import DataError, RunError
 from cortex_sim.responding.candidates import candidate
-from cortex_sim.responding.labelled import labelled
+from cortex_sim.responding.labelled import in_order_of_training, labelled
 
 
 def score(
@@ -45,7 +45,7 @@ def score(
     shown = candidate(run)
     if not shown.trained:
         raise RunError(f"evaluate {run}: is a model without training; give a run directory or a state file")
-    stimuli = labelled(shown, data, part)
+    stimuli = in_order_of_training(labelled(shown, data, part), shown)
     model = backend.load(run, device=device)
     units = model.net.populations[model.top].size
     if stimuli.labels is None or stimuli.classes is None:

@@ -1,11 +1,15 @@
-"""What a run starts from: the state of another, also where that one had another number of classes."""
+"""What a run starts from: the state of another, also where that one had other classes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from cortex_sim.checks import listed
 from cortex_sim.network import Network
+from cortex_sim.runs.directory import CHECKPOINT
+from cortex_sim.runs.files import read_tensors
 from cortex_sim.state import State, Variables, initial
 
 
@@ -43,6 +47,33 @@ def fitted(state: State, net: Network, seed: int) -> tuple[State, str | None]:
     return changed.fitted_to(net, seed), (
         f"population {top} has {net.populations[top].size} units, and {kept.size} where training "
         f"starts from: the weights of {listed(drawn)}, and the biases of {top}, are drawn from the seed"
+    )
+
+
+def classes_of(state: Path) -> tuple[str, ...]:
+    """Names of the classes that a run was trained on, in the order of its units; none where it kept none.
+
+    Parameters
+    ----------
+    state : Path
+        A run directory, or a file in it.
+    """
+    checkpoint = (state if state.is_dir() else state.parent) / CHECKPOINT
+    if not checkpoint.is_file():
+        return ()
+    metadata, _ = read_tensors(checkpoint, "checkpoint")
+    return tuple(map(str, (metadata.get("extra") or {}).get("classes") or ()))
+
+
+def other_classes(start: Path, data: str, classes: Sequence[str]) -> str | None:
+    """A message where units were trained on other classes than those of the data with their numbers."""
+    before = classes_of(start)
+    units = [unit for unit, pair in enumerate(zip(classes, before, strict=False)) if pair[0] != pair[1]]
+    if not units or set(before).isdisjoint(classes):
+        return None
+    return (
+        f"data {data}: unit {units[0]} stands for class {classes[units[0]]}, and for {before[units[0]]} in "
+        "the run that this one starts from; such units learn their class anew"
     )
 
 

@@ -61,7 +61,7 @@ def test_more_classes_than_units_are_refused(trained, refused):
     data = dict(np.load("ok.npz"))
     data["y_train"] = np.arange(len(data["y_train"])) % 4
     np.savez("four.npz", **data)
-    refused("evaluate run --data four.npz", "4 classes, but population IT has 3 units")
+    refused("evaluate run --data four.npz", "such as '3', that are not among the 3 that run was trained on")
 
 
 def test_top_five_of_many_classes(result, run):
