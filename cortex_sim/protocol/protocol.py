@@ -61,7 +61,7 @@ class Protocol(Comparable):
         also runs after the last trial.
     record : Record
         What to record, of trials and probes alike.
-    eta_per_s : float or mapping of projection to float
+    eta_per_s : float or mapping of projection to float, default 0.1
         Learning rate in 1/s of windows without their own: dw/dt = η·growth.
 
     Examples

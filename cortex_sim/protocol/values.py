@@ -46,8 +46,10 @@ def same(one: Any, other: Any) -> bool:
 def number(owner: str, what: str, value: Any) -> float:
     """A finite number, as float."""
     value = _without_unit(owner, what, value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise DeclarationError(f"{owner}: {what} must be a number. Got {short(value)}")
+    if not math.isfinite(value):
+        raise DeclarationError(f"{owner}: {what} must be a finite number. Got {short(value)}")
     return float(value)
 
 

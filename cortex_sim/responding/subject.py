@@ -157,7 +157,7 @@ def _listed(stimuli: Any) -> tuple[list[str], list[Path], dict[str, Any]]:
         columns = {str(name): list(stimuli[name]) for name in stimuli.columns}
         if "stimulus_id" not in columns:
             raise DataError(
-                f"stimuli: need a column stimulus_id, but have {listed(columns)}; call the ids' column so"
+                f"stimuli: need a column stimulus_id, but have {listed(columns)}; rename the column of ids"
             )
         ids = [str(one) for one in columns.pop("stimulus_id")]
         paths = [Path(stimuli.get_stimulus(one)) for one in stimuli["stimulus_id"]]

@@ -198,7 +198,7 @@ REFUSED = [
     (lambda: cs.FromTrial(-1, 2), "FromTrial: trial must be a whole number of at least 0"),
     (lambda: cs.Phase("p", cs.FromTrial(2, 10)), "duration_ms has no default, so FromTrial must give it"),
     (lambda: cs.Phase("p", [10, 0]), "phase p: duration_ms in trial 1 must be a positive number"),
-    (lambda: cs.Phase("p", 10, modulator=[1, np.nan]), "phase p: modulator in trial 1 must be a number"),
+    (lambda: cs.Phase("p", 10, modulator=[1, np.nan]), "modulator in trial 1 must be a finite number"),
     (
         lambda: cs.Protocol(SHOW, lesion=cs.PerTrial([["V1"]]), probe=cs.Protocol(SHOW)),
         "use FromTrial, or cut=",

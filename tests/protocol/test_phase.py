@@ -61,7 +61,7 @@ def test_an_array_is_seen_read_only_and_not_copied():
         ({"drive": {3: 1}}, "phase p: drive takes names"),
         ({"drive": {"V1": None}}, "drive of V1 must be a number, an array"),
         ({"drive": {"V1": True}}, "drive of V1 must be a number. Got True"),
-        ({"drive": {"V1": float("nan")}}, "drive of V1 must be a number. Got nan"),
+        ({"drive": {"V1": float("nan")}}, "drive of V1 must be a finite number. Got nan"),
         ({"drive": {"V1": [1.0, np.inf]}}, "drive of V1 holds NaN or infinity"),
         ({"drive": {"V1": []}}, "drive of V1 is an array of shape (0,)"),
         ({"drive": {"V1": ["a"]}}, "drive of V1 must be numbers"),
@@ -79,7 +79,7 @@ def test_an_array_is_seen_read_only_and_not_copied():
         ({"noise": {"IT->V1": -1}}, "noise of IT->V1 must be 0 or more"),
         ({"scale": {"IT->V1": "2"}}, "scale of IT->V1 must be a number"),
         ({"modulator": None}, "modulator must be a number"),
-        ({"strength": np.nan}, "strength must be a number"),
+        ({"strength": np.inf}, "strength must be a finite number. Got inf"),
         ({"spontaneous": ["V1"], "silence": ["V1"]}, "V1 cannot be both spontaneously active and silent"),
     ],
 )
