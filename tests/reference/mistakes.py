@@ -32,7 +32,7 @@ KINDS = (
 WAY_OUT = re.compile(
     r"\b(must|give|use|known|did you mean|add|leave|write|name|lower|remove|needs|takes|from \d+ to|at most|"
     r"at least|start|put|choose|declare|make|read|change|bring|clip|call|connect|open|nudge|resume|continue|"
-    r"it is written|is written as|is run by|disconnect it with|silenced with|begin with|"
+    r"create|it is written|is written as|is run by|disconnect it with|silenced with|begin with|"
     r"as a number in|expected|rename)\b"
 )
 
