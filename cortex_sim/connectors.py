@@ -181,6 +181,25 @@ def has_weights(connector: Any) -> bool:
     return not isinstance(connector, Unweighted)
 
 
+def same_map(one: Any, other: Any) -> bool:
+    """Whether two connectors do the same with the same weights, however these are drawn.
+
+    Of a matrix the weights themselves say which synapses there are.
+    """
+    if isinstance(one, Matrix) and isinstance(other, Matrix):
+        return True
+    return type(one) is type(other) and bool(_map_of(one) == _map_of(other))
+
+
+def _map_of(connector: Any) -> dict[str, Any]:
+    own = getattr(connector, "__dict__", {})
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in own.items()
+        if name != "init"
+    }
+
+
 def leaves_out(connector: Any) -> bool:
     """Whether some of a connector's synapses may be missing: by a mask, by distance or by chance."""
     masked = getattr(connector, "mask", None) is not None

@@ -28,6 +28,7 @@ from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 from cortex_sim.runs.files import read_tensors, write_tensors
 from cortex_sim.transfers import initial_values, parameters_of
+from cortex_sim.wiring import require_same_connections
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class State:
         new = initial(net, seed)
         _require_same_shapes("projection", "weights", self.weights, new.weights, net)
         _require_same_shapes("population", "biases", self.biases, new.biases, net)
+        require_same_connections(self.network, net)
         for name, values in new.transfers.items():
             kept = self.transfers.get(name, {})
             _require_same_shapes(f"population {name}: parameter", "values", kept, values, net)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cortex_sim.capabilities import connector_of
 from cortex_sim.checks import look_up, short
-from cortex_sim.connectors import Shape
+from cortex_sim.connectors import Shape, same_map
 from cortex_sim.credit.population import CreditPopulation
 from cortex_sim.credit.teacher import Teacher
 from cortex_sim.errors import BuildError, DeclarationError
@@ -166,3 +166,22 @@ def require_network(call: str, net: object) -> None:
     """Raise `BuildError` where something else than a network is to be built."""
     if not isinstance(net, Wiring):
         raise BuildError(f'{call}: takes a Network, or cs.model("digits_mlp"). Got {short(net)}')
+
+
+def require_same_connections(kept: Wiring, net: Wiring) -> None:
+    """Raise `BuildError` where rates go other ways in two networks, as far as shapes of weights do not tell.
+
+    Pooling, skip connections, and how a convolution reads its places have no weights of their own.
+    """
+    for name in dict.fromkeys((*kept.projections, *net.projections)):
+        ours, theirs = kept.projections.get(name), net.projections.get(name)
+        if any(p.is_top_down for p in (ours, theirs) if p is not None):
+            continue
+        if ours is None or theirs is None:
+            where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
+            raise BuildError(f"projection {name}: is in {where} only; give the state of the same network")
+        if not same_map(ours.connector, theirs.connector):
+            raise BuildError(
+                f"projection {name}: is {theirs.connector!r} in network {net.name}, but {ours.connector!r} "
+                "where its state comes from; give the state of the same network"
+            )

@@ -119,6 +119,35 @@ def test_another_network_is_refused(net, message):
         learned(network()).fitted_to(net())
 
 
+def pooled(pool=None, dilation=1, skip=False, init="orthogonal"):
+    net = cs.Network("pooled")
+    net.population("retina", shape=(1, 6, 6))
+    net.population("V1", shape=(1, 6, 6), activation="tanh")
+    net.population("V2", shape=(1, 3, 3), bias=False)
+    kernel = {"kernel": 3, "padding": dilation, "dilation": dilation}
+    net.bottom_up("retina", "V1", cs.Conv2d(init=init, **kernel), plasticity="hebbian")
+    net.bottom_up("V1", "V2", pool or cs.MaxPool2d(2))
+    if skip:
+        net.bottom_up("retina", "V2", cs.AveragePool2d(2))
+    return net
+
+
+@pytest.mark.parametrize(
+    "other, message",
+    [
+        (pooled(cs.AveragePool2d(2)), "V1->V2: is AveragePool2d"),
+        (pooled(dilation=2), "retina->V1: is Conv2d"),
+        (pooled(skip=True), "retina->V2: is in network pooled only"),
+    ],
+    ids=["pool", "dilation", "skip"],
+)
+def test_what_connects_without_weights_must_be_the_same(other, message):
+    state = initial(pooled())
+    with pytest.raises(BuildError, match=message):
+        state.fitted_to(other)
+    assert state.fitted_to(pooled(init="he")).weights == state.weights  # how weights were drawn is past
+
+
 def test_what_has_no_state_is_refused(tmp_path):
     with pytest.raises(RunError, match="give a model, a simulation, a state"):
         as_state(3)

@@ -121,9 +121,13 @@ def class_names(source: str, classes: Any, y_train: NDArray[np.int64]) -> tuple[
             f"data {source}: classes has dtype {names.dtype} and shape {names.shape}; "
             "give one text per class, of shape (n_classes,)"
         )
-    return tuple(
+    found = tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()
     )
+    if len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise DataError(f"data {source}: classes holds {twice!r} more than once; give each its own name")
+    return found
 
 
 def _channels_first(source: str, name: str, x: NDArray[Any]) -> NDArray[Any]:

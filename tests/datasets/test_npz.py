@@ -73,6 +73,12 @@ def test_refuses_pickles_without_running_them(tmp_path, arrays):
         read_npz(tmp_path / "a.npz")
 
 
+def test_refuses_two_classes_of_one_name(tmp_path, arrays):
+    np.savez(tmp_path / "a.npz", **arrays, classes=["cat", "dog", "cat"])
+    with pytest.raises(DataError, match="classes holds 'cat' more than once"):
+        read_npz(tmp_path / "a.npz")
+
+
 def test_refuses_classes_as_objects(tmp_path, arrays):
     np.savez(tmp_path / "a.npz", **arrays, classes=np.array(["a", "b", "c"], object))
     with pytest.raises(DataError, match="classes holds pickled Python objects"):
