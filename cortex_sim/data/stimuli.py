@@ -280,8 +280,8 @@ def _labels(
     checked = as_labels(source, "y", array, count)
     if names and checked.max() >= len(names):
         raise DataError(
-            f"stimuli {source}: a label is {checked.max()}, but there are {len(names)} classes; give labels "
-            f"from 0 to {len(names) - 1}"
+            f"stimuli {source}: the label {checked.max()} has no name in classes; give labels from 0 to "
+            f"{len(names) - 1}, or name every class"
         )
     return checked, names
 

@@ -83,7 +83,7 @@ BROKEN = {
     "labels": ({"labels": [0, 1]}, "2 labels, but x has 3"),
     "label without class": (
         {"labels": [0, 1, 2], "classes": ["a", "b"]},
-        "a label is 2, but there are 2 classes",
+        "the label 2 has no name in classes",
     ),
     "text without class": (
         {"labels": ["a", "b", "c"], "classes": ["a", "b"]},
