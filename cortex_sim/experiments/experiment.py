@@ -26,13 +26,13 @@ ENGINES = ("batched", "synapses")
 @known_settings
 @dataclass(frozen=True)
 class Arm:
-    """A protocol, and the network it runs on where that is not the experiment's.
+    """A protocol, and the network on which it runs if that is not the experiment's.
 
     Parameters
     ----------
     protocol : Protocol or Sequence
-    network : Network or None
-        Such as ``net.with_rule("backprop")``; the same populations.
+    network : Network, optional
+        Such as ``net.with_rule("backprop")``; with the same populations as the experiment's network.
     """
 
     protocol: Protocol | Sequence
@@ -54,24 +54,30 @@ class Arm:
 class Experiment:
     """A network and its arms, all on the same populations.
 
-    The seed with which it is run draws the weights of each projection by the projection's name, so
-    every arm starts from the same ones. Every protocol is checked against its network at once.
+    The weights of each projection are drawn from the seed of the run and the projection's name, so every
+    arm starts from the same weights. Every protocol is checked against its network at declaration.
 
     Parameters
     ----------
     network : Network
     arms : mapping of name to Protocol, Sequence or Arm
     dt_ms : float, default 1.0
-        Time step.
+        Time step, in ms.
     apical_tau_ms : float or mapping, default 10.0
-        Time constant of the compartments that receive credit; a mapping gives it by top-down projection.
+        Time constant, in ms, of the compartments that receive credit; a mapping gives one for each top-down
+        projection.
     noise : float or mapping, default 0.0
-        Standard deviation of the noise on every driven unit; a mapping gives it by population.
+        Standard deviation of every drive at rest, by noise; a mapping gives one for each population.
     engine : {"batched", "synapses"}
-        How brian2 runs it: matrix products, or brian2 ``Synapses``; the meaning is the same.
+        How brian2 runs it: by matrix products, or by brian2 ``Synapses``; both compute the same.
     start : path, State, Model or Simulation, optional
-        What every arm starts from in place of drawn weights: a run directory, a file that `cs.save` wrote, a
-        state, or a built network. Arms under another rule keep its weights and biases.
+        What every arm starts from instead of drawn weights: a run directory, a file that `cs.save` wrote, a
+        state, or a built network. Arms with another rule start from its weights and biases too.
+
+    Raises
+    ------
+    DeclarationError
+        If a setting is wrong, a protocol does not fit its network, or the arms' populations differ.
 
     Examples
     --------
@@ -93,7 +99,7 @@ class Experiment:
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
             raise DeclarationError(
-                "Experiment: the network comes first and must be a Network, Experiment(net, {...}). "
+                "Experiment: the first argument must be a Network, as in Experiment(net, {...}). "
                 f"Got {self.network!r}"
             )
         if not isinstance(self.arms, Mapping) or not self.arms:
@@ -122,7 +128,7 @@ class Experiment:
             planned = plan(arm.protocol, self.network_of(name), 0, preprocessing)
             say_what_learns_nothing(planned, self.network_of(name))
             driven |= stated(planned)
-        say_what_rests(self.network, driven)  # an arm without a US may be the control of one with it
+        say_what_rests(self.network, driven)  # an arm without a US may be the control for one with it
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -131,7 +137,7 @@ class Experiment:
         return look_up("arm", arm, self.arms, exact=True).network or self.network
 
     def state_for(self, net: Network, seed: int) -> State | None:
-        """What a network of the experiment starts from; None where its weights are drawn from the seed."""
+        """State that a network of the experiment starts from; None if its weights are drawn from the seed."""
         state: State | None = getattr(self, "_state")  # noqa: B009 - set past the frozen dataclass
         return None if state is None else state.fitted_to(net, seed)
 
@@ -161,7 +167,7 @@ class Experiment:
 
     @staticmethod
     def from_yaml(source: str | Path, seed: int = 0) -> Experiment:
-        """Experiment from YAML text or a file; ``seed`` serves data sets whose entry has none."""
+        """Experiment from YAML text or a file; ``seed`` applies to data sets declared without one."""
         from cortex_sim.experiments.experiment_yaml import experiment_from_yaml
 
         return experiment_from_yaml(source, seed)
@@ -191,14 +197,14 @@ def _one_or_each(what: str, given: Any, convert: Callable[[str, str, Any], float
 def _check_names(
     what: str, given: Any, networks: list[Network], of: Callable[[Network], Iterable[Any]]
 ) -> None:
-    """Every name of a mapping belongs to the network of some arm."""
+    """Raise unless every name in a mapping belongs to the network of some arm."""
     known = {one.name: None for net in networks for one in of(net)}
     for name in given if isinstance(given, Mapping) else ():
         require_known(f"name in {what} of Experiment", name, known)
 
 
 def _of(given: Any, names: set[str]) -> Any:
-    """The entries of a mapping that one network has; one number for all as it is."""
+    """The entries of a mapping that belong to one network; a single number is returned as it is."""
     return {n: value for n, value in given.items() if n in names} if isinstance(given, Mapping) else given
 
 

@@ -52,7 +52,7 @@ def write(experiment: Experiment, path: str | Path | None = None) -> str:
 def experiment_from_yaml(source: str | Path, seed: int = 0) -> Experiment:
     """Experiment from YAML text, or from a file where ``source`` is a path.
 
-    ``seed`` serves data sets whose entry has none.
+    ``seed`` applies to data sets declared without one.
     """
     return experiment_from_data(yaml_text.read("protocol", source), seed)
 
@@ -62,7 +62,7 @@ def experiment_from_data(data: Any, seed: int = 0) -> Experiment:
     given = class_settings("experiment", data, Experiment)
     network, arms = _network("experiment", given.pop("network"), None), given.pop("arms")
     if not isinstance(arms, dict):
-        raise DeclarationError(f"experiment: arms must be name: protocol. Got {arms!r}")
+        raise DeclarationError(f"experiment: arms must map names to protocols. Got {arms!r}")
     return Experiment(network, {n: _arm(n, arm, network, seed) for n, arm in arms.items()}, **given)
 
 
@@ -76,7 +76,7 @@ def _arm(name: str, data: Any, network: Network, seed: int) -> Arm:
 
 
 def _network(owner: str, data: Any, base: Network | None) -> Network:
-    """A network declared in full, or a shipped model, with a rule that may replace its own."""
+    """A network declared in full, or a shipped model, whose rule may be replaced."""
     if isinstance(data, dict) and "network" in data:
         return declaration_yaml.from_dict(data)
     given = {"model": data} if isinstance(data, str) else data
@@ -94,6 +94,8 @@ def _network(owner: str, data: Any, base: Network | None) -> Network:
     feedback = given.get("feedback") or {}
     if given.get("rule") is None:
         if feedback:
-            raise DeclarationError(f"network of {owner}: feedback settings need a rule; add rule: gait_prop")
+            raise DeclarationError(
+                f"network of {owner}: feedback settings need a rule; add one, such as rule: gait_prop"
+            )
         return net
     return net.with_rule(given["rule"], **feedback)

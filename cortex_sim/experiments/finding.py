@@ -40,10 +40,10 @@ def experiment(name_or_path: str, seed: int = 0) -> Experiment:
     ----------
     name_or_path : str
         A name of `names`; ``path/to/file.py`` or ``path/to/file.py:function``, whose function
-        (``experiment`` if none is given) takes a seed; or a ``.yaml`` file. Python files are run: give
-        only your own. The working directory is never searched for names.
+        (``experiment`` if none is given) takes a seed; or a ``.yaml`` file. Python files are executed: give
+        only those that you trust. The working directory is never searched for names.
     seed : int, default 0
-        Handed to the function; in YAML, it serves data sets whose entry has no seed.
+        Passed to the function; in YAML, used for data sets declared without a seed.
 
     Raises
     ------

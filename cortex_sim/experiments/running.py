@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _IN_MEMORY = (
-    "interrupted; nothing is kept of a recording in memory, give out='FILE.nc' so that resume=True can "
-    "continue it"
+    "interrupted; the recording in memory is lost. With out='FILE.nc' it is kept, and resume=True "
+    "continues it"
 )
 
 
@@ -47,22 +47,22 @@ def run(
         "brian2": rate dynamics in time; "torch": the equilibrium that each phase settles to; or one that
         you registered, see `cortex_sim.register_backend`.
     seed : int, default 0
-        Of weights, order and noise; every arm has the same.
+        Seed of weights, order of trials and noise; the same for every arm.
     out : path, optional
-        Recording to write (netCDF). While it runs, chunks gather in ``OUT.parts/``, about every 5
-        seconds, and memory holds one chunk. Without it the recording is gathered in memory.
+        Recording to write (netCDF). During the run a chunk is written to ``OUT.parts/`` about every 5
+        seconds, and memory holds one chunk. Without ``out`` the whole recording is held in memory.
     arms : list of str, optional
         Only these arms; all by default.
     resume : bool, default False
         Continue from the last chunk in ``OUT.parts/``, which yields the same file bit for bit; if OUT
         is finished, only open it.
     progress : bool, default True
-        Show a bar in a terminal or a notebook, or a line each minute in a log, if it takes long.
+        Show a bar in a terminal or a notebook, or a line each minute in a log, if the run takes long.
 
     Returns
     -------
     xarray.Dataset
-        In memory; where ``out`` is given, opened from the file, whose values are read when looked at.
+        In memory; with ``out``, opened from the file, whose values are read when they are used.
 
     Raises
     ------
@@ -74,9 +74,8 @@ def run(
     """
     if not isinstance(experiment, Experiment):
         raise RunError(
-            f"run: takes an Experiment, Experiment(net, {{'name': protocol}}); a built network runs a "
-            "protocol, "
-            f"cs.brian2.build(net).run(protocol). Got {short(experiment)}"
+            f"run: takes an Experiment, such as Experiment(net, {{'name': protocol}}); a built network runs "
+            f"a protocol, as in cs.brian2.build(net).run(protocol). Got {short(experiment)}"
         )
     require_flag("run", resume=resume, progress=progress)
     start = backend_called(backend)
@@ -93,16 +92,15 @@ def run(
     if path.suffix.lower() in _OTHER_FORMATS:
         raise RunError(
             f"out {path.name}: a recording is written as netCDF; give {path.with_suffix('.nc').name}, and "
-            "convert "
-            "what you need from it, such as recording['rate'].to_series().to_csv(...)"
+            "export what you need from it, such as recording['rate'].to_series().to_csv(...)"
         )
     settings = _settings(experiment, planned, backend, seed)
     if not (resume and _finished(path, settings)):
         parts.require_place(path, settings, resume)
         ready = [_session(start, experiment, arm, seed) for arm in planned]
         with saying(
-            f"{path}: interrupted; the trials recorded so far are kept, run it again with resume=True "
-            "(--resume)"
+            f"{path}: interrupted; the trials recorded so far are kept. Run it again with resume=True "
+            "(--resume) to continue"
         ):
             to_disk(ready, progress, path, settings)
     return recording.open_lazily(path)
@@ -114,7 +112,7 @@ _OTHER_FORMATS = {".csv", ".tsv", ".txt", ".xlsx", ".npz", ".npy", ".mat", ".jso
 def _planned(experiment: Experiment, arms: Sequence[str] | None, seed: int) -> list[PlannedArm]:
     chosen = list(experiment.arms) if arms is None else list(names("run", "arms", arms, RunError))
     if not chosen:
-        raise RunError(f"arms: none named; known: {', '.join(experiment.arms)}")
+        raise RunError(f"arms: the list is empty; give some of {', '.join(experiment.arms)}")
     made = []
     for name in chosen:
         protocol = look_up("arm", name, experiment.arms, RunError, exact=True).protocol
@@ -178,7 +176,7 @@ def _settings(experiment: Experiment, arms: list[PlannedArm], backend: str, seed
 
 
 def _started(experiment: Experiment, arms: list[PlannedArm], seed: int) -> str:
-    """Everything that the arms start from: weights, biases and the state of rules."""
+    """Fingerprint of all that the arms start from, or "drawn" where weights are drawn from the seed."""
     if experiment.start is None:
         return "drawn"
     states = [experiment.state_for(arm.net, seed) for arm in arms]

@@ -31,9 +31,9 @@ class Pair:
     difference : float
         Mean over seeds of group minus reference.
     low, high : float
-        95 % interval of it, by Student's t over seeds.
+        95 % confidence interval of the difference, by Student's t over seeds.
     p, adjusted : float
-        Of the sign-flip test, two-sided, and after Holm's correction for all pairs.
+        Two-sided p value of the sign-flip test, and the same after Holm's correction for all pairs.
     """
 
     group: str
@@ -51,7 +51,7 @@ class SeedStatistics:
     Attributes
     ----------
     measured : str
-        What the numbers are.
+        What was measured: statistic, population and trials.
     values : mapping of group to array of shape (seed,)
     pairs : tuple of Pair
         Every other group against the first; empty where there is one group or one seed.
@@ -75,7 +75,7 @@ class SeedStatistics:
         ]
 
     def to_csv(self, path: str | Path) -> None:
-        """Write group, seed number and value, one line each."""
+        """Write one line for each group and seed: group, position of the seed (from 0) and value."""
         from cortex_sim.runs.files import write_text
 
         lines = ["group,seed number,value"]
@@ -122,23 +122,23 @@ def over_seeds(
     population : str, optional
         The last one by default.
     labels : mapping of stimulus_id to number, or list by stimulus number
-        For accuracy.
+        Classes, for the accuracy.
     last : int, optional
-        Instead, the mean over so many trials at the end.
+        Take the mean over this many trials at the end instead.
     measure : callable, optional
-        Takes a plain recording of one arm and returns a number, instead of a statistic.
+        Replaces the statistic: takes a plain recording of one arm and returns a number.
 
     Returns
     -------
     SeedStatistics
         Pairs share their seeds, hence initial weights, order and noise: differences are taken seed by seed.
-        p is the share of all 2ⁿ patterns of signs (20 000 drawn ones for more than 14 seeds) under which the
-        mean difference is at least as large; with n seeds it cannot be below 2/2ⁿ.
+        p is the share of all 2ⁿ patterns of signs (of 20 000 random ones for more than 14 seeds) under which
+        the mean difference is at least as large; with n ≤ 14 seeds it cannot be below 2/2ⁿ.
 
     Raises
     ------
     DataError
-        If there is no dimension ``seed``, or a measure is no finite number.
+        If there is no dimension ``seed``, or a measure is not a finite number.
     """
     from cortex_sim.viz.groups import SEED, groups
 
@@ -154,14 +154,15 @@ def over_seeds(
         found = np.asarray([float(of_one(one)) for one in group.seeds])
         if not np.isfinite(found).all():
             raise DataError(
-                f"over_seeds: {said} of {group.label or 'the arm'} is not a finite number for every seed"
+                f"over_seeds: {said} of {group.label or 'the arm'} is not a finite number for every seed; "
+                "leave out the seeds or arms where it is not, with sweep.isel or sweep.sel"
             )
         values[group.label or "all"] = found
     return SeedStatistics(said, values, _pairs(values))
 
 
 def sign_flip(differences: np.ndarray) -> float:
-    """Two-sided p of the mean difference (seed,) under independent changes of sign.
+    """Two-sided p value of the mean of ``differences`` (seed,) under independent random signs.
 
     References
     ----------

@@ -39,13 +39,13 @@ class Source:
     def experiment(self, seed: int, settings: Mapping[str, Any]) -> Experiment:
         """The experiment of one seed under one setting.
 
-        Settings are arguments of the function where it has them; else those of the experiment (``dt_ms``,
-        ``noise``, …) or of the protocols of all arms (``eta_per_s``, ``trials``, ``repeat``, …).
+        A setting is an argument of the function if it has one of that name; else a setting of the experiment
+        (``dt_ms``, ``noise``, …) or of the protocols of all arms (``eta_per_s``, ``trials``, ``repeat``, …).
 
         Raises
         ------
         RunError
-            If a setting is unknown; the message lists those that there are.
+            If a setting is unknown; the message lists the known ones.
         """
         own = {name: value for name, value in settings.items() if name in self._arguments()}
         made = self._made(seed, own)

@@ -51,29 +51,30 @@ def sweep(
         A function ``experiment(seed, ...)``; the name or path of a protocol; or an experiment, the same for
         all seeds. Everything is checked with all seeds and settings before the first run.
     seeds : int or iterable of int, default 5
-        Number of seeds, from 0, or the seeds.
+        Number of seeds, counted from 0, or the seeds themselves.
     settings : mapping of name to values, optional
         Arguments of the function, settings of the experiment (``dt_ms``, ``noise``, …) or of the protocols
         of all arms (``eta_per_s``, ``repeat``, …), each with the values to try.
     backend : str, default "brian2"
+        As in `cortex_sim.experiments.running.run`.
     out : path, optional
-        Folder to make: a recording for each job, and ``sweep.nc``. Without it the dataset is returned in
-        memory, and nothing is kept.
+        New folder for a recording of each job and for ``sweep.nc``. Without it the dataset is returned in
+        memory and no file is kept.
     arms : list of str, optional
         Only these arms.
     jobs : int, default 1
         Runs in parallel, one process each.
     resume : bool, default False
-        Continue in ``out``; interrupted runs continue where they were, with the same bytes at the end.
+        Continue in ``out``; interrupted runs continue where they stopped, to the same files bit for bit.
     progress : bool, default True
         Show a bar in a terminal or a notebook, or a line each minute in a log.
     report : callable, optional
-        Takes a line about every run.
+        Called with one line about every run.
 
     Returns
     -------
     xarray.Dataset
-        A recording with the further dims ``setting`` and ``seed``, which every figure of `cs.viz` accepts;
+        A recording with two more dims, ``setting`` and ``seed``, which every figure of `cs.viz` accepts;
         ``sweep.isel(setting=0, seed=3)`` is a plain recording.
 
     Raises
@@ -89,7 +90,7 @@ def sweep(
             raise RunError("sweep: resume needs out, the folder to continue in")
         with (
             tempfile.TemporaryDirectory() as folder,
-            saying("sweep: interrupted; nothing is kept without out"),
+            saying("sweep: interrupted; without out, the finished runs are not kept"),
         ):
             place = Path(folder)
             _run(_jobs(source, numbers, combinations, backend, arms), place, jobs, progress, report)
@@ -141,20 +142,20 @@ def _seeds(given: int | Iterable[int]) -> list[int]:
     for seed in numbers:
         require_count("sweep", minimum=0, seed=seed)
     if not numbers or len(set(numbers)) < len(numbers):
-        raise RunError(f"sweep: seeds must be different whole numbers, at least one. Got {numbers}")
+        raise RunError(f"sweep: seeds must be one or more different whole numbers. Got {numbers}")
     return numbers
 
 
 def _combinations(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     if not isinstance(settings, Mapping):
         raise RunError(
-            "sweep: settings must be a mapping of a setting to the values to try, such as "
+            "sweep: settings must map each setting to the values to try, such as "
             f'{{"eta_per_s": [0.1, 0.2]}}. Got {short(settings)}'
         )
     for name, values in settings.items():
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise RunError(
-                f"sweep: settings must be lists of values to try, such as {{{name!r}: [{values!r}]}}. "
+                f"sweep: setting {name} must be a list of values to try, such as {{{name!r}: [{values!r}]}}. "
                 f"Got {values!r}"
             )
         if not list(values):
@@ -195,8 +196,8 @@ def _run(
     if failed:
         key, first = next(iter(failed.items()))
         raise RunError(
-            f"sweep {place}: {len(failed)} of {len(jobs)} runs are not done, first {key} ({first}); the "
-            "others are kept, resume to try again"
+            f"sweep {place}: {len(failed)} of {len(jobs)} runs did not finish, the first of them {key} "
+            f"({first}); the others are kept. Resume (--resume) to try again"
         )
 
 
@@ -221,7 +222,7 @@ def _gathered(place: Path, seeds: list[int], combinations: list[dict[str, Any]])
 
 
 def as_value(text: str) -> Any:
-    """A setting given as a word: JSON where it is some (numbers, true, lists), else the word itself."""
+    """Value of a setting given as text: read as JSON if it is JSON (numbers, true, lists), else the text."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,6 +1,6 @@
 """Which evaluation of a run was the best, and whether to stop: pure functions of its lines of metrics.
 
-They need no state of their own: a resumed run has the same lines and decides alike.
+They keep no state: a resumed run has the same lines and decides alike.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 Lines = Sequence[Mapping[str, Any]]
 
-#: Measures by which evaluations are compared; those of the averaged weights need ``ema_decay``.
 NO_VALIDATION = (
-    "setting early_stopping: needs a validation part, since the test set must not decide when to stop; give "
-    "hold_out=1000, training presentations to hold back"
+    "setting early_stopping: needs a validation part, since the test set must not decide when to stop; hold "
+    "back training presentations, such as hold_out=1000"
 )
+#: Measures by which evaluations are compared; those of the averaged weights need ``ema_decay``.
 MEASURES = ("accuracy", "loss", "ema_accuracy", "ema_loss")
 
 
 def measure_of(lines: Lines, by: str | None, part: str) -> str:
-    """Name in the lines of the measure ``by``: by default accuracy, the loss where there are no classes."""
+    """Name that measure ``by`` has in the lines; by default the accuracy, or the loss without classes."""
     if by is None:
         by = "loss" if not lines or lines[0].get(f"{part}_accuracy") is None else "accuracy"
     averaged, what = by.startswith("ema_"), by.removeprefix("ema_")
@@ -51,12 +51,12 @@ def _known(line: Mapping[str, Any], measure: str) -> bool:
 
 
 def check_choosing(settings: Settings) -> None:
-    """Raise where settings ask for a comparison that cannot be made.
+    """Check that evaluations can be compared as the settings say.
 
     Raises
     ------
     RunError
-        Naming the setting.
+        If not; the message names the setting.
     """
     patience, by = settings.early_stopping, settings.best_by
     if patience is not None:
@@ -68,6 +68,6 @@ def check_choosing(settings: Settings) -> None:
         return
     require_known("setting best_by", by, dict.fromkeys(MEASURES), RunError)
     if patience is None and not settings.keep_best:
-        raise RunError("setting best_by: nothing is chosen by it; give keep_best=true or early_stopping=5")
+        raise RunError("setting best_by: has no effect alone; add keep_best=true or early_stopping=5")
     if by.startswith("ema_") and settings.ema_decay is None:
-        raise RunError(f"setting best_by: {by} is of averaged weights; give ema_decay=0.999 too")
+        raise RunError(f"setting best_by: {by} is a measure of averaged weights; give ema_decay=0.999 too")

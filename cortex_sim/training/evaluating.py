@@ -25,22 +25,22 @@ from cortex_sim.training.settings import Settings
 
 _HELD = 256  # presentations on which angles, credit norms and dead units are measured
 _GLIMPSE = 10_000  # training presentations on which accuracy is followed during a run
-_STREAMED = 1000  # the same of pictures that are decoded each time
+_STREAMED = 1000  # the same for pictures on disk, which are decoded each time
 
 
 class Evaluation:
     """The parts of the data that a run is evaluated on.
 
-    Where some training presentations are held out, settings are chosen on them: the test set stays unseen.
+    Settings are chosen on held-out training presentations where there are any: the test set stays unseen.
 
     Attributes
     ----------
     part : str
         "validation" if there is such a part, else "test".
     train, test : pair of Tensor, or of Source and None
-        Stimuli and labels of the training part (of pictures on disk, of 10,000), and of that part.
+        Stimuli and labels of the training part (of 10,000 if they are pictures on disk), and of ``part``.
     labels : Tensor of shape (presentation,)
-        Of that part.
+        Labels of ``part``.
     """
 
     def __init__(
@@ -72,23 +72,23 @@ class Evaluation:
         return {} if self._record is None else dict(self._record.reasons)
 
     def share_unreadable(self) -> None:
-        """Let every rank know what others could not read; every rank must call it."""
+        """Exchange between ranks which pictures could not be read; every rank must call this."""
         if self._record is not None:
             self.known_unreadable(distributed.merged(self._record.reasons))
 
     def known_unreadable(self, found: dict[str, str]) -> None:
-        """Note what was found before, or elsewhere, and is in the log already."""
+        """Add pictures found unreadable earlier or on another rank, which are in the log already."""
         if self._record is not None:
             self._record.reasons.update(found)
 
     def unreadable_said(self) -> str:
-        """What a summary says of them."""
+        """Sentence of a summary about unreadable pictures; empty if there are none."""
         return (self._record.sentence() if self._record is not None else None) or ""
 
     def line(
         self, trainer: Trainer, train_loss: float | None, seconds: Callable[[], float]
     ) -> dict[str, Any]:
-        """Position in the run, scores, and on rank 0 diagnostics; every rank calls it and does a share."""
+        """Position in the run, scores, and on rank 0 diagnostics; all ranks call this and share the work."""
         model = trainer.model
         line: dict[str, Any] = {
             "step": trainer.step,
@@ -116,7 +116,7 @@ class Evaluation:
         return found
 
     def unseen(self) -> dict[str, None]:
-        """What is not measured where the validation part is."""
+        """Test measures, as None, of a run that is evaluated on a validation part; else nothing."""
         return {} if self.part == "test" else {"test_accuracy": None, "test_loss": None}
 
 
@@ -137,7 +137,7 @@ def _some(total: int, count: int) -> np.ndarray:
 def final(
     settings: Settings, trainer: Trainer, evaluation: Evaluation, lines: Lines, measure: str
 ) -> dict[str, Any]:
-    """The result of a run: what ``metrics.json`` holds, but for the time that it took."""
+    """The result of a run, as in ``metrics.json``; ``seconds`` is still 0."""
     part, last = evaluation.part, lines[-1] if lines else {}
     metrics = {
         "model": settings.model,

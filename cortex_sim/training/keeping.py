@@ -13,9 +13,10 @@ BEST, AVERAGED = "best.safetensors", "averaged.safetensors"
 
 
 def keep(settings: Settings, out: Path, trainer: Trainer, lines: Lines, measure: str) -> None:
-    """Write what the newest of ``lines`` calls for: both are states, which `cortex_sim.load` reads.
+    """Write the averaged weights, and the weights of the newest evaluation if it is the best so far.
 
-    A run that is resumed from before an evaluation comes to it again and writes the same.
+    Both are states, which `cortex_sim.load` reads. A run resumed from a checkpoint before an evaluation
+    repeats it and writes the same states.
     """
     model, average = trainer.model, trainer.average
     if average is not None:

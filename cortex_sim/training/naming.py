@@ -43,12 +43,13 @@ def _borrowed(settings: Settings, net: Network) -> list[str]:
         return []
     return [
         f"{settings.model}: its default settings are not tuned for this rule, {rule}, but for "
-        f"{listed(chosen)}; try other values of optimiser.lr, and choose by hold_out"
+        f"{listed(chosen)}; try other values of optimiser.lr, and choose on presentations that hold_out "
+        "holds back"
     ]
 
 
 def _rate_of_torch(optimiser: dict[str, Any]) -> list[str]:
-    """The settings that ship for one optimiser do not carry over to another."""
+    """Warning that torch's default learning rate applies: the shipped one is for another optimiser."""
     import torch
 
     cls = getattr(torch.optim, str(optimiser.get("name")), None)
@@ -57,6 +58,6 @@ def _rate_of_torch(optimiser: dict[str, Any]) -> list[str]:
     rate = inspect.signature(cls).parameters.get("lr")
     default = None if rate is None else rate.default
     return [
-        f"optimiser {optimiser['name']}: no rate is given, and another optimiser's does not carry over; "
-        f"torch's own, {default}, applies; give optimiser.lr"
+        f"optimiser {optimiser['name']}: no learning rate is given, and that of another optimiser does not "
+        f"carry over, so torch's default, {default}, is used; give optimiser.lr"
     ]

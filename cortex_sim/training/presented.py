@@ -1,4 +1,4 @@
-"""Data of a training run: read as set, fitted to the network, and what training and evaluations present."""
+"""Data of a training run, read and fitted to the network; what training and evaluation present."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cortex_sim.training.settings import Settings
 
 
 def load_data(settings: Settings, net: Network, standardise: bool = True) -> ImageSet | StreamedSet:
-    """Data of a run, fitted to the source; held out and, where they are in memory, standardised as set.
+    """Data of a run, fitted to the source; held out and standardised as the settings say.
 
-    With ``standardise`` False they are not standardised, whatever is set.
+    Only images in memory are standardised here, and none with ``standardise`` False.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def load_data(settings: Settings, net: Network, standardise: bool = True) -> Ima
 
 
 def _read(settings: Settings, net: Network) -> tuple[tuple[int, ...] | None, ImageSet | StreamedSet]:
-    """Data fitted to the source, and the shape that images in memory had before."""
+    """Original shape of images in memory (None for pictures on disk), and the data fitted to the source."""
     why = f"train: data set {settings.data} shows one image per presentation"
     population = only_source(net, why, f"train from Python: model.fit(({FORM}, y))")
     shape = net.populations[population].shape
@@ -61,7 +61,7 @@ def _read(settings: Settings, net: Network) -> tuple[tuple[int, ...] | None, Ima
 
 
 class Presented:
-    """What a run presents, before and after preprocessing is known.
+    """What a run presents, before and after its preprocessing is known.
 
     Parameters
     ----------
@@ -85,24 +85,24 @@ class Presented:
             raise RunError(NO_VALIDATION)
 
     def preprocessing(self, kept: Preprocessing | None) -> Preprocessing:
-        """That of the weights that training starts from, else the declared or measured one.
+        """Preprocessing of the state that training starts from; else the declared or measured one.
 
         Parameters
         ----------
         kept : Preprocessing or None
-            That of those weights.
+            That of the state, if it has one.
 
         Raises
         ------
         RunError
-            If another is declared than is kept.
+            If the declared one differs from ``kept``.
         """
         stated = None if self._normalise is None else self._normalise.preprocessing(self._shape)
         if kept is not None:
             if stated not in (None, kept):
                 raise RunError(
-                    "setting augmentation: normalise is not the preprocessing of the network that training "
-                    "starts from, which is kept; leave normalise out"
+                    "setting augmentation: normalise differs from the preprocessing of the network that "
+                    "training starts from, which is kept; leave normalise out"
                 )
             return kept
         if stated is not None:
@@ -127,7 +127,7 @@ class Presented:
         return found.hexdigest()
 
     def training(self, shown: Preprocessing) -> Ahead | None:
-        """The training part as a source; None where images in memory are shown as they are."""
+        """The training part as a source; None if images in memory are shown without augmentation."""
         images, name = self.images, f"{self.images.name}, train"
         if isinstance(images, StreamedSet):
             source = images.augmented("train", self._chain, shown)

@@ -76,7 +76,7 @@ class Run:
     # -- preparing --------------------------------------------------------------------------------
 
     def _prepare(self, net: Network, saved: State | None) -> Trainer:
-        """Everything that can be refused, before anything is written."""
+        """Build the trainer, with all checks that may refuse the run, before anything is written."""
         settings = self.settings
         torch.set_num_threads(settings.threads)
         presented = Presented(settings, net)
@@ -140,7 +140,7 @@ class Run:
             return self._go_on(trainer, resume)
 
     def _require_own(self, saved: State, at: Path) -> None:
-        """Raise where the checkpoint is of another network than run.yaml; user code is not run."""
+        """Raise if the checkpoint holds another network than run.yaml declares; user code is not run."""
         if is_code(self.settings.model) or self.settings.credit is not None:
             return
         declared = network(self.settings)
@@ -166,7 +166,7 @@ class Run:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Lock the run directory, for this process alone; the lock ends with it."""
+        """Hold the lock of the run directory, so that no other process trains in it."""
         with ExitStack() as stack:
             lock = directory.held(self.out, "another process is training in it")
             distributed.on_first(lambda: stack.enter_context(lock))
@@ -221,7 +221,7 @@ class Run:
             if checkpoints and trainer.step % checkpoints == 0:
                 self._save(trainer)
             elif self.rank == 0 and time.monotonic() - self._saved > _CLOCK_SECONDS:
-                self._write_checkpoint(trainer)  # alone: the clocks of other ranks differ
+                self._write_checkpoint(trainer)  # without the other ranks, whose clocks differ
 
         with suppress(_Stopped), self._saying_how_to_continue():
             while trainer.step < trainer.total_steps and not self._has_stopped():
@@ -247,7 +247,7 @@ class Run:
         return self.seconds
 
     def _evaluate(self, trainer: Trainer, train_loss: float | None) -> None:
-        """One line of metrics; it holds the mean objective over the epoch's presentations and the tests."""
+        """Write one line of metrics, with the mean objective since the epoch began, ``train_loss``."""
         line = self.evaluation.line(trainer, train_loss, self._clock)
         distributed.on_first(lambda: self._write_line(trainer, line))
 
@@ -265,14 +265,14 @@ class Run:
         return measure_of(self.log.lines(), self.settings.best_by, self.evaluation.part)
 
     def _has_stopped(self) -> bool:
-        """Whether the run ends early; the same on every rank."""
+        """Whether to end the run early; the same on every rank."""
         patience = self.settings.early_stopping
         if patience is None:
             return False
         return bool(distributed.from_first(lambda: has_stopped(self.log.lines(), self._measure(), patience)))
 
     def _notice(self, trainer: Trainer, over: bool) -> None:
-        """Warn about a curve that went wrong; from all its lines, so that a resumed run warns alike."""
+        """Warn if learning went wrong; reads all lines of metrics, so that a resumed run warns alike."""
         if trainer.model.net.objective_function is None:
             return
         curve, part = self.log.lines(), self.evaluation.part
@@ -293,7 +293,7 @@ class Run:
         extra["classes"] = self.classes
         if self.evaluation.unreadable:
             extra["unreadable"] = self.evaluation.unreadable
-        if self.said:  # a resumed run says it again, without what it started from
+        if self.said:  # for a resumed run, which repeats it without reading the start again
             extra["start"] = self.said
         checkpoint.save(self.out / CHECKPOINT, trainer, extra)
         self._saved = time.monotonic()
@@ -329,12 +329,12 @@ def _settling(given: dict[str, Any] | None) -> backend.Settling | backend.Unroll
 
 
 def train(settings: Settings, out: Path, resume: bool = False) -> dict[str, Any]:
-    """Train as set, into the directory ``out``; returns the content of ``metrics.json``.
+    """Train with these settings into directory ``out``; returns the content of ``metrics.json``.
 
     Raises
     ------
     RunError
-        If ``out`` already exists, or with ``resume`` holds no run, or one with other settings.
+        If ``out`` already exists or, with ``resume``, holds no run or one with other settings.
     """
     if resume:
         settings = _resumed(settings, out)

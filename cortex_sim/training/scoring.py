@@ -44,7 +44,7 @@ def score(
     """
     shown = candidate(run)
     if not shown.trained:
-        raise RunError(f"evaluate {run}: is a model without training; give a run directory or a state file")
+        raise RunError(f"evaluate {run}: this model is untrained; give a run directory or a state file")
     stimuli = in_order_of_training(labelled(shown, data, part), shown)
     model = backend.load(run, device=device)
     units = model.net.populations[model.top].size
@@ -53,9 +53,9 @@ def score(
     if len(stimuli.classes) > units:
         raise DataError(
             f"evaluate {run}: data {stimuli.name} have {len(stimuli.classes)} classes, but population "
-            f"{model.top} has {units} units; give data of the classes that it was trained on"
+            f"{model.top} has {units} units; give data with the classes that the network was trained on"
         )
-    if isinstance(stimuli.pixels, StreamedPixels):  # a picture that cannot be read is replaced, and named
+    if isinstance(stimuli.pixels, StreamedPixels):  # a picture that cannot be read is replaced and reported
         stimuli = replace(stimuli, x=replace(stimuli.pixels, strict=False))
     scores = measure(model, stimuli.shown_through(shown.preprocessing))
     return {

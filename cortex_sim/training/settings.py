@@ -34,14 +34,15 @@ class Settings:
     data : str
         Name of a data set, or a path.
     rule : str or None
-        A word such as "gait_prop"; None runs the network as declared.
+        A word such as "gait_prop"; None trains the network as declared.
     credit : str or None
-        Credit network of the rule "tdca": a file, or the name of a shipped one; None picks the fitting one.
+        Credit network of the rule "tdca": a file, or the name of a shipped one; None picks the shipped one
+        that fits.
     start : str or None
         Run directory or state file whose weights, biases and preprocessing training starts from; None draws
         weights from the seed.
     seed : int
-        Of weights, data order and noise.
+        Seed of weights, data order and noise.
     epochs, batch_size : int
     optimiser : dict
         Name of a torch optimiser and its settings.
@@ -49,21 +50,21 @@ class Settings:
         Name of a torch learning-rate schedule and its settings; stepped after every update.
     precision : {"32", "64", "bf16"}
     settling : dict or None
-        Named "unrolled", with steps (dt_ms, truncate), or "equilibrium", with tolerance, limit or recompute;
-        None is the equilibrium.
+        Name "unrolled", with steps and perhaps dt_ms and truncate, or "equilibrium", perhaps with tolerance,
+        limit or recompute; None is the equilibrium.
     standardise : bool
         Whether inputs are standardised on the training set.
     hold_out : int
         Training presentations held back and tested on in place of the test set; 0 for none.
     model_settings, rule_settings, feedback : dict
-        Arguments of the model's function, of the rule, and of the feedback the rule adds.
+        Arguments of the model's function, of the rule, and of the feedback that the rule adds.
     regulariser : list or None
-        Replaces the declared ones on every plastic bottom-up projection but the stimulus's own
-        (no credit goes through that one); None keeps them.
+        Replaces the declared regularisers of every plastic bottom-up projection, except those from a source,
+        through which no credit passes; None keeps the declared ones.
     objective : dict or None
         Replaces the declared objective, at the same population.
     checkpoint_every : int
-        Updates between checkpoints besides those of each epoch and every five minutes; 0 for none.
+        Updates between further checkpoints, besides those of each epoch and every five minutes; 0 for none.
     augmentation : list or None
         Steps through which training pictures are shown; see `cortex_sim.augmentation`.
     view : list or None
@@ -71,11 +72,13 @@ class Settings:
     workers : int
         Processes that prepare training and test batches of pictures; the result does not depend on them.
     device : str
+        Torch device, such as "cpu" or "cuda".
     threads : int
+        CPU threads that torch uses.
     accumulate : int
-        Batches of one update; see `cortex_sim.updating.Updating`.
+        Batches per update; see `cortex_sim.updating.Updating`.
     clip_norm : float or None
-        Norm of the whole change above which it is scaled down to it.
+        Largest norm of the whole change of weights: a change with a larger norm is scaled down to it.
     ema_decay : float or None
         Decay of the exponential moving average of weights, which is evaluated and saved too.
     compile : bool
@@ -83,13 +86,14 @@ class Settings:
     channels_last : bool
         Whether pictures are laid out with their channels last in memory.
     evaluate_every : int
-        Updates between evaluations besides those of each epoch; 0 for none.
+        Updates between further evaluations, besides those of each epoch; 0 for none.
     early_stopping : int or None
-        Evaluations without a better one after which training ends; needs ``hold_out``.
+        Evaluations without improvement after which training ends; needs ``hold_out``, or data that have a
+        validation part.
     keep_best : bool
         Whether the state at the best evaluation is written, to ``best.safetensors``.
     best_by : {"accuracy", "loss", "ema_accuracy", "ema_loss"} or None
-        Measure by which evaluations are compared; None is accuracy, or the loss where there are no classes.
+        Measure by which evaluations are compared; None is the accuracy, or the loss without classes.
     """
 
     model: str = "digits_mlp"
@@ -196,7 +200,7 @@ _SETTLINGS = {
     "equilibrium": ("name", "tolerance", "limit", "recompute"),
     "unrolled": ("name", "steps", "dt_ms", "truncate"),
 }
-# Settings inside others, often given as if they were at the top level.
+# Settings that belong inside others and are often given at the top level.
 _INSIDE = {
     **dict.fromkeys(("lr", "momentum", "weight_decay", "betas", "eps", "nesterov"), "optimiser"),
     **dict.fromkeys(("decay", "others", "fused"), "optimiser"),
@@ -299,7 +303,7 @@ def resolve(
     assignments: list[str] | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Settings of a run: defaults, then configuration, then ``--set``, then options of their own.
+    """Settings of a run: defaults, overridden by the configuration, by ``--set``, then by other options.
 
     Raises
     ------
@@ -329,12 +333,12 @@ def resolve(
 
 
 def _with_trained_step(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """Training takes the step that its credit network was trained with, unless another is chosen."""
+    """Settings with the step that the credit network was trained with, unless another is chosen."""
     chosen = "optimiser" in given or ("schedule" in given and given["schedule"] is not None)
     if settings.rule == "tdca" and not chosen and network(settings).step is not None:
         return replace(settings, **TRAINED_STEP)
     if settings.optimiser["name"] == TRAINED_STEP["optimiser"]["name"] and "schedule" not in given:
-        return replace(settings, schedule=None)  # it has one of its own
+        return replace(settings, schedule=None)  # the trained step includes a schedule
     return settings
 
 
@@ -356,7 +360,7 @@ def is_code(model: Any) -> bool:
 
 
 def network(settings: Settings) -> Network:
-    """The network that these settings train: the model, under its rule, feedback and regularisers."""
+    """The network that these settings train: the model with its rule, feedback and regularisers."""
     from cortex_sim.words import with_settings
 
     net = library.model(settings.model, **settings.model_settings)

@@ -14,8 +14,8 @@ from cortex_sim.training.run import RUN, load_data, saved_settings
 def preprocessing_of(checkpoint: Path, net: Network) -> Preprocessing:
     """The preprocessing with which a checkpoint's network was trained.
 
-    That of the checkpoint; if it holds none, it is measured again on the run's own data, which the
-    run.yaml next to the checkpoint names.
+    It is read from the checkpoint; if that holds none, it is measured again on the run's data, named in the
+    run.yaml next to the checkpoint.
 
     Raises
     ------

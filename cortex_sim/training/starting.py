@@ -1,4 +1,4 @@
-"""What a run starts from: the state of another, also where that one had other classes."""
+"""State that a run starts from: that of another run, even one with other classes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cortex_sim.state import State, Variables, initial
 
 
 def fitted(state: State, net: Network, seed: int) -> tuple[State, str | None]:
-    """The state as ``net`` takes it, and a message where its top begins from weights drawn from ``seed``.
+    """The state fitted to ``net``, and a message if its top starts from weights drawn from ``seed``.
 
-    Where the population of the objective has another number of units, projections onto and from it, and its
+    If the population of the objective has another number of units, the projections to and from it, and its
     biases, are those of a new network; everything else must fit, see `cortex_sim.state.State.fitted_to`.
     """
     top = net.objective_at
@@ -45,7 +45,7 @@ def fitted(state: State, net: Network, seed: int) -> tuple[State, str | None]:
     )
     drawn = [name for name in touched if name in fresh.all_weights()]
     return changed.fitted_to(net, seed), (
-        f"population {top} has {net.populations[top].size} units, and {kept.size} where training "
+        f"population {top} has {net.populations[top].size} units, but {kept.size} in the state that training "
         f"starts from: the weights of {listed(drawn)}, and the biases of {top}, are drawn from the seed"
     )
 

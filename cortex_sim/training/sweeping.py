@@ -38,13 +38,13 @@ ADDED_TO_FEEDBACK: dict[str, Any] = {"keeps": "gram"}  # those of feedback
 
 
 def grid(assignments: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every combination of ``name=a,b,c``, as words ``name=value``; commas in brackets do not divide."""
+    """Every combination of ``name=a,b,c``, as words ``name=value``; commas in brackets do not separate."""
     axes = [[f"{name}={value}" for value in values] for name, values in map(values_of, assignments)]
     return list(itertools.product(*axes))
 
 
 def values_of(word: str) -> tuple[str, list[str]]:
-    """Name and values of ``name=a,b,c``; commas in brackets do not divide."""
+    """Name and values of ``name=a,b,c``; commas in brackets do not separate."""
     name, equals, values = word.partition("=")
     if not equals or not name:
         raise RunError(f"--set {word}: give name=value, or name=a,b,c to try each")
@@ -75,7 +75,7 @@ def jobs(
 
 
 def configuration_of(settings: Settings) -> dict[str, Any]:
-    """What affects the result of a training run; data and code count by their content."""
+    """Everything that affects the result of a training run; data and code enter by their content."""
     from cortex_sim.training.settings import is_code
 
     decides = identity.settings_of(settings.as_dict(), _FREE, ADDED)
@@ -94,7 +94,7 @@ def configuration_of(settings: Settings) -> dict[str, Any]:
 
 
 def trained(job: Job, folder: Path) -> Mapping[str, Any]:
-    """Metrics of one training run, continued where it was interrupted; a divergence is a result."""
+    """Metrics of one training run, continued if it was interrupted; divergence counts as a result."""
     from cortex_sim import library
     from cortex_sim.backends.torch.training import Diverged
     from cortex_sim.training.run import train

@@ -141,7 +141,7 @@ def test_each_backend_has_its_own_word(experiment, session, tmp_path):
 def test_unknown_names(experiment, session):
     with pytest.raises(RunError, match=r"unknown arm 'on' \(did you mean 'one'\?\); known: one, two"):
         run(experiment, arms=["on"])
-    with pytest.raises(RunError, match="arms: none named; known: one, two"):
+    with pytest.raises(RunError, match="arms: the list is empty; give some of one, two"):
         run(experiment, arms=[])
     with pytest.raises(RunError, match="unknown backend 'brian'"):
         running.run(experiment, "brian", 0)

@@ -31,7 +31,7 @@ def experiment(*phases, **settings):
         (lambda: cs.torch.run(net()), "run: takes an Experiment"),
         (lambda: cs.brian2.build(net()).run(experiment(phase())), "an experiment is run by cs.brian2.run"),
         (lambda: cs.brian2.build(net()).run(phase()), r"phases are given as cs.Protocol\(phase, ...\)"),
-        (lambda: cs.Experiment(SHOW, {"a": SHOW}), "the network comes first and must be a Network"),
+        (lambda: cs.Experiment(SHOW, {"a": SHOW}), "the first argument must be a Network"),
         (lambda: cs.Experiment(net(), SHOW), "arms must be a mapping of names to protocols"),
         (lambda: cs.Experiment(net(), {"a": phase()}), r"give Protocol\('p' and further phases\)"),
         (lambda: phase(drives={}), r"unknown setting of Phase 'drives' \(did you mean 'drive'\?\)"),

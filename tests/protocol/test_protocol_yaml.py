@@ -244,7 +244,7 @@ def test_broken_protocols_say_what_is_wrong(text, message):
     "text, message",
     [
         ("arms: {}\n\n", "experiment: needs network"),
-        ("network: digits_mlp\narms: [a]\n", "experiment: arms must be name: protocol"),
+        ("network: digits_mlp\narms: [a]\n", "experiment: arms must map names to protocols"),
         (E % "" + "engin: batched\n", "unknown key of experiment 'engin' (did you mean 'engine'?)"),
         (E.replace("digits_mlp", "digit_mlp") % "", "did you mean 'digits_mlp'?"),
         (E.replace("digits_mlp", "own.py:net") % "", "own.py:net is code, which a YAML file does not run"),

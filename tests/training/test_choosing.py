@@ -50,7 +50,7 @@ def test_without_classes_the_loss_decides():
     [
         ({"early_stopping": 3}, "early_stopping: needs a validation part"),
         ({"early_stopping": 0, "hold_out": 8}, "early_stopping must be at least 1"),
-        ({"best_by": "loss"}, "best_by: nothing is chosen by it"),
+        ({"best_by": "loss"}, "best_by: has no effect alone"),
         ({"best_by": "acc", "keep_best": True}, "unknown setting best_by 'acc'"),
         ({"best_by": "ema_loss", "keep_best": True}, "give ema_decay=0.999 too"),
         ({"evaluate_every": -1}, "evaluate_every must be at least 0"),

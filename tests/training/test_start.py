@@ -143,6 +143,6 @@ def test_another_number_of_classes_draws_the_top_again_and_says_so(first, tmp_pa
     np.testing.assert_array_equal(began.weights[onto_top], fresh.weights[onto_top])
     assert began.weights[onto_top].shape[0] == 4 and not began.biases["IT"].any()
     metrics = train(settings, tmp_path / "run", resume=True)
-    said = "population IT has 4 units, and 10 where training starts from"
+    said = "population IT has 4 units, but 10 in the state that training starts from"
     assert any(said in warning for warning in metrics["warnings"])
     assert metrics["test_accuracy"] > 0.5

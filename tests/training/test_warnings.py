@@ -109,7 +109,7 @@ def test_settings_that_were_chosen_for_other_rules_are_said():
 def test_a_dropped_rate_is_said():
     settings = resolve("digits_mlp", flags={"rule": "backprop"}, assignments=["optimiser.name=SGD"])
     (said,) = settings_remarks(settings, network(settings))
-    assert said.startswith("optimiser SGD: no rate is given") and "torch's own, 0.001" in said
+    assert said.startswith("optimiser SGD: no learning rate is given") and "torch's default, 0.001" in said
     given = resolve(
         "digits_mlp", assignments=["optimiser=SGD", "optimiser.lr=0.1"], flags={"rule": "backprop"}
     )
