@@ -110,7 +110,7 @@ class Presented:
         return self.images.preprocessing() if self.settings.standardise else Preprocessing(self._shape)
 
     def digest(self) -> str:
-        """Of the values and labels of every part; of pictures on disk of their names, labels and classes."""
+        """Digest of all parts' values and labels; of names, labels and classes for pictures on disk."""
         images, found = self.images, hashlib.sha256()
         found.update("\0".join(images.classes).encode())
         for name in images.parts:

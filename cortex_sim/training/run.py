@@ -152,13 +152,13 @@ class Run:
             )
 
     def _require_same_data(self, before: str | None) -> None:
-        """Raise, on every rank, where a rank has other data, or the run was started with others."""
+        """Raise, on every rank, if ranks have different data or the run was started with other data."""
         found = set(distributed.merged({str(self.rank): self.data}).values())
         if len(found) > 1:
             raise RunError(
                 f"data {self.settings.data}: is not the same on all ranks; give every machine the same data"
             )
-        if before not in (None, *found):  # checkpoints of earlier versions do not say
+        if before not in (None, *found):  # None in checkpoints of earlier versions
             raise RunError(
                 f"--resume {self.out}: data {self.settings.data} has changed since the run was started; "
                 "restore it, or start a new run"

@@ -201,7 +201,7 @@ def test_data_missing_for_tests_alone_is_left_out_visibly(run, config):
 @pytest.mark.parametrize(
     "settings, said",
     [
-        ({"testing": {"data": ["mnist"]}}, "no data set of mnist is present"),
+        ({"testing": {"data": ["mnist"]}}, "no data set is present of mnist"),
         ({"testing": {"data": ["nowhere"]}}, "data 'nowhere' is neither a file"),
         ({"testing": {"controls": ["sign"]}}, "known: noise, presentations, silent, units"),
         ({"testing": {"widths": {"a": {"hiden": [3]}}}}, "hiden"),

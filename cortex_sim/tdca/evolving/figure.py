@@ -17,17 +17,17 @@ Metrics = dict[str, Any]
 def progress_figure(
     lines: list[dict[str, Any]], path: Path, settings: OuterProblem, metrics: Metrics | None
 ) -> None:
-    """Draw into ``path``, whole or not at all.
+    """Draw the figure into ``path``; the file is written whole or not at all.
 
     Parameters
     ----------
     lines : list of dict
-        Of metrics.jsonl.
+        Lines of metrics.jsonl.
     path : Path
-        A PNG.
+        PNG file to write.
     settings : OuterProblem
     metrics : dict or None
-        Of the finished run: adds its outcome.
+        Metrics of the finished run; its outcome is then drawn too.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,8 +72,8 @@ def draw_accuracy(axes: Any, metrics: Mapping[str, Any]) -> bool:
     axes.minorticks_off()
     ticks = sorted({int(n) for cells in metrics["test_accuracy"].values() for n in cells})
     axes.set_xticks(ticks, [str(n) for n in ticks])
-    axes.set(xlabel="inner steps of an inner run", ylabel="test accuracy", ylim=(None, 1.0))
-    axes.set_title("each horizon with the schedule that ends there", fontsize=9)
+    axes.set(xlabel="length of inner runs (inner steps)", ylabel="test accuracy", ylim=(None, 1.0))
+    axes.set_title("each length with its own schedule", fontsize=9)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
     return True

@@ -29,14 +29,14 @@ _HOMES = (  # modules in which the kinds that ship register themselves
 class OuterProblem(Protocol):
     """Settings of an outer loop, of one kind of problem.
 
-    A new kind is a frozen dataclass with these members and a default for every field, under
-    ``@register("outer_problem", NAME)``, in a module that `_HOMES` lists (or, of a user, one that is imported
-    before). Its fields are the names that a configuration may have; they are checked in ``__post_init__``,
+    A new kind is a frozen dataclass with these members and a default for every field, registered with
+    ``@register("outer_problem", NAME)`` in a module that `_HOMES` lists (a user's module must be imported
+    first). Its fields are the names that a configuration may have; they are checked in ``__post_init__``,
     with a `RunError` or `DeclarationError` before any work. `cortex_sim.tdca.evolving.run.evolve` supplies
-    the run directory, its log, figure and checkpoints, and resumes a killed run, bit for bit. For that, all
-    state of the problem must be what the searcher saves: an `UnrolledProblem` gives it by ``state()``; a
-    `FitnessProblem` has none but ``contained``, and draws from the generator that ``fitness`` is given, never
-    from one of its own (both in `cortex_sim.tdca.outer.problem`).
+    the run directory, its log, figure and checkpoints, and resumes a killed run, bit for bit. For that, the
+    searcher must save all state of the problem: an `UnrolledProblem` returns its state from ``state()``; a
+    `FitnessProblem` has no state except ``contained``, and draws only from the generator passed to
+    ``fitness`` (both in `cortex_sim.tdca.outer.problem`).
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class OuterProblem(Protocol):
         Fields that hold a named choice with its settings (``{name: snes, members: 8}``): in a configuration
         with a base, another name replaces the whole choice. All other mappings are merged.
     seed : int
-        Of everything that the outer loop draws.
+        Seed of everything that the outer loop draws.
     iterations : int
         Outer updates.
     checkpoint_every : int
@@ -75,27 +75,28 @@ class OuterProblem(Protocol):
         """Data sets, by name or path, that the result depends on; none where there are no data."""
 
     def search(self) -> Any:
-        """The searcher, an object registered as one; its ``serves`` says which problem it asks for."""
+        """The searcher, an object registered as one; its ``serves`` says which problems it takes."""
 
     def problem(self, data_dir: Path | None) -> tuple[Any, Tensor]:
-        """The problem that ``search().begin`` is given, and φ (parameter,) to start from."""
+        """The problem to pass to ``search().begin``, and the initial φ (parameter,)."""
 
     def check(self, data_dir: Path | None) -> None:
         """Raise a `CortexSimError` now if `outcome` could not run after the outer loop."""
 
     def write(self, phi: Tensor, out: Path) -> None:
-        """Write every parameter by name to ``outer.safetensors``, and files of the kind's own."""
+        """Write every parameter by name to ``outer.safetensors``, and any other files of this kind."""
 
     def outcome(self, phi: Tensor, data_dir: Path | None, report: Report) -> dict[str, Any]:
-        """What the result is worth, as plain data for metrics.json.
+        """Test results, as plain data for metrics.json.
 
-        It holds ``per_life``, measurements of single inner runs by condition, which studies keep, and
-        ``missing``, a list of sources that were not found. Tests are seeded apart from ``seed``, so that
-        every outer loop meets the same ones. ``report`` takes one line on what is being tested.
+        They hold ``per_life``, measurements of single inner runs by condition, which studies keep, and
+        ``missing``, a list of sources that were not found. The random numbers of tests do not depend on
+        ``seed``, so that all outer loops are tested alike. ``report`` is called with one line on what is
+        being tested.
         """
 
     def table(self, metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...], list[tuple[Any, ...]]]:
-        """Title, heads of columns and rows, which ``cortex-sim evolve`` prints at the end."""
+        """Title, column heads and rows of the table that ``cortex-sim evolve`` prints at the end."""
 
     def draw(self, axes: Any, metrics: Mapping[str, Any]) -> bool:
         """Draw the outcome into the right panel of the figure; False if there is nothing to draw."""
@@ -115,7 +116,7 @@ def known() -> list[str]:
 
 
 def kind_of(found: Mapping[str, Any]) -> Any:
-    """Class of the settings that a configuration asks for.
+    """Class of settings for the kind that a configuration names.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def kind_of(found: Mapping[str, Any]) -> Any:
 
 
 def made(found: Mapping[str, Any]) -> Any:
-    """Settings of the kind that a configuration asks for, from plain data."""
+    """Settings of the kind that a configuration names, from plain data."""
     return kind_of(found)(**{name: value for name, value in found.items() if name != KEY})
 
 

@@ -53,7 +53,7 @@ def write_credit(settings: OuterSettings, phi: Tensor, out: Path) -> bool:
 
 
 def trained_network(settings: OuterSettings) -> Any:
-    """The form of the credit network that is trained; None of a rule without one."""
+    """The declared credit network that is trained; None for a rule without one."""
     network = getattr(settings.inner_rule(), "credit_network", None)
     if isinstance(network, (LayeredCredit, BroadcastCredit)):
         return replace(network, decorrelated=bool(declared_shares(settings.body())))
@@ -113,23 +113,23 @@ def check(settings: OuterSettings, data_dir: Path | None) -> None:
         body = settings.body(**other)
         if (body.inputs, body.outputs) != (first.inputs, first.outputs):
             raise RunError(
-                f"testing: network {suffix!r} has {body.inputs} inputs and {body.outputs} outputs, the one "
-                f"that is trained {first.inputs} and {first.outputs}; give both the same"
+                f"testing: network {suffix!r} has {body.inputs} inputs and {body.outputs} outputs, but the "
+                f"trained one {first.inputs} and {first.outputs}; give both the same numbers"
             )
         rule.fixed(body, np.random.default_rng(0))
     here, missing = present(settings, data_dir)
     if not here:
         raise DataError(
-            f"testing: no data set of {listed(missing)} is present; give one that is, such as digits"
+            f"testing: no data set is present of {listed(missing)}; give one that is, such as digits"
         )
     for name in tests.elsewhere:
         require_known("data set in elsewhere", name, dict.fromkeys([*tests.data, *here]), RunError)
 
 
 def outcome(settings: OuterSettings, phi: Tensor, data_dir: Path | None, report: Report) -> dict[str, Any]:
-    """Accuracy of inner runs on every data set and network asked for; ``per_life`` holds them one by one.
+    """Accuracy of inner runs on every data set and network to be tested; ``per_life`` lists single runs.
 
-    Tasks without a data set are named by their kind. Each set is read once.
+    Tasks without a data set are named by their kind. Each data set is read once.
     """
     tests, rule = settings.tests(), settings.inner_rule()
     here, missing = present(settings, data_dir)

@@ -37,8 +37,8 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
     for body in bodies:
         if (body.inputs, body.outputs) != (tasks.inputs, tasks.outputs):
             raise RunError(
-                f"model {settings.model}: has {body.inputs} inputs and {body.outputs} outputs, its tasks "
-                f"{tasks.inputs} and {tasks.outputs}; set model_settings to fit"
+                f"model {settings.model}: has {body.inputs} inputs and {body.outputs} outputs, but its tasks "
+                f"have {tasks.inputs} and {tasks.outputs}; change model_settings to match"
             )
         _check_objective(settings, body, tasks)
         rule.fixed(body, np.random.default_rng(0))
@@ -57,10 +57,16 @@ def problem(settings: OuterSettings, data_dir: Path | None) -> tuple[Any, Tensor
         ]
         runs: Any = cohorts[0] if len(cohorts) == 1 else TakingTurns(cohorts)
         if twins and len(cohorts) > 1:
-            raise RunError("setting also: pairs of several networks do not start together; leave it empty")
+            raise RunError(
+                f"setting also: {settings.searcher['name']} needs pairs of inner runs that start together, "
+                "and those of several networks do not; leave it empty"
+            )
     else:
         if len(bodies) > 1:
-            raise RunError("setting also: whole inner runs are of one network; leave it empty")
+            raise RunError(
+                f"setting also: {settings.searcher['name']} runs whole inner runs of one network; leave it "
+                "empty, or choose the searcher meta_gradient"
+            )
         runs = WholeRuns(bodies[0], rule, step, tasks, settings.lives, span)
     searched = searched_parameters(settings, named)
     if bool(searched.all()):
@@ -84,7 +90,9 @@ def searched_parameters(settings: OuterSettings, named: Mapping[str, np.ndarray]
             masks["step_fall" if held == _FALLS else held][...] = False
     searched = torch.from_numpy(np.concatenate([np.ravel(mask) for mask in masks.values()]))
     if not bool(searched.any()):
-        raise RunError("evolve: frozen and hold leave no outer parameter to search; leave some out")
+        raise RunError(
+            "evolve: frozen and hold leave no outer parameter to search; shorten hold, or set frozen: false"
+        )
     return searched
 
 
@@ -92,8 +100,8 @@ def _check_context(rule: Any) -> None:
     context = getattr(getattr(rule, "credit_network", None), "context", None)
     if isinstance(context, ActionContext):
         raise RunError(
-            f"rule {registered_name('inner_rule', rule)}: its credit network reads actions and outcomes, and "
-            "these inner runs learn from targets; give context: {name: error}, or a problem of reinforcement"
+            f"rule {registered_name('inner_rule', rule)}: its credit network reads actions and outcomes, but "
+            "these inner runs learn from targets; give context: {name: error}, or problem: reinforcement"
         )
 
 
@@ -101,18 +109,18 @@ def _check_objective(settings: OuterSettings, body: Architecture, tasks: Any) ->
     own, wanted = registered_name("objective", body.net.objective_function), tasks.objective
     if own != wanted:
         raise RunError(
-            f"model {settings.model}: has objective {own}, but its tasks {wanted}; "
+            f"model {settings.model}: has objective {own}, but its tasks need {wanted}; "
             f"set model_settings: {{objective: {wanted}}}"
         )
 
 
 class TakingTurns:
-    """Cohorts of different networks, which take turns by windows.
+    """Cohorts of different networks, of which one at a time advances, by a window.
 
     Parameters
     ----------
     cohorts : sequence of PersistentRuns
-        With equally many inner runs.
+        All with the same number of inner runs.
     """
 
     def __init__(self, cohorts: Sequence[PersistentRuns]) -> None:
@@ -128,7 +136,7 @@ class TakingTurns:
         return TakingTurns([cohort.share(runs) for cohort in self.cohorts])
 
     def run_axes(self) -> dict[str, int | None]:
-        """Axis of inner runs in each tensor of `state`; None of what all have in common."""
+        """Axis of inner runs in each tensor of `state`; None for what all have in common."""
         found: dict[str, int | None] = {"turn": None}
         for i, cohort in enumerate(self.cohorts):
             found |= {f"{i}/{name}": axis for name, axis in cohort.run_axes().items()}
@@ -155,7 +163,7 @@ class TakingTurns:
 
 
 class Restricted:
-    """A problem of which only some parameters are searched; the others stay as they are.
+    """A problem in which only some parameters are searched; the others keep their values.
 
     Parameters
     ----------
@@ -172,12 +180,12 @@ class Restricted:
 
     @property
     def count(self) -> int:
-        """Lives."""
+        """Number of inner runs."""
         return self.inner.count
 
     @property
     def contained(self) -> int:
-        """As for the fitness problem."""
+        """As in the inner problem."""
         return self.inner.contained
 
     def whole(self, part: Tensor) -> Tensor:
@@ -187,7 +195,7 @@ class Restricted:
         return every.index_copy(-1, index, part)
 
     def due(self) -> Tensor:
-        """As for the inner runs."""
+        """As in the inner problem."""
         return self.inner.due()
 
     def share(self, runs: slice) -> Restricted:
@@ -195,29 +203,29 @@ class Restricted:
         return Restricted(self.inner.share(runs), self.phi, self.searched)
 
     def run_axes(self) -> dict[str, int | None]:
-        """As for the inner runs."""
+        """As in the inner problem."""
         return self.inner.run_axes()
 
     def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
-        """As for the inner runs."""
+        """As in the inner problem."""
         return self.inner.unroll(self.whole(phi), due)
 
     def outcomes(self, phi: Tensor, generator: Generator) -> Tensor:
-        """As for the fitness problem."""
+        """As in the inner problem."""
         return self.inner.outcomes(self.whole(phi), generator)
 
     def compared(self, outcomes: Tensor) -> Tensor:
-        """As for the fitness problem."""
+        """As in the inner problem."""
         return self.inner.compared(outcomes)
 
     def fitness(self, phi: Tensor, generator: Generator) -> Tensor:
-        """As for the fitness problem."""
+        """As in the inner problem."""
         return self.inner.fitness(self.whole(phi), generator)
 
     def state(self) -> dict[str, Tensor]:
-        """As for the inner runs."""
+        """As in the inner problem."""
         return self.inner.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """As for the inner runs."""
+        """As in the inner problem."""
         self.inner.restore(state)

@@ -14,13 +14,13 @@ from cortex_sim.tdca.evolving.kinds import KEY, kind_of, made, settings_known
 
 
 def from_file(path: Path) -> Any:
-    """Settings from a configuration or a ``run.yaml``; unknown names are errors that list the known ones."""
+    """Settings from a configuration or a ``run.yaml``; an unknown name is an error that lists the known."""
     content = _mapping(yaml_text.read("evolve configuration", path, RunError), path)
     return made(_known(content, content, path))
 
 
 def configured(name: str) -> Any:
-    """Settings of a shipped configuration ("tdca_mnist", as listed "tdca/tdca_mnist"), or of a file.
+    """Settings of a shipped configuration ("tdca_mnist", listed as "tdca/tdca_mnist"), or of a file.
 
     A file with ``base: NAME`` inherits everything it does not set from that one; mappings are merged.
     """
@@ -28,7 +28,7 @@ def configured(name: str) -> Any:
 
 
 def based(name: str, content: Mapping[str, Any]) -> Any:
-    """Settings of a configuration, overridden by others; mappings are merged."""
+    """Settings of a configuration, overridden by ``content``; mappings are merged."""
     base = _configured(name)
     return made(_over(base, _known(content, base, Path(name)), Path(name)))
 
@@ -49,7 +49,7 @@ def _over(base: dict[str, Any], content: dict[str, Any], path: Path) -> dict[str
     if KEY in content and kind_of(content) is not of:
         raise RunError(
             f"configuration {path}: problem is {content[KEY]!r}, but its base is of another kind; "
-            "leave it out, or give a base of that kind"
+            "leave problem out, or give a base of that kind"
         )
     return merged(base, content, of.choices)
 
@@ -70,7 +70,7 @@ def _mapping(content: Any, path: Path) -> dict[str, Any]:
 
 
 def _known(content: Mapping[str, Any], kind: Mapping[str, Any], path: Path, *more: str) -> dict[str, Any]:
-    """``content``, whose names are settings of the kind that ``kind`` asks for."""
+    """``content``, once its names are known to be settings of the kind that ``kind`` names."""
     known = dict.fromkeys([*settings_known(kind_of(kind)), *more])
     for setting in content:
         require_known(f"setting of {path.name}", setting, known, RunError)

@@ -50,7 +50,17 @@ def evolve(
 ) -> dict[str, Any]:
     """Run the outer loop into ``out``, test its result, and return the content of ``metrics.json``.
 
-    A run may be resumed with another number of workers.
+    Parameters
+    ----------
+    settings : OuterProblem
+    out : Path
+        A new run directory, or with ``resume`` an existing one.
+    data_dir : Path, optional
+        Folder of named data sets, see `cortex_sim.data.named.find`.
+    resume : bool, default False
+        Continue from the last checkpoint in ``out``; a finished run only returns its metrics again.
+    workers : Workers, default one process
+        Processes that advance inner runs; a run may be resumed with another number of them.
 
     Raises
     ------
@@ -186,7 +196,10 @@ class _Evolution:
     def _restore(self, at: Path) -> dict[str, Any]:
         extra, tensors = read_tensors(at, "checkpoint")
         if extra.get("kind") != _KIND:
-            raise RunError(f"checkpoint {at}: not of an outer loop")
+            raise RunError(
+                f"checkpoint {at}: is not a checkpoint of an outer loop; resume a folder that "
+                "cortex-sim evolve made"
+            )
         for name, before in (extra.get("data") or {}).items():
             now = self.data.get(name, name)
             if name not in (before, now) and now != before:  # its name stands for a set that is missing

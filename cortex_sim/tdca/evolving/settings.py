@@ -27,20 +27,21 @@ class Testing:
     Parameters
     ----------
     data : list of str
-        Data sets, by name; one whose file is missing is left out, which is reported.
+        Data sets, by name; one whose file is missing is left out, with a message.
     steps : list of int
-        Inner steps after which inner runs end; each with the schedule that ends there.
+        Lengths of inner runs, in inner steps; each length has its own schedule.
     lives : int
-        Inner runs of each cell, the same for every rule and every ``seed`` of the outer loop.
+        Inner runs for each data set, network and length; the same for every rule and every ``seed`` of the
+        outer loop.
     widths : dict of str to dict
-        Other networks: the suffix of their results ("256" gives "mnist@256") to model settings.
+        Other networks: their model settings by the suffix of their results ("256" gives "mnist@256").
     elsewhere : list of str
-        Data sets on which the other networks are tested; default the first.
+        Data sets on which the other networks are tested; by default the first.
     controls : list of str
-        Controls that corrupt hidden credits, tested on the first data set: units, presentations, noise,
+        Controls that disrupt hidden credits, tested on the first data set: units, presentations, noise,
         silent.
     part : {"test", "validation"}
-        Presentations on which accuracy is measured; settings are chosen on the second.
+        Presentations on which accuracy is measured; "validation" to choose settings.
     """
 
     data: list[str] = field(default_factory=lambda: ["digits"])
@@ -90,15 +91,16 @@ class OuterSettings:
     iterations : int
         Outer updates.
     lives : int
-        Inner runs in parallel; for searchers over whole inner runs, inner runs of each member.
+        Inner runs in parallel; for searchers over whole inner runs, inner runs per member.
     frozen : bool
         Whether the credit network stays untrained: only rates and schedule are searched.
     hold : list of str
-        Outer parameters that stay at their start: names, or "slopes" and "falls" of the step's schedule
+        Outer parameters that keep their initial values: names, or "slopes" and "falls" of the step's schedule
         (how its rates depend on the length of an inner run, and how they fall within it).
     testing : dict
         See `Testing`.
     seed : int
+        Seed of outer parameters, inner runs and tasks.
     checkpoint_every : int
         Outer updates between checkpoints.
     """
@@ -129,7 +131,8 @@ class OuterSettings:
         require_flag(owner, frozen=self.frozen)
         for name, kind in _MAPPINGS.items():
             if not isinstance(getattr(self, name), kind):
-                raise RunError(f"setting {name} must be a {kind.__name__}. Got {getattr(self, name)!r}")
+                wanted = "a list" if kind is list else "a mapping, name: value"
+                raise RunError(f"setting {name} must be {wanted}. Got {getattr(self, name)!r}")
         if not self.model.isidentifier():
             raise RunError(f"setting model must be the name of a shipped model. Got {self.model!r}")
         _made(Span, "span", self.span)
@@ -198,14 +201,14 @@ class OuterSettings:
         return {"inner_steps": self.tests().steps, **outcome(self, phi, data_dir, report)}
 
     def table(self, metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...], list[tuple[Any, ...]]]:
-        """Accuracy (else the objective) over inner runs, by data set and inner steps."""
+        """Accuracy (or the objective, without classes) over inner runs, by data set and inner steps."""
         cells = metrics.get("test_accuracy") or metrics["test_objective"]
         steps = [str(n) for n in metrics["inner_steps"]]
         rows = [
             (label, *(f"{row[n][0]:.3f} ± {row[n][1]:.3f}" if n in row else None for n in steps))
             for label, row in cells.items()
         ]
-        return "mean and standard deviation over inner runs, after inner steps", ("", *steps), rows
+        return "mean and standard deviation over inner runs, by inner steps", ("", *steps), rows
 
     def draw(self, axes: Any, metrics: Mapping[str, Any]) -> bool:
         """Accuracy over inner steps."""

@@ -39,9 +39,9 @@ class Adam:
     rate, fall : float
         η₀ and a; t goes from 0 to 1.
     starts : int
-        Points, each of which costs one evaluation of value and gradient a step.
+        Points, each of which costs one evaluation of value and gradient per step.
     noise : float
-        Standard deviation of white noise that is added, as a fraction of the rate at the time.
+        Standard deviation of added white noise, as a fraction of the present rate.
     """
 
     order: ClassVar[int] = 1
@@ -56,7 +56,7 @@ class Adam:
         require_count(self, starts=self.starts)
 
     def run(self, tasks: Tasks, evaluations: int, generator: Generator) -> Run:
-        """Yield what each step found."""
+        """Yield the values and points of each step."""
         x, total = _uniform(tasks, self.starts, generator), max(1, evaluations // self.starts)
         mean, power = torch.zeros_like(x), torch.zeros_like(x)
         for step in range(total):
@@ -95,7 +95,7 @@ class Momentum:
         require_count(self, starts=self.starts)
 
     def run(self, tasks: Tasks, evaluations: int, generator: Generator) -> Run:
-        """Yield what each step found."""
+        """Yield the values and points of each step."""
         x, total = _uniform(tasks, self.starts, generator), max(1, evaluations // self.starts)
         change, largest = torch.zeros_like(x), torch.zeros_like(x[..., :1])
         for step in range(total):
@@ -109,7 +109,13 @@ class Momentum:
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Scipy's L-BFGS, started again in the box whenever it has ended, until evaluations are used up."""
+    """Scipy's L-BFGS, restarted at a random point of the box when it ends, until evaluations are used up.
+
+    Parameters
+    ----------
+    memory : int, default 10
+        Number of corrections that it keeps.
+    """
 
     order: ClassVar[int] = 1
 
@@ -165,9 +171,9 @@ class SNES:
     Parameters
     ----------
     sigma : float
-        At the start, in half widths of the box.
+        Initial σ, in half widths of the box.
     samples : int
-        Between two changes.
+        Samples between two changes.
     rate, sigma_rate : float
         Multiples of the usual rates.
     """
@@ -196,9 +202,9 @@ class CMAES:
     Parameters
     ----------
     sigma : float
-        At the start, in half widths of the box.
+        Initial σ, in half widths of the box.
     samples : int
-        Between two changes.
+        Samples between two changes.
     """
 
     order: ClassVar[int] = 0
@@ -224,14 +230,14 @@ class CMAES:
             import cma  # type: ignore[import-untyped]
         except ModuleNotFoundError:
             raise BuildError(
-                "baseline CMA-ES needs the package cma; pip install 'cortex-sim[tdca]', which brings it"
+                "baseline CMA-ES needs the package cma; install it with pip install 'cortex-sim[tdca]'"
             ) from None
         options = {"popsize": self.samples, "seed": seed, "verbose": -9}
         return cma.CMAEvolutionStrategy(start, self.sigma, options)
 
 
 RATES, FALLS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5), (0.0, 1.0, 2.0)
-#: Settings among which each arm's are chosen, on the trained families, for each number of variables.
+#: Settings to choose from for each arm, on the trained families, for each number of variables.
 GRIDS: dict[str, tuple[Any, ...]] = {
     "adam_4": tuple(Adam(r, f) for r in RATES for f in FALLS),
     "adam_1": tuple(Adam(r, f, 1) for r in RATES for f in FALLS),

@@ -25,7 +25,7 @@ class FunctionObjective:
     Parameters
     ----------
     of : str
-        Family.
+        Name of the family.
     shift : array of shape (n,)
         x*, the minimiser.
     turn : array of shape (n, n)
@@ -45,7 +45,7 @@ class FunctionObjective:
         n = len(np.atleast_1d(self.shift))
         if np.shape(self.turn) != (n, n):
             raise DeclarationError(
-                f"FunctionObjective: turn has shape {np.shape(self.turn)}, but shift {n} values; "
+                f"FunctionObjective: turn has shape {np.shape(self.turn)}, but shift has {n} values; "
                 f"give ({n}, {n})"
             )
         family(self.of).best(n)
@@ -73,8 +73,8 @@ class FunctionObjective:
 def point_network(tasks: Tasks, i: int = 0) -> cs.Network:
     """Task i as a declared network.
 
-    Its stimulus is silent, so that the rates of ``point`` are its biases and only they are plastic in effect:
-    under backpropagation their change is −∇f.
+    Its source is silent, so that the rates of ``point`` are its biases, and only they change. Under
+    backpropagation they change by −∇f.
     """
     own = tasks.only(i)
     net = cs.Network("point")

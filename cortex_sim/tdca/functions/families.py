@@ -53,7 +53,7 @@ class Family:
         Raises
         ------
         DeclarationError
-            If n is too small, or odd where the function is of pairs.
+            If n is too small, or is odd and the function is of pairs.
         """
         require_count(f"function {self.name}", minimum=2, n=n)
         if self.paired and n % 2:
@@ -180,5 +180,5 @@ FAMILIES = {family.name: family for family in _ALL}
 
 
 def family(name: str) -> Family:
-    """The family of this name; unknown ones are errors that list the known."""
+    """The family of this name; an unknown name is an error that lists the known ones."""
     return look_up("function", name, FAMILIES)

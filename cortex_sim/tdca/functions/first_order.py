@@ -1,12 +1,12 @@
 """First order: one small network, shared by all coordinates, turns gradients into the credit of every unit.
 
-The point is a population of n linear units; what each is given is the change of its bias,
+The point is a population of n linear units; the credit that each receives is the change of its bias,
 
     Δx = η_t (−â exp(o₂) + 3 o₁) + ν_t ξ,   â = m̂ / √v̂,   η_t = η₀ 10^(−a t),   ν_t = ν₀ 10^(−b t),
 
 with the running means m̂ and v̂ of the gradient and of its square (Kingma and Ba 2015), t from 0 to 1, white
 noise ξ and o = network(inputs of the unit). With o = 0 and ν = 0 it is Adam. Several points run side by side
-and exchange their best positions. Our design: the paper's could not be read.
+and exchange their best positions. The design is ours: the paper's could not be read.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ INPUTS = (
     "size of the gradient",
 )  # fmt: skip
 _TINY = 1e-12
-_REACH = 3.0  # of o₁, in η_t
-_FAR = 3.0  # distance, in η_t, at which the inputs of distance are half of their largest value
+_REACH = 3.0  # factor of o₁, in units of η_t
+_FAR = 3.0  # distance, in units of η_t, at which a distance's input is half of its largest value
 
 
 @register("function_rule", "first_order")
 @dataclass(frozen=True)
 class FirstOrder:
-    """The form of the network, and how many points run side by side.
+    """Sizes of the network, number of points, and rates before training.
 
     Parameters
     ----------
     hidden : int, default 12
         Hidden units.
     points : int, default 4
-        Points side by side; each costs one evaluation of value and gradient a step.
+        Points that run side by side; each costs one evaluation of value and gradient per step.
     rate, fall : float
         η₀ and a before training: Adam's best on the trained families.
     noise : float
@@ -55,7 +55,7 @@ class FirstOrder:
 
     controls: ClassVar[Mapping[str, str]] = {
         "silent": "the network's outputs are 0",
-        "units": "each unit is given the credit of another",
+        "units": "each unit receives the credit of another",
         "apart": "points do not exchange their best and mean",
         "quiet": "no noise",
     }
@@ -103,7 +103,7 @@ class FirstOrder:
 
     @property
     def layout(self) -> Layout:
-        """Where each parameter lies in φ."""
+        """Positions of the parameters in φ."""
         return Layout(self.shapes())
 
     def run(
@@ -116,7 +116,7 @@ class FirstOrder:
         phi : tensor of shape (member, parameter)
         tasks : Tasks
         evaluations : int
-            Of value and gradient, in every task.
+            Evaluations of value and gradient in every task.
         generator : Generator
             Draws starting points and noise: the same for every member.
         control : str, optional
@@ -153,8 +153,8 @@ class _Points:
             named[name].reshape(members, 1, 1, 1) for name in ("fall", "log_noise", "noise_fall")
         )
         self.keep = [k.reshape(members, 1, 1, 1) for k in torch.sigmoid(named["memories"]).unbind(1)]
-        self.left = [torch.ones_like(k) for k in self.keep]  # of the means' starts at 0
-        self.means = [torch.zeros_like(self.x) for _ in range(3)]  # of g, g², and slowly of g
+        self.left = [torch.ones_like(k) for k in self.keep]  # weight of the initial 0 in each mean
+        self.means = [torch.zeros_like(self.x) for _ in range(3)]  # of g, of g², and a slow one of g
         self.change = torch.zeros_like(self.x)
         self.own = self.x.clone()
         self.own_value = torch.full(self.x.shape[:3], torch.inf, dtype=dtype)
@@ -165,14 +165,14 @@ class _Points:
         """Values above the minimum; keeps the gradient and the best points."""
         above, slope = self.tasks.measure(self.x.transpose(0, 1))
         above, self.slope = above.transpose(0, 1), slope.transpose(0, 1)
-        self.value = above + self.tasks.lowest[:, None]  # all that a point may know
+        self.value = above + self.tasks.lowest[:, None]  # what points may read: f, without knowing f*
         better = self.value < self.own_value
         self.own_value = torch.where(better, self.value, self.own_value)
         self.own = torch.where(better[..., None], self.x, self.own)
         return above
 
     def move(self, time: float) -> None:
-        """Give every unit its credit."""
+        """Change every unit's bias by its credit."""
         g = self.slope
         seen = (g, g * g, g)
         self.means = [

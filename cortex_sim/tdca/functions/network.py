@@ -1,4 +1,4 @@
-"""The small network of both rules: one hidden population and two outputs, of every member at once."""
+"""The small network of both rules: one hidden population and two outputs, for all members at once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SmallNetwork:
         return found
 
     def outputs(self, named: dict[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Both outputs (member, place) of inputs (member, input, place); ``named`` is of (member, …) each."""
+        """Both outputs (member, place) from inputs (member, input, place) and parameters (member, …)."""
         hidden = torch.tanh(torch.baddbmm(named["hidden_bias"][:, :, None], named["hidden"], inputs))
         o1, o2 = torch.baddbmm(named["outputs_bias"][:, :, None], named["outputs"], hidden).unbind(1)
         return o1, o2

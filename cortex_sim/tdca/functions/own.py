@@ -20,7 +20,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 
 @dataclass(frozen=True, eq=False)
 class OwnFunction:
-    """One function on the box [−1, 1]ⁿ, in the form in which rules meet tasks.
+    """One function on the box [−1, 1]ⁿ, as a task for the rules.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class OwnFunction:
 
     @property
     def lowest(self) -> Tensor:
-        """0: the minimum is not known, and values are taken as they are."""
+        """Zero: the minimum is unknown, and values are used as they are."""
         return torch.zeros(1, dtype=torch.float64)
 
     def measure(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ class OwnFunction:
         if values.shape != (len(flat),) or slopes.shape != flat.shape:
             raise DeclarationError(
                 f"own function: at x of shape {flat.shape} it gave values of shape {values.shape} and "
-                f"gradients of shape {slopes.shape}; give ({len(flat)},) and {flat.shape}"
+                f"gradients of shape {slopes.shape}; it must return ({len(flat)},) and {flat.shape}"
             )
         return torch.from_numpy(values).reshape(x.shape[:-1]), torch.from_numpy(slopes).reshape(x.shape)
 
@@ -76,17 +76,24 @@ def minimise(
         Values (point,) and gradients (point, n) at x (point, n). Points may leave the box. A rule of zero
         order ignores gradients.
     n : int
+        Number of variables.
     evaluations : int
-        Of value and gradient; the rule spreads its schedule over them.
+        Evaluations of value and gradient; the rule's schedule spans them.
     seed : int
-        Of starting points and noise.
+        Seed of starting points and noise.
     run : path
-        Run directory of ``cortex-sim evolve``; default the network that ships.
+        Run directory of ``cortex-sim evolve``; by default that of the shipped network.
+
+    Returns
+    -------
+    Minimum
 
     Raises
     ------
+    DeclarationError
+        If values or gradients have another shape.
     RunError
-        If a value is NaN at every point of a step, or there is no such run.
+        If no value of a step is finite, or there is no such run.
     """
     require_count("minimise", n=n, evaluations=evaluations)
     settings, phi = trained(Path(run))
@@ -98,7 +105,8 @@ def minimise(
             i = int(found.argmin())
             if not torch.isfinite(found[i]):
                 raise RunError(
-                    "minimise: no value of a step is finite; give a function that is, near the box"
+                    "minimise: no value of a step is finite; give a function that is finite in the box and "
+                    "near it"
                 )
             if float(found[i]) < best:
                 best, where = float(found[i]), x.reshape(-1, n)[i].numpy().copy()

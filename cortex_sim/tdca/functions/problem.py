@@ -1,4 +1,4 @@
-"""Inner runs on functions as a fitness problem: how far below the others a member comes on every task."""
+"""Inner runs on functions as a fitness problem: how low a value each member reaches, against the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from cortex_sim.tdca.functions.tasks import draw
 
-WORST = 1e4  # box's medians: what lies above counts as equally bad, and as contained
+WORST = 1e4  # in units of the box's median: all values above count as equally bad, and as contained
 
 
 class FunctionRuns:
@@ -18,7 +18,7 @@ class FunctionRuns:
 
     Fitness is log₁₀ of the best value above the minimum, relative to the box's median, standardised over
     members in each task. The mean over tasks and members of the unstandardised logarithm is added, the same
-    for all members, so that a generation's mean fitness says how far it came.
+    for all members, so that the mean fitness of generations shows the progress of the outer loop.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class FunctionRuns:
     dimensions : sequence of int
         Numbers of variables; every generation has tasks of each.
     each : int
-        Tasks of a family and a number of variables in a generation.
+        Tasks in a generation for each family and number of variables.
     evaluations : int
-        In an inner run.
+        Evaluations in an inner run.
     floor : float
-        Of levels, in units of the box's median: what lies below counts as equally good.
+        Lowest value that counts, in units of the box's median: all below it are equally good.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class FunctionRuns:
 
     @torch.no_grad()
     def outcomes(self, phi: Tensor, generator: Generator) -> Tensor:
-        """What each member comes to by itself: log₁₀ of its level on every task, (member, task)."""
+        """Result of each member by itself: log₁₀ of its best value on every task, (member, task)."""
         levels = []
         for n in self.dimensions:
             tasks = draw(self.families, n, self.each, generator, phi.dtype)

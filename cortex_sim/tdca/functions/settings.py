@@ -34,9 +34,9 @@ class FunctionTesting:
     dimensions : list of int
         Numbers of variables.
     tasks : int
-        Tasks of each family and number of variables, the same for every rule and seed.
+        Tasks for each family and number of variables, the same for every rule and seed.
     controls : list of str
-        Controls of the rule, each tested as the rule itself is.
+        Controls of the rule, each tested like the rule itself.
     """
 
     dimensions: list[int] = field(default_factory=lambda: [2, 10, 30])
@@ -62,15 +62,15 @@ class FunctionSettings:
     families : list of str
         Families to train on, see `cortex_sim.tdca.functions.families`.
     never_seen : list of str
-        Families that are tested only.
+        Families that are only tested.
     dimensions : list of int
         Numbers of variables to train on; every outer update has tasks of each.
     tasks : int
-        Tasks of a family and a number of variables in an outer update.
+        Tasks in an outer update for each family and number of variables.
     evaluations : int
-        Evaluations of a function in an inner run; of the first order, of value and gradient together.
+        Evaluations of a function in an inner run; for first_order, of value and gradient together.
     floor : float
-        Values below this, in units of the median over the box, count as equally good in the outer loop.
+        All values below this, in units of the median over the box, count as equally good in the outer loop.
     searcher : dict
         pgpe, snes or cma_es, and its settings.
     iterations : int
@@ -78,6 +78,7 @@ class FunctionSettings:
     testing : dict
         See `FunctionTesting`.
     seed : int
+        Seed of outer parameters, members and tasks.
     checkpoint_every : int
         Outer updates between checkpoints.
     """
@@ -106,7 +107,7 @@ class FunctionSettings:
         _require_dimensions(owner, self.dimensions)
         for name in ("rule", "searcher", "testing"):
             if not isinstance(getattr(self, name), dict):
-                raise RunError(f"setting {name} must be a dict. Got {getattr(self, name)!r}")
+                raise RunError(f"setting {name} must be a mapping, name: value. Got {getattr(self, name)!r}")
         for name in ("families", "never_seen"):
             if not isinstance(getattr(self, name), list):
                 raise RunError(f"setting {name} must be a list. Got {getattr(self, name)!r}")
@@ -149,15 +150,15 @@ class FunctionSettings:
         """Inner runs on the families to train on, and the rule's parameters before training."""
         if self.search().serves != "fitness":
             raise RunError(
-                f"setting searcher: {self.searcher['name']} needs windows of inner runs that persist; those "
-                "on functions are whole, so choose pgpe, snes or cma_es"
+                f"setting searcher: {self.searcher['name']} needs inner runs that persist from window to "
+                "window, but those on functions are whole; choose pgpe, snes or cma_es"
             )
         rule = self.inner_rule()
         runs = FunctionRuns(rule, self.families, self.dimensions, self.tasks, self.evaluations, self.floor)
         return runs, rule.layout.joined(rule.draw(self.seed))
 
     def check(self, data_dir: Path | None) -> None:
-        """Check that every family has functions of so many variables, and that controls are known."""
+        """Check that every family has functions of all numbers of variables, and that controls are known."""
         rule, tests = self.inner_rule(), self.tests()
         for name in self.families:
             for n in self.dimensions:
@@ -191,7 +192,7 @@ class FunctionSettings:
         return {"share_solved": self._shares(found), "per_life": found, "missing": []}
 
     def _shares(self, found: Mapping[str, Mapping[str, list[float | None]]]) -> dict[str, dict[str, float]]:
-        """Share solved of the families trained and never seen, by number of variables and control."""
+        """Share solved, of trained families and those never seen, by number of variables and control."""
         tests, shares = self.tests(), {}
         for control in (None, *tests.controls):
             for n in tests.dimensions:
@@ -226,6 +227,8 @@ def _share(cells: list[Mapping[str, list[float | None]]]) -> float:
 
 def _require_dimensions(owner: str, dimensions: Any) -> None:
     if not isinstance(dimensions, list) or not dimensions:
-        raise RunError(f"{owner}: dimensions must be a list of numbers of variables. Got {dimensions!r}")
+        raise RunError(
+            f"{owner}: dimensions must be a list of numbers of variables, such as [2, 10]. Got {dimensions!r}"
+        )
     for n in dimensions:
         require_count(owner, minimum=2, dimensions=n)

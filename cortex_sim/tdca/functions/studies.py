@@ -1,7 +1,7 @@
-"""Work of the study of functions: baselines, tuned and tested; trained rules, tuned likewise, at both costs.
+"""Jobs of the study of functions: baselines and trained rules, tuned and tested, at two costs of a gradient.
 
-A gradient with its value counts as one evaluation, or (``counted``) as n + 1. Results hold for each condition
-("n10 ackley") the level at the end and the evaluations until solved of every task, as those of
+A gradient with its value counts as one evaluation, or (``counted``) as n + 1. Results hold, for every task of
+each condition ("n10 ackley"), the level at the end and the evaluations until it was solved, as those of
 `cortex_sim.tdca.functions.settings.FunctionSettings.outcome` do.
 """
 
@@ -30,7 +30,7 @@ EVALUATIONS = 400
 
 
 def budget(order: int, n: int, counted: bool) -> int:
-    """Steps of one point that so many evaluations allow."""
+    """Steps of one point that `EVALUATIONS` allow, on functions of n variables."""
     return max(1, EVALUATIONS // (n + 1)) if counted and order else EVALUATIONS
 
 
@@ -62,7 +62,7 @@ class Baseline:
 
     @property
     def source(self) -> str | None:
-        """None: it builds on no other job."""
+        """None: it needs no other job."""
         return None
 
     def configuration(self, folders: Folders) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Baseline:
         return {**asdict(self), "grid": grid, "evaluations": EVALUATIONS, "families": [TRAINED, NEVER_SEEN]}
 
     def do(self, folder: Path, folders: Folders) -> Result:
-        """Tune, test."""
+        """Tune and test."""
         torch.set_num_threads(1)
         chosen, found = {}, {}
         for n in self.dimensions:
@@ -83,7 +83,7 @@ class Baseline:
         return {"arm": self.arm, "order": best.order, "settings": chosen, "per_life": found, "missing": []}
 
     def tune(self, n: int) -> Any:
-        """Settings that solve most tasks of the trained families; of equals, those with the lower levels."""
+        """Settings that solve most tasks of the trained families; among equals, those with lower levels."""
         grid = GRIDS[self.arm]
         if len(grid) == 1:
             return grid[0]
@@ -102,7 +102,7 @@ def _score(ran: Course, member: int = 0) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Counted:
-    """A trained rule of the first order, tested where a gradient with its value counts as n + 1 evaluations.
+    """A trained first-order rule, tested where a gradient with its value counts as n + 1 evaluations.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ FACTORS, FALLS = (2 / 3, 1.0, 1.5), (0.0, 0.5, 1.0, 1.5)
 
 @dataclass(frozen=True)
 class Tuned:
-    """A trained rule of the first order whose rate and fall are then chosen for each n, as baselines' are.
+    """A trained first-order rule whose rate and fall are then chosen for each n, like those of baselines.
 
     Every setting is tried on tasks of the families that the rule was trained on, with the budget of the test;
     network, noise and memories stay as trained.
@@ -169,7 +169,7 @@ class Tuned:
     factors, falls : tuple of float
         Factors of η₀, and numbers added to a, to choose among; with one of each, nothing is chosen.
     called : str
-        Part of its key.
+        Word in the job's key.
     """
 
     trained: str
@@ -202,7 +202,7 @@ class Tuned:
         return {**own, "grid": grid, "source": home.get(FINGERPRINT), "evaluations": EVALUATIONS}
 
     def do(self, folder: Path, folders: Folders) -> Result:
-        """Tune, test."""
+        """Tune and test."""
         torch.set_num_threads(1)
         settings, phi = trained(folders.run(f"{self.trained}-{self.seed}"))
         rule, chosen, found = settings.inner_rule(), {}, {}
@@ -217,7 +217,7 @@ class Tuned:
         return {"arm": self.trained, "order": 1, "settings": chosen, "per_life": found, "missing": []}
 
     def tune(self, rule: Any, phi: torch.Tensor, families: Sequence[str], n: int) -> tuple[float, float]:
-        """Factor and number that solve most tasks of the families; of equals, those with the lower levels."""
+        """Factor and number that solve most tasks of the families; among equals, those with lower levels."""
         grid = list(itertools.product(self.factors, self.falls))
         if len(grid) == 1:
             return grid[0]

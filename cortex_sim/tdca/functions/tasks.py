@@ -4,7 +4,7 @@
 
 with the base's minimiser z* and half width h, a rotation R, the minimiser x* drawn uniformly from the middle
 of the box, a zoom c, and a scale s and an offset f* of values. So no optimiser gains from a preference for 0,
-for an axis, or for a size of values.
+for an axis, or for a scale of values.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from cortex_sim.tdca.functions.families import Family, family
 
 MIDDLE = 0.6  # x* lies in [−.6, .6]ⁿ
 ZOOM = 0.5  # smallest zoom; the largest is 1
-DECADES = 2.0  # of the scale of values, to both sides
-SOLVED = 0.01  # of the box's median above f*: a task is solved below it
+DECADES = 2.0  # by which the scale of values varies in either direction
+SOLVED = 0.01  # fraction of the box's median above f*, below which a task counts as solved
 _SAMPLES = 1000  # for the median
 
 
@@ -33,7 +33,7 @@ class Tasks:
     Parameters
     ----------
     families : tuple of Family
-        With ``each`` tasks in turn: task i is of family i // each.
+        Families of the tasks: task i belongs to family i // each.
     each : int
     shift : tensor of shape (task, n)
         x*.

@@ -1,4 +1,4 @@
-"""How inner runs on functions are tested: what share of tasks is solved, after how many evaluations."""
+"""Tests of inner runs on functions: the share of tasks solved, and after how many evaluations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from cortex_sim.tdca.functions.tasks import SOLVED, Tasks, draw
 
 Steps = Iterable[tuple[Tensor, Tensor]]
-TESTED, TUNED = 7_000, 8_000  # seeds of tasks to test on, and of others to tune baselines on
+TESTED, TUNED = 7_000, 8_000  # seeds of the tasks for tests, and of those for tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Course:
     level : array of shape (member, task, step)
         Best value so far above the minimum, in units of the box's median.
     evaluations : array of shape (step,)
-        Evaluations made up to it.
+        Evaluations up to each step.
     """
 
     level: np.ndarray
@@ -37,12 +37,12 @@ class Course:
 
     @property
     def solved_at(self) -> np.ndarray:
-        """Evaluations until it was, float (member, task); infinite where it never was."""
+        """Evaluations until each task was solved, float (member, task); infinite if it never was."""
         below = self.level < SOLVED
         return np.where(below.any(2), self.evaluations[below.argmax(2)], np.inf)
 
     def as_data(self, member: int) -> dict[str, list[float | None]]:
-        """A member's tasks: level at the end, and evaluations until solved (None where it never was)."""
+        """A member's tasks: level at the end, and evaluations until solved (None if never)."""
         at = self.solved_at[member]
         return {
             "level": [float(f"{level:.4g}") for level in self.level[member, :, -1]],
@@ -67,7 +67,7 @@ def course(steps: Steps, tasks: Tasks) -> Course:
 def tested_tasks(
     families: Iterable[str], n: int, each: int, seed: int = TESTED
 ) -> Iterator[tuple[str, Tasks]]:
-    """Tasks of each family alone, float64: the same ones whatever other families are tested."""
+    """Tasks of each family, float64; they do not depend on which other families are tested."""
     for name in families:
         own = sum((i + 1) * byte for i, byte in enumerate(name.encode()))
         generator = Generator().manual_seed(seed * 100_003 + 1009 * n + own)

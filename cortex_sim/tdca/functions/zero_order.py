@@ -1,13 +1,13 @@
 """Zero order: a network weights the samples of a search distribution by their values alone.
 
-The point is the mean of n linear units that fluctuate independently, x = μ + σ ε. What unit j is given is one
-signal for all units times its own fluctuation, as in node perturbation,
+The point is the mean of n linear units that fluctuate independently, x = μ + σ ε. The credit of unit j is one
+signal, common to all units, times its own fluctuation, as in node perturbation,
 
-    Δμ_j = η σ_j Σ_s w_s ε_sj + κ Δμ_j(before),   Δ log σ_j = ½ η_σ Σ_s v_s (ε_sj² − 1),
+    Δμ_j = σ_j m_j,  m_j ← η Σ_s w_s ε_sj + κ m_j,   Δ log σ_j = ½ η_σ Σ_s v_s (ε_sj² − 1),
 
 with w_s = u_s + o₁_s / λ and v_s = u_s + o₂_s / λ for sample s of λ. With o = 0 and κ = 0 it is SNES (Schaul,
 Glasmachers and Schmidhuber 2011, doi:10.1145/2001576.2001692) with its rank-based utilities u. The network
-sees each sample's rank, value, size and novelty. Our design.
+reads each sample's rank, value, size and novelty. The design is ours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TINY = 1e-12
 @register("function_rule", "zero_order")
 @dataclass(frozen=True)
 class ZeroOrder:
-    """The form of the network, and of the search distribution.
+    """Sizes of the network, and the search distribution before training.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class ZeroOrder:
         Hidden units.
     samples : int, default 10
         λ, samples between two changes; each costs one evaluation.
-    sigma : float, default 0.5
-        σ at the start before training, in half widths of the box, at n = 10.
+    sigma : float, default 0.3
+        Initial σ before training, in half widths of the box, at n = 10.
     by_size : float, default -0.3
-        Before training, σ at the start is proportional to n to this power.
+        Exponent of n: before training, the initial σ is proportional to n to this power.
     rate : float, default 1.0
         η before training.
     sigma_rate : float, default 1.0
@@ -57,8 +57,8 @@ class ZeroOrder:
 
     controls: ClassVar[Mapping[str, str]] = {
         "silent": "the network's outputs are 0",
-        "units": "each unit is given the credit of another",
-        "samples": "weights of other samples",
+        "units": "each unit receives the credit of another",
+        "samples": "each sample receives the weights of another",
     }
 
     hidden: int = 12
@@ -102,7 +102,7 @@ class ZeroOrder:
 
     @property
     def layout(self) -> Layout:
-        """Where each parameter lies in φ."""
+        """Positions of the parameters in φ."""
         return Layout(self.shapes())
 
     def run(
@@ -110,7 +110,7 @@ class ZeroOrder:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield values above the minimum (member, task, sample), and x (…, n), at each step.
 
-        See `cortex_sim.tdca.functions.first_order.FirstOrder.run`; values are all that is used.
+        See `cortex_sim.tdca.functions.first_order.FirstOrder.run`; only values are used.
         """
         if control is not None:
             require_known("control", control, self.controls)
@@ -156,7 +156,7 @@ class _Distribution:
         self.ranked = utilities(form.samples, self.mu)
 
     def sample(self) -> tuple[Tensor, Tensor]:
-        """Draw all samples: values above the minimum, and where."""
+        """Draw all samples: their values above the minimum, and x."""
         drawn = torch.randn(self.one, generator=self.generator, dtype=self.mu.dtype)
         self.noise = drawn.expand(len(self.mu), *self.one)
         x = self.mu[:, :, None] + torch.exp(self.log_sigma)[:, :, None] * self.noise
@@ -165,7 +165,7 @@ class _Distribution:
         return above, x
 
     def move(self, time: float) -> None:
-        """Give every unit its credit, and change its fluctuations."""
+        """Change every unit's mean by its credit, and the size of its fluctuations."""
         order = self.value.argsort(2)
         rank = torch.empty_like(self.value)
         places = torch.arange(self.form.samples, dtype=rank.dtype).expand_as(rank)

@@ -1,4 +1,4 @@
-"""Rules whose hidden credits are spoiled: the controls without which no claim stands."""
+"""Controls: rules whose hidden credits are disrupted."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from cortex_sim.tdca.inner.rules import Fixed, Moment, TopDownCredit
 @register("inner_rule", "altered")
 @dataclass(frozen=True)
 class Altered:
-    """A rule whose hidden credits are spoiled: the controls without which no claim stands.
+    """A rule whose hidden credits are disrupted, as a control; its parameters stay as they were trained.
 
     Parameters
     ----------
     rule : InnerRule or str
-        The rule that is spoiled; its parameters stay as they were trained.
+        The rule.
     how : {"units", "presentations", "noise", "silent"}
-        Hidden credits shuffled over units; over the presentations of the batch, so that they belong to
-        other labels; replaced by white noise of equal norm; or left out (readout only).
+        Hidden credits are shuffled over units; shuffled over the presentations of the batch, so that they
+        belong to other labels; replaced by white noise of equal norm; or set to 0 (readout only).
     """
 
     rule: Any = field(default_factory=TopDownCredit)
@@ -38,23 +38,23 @@ class Altered:
 
     @property
     def gated(self) -> bool:
-        """As of the rule."""
+        """As in the rule."""
         return self.rule.gated
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """As of the rule."""
+        """As in the rule."""
         return self.rule.draw(seed)
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """As of the rule."""
+        """As in the rule."""
         return self.rule.fixed(body, rng)
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
     ) -> list[Tensor]:
-        """Spoiled credit below, the rule's own at the top."""
+        """Disrupted credit of hidden populations; at the top, the rule's credit."""
         *below, top = self.rule.credits(body, parameters, fixed, moment)
-        generator = torch.Generator().manual_seed(moment.number)  # another at every step
+        generator = torch.Generator().manual_seed(moment.number)  # different at every step
         return [*(_ALTERED[self.how](c, generator) for c in below), top]
 
 

@@ -1,7 +1,7 @@
 """A declared chain of populations, compiled for many inner runs side by side.
 
-Rates have shape (run, presentation, unit), weights (run, post, inputs of one place). A connector's
-operator makes one dense product at every place of each, so one local step serves all connectors.
+Rates have shape (run, presentation, unit), weights (run, post, inputs of one place). Every connector is a
+dense product at each of its places, so that one local step serves all connectors.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Layer:
 
     @property
     def operator(self) -> Operator:
-        """Its linear algebra."""
+        """Operator of the projection's connector."""
         return self.link.operator
 
     @property
     def projection(self) -> Projection:
-        """As it is declared."""
+        """The projection as declared."""
         return self.link.projection
 
     @property
@@ -71,7 +71,7 @@ class Layer:
 
 
 def gated(transfer: Any, c: Tensor, a: Tensor) -> Tensor:
-    """U = c ∘ f′(a) of a population; one operation instead of four where f is linear or rectifies."""
+    """Credit times gain, c ∘ f′(a), of a population; faster where f is linear or rectifies."""
     if type(transfer) is Linear:
         return c
     if type(transfer) is Relu:
@@ -81,7 +81,7 @@ def gated(transfer: Any, c: Tensor, a: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Carrier of rates (run, presentation, unit); keeps what every place read, for the local step."""
+    """Carrier of rates (run, presentation, unit); keeps the inputs of every place for the local step."""
 
     weights: Mapping[str, Tensor]
     biases: Mapping[str, Tensor]
@@ -104,7 +104,7 @@ class SideBySide:
         return drive
 
     def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
-        """A drive with one bias a channel."""
+        """The drive plus one bias per channel."""
         return a + bias.repeat_interleave(a.shape[2] // bias.shape[2], dim=2)
 
     def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
@@ -126,7 +126,7 @@ class Architecture:
     steps : tuple of Step
         Every population, its source first.
     layers : tuple of Layer
-        Those whose projection has weights, which learn; the lowest first, the top last.
+        The populations driven through weights, which all learn; the lowest first, the top last.
     """
 
     net: Network
@@ -145,18 +145,18 @@ class Architecture:
 
     @property
     def hidden(self) -> list[Shape]:
-        """Shapes of the populations between whose weights learn."""
+        """Shapes of the layers' populations below the top."""
         return [layer.post for layer in self.layers[:-1]]
 
     def initial(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights and biases at the start: those that every backend starts from with this seed."""
+        """Initial weights and biases: the same as on every backend with this seed."""
         drawn = self.net.initial_weights(seed)
         weights = [layer.operator.matrix(drawn[layer.link.name]) for layer in self.layers]
         return weights, [np.zeros((1, layer.post[0])) for layer in self.layers]
 
     @cached_property
     def with_free_feedback(self) -> Network:
-        """The network with free top-down weights beside the bottom-up ones, as they are born."""
+        """The network with free top-down weights too, for their initial values."""
         return self.net.with_rule("kolen_pollack")
 
     @cached_property
@@ -165,7 +165,7 @@ class Architecture:
         return {step.name: step.population for step in self.steps[1:]}
 
     def first_transfers(self) -> dict[str, dict[str, np.ndarray]]:
-        """Parameters of activations at the start, by population and name; of those that have any."""
+        """Initial parameters of the activations that have any, by population and name."""
         return {n: initial_values(p) for n, p in self.driven.items() if parameters_of(p)}
 
     def transfers(self, values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class Architecture:
     def adapted(
         self, values: Mapping[str, Mapping[str, Tensor]], drives: Mapping[str, Tensor]
     ) -> dict[str, dict[str, Tensor]]:
-        """Parameters (run, value) after drives (run, presentation, unit) that were learned from."""
+        """Activations' parameters (run, value) after learning from drives (run, presentation, unit)."""
         return {
             name: next_values(self.driven[name], drives[name].detach(), kept)
             if adapts(self.driven[name])
@@ -192,9 +192,9 @@ class Architecture:
     def settle(
         self, weights: list[Tensor], biases: list[Tensor], x: Tensor, transfers: Mapping[str, Any]
     ) -> tuple[dict[str, Tensor], list[Tensor], list[Tensor]]:
-        """Drives by population, rates of layers (the stimulus first) and what each layer reads.
+        """Drives by population, rates of layers (the stimulus first) and inputs of each layer's places.
 
-        For x (run, presentation, input), and activations as `transfers` gives them.
+        ``x`` has shape (run, presentation, input); ``transfers`` are activations as `transfers` returns them.
         """
         carrier = SideBySide(
             {layer.link.name: w for layer, w in zip(self.layers, weights, strict=True)},
@@ -209,7 +209,7 @@ class Architecture:
     def down(
         self, u: Tensor, above: int, w: Tensor, drives: Mapping[str, Tensor], transfers: Mapping[str, Any]
     ) -> Tensor:
-        """Wᵀ u of layer ``above``, at the population of the layer below; what lies between has no weights."""
+        """Credit Wᵀ u of layer ``above``, brought to the layer below through projections without weights."""
         link = self.layers[above].link
         c: Tensor = link.operator.down(u, w)
         between = {step.name: step for step in self.steps[1:]}
@@ -234,7 +234,7 @@ class Architecture:
 
     @property
     def worst(self) -> float:
-        """Where losses are clipped: log 2C for C classes, else 10."""
+        """Largest loss, at which losses are clipped: log 2C for C classes, else 10."""
         return math.log(2 * self.outputs) if isinstance(self.net.objective_function, CrossEntropy) else 10.0
 
 
@@ -244,16 +244,20 @@ def architecture(net: Network) -> Architecture:
     Raises
     ------
     BuildError
-        If the network is no chain under an objective, or a projection has weights that do not learn.
+        If the network is not a chain with an objective at its top, a projection has weights that do not
+        learn, or something is not supported in parallel inner runs.
     """
     net.check()
     if net.objective_at is None or net.objective_function is None:
-        raise BuildError(f"network {net.name}: has no objective; an inner run needs one")
+        raise BuildError(
+            f"network {net.name}: has no objective, which an inner run needs; declare one with net.objective"
+        )
     for p in [*net.laterals, *net.recurrents, *net.gains]:
         raise BuildError(
-            f"projection {p.name}: {p.kind} projections are not supported in parallel inner runs"
+            f"projection {p.name}: {p.kind} projections are not supported in parallel inner runs; leave it "
+            "out, or train the network by itself with model.fit"
         )
-    only_source(net, "inner runs side by side need a chain", "project from one population", BuildError)
+    only_source(net, "parallel inner runs need a chain", "project from one population", BuildError)
     for name, population in net.populations.items():
         if population.normaliser is not None or population.dropout:
             word = type(population.normaliser).__name__ if population.normaliser is not None else "dropout"
@@ -267,8 +271,8 @@ def architecture(net: Network) -> Architecture:
         onward = [p for p in net.bottom_ups if p.pre == step.inputs[0].projection.pre]
         if len(onward) != 1 or len(step.inputs) != 1:
             raise BuildError(
-                f"network {net.name}: inner runs side by side need a chain, and {onward[0].pre} projects to "
-                f"{len(onward)} populations or to one with several inputs"
+                f"network {net.name}: parallel inner runs need a chain of populations, but {onward[0].pre} "
+                f"projects to {len(onward)} populations, or to one with several inputs; keep one projection"
             )
         link = step.inputs[0]
         if allowed_of(net, link.projection) is not None:

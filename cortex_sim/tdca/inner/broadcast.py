@@ -1,7 +1,7 @@
 """Credit from K channels with plastic diffusion (`cortex_sim.credit.broadcast`) in many inner runs at once.
 
-``fixed`` holds D of every hidden population, then the running means of its step, population by population:
-where the energy of rates normalises it, those of Dᵀ, a readout of the population onto the channels.
+``fixed`` holds D of every hidden population, then the running means of its step, population by population.
+If the energy of rates normalises the step, they are those of Dᵀ, a readout of the population onto channels.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Broadcast:
     """
 
     credit_network: Any = field(default_factory=BroadcastCredit)
-    stands_for: ClassVar[str] = "plastic_diffusion"  # the rule of plasticity whose settings it trains
+    stands_for: ClassVar[str] = "plastic_diffusion"  # the plasticity rule whose settings it trains
     gated: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "credit_network", make("credit_network", self.credit_network))
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """M, κ, λ_W, λ_D and the scale of initial D, before training; shares of reading are not its own."""
+        """M, κ, λ_W, λ_D and the scale of initial D, before training; shares of readings are drawn apart."""
         own = self.credit_network
         return BroadcastCredit(own.outputs, own.channels, own.kernel, energy=own.energy).draw(seed)
 
@@ -53,7 +53,7 @@ class Broadcast:
         return [diffusion(own.kernel, shape, own.channels, rng) for shape in body.hidden]
 
     def initial(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
-        """D as in `fixed`, each population from a stream of its own, and running means at zero."""
+        """D as in `fixed`, each population's from its own random stream, and running means at zero."""
         own = self.credit_network
         check_outputs(own, body.outputs)
         kernels = [
@@ -69,7 +69,7 @@ class Broadcast:
         return [*kernels, *means]
 
     def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
-        """Initial D times its trained scale; running means are zero then."""
+        """Initial D times its trained scale; running means are still zero."""
         size = torch.where(new, parameters["log_scale"].exp(), 1.0)
         return [d * of_each_run(size) for d in held]
 
@@ -86,7 +86,7 @@ class Broadcast:
         return [*below, moment.error]
 
     def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
-        """D after the step that its change ⟨x gᵀ⟩ asks for, and its running means."""
+        """D after the step from its change ⟨x gᵀ⟩, and its running means."""
         turned = self.credit_network.energy == "rates"
         count, names = len(body.hidden), taken.step.names
         kept = of_each_run(1 - parameters["log_decay_down"].exp())
@@ -108,12 +108,12 @@ class Broadcast:
 
 
 def _channels(parameters: dict[str, Tensor], moment: Moment) -> Tensor:
-    """G = M c_L, (run, presentation, channel)."""
+    """Channels g = M c_L, (run, presentation, channel)."""
     return moment.error @ parameters["broadcast"].swapaxes(-1, -2)
 
 
 def _rates(body: Architecture, taken: Taken, hidden: int) -> Tensor:
-    """What synapses above read of a hidden population, or its rates where they read patches of it."""
+    """Rates of a hidden population as the synapses above read them; as they are if those read patches."""
     read = taken.read[hidden + 1]
     rates = taken.moment.rates[hidden + 1]
     return read if read.shape == rates.shape else rates

@@ -1,6 +1,6 @@
 """A cohort: inner runs that advance in parallel, each with its own weights and task.
 
-Nothing in a step mixes inner runs, so what becomes NaN in one stays in it.
+No operation in a step mixes inner runs, so NaN in one does not spread to others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cortex_sim.tdca.inner.step import Local, Step, rates
 
 
 def layout(rule: InnerRule, step: Step, body: Architecture) -> Layout:
-    """Where the outer parameters of a rule, of what its synapses read and of its step lie in φ."""
+    """Positions in φ of the outer parameters of a rule, of its synapses' readings, and of its step."""
     return Layout({name: p.shape for name, p in start(rule, step, 0, body).items()})
 
 
@@ -40,7 +40,8 @@ class Cohort:
     count : int
         Inner runs.
     copies : int, default 1
-        Inner runs that share a start: 2i and 2i + 1 where 2, for antithetic pairs and population members.
+        Consecutive inner runs that share a start, such as 2i and 2i + 1 with 2 copies: antithetic pairs, or
+        all members of a generation.
     dtype : torch.dtype, default float32
 
     Attributes
@@ -86,15 +87,16 @@ class Cohort:
         return [torch.as_tensor(a).to(self.dtype)[None] for a in arrays]
 
     def begin(self, slots: Tensor, seeds: Tensor, length: Tensor) -> None:
-        """Start new inner runs at ``slots`` (start,) bool; ``copies`` inner runs share a start.
+        """Start new inner runs; ``copies`` inner runs share a start.
 
         Parameters
         ----------
-        slots : Tensor of shape (start,)
+        slots : Tensor of bool, shape (start,)
+            Whether new inner runs start there.
         seeds : Tensor of shape (start,)
-            Of initial weights and of what the rule draws.
+            Seeds of initial weights and of what the rule draws.
         length : Tensor of shape (start,)
-            Steps in the new inner run.
+            Steps in the new inner runs.
         """
         if not slots.any():
             return
@@ -120,7 +122,7 @@ class Cohort:
         return self.body.settle(self.weights, self.biases, x, self.body.transfers(self.transfers))[1][-1]
 
     def changes(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Any]]:
-        """Objective before the step (run,), and of each layer u and what it read."""
+        """Objective before the step (run,), and u and presynaptic rates of each layer."""
         loss, local, _, _ = self._changes(parameters, x, y)
         return loss, local
 
@@ -176,13 +178,13 @@ class Cohort:
         return loss
 
     def _initialise(self, parameters: dict[str, Tensor]) -> None:
-        """Top-down weights of inner runs that begin get their trained size."""
+        """Scale the top-down weights of inner runs that begin to their trained size."""
         new = self.done == 0
         if self.plastic is not None and bool(new.any()):
             self.fixed = self.plastic.scaled(parameters, self.fixed, new)
 
     def _move(self, parameters: dict[str, Tensor], moved: list[Tensor], taken: Taken) -> None:
-        """Weights after the step; of a plastic rule, bottom-up ones forget and top-down ones learn."""
+        """Set the weights after the step; with plastic feedback, also decay them and let feedback learn."""
         if self.plastic is None:
             self.weights = moved
             return
@@ -191,7 +193,7 @@ class Cohort:
         self.fixed = self.plastic.learned(self.body, parameters, self.fixed, taken)
 
     def detach(self) -> None:
-        """Forget how the present state came about: what follows is differentiated from here."""
+        """Cut the gradient: later gradients treat the present state as constant."""
         self.weights = [w.detach() for w in self.weights]
         self.biases = [b.detach() for b in self.biases]
         self.fixed = [f.detach() for f in self.fixed]
@@ -211,14 +213,14 @@ class Cohort:
         return {"weight": self.weights, "bias": self.biases, "fixed": self.fixed, **self.means}
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on, as named tensors."""
+        """Everything needed to continue, as named tensors."""
         found = {f"{name}/{i}": t for name, ts in self._parts().items() for i, t in enumerate(ts)}
         found |= self._by_transfer() | self.readings.named()
         found |= {"done": self.done, "length": self.length, "taken": torch.tensor(self.taken)}
         return {name: t.detach().clone() for name, t in found.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         for name, values in self._parts().items():
             for i in range(len(values)):
                 values[i] = state[f"{name}/{i}"].clone()

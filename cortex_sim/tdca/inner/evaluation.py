@@ -1,4 +1,4 @@
-"""Test accuracy of inner runs at their end, each horizon with the schedule that ends there."""
+"""Test accuracy at the end of inner runs; each length of inner run has its own schedule."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def run_to_end(
 ) -> tuple[Cohort, Any]:
     """Inner runs that have taken ``steps`` inner steps under φ (parameter,), and their tasks.
 
-    With the same ``seed`` starts, tasks and presentations are the same under every rule and every φ, so that
-    differences are paired by inner run. Tests leave it at 0: outer loops of other seeds are tested on the
-    same inner runs, so that more of them add no inner runs.
+    With the same ``seed``, initial weights, tasks and presentations are the same under every rule and φ, so
+    that differences are paired by inner run. Tests leave it at 0: all outer loops are tested on the same
+    inner runs, so that more outer loops do not add independent inner runs.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn = tasks.draw(seeds, generator)

@@ -1,4 +1,4 @@
-"""Inner runs for an outer loop: window by window without end, or whole."""
+"""Inner runs for an outer loop: continued from window to window, or whole."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class Span:
     Parameters
     ----------
     shortest, longest : int
-        Bounds of an inner run's inner steps.
+        Bounds of the length T of an inner run, in inner steps; lengths are rounded to whole windows.
     brief : float
-        How much more often short inner runs begin: lengths have a density in proportion to T^−(1 + brief),
-        so that at 0 starts are log-uniform, and at 1 inner runs of every length, on a log scale, are
-        equally many at any moment. Lengths are whole windows.
+        How much more often short inner runs start: the density of lengths is proportional to T^−(1 + brief).
+        At 0, the lengths of newly started inner runs are log-uniform; at 1, the lengths of the inner runs in
+        progress at any time are.
     window : int
-        Steps between two outer updates.
+        Inner steps between two outer updates.
     batch : int
         Presentations of one inner step.
     validation : int
-        Presentations of the validation part on which a window ends.
+        Validation presentations at the end of a window; four times as many at the end of whole inner runs.
     validation_weight : float
-        Weight of the validation objective beside the mean over the window's steps.
+        Weight of their objective, relative to the mean over the window's steps.
     relative : bool
-        Whether objectives count by their logarithm: a tenth less is worth the same early and late in an
-        inner run.
+        Whether objectives count as log(E + 0.01): a reduction by a tenth counts the same early and late in
+        an inner run.
     """
 
     shortest: int = 20
@@ -71,13 +71,13 @@ class Span:
 
 
 def clipped(loss: Tensor, worst: float, relative: bool = False) -> Tensor:
-    """Losses with NaN and everything above ``worst`` set to it; ``relative``: log(loss + 0.01)."""
+    """Losses, with NaN and everything above ``worst`` set to it; if ``relative``, log(loss + 0.01)."""
     found = torch.nan_to_num(loss, nan=worst, posinf=worst).clamp(max=worst)
     return torch.log(found + 0.01) if relative else found
 
 
 class PersistentRuns:
-    """Inner runs that continue from window to window; each that ends is replaced by another, on another task.
+    """Inner runs that continue from window to window; one that ends is replaced by one on another task.
 
     Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`.
 
@@ -112,13 +112,13 @@ class PersistentRuns:
         self.copies = 2 if twins else 1
         self.generator = torch.Generator().manual_seed(seed)
         starts = count // self.copies
-        self.starts = slice(0, starts)  # whose inner runs advance here; what is drawn is drawn for all
+        self.starts = slice(0, starts)  # of inner runs that advance here; random numbers are drawn for all
         self.tasks = tasks.draw(starts, self.generator)
         self.cohort = Cohort(body, rule, step, count, self.copies, dtype)
-        self.cohort.done += 1  # as after an inner run of one step: all are due
+        self.cohort.done += 1  # as if an inner run of one step had ended: all are due
 
     def share(self, runs: slice) -> PersistentRuns:
-        """Some of the inner runs, of which none has started; the numbers drawn for them are the same."""
+        """Some of the inner runs, none of them started, with the same random numbers."""
         own, whole = copy(self), self.cohort
         own.generator = torch.Generator()
         own.generator.set_state(self.generator.get_state())
@@ -129,7 +129,7 @@ class PersistentRuns:
         return own
 
     def run_axes(self) -> dict[str, int | None]:
-        """Axis of inner runs in each tensor of `state`; None of what all have in common."""
+        """Axis of inner runs in each tensor of `state`; None for what all have in common."""
         return {n: 0 if n.startswith("cohort/") and t.dim() else None for n, t in self.state().items()}
 
     def _begin(self, slots: Tensor) -> None:
@@ -146,14 +146,14 @@ class PersistentRuns:
         return x, y
 
     def due(self) -> Tensor:
-        """Inner runs that the next window begins again: those that ended, and those whose weights are NaN."""
+        """Inner runs that start again in the next window: they ended, or their weights are not finite."""
         over = (self.cohort.done >= self.cohort.length) | self.cohort.lost()
         return over.reshape(-1, self.copies).any(1).repeat_interleave(self.copies)
 
     def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
         """Advance every inner run by a window under φ, (parameter,) or (run, parameter).
 
-        ``due`` says which of all inner runs start again, where only a share of them advances here.
+        ``due`` says which of all inner runs start again, if only a share of them advances here.
         """
         cohort, span, worst = self.cohort, self.span, self.cohort.body.worst
         slots = (self.due() if due is None else due)[:: self.copies]
@@ -176,13 +176,13 @@ class PersistentRuns:
         return Window(objective, begins, contained)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on, as named tensors."""
+        """Everything needed to continue, as named tensors."""
         found = {f"cohort/{name}": t for name, t in self.cohort.state().items()}
         found |= {f"tasks/{name}": t for name, t in self.tasks.state().items()}
         return found | {"generator": self.generator.get_state()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.cohort.restore(within("cohort/", state))
         self.tasks = self.tasks.restore(within("tasks/", state))
         self.generator.set_state(state["generator"])
@@ -196,11 +196,11 @@ class WholeRuns:
     Parameters
     ----------
     body, rule, step, tasks
-        As of `PersistentRuns`.
+        As in `PersistentRuns`.
     runs : int
         Inner runs of each member, the same for all members.
     span : Span
-        One length is drawn for a generation.
+        One length is drawn for each generation.
     """
 
     def __init__(
@@ -217,12 +217,12 @@ class WholeRuns:
         return self.compared(self.outcomes(phi, generator))
 
     def compared(self, outcomes: Tensor) -> Tensor:
-        """Fitness (member,) of what `outcomes` found: the same, since no member's depends on another's."""
+        """Fitness (member,) from `outcomes`: the same numbers, since members do not depend on each other."""
         return outcomes
 
     @torch.no_grad()
     def outcomes(self, phi: Tensor, generator: torch.Generator) -> Tensor:
-        """What each member comes to by itself, (member,)."""
+        """Result of each member by itself, (member,)."""
         members, span, worst = len(phi), self.span, self.body.worst
         tasks = self.tasks.draw(self.runs, generator)
         cohort = Cohort(self.body, self.rule, self.step, self.runs * members, members)

@@ -1,7 +1,7 @@
 """Credit from a layered, plastic credit network (`cortex_sim.credit.layered`) in many inner runs at once.
 
-Top-down weights are kept in the layout of the bottom-up ones beside them, (channel, input): c = Bᵀᵀ u is
-then the same product as backpropagation's Wᵀ u, patch by patch where the layer is a convolution.
+Top-down weights B are stored transposed, in the layout (channel, input) of the paired bottom-up weights, so
+that B u is the same product as backpropagation's Wᵀ u, patch by patch where the layer is a convolution.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class Layered:
     """
 
     credit_network: Any = field(default_factory=LayeredCredit)
-    stands_for: ClassVar[str] = "kolen_pollack"  # the rule of plasticity whose settings it trains
+    stands_for: ClassVar[str] = "kolen_pollack"  # the plasticity rule whose settings it trains
     gated: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "credit_network", make("credit_network", self.credit_network))
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """κ, λ_W, λ_B and the scale of initial B, before training; shares of reading are not its own."""
+        """κ, λ_W, λ_B and the scale of initial B, before training; shares of readings are drawn apart."""
         return LayeredCredit(self.credit_network.mirror).draw(seed)
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """Nothing is fixed: `initial` gives B of the layers above the lowest, in the layout of W."""
+        """Zeros in the shape of B, in the layout of W, of the layers above the lowest; see `initial`."""
         return [np.zeros((layer.post[0], _inputs(body, i))) for i, layer in _above(body)]
 
     def initial(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
@@ -78,7 +78,7 @@ class Layered:
         return chained(body, moment, fixed)
 
     def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
-        """B after the step: its pair's Δ times κ, and λ_B forgotten."""
+        """B after the step: (1 − λ_B) B plus κ times the change Δ of its paired weights."""
         kept = of_each_run(1 - parameters["log_decay_down"].exp())
         gain = of_each_run(parameters["log_gain"].exp())
         return [kept * b + gain * delta for b, delta in zip(held, taken.deltas[1:], strict=True)]

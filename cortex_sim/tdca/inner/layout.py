@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Layout:
-    """Where each named parameter lies in φ.
+    """Positions of named parameters in φ.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Layout:
         return torch.as_tensor(np.concatenate([np.ravel(named[name]) for name in self.shapes])).float()
 
     def split(self, phi: Tensor) -> dict[str, Tensor]:
-        """Parts of φ (parameter,) or (run, parameter); the second kind keeps its inner run axis first."""
+        """Parts of φ (parameter,) or (run, parameter), by name; an axis of inner runs stays first."""
         lengths = [math.prod(shape) for shape in self.shapes.values()]
         lead = phi.shape[:-1]
         parts = phi.split(lengths, dim=-1)

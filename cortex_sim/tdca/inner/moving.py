@@ -1,6 +1,6 @@
 """The mixed step's arithmetic with its backward pass written out.
 
-The meta-gradient spends most of its time here; autograd's own backward pass of the same lines remembers and
+The meta-gradient spends most of its time here; autograd's backward pass of the same lines stores and
 multiplies about twice as much.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor
 class Moved(torch.autograd.Function):
     """W + η₁ g + η₂ m′ s, with m′ = m + (1 − β₁)(g − m), v′ = β₂ v + (1 − β₂) g², s = (k + q v′)^−½.
 
-    Weights, change g and means (run, post, pre); η₁, η₂, k and q (run, 1, 1). Gradients go to all but k
-    and q, which only count steps.
+    Weights W, change g and means m and v have shape (run, post, pre); η₁, η₂, k and q (run, 1, 1). Gradients
+    are computed for all but k and q, which depend on the number of steps alone.
     """
 
     @staticmethod

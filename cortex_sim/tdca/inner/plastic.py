@@ -1,4 +1,4 @@
-"""Inner rules whose top-down weights learn during an inner run, and what they meet after each step."""
+"""Inner rules whose top-down weights learn during an inner run, and the step that they learn from."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Taken:
     Parameters
     ----------
     moment : Moment
-        The batch, as the rule met it.
+        The batch and the state of the network.
     read : list of Tensor
-        What the synapses of each layer read, (run, place, input).
+        Presynaptic rates as the synapses of each layer read them, (run, place, input).
     deltas : list of Tensor
         Δ of every layer's weights, (run, channel, input).
     step : Step
-        What turns changes into weight updates.
+        The step that turns changes into weight updates.
     eta : Tensor of shape (run, role, part)
-        Its rates; role 0 is that of hidden populations.
+        Its learning rates; role 0 is hidden populations, 1 the top.
     done : Tensor of shape (run,)
-        Steps taken before.
+        Number of steps taken before.
     """
 
     moment: Moment
@@ -50,21 +50,21 @@ class PlasticRule(InnerRule, Protocol):
         """Initial top-down weights of one inner run, in place of ``fixed(body, rng)``."""
 
     def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
-        """The same, times their trained scale in the inner runs that are ``new`` (run,) bool."""
+        """Top-down weights, times their trained scale in the inner runs that are ``new`` (run,) bool."""
 
     def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:
-        """λ_W, of shape () or (run,): what bottom-up weights forget in a step."""
+        """λ_W, of shape () or (run,): the fraction by which bottom-up weights decay in a step."""
 
     def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
         """Top-down weights after the step."""
 
 
 def plastic_part(rule: InnerRule) -> PlasticRule | None:
-    """The rule itself, or the one that is spoiled, where its top-down weights learn during an inner run."""
+    """The rule, or the one that `Altered` disrupts, if its top-down weights learn during an inner run."""
     own = rule.rule if isinstance(rule, Altered) else rule
     return own if isinstance(own, PlasticRule) else None
 
 
 def of_each_run(p: Tensor) -> Tensor:
-    """A scalar parameter, () or (run,), beside weights (run, post, input)."""
+    """A scalar parameter, () or (run,), in a shape that broadcasts with weights (run, post, input)."""
     return p[..., None, None]

@@ -1,4 +1,4 @@
-"""What plastic synapses read in inner runs side by side: each run has slow state of its own."""
+"""Presynaptic rates as plastic synapses read them in parallel inner runs; each run has its own slow state."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ONE = 40.0  # a logit whose share is 1 in double precision
 def shares_to_train(body: Architecture) -> dict[str, np.ndarray]:
     """Logits of the shares s and c that an outer loop trains, by name, at their declared values.
 
-    They are one pair for all layers. A share that is declared as 0 or 1 stays so.
+    One pair serves all layers. A share that is declared as 0 or 1 stays as it is.
     """
     return {name: p for name, p in declared_shares(body).items() if abs(p) < ONE}
 
 
 def declared_shares(body: Architecture) -> dict[str, np.ndarray]:
-    """Logits of declared shares, by name (of 0 and 1, ∓`ONE`); none where synapses read rates."""
+    """Logits of declared shares, by name (∓`ONE` for 0 and 1); none if synapses read plain rates."""
     declared = [layer.projection.reads for layer in body.layers if layer.projection.reads is not None]
     found = {}
     for name in SHARES:
@@ -43,9 +43,9 @@ def _logit(share: float) -> float:
 
 
 class InnerReadings:
-    """Readings of an architecture's layers, of arrays (run, place, input).
+    """Readings of an architecture's layers, applied to arrays (run, place, input).
 
-    No gradient passes through their state: the meta-gradient takes P, mean and powers as given.
+    No gradient passes through their state: the meta-gradient treats P, mean and powers as constants.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class InnerReadings:
     Attributes
     ----------
     state : dict of int to dict
-        By layer and variable, each (run, …); of the layers whose synapses read other than rates.
+        State by layer and variable, each (run, …), of the layers whose synapses do not read plain rates.
     """
 
     def __init__(self, body: Architecture, count: int, dtype: torch.dtype) -> None:
@@ -77,13 +77,13 @@ class InnerReadings:
         }
 
     def begin(self, runs: slice) -> None:
-        """Start these runs."""
+        """Reset the state of these runs to its initial values."""
         for i, first in self._first.items():
             for variable, values in first.items():
                 self.state[i][variable][runs] = values
 
     def _shares(self, i: int, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Trained s and c of a layer, where there are any; None of the two that stays as declared."""
+        """Trained s and c of a layer, if any; None for one that stays as declared."""
         reads = self.projections[i].reads
         trained = [
             parameters[name].sigmoid() if name in parameters and 0 < getattr(reads, name, 0) < 1 else None
@@ -92,7 +92,7 @@ class InnerReadings:
         return {} if trained == [None, None] else {"shares": tuple(trained)}
 
     def read(self, rates: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> list[Tensor]:
-        """What the synapses of every layer read of their inputs (run, place, input)."""
+        """Rates as the synapses of every layer read them, from their inputs (run, place, input)."""
         found = list(rates)
         for i, p in self.projections.items():
             found[i] = p.reads.read(self.state[i], rates[i], **self._shares(i, parameters))
@@ -100,7 +100,7 @@ class InnerReadings:
 
     @torch.no_grad()
     def renew(self, rates: Sequence[Tensor], number: int, parameters: Mapping[str, Tensor]) -> None:
-        """Let the state move on by the inner step ``number``; all runs share its noise."""
+        """Update the state after inner step ``number``, if an update is due; all runs share its noise."""
         for i, p in self.projections.items():
             every = updates_between(p.reads)
             if number % every:
@@ -112,11 +112,11 @@ class InnerReadings:
             )
 
     def named(self) -> dict[str, Tensor]:
-        """All state by one name for each tensor."""
+        """All state, one name for each tensor."""
         return {f"reading/{i}/{v}": x for i, kept in self.state.items() for v, x in kept.items()}
 
     def restore(self, kept: dict[str, Tensor]) -> None:
-        """Go back to what `named` gave."""
+        """Continue from the state that `named` returned."""
         self.state = {
             i: {v: kept[f"reading/{i}/{v}"].clone() for v in values} for i, values in self.state.items()
         }

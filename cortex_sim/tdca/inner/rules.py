@@ -24,11 +24,24 @@ from cortex_sim.tdca.inner.architecture import Architecture, gated
 
 @dataclass(frozen=True)
 class Moment:
-    """A batch as a rule meets it.
+    """A batch, and the state of the network that a rule may read.
 
-    ``weights`` by layer, ``drives`` by population, ``rates`` by layer (the stimulus first), ``goal`` the
-    targets, ``error`` the top's own credit, ``number`` the step's, ``transfers`` activations by population,
-    ``time`` the part of each inner run that has passed, (run,).
+    Attributes
+    ----------
+    weights : list of Tensor
+        By layer.
+    drives : dict of str to Tensor
+        By population.
+    rates : list of Tensor
+        By layer, the stimulus first.
+    goal, error : Tensor
+        Targets, and the credit −∂E/∂r of the top.
+    number : int
+        Number of the inner step.
+    transfers : mapping of str to callable
+        Activations by population.
+    time : Tensor of shape (run,), optional
+        Fraction of each inner run that has passed.
     """
 
     weights: list[Tensor]
@@ -55,7 +68,7 @@ class InnerRule(Protocol):
         """Its outer parameters before training, by name; {} where it has none."""
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """What one inner run draws at the start: feedback weights, kernels, addresses."""
+        """What one inner run draws at its start: feedback weights, kernels or addresses."""
 
     def credits(
         self, body: Architecture, parameters: dict[str, Tensor], fixed: Fixed, moment: Moment
@@ -88,7 +101,7 @@ class TopDownCredit:
         return self.credit_network.draw(seed)
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """Kernels of all hidden populations, then their addresses where the form has any."""
+        """Kernels of all hidden populations, then their addresses if the credit network has any."""
         placed = place(self.credit_network, body.hidden, body.outputs, rng)
         addresses = [p.addresses for p in placed if p.addresses is not None]
         return [p.diffusion for p in placed] + addresses
@@ -112,12 +125,12 @@ class TopDownCredit:
 
 
 class _Fixed:
-    """A rule with no parameters of its own: c_l = B_l c_L."""
+    """A rule without outer parameters: c_l = B_l c_L."""
 
     gated: ClassVar[bool] = True
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """Nothing to train but rates and schedule."""
+        """None: only learning rates and schedule are trained."""
         return {}
 
     def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
@@ -151,7 +164,7 @@ class ErrorDiffusion(_Fixed):
     Parameters
     ----------
     signs : bool, default False
-        Whether each unit has its own receptor sign for it.
+        Whether each unit multiplies it by its own random sign, as of a receptor.
     """
 
     signs: bool = False
@@ -184,7 +197,7 @@ class LowRank(_Fixed):
 @register("inner_rule", "readout_only")
 @dataclass(frozen=True)
 class ReadoutOnly(_Fixed):
-    """No credit below the top: hidden weights stay as they were born."""
+    """No credit below the top: hidden weights keep their initial values."""
 
     def _matrix(self, rng: np.random.Generator, units: int, outputs: int) -> np.ndarray:
         return np.zeros((units, outputs))
@@ -198,7 +211,7 @@ class Backprop:
     gated: ClassVar[bool] = True
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """Nothing to train but rates and schedule."""
+        """None: only learning rates and schedule are trained."""
         return {}
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
@@ -213,7 +226,7 @@ class Backprop:
 
 
 def chained(body: Architecture, moment: Moment, down: Sequence[Tensor]) -> list[Tensor]:
-    """C = B u from population to population; ``down`` in the layout of W, of the layers above the lowest."""
+    """Credit c = B u of each layer from that above; ``down`` holds B of layers above the lowest, as W."""
     credits = [moment.error]
     for above in range(len(body.layers) - 1, 0, -1):
         step = body.layers[above].step

@@ -1,15 +1,15 @@
-"""The step of an inner run from its rule's changes, with rates and schedule outside the rule.
+"""The step of an inner run: turns a rule's changes into weight updates; holds rates and schedule.
 
     ΔW = η₁ · 30 U / e  +  η₂ · √(196/inputs) · m̂ / √v̂
 
-U is the rule's change, e a running mean of the presynaptic energy ‖r_pre‖² + 1 (normalised step: one inner
-run's width and input do not matter), m̂ and v̂ are Adam's running means of U and U² (Kingma & Ba 2015, arXiv
-1412.6980, with their correction for the start). An inner run that is to end after T steps has, after t,
+U is the rule's change, e a running mean of the presynaptic energy ‖r_pre‖² + 1 (which makes the step
+independent of a network's width and inputs), m̂ and v̂ are Adam's running means of U and U² (Kingma & Ba
+2015, arXiv 1412.6980, with their bias correction). An inner run of length T has, after t steps,
 
     η = exp(rate + slope · log(T/100)) · ½(1 + cos πt/T)^fall,
 
-one pair of rates for hidden populations and one for the top. Rates, slopes and falls are outer parameters
-of every rule, backpropagation included. Adam's arithmetic is differentiable: the meta-gradient needs it.
+with one pair of rates for hidden populations and one for the top. Rates, slopes and falls are outer
+parameters of every rule, backpropagation included. The meta-gradient needs Adam's steps to be differentiable.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from cortex_sim.registry import register
 from cortex_sim.tdca.inner.moving import Moved
 
 _ENERGY, _FIRST, _SECOND = 0.9, 0.9, 0.99  # decay of the running means
-_FLOOR = 1e-12  # added to v̂ under Adam's root: its slope at zero stays finite
-_STEEP = math.log(math.e - 1)  # softplus of it is 1
+_FLOOR = 1e-12  # added to v̂ under Adam's root, whose slope at zero stays finite
+_STEEP = math.log(math.e - 1)  # its softplus is 1
 
 State = dict[str, list[Tensor]]
 
 
 @dataclass(frozen=True)
 class Local:
-    """One layer in a step: its weights (run, post, input), u and what it read, (run, place, ·).
+    """One layer in a step: its weights (run, post, input), u (run, place, post) and presynaptic rates.
 
-    Places are those of all ``presentations``; a dense projection has one in each.
+    These are ``seen`` (run, place, input), as the synapses read them. Places are those of all
+    ``presentations``; a dense projection has one place per presentation.
     """
 
     weight: Tensor
@@ -47,7 +48,7 @@ class Local:
     presentations: int
 
     def changes(self) -> tuple[Tensor, Tensor]:
-        """The rule's changes of weight and bias, U: means over presentations."""
+        """The rule's changes U of weights and biases: means over presentations."""
         change = torch.bmm(self.u.transpose(1, 2), self.seen) / self.presentations
         return change, self.u.sum(1, keepdim=True) / self.presentations
 
@@ -58,35 +59,35 @@ class Local:
 
     @property
     def energy(self) -> Tensor:
-        """‖r_pre‖² of what was read, mean over places, (run,)."""
+        """Presynaptic energy ‖r_pre‖², mean over places, (run,)."""
         return self.seen.square().sum(-1).mean(-1)
 
 
 class Change(Protocol):
-    """A layer as a step needs it: `Local`, or what another optimiser measured of it."""
+    """What a step needs to know of a layer: `Local`, or the measurements of another optimiser."""
 
     @property
     def weight(self) -> Tensor:
-        """As of `Local`."""
+        """As in `Local`."""
 
     @property
     def bias(self) -> Tensor:
-        """As of `Local`."""
+        """As in `Local`."""
 
     @property
     def inputs(self) -> int:
-        """As of `Local`."""
+        """As in `Local`."""
 
     @property
     def energy(self) -> Tensor:
-        """As of `Local`."""
+        """As in `Local`."""
 
     def changes(self) -> tuple[Tensor, Tensor]:
-        """As of `Local`."""
+        """As in `Local`."""
 
 
 class Step(Protocol):
-    """What turns a rule's changes into new weights."""
+    """Turns a rule's changes into new weights."""
 
     names: ClassVar[tuple[str, ...]]
 
@@ -94,7 +95,7 @@ class Step(Protocol):
         """Its outer parameters before training."""
 
     def state(self, weights: list[Tensor], biases: list[Tensor]) -> State:
-        """Running means at the start, zero, each (run, …)."""
+        """Initial running means, all zero, each (run, …)."""
 
     def take(
         self, eta: Tensor, done: Tensor, local: Local, means: dict[str, Tensor]
@@ -103,7 +104,7 @@ class Step(Protocol):
 
 
 def rates(parameters: dict[str, Tensor], done: Tensor, horizon: Tensor) -> Tensor:
-    """η of shape (run, role, part), for inner runs with ``done`` of ``horizon`` steps behind them."""
+    """Learning rates η (run, role, part), of inner runs that have taken ``done`` of ``horizon`` steps."""
     rate, fall = parameters["step_rate"], parameters["step_fall"]  # (…, role, part, 2), (…, role, part)
     length = torch.log(horizon / 100)[:, None, None]
     left = (0.5 * (1 + torch.cos(math.pi * done / horizon))).clamp_min(1e-6)[:, None, None]
@@ -114,7 +115,7 @@ def rates(parameters: dict[str, Tensor], done: Tensor, horizon: Tensor) -> Tenso
 @register("step", "mixed")
 @dataclass(frozen=True)
 class Mixed:
-    """Both parts of the step above.
+    """Both parts of the step: the normalised and Adam's.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ class Mixed:
 @register("step", "adam")
 @dataclass(frozen=True)
 class Adam:
-    """Adam's part alone: what deep networks are usually trained with.
+    """Adam's part alone, as deep networks are usually trained.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def _still(weights: list[Tensor], biases: list[Tensor]) -> State:
 def _moved(
     eta_1: Tensor, eta_2: Tensor, after: Tensor, local: Change, means: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """After η₁ U + η₂ √(196/inputs) m̂/√(v̂ + floor); the factor of m̂ is divided out of the root."""
+    """New weights after η₁ U + η₂ √(196/inputs) m̂/√(v̂ + floor); m̂'s bias correction enters the root."""
     eta_2 = eta_2 * math.sqrt(196 / local.inputs)
     factor = (1 - _FIRST**after).square()
     k, q = _FLOOR * factor, factor / (1 - _SECOND**after)
@@ -207,7 +208,7 @@ def _moved(
 @register("step", "plain")
 @dataclass(frozen=True)
 class Plain:
-    """ΔW = η U, no running means: the bare inner step, for limits and benchmarks.
+    """ΔW = η U, without running means: the plain step, for limiting cases and benchmarks.
 
     Parameters
     ----------
@@ -233,6 +234,6 @@ class Plain:
         """New weight and bias of one layer."""
         scaled = local.u * (eta[:, 0, None, None] / local.presentations)
         moved = local.bias + scaled.sum(1, keepdim=True)
-        if not torch.is_grad_enabled():  # nothing will ask for the old weights: change them in place
+        if not torch.is_grad_enabled():  # the old weights are not needed again: change them in place
             return local.weight.baddbmm_(scaled.transpose(1, 2), local.seen), moved, {}
         return torch.baddbmm(local.weight, scaled.transpose(1, 2), local.seen), moved, {}

@@ -1,4 +1,4 @@
-"""Outer loops, which train a credit network on the inner runs it teaches; found by name.
+"""Outer loops, which train a credit network on the inner runs that it teaches; chosen by name.
 
 ``cortex_sim.registry.make("searcher", "nres")`` gives the settings of one; ``begin`` starts it on inner runs.
 """

@@ -1,4 +1,4 @@
-"""Adam on the centre of a search, its rate falling along a cosine."""
+"""Adam on the centre of a search, with a rate that falls along a cosine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def require_final(owner: object, final: float) -> None:
 
 
 class Descent:
-    """Moves the centre against the gradients it is given.
+    """Moves the centre against the gradients passed to it.
 
     φ ← φ − η_t Adam(g · min(1, clip / ‖g‖)), with η_t = rate · (final + (1 − final)(1 + cos πt/T) / 2).
     A gradient that is not finite is left out and counted; the schedule advances all the same, so that
@@ -29,7 +29,7 @@ class Descent:
     Parameters
     ----------
     centre : tensor of shape (P,)
-        Owned by the descent from then on.
+        The descent changes this tensor in place.
     rate : float
         η at the start; positive.
     iterations : int
@@ -65,7 +65,7 @@ class Descent:
         return self._rate * (self._final + (1 - self._final) * (1 + math.cos(math.pi * passed)) / 2)
 
     def step(self, gradient: Tensor) -> dict[str, float]:
-        """Take one step; returns its rate, the gradient's norm before clipping, and the steps left out."""
+        """Take one step; returns its rate, the norm of the unclipped gradient, and steps skipped so far."""
         rate, norm = self.rate(), float(torch.linalg.vector_norm(gradient.double()))
         if math.isfinite(norm):
             scale = min(1.0, self._clip / norm) if self._clip and norm else 1.0

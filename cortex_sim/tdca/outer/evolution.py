@@ -29,7 +29,7 @@ class PGPE:
         Standard deviation of every parameter at the start; it adapts, by at most a fifth per generation.
     rate : float or None
         Distance by which one generation moves the centre; positive. None: σ √P / 30, for P parameters
-        (ClipUp's speed limit, twice the rate, is then a fifteenth of the samples' distance).
+        (ClipUp's speed limit, twice the rate, is then a fifteenth of the samples' distance from the centre).
     sigma_rate : float, default 0.1
         Rate at which σ adapts; positive.
 
@@ -60,7 +60,7 @@ class PGPE:
             )
 
     def algorithm(self, problem: Any, centre: Tensor) -> Any:
-        """Evotorch's searcher, at its start."""
+        """The evotorch searcher, before its first step."""
         return evotorch().algorithms.PGPE(
             problem,
             popsize=self.members,
@@ -113,7 +113,7 @@ class SNES:
         require_positive(self, sigma=self.sigma, rate=self.rate, sigma_rate=self.sigma_rate)
 
     def algorithm(self, problem: Any, centre: Tensor) -> Any:
-        """Evotorch's searcher, at its start."""
+        """The evotorch searcher, before its first step."""
         return evotorch().algorithms.SNES(
             problem,
             popsize=self.members,
@@ -165,7 +165,7 @@ class CMAES:
         require_flag(self, separable=self.separable)
 
     def algorithm(self, problem: Any, centre: Tensor) -> Any:
-        """Evotorch's searcher, at its start."""
+        """The evotorch searcher, before its first step."""
         needed = self.members * len(centre) ** 2 * centre.element_size() / 2**30
         if needed > 1 and not self.separable:
             raise DeclarationError(

@@ -19,8 +19,8 @@ _VERBOSITY = "EVOTORCH_VERBOSE_LEVEL"
 def evotorch() -> Any:
     """The module, without the two log handlers it would put on standard output and error.
 
-    The import takes about a second, since it loads ray, pandas and gymnasium; ray is not started, nor is it
-    by a problem without actors.
+    The import takes about a second, since it loads ray, pandas and gymnasium. It does not start ray, and
+    neither does a problem without actors.
 
     Raises
     ------

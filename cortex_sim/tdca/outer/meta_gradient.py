@@ -33,12 +33,12 @@ class MetaGradient:
     final : float, default 0.1
         Fraction of the rate left at the end of the cosine.
     apart : bool, default False
-        Give each inner run its own copy of φ, so that an inner run whose gradient is not finite alone
-        is left out. Otherwise its NaN reaches the mean, and the whole step is left out.
+        Give each inner run its own copy of φ, so that only inner runs whose gradient is not finite are left
+        out. Otherwise one NaN enters the mean, and the whole step is left out.
 
     Notes
     -----
-    Backpropagates through the inner loop during meta-training; the inner loop itself does not.
+    Backpropagates through the inner loop during meta-training; the inner loop itself uses no backpropagation.
     """
 
     serves: ClassVar[str] = "unrolls"
@@ -59,7 +59,7 @@ class MetaGradient:
     def begin(
         self, problem: UnrolledProblem, centre: Tensor, iterations: int, generator: Generator
     ) -> MetaGradientSearch:
-        """Start at ``centre``; all randomness comes from the inner runs."""
+        """Start at ``centre``; the inner runs draw all random numbers."""
         phi = started("meta_gradient", problem, centre)
         descent = Descent(phi, self.rate, iterations, self.clip, self.final)
         return MetaGradientSearch(problem, descent, self.apart)
@@ -82,7 +82,7 @@ class MetaGradientSearch:
         return measured | self._descent.step(gradient)
 
     def estimate(self) -> tuple[Tensor, dict[str, float]]:
-        """Unroll one window; returns g of shape (P,), and what was measured."""
+        """Unroll one window; returns g of shape (P,), and measurements."""
         phi = self.centre
         if self._apart:
             phi = phi.repeat(self._problem.count, 1)

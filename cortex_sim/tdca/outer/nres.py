@@ -78,7 +78,8 @@ class NRES:
         phi = started("nres", problem, centre)
         if problem.count < 2 or problem.count % 2:
             raise DeclarationError(
-                f"nres: inner runs come in pairs, but there are {problem.count}; give twins=True"
+                f"nres: inner runs come in pairs, but there are {problem.count}; give an even number, with "
+                "twins=True"
             )
         if not bool(problem.due().all()):
             raise DeclarationError(
@@ -107,12 +108,11 @@ class NRESSearch:
 
     @torch.no_grad()
     def estimate(self) -> tuple[Tensor, dict[str, float]]:
-        """Unroll one window; returns g of shape (P,), and what was measured."""
+        """Unroll one window; returns g of shape (P,), and measurements."""
         window = self._unroll()
         plus, minus = window.loss[0::2], window.loss[1::2]
-        slope = ((plus - minus) / (2 * self._sigma)).to(
-            self._noise.dtype
-        )  # losses may be more precise than φ
+        slope = (plus - minus) / (2 * self._sigma)
+        slope = slope.to(self._noise.dtype)  # losses may be more precise than φ
         gradient = slope @ self._noise / len(self._noise)
         measured = {"loss": float(window.loss.mean()), "contained": float(window.contained)}
         return gradient, measured | {"sigma": self._sigma}
@@ -147,8 +147,8 @@ class TwinsElsewhere(Protocol):
     def unroll_twins(self, centre: Tensor, sigma: float, before: Tensor, drawn_with: Tensor) -> Window:
         """As `unroll` with `mirrored`, of `redrawn` perturbations.
 
-        ``before`` (pair, P) are those of the window before, ``drawn_with`` the generator's state in which
-        new ones are drawn.
+        ``before`` (pair, P) are those of the window before, ``drawn_with`` the state of the generator from
+        which new ones are drawn.
         """
         ...
 
@@ -156,7 +156,7 @@ class TwinsElsewhere(Protocol):
 def redrawn(noise: Tensor, due: Tensor, generator: Generator, pairs: slice = _ALL) -> Tensor:
     """Perturbations (pair, P) with new ones for every pair that is due; ``due`` is of all inner runs.
 
-    ``noise`` and the result are of ``pairs`` only, but what is drawn is drawn for all.
+    ``noise`` and the result are of ``pairs`` only, but random numbers are drawn for all pairs.
     """
     begins = due[0::2]
     if not torch.equal(begins, due[1::2]):

@@ -1,4 +1,4 @@
-"""Between the two loops: what an outer loop needs of inner runs, and what it offers."""
+"""Interfaces of the two loops: what an outer loop needs from inner runs, and what it provides."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ class UnrolledProblem(Protocol):
     """Inner runs that persist from unroll to unroll: truncated unrolls of an inner loop.
 
     ``due()``, of shape (run,), says which inner runs start again in the next unroll; before the first unroll
-    all do. Made with twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ
-    only in their φ.
+    all do. With twins, inner runs 2i and 2i + 1 share task, random numbers and length, and differ only in
+    their φ.
 
-    To be spread over workers (``--workers``) it also has ``share(runs)``, a problem of the inner runs in this
-    slice, of which none has started: it draws the numbers of all inner runs and uses those of its own, and
-    its ``unroll(phi, due)`` is given φ of its own inner runs, and which of all start again; and
-    ``run_axes()``, for every name in ``state()`` the axis of inner runs, or None for what all have in common.
+    To be spread over workers (``--workers``) it needs two more methods. ``share(runs)`` returns a problem of
+    the inner runs in this slice, none of them started; it draws the random numbers of all inner runs and uses
+    those of its own, and its ``unroll(phi, due)`` takes φ of its own inner runs and ``due`` of all.
+    ``run_axes()`` gives, for every name in ``state()``, the axis of inner runs, or None for what all have in
+    common.
     """
 
     @property
@@ -73,18 +74,18 @@ class UnrolledProblem(Protocol):
 
 
 class FitnessProblem(Protocol):
-    """Whole inner runs, for outer loops that need only one number for each.
+    """Whole inner runs, for outer loops that need only one number, the fitness, of each member.
 
-    ``contained`` counts the losses set to the clip since its construction.
+    ``contained`` counts the losses that were set to the clip since construction.
 
-    To be spread over workers (``--workers``) it also has ``outcomes(phi, generator)``, of shape (member, …):
-    what each member comes to by itself, whichever others there are; and ``compared(outcomes)``, the fitness
-    (member,) of all of them.
+    To be spread over workers (``--workers``) it needs two more methods: ``outcomes(phi, generator)``, the
+    result (member, …) of each member, which must not depend on the others; and ``compared(outcomes)``, the
+    fitness (member,) of all members.
     """
 
     @property
     def contained(self) -> int:
-        """Losses that were NaN or above the clip, up to now."""
+        """Losses so far that were NaN or above the clip."""
         ...
 
     @property
@@ -139,7 +140,7 @@ def started(owner: str, problem: Any, centre: Tensor) -> Tensor:
 
 
 def whole(given: Any, centre: Tensor) -> Tensor:
-    """φ of the problem's inner runs; a problem of which only a part is searched has ``whole(part)``."""
+    """Full φ, if only a part of it, ``centre``, is searched; such a problem has ``whole(part)``."""
     return given.whole(centre) if hasattr(given, "whole") else centre
 
 

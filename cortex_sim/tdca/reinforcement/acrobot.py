@@ -18,9 +18,9 @@ _FASTEST = (4 * math.pi, 9 * math.pi)
 class Acrobot:
     """Swing the tip of two links above a line by torque at their joint; reward −1 for each step until then.
 
-    Both links have the same mass, length and moment of inertia, which vary. A step is one of Runge–Kutta's
-    fourth order, of 0.2 s. Cap 200 (gymnasium's is 500). An episode is solved within 90 steps, as in the code
-    published with Packer et al. 2018 (the paper says 80).
+    Both links have the same mass, length and moment of inertia, which vary. A step is a fourth-order
+    Runge–Kutta step of 0.2 s. Episodes end after 200 steps (gymnasium's after 500). An episode is solved if
+    it ends within 90 steps, as in the code published with Packer et al. 2018 (the paper says 80).
     """
 
     observations: ClassVar[int] = 6
@@ -91,6 +91,6 @@ class Acrobot:
 
 
 def _wrapped(angle: Tensor) -> Tensor:
-    """Into ±π, by one turn: a step cannot make more, as the speeds are bounded."""
+    """Angle within ±π, after one turn at most: a step cannot turn further, as the speeds are bounded."""
     over = (angle > math.pi).to(angle.dtype) - (angle < -math.pi).to(angle.dtype)
     return angle - 2 * math.pi * over

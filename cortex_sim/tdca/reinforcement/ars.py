@@ -1,4 +1,4 @@
-"""Augmented random search, a rival without credit: policies are perturbed as a whole."""
+"""Augmented random search, a baseline without credit: whole policies are perturbed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cortex_sim.checks import require_count
 from cortex_sim.tdca.reinforcement.environment import drawn
 from cortex_sim.tdca.reinforcement.episodes import World, rollout
 
-GRID = tuple((step, noise) for step in (0.02, 0.1, 0.5) for noise in (0.03, 0.1, 0.3))  # tried in R
+GRID = tuple((step, noise) for step in (0.02, 0.1, 0.5) for noise in (0.03, 0.1, 0.3))  # α and ν
 
 
 @dataclass(frozen=True)
 class RandomSearch:
-    """θ ← θ + α/(d σ) Σ_k (R(θ + νδ_k) − R(θ − νδ_k)) δ_k, with δ_k ~ N(0, 1) and σ the returns' deviation.
+    """θ ← θ + α/(d σ) Σ_k (R(θ + νδ_k) − R(θ − νδ_k)) δ_k, with δ_k ~ N(0, 1) and σ the SD of returns R.
 
     Observations are centred and scaled by running statistics, as in V2 of the paper; the action is the
     largest of the policy's outputs. All directions are used.
@@ -25,7 +25,7 @@ class RandomSearch:
     Parameters
     ----------
     directions : int, default 4
-        d.
+        Number d of directions δ_k in an update.
     repeats : int, default 1
         Episodes of each perturbed policy.
     updates : int, default 30
@@ -79,23 +79,25 @@ def searched(
     seed: int,
     after: int = 16,
 ) -> dict[str, Tensor]:
-    """Searches side by side, run i in a world of setting ``letters[i % len(letters)]``.
+    """Run searches in parallel, search i in a world of setting ``letters[i % len(letters)]``.
 
     Parameters
     ----------
     letters : str
-        D, R, E.
+        Settings of physical parameters, such as "DRE".
     runs : int
+        Number of searches.
     alpha, nu : Tensor of shape (run,)
-        Step and size of perturbations.
+        Step size, and size of perturbations.
     seed, after : int
-        Of all random numbers; episodes of the policy found.
+        Seed of all random numbers; test episodes of the policy found.
 
     Returns
     -------
     dict of str to Tensor
-        mean (run,), the return of all episodes of the search; steps, those of the environment; after and
-        solved, of the policy found; curve (update, run).
+        ``mean`` (run,), the mean return over all episodes of the search; ``steps`` (run,) in the environment;
+        ``after`` and ``solved`` (run,), mean return and share of solved test episodes; ``curve``
+        (update, run), the mean return of every update.
     """
     generator = torch.Generator().manual_seed(3_000_017 + seed)
     physics = {name: torch.zeros(runs, 1) for name in sorted(environment.ranges)}
@@ -158,7 +160,7 @@ def searched(
 
 
 def tuned(search: RandomSearch, environment: Any, runs: int, seed: int = 99) -> tuple[float, float]:
-    """α and ν of the grid with the largest mean return in R, over ``runs`` searches each."""
+    """Pair α, ν of the grid with the largest mean return in setting R, over ``runs`` searches each."""
     grid = torch.tensor(GRID).repeat_interleave(runs, 0)
     found = searched(search, environment, "R", len(grid), grid[:, 0], grid[:, 1], seed)["mean"]
     return GRID[int(found.reshape(len(GRID), runs).mean(1).argmax())]

@@ -19,8 +19,8 @@ _SCALE = torch.tensor((1 / 1.2, 1.0, 10.0, 1.0), dtype=torch.float64)
 class CartPole:
     """Keep a pole upright by pushing its cart left or right; reward 1 for each step.
 
-    Forces, lengths and masses of the pole vary. A step is Euler's, of 0.02 s. The cap is 200, and an
-    episode is solved after 195 steps, as in Packer et al. 2018.
+    The force, and the pole's length and mass, vary. A step is an Euler step of 0.02 s. Episodes end after
+    200 steps, and are solved if they last 195, as in Packer et al. 2018.
     """
 
     observations: ClassVar[int] = 4
@@ -55,7 +55,7 @@ class CartPole:
         return state, torch.ones_like(x), ended
 
     def observe(self, state: Tensor, physics: Physics) -> Tensor:
-        """Place, speed, angle, angular speed."""
+        """Position, velocity, angle, angular velocity."""
         return state.movedim(0, -1)
 
     def scaled(self, observation: Tensor) -> Tensor:

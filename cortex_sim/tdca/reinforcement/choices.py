@@ -1,6 +1,6 @@
-"""Three choice tasks of neuroscience, in which hidden credit matters: one decision ends a trial.
+"""Three choice tasks from neuroscience, in which hidden credit matters: one decision ends a trial.
 
-The policies are chains, without recurrence: what memory a task needs is a trace in its observation, as a
+The policies are chains, without recurrence: the memory that a task needs is a trace in its observation, as a
 population upstream would hold it.
 """
 
@@ -29,7 +29,7 @@ class _Choice:
     def step(
         self, state: Tensor, action: Tensor, physics: Physics, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Judge the decision."""
+        """Reward or punish the decision."""
         right = (action == state[-1]).to(state.dtype)
         return state, 2 * right - 1, torch.ones_like(right, dtype=torch.bool)
 
@@ -38,7 +38,7 @@ class _Choice:
         return state[:-1].movedim(0, -1)
 
     def scaled(self, observation: Tensor) -> Tensor:
-        """As it is."""
+        """Observations, unchanged."""
         return observation
 
     def solved(self, lengths: Tensor, ended: Tensor, rewards: Tensor, seen: Tensor) -> Tensor:
@@ -47,11 +47,11 @@ class _Choice:
 
 
 class MatchToSample(_Choice):
-    """Delayed match-to-sample: say whether the test stimulus is the sample, which is gone.
+    """Delayed match-to-sample: report whether the test stimulus equals the sample, which is gone.
 
     Six stimuli, patterns of eight features ±1. The sample is seen as a trace that has decayed by
-    exp(−delay/10), at least to 0.15 of its size; both carry noise. Half of the trials match. Delay and noise
-    vary. A linear function of the observation, and so a readout of the input, is at chance.
+    exp(−delay/10), to no less than 0.37 of its size; both stimuli carry noise. Half of the trials match.
+    Delay and noise vary. A linear readout of the observation is at chance.
     """
 
     observations: ClassVar[int] = 2 * _FEATURES
@@ -76,7 +76,7 @@ class MatchToSample(_Choice):
 
 
 def _patterns(dtype: torch.dtype) -> Tensor:
-    """The first rows of an 8 × 8 Hadamard matrix but one: patterns at right angles."""
+    """Orthogonal patterns: rows 2 to 7 of an 8 × 8 Hadamard matrix."""
     rows = torch.ones(1, 1, dtype=dtype)
     for _ in range(3):
         rows = torch.cat((torch.cat((rows, rows), 1), torch.cat((rows, -rows), 1)))
@@ -84,10 +84,10 @@ def _patterns(dtype: torch.dtype) -> Tensor:
 
 
 class ContextChoice(_Choice):
-    """Context-dependent choice: report the sign of the one of four evidences that a cue names.
+    """Context-dependent choice: of four evidence signals, report the sign of the one that a cue names.
 
-    Each evidence is a strength of either sign with noise, the cue one-hot (after Mante et al. 2013,
-    doi:10.1038/nature12742, who had two). Strength and noise vary. Without the product of cue and
+    Each signal is a strength of either sign plus noise, the cue is one-hot (after Mante et al. 2013,
+    doi:10.1038/nature12742, who had two signals). Strength and noise vary. Without the product of cue and
     evidence, decisions are right in about two of three trials.
     """
 
@@ -98,7 +98,7 @@ class ContextChoice(_Choice):
     }
 
     def begin(self, physics: Physics, shape: tuple[int, ...], generator: Generator) -> Tensor:
-        """Evidences, cue and answer."""
+        """Evidence, cue and answer."""
         dtype = physics["noise"].dtype
         signs = 2 * torch.randint(2, (*shape, _CONTEXTS), generator=generator) - 1
         cue = torch.randint(_CONTEXTS, shape, generator=generator)
@@ -111,13 +111,12 @@ class ContextChoice(_Choice):
 
 
 class CardSorting(_Choice):
-    """Card sorting by a cued rule: report the value of the one of three features that the cue names.
+    """Card sorting by a cued rule: of three features, report the value of the one that the cue names.
 
     A card has three features of three values, each one-hot with noise, and the cue is one-hot (after the
-    sorting by colour, form or number of Milner 1963, Arch. Neurol. 9:90; there the rule is found out, here
-    it is shown). There are three actions: what was wrong does not say what would have been right. Strength
-    and noise vary. Without the product of cue and features, decisions are right in less than two of three
-    trials.
+    sorting by colour, form or number of Milner 1963, Arch. Neurol. 9:90; there the rule must be inferred,
+    here it is cued). With three actions, a wrong answer does not reveal the right one. Strength and noise
+    vary. Without the product of cue and features, decisions are right in less than two of three trials.
     """
 
     observations: ClassVar[int] = _RULES * _VALUES + _RULES

@@ -1,4 +1,4 @@
-"""What an environment is: many parallel episodes, each with its own physical parameters, on torch."""
+"""Environments: many parallel episodes on torch, each with its own physical parameters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Range:
     Parameters
     ----------
     default : float
-        In D.
+        Value in setting D.
     random, extreme : tuple of two float
-        Bounds in R; in E values lie within the second pair, but outside the first.
+        Bounds in R; in E, values lie within ``extreme``, but outside ``random``.
     """
 
     default: float
@@ -48,7 +48,7 @@ class Range:
 
 
 class Environment(Protocol):
-    """Dynamics of episodes in parallel; gymnasium's, where gymnasium has the environment.
+    """Dynamics of parallel episodes; those of gymnasium, where gymnasium has the environment.
 
     States have shape (variable, *episodes), observations (*episodes, value); rewards and ends have the
     shape of the episodes.
@@ -56,13 +56,13 @@ class Environment(Protocol):
     Attributes
     ----------
     observations, actions : int
-        Values of an observation, and number of actions.
+        Number of values in an observation, and of actions.
     cap : int
         Largest number of steps.
     ranges : dict of str to Range
-        Of its physical parameters.
+        Ranges of the physical parameters.
     worth : float
-        Difference of return between chance and a good policy, roughly: scales the outer objective.
+        Approximate difference in return between a good policy and chance; scales the outer objective.
     """
 
     observations: ClassVar[int]
@@ -88,8 +88,8 @@ class Environment(Protocol):
     def solved(self, lengths: Tensor, ended: Tensor, rewards: Tensor, seen: Tensor) -> Tensor:
         """Whether an episode succeeded, by the published criterion, bool of shape (run, episode).
 
-        From its steps (run, episode), whether it ended before the cap, rewards (time, run, episode), and
-        scaled observations (time, run, episode, value).
+        ``lengths``, in steps, and ``ended``, before the cap, have shape (run, episode); ``rewards`` has shape
+        (time, run, episode), and ``seen``, the scaled observations, (time, run, episode, value).
         """
 
 

@@ -1,4 +1,4 @@
-"""Episodes of many policies side by side, and what they are worth: returns, baselines, outcomes."""
+"""Episodes of many policies in parallel; their returns, baselines and outcomes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from torch import Generator, Tensor
 from cortex_sim.tdca.reinforcement.environment import Physics
 from cortex_sim.tdca.reinforcement.signals import packed
 
-_NEAR = 8.0  # steps over which the trace of an episode's end decays
-_KEEP = 0.7  # decay of running baselines, by update
+_NEAR = 8.0  # time constant of the trace of an episode's end, in steps
+_KEEP = 0.7  # decay of running baselines, per update
 _SMALL = 1e-6
 _ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class World:
-    """What an inner run learns in.
+    """The world in which each inner run learns.
 
     Parameters
     ----------
     physics : mapping of str to Tensor of shape (run, 1)
+        Physical parameters by name.
     rotation : Tensor of shape (run, observation, observation), optional
-        Orthogonal, signs included: what the policy (and a credit network) sees of observations.
+        Orthogonal matrix by which observations are turned before the policy and a credit network read them.
     order : Tensor of shape (run, action), optional
-        Which action of the environment each of the policy's is.
+        The environment's action for each action of the policy.
     """
 
     physics: Physics
@@ -36,23 +37,23 @@ class World:
     order: Tensor | None = None
 
     def only(self, runs: slice) -> World:
-        """That of some of the inner runs."""
+        """The worlds of some of the inner runs."""
         if runs == _ALL:
             return self
         turned = (None if t is None else t[runs] for t in (self.rotation, self.order))
         return World({name: p[runs] for name, p in self.physics.items()}, *turned)
 
     def seen(self, x: Tensor) -> Tensor:
-        """Scaled observations (run, episode, value) as they are seen."""
+        """Scaled observations (run, episode, value) as policies read them."""
         return x if self.rotation is None else torch.bmm(x, self.rotation)
 
     def meant(self, action: Tensor) -> Tensor:
-        """The environment's actions, for the policy's (run, episode)."""
+        """The environment's actions for those of policies, (run, episode)."""
         return action if self.order is None else self.order.gather(1, action)
 
 
 def scrambling(environment: Any, runs: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """A rotation with signs, and an order of actions, of each inner run."""
+    """A random orthogonal matrix, and a random order of actions, for each inner run."""
     n = environment.observations
     q, r = torch.linalg.qr(torch.randn(runs, n, n, generator=generator))
     rotation = q * torch.sign(torch.diagonal(r, dim1=1, dim2=2))[:, None]
@@ -68,11 +69,11 @@ class Episodes:
     seen : Tensor of shape (time, run, episode, observation)
         Observations as the policy reads them.
     plain : Tensor of the same shape
-        The same as the environment scales them.
+        Observations as the environment scales them, before any rotation.
     actions : Tensor of int64
-        The policy's.
+        Actions of the policies.
     rewards, alive : Tensor
-        0 after the end; whether a step was taken.
+        Rewards, 0 after the end; whether a step was taken.
     ended : Tensor of bool, shape (run, episode)
         Whether an episode ended before its cap.
     """
@@ -107,11 +108,12 @@ def rollout(
     greedy: bool = False,
     among: slice = _ALL,
 ) -> Episodes:
-    """Episodes of policies ``top``, from rates (run, episode, action) of observations seen.
+    """Run episodes of policies; ``top`` gives rates (run, episode, action) from observations.
 
-    ``shape`` is (run, episode); ``copies`` neighbouring inner runs share all random numbers. Actions are
-    drawn by the softmax of the rates, or (``greedy``) are the largest. World and shape are of all inner runs,
-    and so are the numbers drawn; ``top`` and the episodes are of the inner runs ``among`` them.
+    ``shape`` is (run, episode); groups of ``copies`` consecutive inner runs share all random numbers. Actions
+    are drawn from the softmax of the rates or, if ``greedy``, have the largest rate. ``world`` and ``shape``
+    are of all inner runs, and random numbers are drawn for all; ``top`` and the episodes are of the inner
+    runs ``among`` them.
     """
     drawn_for = (shape[0] // copies, shape[1])
     first = {name: p[::copies] for name, p in world.physics.items()}
@@ -134,7 +136,7 @@ def rollout(
         action = rates.argmax(-1)
         after, reward, over = environment.step(state, world.meant(action), world.physics)
         kept.append((seen, plain, action, reward * alive, alive))
-        state = torch.where(alive, after, state)  # what ended stays where it is, finite
+        state = torch.where(alive, after, state)  # ended episodes keep their last state, which is finite
         ended = ended | (over & alive)
         alive = alive & ~over
         if not bool(alive.any()):
@@ -144,7 +146,7 @@ def rollout(
 
 
 def _gumbel(shape: tuple[int, ...], generator: Generator, copies: int, starts: slice) -> Tensor:
-    """Noise that makes the largest of rates a draw by their softmax; copies share it."""
+    """Noise with which the largest rate is a draw from the softmax of rates; copies share it."""
     u = torch.rand(shape, generator=generator)[:, starts].clamp_min(1e-20)
     noise = -torch.log(-torch.log(u))
     return noise.repeat_interleave(copies, 1) if copies > 1 else noise
@@ -161,8 +163,9 @@ def returns_to_go(rewards: Tensor, discount: float) -> Tensor:
 class Baselines:
     """Running mean of the return from each time step on, of each inner run, and its running deviation.
 
-    b_t = Σ_k .7^k Σ_episodes G_t / Σ_k .7^k n_t over the present update and those before it; σ² likewise,
-    over all time steps. The present episodes are part of the mean, so that the first update has one.
+    b_t = Σ_k 0.7^k Σ_episodes G_t / Σ_k 0.7^k n_t, where k counts updates back from the present one, k = 0,
+    and n_t is the number of episodes with a step t; σ² likewise, over all time steps. The present episodes
+    are part of the mean, so that the first update has a baseline.
 
     Parameters
     ----------
@@ -176,12 +179,12 @@ class Baselines:
         self.square = torch.zeros(2, runs)
 
     def begin(self, runs: Tensor) -> None:
-        """Forget, in the inner runs of a bool mask (run,)."""
+        """Reset the inner runs in a bool mask (run,)."""
         for name in self.names:
             getattr(self, name)[:, runs] = 0.0
 
     def judged(self, found: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
-        """G − b of returns from each step on (time, run, episode), 0 where no step was; and σ (run,)."""
+        """Return minus baseline, G − b (time, run, episode), 0 where no step was taken; and σ (run,)."""
         steps = len(found)
         count, total = torch.zeros_like(self.count), torch.zeros_like(self.total)
         count[:steps], total[:steps] = alive.sum(-1), (found * alive).sum(-1)
@@ -193,12 +196,12 @@ class Baselines:
         return rest, (self.square[0] / self.square[1].clamp_min(1)).sqrt() + _SMALL
 
     def outcome(self, found: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
-        """(G − b)/σ, at most 3 of either sign, of returns from each step on; and σ (run,)."""
+        """(G − b)/σ, clipped at ±3, of returns from each step on; and σ (run,)."""
         rest, deviation = self.judged(found, alive)
         return (rest / deviation[:, None]).clamp(-3, 3), deviation
 
     def state(self) -> dict[str, Tensor]:
-        """All of it, by name."""
+        """All running sums, by name."""
         return {name: getattr(self, name).clone() for name in self.names}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -212,10 +215,10 @@ def presented(
 ) -> tuple[Tensor, Tensor]:
     """Steps of episodes as presentations: observations (run, presentation, value) and goals.
 
-    Every inner run has cap · episodes presentations: first the steps it has taken, in order of time, then the
-    same observations over and over without a goal, so that statistics of what synapses read are those of
-    steps taken. The weight of a step makes the change of an inner run the mean over the steps it has taken.
-    ``outcomes`` (time, run, episode) are those of the policy's discount, then of other horizons.
+    Every inner run has cap · episodes presentations: first the steps that it took, in order of time, then the
+    same observations again without a goal, so that presynaptic statistics are those of the steps taken.
+    Steps are weighted so that the change of an inner run is the mean over the steps taken.
+    ``outcomes`` (time, run, episode) are those at the policy's discount, then at other horizons.
     """
     time, runs, count = outcomes[0].shape
     dtype = outcomes[0].dtype

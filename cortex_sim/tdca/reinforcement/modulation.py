@@ -24,17 +24,17 @@ from cortex_sim.tdca.reinforcement.signals import ActionContext
 class ModulatedCredit:
     """c_L = b · exp(Σ_j v_j tanh(w_j · x + d_j)): a trained gain on what the context broadcasts.
 
-    x is 1 − 2π(a), with π(a) the probability that the action taken had, and the context's other signals.
-    Which action it was is not among them, and credit has the direction of b: in the same circumstances all
-    actions get the same gain, so that the network holds no policy, even where it reads the observation.
-    Before training v is 0 and credit is b. Only the top receives credit from it.
+    x holds 1 − 2π(a), with π(a) the probability of the action taken, and the context's other signals. It does
+    not say which action was taken, and credit has the direction of b: in the same circumstances all actions
+    get the same gain, so that the network cannot hold a policy, even if it reads the observation. Before
+    training v is 0 and credit is b. Only the top receives credit from it.
 
     Parameters
     ----------
     hidden : int, default 8
-        Its tanh units.
+        Number of tanh units.
     context : ActionContext or str
-        What it reads.
+        The signals that it reads.
     """
 
     hidden: int = 8
@@ -49,7 +49,7 @@ class ModulatedCredit:
         object.__setattr__(self, "context", make("context", self.context))
         if not isinstance(self.context, ActionContext):
             raise DeclarationError(
-                f"ModulatedCredit: reads what came of actions; give context: {{name: actions}}. "
+                f"ModulatedCredit: needs a context of actions and outcomes; give context: {{name: actions}}. "
                 f"Got {type(self.context).__name__}"
             )
 
@@ -78,7 +78,7 @@ class ModulatedCredit:
         base = self.context.base(parameters, received)
         xp = array_namespace(base)
         action, *others = self.context.seen(received).values()
-        surprise = xp.sum(xp.abs(action), axis=-1, keepdims=True)  # 2(1 − π(a)): the others' parts sum to it
+        surprise = xp.sum(xp.abs(action), axis=-1, keepdims=True)  # 2(1 − π(a))
         x = xp.concat([surprise - 1.0, *others], axis=-1)
         h = xp.tanh(through(parameters["gain"], x) + parameters["gain_bias"])
         gain: Any = xp.exp(through(parameters["gain_out"], h))

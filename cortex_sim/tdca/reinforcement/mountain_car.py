@@ -16,8 +16,8 @@ _LOW, _HIGH, _FASTEST, _GOAL = -1.2, 0.6, 0.07, 0.5
 class MountainCar:
     """Drive an underpowered car out of a valley; reward −1 for each step until then.
 
-    The engine's force and the car's mass (the pull of the slope) vary. Solved within 110 steps of 200, as
-    in Packer et al. 2018.
+    The engine's force and the car's mass (the pull of the slope) vary. Episodes end after 200 steps, and are
+    solved if they end within 110, as in Packer et al. 2018.
     """
 
     observations: ClassVar[int] = 2
@@ -30,7 +30,7 @@ class MountainCar:
     }
 
     def begin(self, physics: Physics, shape: tuple[int, ...], generator: Generator) -> Tensor:
-        """Place uniform between −0.6 and −0.4, at rest."""
+        """Position uniform between −0.6 and −0.4, at rest."""
         place = 0.2 * torch.rand(shape, generator=generator, dtype=physics["force"].dtype) - 0.6
         return torch.stack((place, torch.zeros_like(place)))
 
@@ -47,11 +47,11 @@ class MountainCar:
         return torch.stack((place, speed)), -torch.ones_like(place), ended
 
     def observe(self, state: Tensor, physics: Physics) -> Tensor:
-        """Place and speed."""
+        """Position and velocity."""
         return state.movedim(0, -1)
 
     def scaled(self, observation: Tensor) -> Tensor:
-        """Place from the valley's bottom, doubled; speed as a multiple of 0.035."""
+        """Position relative to the valley's bottom, doubled; velocity as a multiple of 0.035."""
         bottom = observation.new_tensor((-0.5, 0.0))
         return (observation - bottom) * observation.new_tensor((2.0, 1 / 0.035))
 

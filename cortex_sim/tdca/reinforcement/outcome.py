@@ -1,4 +1,4 @@
-"""What policies reach under a rule in D, R and E, and the controls beside every return."""
+"""Returns of policies that learn under a rule in settings D, R and E, with controls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Row = dict[str, list[float]]
 def learned(
     settings: ReinforcementSettings, rule: Any, phi: Tensor, seed: int
 ) -> tuple[Learning, dict[str, Row]]:
-    """Inner runs of test settings from start to end, and what each was worth, by setting.
+    """Run the inner runs of the test settings to their end; returns them, and their returns by setting.
 
     Worlds, initial weights and random numbers depend on ``seed`` alone: they are the same under every rule.
     """
@@ -58,13 +58,13 @@ def learned(
 
 
 def worth(environment: Any, played: Episodes) -> dict[str, Tensor]:
-    """Return and share solved of episodes, (run,)."""
+    """Mean return, and share of episodes solved, (run,)."""
     solved = environment.solved(played.lengths, played.ended, played.rewards, played.plain)
     return {"after": played.returns.mean(1), "solved": solved.float().mean(1)}
 
 
 def controls_of(settings: ReinforcementSettings) -> dict[str, Any]:
-    """Rules with spoiled credit, by control, of those that apply to the rule."""
+    """Rules with disrupted credit, by control, for those controls that apply to the rule."""
     from cortex_sim.tdca.reinforcement.settings import network_of
 
     rule = settings.inner_rule()
@@ -83,17 +83,17 @@ def _shuffled(rule: Any) -> Any:
     return replace(rule, credit_network=replace(network, context=replace(network.context, shuffled=True)))
 
 
-#: Readings of a credit network as a policy: the outcome that it is shown, and the sign of its credit.
+#: Ways to read a credit network as a policy: the outcome that it is shown, and the sign of its credit.
 READINGS = tuple((outcome, sign) for outcome in (1.0, -1.0) for sign in (1.0, -1.0))
 
 
 def read_as_policy(
     network: Any, parameters: dict[str, Tensor], outcome: float, sign: float, actions: int
 ) -> Callable[[Tensor], Tensor]:
-    """Rates of actions (run, episode, action): credit of the top, averaged over the action that was taken.
+    """A policy whose rates of actions (run, episode, action) are the credits from a credit network.
 
-    The credit network is shown an observation, an outcome, and each action in turn as if it had been drawn
-    from equal probabilities. What it would add to every action is then its own opinion.
+    The credit network is shown an observation, an outcome, and each action in turn, as if it had been drawn
+    from equal probabilities; credits are averaged over the actions shown.
     """
 
     def top(seen: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def read_as_policy(
 def policies_read(
     settings: ReinforcementSettings, learning: Learning, phi: Tensor, seed: int
 ) -> dict[str, Row]:
-    """Returns of the credit network as a policy, by setting: of the reading that is best in R."""
+    """Returns of the credit network read as a policy, by setting, in the way of reading that is best in R."""
     from cortex_sim.tdca.reinforcement.settings import network_of
 
     letters, tests = settings.tests().settings, settings.tests()
@@ -149,8 +149,8 @@ def outcome(settings: ReinforcementSettings, phi: Tensor, report: Report) -> dic
     per_life: dict[str, Row] = dict(rows)
     for how, rule in controls_of(settings).items():
         report(f"testing {how}")
-        spoiled = learned(settings, rule, phi, settings.seed)[1]
-        per_life |= {f"{letter}:{how}": row for letter, row in spoiled.items()}
+        disrupted = learned(settings, rule, phi, settings.seed)[1]
+        per_life |= {f"{letter}:{how}": row for letter, row in disrupted.items()}
     if "policy" in settings.tests().controls and network_of(settings.inner_rule()) is not None:
         read = policies_read(settings, learning, phi, settings.seed)
         per_life |= {f"{letter}:policy": row for letter, row in read.items()}

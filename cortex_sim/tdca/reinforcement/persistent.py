@@ -27,22 +27,22 @@ from cortex_sim.tdca.reinforcement.policy import Policy
 
 
 class Learning:
-    """Policies that learn side by side, each in a world of its own.
+    """Policies that learn in parallel, each in its own world.
 
     Parameters
     ----------
     body : Policy
     rule, step
-        Of the inner runs.
+        Rule and step of the inner runs.
     environment : Environment
     count : int
-        Inner runs.
+        Number of inner runs.
     episodes : int
-        Of an update.
+        Episodes in an update.
     discount : float
-        Of rewards.
+        Discount of rewards.
     copies : int, default 1
-        Neighbouring inner runs that share start, world and random numbers.
+        Number of consecutive inner runs that share start, world and random numbers.
     horizons : sequence of float, default ()
         Other discounts, whose outcomes the credit network reads.
     """
@@ -62,7 +62,7 @@ class Learning:
         self.environment, self.episodes, self.copies = environment, episodes, copies
         self.discounts = (discount, *horizons)
         self.body, self.count = body, count
-        self.runs = slice(0, count)  # that learn here; worlds, and what is drawn, are of all
+        self.runs = slice(0, count)  # that learn here; worlds and random numbers are of all
         self.cohort = Cohort(body, rule, step, count, copies)
         self.baselines = [Baselines(count, environment.cap) for _ in self.discounts]
         n, a = environment.observations, environment.actions
@@ -72,7 +72,7 @@ class Learning:
         self.scrambled = False
 
     def share(self, runs: slice) -> Learning:
-        """Some of the inner runs, of which none has started; the numbers drawn for them are the same."""
+        """Some of the inner runs, none of them started, with the same random numbers."""
         own, whole, count = copy(self), self.cohort, runs.stop - runs.start
         own.runs = runs
         own.cohort = Cohort(self.body, whole.rule, whole.step, count, self.copies)
@@ -84,7 +84,7 @@ class Learning:
     def begin(
         self, slots: Tensor, setting: str, scrambled: bool, updates: int, generator: torch.Generator
     ) -> None:
-        """Start inner runs at ``slots`` (start,), in new worlds; ``slots`` are of all, wherever they learn.
+        """Start inner runs in new worlds where ``slots`` (start,) is true; ``slots`` are of all inner runs.
 
         ``setting`` is D, R or E, or several of them, which alternate over the starts.
         """
@@ -108,12 +108,12 @@ class Learning:
 
     @property
     def world(self) -> World:
-        """Where all inner runs learn."""
+        """The worlds of all inner runs."""
         turned = (self.rotation, self.order) if self.scrambled else (None, None)
         return World(self.physics, *turned)
 
     def play(self, generator: torch.Generator, episodes: int | None = None) -> Episodes:
-        """Episodes of the policies at present."""
+        """Run episodes of the present policies."""
         cohort = self.cohort
         transfers = self.body.transfers(cohort.transfers)
         top = self.body.forward(
@@ -125,7 +125,7 @@ class Learning:
         )
 
     def judged(self, played: Episodes) -> tuple[Tensor, Tensor, Tensor]:
-        """Presentations and goals of episodes, and what makes a step's objective one of the return (run,)."""
+        """Presentations and goals of episodes, and the factor (run,) from objectives to scaled returns."""
         alive = played.alive.to(played.rewards.dtype)
         found = [
             baselines.outcome(returns_to_go(played.rewards, discount), alive)
@@ -137,7 +137,7 @@ class Learning:
         return x, goal, steps * found[0][1] / self.environment.worth
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on, as named tensors."""
+        """Everything needed to continue, as named tensors."""
         found = under("cohort/", self.cohort.state())
         for i, baselines in enumerate(self.baselines):
             found |= under(f"baseline/{i}/", baselines.state())
@@ -145,7 +145,7 @@ class Learning:
         return found | {"rotation": self.rotation.clone(), "order": self.order.clone()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.cohort.restore(within("cohort/", state))
         for i, baselines in enumerate(self.baselines):
             baselines.restore(within(f"baseline/{i}/", state))
@@ -154,12 +154,12 @@ class Learning:
 
 
 class PersistentPolicies:
-    """Inner runs of ``updates`` updates; each that ends is replaced by another, in another world.
+    """Inner runs of ``updates`` updates; one that ends is replaced by one in another world.
 
     Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`. The loss of a window is minus the mean return
-    of its episodes and of fresh ones at its end, over the environment's worth. Its gradient is
-    that of the score function, −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates; which episodes
-    were met in these is taken as given.
+    of its episodes and of fresh ones at its end, divided by the environment's ``worth``. Its gradient is the
+    score-function estimate −Σ_t (G_t − b_t) ∇log π(a_t), through the window's updates, whose episodes are
+    treated as constant.
 
     Parameters
     ----------
@@ -169,10 +169,10 @@ class PersistentPolicies:
     scrambled : bool
         Whether each inner run has its own rotation of observations and order of actions.
     updates, window : int
-        Of an inner run, and between two outer updates.
+        Updates of an inner run, and between two outer updates.
     seed : int
     fresh : int, default 0
-        Fresh episodes at the end of a window; 0: as many as of an update.
+        Fresh episodes at the end of a window; 0: as many as in an update.
     """
 
     def __init__(
@@ -193,12 +193,12 @@ class PersistentPolicies:
         self.parameters, self.count = self.layout.count, cohort.count
         self.generator = torch.Generator().manual_seed(seed)
         starts = self.count // learning.copies
-        spread = torch.arange(starts) % max(updates // window, 1)  # first ends: staggered
+        spread = torch.arange(starts) % max(updates // window, 1)  # first inner runs end at different times
         self.stop = (window * (1 + spread)).repeat_interleave(learning.copies)
         self.fresh = True  # no inner run has started
 
     def share(self, runs: slice) -> PersistentPolicies:
-        """Some of the inner runs, of which none has started; the numbers drawn for them are the same."""
+        """Some of the inner runs, none of them started, with the same random numbers."""
         own = copy(self)
         own.learning, own.stop = self.learning.share(runs), self.stop.clone()
         own.generator = torch.Generator()
@@ -206,7 +206,7 @@ class PersistentPolicies:
         return own
 
     def run_axes(self) -> dict[str, int | None]:
-        """Axis of inner runs in each tensor of `state`; None of what all have in common."""
+        """Axis of inner runs in each tensor of `state`; None for what all have in common."""
         axes: dict[str, int | None] = dict.fromkeys(self.state())
         for name, tensor in self.learning.state().items():
             if name.startswith("baseline/"):
@@ -216,7 +216,7 @@ class PersistentPolicies:
         return axes
 
     def due(self) -> Tensor:
-        """Inner runs that the next window begins again: those that ended, and those whose weights are NaN."""
+        """Inner runs that start again in the next window: they ended, or their weights are not finite."""
         copies, cohort = self.learning.copies, self.learning.cohort
         if self.fresh:
             return torch.ones(cohort.count, dtype=torch.bool)
@@ -226,7 +226,7 @@ class PersistentPolicies:
     def unroll(self, phi: Tensor, due: Tensor | None = None) -> Window:
         """Advance every inner run by a window under φ, (parameter,) or (run, parameter).
 
-        ``due`` says which of all inner runs start again, where only a share of them advances here.
+        ``due`` says which of all inner runs start again, if only a share of them advances here.
         """
         learning, generator = self.learning, self.generator
         begins = self.due() if due is None else due
@@ -247,7 +247,7 @@ class PersistentPolicies:
         before = [baselines.state() for baselines in learning.baselines]
         x, goal, gain = learning.judged(played)
         for baselines, state in zip(learning.baselines, before, strict=True):
-            baselines.restore(state)  # the window's fresh episodes teach nothing
+            baselines.restore(state)  # the inner run does not learn from fresh episodes
         final = learning.body.judged(learning.cohort.settle(x), goal)[0].mean(-1)
         surrogate = (surrogate + gain * final) / self.window
         value = -(returned + played.returns.mean(1)) / (self.window + 1) / learning.environment.worth
@@ -258,12 +258,12 @@ class PersistentPolicies:
         return Window(loss, begins[learning.runs], int(lost.sum()))
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on, as named tensors."""
+        """Everything needed to continue, as named tensors."""
         own = {"generator": self.generator.get_state(), "stop": self.stop.clone()}
         return own | {"fresh": torch.tensor(self.fresh)} | under("learning/", self.learning.state())
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
         self.learning.restore(within("learning/", state))
         self.stop, self.fresh = state["stop"].clone(), bool(state["fresh"])
         self.generator.set_state(state["generator"])

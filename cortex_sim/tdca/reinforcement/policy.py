@@ -17,7 +17,7 @@ from cortex_sim.tdca.reinforcement.signals import OUTCOME, WEIGHT, choice, colum
 
 
 class Policy(Architecture):
-    """A chain that draws actions by the softmax of its top: π = softmax(r_L).
+    """A chain that draws actions from the softmax of its top: π = softmax(r_L).
 
     Goals are those of `cortex_sim.tdca.reinforcement.signals`. The objective of a step is REINFORCE's,
     −A log π(a), and the credit of the top A (a − π), where A is the outcome times the weight of the step.
@@ -33,7 +33,7 @@ class Policy(Architecture):
     def forward(
         self, weights: list[Tensor], biases: list[Tensor], transfers: dict[str, Any]
     ) -> Callable[[Tensor], Tensor]:
-        """Rates of the top (run, presentation, action) for observations, at these weights."""
+        """Function from observations to rates of the top (run, presentation, action), at these weights."""
         plain = len(self.layers) == len(self.steps) - 1 and all(
             len(layer.pre) == len(layer.post) == 1 for layer in self.layers
         )
@@ -58,18 +58,18 @@ def policy(net: Network, environment: Any) -> Policy:
     Raises
     ------
     BuildError, RunError
-        If it is no chain, has other sizes than the environment, or another objective than cross-entropy.
+        If it is not a chain, its sizes are not the environment's, or its objective is not cross-entropy.
     """
     body = architecture(net)
     sizes = (body.inputs, body.outputs)
     if sizes != (environment.observations, environment.actions):
         raise RunError(
-            f"model {net.name}: has {sizes[0]} inputs and {sizes[1]} outputs, but the environment "
+            f"model {net.name}: has {sizes[0]} inputs and {sizes[1]} outputs, but the environment has "
             f"{environment.observations} observations and {environment.actions} actions; "
-            "set model_settings to fit"
+            "change model_settings to match"
         )
     if not isinstance(body.net.objective_function, CrossEntropy):
         raise RunError(
-            f"model {net.name}: a policy draws actions by softmax; give it the objective cross_entropy"
+            f"model {net.name}: a policy draws actions from a softmax; give it the objective cross_entropy"
         )
     return Policy(body.net, body.steps, body.layers)

@@ -61,9 +61,9 @@ def trained_top(network: Any, parameters: dict[str, Tensor], moment: Moment) -> 
 @register("inner_rule", "layered_of_trained_top")
 @dataclass(frozen=True)
 class LayeredOfTrainedTop:
-    """The credit network's credit at the top, carried down by plastic top-down weights of its own.
+    """The credit network's credit at the top, carried down by separate, plastic top-down weights.
 
-    c_L as of `BackpropOfTrainedTop`; below, u_l = (B_l u_{l+1}) ∘ f′(a_l), B ← (1 − λ_B) B + κ Δᵀ, as in
+    c_L as in `BackpropOfTrainedTop`; below, u_l = (B_l u_{l+1}) ∘ f′(a_l), B ← (1 − λ_B) B + κ Δᵀ, as in
     `cortex_sim.credit.layered`: no bottom-up weight is read.
 
     Parameters
@@ -71,7 +71,7 @@ class LayeredOfTrainedTop:
     credit_network : CreditNetwork or str
         Only its credit of the top is used.
     mirror : int, default 320
-        Spontaneous presentations that give the top-down weights their start; 0: random.
+        Spontaneous presentations from which top-down weights are initialised; 0: they start random.
     """
 
     credit_network: Any = field(default_factory=DenseCredit)
@@ -84,7 +84,7 @@ class LayeredOfTrainedTop:
 
     @property
     def layered(self) -> Layered:
-        """What carries credit down."""
+        """The rule that carries credit down."""
         return Layered(LayeredCredit(self.mirror))
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
@@ -92,23 +92,23 @@ class LayeredOfTrainedTop:
         return {**self.credit_network.draw(seed), **self.layered.draw(seed)}
 
     def fixed(self, body: Architecture, rng: np.random.Generator) -> list[np.ndarray]:
-        """As of the layered form."""
+        """As in `layered`."""
         return self.layered.fixed(body, rng)
 
     def initial(self, body: Architecture, seed: int, step: Step) -> list[np.ndarray]:
-        """As of the layered form."""
+        """As in `layered`."""
         return self.layered.initial(body, seed, step)
 
     def scaled(self, parameters: dict[str, Tensor], held: Fixed, new: Tensor) -> Fixed:
-        """As of the layered form."""
+        """As in `layered`."""
         return self.layered.scaled(parameters, held, new)
 
     def forgetting(self, parameters: dict[str, Tensor]) -> Tensor:
-        """As of the layered form."""
+        """As in `layered`."""
         return self.layered.forgetting(parameters)
 
     def learned(self, body: Architecture, parameters: dict[str, Tensor], held: Fixed, taken: Taken) -> Fixed:
-        """As of the layered form."""
+        """As in `layered`."""
         return self.layered.learned(body, parameters, held, taken)
 
     def credits(

@@ -1,4 +1,4 @@
-"""Settings of an outer loop whose inner runs are policies that learn from reward, as YAML holds them."""
+"""Settings of outer loops whose inner runs are policies that learn from reward."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Practice:
     Parameters
     ----------
     updates, episodes : int
-        Updates of an inner run, and episodes of each.
+        Updates of an inner run, and episodes in each.
     window : int
         Updates between two outer updates.
     discount : float
-        Of rewards, in (0, 1].
+        Discount of rewards, in (0, 1].
     setting : {"D", "R", "E"}
         Physical parameters of the inner runs that the outer loop learns from; one draw for each inner run.
     scrambled : bool
         Whether each inner run has its own rotation (and signs) of observations and order of actions.
     fresh : int
-        Episodes at the end of each window from which the inner run does not learn, by which the outer loop
-        judges the window beside those of its updates; 0: as many as of an update.
+        Episodes at the end of each window from which the inner run does not learn; the outer loop judges the
+        window by them and by those of its updates. 0: as many as in an update.
     """
 
     updates: int = 30
@@ -67,9 +67,7 @@ class Practice:
             raise RunError(f"practice: discount must be at most 1. Got {self.discount!r}")
         if self.updates % self.window:
             raise RunError(
-                f"practice: an inner run is whole windows; give updates as a multiple of "
-                f"window {self.window}. "
-                f"Got {self.updates}"
+                f"practice: updates must be a multiple of window, {self.window}. Got {self.updates}"
             )
 
 
@@ -82,12 +80,12 @@ class Testing:
     settings : list of str
         Physical parameters: D, R, E.
     inner_runs : int
-        In each, of their own for each seed of the outer loop, and the same for every rule.
+        Inner runs in each; they depend on the seed of the outer loop, and are the same for every rule.
     after : int
-        Episodes of each after its last update, by which "solved" is counted.
+        Test episodes of each inner run after its last update, which give the share solved.
     controls : list of str
         silent and units: hidden credit left out, or shuffled over units; observations: the credit network
-        reads those of other steps; policy: the credit network is read as a policy of its own.
+        reads those of other steps; policy: the credit network itself is read as a policy.
     """
 
     settings: list[str] = field(default_factory=lambda: list(SETTINGS))
@@ -137,6 +135,7 @@ class ReinforcementSettings:
     testing : dict
         See `Testing`.
     seed : int
+        Seed of outer parameters, worlds and inner runs.
     checkpoint_every : int
         Outer updates between checkpoints.
     """
@@ -162,7 +161,7 @@ class ReinforcementSettings:
         require_count("evolve", minimum=0, seed=self.seed)
         for name in ("model_settings", "rule", "step", "practice", "searcher", "testing"):
             if not isinstance(getattr(self, name), dict):
-                raise RunError(f"setting {name} must be a dict. Got {getattr(self, name)!r}")
+                raise RunError(f"setting {name} must be a mapping, name: value. Got {getattr(self, name)!r}")
         _made(Practice, "practice", self.practice)
         _made(Testing, "testing", self.testing)
         environment(self.task)
@@ -207,7 +206,7 @@ class ReinforcementSettings:
         return make("searcher", self.searcher)
 
     def learning(self, rule: Any, count: int, copies: int = 1) -> Learning:
-        """Policies that learn side by side under a rule."""
+        """Policies that learn in parallel under a rule."""
         practice, env = self.practised(), environment(self.task)
         network = network_of(rule)
         return Learning(
@@ -232,7 +231,7 @@ class ReinforcementSettings:
         )
         if search.serves != "unrolls":
             raise RunError(
-                f"setting searcher: {self.searcher['name']} needs whole inner runs, and policies are "
+                f"setting searcher: {self.searcher['name']} needs whole inner runs, but policies are "
                 "unrolled in windows; use meta_gradient or nres"
             )
         copies = 2 if search.twins else 1
@@ -296,7 +295,7 @@ _COLUMNS = ("mean", "after", "solved")
 
 
 def network_of(rule: Any) -> Any:
-    """The credit network of a rule that reads a context; None of a rule without one."""
+    """The credit network of a rule, if it reads a context; else None."""
     network = getattr(rule, "credit_network", None)
     return network if hasattr(network, "context") else None
 

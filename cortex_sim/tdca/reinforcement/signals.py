@@ -1,4 +1,4 @@
-"""What reaches the top of a policy at each step of an episode: action, outcome, end, observation."""
+"""Signals that reach the top of a policy at each step of an episode: action, outcome, end, observation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cortex_sim.credit.network import through
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
-#: Columns after the actions'; then outcomes at other horizons, and the observation, which is last.
+#: Columns after those of actions; outcomes at other horizons follow, then the observation.
 OUTCOME, WEIGHT, REWARD, END, OTHERS = range(5)
 
 
@@ -30,7 +30,7 @@ def column(goal: Array, outputs: int, which: int) -> Array:
 
 
 def choice(rates: Array, goal: Array) -> Array:
-    """A − π: the action taken, one-hot, minus its probability; 0 where no action was taken."""
+    """The action taken, one-hot, minus probabilities: a − π; 0 where no action was taken."""
     xp = array_namespace(rates)
     chosen = goal[..., : rates.shape[-1]]
     odds = xp.exp(rates - xp.max(rates, axis=-1, keepdims=True))
@@ -41,23 +41,23 @@ def choice(rates: Array, goal: Array) -> Array:
 @register("context", "actions")
 @dataclass(frozen=True)
 class ActionContext:
-    """What a credit network reads of an action: a − π, what came of it, and the end of its episode.
+    """Signals about an action that a credit network reads: a − π, the outcome, and the end of the episode.
 
-    What is broadcast before training is the outcome times a − π, REINFORCE's credit of the top (Williams
-    1992, doi:10.1007/BF00992696). The end is a trace, exp(−steps left/8) where the episode ended before its
+    Before training, the broadcast signal is the outcome times a − π, REINFORCE's credit of the top (Williams
+    1992, doi:10.1007/BF00992696). The end is a trace, exp(−steps left/8) if the episode ended before its
     cap, so that credit may depend on how near the end an action was.
 
     Parameters
     ----------
     outcome : {"advantage", "reward"}
-        The return from the action on minus its running baseline, over its running deviation; or the
+        The return from the action on minus its running baseline, divided by its running deviation; or the
         reward of the step alone.
     observation : int, default 0
-        Values of the observation that it reads; 0 for none.
+        Number of values of the observation, which it then reads; 0 for none.
     horizons : sequence of float, default ()
-        Other discounts, in [0, 1): the return at each, minus its own running baseline, over its own running
-        deviation, is read, too. What is broadcast before training is then a trained mixture of outcomes,
-        which starts at the first alone (dopamine neurons differ in discount: Masset et al. 2023,
+        Other discounts, in [0, 1). The return at each is read too, minus its own running baseline and divided
+        by its own running deviation. The outcome broadcast is then a trained mixture, at first that of the
+        policy's discount alone (dopamine neurons differ in discount: Masset et al. 2023,
         doi:10.1101/2023.11.12.566754).
     shuffled : bool, default False
         A control: it reads the observations of other steps, in a fixed random order.
@@ -76,17 +76,17 @@ class ActionContext:
         object.__setattr__(self, "horizons", _horizons(self.horizons))
         if self.horizons and self.outcome != "advantage":
             raise DeclarationError(
-                "ActionContext: horizons are of returns, and outcome is 'reward'; give outcome 'advantage', "
-                "or leave out horizons"
+                "ActionContext: horizons discount returns, but outcome is 'reward'; give outcome "
+                "'advantage', or leave out horizons"
             )
 
     @property
     def parameters(self) -> Mapping[str, tuple[int, ...]]:
-        """The mixture of outcomes, where there are several."""
+        """Shape of the mixture of outcomes, if there are several."""
         return {"mixture": (1, 1 + len(self.horizons))} if self.horizons else {}
 
     def draw(self) -> dict[str, np.ndarray]:
-        """The mixture: at first the outcome of the longest horizon, that of the policy's returns, alone."""
+        """Mixture before training: the outcome at the policy's discount alone."""
         return {name: np.eye(1, shape[1]) for name, shape in self.parameters.items()}
 
     def trained(self, parameters: Mapping[str, np.ndarray]) -> ActionContext:
@@ -94,7 +94,7 @@ class ActionContext:
         return self
 
     def signals(self, outputs: int) -> dict[str, int]:
-        """Action, outcome and end, and the observation where it is read."""
+        """Number of values of each signal: action, outcome, end, and the observation if it is read."""
         found = {"action": outputs, "outcome": 1, "end": 1} | dict.fromkeys(self._others(), 1)
         return {**found, "observation": self.observation} if self.observation else found
 
@@ -114,7 +114,7 @@ class ActionContext:
         return array_namespace(found).concat([found, others], axis=-1)
 
     def seen(self, received: TopSignals) -> dict[str, Array]:
-        """Those signals."""
+        """The signals that `signals` names, each (…, value)."""
         outputs = received.rates.shape[-1]
         outcome = self._outcome(received)
         found = {
@@ -130,7 +130,7 @@ class ActionContext:
         return found
 
     def base(self, parameters: Parameters, received: TopSignals) -> Array:
-        """Outcome times a − π, in proportion to the weight of the step."""
+        """Outcome times a − π, times the weight of the step."""
         outputs = received.rates.shape[-1]
         weight: Any = column(received.goal, outputs, WEIGHT)
         outcome: Any = self._outcome(received)
@@ -145,7 +145,7 @@ def _horizons(given: Any) -> tuple[float, ...]:
     for value in given:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise DeclarationError(
-                f"ActionContext: each of horizons is a discount, at least 0 and below 1. Got {value!r}"
+                f"ActionContext: horizons must be discounts, at least 0 and below 1. Got {value!r}"
             )
     if len(set(given)) < len(given):
         raise DeclarationError(f"ActionContext: horizons must differ. Got {given!r}")

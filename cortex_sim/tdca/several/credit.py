@@ -2,17 +2,17 @@
 
     c_L = b exp(o₂),   o = V tanh(W i + b₁) + c
 
-with b the credit of the top without it: A (a − π), where a is the action taken or, of a target, the class
-that would have been right, π its softmax of rates, and A the outcome (of a target 1). Inputs i have the
-names and the order of those on functions, and the same meaning; an input without one here is 0:
+with b the credit of the top without the network: A (a − π), where a is the action taken (with targets, the
+right class), π the softmax of rates, and A the outcome (with targets, 1). Inputs i have the names, order and
+meaning of those on functions; an input without a meaning here is 0:
 
-    input                             functions                  targets and reward
-    scaled gradient                   m̂ / √v̂                     A: outcome by its running mean and deviation
-    time left                         1 − 2t                     1 − 2t
-    value relative to the best        in [0, 1], 0 the best      1 − 2π(a), −1 if a was certain
-    size of the gradient              ¼ log, by that at first    ¼ log |b|, by that of uniform π and A = 1
+    input                         functions                       targets and reward
+    scaled gradient               m̂ / √v̂                          A, the standardised outcome
+    time left                     1 − 2t                          1 − 2t
+    value relative to the best    in [0, 1], 0 the best           1 − 2π(a), −1 if a was certain
+    size of the gradient          ¼ log, relative to the first    ¼ log |b|, relative to uniform π and A = 1
 
-One gain for all units of the top, whichever of them acted: no policy can hide in it, and no class.
+All units of the top have one gain, whichever action was taken: it can hold neither a policy nor a class.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from cortex_sim.tdca.functions.first_order import INPUTS
 from cortex_sim.tdca.functions.network import SmallNetwork
 from cortex_sim.tdca.reinforcement.signals import ActionContext, choice
 
-_SMALL = 1e-10  # under the logarithm: no credit, and its slope is finite
+_SMALL = 1e-10  # inside the logarithm, which has a finite slope without credit
 
 
 @register("credit_network", "slotted")
 @dataclass(frozen=True)
 class SlottedCredit:
-    """The equations above, in inner runs. Before training V and c are 0, and credit is b.
+    """Credit of the top by the equations above. Before training V and c are 0, and credit is b.
 
     Parameters
     ----------

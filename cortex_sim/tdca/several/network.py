@@ -1,4 +1,4 @@
-"""The network that all kinds of inner run share, and which kind it is cued with."""
+"""The network that all kinds of inner run share, and its cue for the kind."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class SharedNetwork:
     """o = V tanh(W i + b + q_k) + c: the small network of functions with a cue q_k for each kind k.
 
     i are the inputs of `cortex_sim.tdca.functions.first_order`, which have the same meaning in every kind
-    (`cortex_sim.tdca.several.credit`). A one-hot cue times weights is a column of weights added to b: at a
-    fixed kind the network is a `SmallNetwork`, and that kind's inner runs need not know of the others.
+    (`cortex_sim.tdca.several.credit`). A one-hot cue times weights adds a column of weights to b: for a fixed
+    kind the network is a `SmallNetwork`, and inner runs of that kind do not depend on the other kinds.
 
     Parameters
     ----------
     hidden : int, default 12
         Hidden units.
     cue : bool, default True
-        Whether it is cued; without, q = 0 and it has to tell kinds apart by its other inputs.
+        Whether it receives the cue; otherwise q = 0, and only its other inputs distinguish kinds.
     """
 
     hidden: int = 12
@@ -43,7 +43,7 @@ class SharedNetwork:
 
     @property
     def small(self) -> SmallNetwork:
-        """The network at a fixed kind."""
+        """The network for a fixed kind."""
         return SmallNetwork(len(INPUTS), self.hidden)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -56,11 +56,11 @@ class SharedNetwork:
 
     @property
     def layout(self) -> Layout:
-        """Where each parameter lies in the network's φ."""
+        """Positions of the parameters in the network's φ."""
         return Layout(self.shapes())
 
     def read(self, kind: str) -> Tensor:
-        """Where in the network's φ the parameters lie that inner runs of this kind depend on, (used,).
+        """Positions in the network's φ of the parameters that inner runs of this kind depend on, (used,).
 
         All but the cues of other kinds: a search by random perturbations must not perturb those.
         """

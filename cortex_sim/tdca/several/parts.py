@@ -1,4 +1,4 @@
-"""Inner runs of one kind as the joint outer loop unrolls them: under the network and their own rates."""
+"""Inner runs of one kind as the joint outer loop unrolls them: with the shared network and own rates."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cortex_sim.tdca.several.network import SharedNetwork
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """How φ of a kind is put together: the network at this kind, its own parameters, and those that are held.
+    """Assembles φ of a kind from the network for this kind, the kind's own parameters, and those held.
 
     Parameters
     ----------
     kind : str
     network : SharedNetwork
     layout : Layout
-        Of the kind's φ, which has the small network's parameters among its own by their names.
+        Layout of the kind's φ, which includes the small network's parameters under their names.
     start : Tensor of shape (parameter,)
         The kind's φ before training.
     searched : Tensor of bool, shape (parameter,)
-        Which parameters an outer loop may change; all others keep their start.
+        Which parameters an outer loop may change; all others keep their initial values.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Assembly:
 
     @property
     def _places(self) -> tuple[Tensor, Tensor]:
-        """Where the small network's parameters lie in φ, and where the kind's own do."""
+        """Positions in φ of the small network's parameters, and of the kind's own."""
         where = self.layout.split(torch.arange(self.layout.count))
         shared = torch.cat([where[name].flatten() for name in self.network.small.shapes()])
         own = self.searched.clone()
@@ -58,11 +58,11 @@ class Assembly:
 
     @property
     def count(self) -> int:
-        """Parameters that inner runs of this kind depend on: of the network those it reads, then its own."""
+        """Number of parameters that inner runs of this kind depend on: `SharedNetwork.read`, then its own."""
         return len(self.network.read(self.kind)) + len(self.own)
 
     def phi(self, given: Tensor) -> Tensor:
-        """φ of the kind (…, parameter), from those parameters (…, count)."""
+        """φ of the kind (…, parameter), from the parameters (…, count) that it depends on."""
         shared, own = self._places
         read, lead = self.network.read(self.kind), given.shape[:-1]
         used, rest = given.split([len(read), len(own)], -1)
@@ -76,13 +76,13 @@ class Assembly:
 class Part:
     """Inner runs of one kind; satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`.
 
-    Its φ are those that `Assembly.count` counts.
+    Its φ consists of the parameters that `Assembly.count` counts.
 
     Parameters
     ----------
     assembly : Assembly
     runs : UnrolledProblem
-        Under the kind's whole φ.
+        Inner runs that take the kind's whole φ.
     """
 
     def __init__(self, assembly: Assembly, runs: Any) -> None:
@@ -95,7 +95,7 @@ class Part:
         return int(self.runs.count)
 
     def due(self) -> Tensor:
-        """As of the inner runs."""
+        """As in the inner runs."""
         due: Tensor = self.runs.due()
         return due
 
@@ -105,17 +105,17 @@ class Part:
         return window
 
     def state(self) -> dict[str, Tensor]:
-        """As of the inner runs."""
+        """As in the inner runs."""
         state: dict[str, Tensor] = self.runs.state()
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """As of the inner runs."""
+        """As in the inner runs."""
         self.runs.restore(state)
 
 
 class FunctionWindows:
-    """Whole inner runs on functions as windows: each begins and ends with one, all on the same tasks.
+    """Whole inner runs on functions as windows: every inner run is one window, all on the same tasks.
 
     Satisfies `cortex_sim.tdca.outer.problem.UnrolledProblem`, for searchers that learn from differences.
 
@@ -123,7 +123,7 @@ class FunctionWindows:
     ----------
     runs : FunctionRuns
     count : int
-        Inner runs of a window, each under φ of its own.
+        Inner runs in a window, each with its own φ.
     seed : int
     """
 
@@ -142,7 +142,7 @@ class FunctionWindows:
         return Window(loss, self.due(), self.runs.contained - before)
 
     def state(self) -> dict[str, Tensor]:
-        """The generator's."""
+        """State of the generator."""
         return {"generator": self.generator.get_state()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

@@ -5,7 +5,7 @@
 for the network's φ, with g_k the gradient of kind k, and the same with one kind for that kind's own
 parameters. g_k is a meta-gradient where inner runs learn from targets or reward, and an antithetic estimate
 on functions: each kind's searcher estimates it, only the descent is joint. A gradient a hundred times the
-usual, as policies have now and then, counts as one of norm 1 and moves n_k by a factor of 1.6.
+usual, as policies sometimes have, counts as one of norm 1 and changes n_k by a factor of 1.6.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Joint:
     Parameters
     ----------
     network, supervised, reinforcement, functions : float
-        Adam's rate for the network, and for the own parameters of each kind, at the start.
+        Adam's initial rate for the network, and for each kind's own parameters.
     final : float
-        Fraction of it left at the end of the cosine.
+        Fraction of the rates left at the end of the cosine.
     pairs : int
         Pairs of inner runs on functions, under φ + σε and φ − σε.
     sigma : float
-        σ.
+        Standard deviation σ of the perturbations.
     """
 
     serves: ClassVar[str] = "several"
@@ -68,7 +68,7 @@ class Joint:
     def begin(
         self, problem: SeveralRuns, centre: Tensor, iterations: int, generator: Generator
     ) -> JointSearch:
-        """Start at ``centre``: the network's parameters, then the own ones of each kind."""
+        """Start at ``centre``: the network's parameters, then each kind's own."""
         return JointSearch(self, problem, started("several", problem, centre), iterations, generator)
 
 
@@ -96,7 +96,7 @@ class SeveralRuns:
 
 
 class _Centre:
-    """φ that inner runs of a kind are under: what a searcher of one kind takes for its descent."""
+    """φ of one kind's inner runs, as the descent that this kind's searcher reads."""
 
     def __init__(self, network: Descent, own: Descent, read: Tensor) -> None:
         self.network, self.own, self.read = network, own, read
@@ -106,7 +106,7 @@ class _Centre:
         return torch.cat((self.network.centre[self.read], self.own.centre))
 
     def parted(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """A gradient of this φ as those of the network's whole φ and of the kind's own."""
+        """Parts of this φ's gradient: for the network's whole φ, and for the kind's own."""
         used, own = gradient.split([len(self.read), len(gradient) - len(self.read)])
         return torch.zeros_like(self.network.centre).index_copy(0, self.read, used), own
 
@@ -142,7 +142,7 @@ class JointSearch:
         return torch.cat([descent.centre for descent in self._descents.values()])
 
     def step(self) -> dict[str, float]:
-        """Unroll a window of every kind under the same φ, and descend; steps left out are those of all."""
+        """Unroll a window of every kind under the same φ, and descend; ``skipped`` counts all kinds."""
         found, measured, gradients, skipped = {}, {"contained": 0.0, "left_out": 0.0}, {}, 0.0
         for kind in KINDS:
             gradient, of_kind = self._searches[kind].estimate()
@@ -173,7 +173,7 @@ class JointSearch:
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from a saved state; pairs on functions draw their perturbations in every window."""
+        """Continue from a saved state; perturbations of pairs on functions are drawn in every window."""
         self._generator.set_state(state["generator"])
         self._sizes.restore(within("sizes/", state))
         for name, descent in self._descents.items():
@@ -190,7 +190,7 @@ class Sizes:
         self.weight = {name: torch.zeros((), dtype=torch.float64) for name in names}
 
     def bounded(self, name: str, gradient: Tensor) -> Tensor:
-        """The gradient by its usual norm, or by its own where that is larger; NaN and 0 stay as they are."""
+        """The gradient divided by its usual norm, or by its own if that is larger; NaN and 0 unchanged."""
         norm = float(torch.linalg.vector_norm(gradient.double()))
         if not (math.isfinite(norm) and norm):
             return gradient
@@ -199,7 +199,7 @@ class Sizes:
         return gradient / max(norm, math.exp(float(self.log[name] / self.weight[name])))
 
     def state(self) -> dict[str, Tensor]:
-        """All of it, by name."""
+        """All running means, by name."""
         return under("log/", self.log) | under("weight/", self.weight)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

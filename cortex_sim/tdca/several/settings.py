@@ -25,9 +25,9 @@ from cortex_sim.tdca.several.search import NETWORK, Joint, SeveralRuns
 
 #: The kind of outer problem that each kind of inner run is declared as.
 PROBLEMS = {"supervised": DEFAULT, "reinforcement": "reinforcement", "functions": "functions"}
-#: Settings of one kind that the joint outer loop has for all of them.
+#: Settings of one kind that the joint outer loop sets for all kinds.
 OWN = ("rule", "searcher", "iterations", "seed", "checkpoint_every", "frozen")
-#: Settings of the rule of first order; its network is the shared one.
+#: Settings of the rule first_order, whose network is the shared one.
 POINTS = ("points", "rate", "fall", "noise")
 _CONTEXTS = {"supervised": "error", "reinforcement": "actions"}
 
@@ -42,20 +42,21 @@ class SeveralSettings:
     network : dict
         ``hidden`` and ``cue``, see `cortex_sim.tdca.several.network.SharedNetwork`.
     trained_by : list of str
-        Kinds whose gradients reach the network: supervised, reinforcement, functions. Inner runs of the
-        others train their own rates and schedules alone.
+        Kinds whose gradients reach the network: supervised, reinforcement, functions. Inner runs of other
+        kinds train only their own rates and schedules.
     supervised, reinforcement, functions : dict
         Inner runs of each kind, with the settings of that kind of problem, and its tests; ``base`` names a
         configuration to start from. Rule, searcher, outer updates and seed are those of this outer loop.
     points : dict
-        Of functions: ``points``, ``rate``, ``fall`` and ``noise`` of the rule of first order.
+        For functions: ``points``, ``rate``, ``fall`` and ``noise`` of the rule first_order.
     mirror : int
-        Spontaneous presentations that give top-down weights their start.
+        Spontaneous presentations from which top-down weights are initialised.
     searcher : dict
         See `cortex_sim.tdca.several.search.Joint`.
     iterations : int
         Outer updates, each with a window of every kind.
     seed : int
+        Seed of outer parameters, inner runs and tasks.
     checkpoint_every : int
         Outer updates between checkpoints.
     """
@@ -79,13 +80,13 @@ class SeveralSettings:
         require_count("evolve", minimum=0, seed=self.seed, mirror=self.mirror)
         for name in ("network", "points", "searcher", *KINDS):
             if not isinstance(getattr(self, name), dict):
-                raise RunError(f"setting {name} must be a dict. Got {getattr(self, name)!r}")
+                raise RunError(f"setting {name} must be a mapping, name: value. Got {getattr(self, name)!r}")
         if not isinstance(self.trained_by, list):
             raise RunError(f"setting trained_by must be a list of kinds. Got {self.trained_by!r}")
         for kind in self.trained_by:
             require_known("kind in trained_by", kind, dict.fromkeys(KINDS), RunError)
         if len(set(self.trained_by)) < len(self.trained_by):
-            raise RunError(f"setting trained_by: each kind once. Got {self.trained_by!r}")
+            raise RunError(f"setting trained_by: must name each kind at most once. Got {self.trained_by!r}")
         for name in self.points:
             require_known("setting of points", name, POINTS, RunError)
         _made(SharedNetwork, "network", self.network)
@@ -96,8 +97,8 @@ class SeveralSettings:
         held = sorted(set(self.part("supervised").hold) & set(self.shared().small.shapes()))
         if held:
             raise RunError(
-                f"setting supervised: hold names {held[0]}, which is of the shared network; leave it out: "
-                "trained_by says whose gradients reach the network"
+                f"setting supervised: hold names {held[0]}, which belongs to the shared network; leave it "
+                "out, since trained_by says whose gradients reach the network"
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class SeveralSettings:
         return Joint(**self.searcher)
 
     def part(self, kind: str) -> Any:
-        """Settings of one kind, as an outer loop of its own would have them."""
+        """Settings of one kind, as of an outer loop over this kind alone."""
         given = {**getattr(self, kind), "rule": self._rule(kind), "seed": self.seed}
         if kind != "functions":
             given["searcher"] = {"name": "meta_gradient"}
@@ -132,7 +133,7 @@ class SeveralSettings:
         return {"name": "layered_of_trained_top", "mirror": self.mirror, "credit_network": network}
 
     def assembly(self, kind: str) -> Assembly:
-        """How φ of a kind is put together."""
+        """The assembly of a kind's φ."""
         own, shared = self.part(kind), self.shared()
         rule = own.inner_rule()
         if kind == "functions":
@@ -147,7 +148,7 @@ class SeveralSettings:
         return Assembly(kind, shared, found, found.joined(named), searched)
 
     def problem(self, data_dir: Path | None) -> tuple[SeveralRuns, Tensor]:
-        """Inner runs of all kinds, and the parameters to start from: the network's, then each kind's own."""
+        """Inner runs of all kinds, and the initial parameters: the network's, then each kind's own."""
         search, shared, parts = self.search(), self.shared(), {}
         for kind in KINDS:
             runs = self.part(kind).problem(data_dir)[0]
@@ -188,7 +189,7 @@ class SeveralSettings:
         }
 
     def write(self, phi: Tensor, out: Path) -> None:
-        """Write ``outer.safetensors``: the network's parameters, and of each kind its own, held ones too."""
+        """Write ``outer.safetensors``: the network's parameters, and each kind's own, including held ones."""
         shared = self.shared().layout
         found = {f"{NETWORK}/{name}": p for name, p in shared.split(phi[: shared.count]).items()}
         for kind, whole in self.parted(phi).items():
@@ -202,7 +203,7 @@ class SeveralSettings:
         )
 
     def outcome(self, phi: Tensor, data_dir: Path | None, report: Report) -> dict[str, Any]:
-        """What each kind's own test finds; conditions of ``per_life`` are called "supervised/mnist", …."""
+        """Test results of each kind; conditions of ``per_life`` are called "supervised/mnist", …."""
         found: dict[str, Any] = {"per_life": {}, "missing": [], "of": {}}
         for kind, whole in self.parted(phi).items():
             own = dict(self.part(kind).outcome(whole, data_dir, report))
@@ -222,7 +223,7 @@ class SeveralSettings:
         return "tests of each kind", ("", "", "result"), rows
 
     def draw(self, axes: Any, metrics: Mapping[str, Any]) -> bool:
-        """As of the supervised inner runs."""
+        """As for the supervised inner runs."""
         drawn: bool = self.part("supervised").draw(axes, metrics["of"]["supervised"])
         return drawn
 

@@ -1,1 +1,1 @@
-"""Claims tested by many outer loops: jobs in order, each run once, resumed, kept and compared."""
+"""Studies of many outer loops: jobs in order, each run once, resumed, kept and compared."""

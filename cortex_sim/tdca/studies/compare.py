@@ -24,7 +24,7 @@ def accuracies_by_seed(
     ----------
     folders : Folders
     name : str
-        Of the job.
+        Name of the job.
     label : str
         Tested data: "mnist", "mnist@256", "mnist:units", or the label of a cell.
     steps : int
@@ -42,7 +42,7 @@ def accuracies_by_seed(
 
 
 def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
-    """Mean and standard deviation over inner runs and outer seeds together; None where there are none.
+    """Mean and standard deviation over inner runs and outer seeds together; None if there are none.
 
     The inner runs are the same under every seed: the spread covers differences between inner runs and between
     outer loops.
@@ -55,7 +55,7 @@ def spread(found: Mapping[int, np.ndarray]) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean paired difference and its 95 % interval, in units of accuracy; ``seeds`` counts outer seeds."""
+    """Mean paired difference of accuracy, its 95 % confidence interval, and the number of outer seeds."""
 
     mean: float
     low: float
@@ -69,8 +69,8 @@ def difference(ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray])
     With several seeds in common the unit is the seed, its inner runs averaged: inner runs under one credit
     network are not independent trials of training one. The inner runs are the same under every seed (see
     `cortex_sim.tdca.inner.evaluation.run_to_end`), so that the interval generalises to other outer loops on
-    *these* inner runs. With one seed the unit is the inner run, and nothing is said about other outer
-    loops. None without a seed in common.
+    *these* inner runs. With one seed the unit is the inner run, and the interval does not generalise to
+    other outer loops. None without a seed in common.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Differences between arms over outer loops and inner runs at once: both could have been drawn otherwise."""
+"""Differences between arms, with both outer loops and inner runs as random effects."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cortex_sim.errors import DataError
 
 @dataclass(frozen=True)
 class Crossed:
-    """Mean paired difference with an interval for other outer seeds and other inner runs.
+    """Mean paired difference, with an interval that generalises to other outer seeds and other inner runs.
 
     Parameters
     ----------
     mean, low, high : float
-        In units of accuracy.
+        Difference and bounds of its interval, in units of accuracy.
     freedom : float
         Degrees of freedom of its variance, by Satterthwaite's approximation.
     p : float
-        Two-sided, uncorrected.
+        Two-sided p value, uncorrected.
     seeds, runs : int
         Outer seeds, and inner runs, the same under each.
     """
@@ -42,17 +42,18 @@ def crossed_difference(
 ) -> Crossed | None:
     """Ours minus theirs, paired by outer seed and inner run, both taken as random; None without two seeds.
 
-    Under every seed of either arm the same inner runs are tested, so that a difference d_sr has parts of its
-    seed, of its inner run and of both. The variance of the mean is (MS_s + MS_r − MS_sr) / (S R) from the
-    mean squares of that two-way table; it is taken no smaller than from seeds or from inner runs alone.
+    Under each of the S seeds of either arm the same R inner runs are tested, so that the difference d_sr of
+    seed s and inner run r has a part due to the seed, one due to the inner run, and one due to both. The
+    variance of the mean is (MS_s + MS_r − MS_sr) / (S R), from the mean squares of that two-way table; it is
+    taken no smaller than from seeds or from inner runs alone.
 
     Parameters
     ----------
     ours, theirs : mapping of int to array of shape (run,)
         Accuracies by outer seed.
     comparisons : int, default 1
-        Size of the family: the interval has level 1 − .05/comparisons (Bonferroni), so that all of a family
-        hold together with 95 %.
+        Size of the family: the interval has level 1 − 0.05/comparisons (Bonferroni), so that all intervals of
+        a family cover at once with a probability of at least 95 %.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def crossed_difference(
     d = np.array([ours[seed] - theirs[seed] for seed in common])
     if d.ndim != 2 or not np.isfinite(d).all():
         raise DataError(
-            "arms hold NaN or infinity, or more than one number an inner run; give accuracies (run,)"
+            "arms hold NaN or infinity, or more than one number per inner run; give accuracies (run,)"
         )
     seeds, runs = d.shape
     if runs < 2:

@@ -1,4 +1,4 @@
-"""Shared by the figures of studies: curves of an arm with its spread, and heat maps that show failures."""
+"""Parts of the figures of studies: curves of an arm with its spread, and heat maps that show failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cortex_sim.tdca.studies.compare import accuracies_by_seed, difference, spre
 from cortex_sim.tdca.studies.jobs import Folders
 
 NOT_YET = "not run yet"
-RANGE = 5.0  # points at the ends of a map's colours; values beyond have the end's colour
+RANGE = 5.0  # percentage points at the ends of a map's colours; values beyond have the end's colour
 
 
 def curve(
@@ -49,10 +49,10 @@ def heat(
     columns: Sequence[object],
     cells: Sequence[Sequence[tuple[str, int]]],
 ) -> Any:
-    """Accuracy of ours minus theirs in points, red where ours is worse; seed 0.
+    """Accuracy of ours minus theirs in percentage points, red where ours is worse; seed 0.
 
     ``cells[i][j]`` is label and steps. A cell that failed or was not run is grey and labelled. Each cell also
-    shows our accuracy, in small print.
+    shows the accuracy of ``ours``, below the difference.
     """
     values = np.full((len(rows), len(columns)), np.nan)
     for i, row in enumerate(cells):

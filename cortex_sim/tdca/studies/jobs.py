@@ -48,7 +48,7 @@ class Folders:
     ----------
     runs, results : Path
     data : Path, optional
-        Where named data sets are; else $CORTEX_SIM_DATA.
+        Folder of named data sets; by default $CORTEX_SIM_DATA.
     """
 
     runs: Path
@@ -74,7 +74,7 @@ class Folders:
 
 
 class Work(Protocol):
-    """Work with a key, which is done once."""
+    """A piece of work that is done once, with a key."""
 
     @property
     def key(self) -> str:
@@ -102,7 +102,7 @@ class Job:
     config : str
         A shipped configuration as its base.
     seed : int
-        Of the outer loop.
+        Seed of the outer loop.
     overrides : dict
         Settings that replace the configuration's; mappings are merged.
     """
@@ -119,7 +119,7 @@ class Job:
 
     @property
     def source(self) -> str | None:
-        """None: it builds on no other job."""
+        """None: it needs no other job."""
         return None
 
     def settings(self) -> OuterProblem:
@@ -190,7 +190,8 @@ def _done(job: sweep.Job, folder: Path) -> Result:
 
 
 def _shown(result: Mapping[str, Any]) -> str:
-    cells = f"{len(result['per_life'])} cells"
+    count = len(result["per_life"])
+    cells = f"{count} cell" if count == 1 else f"{count} cells"
     return f"{cells}; {result['seconds']:.0f} s" if "seconds" in result else cells
 
 
@@ -219,7 +220,7 @@ def studied(
         save_figure(figure, place / f"{title}.png")
         print(place / f"{title}.png")
     if failed:
-        raise RunError(f"protocol {name}: failed: {', '.join(failed)}; see above")
+        raise RunError(f"protocol {name}: failed jobs: {', '.join(failed)}; the lines above say why")
 
 
 def rounded(value: Any) -> Any:

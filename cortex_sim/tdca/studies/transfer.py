@@ -1,4 +1,4 @@
-"""A trained rule on other networks, data sets and horizons, with its outer parameters unchanged."""
+"""A trained rule on other networks, data sets and lengths of inner runs, its outer parameters unchanged."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Cell:
     data : str or None
         Data set, by name; None means the tasks of the outer loop itself.
     steps : tuple of int
-        Horizons, each with the schedule that ends there.
+        Lengths of inner runs, in inner steps; each length has its own schedule.
     model : dict
         Model settings that replace those of the outer loop.
     network : str, optional
-        Another shipped model; of the outer loop's settings it keeps ``reads``, what synapses read.
+        Another shipped model; of the outer loop's model settings it keeps only ``reads``.
     tasks : dict
         Settings of tasks that replace those of the outer loop, such as ``classes``.
     disturbed : dict
@@ -60,18 +60,18 @@ class Cell:
     rate: float = 1.0
 
     def as_data(self) -> dict[str, Any]:
-        """Plain data for a fingerprint; what was added later is left out where it changes nothing."""
+        """Plain data for a fingerprint; fields added later are left out at their defaults."""
         given = asdict(self)
         plain = asdict(Cell(self.label, self.data, self.steps))
         return {k: v for k, v in given.items() if k in _FIRST or v != plain[k]}
 
 
-_FIRST = ("label", "data", "steps", "model")  # what cells began with
+_FIRST = ("label", "data", "steps", "model")  # fields of the first version
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """One finished outer loop, tested in every cell. Results from before an interruption are kept.
+    """One finished outer loop, tested in every cell; results from before an interruption are kept.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class Transfer:
     inner_runs : int, default 6
         Inner runs in every cell.
     start_seed : int, default 0
-        Seed of starts, tasks and presentations, independent of the outer loop's seed; 0 gives those of
-        every other test.
+        Seed of initial weights, tasks and presentations, independent of the outer loop's seed; 0 gives those
+        of all other tests.
     """
 
     source: str
@@ -169,7 +169,7 @@ class Trained:
         self._tasks: dict[str, Any] = {}
 
     def accuracies(self, cell: Cell, steps: int, inner_runs: int = RUNS, start_seed: int = 0) -> list[float]:
-        """Test accuracy of each inner run after so many steps."""
+        """Test accuracy of each inner run after ``steps`` inner steps."""
         from cortex_sim.tdca.inner.evaluation import run_to_end, tested
 
         batch = self.settings.inner_span().batch if cell.batch is None else cell.batch
@@ -184,7 +184,7 @@ class Trained:
         outer = dict(self.outer)
         if rate != 1:
             outer["step_rate"] = outer["step_rate"].copy()
-            outer["step_rate"][..., 0] += math.log(rate)  # beside the slope over lengths of inner runs
+            outer["step_rate"][..., 0] += math.log(rate)  # index 1 is the slope over lengths of inner runs
         return layout(self.rule, self.step, self.settings.body()).joined(outer)
 
     def _body(self, cell: Cell) -> Architecture:

@@ -1,7 +1,7 @@
 """The tasks of many inner runs at once: one each, or one per pair; replaced when a run ends.
 
-A distribution says what a task is, as named tensors with a leading axis ``task``, and its stimuli;
-everything else is defined here once, for every kind of task.
+A distribution defines tasks, as named tensors with a leading axis ``task``, and their stimuli; everything
+else is defined here, for every kind of task.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ class TaskBatch:
         part : {"train", "validation", "test"}
         generator : torch.Generator
         among : slice, default all
-            Tasks whose presentations are wanted; the numbers drawn for them are the same in any choice.
+            Tasks to present; random numbers are drawn for all, so that a task's do not depend on the choice.
 
         Returns
         -------
         x : float32 tensor of shape (run, batch, input)
         y : float32 tensor of shape (run, batch, output)
-            Targets; one-hot where the objective is cross-entropy.
+            Targets; one-hot if the objective is cross-entropy.
         """
         require_count("presentations", batch=batch)
         x, y = shown_among(self.distribution, self.task, batch, part, generator, among)
@@ -115,9 +115,9 @@ class TaskBatch:
     def test_presentations(self, chunk: int, part: str = "test") -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """The whole of a part, every presentation once, ``chunk`` at a time.
 
-        Yields x and y as `presentations` gives them, and ``counted``, bool of shape (run,
-        presentation): False where an inner run's part has ended before another inner run's, and x and y are
-        padding. Images come class by class: the first chunks alone are not a representative sample.
+        Yields x and y as `presentations` returns them, and ``counted``, bool of shape (run, presentation):
+        False where an inner run's part ended before that of another, and x and y are padding. Images come
+        class by class: the first chunks alone are not a representative sample.
         """
         require_count("test_presentations", chunk=chunk)
         for x, y, counted in self.distribution.every(self.task, part, chunk):
@@ -158,13 +158,16 @@ class TaskBatch:
     def restore(self, state: dict[str, Tensor]) -> TaskBatch:
         """A batch with the tasks of a saved `state`."""
         if state.keys() != self.task.keys():
-            raise RunError(f"tasks: saved are {listed(state)}, but these tasks have {listed(self.task)}")
+            raise RunError(
+                f"tasks: saved are {listed(state)}, but these tasks have {listed(self.task)}; resume with "
+                "the settings of the saved run"
+            )
         for name, now in self.task.items():
             saved = state[name]
             if saved.shape != now.shape or saved.dtype != now.dtype:
                 raise RunError(
-                    f"tasks: saved {name} is {saved.dtype} of shape {tuple(saved.shape)}, these tasks need "
-                    f"{now.dtype} of shape {tuple(now.shape)}; resume with the settings of the saved run"
+                    f"tasks: saved {name} is {saved.dtype} of shape {tuple(saved.shape)}, but these tasks "
+                    f"need {now.dtype} of shape {tuple(now.shape)}; resume with the settings of the saved run"
                 )
         return replace(self, task=dict(state))
 
@@ -175,9 +178,9 @@ class TaskBatch:
 def shown_among(
     distribution: Distribution, task: Task, batch: int, part: str, generator: Generator, among: slice
 ) -> tuple[Tensor, Tensor]:
-    """What ``distribution.shown`` gives for some of the tasks; as many numbers are drawn as for all.
+    """As ``distribution.shown``, for some of the tasks; random numbers are drawn for all.
 
-    A distribution that need not work out the others' has a method of this name.
+    A distribution that can do so without computing the others has a method of this name.
     """
     if among == _ALL:
         return distribution.shown(task, batch, part, generator)
@@ -191,7 +194,7 @@ def draw(distribution: Distribution, runs: int, generator: Generator, twins: boo
     """Draw a task for every inner run; with ``twins`` runs 2i and 2i+1 share task and presentations."""
     require_count("draw", runs=runs)
     if twins and runs % 2:
-        raise DeclarationError(f"draw: twins come in pairs, so lives must be even. Got {runs}")
+        raise DeclarationError(f"draw: twins come in pairs; give an even number of runs. Got {runs}")
     return TaskBatch(distribution, distribution.tasks(runs // 2 if twins else runs, generator), twins)
 
 
@@ -242,17 +245,17 @@ class Fixed:
         return {name: tensor[which] for name, tensor in self.pool.items()}
 
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
-        """As from the distribution."""
+        """As in the distribution."""
         return self.distribution.shown(task, batch, part, generator)
 
     def shown_among(
         self, task: Task, batch: int, part: str, generator: Generator, among: slice
     ) -> tuple[Tensor, Tensor]:
-        """Likewise, of some tasks."""
+        """As in the distribution, for some of the tasks."""
         return shown_among(self.distribution, task, batch, part, generator, among)
 
     def every(self, task: Task, part: str, chunk: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """As from the distribution."""
+        """As in the distribution."""
         return self.distribution.every(task, part, chunk)
 
     def draw(self, runs: int, generator: Generator, twins: bool = False) -> TaskBatch:

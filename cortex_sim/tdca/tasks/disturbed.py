@@ -12,7 +12,7 @@ from cortex_sim.checks import require_finite, require_nonnegative
 from cortex_sim.errors import DeclarationError
 from cortex_sim.tdca.tasks.batch import Distribution, Task, TaskBatch, draw
 
-_NOISE_OF_TESTS = 0  # seed: every evaluation of a part meets the same noise
+_NOISE_OF_TESTS = 0  # seed: the noise is the same in every evaluation of a part
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Disturbed:
 
     Notes
     -----
-    Of images, stimuli have mean 0 and variance 1 over the training part before they are disturbed.
+    Image stimuli have mean 0 and variance 1 over the training part before they are disturbed.
     """
 
     distribution: Distribution
@@ -48,7 +48,7 @@ class Disturbed:
         require_finite(self, offset=self.offset)
         if self.wrong_labels > 1:
             raise DeclarationError(
-                f"Disturbed: wrong_labels is a share, at most 1. Got {self.wrong_labels}; 0.2 is a fifth"
+                f"Disturbed: wrong_labels must be a share of at most 1, such as 0.2. Got {self.wrong_labels}"
             )
         if self.wrong_labels and (self.objective != "cross_entropy" or self.outputs < 2):
             raise DeclarationError(
@@ -71,7 +71,7 @@ class Disturbed:
         return self.distribution.objective
 
     def tasks(self, count: int, generator: Generator) -> Task:
-        """As from the distribution."""
+        """As in the distribution."""
         return self.distribution.tasks(count, generator)
 
     def shown(self, task: Task, batch: int, part: str, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ class Disturbed:
         return x + self.noise * torch.randn(x.shape, generator=generator) if self.noise else x
 
     def _some_wrong(self, y: Tensor, generator: Generator) -> Tensor:
-        """One-hot targets (task, batch, output), some of them turned on by one to all other places."""
+        """One-hot targets (task, batch, output), some of them moved to another output, drawn uniformly."""
         wrong = torch.rand(y.shape[:2], generator=generator) < self.wrong_labels
         on = torch.randint(1, self.outputs, y.shape[:2], generator=generator)
         label = (y.argmax(-1) + on * wrong) % self.outputs

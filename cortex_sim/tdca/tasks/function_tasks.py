@@ -37,7 +37,7 @@ class Function(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FunctionTasks:
-    """Learn a function from stimuli x, every value standard normal.
+    """Learn a function from stimuli x, whose values are standard normal.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class FunctionTasks:
     def shown_among(
         self, task: Task, batch: int, part: str, generator: Generator, among: slice
     ) -> tuple[Tensor, Tensor]:
-        """The same of some of the tasks."""
+        """As `shown`, for some of the tasks."""
         require_known("part", part, PARTS)
         x = torch.randn(_count(task), batch, self.inputs, generator=generator)[among]
         return x, self.function.targets({name: tensor[among] for name, tensor in task.items()}, x)

@@ -57,7 +57,7 @@ class ImageTasks:
     Parameters
     ----------
     sources : sequence of ImageSource
-        With equally many pixels.
+        All with the same number of pixels.
     permute_labels : bool, default True
         Whether classes have random output units; otherwise they keep their order.
     classes : int, optional
@@ -108,7 +108,7 @@ class ImageTasks:
         for source in self.sources:
             if source.x.shape[1] != first.x.shape[1]:
                 raise DeclarationError(
-                    f"ImageTasks: {source.name} has {source.x.shape[1]} pixels, {first.name} "
+                    f"ImageTasks: {source.name} has {source.x.shape[1]} pixels, but {first.name} "
                     f"{first.x.shape[1]}; give all sources the same side"
                 )
             if self.classes is not None:
@@ -121,7 +121,9 @@ class ImageTasks:
 
     def _check_weights(self, weights: Sequence[float]) -> None:
         if isinstance(weights, str) or not isinstance(weights, Sequence):
-            raise DeclarationError(f"ImageTasks: weights must list one for each source. Got {weights!r}")
+            raise DeclarationError(
+                f"ImageTasks: weights must list one number for each source. Got {weights!r}"
+            )
         if len(weights) != len(self.sources):
             raise DeclarationError(
                 f"ImageTasks: {len(weights)} weights for {len(self.sources)} sources; give one for each"
@@ -143,7 +145,7 @@ class ImageTasks:
 
     @property
     def outputs(self) -> int:
-        """Output units: one for each class seen, or of the source with most."""
+        """Output units: one for each class seen, or for each class of the source with most classes."""
         if self.classes is None or self.keep_outputs:
             return max(source.classes for source in self.sources)
         return self.classes
@@ -184,7 +186,7 @@ class ImageTasks:
     def shown_among(
         self, task: Task, batch: int, part: str, generator: Generator, among: slice
     ) -> tuple[Tensor, Tensor]:
-        """The same of some of the tasks."""
+        """As `shown`, for some of the tasks."""
         number = torch.randint(_DRAW, (len(task["source"]), batch), generator=generator)
         some = {name: tensor[among] for name, tensor in task.items()}
         return self._presented(some, part, number[among] % self._ends(some, part)[:, -1:])
@@ -224,5 +226,5 @@ class ImageTasks:
 
 
 def _orders(count: int, length: int, generator: Generator) -> Tensor:
-    """``count`` random orders of ``length`` things, int64 of shape (count, length)."""
+    """``count`` random permutations of ``length`` indices, int64 of shape (count, length)."""
     return torch.rand(count, length, generator=generator).argsort(1)

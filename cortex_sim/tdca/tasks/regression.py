@@ -17,8 +17,8 @@ from cortex_sim.tdca.tasks.batch import Task
 class SmoothFunctions:
     """y_o = √(2/F) Σ_f a_of cos(w_f·x / length + φ_f), with a and w standard normal, φ uniform.
 
-    With many sinusoids F, samples of a Gaussian process of mean 0 and covariance
-    exp(−‖x − x′‖² / (2 length²)) for each output; at every x the mean of y² over functions is 1.
+    With many sinusoids F these are, for each output, samples of a Gaussian process of mean 0 and covariance
+    exp(−‖x − x′‖² / (2 length²)); at every x the mean of y² over functions is 1.
 
     Parameters
     ----------

@@ -26,11 +26,11 @@ def tasks_from(settings: Mapping[str, Any], data_dir: DataDir = None) -> Distrib
     Parameters
     ----------
     settings : mapping
-        ``kind`` is images, regression or teacher; ``number`` and ``seed``, if given, make it a fixed
-        number of tasks, see `Fixed`. The others belong to the kind. Of images: ``sources``, a list of
-        names or paths; ``side``, ``validation`` and ``limit`` as in `load_source`, ``limit`` perhaps
-        ``{name: presentations}``; and those of `ImageTasks`. Of regression: those of
-        `SmoothFunctions`. Of teacher: those of `Teachers`. Of both: ``tested`` as in `FunctionTasks`.
+        ``kind`` is images, regression or teacher; ``number``, and perhaps ``seed``, make it a fixed number of
+        tasks, see `Fixed`. The other settings depend on the kind. For images: ``sources``, a list of names or
+        paths; ``side``, ``validation`` and ``limit`` as in `load_source`, where ``limit`` may be
+        ``{name: presentations}``; and those of `ImageTasks`. For regression: those of `SmoothFunctions`. For
+        teacher: those of `Teachers`. For the last two also ``tested``, as in `FunctionTasks`.
     data_dir : str or Path, optional
         Folder of named data sets, see `cortex_sim.data.named.find`.
 
@@ -56,7 +56,7 @@ def tasks_from(settings: Mapping[str, Any], data_dir: DataDir = None) -> Distrib
             raise DeclarationError(f"tasks of kind {settings['kind']} need the setting {setting}; give it")
     if number is None and "seed" in settings:
         raise DeclarationError(
-            f"tasks: seed={seed!r} chooses a fixed number of tasks, but none is given; "
+            f"tasks: seed={seed!r} chooses a fixed number of tasks, but number is not given; "
             "give number too, or leave seed out"
         )
     distribution = make(rest, data_dir)

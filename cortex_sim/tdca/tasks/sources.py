@@ -30,7 +30,7 @@ class ImageSource:
     Parameters
     ----------
     name : str
-        Its name in errors.
+        Its name in messages.
     x : float32 tensor of shape (presentation, pixel)
     y : int64 tensor of shape (presentation,)
         Class of each presentation.
@@ -52,7 +52,7 @@ class ImageSource:
             if not shown.all():
                 raise DataError(
                     f"data {self.name}: class {int(shown.argmin())} has no presentation in its {part} part; "
-                    "take more presentations, or hold out another number for validation"
+                    "give more presentations, or hold out another number for validation"
                 )
 
 
@@ -107,7 +107,10 @@ def load_source(
     if name in named.NAMED:
         return image_source(named.load_named(name, data_dir, limit=limit, grey=True), side, validation)
     if limit is not None:
-        raise DataError(f"data {name}: limit={limit} is for sets with a name ({', '.join(named.NAMED)})")
+        raise DataError(
+            f"data {name}: limit={limit} is only for sets with a name ({', '.join(named.NAMED)}); "
+            "leave it out"
+        )
     return image_source(data.load(name), side, validation)
 
 

@@ -1,4 +1,4 @@
-"""Requests to all workers at once; what a lost worker was doing is done again by the one that replaces it."""
+"""Requests to all workers at once; a worker that replaces a lost one repeats its work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cortex_sim.errors import RunError
 
 _log = getLogger(__name__)
-_TRIES = 3  # of one request: what kills a worker each time is no accident
+_TRIES = 3  # of one request: one that ends a worker each time is no accident
 Call = tuple[Any, ...]
 """Name of a method of `Worker`, then its arguments."""
 
@@ -24,7 +24,7 @@ class Pool(Protocol):
     size: int
 
     def send(self, rank: int, method: str, *given: Any) -> Any:
-        """Ask a worker for something; it answers requests in order. Returns a ticket."""
+        """Send a request to a worker, which answers requests in order; returns a ticket."""
 
     def answer(self, ticket: Any) -> Any:
         """Wait for an answer.
@@ -32,18 +32,18 @@ class Pool(Protocol):
         Raises
         ------
         WorkerLost
-            If its process has ended. What the worker itself raised is raised as it was.
+            If its process has ended. An exception of the worker itself is raised unchanged.
         """
 
     def replace(self, rank: int) -> None:
-        """Start another worker in place of one that was lost; it knows nothing."""
+        """Start another worker in place of one that was lost; it has no state yet."""
 
     def close(self) -> None:
         """End all workers."""
 
 
 class Crew:
-    """The workers of a pool, each asked for its share.
+    """The workers of a pool, each of which computes a share.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Crew:
         return self.pool.size
 
     def unprepare(self) -> None:
-        """Let every worker be prepared again before its next request."""
+        """Have every worker prepared again before its next request."""
         self._prepared = [False] * self.size
 
     def ask(self, calls: Sequence[Call], prepare: Callable[[int], Sequence[Call]]) -> list[Any]:
@@ -74,15 +74,15 @@ class Crew:
         Parameters
         ----------
         calls : sequence of (method, arguments)
-            Fewer than there are workers leave the last ones idle.
+            If there are fewer than workers, the last workers stay idle.
         prepare : callable
-            Calls that bring the new worker of a rank to where the lost one was before this one; also made
-            once for each worker at the start.
+            Calls that bring a new worker of a rank to the state of the lost one before this request; also
+            made once for each worker at the start.
 
         Raises
         ------
         RunError
-            If one request has cost three workers.
+            If three workers were lost at one request.
         """
         tickets = [self._send(rank, call, prepare) for rank, call in enumerate(calls)]
         return [self._answer(rank, ticket, calls[rank], prepare) for rank, ticket in enumerate(tickets)]
@@ -99,7 +99,7 @@ class Crew:
                 answers = [self.pool.answer(ticket) for ticket in tickets]
             except WorkerLost as exception:
                 self.lost += 1
-                _log.warning("worker %d was lost (%s); what it was doing is done again", rank, exception)
+                _log.warning("worker %d was lost (%s); another worker repeats its work", rank, exception)
                 self._prepared[rank] = False
                 self.pool.replace(rank)
                 tickets = self._send(rank, call, prepare)
@@ -107,6 +107,6 @@ class Crew:
                 self._prepared[rank] = True
                 return answers[-1]
         raise RunError(
-            f"worker {rank}: lost {_TRIES} times at the same request ({call[0]}), perhaps for want of "
-            "memory; give fewer workers, or fewer inner runs or members"
+            f"worker {rank}: lost {_TRIES} times at the same request ({call[0]}), perhaps for lack of "
+            "memory; use fewer workers, or fewer inner runs or members"
         )

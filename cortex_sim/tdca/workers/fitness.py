@@ -1,4 +1,4 @@
-"""Members of a generation judged by workers; satisfies `cortex_sim.tdca.outer.problem.FitnessProblem`."""
+"""Members of a generation evaluated by workers; satisfies `cortex_sim.tdca.outer.problem.FitnessProblem`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SharedFitness:
     """A fitness problem whose members are spread over workers.
 
     Every worker draws the same tasks and presentations from the same state of the generator, so a member's
-    outcome does not depend on where it is found. A lost worker's members are judged again.
+    outcome does not depend on which worker evaluates it. A lost worker's members are evaluated again.
 
     Parameters
     ----------
@@ -41,5 +41,5 @@ class SharedFitness:
 
 
 def _nothing(rank: int) -> Sequence[Call]:
-    """Between two generations, a worker has no state."""
+    """No calls: between two generations, a worker has no state."""
     return ()

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from cortex_sim.tdca.workers.spreading import Workers
 
 _log = getLogger(__name__)
-_HERE = "local"  # Ray's word for one that is started for this process
-_TOKEN = "RAY_AUTH_TOKEN"  # who lacks it cannot give Ray work; set here, Ray writes none into ~/.ray
+_HERE = "local"  # Ray's address for one that is started for this process
+_TOKEN = "RAY_AUTH_TOKEN"  # Ray takes work only with it; since it is set here, Ray writes none into ~/.ray
 _ANNOUNCER = "ray._private.authentication.authentication_token_setup"
-_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"  # under ``uv run`` Ray would pack the folder, and install in workers
-_STORE = 100 * 2**20  # bytes of Ray's object store: what passes between workers is small
+_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"  # under ``uv run`` Ray would pack the folder and install in workers
+_STORE = 100 * 2**20  # bytes of Ray's object store: messages between workers are small
 _LONG = 35  # characters of a folder beyond which the names of Ray's sockets in it become too long
 _ANSWER = 10.0  # seconds in which a machine must accept a connection
 _PATIENCE = 60.0  # seconds between two reports that a worker has not started
@@ -58,7 +58,7 @@ class RayPool:
     Raises
     ------
     RunError
-        If no Ray runs at the address, it has too few CPUs, or other versions on other machines.
+        If no Ray runs at the address, it has too few CPUs, or machines have different versions of packages.
     """
 
     def __init__(self, settings: Any, data_dir: Path | None, workers: Workers) -> None:
@@ -95,7 +95,7 @@ class RayPool:
                 self._ray.init(address=address, **quiet)
             except self._ray.exceptions.AuthenticationError as exception:
                 raise RunError(
-                    f"{given}: refused ({_first(exception)}); copy ~/.ray/auth_token of a machine of that "
+                    f"{given}: refused ({_first(exception)}); copy ~/.ray/auth_token from a machine of that "
                     f"Ray to this one, or set {_TOKEN}"
                 ) from None
             except (OSError, RuntimeError, ValueError) as exception:
@@ -118,7 +118,7 @@ class RayPool:
                 **quiet,
             )
         except (OSError, RuntimeError, ValueError) as exception:
-            self._folder = None  # which stays
+            self._folder = None  # close must not remove the logs
             raise RunError(
                 f"--workers {workers.count}: Ray could not be started ({_first(exception)}); its logs are in "
                 f"{folder}/session_latest/logs, and without --workers it is not needed"
@@ -128,22 +128,22 @@ class RayPool:
         cpus, wanted = self._ray.cluster_resources().get("CPU", 0), workers.count * workers.threads
         if cpus < wanted:
             raise RunError(
-                f"--workers {workers.count}: with {workers.threads} threads each they need {wanted} CPUs, "
-                f"but Ray has {cpus:g}; start more machines (ray start --address=…), or give fewer"
+                f"--workers {workers.count}: at {workers.threads} CPUs per worker they need {wanted} CPUs, "
+                f"but Ray has {cpus:g}; start more machines (ray start --address=…), or use fewer workers"
             )
 
     def _await(self, rank: int) -> None:
-        """Wait until a worker has started, and require that it runs what this process runs."""
+        """Wait until a worker has started, and require that it runs the same versions as this process."""
         ticket = self.send(rank, "host")
         while not self._ray.wait([ticket], timeout=_PATIENCE)[0]:
             cpus = self._ray.cluster_resources().get("CPU", 0)
-            if cpus < self._cpus and self._folder is not None:  # on several machines another may come
+            if cpus < self._cpus and self._folder is not None:  # with several machines, another may join
                 raise RunError(
-                    f"worker {rank}: cannot start, for the Ray started for this run has ended, perhaps for "
-                    "want of memory; continue with --resume"
+                    f"worker {rank}: cannot start, because the Ray started for this run has ended, perhaps "
+                    "for lack of memory; continue with --resume"
                 )
             _log.warning(
-                "worker %d has not started yet: of Ray's %g CPUs none is free for it; start another machine "
+                "worker %d has not started yet: none of Ray's %g CPUs is free for it; start another machine "
                 "(ray start --address=…), or end the run and continue with --resume and fewer workers",
                 rank,
                 cpus,
@@ -156,12 +156,12 @@ class RayPool:
         for (name, here), (_, there) in zip(own, host.versions, strict=True):
             if here != there:
                 raise RunError(
-                    f"worker {rank}: {host.name} has {name} {there}, this process {here}; "
+                    f"worker {rank}: {host.name} has {name} {there}, but this process has {here}; "
                     "install the same version on all machines"
                 )
 
     def send(self, rank: int, method: str, *given: Any) -> Any:
-        """Ask a worker for something; returns a ticket."""
+        """Send a request to a worker; returns a ticket."""
         return getattr(self._actors[rank], method).remote(*given)
 
     def answer(self, ticket: Any) -> Any:
@@ -171,16 +171,16 @@ class RayPool:
             return self._ray.get(ticket)
         except errors.RayTaskError as exception:
             raise exception.cause from None
-        except errors.RayError as exception:  # its process, its machine or its answer is gone
+        except errors.RayError as exception:  # its process, its machine or its answer is lost
             raise WorkerLost(_first(exception)) from None
 
     def replace(self, rank: int) -> None:
-        """Start another worker, where a CPU is free."""
+        """Start another worker, on any free CPU."""
         self._actors[rank] = self._new()
         self._await(rank)
 
     def processes(self) -> list[int]:
-        """Process of each worker on its machine."""
+        """Process number of each worker, on its machine."""
         return [self.answer(self.send(rank, "host")).process for rank in range(self.size)]
 
     def close(self) -> None:
@@ -195,10 +195,10 @@ class RayPool:
 
 
 def _own_classes(cloudpickle: Any) -> list[tuple[str, str, bytes]]:
-    """What the user has registered: settings have its name alone, and workers have not run the script."""
+    """Classes that the user has registered: settings only name them, and workers do not run the script."""
     found = []
     for kind, name, cls in registered_elsewhere():
-        with suppress(Exception):  # perhaps it is not needed; if it is, the worker says that it is unknown
+        with suppress(Exception):  # it may not be needed; if it is, the worker reports it as unknown
             found.append((kind, name, cloudpickle.dumps(cls)))
     return found
 
@@ -211,7 +211,7 @@ def _reach(address: str) -> None:
 
 
 def _short_folder() -> Path:
-    """A new folder for Ray's sockets and logs, whose names may have 107 characters with all folders."""
+    """A new folder for Ray's sockets and logs; the path of a socket may have at most 107 characters."""
     given = tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="cs-ray-", dir=given if len(given) <= _LONG else "/tmp"))
 

@@ -14,17 +14,17 @@ from cortex_sim.tdca.workers.crew import Call, Crew
 from cortex_sim.tdca.workers.splitting import State, joined, parts, split
 from cortex_sim.tdca.workers.worker import Advanced, Move
 
-_LONGEST = 100  # windows that are run again at most when a worker is lost
+_LONGEST = 100  # largest number of windows to run again when a worker is lost
 
 
 class SharedRuns:
     """Inner runs spread over workers, which hold their state.
 
     Every worker draws the random numbers of all inner runs and uses those of its own, so an inner run does
-    not depend on where it advances. Between workers and this process pass, in every window, φ (of twins the
-    centre and the state of the generator that draws the perturbations), which inner runs start again, and
-    each inner run's loss; for a meta-gradient also the loss's weights, and a gradient from each worker. A
-    lost worker's inner runs are run again from the last state that was asked for, or from the start.
+    not depend on which worker advances it. In every window, this process sends φ (with twins, the centre and
+    the state of the generator that draws the perturbations) and which inner runs start again, and receives
+    each inner run's loss; for a meta-gradient it also sends the weights of losses, and receives a gradient
+    from each worker. A lost worker's inner runs are run again from the last saved state, or from the start.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SharedRuns:
         self._shares = parts(self.count, crew.size, together)
         self._due = given.due()
         self._saved: list[State | None] = [None] * crew.size
-        self._before: Tensor | None = None  # perturbations of twins where ``_since`` begins
+        self._before: Tensor | None = None  # perturbations of twins before ``_since``
         self._since: list[Move] = []
 
     def due(self) -> Tensor:
@@ -93,7 +93,7 @@ class SharedRuns:
         return [self._prepare(rank)[0], ("advance", moves)]
 
     def _keep(self) -> list[State]:
-        """Ask for the state of all inner runs, from which a lost worker's are run again from then on."""
+        """Fetch and return the state of all inner runs, from which a lost worker's are then run again."""
         answers = self._crew.ask([("state",)] * self._crew.size, self._prepare)
         noises = [noise for _, noise in answers]
         self._saved = [state for state, _ in answers]
@@ -129,7 +129,7 @@ class _Loss(torch.autograd.Function):
 
 
 def _of(move: Move, share: slice) -> Move:
-    """A window as a worker is given it: the φ of its own inner runs."""
+    """A window for one worker, with the φ of its own inner runs."""
     return replace(move, phi=move.phi[share].clone()) if move.phi.dim() == 2 else move
 
 

@@ -1,4 +1,4 @@
-"""How inner runs are split among workers, and their state put together again."""
+"""Splits inner runs among workers, and joins their state again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Axes = Mapping[str, int | None]
 
 
 def parts(count: int, workers: int, together: int = 1) -> list[slice]:
-    """Neighbouring inner runs (or members) of each worker, as even as can be.
+    """Consecutive inner runs (or members) for each worker, split as evenly as possible.
 
-    ``together`` neighbours stay with one worker: 2 for pairs.
+    Groups of ``together`` stay with one worker: 2 for pairs.
     """
     groups = count // together
     ends = [together * (groups * i // workers) for i in range(workers + 1)]

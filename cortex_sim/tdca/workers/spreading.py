@@ -24,10 +24,10 @@ class Workers:
     count : int
         1: this process alone.
     threads : int
-        That torch may use in each.
+        Threads that torch may use in each.
     address : str, optional
-        Of a running Ray, "auto" for the one that this machine belongs to; by default Ray is started here,
-        for this outer loop alone.
+        Address of a running Ray, "auto" for the one that this machine belongs to; by default Ray is started
+        here, for this outer loop alone.
     """
 
     count: int = 1
@@ -38,7 +38,7 @@ class Workers:
         require_count("workers", count=self.count, threads=self.threads)
 
     def check(self, settings: Any, given: Any) -> None:
-        """Refuse what cannot be spread over so many workers, before any work.
+        """Check, before any work, that the problem can be spread over this many workers.
 
         Raises
         ------
@@ -51,14 +51,15 @@ class Workers:
         what, count = _units(search, given)
         if count is not None and self.count > count:
             raise RunError(
-                f"--workers {self.count}: there are only {count} {what} to share; give at most {count}"
+                f"--workers {self.count}: exceeds the number of {what} to share, {count}; give at most "
+                f"{count}"
             )
         needed = ("outcomes", "compared") if search.serves == "fitness" else ("share", "run_axes")
         missing = [name for name in needed if not hasattr(given, name)]
         if missing:
             raise RunError(
-                f"--workers {self.count}: {type(given).__name__} cannot be split, for it has no {missing[0]}"
-                "; write it (cortex_sim.tdca.outer.problem says what it does), or leave out --workers"
+                f"--workers {self.count}: {type(given).__name__} cannot be split, because it has no method "
+                f"{missing[0]}; write it (see cortex_sim.tdca.outer.problem), or leave out --workers"
             )
 
 
@@ -77,7 +78,7 @@ class Spread:
     crew: Crew | None = None
 
     def described(self, lost_before: int = 0) -> dict[str, int]:
-        """For metrics.json: number of workers, and how many were lost, in former sessions too."""
+        """For metrics.json: number of workers, and how many were lost, also in earlier sessions."""
         size, lost = (1, 0) if self.crew is None else (self.crew.size, self.crew.lost)
         lost += lost_before
         return {"workers": size} if size == 1 and not lost else {"workers": size, "workers_lost": lost}

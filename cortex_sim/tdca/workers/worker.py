@@ -1,7 +1,7 @@
-"""What one worker does: it advances its share of the inner runs, or judges its share of the members.
+"""One worker: advances its share of the inner runs, or evaluates its share of the members.
 
-A worker never decides: which inner runs start again, where φ is and what is drawn is the same for all of
-them, and comes from the process that searches.
+A worker decides nothing: which inner runs start again, φ, and the states of generators are the same for all
+workers, and come from the process that searches.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from cortex_sim.tdca.workers.splitting import State
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """One window, as every worker is given it.
+    """One window, as sent to every worker.
 
     Parameters
     ----------
     due : bool tensor of shape (run,)
         Which of all inner runs start again.
     phi : tensor of shape (P,) or (share, P)
-        Outer parameters; of twins, the centre.
+        Outer parameters; with twins, the centre.
     sigma : float, optional
-        Of twins: standard deviation of the perturbations, which the worker draws itself.
+        With twins: standard deviation of the perturbations, which the worker draws itself.
     drawn_with : tensor, optional
-        Of twins: state of the generator that draws them.
+        With twins: state of the generator that draws them.
     gradient : bool
         Whether `Worker.gradient` will be called.
     """
@@ -52,7 +52,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class Advanced:
-    """What a worker found in a window: of its share (run,), and whether the loss depends on φ."""
+    """Results of a worker's share in a window, (run,) each, and whether the loss depends on φ."""
 
     loss: Tensor
     begins: Tensor
@@ -63,7 +63,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Host:
-    """Where a worker is, and what it runs."""
+    """Machine, process and package versions of a worker."""
 
     name: str
     process: int
@@ -71,7 +71,7 @@ class Host:
 
 
 def this_host() -> Host:
-    """Of this process."""
+    """The host of this process."""
     import cortex_sim
 
     versions = (("cortex-sim", cortex_sim.__version__), ("torch", torch.__version__))
@@ -79,14 +79,14 @@ def this_host() -> Host:
 
 
 class Worker:
-    """A share of the inner runs of an outer loop, in a process of its own.
+    """A share of the inner runs of an outer loop, in its own process.
 
     Parameters
     ----------
     settings : OuterProblem
     data_dir : Path or None
     threads : int
-        That torch may use.
+        Threads that torch may use.
     own : sequence of (kind, name, pickled class)
         Classes that the user has registered in the process that searches.
     """
@@ -109,11 +109,11 @@ class Worker:
         self._last: tuple[Tensor, Tensor] | None = None  # φ and loss of the window to be differentiated
 
     def host(self) -> Host:
-        """Where it is."""
+        """Its machine, process and versions."""
         return this_host()
 
     def cpu_seconds(self) -> float:
-        """Time that its process has computed so far."""
+        """CPU time of its process so far, in s."""
         return time.process_time()
 
     def _whole(self) -> Any:
@@ -131,14 +131,14 @@ class Worker:
         return found, problem.contained - before, generator.get_state()
 
     def begin(self, share: slice, state: State | None, noise: Tensor | None) -> None:
-        """Take over a share of the inner runs: in this state, or not yet started; of twins, with their ε."""
+        """Take over a share of inner runs, in this state or not started; with twins, also perturbations."""
         self._runs, self._noise, self._last = self._whole().share(share), noise, None
         self._pairs = slice(share.start // 2, share.stop // 2)
         if state is not None:
             self._runs.restore(state)
 
     def advance(self, moves: Sequence[Move]) -> Advanced:
-        """Advance by these windows; what comes back is of the last."""
+        """Advance by these windows; returns the results of the last."""
         for move in moves[:-1]:  # run again, after a worker was lost
             self._advance(move, gradient=False)
         return self._advance(moves[-1], moves[-1].gradient)
@@ -168,7 +168,7 @@ class Worker:
         return found
 
     def state(self) -> tuple[State, Tensor | None]:
-        """State of the share, and of twins their perturbations."""
+        """State of the share, and the perturbations of twins."""
         return self._runs.state(), self._noise
 
 

@@ -193,5 +193,5 @@ def test_so_are_runs_and_inner_runs(tmp_path):
     with pytest.raises(cs.RunError, match="train: data set digits shows one image .* 2 sources, left, right"):
         train(Settings(model=f"{file}:two", data="digits"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    with pytest.raises(cs.BuildError, match="inner runs side by side need a chain, and network eyes has 3"):
+    with pytest.raises(cs.BuildError, match="parallel inner runs need a chain, and network eyes has 3"):
         architecture(eyes("backprop"))

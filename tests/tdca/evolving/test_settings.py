@@ -75,7 +75,7 @@ def test_what_a_run_writes_is_read_back(written):
         ("span: {windows: 3}\n", "unknown setting of span 'windows' (did you mean 'window'?)"),
         ("testing: {step: [3]}\n", "unknown setting of testing 'step' (did you mean 'steps'?)"),
         ("base: tdca_minst\n", "unknown configuration of evolve 'tdca_minst' (did you mean 'tdca_mnist'?)"),
-        ("rule: tdca\n", "setting rule must be a dict. Got 'tdca'"),
+        ("rule: tdca\n", "setting rule must be a mapping, name: value. Got 'tdca'"),
         ("lives: 0\n", "evolve: lives must be a whole number of at least 1. Got 0"),
         ("seed: -1\n", "seed must be a whole number of at least 0"),
         ("frozen: 1\n", "frozen must be True or False"),

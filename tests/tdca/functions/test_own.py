@@ -39,7 +39,7 @@ def test_the_network_that_ships_is_that_of_its_run_file():
     "measured, said",
     [
         (lambda x: (x.sum(), x), r"it gave values of shape \(\) and gradients"),
-        (lambda x: (x.sum(1), x[:1]), r"gradients of shape \(1, 3\); give \(4,\) and \(4, 3\)"),
+        (lambda x: (x.sum(1), x[:1]), r"gradients of shape \(1, 3\); it must return \(4,\) and \(4, 3\)"),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(measured, said):

@@ -228,5 +228,5 @@ def test_only_chains_live_side_by_side():
         net.bottom_up(pre, post, plasticity="backprop")
     net.objective("IT", "cross_entropy")
     net = net.with_rule("backprop")
-    with pytest.raises(BuildError, match="need a chain, and retina projects to 2"):
+    with pytest.raises(BuildError, match="need a chain of populations, but retina projects to 2"):
         architecture(net)

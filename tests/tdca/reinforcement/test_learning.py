@@ -304,8 +304,8 @@ def test_modulated_credit_reads_actions():
 
 def test_policies_that_do_not_fit_are_refused():
     env = environment("acrobot")
-    with pytest.raises(RunError, match="4 inputs and 3 outputs, but the environment 6 observations"):
+    with pytest.raises(RunError, match="4 inputs and 3 outputs, but the environment has 6 observations"):
         policy(library.model("tdca_mlp", inputs=4, hidden=[5], classes=3), env)
     squared = library.model("tdca_mlp", inputs=6, hidden=[5], classes=3, objective="squared_error")
-    with pytest.raises(RunError, match="draws actions by softmax"):
+    with pytest.raises(RunError, match="draws actions from a softmax"):
         policy(squared, env)

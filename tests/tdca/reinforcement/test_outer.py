@@ -106,7 +106,7 @@ def test_the_score_function_points_to_a_larger_return():
     "given, said",
     [
         ({"task": "cartpol"}, "unknown environment 'cartpol' (did you mean 'cartpole'"),
-        ({"practice": {"window": 4}}, "multiple of window 4"),
+        ({"practice": {"window": 4}}, "multiple of window, 4"),
         ({"practice": {"setting": "Q"}}, "setting of practice"),
         ({"practice": {"discount": 1.5}}, "at most 1"),
         ({"practice": {"updats": 4}}, "unknown setting of practice 'updats'"),
@@ -126,9 +126,9 @@ def test_the_score_function_points_to_a_larger_return():
         ({"task": "acrobot", "rule": {"name": "tdca", "credit_network": {"name": "dense"}}}, "name: actions"),
         (
             {"rule": {"name": "backprop"}, "model_settings": {"hidden": [4], "inputs": 5}},
-            "set model_settings",
+            "change model_settings",
         ),
-        ({"rule": []}, "setting rule must be a dict"),
+        ({"rule": []}, "setting rule must be a mapping"),
     ],
 )
 def test_what_is_wrong_is_named(given, said):

@@ -172,7 +172,7 @@ def test_a_run_what_it_writes_and_a_killed_one_that_resumes_to_the_bit(tmp_path,
     "wrong, message",
     [
         ({"trained_by": ["vision"]}, "kind in trained_by 'vision'"),
-        ({"trained_by": ["functions", "functions"]}, "trained_by: each kind once"),
+        ({"trained_by": ["functions", "functions"]}, "trained_by: must name each kind at most once"),
         ({"trained_by": "functions"}, "trained_by must be a list"),
         ({"network": {"hiden": 3}}, "setting of network 'hiden'"),
         ({"network": {"cue": 1}}, "cue"),
@@ -192,9 +192,9 @@ def test_a_run_what_it_writes_and_a_killed_one_that_resumes_to_the_bit(tmp_path,
         ({"searcher": {"final": 1.5}}, "Joint: final must be between 0 and 1"),
         (
             {"supervised": {**SMALL["supervised"], "hold": ["outputs"]}},
-            "hold names outputs, which is of the shared network",
+            "hold names outputs, which belongs to the shared network",
         ),
-        ({"supervised": []}, "setting supervised must be a dict"),
+        ({"supervised": []}, "setting supervised must be a mapping"),
     ],
 )
 def test_what_it_refuses_by_name(wrong, message):

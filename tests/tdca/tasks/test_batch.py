@@ -88,7 +88,7 @@ def test_lives_with_the_same_task_learn_the_same_function():
 
 def test_refusals():
     tasks = TASKS["smooth"]
-    with pytest.raises(DeclarationError, match="twins come in pairs, so lives must be even. Got 3"):
+    with pytest.raises(DeclarationError, match="twins come in pairs; give an even number of runs. Got 3"):
         tasks.draw(3, seeded(), twins=True)
     with pytest.raises(DeclarationError, match="runs must be a whole number of at least 1"):
         tasks.draw(0, seeded())

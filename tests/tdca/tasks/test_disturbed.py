@@ -61,7 +61,7 @@ def test_every_test_presentation_once_with_the_same_noise(plain):
         ({"contrast": -1.0}, "contrast"),
         ({"noise": float("nan")}, "noise"),
         ({"offset": float("inf")}, "offset"),
-        ({"wrong_labels": 1.5}, "at most 1. Got 1.5"),
+        ({"wrong_labels": 1.5}, "at most 1, such as 0.2. Got 1.5"),
     ],
 )
 def test_bad_settings_are_named(plain, bad, said):

@@ -224,13 +224,13 @@ def test_refuses_what_cannot_be_a_task(source):
     wide = type(three)("wide", torch.cat([three.x, three.x], 1), three.y, three.part, 3)
     for arguments, message in [
         ({"sources": []}, "sources is empty"),
-        ({"sources": [three, wide]}, "wide has 14 pixels, three 7"),
+        ({"sources": [three, wide]}, "wide has 14 pixels, but three 7"),
         ({"sources": [five, three], "classes": 4}, "classes=4, but three has 3; give at most 3"),
         ({"sources": [five], "classes": 0}, "classes must be a whole number of at least 1"),
         ({"sources": [five], "weights": [1, 2]}, "2 weights for 1 sources"),
         ({"sources": [five], "weights": [-1]}, "weights must be 0 or more"),
-        ({"sources": [five], "weights": 1}, "weights must list one for each source. Got 1"),
-        ({"sources": [five], "weights": "1"}, "weights must list one for each source. Got '1'"),
+        ({"sources": [five], "weights": 1}, "weights must list one number for each source. Got 1"),
+        ({"sources": [five], "weights": "1"}, "weights must list one number for each source. Got '1'"),
         ({"sources": [five], "weights": [0]}, "all weights are 0"),
         ({"sources": [five], "project": 1}, "project must be True or False"),
     ]:

@@ -66,7 +66,7 @@ def test_settings_are_left_as_they_were():
         ({**DIGITS, "sources": [3]}, "sources must be a list"),
         ({**DIGITS, "sources": []}, "sources is empty"),
         ({**DIGITS, "number": 0}, "number must be a whole number of at least 1"),
-        ({**DIGITS, "seed": 3}, "seed=3 chooses a fixed number of tasks, but none is given"),
+        ({**DIGITS, "seed": 3}, "seed=3 chooses a fixed number of tasks, but number is not given"),
         ({**DIGITS, "side": "8"}, "side must be a whole number"),
     ],
 )

@@ -134,7 +134,7 @@ def test_load_source_by_name_or_path(tmp_path):
     )
     assert torch.equal(load_source(str(tmp_path / "mine.npz"), side=8).x, by_name.x)
     assert torch.bincount(load_source("digits", side=8, limit=200).part).tolist() == [167, 33, 200]
-    with pytest.raises(DataError, match="limit=5 is for sets with a name"):
+    with pytest.raises(DataError, match="limit=5 is only for sets with a name"):
         load_source(str(tmp_path / "mine.npz"), limit=5)
 
 

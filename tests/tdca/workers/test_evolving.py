@@ -78,7 +78,7 @@ def test_what_was_lost_is_in_the_metrics(tmp_path, monkeypatch, here, caplog):
     monkeypatch.setattr(ray_pool, "RayPool", lambda *given: PoolHere(*given, lost_at={3}))
     metrics = evolve(OuterSettings(**SMALL), tmp_path / "out", workers=Workers(2))
     assert metrics["workers"] == 2 and metrics["workers_lost"] == 1
-    assert "was lost (process of worker 1 ended); what it was doing is done again" in caplog.text
+    assert "was lost (process of worker 1 ended); another worker repeats its work" in caplog.text
     step = NRESSearch.step
 
     def stepping(search):
@@ -136,7 +136,7 @@ CONFIG = ["evolve", "tdca_digits", "--out"]
     [
         (["--workers", "0"], "Invalid value for '--workers'"),
         (["--workers", "two"], "Invalid value for '--workers'"),
-        (["--workers", "100000"], "inner runs to share; give at most"),
+        (["--workers", "100000"], "inner runs to share, "),
         (["--ray-address", "auto"], "--ray-address auto: there are no workers; give --workers 2 or more"),
     ],
 )
@@ -210,7 +210,7 @@ def test_a_worker_that_can_never_start_ends_the_run(monkeypatch, caplog):
         pool._await(1)
     pool._ray, pool._folder = Ended(), None
     pool._await(1)
-    assert "of Ray's 0 CPUs none is free for it; start another machine" in caplog.text
+    assert "none of Ray's 0 CPUs is free for it; start another machine" in caplog.text
 
 
 def test_a_ray_of_ones_own_uses_no_network(ray_of_tests, monkeypatch):

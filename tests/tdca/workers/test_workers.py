@@ -213,15 +213,16 @@ def refuse():
 
 
 @pytest.mark.parametrize(
-    "settings, workers, message",
+    "settings, workers, what, most",
     [
-        (CASES["meta_gradient"], 7, "--workers 7: there are only 6 inner runs to share; give at most 6"),
-        (CASES["nres"], 4, "--workers 4: there are only 3 pairs of inner runs to share; give at most 3"),
-        (CASES["pgpe"], 7, "--workers 7: there are only 6 members of a generation to share; give at most 6"),
+        (CASES["meta_gradient"], 7, "inner runs", 6),
+        (CASES["nres"], 4, "pairs of inner runs", 3),
+        (CASES["pgpe"], 7, "members of a generation", 6),
     ],
 )
-def test_more_workers_than_there_is_to_share_are_refused(settings, workers, message):
-    with pytest.raises(RunError, match=f"^{message}$"):
+def test_more_workers_than_there_is_to_share_are_refused(settings, workers, what, most):
+    said = f"--workers {workers}: exceeds the number of {what} to share, {most}; give at most {most}"
+    with pytest.raises(RunError, match=f"^{said}$"):
         Run(settings, workers)
 
 
@@ -230,7 +231,9 @@ def test_a_problem_that_cannot_be_split_is_refused(name, lacks):
     class Whole:
         count = 6
 
-    with pytest.raises(RunError, match=f"^--workers 2: Whole cannot be split, for it has no {lacks}; "):
+    with pytest.raises(
+        RunError, match=f"^--workers 2: Whole cannot be split, because it has no method {lacks}"
+    ):
         Workers(2).check(CASES[name], Whole())
     Workers(1).check(CASES[name], Whole())
 
