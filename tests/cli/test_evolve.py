@@ -207,7 +207,7 @@ def test_data_missing_for_tests_alone_is_left_out_visibly(run, config):
         ({"testing": {"widths": {"a": {"hiden": [3]}}}}, "hiden"),
         ({"testing": {"widths": {"a": {"classes": 3}}}}, "network 'a' has 64 inputs and 3 outputs"),
         ({"testing": {"elsewhere": ["minst"]}}, "unknown data set in elsewhere 'minst'"),
-        ({"model_settings": {"inputs": 63}}, "has 63 inputs and 10 outputs, its tasks 64 and 10"),
+        ({"model_settings": {"inputs": 63}}, "has 63 inputs and 10 outputs, but its tasks have 64 and 10"),
         ({"span": {"window": 0}}, "window must be a whole number of at least 1"),
         ({"searcher": {"name": "nres"}, "lives": 3}, "inner runs in pairs"),
         ({"iteration": 3}, "did you mean 'iterations'?"),

@@ -82,7 +82,7 @@ def test_experiment_gives_every_arm_its_network():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"network": "digits_mlp"}, "must be a Network, Experiment(net, {...}). Got 'digits_mlp'"),
+        ({"network": "digits_mlp"}, "must be a Network, as in Experiment(net, {...}). Got 'digits_mlp'"),
         ({"arms": {}}, "arms must be a mapping"),
         ({"arms": cs.Protocol(SETTLE)}, "arms must be a mapping"),
         ({"arms": {"": cs.Protocol(SETTLE)}}, "an arm's name must be a non-empty string"),

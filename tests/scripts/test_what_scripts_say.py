@@ -92,7 +92,7 @@ def test_interrupted_script_says_how_to_resume(backend, tmp_path):
     process.send_signal(signal.SIGINT)
     shown = process.communicate(timeout=60)[1]
     last = shown.strip().splitlines()[-1]
-    assert last.endswith("the trials recorded so far are kept, run it again with resume=True (--resume)")
+    assert last.endswith("so far are kept. Run it again with resume=True (--resume) to continue")
     assert last.startswith("cortex-sim: long.nc: interrupted")
     assert "Traceback" not in shown
     assert left_behind(tmp_path) == []
