@@ -51,7 +51,7 @@ def fitted(state: State, net: Network, seed: int) -> tuple[State, str | None]:
 
 
 def classes_of(state: Path) -> tuple[str, ...]:
-    """Names of the classes that a run was trained on, in the order of its units; none where it kept none.
+    """Names of the classes that a run was trained on, in the order of its units; none if it kept none.
 
     Parameters
     ----------
@@ -66,14 +66,14 @@ def classes_of(state: Path) -> tuple[str, ...]:
 
 
 def other_classes(start: Path, data: str, classes: Sequence[str]) -> str | None:
-    """A message where units were trained on other classes than those of the data with their numbers."""
+    """A message if units were trained on other classes than the data now give them."""
     before = classes_of(start)
     units = [unit for unit, pair in enumerate(zip(classes, before, strict=False)) if pair[0] != pair[1]]
     if not units or set(before).isdisjoint(classes):
         return None
     return (
-        f"data {data}: unit {units[0]} stands for class {classes[units[0]]}, and for {before[units[0]]} in "
-        "the run that this one starts from; such units learn their class anew"
+        f"data {data}: unit {units[0]} stands for class {classes[units[0]]}, but for {before[units[0]]} in "
+        "the run that this one starts from; such units have to learn their new class"
     )
 
 

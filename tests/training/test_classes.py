@@ -53,4 +53,4 @@ def test_classes_are_found_by_their_names(sets, settings, no_figure, tmp_path, c
         credit[name] = respond_to(out, stimuli, variables=["credit"]).credit.values
     np.testing.assert_array_equal(credit["all"], credit["turned"])
     train(settings(data=sets["turned"], epochs=1, start=str(out)), tmp_path / "further")
-    assert "unit 0 stands for class fox, and for cat in the run that this one starts from" in caplog.text
+    assert "unit 0 stands for class fox, but for cat in the run that this one starts from" in caplog.text
