@@ -25,7 +25,7 @@ def check_no_sharing(circuit: Circuit) -> None:
         if not op.weighted and not op.synapses:
             raise BuildError(
                 f"projection {p.name}: the synapses engine connects units by weights, and "
-                f'{type(p.connector).__name__} has none; use engine="batched"'
+                f'{type(p.connector).__name__} has no weights; use engine="batched"'
             )
         if not op.synapses:
             raise BuildError(
