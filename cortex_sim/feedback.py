@@ -1,9 +1,9 @@
 """Feedback: where the weights B of a top-down projection come from; c_post = B u_pre.
 
-Tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`, `Given`,
-`Mirrored`, and three that say what a broadcast may carry: `Modulo`, `LowRank`, `Neuromodulator`).
-B has shape (post, pre) of the top-down projection; a convolution's B is kept in the bottom-up
-kernel's own shape (C_out, C_in, k, k) and applied by transposed convolution.
+Feedback is tied to a bottom-up projection (`Transpose`, `SignSymmetric`, `Inverse`) or free (`Random`,
+`Given`, `Mirrored`, and three that limit what a broadcast can carry: `Modulo`, `LowRank`, `Neuromodulator`).
+B has shape (post, pre) of the top-down projection; a convolution's B is kept in the shape of the bottom-up
+kernel (C_out, C_in, k, k) and applied by transposed convolution.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Feedback(Protocol):
-    """Source of a top-down projection's weights; ``tied`` says whether they follow a bottom-up one."""
+    """Source of a top-down projection's weights; ``tied``: whether they follow a bottom-up projection."""
 
     tied: ClassVar[bool]
 
@@ -39,7 +39,7 @@ class HasName(Protocol):
 
 
 def projection_name(of: Any) -> str:
-    """Projection, or its name, as a name."""
+    """Name of a projection, given the projection or its name."""
     name = of if isinstance(of, str) else getattr(of, "name", None)
     if not isinstance(name, str) or "->" not in name:
         raise DeclarationError(f'feedback: of must be a projection or its name ("V1->IT"). Got {of!r}')
@@ -61,7 +61,7 @@ class Transpose:
 @register("feedback", "sign_symmetric")
 @dataclass(frozen=True)
 class SignSymmetric:
-    """B = sign(Wᵀ)·‖W‖_F/√(number of weights): signs shared, sizes not (Liao et al. 2016, 1510.05067)."""
+    """B = sign(Wᵀ)·‖W‖_F/√(number of weights): shares signs, not sizes (Liao et al. 2016, 1510.05067)."""
 
     of: str | HasName
     tied: ClassVar[bool] = True
@@ -82,25 +82,26 @@ class Inverse:
     damping : float, default 1e-3
         α; 0 or more, in squared units of the weights.
     rescale : bool, default False
-        Multiply B by s² + α, s² = ‖W‖²_F / min(post, pre): the credit then has backpropagation's
-        length whatever the gain of the weights.
+        Multiply B by s² + α, s² = ‖W‖²_F / min(post, pre): the credit then has the length of
+        backpropagation's, whatever the gain of the weights.
     auxiliary : bool, default False
-        Simulate the auxiliary units of arXiv 2006.06438: rows A make [W; A] square, B is the columns
-        of its inverse that belong to real units. Not possible where units outnumber inputs.
+        Simulate the auxiliary units of arXiv 2006.06438: rows A make [W; A] square, and B consists of the
+        columns of its inverse that belong to real units. Not possible where units outnumber inputs.
     solver : {"direct", "iterative"}, default "direct"
-        Cholesky, or the Neumann series, used only while its error is small (else direct, logged).
+        Cholesky, or the Neumann series, which is used only while its error is small (otherwise direct, which
+        is logged).
     iterations : int, default 1
         Terms of the series after the first.
     refresh : int, default 1
-        Updates between two computations of (WWᵀ + αI)⁻¹; the Wᵀ beside it is always the present one.
+        Updates between two computations of (WWᵀ + αI)⁻¹; the Wᵀ that multiplies it is always the current one.
     tolerance : float, default 0.0
-        Of the iterative solver: where leaving the whole series out errs by less (spectral norm, relative),
-        it is left out, and B is a multiple of Wᵀ until the next computation.
+        For the iterative solver: if omitting the whole series causes a smaller error (spectral norm,
+        relative), it is omitted, and B is a multiple of Wᵀ until the next computation.
     keeps : {"gram", "difference"}, default "gram"
         What is computed at a refresh and used until the next: (WWᵀ + αI)⁻¹, or the difference B − Wᵀ, so that
-        B is the present Wᵀ plus that difference. The latter needs ``rescale``; it saves a dense projection
-        one product with credit at each update, and lags behind by the difference's own change, which is small
-        where W is nearly orthogonal.
+        B is the current Wᵀ plus that difference. The latter needs ``rescale``; it saves a dense projection
+        one product with credit at each update. B then lags behind by the change of the difference, which is
+        small where W is nearly orthogonal.
 
     References
     ----------
@@ -124,12 +125,12 @@ class Inverse:
         require_flag(self, rescale=self.rescale, auxiliary=self.auxiliary)
         require_count(self, refresh=self.refresh, iterations=self.iterations)
         if self.solver not in ("direct", "iterative"):
-            raise DeclarationError(f"Inverse: solver must be direct or iterative. Got {self.solver!r}")
+            raise DeclarationError(f'Inverse: solver must be "direct" or "iterative". Got {self.solver!r}')
         if self.keeps not in ("gram", "difference"):
-            raise DeclarationError(f"Inverse: keeps must be gram or difference. Got {self.keeps!r}")
+            raise DeclarationError(f'Inverse: keeps must be "gram" or "difference". Got {self.keeps!r}')
         if self.keeps == "difference" and not self.rescale:
             raise DeclarationError(
-                f'Inverse(of={self.of}): keeps="difference" keeps B − Wᵀ, small only where B has the '
+                f'Inverse(of={self.of}): keeps="difference" keeps B − Wᵀ, which is small only if B has the '
                 'size of Wᵀ; give rescale=True, or keeps="gram"'
             )
         if self.auxiliary and self.keeps == "difference":
@@ -143,7 +144,7 @@ class Inverse:
             )
 
     def check(self, net: Network, projection: Projection) -> None:
-        """Auxiliary units fill up a post population that is smaller than its inputs."""
+        """Refuse auxiliary units unless the post population has fewer units than inputs."""
         shape, op = net.weight_shape(projection), net.operator(projection)
         if not (self.auxiliary and shape):
             return
@@ -153,22 +154,22 @@ class Inverse:
             each = "" if op.groups == 1 else " in each group"
             raise DeclarationError(
                 f"projection {projection.name}: {self.of} has {post} post units for {fan_in} inputs{each}, "
-                "and auxiliary units only fill up a smaller post population; use auxiliary=False"
+                "but auxiliary units can only add to a smaller post population; use auxiliary=False"
             )
 
 
 @register("feedback", "random")
 @dataclass(frozen=True)
 class Random:
-    """B drawn once: normal, standard deviation scale/√(units that send), fixed unless it has plasticity.
+    """B drawn once: normal, standard deviation scale/√(sending units), fixed unless it has plasticity.
 
     Parameters
     ----------
     scale : float, default 1.0
-        Length of a row of B, on average; positive. Credit then keeps its size per unit on the way down, which
-        is far more than Wᵀ brings where few units send to many: from 10 units to 4096, 20 times what an
-        orthogonal W's transpose does. √(units that send / the larger of the two numbers) gives B the size
-        of an orthogonal W, √(2 · units that send / units that receive) that of `He` weights.
+        Average length of a row of B; positive. Credit then keeps its size per unit on the way down, which
+        is far more than Wᵀ delivers where few units send to many: from 10 units to 4096, 20 times as much as
+        the transpose of an orthogonal W. With √(sending units / the larger of the two numbers) B has the
+        size of an orthogonal W, with √(2 · sending units / receiving units) that of `He` weights.
     """
 
     scale: float = 1.0
@@ -178,7 +179,7 @@ class Random:
         require_positive(self, scale=self.scale)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
-        """Weights of ``shape``; ``senders`` is the number of units (or channels) the credit comes from."""
+        """Weights of ``shape``; ``senders`` is the number of units (or channels) that send credit."""
         return self.scale * rng.normal(size=shape) / np.sqrt(senders)
 
 
@@ -187,8 +188,8 @@ class Random:
 class Mirrored:
     """B = scale·⟨ξ yᵀ⟩ from spontaneous activity before training: ξ white below, y = Wξ its echo above.
 
-    An estimate of Wᵀ without labels and without reading a weight; B is free from then on. Beside a
-    convolution the mean is over places too: B has the kernel's shape, tied over places, which is assumed.
+    This estimates Wᵀ without labels and without reading a weight; B is free from then on. For a
+    convolution the mean also runs over positions: B is assumed to be a kernel too, shared by all positions.
 
     Parameters
     ----------
@@ -201,7 +202,8 @@ class Mirrored:
 
     References
     ----------
-    Akrout et al. (2019), arXiv 1904.05391, eq. 7, as one phase; there, `WeightMirror`, throughout training.
+    Akrout et al. (2019), arXiv 1904.05391, eq. 7; here in one phase before training, there throughout it
+    (`WeightMirror`).
     """
 
     of: str | HasName
@@ -218,9 +220,9 @@ class Mirrored:
     def draw(
         self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, up: np.ndarray, operator: Any
     ) -> np.ndarray:
-        """B as (input, channel), from initial weights ``up`` (channel, input) and what ``operator`` reads."""
+        """B as (input, channel), from initial weights ``up`` (channel, input) and their ``operator``."""
         xi = operator.patches(rng.normal(size=(self.presentations, size(operator.pre))))
-        up = operator.blocks(up)  # of several groups (group, channel, input), as what they read
+        up = operator.blocks(up)  # (group, channel, input), like the inputs that groups read
         b = self.scale * xi.swapaxes(-1, -2) @ (xi @ up.swapaxes(-1, -2)) / xi.shape[-2]
         return b if operator.groups == 1 else b.swapaxes(-1, -2).reshape(-1, b.shape[-2]).T
 
@@ -243,7 +245,7 @@ class Given:
         return hash(self.weights.tobytes())
 
     def check(self, net: Network, projection: Projection) -> None:
-        """The array must have the shape of the projection's weights."""
+        """Raise `DeclarationError` unless the array has the shape of the projection's weights."""
         expected = net.weight_shape(projection)
         if self.weights.shape != expected:
             pre, post = net.ends(projection)
@@ -254,26 +256,26 @@ class Given:
             )
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
-        """The given weights; the generator is not touched."""
+        """The given weights; the generator is not used."""
         return self.weights
 
 
 def _receptor_signs(rng: np.random.Generator, units: int, drawn: bool) -> np.ndarray:
-    """One sign s_i a unit, of shape (unit, 1): how it takes what reaches it; 1 where none are drawn."""
+    """Signs s_i with which units respond to the broadcast, (unit, 1); all 1 unless drawn."""
     return rng.choice([-1.0, 1.0], size=(units, 1)) if drawn else np.ones((units, 1))
 
 
 @register("feedback", "modulo")
 @dataclass(frozen=True)
 class Modulo:
-    """B_ij = scale·s_i where j = i mod C, else 0: unit i receives one of the C units that send, no other.
+    """B_ij = scale·s_i where j = i mod C, else 0: unit i receives from only one of the C sending units.
 
     Parameters
     ----------
     scale : float, default 1.0
-        Size of every weight; each row of B then has `Random`'s length. Positive.
+        Size of every weight; each row of B then has the average length of `Random`'s. Positive.
     signs : bool, default False
-        Draw a receptor sign s_i = ±1 for each unit; without, s_i = 1.
+        Draw a receptor sign s_i = ±1 for each unit; otherwise s_i = 1.
     """
 
     scale: float = 1.0
@@ -286,7 +288,7 @@ class Modulo:
         require_flag(self, signs=self.signs)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], senders: int) -> np.ndarray:
-        """Weights of shape (post, pre); the generator is touched for signs only."""
+        """Weights of shape (post, pre); the generator is used for signs only."""
         units = np.arange(shape[0])
         one_hot = np.zeros(shape)
         one_hot[units, units % senders] = self.scale
@@ -296,16 +298,16 @@ class Modulo:
 @register("feedback", "low_rank")
 @dataclass(frozen=True)
 class LowRank:
-    """B = scale·P Q/√(rank·units that send), P (post, rank) and Q (rank, pre) standard normal, fixed.
+    """B = scale·P Q/√(rank·sending units), P (post, rank) and Q (rank, pre) standard normal, fixed.
 
-    Entries have the variance of `Random`'s, and are normal too in the limit of many ranks.
+    Entries have the variance of `Random`'s, and become normal as the rank grows.
 
     Parameters
     ----------
     rank : int, default 2
-        Numbers that the credit passes through; B has this rank, or that of a full B where it is less.
+        Numbers that the credit passes through: the rank of B, unless B has fewer rows or columns.
     scale : float, default 1.0
-        Standard deviation of an entry times √(units that send); positive.
+        Standard deviation of an entry times √(sending units); positive.
     """
 
     rank: int = 2
@@ -326,17 +328,17 @@ class LowRank:
 @register("feedback", "neuromodulator")
 @dataclass(frozen=True)
 class Neuromodulator:
-    """B = scale·s wᵀ: one number m = wᵀ c for every unit of every population, taken with its sign s_i.
+    """B = scale·s wᵀ: every unit of every population receives one number m = wᵀ c, with its own sign s_i.
 
-    w is a random direction of length 1, drawn once for the population that sends: all that it reaches
-    receive the same m.
+    w is a random direction of length 1, drawn once for the sending population: all its targets receive
+    the same m.
 
     Parameters
     ----------
     scale : float, default 1.0
-        Length of every row of B, `Random`'s on average; positive.
+        Length of every row of B, equal to `Random`'s average; positive.
     signs : bool, default True
-        Draw a receptor sign s_i = ±1 for each unit; without, s_i = 1 and all units are pushed alike.
+        Draw a receptor sign s_i = ±1 for each unit; otherwise s_i = 1 and all units receive the same credit.
     """
 
     scale: float = 1.0
@@ -352,6 +354,6 @@ class Neuromodulator:
     def draw(
         self, rng: np.random.Generator, shape: tuple[int, ...], senders: int, *, sender: np.random.Generator
     ) -> np.ndarray:
-        """Weights of shape (post, pre); w from ``sender``, the stream of the population that sends."""
+        """Weights of shape (post, pre); w from ``sender``, the random stream of the sending population."""
         w = sender.normal(size=(1, senders))
         return _receptor_signs(rng, shape[0], self.signs) * (self.scale * w / np.linalg.norm(w))

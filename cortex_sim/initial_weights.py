@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
-    """Weights of all projections that have their own, by name; see `Network.initial_weights`."""
+    """Weights of all projections with independent weights, by name; see `Network.initial_weights`."""
     require_count("network " + net.name, minimum=0, seed=seed)
     addresses = [p for p in net.credit_projections if isinstance(p.feedback, Addressed)]
     own = [p for p in net.projections.values() if _has_its_own(net, p)]
@@ -36,7 +36,7 @@ def drawn(net: Network, seed: int) -> dict[str, np.ndarray]:
 
 
 def _require_memory(net: Network, projections: list[Projection]) -> None:
-    """Raise `BuildError` where the weights alone do not fit in memory."""
+    """Raise `BuildError` if the weights alone do not fit in memory."""
     sizes = {p.name: 8 * math.prod(net.weight_shape(p)) for p in projections}
     if not sizes:
         return
@@ -56,10 +56,10 @@ def _has_its_own(net: Network, projection: Projection) -> bool:
 
 
 def _fitted(net: Network, projection: Projection, drawn: np.ndarray) -> np.ndarray:
-    """Drawn weights as the projection's constraints allow them.
+    """Drawn weights, adjusted to the projection's constraints.
 
-    Where only one sign is allowed, the size is kept and the sign turned, before they are clipped: clipping
-    alone would set half of them to 0.
+    Where only one sign is allowed, weights of the other sign are flipped before clipping: clipping alone
+    would set half of them to 0.
     """
     allowed = allowed_of(net, projection)
     if allowed is None:
@@ -72,7 +72,7 @@ def _fitted(net: Network, projection: Projection, drawn: np.ndarray) -> np.ndarr
 
 
 def _together(net: Network, fitted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Those of projections whose rows keep their total together."""
+    """Weights with the totals that several projections share (`RowNorm` with ``over``)."""
     members = {name: net.projections[name] for group in joined_of(net) for name in group.names}
     allowed = {name: one for name, p in members.items() if (one := allowed_of(net, p)) is not None}
 
@@ -85,7 +85,7 @@ def _together(net: Network, fitted: dict[str, np.ndarray]) -> dict[str, np.ndarr
 
 
 def _mirrored(net: Network, projection: Projection, seed: int, found: dict[str, np.ndarray]) -> np.ndarray:
-    """Top-down weights that depend on the initial ones of the projection that they are paired with."""
+    """Top-down weights that depend on the initial weights of their paired projection."""
     op, shape = net.operator(projection), net.weight_shape(projection)
     up = op.matrix(found[projection.reverse_name])
     rng = stream(seed, f"mirror {projection.name}")

@@ -22,7 +22,7 @@ class Initialiser(Protocol):
 
 
 def stream(seed: int, projection: str) -> np.random.Generator:
-    """Generator of one projection: the same weights whatever else the network contains."""
+    """Random generator of one projection: it draws the same weights whatever else the network contains."""
     return np.random.default_rng(np.random.SeedSequence([seed, crc32(projection.encode())]))
 
 
@@ -83,11 +83,12 @@ class He:
 @register("initialiser", "uniform")
 @dataclass(frozen=True)
 class Uniform:
-    """Evenly between two weights, whatever the number of inputs.
+    """Uniform between two weights, whatever the number of inputs.
 
     Parameters
     ----------
     low, high : float, default 0.0 and 1.0
+        Smallest and largest weight.
     """
 
     low: float = 0.0
@@ -106,10 +107,10 @@ class Uniform:
 @register("initialiser", "zeros")
 @dataclass(frozen=True)
 class Zeros:
-    """All weights zero: the start of a lateral projection."""
+    """All weights zero: the default of lateral projections."""
 
     def draw(self, rng: np.random.Generator, post: int, fan_in: int) -> np.ndarray:
-        """Zeros of shape (post, fan_in); the generator is not touched."""
+        """Zeros of shape (post, fan_in); the generator is not used."""
         return np.zeros((post, fan_in))
 
 
@@ -130,5 +131,5 @@ class GivenWeights:
         return hash(self.weights.tobytes())
 
     def draw(self, rng: np.random.Generator, post: int, fan_in: int) -> np.ndarray:
-        """The given weights, as (post, fan_in); the generator is not touched."""
+        """The given weights, as (post, fan_in); the generator is not used."""
         return self.weights.reshape(post, fan_in)

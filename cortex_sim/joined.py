@@ -1,7 +1,7 @@
-"""Rows of several projections that keep their total together: `RowNorm` with ``over``.
+"""Several projections whose rows share one total: `RowNorm` with ``over``.
 
-The weights onto a unit, side by side, are one row of the set in `cortex_sim.allowed`; those of projections
-that do not change meanwhile stay as they are, and the others make up for them.
+All weights onto a unit, side by side, form one row that `cortex_sim.allowed` treats as usual. Weights of
+projections that take no step stay as they are, and the others compensate for them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Matrices = Mapping[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Projections onto one population whose rows, side by side, keep their total.
+    """Projections onto one population whose rows, side by side, share one total.
 
     Parameters
     ----------
     norm : RowNorm
-        Its ``over`` are their names.
+        ``norm.over`` names the projections.
     total : array of shape (post, 1)
         Sum or length of each row.
     """
@@ -48,22 +48,22 @@ class Joined:
 
     @property
     def name(self) -> str:
-        """What messages call them."""
+        """What messages call these projections."""
         return called(self.norm)
 
     def enforced(self, w: Matrices, allowed: Mapping[str, Allowed], moved: Collection[str]) -> Matrices:
-        """Weights (post, input) of those that ``moved``, such that all rows have their total."""
+        """New weights (post, input) of the projections that ``moved``, so that all rows have their totals."""
         found = self._rows(w, allowed, moved).enforced(_side_by_side(w, self.names))
         ends = np.cumsum([w[name].shape[1] for name in self.names])
         columns = zip(self.names, ends, strict=True)
         return {name: found[:, end - w[name].shape[1] : end] for name, end in columns if name in moved}
 
     def require(self, w: Matrices, allowed: Mapping[str, Allowed], error: type[CortexSimError]) -> None:
-        """Raise where weights that were given do not have their total together."""
+        """Raise if given weights do not add up to their shared total."""
         self._rows(w, allowed, self.names).require(_side_by_side(w, self.names), error)
 
     def _rows(self, w: Matrices, allowed: Mapping[str, Allowed], moved: Collection[str]) -> Allowed:
-        """The set of the rows side by side; weights that do not move are their own bounds."""
+        """Allowed weights of the rows side by side; weights that do not move are bounded by their value."""
         low = {name: allowed[name].low if name in moved else w[name] for name in self.names}
         high = {name: allowed[name].high if name in moved else w[name] for name in self.names}
         least, largest = _side_by_side(low, self.names), _side_by_side(high, self.names)
@@ -76,7 +76,7 @@ def enforced(
     allowed: Mapping[str, Allowed],
     joined: Sequence[Joined],
 ) -> dict[str, Array]:
-    """What constraints make of the weights (post, input) of the projections ``names``, which moved."""
+    """Weights (post, input) of the projections ``names``, which moved, after constraints are enforced."""
     moved = [name for name in names if name in allowed]
     together = {name for group in joined for name in group.names}
     found = {name: allowed[name].enforced(matrix(name)) for name in moved if name not in together}
@@ -87,12 +87,12 @@ def enforced(
 
 
 def joined_of(net: Network) -> list[Joined]:
-    """Projections that keep rows together, in order of declaration.
+    """Groups of projections that share a total, in order of declaration.
 
     Raises
     ------
     DeclarationError
-        If one that is named does not exist, or does not fit the others.
+        If a projection that is named does not exist, or does not fit the others.
     """
     found: dict[RowNorm, Joined] = {}
     for p in net.projections.values():
@@ -107,7 +107,7 @@ def joined_of(net: Network) -> list[Joined]:
 
 
 def norm_of(p: Projection) -> RowNorm | None:
-    """The norm that a projection keeps together with others."""
+    """The norm that a projection shares with others, if any."""
     return next((part for part in p.constraints if isinstance(part, RowNorm) and part.over), None)
 
 
@@ -115,13 +115,13 @@ def require_carried(other: Projection, projection: Projection, norm: RowNorm) ->
     """Raise `DeclarationError` unless another projection carries the norm that this one shares with it."""
     if norm_of(other) != norm:
         raise DeclarationError(
-            f"projection {other.name}: {projection.name} keeps a RowNorm together with it, which it does not "
-            f"carry; give the same RowNorm object to {called(norm)}"
+            f"projection {other.name}: {projection.name} shares a RowNorm with it that it does not carry; "
+            f"give the same RowNorm object to {called(norm)}"
         )
 
 
 def join(net: Network, norm: RowNorm, projections: list[Projection]) -> Joined:
-    """These projections as rows side by side; refused where rows of one mean other units than of another."""
+    """Put the rows of these projections side by side; refused if their rows stand for different units."""
     allowed = allowed_in(net, projections)
     rows = {name: len(one.low) for name, one in allowed.items()}
     first, *others = rows
@@ -129,8 +129,8 @@ def join(net: Network, norm: RowNorm, projections: list[Projection]) -> Joined:
         if rows[name] != rows[first]:
             raise DeclarationError(
                 f"projection {name}: its RowNorm is over {called(norm)}, but it has {rows[name]} rows of "
-                f"weights and {first} has {rows[first]}, one per unit or, of a convolution, one per channel; "
-                "use connectors of one kind"
+                f"weights and {first} has {rows[first]} (one per unit or, for a convolution, per channel); "
+                "use connectors of the same kind"
             )
     low, high = (
         _side_by_side({n: getattr(one, bound) for n, one in allowed.items()}, norm.over)
@@ -140,7 +140,7 @@ def join(net: Network, norm: RowNorm, projections: list[Projection]) -> Joined:
 
 
 def allowed_in(net: Network, projections: list[Projection]) -> dict[str, Allowed]:
-    """Their allowed weights by name, each for itself."""
+    """Allowed weights of each projection by itself, by name."""
     found = {p.name: allowed_of(net, p) for p in projections}
     return {name: one for name, one in found.items() if one is not None}
 

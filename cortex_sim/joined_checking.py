@@ -1,4 +1,4 @@
-"""What a norm over several projections asks of each of them; see `cortex_sim.joined`."""
+"""What a norm over several projections requires of each of them; see `cortex_sim.joined`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def given_weights(p: Projection) -> np.ndarray | None:
-    """Initial weights that were given as an array, if they were."""
+    """Initial weights that were given as an array; None if they are drawn."""
     if p.is_top_down:
         weights: Any = getattr(p.feedback, "weights", None)
         return None if weights is None else np.asarray(weights)
@@ -28,19 +28,19 @@ def given_weights(p: Projection) -> np.ndarray | None:
 def check_joined(net: Network, projection: Projection) -> None:
     """Refuse a projection that does not fit those that share its norm, as far as they are declared."""
     norm = norm_of(projection)
-    if norm is None:  # whether others name it is looked up once a network, by joined_of
+    if norm is None:  # joined_of finds, once per network, whether other norms name it
         return
     every = net.projections | {projection.name: projection}
     if projection.name not in norm.over:
         raise DeclarationError(
-            f"projection {projection.name}: its RowNorm is over {' and '.join(norm.over)}, not over it; add "
-            f"{projection.name!r} to over"
+            f"projection {projection.name}: its RowNorm is over {' and '.join(norm.over)} and leaves this "
+            f"projection out; add {projection.name!r} to over"
         )
     if not projection.drives:
         raise DeclarationError(
-            f"projection {projection.name}: a RowNorm over several projections is of what drives a unit, and "
-            f"this one is {projection.kind.replace('_', '-')}; use bottom-up or recurrent projections, or "
-            "leave over out"
+            f"projection {projection.name}: a RowNorm over several projections is for those that drive a "
+            f"unit, but this one is {projection.kind.replace('_', '-')}; use bottom-up or recurrent "
+            "projections, or leave over out"
         )
     known = [every[name] for name in norm.over if name in every]
     for other in known:
@@ -53,19 +53,19 @@ def _check_pair(projection: Projection, other: Projection, norm: RowNorm) -> Non
     require_carried(other, projection, norm)
     if other.post != projection.post:
         raise DeclarationError(
-            f"projection {projection.name}: its RowNorm is over {called(norm)}, which end on {other.post} "
+            f"projection {projection.name}: its RowNorm is over {called(norm)}, which go to {other.post} "
             f"and {projection.post}; name projections onto one population"
         )
 
 
 def _check_given(net: Network, projections: list[Projection], group: Joined) -> None:
-    """Weights that are given stay as they are, so they must have their total, and leave none to others."""
+    """Given weights are not changed, so all projections must have them, and they must have the total."""
     given = {p.name: w for p in projections if (w := given_weights(p)) is not None}
     without = [p.name for p in projections if p.name not in given]
     if without and given:
         raise DeclarationError(
-            f"projection {without[0]}: its RowNorm is over {group.name}, whose weights are given in part; "
-            "give all of them, or none"
+            f"projection {without[0]}: its RowNorm is over {group.name}, but only some of them have given "
+            "weights; give the weights of all, or of none"
         )
     if without:
         return

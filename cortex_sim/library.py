@@ -1,4 +1,4 @@
-"""Where models and protocols are found: in the installed package, else next to it in its repository."""
+"""Where models and protocols are found: in the installed package, or next to it in its repository."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def folder(kind: str) -> Path:
     Raises
     ------
     DeclarationError
-        If the installation has neither; the working directory is never searched.
+        If the installation has no such folder; the working directory is never searched.
     """
     inside = _PACKAGE / kind
     if inside.is_dir():
@@ -46,7 +46,7 @@ def folder(kind: str) -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Names of the shipped models or protocols; configurations of training runs by folder and name."""
+    """Names of the shipped models or protocols; configurations of training runs as ``folder/name``."""
     place = folder(kind)
     scripts = [p.stem for p in place.glob("*.py") if not p.stem.startswith("_")]
     configurations = [p.relative_to(place).with_suffix("").as_posix() for p in place.glob("*/*.yaml")]
@@ -81,7 +81,7 @@ def _load(full_name: str, path: Path) -> ModuleType:
         return sys.modules[full_name]
     spec = importlib.util.spec_from_file_location(full_name, path)
     if spec is None or spec.loader is None:
-        raise DeclarationError(f"{path}: cannot be read as a Python file")
+        raise DeclarationError(f"{path}: cannot be read as a Python file; give one that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[full_name] = module
     try:
@@ -103,20 +103,20 @@ def own(kind: str, target: str) -> Callable[..., Any]:
     found = getattr(module, function, None)
     if not callable(found):
         raise DeclarationError(
-            f"{kind} {target}: {file.name} has no function {function!r}; define it there, or name another, "
-            f"{file.name}:function"
+            f"{kind} {target}: {file.name} has no function {function!r}; define it there, or name another "
+            f"as {file.name}:function"
         )
     return found
 
 
 def _functions_of(file: Path) -> str:
-    """What to give instead of a file: the file with one of its functions. It is read, not run."""
+    """What to give instead of a file alone: the file with one of its functions. It is read, not run."""
     if not file.is_file():
         return f"no file {file}; give path/to/file.py:function"
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError):
-        return f"name the function that makes the network, {file}:function"
+        return f"name the function that makes the network, as {file}:function"
     functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
     if not functions:
         return f"{file.name} has no function; write one that returns a Network, and give {file}:function"
@@ -126,14 +126,23 @@ def _functions_of(file: Path) -> str:
 
 @known_arguments("cs.model")
 def model(name: str, **settings: Any) -> Network:
-    """Declared network of a shipped model ("gait_tower"), or of ``path/to/file.py:function``.
+    """Network declared by a shipped model ("gait_tower") or by ``path/to/file.py:function``.
 
     Parameters
     ----------
     name : str
-        Name of the model, or your own file and function. Files are run: give only your own.
+        Name of the model, or a file and its function. The file is run: give only files that you trust.
     **settings
         Arguments of the model's function, such as ``classes=100``.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    DeclarationError
+        If there is no such model, file or function, or its code fails or returns something else.
     """
     if not isinstance(name, str):
         raise DeclarationError(f"model: give a name, or path/to/file.py:function. Got {name!r}")
@@ -157,7 +166,7 @@ def _require_known(owner: str, function: Any, settings: Mapping[str, Any]) -> No
 
 @contextmanager
 def errors_of(owner: str) -> Iterator[None]:
-    """Turn any exception in the code of a model or protocol into a `DeclarationError` that names it."""
+    """Turn an exception in the code of a model or protocol into a `DeclarationError` that names that code."""
     try:
         yield
     except CortexSimError:
@@ -173,7 +182,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def place_of(error: BaseException) -> str:
-    """The exception, and its place in the file that raised it."""
+    """The exception, with the file and line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not (f.filename.startswith("<") or _is_ours(Path(f.filename)))]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

@@ -1,4 +1,4 @@
-"""Loops of a network: populations that drive one another, by projections of any kind that carries rates."""
+"""Loops of a network: populations that act on one another through projections that carry rates."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LARGEST = 3000
 
 @dataclass(frozen=True)
 class Loop:
-    """Populations each of which leads to every other, and the projections between and within them.
+    """Populations that can all be reached from one another, and the projections among them.
 
     Parameters
     ----------
     populations : tuple of str
         In order of declaration.
     projections : tuple of Projection
-        Bottom-up, recurrent, lateral and of gain.
+        Bottom-up, recurrent, lateral and gain projections.
     """
 
     populations: tuple[str, ...]
@@ -48,7 +48,7 @@ class Loop:
         return [p.name for p in self.projections if net.operator(p).weighted]
 
     def by_unit(self, net: Network, value: Callable[[str], float]) -> np.ndarray:
-        """A population's number for each of its units, (unit of the loop,)."""
+        """One number per population, repeated for each of its units, (unit of the loop,)."""
         return np.concatenate([np.full(net.populations[n].size, value(n)) for n in self.populations])
 
     def matrix(
@@ -59,10 +59,10 @@ class Loop:
         *,
         gain: bool = False,
     ) -> np.ndarray:
-        """What a unit's drive (or its gain) receives of each unit's rate, (post, pre); lateral ones negative.
+        """Effect of each unit's rate on each unit's drive (or gain), (post, pre); negative if lateral.
 
-        ``weights`` are matrices as operators take them, ``scales`` factors
-        on a projection's signal, 1 where it is not named.
+        ``weights`` are matrices as operators take them; ``scales`` are factors on the signals of
+        projections, 1 for those not named.
         """
         places, end = {}, 0
         for name in self.populations:
@@ -85,7 +85,7 @@ class Loop:
         by_drive: np.ndarray,
         by_gain: np.ndarray,
     ) -> np.ndarray:
-        """Derivative of τ⁻¹(−a + M r) by a, in 1/ms; where gain is set, of τ⁻¹(−g + G r) too, by a and g.
+        """Jacobian of τ⁻¹(−a + M r), in 1/ms; with gain projections, also of τ⁻¹(−g + G r), by a and g.
 
         ``by_drive`` and ``by_gain`` are ∂r/∂a and ∂r/∂g of r = max(0, 1 + g) f(a), (unit of the loop,).
         """
@@ -101,9 +101,9 @@ class Loop:
 
 
 def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = False) -> list[Loop]:
-    """Loops of a network, or of the populations ``among`` it, in order of declaration.
+    """Loops of a network, or of only its populations ``among``, in order of declaration.
 
-    With ``gains``, projections that multiply rates may close a loop too.
+    With ``gains``, projections that multiply rates count too.
     """
     names = [name for name in net.populations if among is None or name in among]
     within = [p for p in net.of_rates if p.pre in names and p.post in names and (gains or not p.is_gain)]
@@ -122,18 +122,18 @@ def loops_of(net: Network, among: Collection[str] | None = None, gains: bool = F
 
 
 def check_linear(net: Network) -> None:
-    """Whether a loop settles is judged by its Jacobian, which needs operators that are linear.
+    """Refuse nonlinear operators in loops: whether a loop settles is judged by its Jacobian.
 
     Raises
     ------
     BuildError
-        Naming a projection of a loop that is not.
+        Naming a projection of a loop whose operator is not linear.
     """
     for p in (p for loop in loops_of(net, gains=True) for p in loop.projections):
         if not net.operator(p).linear:
             raise BuildError(
                 f"projection {p.name}: {type(p.connector).__name__} is part of a loop and not linear, so "
-                "whether activity settles does not follow from a Jacobian; leave it out of the loop, use "
+                "its Jacobian does not tell whether activity settles; leave it out of the loop, use "
                 "AveragePool2d(), or train the loop unrolled in steps"
             )
 

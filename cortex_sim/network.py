@@ -32,16 +32,16 @@ class Network(Wiring, DisplayedNetwork):
     Parameters
     ----------
     name : str
-        What it is called in tables, drawings, recordings and files: no "/", no blank at either end.
+        Name in tables, drawings, recordings and files: without "/", and without spaces at either end.
 
     Attributes
     ----------
     populations, projections : dict
         By name.
     teacher : Teacher or None
-        The credit network that teaches it, put there by ``with_rule("tdca", credit=...)``.
+        The credit network that trains it, set by ``with_rule("tdca", credit=...)``.
     step : TrainedStep or None
-        The step that its credit network was trained with: torch's optimiser "inner_step".
+        The weight update that its credit network was trained with: on torch, the optimiser "inner_step".
 
     Examples
     --------
@@ -123,13 +123,13 @@ class Network(Wiring, DisplayedNetwork):
         constraint : constraint, or a list of them
             What the weights satisfy at every step: `Bounds`, `Dale`, `RowNorm`, `LearningRates`.
         reads : Decorrelated, optional
-            What its synapses read of the pre rates when they change; default the rates. Activity is the same.
+            How pre rates are transformed for plasticity; by default not at all. Activity does not change.
 
         Raises
         ------
         DeclarationError
-            If shapes do not fit, a population is unknown, a cycle would close, or the two
-            populations are already connected.
+            If shapes do not fit, a population is unknown, a cycle would arise, or the two populations are
+            already connected.
         """
         own = plasticity, regulariser, constraint, reads
         projection = self._of_rates(BOTTOM_UP, pre, post, connector, *own)
@@ -149,19 +149,19 @@ class Network(Wiring, DisplayedNetwork):
     ) -> Projection:
         """Add a projection that drives ``post`` like a bottom-up one and may close a loop.
 
-        ``pre`` may be ``post``, or lie above it. It is called "pre->post recurrent".
+        ``pre`` may be ``post`` itself, or lie above it. The projection is named "pre->post recurrent".
 
         Parameters
         ----------
         pre, post : Population or str
-            Where it comes from and goes to; ``post`` has bottom-up input of its own.
+            Where it comes from and goes to; ``post`` must have bottom-up input.
         connector, plasticity, regulariser, constraint
             As for `bottom_up`.
 
         Raises
         ------
         DeclarationError
-            If shapes do not fit, a population is unknown, or ``pre`` drives ``post`` already.
+            If shapes do not fit, a population is unknown, or ``pre`` already drives ``post``.
         """
         return self._add(self._of_rates(RECURRENT, pre, post, connector, plasticity, regulariser, constraint))
 
@@ -180,28 +180,30 @@ class Network(Wiring, DisplayedNetwork):
     ) -> Projection:
         """Add a projection from ``pre`` down to ``post``, which carries credit, or rates that act on rates.
 
-        Credit: weights B of shape (post units, pre units), or, beside a convolution, that kernel's. Where the
-        network has a teacher, its credit populations may send too. Drive and gain: weights of a connector.
+        With effect "credit", weights B have shape (post units, pre units) or, paired with a convolution, its
+        kernel's shape; if the network has a teacher, its credit populations may send too. With "drive" and
+        "gain", weights are those of a connector.
 
         Parameters
         ----------
         pre, post : Population or str
             Where it comes from and goes to.
         feedback : Feedback or str
-            Of credit: where its weights come from.
+            For credit: where the weights come from.
         effect : {"credit", "drive", "gain"}
-            "drive" is added to the drive of ``post``, as by `recurrent`. "gain" multiplies its rates by
-            max(0, 1 + g), where τ dg/dt = −g + Σ W r_pre with the time constant of ``post``.
+            "credit" changes weights. "drive" is added to the drive of ``post``, as in `recurrent`. "gain"
+            multiplies its rates by max(0, 1 + g), where τ dg/dt = −g + Σ W r_pre with the time constant of
+            ``post``.
         connector : Connector, optional
-            Of drive and gain: what connects to what, and the initial weights; default Dense().
+            For drive and gain: what connects to what, and the initial weights; default Dense().
         plasticity, regulariser, constraint
             As for `bottom_up`.
 
         Raises
         ------
         DeclarationError
-            If a population is unknown, the pair is already connected this way, or the feedback
-            belongs to another pair of populations.
+            If a population is unknown, the two are already connected in this way, or the feedback belongs
+            to another pair of populations.
         """
         kind = look_up("effect of a top-down projection", effect, validation.EFFECTS, exact=True)
         validation.check_effect(f"{pre}->{post}", effect, feedback, connector)
@@ -233,14 +235,14 @@ class Network(Wiring, DisplayedNetwork):
         regulariser: Any = (),
         constraint: Any = (),
     ) -> Projection:
-        """Add a projection from a population to itself, taken off its drive: a = W r_pre + b − L r.
+        """Add a projection from a population to itself, subtracted from its drive: a = W r_pre + b − L r.
 
         Parameters
         ----------
         population : Population or str
-            Where it is.
+            The population.
         weights : array of shape (unit, unit), optional
-            L to begin with, zero on the diagonal; default all zero.
+            Initial L, zero on the diagonal; default all zero.
         plasticity : rule or str or None
             How L changes: a rule for lateral projections, such as `Decorrelation`.
         regulariser : regulariser, or a list of them
@@ -251,7 +253,8 @@ class Network(Wiring, DisplayedNetwork):
         Raises
         ------
         DeclarationError
-            If the population is unknown or has one already, or something does not belong there.
+            If the population is unknown or already has a lateral projection, or if the weights, the rule,
+            a regulariser or a constraint is not valid for lateral weights.
         """
         place = self._place(population)
         projection = Projection(
@@ -268,12 +271,19 @@ class Network(Wiring, DisplayedNetwork):
 
     @known_arguments("net.objective")
     def objective(self, population: Place, objective: Objective | str) -> None:
-        """Say what the top population should do; one objective a network.
+        """Set the objective at the top population; a network has only one.
+
+        Parameters
+        ----------
+        population : Population or str
+            The population at which the objective is minimised.
+        objective : Objective or str
+            What is minimised, such as ``CrossEntropy()``.
 
         Raises
         ------
         DeclarationError
-            If there is one already, or the population is unknown.
+            If there already is an objective, or the population is unknown.
         """
         top = self._place(population)
         if self.objective_at is not None:
@@ -284,29 +294,28 @@ class Network(Wiring, DisplayedNetwork):
         self.objective_at = top.name
 
     def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
-        """Initial weights of all projections that have their own, float64, by name.
+        """Initial weights of all projections that have independent weights, float64, by name.
 
-        Of a credit network these are its kernels and addresses; its trained parameters are its teacher's.
-
-        Tied top-down projections and identities have none. Each projection draws from its own
-        stream: the same seed gives the same weights on every backend and under every rule. What is
-        one for all that a population sends to comes from that population's stream.
+        Tied top-down projections and identities have none. Each projection draws from its own random stream:
+        the same seed gives the same weights on every backend and under every rule. Feedback that is shared
+        by all targets of a population is drawn from that population's stream. A credit network contributes
+        its kernels and addresses; its trained parameters belong to the teacher.
         """
         from cortex_sim.initial_weights import drawn
 
         return drawn(self, seed)
 
     def check(self) -> None:
-        """Raise `DeclarationError` at the first thing that could not run or would silently not learn."""
+        """Raise `DeclarationError` at the first part that could not run or would silently not learn."""
         validation.check_network(self)
 
     @known_arguments("net.with_rule")
     def with_rule(self, rule: Any, *, credit: Any = None, **feedback: Any) -> Network:
         """Return this network under one rule: a word ("gait_prop") or a rule object.
 
-        The plasticity of every plastic bottom-up or recurrent projection is replaced, every top-down one
-        removed, and those that the rule needs are added; populations, lateral projections, connectors,
-        regularisers and initial weights stay.
+        The plasticity of every plastic bottom-up or recurrent projection is replaced, every top-down
+        projection is removed, and the ones that the rule needs are added; populations, lateral projections,
+        connectors, regularisers and initial weights are kept.
 
         Parameters
         ----------
@@ -314,22 +323,32 @@ class Network(Wiring, DisplayedNetwork):
             "backprop", "gait_prop", … (``cortex-sim list rules``), or an object such as
             ``GaitProp(form="finite")``.
         credit : TrainedCredit, path or name, optional
-            Credit network of "tdca": a file that ``cortex-sim evolve`` wrote, or one that is shipped.
+            Credit network for "tdca": a file that ``cortex-sim evolve`` wrote, or the name of a shipped one.
         **feedback
-            Settings of the feedback it adds, such as ``damping=0``.
+            Settings of the feedback that the rule adds, such as ``damping=0``.
+
+        Returns
+        -------
+        Network
+            A new network; this one is not changed.
+
+        Raises
+        ------
+        DeclarationError
+            If the rule is unknown, or does not fit the network or these settings.
         """
         from cortex_sim.words import rewired
 
         return rewired(self, rule, feedback, credit)
 
     def with_reads(self, reads: Any) -> Network:
-        """Return this network with ``reads`` in every plastic bottom-up projection; None gives the rates."""
+        """Return this network with ``reads`` in every plastic bottom-up projection; None for plain rates."""
         from cortex_sim.words import reading
 
         return reading(self, reads)
 
     def copy(self) -> Network:
-        """A network of its own with the same declaration."""
+        """An independent network with the same declaration."""
         other = Network(self.name)
         other.populations = dict(self.populations)
         other.projections, other.teacher, other.step = dict(self.projections), self.teacher, self.step
@@ -337,7 +356,7 @@ class Network(Wiring, DisplayedNetwork):
         return other
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """The declaration as YAML, without loss; also written to ``path`` if given."""
+        """The declaration as lossless YAML; also written to ``path`` if given."""
         from cortex_sim.declaration_yaml import write
 
         return write(self, path)
@@ -378,7 +397,7 @@ class Network(Wiring, DisplayedNetwork):
         constraint: Any,
         reads: Any = None,
     ) -> Projection:
-        """A projection that carries rates, checked but for cycles."""
+        """A projection that carries rates; checked, except for cycles."""
         source, goal = self._place(pre), self._place(post)
         link = make("connector", connector, called(source.name, goal.name))
         projection = Projection(

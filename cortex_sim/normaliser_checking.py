@@ -1,4 +1,4 @@
-"""What normalisers and dropout ask of the network around their population."""
+"""What normalisers and dropout require of the network around their population."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _log = logging.getLogger(__name__)
 
 
 def check_normalisers(net: Network) -> None:
-    """Refuse a normaliser or dropout where it would have no meaning.
+    """Refuse a normaliser or dropout where it would make no sense.
 
     Raises
     ------
     DeclarationError
-        Naming the population.
+        If there is one; the message names the population.
     """
     for name, population in net.populations.items():
         if population.normaliser is not None:
@@ -27,21 +27,21 @@ def check_normalisers(net: Network) -> None:
         if population.dropout and name == net.objective_at:
             raise DeclarationError(
                 f"population {name}: dropout={population.dropout:g} would silence units that the objective "
-                "reads, also those of the right answer; give dropout to populations below"
+                "reads, including those of the right answer; give dropout to populations below"
             )
 
 
 def _check_normaliser(net: Network, name: str, word: str) -> None:
     if name in net.sources:
         raise DeclarationError(
-            f"population {name}: {word} acts on the drive, and the rates of {name} are the stimulus; leave "
-            "it out, and standardise stimuli (images.standardised())"
+            f"population {name}: {word} acts on the drive, but the rates of {name} are the stimulus; leave "
+            "it out, and standardise the stimuli (images.standardised())"
         )
     teacher = net.teacher
     if teacher is not None and name in teacher.hidden and not teacher.network.gated:
         raise DeclarationError(
-            f"population {name}: its credit network sends credit to drives (gated = False), and {word} "
-            "stands between them and the rates; use a credit network with gated = True, or leave it out"
+            f"population {name}: its credit network sends credit to drives (gated = False), but {word} acts "
+            f"between drives and rates; use a credit network with gated = True, or leave {word} out"
         )
 
 
@@ -50,6 +50,6 @@ def say_without_dropout(net: Network) -> None:
     dropping = [name for name, population in net.populations.items() if population.dropout]
     if dropping:
         _log.warning(
-            "population %s: dropout acts in batches of training on torch; protocols run without it",
+            "population %s: dropout acts only in training batches on torch; protocols run without it",
             ", ".join(dropping),
         )

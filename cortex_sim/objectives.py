@@ -26,15 +26,15 @@ class Objective(Protocol):
 @register("objective", "cross_entropy")
 @dataclass(frozen=True)
 class CrossEntropy:
-    """E = −weight·Σ target·log softmax(r). The softmax is part of E: a linear top gets target − softmax(r).
+    """E = −weight·Σ target·log softmax(r). As the softmax is part of E, c_L is target − softmax(r).
 
     Parameters
     ----------
     weight : float, default 1.0
-        Factor on E, and thereby on all credit; ½ gives the output target of arXiv 2102.11598's code.
+        Factor on E, and thus on all credit; ½ gives the output target of arXiv 2102.11598's code.
     label_smoothing : float, default 0.0
         Share s of every target that is spread evenly over the K units: target ← (1 − s)·target + s/K; at
-        least 0 and below 1. E of evaluations contains it too.
+        least 0 and below 1. It also enters E in evaluations.
 
     References
     ----------
@@ -51,7 +51,7 @@ class CrossEntropy:
             raise DeclarationError(f"CrossEntropy: label_smoothing must be at least 0 and below 1. Got {s!r}")
 
     def smoothed(self, target: Array) -> Array:
-        """Targets (…, unit) of which a share is spread evenly over the units."""
+        """Targets (…, unit) with the share ``label_smoothing`` spread evenly over the units."""
         if not self.label_smoothing:
             return target
         return (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[-1]
@@ -80,7 +80,7 @@ class SquaredError:
     Parameters
     ----------
     weight : float, default 1.0
-        Factor on E, and thereby on all credit; ½ gives the output target of arXiv 2102.11598's code.
+        Factor on E, and thus on all credit; ½ gives the output target of arXiv 2102.11598's code.
     """
 
     weight: float = 1.0
@@ -98,10 +98,10 @@ class SquaredError:
 
 
 def complaint(objective: Objective | None, targets: np.ndarray, also: str = "") -> str:
-    """What is wrong with targets (row, unit), in words; empty where nothing is.
+    """Message on what is wrong with targets (row, unit); empty if nothing is.
 
-    The credit of cross-entropy is its gradient only for probabilities. ``also`` are other targets that the
-    caller takes.
+    Only for probabilities is the credit of cross-entropy its gradient. ``also`` names other targets that the
+    caller accepts.
     """
     if not isinstance(objective, CrossEntropy):
         return ""
@@ -112,6 +112,6 @@ def complaint(objective: Objective | None, targets: np.ndarray, also: str = "") 
     row = int(np.argmax(wrong))
     return (
         f"CrossEntropy takes probabilities, which are 0 or more and sum to 1{also}; give such targets, or "
-        f"declare SquaredError(). Got the sum {sums[row]:g} and the least value {targets[row].min():g} in "
-        f"row {row}"
+        f"declare SquaredError(). Got the sum {sums[row]:g} and the smallest value {targets[row].min():g} "
+        f"in row {row}"
     )

@@ -1,4 +1,4 @@
-"""Settings of windows over sheets of units: one number for rows and columns alike, or a pair."""
+"""Settings of kernels and pooling windows: one number for both rows and columns, or a pair."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 from cortex_sim.checks import name_of, require_count, short
 from cortex_sim.errors import DeclarationError
 
-#: One number for rows and columns alike, or (rows, columns).
+#: One number for both rows and columns, or (rows, columns).
 Pair = int | tuple[int, int]
 
 
 def as_pair(owner: object, minimum: int = 1, **values: Any) -> Pair:
-    """The one value: a whole number as it is, of a pair a tuple, and one number where its two are equal.
+    """Return the one value as a whole number, or as a tuple if it is a pair of different numbers.
 
     Raises
     ------
     DeclarationError
-        Unless it is a whole number of at least ``minimum``, or two of them.
+        Unless it is one whole number of at least ``minimum``, or two.
     """
     ((name, given),) = values.items()
     if not isinstance(given, (list, tuple)):
@@ -44,5 +44,5 @@ def written(pair: Pair) -> str:
 
 
 def places_along(side: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Windows along one side; less than 1 where none fits."""
+    """Number of windows along one side; less than 1 if none fits."""
     return (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1

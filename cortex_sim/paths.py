@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Paths:
-    """A declaration's projections by the population that they come from or go to.
+    """A declaration's projections, by the population that they come from or go to.
 
-    Every property is computed once, in time proportional to the network, so that checking projection
-    by projection stays nearly linear in depth.
+    Every property is computed once, in time proportional to the size of the network, so that checking all
+    projections takes time nearly linear in depth.
     """
 
     net: Network
@@ -40,7 +40,7 @@ class Paths:
 
     @cached_property
     def leading(self) -> set[str]:
-        """Populations from which projections that drive lead to the objective, its own among them."""
+        """Populations from which driving projections lead to the objective, and the objective's own."""
         ways = _by(self.net.driving, "post")
         return _reached(self.net.objective_at, {k: [p.pre for p in v] for k, v in ways.items()})
 
@@ -50,7 +50,7 @@ class Paths:
         return _reached(self.net.objective_at, self._senders_to_receivers())
 
     def has_credit_without(self, population: str, other: str) -> bool:
-        """Whether a population receives credit on a path that does not lead through ``other``."""
+        """Whether a population receives credit on a path that avoids ``other``."""
         if population not in self.credited or not self._credit_returns:
             return population in self.credited
         ways = self._senders_to_receivers()

@@ -1,4 +1,4 @@
-"""Pooling: connectors without weights, from sheets of units to smaller ones, channel by channel."""
+"""Pooling: connectors without weights that shrink rows and columns, channel by channel."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Pool2d(Unweighted):
     kernel : int or pair of int
         Sides of a window, in units.
     stride : int or pair of int, optional
-        Step between windows, in units; by default the kernel, so that windows tile the sheet.
+        Step between windows, in units; by default the kernel, so that windows tile the population.
     padding : int or pair of int, default 0
-        Places added on each side, at most half a window.
+        Positions added on each side, at most half a window.
     """
 
     kernel: Pair
@@ -37,17 +37,17 @@ class Pool2d(Unweighted):
         for side, edge in zip(both(self.kernel), both(self.padding), strict=True):
             if 2 * edge > side:
                 raise DeclarationError(
-                    f"{type(self).__name__}: padding must be at most half the kernel, so that no window lies "
-                    f"outside. Got padding={written(self.padding)} with kernel={written(self.kernel)}"
+                    f"{type(self).__name__}: padding must be at most half the kernel, so that every window "
+                    f"covers units. Got padding={written(self.padding)} with kernel={written(self.kernel)}"
                 )
 
     def post_sides(self, rows: int, columns: int) -> tuple[int, int]:
-        """Rows and columns that a pre population with so many of them leads to."""
+        """Rows and columns of the post population, from those of the pre population."""
         each = (both(x) for x in (self.kernel, self.stride, self.padding))
         return tuple(map(places_along, (rows, columns), *each))  # type: ignore[return-value]
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Shapes must be (channel, row, column), and post as large as the windows make it."""
+        """Raise `DeclarationError` unless shapes are (channel, row, column) and post has the right size."""
         word = type(self).__name__
         check_sheets(name, word, pre, post, "Dense()")
         before, _, after = name.partition("->")
@@ -70,12 +70,12 @@ class AveragePool2d(Pool2d):
     """Mean over windows of each channel; not plastic.
 
     Padding counts as silent units, so that every window has the same weights. Credit returns by the
-    transpose: each unit of a window receives the credit of the post unit divided by the window's units.
+    transpose: each unit of a window receives the credit of the post unit divided by the size of the window.
 
     Parameters
     ----------
     kernel, stride, padding
-        As of `Pool2d`.
+        As for `Pool2d`.
     """
 
 
@@ -84,26 +84,26 @@ class AveragePool2d(Pool2d):
 class MaxPool2d(Pool2d):
     """Largest rate in each window of each channel; not plastic, and not linear.
 
-    Credit returns to the winner, the unit with the largest rate (the first of several, in order of rows), and
-    to no other. Padding never wins.
+    Credit returns only to the winner, the unit with the largest rate (of several, the first in row order).
+    Padding never wins.
 
     Parameters
     ----------
     kernel, stride, padding
-        As of `Pool2d`.
+        As for `Pool2d`.
     """
 
 
 @register("connector", "global_average_pool2d")
 @dataclass(frozen=True)
 class GlobalAveragePool2d(Unweighted):
-    """Mean of each channel over all places; post shape (channel,) or (channel, 1, 1); not plastic.
+    """Mean of each channel over all positions; post shape (channel,) or (channel, 1, 1); not plastic.
 
-    Credit returns by the transpose: every place receives the credit of its channel divided by the places.
+    Credit returns by the transpose: every position receives its channel's credit divided by their number.
     """
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Pre must have shape (channel, row, column), post one unit a channel."""
+        """Raise `DeclarationError` unless pre is (channel, row, column) and post has one unit per channel."""
         before, _, after = name.partition("->")
         if len(pre) != 3:
             raise DeclarationError(
@@ -112,6 +112,7 @@ class GlobalAveragePool2d(Unweighted):
             )
         if post not in ((pre[0],), (pre[0], 1, 1)):
             raise DeclarationError(
-                f"projection {name}: GlobalAveragePool2d() makes one unit of each of {pre[0]} channels of "
-                f"{before}, but {after} has shape {post}; give {after} shape {(pre[0],)} or {(pre[0], 1, 1)}"
+                f"projection {name}: GlobalAveragePool2d() needs one post unit for each of the {pre[0]} "
+                f"channels of {before}, but {after} has shape {post}; give {after} shape {(pre[0],)} or "
+                f"{(pre[0], 1, 1)}"
             )

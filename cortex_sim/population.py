@@ -21,16 +21,16 @@ _NAME = re.compile(r"[A-Za-z_]([A-Za-z0-9_ -]*[A-Za-z0-9_-])?")
 
 
 def shape_of(name: str, size: Any, shape: Any) -> Shape:
-    """The shape that a size or a shape gives a population; one of the two must be there."""
+    """Shape of a population from its size or its shape; exactly one of the two must be given."""
     if isinstance(size, (tuple, list)) and shape is None:
         raise DeclarationError(
-            f"population {name}: size must be a whole number, of units; give shape={size!r} for "
-            f"(unit,) or (channel, row, column). Got {size!r}"
+            f"population {name}: size must be a whole number of units; for (unit,) or (channel, row, "
+            f"column), give shape={size!r}. Got {size!r}"
         )
     if (size is None) == (shape is None):
         given = "neither" if size is None else f"size={size!r} and shape={shape!r}"
         raise DeclarationError(
-            f"population {name}: give either a size or shape=(channel, row, column). Got {given}"
+            f"population {name}: give either size or shape=(channel, row, column). Got {given}"
         )
     if shape is not None and not isinstance(shape, Iterable):
         raise DeclarationError(
@@ -47,28 +47,29 @@ class Population:
     Parameters
     ----------
     name : str
-        Letters, digits, blanks within, ``_`` and ``-``, starting with a letter; unique in its network.
+        Letters, digits, spaces, ``_`` and ``-``, starting with a letter or ``_`` and not ending with a
+        space; unique in its network.
     shape : tuple of int
         (unit,) or (channel, row, column).
     activation : Activation
-        f.
+        The rate function f.
     tau_ms : float, default 10.0
         Time constant of the drive, in ms; used by rate dynamics.
     bias : bool, default True
         Whether the drive has a bias: one per unit, or one per channel where the shape has channels.
-        It is learned with the population's credit. A population without bottom-up input has none.
-        Behind a normaliser it is its offset.
+        It learns from the population's credit. A population without bottom-up input has none. With a
+        normaliser it is added after normalisation.
     nonnegative : bool, default False
-        Whether rates are meant as firing rates, so that negative ones are wrong.
+        Whether rates are firing rates, so that an activation with negative rates is refused.
     apical_coupling : float, default 0.0
-        κ, how strongly the population's credit c acts on its drive, τ da/dt = −a + Σ W r + b + κ c; used by
-        rate dynamics. At 0 credit changes weights only.
+        κ, the effect of the population's credit c on its drive, τ da/dt = −a + Σ W r + b + κ c; used by
+        rate dynamics. At 0, credit changes only weights.
     normaliser : Normaliser, optional
         Homeostasis of the drive: r = f(gain · (a − mean)/√(variance + eps) + bias); see
         `cortex_sim.normalisers`.
     dropout : float, default 0.0
-        Share of rates that are 0 in a presentation that is learned from in a batch, others being divided by
-        1 − dropout; 0 to below 1. Declared noise of training on torch: everything else goes without it.
+        Probability that a rate is set to 0 in a training batch on torch, the others being divided by
+        1 − dropout; 0 to below 1. Everything else runs without dropout.
     """
 
     name: str
@@ -84,9 +85,9 @@ class Population:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DeclarationError(
-                f"population {self.name!r}: a name holds letters, digits, blanks, _ and -, and starts "
-                'with a letter ("V1", "V4 left"); "/" and "->" are kept for neuroids and projections, and '
-                "no blank stands at its ends"
+                f"population {self.name!r}: a name consists of letters, digits, spaces, _ and -, starts with "
+                'a letter or _ and does not end with a space ("V1", "V4 left"); "/" and "->" are reserved '
+                "for neuroids and projections"
             )
         label = f"population {self.name}"
         if len(self.shape) not in (1, 3):
@@ -108,11 +109,11 @@ class Population:
         object.__setattr__(self, "dropout", float(self.dropout))
         if self.normaliser is not None:
             self.normaliser.check(self.name, self.shape)
-        check_parameters(self)  # a misspelt capability is refused here too, before it is missed
+        check_parameters(self)  # also refuses misspelt capabilities, before one is looked for
         if self.nonnegative and not lower_bound(self.activation) >= 0:
             raise DeclarationError(
                 f"{label}: nonnegative, but its activation {type(self.activation).__name__} gives "
-                "negative rates; use relu, softplus or logistic, or one of your own with lowest = 0.0"
+                "negative rates; use relu, softplus or logistic, or your own activation with lowest = 0.0"
             )
 
     @cached_property

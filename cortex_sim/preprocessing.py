@@ -1,4 +1,4 @@
-"""Preprocessing of stimuli: measured on a network's training set, and constant from then on."""
+"""Preprocessing of stimuli: measured on a network's training set, and fixed from then on."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from cortex_sim.errors import DataError
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-#: Axes of one presentation, by their number.
+#: Names of the axes of one presentation, by number of axes.
 _LAYOUTS = {1: "value", 3: "channel, row, column"}
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shape, and mean and standard deviation of the training set, by which stimuli are standardised.
+    """Mean and standard deviation of the training set, with which stimuli are standardised, and their shape.
 
     x' = (x − mean) / sd, with one mean and sd per channel for images, and one of each for everything else.
     They belong to the network that was trained with them: other stimuli are transformed with the same
-    numbers, so that a change of contrast or brightness reaches the network.
+    numbers, so that the network sees changes of contrast or brightness.
 
     Parameters
     ----------
     shape : tuple of int
-        Of one presentation as the network takes it: (channel, row, column) or (value,).
+        Shape of one presentation as the network takes it: (channel, row, column) or (value,).
     mean, sd : tuple of float
-        One per channel, or one; in units of the stimuli, where 8-bit pixels run from 0 to 1. By default
-        nothing is changed.
+        One per channel, or one in all; in units of the stimuli, where 8-bit pixels run from 0 to 1. The
+        default changes nothing.
     """
 
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class Preprocessing:
         for name in ("mean", "sd"):
             if len(getattr(self, name)) not in (1, channels):
                 raise DataError(
-                    f"preprocessing: {name} must hold one number, or one for each of {channels} channels. "
+                    f"preprocessing: {name} must be one number, or one for each of {channels} channels. "
                     f"Got {getattr(self, name)}"
                 )
         if not np.isfinite(numbers).all() or min(self.sd) <= 0:
@@ -86,13 +86,13 @@ class Preprocessing:
         if self.changes_nothing:
             return np.asarray(x, dtype=np.float32)
         shaped = np.empty(x.shape, np.float32)
-        step = max(1, 2**22 // max(1, math.prod(self.shape)))  # a float64 copy of a few presentations only
+        step = max(1, 2**22 // max(1, math.prod(self.shape)))  # few float64 copies at a time
         for at in range(0, len(x), step):
             shaped[at : at + step] = (x[at : at + step] - self._along(self.mean)) / self._along(self.sd)
         return shaped
 
     def apply_to_levels(self, x: np.ndarray) -> np.ndarray:
-        """The same of uint8 levels, which stand for 0 to 1: bit for bit as `apply`, from a table.
+        """The same for uint8 levels, which stand for 0 to 1: bit-identical to `apply`, from a table.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Preprocessing:
             return found
         shaped = np.empty(x.shape, np.float32)
         rows = np.ascontiguousarray(table[:, :, 0, 0].T)
-        for number, channel in np.ndindex(x.shape[:2]):  # "clip" spares a check that 8 bits cannot fail
+        for number, channel in np.ndindex(x.shape[:2]):  # "clip" skips a check that 8 bits always pass
             np.take(rows[channel], x[number, channel], out=shaped[number, channel], mode="clip")
         return shaped
 
@@ -117,17 +117,17 @@ class Preprocessing:
         return np.asarray(numbers).reshape(-1, *[1] * (len(self.shape) - 1))
 
     def to_data(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """The preprocessing as plain data."""
         return {field.name: list(getattr(self, field.name)) for field in fields(self)}
 
     @staticmethod
     def from_data(data: Mapping[str, Any]) -> Preprocessing:
-        """Preprocessing from what `to_data` gave.
+        """Preprocessing from plain data written by `to_data`.
 
         Raises
         ------
         DataError
-            If it is something else.
+            If the data cannot be read.
         """
         try:
             return Preprocessing(**{name: tuple(values) for name, values in data.items()})
@@ -140,22 +140,22 @@ def as_shown(x: np.ndarray, preprocessing: Preprocessing | None = None) -> np.nd
     if x.dtype == np.uint8:
         if preprocessing is not None:
             return preprocessing.apply_to_levels(x)
-        # Divided, not multiplied by 1/255, so that these are the bits that an image set holds.
+        # Divided, not multiplied by 1/255, so that values are bit-identical to those of an image set.
         return np.divide(x, np.float32(255), dtype=np.float32)
     return x if preprocessing is None else preprocessing.apply(x)
 
 
-#: What a network holds: that of its source or, where it has several, {source: preprocessing}.
+#: Preprocessing of a network: of its source or, if it has several, {source: preprocessing}.
 Held = Preprocessing | Mapping[str, Preprocessing]
 
 
 def by_source(net: Network, held: Held | None) -> dict[str, Preprocessing]:
-    """Preprocessing by the source on whose stimuli it was measured; the others are shown theirs unchanged.
+    """Preprocessing by source; stimuli of sources without one are shown unchanged.
 
     Raises
     ------
     DataError
-        If it does not say which of several sources it is for, or names none.
+        If it does not say which of several sources it is for, or names an unknown one.
     """
     if held is None:
         return {}
@@ -179,7 +179,7 @@ def by_source(net: Network, held: Held | None) -> dict[str, Preprocessing]:
 
 
 def as_data(net: Network, held: Held | None) -> dict[str, Any] | None:
-    """What a network holds as plain data, for files."""
+    """Preprocessing of a network as plain data, for files."""
     known = by_source(net, held)
     if isinstance(held, Preprocessing):
         return held.to_data()
@@ -187,7 +187,7 @@ def as_data(net: Network, held: Held | None) -> dict[str, Any] | None:
 
 
 def from_data(data: Mapping[str, Any] | None) -> Held | None:
-    """What `as_data` gave."""
+    """Preprocessing of a network from plain data written by `as_data`."""
     if data is None:
         return None
     if "by_source" in data:

@@ -21,7 +21,7 @@ from cortex_sim.registry import make, make_all
 BOTTOM_UP, TOP_DOWN, LATERAL = "bottom_up", "top_down", "lateral"
 RECURRENT, GAIN = "recurrent", "gain"
 
-# What a name says beside its two populations, so that one pair can be joined in several ways.
+# Suffixes of names, so that two populations can be connected in several ways.
 _SAID = {RECURRENT: " recurrent", GAIN: " gain"}
 
 
@@ -34,28 +34,28 @@ class Projection:
     kind : {"bottom_up", "top_down", "lateral", "recurrent", "gain"}
         A bottom-up projection drives its post population; a top-down one brings it credit; a lateral
         one, from a population to itself, is subtracted from its drive. A recurrent one drives like a
-        bottom-up one and may close a loop; one of gain multiplies the rate.
+        bottom-up one and may close a loop; a gain projection multiplies the rates.
     pre, post : str
         Names of the populations it comes from and goes to.
     connector : Connector
-        What connects to what, and the initial weights. Of a top-down projection: that of the
-        bottom-up projection it is paired with, in the other direction, else `Dense`.
+        What connects to what, and the initial weights. For a top-down projection: the connector of its
+        paired bottom-up projection, in the other direction, or `Dense` if there is none.
     feedback : Feedback or None
         Top-down only: where its weights come from.
     plasticity : rule or None
-        How its weights change; None where they do not.
+        How its weights change; None if they do not.
     regularisers : tuple of regularisers
         What else acts on its weights.
     by_word : tuple of regularisers
-        Those of them that `Network.with_rule` added, which the next call of it removes.
+        The regularisers that `Network.with_rule` added, and removes when called again.
     paired_with : {"bottom_up", "recurrent"}
         Top-down only: the kind of projection that it is paired with.
     constraints : tuple of constraints
         What its weights satisfy at every step.
     reads : Decorrelated or None
-        Bottom-up only: what its synapses read of the pre rates as they change; None is the rates.
+        Bottom-up only: how pre rates are transformed for plasticity; None: not at all.
     reads_by_word : bool
-        Whether `Network.with_rule` gave it that, and the next call of it takes it away.
+        Whether `Network.with_rule` set ``reads``, and removes it when called again.
     """
 
     kind: str
@@ -73,13 +73,13 @@ class Projection:
 
     @property
     def name(self) -> str:
-        """``pre->post``, of recurrence ``pre->post recurrent``; also names its random stream."""
+        """``pre->post``, or with a suffix ``pre->post recurrent``; also names its random stream."""
         along = " credit" if self.paired_with == RECURRENT else _SAID.get(self.kind, "")
         return f"{self.pre}->{self.post}{along}"
 
     @property
     def reverse_name(self) -> str:
-        """Name of the projection that it is paired with, in the other direction: rates up, credit down."""
+        """Name of its paired projection in the other direction (one carries rates, the other credit)."""
         along = _SAID[RECURRENT] if self.paired_with == RECURRENT else " credit" if self.is_recurrent else ""
         return f"{self.post}->{self.pre}{along}"
 
@@ -110,12 +110,12 @@ class Projection:
 
     @cached_property
     def rule(self) -> DeclaredRule:
-        """What its plasticity declares; all no where it has none."""
+        """What its plasticity declares; every flag is False if it has none."""
         return rule_of(self.plasticity)
 
     @cached_property
     def source(self) -> DeclaredFeedback:
-        """What its feedback declares; all no where it has none."""
+        """What its feedback declares; every flag is False if it has none."""
         return feedback_of(self.feedback)
 
     @cached_property
@@ -125,17 +125,17 @@ class Projection:
 
     @property
     def declared(self) -> tuple[DeclaredRule | DeclaredFeedback | DeclaredRegulariser, ...]:
-        """What all of its parts declare: rule, feedback, regularisers."""
+        """What its rule, feedback and regularisers declare."""
         return (self.rule, self.source, *self.acting)
 
 
 def called(pre: str, post: str) -> str:
-    """How sentences call a projection while it is made."""
+    """What messages call a projection that is being declared."""
     return f"projection {pre}->{post}"
 
 
 def acting(pre: str, post: str, plasticity: Any, regulariser: Any, constraint: Any) -> dict[str, Any]:
-    """What acts on the weights of a projection, made from what its declaration was given."""
+    """Rule, regularisers and constraints of a projection, made from a declaration's arguments."""
     owner = called(pre, post)
     return {
         "plasticity": None if plasticity is None else make("rule", plasticity, owner),

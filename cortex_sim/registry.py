@@ -1,4 +1,4 @@
-"""Names of everything that can be declared: a word in YAML or on the command line finds its class."""
+"""Names of everything that can be declared, by which YAML and the command line find classes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ C = TypeVar("C", bound=type)
 
 _log = getLogger(__name__)
 
-#: Metadata of a setting that was added after its class: left out of plain data while it has its default, so
-#: that the fingerprints of kept results stay what they are.
+#: Metadata of a setting that was added to its class later: left out of plain data while it has its default,
+#: so that the fingerprints of stored results do not change.
 LATER: dict[str, Any] = {"later": True}
 
 _TABLES: dict[str, dict[str, type]] = {}
 
-#: The kinds that can be registered: a name under another kind would never be looked up.
+#: The kinds that can be registered; names under other kinds would never be looked up.
 KINDS = (
     "activation",
     "augmentation",
@@ -50,7 +50,7 @@ KINDS = (
     "step",
 )
 
-#: What an object needs to serve as one of a kind: all attributes of one of these groups.
+#: Attributes that an object needs to serve as one of a kind: all those of one of these groups.
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "activation": (("rate", "gain"),),
     "augmentation": (("draws", "sized", "within", "shape"),),
@@ -72,22 +72,22 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
 def register(kind: str, name: str) -> Callable[[C], C]:
     """Register a class under ``name`` for a kind ("rule", "activation", "connector", …).
 
-    The same class, from a notebook cell that is run again or a reloaded module, replaces the former
+    The same class, from a notebook cell that is run again or a reloaded module, replaces the earlier
     one.
 
     Raises
     ------
     DeclarationError
-        If another class already has the name, or it is not a dataclass: settings must be data.
+        If another class already has the name, or the class is not a dataclass: settings must be data.
     """
     require_known("kind to register", kind, dict.fromkeys(KINDS))
     if not isinstance(name, str) or not name.strip() or name != name.strip():
-        raise DeclarationError(f"{kind}: a registered name is text without blanks around it. Got {name!r}")
+        raise DeclarationError(f"{kind}: a registered name is text without spaces around it. Got {name!r}")
 
     def enter(cls: C) -> C:
         if not is_dataclass(cls):
             raise DeclarationError(
-                f"{kind} {name!r}: {cls.__qualname__} must be a dataclass, so that YAML can keep its "
+                f"{kind} {name!r}: {cls.__qualname__} must be a dataclass, so that YAML can store its "
                 f"settings; write @dataclass(frozen=True) below @register({kind!r}, {name!r})"
             )
         table = _TABLES.setdefault(kind, {})
@@ -123,7 +123,7 @@ def names(kind: str) -> list[str]:
 
 
 def registered_elsewhere() -> list[tuple[str, str, type]]:
-    """Kind, name and class of all that was registered under a name outside this package."""
+    """Kind, name and class of everything registered by name outside this package."""
     return [
         (kind, name, cls)
         for kind, table in _TABLES.items()
@@ -133,7 +133,7 @@ def registered_elsewhere() -> list[tuple[str, str, type]]:
 
 
 def known_as(kind: str, value: object) -> str | None:
-    """Name under which the class of ``value`` is known, if it is."""
+    """Name under which the class of ``value`` is known; None if it is not."""
     table = _TABLES.get(kind, {})
     for name, cls in table.items():
         if type(value) is cls:
@@ -160,7 +160,7 @@ def registered_name(kind: str, value: object) -> str:
 def make(kind: str, value: Any, owner: str = "") -> Any:
     """Turn a user's argument (name, ``{name: …, setting: …}`` or an object) into an object of ``kind``.
 
-    Sentences about it begin with its ``owner``.
+    Messages begin with ``owner``.
     """
     try:
         return _made(kind, value)
@@ -186,10 +186,10 @@ def _made(kind: str, value: Any) -> Any:
 
 
 def _settings_of_a_kind(value: Any) -> Iterator[tuple[str, Any]]:
-    """Kind and object of each setting that is itself of a kind: stored with its owner, it must be known.
+    """Kind and object of each setting that is itself of a kind, and so must be known to be stored.
 
-    A setting may be called like a kind and hold something else, such as the inner rule in `rule` of
-    another; that is left alone.
+    A setting may have the name of a kind but another content, such as the inner rule in another's `rule`;
+    such settings are skipped.
     """
     for field in fields(value) if is_dataclass(value) else ():
         kind = _kind_of(field.name)
@@ -201,12 +201,12 @@ def _settings_of_a_kind(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _kind_of(setting: str) -> str:
-    """The kind that a setting's name says."""
+    """The kind that a setting's name stands for."""
     return {"init": "initialiser", "sets": "channel_set"}.get(setting, setting)
 
 
 def make_all(kind: str, given: Any, owner: str = "") -> tuple[Any, ...]:
-    """The same for one argument, several of them, or None."""
+    """As `make`, for one argument, several, or None."""
     items = given if isinstance(given, (list, tuple)) else () if given is None else (given,)
     return tuple(make(kind, item, owner) for item in items)
 
@@ -238,13 +238,13 @@ def _check_own(kind: str, value: Any) -> None:
 
 
 def _can_serve(kind: str, value: Any) -> bool:
-    """Whether an object of no known class has what one of this kind needs."""
+    """Whether an object of an unknown class has the attributes that this kind needs."""
     groups = _NEEDS.get(kind, ())
     return not _kinds_of(value) and any(all(hasattr(value, need) for need in group) for group in groups)
 
 
 def _kinds_of(value: Any) -> list[str]:
-    """Kinds under which its class is known."""
+    """Kinds under which the class of ``value`` is known."""
     return [kind for kind in _TABLES if known_as(kind, value) is not None]
 
 
@@ -268,8 +268,9 @@ def from_data(kind: str, data: dict[str, Any]) -> Any:
     if ":" in name and name not in _TABLES.get(kind, {}):
         module, _, word = name.partition(":")
         raise DeclarationError(
-            f"{kind} {word} was declared in the module {module} and has no registered name: run that module "
-            f"and make one {word}() known, or put @cortex_sim.register({kind!r}, NAME) above its class"
+            f"{kind} {word} was declared in the module {module} and has no registered name: import that "
+            f"module and use {word}() in a network once, or put @cortex_sim.register({kind!r}, NAME) above "
+            "its class"
         )
     cls: Any = find(kind, name)
     known = {field.name: field for field in fields(cls)} if is_dataclass(cls) else {}

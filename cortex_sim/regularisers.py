@@ -1,6 +1,6 @@
 """Regularisers of a projection's weights: orthogonality, soft or hard, and decay.
 
-They belong to the projection, not to the rule, so backpropagation can run with the same one.
+They belong to the projection, not to the rule, so backpropagation can run with the same regulariser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @register("regulariser", "decay")
 @dataclass(frozen=True)
 class Decay:
-    """Weights forget: ΔW/η = −rate·W, added to what the rule says.
+    """Weight decay: ΔW/η = −rate·W, added to the rule's change.
 
     Parameters
     ----------
@@ -47,22 +47,23 @@ class Decay:
 class Orthogonality:
     """Soft penalty λ‖G − g²I‖², G = WWᵀ (WᵀW where post units outnumber inputs): ΔW/η = −4λ(G − g²I)W.
 
-    Explicit auxiliary units, where the projection's inverse has them, count as rows of W.
+    Auxiliary units, if the projection's inverse has them, count as rows of W.
 
     Parameters
     ----------
     strength : float, default 1e-3
         λ; positive.
     diagonal : bool, default True
-        False is the penalty of arXiv 2006.06438's code, λ‖off(WᵀW)‖², off without the diagonal (there
-        weights are (input, unit)): ΔW/η = −4λW·off(WᵀW), and `gain` plays no part. Columns become
-        orthogonal and their norms stay free, so GAIT-prop need not equal backpropagation at the optimum.
-        More inputs than post units need auxiliary units, as that code has under every rule.
+        False gives the penalty of arXiv 2006.06438's code, λ‖off(WᵀW)‖², where off sets the diagonal to 0
+        (in that code weights are (input, unit)): ΔW/η = −4λW·off(WᵀW), and `gain` is not used. Columns
+        become orthogonal and their norms stay free, so GAIT-prop need not equal backpropagation at the
+        optimum. With more inputs than post units auxiliary units are needed, which that code has under
+        every rule.
     probes : int or None, default None
-        Number of random vectors v that estimate the gradient as mean of (G − g²I)v vᵀW, unbiased;
-        None computes it whole.
+        Number of random vectors v with which the gradient is estimated, without bias, as the mean of
+        (G − g²I)v vᵀW; None computes it exactly.
     gain : float or None, default 1.0
-        g; None leaves it free (the mean squared singular value of the present weights).
+        g; None leaves it free (g² is then the mean squared singular value of the current weights).
 
     References
     ----------
@@ -88,7 +89,7 @@ class Orthogonality:
             )
 
     def check_whole(self, net: Network, projection: Projection) -> None:
-        """Without the diagonal, columns must be able to become orthogonal: no more of them than rows."""
+        """Without the diagonal, refuse more columns than rows, which cannot become orthogonal."""
         if self.diagonal:
             return
         op = net.operator(projection)
@@ -108,18 +109,18 @@ class Orthogonality:
 @register("regulariser", "hard_orthogonality")
 @dataclass(frozen=True)
 class HardOrthogonality:
-    """Pull the weights back to orthogonal after the step: X ← X + ½ρ(X − XXᵀX) on X = W/s, s free.
+    """Make weights orthogonal again after updates: X ← X + ½ρ(X − XXᵀX) on X = W/s, s free.
 
-    s² = ‖W‖²_F / min(post, inputs), so the gain is the projection's own. One step of Newton–Schulz
-    at ρ = 1; near orthogonal weights it squares the deviation. Where the largest singular value
-    leaves its range of convergence, the exact polar factor takes its place.
+    s² = ‖W‖²_F / min(post, inputs), so the weights keep their gain. At ρ = 1 this is one Newton–Schulz
+    step, which squares the deviation of nearly orthogonal weights. If the largest singular value leaves
+    the range of convergence, the exact polar factor is used instead.
 
     Parameters
     ----------
     every : int, default 8
-        Updates between two pulls.
+        Number of updates after which this is done.
     steps : int, default 1
-        Newton–Schulz steps per pull.
+        Newton–Schulz steps each time.
     strength : float, default 1.0
         ρ; above 0, at most 1.
     """

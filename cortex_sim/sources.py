@@ -15,16 +15,16 @@ WAY_OUT = f"give arrays, {FORM}"
 
 
 def only_source(net: Network, why: str, way_out: str, exception_type: type[CortexSimError] = RunError) -> str:
-    """The source of a network that has one; ``why`` says what needs that, ``way_out`` what to do else.
+    """The only source of a network; messages say ``why`` there must be one only, and the ``way_out``.
 
     Raises
     ------
     CortexSimError
-        Of ``exception_type``, if there are several.
+        Of type ``exception_type``, if there are several sources.
     """
     sources = net.sources
     if len(sources) > 1:
         raise exception_type(
-            f"{why}, and network {net.name} has {len(sources)} sources, {listed(sources)}; {way_out}"
+            f"{why}, but network {net.name} has {len(sources)} sources, {listed(sources)}; {way_out}"
         )
     return sources[0]

@@ -1,7 +1,7 @@
-"""Connectors that leave synapses out: at random, by number, or by distance between two sheets.
+"""Connectors without all synapses: chosen at random, by number, or by distance between two sheets.
 
-Which synapses exist belongs to the declaration, like the number of units: it follows from the connector
-(its own ``seed`` included) and the projection's name, and not from the seed that draws the weights.
+Which synapses exist is part of the declaration, like the number of units: it follows from the connector
+(including its ``seed``) and the projection's name, not from the seed with which weights are drawn.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ class Sparse(Matrix):
     Parameters
     ----------
     probability : float, optional
-        That a synapse exists, independently of the others; above 0, at most 1.
+        Probability that a synapse exists, independently of the others; above 0, at most 1.
     in_degree : int, optional
-        Synapses of each post unit, from pre units drawn without repetition. Give one of the two.
+        Number of synapses of each post unit, from pre units drawn without replacement. Give this or
+        ``probability``.
     init : str, array or Initialiser, default He()
-        As for `Dense`; spread by the number of synapses, not of pre units.
+        As for `Dense`; the spread depends on the number of synapses, not of pre units.
     seed : int, default 0
-        Draws which synapses exist.
+        Seed with which the existing synapses are drawn.
     """
 
     probability: float | None = None
@@ -44,7 +45,7 @@ class Sparse(Matrix):
         object.__setattr__(self, "init", as_initialiser(self.init, self))
         require_count(self, minimum=0, seed=self.seed)
         if (self.probability is None) == (self.in_degree is None):
-            raise DeclarationError("Sparse: give probability=0.1 or in_degree=20, one of the two")
+            raise DeclarationError("Sparse: give either probability, such as 0.1, or in_degree, such as 20")
         if self.probability is not None:
             require_positive(self, probability=self.probability)
             if self.probability > 1:
@@ -53,7 +54,7 @@ class Sparse(Matrix):
             require_count(self, in_degree=self.in_degree)
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """There must be as many pre units as each post unit has synapses."""
+        """Raise `DeclarationError` if there are fewer pre units than ``in_degree``."""
         if self.in_degree is not None and self.in_degree > size(pre):
             raise DeclarationError(
                 f"projection {name}: Sparse asks for in_degree={self.in_degree}, but "
@@ -75,23 +76,24 @@ class Sparse(Matrix):
 @register("connector", "arbor")
 @dataclass(frozen=True)
 class Arbor(Matrix):
-    """Synapses between units that are near each other on two sheets; weights (post, pre).
+    """Synapses between units at nearby positions on two sheets; weights (post, pre).
 
-    Populations have shape (channel, row, column). Both sheets cover the same area, so a post unit's arbor is
-    centred on its own place in it; distances are in units of the pre sheet. Channels have one place.
+    Populations have shape (channel, row, column). Both sheets cover the same area, and a post unit's arbor
+    is centred on its own position; distances are in units of the pre sheet. Channels share positions.
 
     Parameters
     ----------
     radius : float, optional
         Largest distance of a synapse, in pre units.
     width : float, optional
-        σ in pre units: a synapse at distance d exists with probability exp(−d²/2σ²). Give one, or both.
+        σ in pre units: a synapse at distance d exists with probability exp(−d²/2σ²). Give ``radius``,
+        ``width`` or both.
     init : str, array or Initialiser, default He()
-        As for `Dense`; spread by the number of synapses.
+        As for `Dense`; the spread depends on the number of synapses.
     wrap : bool, default False
-        Whether opposite edges of the sheets meet, so that every unit's arbor is whole.
+        Whether opposite edges of the sheets meet, so that no arbor is cut off.
     seed : int, default 0
-        Draws which synapses exist, where there is a ``width``.
+        Seed with which the existing synapses are drawn, if there is a ``width``.
 
     References
     ----------
@@ -115,7 +117,7 @@ class Arbor(Matrix):
                 require_positive(self, **{setting: value})
 
     def check(self, name: str, pre: Shape, post: Shape) -> None:
-        """Both populations must be sheets."""
+        """Raise `DeclarationError` unless both populations have shape (channel, row, column)."""
         check_sheets(name, "an arbor", pre, post, "Sparse(probability=0.1)")
         super().check(name, pre, post)
 

@@ -1,8 +1,8 @@
-"""State: everything that a network has learned, as one object that any backend gives and takes.
+"""State: everything that a network has learned, as one object that every backend can give and take.
 
-Weights, biases, free feedback weights, auxiliary units, the state of rules, the parameters of activations,
-and the preprocessing with which stimuli were shown; in one safe file (safetensors and JSON, with a checksum),
-which runs no code.
+It contains weights, biases, free feedback weights, auxiliary units, the state of rules, the parameters of
+activations, and the preprocessing with which stimuli were shown. Its file (safetensors and JSON, with a
+checksum) contains no code.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ Variables = Mapping[str, Arrays]  # by projection or population, then by name
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a network has learned, whatever backend it learned on.
+    """What a network has learned, whichever backend it learned on.
 
     Attributes
     ----------
     network : Network
         The declaration.
     weights : mapping of str to array
-        Bottom-up and lateral weights by projection, in the declaration's shape: (post, pre), of a
+        Bottom-up and lateral weights by projection, in the declaration's shape: (post, pre), or for a
         convolution (C_out, C_in, k, k).
     biases : mapping of str to array
-        By population, one per unit or, where the shape has channels, one per channel.
+        By population, one per unit or, if the shape has channels, one per channel.
     feedback : mapping of str to array
-        Free top-down weights by projection; tied ones follow from ``weights``.
+        Free top-down weights by projection; tied weights follow from ``weights``.
     rule_state : mapping of str to mapping
         State of rules by projection and variable.
     auxiliary : mapping of str to array
@@ -60,13 +60,14 @@ class State:
     transfers : mapping of str to mapping
         Parameters of activations by population and name, one per unit or per channel.
     normalisers : mapping of str to mapping
-        Of normalisers by population, one per unit or per channel: the gain, and running mean and variance.
+        Gain, and running mean and variance, of normalisers by population, one per unit or per channel.
     readings : mapping of str to mapping
-        Slow state of what projections read (``reads=...``), by projection and variable.
+        Slow state of the transforms that plastic synapses read through (``reads=...``), by projection and
+        variable.
     preprocessing : Preprocessing, mapping of source to Preprocessing, or None
-        How stimuli were shown; None where nothing is known of it.
+        How stimuli were shown; None if unknown.
     origin : mapping
-        Plain data on where it comes from: backend, seed, updates, precision, version.
+        Plain data on where the state comes from: backend, seed, updates, precision, version.
     """
 
     network: Network
@@ -82,30 +83,30 @@ class State:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Say what is inside in one line, not with every weight."""
+        """A one-line summary, without the weights themselves."""
         count = sum(np.size(w) for w in self.all_weights().values())
         origin = ", ".join(f"{name} {value}" for name, value in self.origin.items())
         return f"State({self.network.name!r}: {count} weights{'; ' + origin if origin else ''})"
 
     def all_weights(self) -> dict[str, np.ndarray]:
-        """Weights of every projection that has its own, by name."""
+        """Weights of every projection that has independent weights, by name."""
         return {**self.weights, **self.feedback}
 
     def save(self, path: str | Path) -> None:
-        """Write it, whole or not at all; see `save`."""
+        """Write the state to a file, completely or not at all; see `save`."""
         write_tensors(Path(path), tensors_of(self), {"kind": "state", **metadata_of(self)})
 
     def fitted_to(self, net: Network, seed: int = 0) -> State:
         """The same weights and biases for a network that may learn by another rule.
 
         Bottom-up and lateral weights and all biases must fit. Free feedback weights, auxiliary units and
-        rule state are taken where ``net`` has the same feedback and rule, else they are what a new
-        network would begin with (drawn from ``seed``), which the log says.
+        rule state are kept where ``net`` has the same feedback and rule; elsewhere they take the initial
+        values of a new network (drawn from ``seed``), which is logged.
 
         Raises
         ------
         BuildError
-            If a population or projection differs in what it is, or is missing on either side.
+            If a population or projection differs in kind or shape, or is missing on either side.
         """
         _require_same_populations(self.network, net)
         new = initial(net, seed)
@@ -135,7 +136,7 @@ class State:
             ours = self.network.projection(name)
             if (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity):
                 return kept
-        _log.info("projection %s: its feedback weights are redrawn, the state holds none for it", name)
+        _log.info("projection %s: its feedback weights are drawn anew, since the state has none for it", name)
         return drawn
 
     def _rule_state(self, name: str, net: Network, fresh: Arrays) -> Arrays:
@@ -145,7 +146,7 @@ class State:
         if kept is not None and same and _shapes(kept) == _shapes(fresh):
             return kept
         if fresh:
-            _log.info("projection %s: the state of its rule begins again, none is kept for it", name)
+            _log.info("projection %s: its rule starts from its initial state, since none is stored", name)
         return fresh
 
     def _reading(self, name: str, net: Network, fresh: Arrays) -> Arrays:
@@ -153,12 +154,12 @@ class State:
         same = ours is not None and ours.reads == net.projections[name].reads
         if kept is not None and same and _shapes(kept) == _shapes(fresh):
             return kept
-        _log.info("projection %s: the state of what it reads begins again, none is kept for it", name)
+        _log.info("projection %s: its reads=... starts from its initial state, since none is stored", name)
         return fresh
 
 
 def initial(net: Network, seed: int = 0) -> State:
-    """State with which a network begins: weights drawn from ``seed``, biases 0, rules at their start."""
+    """Initial state of a network: weights drawn from ``seed``, biases 0, rules in their initial state."""
     drawn = net.initial_weights(seed)
     top_down = {name for name in drawn if net.projection(name).is_top_down}
     return State(
@@ -179,7 +180,7 @@ def initial(net: Network, seed: int = 0) -> State:
 
 
 def first_snapshot(state: State) -> dict[str, np.ndarray]:
-    """What a recording's first snapshot may hold: weights, and the state of rules as "pre->post:variable"."""
+    """Contents of a recording's first snapshot: weights, and rule states as "pre->post:variable"."""
     kept = {
         f"{n}:{v}": np.asarray(x) for n, variables in state.rule_state.items() for v, x in variables.items()
     }
@@ -195,7 +196,7 @@ def _with_state(net: Network) -> list[Projection]:
 
 
 def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
-    """A rule's state before it has seen anything; it sees a convolution as (C_out, C_in·k·k)."""
+    """A rule's initial state; rules see a convolution's weights as (C_out, C_in·k·k)."""
     op = net.operator(p)
     post, pre = (op.feedback_matrix(w) if p.is_top_down else op.matrix(w)).shape
     shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
@@ -204,7 +205,7 @@ def _first(net: Network, p: Projection, w: np.ndarray) -> Arrays:
 
 
 def _first_transfers(net: Network) -> Variables:
-    """Parameters of activations before they have moved; sources have none."""
+    """Initial parameters of activations; sources have none."""
     driven = {n: p for n, p in net.populations.items() if net.inputs(n)}
     return {n: initial_values(p) for n, p in driven.items() if parameters_of(p)}
 
@@ -214,17 +215,17 @@ def _require_same_populations(kept: Network, net: Network) -> None:
         ours, theirs = kept.populations.get(name), net.populations.get(name)
         if ours is None or theirs is None:
             where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
-            raise BuildError(f"population {name}: is in {where} only; give the state of the same network")
+            raise BuildError(f"population {name}: is only in {where}; give the state of the same network")
         if not same_map(ours.normaliser, theirs.normaliser):
             raise BuildError(
                 f"population {name}: has normaliser {theirs.normaliser!r} in network {net.name}, but "
-                f"{ours.normaliser!r} where its state comes from; give the state of the same network"
+                f"{ours.normaliser!r} in the state; give the state of the same network"
             )
         if (ours.shape, ours.activation) != (theirs.shape, theirs.activation):
             raise BuildError(
                 f"population {name}: has shape {theirs.shape} and activation {theirs.activation!r} in "
-                f"network {net.name}, but {ours.shape} and {ours.activation!r} where its state comes "
-                "from; give the state of the same network"
+                f"network {net.name}, but {ours.shape} and {ours.activation!r} in the state; give the state "
+                "of the same network"
             )
 
 
@@ -238,7 +239,8 @@ def _require_same_shapes(kind: str, what: str, kept: Arrays, new: Arrays, net: N
             )
         if np.shape(ours) != np.shape(theirs):
             raise BuildError(
-                f"{kind} {name}: {what} have shape {np.shape(theirs)}. Got {np.shape(ours)} in the state"
+                f"{kind} {name}: {what} have shape {np.shape(theirs)} in network {net.name}, but "
+                f"{np.shape(ours)} in the state; give the state of the same network"
             )
 
 
@@ -246,7 +248,7 @@ def _require_same_shapes(kind: str, what: str, kept: Arrays, new: Arrays, net: N
 
 
 def tensors_of(state: State) -> dict[str, np.ndarray]:
-    """Its arrays by the names that they have in a file."""
+    """Arrays of a state by their names in a file."""
     found = {f"weight:{n}": w for n, w in state.weights.items()}
     found |= {f"bias:{n}": b for n, b in state.biases.items()}
     found |= {f"feedback:{n}": b for n, b in state.feedback.items()}
@@ -263,7 +265,7 @@ def tensors_of(state: State) -> dict[str, np.ndarray]:
 
 
 def metadata_of(state: State) -> dict[str, Any]:
-    """The rest of it as plain data."""
+    """The rest of a state as plain data."""
     return {
         "state_format": FORMAT,
         "network": to_dict(state.network),
@@ -273,15 +275,15 @@ def metadata_of(state: State) -> dict[str, Any]:
 
 
 def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> State:
-    """State from the content of a file; other tensors of the file are passed over.
+    """State from the content of a file; other tensors of the file are ignored.
 
     Raises
     ------
     RunError
-        If it holds no state that this version can read.
+        If it contains no state that this version can read.
     """
     if metadata.get("state_format") != FORMAT:
-        raise RunError(f"{where}: holds no state of a network that this version of cortex-sim can read")
+        raise RunError(f"{where}: contains no network state that this version of cortex-sim can read")
     try:
         net = from_dict(metadata["network"])
         net.check()
@@ -318,12 +320,12 @@ def from_parts(metadata: Mapping[str, Any], tensors: Arrays, where: object) -> S
 def load(source: str | Path) -> State:
     """State from a file that `save` wrote, from a checkpoint, or from a run directory.
 
-    The network comes from the file's data: no file is run.
+    The network is read from the file as data: no code is run.
 
     Raises
     ------
     RunError
-        If there is none, or it is damaged.
+        If there is no such file, or it is damaged.
 
     Examples
     --------
@@ -335,7 +337,7 @@ def load(source: str | Path) -> State:
     path = require_path("cs.load", source, RunError)
     if path.is_dir():
         if not (path / CHECKPOINT).is_file():
-            raise RunError(f"{path}: no run there (no {CHECKPOINT}); give a run directory or a state file")
+            raise RunError(f"{path}: is no run directory (no {CHECKPOINT}); give one, or a state file")
         path = path / CHECKPOINT
     what = "checkpoint" if path.name == CHECKPOINT else "state"
     return from_parts(*read_tensors(path, what), where=f"{what} {path}")
@@ -343,11 +345,12 @@ def load(source: str | Path) -> State:
 
 @known_arguments("cs.save")
 def save(thing: Any, path: str | Path) -> None:
-    """Write the state of a model, of a simulation, or a state itself; whole or not at all.
+    """Write the state of a model or simulation, or a state itself, completely or not at all.
 
     Parameters
     ----------
     thing : Model, Simulation or State
+        What to save.
     path : path
         Usually ``NAME.safetensors``.
 
@@ -360,12 +363,12 @@ def save(thing: Any, path: str | Path) -> None:
 
 
 def as_state(thing: Any) -> State:
-    """State of whatever has one: a state, a path or a run directory, a built model or simulation.
+    """State of anything that has one: a state, a path, a run directory, a built model or simulation.
 
     Raises
     ------
     RunError
-        If it has none.
+        If ``thing`` has no state.
     """
     if isinstance(thing, State):
         return thing

@@ -1,16 +1,16 @@
-"""Transfer: from a population's drive to its rate, by an activation that may have parameters of its own.
+"""Transfer functions: from a population's drive to its rate, by an activation that may have parameters.
 
-An activation f(a) needs none. One that declares ``parameters``, by name with the value each begins with, has
-a value of each for every unit, or where ``per`` is "channel" for every channel, and takes them by keyword:
+An activation f(a) needs no parameters. One that declares ``parameters`` (initial values by name) has one
+value of each per unit, or per channel if ``per`` is "channel", and receives them as keyword arguments:
 
     rate(a, *, mean, gain)       r, elementwise
     gain(a, *, mean, gain)       ∂r/∂a, elementwise
-    drive(r, *, mean, gain)      f⁻¹, where it is invertible
-    adapted(a, *, mean, gain)    their next values, by name, where they are slow state
+    drive(r, *, mean, gain)      f⁻¹, if f is invertible
+    adapted(a, *, mean, gain)    their next values, by name, if they adapt slowly
 
-They belong to the state of a network. `adapted` is asked in training mode only, after each batch that is
-learned from, so that a batch meets the values that were there before it; whatever else shows stimuli
-(``updates``, ``respond``, ``evaluate``, diagnostics, protocols on both backends) leaves them as they are.
+They belong to the state of a network. `adapted` is called only in training, after each batch, so that a batch
+is processed with the values from before it; whatever else presents stimuli (``updates``, ``respond``,
+``evaluate``, diagnostics, protocols on both backends) does not change them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Values = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Bound:
-    """An activation together with the values of its parameters: a function of the drive alone."""
+    """An activation with fixed values of its parameters: a function of the drive alone."""
 
     activation: Any
     values: Values
@@ -53,33 +53,33 @@ class Bound:
 
 
 def bound(activation: Any, values: Values) -> Any:
-    """An activation as a function of the drive alone: itself where it has no parameters."""
+    """An activation as a function of the drive alone; the activation itself if it has no parameters."""
     return Bound(activation, values) if values else activation
 
 
 def parameters_of(population: Population) -> Mapping[str, float]:
-    """Parameters of a population's activation, by name, with the values they begin with."""
+    """Initial values of the parameters of a population's activation, by name."""
     return population.declared.parameters
 
 
 def adapts(population: Population) -> bool:
-    """Whether they move while a network learns."""
+    """Whether the parameters of its activation change while the network learns."""
     return bool(parameters_of(population)) and population.declared.adapted is not None
 
 
 def _channels(population: Population) -> int:
-    """Values of one parameter: units, or channels where it is declared so."""
+    """Number of values of one parameter: of units, or of channels if declared per channel."""
     return population.shape[0] if population.declared.per == "channel" else population.size
 
 
 def initial_values(population: Population) -> dict[str, np.ndarray]:
-    """Values that a network begins with, (unit,) or (channel,), by name."""
+    """Initial values of all parameters, (unit,) or (channel,), by name."""
     count = _channels(population)
     return {name: np.full(count, float(v)) for name, v in parameters_of(population).items()}
 
 
 def by_unit(population: Population, values: Array) -> Array:
-    """Values of every unit, (…, unit), from those of its units or channels, (…, value)."""
+    """Values per unit, (…, unit), from values per unit or channel, (…, value)."""
     places = population.size // _channels(population)
     if places == 1:
         return values
@@ -88,7 +88,7 @@ def by_unit(population: Population, values: Array) -> Array:
 
 
 def rows(population: Population, a: Array) -> Array:
-    """Drives (…, presentation, unit) as `adapted` gets them: a row per presentation, or per place of one."""
+    """Drives (…, presentation, unit) as `adapted` gets them: one row per presentation (and position)."""
     count = _channels(population)
     if count == population.size:
         return a
@@ -98,12 +98,12 @@ def rows(population: Population, a: Array) -> Array:
 
 
 def next_values(population: Population, a: Array, values: Values) -> dict[str, Array]:
-    """What `adapted` says of drives (…, presentation, unit), from values (…, value).
+    """Values of `adapted` for drives (…, presentation, unit), from current values (…, value).
 
     Raises
     ------
     DeclarationError
-        If it gives other names or shapes than the parameters'.
+        If `adapted` returns names or shapes other than those of the parameters.
     """
     adapted: Any = population.declared.adapted
     found: dict[str, Array] = adapted(rows(population, a), **values)
@@ -111,33 +111,33 @@ def next_values(population: Population, a: Array, values: Values) -> dict[str, A
         shapes = [tuple(given[name].shape) if name in given else None for given in (found, values)]
         if shapes[0] != shapes[1]:
             raise DeclarationError(
-                f"population {population.name}: adapted of {type(population.activation).__name__} gives "
-                f"{name} of shape {shapes[0]}, but the parameter has {shapes[1]}; return every parameter by "
-                "its name, with means over the presentations, axis -2"
+                f"population {population.name}: adapted of {type(population.activation).__name__} returns "
+                f"{name} of shape {shapes[0]}, but the parameter has shape {shapes[1]}; return every "
+                "parameter by name, averaged over presentations (axis -2)"
             )
     return found
 
 
 def check_parameters(population: Population) -> None:
-    """Refuse an activation whose parameters cannot be kept, or that does not take them.
+    """Refuse an activation whose parameters cannot be stored, or whose methods do not accept them.
 
     Raises
     ------
     DeclarationError
-        With what would be right.
+        If it is one; the message says what would be right.
     """
     said, declared = population.declared, parameters_of(population)
     label = f"population {population.name}: {type(population.activation).__name__}"
     for name, value in declared.items():
         if not isinstance(name, str) or not name.isidentifier():
-            raise DeclarationError(f"{label}: a parameter needs a Python name. Got {name!r}")
+            raise DeclarationError(f"{label}: a parameter's name must be a valid Python name. Got {name!r}")
         require_finite(label, **{name: value})
     activation: Any = population.activation
     methods = {"rate": activation.rate, "gain": activation.gain, "drive": said.drive, "adapted": said.adapted}
     for name, method in methods.items() if declared else ():
         if method is not None and not _takes(method, declared):
             raise DeclarationError(
-                f"{label}: its {name} does not take the parameters {', '.join(declared)} by name; "
+                f"{label}: its {name} does not accept the parameters {', '.join(declared)} by name; "
                 f"write def {name}(self, {'r' if name == 'drive' else 'a'}, *, {', '.join(declared)})"
             )
 

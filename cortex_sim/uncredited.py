@@ -1,8 +1,8 @@
-"""Projections that carry activity and no credit: where supervised rules miss a part of the gradient.
+"""Projections that carry activity but no credit: where supervised rules miss part of the gradient.
 
-Lateral projections and those of gain act on rates alone. Credit that arrives at a population takes their
-effect as given, so weights before them do not learn for what they change through them. If nothing before them
-learns from credit, as where a source sets the gain, nothing is missing.
+Lateral and gain projections act on rates only. Credit treats their effect as constant, so weights upstream of
+them get no credit for what they change through them. If nothing upstream learns from credit, for instance
+where a source sets the gain, nothing is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def uncredited(net: Network) -> list[Projection]:
-    """Lateral projections and those of gain between weights that learn from credit and the objective."""
+    """Lateral and gain projections between the objective and weights that learn from credit."""
     if net.objective_at is None:
         return []
     ahead = {name: {name} | reached(name, net.of_rates) for name in net.populations}
@@ -28,13 +28,14 @@ def uncredited(net: Network) -> list[Projection]:
 
 
 def uncredited_remarks(net: Network) -> list[str]:
-    """What to say about them: one sentence, or nothing."""
+    """One remark about these projections, or none."""
     found = uncredited(net)
     if not found:
         return []
     rules = listed({type(p.plasticity).__name__ for p in net.driving if p.rule.supervised})
     names = listed(p.name if p.is_gain else f"{p.name} (lateral)" for p in found)
     return [
-        f"network {net.name}: no credit passes {names}, so what {rules} changes before it misses part of the "
-        "gradient; a recurrent projection carries credit, with negative weights in place of a lateral one"
+        f"network {net.name}: no credit passes through {names}, so upstream weights that learn by {rules} "
+        "miss part of the gradient; recurrent projections carry credit, and with negative weights can "
+        "replace lateral ones"
     ]

@@ -1,4 +1,4 @@
-"""How an update is made from batches: how many, how long at most, how they are run, and averages."""
+"""How an update is computed from batches: accumulation, clipping, averaging of weights, compilation."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from cortex_sim.errors import RunError
 
 @dataclass(frozen=True)
 class Updating:
-    """Settings of an update beside its optimiser and schedule.
+    """Settings of an update besides optimiser and schedule.
 
     Parameters
     ----------
     accumulate : int, default 1
-        Batches whose mean change is one update: as one batch of so many times the size, in the memory of one.
-        Rules with state and noise still meet them one by one.
+        Number of batches whose mean change makes one update: equivalent to one batch of that many times the
+        size, with the memory of one. Rules with state, and noise, still process the batches one by one.
     clip_norm : float, optional
-        Norm of the whole change (all parameters together, regularisers included) above which it is scaled
-        down to this norm before the optimiser takes it.
+        Largest norm of the change (of all parameters together, including regularisers); a larger change is
+        scaled down to this norm before it reaches the optimiser.
     ema_decay : float, optional
         Decay d of the exponential moving average of everything that learns, w̄ ← d w̄ + (1 − d) w after each
-        update; in the first updates d is (1 + t)/(10 + t) at update t where that is smaller, so that initial
-        weights are forgotten.
+        update; at update t, d is (1 + t)/(10 + t) while that is smaller, so that initial weights are
+        forgotten.
     compile : bool, default False
-        Whether `torch.compile` compiles the network's passes, each size of batch for itself, so that a
-        resumed run meets the same code.
+        Whether `torch.compile` compiles the network's passes, separately for each batch size, so that a
+        resumed run executes the same code.
     channels_last : bool, default False
-        Whether pictures are laid out with their channels last in memory, for convolutions that are faster so.
+        Whether images are laid out with channels last in memory, which makes some convolutions faster.
     """
 
     accumulate: int = 1

@@ -33,7 +33,7 @@ EFFECTS = {"credit": TOP_DOWN, "drive": RECURRENT, "gain": GAIN}
 
 
 def check_effect(name: str, effect: str, feedback: Any, connector: Any) -> None:
-    """A connector belongs to drive and gain, feedback to credit."""
+    """Refuse a connector for credit, and feedback for drive and gain."""
     if effect == "credit" and connector is not None:
         raise DeclarationError(
             f"projection {name}: the weights of credit come from feedback=..., not from a connector; leave "
@@ -41,43 +41,43 @@ def check_effect(name: str, effect: str, feedback: Any, connector: Any) -> None:
         )
     if effect != "credit" and feedback is not None:
         raise DeclarationError(
-            f"projection {name}: feedback says where the weights of credit come from, and this one carries "
-            f'{effect}; give connector=... instead, or effect="credit"'
+            f"projection {name}: feedback says where the weights of credit come from, but this projection "
+            f'carries {effect}; give connector=... instead, or effect="credit"'
         )
 
 
 def paired(net: Network, pre: str, post: str) -> Projection | None:
-    """The bottom-up or recurrent projection whose credit a top-down one from ``pre`` to ``post`` brings."""
+    """The bottom-up or recurrent projection back along which a top-down one from ``pre`` to ``post`` goes."""
     return next((p for p in net.driving if (p.pre, p.post) == (post, pre)), None)
 
 
 def check_free(net: Network, projection: Projection) -> None:
-    """One projection a direction, pair and kind; one only that drives."""
+    """Allow one projection per pair, direction and kind, and only one that drives."""
     name = projection.name
     alone = projection.kind in (BOTTOM_UP, TOP_DOWN) and projection.paired_with == BOTTOM_UP
     if projection.pre == projection.post and alone:
         raise DeclarationError(
-            f"projection {name}: joins {projection.pre} to itself; use two populations, "
+            f"projection {name}: connects {projection.pre} to itself; use two populations, "
             f"net.recurrent({projection.pre!r}, {projection.pre!r}, ...) or "
             f"net.lateral({projection.pre!r}, ...)"
         )
     if name in net.projections:
         raise DeclarationError(
             f"projection {name}: already declared ({net.projections[name].kind}); "
-            "one projection joins two populations in one direction, put a population between for a second"
+            "two populations can have only one such projection, put a population in between for a second"
         )
     same = [p for p in net.driving if (p.pre, p.post) == (projection.pre, projection.post)]
     if projection.drives and same:
         raise DeclarationError(
-            f"projection {name}: {projection.pre} already drives {projection.post} by {same[0].name}; one "
-            "projection joins two populations in one direction, put a population between for a second"
+            f"projection {name}: {projection.pre} already drives {projection.post} by {same[0].name}; only "
+            "one projection may do so, put a population in between for a second"
         )
     if not (projection.is_top_down or isinstance(projection.connector, Matrix)):
         _check_declared_first(net, projection)
 
 
 def _check_declared_first(net: Network, projection: Projection) -> None:
-    """A top-down projection takes its shape from the bottom-up one, so it cannot come first."""
+    """Refuse a top-down projection declared before the bottom-up one that determines its shape."""
     if projection.reverse_name in net.projections:
         raise DeclarationError(
             f"projection {projection.name}: {projection.reverse_name} was declared before it and would not "
@@ -86,7 +86,7 @@ def _check_declared_first(net: Network, projection: Projection) -> None:
 
 
 def check_acyclic(net: Network, new: Projection) -> None:
-    """Bottom-up projections may not close a cycle."""
+    """Refuse a bottom-up projection that would close a cycle."""
     onward: dict[str, list[str]] = {}
     for p in net.bottom_ups:
         onward.setdefault(p.pre, []).append(p.post)
@@ -96,8 +96,8 @@ def check_acyclic(net: Network, new: Projection) -> None:
         if path[-1] == new.pre:
             raise DeclarationError(
                 f"projection {new.name}: closes the cycle {' -> '.join([new.pre, *path])}; bottom-up "
-                f"projections run one way only, use net.recurrent({new.pre!r}, {new.post!r}, ...) for a "
-                "drive, net.top_down(...) for the way back of credit"
+                f"projections must not form cycles; use net.recurrent({new.pre!r}, {new.post!r}, ...) to "
+                "drive, or net.top_down(...) to send credit back"
             )
         steps = [step for step in onward.get(path[-1], []) if step not in seen]
         seen.update(steps)
@@ -105,9 +105,9 @@ def check_acyclic(net: Network, new: Projection) -> None:
 
 
 def check_connector(net: Network, projection: Projection) -> None:
-    """One's own connector has an operator that holds what it says, or the weights of a matrix."""
+    """A user-defined connector needs a correct operator, or weights that form a matrix (post, pre)."""
     (before, after), link = net.ends(projection), projection.connector
-    connector_of(link)  # a misspelt capability is refused here, before it is missed
+    connector_of(link)  # refuses misspelt capabilities, before one is looked for
     shape, word = tuple(link.weight_shape(before, after)), type(link).__name__
     if brings_operator(link):
         check_operator(projection.name, link, before, after)
@@ -117,14 +117,14 @@ def check_connector(net: Network, projection: Projection) -> None:
     if shape != (size(after), size(before)):
         raise DeclarationError(
             f"projection {projection.name}: {word} has weights of shape {shape}, but {projection.post} has "
-            f"{size(after)} units and {projection.pre} {size(before)}; a connector of your own has weights "
-            f"(post units, pre units), {(size(after), size(before))}, or a method operator(pre, post); "
-            "without weights, use Identity()"
+            f"{size(after)} units and {projection.pre} {size(before)}; your own connector needs weights of "
+            f"shape (post units, pre units), {(size(after), size(before))}, or a method operator(pre, post); "
+            "if it has no weights, use Identity()"
         )
 
 
 def check_groups(net: Network, projection: Projection) -> None:
-    """A rule's state may belong to channels or synapses of a grouped connector, not to its inputs."""
+    """With a grouped connector a rule's state may be per channel or per synapse, not per input."""
     if not projection.rule.state or net.operator(projection).groups == 1:
         return
     side = PerPost if projection.is_top_down else PerPre  # of inputs, in the bottom-up direction
@@ -132,14 +132,14 @@ def check_groups(net: Network, projection: Projection) -> None:
         if isinstance(kind, side):
             link, word = type(projection.connector).__name__, type(projection.plasticity).__name__
             raise DeclarationError(
-                f"projection {projection.name}: {word} keeps {variable} for each input, and the groups of "
-                f"{link} read different ones; use a {link} without groups, or a rule with state per "
-                "post unit or synapse, such as Oja() or BCM()"
+                f"projection {projection.name}: {word} keeps {variable} for each input, but the groups of "
+                f"{link} read different inputs; use {link} without groups, or a rule with state per post "
+                "unit or per synapse, such as Bcm(), or without state, such as Oja()"
             )
 
 
 def check_regularisers(projection: Projection) -> None:
-    """A regulariser must say how it acts, unless backends know it."""
+    """Refuse a regulariser that neither has ``change(w)`` nor is implemented by backends."""
     for regulariser in projection.acting:
         if not (regulariser.change or regulariser.by_backend):
             raise DeclarationError(
@@ -149,7 +149,7 @@ def check_regularisers(projection: Projection) -> None:
 
 
 def check_bottom_up(projection: Projection) -> None:
-    """Regularisers must have weights to act on that may change."""
+    """Refuse regularisers where there are no weights, or weights that never change."""
     link = projection.connector
     if projection.regularisers and not link.plastic:
         word, acting = type(link).__name__, type(projection.regularisers[0]).__name__
@@ -161,12 +161,12 @@ def check_bottom_up(projection: Projection) -> None:
 
 
 def check_lateral(projection: Projection) -> None:
-    """A lateral projection's weights must have no diagonal, its regularisers leave it so."""
+    """Lateral weights must be zero on the diagonal, and regularisers must keep them so."""
     name, init = projection.name, projection.connector.init  # type: ignore[attr-defined]
     if isinstance(init, GivenWeights) and np.diag(init.weights).any():
         raise DeclarationError(
-            f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to itself; "
-            "use weights - np.diag(np.diag(weights))"
+            f"projection {name}: lateral weights must be zero on the diagonal, since no unit projects to "
+            "itself; use weights - np.diag(np.diag(weights))"
         )
     for regulariser in projection.acting:
         if not regulariser.lateral:
@@ -177,14 +177,14 @@ def check_lateral(projection: Projection) -> None:
 
 
 def check_feedback(net: Network, projection: Projection) -> None:
-    """Feedback must fit the bottom-up projection beside it, and what is tied changes with that one only."""
+    """Feedback must fit its paired projection, and tied weights must not change independently."""
     name, source = projection.name, projection.source
     check_leaving(net, projection)
     word = type(source.part).__name__
     if source.tied and projection.plasticity is not None:
         raise DeclarationError(
-            f"projection {name}: {word} weights follow {projection.reverse_name} and cannot have "
-            "plasticity of their own; use feedback=Random() or Given(array), or plasticity=None"
+            f"projection {name}: {word} weights follow {projection.reverse_name}, so they cannot have a "
+            "rule; use feedback=Random() or Given(array), or plasticity=None"
         )
     if source.tied and projection.regularisers:
         raise DeclarationError(
@@ -193,28 +193,28 @@ def check_feedback(net: Network, projection: Projection) -> None:
             f"{projection.reverse_name}"
         )
     unweighted = not has_weights(projection.connector) and not net.operator(projection).synapses
-    if unweighted and not isinstance(source.part, Transpose):  # of an identity all feedback is the identity
+    if unweighted and not isinstance(source.part, Transpose):  # for an identity all feedback is the identity
         link = type(projection.connector).__name__
         raise DeclarationError(
             f"projection {name}: {link} of {projection.reverse_name} has no weights to follow or replace, "
-            "and credit returns through it by its transpose; use feedback=Transpose("
+            "so credit returns by its transpose; use feedback=Transpose("
             f"of={projection.reverse_name!r})"
         )
     if source.dense_only and not isinstance(projection.connector, Matrix):
         raise DeclarationError(
-            f"projection {name}: {word} sends to single units, and {projection.reverse_name} "
-            f"beside it is {type(projection.connector).__name__}, whose form its weights would take; use "
-            "feedback=Random() or Given(array), or a Dense projection onto the top"
+            f"projection {name}: {word} addresses single units, but its weights would have the form of "
+            f"{type(projection.connector).__name__}, as {projection.reverse_name} has; use feedback=Random() "
+            "or Given(array), or a Dense projection onto the top"
         )
     if not (source.tied or source.draw):
         raise DeclarationError(
-            f"projection {name}: {word} has tied = False and no draw(rng, shape, senders); add one that "
-            "gives its weights, or write tied = True"
+            f"projection {name}: {word} has tied = False but no draw(rng, shape, senders); add this method, "
+            "which returns its weights, or write tied = True"
         )
 
 
 def check_partner(net: Network, projection: Projection, part: DeclaredRule | DeclaredFeedback) -> None:
-    """Feedback or a rule that is paired with a bottom-up projection runs beside that one."""
+    """Feedback or a rule paired with a bottom-up projection must run opposite to that projection."""
     of, name, word = part.of, projection.name, type(part.part).__name__
     paired = net.projections.get(str(of))
     if of is None:
@@ -233,7 +233,7 @@ def check_partner(net: Network, projection: Projection, part: DeclaredRule | Dec
 
 
 def check_parts(net: Network, projection: Projection) -> None:
-    """What its rule, feedback and regularisers declare must fit the projection, and pass their own checks."""
+    """Rule, feedback and regularisers must fit the projection, and pass their own checks."""
     if projection.source.tied or projection.source.knows_weights:
         check_partner(net, projection, projection.source)
     if projection.rule.top_down and projection.is_top_down:
@@ -255,7 +255,7 @@ def check_parts(net: Network, projection: Projection) -> None:
 
 
 def check_network(net: Network) -> None:
-    """Everything that needs the whole network; see `Network.check`."""
+    """All checks that need the whole network; see `Network.check`."""
     paths = Paths(net)
     if not paths.inputs:
         raise DeclarationError(f"network {net.name}: no bottom-up projection; add net.bottom_up(...)")
@@ -275,21 +275,21 @@ def check_network(net: Network) -> None:
 def _check_sources(net: Network) -> None:
     """A population without bottom-up input is a source: it must project somewhere, and has no credit.
 
-    The stimulus sets its rates: nothing is taken off, added to or multiplied with them.
+    The stimulus sets its rates: nothing may be subtracted from them, added to them or multiplied with them.
     """
     sources, sending = net.sources, {p.pre for p in net.of_rates}
-    acts = {"lateral": "taken off", RECURRENT: "added to", GAIN: "multiplied with"}
+    acts = {"lateral": "subtracted from", RECURRENT: "added to", GAIN: "multiplied with"}
     for p in net.of_rates:
         if p.kind != BOTTOM_UP and p.post in sources:
             raise DeclarationError(
-                f"projection {p.name}: the rates of {p.post} are the stimulus, which nothing is "
-                f"{acts[p.kind]}; give the {p.kind} projection to a population with bottom-up input"
+                f"projection {p.name}: the rates of {p.post} are the stimulus, so nothing can be "
+                f"{acts[p.kind]} them; give the {p.kind} projection to a population with bottom-up input"
             )
     for name in sources:
         if name not in sending:
             raise DeclarationError(
-                f"population {name}: has no bottom-up input and projects to nothing, so nothing would come "
-                f"of it; add net.bottom_up(..., {name!r}) or net.bottom_up({name!r}, ...), or leave it out"
+                f"population {name}: has no bottom-up input and projects to nothing, so it has no effect; "
+                f"add net.bottom_up(..., {name!r}) or net.bottom_up({name!r}, ...), or leave it out"
             )
     for p in net.top_downs:
         if p.pre in sources:
@@ -301,11 +301,11 @@ def _check_sources(net: Network) -> None:
 
 
 def _check_coupling(net: Network) -> None:
-    """Credit can act on drives only where there is credit, and a drive."""
+    """Refuse apical coupling where there is no credit, or no drive for it to act on."""
     for name, population in net.populations.items():
         if population.apical_coupling and name in net.sources:
             raise DeclarationError(
-                f"population {name}: apical_coupling acts on the drive, and the rates of {name} are the "
+                f"population {name}: apical_coupling acts on the drive, but the rates of {name} are the "
                 "stimulus; leave it at 0"
             )
         if population.apical_coupling and net.objective_at is None and not net.top_downs:

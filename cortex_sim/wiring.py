@@ -1,4 +1,4 @@
-"""What a network is made of, by kind: its projections, sources, shapes and operators."""
+"""The parts of a network: its projections by kind, its sources, shapes and operators."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Place = Population | CreditPopulation | str
 
 
 class Wiring:
-    """The parts of a network by name, and what can be asked of them; `Network` adds what declares them."""
+    """The parts of a network and how to look them up; `Network` adds the methods that declare them."""
 
     name: str
     populations: dict[str, Population]
@@ -39,7 +39,7 @@ class Wiring:
 
     @property
     def credit_populations(self) -> dict[str, CreditPopulation]:
-        """Populations of the credit network that teaches this one, by name; {} without."""
+        """Populations of the credit network that trains this one, by name; {} if there is none."""
         return {} if self.teacher is None else self.teacher.populations
 
     @property
@@ -69,7 +69,7 @@ class Wiring:
 
     @property
     def of_rates(self) -> list[Projection]:
-        """Projections that carry rates, of every kind: all but those of credit."""
+        """Projections that carry rates: all except those that carry credit."""
         return [p for p in self.projections.values() if not p.is_top_down]
 
     @property
@@ -95,29 +95,29 @@ class Wiring:
         driven = {p.post for p in self.bottom_ups}
         return [name for name in self.populations if name not in driven]
 
-    stimulated = sources  # its former name
+    stimulated = sources  # the former name
 
     def projection(self, name: str) -> Projection:
-        """Projection called ``pre->post``, those within its credit network among them."""
+        """Projection named ``pre->post``, including those within its credit network."""
         every = self.projections | ({} if self.teacher is None else self.teacher.projections)
         return look_up(f"projection of {self.name}", name, every, exact=True)
 
     def ends(self, projection: Projection) -> tuple[Shape, Shape]:
-        """Shapes of its two populations, credit populations among them: pre and post."""
+        """Shapes of a projection's pre and post populations, which may be credit populations."""
         every = self.every_population
         return every[projection.pre].shape, every[projection.post].shape
 
     def weight_shape(self, projection: Projection) -> tuple[int, ...]:
-        """Shape of its weights; of a top-down one beside a convolution, the bottom-up kernel's."""
+        """Shape of its weights; for a top-down one paired with a convolution, the bottom-up kernel's."""
         pre, post = self.ends(projection)
         if projection.is_top_down and self.operator(projection).feedback_like_weights:
             return projection.connector.weight_shape(post, pre)
         return projection.connector.weight_shape(pre, post)
 
     def wiring(self, projection: Projection) -> np.ndarray | None:
-        """Which of its synapses exist, bool (post, pre); None where all do.
+        """Which of its synapses exist, bool (post, pre); None if all do.
 
-        Free weights of a top-down projection exist where those of the one that it is paired with do.
+        Free weights of a top-down projection exist where those of its paired projection do.
         """
         pre, post = self.ends(projection)
         wired = connector_of(projection.connector).wiring
@@ -130,12 +130,12 @@ class Wiring:
         return None if paired is None else paired.T
 
     def operator(self, projection: Projection) -> Operator:
-        """Linear algebra of a projection in the bottom-up direction; of a top-down one, of what is beside it.
+        """Linear algebra of a projection, or of a top-down projection's bottom-up partner.
 
         Raises
         ------
         BuildError
-            If its connector has none.
+            If its connector has no operator.
         """
         pre, post = self.ends(projection)
         if projection.is_top_down:
@@ -150,7 +150,7 @@ class Wiring:
             raise DeclarationError(f"population {name}: the name is taken; choose another")
 
     def _place(self, place: Place, credit: bool = False) -> Any:
-        """The population called so, or, where ``credit`` allows it, the credit population."""
+        """The population of this name or, if ``credit``, possibly a credit population."""
         among: Any = self.every_population if credit else self.populations
         name = place if isinstance(place, str) else getattr(place, "name", place)
         found = look_up(f"population of {self.name}", name, among)  # type: ignore[arg-type]
@@ -163,15 +163,15 @@ class Wiring:
 
 
 def require_network(call: str, net: object) -> None:
-    """Raise `BuildError` where something else than a network is to be built."""
+    """Raise `BuildError` if something other than a network is to be built."""
     if not isinstance(net, Wiring):
-        raise BuildError(f'{call}: takes a Network, or cs.model("digits_mlp"). Got {short(net)}')
+        raise BuildError(f'{call}: give a Network, such as cs.model("digits_mlp"). Got {short(net)}')
 
 
 def require_same_connections(kept: Wiring, net: Wiring) -> None:
-    """Raise `BuildError` where rates go other ways in two networks, as far as shapes of weights do not tell.
+    """Raise `BuildError` if rates take different paths in two networks, where shapes of weights do not show it.
 
-    Pooling, skip connections, and how a convolution reads its places have no weights of their own.
+    Pooling, skip connections, and the stride and padding of convolutions have no weights.
     """
     for name in dict.fromkeys((*kept.projections, *net.projections)):
         ours, theirs = kept.projections.get(name), net.projections.get(name)
@@ -179,9 +179,9 @@ def require_same_connections(kept: Wiring, net: Wiring) -> None:
             continue
         if ours is None or theirs is None:
             where = f"network {net.name}" if ours is None else f"the state of network {kept.name}"
-            raise BuildError(f"projection {name}: is in {where} only; give the state of the same network")
+            raise BuildError(f"projection {name}: is only in {where}; give the state of the same network")
         if not same_map(ours.connector, theirs.connector):
             raise BuildError(
                 f"projection {name}: is {theirs.connector!r} in network {net.name}, but {ours.connector!r} "
-                "where its state comes from; give the state of the same network"
+                "in the state; give the state of the same network"
             )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def word_for(rule: Any) -> Word:
-    """Word of that name or for a rule object (the first registered with a rule of its class)."""
+    """Word of this name, or for a rule object (the first one registered with a rule of its class)."""
     if isinstance(rule, Word):
         return rule
     if isinstance(rule, str):
@@ -47,7 +47,7 @@ def word_for(rule: Any) -> Word:
             return replace(word, rule=given)
     if rule_of(given).supervised:
         raise DeclarationError(
-            f"with_rule: how {type(given).__name__} receives its credit is unknown; "
+            f"with_rule: it is unknown how {type(given).__name__} receives its credit; "
             "call cortex_sim.register_word(name, Word(rule, paired=...)) once"
         )
     return Word(given)
@@ -82,13 +82,13 @@ def rewired(net: Network, rule: Any, feedback: dict[str, Any], credit: Any = Non
     elif learning and word.paired is not None:
         _add_paired(other, word, feedback)
     if feedback and not other.top_downs:
-        raise DeclarationError(f"with_rule: {called} adds no feedback to set {feedback}")
+        raise DeclarationError(f"with_rule: {called} adds no feedback with settings; leave out {feedback}")
     other.check()
     return other
 
 
 def _trained_credit(net: Network, word: Word, feedback: dict[str, Any], credit: Any) -> TrainedCredit | None:
-    """The credit network of a rule that takes one; None where it takes none."""
+    """The credit network of a rule that uses one; None for other rules."""
     called = type(word.rule).__name__
     if not rule_of(word.rule).from_teacher:
         if credit is not None:
@@ -102,7 +102,7 @@ def _trained_credit(net: Network, word: Word, feedback: dict[str, Any], credit: 
 
 
 def reading(net: Network, reads: Any) -> Network:
-    """Return the network with one reading for all plastic bottom-up weights; see `Network.with_reads`."""
+    """Return the network with ``reads`` in all plastic bottom-up projections; see `Network.with_reads`."""
     other, made = net.copy(), None if reads is None else make("reads", reads)
     for p in net.bottom_ups:
         if p.plasticity is not None and net.weight_shape(p):
@@ -118,7 +118,7 @@ def with_settings(
     feedback: dict[str, Any],
     credit: Any = None,
 ) -> Network:
-    """Return the network under a word, with settings of its rule and of the feedback it adds."""
+    """Return the network under a word, with settings of the rule and of the feedback that it adds."""
     found = word_for(word)
     known = {field.name: None for field in fields(found.rule)}
     for setting in rule_settings:
@@ -145,7 +145,7 @@ def _under(word: Word, projection: Projection) -> Projection:
 
 
 def _needs_credit(net: Network) -> set[str]:
-    """Populations that credit must reach: plastic inputs, or such a population below them."""
+    """Populations that credit must reach: those with plastic inputs, and those above such a population."""
     needing: set[str] = set()
     grew = True
     while grew:
@@ -175,7 +175,7 @@ def _add_paired(net: Network, word: Word, settings: dict[str, Any]) -> None:
 
 
 def _shared(word: Word, parts: TopDown, up: Projection) -> tuple[Any, ...]:
-    """Regularisers of the top-down side; what a word adds to both is as on the bottom-up side."""
+    """Regularisers of the top-down projection; those that a word adds to both are the bottom-up one's."""
     above = {type(r): r for r in up.regularisers}
     return tuple(above.get(type(r), r) if r in word.adds else r for r in parts.regularisers)
 

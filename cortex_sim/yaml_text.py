@@ -1,7 +1,7 @@
-"""Reading and writing of YAML: plain data, YAML 1.2's core schema, no duplicate keys.
+"""Reading and writing YAML: plain data, YAML 1.2's core schema, no duplicate keys.
 
 One reader and one writer for networks, protocols, settings and run directories. Scalars are those of
-YAML 1.2 (core schema): ``on``, ``5:00``, ``1_000`` and dates are text, ``010`` is ten, ``1e-3`` a number.
+YAML 1.2 (core schema): ``on``, ``5:00``, ``1_000`` and dates are text, ``010`` is ten, ``1e-3`` is a number.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cortex_sim.runs.files import write_text
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
-#: Total number of values from aliases: a few lines of text must not expand to gigabytes.
+#: Largest number of values that aliases may expand to: a few lines of text must not become gigabytes.
 _LARGEST = 1_000_000
 _MOST_DIGITS = 1_000
 
-#: YAML 1.2, section 10.3.2: types of plain scalars; the first that fits counts, anything else is text.
+#: YAML 1.2, section 10.3.2: types of plain scalars; the first match counts, anything else is text.
 _CORE: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
     ("null", r"~|null|Null|NULL|", "~nN", lambda text: None),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text.lower() == "true"),
@@ -60,7 +60,7 @@ class _Nodes(yaml.SafeLoader):
 
 
 class _Writer(yaml.SafeDumper):
-    """Quotes all text that a reader of YAML 1.2 or 1.1 would take for another type."""
+    """Quotes all text that a reader of YAML 1.2 or 1.1 would read as another type."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - those of YAML 1.1, and ours below
         first: list(known) for first, known in yaml.SafeDumper.yaml_implicit_resolvers.items()
@@ -104,7 +104,7 @@ class _Reading:
             return None
         self._left -= 1
         if self._left < 0:
-            raise ValueError(f"aliases expand to more than {_LARGEST} values; write less")
+            raise ValueError(f"aliases expand to more than {_LARGEST} values; use fewer")
         if any(node is outer for outer in self._within):
             raise ValueError(f"{_at(node)} contains itself; write the settings out")
         if isinstance(node, yaml.ScalarNode):
@@ -141,11 +141,11 @@ class _Reading:
         return {**(merged or {}), **found}
 
     def _merged(self, node: yaml.Node) -> dict[Any, Any]:
-        """Value of ``<<``: one mapping, or several, of which the first with a key counts."""
+        """Value of ``<<``: one mapping, or several, of which the first that has a key counts."""
         given = self.data(node)
         parts = given if isinstance(given, list) else [given]
         if not all(isinstance(part, dict) for part in parts):
-            raise ValueError(f"{_at(node)}: << takes settings, name: value, or a list of them. Got {given!r}")
+            raise ValueError(f"{_at(node)}: << takes settings (name: value) or a list of them. Got {given!r}")
         return {key: value for part in reversed(parts) for key, value in part.items()}
 
 
@@ -156,8 +156,8 @@ def _at(node: yaml.Node) -> str:
 def _only(node: yaml.Node, tag: str) -> None:
     if node.tag != _TAG + tag:
         raise ValueError(
-            f"{_at(node)}: could not determine a constructor for the tag {node.tag}, so this is not YAML "
-            "that is accepted here; give plain data"
+            f"{_at(node)}: the tag {node.tag} is not YAML that is accepted here; give plain data (numbers, "
+            "text, lists, name: value)"
         )
 
 
@@ -172,7 +172,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
             return make(node.value)
         except ValueError as exception:
             raise ValueError(f"{_at(node)}: {exception}") from None
-    raise ValueError(f"{_at(node)}: {node.value!r} is no {node.tag.removeprefix(_TAG)}")
+    raise ValueError(f"{_at(node)}: {node.value!r} is not of type {node.tag.removeprefix(_TAG)}")
 
 
 def parse(what: str, text: str, exception_type: type[CortexSimError] = DeclarationError) -> Any:
@@ -181,7 +181,7 @@ def parse(what: str, text: str, exception_type: type[CortexSimError] = Declarati
     Raises
     ------
     CortexSimError
-        Of the class ``exception_type``, if it is not YAML, gives a key twice, or holds more than plain data.
+        Of type ``exception_type``, if it is not YAML, repeats a key, or contains more than plain data.
     """
     loader = None
     try:
@@ -191,7 +191,7 @@ def parse(what: str, text: str, exception_type: type[CortexSimError] = Declarati
         said = " ".join(str(wrong).split()).replace('in "<unicode string>", ', "")
         raise exception_type(f"{what}: not YAML ({said})") from None
     except RecursionError:
-        raise exception_type(f"{what}: not YAML that is accepted here (nested too deeply)") from None
+        raise exception_type(f"{what}: YAML is nested too deeply; use fewer levels") from None
     except ValueError as wrong:
         raise exception_type(f"{what}: {wrong}") from None
     finally:
@@ -207,8 +207,8 @@ def read(what: str, source: str | Path, exception_type: type[CortexSimError] = D
     Raises
     ------
     CortexSimError
-        Of the class ``exception_type``, if it cannot be read, is not YAML, gives a key twice, or holds
-        more than plain data.
+        Of type ``exception_type``, if it cannot be read, is not YAML, repeats a key, or contains more than
+        plain data.
     """
     if not isinstance(source, (str, Path)):
         raise exception_type(f"{what} YAML: give a path, or text with line breaks. Got {source!r}")
@@ -218,14 +218,14 @@ def read(what: str, source: str | Path, exception_type: type[CortexSimError] = D
 
 
 def read_file(where: str, path: str | Path, exception_type: type[CortexSimError] = DeclarationError) -> Any:
-    """Plain data from a YAML file, which errors call ``where``; see `read`."""
+    """Plain data from a YAML file, which messages call ``where``; see `read`."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as wrong:
         raise exception_type(f"{where}: cannot be read ({wrong.strerror})") from None
     except UnicodeError:
         raise exception_type(f"{where}: cannot be read (it is not UTF-8 text)") from None
-    except ValueError as wrong:  # a name that no file can have
+    except ValueError as wrong:  # an impossible file name
         raise exception_type(f"{where}: cannot be read ({wrong})") from None
     return parse(where, text, exception_type)
 
@@ -236,13 +236,14 @@ def write(data: Any, path: str | Path | None = None) -> str:
     Raises
     ------
     DeclarationError
-        If it holds something that is not plain data.
+        If it contains something that is not plain data.
     """
     try:
         text = yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
     except yaml.representer.RepresenterError as wrong:
         raise DeclarationError(
-            f"YAML: {wrong.args[-1]!r} is not plain data, so it cannot be written"
+            f"YAML: {wrong.args[-1]!r} is not plain data, so it cannot be written; give numbers, text, lists "
+            "or dicts"
         ) from None
     except RecursionError:
         raise DeclarationError("YAML: the data contain themselves, so they cannot be written") from None

@@ -39,7 +39,7 @@ def test_plain_data_and_back():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (((3, 2, 2), (0.0, 1.0)), "mean must hold one number, or one for each of 3 channels"),
+        (((3, 2, 2), (0.0, 1.0)), "mean must be one number, or one for each of 3 channels"),
         (((4,), (0.0,), (0.0,)), "sd above 0"),
         (((4,), (float("nan"),)), "mean must be finite"),
     ],

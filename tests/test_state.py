@@ -110,7 +110,7 @@ def extended(net):
         (lambda: without_bias(network()), "population V2: the state holds biases, the other does not"),
         (
             lambda: extended(network()),
-            "population V3: is in network small only; give the state of the same network",
+            "population V3: is only in network small; give the state of the same network",
         ),
     ],
 )
@@ -151,7 +151,7 @@ def test_what_connects_without_weights_must_be_the_same(other, message):
 def test_what_has_no_state_is_refused(tmp_path):
     with pytest.raises(RunError, match="give a model, a simulation, a state"):
         as_state(3)
-    with pytest.raises(RunError, match="no run there"):
+    with pytest.raises(RunError, match="is no run directory"):
         cs.load(tmp_path)
     with pytest.raises(RunError, match="no such file"):
         cs.load(tmp_path / "none.safetensors")

@@ -244,7 +244,7 @@ class Deaf(Standardised):
     ("activation", "says"),
     [
         (Standardised("row"), 'activation Standardised: per .* must be "unit" or "channel".*Got \'row\''),
-        (Deaf(), "population V1: Deaf: its gain does not take the parameters mean, variance by name"),
+        (Deaf(), "population V1: Deaf: its gain does not accept the parameters mean, variance by name"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_at_declaration(activation, says):
@@ -260,7 +260,7 @@ def test_a_parameter_that_is_not_given_back_is_named():
     net.bottom_up("retina", "IT", plasticity="backprop")
     net.objective("IT", "squared_error")
     model = cs.torch.build(net)
-    with pytest.raises(cs.DeclarationError, match="population IT: adapted of Forgetful gives variance of"):
+    with pytest.raises(cs.DeclarationError, match="population IT: adapted of Forgetful returns variance of"):
         model(np.ones((2, 4)), np.array([0, 1]))
 
 

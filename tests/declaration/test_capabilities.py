@@ -262,7 +262,7 @@ def test_free_feedback_must_give_its_weights():
     class Nowhere:
         tied: ClassVar[bool] = False
 
-    with refused("^projection V1->retina: Nowhere has tied = False and no draw", "or write tied = True"):
+    with refused("^projection V1->retina: Nowhere has tied = False but no draw", "or write tied = True"):
         declare(Nowhere(), "feedback")
 
 

@@ -108,14 +108,17 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
         (lambda: cs.RowNorm(1.0, over="left->V1"), "over must list the projections that share the total"),
         (lambda: cs.RowNorm(1.0, over=["a", "a"]), "over must list the projections that share the total"),
         (lambda: cs.RowNorm(1.0, over=["a"]), "over names only a; name all projections that share"),
-        (lambda: eyes(cs.RowNorm(1.0, over=["a", "b"])), "over a and b, not over it; add 'left->V1' to over"),
+        (
+            lambda: eyes(cs.RowNorm(1.0, over=["a", "b"])),
+            "leaves this projection out; add 'left->V1' to over",
+        ),
         (
             lambda: eyes({"left": BOTH, "right": None}).check(),
-            "projection right->V1: left->V1 keeps a RowNorm togeth",
+            "projection right->V1: left->V1 shares a RowNorm",
         ),
         (
             lambda: eyes({"left": None, "right": BOTH}),
-            "projection left->V1: right->V1 keeps a RowNorm togeth",
+            "projection left->V1: right->V1 shares a RowNorm",
         ),
         (
             lambda: eyes({"left": cs.RowNorm(1.0, over=NAMES), "right": BOTH}),
@@ -132,19 +135,19 @@ GIVEN = [cs.Dense(np.full((5, 7), 0.1)), cs.Dense(np.full((5, 4), 0.1))]
         (lambda: eyes(cs.RowNorm(np.ones(4), over=NAMES)), "total has shape .4,., but there are 5 rows"),
         (
             lambda: eyes(connectors=[cs.Dense(), cs.Conv2d(2)], shapes=((7,), (1, 4, 4)), post=(3, 3, 3)),
-            "has 3 rows of weights and left->V1 has 27, one per unit or, of a convolution, one per channel",
+            "has 3 rows of weights and left->V1 has 27 .one per unit or, for a convolution, per channel",
         ),
         (
             lambda: eyes(connectors=[GIVEN[0], cs.Dense()]),
-            "right->V1: .* given in part; give all of them, or n",
+            "right->V1: .* but only some of them have given weights",
         ),
         (lambda: eyes(connectors=GIVEN), "the sum of row 0 is 1.1, but RowNorm keeps it at 2"),
-        (elsewhere, "which end on V1 and V2; name projections onto one population"),
+        (elsewhere, "which go to V1 and V2; name projections onto one population"),
         (
             lambda: alone("lateral"),
-            "of what drives a unit, and this one is lateral; use bottom-up or recurrent",
+            "for those that drive a unit, but this one is lateral; use bottom-up or recurrent",
         ),
-        (lambda: alone("gain"), "of what drives a unit, and this one is gain; use bottom-up or recurrent"),
+        (lambda: alone("gain"), "that drive a unit, but this one is gain; use bottom-up or recurrent"),
         (missing, "unknown projection that shares the RowNorm of left->V1 'right->V1'.*known: left->V1"),
     ],
 )

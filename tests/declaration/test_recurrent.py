@@ -140,7 +140,7 @@ def test_the_matrix_of_a_loop():
         (lambda n: n.recurrent("V1", "IT"), ["V1->IT recurrent: V1 already drives IT by V1->IT"]),
         (lambda n: (n.recurrent("V1", "V1"), n.recurrent("V1", "V1")), [r"already declared \(recurrent\)"]),
         (lambda n: n.bottom_up("IT", "V1"), ["closes the cycle", r"use net.recurrent\('IT', 'V1', ...\)"]),
-        (lambda n: n.bottom_up("V1", "V1"), ["joins V1 to itself", r"net.recurrent\('V1', 'V1', ...\)"]),
+        (lambda n: n.bottom_up("V1", "V1"), ["connects V1 to itself", r"net.recurrent\('V1', 'V1', ...\)"]),
         (lambda n: n.recurrent("V2", "V1"), ["unknown population of three 'V2'"]),
         (lambda n: n.recurrent("IT", "V1", np.ones((3, 5))), ["connector must be"]),
         (
@@ -170,7 +170,7 @@ def test_the_matrix_of_a_loop():
             ["weights of credit come from feedback=..., not from a connector"],
         ),
         (lambda n: n.top_down("IT", "V1"), ["feedback must be one of"]),
-        (lambda n: n.top_down("V1", "V1", feedback="random"), ["joins V1 to itself"]),
+        (lambda n: n.top_down("V1", "V1", feedback="random"), ["connects V1 to itself"]),
         (
             lambda n: (n.recurrent("IT", "retina"), n.check()),
             ["rates of retina are the stimulus", "added to"],

@@ -11,7 +11,7 @@ import cortex_sim as cs
 
 @pytest.mark.parametrize("name", ["", "a/b", "V1->V2", "1st", "V1\n", " V1", 3, None, ["V1"]])
 def test_a_malformed_name(name):
-    with refused(f"population {name!r}", 'starts with a letter ("V1", "V4 left")'):
+    with refused(f"population {name!r}", 'does not end with a space ("V1", "V4 left")'):
         cs.Network("n").population(name, 3)
 
 
@@ -96,7 +96,7 @@ def test_a_shape_that_is_none(shape):
 
 @pytest.mark.parametrize("how", [{}, {"size": 3, "shape": (3,)}])
 def test_neither_or_both_of_size_and_shape(how):
-    with refused("population V1: give either a size or shape=(channel, row, column)"):
+    with refused("population V1: give either size or shape=(channel, row, column)"):
         cs.Network("n").population("V1", **how)
 
 
@@ -183,12 +183,12 @@ def test_a_cycle():
 
 
 def test_a_projection_to_itself():
-    with refused("projection V1->V1: joins V1 to itself; use two populations"):
+    with refused("projection V1->V1: connects V1 to itself; use two populations"):
         three().bottom_up("V1", "V1")
 
 
 def test_a_projection_declared_twice():
-    with refused("projection V1->IT: already declared (bottom_up)", "put a population between"):
+    with refused("projection V1->IT: already declared (bottom_up)", "put a population in between"):
         three().bottom_up("V1", "IT")
     net = three()
     net.top_down("IT", "V1", feedback="random")

@@ -81,8 +81,8 @@ def test_auxiliary_units_of_a_convolution_count_the_patch():
     [
         (cs.Inverse, {"damping": 1e-3, "auxiliary": True}, "give damping=0 with auxiliary=True"),
         (cs.Inverse, {"damping": -1}, "Inverse: damping must be 0 or more. Got -1"),
-        (cs.Inverse, {"solver": "lu"}, "solver must be direct or iterative. Got 'lu'"),
-        (cs.Inverse, {"keeps": "all"}, "keeps must be gram or difference. Got 'all'"),
+        (cs.Inverse, {"solver": "lu"}, 'solver must be "direct" or "iterative". Got \'lu\''),
+        (cs.Inverse, {"keeps": "all"}, 'keeps must be "gram" or "difference". Got \'all\''),
         (cs.Inverse, {"keeps": "difference"}, 'give rescale=True, or keeps="gram"'),
         (
             cs.Inverse,
@@ -292,7 +292,7 @@ def test_a_supervised_rule_of_ones_own_says_once_how_its_credit_comes(own_names)
         arrival: ClassVar[Arrival] = Arrival.CHAIN
         accepts: ClassVar[tuple[type, ...]] = (cs.Transpose,)
 
-    with refused("how Own receives its credit is unknown; call cortex_sim.register_word("):
+    with refused("it is unknown how Own receives its credit; call cortex_sim.register_word("):
         three().with_rule(Own())
     cs.register_word("own", cs.Word(Own(), paired=lambda up: cs.TopDown(cs.Transpose(of=up))))
     assert three().with_rule("own").projection("IT->V1").feedback == cs.Transpose(of="V1->IT")

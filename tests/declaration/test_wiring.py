@@ -119,8 +119,8 @@ def test_feedback_beside_it_has_the_same_synapses():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: cs.Sparse(), "give probability=0.1 or in_degree=20, one of the two"),
-        (lambda: cs.Sparse(probability=0.1, in_degree=3), "one of the two"),
+        (lambda: cs.Sparse(), "give either probability, such as 0.1, or in_degree, such as 20"),
+        (lambda: cs.Sparse(probability=0.1, in_degree=3), "give either probability"),
         (lambda: cs.Sparse(probability=1.5), "probability must be at most 1. Got 1.5"),
         (lambda: cs.Sparse(probability=0), "probability must be a positive number"),
         (lambda: cs.Sparse(in_degree=0), "in_degree must be a whole number of at least 1"),

@@ -174,7 +174,7 @@ def test_what_is_no_word_is_refused(chain, rule, message):
         ("gait_prop", {"of": "V1->V2"}, "unknown setting of Inverse feedback 'of'"),
         ("gait_prop", {"damping": -1}, "Inverse: damping must be 0 or more. Got -1"),
         ("direct_feedback_alignment", {"damping": 0}, "setting of Random feedback 'damping'"),
-        ("bcm", {"damping": 0}, "Bcm adds no feedback to set {'damping': 0}"),
+        ("bcm", {"damping": 0}, "Bcm adds no feedback with settings; leave out {'damping': 0}"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_refused(chain, word, setting, message):

@@ -132,10 +132,10 @@ ARRAY = UP + ", connector: {name: dense, init: {name: array, weights: {%s}}}}\n"
         ("network: n\npopulations: {V1: {size: 3}}\n", "unknown key of population V1 'size'"),
         (
             "network: n\npopulations: {V1: {bias: true}}\n",
-            "population V1: give either a size or shape",
+            "population V1: give either size or shape",
         ),
         ("network: n\npopulations: {V1: {shape: 3}}\n", "population V1: shape must be (unit,)"),
-        ("network: n\npopulations: {1: {shape: [3]}}\n", "population 1: a name holds letters"),
+        ("network: n\npopulations: {1: {shape: [3]}}\n", "population 1: a name consists of letters"),
         (
             "network: n\npopulations:\n  V1: {shape: [3]}\n  V1: {shape: [4]}\n",
             "V1 is given twice below line 3; keep one",

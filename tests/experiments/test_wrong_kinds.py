@@ -57,7 +57,7 @@ def experiment(*phases, **settings):
         (lambda: cs.brian2.run(experiment(cs.Phase("p", 0.2))), "times are in ms, so 0.2 s would be 200"),
         (
             lambda: cs.Phase("p", 3 * brian2.mV),
-            "duration_ms is a time, as a number in ms or a time of brian2",
+            "duration_ms must be a time: a number in ms, or a brian2 time",
         ),
         (lambda: phase(modulator=3 * brian2.ms), "modulator has the unit s"),
         (lambda: phase(drive={"V1": np.ones(5) * brian2.mV}), "drive of V1 has the unit"),

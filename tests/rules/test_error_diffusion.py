@@ -120,9 +120,7 @@ def test_a_convolution_onto_the_top_is_refused(word):
         net.bottom_up(pre, post, cs.Conv2d(3, padding=1), plasticity="backprop")
     net.objective("IT", "squared_error")
     assert net.with_rule("direct_feedback_alignment").top_downs
-    with pytest.raises(
-        cs.DeclarationError, match="IT->V1: .* sends to single units, and V1->IT beside it is"
-    ):
+    with pytest.raises(cs.DeclarationError, match="IT->V1: .* addresses single units, but its weights"):
         net.with_rule(word)
 
 

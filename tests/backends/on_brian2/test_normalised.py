@@ -190,7 +190,7 @@ def test_protocols_say_that_they_run_without_dropout(caplog):
     net.population("V1", 4, dropout=0.5)
     net.bottom_up("retina", "V1")
     sim = cs.brian2.build(net)
-    assert "population V1: dropout acts in batches of training on torch" in caplog.text
+    assert "population V1: dropout acts only in training batches on torch" in caplog.text
     script = cs.Protocol(cs.Phase("show", 300, drive={"retina": np.ones(5)}))
     theirs = cs.torch.build(net, precision="64").respond(np.ones((1, 5)))["rate"].values
     np.testing.assert_allclose(sim.run(script, progress=False)["rate"], theirs, atol=1e-9)

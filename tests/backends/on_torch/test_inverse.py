@@ -294,7 +294,7 @@ def test_singular_auxiliary_units_are_named():
 
 def test_auxiliary_units_beside_a_widening_projection_are_refused():
     net = dense_chain((13, 3, 5, 2))
-    with pytest.raises(cs.DeclarationError, match="auxiliary units only fill up a smaller post"):
+    with pytest.raises(cs.DeclarationError, match="auxiliary units can only add to a smaller post"):
         net.with_rule("gait_prop", damping=0, auxiliary=True)
 
 
@@ -308,7 +308,7 @@ def test_beside_a_convolution_the_inverse_is_the_patches():
 
 
 def test_settings_are_fixed_at_declaration():
-    with pytest.raises(cs.DeclarationError, match="solver must be direct or iterative"):
+    with pytest.raises(cs.DeclarationError, match='solver must be "direct" or "iterative"'):
         cs.Inverse(of="A->B", solver="exact")
     with pytest.raises(cs.DeclarationError, match="give damping=0 with auxiliary=True"):
         cs.Inverse(of="A->B", auxiliary=True)

@@ -90,8 +90,9 @@ def test_it_is_said(shown, caplog):
     x, y = shown
     net = network("lateral")
     said = (
-        "network lateral: no credit passes A->A (lateral), so what Backprop changes before it misses part of "
-        "the gradient; a recurrent projection carries credit, with negative weights in place of a lateral one"
+        "network lateral: no credit passes through A->A (lateral), so upstream weights that learn by "
+        "Backprop miss part of the gradient; recurrent projections carry credit, and with negative weights "
+        "can replace lateral ones"
     )
     assert uncredited_remarks(net) == [said] and "lateral, without credit" in str(net)
     assert uncredited_remarks(network("gain FEF A")) == uncredited_remarks(network("recurrent")) == []
