@@ -128,8 +128,7 @@ class Network(Wiring, DisplayedNetwork):
         Raises
         ------
         DeclarationError
-            If shapes do not fit, a population is unknown, a cycle would arise, or the two populations are
-            already connected.
+            If shapes do not fit, a population is unknown, a cycle would arise, or the two are connected.
         """
         own = plasticity, regulariser, constraint, reads
         projection = self._of_rates(BOTTOM_UP, pre, post, connector, *own)
@@ -191,9 +190,8 @@ class Network(Wiring, DisplayedNetwork):
         feedback : Feedback or str
             For credit: where the weights come from.
         effect : {"credit", "drive", "gain"}
-            "credit" changes weights. "drive" is added to the drive of ``post``, as in `recurrent`. "gain"
-            multiplies its rates by max(0, 1 + g), where τ dg/dt = −g + Σ W r_pre with the time constant of
-            ``post``.
+            "drive" is added to the drive of ``post``, as in `recurrent`. "gain" multiplies its rates by
+            max(0, 1 + g), where τ dg/dt = −g + Σ W r_pre with the time constant of ``post``.
         connector : Connector, optional
             For drive and gain: what connects to what, and the initial weights; default Dense().
         plasticity, regulariser, constraint
@@ -202,8 +200,7 @@ class Network(Wiring, DisplayedNetwork):
         Raises
         ------
         DeclarationError
-            If a population is unknown, the two are already connected in this way, or the feedback belongs
-            to another pair of populations.
+            If a population is unknown, the two are connected this way, or the feedback is for other ones.
         """
         kind = look_up("effect of a top-down projection", effect, validation.EFFECTS, exact=True)
         validation.check_effect(f"{pre}->{post}", effect, feedback, connector)
@@ -245,16 +242,13 @@ class Network(Wiring, DisplayedNetwork):
             Initial L, zero on the diagonal; default all zero.
         plasticity : rule or str or None
             How L changes: a rule for lateral projections, such as `Decorrelation`.
-        regulariser : regulariser, or a list of them
-            `Decay` only.
-        constraint : constraint, or a list of them
-            What L satisfies at every step, such as `Bounds`.
+        regulariser, constraint
+            As for `bottom_up`; of the regularisers only `Decay`.
 
         Raises
         ------
         DeclarationError
-            If the population is unknown or already has a lateral projection, or if the weights, the rule,
-            a regulariser or a constraint is not valid for lateral weights.
+            If the population is unknown or has a lateral projection already, or an argument is not valid.
         """
         place = self._place(population)
         projection = Projection(
@@ -271,14 +265,7 @@ class Network(Wiring, DisplayedNetwork):
 
     @known_arguments("net.objective")
     def objective(self, population: Place, objective: Objective | str) -> None:
-        """Set the objective at the top population; a network has only one.
-
-        Parameters
-        ----------
-        population : Population or str
-            The population at which the objective is minimised.
-        objective : Objective or str
-            What is minimised, such as ``CrossEntropy()``.
+        """Minimise ``objective``, an objective or its name, at the top population; a network has only one.
 
         Raises
         ------
@@ -311,7 +298,7 @@ class Network(Wiring, DisplayedNetwork):
 
     @known_arguments("net.with_rule")
     def with_rule(self, rule: Any, *, credit: Any = None, **feedback: Any) -> Network:
-        """Return this network under one rule: a word ("gait_prop") or a rule object.
+        """Return a copy of this network under one rule: a word ("gait_prop") or a rule object.
 
         The plasticity of every plastic bottom-up or recurrent projection is replaced, every top-down
         projection is removed, and the ones that the rule needs are added; populations, lateral projections,
@@ -320,17 +307,11 @@ class Network(Wiring, DisplayedNetwork):
         Parameters
         ----------
         rule : str or rule
-            "backprop", "gait_prop", … (``cortex-sim list rules``), or an object such as
-            ``GaitProp(form="finite")``.
+            "backprop", … (``cortex-sim list rules``), or an object such as ``GaitProp(form="finite")``.
         credit : TrainedCredit, path or name, optional
             Credit network for "tdca": a file that ``cortex-sim evolve`` wrote, or the name of a shipped one.
         **feedback
             Settings of the feedback that the rule adds, such as ``damping=0``.
-
-        Returns
-        -------
-        Network
-            A new network; this one is not changed.
 
         Raises
         ------

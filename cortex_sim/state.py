@@ -136,7 +136,7 @@ class State:
             ours = self.network.projection(name)
             if (ours.feedback, ours.plasticity) == (theirs.feedback, theirs.plasticity):
                 return kept
-        _log.info("projection %s: its feedback weights are drawn anew, since the state has none for it", name)
+        _log.info("projection %s: its feedback weights are drawn again, since the state has none", name)
         return drawn
 
     def _rule_state(self, name: str, net: Network, fresh: Arrays) -> Arrays:

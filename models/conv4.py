@@ -1,4 +1,4 @@
-"""Four convolutions, 32-64-128-256 channels, for 32x32 colour images: our small ventral stream."""
+"""A small ventral stream: four convolutions, 32-64-128-256 channels, for 32x32 colour images."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ AREAS = [("V1", 32, 1), ("V2", 64, 2), ("V4", 128, 2), ("IT", 256, 2)]  # name, 
 
 
 def conv4(classes: int = 10, reads: Any = None) -> cs.Network:
-    """Fields of 3x3 units; sides 32, 16, 8, 4; every unit of IT projects to the readout.
+    """Receptive fields of 3x3 units; sides 32, 16, 8, 4; every unit of IT projects to the readout.
 
-    ``reads`` is what synapses read, such as ``Decorrelated(group="fit")``; by default the rates.
+    ``reads`` is how synapses read pre rates, such as ``Decorrelated(group="fit")``; by default unchanged.
     """
     net = cs.Network("conv4")
     below = net.population("retina", shape=(3, 32, 32))

@@ -15,11 +15,11 @@ def cornet_like(
     groups: int = 8,
     recurrent: bool = True,
 ) -> cs.Network:
-    """Four areas, each at half the side of the one below, driven by it and by itself one step earlier.
+    """Four areas, each with half the side of the one below, driven by it and by itself one step earlier.
 
-    It is trained unrolled in steps of one time constant, with the same weights in all of them; a signal takes
-    one step at each projection, so six bring the first to the readout. By default 2.8 million multiplications
-    an image and step.
+    It is trained unrolled in steps of one time constant, with the same weights in all steps; a signal takes
+    one step per projection, so the readout responds after six. By default 2.8 million multiplications per
+    image and step.
     """
     net = cs.Network("cornet_like")
     below = net.population("retina", shape=(3, side, side))

@@ -7,9 +7,9 @@ from cortex_sim.chains import VARIANCE_KEPT, dense_areas, join
 
 
 def gait_cifar_deep(classes: int = 10, reads: Any = None) -> cs.Network:
-    """3072 inputs, six areas of 1024 units, and IT to read them out.
+    """3072 inputs, six areas of 1024 units, and IT as readout.
 
-    ``reads`` is what synapses read, such as ``Decorrelated(group="fit")``; by default the rates.
+    ``reads`` is how synapses read pre rates, such as ``Decorrelated(group="fit")``; by default unchanged.
     """
     net = cs.Network("gait_cifar_deep")
     retina = net.population("retina", shape=(3, 32, 32))

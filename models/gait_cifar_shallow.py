@@ -5,7 +5,7 @@ from cortex_sim.chains import VARIANCE_KEPT, dense_areas, join
 
 
 def gait_cifar_shallow(classes: int = 10) -> cs.Network:
-    """3072 inputs, three areas of 1024 units, and IT to read them out."""
+    """3072 inputs, three areas of 1024 units, and IT as readout."""
     net = cs.Network("gait_cifar_shallow")
     retina = net.population("retina", shape=(3, 32, 32))
     below = dense_areas(net, retina, count=3, width=1024, init=VARIANCE_KEPT)

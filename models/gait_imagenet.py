@@ -1,7 +1,7 @@
 """GAIT-prop's seven convolutions for ImageNet at 224x224 (Dalm et al. 2021, arXiv 2102.11598).
 
-Padding is half a kernel on each side, our choice: without it, 224 rows shrink to
-nothing. So the sides are 56, 28, 14, 7, 7, 4, 4.
+Padding is half a kernel on each side, which is our choice: without it, 224 rows shrink to
+nothing. The sides are then 56, 28, 14, 7, 7, 4, 4.
 """
 
 import cortex_sim as cs

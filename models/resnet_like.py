@@ -7,7 +7,7 @@ import cortex_sim as cs
 from cortex_sim.chains import RELU_VARIANCE_KEPT, read_out_means
 from cortex_sim.population import Population
 
-AREAS = ("V1", "V2", "V4", "IT")  # one a stage
+AREAS = ("V1", "V2", "V4", "IT")  # one per stage
 
 
 def resnet_like(
@@ -19,11 +19,11 @@ def resnet_like(
     normaliser: str | None = "batch_norm",
     reads: Any = None,
 ) -> cs.Network:
-    """Stages of residual blocks, all but the first at half the side; means of the last fields are read out.
+    """Stages of residual blocks, each after the first at half the side; means of the last maps are read out.
 
-    By default 12.5 million multiplications an image. ResNet-18 has 64, 128, 256 and 512 channels, two blocks
-    a stage, side 224 and the large stem: a 7x7 convolution at stride 2, then max pooling. ``reads`` is what
-    synapses read, such as "decorrelated"; by default the rates.
+    By default 12.5 million multiplications per image. ResNet-18 has 64, 128, 256 and 512 channels, two blocks
+    per stage, side 224 and the large stem: a 7x7 convolution at stride 2, then max pooling. ``reads`` is how
+    synapses read pre rates, such as "decorrelated"; by default unchanged.
     """
     net = cs.Network("resnet_like")
 

@@ -13,9 +13,9 @@ def tdca_cnn(
     activation: str = "relu",
     reads: Any = None,
 ) -> cs.Network:
-    """Fields of 3x3 units at stride 2, then the classes, by default under backpropagation.
+    """Receptive fields of 3x3 units at stride 2, then the classes, by default under backpropagation.
 
-    ``reads`` is what their synapses read, such as "decorrelated"; by default the rates.
+    ``reads`` is how synapses read pre rates, such as "decorrelated"; by default unchanged.
     """
     net = cs.Network("tdca_cnn")
     below = net.population("retina", shape=(1, side, side))

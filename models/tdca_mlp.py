@@ -17,7 +17,7 @@ def tdca_mlp(
 ) -> cs.Network:
     """A chain of dense projections, under backpropagation unless changed by `with_rule`.
 
-    ``reads`` is what their synapses read, such as "decorrelated"; by default the rates.
+    ``reads`` is how synapses read pre rates, such as "decorrelated"; by default unchanged.
     """
     net = cs.Network("tdca_mlp")
     below = net.population("retina", inputs)

@@ -6,7 +6,7 @@ from typing import Any
 import cortex_sim as cs
 from cortex_sim.chains import RELU_VARIANCE_KEPT, read_out_means
 
-AREAS = ("V1", "V2", "V4", "PIT", "AIT")  # one a stage
+AREAS = ("V1", "V2", "V4", "PIT", "AIT")  # one per stage
 
 
 def vgg_like(
@@ -17,9 +17,10 @@ def vgg_like(
     normaliser: str | None = "batch_norm",
     reads: Any = None,
 ) -> cs.Network:
-    """Stages of normalised convolutions and max pooling; means of the last fields are read out.
+    """Stages of normalised convolutions and max pooling; means of the last maps are read out.
 
-    By default 9.9 million multiplications an image. ``reads`` is what synapses read, such as "decorrelated".
+    By default 9.9 million multiplications per image. ``reads`` is how synapses read pre rates, such as
+    "decorrelated"; by default unchanged.
     """
     net = cs.Network("vgg_like")
     below = net.population("retina", shape=(3, side, side))

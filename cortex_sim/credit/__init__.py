@@ -1,6 +1,6 @@
-"""Credit networks as they are declared: what they read, how they are built, how their credit spreads.
+"""Credit networks as declarations: what they read, how they are built, how their credit spreads.
 
-Plain data and numpy: neither torch nor brian2. They are trained in ``cortex_sim.tdca``.
+They are plain data and numpy, without torch or brian2. They are trained in ``cortex_sim.tdca``.
 """
 
 from cortex_sim.credit.broadcast import BroadcastCredit

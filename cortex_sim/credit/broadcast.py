@@ -1,20 +1,21 @@
-"""Broadcast of K channels whose diffusion is plastic.
+"""Broadcast of K channels with plastic diffusion.
 
     g = M c_L,    c_l = D_l g,    u_l = c_l ∘ f′(a_l)
     W ← (1 − λ_W) W + Δ,    D_l ← (1 − λ_D) D_l + κ Δ(⟨x_l gᵀ⟩)
 
-with c_L the error at the top, M trained by the outer loop, Δ(·) the step that bottom-up weights take from
-their change too, and x_l what synapses onto the next population read of population l. Each synapse of D needs
-the rate of its unit and the channel that arrives. Where the top reads x_l, its own weights move along
-⟨c_L x_lᵀ⟩, so that D approaches Wᵀ Mᵀ: the closer MᵀM is to the identity, which takes as many channels as
-outputs, the closer credit comes to Wᵀ c_L. Below that, credit of several populations is still one broadcast.
+where c_L is the error at the top, M is trained by the outer loop, Δ(·) is the step that bottom-up weights
+take from their change too, and x_l are the rates of population l as synapses onto the next population read
+them. Each synapse of D needs only the rate of its unit and the channel that arrives. Weights from x_l onto
+the top change along ⟨c_L x_lᵀ⟩, so that D approaches Wᵀ Mᵀ: the closer MᵀM is to the identity, which needs at
+least as many channels as outputs, the closer credit comes to Wᵀ c_L. Populations further below all receive
+the same broadcast.
 
-Δ(·) is normalised by an energy (`cortex_sim.tdca.inner.step`). With that of the rates x_l, and with the top's
-rates of learning, D_l is the transpose of what a readout of x_l onto the channels learns. With that of the
-credit g nothing bounds the loop through several populations: larger rates make D larger, that makes credit
-larger, and that makes rates larger.
+Δ(·) is normalised by an energy (`cortex_sim.tdca.inner.step`). With the energy of the rates x_l, and with the
+learning rates of the top, D_l is the transpose of what a readout of x_l onto the channels learns. With the
+energy of the credit g nothing bounds the loop through several populations: larger rates increase D, which
+increases credit, which increases rates.
 
-The form is ours; that credit diffuses is the paper's (arXiv 2208.01416).
+The form is ours; that credit diffuses is from the paper (arXiv 2208.01416).
 """
 
 from __future__ import annotations
@@ -36,31 +37,31 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import stream
 from cortex_sim.registry import make, register
 
-#: Outer parameters before training, beside M: κ, λ_W, λ_D, and a factor on initial D.
+#: Outer parameters before training, besides M: κ, λ_W, λ_D, and a factor on initial D.
 _START = {"log_gain": 0.0, "log_decay_up": log(5e-4), "log_decay_down": log(5e-4), "log_scale": 0.0}
-#: By what normalises D's step: κ before training.
+#: κ before training, by what normalises D's step.
 ENERGIES = {"rates": 1.0, "credit": 0.3}
 
 
 @register("credit_network", "broadcast")
 @dataclass(frozen=True)
 class BroadcastCredit:
-    """K channels, a trained combination of errors at the top, spread by plastic weights.
+    """K channels that carry trained combinations of the top's errors, spread by plastic weights.
 
     Parameters
     ----------
     outputs : int, default 10
         Units of the top population; fixed by training.
     channels : int, default 16
-        K.
+        Number K of channels.
     kernel : Kernel or str, default Ring()
         How channels spread over the units of a population before D has learned.
     decorrelated : bool, default False
-        Whether it was trained with synapses that read decorrelated rates, whose shares are then among its
+        Whether it is trained with synapses that read decorrelated rates; their shares are then among its
         parameters.
     energy : {"rates", "credit"}, default "rates"
-        What normalises the step of D: the energy of the rates x_l that it follows, and then its rate of
-        learning is the top's; or that of the credit g that it carries, and then it is that of hidden ones.
+        What normalises the step of D: the energy of the rates x_l, with the learning rate of the top, or the
+        energy of the credit g, with the learning rate of hidden populations.
     """
 
     outputs: int = 10
@@ -79,13 +80,13 @@ class BroadcastCredit:
         object.__setattr__(self, "kernel", make("kernel", self.kernel))
         if isinstance(self.kernel, Learned):
             raise DeclarationError(
-                "BroadcastCredit: its D learns in every network anew, so a kernel that the outer loop trains "
-                "has no place in it; use Ring() or another one that is drawn"
+                "BroadcastCredit: every network learns its own D, so its kernel cannot be trained by the "
+                "outer loop; use Ring() or another kernel that is drawn"
             )
 
     @property
     def sets(self) -> tuple[ChannelSet, ...]:
-        """One, which all hidden populations receive, each through a D of its own."""
+        """One set, which all hidden populations receive, each through its own D."""
         return (ChannelSet(self.channels, self.kernel),)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -112,6 +113,6 @@ class BroadcastCredit:
         placed: Sequence[Placed],
         rates: Sequence[Array] = (),
     ) -> tuple[Array, list[Array]]:
-        """Credit of the top, which is its error, and g = M c_L for each hidden population."""
+        """Credit of the top (its error), and g = M c_L for each hidden population."""
         g = through(parameters["broadcast"], received.error)
         return received.error, [g for _ in placed]

@@ -1,4 +1,4 @@
-"""The input of a credit network in a presentation, and the broadcast that it starts from."""
+"""The input of a credit network for one presentation, and the broadcast that it starts from."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ Parameters = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class TopSignals:
-    """The state of the top population in a presentation, arrays of shape (…, presentation, unit of the top).
+    """State of the top population, arrays of shape (…, presentation, unit of the top).
 
-    ``rates`` r_L, ``goal`` the target (one-hot for labels), ``error`` the objective's credit −∂E/∂r_L.
-    ``time``, in inner runs alone, is the part of the inner run that has passed, from 0 to 1, of shape (run,).
+    ``rates`` are r_L, ``goal`` is the target (one-hot for labels), ``error`` the objective's credit
+    −∂E/∂r_L. ``time``, only in inner runs, is the elapsed fraction of the inner run, from 0 to 1, of shape
+    (run,).
     """
 
     rates: Array
@@ -30,37 +31,38 @@ class TopSignals:
 
 
 class Context(Protocol):
-    """What a credit network reads of the top population, as signals with name and size.
+    """What a credit network reads from the top population, as named signals.
 
-    ``parameters`` are the shapes of its trained parameters, by name; ``reads_error`` says whether it reads
-    the objective's credit.
+    ``parameters`` holds the shapes of the context's trained parameters, by name; ``reads_error`` says whether
+    it reads the objective's credit.
     """
 
     parameters: ClassVar[Mapping[str, tuple[int, ...]]]
     reads_error: ClassVar[bool]
 
     def signals(self, outputs: int) -> dict[str, int]:
-        """Units of each signal, by name, for a top population of this many units."""
+        """Number of units of each signal, by name, for a top population of ``outputs`` units."""
 
     def draw(self) -> dict[str, np.ndarray]:
-        """Its parameters before training."""
+        """The context's parameters before training."""
 
     def trained(self, parameters: Mapping[str, np.ndarray]) -> Context:
         """The same context with trained parameters, which `draw` then returns."""
 
     def seen(self, received: TopSignals) -> dict[str, Array]:
-        """Those signals, each (…, presentation, unit): what the network's first layer reads."""
+        """The signals, each (…, presentation, unit), which the network's first layer reads."""
 
     def base(self, parameters: Parameters, received: TopSignals) -> Array:
-        """Signal that is broadcast before anything is learned, (…, presentation, unit of the top)."""
+        """The signal that is broadcast before training, (…, presentation, unit of the top)."""
 
 
 @register("context", "error")
 @dataclass(frozen=True)
 class ErrorContext:
-    """The objective's error and the target: replaces the backward pass, not the objective.
+    """The objective's error and the target: it replaces the backward pass, but not the objective.
 
-    For cross-entropy the error, target − softmax, is the gradient at the output. Zero error, zero credit.
+    For cross-entropy the error, target − softmax, is the negative gradient at the output. If the error is
+    zero, so is the credit.
     """
 
     parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {}
@@ -92,8 +94,8 @@ class ErrorContext:
 class RawContext:
     """Output rates and target only: neither an objective nor its gradient is evaluated.
 
-    The broadcast is a contrast, tanh(α y_k − β r_k + γ r̄ + δ) with r̄ the mean rate of the top; α to δ are
-    trained with everything else.
+    The broadcast is a contrast, tanh(α y_k − β r_k + γ r̄ + δ), with y the target, r the rates of the top and
+    r̄ their mean; α to δ are trained with all other parameters.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ class RawContext:
         return {"rates": outputs, "goal": outputs}
 
     def seen(self, received: TopSignals) -> dict[str, Array]:
-        """Rates, squashed, and target."""
+        """Rates, through a saturating function, and target."""
         return {"rates": array_namespace(received.rates).tanh(0.25 * received.rates), "goal": received.goal}
 
     def base(self, parameters: Parameters, received: TopSignals) -> Array:
@@ -145,7 +147,7 @@ def check_context(context: Context, outputs: int) -> None:
     if declared != seen:
         raise DeclarationError(
             f"{word}: its signals for {outputs} outputs must have shapes {declared}, as (presentation, unit)"
-            f". Got {seen}; let signals(outputs) and seen(received) agree in name, order and size"
+            f". Got {seen}; make signals(outputs) and seen(received) agree in name, order and size"
         )
     if (base := np.shape(context.base(context.draw(), nothing))) != (1, outputs):
-        raise DeclarationError(f"{word}: base must have a unit for each of {outputs} outputs. Got {base}")
+        raise DeclarationError(f"{word}: base must have one unit for each of {outputs} outputs. Got {base}")

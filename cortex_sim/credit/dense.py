@@ -28,19 +28,19 @@ class DenseCredit:
     outputs : int, default 10
         Units of the top population; fixed by training.
     channels : int or sequence of int, default 16
-        K, one for all levels or one for each.
+        Number K of channels, the same for all levels or one for each.
     hidden : int, default 32
-        Units in each of its two layers.
+        Units in each of the two layers.
     context : Context or str, default "error"
-        What it reads: "error" or "raw".
+        What it reads: "error", "raw" or a context.
     kernel : Kernel or str, or a sequence of them, default Ring()
-        How channels spread, one for all levels or one for each.
+        How channels spread, the same for all levels or one for each.
     signs : bool, default False
         Whether each unit has its own receptor sign for credit.
     levels : int, default 1
-        Sets of channels. Hidden population i of n receives set ⌊i·levels/n⌋.
+        Number of sets of channels. Hidden population i of n receives set ⌊i·levels/n⌋.
     pooled : bool, default False
-        Whether the mean of the hidden rates around each channel, Dᵀr normalised, is read too.
+        Whether it also reads the mean hidden rate around each channel, |D|ᵀr / |D|ᵀ1.
     gated : bool, default True
         Whether credit is multiplied by f′ at the unit, as in every supervised rule.
     """
@@ -64,17 +64,17 @@ class DenseCredit:
         learned = any(isinstance(kernel, Learned) for kernel in self.kernel)
         if learned and (self.pooled or self.signs):
             raise DeclarationError(
-                "DenseCredit: a learned kernel has its own signs and no neighbourhoods to pool; leave "
+                "DenseCredit: a learned kernel has its own signs and no neighbourhoods to pool over; leave "
                 "out signs and pooled, or use Ring()"
             )
         if self.pooled and len(set(self.channels)) > 1:
             raise DeclarationError(
-                f"DenseCredit: pooled rates need as many channels on each level. Got channels={self.channels}"
+                f"DenseCredit: pooled rates need equally many channels at all levels. Got {self.channels}"
             )
 
     @property
     def sets(self) -> tuple[ChannelSet, ...]:
-        """One for each level."""
+        """One set for each level."""
         both = zip(self.channels, self.kernel, strict=True)
         return tuple(ChannelSet(count, kernel, self.signs) for count, kernel in both)
 
@@ -92,7 +92,7 @@ class DenseCredit:
         return found
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """Parameters before training: a random broadcast, and a network that adds little to it."""
+        """Parameters before training: a random broadcast, and a network that initially adds little."""
         found = self.context.draw()
         for name, shape in self.shapes().items():
             if name in found:
@@ -117,7 +117,7 @@ class DenseCredit:
         placed: Sequence[Placed],
         rates: Sequence[Array] = (),
     ) -> tuple[Array, list[Array]]:
-        """Credit of the top, and channels of each hidden population; ``rates`` only where pooled."""
+        """Credit of the top, and channels of each hidden population; ``rates`` are used only if pooled."""
         xp = array_namespace(received.goal)
         base = self.context.base(parameters, received)
         seen = list(self.context.seen(received).values())
@@ -137,7 +137,7 @@ class DenseCredit:
 
 
 def _for_each_level(network: DenseCredit) -> None:
-    """One number of channels and one kernel for each level."""
+    """Spread ``channels`` and ``kernel`` to all levels, or refuse another number of them."""
     given = network.channels
     channels = tuple(given) if isinstance(given, (list, tuple)) else (given,) * network.levels
     several = isinstance(network.kernel, (list, tuple))
@@ -145,7 +145,7 @@ def _for_each_level(network: DenseCredit) -> None:
     for name, found in (("channels", channels), ("kernel", kernels)):
         if len(found) != network.levels:
             raise DeclarationError(
-                f"DenseCredit: {name} names {len(found)} levels of {network.levels}; give one for each"
+                f"DenseCredit: {name} has {len(found)} values for levels={network.levels}; give one per level"
             )
     for k in channels:
         require_count(network, channels=k)

@@ -1,4 +1,4 @@
-"""Top-down weights of a credit network: how channels spread, and addresses of channels."""
+"""Top-down weights of a credit network: how channels spread, and the addresses of channels."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @register("feedback", "diffusion")
 @dataclass(frozen=True)
 class Diffusion:
-    """Credit diffusion, c_i = Σ_k D_ik g_k: every unit receives the channels near its own place.
+    """Credit diffusion, c_i = Σ_k D_ik g_k: every unit receives the channels near its own position.
 
-    D is drawn for the population's shape: another width, another D.
+    D is drawn for the shape of the population.
 
     Parameters
     ----------
@@ -54,31 +54,31 @@ class Diffusion:
         return self.scale * diffusion(self.kernel, post, senders, rng, self.signs)
 
     def check(self, net: Network, projection: Projection) -> None:
-        """The kernel must fit the channels that send and the population that receives."""
+        """Raise `DeclarationError` unless the kernel fits the sending channels and the population."""
         _check_kernel(self.kernel, net, projection, net.ends(projection)[0][0])
 
 
 @register("feedback", "diffused")
 @dataclass(frozen=True)
 class Diffused:
-    """B = scale·D P/√(units that send): few places receive the signal, and it spreads from there, fixed.
+    """B = scale·D P/√(sending units), fixed: few places receive the signal, and it spreads from there.
 
-    P (place, pre) is standard normal: what each place receives. D (post, place) is credit diffusion, as of
+    P (place, pre) is standard normal: what each place receives. D (post, place) is credit diffusion as in
     `Diffusion`: neighbouring units have nearly the same credit.
 
     Parameters
     ----------
     places : int, default 16
-        Evenly spaced over the population that receives.
+        Number of places, evenly spaced over the receiving population.
     kernel : Kernel or str, default Ring()
-        How the signal spreads from place to place; see `cortex_sim.credit`.
+        How the signal spreads from each place; see `cortex_sim.credit`.
     scale : float, default 1.0
-        Standard deviation of an entry times √(units that send), as of `Random`; positive.
+        Standard deviation of an entry times √(sending units), as for `Random`; positive.
 
     References
     ----------
     Barretto-Bittar et al. (2026), arXiv 2603.08949: sparse feedback whose signal diffuses between
-    neighbours. There it diffuses in time too, and decays; here it has spread at once.
+    neighbours. There it also diffuses and decays in time; here it spreads at once.
     """
 
     places: int = 16
@@ -101,12 +101,12 @@ class Diffused:
         return self.scale * spread @ rng.normal(size=(self.places, shape[1])) / np.sqrt(senders)
 
     def check(self, net: Network, projection: Projection) -> None:
-        """The kernel must fit the places and the population that receives."""
+        """Raise `DeclarationError` unless the kernel fits the places and the receiving population."""
         _check_kernel(self.kernel, net, projection, self.places)
 
 
 def _fixed_kernel(owner: object, kernel: Any) -> Any:
-    """A kernel by name or as it is; one that is learned is refused."""
+    """A kernel, given by name or as an object; learned kernels are refused."""
     made = make("kernel", kernel)
     if isinstance(made, Learned):
         raise DeclarationError(f"{type(owner).__name__}: a learned kernel is an array; use Given(weights)")
@@ -122,9 +122,9 @@ def _check_kernel(kernel: Any, net: Network, projection: Projection, channels: i
 
 @dataclass(frozen=True)
 class Addressed:
-    """Of a credit network with addresses: B holds α of shape (channel, output), normal.
+    """Addresses of a credit network's channels: B contains α of shape (channel, output), normal.
 
-    They are drawn with the bottom-up network; the network defines how a channel uses them.
+    They are drawn with the bottom-up network; the credit network defines how a channel uses them.
     """
 
     tied: ClassVar[bool] = False
@@ -136,6 +136,6 @@ class Addressed:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """Of the shared form: output j of the top receives only output j, through a small network."""
+    """In the shared form: unit j of the top receives only signal j, through a small network."""
 
     tied: ClassVar[bool] = False

@@ -5,13 +5,13 @@
     top             a = x + r_base + s · W r_deep,   s = rms of r_base      r = a
     channels        a = W r_base + s · W r_deep                             r = a · rms(r_top)/rms(a) + x
 
-x is a drive from outside; it passes the normalisation of channels by, so that it arrives in its own size.
-Silenced units have r = 0, and a cut projection adds nothing; s is the size of r_base, whatever is cut. In the
+x is an external drive; it bypasses the normalisation of channels, so that it keeps its size. Silenced units
+have r = 0, and a cut projection adds nothing; s is the size of r_base even if projections are cut. In the
 shared form small networks replace the weights. The broadcast with plastic diffusion has no layers and no
-normalisation: r = a = x + W r_base in channels. Of a user-defined form only top and channels are populations,
-with a = x + its ``credits``, r = a. Without drives, cuts and silence this is `CreditNetwork.credits`.
+normalisation: r = a = x + W r_base in channels. In a user-defined form only top and channels are populations,
+with a = x + its ``credits`` and r = a. Without drives, cuts and silencing this is `CreditNetwork.credits`.
 
-Arrays are numpy's, (presentation, unit). In time every population reads the rates of the step before.
+Arrays are numpy arrays (presentation, unit). In time every population reads the rates of the previous step.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ Values = dict[str, np.ndarray]
 
 
 def moves_in_parts(teacher: Teacher) -> bool:
-    """Whether all populations of the credit network have equations, or only its outputs."""
+    """Whether all populations of the credit network have equations, not only its outputs."""
     return normalises(teacher) or isinstance(teacher.network, BroadcastCredit)
 
 
 def normalises(teacher: Teacher) -> bool:
-    """Whether channels are made as large as the credit of the top."""
+    """Whether channels are scaled to the size of the top's credit."""
     return isinstance(teacher.network, (DenseCredit, SharedCredit))
 
 
@@ -62,19 +62,20 @@ def scaled_by_base(teacher: Teacher, p: Projection) -> bool:
 
 @dataclass(frozen=True)
 class InParts:
-    """A teacher, and the kernels and addresses of the populations that it teaches."""
+    """A teacher, with the kernels and addresses of the populations that it trains."""
 
     teacher: Teacher
     placed: Sequence[Placed]
 
     def from_top(self, received: TopSignals | None, hidden: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """What populations receive of the top, by population; {} while the top is not nudged.
+        """What populations receive from the top, by population; {} while the top is not nudged.
 
         Parameters
         ----------
         received : TopSignals or None
+            State of the top; None while it is not nudged.
         hidden : sequence of array (presentation, unit)
-            Rates of the populations it teaches, the lowest first.
+            Rates of the populations that it trains, the lowest first.
         """
         teacher, network = self.teacher, self.teacher.network
         if received is None:
@@ -93,7 +94,7 @@ class InParts:
     def signal(
         self, p: Projection, rates: Mapping[str, np.ndarray], received: TopSignals | None
     ) -> np.ndarray:
-        """What a projection within the network brings, before its gate and the size of the base."""
+        """Signal of a projection within the network, before its gate and the factor s."""
         sent, network = rates[p.pre], self.teacher.network
         if not isinstance(network, SharedCredit):
             return sent @ p.feedback.weights.T if isinstance(p.feedback, Given) else sent
@@ -105,7 +106,7 @@ class InParts:
         return network.to_channels(parameters, sent, seen, self._place_of[p.post])
 
     def rate(self, name: str, a: np.ndarray, r_top: Callable[[], np.ndarray]) -> np.ndarray:
-        """Rates of one population from its drive; channels are as large as the top's rates ``r_top()``."""
+        """Rates of one population from its drive; channels are scaled to the size of ``r_top()``."""
         if name in self._layers:
             return np.tanh(a)
         if injects(self.teacher, name):
@@ -114,7 +115,7 @@ class InParts:
         return a
 
     def named(self, part: Part) -> list[str]:
-        """Populations in this role."""
+        """Names of the populations with this role."""
         return [name for name, population in self.teacher.populations.items() if population.part is part]
 
     @cached_property
@@ -135,8 +136,8 @@ class InParts:
 class ActingOnCredit:
     """What a phase does to the populations and projections of a credit network.
 
-    ``external`` holds drives (presentation, unit) of all populations, ``gates`` factors of projections,
-    0 where cut, and ``alive`` 0 for each silenced unit.
+    ``external`` holds external drives (presentation, unit) of all populations, ``gates`` factors of
+    projections (0 if cut), and ``alive`` 0 for each silenced unit.
     """
 
     external: Mapping[str, np.ndarray]
@@ -169,5 +170,5 @@ def settled_credit_network(
 
 
 def injects(teacher: Teacher, name: str) -> bool:
-    """Whether a drive from outside is added behind the normalisation of a population."""
+    """Whether external drive is added after the normalisation of a population."""
     return normalises(teacher) and teacher.populations[name].part is Part.CHANNELS

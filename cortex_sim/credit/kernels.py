@@ -1,7 +1,7 @@
 """Credit diffusion: how K credit channels spread over the units of a population.
 
 c_i = Σ_k D_ik g_k. Rows of D have length 1, so that the size of credit does not depend on the kernel. A
-kernel defines D for any number of units: one trained credit network serves populations of any width.
+kernel defines D for any number of units, so one trained credit network serves populations of any width.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import register
 
 _log = getLogger(__name__)
-_NOTHING = 1e-150  # whose square is negligible in a row's length
-_TIE = 1e-9  # two channels at this difference of distance are both nearest
+_NOTHING = 1e-150  # its square is negligible in a row's length
+_TIE = 1e-9  # two channels whose distances differ by less are both nearest
 
 
 class Kernel(Protocol):
-    """The position of a unit among the channels."""
+    """How much of each channel a unit receives."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights before normalisation, (unit, channel), for a population of this shape."""
@@ -37,12 +37,13 @@ def diffusion(
     Parameters
     ----------
     kernel : Kernel
+        How channels spread.
     shape : tuple of int
-        Of the population, (unit,) or (channel, row, column).
+        Shape of the population, (unit,) or (channel, row, column).
     channels : int
-        K.
+        Number K of channels.
     rng : numpy.random.Generator
-        Of kernels that are random, and of the signs.
+        For random kernels, and for the signs.
     signs : bool, default False
         Whether each unit has its own receptor sign for credit, ±1 at random.
 
@@ -57,8 +58,8 @@ def diffusion(
     silent = int(np.count_nonzero(~(length > 0)))
     if silent:
         raise DeclarationError(
-            f"credit diffusion: {kernel!r} brings no credit to {silent} of {len(weights)} units from "
-            f"{channels} channels; use a wider kernel, or Block() for the nearest channel only"
+            f"credit diffusion: with {channels} channels {kernel!r} brings no credit to {silent} of "
+            f"{len(weights)} units; use a wider kernel, or Block() for the nearest channel only"
         )
     d = weights / length
     return d * rng.choice([-1.0, 1.0], size=(len(d), 1)) if signs else d
@@ -70,14 +71,14 @@ def _places(count: int) -> np.ndarray:
 
 
 def _bell(distance: np.ndarray, width: float) -> np.ndarray:
-    """exp(−½ d²/width²) of (unit, channel); a unit too far from all takes only its nearest channel."""
+    """exp(−½ d²/width²) of (unit, channel); a unit too far from all receives only its nearest channel."""
     distance = np.abs(distance)
-    with np.errstate(over="ignore", under="ignore"):  # at very many widths this underflows to 0
+    with np.errstate(over="ignore", under="ignore"):  # at distances of many widths this underflows to 0
         bell = np.exp(-0.5 * (distance / width) ** 2)
         lost = bell.max(axis=1) < _NOTHING
         if lost.any():
             _log.warning(
-                "credit kernel: width %g is so narrow that %d of %d units take their nearest channel only",
+                "credit kernel: width %g is so narrow that %d of %d units receive only their nearest channel",
                 *(width, np.count_nonzero(lost), len(lost)),
             )
             further = distance[lost] - distance[lost].min(axis=1, keepdims=True)
@@ -110,7 +111,7 @@ class Line:
 @register("kernel", "ring")
 @dataclass(frozen=True)
 class Ring:
-    """`Line`, closed to a ring: no channel is at an edge.
+    """`Line` closed to a ring, so that no channel is at an edge.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class Ring:
 
 
 def _grid(count: int) -> np.ndarray:
-    """Positions of ``count`` places in rows on a unit square, (place, 2); the last row may be short."""
+    """``count`` positions in rows on a unit square, (position, 2); the last row may be incomplete."""
     columns = int(np.ceil(np.sqrt(count)))
     rows = int(np.ceil(count / columns))
     row, column = np.divmod(np.arange(count), columns)
@@ -140,7 +141,7 @@ def _grid(count: int) -> np.ndarray:
 @register("kernel", "sheet")
 @dataclass(frozen=True)
 class Sheet:
-    """Gaussian on a sheet: units and channels are in rows on a unit square.
+    """Gaussian on a sheet: units and channels lie in rows on a unit square.
 
     Parameters
     ----------
@@ -192,17 +193,17 @@ class Scattered:
 @register("kernel", "coarse_map")
 @dataclass(frozen=True)
 class CoarseMap:
-    """Convolutional populations: K channels are maps of grid × grid places, spread over rows and columns.
+    """Convolutional populations: the K channels are maps of grid × grid places, spread over rows and columns.
 
-    Where there are fewer maps than the population's channels, a ring of `width` spreads them; in space,
-    places are interpolated linearly. K must be a multiple of grid².
+    If there are fewer maps than channels in the population, a ring of `width` spreads them; in space, places
+    are interpolated linearly. K must be a multiple of grid².
 
     Parameters
     ----------
     grid : int, default 1
-        Places along a side; 1 sends all positions of a map the same.
+        Places along a side; with 1 all positions receive the same.
     width : float, default 0.5
-        As of `Ring`, over the population's channels.
+        As for `Ring`, over the population's channels.
     """
 
     grid: int = 1
@@ -236,7 +237,7 @@ def _between(count: int, grid: int) -> np.ndarray:
 @register("kernel", "identity")
 @dataclass(frozen=True)
 class NoDiffusion:
-    """D = I: one channel per unit, so K is the number of units and belongs to one width only."""
+    """D = I: one channel per unit, so K must be the number of units, and fits only one width."""
 
     def weights(self, shape: Shape, channels: int, rng: np.random.Generator) -> np.ndarray:
         """Weights (unit, channel)."""
@@ -251,14 +252,14 @@ class NoDiffusion:
 @register("kernel", "learned")
 @dataclass(frozen=True)
 class Learned:
-    """D is trained with the credit network, for `units` units; it starts as a `Ring`.
+    """D is trained with the credit network, for ``units`` units; it starts as a `Ring`.
 
-    For a population of another size it is interpolated linearly along the order of units.
+    For a population of another size it is interpolated linearly along the units.
 
     Parameters
     ----------
     units : int
-        Rows of the D that is trained.
+        Number of rows of the trained D.
     width : float, default 0.5
         Width of the ring that it starts from.
     """
@@ -275,5 +276,5 @@ class Learned:
         return Ring(self.width).weights(shape, channels, rng)
 
     def interpolated(self, shape: Shape) -> np.ndarray:
-        """From the trained D to one for a population of this shape, (unit, unit of the trained D)."""
+        """Interpolation of the trained D to a population of this shape, (unit, unit of the trained D)."""
         return _between(size(shape), self.units)

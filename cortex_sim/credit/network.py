@@ -1,15 +1,15 @@
 """The top-down credit assignment network: from the state of the top to credit for every population.
 
     base    b      the error, or a contrast of output rates and target      (`cortex_sim.credit.context`)
-    scale   s = rms(b)                                                       of one presentation
+    scale   s = rms(b)                                                       per presentation
     top     c_L = b + s · (correction by the network)
     channel g   = broadcast of b + s · (correction by the network),  then  g ← g · rms(c_L)/rms(g)
     credit  c_l = D_l g_l                                                    (`cortex_sim.credit.kernels`)
 
-These are the equations of `DenseCredit` and `SharedCredit`: the network starts as a fixed broadcast and
-adds to it by trained weights. Everything is proportional to s: no base, no credit. A user-defined form has
-``credits`` of its own. All of it is per presentation, so that the update of a batch is the mean over its
-presentations.
+These are the equations of `DenseCredit` and `SharedCredit`: the network starts as a fixed broadcast, to which
+trained weights add a correction. Everything is proportional to s: without a base there is no credit. A
+user-defined form defines its own ``credits``. All of this is per presentation, so that the update of a batch
+is the mean over its presentations.
 
 The paper (arXiv 2208.01416) states that such a network exists and what it replaces; its inputs, form and
 sizes here are ours.
@@ -31,7 +31,7 @@ from cortex_sim.credit.kernels import Learned, Ring, diffusion
 from cortex_sim.errors import DeclarationError
 from cortex_sim.registry import make, register
 
-SMALL = 1e-12  # under the square roots: keeps their slope finite at zero
+SMALL = 1e-12  # added under square roots, to keep their slope finite at zero
 RESIDUAL = 0.05  # of the last layers' weights before training
 
 
@@ -42,7 +42,7 @@ def rms(x: Array) -> Array:
 
 
 def scale(x: Array) -> Array:
-    """The same, but 0 where all units are 0: no base, no credit."""
+    """As `rms`, but 0 where all units are 0: without a base there is no credit."""
     mean = array_namespace(x).mean(x * x, axis=-1, keepdims=True)
     return mean / (mean + SMALL) ** 0.5
 
@@ -60,7 +60,7 @@ class ChannelSet:
     Parameters
     ----------
     count : int, default 16
-        K.
+        Number K of channels.
     kernel : Kernel or str, default Ring()
         How channels spread over the units of a population.
     signs : bool, default False
@@ -79,10 +79,10 @@ class ChannelSet:
 
 @dataclass(frozen=True)
 class Placed:
-    """What a credit network needs of one population, redrawn whenever the bottom-up network changes.
+    """What a credit network needs for one population, drawn again for every bottom-up network.
 
-    ``diffusion`` D (unit, K); ``addresses`` (K, outputs) where the form has any, else None; ``level`` is
-    the index of the set of channels that it receives.
+    ``diffusion`` is D (unit, K); ``addresses`` are (K, outputs), or None if the form has none; ``level`` is
+    the index of the set of channels that the population receives.
     """
 
     diffusion: Array
@@ -91,32 +91,32 @@ class Placed:
 
 
 class CreditNetwork(Protocol):
-    """A credit network without its parameters: a frozen dataclass, whose settings are data."""
+    """A credit network without its parameters: a frozen dataclass whose settings are data."""
 
     @property
     def outputs(self) -> int | None:
-        """Number of top units that it is made for; None for any number."""
+        """Number of top units that it fits; None for any number."""
 
     @property
     def context(self) -> Any:
-        """What it reads: a `Context`."""
+        """The `Context`: what it reads."""
 
     @property
     def sets(self) -> tuple[ChannelSet, ...]:
-        """Its channels. Hidden population i of n, the lowest first, receives set ⌊i·len(sets)/n⌋."""
+        """Its sets of channels. Hidden population i of n, the lowest first, receives set ⌊i·len(sets)/n⌋."""
 
     @property
     def addressed(self) -> bool:
-        """Whether every channel has an address α, a number for each output, drawn with the network below."""
+        """Whether every channel has an address α: one number per output, drawn with the bottom-up network."""
 
     @property
     def gated(self) -> bool:
         """Whether credit is multiplied by f′ at the unit."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every trained parameter, by name, the context's among them.
+        """Shape of every trained parameter, by name, including those of the context.
 
-        Where set i has a `Learned` kernel, its D is "diffusion_i".
+        If set i has a `Learned` kernel, its D is "diffusion_i".
         """
 
     def draw(self, seed: int) -> dict[str, np.ndarray]:
@@ -131,8 +131,8 @@ class CreditNetwork(Protocol):
     ) -> tuple[Array, list[Array]]:
         """Credit of the top, (…, presentation, output), and of each channel, (…, presentation, K).
 
-        ``placed`` and ``rates`` (…, presentation, unit) are those of the hidden populations, and so are the
-        channels that come back. Leading axes are those of networks that learn in parallel.
+        ``placed``, ``rates`` (…, presentation, unit) and the returned channels have one entry per hidden
+        population. Leading axes are those of networks that learn in parallel.
         """
 
 
@@ -142,23 +142,23 @@ def level_of(index: int, count: int, levels: int) -> int:
 
 
 def check_outputs(network: CreditNetwork, outputs: int, top: str = "the network") -> None:
-    """Raise `DeclarationError` where a credit network was made for another number of outputs."""
+    """Raise `DeclarationError` if a credit network was trained for another number of outputs."""
     if network.outputs not in (None, outputs):
         raise DeclarationError(
-            f"credit network: trained for {network.outputs} output units, {top} has {outputs}; use one of "
-            f"the shared form, or train one for {outputs}"
+            f"credit network: trained for {network.outputs} output units, but {top} has {outputs}; use one "
+            f"of the shared form, or train one for {outputs}"
         )
 
 
 def place(
     network: CreditNetwork, shapes: Sequence[Shape], outputs: int, rng: np.random.Generator
 ) -> list[Placed]:
-    """Kernels, and addresses where it has any, for hidden populations of these shapes, the lowest first."""
+    """Kernels, and addresses if it has any, for hidden populations of these shapes, the lowest first."""
     check_outputs(network, outputs)
     if not network.sets:
         raise DeclarationError(
-            f"credit network {type(network).__name__}: gives credit to the top alone; use a rule that "
-            "carries it down, layered_of_trained_top or backprop_of_trained_top"
+            f"credit network {type(network).__name__}: gives credit only to the top; use a rule that "
+            "carries it down: layered_of_trained_top or backprop_of_trained_top"
         )
     placed = []
     for i, shape in enumerate(shapes):
@@ -174,7 +174,7 @@ def place(
 
 
 def spread(parameters: Parameters, placed: Placed) -> Array:
-    """D (…, unit, K) of a population: drawn, or learned and interpolated to its units."""
+    """D (…, unit, K) of a population: drawn, or learned and interpolated to the population's units."""
     learned = f"diffusion_{placed.level}"
     return placed.diffusion @ parameters[learned] if learned in parameters else placed.diffusion
 

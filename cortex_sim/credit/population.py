@@ -1,4 +1,4 @@
-"""Credit population: units of a credit network in the view for printing, drawing and rate dynamics."""
+"""Credit population: units of a credit network as seen in printing, drawing and rate dynamics."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ class CreditPopulation:
     Parameters
     ----------
     name : str
-        Different from that of any population.
+        Different from the name of any population.
     size : int
         Number of units.
     part : Part
+        Role in the credit network.
     activation : Activation
-        f.
+        The rate function f.
     tau_ms : float, default 10.0
         Time constant of the drive, in ms; used by rate dynamics.
     biases : array of shape (unit,), optional
-        Trained with the credit network, fixed here; default 0.
+        Trained with the credit network and fixed here; default 0.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A trained credit network as a file: safetensors, with its declaration as text; no code, no pickle."""
+"""A trained credit network as a file: safetensors, with its declaration as text; no code or pickle."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ class TrainedCredit:
     Parameters
     ----------
     network : CreditNetwork
+        Its form and settings.
     parameters : dict of str to array
-        Float64, by the names of ``network.shapes()``.
+        Float64, with the names of ``network.shapes()``.
     about : dict
         Provenance: how it was trained, with which rates and schedule.
 
     Raises
     ------
     DeclarationError
-        If parameters do not fit the form or hold NaN or infinity, or ``about`` is no mapping.
+        If parameters do not fit the form or contain NaN or infinity, or ``about`` is not a mapping.
     """
 
     network: CreditNetwork
@@ -48,20 +49,20 @@ class TrainedCredit:
             raise DeclarationError(f"credit network: about must be a mapping. Got {self.about!r}")
 
     def provenance(self, *names: str) -> Mapping[str, Any]:
-        """The mapping in ``about`` that is reached by these names; {} where there is none."""
+        """The mapping in ``about`` under these nested names; {} if there is none."""
         found: Any = self.about
         for name in names:
             found = found.get(name) if isinstance(found, Mapping) else None
         return found if isinstance(found, Mapping) else {}
 
     def save(self, path: str | Path) -> None:
-        """Write to ``path``, whole or not at all."""
+        """Write to ``path``, completely or not at all."""
         path = Path(path)
         text = json.dumps({"network": to_data("credit_network", self.network), "about": self.about})
         tensors = {name: np.array(p, np.float64, order="C") for name, p in self.parameters.items()}
         with whole(path) as part:
             save_file(tensors, str(part), {_KEY: text})
-            part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors gives read access to the owner only
+            part.chmod(path.parent.stat().st_mode & 0o666)  # safetensors gives read access only to the owner
 
 
 def check_parameters(network: CreditNetwork, parameters: Mapping[str, Any]) -> None:
@@ -74,12 +75,12 @@ def check_parameters(network: CreditNetwork, parameters: Mapping[str, Any]) -> N
     for name, p in parameters.items():
         if not np.isfinite(np.asarray(p)).all():
             raise DeclarationError(
-                f"credit network: parameter {name} holds NaN or infinity; train it again, with a lower rate"
+                f"credit network: parameter {name} contains NaN or infinity; train it again at a lower rate"
             )
 
 
 def untrained(network: CreditNetwork, seed: int = 0) -> TrainedCredit:
-    """The network before training: a fixed broadcast, and a residual network that adds little to it."""
+    """The network before training: a fixed broadcast, and a residual network that adds little."""
     return TrainedCredit(network, network.draw(seed), {"trained": False})
 
 
@@ -89,20 +90,20 @@ def load_credit(path: str | Path) -> TrainedCredit:
     Raises
     ------
     RunError
-        If the file is missing, damaged, or holds something else.
+        If the file is missing, damaged, or contains something else.
     """
     path = Path(path)
     if not path.is_file():
-        raise RunError(f"credit network {path}: no such file; cortex-sim evolve writes one")
+        raise RunError(f"credit network {path}: no such file; cortex-sim evolve writes such files")
     try:
         with safe_open(str(path), framework="np") as opened:
             text = (opened.metadata() or {}).get(_KEY)
             parameters = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         found = json.loads(text) if text else None
     except (SafetensorError, OSError, json.JSONDecodeError) as exception:
-        raise RunError(f"credit network {path}: damaged ({exception})") from None
+        raise RunError(f"credit network {path}: the file is damaged ({exception})") from None
     if not isinstance(found, dict) or not {"network", "about"} <= set(found):
-        raise RunError(f"credit network {path}: not a credit network of cortex-sim; evolve writes one")
+        raise RunError(f"credit network {path}: not a credit network; give a file that evolve wrote")
     try:
         network = from_data("credit_network", found["network"])
         return TrainedCredit(network, parameters, found["about"])

@@ -17,27 +17,28 @@ from cortex_sim.errors import DeclarationError
 from cortex_sim.initialisers import stream
 from cortex_sim.registry import make, register
 
-_MANY = 7  # any number of outputs except 1: the number of a context's signals does not depend on it
+_MANY = 7  # any number except 1, to tell signals per output from single ones
 
 
 @register("credit_network", "shared")
 @dataclass(frozen=True)
 class SharedCredit:
-    """One small network for every channel: any width, depth and number of outputs.
+    """One small network for every channel: fits any width, depth and number of outputs.
 
     A channel has an address α_k for each output k, drawn at random with the bottom-up network. It receives
-    the mean over outputs of α_k b_k + s ψ(α_k, e_k, y_k, α_k e_k, α_k y_k) with one ψ for all and e, y the
-    context's signals; output k of the top adds a second small network of (e_k, y_k). A context with other
-    signals has as many more or fewer of them; a signal of one unit is read at every output.
+    the mean over outputs of α_k b_k + s ψ(α_k, e_k, y_k, α_k e_k, α_k y_k), with b the base, s its size, e
+    and y the context's signals, and one small network ψ for all channels; to output k of the top a second
+    small network adds a function of (e_k, y_k). A context may have more or fewer signals; a signal of one
+    unit is read at every output.
 
     Parameters
     ----------
     channels : int, default 16
-        K of each hidden population.
+        Number K of channels of each hidden population.
     hidden : int, default 8
-        Units of each of the two small networks.
+        Hidden units of each of the two small networks.
     context, kernel, signs, gated
-        As of `DenseCredit`.
+        As for `DenseCredit`.
     """
 
     channels: int = 16
@@ -58,17 +59,17 @@ class SharedCredit:
         if set(signals.values()) - {1, _MANY}:
             raise DeclarationError(
                 f"SharedCredit: {type(self.context).__name__} has signals of {signals} units for {_MANY} "
-                "outputs; each must have one for each output, or one in total; DenseCredit() takes any"
+                "outputs; each must have one per output, or one in total; DenseCredit() accepts any number"
             )
         if isinstance(self.kernel, Learned):
             raise DeclarationError(
-                "SharedCredit: a learned kernel has a fixed width, this form any; use DenseCredit(), "
-                "or Ring()"
+                "SharedCredit: a learned kernel fits only one width, but this form must fit any; use "
+                "DenseCredit(), or Ring()"
             )
 
     @property
     def sets(self) -> tuple[ChannelSet, ...]:
-        """One, for all hidden populations."""
+        """One set, for all hidden populations."""
         return (ChannelSet(self.channels, self.kernel, self.signs),)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -117,7 +118,7 @@ class SharedCredit:
     def to_channels(
         self, parameters: Parameters, base: Array, seen: Mapping[str, Array], placed: Placed
     ) -> Array:
-        """The channels of one population before normalisation: (…, presentation, K)."""
+        """Channels of one population before normalisation, (…, presentation, K)."""
         assert placed.addresses is not None
         alpha = placed.addresses[..., None, :, :]  # (…, 1, channel, output)
         signals = [signal[..., None, :] for signal in seen.values()]
@@ -128,15 +129,15 @@ class SharedCredit:
 
 
 def _small(parameters: Parameters, name: str, inputs: list[Array]) -> Array:
-    """A network of one hidden layer, applied to every element: inputs (…, ) each, output (…, )."""
+    """A network with one hidden layer, applied elementwise: each input (…,), output (…,)."""
     xp = array_namespace(inputs[0])
     w, bias, out = parameters[name], parameters[f"{name}_bias"], parameters[f"{name}_out"]
-    lead = inputs[0].ndim + 1 - w.ndim  # axes between an inner run's own and the hidden unit's
+    lead = inputs[0].ndim + 1 - w.ndim  # axes between that of inner runs and that of hidden units
     w, bias, out = (_spread(p, lead) for p in (w, bias, out))
     h = xp.stack(inputs, axis=-1) @ w.swapaxes(-1, -2)
     return xp.sum(xp.tanh(h + bias) * out, axis=-1)
 
 
 def _spread(p: Array, lead: int) -> Array:
-    """Insert axes after an inner run's own axis, so that it stays with its inner run."""
+    """Insert axes after the axis of inner runs, so that each run keeps its own parameters."""
     return p if p.ndim == 2 else p.reshape(p.shape[0], *[1] * lead, *p.shape[1:])

@@ -1,4 +1,4 @@
-"""Where a credit network comes from: an object, a file, or the ones that ship in the package."""
+"""Where a credit network comes from: an object, a file, or one that is shipped in the package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def credit_network(given: Any, outputs: int) -> TrainedCredit:
     Parameters
     ----------
     given : TrainedCredit, path, name of `shipped`, or None
-        None takes the fitting shipped one.
+        None for the shipped one that fits.
 
     Raises
     ------
@@ -57,5 +57,5 @@ def _default(outputs: int) -> TrainedCredit:
             trained = load_credit(_FOLDER / f"{name}{_SUFFIX}")
             if trained.network.outputs in (None, outputs):
                 return trained
-    _log.warning("no trained credit network for %d outputs is shipped: using an untrained one", outputs)
+    _log.warning("no trained credit network is shipped for %d outputs: using an untrained one", outputs)
     return untrained(SharedCredit())

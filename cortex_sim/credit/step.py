@@ -1,4 +1,4 @@
-"""The step that a credit network was trained with: its rates and schedule, as data."""
+"""The weight update that a credit network was trained with: learning rates and schedule, as data."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from cortex_sim.errors import DeclarationError
 if TYPE_CHECKING:
     from cortex_sim.credit.saving import TrainedCredit
 
-#: Parts of each kind of step: a normalised one and Adam's, or Adam's alone.
+#: Number of parts of each kind of step: a normalised step and Adam's, or Adam's only.
 PARTS = {"mixed": 2, "adam": 1}
 _SETTINGS = ("name", "rate", "fall")
 
 
 @dataclass(frozen=True)
 class TrainedStep:
-    """Rates and schedule of a learning step, from an outer loop; equations in `cortex_sim.tdca.inner.step`.
+    """Learning rates and schedule from an outer loop; equations in `cortex_sim.tdca.inner.step`.
 
     Parameters
     ----------
     name : {"mixed", "adam"}
         Kind of step.
     rate : nested sequence of shape (role, part, 2)
-        Log of the rate at 100 steps, and its slope over the log of the number of steps; role 0 is that of
-        hidden populations, 1 that of the top.
+        Logarithm of the learning rate for runs of 100 steps, and its slope over the logarithm of the number
+        of steps; role 0 is hidden populations, role 1 the top.
     fall : nested sequence of shape (role, part)
-        How the rate falls towards the end of training.
+        How the learning rate falls towards the end of training.
     """
 
     name: str
@@ -45,8 +45,8 @@ class TrainedStep:
             rate, fall = (), ()
         if [len(role) for role in rate] != [parts] * 2 or [len(role) for role in fall] != [parts] * 2:
             raise DeclarationError(
-                f"trained step {self.name}: rate must have shape (2, {parts}, 2) and fall (2, {parts}), the "
-                f"first axis hidden populations and the top. Got {self.rate!r} and {self.fall!r}"
+                f"trained step {self.name}: rate must have shape (2, {parts}, 2) and fall (2, {parts}), with "
+                f"hidden populations and the top on the first axis. Got {self.rate!r} and {self.fall!r}"
             )
         for role in (*rate, fall):
             for values in role:
@@ -55,22 +55,22 @@ class TrainedStep:
         object.__setattr__(self, "fall", fall)
 
     def to_data(self) -> dict[str, Any]:
-        """As plain data, without loss."""
+        """As lossless plain data."""
         rate = [[list(part) for part in role] for role in self.rate]
         return {"name": self.name, "rate": rate, "fall": [list(role) for role in self.fall]}
 
     @staticmethod
     def from_data(data: Any) -> TrainedStep:
-        """Step from what `to_data` gave."""
+        """Step from plain data written by `to_data`."""
         if not isinstance(data, Mapping) or set(data) != set(_SETTINGS):
             raise DeclarationError(f"step: needs {', '.join(_SETTINGS)}, as to_yaml writes them")
         return TrainedStep(**data)
 
 
 def step_of(trained: TrainedCredit) -> TrainedStep | None:
-    """The step that a credit network was trained with; None where its file holds none.
+    """The step that a credit network was trained with; None if its file contains none.
 
-    A ``plain`` step is any optimiser's own, SGD, and is not kept.
+    A ``plain`` step is ordinary SGD and is not stored.
     """
     kept = trained.provenance("step")
     if not {"step_rate", "step_fall"} <= set(kept):

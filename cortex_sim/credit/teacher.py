@@ -1,4 +1,4 @@
-"""Teacher: a trained credit network over the network that it teaches."""
+"""Teacher: a trained credit network on top of the network that it trains."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cortex_sim.registry import from_data, make, to_data
 if TYPE_CHECKING:
     from cortex_sim.network import Network
 
-#: From the kernel of channels, the projection from them: its feedback, plasticity and regularisers.
+#: From a kernel, the projection from channels to a population: feedback, plasticity and regularisers.
 Diffusing = Callable[[Feedback], Any]
 
 _SETTINGS = ("credit_network", "parameters", "top", "outputs", "hidden", "tau_ms")
@@ -36,24 +36,25 @@ _SETTINGS = ("credit_network", "parameters", "top", "outputs", "hidden", "tau_ms
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A credit network, its trained parameters, and the populations it teaches.
+    """A credit network, its trained parameters, and the populations that it trains.
 
-    Its equations are ``network``'s. `populations` and `projections` are a view for printing, drawing and
-    rate dynamics; nothing is read back from them.
+    Its equations are those of ``network``. `populations` and `projections` are a view for printing, drawing
+    and rate dynamics; nothing is read back from them.
 
     Parameters
     ----------
     network : CreditNetwork
+        Form and settings of the credit network.
     parameters : mapping of str to array
-        By the names of ``network.shapes()``.
+        Trained parameters, with the names of ``network.shapes()``.
     top : str
-        The top population.
+        Name of the top population.
     outputs : int
-        Its units.
+        Its number of units.
     hidden : tuple of str
-        Populations below the top that it teaches, the lowest first.
+        Populations below the top that it trains, the lowest first.
     tau_ms : float, default 10.0
-        Time constant of its populations, in ms; used by rate dynamics.
+        Time constant of the credit populations, in ms; used by rate dynamics.
     """
 
     network: Any
@@ -89,7 +90,7 @@ class Teacher:
         return level_of(self.hidden.index(hidden), len(self.hidden), len(self.network.sets))
 
     def leaving(self, shapes: Mapping[str, Shape]) -> dict[str, Feedback]:
-        """Feedback of the projections onto the populations it teaches, by population, from their shapes."""
+        """Feedback of the projections onto the trained populations, by population, from their shapes."""
         found: dict[str, Feedback] = {}
         for name in self.hidden:
             level = self.level(name)
@@ -102,7 +103,7 @@ class Teacher:
         return found | {self.top: Diffusion(NoDiffusion())}
 
     def placed(self, weights: Mapping[str, Array]) -> list[Placed]:
-        """Kernels and addresses of the hidden populations, from weights by the name of their projection."""
+        """Kernels and addresses of the hidden populations, from weights by projection name."""
         return [
             Placed(
                 weights[f"{channels_of(name)}->{name}"],
@@ -118,7 +119,7 @@ class Teacher:
 
     @property
     def populations(self) -> dict[str, CreditPopulation]:
-        """Its populations as a view, by name."""
+        """Populations of the credit network as a view, by name."""
         return self._view.populations
 
     @property
@@ -127,7 +128,7 @@ class Teacher:
         return self._view.projections
 
     def to_data(self) -> dict[str, Any]:
-        """As plain data, without loss."""
+        """As lossless plain data."""
         return {
             "credit_network": to_data("credit_network", self.network),
             "parameters": {name: array_to_data(p) for name, p in self.parameters.items()},
@@ -137,7 +138,7 @@ class Teacher:
 
     @staticmethod
     def from_data(data: Any) -> Teacher:
-        """Teacher from what `to_data` gave."""
+        """Teacher from plain data written by `to_data`."""
         if not isinstance(data, dict) or set(data) != set(_SETTINGS):
             raise DeclarationError(f"teacher: needs {', '.join(_SETTINGS)}, as to_yaml writes them")
         arrays = data["parameters"]
@@ -152,7 +153,7 @@ _PLAIN = ("network", "top", "outputs", "hidden", "tau_ms")
 
 
 def taught_populations(net: Network) -> tuple[str, ...]:
-    """Populations below the top whose inputs a credit network teaches, the lowest first."""
+    """Populations below the top whose input weights a credit network trains, the lowest first."""
     learning = {p.post for p in net.bottom_ups if p.rule.from_teacher} - {net.objective_at}
     order = TopologicalSorter({name: [p.pre for p in net.inputs(name)] for name in net.populations})
     return tuple(name for name in order.static_order() if name in learning)
@@ -161,7 +162,7 @@ def taught_populations(net: Network) -> tuple[str, ...]:
 def teach(net: Network, trained: TrainedCredit, diffusing: Diffusing | None = None) -> None:
     """Add a credit network to ``net``, in place; plastic projections then learn by `Tdca`.
 
-    ``diffusing`` gives the projections onto hidden populations, from their kernels, where these are plastic.
+    ``diffusing`` makes plastic projections onto hidden populations from their kernels, if there are any.
 
     Raises
     ------
@@ -173,7 +174,7 @@ def teach(net: Network, trained: TrainedCredit, diffusing: Diffusing | None = No
     taken = sorted(set(teacher.populations) & set(net.populations))
     if taken:
         raise DeclarationError(
-            f"population {taken[0]}: its name is that of a part of the credit network; choose another"
+            f"population {taken[0]}: a population of the credit network has this name; choose another"
         )
     net.teacher = teacher
     shapes = {name: population.shape for name, population in net.populations.items()}

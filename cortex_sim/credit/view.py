@@ -3,7 +3,7 @@
 dense      context → two layers → channels of each population, and the top; base → both
 shared     base → channels, and the top, through small networks
 broadcast  base → channels, and the top
-other      channels and the top only: its other parts have no view
+other      channels and the top only; other parts are not shown
 """
 
 from __future__ import annotations

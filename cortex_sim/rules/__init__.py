@@ -1,4 +1,4 @@
-"""Plasticity rules: one file a rule, its equation on top; importing a file registers it."""
+"""Plasticity rules: one file per rule, its equation at the top; importing a file registers the rule."""
 
 from cortex_sim.rules import sign_symmetric as _sign_symmetric  # noqa: F401
 from cortex_sim.rules.backprop import Backprop

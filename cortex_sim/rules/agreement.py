@@ -1,7 +1,7 @@
-"""Whether a rule's ``change``, which trains on torch, and its ``growth``, which runs in time, say the same.
+"""Check that a rule's ``change`` (training on torch) and ``growth`` (in time) are the same equation.
 
-Both are evaluated on a few random numbers: Δw/η must be equal, and each state that moves in time must move
-the same way, a whole time constant of presentations being a whole time constant in ms.
+Both are evaluated on a few random numbers: Δw/η must be equal, and each state variable must change equally
+when ``window`` presentations in training correspond to ``tau_ms`` in time.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from cortex_sim.rules.in_time import InTime, by_array, growth_of
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 _POST, _PRE, _PRESENTATIONS = 3, 2, 4
-_SLOW = 1e6  # presentations: so long that one presentation is a first-order step
+_SLOW = 1e6  # presentations: long enough for one presentation to be a first-order step
 _SAME, _SAME_STEP = 1e-6, 1e-3
 _FOUND: set[tuple[Any, ...]] = set()  # rules that agree, by type and settings
 
 
 def check_agreement(rule: Any) -> None:
-    """Raise `DeclarationError` where ``change`` and ``growth`` of a rule disagree; others pass.
+    """Raise `DeclarationError` if ``change`` and ``growth`` of a rule disagree.
 
-    A rule without both has nothing to compare. A rule that agreed once is not compared again.
+    A rule that lacks one of them passes. A rule that agreed once is not compared again.
     """
     declared = rule_of(rule)
     if declared.change is None or declared.growth is None or not is_dataclass(rule):
@@ -36,7 +36,7 @@ def check_agreement(rule: Any) -> None:
     key = (cls, cls.change, repr(declared.growth), repr(rule))
     if key in _FOUND:
         return
-    with np.errstate(all="ignore"):  # a logarithm of a negative rate is the same in both
+    with np.errstate(all="ignore"):  # both give NaN, for instance for the logarithm of a negative rate
         for draw in (_positive, _any_sign):
             _compare_weights(rule, draw)
             _compare_state(rule, draw)
@@ -53,7 +53,7 @@ def _compare_weights(rule: Any, draw: Draw) -> None:
 
 
 def _compare_state(rule: Any, draw: Draw) -> None:
-    """One presentation of ``window`` is ``tau_ms`` / ``window`` of time, to first order."""
+    """To first order, one presentation corresponds to a time of ``tau_ms`` / ``window``."""
     moving = set() if by_array(rule) else set(growth_of(rule)) - {"w"}
     w, pre, post, state = _numbers(rule, 1, draw)
     after = _changed(rule, w, pre, post, state)[1]
@@ -80,7 +80,7 @@ def _require(rule: Any, variable: str, change: Any, growth: Any, tolerance: floa
         size = f"in shape, {change.shape} and {growth.shape}"
     raise DeclarationError(
         f"rule {type(rule).__name__}: change and growth of {variable} disagree on random numbers {size}; "
-        "torch learns by change and brian2 by growth, so make both say the same equation (sign, factors, "
+        "torch learns by change and brian2 by growth, so write the same equation in both (sign, factors, "
         "time constant)"
     )
 
@@ -92,7 +92,7 @@ def _changed(rule: Any, w: np.ndarray, pre: np.ndarray, post: np.ndarray, state:
         raise DeclarationError(
             f"rule {type(rule).__name__}: its change fails on NumPy arrays of shape (post, pre), "
             f"(presentation, pre) and (presentation, post): {exception}; "
-            "a rule with growth must compute on both NumPy and torch"
+            "a rule with growth must work with both NumPy and torch"
         ) from exception
 
 
@@ -112,7 +112,7 @@ def _any_sign(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def _numbers(
     rule: Any, count: int, draw: Draw
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """w, what the pre and the post side send, and a state of the declared shapes."""
+    """Random w, pre and post signals, and a state of the declared shapes."""
     rng = np.random.default_rng(0)
     inputs = _POST if rule_of(rule).lateral else _PRE
     w, pre, post = (draw(rng, shape) for shape in ((_POST, inputs), (count, inputs), (count, _POST)))

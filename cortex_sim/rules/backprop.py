@@ -19,11 +19,10 @@ class Backprop:
 
     Notes
     -----
-    Departures: none: the update is the negative gradient, averaged over presentations.
+    Departures: none; the update is the negative gradient, averaged over presentations.
 
-    Limits: weight transport: each top-down synapse knows the strength of its bottom-up partner. Weights
-    that precede lateral projections, or those of gain, learn from a part of the gradient only, under every
-    rule.
+    Limits: weight transport: each top-down synapse has the strength of its bottom-up partner. Weights
+    upstream of lateral or gain projections learn from only part of the gradient, under every rule.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""What a plasticity rule is, and the local step that every supervised rule shares.
+"""What a plasticity rule is, and the local step that all supervised rules share.
 
-Sign, fixed once: **credit points where the rate should go**, and a rule returns Δw/η, the direction
-in which the weight should change. The caller that takes the step owns η.
+Sign convention: **credit points where the rate should go**, and a rule returns Δw/η, the direction in
+which the weight should change. The caller that takes the step chooses η.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-#: `local_step` as text: one synapse at one moment, as ``growth`` of unsupervised rules.
+#: `local_step` as text, for one synapse at one moment, like ``growth`` of unsupervised rules.
 LOCAL_GROWTH = "u_post * r_pre"
 
 
@@ -51,14 +51,14 @@ def local_step(u: Array, r_pre: Array) -> Array:
 
 
 def carried_down(b: Array, u: Array) -> Array:
-    """C = B u, from B (post, pre) of a top-down projection and u (presentation, pre)."""
+    """Credit B u (presentation, post), from top-down weights B (post, pre) and u (presentation, pre)."""
     return u @ b.T
 
 
 class Supervised(Protocol):
     """A rule of bottom-up projections: ΔW/η = ⟨u r_preᵀ⟩ with the credit of its post population.
 
-    ``accepts`` are the kinds of feedback that may bring that credit; ``arrival`` is how it arrives.
+    ``accepts`` lists the kinds of feedback that may bring this credit; ``arrival`` says how it arrives.
     """
 
     arrival: Any
@@ -67,10 +67,10 @@ class Supervised(Protocol):
 
 @dataclass(frozen=True)
 class Level:
-    """A population as a target rule meets it, arrays of shape (presentation, unit).
+    """Activity of one population as a target rule reads it, arrays of shape (presentation, unit).
 
-    ``a`` drive, ``r`` rate, ``bias`` the part of the drive that no projection brings, ``c`` credit,
-    ``step`` π of shape (presentation, 1): its target is t = r + π c.
+    ``a`` is the drive, ``r`` the rate, ``bias`` the part of the drive that comes from no projection, ``c``
+    the credit, and ``step`` is π of shape (presentation, 1): the target is t = r + π c.
     """
 
     activation: Any
@@ -87,10 +87,10 @@ class Level:
 
 
 class TargetRule(Protocol):
-    """A supervised rule whose credit is the way to a target, found from the top down.
+    """A supervised rule whose credit points to a target, computed from the top down.
 
-    It holds for a whole network: targets below come from targets above. ``chain_only`` rules invert
-    the whole drive, so a population may have one dense input only.
+    It must be the rule of a whole network, since targets below come from targets above. ``chain_only`` rules
+    invert the whole drive, so a population may have only one input, and a dense one.
     """
 
     needs_float64: bool
@@ -100,9 +100,9 @@ class TargetRule(Protocol):
         """π of the top population: t_L = r_L + π c_L."""
 
     def delivered(self, carry: Callable[[Array], Array], above: Level, r_below: Array) -> tuple[Array, Array]:
-        """Credit that one projection delivers below, and the step π it asks for there.
+        """Credit that one projection delivers below, and the step π that it sets there.
 
-        ``carry`` takes (presentation, unit above) to B times it, (presentation, unit below).
+        ``carry`` multiplies by B: from (presentation, unit above) to (presentation, unit below).
         """
 
 
@@ -110,8 +110,8 @@ class Unsupervised(Protocol):
     """A rule that reads the rates on both sides of a projection, and its own state if it has any.
 
     ``change(w, r_pre, r_post)`` returns Δw/η; with ``state`` declared (variable → `PerPost`, …) it
-    is ``change(w, r_pre, r_post, state) -> (Δw/η, new state)``, pure. In time it needs ``growth``
-    too, the text of one synapse: see `cortex_sim.rules.in_time`.
+    is ``change(w, r_pre, r_post, state) -> (Δw/η, new state)`` and changes no argument. To run in time it
+    also needs ``growth``, the text for one synapse: see `cortex_sim.rules.in_time`.
     """
 
     change: Callable[..., Any]
@@ -119,7 +119,7 @@ class Unsupervised(Protocol):
 
 @dataclass(frozen=True)
 class PerPost:
-    """State with one value per post unit (per channel of a convolution)."""
+    """State with one value per post unit (or channel, for a convolution)."""
 
     initial: float = 0.0
 
@@ -150,7 +150,7 @@ State = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class TopDown:
-    """What `Network.with_rule` puts beside (or instead of) a bottom-up projection, going down."""
+    """The top-down projection that `Network.with_rule` adds, as feedback, plasticity and regularisers."""
 
     feedback: Feedback
     plasticity: Any = None
@@ -166,21 +166,23 @@ class Word:
     rule : rule
         Plasticity of every plastic bottom-up projection.
     paired : callable or None
-        From the name of a bottom-up projection, the top-down projection that runs beside it.
+        Takes the name of a bottom-up projection and returns its paired top-down projection.
     direct : callable or None
-        From nothing, the top-down projection from the top to each population (exclusive of beside).
+        Takes nothing and returns the top-down projection from the top to each population; instead of
+        ``paired``.
     onto_top : callable or None
-        Beside `direct`: from the name of a bottom-up projection onto the top, the top-down one to its pre
-        population, in place of what `direct` gives.
+        With ``direct``: takes the name of a bottom-up projection onto the top and returns the top-down
+        projection to its pre population, in place of what ``direct`` returns.
     diffusing : callable or None
-        From the kernel of a credit network's channels, the top-down projection from them to a population.
+        Takes the kernel of a credit network's channels and returns the top-down projection from them to a
+        population.
     adds : tuple of regularisers
-        Regularisers that the word needs on every plastic bottom-up projection (added where none of
-        their kind is declared).
+        Regularisers that the word needs on every plastic bottom-up projection (added if none of their kind
+        is declared).
     reads : Decorrelated or None
-        What plastic bottom-up synapses read, where nothing is declared.
+        How plastic bottom-up synapses read pre rates, where nothing is declared.
     docstring : str
-        What it is, in the form of a rule's docstring, where that of its rule does not say it; see
+        Description in the form of a rule's docstring, if the rule's own does not fit; see
         `cortex_sim.card`.
     """
 
@@ -201,8 +203,8 @@ _HOMES: dict[str, str] = {}  # by word, the module that registered it
 def register_word(name: str, word: Word) -> None:
     """Make ``net.with_rule(name)`` and ``--rule name`` mean ``word``.
 
-    A word may be registered again where it was before, for a rule of the same class: a cell that is run
-    again, a module that is reloaded.
+    The same module may register a word again for a rule of the same class, as when a notebook cell is run
+    again or a module is reloaded.
 
     Raises
     ------
@@ -210,7 +212,7 @@ def register_word(name: str, word: Word) -> None:
         If another word has the name.
     """
     if not isinstance(name, str) or not name.strip() or name != name.strip():
-        raise DeclarationError(f"register_word: a word is text without blanks around it. Got {name!r}")
+        raise DeclarationError(f"register_word: a word is text without spaces around it. Got {name!r}")
     home = sys._getframe(1).f_globals.get("__name__", "")
     meant = spelled(name, WORDS)
     known = WORDS.get(meant)

@@ -1,4 +1,4 @@
-"""BCM: the sign of plasticity turns at a threshold that slides with the post unit's own activity."""
+"""BCM: plasticity changes sign at a threshold that slides with the post unit's own activity."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cortex_sim.rules.base import PerPost, State, Word, register_word
 class Bcm:
     """Δw_ij = η⟨y_i(y_i − θ_i) x_j⟩, θ_i a running mean of y_i²; x pre rate, y post rate.
 
-    Above its threshold a post unit strengthens what drives it, below it weakens it; the threshold
-    rises faster than the rate, so no unit wins for ever.
+    A post unit above its threshold strengthens the synapses that drive it, below it weakens them; the
+    threshold rises faster than the rate, so that growth is limited.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class Bcm:
 
     Notes
     -----
-    Departures: none to Intrator & Cooper's form; Bienenstock, Cooper & Munro's threshold is another
-    function of past rates.
+    Departures: none from Intrator & Cooper's form; the threshold of Bienenstock, Cooper & Munro is a
+    different function of past rates.
 
-    Limits: without inhibition several units may choose the same feature. θ must move faster than the
-    weights, or rates oscillate.
+    Limits: without inhibition several units may become selective for the same feature. θ must change
+    faster than the weights, or rates oscillate.
 
     References
     ----------
@@ -57,7 +57,7 @@ class Bcm:
         """Δw/η as w (post, pre), and θ after these presentations, θ (post,)."""
         y, theta = r_post, state["theta"]
         growth = (y * (y - theta)).T @ r_pre / len(y)
-        kept = (1 - 1 / self.window) ** len(y)  # len(y) presentations of a running mean
+        kept = (1 - 1 / self.window) ** len(y)  # weight of the old mean after len(y) presentations
         return growth, {"theta": kept * theta + (1 - kept) * (y * y).mean(0)}
 
 

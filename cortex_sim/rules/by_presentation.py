@@ -1,4 +1,4 @@
-"""A rule with ``change`` alone, at equilibrium: one step per phase, since there is no time within one."""
+"""A rule with ``change`` only, at equilibrium: one step per phase, since a phase has no time course."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cortex_sim.rules.in_time import State, initial_state
 
 
 class ByPresentation:
-    """A rule's ``change`` for one projection; its state moves by presentations, not by ms.
+    """A rule's ``change`` for one projection; its state advances by presentations, not by ms.
 
     Parameters
     ----------
     rule : rule
-        With ``change``, unsupervised, and without ``growth``.
+        An unsupervised rule with ``change`` and without ``growth``.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the capabilities of a rule ask of the projection that carries it, and of the network around it."""
+"""What a rule requires of the projection that carries it, and of the network around it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_rule(projection: Projection) -> None:
-    """A rule must be able to act on the weights of the projection that it was given to."""
+    """Refuse a rule that cannot act on the weights of the projection that carries it."""
     if projection.plasticity is None:
         return
     if projection.is_top_down:
@@ -30,13 +30,13 @@ def check_rule(projection: Projection) -> None:
     rule = projection.rule
     if rule.supervised != bool(rule.accepts) or not (rule.supervised or rule.change):
         raise DeclarationError(
-            f"projection {projection.name}: {_word(projection)} must declare change(...) where it is "
-            "unsupervised, both arrival and accepts where it is supervised; add what is missing"
+            f"projection {projection.name}: {_word(projection)} must declare change(...) if it is "
+            "unsupervised, or both arrival and accepts if it is supervised; add what is missing"
         )
     if rule.arrival is Arrival.TARGETS and not (rule.top_step and rule.delivered):
         raise DeclarationError(
-            f"projection {projection.name}: {_word(projection)} works by targets, and lacks top_step() or "
-            "delivered(carry, above, r_below); add both, as cortex_sim/rules/target_prop.py does"
+            f"projection {projection.name}: {_word(projection)} works by targets, but lacks top_step() or "
+            "delivered(carry, above, r_below); add both, as in cortex_sim/rules/target_prop.py"
         )
 
 
@@ -45,8 +45,8 @@ def _check_on_driving(projection: Projection) -> None:
     kind = projection.kind.replace("_", "-")
     if projection.is_gain and projection.rule.supervised:
         raise DeclarationError(
-            f"projection {name}: {word} reads the credit of a drive, and {name} sets gain; use a rule of "
-            'rates, such as Hebbian(), or effect="drive"'
+            f"projection {name}: {word} needs credit for a drive, but {name} sets a gain; use a rule that "
+            'reads rates only, such as Hebbian(), or effect="drive"'
         )
     if not projection.connector.plastic:
         fixed = f"{link}() never changes its weights (plastic = False)"
@@ -54,12 +54,12 @@ def _check_on_driving(projection: Projection) -> None:
         raise DeclarationError(f"projection {name}: {lacks}; remove plasticity={word}(...), or use Dense()")
     if projection.rule.top_down:
         raise DeclarationError(
-            f"projection {name}: {word} changes top-down weights, {name} is {kind}; "
-            "give it to the net.top_down(...) that runs beside it"
+            f"projection {name}: {word} changes top-down weights, but {name} is {kind}; "
+            "give it to the paired net.top_down(...)"
         )
     if projection.rule.lateral:
         raise DeclarationError(
-            f"projection {name}: {word} changes lateral weights, {name} is {kind}; "
+            f"projection {name}: {word} changes lateral weights, but {name} is {kind}; "
             f"use net.lateral({projection.post!r}, plasticity={word}())"
         )
 
@@ -68,7 +68,7 @@ def _check_on_lateral(projection: Projection) -> None:
     if not projection.rule.lateral:
         raise DeclarationError(
             f"projection {projection.name}: {_word(projection)} is no rule for lateral projections; use "
-            "Decorrelation(), or a rule of your own that has lateral = True and leaves the diagonal at zero"
+            "Decorrelation(), or your own rule with lateral = True that keeps the diagonal at zero"
         )
 
 
@@ -76,13 +76,13 @@ def _check_on_top_down(projection: Projection) -> None:
     if not projection.rule.top_down:
         raise DeclarationError(
             f"projection {projection.name}: {_word(projection)} is a rule for "
-            f"{'lateral' if projection.rule.lateral else 'bottom-up'} projections; top-down ones "
-            f"learn by a rule with top_down = True, such as KolenPollack(of={projection.reverse_name!r})"
+            f"{'lateral' if projection.rule.lateral else 'bottom-up'} projections; for top-down ones "
+            f"use a rule with top_down = True, such as KolenPollack(of={projection.reverse_name!r})"
         )
 
 
 def check_credit(net: Network, paths: Paths) -> None:
-    """Every supervised rule must get its credit, as it says that it arrives."""
+    """Every supervised rule must receive its credit in the way that it declares."""
     supervised = [p for p in net.driving if p.rule.supervised]
     if not any(p.rule.from_teacher for p in supervised):
         for projection in supervised:
@@ -92,7 +92,7 @@ def check_credit(net: Network, paths: Paths) -> None:
 
 
 def _check_arrival(net: Network, projection: Projection, paths: Paths) -> None:
-    """The post population must get credit, by feedback that the rule accepts, from where it says."""
+    """The post population must receive credit from the right populations, by feedback the rule accepts."""
     rule, post = projection.rule, projection.post
     word, arriving = _word(projection), paths.credit_inputs.get(post, [])
     kinds = " or ".join(kind.__name__ for kind in rule.accepts)
@@ -103,26 +103,26 @@ def _check_arrival(net: Network, projection: Projection, paths: Paths) -> None:
         raise DeclarationError(
             f"projection {projection.name}: learns by {word}, but no top-down projection brings credit to "
             f"{post}; add net.top_down({senders[0]!r}, {post!r}, feedback={rule.accepts[0].__name__}(...)), "
-            f"or use {_whole(projection.plasticity)}, which adds all that are needed"
+            f"or use {_whole(projection.plasticity)}, which adds all projections that are needed"
         )
     for path in arriving:
         over_identity = not has_weights(path.connector)
         if not over_identity and not isinstance(path.feedback, rule.accepts):
             raise DeclarationError(
-                f"projection {projection.name}: learns by {word}, which takes its credit through {kinds}; "
-                f"{path.name} has {type(path.feedback).__name__}, change one of the two"
+                f"projection {projection.name}: learns by {word}, which takes its credit through {kinds}, "
+                f"but {path.name} has {type(path.feedback).__name__}; change one of the two"
             )
         if rule.arrival is Arrival.DIRECT and path.pre != net.objective_at:
             raise DeclarationError(
-                f"projection {path.name}: {word} of {projection.name} takes credit straight from the top; "
+                f"projection {path.name}: {word} of {projection.name} takes credit directly from the top; "
                 f"use net.top_down({net.objective_at!r}, {post!r}, ...)"
             )
-        in_a_loop = path.paired_with == RECURRENT  # then its credit may come from here, and settles with it
+        in_a_loop = path.paired_with == RECURRENT  # then credit may circulate, and settles
         known = path.pre in paths.credited if in_a_loop else paths.has_credit_without(path.pre, post)
         if rule.arrival is not Arrival.DIRECT and not known:
             raise DeclarationError(
-                f"projection {path.name}: brings {post} the credit of {path.pre}, which gets none itself; "
-                f"add a top-down projection from above to {path.pre}"
+                f"projection {path.name}: brings {post} the credit of {path.pre}, which receives none "
+                f"itself; add a top-down projection from above to {path.pre}"
             )
     _check_no_path_missing(net, projection, paths)
 
@@ -134,7 +134,7 @@ def _whole(rule: Any) -> str:
 
 
 def _check_no_path_missing(net: Network, projection: Projection, paths: Paths) -> None:
-    """A rule that runs beside bottom-up projections must run beside all that lead to the objective."""
+    """Credit must return along every bottom-up projection that leads to the objective."""
     post = projection.post
     if projection.rule.arrival is Arrival.DIRECT:
         return
@@ -142,13 +142,13 @@ def _check_no_path_missing(net: Network, projection: Projection, paths: Paths) -
     for onward in paths.onward.get(post, []):
         if onward.post in paths.leading and onward.reverse_name not in net.projections and not by_hand:
             raise DeclarationError(
-                f"projection {projection.name}: {post} also drives {onward.post}, whose credit never comes "
-                f"back; add net.top_down({onward.post!r}, {post!r}, ...)"
+                f"projection {projection.name}: {post} also drives {onward.post}, whose credit does not "
+                f"return; add net.top_down({onward.post!r}, {post!r}, ...)"
             )
 
 
 def _check_targets(net: Network, paths: Paths) -> None:
-    """Rules that work by targets hold for the whole network and invert its activations."""
+    """Rules that work by targets must cover the whole network, and need activations with an inverse."""
     supervised = [p for p in net.driving if p.rule.supervised]
     by_target = [p for p in supervised if p.rule.arrival is Arrival.TARGETS]
     if not by_target:
@@ -156,32 +156,32 @@ def _check_targets(net: Network, paths: Paths) -> None:
     first, declared = by_target[0].plasticity, by_target[0].rule
     if any(p.plasticity != first for p in supervised):
         raise DeclarationError(
-            f"network {net.name}: {first!r} finds targets for the whole network, so every supervised "
+            f"network {net.name}: {first!r} computes targets for the whole network, so every supervised "
             f"projection must carry it; use net.with_rule({first!r})"
         )
     word = type(first).__name__
     if net.recurrents:
         raise DeclarationError(
-            f"projection {net.recurrents[0].name}: {word} finds targets from the top down, which ends "
-            "nowhere in a loop; use GaitProp() in its limit form, or a network without recurrent projections"
+            f"projection {net.recurrents[0].name}: {word} computes targets from the top down, which never "
+            "ends in a loop; use GaitProp() in its limit form, or a network without recurrent projections"
         )
     for population in {p.post: net.populations[p.post] for p in net.bottom_ups}.values():
         if not activation_of(population.activation).invertible:
             raise DeclarationError(
-                f"population {population.name}: {word} needs the inverse of the rate function, and "
+                f"population {population.name}: {word} needs the inverse of the rate function, but "
                 f"{type(population.activation).__name__} has none; use leaky_relu, tanh, logistic, "
                 "softplus or linear"
             )
         if population.normaliser is not None:
             raise DeclarationError(
-                f"population {population.name}: {word} inverts the way from drive to rate, and statistics "
-                f"of {type(population.normaliser).__name__} have no inverse; leave it out, or use GaitProp() "
-                "in its limit form, whose credit passes through by the Jacobian"
+                f"population {population.name}: {word} inverts the map from drive to rate, but "
+                f"{type(population.normaliser).__name__} has no inverse; leave it out, or use GaitProp() in "
+                "its limit form, whose credit passes through it by the Jacobian"
             )
         if population.dropout:
             raise DeclarationError(
-                f"population {population.name}: {word} inverts the rate function, and dropout has none; "
-                "leave it out, or use GaitProp() in its limit form"
+                f"population {population.name}: {word} inverts the map from drive to rate, but dropout has "
+                "no inverse; leave it out, or use GaitProp() in its limit form"
             )
         if declared.chain_only:
             _check_chain(paths, population.name, word)
@@ -191,8 +191,8 @@ def _check_chain(paths: Paths, population: str, word: str) -> None:
     inputs, onward = paths.inputs[population], paths.onward.get(population, [])
     if len(inputs) > 1 or len(onward) > 1 or not isinstance(inputs[0].connector, Matrix):
         raise DeclarationError(
-            f"population {population}: {word} inverts the whole drive, so it takes chains of Dense "
-            "projections only; use DifferenceTargetProp() for other graphs"
+            f"population {population}: {word} inverts the whole drive, so it works only in chains of Dense "
+            "projections; use DifferenceTargetProp() for other graphs"
         )
 
 

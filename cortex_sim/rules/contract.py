@@ -1,4 +1,4 @@
-"""`check_rule`: what holds for every rule, tried on a user's rule."""
+"""`check_rule`: tests on a user's rule the properties that every rule must have."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cortex_sim.registry import from_data, make, to_data
 from cortex_sim.rules.agreement import check_agreement
 from cortex_sim.rules.in_time import initial_state
 
-_POST, _PRE, _PRESENTATIONS = 3, 5, 7  # distinct, so that a transposed axis cannot pass
+_POST, _PRE, _PRESENTATIONS = 3, 5, 7  # all different, so that a transposed axis cannot pass
 _LOOSE, _TIGHT = 2e-4, 1e-10
 
 
 @dataclass(frozen=True)
 class RuleCheck:
-    """What `check_rule` found: ``passed`` by name, and ``skipped``, by name with the reason."""
+    """Result of `check_rule`: names of ``passed`` checks, and of ``skipped`` ones with the reason."""
 
     rule: str
     passed: tuple[str, ...]
@@ -46,33 +46,33 @@ class _NotTried(Exception):
 
 @known_arguments("cs.check_rule")
 def check_rule(rule: Any, without: Collection[str] = ()) -> RuleCheck:
-    """Try on random numbers what holds for every rule.
+    """Test on random numbers the properties that every rule must have.
 
     - "settings": it is a dataclass, and YAML keeps its settings;
     - "arrays": NumPy and torch give the same Δw/η, finite and of shape (post, pre);
-    - "purity": weights, rates and state that it receives are not changed, and two calls agree;
-    - "mean over presentations": the change of a batch is the mean of those of its presentations;
-    - "pre units alike", "post units alike": other labels of units relabel the change, and nothing else;
-    - "float32": float32 numbers give a float32 change, near that of float64;
-    - "growth": ``change`` and ``growth`` are one equation.
+    - "purity": the weights, rates and state that it receives are not changed, and two calls agree;
+    - "mean over presentations": the change of a batch is the mean over the changes of its presentations;
+    - "pre units alike", "post units alike": permuting units permutes the change, and nothing else;
+    - "float32": float32 numbers give a float32 change, close to that of float64;
+    - "growth": ``change`` and ``growth`` are the same equation.
 
     Parameters
     ----------
     rule : rule
-        An unsupervised rule, with ``change``. Of a supervised rule only "settings" is tried: its step is
-        shared by all, and its credit belongs to a network.
+        An unsupervised rule, with ``change``. For a supervised rule only "settings" is tested: all share one
+        step, and credit depends on the network.
     without : collection of str
-        Checks to leave out: ``["post units alike"]`` for a rule that gives units an order, such as `Sanger`.
+        Checks to leave out: ``["post units alike"]`` for a rule that orders units, such as `Sanger`.
 
     Returns
     -------
     RuleCheck
-        What passed, and what was not tried and why; ``print`` shows it.
+        What passed, and what was not tested and why; ``print`` shows it.
 
     Raises
     ------
     DeclarationError
-        Naming every check that failed, with the reason.
+        If a check fails; the message names every failed check, with the reason.
     """
     if isinstance(rule, (str, dict, type)):
         rule = make("rule", rule)
@@ -92,7 +92,7 @@ def check_rule(rule: Any, without: Collection[str] = ()) -> RuleCheck:
             skipped[name] = str(reason)
         except (_Failed, CortexSimError) as reason:
             failed.append(f"{name}: {reason}")
-        except Exception as exception:  # of the rule's own code, which is what is being tried
+        except Exception as exception:  # in the rule's own code, which is being tested
             failed.append(f"{name}: {type(exception).__name__}: {exception}")
     if failed:
         raise DeclarationError(
@@ -106,10 +106,10 @@ def check_rule(rule: Any, without: Collection[str] = ()) -> RuleCheck:
 
 def _settings(rule: Any, declared: DeclaredRule) -> None:
     if not is_dataclass(rule):
-        raise _Failed("it is no dataclass; write @dataclass(frozen=True) above the class")
+        raise _Failed("it is not a dataclass; write @dataclass(frozen=True) above the class")
     again = from_data("rule", to_data("rule", make("rule", rule)))
     if again != rule:
-        raise _Failed(f"YAML gives {again!r} for {rule!r}; settings must be numbers, text, lists or arrays")
+        raise _Failed(f"YAML turns {rule!r} into {again!r}; settings must be numbers, text, lists or arrays")
 
 
 def _arrays(rule: Any, declared: DeclaredRule) -> None:
@@ -117,7 +117,7 @@ def _arrays(rule: Any, declared: DeclaredRule) -> None:
     theirs = _changed(rule, declared, *_numbers(declared), convert=_tensor)
     for name, change in ours.items():
         if not np.isfinite(change).all():
-            raise _Failed(f"{name} is not finite on finite numbers")
+            raise _Failed(f"{name} is not finite although all inputs are")
         _same(name, change, theirs[name], _TIGHT, "NumPy and torch differ")
     if declared.lateral and np.diag(ours["change"]).any():
         raise _Failed("the change of a lateral projection must be 0 on the diagonal")
@@ -149,7 +149,7 @@ def _batch_mean(rule: Any, declared: DeclaredRule) -> None:
 
 def _pre_alike(rule: Any, declared: DeclaredRule) -> None:
     if declared.lateral:
-        raise _NotTried("pre and post are one population; see the post units")
+        raise _NotTried("pre and post are the same population; see the post units")
     _relabelled(rule, declared, np.random.default_rng(1).permutation(_PRE), None)
 
 
@@ -172,7 +172,7 @@ def _relabelled(rule: Any, declared: DeclaredRule, pre: Any, post: Any) -> None:
     other = {name: moved(name, values) for name, values in state.items()}
     after = _changed(rule, declared, moved("change", w), r_pre[:, columns], r_post[:, rows], other)
     for name, change in before.items():
-        _same(name, after[name], moved(name, change), _TIGHT, "units by other labels give another change")
+        _same(name, after[name], moved(name, change), _TIGHT, "permuted units do not permute the change")
 
 
 def _float32(rule: Any, declared: DeclaredRule) -> None:
@@ -181,13 +181,13 @@ def _float32(rule: Any, declared: DeclaredRule) -> None:
         coarse = _changed(rule, declared, *_numbers(declared), convert=convert, keep=True)
         for name, change in coarse.items():
             if "float32" not in str(change.dtype):
-                raise _Failed(f"{name} is {change.dtype} from float32 numbers; keep to the type of the rates")
+                raise _Failed(f"{name} is {change.dtype} for float32 inputs; keep the type of the rates")
             _same(name, np.asarray(change), fine[name], _LOOSE, "float32 and float64 differ")
 
 
 def _growth(rule: Any, declared: DeclaredRule) -> None:
     if declared.growth is None:
-        raise _NotTried("it has no growth: it learns on torch and at equilibrium, and not in time")
+        raise _NotTried("it has no growth: it learns on torch and at equilibrium, but not in time")
     check_agreement(rule)
 
 
@@ -206,7 +206,7 @@ _CHECKS: dict[str, Callable[[Any, DeclaredRule], None]] = {
 
 
 def _numbers(declared: DeclaredRule) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """w, rates on both sides, and a state that is not at its start: one never read would not show."""
+    """w, rates on both sides, and a state other than the initial one, so that it matters if it is read."""
     rng = np.random.default_rng(0)
     inputs = _POST if declared.lateral else _PRE
     shapes = (_POST, inputs), (_PRESENTATIONS, inputs), (_PRESENTATIONS, _POST)
@@ -231,7 +231,7 @@ def _changed(
 ) -> dict[str, Any]:
     """The change and each new state, by name."""
     if declared.change is None:
-        raise _NotTried("a supervised rule's step is shared by all, and its credit belongs to a network")
+        raise _NotTried("all supervised rules share one step, and credit depends on the network")
     parts = convert(w), convert(pre), convert(post)
     if not state:
         found = {"change": declared.change(*parts)}
@@ -268,4 +268,4 @@ def _same(name: str, one: Any, other: Any, tolerance: float, said: str) -> None:
     scale = max(float(np.abs(other).max()), 1e-12)
     apart = float(np.abs(one - other).max())
     if not apart <= tolerance * scale:
-        raise _Failed(f"{said}: {name} by {apart:.3g}, where it is as large as {scale:.3g}")
+        raise _Failed(f"{said}: {name} differs by {apart:.3g}, its largest value is {scale:.3g}")

@@ -1,4 +1,4 @@
-"""Covariance rule: only departures from the usual rates count, so synapses weaken as well as grow."""
+"""Covariance rule: only deviations from mean rates count, so synapses weaken as well as grow."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Covariance:
 
     Notes
     -----
-    Departures: none but that the means are running means, kept by each side.
+    Departures: none, except that the means are running means, kept by each side.
 
-    Limits: unstable: weights grow along the first principal component. A synapse whose two sides are both
-    below their means grows too.
+    Limits: unstable: weights grow along the first principal component. A synapse also grows when both of
+    its sides are below their means.
 
     References
     ----------
@@ -52,7 +52,7 @@ class Covariance:
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and the means after these presentations, (post,) and (pre,)."""
         x, y = r_pre - state["mean_pre"], r_post - state["mean_post"]
-        moved = 1 - (1 - 1 / self.window) ** len(x)  # len(x) presentations of a running mean
+        moved = 1 - (1 - 1 / self.window) ** len(x)  # weight of len(x) presentations in a running mean
         means = {
             "mean_post": state["mean_post"] + moved * y.mean(0),
             "mean_pre": state["mean_pre"] + moved * x.mean(0),

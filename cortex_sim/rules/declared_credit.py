@@ -1,7 +1,7 @@
-"""Credit networks with plastic weights as declared ones.
+"""Credit networks with plastic weights, as declarations.
 
-Of the layered form, plastic top-down projections beside the bottom-up ones; of the broadcast, a teacher whose
-channels reach every population by plastic weights.
+The layered form becomes plastic top-down projections paired with the bottom-up ones; the broadcast becomes a
+teacher whose channels reach every population by plastic weights.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from cortex_sim.rules.tdca import Tdca
 def declared_word(trained: TrainedCredit) -> Word | None:
     """How ``with_rule("tdca", credit=trained)`` puts a network under a credit network with plastic weights.
 
-    W ← (1 − λ_W) W + Δ and B ← (1 − λ_B) B + κ Δᵀ (`cortex_sim.credit.layered`) are Kolen–Pollack's rule with
-    a gain and with decays of its own; D of a broadcast (`cortex_sim.credit.broadcast`) learns by
-    `PlasticDiffusion`; what synapses read is `Decorrelated` with the trained shares. None for credit networks
-    whose weights change in the outer loop only.
+    W ← (1 − λ_W) W + Δ and B ← (1 − λ_B) B + κ Δᵀ (`cortex_sim.credit.layered`) are the Kolen–Pollack rule
+    with a gain and two separate decays; D of a broadcast (`cortex_sim.credit.broadcast`) learns by
+    `PlasticDiffusion`; synapses read rates through `Decorrelated` with the trained shares. Returns None for
+    credit networks whose weights change only in the outer loop.
     """
     form = trained.network
     if isinstance(form, BroadcastCredit):
@@ -60,9 +60,9 @@ def _broadcast(form: BroadcastCredit, trained: TrainedCredit) -> Word:
 
 
 def trained_reads(trained: TrainedCredit) -> Any:
-    """What synapses read in the inner runs that trained a credit network, with the trained shares.
+    """How synapses read rates in the inner runs that trained a credit network, with the trained shares.
 
-    A share that was declared as 0 or 1 was not trained, and stays so. None where synapses read rates.
+    A share that was declared as 0 or 1 was not trained and is kept. None if synapses read plain rates.
     """
     logits = {**trained.provenance("shares"), **{n: p for n, p in trained.parameters.items() if n in SHARES}}
     declared = trained.provenance("settings", "model_settings").get("reads")

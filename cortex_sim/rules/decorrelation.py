@@ -1,4 +1,4 @@
-"""Decorrelation: lateral synapses grow between units that are active together, and take it away."""
+"""Decorrelation: lateral inhibition grows between correlated units until they are decorrelated."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cortex_sim.registry import register
 class Decorrelation:
     """ΔL_ij = η⟨r_i r_j⟩ for i ≠ j, L_ii = 0, of a lateral projection: r = f(W r_pre + b − L r).
 
-    Because L is subtracted, growth with correlation is anti-Hebbian: it ends where ⟨r_i r_j⟩ = 0 for
-    every pair. This is the local route to orthogonality that the authors of GAIT-prop name: on white
-    input (I + L)⁻¹W then has orthogonal rows.
+    Because L is subtracted, growth with correlation is anti-Hebbian: it stops when ⟨r_i r_j⟩ = 0 for
+    every pair. The authors of GAIT-prop name this as a local route to orthogonality: with white input
+    (I + L)⁻¹W then has orthogonal rows.
 
     Notes
     -----
     Departures: Földiák's constant p², for sparse units, is left out.
 
-    Limits: weights become orthogonal only where the input is white, and their lengths stay free. Lateral
-    projections carry no credit.
+    Limits: weights become orthogonal only if the input is white, and their lengths are not constrained.
+    Lateral projections carry no credit.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Difference target propagation: targets through a learned inverse, its error subtracted."""
+"""Difference target propagation: targets through an inverse, with its reconstruction error subtracted."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class DifferenceTargetProp:
 
     Notes
     -----
-    Departures: the paper's inverse has a nonlinearity of its own and learns from noisy rates; ours is the
-    linear part of it, learned from white spontaneous activity.
+    Departures: the paper's inverse has its own nonlinearity and learns from noisy rates; ours is only the
+    linear part, learned from white spontaneous activity.
 
-    Limits: with nonlinear f it divides by f′ where backpropagation multiplies.
+    Limits: with nonlinear f it divides by f′ where backpropagation multiplies by it.
 
     References
     ----------
@@ -54,7 +54,7 @@ class DifferenceTargetProp:
         return self.gamma
 
     def delivered(self, carry: Callable[[Array], Array], above: Level, r_below: Array) -> tuple[Array, Array]:
-        """c_pre = B(f⁻¹(t) − f⁻¹(r))/γ, and π = γ below as above."""
+        """c_pre = B(f⁻¹(t) − f⁻¹(r))/γ, and π = γ."""
         f = above.activation
         return carry(f.drive(above.t) - f.drive(above.r)) / self.gamma, above.step
 

@@ -13,14 +13,14 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 @register("rule", "direct_feedback_alignment")
 @dataclass(frozen=True)
 class DirectFeedbackAlignment:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = B c_L straight from the top, B fixed and random.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = B c_L directly from the top, B fixed and random.
 
     Notes
     -----
-    Departures: none in the equation; B is normal with variance scale²/C for C units of the top, drawn once.
+    Departures: none in the equation; B is normal with variance scale²/C for C top units, drawn once.
 
-    Limits: a population's credit lies in the C directions that B's columns span, whatever weights stand
-    between it and the top.
+    Limits: a population's credit lies in the at most C dimensions that B's columns span, whatever the
+    weights between it and the top.
 
     References
     ----------

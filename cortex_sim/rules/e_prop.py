@@ -1,4 +1,4 @@
-"""E-prop: traces that run forward in time meet credit that comes straight from the top, step by step."""
+"""E-prop: eligibility traces, computed forward in time, times the credit of each step from the top."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 
 @dataclass(frozen=True)
 class Memory:
-    """What a trace keeps from step to step: by the unit's leak, and by its synapse onto itself."""
+    """What a trace keeps from step to step: through the unit's leak, and through its autapse."""
 
     leak: bool
     autapse: bool
@@ -28,37 +28,37 @@ MEMORIES = {"leak": Memory(True, False), "unit": Memory(True, True), "none": Mem
 class EProp:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = B c_L; over steps η⟨Σ_t c[t] ē[t]⟩, ē the trace of f′ r_pre.
 
-    In a network that is unrolled in time, whose steps are a[t+1] = a[t] + p (Σ W r[t] − a[t]), p = dt/τ:
+    In a network unrolled in time, with steps a[t+1] = a[t] + p (Σ W r[t] − a[t]), p = dt/τ:
 
         ε_ij[t+1] = (1 − p_i) ε_ij[t] + p_i r_j[t],
         e_ij[t] = f′(a_i[t]) ε_ij[t],
         ē_ij[t+1] = (1 − p_L) ē_ij[t] + p_L e_ij[t],
 
-    L the top population, whose leak is the readout's. Credit is c[t] = B c_L[t] with c_L[t] = −∂E/∂r_L[t] of
-    that step alone; the top's own synapses have c_L e. No credit goes back through time, and of earlier steps
-    nothing is kept but the traces.
+    where L is the top population, whose leak is that of the readout. Credit is c[t] = B c_L[t] with
+    c_L[t] = −∂E/∂r_L[t] of that step only; the top's own synapses learn from c_L e. No credit is propagated
+    back through time, and nothing but the traces is kept of earlier steps.
 
     Parameters
     ----------
     memory : {"leak", "unit", "none"}, default "leak"
-        What ε keeps. "leak": as above. "unit": also what returns through the unit's synapse onto itself,
+        What ε keeps. "leak": as above. "unit": also what returns through the unit's autapse, with
         1 − p_i + p_i w_ii f′(a_i[t]) in place of 1 − p_i: all paths that stay within the unit. "none":
-        p = 1 in both traces, so credit meets what the synapse did one step before and no earlier.
+        p = 1 in both traces, so credit acts only on the synapse's activity one step before.
 
     Notes
     -----
-    Departures: rate units, and the paper's spiking ones, for which f′ is a pseudo-derivative, only on brian2;
-    B may diffuse; where a network settles, traces have reached f′ r_pre, and this is direct feedback
-    alignment.
+    Departures: rate units; spiking units as in the paper, with a pseudo-derivative as f′, only on brian2. B
+    may diffuse. In a network that settles, traces have converged to f′ r_pre, and the rule is direct
+    feedback alignment.
 
-    Limits: what a synapse does to other units through recurrent projections is left out, so it is the
-    gradient only where no path leads from unit to unit. Where steps are shorter than the top's τ a trace is
-    kept for every synapse and presentation, and convolutions can have no such traces. Normalisers are
+    Limits: the effect of a synapse on other units through recurrent projections is ignored, so the change
+    is the gradient only if no path leads from unit to unit. If steps are shorter than the top's τ, a trace
+    is kept for every synapse and presentation, and convolutions cannot have such traces. Normalisers are
     refused.
 
     References
     ----------
-    Bellec et al. (2020), doi:10.1038/s41467-020-17236-y; of rate units, Murray (2019),
+    Bellec et al. (2020), doi:10.1038/s41467-020-17236-y; for rate units, Murray (2019),
     doi:10.7554/eLife.43299; memory "unit" is the one-step approximation of Menick et al. (2021), arXiv
     2006.07232.
     """
@@ -73,7 +73,7 @@ class EProp:
 
     def __post_init__(self) -> None:
         if self.memory not in tuple(MEMORIES):
-            raise DeclarationError(f"EProp: memory must be leak, unit or none. Got {self.memory!r}")
+            raise DeclarationError(f'EProp: memory must be "leak", "unit" or "none". Got {self.memory!r}')
 
     @property
     def keeps(self) -> Memory:
@@ -81,7 +81,7 @@ class EProp:
         return MEMORIES[self.memory]
 
     def pace(self, dt_ms: float, tau_ms: float) -> float:
-        """P, the share of a trace that a step replaces, for a unit of time constant ``tau_ms``."""
+        """Share p of a trace that a step replaces, for a unit with time constant ``tau_ms``."""
         return dt_ms / tau_ms if self.keeps.leak else 1.0
 
 
@@ -95,14 +95,14 @@ _LOCAL = "ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = "
 _SYMMETRIC = _says(
     f"{_LOCAL}Wᵀ c_L, W the weights onto the top; over steps η⟨Σ_t c[t] ē[t]⟩, ē the trace of f′ r_pre.",
     "a population that does not project onto the top receives its credit through random weights.",
-    "as of e_prop; and B follows W at once, which is weight transport.",
+    "those of e_prop; and B follows W at once, which is weight transport.",
     "Bellec et al. (2020), doi:10.1038/s41467-020-17236-y.",
 )
 _DIFFUSED = _says(
     f"{_LOCAL}D P c_L, P random, D diffusion; over steps η⟨Σ_t c[t] ē[t]⟩, ē the trace of f′ r_pre.",
-    "in the paper the signal diffuses in time too, and decays; here it has spread at once. Rate units in "
+    "in the paper the signal also diffuses and decays in time; here it spreads at once. Rate units in "
     "place of spiking ones.",
-    "as of e_prop; and neighbours have nearly the same credit, of as many dimensions as places at most.",
+    "those of e_prop; and neighbours have nearly the same credit, with at most as many dimensions as places.",
     "Barretto-Bittar et al. (2026), arXiv 2603.08949.",
 )
 

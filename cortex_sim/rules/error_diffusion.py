@@ -1,4 +1,4 @@
-"""Error diffusion: every unit receives one of the top's errors, chosen by its number."""
+"""Error diffusion: every unit receives one of the top's errors, chosen by the unit's index."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 @register("rule", "error_diffusion")
 @dataclass(frozen=True)
 class ErrorDiffusion:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c_i = s_i c_L,k, k = i mod C, straight from the top's C units.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c_i = s_i c_L,k, k = i mod C, directly from the top's C units.
 
     Notes
     -----
-    Departures: the routing is the paper's. Weights of any sign, one stream of units and receptor signs s_i
-    are ours; its class-centred errors, sigmoid widths and initial weights are not implemented. Its abstract
-    was read, not its equations.
+    Departures: the routing is the paper's. Weights of either sign, one stream of units and receptor signs
+    s_i are ours; the paper's class-centred errors, sigmoid widths and initial weights are not implemented.
+    Only the abstract was read, not the equations.
 
-    Limits: refused for a convolution onto the top, which has no single units.
+    Limits: refused for a convolution onto the top, which does not address single units.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Feedback alignment: credit comes down through fixed random weights."""
+"""Feedback alignment: credit is sent down through fixed random weights."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cortex_sim.rules.base import Arrival, TopDown, Word, register_word
 @register("rule", "feedback_alignment")
 @dataclass(frozen=True)
 class FeedbackAlignment:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = B u with B of its own.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = B u with B independent of W.
 
-    B is fixed and random here; sign-symmetric, or plastic (`KolenPollack`, `WeightMirror`), it is
-    the rule of those names: the bottom-up synapse does not know the difference.
+    Here B is fixed and random. With sign-symmetric or plastic B (`KolenPollack`, `WeightMirror`) it becomes
+    the rule of that name; the bottom-up synapses learn in the same way.
 
     Notes
     -----
     Departures: the size of B, scale/√(sending units), is ours.
 
-    Limits: below the top the change starts at a large angle to backpropagation's. B of scale 1 is larger
-    than Wᵀ where few units send to many, so plain gradient steps need a lower rate there.
+    Limits: below the top the change initially has a large angle to backpropagation's. B of scale 1 is
+    larger than Wᵀ where few units send to many, so plain gradient steps need a lower learning rate there.
 
     References
     ----------

@@ -1,6 +1,6 @@
-"""GAIT-prop: targets a small step from the rates, sent down through inverses.
+"""GAIT-prop: targets a small step away from the rates, sent down through inverses.
 
-Equal to backpropagation where weights are orthogonal (arXiv 2006.06438, 2102.11598).
+It equals backpropagation if weights are orthogonal (arXiv 2006.06438, 2102.11598).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cortex_sim.rules.inverse_learning import InverseLearning
 @register("rule", "gait_prop")
 @dataclass(frozen=True)
 class GaitProp:
-    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = W⁺ u; in the finite form from near targets.
+    """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = W⁺ u; in the finite form from nearby targets.
 
     *Limit form* (γ → 0), any activation: **c_pre = W⁺ u**. It is backpropagation's recursion with
     the inverse in place of the transpose.
@@ -30,28 +30,28 @@ class GaitProp:
 
         Δa = f⁻¹((1 − γ f′²) r + γ f′² t) − a,    c_pre = W⁺ Δa / (γ π),    π_pre = γ π,
 
-    π = 1 at the top, the smallest where a population has several outputs. It needs invertible
-    activations and float64: the step γ is lost against the rates in float32.
+    π = 1 at the top; a population with several outputs takes the smallest π. This form needs invertible
+    activations and float64: in float32 the step γ is lost in the rounding of rates.
 
     Parameters
     ----------
     form : {"limit", "finite"}, default "limit"
-        Which of the two.
+        Which of the two forms.
     gamma : float, default 1e-3
         γ of the finite form.
     normalised : bool, default False
-        γ = κ√N / ‖t − r‖ for each presentation, N units (arXiv 2102.11598), in place of a fixed γ.
+        Use γ = κ√N / ‖t − r‖ for each presentation, with N units (arXiv 2102.11598), in place of a fixed γ.
     kappa : float, default 1e-7
-        κ.
+        κ of the normalised finite form.
 
     Notes
     -----
     Departures: the finite form with auxiliary units is the papers'. The limit form, the damped
-    pseudo-inverse in place of auxiliary units and graphs beyond chains are ours.
+    pseudo-inverse in place of auxiliary units, and graphs other than chains are ours.
 
-    Limits: equal to backpropagation on orthogonal weights only, so it needs a regulariser that keeps them
-    so. A computed inverse reads W: see `InverseLearning` for one that does not. The finite form needs float64
-    and activations with an inverse, and runs in training only.
+    Limits: equal to backpropagation only if weights are orthogonal, so it needs a regulariser that keeps
+    them so. A computed inverse reads W: see `InverseLearning` for one that does not. The finite form needs
+    float64 and activations with an inverse, and runs only in training.
 
     References
     ----------
@@ -67,18 +67,18 @@ class GaitProp:
 
     def __post_init__(self) -> None:
         if self.form not in list(_ARRIVAL):
-            raise DeclarationError(f"GaitProp: form must be limit or finite. Got {self.form!r}")
+            raise DeclarationError(f'GaitProp: form must be "limit" or "finite". Got {self.form!r}')
         require_positive(self, gamma=self.gamma, kappa=self.kappa)
         require_flag(self, normalised=self.normalised)
 
     @property
     def arrival(self) -> Arrival:
-        """By targets in the finite form, else by the chain c_pre = W⁺ u."""
+        """By targets in the finite form, by the chain c_pre = W⁺ u in the limit form."""
         return _ARRIVAL[self.form]
 
     @property
     def needs_float64(self) -> bool:
-        """Only the finite form does."""
+        """True for the finite form only."""
         return self.arrival is Arrival.TARGETS
 
     def top_step(self) -> float:
@@ -86,7 +86,7 @@ class GaitProp:
         return 1.0
 
     def step_size(self, above: Level) -> Array:
-        """γ of each presentation, shape (presentation, 1); 0 where the target is the rate itself."""
+        """γ of each presentation, shape (presentation, 1); 0 where the target equals the rate."""
         xp = array_namespace(above.r)
         if not self.normalised:
             return xp.full_like(above.r[:, :1], self.gamma)
@@ -96,7 +96,7 @@ class GaitProp:
         return xp.where(asked, self.kappa * above.r.shape[1] ** 0.5 / safe, xp.zeros_like(distance))
 
     def delivered(self, carry: Callable[[Array], Array], above: Level, r_below: Array) -> tuple[Array, Array]:
-        """c_pre = W⁺ Δa / (γ π) and π_pre = γ π; 0 where nothing is asked of the population above."""
+        """c_pre = W⁺ Δa / (γ π) and π_pre = γ π; 0 where the target above equals the rate."""
         xp = array_namespace(above.r)
         gamma = self.step_size(above)
         share = gamma * above.activation.gain(above.a) ** 2
@@ -114,10 +114,10 @@ LEARNED = """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = B u 
 
     Notes
     -----
-    Departures: the papers compute the inverse; that it be learned is their proposal, and this way of
-    learning it is ours (`InverseLearning`).
+    Departures: the papers compute the inverse and propose that it be learned; this way of learning it is
+    ours (`InverseLearning`).
 
-    Limits: as of `gait_prop` and of `InverseLearning`: B follows W with a lag, and weak directions of W last.
+    Limits: those of `gait_prop` and of `InverseLearning`: B follows W with a lag, weak directions of W last.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Global neuromodulator: one number, the same for every unit of every population, is all the credit."""
+"""Global neuromodulator: one number, the same for every unit of every population, is the only credit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class GlobalNeuromodulator:
 
     Notes
     -----
-    Departures: no paper's rule, but the limit of one channel, as a control.
+    Departures: not a published rule, but a control: the limit of a single channel.
 
-    Limits: m is no reward: it is a weighted sum of errors of either sign, and 0 for many large errors.
-    Refused for a convolution onto the top.
+    Limits: m is not a reward: it is a weighted sum of errors of either sign, and can be 0 although errors
+    are large. Refused for a convolution onto the top.
 
     References
     ----------

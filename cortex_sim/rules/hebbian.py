@@ -1,4 +1,4 @@
-"""Hebb's rule: what fires together wires together, without bound."""
+"""Hebb's rule: units that fire together wire together, without bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Hebbian:
 
     Notes
     -----
-    Departures: Hebb gave words, not an equation.
+    Departures: Hebb stated the rule in words, not as an equation.
 
     Limits: weights grow without bound: see `Oja`. With nonnegative rates they never shrink.
 

@@ -1,7 +1,7 @@
-"""A rule in continuous time: dw/dt = η·growth, and how the rule's own state moves, for a whole projection.
+"""A rule in continuous time: dw/dt = η·growth, and the dynamics of the rule's state, for a whole projection.
 
-`growth` is the text of one synapse at one moment; here it becomes means over presentations side by side.
-Where an equation reads several synapses at once, it is a method of whole arrays, which the batched engine
+``growth`` is the text for one synapse at one moment; here it is averaged over simultaneous presentations. An
+equation that reads several synapses at once is instead a method of whole arrays, which the batched engine
 runs and the synapses engine refuses.
 """
 
@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 _MS = 1e-3  # seconds
 _POST, _PRE = ("r_post", "u_post"), ("r_pre", "u_pre")
 _SYNAPSE = ("w", *_POST, *_PRE, "reconstruction_post")
-_READABLE: dict[type, tuple[tuple[str, ...], tuple[type, ...]]] = {  # by kind: signals, kinds of state
+_READABLE: dict[type, tuple[tuple[str, ...], tuple[type, ...]]] = {  # per kind: signals, kinds of state
     PerSynapse: (_SYNAPSE, (PerSynapse, PerPost, PerPre, Global)),
     PerPost: (_POST, (PerPost, Global)),
     PerPre: (_PRE, (PerPre, Global)),
@@ -50,26 +50,26 @@ _GRAMMAR = (
 
 
 def growth_of(rule: Any) -> dict[str, str]:
-    """Right-hand sides as text: "w" (Δw/η of one synapse) and each state variable that moves (per second).
+    """Right-hand sides as text: "w" (Δw/η of one synapse) and state variables with dynamics (per second).
 
     Raises
     ------
     DeclarationError
-        If the rule has none, or one for a variable that is neither w nor its state.
+        If the rule has no growth, or growth of a variable that is neither w nor part of its state.
     """
     declared = rule_of(rule)
     said = declared.growth
     if said is None and declared.supervised:
-        said = LOCAL_GROWTH  # every supervised rule makes the same local step
+        said = LOCAL_GROWTH  # all supervised rules take the same local step
     if said is None:
         raise DeclarationError(
-            f"rule {_name(rule)}: has no growth, so it cannot run in time; give the class the text of "
-            'one synapse, such as growth = "r_post * r_pre", or growth = change where it reads several'
+            f"rule {_name(rule)}: has no growth, so it cannot run in time; give the class the text for one "
+            'synapse, such as growth = "r_post * r_pre", or growth = change if it reads several synapses'
         )
     if callable(said):
         raise DeclarationError(
-            f"rule {_name(rule)}: its growth reads several synapses at once and has no text for each; use "
-            'engine="batched"'
+            f"rule {_name(rule)}: its growth reads several synapses at once and has no text for a single "
+            'one; use engine="batched"'
         )
     texts = {"w": said} if isinstance(said, str) else dict(said)
     if "w" not in texts:
@@ -77,7 +77,7 @@ def growth_of(rule: Any) -> dict[str, str]:
     for variable in texts:
         if variable != "w" and variable not in declared.state:
             raise DeclarationError(
-                f"rule {_name(rule)}: growth of {variable!r}, which is no state of the rule; "
+                f"rule {_name(rule)}: growth of {variable!r}, which is not a state of the rule; "
                 f"known: w, {listed(declared.state)}"
             )
     return texts
@@ -89,13 +89,13 @@ def by_array(rule: Any) -> bool:
 
 
 def constants_of(rule: Any) -> dict[str, float]:
-    """The rule's own settings that are numbers, by name, and ``ms`` in seconds."""
+    """The rule's numeric settings by name, and ``ms`` in seconds."""
     found = {f.name: getattr(rule, f.name) for f in fields(rule)}
     return {"ms": _MS} | {n: float(v) for n, v in found.items() if isinstance(v, numbers.Real)}
 
 
 def initial_state(kinds: Mapping[str, Any], shape: tuple[int, int]) -> State:
-    """State at the start, float64, of variables of these kinds, for weights of ``shape`` (post, pre)."""
+    """Initial state, float64, of variables of these kinds, for weights of ``shape`` (post, pre)."""
     post, pre = shape
     shapes: dict[type, tuple[int, ...]]
     shapes = {PerPost: (post,), PerPre: (pre,), PerSynapse: (post, pre), Global: ()}
@@ -103,24 +103,24 @@ def initial_state(kinds: Mapping[str, Any], shape: tuple[int, int]) -> State:
 
 
 class InTime:
-    """A rule's right-hand sides for one projection, each text read and checked once.
+    """A rule's right-hand sides for one projection, each text parsed and checked once.
 
     Parameters
     ----------
     rule : rule
-        With ``growth``, or a supervised one.
+        A rule with ``growth``, or a supervised one.
 
     Attributes
     ----------
     reads : frozenset of str
-        Of r_pre, r_post, u_pre, u_post, reconstruction_post: those that its texts or its ``change`` read.
+        Which of r_pre, r_post, u_pre, u_post, reconstruction_post its texts or its ``change`` read.
     kinds : mapping of str to PerPost, PerPre, PerSynapse or Global
         The rule's state variables.
 
     Raises
     ------
     DeclarationError
-        If a text cannot be read, or names something that it may not.
+        If a text cannot be parsed, or reads something that it may not.
     """
 
     def __init__(self, rule: Any) -> None:
@@ -135,8 +135,8 @@ class InTime:
         texts = growth_of(rule) if self._by_array is None else {}
         if self._by_array is not None and self.kinds:
             raise DeclarationError(
-                f"rule {_name(rule)}: growth of whole arrays keeps no state in time; give it as text, or "
-                f"leave the state {listed(self.kinds)} out"
+                f"rule {_name(rule)}: growth of whole arrays cannot keep state in time; give it as text, or "
+                f"leave out the state {listed(self.kinds)}"
             )
         for variable, text in texts.items():
             kind = PerSynapse if variable == "w" else type(self.kinds[variable])
@@ -152,29 +152,29 @@ class InTime:
         self.reads = frozenset(reads.intersection(_SYNAPSE) - {"w"})
 
     def __reduce__(self) -> tuple[type[InTime], tuple[Any]]:
-        """Read anew from the rule: code cannot be pickled."""
+        """Rebuild from the rule, since compiled code cannot be pickled."""
         return InTime, (self.rule,)
 
     def initial_state(self, shape: tuple[int, int]) -> State:
-        """State at the start, float64, for weights of ``shape`` (post, pre)."""
+        """Initial state, float64, for weights of ``shape`` (post, pre)."""
         return initial_state(self.kinds, shape)
 
     def __call__(
         self, w: np.ndarray, state: Mapping[str, np.ndarray], **signals: np.ndarray
     ) -> tuple[np.ndarray, State]:
-        """Δw/η (post, pre), and dx/dt in 1/s of each state variable x that moves.
+        """Δw/η (post, pre), and dx/dt in 1/s of each state variable x that has dynamics.
 
         Both are means over presentations, at the given state.
 
         Parameters
         ----------
         w : array of shape (post, pre)
-            Beside a convolution (C_out, C_in·k·k), and every patch counts as a presentation.
+            For a convolution (C_out, C_in·k·k), where every patch counts as a presentation.
         state : mapping of str to array
-            As `initial_state` gives it; not changed.
+            As returned by `initial_state`; not changed.
         **signals : array of shape (presentation, unit)
-            ``r_pre``, ``r_post``, ``u_pre``, ``u_post``: those of `reads`. ``reconstruction_post`` is
-            not needed: a rule's ``change`` makes it from w and r_pre.
+            Those of ``r_pre``, ``r_post``, ``u_pre``, ``u_post`` that are in `reads`.
+            ``reconstruction_post`` is not needed: a rule's ``change`` computes it from w and r_pre.
         """
         moved = {name: self._speed(name, code, w, state, signals) for name, code in self._moving.items()}
         return self._growth(w, state, signals), moved
@@ -182,13 +182,13 @@ class InTime:
     def growth_by_text(
         self, w: np.ndarray, state: Mapping[str, np.ndarray], **signals: np.ndarray
     ) -> np.ndarray:
-        """Δw/η (post, pre) synapse by synapse from the text alone, whatever the rule's ``change`` says."""
+        """Δw/η (post, pre) synapse by synapse from the text only, without the rule's ``change``."""
         if self._by_array is not None:
             return np.asarray(self._growth(w, state, signals))
         return self._by_presentation(self._text, w, state, signals)
 
     def _growth(self, w: np.ndarray, state: Mapping[str, np.ndarray], signals: Mapping[str, Any]) -> Any:
-        """By the rule's array equation: one matrix product, where the text would need every synapse."""
+        """By the rule's array equation: one matrix product instead of a loop over synapses."""
         if self._by_array is not None:
             return self._by_array(w, signals[self._pre], signals["r_post"])
         if not self._by_change:
@@ -205,7 +205,7 @@ class InTime:
         signals: Mapping[str, np.ndarray],
     ) -> np.ndarray:
         match self.kinds[variable]:
-            case PerPost() | PerPre():  # (unit,) of state against (presentation, unit) of rates
+            case PerPost() | PerPre():  # state is (unit,), rates are (presentation, unit)
                 each = self._value(code, {**state, **signals})
                 return np.array(np.broadcast_to(each, (_count(signals), *state[variable].shape)).mean(0))
             case Global():
@@ -220,7 +220,7 @@ class InTime:
         state: Mapping[str, np.ndarray],
         signals: Mapping[str, np.ndarray],
     ) -> np.ndarray:
-        """Mean of (post, pre) over presentations, one after another: never (presentation, post, pre)."""
+        """Mean of (post, pre) over presentations, one by one: (presentation, post, pre) is never stored."""
         kept = {name: self._upright(name, values) for name, values in state.items()}
         total, count = np.zeros_like(w), _count(signals)
         for i in range(count):
@@ -242,16 +242,16 @@ class InTime:
 def _read(
     rule: Any, variable: str, text: str, kind: type, kinds: Mapping[str, Any], constants: Mapping[str, float]
 ) -> tuple[CodeType, set[str]]:
-    """Text as code, and the names in it."""
+    """Compiled text, and the names in it."""
     owner = f"rule {_name(rule)}: growth of {variable}, {text!r},"
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, AttributeError):
-        raise DeclarationError(f"{owner} is no expression; write its right-hand side alone") from None
+        raise DeclarationError(f"{owner} is not an expression; write only the right-hand side") from None
     for node in ast.walk(tree):
         if not _readable(node):
             raise DeclarationError(
-                f"{owner} holds {type(node).__name__}; use numbers, names, + - * / ** % and comparisons, "
+                f"{owner} contains {type(node).__name__}; use numbers, names, + - * / ** % and comparisons, "
                 f"and the functions {listed(FUNCTIONS)}"
             )
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

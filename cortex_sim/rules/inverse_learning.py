@@ -15,9 +15,9 @@ from cortex_sim.rules.base import Array
 class InverseLearning:
     """ΔB = η⟨(ξ − By) yᵀ⟩, ξ white spontaneous activity below, y = Wξ its echo above.
 
-    The delta rule on the reconstruction error; its fixed point is C_ξWᵀ(WC_ξWᵀ)⁻¹, which is W⁺ for
-    white ξ. Where units outnumber inputs, start B at zero: what lies outside the range of W is
-    never unlearned.
+    This is the delta rule on the reconstruction error; its fixed point is C_ξWᵀ(WC_ξWᵀ)⁻¹, with C_ξ the
+    covariance of ξ, which is W⁺ for white ξ. Where units outnumber inputs, start B at zero: components
+    outside the range of W are never unlearned.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class InverseLearning:
     -----
     Departures: the form is ours, linear and with white ξ.
 
-    Limits: a direction with singular value σ is learned at rate ησ², so weak directions come last.
+    Limits: a direction with singular value σ is learned at rate ησ², so weak directions are learned last.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Kolen–Pollack: two synapses that learn alike and forget alike become each other's transpose."""
+"""Kolen–Pollack: weights up and down with the same changes and decay become each other's transpose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @register("rule", "kolen_pollack")
 @dataclass(frozen=True)
 class KolenPollack:
-    """c_pre = B u, ΔB = η κ⟨r_pre uᵀ⟩ for the top-down B beside W, whose own change is ⟨u r_preᵀ⟩.
+    """c_pre = B u, ΔB = η κ⟨r_pre uᵀ⟩ for the top-down B paired with W, whose own change is η⟨u r_preᵀ⟩.
 
     With an equal `Decay` λ on both, κW − Bᵀ shrinks by the factor 1 − ηλ at every step: B becomes κWᵀ
     although neither synapse ever reads the other's weight.
@@ -29,20 +29,20 @@ class KolenPollack:
     Parameters
     ----------
     of : Projection or str
-        The bottom-up projection it runs beside.
+        The paired bottom-up projection.
     gain : float, default 1.0
-        κ, by which B's step is larger than W's; positive.
+        κ, the factor by which B's step is larger than W's; positive.
     forgetting : {"equal", "own"}, default "equal"
-        "own" allows a decay of its own to each of the two weights, or none: B then follows a weighted mean
-        of W's past, and becomes its transpose in no limit. A trained credit network is declared so.
+        With "own" each of the two weights may have a different decay, or none: B then follows a weighted
+        mean of past W, and need not become its transpose. Trained credit networks are declared with "own".
 
     Notes
     -----
     Departures: the gain κ and forgetting="own" are ours; with κ = 1 and equal decay the equations are the
     papers'.
 
-    Limits: the gap closes by the factor 1 − ηλ at each plain step: to 1/e in ten million at the default decay
-    and a rate of 1e-3. With Adam the argument holds only where both synapses have the same history.
+    Limits: each plain gradient step shrinks the gap by the factor 1 − ηλ: to 1/e in ten million steps at the
+    default decay and η = 1e-3. With Adam the argument holds only if both synapses have the same history.
 
     References
     ----------
@@ -67,16 +67,16 @@ class KolenPollack:
         return change if self.gain == 1 else self.gain * change
 
     def check_whole(self, net: Network, projection: Projection) -> None:
-        """Both weights must forget alike, or they never become each other's transpose."""
+        """Both weights must have the same decay, or they never become each other's transpose."""
         if self.forgetting == "own":
             return
         paired = net.projections[projection.reverse_name]
         down, up = _decay(projection), _decay(paired)
         if down != up or not up:
             raise DeclarationError(
-                f"projection {projection.name}: KolenPollack needs one decay, above 0, on both weights; "
-                f"{projection.name} has {down:g}, {paired.name} {up:g}: give regulariser=Decay(1e-4) to "
-                'both, or allow unequal ones by forgetting="own"'
+                f"projection {projection.name}: KolenPollack needs the same decay, above 0, on both weights, "
+                f"but {projection.name} has {down:g} and {paired.name} {up:g}; give both "
+                'regulariser=Decay(1e-4), or allow different decays by forgetting="own"'
             )
 
 

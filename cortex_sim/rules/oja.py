@@ -18,13 +18,13 @@ class Oja:
     Parameters
     ----------
     norm : float, default 1.0
-        n, the length of each post unit's weights at the end; positive.
+        n, the length to which each post unit's weights converge; positive.
 
     Notes
     -----
     Departures: n is ours; with n = 1 the equation is the paper's.
 
-    Limits: units of one population do not interact, and all find the same component.
+    Limits: units of one population do not interact, so all find the same component.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Where a rule cannot run, and why: asked by the backends that refuse it, and by its identity card."""
+"""Where a rule cannot run, and why; used by the backends that refuse it, and by its identity card."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ _LAYERS = "computes targets layer by layer"
 
 
 def by_targets(rule: Any) -> bool:
-    """Whether its credit is the way to a target, which a rule finds by inverting activations."""
+    """Whether a rule's credit points to a target, which it computes by inverting activations."""
     return rule_of(rule).arrival is Arrival.TARGETS
 
 
 def not_in_protocols(rule: Any) -> str:
     """Why protocols at equilibrium cannot run it, or ""."""
-    return f"{_LAYERS}, and a protocol's nudges, cuts and gates act on credit" if by_targets(rule) else ""
+    return f"{_LAYERS}, but a protocol's nudges, cuts and gates act on credit" if by_targets(rule) else ""
 
 
 def not_in_time(rule: Any) -> str:
     """Why rate dynamics cannot run it, or ""."""
     declared = rule_of(rule)
     if by_targets(rule):
-        return f"{_LAYERS}, which has no rate dynamics here"
+        return f"{_LAYERS}, for which there are no rate dynamics here"
     if declared.keeps_traces:
-        return "keeps traces over unrolled steps, which rate dynamics do not have yet"
+        return "keeps traces over unrolled steps, which rate dynamics do not support"
     return "" if declared.supervised or declared.growth is not None else "has no growth, its equation in time"
 
 
 def not_by_synapse(rule: Any) -> str:
     """Why rate dynamics synapse by synapse cannot run it, or ""."""
     if callable(rule_of(rule).growth):
-        return "reads several synapses at once, and the synapses engine moves each by itself"
+        return "reads several synapses at once, but the synapses engine updates each by itself"
     return not_in_time(rule)
 
 
@@ -43,7 +43,7 @@ def not_on_spikes(rule: Any) -> str:
         return "has no spiking counterpart"
     if rule.keeps.autapse:
         return (
-            "follows a rate through its unit's synapse onto itself, and of spiking units only the leak is "
-            'known: memory="leak" or "none"'
+            "follows a rate through the unit's autapse, but for spiking units only the leak is supported "
+            '(memory="leak" or "none")'
         )
     return ""

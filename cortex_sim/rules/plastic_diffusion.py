@@ -1,4 +1,4 @@
-"""Plastic diffusion: weights from credit channels to units move along the correlation of the two."""
+"""Plastic diffusion: weights from credit channels to units change with the correlation of the two."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from cortex_sim.rules.base import Array
 class PlasticDiffusion:
     """ΔD = η κ⟨x gᵀ⟩ for D from the channels g of a credit network to a population.
 
-    x is what the synapses that leave the population read of it: its rates, or where a dense projection onto
-    the next one is declared with ``reads``, that (the first such one in order of declaration). g is the
+    x is what the population's output synapses read: its rates, or, if a dense projection from it is declared
+    with ``reads``, those transformed rates (of the first such projection in order of declaration). g is the
     credit that channels deliver: their rates times the strength of the nudge.
 
     Parameters
@@ -25,15 +25,16 @@ class PlasticDiffusion:
     gain : float, default 1.0
         κ; positive.
     energy : {"rates", "credit"}, default "rates"
-        For the optimiser "inner_step", whose step is normalised: by the energy of x, with the rate of
-        learning of the top, or by that of g, with that of hidden populations.
+        For the optimiser "inner_step", whose step is normalised: by the energy of x, with the learning rate
+        of the top, or by the energy of g, with the learning rate of hidden populations.
 
     Notes
     -----
-    Departures: no paper's rule. That credit diffuses is the paper's, of which the abstracts were read.
+    Departures: not a published rule. That credit diffuses is from the paper, of which only the abstracts
+    were read.
 
-    Limits: below the population that drives the top, credit is a broadcast of the top's, and does not
-    follow the path by which rates act.
+    Limits: below the population that drives the top, credit is a broadcast of the top's credit, and does
+    not follow the paths through which rates act.
 
     References
     ----------

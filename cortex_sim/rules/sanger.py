@@ -1,4 +1,4 @@
-"""Sanger's rule: Oja's rule for several units, each on what those before it leave; components in order."""
+"""Sanger's rule: Oja's rule for several units, which find the principal components in order."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cortex_sim.rules.base import Word, register_word
 class Sanger:
     """Δw_ij = η⟨y_i (x_j − Σ_{k≤i} y_k w_kj)⟩, x pre rate, y post rate; the generalised Hebbian algorithm.
 
-    Unit i reads the input less what the units up to it reconstruct, so that linear units find the principal
-    components in order.
+    Unit i learns from the input minus its reconstruction by units 1 to i, so that linear units find the
+    principal components in order.
 
     Notes
     -----
     Departures: none.
 
-    Limits: the rule is not local: a synapse reads the weights of other post units. The units of a
-    population have an order.
+    Limits: the rule is not local: a synapse reads the weights of other post units. It needs an order of
+    the units of a population.
 
     References
     ----------
@@ -34,7 +34,7 @@ class Sanger:
         x, y, n = r_pre, r_post, len(r_pre)
         return y.T @ x / n - array_namespace(y).tril(y.T @ y / n) @ w
 
-    growth = change  # at every moment, of all synapses together
+    growth = change  # at every moment, for all synapses together
 
 
 register_word("sanger", Word(Sanger()))

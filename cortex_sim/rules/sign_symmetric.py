@@ -1,4 +1,4 @@
-"""Sign-symmetric feedback: top-down weights share signs with the bottom-up ones, not sizes."""
+"""Sign-symmetric feedback: top-down weights have the signs of bottom-up weights, not their sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCSTRING = """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), and below c_pre = B 
     Departures: the size of B, the root mean square of W, is ours.
 
     Limits: the angle to backpropagation grows with the number of projections on the path. How signs stay
-    matched when a weight changes sign is not modelled: they follow at once.
+    matched when a weight changes sign is not modelled: B follows at once.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Synaptic scaling: all synapses of a unit grow or shrink alike until its mean rate is where it should be."""
+"""Synaptic scaling: all synapses of a unit are scaled together until its mean rate is at its target."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cortex_sim.rules.base import PerPost, State, Word, register_word
 class SynapticScaling:
     """Δw_ij = η w_ij (ρ − ȳ_i), ȳ_i a running mean of the post rate y_i, ρ its target.
 
-    Multiplicative: the ratios between a unit's synapses stay as they are. ȳ starts at ρ, so nothing
-    is scaled before there has been activity.
+    Multiplicative: the ratios between a unit's synapses do not change. ȳ starts at ρ, so nothing is scaled
+    before there has been activity.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ class SynapticScaling:
 
     Notes
     -----
-    Departures: the measured time course of hours to days is a setting here.
+    Departures: the time course, measured as hours to days, is a setting here.
 
-    Limits: it does not determine what a unit responds to. ȳ must move faster than the weights, or rates
+    Limits: it does not determine what a unit responds to. ȳ must change faster than the weights, or rates
     oscillate.
 
     References
     ----------
-    Turrigiano et al. (1998), Nature 391, doi:10.1038/36103, who measured it; as an equation van Rossum,
-    Bi & Turrigiano (2000), doi:10.1523/JNEUROSCI.20-23-08812.2000.
+    Turrigiano et al. (1998), Nature 391, doi:10.1038/36103, for the measurement; van Rossum, Bi &
+    Turrigiano (2000), doi:10.1523/JNEUROSCI.20-23-08812.2000, for the equation.
     """
 
     target: float = 1.0
@@ -57,13 +57,13 @@ class SynapticScaling:
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """ȳ of each post unit, at its target to begin with."""
+        """ȳ of each post unit, initially at the target."""
         return {"mean_post": PerPost(self.target)}
 
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and ȳ (post,) after these presentations."""
         mean = state["mean_post"]
-        kept = (1 - 1 / self.window) ** len(r_post)  # len(r_post) presentations of a running mean
+        kept = (1 - 1 / self.window) ** len(r_post)  # weight of the old mean after len(r_post) presentations
         return w * (self.target - mean)[:, None], {"mean_post": kept * mean + (1 - kept) * r_post.mean(0)}
 
 

@@ -18,11 +18,11 @@ from cortex_sim.rules.base import Arrival, Level, TopDown, Word, register_word
 class TargetProp:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = (t − r)/γ towards t_pre = B(f⁻¹(t) − b).
 
-    At the top t_L = r_L + γ c_L; below, the target of the population above passes g(t) = B(f⁻¹(t) − b).
+    At the top t_L = r_L + γ c_L; below, t is the target of the population above.
 
-    The credit carries the reconstruction error r_pre − g(r) too: with an imperfect inverse a
-    population receives a change although nothing was wrong. Chains of dense projections only: g
-    inverts the whole drive of a population.
+    The credit also contains the reconstruction error g(r) − r_pre, with g(t) = B(f⁻¹(t) − b): with an
+    imperfect inverse weights change although no target differs from its rate. The rule works only in chains
+    of dense projections, since g inverts the whole drive of a population.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ class TargetProp:
 
     Notes
     -----
-    Departures: the papers learn the inverse; here it is computed, with damping, to keep the rule's own
-    properties apart from those of inverse learning.
+    Departures: the papers learn the inverse; here it is computed, with damping, to separate the properties
+    of the rule from those of inverse learning.
 
-    Limits: chains of dense projections only. With fewer units than inputs, or with damping, the
-    reconstruction error is learned too.
+    Limits: chains of dense projections only. With fewer units than inputs, or with damping, weights also
+    follow the reconstruction error.
 
     References
     ----------
@@ -56,7 +56,7 @@ class TargetProp:
         return self.gamma
 
     def delivered(self, carry: Callable[[Array], Array], above: Level, r_below: Array) -> tuple[Array, Array]:
-        """c_pre = (g(t) − r_pre)/γ, and π = γ below as above."""
+        """c_pre = (g(t) − r_pre)/γ, and π = γ."""
         target = carry(above.activation.drive(above.t) - above.bias)
         return (target - r_below) / self.gamma, above.step
 

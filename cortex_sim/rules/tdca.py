@@ -1,4 +1,4 @@
-"""TDCA: a top-down credit assignment network tells every population its credit."""
+"""TDCA: a top-down credit assignment network sends every population its credit."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from cortex_sim.rules.base import Arrival, Word, register_word
 class Tdca:
     """ΔW = η⟨u r_preᵀ⟩, u = c ∘ f′(a), with c = D g, g the channels of the network's teacher.
 
-    What the credit network reads, and whether f′ has part in the credit of hidden units, is said by the
+    What the credit network reads, and whether the credit of hidden units includes f′, is defined by the
     credit network, ``net.teacher.network`` (equations in ``cortex_sim.credit.network``).
 
     Notes
     -----
     Departures: only the abstracts of the paper were available. That a trained network replaces loss and
-    backpropagation, and spreads credit by diffusion, is theirs; equations, contexts, kernels, sizes and
+    backpropagation, and spreads credit by diffusion, is from them; equations, contexts, kernels, sizes and
     normalisation are ours.
 
-    Limits: the credit network must be trained beforehand, in an outer loop. Its dense form fits one number
-    of outputs. The synapses engine of brian2 takes the dense form without pooling, and the broadcast, with
-    the contexts that ship.
+    Limits: the credit network must be trained beforehand, in an outer loop. Its dense form fits only one
+    number of outputs. The synapses engine of brian2 runs the dense form without pooling, and the broadcast,
+    both with the shipped contexts only.
 
     References
     ----------

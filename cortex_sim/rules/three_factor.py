@@ -1,4 +1,4 @@
-"""Three-factor rule: coincidence leaves a trace at the synapse, a global signal turns it into change."""
+"""Three-factor rule: coincident activity leaves a trace at the synapse, a global signal makes it a change."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cortex_sim.rules.base import Global, PerSynapse, State, Word, register_word
 class ThreeFactor:
     """Δw_ij = η M e_ij, the eligibility e_ij a running mean of y_i x_j; x pre rate, y post rate.
 
-    M is the third factor, the state ``modulator``: 1 unless a phase of a protocol sets another, such as
+    M is the third factor, the state ``modulator``: 1 unless a phase of a protocol sets another value, such as
     0 while stimuli are shown and 1 when reward follows. The trace then credits the synapses that were
-    active before. A change reads the trace that earlier presentations left, not what is shown with it.
+    active before. A change uses the trace left by earlier presentations, not the present activity.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ class ThreeFactor:
 
     Notes
     -----
-    Departures: the source is a review of many such rules; the trace as a running mean of y x is one of
+    Departures: the source is a review of many such rules; a trace that is a running mean of y x is one of
     them.
 
-    Limits: one number for all synapses: units receive no credit of their own.
+    Limits: M is one number for all synapses: there is no credit for single units.
 
     References
     ----------
@@ -55,7 +55,7 @@ class ThreeFactor:
     def change(self, w: Array, r_pre: Array, r_post: Array, state: State) -> tuple[Array, State]:
         """Δw/η as w (post, pre), and e (post, pre) after these presentations."""
         e, modulator = state["e"], state["modulator"]
-        kept = (1 - 1 / self.window) ** len(r_pre)  # len(r_pre) presentations of a running mean
+        kept = (1 - 1 / self.window) ** len(r_pre)  # weight of the old mean after len(r_pre) presentations
         coincidence = r_post.T @ r_pre / len(r_pre)
         return modulator * e, {"e": kept * e + (1 - kept) * coincidence, "modulator": modulator}
 

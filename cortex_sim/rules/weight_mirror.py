@@ -17,7 +17,7 @@ from cortex_sim.rules.feedback_alignment import FeedbackAlignment
 class WeightMirror:
     """c_pre = B u, ΔB = η⟨ξ yᵀ⟩, ξ white spontaneous activity below, y = Wξ its echo above.
 
-    ⟨ξ yᵀ⟩ = Wᵀ for white ξ, so with a `Decay` B settles at a multiple of Wᵀ.
+    ⟨ξ yᵀ⟩ = Wᵀ for white ξ, so with a `Decay` B converges to a multiple of Wᵀ.
 
     Parameters
     ----------
@@ -26,11 +26,11 @@ class WeightMirror:
 
     Notes
     -----
-    Departures: the paper mirrors in a phase of its own; here it happens at every update, with a linear
+    Departures: in the paper mirroring has separate phases; here it happens at every update, with a linear
     echo.
 
-    Limits: B lags behind a changing W by about 1/(ηλ) updates, and sampling noise of size
-    √(η/presentations) stays in it. Correlated ξ would give C_ξWᵀ.
+    Limits: B lags behind a changing W by about 1/(ηλ) updates, and keeps sampling noise of size
+    √(η/presentations). ξ with covariance C_ξ would give C_ξWᵀ.
 
     References
     ----------

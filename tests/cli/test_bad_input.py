@@ -68,7 +68,7 @@ VALUES = {
     "threads": (f"{TRAIN} --threads 0", "--threads"),
     "seed": (f"{TRAIN} --seed -1", "--seed"),
     "checkpoint": (f"{TRAIN} --checkpoint-every -1", "checkpoint_every must be at least 0"),
-    "rule's": (f"{TRAIN} --rule gait_prop --set rule_settings.form=last", "must be limit or finite"),
+    "rule's": (f"{TRAIN} --rule gait_prop --set rule_settings.form=last", 'must be "limit" or "finite"'),
     "float64": (f"{TRAIN} --rule gait_prop --set rule_settings.form=finite", "--precision 64"),
     "no name": (f"{TRAIN} --set epochs", "give name=value"),
     "no value": (f"{TRAIN} --set =3", "give name=value"),

@@ -135,9 +135,9 @@ def test_a_trained_context_starts_where_training_ended():
     "settings, message",
     [
         ({"channels": 0}, "channels must be a whole number"),
-        ({"levels": 2, "channels": (3,)}, "channels names 1 levels of 2"),
-        ({"levels": 2, "kernel": (Ring(),)}, "kernel names 1 levels of 2"),
-        ({"levels": 2, "channels": (3, 4), "pooled": True}, "as many channels on each level"),
+        ({"levels": 2, "channels": (3,)}, "channels has 1 values for levels=2"),
+        ({"levels": 2, "kernel": (Ring(),)}, "kernel has 1 values for levels=2"),
+        ({"levels": 2, "channels": (3, 4), "pooled": True}, "equally many channels at all levels"),
         ({"context": "gradient"}, "unknown context 'gradient'"),
         ({"kernel": "star"}, "unknown kernel 'star'"),
         ({"gated": 1}, "gated must be True or False"),
@@ -149,5 +149,5 @@ def test_wrong_settings_are_refused(settings, message):
 
 
 def test_another_number_of_outputs_is_refused():
-    with pytest.raises(DeclarationError, match="trained for 10 output units, the network has 3"):
+    with pytest.raises(DeclarationError, match="trained for 10 output units, but the network has 3"):
         place(DenseCredit(), [(5,)], 3, np.random.default_rng(0))

@@ -302,7 +302,7 @@ class Lacking:
 def test_what_lacks_a_part_is_refused():
     with pytest.raises(cs.DeclarationError, match="object with outputs, context, sets, addressed, gated"):
         chain().with_rule("tdca", credit=TrainedCredit(Lacking(), {}, {}))
-    with pytest.raises(cs.DeclarationError, match="trained for 4 output units, IT has 3"):
+    with pytest.raises(cs.DeclarationError, match="trained for 4 output units, but IT has 3"):
         chain().with_rule("tdca", credit=trained(Gains(4)))
     teacher = taught().teacher
     assert replace(teacher, tau_ms=5.0).populations["TDCA V1"].tau_ms == 5.0

@@ -47,7 +47,7 @@ def test_parameters_that_are_not_finite_are_refused(tmp_path, wrong):
         for name, p in network.draw(0).items():
             spoiled = np.array(p)
             spoiled.flat[0] = wrong
-            with pytest.raises(DeclarationError, match=f"parameter {name} holds NaN or infinity"):
+            with pytest.raises(DeclarationError, match=f"parameter {name} contains NaN or infinity"):
                 TrainedCredit(network, {**network.draw(0), name: spoiled}, {})
 
 
@@ -68,10 +68,10 @@ def test_provenance_in_words_of_ones_own_names_no_step(about):
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):
-    with pytest.raises(RunError, match="no such file; cortex-sim evolve writes one"):
+    with pytest.raises(RunError, match="no such file; cortex-sim evolve writes such files"):
         load_credit(tmp_path / "none.safetensors")
     (tmp_path / "half.safetensors").write_bytes(b"\x08\x00")
-    with pytest.raises(RunError, match="half.safetensors: damaged"):
+    with pytest.raises(RunError, match="half.safetensors: the file is damaged"):
         load_credit(tmp_path / "half.safetensors")
 
 
@@ -79,7 +79,7 @@ def test_weights_of_something_else_are_refused(tmp_path):
     from safetensors.numpy import save_file
 
     save_file({"w": np.zeros(3)}, str(tmp_path / "other.safetensors"))
-    with pytest.raises(RunError, match="not a credit network of cortex-sim"):
+    with pytest.raises(RunError, match="not a credit network; give a file that evolve wrote"):
         load_credit(tmp_path / "other.safetensors")
 
 

@@ -280,7 +280,7 @@ def test_a_rule_by_targets_must_find_them():
         arrival: ClassVar[Arrival] = Arrival.TARGETS
         accepts: ClassVar[tuple[type, ...]] = (cs.Inverse,)
 
-    with refused(r"^projection retina->V1: Aimless works by targets, and lacks top_step\(\) or delivered"):
+    with refused(r"^projection retina->V1: Aimless works by targets, but lacks top_step\(\) or delivered"):
         two(Aimless())
 
 

@@ -57,5 +57,5 @@ def test_credit_in_a_circle_is_still_no_credit():
     net.objective("IT", "squared_error")
     for pre, post in (("IT", "V1"), ("V1", "V2"), ("V2", "V1")):
         net.top_down(pre, post, feedback="random")
-    with pytest.raises(cs.DeclarationError, match="brings V1 the credit of V2, which gets none itself"):
+    with pytest.raises(cs.DeclarationError, match="brings V1 the credit of V2, which receives none itself"):
         net.check()

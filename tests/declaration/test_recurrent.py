@@ -154,11 +154,11 @@ def test_the_matrix_of_a_loop():
         (lambda n: n.recurrent("IT", "V1", plasticity="decorrelation"), ["is recurrent; use net.lateral"]),
         (
             lambda n: n.recurrent("IT", "V1", plasticity=cs.KolenPollack(of="V1->IT")),
-            ["KolenPollack changes top-down weights, IT->V1 recurrent is recurrent"],
+            ["KolenPollack changes top-down weights, but IT->V1 recurrent is recurrent"],
         ),
         (
             lambda n: n.top_down("IT", "V1", effect="gain", plasticity="backprop"),
-            ["Backprop reads the credit of a drive, and IT->V1 gain sets gain"],
+            ["Backprop needs credit for a drive, but IT->V1 gain sets a gain"],
         ),
         (lambda n: n.top_down("IT", "V1", effect="boost"), ["'boost'; known: credit, drive, gain"]),
         (
@@ -189,7 +189,7 @@ def test_the_matrix_of_a_loop():
                 n.objective("IT", "cross_entropy"),
                 n.with_rule("target_prop"),
             ),
-            ["IT->V1 recurrent: TargetProp finds targets from the top down, which ends nowhere in a loop"],
+            ["IT->V1 recurrent: TargetProp computes targets from the top down, which never ends in a loop"],
         ),
     ],
 )

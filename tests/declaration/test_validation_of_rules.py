@@ -25,7 +25,7 @@ def test_plasticity_on_an_identity():
 @pytest.mark.parametrize("rule", [cs.KolenPollack, cs.WeightMirror, cs.InverseLearning])
 def test_a_top_down_rule_on_a_bottom_up_projection(rule):
     word = rule.__name__
-    with refused(f"retina->IT: {word} changes top-down weights, retina->IT is bottom-up", "net.top_down("):
+    with refused(f"{word} changes top-down weights, but retina->IT is bottom-up", "net.top_down("):
         three().bottom_up("retina", "IT", plasticity=rule(of="V1->IT"))
 
 
@@ -102,8 +102,8 @@ def test_an_inverse_that_cannot_be(thing, settings, message):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: cs.GaitProp(form="exact"), "GaitProp: form must be limit or finite. Got 'exact'"),
-        (lambda: cs.GaitProp(form=[1]), "GaitProp: form must be limit or finite. Got [1]"),
+        (lambda: cs.GaitProp(form="exact"), 'GaitProp: form must be "limit" or "finite". Got \'exact\''),
+        (lambda: cs.GaitProp(form=[1]), 'GaitProp: form must be "limit" or "finite". Got [1]'),
         (lambda: cs.GaitProp(gamma=0), "GaitProp: gamma must be a positive number"),
         (lambda: cs.GaitProp(normalised=1), "GaitProp: normalised must be True or False"),
         (lambda: cs.TargetProp(gamma=-1), "TargetProp: gamma must be a positive number"),
@@ -157,7 +157,7 @@ def test_a_missing_way_down():
 def test_feedback_that_the_rule_does_not_take():
     net = three(rule="backprop")
     net.top_down("IT", "V1", feedback="random")
-    with refused("retina->V1: learns by Backprop", "through Transpose; IT->V1 has Random"):
+    with refused("retina->V1: learns by Backprop", "through Transpose, but IT->V1 has Random"):
         net.check()
 
 
@@ -176,7 +176,7 @@ def test_credit_from_a_population_that_has_none():
     net = four("feedback_alignment")
     net.projections["V1->V2"] = net.projections["V1->V2"].__class__("bottom_up", "V1", "V2", cs.Dense())
     net.top_down("V2", "V1", feedback="random")
-    with refused("V2->V1: brings V1 the credit of V2, which gets none itself", "from above to V2"):
+    with refused("V2->V1: brings V1 the credit of V2, which receives none itself", "from above to V2"):
         net.check()
 
 
@@ -198,7 +198,7 @@ def test_a_missing_direct_way_asks_for_one_from_the_top():
 def test_one_of_two_ways_down_forgotten(fan_out):
     net = fan_out.with_rule("gait_prop")
     del net.projections["ventral->V1"]
-    with refused("retina->V1: V1 also drives ventral, whose credit never comes back", "'ventral', 'V1'"):
+    with refused("retina->V1: V1 also drives ventral, whose credit does not return", "'ventral', 'V1'"):
         net.check()
 
 
@@ -215,7 +215,7 @@ def test_credit_may_cross_an_identity_whatever_the_rule(residual):
 @pytest.mark.parametrize("rule", [cs.TargetProp(), cs.DifferenceTargetProp(), cs.GaitProp(form="finite")])
 def test_targets_need_an_invertible_activation(rule):
     word = type(rule).__name__
-    with refused(f"population V1: {word} needs the inverse of the rate function, and Relu has none"):
+    with refused(f"population V1: {word} needs the inverse of the rate function, but Relu has none"):
         three(activation="relu").with_rule(rule)
     three(activation="softplus").with_rule(rule).check()
 
@@ -255,7 +255,7 @@ def test_kolen_pollack_needs_one_decay_on_both(up, down):
     net.top_down("IT", "V1", feedback="random", plasticity=rule, regulariser=down)
     net.objective("IT", "squared_error")
     with refused(
-        "projection IT->V1: KolenPollack needs one decay", "give regulariser=Decay(1e-4) to both", "own"
+        "projection IT->V1: KolenPollack needs the same decay", "give both regulariser=Decay(1e-4)", "own"
     ):
         net.check()
     net.projections["IT->V1"] = replace(

@@ -203,7 +203,7 @@ def test_broken_yaml_says_what_is_wrong(text, message):
 
 
 def test_yaml_runs_no_code():
-    with pytest.raises(cs.DeclarationError, match="could not determine a constructor"):
+    with pytest.raises(cs.DeclarationError, match="is not YAML that is accepted here"):
         cs.Network.from_yaml("network: !!python/object/apply:os.getcwd []\n")
 
 

@@ -230,7 +230,7 @@ E = "network: digits_mlp\narms:\n  a: {phases: [{name: a, duration: 1 ms}]%s}\n"
         (A % ", drive: [1]", "phase a: drive must be a mapping"),
         (A % ", drive: {V1: abc}", "drive of V1 must be a number, an array"),
         (A % ", drive: {V1: {dtype: f8, shape: [9], base64: AAAA}}", "needs 72 bytes. Got 3"),
-        (A % ", drive: {V1: !!python/object/apply:os.getcwd []}", "could not determine a constructor"),
+        (A % ", drive: {V1: !!python/object/apply:os.getcwd []}", "is not YAML that is accepted here"),
     ],
 )
 def test_broken_protocols_say_what_is_wrong(text, message):

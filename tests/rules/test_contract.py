@@ -84,12 +84,12 @@ class Running:
     [
         (Summed(), "mean over presentations: the change of a batch is not the mean"),
         (InPlace(), "purity: it changes w in place"),
-        (FirstUnitOnly(), "post units alike: units by other labels give another change"),
+        (FirstUnitOnly(), "post units alike: permuted units do not permute the change"),
         (OtherText(), "growth: rule OtherText: change and growth of w disagree"),
         (Transposed(), r"arrays: change has shape \(5, 3\) instead of \(3, 5\)"),
         (Forgetful(), "arrays: the new state lacks trace"),
         (NoDataclass(), "settings: .*dataclass"),
-        (OnNumpyAlone(), "float32: change is float64 from float32 numbers"),
+        (OnNumpyAlone(), "float32: change is float64 for float32 inputs"),
     ],
     ids=lambda given: type(given).__name__,
 )

@@ -71,7 +71,7 @@ def test_neighbours_have_nearly_the_same_diffused_credit():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: cs.EProp("long"), "EProp: memory must be leak, unit or none. Got 'long'"),
+        (lambda: cs.EProp("long"), 'EProp: memory must be "leak", "unit" or "none". Got \'long\''),
         (lambda: cs.Diffused(places=0), "Diffused: places"),
         (lambda: cs.Diffused(scale=0), "Diffused: scale"),
         (lambda: cs.Diffused(kernel=cs.credit.Learned(3)), "Diffused: a learned kernel is an array"),

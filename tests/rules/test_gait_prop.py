@@ -47,5 +47,5 @@ def test_only_the_finite_form_needs_targets_and_float64():
     limit, finite = cs.GaitProp(), cs.GaitProp(form="finite")
     assert (limit.arrival, limit.needs_float64) == (Arrival.CHAIN, False)
     assert (finite.arrival, finite.needs_float64) == (Arrival.TARGETS, True)
-    with pytest.raises(cs.DeclarationError, match="form must be limit or finite"):
+    with pytest.raises(cs.DeclarationError, match='form must be "limit" or "finite"'):
         cs.GaitProp(form="infinite")

@@ -34,7 +34,7 @@ def test_needs_one_decay_on_both(down):
     up = net.bottom_up("V1", "IT", plasticity="feedback_alignment", regulariser=cs.Decay(1e-4))
     net.top_down("IT", "V1", feedback="random", plasticity=cs.KolenPollack(of=up), regulariser=down)
     net.objective("IT", "cross_entropy")
-    with pytest.raises(cs.DeclarationError, match="KolenPollack needs one decay, above 0, on both"):
+    with pytest.raises(cs.DeclarationError, match="KolenPollack needs the same decay, above 0, on both"):
         net.check()
 
 

@@ -55,5 +55,5 @@ def test_without_credit_it_carries_the_reconstruction_error():
 
 @pytest.mark.parametrize("network", [conv, residual])
 def test_takes_chains_of_dense_projections_only(network):
-    with pytest.raises(cs.DeclarationError, match="takes chains of Dense projections only"):
+    with pytest.raises(cs.DeclarationError, match="works only in chains of Dense projections"):
         network().with_rule("target_prop")

@@ -178,7 +178,7 @@ def without_objective():
 @pytest.mark.parametrize(
     "ask, message",
     [
-        (lambda: chain().with_rule("tdca", credit=untrained(DenseCredit(5))), "for 5 output units, IT has 3"),
+        (lambda: chain().with_rule("tdca", credit=untrained(DenseCredit(5))), "5 output units, but IT has 3"),
         (lambda: chain().with_rule("backprop", credit=DENSE), "Backprop takes no credit network"),
         (lambda: chain().with_rule("tdca", credit=DENSE, scale=2.0), "takes a credit network, not {'scale'"),
         (lambda: without_objective().with_rule("tdca"), "needs an objective"),
@@ -235,13 +235,13 @@ def one_more(net):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (untaught, r"retina->V1 learns by Tdca, and there is no credit network.*with_rule\("),
+        (untaught, r"retina->V1 learns by Tdca, but there is no credit network.*with_rule\("),
         (gone("TDCA V1->V1"), "TDCA V1->V1, which brings V1 its credit, is missing; use net.with_rule"),
         (gone("TDCA IT->IT"), "TDCA IT->IT, which brings IT its credit, is missing"),
-        (from_the_top, "IT->V1: brings credit from IT, but Tdca takes it from the channels"),
+        (from_the_top, "IT->V1: brings credit from IT, but Tdca takes credit only from the channels"),
         (from_within, "TDCA deep->V1: brings credit from TDCA deep, but Tdca"),
-        (another_kind, "TDCA V1->V1: Tdca takes Diffusion or Given there. Got Random"),
-        (one_more, "teaches IT, V1 with 3 outputs, but IT, V1, V7 learn"),
+        (another_kind, "TDCA V1->V1: for Tdca its feedback must be Diffusion or Given. Got Random"),
+        (one_more, "is for IT, V1 with 3 outputs, but IT, V1, V7 learn"),
     ],
 )  # fmt: skip
 def test_a_part_that_is_missing_or_too_much_is_named(change, message):
@@ -264,7 +264,7 @@ def test_a_credit_network_teaches_all_of_the_network():
     net = two()
     net.population("extra", 4)
     net.bottom_up("V1", "extra", plasticity="backprop")
-    with pytest.raises(cs.DeclarationError, match=r"V1->extra: learns by Backprop\(\), but Tdca"):
+    with pytest.raises(cs.DeclarationError, match=r"V1->extra: learns by Backprop\(\), but network"):
         net.check()
 
 
@@ -283,14 +283,14 @@ def test_a_teacher_without_the_rule_is_refused():
         (lambda net: net.top_down("V1", "TDCA", feedback="random"), "unknown population of two 'TDCA'"),
         (
             lambda net: net.top_down("TDCA deep", "V1", feedback="random", regulariser=cs.Decay()),
-            "change in the outer loop only",
+            "change only in the outer loop",
         ),
         (
             lambda net: net.top_down("TDCA deep", "V1", feedback=cs.Given(np.ones((2, 2)))),
             r"weights have shape \(2, 2\), give shape \(11, 5\)",
         ),
         (lambda net: replace(net.teacher, parameters={}), "parameters do not fit its form"),
-        (lambda net: replace(net.teacher, outputs=4), "trained for 3 output units, IT has 4"),
+        (lambda net: replace(net.teacher, outputs=4), "trained for 3 output units, but IT has 4"),
         (lambda net: replace(net.teacher, tau_ms=0), "teacher: tau_ms must be"),
         (lambda net: cs.Network.from_yaml("network: n\ncredit_populations: {}"), "belong to the teacher"),
         (lambda net: cs.Network.from_yaml("network: n\nteacher: {top: IT}"), "teacher: needs credit_network"),
@@ -309,7 +309,7 @@ def test_a_population_called_like_a_part_of_it_is_refused():
     net.bottom_up("retina", "TDCA base", plasticity="tdca")
     net.objective("TDCA base", "cross_entropy")
     with pytest.raises(
-        cs.DeclarationError, match="TDCA base: its name is that of a part of the credit network"
+        cs.DeclarationError, match="TDCA base: a population of the credit network has this name"
     ):
         net.with_rule("tdca", credit=DENSE)
 
@@ -353,8 +353,8 @@ def test_the_first_layer_is_as_large_as_the_signals_that_are_declared():
     "context, message",
     [
         (Declares((("size", 2),)), r"must have shapes {'size': \(1, 2\)}.*Got {'size': \(1, 1\)}"),
-        (Declares((("reward", 1),)), "let signals.outputs. and seen.received. agree"),
-        (Declares((("size", 1),), broadcast=2), "base must have a unit for each of 3 outputs"),
+        (Declares((("reward", 1),)), "make signals.outputs. and seen.received. agree"),
+        (Declares((("size", 1),), broadcast=2), "base must have one unit for each of 3 outputs"),
     ],
 )
 def test_signals_that_are_not_what_was_declared_are_refused(context, message):
@@ -365,6 +365,6 @@ def test_signals_that_are_not_what_was_declared_are_refused(context, message):
 def test_the_shared_form_takes_signals_of_the_top_s_size_or_of_one_unit():
     assert SharedCredit(4, 5, Declares((("size", 1),))).shapes()["unit"] == (5, 3)
     with pytest.raises(
-        cs.DeclarationError, match="SharedCredit: Declares has signals of .*DenseCredit.. takes any"
+        cs.DeclarationError, match="SharedCredit: Declares has signals of .*DenseCredit.. accepts any"
     ):
         SharedCredit(4, 5, Declares((("size", 2),)))

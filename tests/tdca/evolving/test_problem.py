@@ -165,8 +165,8 @@ def test_whole_lives_for_searchers_that_ask_for_them(more):
         ({**NRES, **ALSO}, "those of several networks do not"),
         ({**PGPE, **ALSO}, "pgpe runs whole inner runs of one network"),
         ({**NRES, "lives": 3}, "setting lives: nres needs inner runs in pairs; give an even number. Got 3"),
-        ({"rule": {"name": "tdca"}}, "trained for 10 output units, the network has 3"),
-        ({"rule": {"name": "tdca"}, **PGPE}, "trained for 10 output units, the network has 3"),
+        ({"rule": {"name": "tdca"}}, "trained for 10 output units, but the network has 3"),
+        ({"rule": {"name": "tdca"}, **PGPE}, "trained for 10 output units, but the network has 3"),
         (
             {"tasks": {"kind": "regression", "inputs": 5, "outputs": 3}},
             "but its tasks need squared_error; set model_settings: {objective: squared_error}",

@@ -215,7 +215,7 @@ def test_without_credit_below_only_the_readout_changes(rule):
 def test_unknown_controls_and_wrong_outputs_are_refused():
     with pytest.raises(DeclarationError, match="known: noise, presentations, silent, units"):
         Altered(Direct(), "sign")
-    with pytest.raises(DeclarationError, match="trained for 10 output units, the network has 7"):
+    with pytest.raises(DeclarationError, match="trained for 10 output units, but the network has 7"):
         runs_of(chain((5, 3, OUTPUTS)), TopDownCredit())
 
 

@@ -116,7 +116,7 @@ def test_the_score_function_points_to_a_larger_return():
         ({"practice": {"fresh": -1}}, "fresh"),
         (
             {"rule": {"name": "tdca", "credit_network": {"name": "modulated"}}},
-            "gives credit to the top alone",
+            "gives credit only to the top",
         ),
         ({"step": {"name": "adam", "hidden": 0.0}}, "hidden"),
         ({"step": {"name": "mixed"}}, "use adam or plain"),
