@@ -49,7 +49,13 @@ def projection_name(of: Any) -> str:
 @register("feedback", "transpose")
 @dataclass(frozen=True)
 class Transpose:
-    """B = Wᵀ of a bottom-up projection: what backpropagation assumes (weight transport)."""
+    """B = Wᵀ of a bottom-up projection: what backpropagation assumes (weight transport).
+
+    Parameters
+    ----------
+    of : Projection or str
+        The bottom-up projection, or its name.
+    """
 
     of: str | HasName
     tied: ClassVar[bool] = True
@@ -61,7 +67,17 @@ class Transpose:
 @register("feedback", "sign_symmetric")
 @dataclass(frozen=True)
 class SignSymmetric:
-    """B = sign(Wᵀ)·‖W‖_F/√(number of weights): shares signs, not sizes (Liao et al. 2016, 1510.05067)."""
+    """B = sign(Wᵀ)·‖W‖_F/√(number of weights): shares signs, not sizes.
+
+    Parameters
+    ----------
+    of : Projection or str
+        The bottom-up projection, or its name.
+
+    References
+    ----------
+    Liao, Leibo & Poggio (2016), arXiv 1510.05067.
+    """
 
     of: str | HasName
     tied: ClassVar[bool] = True
@@ -230,7 +246,13 @@ class Mirrored:
 @register("feedback", "given")
 @dataclass(frozen=True, eq=False)
 class Given:
-    """B given as an array: (post, pre), or the bottom-up kernel's shape for a convolution."""
+    """B given as an array.
+
+    Parameters
+    ----------
+    weights : array of shape (post, pre)
+        For a convolution, of the bottom-up kernel's shape.
+    """
 
     weights: np.ndarray
     tied: ClassVar[bool] = False

@@ -53,7 +53,17 @@ class Orthogonal:
 @register("initialiser", "xavier")
 @dataclass(frozen=True)
 class Xavier:
-    """Normal with variance gain²·2/(fan_in + post) (Glorot & Bengio 2010)."""
+    """Normal with variance gain²·2/(fan_in + post).
+
+    Parameters
+    ----------
+    gain : float, default 1.0
+        Factor on the standard deviation; positive.
+
+    References
+    ----------
+    Glorot & Bengio (2010), AISTATS 9.
+    """
 
     gain: float = 1.0
 
@@ -68,7 +78,17 @@ class Xavier:
 @register("initialiser", "he")
 @dataclass(frozen=True)
 class He:
-    """Normal with variance gain²·2/fan_in (He et al. 2015, arXiv 1502.01852)."""
+    """Normal with variance gain²·2/fan_in.
+
+    Parameters
+    ----------
+    gain : float, default 1.0
+        Factor on the standard deviation; positive.
+
+    References
+    ----------
+    He et al. (2015), arXiv 1502.01852.
+    """
 
     gain: float = 1.0
 

@@ -26,7 +26,7 @@ class Objective(Protocol):
 @register("objective", "cross_entropy")
 @dataclass(frozen=True)
 class CrossEntropy:
-    """E = −weight·Σ target·log softmax(r). As the softmax is part of E, c_L is target − softmax(r).
+    """E = −weight·Σ target·log softmax(r). The softmax is part of E: c_L = weight·(target − softmax(r)).
 
     Parameters
     ----------

@@ -70,15 +70,23 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def register(kind: str, name: str) -> Callable[[C], C]:
-    """Register a class under ``name`` for a kind ("rule", "activation", "connector", …).
+    """Register a class under ``name`` for a kind.
 
-    The same class, from a notebook cell that is run again or a reloaded module, replaces the earlier
-    one.
+    Parameters
+    ----------
+    kind : str
+        "rule", "activation", "connector", …
+    name : str
+        What YAML and the command line call it.
 
     Raises
     ------
     DeclarationError
         If another class already has the name, or the class is not a dataclass: settings must be data.
+
+    Notes
+    -----
+    The same class, from a notebook cell that is run again or a reloaded module, replaces the earlier one.
     """
     require_known("kind to register", kind, dict.fromkeys(KINDS))
     if not isinstance(name, str) or not name.strip() or name != name.strip():

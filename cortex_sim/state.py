@@ -322,6 +322,11 @@ def load(source: str | Path) -> State:
 
     The network is read from the file as data: no code is run.
 
+    Parameters
+    ----------
+    source : str or Path
+        A state file, a checkpoint, or a run directory.
+
     Raises
     ------
     RunError

@@ -64,13 +64,13 @@ def check_free(net: Network, projection: Projection) -> None:
     if name in net.projections:
         raise DeclarationError(
             f"projection {name}: already declared ({net.projections[name].kind}); "
-            "two populations can have only one such projection, put a population in between for a second"
+            "two populations can have only one such projection; to add another, put a population in between"
         )
     same = [p for p in net.driving if (p.pre, p.post) == (projection.pre, projection.post)]
     if projection.drives and same:
         raise DeclarationError(
-            f"projection {name}: {projection.pre} already drives {projection.post} by {same[0].name}; only "
-            "one projection may do so, put a population in between for a second"
+            f"projection {name}: {projection.pre} already drives {projection.post} by {same[0].name}, and "
+            "only one projection can do so; to add another, put a population in between"
         )
     if not (projection.is_top_down or isinstance(projection.connector, Matrix)):
         _check_declared_first(net, projection)

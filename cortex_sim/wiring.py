@@ -169,7 +169,7 @@ def require_network(call: str, net: object) -> None:
 
 
 def require_same_connections(kept: Wiring, net: Wiring) -> None:
-    """Raise `BuildError` if rates take different paths in two networks, where shapes of weights do not show it.
+    """Raise `BuildError` if rates take different paths in two networks, beyond the shapes of weights.
 
     Pooling, skip connections, and the stride and padding of convolutions have no weights.
     """

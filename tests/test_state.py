@@ -137,7 +137,7 @@ def pooled(pool=None, dilation=1, skip=False, init="orthogonal"):
     [
         (pooled(cs.AveragePool2d(2)), "V1->V2: is AveragePool2d"),
         (pooled(dilation=2), "retina->V1: is Conv2d"),
-        (pooled(skip=True), "retina->V2: is in network pooled only"),
+        (pooled(skip=True), "retina->V2: is only in network pooled"),
     ],
     ids=["pool", "dilation", "skip"],
 )

@@ -119,28 +119,28 @@ class Unsupervised(Protocol):
 
 @dataclass(frozen=True)
 class PerPost:
-    """State with one value per post unit (or channel, for a convolution)."""
+    """State with one value per post unit (or channel, for a convolution), at first ``initial``."""
 
     initial: float = 0.0
 
 
 @dataclass(frozen=True)
 class PerPre:
-    """State with one value per input of a post unit."""
+    """State with one value per input of a post unit, at first ``initial``."""
 
     initial: float = 0.0
 
 
 @dataclass(frozen=True)
 class PerSynapse:
-    """State with one value per synapse, of the weights' shape (post, pre)."""
+    """State with one value per synapse, of the weights' shape (post, pre), at first ``initial``."""
 
     initial: float = 0.0
 
 
 @dataclass(frozen=True)
 class Global:
-    """State with one value for the projection, such as a third factor."""
+    """State with one value for the projection, such as a third factor; at first ``initial``."""
 
     initial: float = 0.0
 
@@ -150,7 +150,17 @@ State = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class TopDown:
-    """The top-down projection that `Network.with_rule` adds, as feedback, plasticity and regularisers."""
+    """The top-down projection that `Network.with_rule` adds.
+
+    Parameters
+    ----------
+    feedback : Feedback
+        Where its weights come from.
+    plasticity : rule or None
+        How they change; None keeps them.
+    regularisers : tuple of regularisers
+        What else acts on them.
+    """
 
     feedback: Feedback
     plasticity: Any = None
@@ -203,13 +213,22 @@ _HOMES: dict[str, str] = {}  # by word, the module that registered it
 def register_word(name: str, word: Word) -> None:
     """Make ``net.with_rule(name)`` and ``--rule name`` mean ``word``.
 
-    The same module may register a word again for a rule of the same class, as when a notebook cell is run
-    again or a module is reloaded.
+    Parameters
+    ----------
+    name : str
+        The word as users write it.
+    word : Word
+        Rule and feedback that it stands for.
 
     Raises
     ------
     DeclarationError
         If another word has the name.
+
+    Notes
+    -----
+    The same module may register a word again for a rule of the same class, as when a notebook cell is run
+    again or a module is reloaded.
     """
     if not isinstance(name, str) or not name.strip() or name != name.strip():
         raise DeclarationError(f"register_word: a word is text without spaces around it. Got {name!r}")

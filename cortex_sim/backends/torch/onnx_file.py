@@ -54,7 +54,7 @@ def to_onnx(model: Core, path: str | Path) -> None:
         If a package is missing (``pip install 'cortex-sim[onnx]'``), or the network has loops or is unrolled.
     """
     file = require_path("cs.torch.to_onnx", path, RunError)
-    source = only_source(model.net, "cs.torch.to_onnx", "export a network with one source")
+    source = only_source(model.net, "cs.torch.to_onnx takes one source", "export another network")
     for block in model.blocks:
         if loops_alone(block):
             raise RunError(

@@ -232,7 +232,9 @@ def _more(theirs: Mapping[str, Tensor], place: str, layer: Layer) -> list[str]:
 @only_looking
 def _compare(model: Core, module: nn.Module) -> None:
     """Raise `RunError` where outputs on random stimuli differ."""
-    source = model.net.populations[only_source(model.net, "plain torch", "leave check out: check=False")]
+    source = model.net.populations[
+        only_source(model.net, "plain torch takes one source", "leave check out: check=False")
+    ]
     drawn = np.random.default_rng(0).normal(size=(_PRESENTATIONS, *source.shape))
     x = torch.from_numpy(drawn).to(model.device, model.compute)
     ours = model.top_rates(model.presentations(x)).double()

@@ -79,7 +79,7 @@ REFUSED = {
         lambda: changed("x->A", plasticity=cs.Oja()),
         "projection x->A: Oja has no spiking counterpart",
     ),
-    "memory": (lambda: declared().with_rule(cs.EProp("unit")), 'known: memory="leak" or "none"'),
+    "memory": (lambda: declared().with_rule(cs.EProp("unit")), '(memory="leak" or "none")'),
     "two kinds": (lambda: changed("A->y", plasticity=cs.EProp("none")), "have different EProp rules"),
     "normaliser": (lambda: declared(normaliser=cs.LayerNorm()), "population A: LayerNorm acts on drives"),
     "dropout": (lambda: declared(dropout=0.5), "population A: dropout acts in training"),

@@ -173,7 +173,7 @@ def test_what_shows_one_image_a_presentation_is_refused(tmp_path):
     net = eyes("backprop")
     model = cs.torch.build(net)
     with pytest.raises(
-        cs.DataError, match="fit: image set digits shows one image per presentation, and network"
+        cs.DataError, match="fit: image set digits shows one image per presentation, but network"
     ):
         model.fit(cs.data.digits())
     with pytest.raises(cs.DataError, match="3 sources, context, left, right; record them by cs.torch.build"):
@@ -193,5 +193,5 @@ def test_so_are_runs_and_inner_runs(tmp_path):
     with pytest.raises(cs.RunError, match="train: data set digits shows one image .* 2 sources, left, right"):
         train(Settings(model=f"{file}:two", data="digits"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    with pytest.raises(cs.BuildError, match="parallel inner runs need a chain, and network eyes has 3"):
+    with pytest.raises(cs.BuildError, match="parallel inner runs need a chain, but network eyes has 3"):
         architecture(eyes("backprop"))
