@@ -120,7 +120,7 @@ def _check_place(out: Path, data: str | None, stimuli: str | None) -> None:
     if out.exists():
         raise RunError(f"--out {out}: already exists; give a new file")
     if not out.parent.is_dir():
-        raise RunError(f"--out {out}: no folder {out.parent}; make it first")
+        raise RunError(f"--out {out}: no folder {out.parent}; create it first")
     if data is not None and stimuli is not None:
         raise DataError("give --data (a labelled set) or --stimuli (any), not both")
 

@@ -142,5 +142,5 @@ def require_place(out: str | Path, replace: bool) -> Path:
         way = "it is a folder; give the name of a file" if path.is_dir() else "give a new file, or --replace"
         raise RunError(f"--out {out}: already exists; {way}")
     if not path.parent.is_dir():
-        raise RunError(f"--out {out}: no folder {path.parent}; make it first")
+        raise RunError(f"--out {out}: no folder {path.parent}; create it first")
     return path

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from cortex_sim.checks import counted
 from cortex_sim.errors import DeclarationError
 from cortex_sim.network import Network
 from cortex_sim.protocol.input_planning import Arrays
@@ -100,15 +101,15 @@ class Schedule:
             count = len(found.values)
             if found.by == "image" and count != self.presentations:
                 raise DeclarationError(
-                    f"{self.name}s: {what} has {_counted(count, 'value')}, one per image, for "
-                    f"{_counted(self.presentations, 'image')}; give {_counted(self.presentations, 'value')}"
+                    f"{self.name}s: {what} has {counted(count, 'value')}, one per image, for "
+                    f"{counted(self.presentations, 'image')}; give {counted(self.presentations, 'value')}"
                 )
             if found.by == "trial" and count not in (self.trials, whole):
                 blocks = f", {self.protocol.repeat} blocks {whole}" if self.protocol.repeat > 1 else ""
-                right = _counted(self.trials, "value") + (f", or {whole}" if blocks else "")
+                right = counted(self.trials, "value") + (f", or {whole}" if blocks else "")
                 raise DeclarationError(
-                    f"{self.name}s: {what} has {_counted(count, 'value')}, but a block has "
-                    f"{_counted(self.trials, 'trial')}{blocks}; give {right}, or trials={count}"
+                    f"{self.name}s: {what} has {counted(count, 'value')}, but a block has "
+                    f"{counted(self.trials, 'trial')}{blocks}; give {right}, or trials={count}"
                 )
 
     def _say_what_never_comes(self, what: str, found: FromTrial, whole: int) -> None:
@@ -190,10 +191,6 @@ def _differing(owner: Phase | Protocol) -> Iterator[tuple[str, Differing]]:
         if f.name not in ("phases", "probe", "record"):
             for found in in_effect(getattr(owner, f.name)):
                 yield f"{f.name}{of}", found
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _comparable(value: Any) -> Any:

@@ -52,7 +52,7 @@ def require_disk(path: Path, needed: int) -> None:
     """
     folder = path.parent
     if not folder.is_dir():
-        raise RunError(f"recording {path}: no folder {folder}; make it first")
+        raise RunError(f"recording {path}: no folder {folder}; create it first")
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise RunError(

@@ -46,7 +46,7 @@ def require_place(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
             f"{out}: has been started in {folder}; continue with resume (--resume), or remove that folder"
         )
     if not out.parent.is_dir():
-        raise RunError(f"{out}: no folder {out.parent}; make it first")
+        raise RunError(f"{out}: no folder {out.parent}; create it first")
     if settings_file.is_file():
         require_same(settings_file, _read(settings_file), settings)
 

@@ -64,7 +64,7 @@ def _require_place(path: Path) -> None:
     require_path("file", path, RunError)
     if not path.parent.is_dir():
         raise RunError(
-            f"{path}: cannot be written (No such file or directory: {path.parent}); make the folder first"
+            f"{path}: cannot be written (No such file or directory: {path.parent}); create the folder first"
         )
     if path.is_dir():
         raise RunError(f"{path}: cannot be written (it is a folder); give the name of a file")

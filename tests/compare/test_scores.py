@@ -94,5 +94,5 @@ def test_the_table_is_read_back_by_others(tmp_path):
     lines = list(csv.DictReader((tmp_path / "scores.csv").read_text("utf-8").splitlines()))
     assert lines[0]["excluded"] == "constant: 2" and lines[0]["notes"] == "ridge, 10 folds; a; b"
     assert len(table(rows).splitlines()) == 3
-    with pytest.raises(RunError, match="make the folder first"):
+    with pytest.raises(RunError, match="create the folder first"):
         write_csv(rows, tmp_path / "nowhere" / "scores.csv")
