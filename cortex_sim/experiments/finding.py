@@ -1,4 +1,4 @@
-"""Where an experiment comes from: a shipped protocol, a user-defined Python file, or a YAML file."""
+"""Finds experiments: in a shipped protocol, a user's Python file, or a YAML file."""
 
 from __future__ import annotations
 

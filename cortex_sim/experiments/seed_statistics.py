@@ -115,9 +115,9 @@ def over_seeds(
     Parameters
     ----------
     sweep : xarray.Dataset
-        Of `cortex_sim.sweep`.
+        Result of `cortex_sim.sweep`.
     statistic : {"rate", "credit", "accuracy"}, optional
-        As in `cs.viz.compare_arms`, of one population: its mean over the last probe or, without
+        As in `cs.viz.compare_arms`, for one population: the mean over the last probe or, without
         probes, over the last tenth of the trials.
     population : str, optional
         The last one by default.

@@ -1,4 +1,4 @@
-"""Where the experiments of a sweep come from: a function of the seed, a file or name, or an experiment."""
+"""Sources of the experiments of a sweep: a function of the seed, a file or name, or an experiment."""
 
 from __future__ import annotations
 

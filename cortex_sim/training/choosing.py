@@ -34,7 +34,7 @@ def measure_of(lines: Lines, by: str | None, part: str) -> str:
 
 
 def best(lines: Lines, measure: str) -> int | None:
-    """Number of the first line with the best value; None where no line has one."""
+    """Number of the first line with the best value; None if no line has one."""
     sign = -1 if measure.endswith("_loss") else 1
     known = [(sign * line[measure], -number) for number, line in enumerate(lines) if _known(line, measure)]
     return -max(known)[1] if known else None

@@ -1,4 +1,4 @@
-"""What a training run measures at an evaluation: one line of metrics."""
+"""Measurements of a training run at an evaluation: one line of metrics."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class Settings:
 
     @property
     def updating(self) -> Updating:
-        """How batches make an update."""
+        """Settings of the updates: accumulation, clipping, averaging and compilation."""
         return Updating(self.accumulate, self.clip_norm, self.ema_decay, self.compile, self.channels_last)
 
     def as_dict(self) -> dict[str, Any]:

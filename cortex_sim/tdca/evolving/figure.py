@@ -61,7 +61,7 @@ def _measured(axes: Any, lines: list[dict[str, Any]]) -> None:
 
 
 def draw_accuracy(axes: Any, metrics: Mapping[str, Any]) -> bool:
-    """Draw test accuracy over inner steps, by data set; False where there is none."""
+    """Draw test accuracy over the length of inner runs, by data set; False if there is none."""
     if not metrics.get("test_accuracy"):
         return False
     for number, (label, cells) in enumerate(metrics["test_accuracy"].items()):

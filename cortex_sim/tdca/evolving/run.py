@@ -202,7 +202,7 @@ class _Evolution:
             )
         for name, before in (extra.get("data") or {}).items():
             now = self.data.get(name, name)
-            if name not in (before, now) and now != before:  # its name stands for a set that is missing
+            if name not in (before, now) and now != before:  # a missing set is recorded by its name
                 raise RunError(
                     f"--resume {self.out}: data {name} has changed since the run was started; restore it, or "
                     "start a new run"

@@ -43,7 +43,7 @@ def draw_landscape(axes: Any, tasks: Tasks, paths: Sequence[np.ndarray], title: 
     ----------
     axes : matplotlib axes
     tasks : Tasks
-        Of two variables.
+        Functions of two variables.
     paths : sequence of array of shape (step, 2)
     title : str
     """

@@ -37,7 +37,7 @@ class Family:
     paired : bool
         Whether the function is of two variables, summed over consecutive pairs: n must be even.
     source : str
-        Where it comes from.
+        Publication that defines it.
     """
 
     name: str
@@ -124,7 +124,7 @@ def schwefel(z: Tensor) -> Measured:
 def levy(z: Tensor) -> Measured:
     """sin² πw_1 + Σ_{i<n} (w_i − 1)² (1 + 10 sin²(πw_i + 1)) + (w_n − 1)² (1 + sin² 2πw_n).
 
-    With w = 1 + (z − 1)/4.
+    Here w = 1 + (z − 1)/4.
     """
     off = (z - 1) / 4
     w = 1 + off

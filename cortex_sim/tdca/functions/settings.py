@@ -183,7 +183,7 @@ class FunctionSettings:
         rule, tests, given = self.inner_rule(), self.tests(), phi.double()[None]
         found: dict[str, dict[str, list[float | None]]] = {}
         for n in tests.dimensions:
-            report(f"testing {n} variables")
+            report(f"testing functions of {n} variables")
             for name, tasks in tested_tasks([*self.families, *self.never_seen], n, tests.tasks):
                 for control in (None, *tests.controls):
                     ran = course(rule.run(given, tasks, self.evaluations, starts(n), control), tasks)

@@ -45,7 +45,7 @@ class Baseline:
     counted : bool
         Whether a gradient with its value counts as n + 1 evaluations.
     tuned, tested : int
-        Tasks of each family for both.
+        Tasks of each family to tune and to test on.
     dimensions : tuple of int
     """
 
@@ -164,7 +164,7 @@ class Tuned:
     controls : tuple of str
         Controls of the rule, tested with the settings chosen for the rule itself.
     tuned, tested : int
-        Tasks of each family for both.
+        Tasks of each family to tune and to test on.
     dimensions : tuple of int
     factors, falls : tuple of float
         Factors of η₀, and numbers added to a, to choose among; with one of each, nothing is chosen.

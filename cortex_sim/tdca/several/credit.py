@@ -48,7 +48,7 @@ class SlottedCredit:
     hidden : int, default 12
         Hidden units.
     context : ErrorContext, ActionContext or str
-        What b and A are read from: ``error`` for targets, ``actions`` for reward.
+        Context that gives b and A: ``error`` for targets, ``actions`` for reward.
     """
 
     hidden: int = 12

@@ -132,7 +132,7 @@ class FunctionWindows:
         self.generator = Generator().manual_seed(seed)
 
     def due(self) -> Tensor:
-        """All of them."""
+        """All inner runs."""
         return torch.ones(self.count, dtype=torch.bool)
 
     def unroll(self, phi: Tensor) -> Window:

@@ -78,7 +78,7 @@ class SeveralRuns:
     Parameters
     ----------
     parts : dict of str to Part
-        By kind.
+        Inner runs by kind.
     trained_by : sequence of str
         Kinds whose gradients reach the network; those of the others reach only their own parameters.
     """

@@ -153,7 +153,7 @@ class Trained:
     Parameters
     ----------
     run : Path
-        Its directory.
+        Run directory.
     data_dir : Path, optional
     """
 

@@ -1,4 +1,4 @@
-"""What inner runs learn: image sets, random functions and teacher networks, drawn from a distribution.
+"""Tasks of inner runs: image sets, random functions and teacher networks, drawn from a distribution.
 
 `tasks_from` reads settings; a distribution's ``draw`` gives a `TaskBatch`, one task for every inner run.
 """

@@ -128,8 +128,8 @@ class RayPool:
         cpus, wanted = self._ray.cluster_resources().get("CPU", 0), workers.count * workers.threads
         if cpus < wanted:
             raise RunError(
-                f"--workers {workers.count}: at {workers.threads} CPUs per worker they need {wanted} CPUs, "
-                f"but Ray has {cpus:g}; start more machines (ray start --address=…), or use fewer workers"
+                f"--workers {workers.count}: needs {wanted} CPUs, {workers.threads} per worker, but Ray has "
+                f"{cpus:g}; start more machines (ray start --address=…), or use fewer workers"
             )
 
     def _await(self, rank: int) -> None:

@@ -129,7 +129,7 @@ def test_too_few_processors_are_refused():
     os.environ.setdefault("RAY_AUTH_TOKEN", "0" * 64)
     ray.init(num_cpus=1, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
     try:
-        with pytest.raises(RunError, match="they need 2 CPUs, but Ray has 1"):
+        with pytest.raises(RunError, match="needs 2 CPUs, 1 per worker, but Ray has 1"):
             RayPool(None, Path(), Workers(2))
         assert ray.is_initialized()  # a Ray that was there before stays
     finally:
