@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_sim.augmentation.chain import Chain
+from cortex_sim.data.axes import keeps_order
 from cortex_sim.data.pixels import Pixels
 from cortex_sim.data.streamed.pixels import StreamedPixels
 from cortex_sim.data.streamed.unreadable import Unreadable
@@ -56,7 +56,7 @@ class Augmented:
                 f"shape {have}; leave the augmentation out"
             )
         found = self.chain.shape(have)
-        if found != self.shape and math.prod(found) != math.prod(self.shape):
+        if not keeps_order(found, self.shape):
             raise DataError(
                 f"data {self.name}: after augmentation pictures have shape {found}, but the network takes "
                 f"{self.shape}; give the crop that size, or leave its size out"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cortex_sim.augmentation.placing import placed
 from cortex_sim.augmentation.resizing import each_resized
+from cortex_sim.data.axes import keeps_order, same_axes_in_another_order
 from cortex_sim.errors import DataError
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as used by Pillow and JPEG
@@ -188,10 +189,9 @@ def fit(
         )
     if have == wanted:
         return (), ()
-    moved = sorted(size for size in have if size > 1) == sorted(size for size in wanted if size > 1)
-    kept = [size for size in have if size > 1] == [size for size in wanted if size > 1]
-    if math.prod(have) == math.prod(wanted) and (kept or not moved):
+    if keeps_order(have, wanted):
         return (Reshaped(wanted),), ()
+    moved = same_axes_in_another_order(have, wanted)
     order = ", the same axes in another order, which would scramble every image" if moved else ""
     raise DataError(
         f"stimuli {source}: each has shape {have}, population {population} expects {wanted}{order}; give "

@@ -19,6 +19,7 @@ from cortex_sim.data.arrays import (
     require_known_labels,
     whole_number,
 )
+from cortex_sim.data.axes import keeps_order, same_axes_in_another_order
 from cortex_sim.data.stimuli import StimulusSet
 from cortex_sim.errors import DataError
 from cortex_sim.preprocessing import Preprocessing
@@ -190,12 +191,12 @@ class ImageSet:
                 f"{population} expects {_spelled(wanted)}; give the population shape {have}, "
                 "or choose other data"
             )
-        long_have, long_wanted = ([s for s in each if s > 1] for each in (have, wanted))
-        if long_have != long_wanted and sorted(long_have) == sorted(long_wanted):
+        if not keeps_order(have, wanted):
+            moved = same_axes_in_another_order(have, wanted)
+            what = "the same axes in another order" if moved else "other axes"
             raise DataError(
-                f"data {self.name} has presentations of shape {have}, but population {population} has "
-                f"the same axes in another order, {wanted}, which would scramble every image; give "
-                f"the population shape {have}"
+                f"data {self.name} has presentations of shape {have}, but population {population} "
+                f"has {what}, {wanted}, which would scramble every image; give the population shape {have}"
             )
         return self._each(lambda x: x.reshape(-1, *wanted))
 

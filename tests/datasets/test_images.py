@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex_sim.augmentation.chain import Chain
 from cortex_sim.data import arrays as arrays_module
+from cortex_sim.data.augmented import Augmented
 from cortex_sim.data.images import image_set
+from cortex_sim.data.pixels import Held
 from cortex_sim.errors import DataError
 
 
@@ -292,3 +295,15 @@ def test_preprocessing_is_that_of_the_training_set_and_keeps_a_change_of_contras
     faint = shown.apply(images.x_test * 0.5)
     expected = images.standardised().x_test * 0.5 - 0.5 * shown.mean[0] / shown.sd[0]
     np.testing.assert_allclose(faint, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 4), (1, 4, 16)])
+def test_pictures_do_not_become_others_of_the_same_size(shape):
+    x = np.zeros((2, 1, 8, 8), np.float32)
+    images = image_set("square", x, [0, 1], x, [0, 1])
+    for fit in (images.fit_to, images.part("test").fit_to):
+        with pytest.raises(DataError, match=r"other axes|expects \(4, 4, 4\)|distorted"):
+            fit(shape)
+    assert images.fit_to(64).fit_to(shape).stimulus_shape == shape  # of flat stimuli no axes are known
+    with pytest.raises(DataError, match="after augmentation pictures have shape"):
+        Augmented("square", Held(x), images.y_train, Chain(), shape)
