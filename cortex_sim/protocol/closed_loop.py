@@ -36,12 +36,20 @@ class Seen:
         Index of the image that was shown; 0 without images.
     rates : mapping of population to array of shape (unit,)
         At the end of the phase, or their mean over it.
+    own_trial : int
+        Which trial of its own protocol it is, as `PerTrial` counts them: another than ``trial`` in a sequence
+        of protocols. By default ``trial``.
     """
 
     trial: int
     block: int
     image: int
     rates: Mapping[str, np.ndarray]
+    own_trial: int = -1
+
+    def __post_init__(self) -> None:
+        if self.own_trial < 0:
+            object.__setattr__(self, "own_trial", self.trial)
 
     def __getitem__(self, population: str) -> np.ndarray:
         """Rates of a population that the loop reads."""

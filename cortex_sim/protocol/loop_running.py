@@ -54,6 +54,7 @@ class Loops:
     def __init__(self, plan: Plan, memory: Memory, first: int) -> None:
         self._loops, self._memory = plan.loops, memory
         self._acted: Memory = {}
+        self._plan, self._firsts = plan, dict[int, int]()
         self._limited: dict[tuple[str, str], list[Slot]] = {}
         if not plan.loops:
             memory.clear()
@@ -152,7 +153,7 @@ class Loops:
                     f"{loop.name} reads them; use a shorter dt_ms or a smaller eta_per_s"
                 )
         state = {name: self._given(loop.name, name) for name in planned.state}
-        seen = Seen(trial, self._shown.block, self._shown.images[0], rates)
+        seen = Seen(trial, self._shown.block, self._shown.images[0], rates, trial - self._first_of())
         try:
             returned = loop.function(seen, state, generator(planned.seed, loop.name, trial + 1))
         except CortexSimError as exception:
@@ -168,6 +169,14 @@ class Loops:
         for name in returned:
             require_known(f"variable, {owner},", name, known, RunError)
         return {name: self._checked(owner, planned, name, value) for name, value in returned.items()}
+
+    def _first_of(self) -> int:
+        """First trial of the present protocol of a sequence."""
+        if not self._firsts:
+            for shown in reversed(self._plan.shown):
+                if shown.stage == "trial":
+                    self._firsts[shown.part] = shown.trials[0]
+        return self._firsts[self._shown.part]
 
     def _given(self, loop: str, variable: str) -> Any:
         """A copy of a variable for the function: a number, or an array that it may change."""

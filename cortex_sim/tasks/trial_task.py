@@ -91,7 +91,7 @@ class TaskTrials:
         if self.actions is None:
             raise DeclarationError(
                 f"task {self.name}: its answers are not whole numbers, so no choice is simply right; write a "
-                "cs.ClosedLoop that compares rates with .answers[seen.trial]"
+                "cs.ClosedLoop that compares rates with .answers[seen.own_trial]"
             )
         reward = _Rewarded(self.answers, self.actions, choose)
         state = {"reward": 0.0, "choice": 0}
@@ -119,7 +119,7 @@ class _Rewarded:
 
     def __call__(self, seen: Seen, state: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         choice = highest(seen, self.actions) if self.choose is None else self.choose(seen, rng)
-        answer = self.answers[seen.trial % len(self.answers)]
+        answer = self.answers[seen.own_trial % len(self.answers)]
         return {"choice": choice, "reward": float(choice == answer)}
 
 

@@ -242,6 +242,25 @@ def test_trials_of_a_task_are_shown_rewarded_and_repeated():
     assert made["Dots:reward"].values.mean() > 0
 
 
+def test_in_a_sequence_each_trial_of_a_task_has_its_own_answer():
+    """Trials are counted over the sequence, the task's drives and answers by its own protocol."""
+    task = cs.tasks.trial_task(Dots(), trials=8, seed=5)
+    assert len(set(task.answers.tolist())) == 2
+    net = cs.Network("decides")
+    seen, out = net.population("seen", 3), net.population("out", 3, bias=False)
+    net.bottom_up(seen, out, cs.Dense(init=np.eye(3)))
+    loop = task.rewarded(["out"], "decide")
+    sides = np.eye(3)[task.answers]
+    own = cs.Protocol(
+        cs.Phase("decide", 20, drive={"seen": cs.PerTrial(list(sides))}),
+        cs.Phase("reward", 20, drive={"out": loop["reward"]}),
+        record=cs.Record(phase="decide"),
+    )
+    before = cs.Protocol(cs.Phase("decide", 20), trials=3, record=own.record)
+    made = cs.torch.run(cs.Experiment(net, {"one": cs.Sequence(before, own, own)}), progress=False)
+    assert made["Dots:reward"].values[3:].tolist() == [1.0] * 16
+
+
 def test_tasks_that_do_not_fit():
     class Same(Dots):
         def new_trial(self, **settings):
