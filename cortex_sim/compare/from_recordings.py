@@ -175,6 +175,8 @@ def to_dissimilarities(rdms: xr.Dataset, *, name: str | None = None) -> Dissimil
     ----------
     rdms : xarray.Dataset
         With ``dissimilarity`` (rdm, pair), as `cortex_sim.neural.load` returns them.
+    name : str, optional
+        By default the RDMs' own name.
     """
     if "dissimilarity" not in rdms:
         raise DataError(

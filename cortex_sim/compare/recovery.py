@@ -203,6 +203,12 @@ def recover(
             ]
             if progress is not None:
                 progress(number + 1, len(drawn))
+    finite = np.isfinite(scores).all(axis=0)
+    if not finite.all():
+        raise DataError(
+            f"recovery: candidate {list(populations)[int(np.argmin(finite))]} has no finite score for a "
+            f"simulated recording; leave it out, or use another metric"
+        )
     found = scores.reshape(len(populations), simulations, len(populations))
     units = neural.neuroids if isinstance(neural, Responses) else len(neural.values)
     return Recovery(tuple(populations), found, tuple(sources), units, size, repeats or _repeats_of(neural))
@@ -285,8 +291,6 @@ def _together(
             scores[number, column] = cross_fitted(some, splits=splits, seed=number, groups=groups).score()
         if progress is not None:
             progress((column + 1) * len(recordings) // len(populations), len(recordings))
-    if not np.isfinite(scores).all():
-        raise DataError("recovery: a candidate has no finite score for a simulated recording")
     return scores
 
 
@@ -297,10 +301,7 @@ def _scored(
     evaluations: dict[str, Evaluation] = {
         name: metric.evaluate(responses, data, seed=seed) for name, responses in populations.items()
     }
-    score = cross_fitted(evaluations, splits=splits, seed=seed, groups=_groups(data)).score()
-    if not np.isfinite(score):
-        raise DataError("recovery: a candidate has no finite score for a simulated recording")
-    return score
+    return cross_fitted(evaluations, splits=splits, seed=seed, groups=_groups(data)).score()
 
 
 def _simulator(

@@ -80,7 +80,7 @@ class Responses:
         object.__setattr__(self, "repeats", repeats)
         if repeats.ndim != 3 or repeats.shape[1:] != self.values.shape:
             raise DataError(
-                f"responses {self.name}: repeats must have shape (repeat, *{self.values.shape}). "
+                f"responses {self.name}: repeats must have shape (repeat, {len(self)}, {self.neuroids}). "
                 f"Got {repeats.shape}"
             )
         missing = np.isnan(repeats).all(axis=0)

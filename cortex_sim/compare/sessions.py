@@ -22,7 +22,7 @@ class Session:
     name : str
     evaluation : Evaluation
     animal : str
-        Sessions without a name of the animal count as those of one animal.
+        Sessions without an animal's name count as those of one animal.
     neuroids, stimuli : int
     repeats : int, optional
     """

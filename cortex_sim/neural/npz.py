@@ -173,11 +173,13 @@ def _has_repeats(stored: Stored, name: str, values: NDArray[Any], timed: bool) -
 
 def _shapes(name: str) -> str:
     if name == "response_repeats":
-        return "give (stimulus, repeat, neuroid[, time_bin]), or name one presentation per row response"
+        return (
+            "give (stimulus, repeat, neuroid[, time_bin]), or rename it response if a row is one presentation"
+        )
     row = "stimulus" if name == "response_mean" else "presentation"
     return (
-        f"give ({row}, neuroid), or with time_bin_start and time_bin_end a third axis; name "
-        f"repeats (stimulus, repeat, neuroid) response_repeats"
+        f"give ({row}, neuroid), or with time_bin_start and time_bin_end a third axis; if "
+        f"axes are (stimulus, repeat, neuroid), rename it response_repeats"
     )
 
 

@@ -27,7 +27,10 @@ def read_recording(path: Path, content: Any, module: Any) -> xr.Dataset:
     """
     table = (content.intervals or {}).get(f"{module.name}_presentations") or content.trials
     if table is None:
-        raise DataError(f"neural data {path}: the recording {module.name} has no table of presentations")
+        raise DataError(
+            f"neural data {path}: the recording {module.name} has no table of presentations; save it again "
+            f"with cortex_sim.recording.save_nwb"
+        )
     neuroids = module["neuroids"]
     bins = module["time_bins"] if "time_bins" in module.data_interfaces else None
     dims = ("presentation", "neuroid", "time_bin")[: 2 if bins is None else 3]
@@ -57,7 +60,10 @@ def _variables(path: Path, module: Any, blocks: NDArray[Any]) -> list[str]:
     starts = [name.removesuffix(first) for name in names if name.endswith(first)]
     found = sorted(start for start in starts if {f"{start}_{block}" for block in blocks} <= names)
     if "rate" not in found:
-        raise DataError(f"neural data {path}: series of rates are missing from the recording {module.name}")
+        raise DataError(
+            f"neural data {path}: the recording {module.name} has no series of rates; save it again "
+            f"with cortex_sim.recording.save_nwb"
+        )
     return found
 
 

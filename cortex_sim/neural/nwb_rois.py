@@ -22,8 +22,9 @@ _COVERED = 0.5  # share of a window that must have samples: some frames may be d
 def roi_means(path: Path, series: Sequence[Any], windows: Windows) -> NDArray[np.float64]:
     """Mean of the samples in each window, shape (presentation, neuroid, time_bin), in the series' unit.
 
-    NaN where a window is not within the recorded time, where less than half of it is (timestamps may have
-    gaps), or all of a ROI's samples in it are NaN. ROIs of several series, one per plane, are concatenated.
+    NaN where a window is not within the recorded time, where less than half of it has samples (timestamps may
+    have gaps), or where all of a ROI's samples in it are NaN. ROIs of several series, one per plane, are
+    concatenated.
 
     Raises
     ------

@@ -61,6 +61,8 @@ def recording(
         Further coordinates; neuroids are numbered if there is no ``neuroid_id``.
     time_bins : (start, end), optional
         Arrays of shape (time_bin,), in ms.
+    attributes : mapping of str to value, optional
+        Further attributes of the Dataset.
     """
     dims = ("presentation", "neuroid", "time_bin")[: rate.ndim]
     ids = np.asarray(identities(f"neural data {name}: stimulus_id", stimulus_id), dtype=np.str_)
@@ -104,6 +106,8 @@ def rdms(
         Such as "1 - r"; "unknown" by default.
     known : mapping of str to array of shape (rdm,), optional
         ``animal``, ``session``, …
+    attributes : mapping of str to value, optional
+        Further attributes of the Dataset.
     """
     coordinates: dict[str, Any] = {
         "stimulus_id": (

@@ -186,7 +186,7 @@ WRONG = {
     "one axis": ({"response": np.ones(6), "stimulus_id": np.arange(6)}, "give (presentation, neuroid)"),
     "three axes without time": (
         {"response": np.ones((6, 7, 2)), "stimulus_id": np.arange(6)},
-        "name repeats (stimulus, repeat, neuroid) response_repeats",
+        "if axes are (stimulus, repeat, neuroid), rename it response_repeats",
     ),
     "two axes of repeats": (
         {"response_repeats": np.ones((6, 7))},
