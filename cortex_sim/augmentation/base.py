@@ -14,25 +14,26 @@ Pictures = NDArray[Any]
 
 
 class Step(Protocol):
-    """One change of pictures (n, channel, y, x); of 8 bits, or float32 from 0 to 1.
+    """One change of pictures (n, channel, y, x), of 8 bits, or float32 from 0 to 1.
 
-    A user's own is a frozen dataclass with these, registered by ``cs.register("augmentation", NAME)``.
+    A user-defined step is a frozen dataclass with these members, registered by
+    ``cs.register("augmentation", NAME)``.
     """
 
     draws: ClassVar[int]
-    """Random numbers that a presentation needs; 0 where the change is always the same."""
+    """Number of random numbers that each presentation needs; 0 if the change is always the same."""
 
     sized: ClassVar[bool]
-    """Whether the size afterwards does not depend on the size before; then pictures may differ in theirs."""
+    """Whether pictures have the same size after the step whatever their sizes before it."""
 
     def within(self, size: tuple[int, int]) -> Step:
-        """The same with sizes that were left open set to (rows, columns) of the population."""
+        """The step, with any size that was left open set to (rows, columns) of the population."""
 
     def shape(self, have: Shape) -> Shape:
-        """(channel, rows, columns) after it."""
+        """(channel, rows, columns) after the step, from those before it."""
 
     def __call__(self, x: Pictures, u: NDArray[Any]) -> Pictures:
-        """Changed pictures; ``u`` (n, draws) are the random numbers, from 0 to below 1."""
+        """Changed pictures; ``u`` (n, draws) holds the random numbers, at least 0 and below 1."""
 
 
 Size = int | tuple[int, int] | None
@@ -44,7 +45,7 @@ def sides(owner: object, size: Size) -> tuple[int, int] | None:
     Raises
     ------
     DeclarationError
-        If it is something else.
+        If ``size`` is anything else.
     """
     if size is None:
         return None

@@ -1,4 +1,4 @@
-"""Steps of an augmentation one after the other, each with random numbers of its own."""
+"""Steps of an augmentation in sequence, each with its own random numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cortex_sim.errors import DeclarationError
 
 @dataclass(frozen=True)
 class Chain:
-    """Steps, in order; a pure function of pictures, seed, epoch and numbers of presentations.
+    """Steps, in order; a pure function of the pictures, the seed, the epoch and the presentations' indices.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Chain:
 
     @property
     def sized(self) -> bool:
-        """Whether pictures of different sizes have one size afterwards."""
+        """Whether pictures of different sizes have the same size after all steps."""
         return any(step.sized for step in self.steps)
 
     def shape(self, have: Shape) -> Shape:
@@ -48,8 +48,9 @@ class Chain:
         Parameters
         ----------
         pictures : array of shape (n, channel, y, x), or n arrays of shape (channel, y, x)
-            Pictures of different sizes need a step that gives them one, such as a crop.
+            Pictures of different sizes need a step that brings them to the same size, such as a crop.
         indices : integer array of shape (n,)
+            Indices of the presentations.
         epoch : int
         """
         numbers = [uniform(self.seed, epoch, indices, i, s.draws) for i, s in enumerate(self.steps)]
@@ -74,27 +75,27 @@ class Chain:
 def declared(
     given: Any, size: tuple[int, int], owner: str = "augmentation"
 ) -> tuple[tuple[Step, ...], Normalise | None]:
-    """Steps from words, ``{name: …, setting: …}`` or objects, and the normalisation among them, if any.
+    """Steps from names, ``{name: …, setting: …}`` or objects, and the normalisation among them, if any.
 
     Parameters
     ----------
-    given : list, one of them, or None
+    given : list, a single step, or None
     size : (int, int)
         Rows and columns that the network sees, for steps whose size was left open.
     owner : str
-        With which errors begin.
+        What error messages begin with.
 
     Raises
     ------
     DeclarationError
-        If one is unknown, or a normalisation is not the last.
+        If a step is unknown, or a normalisation is not the last step.
     """
     made = registry.make_all("augmentation", given, owner)
     last = made[-1] if made and isinstance(made[-1], Normalise) else None
     steps = made[:-1] if last else made
     if any(isinstance(step, Normalise) for step in steps):
         raise DeclarationError(
-            f"{owner}: normalise changes the values of pixels, and the steps after it are for pictures; "
-            "put it last, once"
+            f"{owner}: normalise rescales pixels, and the other steps do not take rescaled ones; put it "
+            "last, once"
         )
     return tuple(step.within(size) for step in steps), last

@@ -1,4 +1,4 @@
-"""Parts cut out of pictures: at random places, of random sizes, or their centre."""
+"""Crops of pictures: at random places, of random sizes, or of the centre."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ATTEMPTS = 10
 @register("augmentation", "centre_crop")
 @dataclass(frozen=True)
 class CentreCrop:
-    """The central part; a smaller picture is surrounded by black.
+    """Crop the centre; a smaller picture is padded with black.
 
     Parameters
     ----------
-    size : int, (rows, columns) or None
+    size : int, (rows, columns) or None, default None
         None: the size that the network sees.
     """
 
@@ -38,11 +38,11 @@ class CentreCrop:
         object.__setattr__(self, "size", sides(self, self.size))
 
     def within(self, size: tuple[int, int]) -> CentreCrop:
-        """Of that size, where none is given."""
+        """The crop, of the given size if it has none."""
         return self if self.size is not None else replace(self, size=size)
 
     def shape(self, have: Shape) -> Shape:
-        """(channel, rows, columns)."""
+        """(channel, rows, columns) after the crop."""
         return have[0], *_known(self.size)
 
     def __call__(self, x: Pictures, u: NDArray[Any]) -> Pictures:
@@ -53,13 +53,13 @@ class CentreCrop:
 @register("augmentation", "random_crop")
 @dataclass(frozen=True)
 class RandomCrop:
-    """A part at a random place, after the picture was surrounded by black.
+    """Crop at a random place, after padding with black.
 
     Parameters
     ----------
     padding : int, default 4
-        Pixels of black on every side.
-    size : int, (rows, columns) or None
+        Black pixels added on every side.
+    size : int, (rows, columns) or None, default None
         None: the size that the network sees.
     """
 
@@ -73,19 +73,19 @@ class RandomCrop:
         object.__setattr__(self, "size", sides(self, self.size))
 
     def within(self, size: tuple[int, int]) -> RandomCrop:
-        """Of that size, where none is given."""
+        """The crop, of the given size if it has none."""
         return self if self.size is not None else replace(self, size=size)
 
     def shape(self, have: Shape) -> Shape:
-        """(channel, rows, columns)."""
+        """(channel, rows, columns) after the crop."""
         return have[0], *_known(self.size)
 
     def __call__(self, x: Pictures, u: NDArray[Any]) -> Pictures:
-        """Every picture at a place of its own, all equally probable."""
+        """Each picture cropped at its own place; all places are equally probable."""
         rows, columns = _known(self.size)
         height, width = (length + 2 * self.padding for length in x.shape[2:])
         field = placed(x, max(rows, height), max(columns, width))
-        every: Any = sliding_window_view  # its type does not know that axis may be two
+        every: Any = sliding_window_view  # its declared type does not allow two axes
         windows = every(field, (rows, columns), axis=(2, 3))
         top, left = _whole(u[:, 0], windows.shape[2]), _whole(u[:, 1], windows.shape[3])
         cut: Pictures = windows[np.arange(len(x)), :, top, left]
@@ -95,14 +95,14 @@ class RandomCrop:
 @register("augmentation", "random_resized_crop")
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """A part of random area and aspect ratio at a random place, resized.
+    """Crop a part of random area and aspect ratio at a random place, and resize it.
 
-    Area (as a share of the picture's) and the logarithm of the ratio are uniform. Where the part would not
-    fit, both are drawn again, up to ten times; then it is the largest central one of a permitted ratio.
+    Area (as a share of the picture's) and the logarithm of the ratio are uniform. A part that would not fit
+    is drawn again, up to ten draws in all; if none fits, it is the largest central part of a permitted ratio.
 
     Parameters
     ----------
-    size : int, (rows, columns) or None
+    size : int, (rows, columns) or None, default None
         None: the size that the network sees.
     scale : (float, float), default (0.08, 1)
         Least and largest share of the area.
@@ -128,15 +128,15 @@ class RandomResizedCrop:
             raise DeclarationError(f"RandomResizedCrop: scale must be at most 1. Got {self.scale}")
 
     def within(self, size: tuple[int, int]) -> RandomResizedCrop:
-        """Of that size, where none is given."""
+        """The crop, of the given size if it has none."""
         return self if self.size is not None else replace(self, size=size)
 
     def shape(self, have: Shape) -> Shape:
-        """(channel, rows, columns)."""
+        """(channel, rows, columns) after the crop."""
         return have[0], *_known(self.size)
 
     def boxes(self, height: int, width: int, u: NDArray[Any]) -> NDArray[np.int64]:
-        """Top, left, rows and columns of the parts, (n, 4), in pictures of that size."""
+        """Top, left, rows and columns of the crops, (n, 4), in pictures of that height and width."""
         least, most = self.scale
         low, high = np.log(self.ratio)
         area = height * width * (least + (most - least) * u[:, :_ATTEMPTS])
@@ -152,7 +152,7 @@ class RandomResizedCrop:
         return np.stack([top, left, rows, columns], 1)
 
     def __call__(self, x: Pictures, u: NDArray[Any]) -> Pictures:
-        """Every picture by itself."""
+        """Each picture cropped and resized separately."""
         size = _known(self.size)
         found = np.empty((*x.shape[:2], *size), x.dtype)
         boxes = self.boxes(x.shape[2], x.shape[3], u).tolist()
@@ -162,7 +162,7 @@ class RandomResizedCrop:
 
 
 def _known(size: Size) -> tuple[int, int]:
-    assert isinstance(size, tuple)  # by `within`
+    assert isinstance(size, tuple)  # set by `within`
     return size
 
 

@@ -1,7 +1,7 @@
-"""Random numbers of presentations: a pure function of (seed, epoch, index), for a whole batch at once.
+"""Random numbers for presentations: a pure function of (seed, epoch, index), for a whole batch at once.
 
-SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195), started for every presentation from a hash
-of its numbers. A generator object for each presentation would take a hundred times as long.
+SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195), seeded for every presentation with a hash
+of these three numbers. A generator object for each presentation would take a hundred times as long.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def uniform(seed: int, epoch: int, indices: NDArray[Any], stream: int, count: int) -> NDArray[np.float64]:
-    """Numbers from 0 up to, not including, 1.
+    """Uniform random numbers, at least 0 and below 1.
 
     Parameters
     ----------
     seed, epoch : int
     indices : integer array of shape (n,)
-        Numbers of the presentations.
+        Indices of the presentations.
     stream : int
-        Steps of one presentation use different streams, so that their numbers are independent.
+        The steps of an augmentation use different streams, so that their numbers are independent.
     count : int
+        How many numbers each presentation needs.
 
     Returns
     -------

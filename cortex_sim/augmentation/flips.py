@@ -1,4 +1,4 @@
-"""Pictures seen in a mirror."""
+"""Mirror images of pictures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from cortex_sim.registry import register
 @register("augmentation", "flip")
 @dataclass(frozen=True)
 class Flip:
-    """Left and right exchanged.
+    """Exchange left and right.
 
     Parameters
     ----------
     probability : float, default 0.5
+        Share of presentations that are flipped, between 0 and 1.
     """
 
     probability: float = 0.5
@@ -33,11 +34,11 @@ class Flip:
             raise DeclarationError(f"Flip: probability must be at most 1. Got {self.probability}")
 
     def within(self, size: tuple[int, int]) -> Flip:
-        """It has no size."""
+        """Unchanged: a flip has no size."""
         return self
 
     def shape(self, have: Shape) -> Shape:
-        """The same."""
+        """Unchanged."""
         return have
 
     def __call__(self, x: Pictures, u: NDArray[Any]) -> Pictures:

@@ -1,4 +1,4 @@
-"""Mean and standard deviation by which a network sees its stimuli, declared rather than measured."""
+"""Normalisation of stimuli by a mean and standard deviation that are declared rather than measured."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cortex_sim.registry import register
 @register("augmentation", "normalise")
 @dataclass(frozen=True)
 class Normalise:
-    """x' = (x − mean) / sd, with pixels from 0 to 1; it becomes the `Preprocessing` of the network.
+    """x' = (x − mean) / sd, with pixels x from 0 to 1; it becomes the `Preprocessing` of the network.
 
-    So it applies in training, in tests and to everything that is shown later. It comes last.
+    So it applies in training, in tests and to every later presentation. It must be the last step.
 
     Parameters
     ----------
     mean, sd : tuple of float
-        One per channel, or one. By default those of ImageNet's training set in RGB, as commonly used.
+        One per channel, or one for all. Defaults: the values commonly used for ImageNet's training set, RGB.
     """
 
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -30,5 +30,5 @@ class Normalise:
             object.__setattr__(self, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
 
     def preprocessing(self, shape: tuple[int, ...]) -> Preprocessing:
-        """The same for presentations of that shape."""
+        """The same normalisation for presentations of the given shape."""
         return Preprocessing(shape, self.mean, self.sd)

@@ -1,4 +1,4 @@
-"""Pictures centred in a field of another size: cut at its edge, or surrounded."""
+"""Pictures centred in a field of another size: cropped or padded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def placed(x: NDArray[Any], rows: int, columns: int, background: int = 0) -> NDA
 
 
 def _overlap(field: int, side: int) -> tuple[slice, slice]:
-    """Where along one axis a centred picture lies in the field, and which part of it."""
+    """Where a centred picture lies along one axis of the field, and which part of the picture is inside."""
     start = (field - side) // 2
     length = min(field, side)
     to, of = max(0, start), max(0, -start)

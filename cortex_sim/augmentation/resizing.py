@@ -14,14 +14,14 @@ from cortex_sim.registry import register
 
 
 def resized(picture: NDArray[Any], rows: int, columns: int, filter: str = "BILINEAR") -> NDArray[Any]:
-    """One picture (channel, y, x) of 8 bits or float32, resized; a view of the same if it has that size.
+    """One picture (channel, y, x) of 8 bits or float32, resized; returned as it is if it has that size.
 
     Parameters
     ----------
     picture : array of shape (channel, y, x)
     rows, columns : int
     filter : str
-        Of Pillow's ``Image.Resampling``; both shrink with antialiasing.
+        Name of a filter in Pillow's ``Image.Resampling``.
     """
     from PIL import Image
 
@@ -38,7 +38,7 @@ def resized(picture: NDArray[Any], rows: int, columns: int, filter: str = "BILIN
 
 
 def each_resized(x: NDArray[Any], rows: int, columns: int, filter: str = "BILINEAR") -> NDArray[Any]:
-    """Pictures (n, channel, y, x), every one resized by itself; a copy."""
+    """Pictures (n, channel, y, x), each resized separately; a copy."""
     found = np.empty((*x.shape[:2], rows, columns), x.dtype)
     for to, picture in zip(found, x, strict=True):
         to[:] = resized(picture, rows, columns, filter)
@@ -48,12 +48,12 @@ def each_resized(x: NDArray[Any], rows: int, columns: int, filter: str = "BILINE
 @register("augmentation", "resize")
 @dataclass(frozen=True)
 class Resize:
-    """The shorter side brought to ``side``, the aspect ratio kept.
+    """Resize so that the shorter side is ``side``, keeping the aspect ratio.
 
     Parameters
     ----------
-    side : int or None
-        In pixels. None: 8/7 of the shorter side of what the network sees, 256 for 224.
+    side : int or None, default None
+        In pixels. None: 8/7 of the shorter side of what the network sees, such as 256 for 224.
     """
 
     side: int | None = None
@@ -65,17 +65,17 @@ class Resize:
             require_count(self, side=self.side)
 
     def within(self, size: tuple[int, int]) -> Resize:
-        """8/7 of the shorter side, where none is given."""
+        """The step, with 8/7 of the shorter side of ``size`` if it has no side."""
         return self if self.side is not None else Resize(round(min(size) * 8 / 7))
 
     def shape(self, have: Shape) -> Shape:
-        """The longer side is rounded."""
+        """(channel, rows, columns) after it; the longer side is rounded."""
         assert self.side is not None
         share = self.side / min(have[1:])
         rows, columns = (max(self.side, round(length * share)) for length in have[1:])
         return have[0], rows, columns
 
     def __call__(self, x: Pictures, u: NDArray[Any]) -> Pictures:
-        """Every picture by itself."""
+        """Each picture resized separately."""
         _, rows, columns = self.shape(x.shape[1:])
         return each_resized(x, rows, columns)

@@ -1,4 +1,4 @@
-"""What a phase of a protocol does to a credit network, alike for every backend."""
+"""What a phase of a protocol does to a credit network, the same on every backend."""
 
 from __future__ import annotations
 

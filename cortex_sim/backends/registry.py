@@ -38,7 +38,7 @@ def register_backend(name: str, start: Start) -> None:
     Raises
     ------
     DeclarationError
-        If the name is taken, or ``start`` cannot be called.
+        If the name is empty or taken, or ``start`` is not callable.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def backends() -> list[str]:
 
 
 def backend_called(name: str) -> Start:
-    """Function that starts a session on the backend of that name; the error lists the known ones."""
+    """Function that starts a session on the backend of this name; `RunError` for an unknown one."""
     found = look_up("backend", name, _BACKENDS, RunError)
     if isinstance(found, str):
         module, _, function = found.partition(":")

@@ -13,7 +13,7 @@ _KINDS = ("weight:", "bias:", "state:", "auxiliary:")
 
 
 def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None:
-    """Raise where a checkpoint does not match a network.
+    """Raise an exception if a checkpoint does not match a network.
 
     Parameters
     ----------
@@ -31,30 +31,29 @@ def require_own(network: str, own: Mapping[str, np.ndarray], given: Any) -> None
     """
     if not isinstance(given, Mapping):
         raise RunError(
-            f"network {network}: a checkpoint is the mapping that checkpoint() returned. Got "
+            f"network {network}: a checkpoint must be the mapping that checkpoint() returned. Got "
             f"{type(given).__name__}"
         )
     way = "; give what checkpoint() of this network returned"
     for name, ours in own.items():
         if name not in given:
-            raise RunError(f"network {network}: the checkpoint holds no {name!r}{way}")
+            raise RunError(f"network {network}: the checkpoint has no {name!r}{way}")
         theirs = np.asarray(given[name])
         if theirs.shape != np.shape(ours):
             raise RunError(
-                f"network {network}: {name!r} has shape {theirs.shape} in the checkpoint, and "
-                f"{np.shape(ours)} here{way}"
+                f"network {network}: {name!r} has shape {theirs.shape} in the checkpoint, but "
+                f"{np.shape(ours)} in this network{way}"
             )
         require_numbers(network, name, theirs)
     for name in given:
         if name not in own and str(name).startswith(_KINDS):
-            raise RunError(
-                f"network {network}: the checkpoint holds {name!r}, which does not belong to it{way}"
-            )
+            raise RunError(f"network {network}: the checkpoint has {name!r}, but this network does not{way}")
 
 
 def require_numbers(network: str, name: str, values: Any) -> None:
     """Raise `RunError` where an entry of a checkpoint holds anything but numbers."""
     if np.asarray(values).dtype.kind not in "fiub":
         raise RunError(
-            f"network {network}: {name!r} in the checkpoint is not an array of numbers; it is damaged"
+            f"network {network}: {name!r} in the checkpoint is not an array of numbers, so the checkpoint is "
+            "damaged; give an intact one"
         )

@@ -19,10 +19,10 @@ from cortex_sim.rules.base import Arrival
 class Routes:
     """The routes of credit through a network.
 
-    ``order`` are the populations, sources first. ``paired`` maps a bottom-up projection to the
-    top-down one that shares its backward pass; ``unpaired`` are chain projections with no such partner;
-    ``direct`` bring the top's own credit; ``targets`` are used if the network has a target rule; ``credit``
-    bring what credit populations send, and ``teacher`` is the credit network they belong to.
+    ``order`` lists the populations, sources first. ``paired`` maps a bottom-up projection to the
+    top-down one that shares its backward pass; ``unpaired`` are chain projections without such a partner;
+    ``direct`` ones bring the credit of the top itself; ``targets`` are used if the network has a target
+    rule; ``credit`` ones bring what credit populations send, and ``teacher`` is their credit network.
     """
 
     order: tuple[str, ...]

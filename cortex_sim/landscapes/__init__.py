@@ -1,7 +1,7 @@
 """How an objective looks between and around points of weight space: lines, planes, slices, trajectories.
 
 Points are flat vectors in numpy; an objective is a function of many points at once, (point, parameter) to
-(point,). Nothing here knows what the parameters are of.
+(point,). Nothing here depends on what the parameters mean.
 """
 
 from cortex_sim.landscapes.lines import along, barrier, climb, crosses

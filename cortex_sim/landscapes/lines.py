@@ -1,4 +1,4 @@
-"""An objective on the straight line between two points, and whether something is in the way."""
+"""An objective along the straight line between two points, and whether a barrier separates them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cortex_sim.errors import DeclarationError
 
 Array = np.ndarray
 Objective = Callable[[Array], Array]
-"""Objective (point,) of points (point, parameter)."""
+"""Function of points (point, parameter) that returns their objective (point,)."""
 
 
 def along(objective: Objective, start: Array, end: Array, points: int = 21) -> Array:
@@ -36,7 +36,8 @@ def along(objective: Objective, start: Array, end: Array, points: int = 21) -> A
 def barrier(values: Array) -> float:
     """Height above the line between the ends: max over α of L(α) − ((1 − α) L(0) + α L(1)); at least 0.
 
-    0 is linear mode connectivity: the ends are in one basin, as far as a straight line shows.
+    L(α) is the objective at the share α of the way, as from `along`. A barrier of 0 is linear mode
+    connectivity: the ends are in one basin, as far as a straight line shows.
 
     References
     ----------
@@ -55,11 +56,11 @@ def climb(values: Array) -> float:
 
 
 def crosses(values: Array, height: float) -> bool:
-    """Whether something inside is more than ``height`` above both ends.
+    """Whether a value between the ends is more than ``height`` above both.
 
     References
     ----------
-    Xing, Arpit, Tsirigotis and Bengio (2018), arXiv 1802.08770, ask it of neighbouring iterates.
+    Xing, Arpit, Tsirigotis and Bengio (2018), arXiv 1802.08770, who ask this between successive iterates.
     """
     values = np.asarray(values, dtype=float)
     if len(values) < 3 or np.isnan(values).any():

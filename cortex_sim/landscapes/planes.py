@@ -13,7 +13,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Plane through an origin and two other points; its first axis leads to the first of these.
+    """Plane through an origin and two other points; its first axis points to the first of these.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How much of a trajectory its first principal components show, and how much they would of a random walk."""
+"""Variance that the first principal components explain, of a trajectory and of a random walk."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def explained(trajectory: Array, components: int = 2) -> Array:
 def explained_of_random_walk(lengths: Array, components: int = 2) -> Array:
     """The same of a random walk with steps of these lengths (time,), in a space of very many dimensions.
 
-    Steps are then orthogonal, so that x_s · x_t is the sum of the squared lengths of the steps that both have
-    behind them. For many steps of equal length component k explains 6/(πk)²: 61 %, 15 %, 7 %, …
+    Steps are then orthogonal, so that x_s · x_t is the sum of the squared lengths of the steps before both
+    times. For many steps of equal length component k explains 6/(πk)²: 61 %, 15 %, 7 %, …
 
     References
     ----------
@@ -37,5 +37,5 @@ def _shares(gram: Array, components: int) -> Array:
     """Largest eigenvalues of a centred Gram matrix, relative to their sum."""
     total = np.trace(gram)
     if not total > 0:
-        raise DeclarationError("trajectory: all its points are the same; give one that moves")
+        raise DeclarationError("trajectory: its points are all the same; give one that moves")
     return np.linalg.eigvalsh(gram)[::-1][:components] / total

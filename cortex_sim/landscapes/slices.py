@@ -10,11 +10,11 @@ Array = np.ndarray
 
 
 def filter_normalised(weights: Sequence[Array], rng: np.random.Generator) -> list[Array]:
-    """A random direction, in which every unit's incoming weights have the length that they have at the point.
+    """A random direction in which each unit's incoming weights are as long as those in ``weights``.
 
-    d ← d ‖w‖ / ‖d‖ for each row of each array (post, …), from Gaussian d: so the scale of weights, which a
-    rectifying network does not depend on, does not change how steep a slice looks. Biases do not move: leave
-    them out.
+    d ← d ‖w‖ / ‖d‖ for each row of each array (post, …), from Gaussian d. So the scale of the weights, which
+    does not matter in a rectifying network, does not change how steep a slice looks. Biases stay fixed in a
+    slice: leave them out.
 
     References
     ----------

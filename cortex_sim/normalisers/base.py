@@ -1,10 +1,10 @@
-"""What a normaliser is: from a population's drive to a drive of fixed mean and size.
+"""What a normaliser is: a map from a population's drive to a drive n of fixed mean and variance.
 
     n = gain · (a − mean) / √(variance + eps) + bias,    r = f(n)
 
-The gain is the normaliser's own, one per unit or per channel, and learned with the population's credit; the
-offset is the population's bias, which then acts behind the normaliser and not before it. Normalisers differ
-in what mean and variance are taken over. Credit passes through by the full Jacobian J = ∂n/∂a, mean and
+The gain belongs to the normaliser, one per unit or per channel, and is learned with the population's credit;
+the offset is the population's bias, which then acts after the normaliser rather than before it. Normalisers
+differ in what mean and variance are taken over. Credit passes through the full Jacobian J = ∂n/∂a, mean and
 variance included: what synapses learn from, and what is sent down, is u = Jᵀ(c ∘ f′(n)).
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-#: What a batch meets while a network learns: mean and variance of the drives at hand, or of others before.
+#: Statistics by which drives are normalised, of the batch itself or of earlier ones.
 STATISTICS = ("mean", "variance")
-#: Settings that say how a normaliser learns, and not what it does with its state.
+#: Settings that determine how a normaliser learns, not what it does with its state.
 _OF_LEARNING = ("gain", "momentum", "reduced")
 
 
@@ -32,9 +32,9 @@ _OF_LEARNING = ("gain", "momentum", "reduced")
 class Normaliser(Protocol):
     """Homeostasis of a population's drive.
 
-    ``eps`` is added to the variance, ``gain`` is what the gain begins with. ``running`` says whether mean and
-    variance are taken over presentations: then running ones are slow state, which batches that are learned
-    from move, and with which everything else is normalised.
+    ``eps`` is added to the variance, ``gain`` is the initial gain. ``running`` says whether mean and variance
+    are taken over presentations: then running averages are slow state, which training batches update and by
+    which everything else is normalised.
     """
 
     eps: float
@@ -56,7 +56,7 @@ def normalised(normaliser: Normaliser, a: Array, moments: tuple[Array, Array], g
 
 
 def first_values(population: Population) -> dict[str, np.ndarray]:
-    """What a population's normaliser begins with, (unit,) or (channel,), by name."""
+    """Initial gain and running statistics of a population's normaliser, (unit,) or (channel,), by name."""
     normaliser = population.normaliser
     assert normaliser is not None
     first = {"gain": float(normaliser.gain), **({"mean": 0.0, "variance": 1.0} if normaliser.running else {})}

@@ -15,24 +15,24 @@ from cortex_sim.registry import register
 @register("normaliser", "batch_norm")
 @dataclass(frozen=True)
 class BatchNorm:
-    """Mean and variance over presentations, of each unit; of each channel over its places too.
+    """Mean and variance of each unit over presentations, or of each channel over presentations and places.
 
-    In training, by `model(x, y)`, they are those of the batch at hand, and move running ones:
-    m ← (1 − momentum) m + momentum · (the batch's), of the variance its unbiased form. Everything else, from
-    `respond` and `updates` to protocols on both backends, uses the running ones: then every presentation is
-    by itself, and the normaliser is one affine map.
+    In training, by `model(x, y)`, they are those of the batch, and update running averages,
+    m ← (1 − momentum) m + momentum · (the batch's), with the unbiased estimate of the variance. Everything
+    else, from `respond` and `updates` to protocols on both backends, uses the running averages: presentations
+    are then independent, and the normaliser is one affine map.
 
     Parameters
     ----------
     momentum : float, default 0.1
-        Share of a batch in the running statistics, above 0 and at most 1.
+        Weight of the latest batch in the running statistics, above 0 and at most 1.
     eps : float, default 1e-5
         Added to the variance; positive.
     gain : float, default 1.0
         Initial gain; 0 at the end of a residual block lets the skip alone drive the population at first.
     reduced : bool, default False
-        With several ranks, whether a batch is that of all of them. By default each rank is normalised by its
-        own presentations, and running statistics are the means over ranks.
+        In training on several ranks (processes), whether mean and variance are taken over the presentations
+        of all ranks. By default each rank normalises by its own, and running statistics are means over ranks.
 
     References
     ----------

@@ -18,8 +18,8 @@ from cortex_sim.registry import register
 class GroupNorm:
     """Mean and variance over the units of a group of channels, in each presentation.
 
-    Each presentation is by itself, in training too, and there are no running statistics. Without channels, a
-    group is one of units.
+    Presentations are independent, in training too, and there are no running statistics. In a population
+    without channels, the groups are of units.
 
     Parameters
     ----------
@@ -46,23 +46,23 @@ class GroupNorm:
         require_finite(self, gain=self.gain)
 
     def check(self, name: str, shape: Shape) -> None:
-        """Groups must be equal, and hold more than one unit.
+        """Check that groups are of equal size and have more than one unit.
 
         Raises
         ------
         DeclarationError
-            If they are not.
+            If they are not, or have one unit.
         """
         what = "channels" if len(shape) == 3 else "units"
         if shape[0] % self.groups:
             raise DeclarationError(
-                f"population {name}: GroupNorm needs groups of equally many {what}, and {self.groups} does "
+                f"population {name}: GroupNorm needs groups of equally many {what}, but {self.groups} does "
                 f"not divide {shape[0]}; use one of {_divisors(shape[0])}"
             )
         if prod(shape) == self.groups:
             raise DeclarationError(
-                f"population {name}: with GroupNorm({self.groups}) every group is one unit, which would "
-                "always be at its mean; use fewer groups, or BatchNorm()"
+                f"population {name}: with GroupNorm({self.groups}) every group is one unit, which always "
+                "equals its mean; use fewer groups, or BatchNorm()"
             )
 
     def moments(self, a: Array) -> tuple[Array, Array]:

@@ -41,17 +41,17 @@ class LayerNorm:
         require_finite(self, gain=self.gain)
 
     def check(self, name: str, shape: Shape) -> None:
-        """There must be more than one unit.
+        """Check that there is more than one unit.
 
         Raises
         ------
         DeclarationError
-            If there is one.
+            If there is only one.
         """
         if prod(shape) == 1:
             raise DeclarationError(
-                f"population {name}: LayerNorm over one unit, which would always be at its mean; use "
-                "BatchNorm(), or more units"
+                f"population {name}: LayerNorm needs more than one unit, since one unit always equals its "
+                "mean; use BatchNorm(), or more units"
             )
 
     def moments(self, a: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""One class a connector: its linear algebra, on numpy and torch alike, asked by every backend."""
+"""One class per connector: its linear algebra, on numpy and torch alike, used by every backend."""
 
 from cortex_sim.operators.base import Operator, operator_of, units
 from cortex_sim.operators.conv2d import ConvOperator

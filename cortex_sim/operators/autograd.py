@@ -2,7 +2,7 @@
 
 Autograd's gradient is minus the credit, and both recursions are linear, so that signs agree:
 ``backward`` receives −u/n, and returns −(B u)/n for the rates and −⟨u r_preᵀ⟩ for the weights.
-Through autograd every optimiser, scheduler and DistributedDataParallel's hooks keep working.
+So optimisers, schedulers and the hooks of DistributedDataParallel work as with any other model.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class DenseWithInverse(torch.autograd.Function):
 
 
 class ConvWithFeedback(torch.autograd.Function):
-    """Convolution with W upward, transposed convolution with B downward; both of the kernel's shape."""
+    """Convolution with W upward, transposed convolution with B downward; both have the kernel's shape."""
 
     @staticmethod
     def forward(
@@ -114,7 +114,7 @@ class ConvWithFeedback(torch.autograd.Function):
 
 
 class ThroughOperator(torch.autograd.Function):
-    """Any operator's W r upward, B u downward, place by place; W and B in their own shapes."""
+    """W r upward and B u downward of any operator, place by place; W and B in their own shapes."""
 
     @staticmethod
     def forward(ctx: Any, r: Tensor, w: Tensor, b: Tensor, operator: Any, rule: Any) -> Tensor:

@@ -11,12 +11,12 @@ units (its patch) and drives one unit of every post channel:
 so that W r = placed(patches(r) wᵀ) and Wᵀ u = gathered(by_place(u) w), whatever the connector. A rule acts on
 w with every place as a separate presentation. Arrays are numpy's or torch's, with any leading axes.
 
-With several `groups` w is as many matrices of one shape, one below the other: the rows (post channels) of
-each read inputs of their own. `blocks` takes them apart as (group, channel, input), and the arrays by place
-then have an axis of groups before that of presentations and places. Rules act on each group by itself
+With several `groups`, w is that many matrices of the same shape, stacked: the rows (post channels) of each
+read different inputs. `blocks` separates them as (group, channel, input), and the arrays by place then have
+an axis of groups before that of presentations and places. Rules act on each group separately
 (`cortex_sim.operators.grouping`).
 
-An operator need not be linear. `at` gives the linear map that it is at given rates: credit passes down that.
+An operator need not be linear. `at` gives its linear map at given rates, and credit passes down through that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Operator:
     """A connector between populations of two shapes; this base class is a matrix between all units.
 
     A subclass overrides what differs. A connector with weights defines `patches`, `by_place`, `placed`,
-    `gathered` and `places`; one without gives `up` and `down`.
+    `gathered` and `places`; one without weights defines `up` and `down`.
 
     Parameters
     ----------
@@ -61,16 +61,16 @@ class Operator:
     feedback_like_weights = True
     #: Whether `drive` adds the post population's bias itself.
     adds_bias = False
-    #: Matrices of which the weights consist, each with inputs of its own.
+    #: Number of matrices of which the weights consist, each with its own inputs.
     groups = 1
     #: Whether `up` is linear, so that `down` does not depend on rates.
     linear = True
-    #: Whether the backward pass may take an inverse as WᵀM, so that B is not needed.
+    #: Whether the backward pass may compute an inverse as WᵀM or MWᵀ, so that B is not needed.
     takes_gram = False
 
     @property
     def places(self) -> int:
-        """Places at which the matrix is applied."""
+        """Number of places at which the matrix is applied."""
         return 1
 
     # -- places -------------------------------------------------------------------------------------
@@ -122,13 +122,13 @@ class Operator:
         return self.gathered(self.by_place(u) @ self.blocks(w))
 
     def at(self, r: Array) -> Operator:
-        """The linear map that this is at rates r (…, presentation, pre unit): itself where it is linear."""
+        """The linear map of this operator at rates r (…, presentation, pre unit); itself if it is linear."""
         return self
 
     # -- shapes of weights --------------------------------------------------------------------------
 
     def matrix(self, weights: Array) -> Array:
-        """Weights in the connector's own shape as the matrix (channel, input), the same memory."""
+        """Weights in the connector's own shape as the matrix (channel, input), sharing memory."""
         return weights.reshape(len(weights), -1)
 
     def feedback_matrix(self, feedback: Array) -> Array:
@@ -146,7 +146,7 @@ class Operator:
         return self.up(r.flatten(1), None if w is None else self.matrix(w))
 
     def drive_with_feedback(self, r: Any, w: Any, bias: Any, b: Any, rule: Any) -> Any:
-        """The same, with a backward pass that carries B u down; ``rule`` is a rule of B that reads credit."""
+        """The same, with a backward pass that carries B u down; ``rule`` is that of B if it reads credit."""
         from cortex_sim.operators.autograd import ThroughOperator
 
         return ThroughOperator.apply(r.flatten(1), w, b, self, rule)
@@ -169,7 +169,7 @@ def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
     Raises
     ------
     BuildError
-        If it has none.
+        If the connector has no operator.
     """
     own: Callable[[Shape, Shape], Operator] | None = connector_of(connector).operator
     if own is None:
@@ -180,11 +180,11 @@ def operator_of(connector: Any, pre: Shape, post: Shape) -> Operator:
 def without_operator(connector: Any) -> BuildError:
     """The message for a connector without an operator."""
     return BuildError(
-        f"{type(connector).__name__} has no operator, so nothing can run it; give the class a method "
+        f"{type(connector).__name__} has no operator, so no backend can run it; give the class a method "
         "operator(pre, post) that returns a cortex_sim.operators.Operator, or use Dense, Conv2d or Identity"
     )
 
 
 def units(shape: Shape) -> int:
-    """Units of a population of this shape."""
+    """Number of units of a population of this shape."""
     return prod(shape)

@@ -24,14 +24,14 @@ def brings_operator(connector: Any) -> bool:
 
 
 def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
-    """Shapes of W r and Wᵀ u, and ⟨W r, u⟩ = ⟨r, Wᵀ u⟩, on random values.
+    """Check the shapes of W r and Wᵀ u, and ⟨W r, u⟩ = ⟨r, Wᵀ u⟩, on random values.
 
-    Of an operator that is not linear, of the map that it is at these rates.
+    An operator that is not linear is checked as its linear map at these rates.
 
     Raises
     ------
     DeclarationError
-        If the operator of projection ``name`` breaks one of them, or there is none.
+        If the operator of projection ``name`` fails a check, or its connector has no operator.
     """
     try:
         op, word = operator_of(connector, pre, post), type(connector).__name__
@@ -52,16 +52,16 @@ def check_operator(name: str, connector: Any, pre: Shape, post: Shape) -> None:
     scale = np.linalg.norm(up) * np.linalg.norm(u) + np.linalg.norm(r) * np.linalg.norm(down)
     if not np.allclose(forth, back, rtol=0, atol=1e-6 * scale):
         raise DeclarationError(
-            f"projection {name}: down of {word}'s operator is not the transpose of its up, <W r, u> is "
-            f"{forth[0]:.6g} and <r, W'u> {back[0]:.6g}; credit would not be a gradient, correct the one or "
-            f"the other"
+            f"projection {name}: down of {word}'s operator is not the transpose of up (<W r, u> is "
+            f"{forth[0]:.6g}, <r, W'u> is {back[0]:.6g}), so credit would not be a gradient; correct one of "
+            "the two"
         )
 
 
 def _shaped(called: str, way: str, found: Any, like: np.ndarray) -> np.ndarray:
     if np.shape(found) != like.shape:
         raise DeclarationError(
-            f"{called}'s operator gives shape {np.shape(found)} going {way}, and (presentation, unit) is "
+            f"{called}'s operator gives shape {np.shape(found)} going {way}, but (presentation, unit) is "
             f"{like.shape} there; return one value per unit"
         )
     return np.asarray(found)

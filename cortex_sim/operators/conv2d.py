@@ -1,4 +1,4 @@
-"""Convolutions: the same matrix (C_out, C_in·k·k) at every place, with groups one for each of them.
+"""Convolutions: the same matrix (C_out, C_in·k·k) at every place; with groups, one matrix per group.
 
 Credit is summed where patches overlap, and credit onto padding is dropped.
 """
@@ -31,7 +31,7 @@ class ConvOperator(AtPlaces):
 
     @property
     def groups(self) -> int:  # type: ignore[override]
-        """Those of the connector."""
+        """Number of groups of the connector."""
         return self.connector.groups
 
     def patches(self, r: Array) -> Array:
@@ -109,9 +109,9 @@ class ConvOperator(AtPlaces):
 
     @cached_property
     def index(self) -> np.ndarray:
-        """Pre unit under each entry of the kernel, (place, C_in·k·k); their number means padding.
+        """Pre unit under each entry of the kernel, (place, C_in·k·k); the number of pre units means padding.
 
-        With groups (group, place, C_in·k·k), C_in the channels of one group.
+        With groups (group, place, C_in·k·k), where C_in counts the channels of one group.
         """
         c = self.connector
         under = windows(self.pre, c.kernel, c.stride, c.padding, c.dilation)  # (channel, place, entry)

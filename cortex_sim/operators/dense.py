@@ -20,7 +20,7 @@ class DenseOperator(Operator):
 
     @property
     def adds_bias(self) -> bool:  # type: ignore[override]
-        """Whether there is one bias per unit, as torch's product takes it, rather than one per channel."""
+        """Whether there is one bias per unit, which torch's product can add, rather than one per channel."""
         return len(self.post) == 1
 
     def drive(self, r: Any, w: Any, bias: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A rule on a connector with groups: the rule's equation for each group, as for a projection of its own."""
+"""A rule on a connector with groups: its equation applied to each group as to a separate projection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cortex_sim.arrays import Array, array_namespace
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 
 State = Mapping[str, Array]
-#: Δw/η and what becomes of each state variable, from w (post, pre), state, and signals by name.
+#: Δw/η and the new value of each state variable, from w (post, pre), state, and signals by name.
 Changing = Callable[..., tuple[Array, dict[str, Array]]]
 
 
@@ -32,8 +32,8 @@ def by_group(
     w : array of shape (post, pre)
         As rules see it: (channel, input), or with ``down`` (input, channel).
     state, kinds : mapping of str
-        State of the rule and what each variable belongs to; none belongs to inputs, which differ between
-        groups (`cortex_sim.validation` refuses it).
+        State of the rule and what each variable belongs to. No variable may belong to the inputs, which
+        differ between groups (`cortex_sim.validation` refuses it).
     down : bool
         Whether the weights are those of a top-down projection.
     **signals : array of shape (presentation · place, unit), with groups (group, presentation · place, unit)
@@ -76,7 +76,7 @@ def _part(x: Array, kind: Any, axis: int, rows: slice) -> Array:
 
 
 def _joined(parts: list[Array], kind: Any, axis: int, xp: Any) -> Array:
-    """A state variable of all groups; of one number for the projection the mean, exact where all agree."""
+    """A state variable of all groups; for one number per projection their mean, exact where all agree."""
     if isinstance(kind, Global):
         first = parts[0]
         return first + sum(part - first for part in parts) / len(parts)

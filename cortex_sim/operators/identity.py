@@ -31,6 +31,6 @@ class IdentityOperator(Operator):
 
 @operator_of.register(Identity)
 def _(connector: Identity, pre: Shape, post: Shape) -> IdentityOperator:
-    if type(connector) is not Identity:  # a derived class has another meaning
+    if type(connector) is not Identity:  # a derived class may mean something else
         raise without_operator(connector)
     return IdentityOperator(pre, post)

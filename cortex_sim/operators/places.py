@@ -1,4 +1,4 @@
-"""One matrix at many places, each of which reads other pre units, as in a convolution."""
+"""One matrix at many places, each of which reads different pre units, as in a convolution."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class AtPlaces(Operator):
     The post population's shape has its channels first.
     """
 
-    #: Pre unit behind each input of each place, (place, input), with several groups (group, place, input);
+    #: Pre unit for each input of each place, (place, input), or with several groups (group, place, input);
     #: the number of pre units means a silent input.
     index: Any
     called = "connector at several places"
 
     @property
     def places(self) -> int:
-        """Post units of one channel."""
+        """Number of post units of one channel."""
         return units(self.post[1:])
 
     def patches(self, r: Array) -> Array:
@@ -92,13 +92,13 @@ class Tied(AtPlaces):
         Shapes of the populations; the channels of ``post`` come first.
     index : array of int, shape (place, input) or (group, place, input)
         Pre unit, counted over the whole population, for each input of each place; the number of
-        pre units means a silent input. With an axis of groups each group of channels of ``post`` reads
-        inputs of its own, and the weights are those of all groups, (channel, input).
+        pre units means a silent input. With an axis of groups, each group of channels of ``post`` reads
+        its own inputs, and the weights of all groups are one array (channel, input).
     """
 
     index: np.ndarray
 
     @property
     def groups(self) -> int:  # type: ignore[override]
-        """Groups of the table."""
+        """Number of groups in ``index``."""
         return 1 if self.index.ndim == 2 else len(self.index)

@@ -1,4 +1,4 @@
-"""Pooling: fixed maps of each channel, and the largest rate, which is linear at given rates only."""
+"""Pooling: averages, which are fixed linear maps, and maxima, which are linear only at given rates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AveragePoolOperator(_Pooling):
         return self.drive(r.reshape(-1, *self.pre), None, None).reshape(*r.shape[:-1], -1)
 
     def down(self, u: Array, w: Array) -> Array:
-        """The transpose: to each unit of a window its share, (…, presentation, pre unit)."""
+        """The transpose: each unit of a window receives its share, (…, presentation, pre unit)."""
         if isinstance(u, np.ndarray):
             return self._by_channel(u, self._means.T)
         from torch.nn.grad import conv2d_input
@@ -84,7 +84,7 @@ class AveragePoolOperator(_Pooling):
 
 @dataclass(frozen=True)
 class MaxPoolOperator(_Pooling):
-    """Largest rate in each window; at given rates the map that takes the winners only."""
+    """Largest rate in each window; at given rates, the map that selects the winners."""
 
     linear = False
 
@@ -95,8 +95,8 @@ class MaxPoolOperator(_Pooling):
         return self.drive(r.reshape(-1, *self.pre), None, None).reshape(*r.shape[:-1], -1)
 
     def down(self, u: Array, w: Array) -> Array:
-        """Undefined without rates: ask the map that this is `at` them."""
-        raise TypeError("max pooling is not linear: credit passes down by at(r).down(u, None)")
+        """Undefined without rates; the map that `at` returns has it."""
+        raise TypeError("max pooling is not linear, so down depends on the rates r; use at(r).down(u, None)")
 
     def drive(self, r: Any, w: Any, bias: Any) -> Any:
         """Largest rates of windows of maps (presentation, *pre)."""
@@ -109,7 +109,7 @@ class MaxPoolOperator(_Pooling):
         return Selection(self.pre, self.post, self._winners(r))
 
     def _winners(self, r: Array) -> Array:
-        """Pre unit with the largest rate in each window, the first of several, as the post units."""
+        """Pre unit with the largest rate in each window, the first if several, as the post units."""
         if not isinstance(r, np.ndarray):
             from torch.nn.functional import max_pool2d
 
@@ -131,7 +131,7 @@ class MaxPoolOperator(_Pooling):
 
 @dataclass(frozen=True, eq=False)
 class Selection(Operator):
-    """Each post unit takes the rate of one pre unit, another in each presentation.
+    """Each post unit takes the rate of one pre unit, which may differ between presentations.
 
     Parameters
     ----------
@@ -148,13 +148,13 @@ class Selection(Operator):
     shares_weights = False
 
     def up(self, r: Array, w: Array) -> Array:
-        """Rates of the chosen, (…, presentation, post unit)."""
+        """Rates of the chosen pre units, (…, presentation, post unit)."""
         if isinstance(r, np.ndarray):
             return np.take_along_axis(r, self.chosen, axis=-1)
         return r.gather(-1, self.chosen)
 
     def down(self, u: Array, w: Array) -> Array:
-        """The transpose: to the chosen, summed over the post units that chose it."""
+        """The transpose: each chosen pre unit receives the sum over the post units that chose it."""
         below = units(self.pre)
         if not isinstance(u, np.ndarray):
             return u.new_zeros(*u.shape[:-1], below).scatter_add(-1, self.chosen, u)
@@ -174,7 +174,7 @@ class GlobalAverageOperator(Operator):
 
     @property
     def below(self) -> int:
-        """Places of one channel below."""
+        """Number of places of one channel below."""
         return units(self.pre[1:])
 
     def up(self, r: Array, w: Array) -> Array:
@@ -182,7 +182,7 @@ class GlobalAverageOperator(Operator):
         return r.reshape(*r.shape[:-1], -1, self.below).mean(-1)
 
     def down(self, u: Array, w: Array) -> Array:
-        """The transpose: to each place its share, (…, presentation, pre unit)."""
+        """The transpose: each place receives its share, (…, presentation, pre unit)."""
         each = (u / self.below)[..., None]
         spread = array_namespace(u).broadcast_to(each, (*u.shape, self.below))
         return spread.reshape(*u.shape[:-1], -1)

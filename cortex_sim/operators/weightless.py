@@ -18,9 +18,9 @@ class Weightless(Operator):
     pre, post : tuple of int
         Shapes of the populations.
     upward : callable
-        Rates (…, pre unit) to drive (…, post unit), of numpy's and torch's arrays alike.
+        From rates (…, pre unit) to drive (…, post unit), for arrays of numpy and of torch alike.
     downward : callable
-        Its transpose, (…, post unit) to (…, pre unit).
+        Its transpose, from (…, post unit) to (…, pre unit).
     """
 
     upward: Callable[[Array], Array]

@@ -1,4 +1,4 @@
-"""Which pre units the windows of a convolution or of pooling lie over."""
+"""Which pre units lie under each window of a convolution or of pooling."""
 
 from __future__ import annotations
 

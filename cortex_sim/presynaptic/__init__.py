@@ -1,4 +1,4 @@
-"""What plastic synapses read of their pre population, where it is not its rate."""
+"""What plastic synapses read of their pre population, where this is not its rate."""
 
 from cortex_sim.presynaptic.decorrelated import Decorrelated
 

@@ -1,4 +1,4 @@
-"""What a reading asks of the projection that has it."""
+"""Whether a projection can have the ``reads`` that it declares."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def check_reads(net: Network, projection: Projection) -> None:
     name, word = projection.name, type(projection.reads).__name__
     if projection.kind != BOTTOM_UP:
         raise DeclarationError(
-            f"projection {name}: {word} is what bottom-up synapses read, and this one is {projection.kind}; "
+            f"projection {name}: {word} is for bottom-up synapses, but this projection is {projection.kind}; "
             "give reads to net.bottom_up(...) only"
         )
     if projection.plasticity is None:
         raise DeclarationError(
-            f"projection {name}: {word} is what plastic synapses read, and these do not change; leave reads "
+            f"projection {name}: {word} is for plastic synapses, but these do not change; leave reads "
             "out, or give a plasticity"
         )
     if not net.weight_shape(projection):
         raise DeclarationError(
-            f"projection {name}: {type(projection.connector).__name__}() has no weights that could read; "
+            f"projection {name}: {type(projection.connector).__name__}() has no weights that could change; "
             "leave reads out, or use Dense()"
         )
     try:

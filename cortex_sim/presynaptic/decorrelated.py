@@ -1,9 +1,9 @@
-"""Presynaptic decorrelation: synapses change with centred, decorrelated rates; activity is as it was.
+"""Presynaptic decorrelation: synapses change with centred, decorrelated rates; activity is unaffected.
 
-    x = r − c r̄,    z = P x √(⟨x²⟩ / ⟨z²⟩),    Δw = Δ(post signal, (1 − s) x + s z)
+    x = r − c r̄,    z = P x √(⟨x²⟩ / ⟨(P x)²⟩),    Δw = Δ(post signal, (1 − s) x + s z)
 
-for every rule Δ. The mean r̄, P and the two powers are slow state: what a batch reads depends on earlier
-batches only, so that its change is the mean of its presentations' changes.
+for every rule Δ. The mean r̄, P and the two powers are slow state: what synapses read in a batch depends on
+earlier batches only, so that a batch's change is the mean of its presentations' changes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from cortex_sim.registry import register
 State = Mapping[str, Array]
 Shares = tuple[Array | None, Array | None]  # s and c
 
-#: Inputs that one matrix P decorrelates at most: its renewal costs about 4 n² operations a presentation.
+#: Most inputs n that one matrix P may decorrelate: its update costs about 4 n² operations per presentation.
 WIDEST = 1024
 FIT = "fit"
-_SMALL = 1e-12  # beside powers, so that silent inputs keep a ratio of 1
+_SMALL = 1e-12  # added to powers, so that silent inputs keep a ratio of 1
 
 
 @register("reads", "decorrelated")
@@ -47,36 +47,37 @@ class Decorrelated:
     mixing : float, default 0.7
         s, the decorrelated share of what is read, between 0 and 1.
     centring : float, default 1.0
-        c, the share of the running mean that is taken off, between 0 and 1; 0 takes nothing off.
+        c, the share of the running mean that is subtracted, between 0 and 1.
     local : bool, default False
-        Use P ← P − κ off(C), off(C) being C without its diagonal: each entry of P changes with the
-        activity z of the two units that it connects. The other form needs values of all units.
+        Use P ← P − κ off(C), where off(C) is C without its diagonal: each entry of P changes with the
+        activity z of the two units that it connects. The default form needs the values of all units.
     group : int or "fit", optional
-        Decorrelate within groups of so many consecutive inputs, P and C being 0 between groups; default all
-        inputs together, at most `WIDEST`. Must divide the number of inputs; "fit" takes the largest that does
-        and is at most `WIDEST`, so that one declaration serves projections of many widths; above `WIDEST`
-        primes are refused.
+        Decorrelate within groups of this many consecutive inputs, P and C being 0 between groups; by default
+        all inputs together, at most `WIDEST`. Must divide the number of inputs; "fit" takes the largest
+        divisor up to `WIDEST`, so that one declaration serves projections of many widths. More inputs than
+        `WIDEST` are refused if 1 is their only such divisor.
     memory : float, default 0.9
-        What the running mean and powers keep in an update, from 0 to below 1; the first update counts whole.
+        Share of the running mean and powers that an update keeps, at least 0 and below 1; the first update
+        replaces their initial values.
     rate : float, default 0.03
-        Positive.
+        Rate at which P changes, in κ; positive.
     noise : float, default 0.1
         σ, in units of the rates; positive. It keeps P finite where inputs do not vary.
     update_ms : float, default 100.0
         In time, the milliseconds that count as one update; positive.
     every : int, default 1
-        Updates of weights between two updates of the state, each of which then counts as so many. In time
-        the state moves on with every step.
+        In training, update the state after every so many updates of the weights, counting as that many. In
+        time the state changes at every step.
 
     Notes
     -----
-    (C P)_ij = ⟨z_i (Pᵀz)_j⟩ holds a sum over all units, so P's change is not local, except with ``local``.
+    (C P)_ij = ⟨z_i (Pᵀz)_j⟩ contains a sum over all units, so P's change is not local, except with ``local``.
     A convolution's synapses read patches, (C_in·k·k) inputs, with one P for all places.
 
     References
     ----------
-    The iteration towards ⟨zzᵀ⟩ ∝ I as Ahmad, Schrader & van Gerven (2022), arXiv 2203.11740, where the
-    decorrelated rates are sent onward; here they serve plasticity alone. The local form after Földiák
+    The iteration towards ⟨zzᵀ⟩ ∝ I is that of Ahmad, Schrader & van Gerven (2022), arXiv 2203.11740, where
+    the decorrelated rates are sent onward; here they serve plasticity alone. The local form follows Földiák
     (1990), Biol. Cybern. 64, doi:10.1007/BF02331346.
     """
 
@@ -97,7 +98,7 @@ class Decorrelated:
         for setting in ("mixing", "centring"):
             if getattr(self, setting) > 1:
                 raise DeclarationError(
-                    f"Decorrelated: {setting} is a share between 0 and 1. Got {getattr(self, setting):g}"
+                    f"Decorrelated: {setting} must be a share between 0 and 1. Got {getattr(self, setting):g}"
                 )
         if self.memory >= 1:
             raise DeclarationError(f"Decorrelated: memory must be below 1. Got {self.memory:g}")
@@ -109,16 +110,16 @@ class Decorrelated:
             object.__setattr__(self, "group", int(self.group))
 
     def check(self, name: str, inputs: int) -> None:
-        """Raise `DeclarationError` where a projection with so many inputs cannot be read so."""
+        """Raise `DeclarationError` where a projection has too many inputs, or ``group`` does not fit."""
         if self.group is None and inputs > WIDEST:
             raise DeclarationError(
-                f"projection {name}: Decorrelated() would keep {inputs}² numbers for its inputs, and at most "
+                f"projection {name}: Decorrelated() would keep {inputs}² numbers for its inputs, but at most "
                 f"{WIDEST} are decorrelated together; give group=..., a divisor of {inputs}, or group={FIT!r}"
             )
         if self.group == FIT and inputs > WIDEST and _nearest(inputs, WIDEST) == 1:
             raise DeclarationError(
-                f"projection {name}: {inputs} inputs are a prime number, so groups of at most {WIDEST} would "
-                f"have one input each; give another number of inputs, or leave reads out"
+                f"projection {name}: {inputs} inputs have no divisor from 2 to {WIDEST}, so every group "
+                "would have one input; use another number of inputs, or leave reads out"
             )
         if isinstance(self.group, int) and (inputs % self.group or self.group > WIDEST):
             raise DeclarationError(
@@ -127,10 +128,10 @@ class Decorrelated:
             )
 
     def initial(self, inputs: int) -> dict[str, np.ndarray]:
-        """State before anything was read, float64.
+        """State before the first update, float64.
 
         ``mean`` r̄ (input,), ``matrix`` P (group, unit, unit), ``power`` ⟨x²⟩ and ``power_after`` ⟨(Px)²⟩, and
-        ``seen``, the weight of what the running means hold, 0 at first.
+        ``seen``, the total weight of the updates in the running means, 0 at first.
         """
         size = _nearest(inputs, WIDEST) if self.group == FIT else int(self.group or inputs)
         blocks = np.broadcast_to(np.eye(size), (inputs // size, size, size)).copy()
@@ -138,10 +139,10 @@ class Decorrelated:
         return {"mean": np.zeros(inputs), "matrix": blocks, **scalars}
 
     def read(self, state: State, r: Array, shares: Shares = (None, None)) -> Array:
-        """What synapses read of rates r (…, presentation, input); leading axes as of the state.
+        """What synapses read of rates r (…, presentation, input), with the leading axes of the state.
 
-        ``shares`` are s and c in place of the declared ones, arrays () or with the state's leading axes:
-        an outer loop trains them.
+        ``shares`` are s and c in place of the declared ones, arrays () or with the state's leading axes;
+        an outer loop may train them.
         """
         mixing, centring = self._shares(shares)
         x = r - centring * state["mean"][..., None, :] if self.centring else r
@@ -152,7 +153,7 @@ class Decorrelated:
         return (1 - mixing) * x + mixing * scale[..., None, None] * z
 
     def _shares(self, shares: Shares) -> tuple[Any, Any]:
-        """Mixing and centring, beside arrays (…, presentation, input)."""
+        """Mixing and centring, in shapes that broadcast against (…, presentation, input)."""
         own = (self.mixing, self.centring)
         return tuple(  # type: ignore[return-value]
             mine if given is None else given[..., None, None] for mine, given in zip(own, shares, strict=True)
@@ -169,10 +170,10 @@ class Decorrelated:
         r, noise : array of shape (…, presentation, input)
             Rates, and standard normal noise.
         share : float, default 1.0
-            The part of an update that this is: in time, the step divided by ``update_ms``; in training
+            How many updates this counts as: in time, the step divided by ``update_ms``; in training
             ``every``, where κ = share · rate / (1 + share · rate ‖C‖_F).
         shares : tuple
-            As of `read`.
+            As in `read`.
         """
         _, centring = self._shares(shares)
         forgotten = 1 - self.memory**share
@@ -196,9 +197,9 @@ class Decorrelated:
         """P − κ (C P − P), or P − κ off(C), from z (…, group, presentation, unit)."""
         rows, units = z.shape[-2:]
         diagonal = _mean_square(z)
-        wide = units > rows and not self.local  # then C itself, (unit, unit) squared, is never needed
+        wide = units > rows and not self.local  # then C itself, (unit, unit), is never needed
         gram = (z @ _turned(z) if wide else _turned(z) @ z) / rows
-        size = (gram * gram).sum((-1, -2, -3)) ** 0.5 / diagonal  # ‖C‖_F, the same of zᵀz and zzᵀ
+        size = (gram * gram).sum((-1, -2, -3)) ** 0.5 / diagonal  # ‖C‖_F, the same for zᵀz and zzᵀ
         kappa = share * self.rate / (1 + max(share, 1.0) * self.rate * size)
         scale = (kappa / diagonal)[..., None, None, None]
         if self.local:
@@ -210,7 +211,7 @@ class Decorrelated:
 
 
 def _less(kept: Array, a: Array, b: Array) -> Array:
-    """``kept`` − a b, in the memory of ``kept``."""
+    """``kept`` − a b, written into ``kept``."""
     if isinstance(kept, np.ndarray):
         kept -= a @ b
         return kept
@@ -235,18 +236,18 @@ def _turned(p: Array) -> Array:
 
 
 def _mean_square(z: Array) -> Array:
-    """Over groups, presentations and units."""
+    """Mean square over groups, presentations and units."""
     return (z * z).mean((-1, -2, -3))
 
 
 def _off(c: Array) -> Array:
-    """Without its diagonal."""
+    """The matrix without its diagonal."""
     xp = array_namespace(c)
     here: dict[str, Any] = {} if isinstance(c, np.ndarray) else {"device": c.device}
     return c * (1 - xp.eye(c.shape[-1], dtype=c.dtype, **here))
 
 
 def _nearest(inputs: int, group: int) -> int:
-    """The divisor of ``inputs`` that is nearest, and not above `WIDEST`."""
+    """The divisor of ``inputs`` nearest to ``group``, not above `WIDEST`."""
     fits = [n for n in range(1, min(inputs, WIDEST) + 1) if not inputs % n]
     return min(fits, key=lambda n: abs(n - group))

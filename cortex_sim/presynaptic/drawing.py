@@ -1,6 +1,6 @@
-"""The noise on which decorrelation is measured: a pure function of a projection's name and a count.
+"""The noise ξ of decorrelation: a pure function of a projection's name and a count.
 
-It has no other state, so that every backend, every rank and a resumed run draw the same.
+It has no other state, so that every backend, every rank and a resumed run draw the same numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ _KIND = crc32(b"presynaptic decorrelation")
 
 
 def noise_of(name: str, count: int, *shape: int) -> np.ndarray:
-    """Standard normal numbers ([group,] presentation, input) of renewal number ``count`` of a state."""
+    """Standard normal numbers ([group,] presentation, input) for update number ``count`` of a state."""
     stream = np.random.default_rng([_KIND, crc32(name.encode()), count])
     return stream.standard_normal(shape)

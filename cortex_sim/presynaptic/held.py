@@ -1,4 +1,4 @@
-"""What plastic projections read in protocols, with its slow state in float64: one home for both backends."""
+"""What plastic projections read in protocols, with its slow state in float64, for both backends."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ Arrays = dict[str, np.ndarray]
 
 
 def first_readings(net: Network) -> dict[str, Arrays]:
-    """State of every projection that reads other than rates, before it has read anything."""
+    """Initial state of every projection with ``reads``, by name."""
     found = {}
     for p in net.bottom_ups:
         if p.reads is not None:
             first, groups = p.reads.initial(inputs_of(net, p)), net.operator(p).groups
-            if groups > 1:  # each reads inputs of its own
+            if groups > 1:  # each reads its own inputs
                 first = {n: np.repeat(np.asarray(x)[None], groups, axis=0) for n, x in first.items()}
             found[p.name] = {**first, "count": np.array(0.0)}
     return found
 
 
 def updates_between(how: Any) -> int:
-    """Updates of weights between two updates of a reading's state; a user-defined one has each."""
+    """After how many updates of weights a reading's state is updated; 1 for a user-defined reading."""
     return int(getattr(how, "every", 1))
 
 
 def inputs_of(net: Network, p: Projection) -> int:
-    """Inputs of one post unit: of a convolution those of a patch, in the channels of its group."""
+    """Number of inputs of one post unit; in a convolution those of a patch, in the channels of its group."""
     shape = net.weight_shape(p)
     return int(np.prod(shape[1:]))
 
@@ -44,9 +44,10 @@ def inputs_of(net: Network, p: Projection) -> int:
 def reads_as(net: Network, p: Projection) -> Projection | None:
     """The projection whose reading a plastic projection has; None where synapses read rates.
 
-    A top-down rule that makes the same change as the projection that it is paired with (`KolenPollack`)
-    reads as that one does, else the two would not become transposes. One that moves weights from channels of
-    credit (`PlasticDiffusion`) reads as the first synapses that leave its post population unit by unit.
+    A top-down rule that makes the same change as its paired projection (`KolenPollack`) reads as that one
+    does, otherwise the two would not become transposes. A rule of weights from credit channels
+    (`PlasticDiffusion`) reads as the first bottom-up projection from its post population that reads units
+    rather than patches.
     """
     if p.reads is not None:
         return p
@@ -59,7 +60,7 @@ def reads_as(net: Network, p: Projection) -> Projection | None:
 
 
 def _reads_units(net: Network, p: Projection) -> bool:
-    """Whether plastic synapses read something else than rates, of every unit below: no patches of them."""
+    """Whether plastic synapses have ``reads`` that cover every unit below, rather than patches of them."""
     if p.plasticity is None or p.reads is None:
         return False
     return net.operator(p).places == 1 and inputs_of(net, p) == net.populations[p.pre].size
@@ -67,7 +68,7 @@ def _reads_units(net: Network, p: Projection) -> bool:
 
 @dataclass
 class Reading:
-    """One projection's reading and its state, as of some moment.
+    """One projection's reading and its state at one moment.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ class Reading:
         The projection.
     how : Decorrelated
     state : dict of str to array
-        Replaced, never changed.
+        Its arrays are replaced, never changed in place.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Reading:
     state: Arrays
 
     def copy(self) -> Reading:
-        """One that moves on by itself."""
+        """A copy whose state changes independently."""
         return Reading(self.name, self.how, dict(self.state))
 
     def read(self, r: np.ndarray) -> np.ndarray:
@@ -91,9 +92,9 @@ class Reading:
         return np.asarray(self.how.read(self.state, r))
 
     def renew(self, r: np.ndarray, ms: float) -> None:
-        """Let the state move on by a step of so many ms at rates ([group,] presentation, input).
+        """Advance the state by ``ms`` milliseconds at rates ([group,] presentation, input).
 
-        What is longer than an update is as many steps: one would be too long for P.
+        More than one update is done in several steps: a single one would be too long for P.
         """
         updates = ms / self.how.update_ms
         steps = max(1, ceil(updates))
@@ -111,7 +112,7 @@ class Readings:
     ----------
     net : Network
     start : mapping of str to mapping, optional
-        State to begin with.
+        Initial state by projection and variable; by default that of `first_readings`.
     """
 
     def __init__(self, net: Network, start: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -123,20 +124,20 @@ class Readings:
         }
 
     def by(self, p: Projection) -> Reading | None:
-        """The reading that a plastic projection has, if it reads other than rates."""
+        """The reading of a plastic projection; None if its synapses read rates."""
         owner = reads_as(self.net, p)
         return None if owner is None else self.of[owner.name]
 
     def as_arrays(self) -> dict[str, Arrays]:
-        """Copies of all state by projection and variable."""
+        """Copies of all state, by projection and variable."""
         return {name: {v: np.array(x) for v, x in one.state.items()} for name, one in self.of.items()}
 
     def flat(self) -> Arrays:
-        """The same with one name for each array, for checkpoints."""
+        """The same as a flat mapping, for checkpoints."""
         return {f"reading:{n}:{v}": x for n, state in self.as_arrays().items() for v, x in state.items()}
 
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `flat` gave."""
+        """Restore the state that `flat` returned."""
         for name, one in self.of.items():
             one.state = {v: np.array(kept[f"reading:{name}:{v}"], dtype=np.float64) for v in one.state}
 

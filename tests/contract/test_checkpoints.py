@@ -58,13 +58,13 @@ def without(kept):
 
 
 DAMAGED = {
-    "missing": (without, "the checkpoint holds no 'weight:V1->IT'"),
+    "missing": (without, "the checkpoint has no 'weight:V1->IT'"),
     "shape": (lambda k: k | {"weight:V1->IT": np.zeros((2, 2))}, r"has shape \(2, 2\) in the checkpoint"),
     "text": (
         lambda k: k | {"bias:V1": np.array(list("abcd"))},
         "'bias:V1' in the checkpoint is not an array",
     ),
-    "more": (lambda k: k | {"weight:V1->V4": np.zeros((2, 2))}, "V1->V4', which does not belong to it"),
+    "more": (lambda k: k | {"weight:V1->V4": np.zeros((2, 2))}, "V1->V4', but this network does not"),
     "nothing": (lambda k: {}, "the checkpoint holds no"),
     "no mapping": (lambda k: "run/checkpoint", "is the mapping that checkpoint"),
 }

@@ -112,7 +112,7 @@ def test_a_population_refuses(settings, message):
         (lambda: cs.GroupNorm(2.5), "GroupNorm: groups must be a whole number"),
         (
             lambda: cs.Network("one").population("V1", 1, normaliser="layer_norm"),
-            "V1: LayerNorm over one unit",
+            "V1: LayerNorm needs more than one unit",
         ),
     ],
 )

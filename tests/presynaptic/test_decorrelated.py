@@ -150,7 +150,7 @@ def test_silent_inputs_stay_finite():
 @pytest.mark.parametrize(
     "wrong, said",
     [
-        ({"mixing": 1.5}, "mixing is a share between 0 and 1"),
+        ({"mixing": 1.5}, "mixing must be a share between 0 and 1"),
         ({"centring": -1}, "centring must be 0 or more"),
         ({"memory": 1.0}, "memory must be below 1"),
         ({"noise": 0}, "noise"),
@@ -186,7 +186,7 @@ def test_populations_that_are_too_wide_are_refused_with_the_way_out():
         wide(1200, group=7)
     with pytest.raises(DeclarationError, match="Got 7; use 6"):
         wide(1200, group=np.int64(7))
-    with pytest.raises(DeclarationError, match="projection retina->IT: 1031 inputs are a prime number"):
+    with pytest.raises(DeclarationError, match="retina->IT: 1031 inputs have no divisor from 2 to 1024"):
         wide(1031, group="fit")
 
 
