@@ -65,8 +65,8 @@ DAMAGED = {
         "'bias:V1' in the checkpoint is not an array",
     ),
     "more": (lambda k: k | {"weight:V1->V4": np.zeros((2, 2))}, "V1->V4', but this network does not"),
-    "nothing": (lambda k: {}, "the checkpoint holds no"),
-    "no mapping": (lambda k: "run/checkpoint", "is the mapping that checkpoint"),
+    "nothing": (lambda k: {}, "the checkpoint has no"),
+    "no mapping": (lambda k: "run/checkpoint", "must be the mapping that checkpoint"),
 }
 
 

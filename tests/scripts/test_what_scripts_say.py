@@ -126,8 +126,8 @@ def test_interrupted_training_says_what_is_kept_and_how_to_resume(tmp_path):
     shown = process.communicate(timeout=60)[1]
     assert shown.strip().splitlines() == [
         "cortex-sim: network digits_mlp: fit interrupted; the model in memory has the updates made so far, "
-        "cs.save(model, FILE) would keep them, and `cortex-sim train MODEL --data DATA --out DIR` makes runs "
-        "that can be resumed"
+        "and cs.save(model, FILE) keeps them. Runs of `cortex-sim train MODEL --data DATA --out DIR` can be "
+        "resumed"
     ]
     assert process.returncode == 130
 

@@ -66,7 +66,7 @@ def test_stimuli_of_any_source_are_laid_out():
 
 
 def test_without_pictures_channels_last_is_refused():
-    with pytest.raises(RunError, match="setting channels_last: network chain shows no pictures"):
+    with pytest.raises(RunError, match="setting channels_last: network chain has no source of shape"):
         trainer(chain().with_rule("backprop"), channels_last=True)
 
 

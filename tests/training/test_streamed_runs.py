@@ -309,7 +309,7 @@ def test_fit_with_workers(place):
         ({"augmentation": [{"name": "random_resized_crop", "size": 5}]}, "after augmentation pictures have"),
         ({"view": ["flip", "centre_crop"]}, "without random numbers"),
         ({"augmentation": ["normalise", "flip"]}, "put it last, once"),
-        ({"batch_size": 10**12, "workers": 10**6, "epochs": 1}, "of batches ahead in"),
+        ({"batch_size": 10**12, "workers": 10**6, "epochs": 1}, "of shared memory in"),
     ],
 )
 def test_wrong_settings_are_refused(given, said, settings, tmp_path):

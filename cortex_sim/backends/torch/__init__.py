@@ -45,7 +45,7 @@ def build(
     Parameters
     ----------
     net : Network
-        The declaration; checked as a whole first.
+        The declaration; all of it is checked first.
     seed : int, default 0
         Seeds initial weights, feedback and noise.
     precision : {"32", "64", "bf16"}, default "32"
@@ -56,7 +56,7 @@ def build(
         Learned state to start from, instead of initial weights.
     settling : Settling or Unrolled, optional
         Tolerance and limit of the search for the equilibrium of loops; or `Unrolled(steps, dt_ms)`: rates
-        after each of so many steps in time, and credit through these steps.
+        after each of this many steps in time, and credit through these steps.
 
     Raises
     ------
@@ -71,7 +71,10 @@ def build(
         place = torch.device(device)
         torch.zeros(0, device=place)
     except (RuntimeError, AssertionError) as exception:
-        raise BuildError(f"device {device!r} cannot be used here: {str(exception).splitlines()[0]}") from None
+        raise BuildError(
+            f"device {device!r} cannot be used here ({str(exception).splitlines()[0]}); use device='cpu', or "
+            "'cuda' where torch finds a GPU"
+        ) from None
     if settling is not None and not isinstance(settling, (Settling, Unrolled)):
         raise BuildError(
             f"network {net.name}: settling must be cs.torch.Settling() or cs.torch.Unrolled(steps=20). Got "
@@ -102,12 +105,12 @@ def load(source: str | Path, *, device: str = "cpu", settling: Settling | Unroll
     source : path
     device : str, default "cpu"
     settling : Settling or Unrolled, optional
-        By default unrolled as it was saved, else at equilibrium.
+        By default as the model was saved: unrolled, or at equilibrium.
 
     Raises
     ------
     RunError
-        If it does not exist or is damaged.
+        If ``source`` does not exist or is damaged.
     """
     state = read_state(source)
     origin = state.origin

@@ -15,12 +15,12 @@ from cortex_sim.population import Population
 from cortex_sim.rules.base import Level, TargetRule
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
-#: From a path and the rates of the population below, (presentation, unit): what carries credit down it.
+#: From a path and the rates of the population below, (presentation, unit): a function from u to B u.
 Carry = Callable[[Path, Tensor], Callable[[Tensor], Tensor]]
 
 
 def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) -> Carry:
-    """A function that carries credit down a path, from u of the population above to B u."""
+    """From a path to the function that carries credit down it, u of the population above to B u."""
 
     def carried(path: Path, r_below: Tensor) -> Callable[[Tensor], Tensor]:
         op, down = path.operator.at(r_below), torch.empty(0)
@@ -34,7 +34,7 @@ def carrying(weights: Weights, feedback: FeedbackWeights, dtype: torch.dtype) ->
 
 @torch.no_grad()
 def direct_credits(steps: tuple[Step, ...], carried: Carry, rates: Values, c_top: Tensor) -> Values:
-    """C = B c_L of every population with a projection from the top, (presentation, unit)."""
+    """Credit B c_L of every population with a projection from the top, (presentation, unit)."""
     return {
         step.name: carried(path, rates[step.name].flatten(1))(c_top)
         for step in steps
@@ -55,10 +55,10 @@ def target_credits(
     top: str,
     c_top: Tensor,
 ) -> Values:
-    """Credit of every population that gets any, (presentation, unit).
+    """Credit of every population that receives any, (presentation, unit).
 
-    A population's credit is the sum of what is delivered to it; its step π is the smallest that
-    its outgoing projections require. ``transfer`` gives a population's activation by name.
+    A population's credit is the sum of what its top-down projections deliver; its target step π is the
+    smallest that any of them requires. ``transfer`` gives a population's activation by name.
     """
     credits: Values = {top: c_top}
     asked: Values = {top: torch.full_like(c_top[:, :1], rule.top_step())}
@@ -81,7 +81,7 @@ def target_credits(
 
 
 def _own_drive(population: Population, bias: Tensor | None, a: Tensor) -> Tensor:
-    """What no projection brings to a drive: the bias, (1, unit)."""
+    """The part of a drive that no projection brings: the bias, (1, unit)."""
     own = torch.zeros_like(a[:1])
     if bias is not None:
         own = own + bias.to(a.dtype).reshape(-1, *[1] * (len(population.shape) - 1))

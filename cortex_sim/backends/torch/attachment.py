@@ -1,4 +1,4 @@
-"""One optimiser at a time, attached to a model, which acts after each of its steps."""
+"""The attachment of one optimiser to a model, so that the model acts after each of the optimiser's steps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cortex_sim.errors import RunError
 
 
 class Attachment:
-    """References neither model nor optimiser strongly; ends with the optimiser, or by `end`."""
+    """Holds only weak references to model and optimiser; ends with the optimiser, or by `end`."""
 
     def __init__(self) -> None:
         self._optimiser: weakref.ref[Optimizer] | None = None
         self._hooks: list[Any] = []
-        self.divided = False  # whether ranks share what is done after a step
+        self.divided = False  # whether ranks share the work after a step
 
     @property
     def holds(self) -> bool:
@@ -26,7 +26,7 @@ class Attachment:
 
     @property
     def decays(self) -> bool:
-        """Whether the attached optimiser takes the declared decay of weights by itself."""
+        """Whether the attached optimiser applies the declared decay of weights itself."""
         attached = None if self._optimiser is None else self._optimiser()
         return bool(getattr(attached, "decays", False))
 
@@ -43,7 +43,7 @@ class Attachment:
         Raises
         ------
         RunError
-            If it holds none of the model's parameters.
+            If it is not an optimiser, or has none of the model's parameters.
         """
         if not isinstance(optimiser, Optimizer):
             raise RunError(
@@ -53,7 +53,7 @@ class Attachment:
         own = {id(p) for p in parameters}
         if not any(id(p) in own for group in optimiser.param_groups for p in group["params"]):
             raise RunError(
-                f"network {network}: the optimiser holds none of this model's parameters; make it "
+                f"network {network}: the optimiser has none of this model's parameters; make it "
                 "with model.parameters() of the model that it is attached to"
             )
         self.end()
@@ -64,17 +64,17 @@ class Attachment:
         self._optimiser = weakref.ref(optimiser)
 
     def end(self) -> None:
-        """Follow no optimiser any more."""
+        """Detach the optimiser, if any."""
         for hook in self._hooks:
             hook.remove()
         self._optimiser, self._hooks, self.divided = None, [], False
 
     def __deepcopy__(self, memo: Any) -> Attachment:
-        """A copy of a model has no optimiser of its own yet."""
+        """A copied model has no optimiser attached."""
         return Attachment()
 
     def __reduce__(self) -> tuple[type[Attachment], tuple[()]]:
-        """Nor has one that was sent to another process."""
+        """A model sent to another process has no optimiser attached either."""
         return Attachment, ()
 
 
@@ -91,7 +91,7 @@ def _following(method: Callable[[], None]) -> Callable[..., None]:
 
 
 def not_attached(network: str, acted_on: str, by: str) -> RunError:
-    """What is said where weights are to be changed after each step of an optimiser that nobody has named."""
+    """The exception where weights must change after each step, but no optimiser is attached."""
     return RunError(
         f"network {network}: {acted_on} has {by}, which acts after each optimiser step; "
         "call model.attach(optimiser) once before training, for each optimiser"

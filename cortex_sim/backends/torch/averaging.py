@@ -1,4 +1,4 @@
-"""Exponential moving average of a model's weights, as a second model that is only looked at."""
+"""Exponential moving average of a model's weights, for evaluation only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cortex_sim.backends.torch import weights
 from cortex_sim.backends.torch.core import Core
 from cortex_sim.state import State
 
-_SLOW = "populations."  # buffers that forward passes read: parameters of activations, running statistics
+_SLOW = "populations."  # prefix of the buffers that forward passes read, such as running statistics
 
 
 class Average:
     """w̄ ← d w̄ + (1 − d) w after each update, d = min(decay, (1 + t)/(10 + t)) at update t.
 
-    Averaged are all parameters that learn, top-down ones too, and the slow state of populations. Feedback
-    that follows from weights, and the state of rules, stay the model's own.
+    All parameters that learn are averaged, top-down ones too, and the slow state of populations. Feedback
+    that is computed from weights, and the state of rules, are not.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, updates: int) -> None:
-        """Move towards the weights after so many updates, counted from 1."""
+        """Move towards the present weights, which are those after ``updates`` updates."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         get_ema_multi_avg_fn(decay)(self._ours, self._theirs, None)
 
@@ -59,7 +59,7 @@ class Average:
             ours.copy_(given[name])
 
     def state(self, model: Core) -> State:
-        """The state of the model in training with the averages in place of what it learned."""
+        """The state of the model in training, with the averages in place of its weights."""
         mean, present = weights.state(self.model), weights.state(model)
         return replace(
             present,

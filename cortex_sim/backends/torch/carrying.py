@@ -18,7 +18,7 @@ from cortex_sim.projection import Projection
 
 @dataclass(frozen=True)
 class ByParameters:
-    """Carrier of rates (presentation, *shape) over a model's weights.
+    """Carries rates (presentation, *shape) across a model's weights.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class ByParameters:
     dtype : torch.dtype
         Precision of drives.
     credit : bool
-        Whether the backward pass is that of the declared rules, or plain autograd.
+        Whether the backward pass is that of the declared rules, rather than plain autograd's.
     presynaptic : Presynaptic
-        What synapses read of their pre rates, where it is not the rates.
+        What synapses read of their pre rates, where this is not the rates themselves.
     kept : callable
-        Factor on the rates of a population, by name and drives: that of dropout; None where there is none.
+        From a population's name and drives to the factor of dropout on its rates; None without dropout.
     """
 
     weights: Mapping[str, Tensor] | nn.ParameterDict
@@ -46,7 +46,7 @@ class ByParameters:
     kept: Callable[[str, Tensor], Tensor | None]
 
     def bias(self, step: Step) -> Tensor | None:
-        """Bias of a population's drive, (unit,) or (channel,); behind a normaliser it is not the drive's."""
+        """Bias of a population's drive, (unit,) or (channel,); None if a normaliser adds it later."""
         bias: Tensor | None = None if step.population.normaliser else self.biases.get(step.name)
         return None if bias is None else bias.to(self.dtype)
 
@@ -89,7 +89,7 @@ class ByParameters:
         return drive
 
     def _through_reading(self, link: Link, r: Tensor, w: Tensor, bias: Tensor | None, free: bool) -> Tensor:
-        """The same drive and credit, while W (and B, where it follows W) changes with what synapses read."""
+        """The same drive and credit, but W (and B, where it follows W) changes with what synapses read."""
         op, fixed, paired = link.operator, w.detach(), link.paired
         if free or paired is None:
             a, b, rule = op.drive(r, fixed, bias), None, None
@@ -107,7 +107,7 @@ class ByParameters:
         return a + bias.to(a.dtype).reshape(-1, *[1] * (len(step.population.shape) - 1))
 
     def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
-        """The drive less lateral inhibition; the credit that the population sends down starts here."""
+        """The drive minus lateral inhibition; the credit that the population sends down starts here."""
         if step.lateral is not None and step.exact:
             name = step.lateral.name
             a = without_lateral(a, self.weights[name], name, receives)
@@ -117,7 +117,7 @@ class ByParameters:
         return a
 
     def rate(self, step: Step, a: Tensor) -> Tensor:
-        """Rates by the population's module, so that its hooks see them."""
+        """Rates, computed by the population's module, so that its hooks see them."""
         declared, name = step.population, step.name
         population = self.populations._modules[name]
         assert population is not None

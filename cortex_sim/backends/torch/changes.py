@@ -32,22 +32,28 @@ def updates(
     model : Core
     x : array of shape (presentation, *stimulus), or mapping of source to array
     y : array of labels (presentation,) or target rates (presentation, unit)
-    biases : bool
-        Also the biases' changes, under their population's name, and those of normalisers' gains, "V1:gain".
-    per_presentation : bool
+    biases : bool, default False
+        Also the changes of biases, under their population's name, and of normalisers' gains, as "V1:gain".
+    per_presentation : bool, default False
         One change for each presentation, along a first axis; their mean is the change of the batch.
 
     Returns
     -------
     dict of str to Tensor
-        Projection name to change, of the weights' shape.
+        Change by projection name, in the shape of the weights.
+
+    Raises
+    ------
+    DataError
+        If stimuli or labels do not fit the network, or each other.
     """
     model.prepare()
     stimuli = model.presentations(x).detach()
     goals = None if y is None or model.net.objective_function is None else model.target_tensor(y)
     if goals is not None and len(goals) != len(stimuli):
         raise DataError(
-            f"{len(goals)} labels for {len(stimuli)} presentations of {listed(model.sources)}; give one each"
+            f"{len(goals)} labels for {len(stimuli)} presentations of {listed(model.sources)}; give one for "
+            "each presentation"
         )
     if not per_presentation:
         return _negative_gradients(model, model.rule_terms(stimuli, goals, False)[0], biases, True)
@@ -62,9 +68,12 @@ def updates(
 @differentiating
 @only_looking
 def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
-    """The change by backpropagation: minus autograd's gradient of the same objective."""
+    """The change by backpropagation of every plastic projection: minus the gradient of the same objective."""
     if model.net.objective_function is None:
-        raise RunError(f"network {model.net.name}: has no objective, so backpropagation has no update")
+        raise RunError(
+            f"network {model.net.name}: without an objective, backpropagation has no update; declare one "
+            "with net.objective(...)"
+        )
     _, rates = model.settle(model.presentations(x).detach(), credit=False)
     total = model.objective_value(rates[model.top], model.target_tensor(y))
     return _negative_gradients(model, total, biases, False)
@@ -75,7 +84,7 @@ def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> di
 def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
     """Credit c of every population that receives any, (presentation, *shape).
 
-    Of an unrolled network, at every step: (presentation, step, *shape).
+    In an unrolled network, at every step: (presentation, step, *shape).
     """
     model.prepare()
     if model.unrolled is not None:
@@ -99,7 +108,7 @@ def credits(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
 
 
 def _credits_over_time(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
-    """Minus the gradient at the rates of every step, in the rules' graph."""
+    """Minus the gradient with respect to the rates of every step, in the rules' graph."""
     assert model.unrolled is not None
     if model.keeps_traces:
         return model.forward_in_time(model.presentations(x).detach(), y, look=True).credits()
@@ -123,7 +132,7 @@ def _credits_over_time(model: Core, x: Any, y: Any) -> dict[str, Tensor]:
 
 
 def _around_loops(model: Core, rates: dict[str, Tensor], u: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Credit that populations of a loop send one another, which arrives at their drives' fixed point only."""
+    """Credit that the populations of a loop send one another, which acts through their fixed point only."""
     carried = model.carried()
     found: dict[str, Tensor] = {}
     for block in (block for block in model.blocks if loops_alone(block)):

@@ -45,7 +45,7 @@ def _about(model: Core) -> State:
 
 
 def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
-    """Write a checkpoint of ``trainer`` with ``extra`` JSON data; atomic.
+    """Write a checkpoint of ``trainer``, with ``extra`` as JSON, in one atomic step.
 
     `cortex_sim.load` reads it as the state of the network.
     """
@@ -82,7 +82,7 @@ def save(path: Path, trainer: Trainer, extra: dict[str, Any]) -> None:
 
 
 def _shared(model: Core) -> dict[str, str]:
-    """Names of a state's arrays in `cortex_sim.state`, to those of the model's tensors."""
+    """From the names of arrays in `cortex_sim.state` to those of the model's tensors."""
     names = {f"weight:{n}": f"weights.{n}" for n in model.weights}
     names |= {f"bias:{n}": f"biases.{n}" for n in model.biases}
     names |= {f"auxiliary:{n}": f"feedback.auxiliary.{n}" for n in model.feedback.auxiliary}
@@ -109,7 +109,7 @@ def _schedule_state(trainer: Trainer) -> dict[str, Any] | None:
 
 
 def _survives_json(value: Any) -> bool:
-    """What does not survive (MultiStepLR's milestones, functions) is the same in a new schedule."""
+    """Whether JSON keeps a value. A new schedule has the others (MultiStepLR's milestones, functions)."""
     try:
         return bool(json.loads(json.dumps(value)) == value)
     except TypeError:
@@ -126,7 +126,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """
     metadata, arrays = read_tensors(path, "checkpoint")
     if metadata.get("format") != FORMAT or _KEYS - set(metadata):
-        raise RunError(f"checkpoint {path}: not a checkpoint of this version of cortex-sim")
+        raise RunError(
+            f"checkpoint {path}: not a checkpoint of this version of cortex-sim; give one that this version "
+            "wrote"
+        )
     return metadata, {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
@@ -147,13 +150,13 @@ def restore(trainer: Trainer, path: Path) -> dict[str, Any]:
         prefix = "average/"
         found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
         if set(found) != set(trainer.average.tensors()):
-            raise RunError(f"checkpoint {path}: holds no averages of these weights; train without ema_decay")
+            raise RunError(f"checkpoint {path}: has no averages of these weights; train without ema_decay")
         trainer.average.load(found)
     if trainer.schedule is not None and metadata["schedule"] is not None:
         trainer.schedule.load_state_dict(metadata["schedule"])
-    trainer.step = int(metadata["step"])  # updates made before this run are in the model's clock
+    trainer.step = int(metadata["step"])  # in this run; the model's clock counts earlier updates too
     require_length(trainer.optimiser, trainer.total_steps - trainer.step)
-    trainer.model.trust_feedback()  # inverses renewed every few updates stay as they were
+    trainer.model.trust_feedback()  # inverses that are recomputed every few updates stay as they were
     trainer.first_epoch = int(metadata["first_epoch"])
     trainer.model.epochs_done = int(metadata["epochs_done"])
     trainer.losses = list(metadata.get("losses", []))
@@ -167,17 +170,17 @@ def _require_same_steps(model: Core, origin: dict[str, Any], path: Path) -> None
     if saved != model.unrolled:
         raise RunError(
             f"checkpoint {path}: its network was {'settled' if saved is None else 'unrolled'} in training, "
-            f"and this model is {model.unrolled or 'settled'}; build it with settling=cs.torch."
+            f"but this model is {model.unrolled or 'settled'}; build it with settling=cs.torch."
             f"{'Settling()' if saved is None else saved!r}"
         )
 
 
 def _require_same_epochs(trainer: Trainer, saved: int | None, path: Path) -> None:
-    """Raise where other ranks, which leave another remainder out, would count updates in another way."""
+    """Raise where another number of ranks, which leaves out another remainder, would make other updates."""
     if saved is not None and saved != trainer.steps_per_epoch:
         raise RunError(
-            f"checkpoint {path}: its run has {saved} updates in an epoch, and on {trainer.ranks} ranks it "
-            f"would have {trainer.steps_per_epoch}; resume it on as many ranks as it was started on"
+            f"checkpoint {path}: updates per epoch were {saved} when the run started, and would now be "
+            f"{trainer.steps_per_epoch} (ranks: {trainer.ranks}); resume it on as many ranks as at its start"
         )
 
 

@@ -1,4 +1,4 @@
-"""What noise depends on: the numbers of updates and of training batches, kept with the weights."""
+"""What noise depends on: the counts of updates and of training batches, saved with the weights."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Clock(nn.Module):
-    """Counts of updates and of draws; its state is part of ``state_dict``, so that resumed noise continues.
+    """Counts of updates and of draws, part of ``state_dict``, so that a resumed run continues its noise.
 
     Every training batch has its own draw, so that no noise is repeated, neither with gradient accumulation
     nor without ``attach``. An update without a training batch before it (from `Model.updates`) counts
-    as one. Functions without side effects, such as `Model.updates`, use the present draw and do not
+    as a draw. Functions without side effects, such as `Model.updates`, use the present draw and do not
     advance it.
     """
 
@@ -34,9 +34,9 @@ class Clock(nn.Module):
         self._shown = False
 
     def generator(self, name: str, device: torch.device) -> torch.Generator:
-        """Noise of one projection at this draw: a pure function of seed, draw and name, alike on every rank.
+        """Noise of one projection at this draw: a pure function of seed, draw and name, equal on all ranks.
 
-        What is drawn for single presentations is divided among ranks by `distributed.own`.
+        Noise for single presentations is divided among ranks by `distributed.own`.
         """
         entropy = [self.seed, self.draws, 0, crc32(name.encode())]  # 0: one stream for all ranks
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]

@@ -1,4 +1,4 @@
-"""Constraints on torch: what weights are after every step of an optimiser, whichever it is."""
+"""Constraints on torch: weights are allowed ones after every step, whatever the optimiser."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PARTS = ("low", "high", "rates", "total")
 class Constrained(nn.Module):
     """The allowed weights of every projection that has constraints or lacks synapses.
 
-    Its arrays are buffers, so that they move with the model; they follow from the declaration, so that
-    checkpoints leave them out.
+    Its arrays are buffers, so that they move with the model between devices. Checkpoints leave them out,
+    since they follow from the declaration.
     """
 
     def __init__(self, net: Network, dtype: torch.dtype) -> None:
@@ -73,11 +73,11 @@ class Constrained(nn.Module):
         return w if exists is None else w * exists.to(w.dtype)
 
     def acting(self, weights: Mapping[str, Tensor] | nn.ParameterDict) -> dict[str, Tensor]:
-        """All of these weights so, by name of their projection."""
+        """All of these weights as `present` returns them, by name of their projection."""
         return {name: self.present(name, w) for name, w in weights.items()}
 
     def state_of(self, name: str, kind: Any, new: Tensor, old: Tensor) -> Tensor:
-        """New rule state; one for each synapse stays as it was where there is no synapse."""
+        """New rule state; a variable per synapse stays unchanged where there is no synapse."""
         if not isinstance(kind, PerSynapse) or name not in self._declared:
             return new
         allowed = self._present(name)
@@ -89,16 +89,16 @@ class Constrained(nn.Module):
 
     @torch.no_grad()
     def remember(self, weights: Mapping[str, Tensor]) -> None:
-        """Keep the weights as they are before a step, where synapses have learning rates of their own."""
+        """Copy the weights before a step, where synapses have their own learning rates."""
         scaled = [name for name, allowed in self._declared.items() if allowed.rates is not None]
         self._before = {name: weights[name].detach().clone() for name in scaled if name in weights}
 
     @torch.no_grad()
     def enforce(self, weights: Mapping[str, Tensor], names: Iterable[str] | None = None) -> None:
-        """Make the weights of the projections ``names``, which moved, allowed, in place.
+        """Bring weights that moved back into their allowed sets, in place.
 
-        ``weights`` are by projection, with those that keep their rows together with others. By default all
-        that are trained have moved.
+        ``weights`` are by projection, and include those whose rows are constrained together with others.
+        ``names`` are the projections whose weights moved; by default all that are trained.
         """
         trained = (name for name, w in weights.items() if w.requires_grad)
         moved = [name for name in (trained if names is None else names) if name in self._declared]
@@ -117,11 +117,11 @@ class Constrained(nn.Module):
         self._before = {}
 
     def fits(self, name: str, w: Any) -> bool:
-        """Whether an array has the shape of a projection's weights; what has not, torch refuses itself."""
+        """Whether an array has the shape of a projection's weights; torch itself refuses any other."""
         return isinstance(w, Tensor) and name in self._shapes and tuple(w.shape) == self._shapes[name]
 
     def require(self, given: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> None:
-        """Raise `BuildError` where given weights, as declared, are not allowed beside the others."""
+        """Raise `BuildError` where the constraints do not allow given weights, together with the others."""
         shown = {n: w for n, w in {**others, **given}.items() if n in self._declared or n in self._members}
         w = {n: self._matrix(n, values).detach().cpu().double().numpy() for n, values in shown.items()}
         for name in given:
@@ -132,13 +132,13 @@ class Constrained(nn.Module):
                 group.require(w, self._declared, BuildError)
 
     def _present(self, name: str) -> Allowed:
-        """The set on the model's device."""
+        """The allowed set, on the model's device."""
         here = dict(self.arrays[name].named_buffers())
         declared = self._declared[name]
         return Allowed(name, here["low"], here["high"], here.get("rates"), here.get("total"), declared.norm)
 
     def _together(self) -> list[Joined]:
-        """Projections that keep rows together, with totals on the model's device."""
+        """Projections whose rows are constrained together, with totals on the model's device."""
         totals = dict(self.totals.named_buffers())
         return [replace(group, total=totals[str(i)]) for i, group in enumerate(self._joined)]
 
@@ -148,18 +148,18 @@ class Constrained(nn.Module):
         return found
 
     def _outward(self, name: str, matrix: Any, shape: tuple[int, ...] | None = None) -> Any:
-        """A matrix in the declared shape; of a mask, which only matrices have, its own."""
+        """A matrix in the declared shape of its weights; a mask, for which ``shape`` is None, in its own."""
         if name in self._down:
             return self._operators[name].as_feedback(matrix, matrix.shape if shape is None else shape)
         return matrix if shape is None else matrix.reshape(shape)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy is between two steps."""
+        """A copy lies between two steps, so it keeps no earlier weights."""
         return {**self.__dict__, "_before": {}}
 
 
 def require_loaded(model: Any, given: Mapping[str, Any], prefix: str, *_: Any) -> None:
-    """Before a model's ``load_state_dict`` writes anything: the weights that it brings must be allowed."""
+    """Before ``load_state_dict`` of a model writes anything, require that the given weights are allowed."""
     place, constrained = f"{prefix}weights.", model.constrained
     brought = {key.removeprefix(place): w for key, w in given.items() if key.startswith(place)}
     constrained.require({n: w for n, w in brought.items() if constrained.fits(n, w)}, {})

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 class Core(nn.Module):
     """Parameters, state and forward pass of a network built for torch; `Model` adds what users do with it.
 
-    ``core(x, y)`` is the surrogate whose backward pass leaves minus every rule's change in ``.grad``, and
-    ``core(x)`` the top population's rates.
+    ``core(x, y)`` is the surrogate whose backward pass leaves minus every rule's change in ``.grad``;
+    ``core(x)`` gives the top population's rates.
 
     Attributes
     ----------
@@ -59,11 +59,11 @@ class Core(nn.Module):
     feedback : FeedbackWeights
         B of each top-down projection.
     populations : nn.Module
-        A module for each population whose output are its rates: ``model.get_submodule("populations.V1")``.
+        A module for each population, whose output is its rates: ``model.get_submodule("populations.V1")``.
     last_objective : Tensor
         Mean objective of the last batch given to ``model(x, y)``.
     preprocessing : Preprocessing, mapping of source to Preprocessing, or None
-        With which its training stimuli were shown; part of its state.
+        How its training stimuli were preprocessed; part of its state.
     """
 
     @differentiating
@@ -80,15 +80,15 @@ class Core(nn.Module):
         self.steps = compiled(net, self.routes)
         self.blocks = blocks_of(net, self.steps)
         self.settling = Settling()
-        self.unrolled: Unrolled | None = None  # in place of the equilibrium
-        self.keeps_traces = False  # whether credit then goes forward in time
+        self.unrolled: Unrolled | None = None  # if not at equilibrium
+        self.keeps_traces = False  # whether rules of an unrolled network keep traces forward in time
         self.top = net.objective_at or self.routes.order[-1]
         self.sources = tuple(net.sources)
         stored = torch.float64 if precision == "64" else torch.float32
         self.populations = populations(net, stored)
         self.adapting = tuple(n for n, p in net.populations.items() if adapts(p) and n not in self.sources)
         self.preprocessing: Held | None = None
-        self.epochs_done = 0  # of training, whichever call of fit they were made by
+        self.epochs_done = 0  # of training, over all calls of fit
         self.clock = Clock(seed)
         self.last_objective = torch.zeros(())
         self.register_buffer("_place", torch.zeros(0), persistent=False)
@@ -114,12 +114,12 @@ class Core(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.get_buffer("_place").device
 
     @property
     def steps_done(self) -> int:
-        """Updates made."""
+        """Number of updates made."""
         return self.clock.updates
 
     @steps_done.setter
@@ -131,7 +131,7 @@ class Core(nn.Module):
         return self.net.operator(self.net.projections[name]).matrix(self.weights[name])
 
     def population(self, name: str) -> Population:
-        """The module of one population: its output are its rates."""
+        """The module of one population, whose output is its rates."""
         module: Any = self.populations._modules[name]
         found: Population = module
         return found
@@ -141,7 +141,7 @@ class Core(nn.Module):
         return self.population(name).transfer(self.compute)
 
     def transfer_values(self) -> dict[str, dict[str, Tensor]]:
-        """Parameters of activations as they are kept, by population and name; only of those that have any."""
+        """Parameters of activations, by population and name; only activations that have any."""
         return slow.transfer_values(self.populations)
 
     # -- rates ------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class Core(nn.Module):
         return presentations(self.net, x, self.precision, self.device, look, self.unrolled)
 
     def stimulus_tensor(self, x: Any, look: bool | None = True) -> Tensor:
-        """Stimuli of a network with one source as one tensor; of several, use `presentations`."""
+        """Stimuli of a network with one source as one tensor; for several, use `presentations`."""
         return self.presentations(x, look).one()
 
     def target_tensor(self, y: Any, look: bool | None = True) -> Tensor:
@@ -175,7 +175,7 @@ class Core(nn.Module):
             drives, rates = over_time(unroll(self.steps, shown, carrier, self.unrolled))
         else:
             drives, rates = settle(self.steps, shown, carrier, blocks=self.blocks, how=self.settling)
-        if self._working_dtype() != self.compute:  # within autocast only the way there is in low precision
+        if self._working_dtype() != self.compute:  # autocast: only the way to the rates is in low precision
             drives = {name: a.to(self.compute) for name, a in drives.items()}
             rates = {name: r.to(self.compute) for name, r in rates.items()}
         return drives, rates
@@ -186,22 +186,22 @@ class Core(nn.Module):
         return {name: self.population(name)(r, kept=self.kept(name, r)) for name, r in stimuli}
 
     def kept(self, name: str, like: Tensor) -> Tensor | None:
-        """Factor on a population's rates by its dropout in training, alike for all steps of one batch."""
+        """Factor of dropout on a population's rates in training, the same at all steps of one batch."""
         dropout = self.net.populations[name].dropout if self.training else 0.0
         return slow.kept_share(dropout, like, self.noise, name) if dropout else None
 
     def carrier(self, credit: bool) -> ByParameters:
-        """How rates are carried by the present parameters."""
+        """What carries rates, with the present parameters."""
         weights, dtype = self.constrained.acting(self.weights), self._working_dtype()
         own = self.biases, self.feedback, self.populations, dtype
         return ByParameters(weights, *own, credit, self.presynaptic, self.kept)
 
     def carried(self) -> Carry:
-        """How credit is carried down by the present feedback weights."""
+        """What carries credit down, with the present feedback weights."""
         return carrying(self.weights, self.feedback, self.compute)
 
     def _working_dtype(self) -> torch.dtype:
-        """Precision of drives: the model's, or within ``autocast`` its own."""
+        """Precision of drives: the model's, or within ``autocast`` that of autocast."""
         kind = self.device.type
         return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.compute
 
@@ -222,13 +222,13 @@ class Core(nn.Module):
         return rates[self.top].flatten(1 if self.unrolled is None else 2)
 
     def forward(self, x: Any, y: Any = None, *, checked: bool = False) -> Tensor:
-        """The surrogate for stimuli with labels or targets, the top's rates without.
+        """The surrogate for stimuli with labels or targets; the top's rates for stimuli alone.
 
         The surrogate is a scalar whose gradient is minus the change of every plastic weight, mean over the
-        batch; its value is the objective for some rules only. In training mode it holds the regularisers'
-        terms too. Rates (presentation, unit) are in plain autograd's graph: their gradient is
+        batch; its value is the objective for some rules only. In training mode it includes the regularisers'
+        terms. Rates (presentation, unit) are in plain autograd's graph: their gradient is
         backpropagation's, whatever rules are declared. A network without an objective needs no labels: in
-        training mode ``model(x)`` is its surrogate. ``checked`` says that their values are not looked at.
+        training mode ``model(x)`` is its surrogate. ``checked`` skips checking the values of x and y.
         """
         if y is None and (self.net.objective_function is not None or not self.training):
             rates = self.top_rates(self.presentations(x, look=False))
@@ -253,10 +253,10 @@ class Core(nn.Module):
         one: int | None = None,
         of: int | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Terms whose gradient is minus what the rules say, and the mean objective.
+        """Terms whose gradient is minus the rules' changes, and the mean objective.
 
-        ``learning`` lets the rules' state and the parameters of activations move on. With ``one``, x holds
-        that presentation of a batch ``of`` so many.
+        ``learning`` also updates the rules' state and the parameters of activations. With ``one``, x is
+        presentation number ``one`` of a batch of ``of``.
         """
         stimuli = self.presentations(x, look)
         require_gradient_arrives(stimuli, self.routes)
@@ -279,7 +279,7 @@ class Core(nn.Module):
             return total + spontaneous, objective
 
     def credit_terms(self, drives: Values, rates: Values, y: Any, look: bool | None) -> tuple[Tensor, Tensor]:
-        """Terms of what supervised rules say, and the mean objective."""
+        """Terms of supervised rules, and the mean objective."""
         if self.net.objective_function is None:
             zero = torch.zeros((), device=self.device)
             return zero, zero
@@ -302,14 +302,14 @@ class Core(nn.Module):
         return total + injected(direct_credits(self.steps, self.carried(), rates, c_top), rates), objective
 
     def forward_in_time(self, stimuli: Presentations, y: Any, look: bool | None) -> Forward:
-        """A batch as rules that keep traces follow it."""
+        """A batch, run forward in time for rules that keep traces."""
         assert self.unrolled and self.net.objective_function
         given = self.steps, self.shown(stimuli), self.target_tensor(y, look), self.unrolled, self.top
         own = self.constrained.acting(self.weights), self.biases, self.carrier(credit=False), self.carried()
         return Forward(*given, self.net.objective_function, *own, self.compute)
 
     def credited_at(self, name: str, drives: Values, rates: Values) -> Tensor:
-        """Where a population takes its credit: at its rates, or at its drives if f′ has no part in it."""
+        """Where a population's credit enters: at its rates, or at its drives if f′ does not multiply it."""
         return drives[name] if self.teacher is not None and self.teacher.at_drives(name) else rates[name]
 
     # -- after an optimiser's step ----------------------------------------------------------------
@@ -320,7 +320,7 @@ class Core(nn.Module):
         Raises
         ------
         RunError
-            If it is an optimiser of another model.
+            If it has none of this model's parameters.
         """
         self._attachment.begin(
             self.net.name, self.parameters(), self.before_update, self.after_update, optimiser
@@ -328,22 +328,22 @@ class Core(nn.Module):
         self.presynaptic.measure(getattr(optimiser, "measures", ()))
 
     def divide(self) -> None:
-        """Let all ranks, which must step together, share what `after_update` does; ends with `detach`."""
+        """Share the work of `after_update` among all ranks, which must step together, until `detach`."""
         self._attachment.divided = True
 
     def detach(self) -> None:
-        """Follow no optimiser any more: from here on feedback follows the weights at once."""
+        """Detach the optimiser; from then on feedback follows the weights at once."""
         self._attachment.end()
         self.presynaptic.measure(())
         self._shown = -1
 
     def before_update(self) -> None:
-        """Keep what a step of each synapse's own size is measured from."""
+        """Copy the weights of projections whose synapses have their own learning rates."""
         self.constrained.remember({**dict(self.weights.items()), **self.feedback.free})
 
     @torch.no_grad()
     def after_update(self) -> None:
-        """Count the update, let constraints hold, pull hard-orthogonal weights back, renew due feedback."""
+        """Count the update, enforce constraints, restore hard orthogonality, renew feedback that is due."""
         self.clock.updated()
         self._shown = -1
         self.constrained.enforce({**dict(self.weights.items()), **self.feedback.free})
@@ -354,25 +354,25 @@ class Core(nn.Module):
         self.feedback.mark(self.weights)
 
     def pull_back(self, name: str, rule: HardOrthogonality) -> None:
-        """Pull weights, and auxiliary units where there are any as further rows, back to orthogonal."""
+        """Pull weights back to orthogonal, with the auxiliary units, if any, as further rows."""
         extra, op = self.feedback.auxiliary.get(name), self.net.operator(self.net.projections[name])
         pull_back_in_place(self.weights[name], op, extra, rule, f"projection {name}")
 
     @differentiating
     def renew_feedback(self) -> None:
-        """Compute every tied feedback anew from the present weights."""
+        """Recompute every tied feedback from the present weights."""
         self._shown = -1
         self.feedback.forget()
         with in_full_precision(self.device):
             self.feedback.renew_changed(self.weights, in_loop=False)
 
     def trust_feedback(self) -> None:
-        """Take feedback that was loaded together with its weights for theirs, as a resumed loop left it."""
+        """Accept feedback that was loaded with the weights as theirs, as a resumed run left it."""
         self.feedback.mark(self.weights)
 
     @uncompiled
     def prepare(self, training: bool = False) -> None:
-        """Let feedback belong to the present weights, and refuse an optimiser that is not attached."""
+        """Bring feedback up to date with the weights, and refuse an optimiser that is not attached."""
         with torch.inference_mode(False), in_full_precision(self.device):
             self.feedback.renew_changed(self.weights, in_loop=self._attachment.holds)
         acted_on, by = self._pulled
@@ -394,7 +394,7 @@ class Core(nn.Module):
 
 
 def _loaded(model: nn.Module, _: Any) -> None:
-    """After ``load_state_dict``, of whatever part: feedback is renewed before it is used."""
+    """After ``load_state_dict`` of any module, have feedback renewed before it is used."""
     assert isinstance(model, Core)
     model.feedback.forget()
     model._shown = -1

@@ -1,4 +1,4 @@
-"""Diagnostics of a learning network, computed at evaluations and never silently wrong.
+"""Diagnostics of a learning network, computed at evaluations.
 
 An undefined value is None, and the log gives the reason.
 """
@@ -51,7 +51,7 @@ def angles_to_backprop(model: Core, x: Any, y: Any) -> Readings:
     for name, update in theirs.items():
         angles[name] = angle_deg(ours[name], update)
         if angles[name] is None:
-            _log.warning("%s: no angle to backpropagation, an update is zero or not finite", name)
+            _log.warning("%s: no angle to backpropagation, since an update is zero or not finite", name)
     return angles
 
 
@@ -62,14 +62,14 @@ def _undefined(model: Core, why: str) -> Readings:
 
 
 def orthogonality_deviations(model: Core) -> Readings:
-    """‖G/s² − I‖_F/√n of every bottom-up projection with weights; 0 is orthogonal."""
+    """‖G/s² − I‖_F/√n of every bottom-up projection with weights, G its Gram matrix; 0 is orthogonal."""
     found: Readings = {}
     for p in (p for p in model.net.driving if p.name in model.weights):
         name = p.name
         value = deviation(model.net.operator(p).blocks(model.matrix(name)))
         found[name] = value if math.isfinite(value) else None
         if found[name] is None:
-            _log.warning("%s: no orthogonality deviation, its weights are zero or not finite", name)
+            _log.warning("%s: no orthogonality deviation, since its weights are zero or not finite", name)
     return found
 
 

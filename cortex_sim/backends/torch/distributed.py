@@ -1,4 +1,4 @@
-"""Several ranks under ``torchrun``: by torch's own DistributedDataParallel."""
+"""Training on several ranks (processes) under ``torchrun``, by torch's DistributedDataParallel."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cortex_sim.errors import CortexSimError, RunError
 
 
 class Lost(RunError):
-    """Another process of the run has failed or ended, so that this one cannot go on."""
+    """Another process of the run has failed or ended, so that this one cannot continue."""
 
 
 @contextmanager
 def naming_lost_ranks() -> Iterator[None]:
-    """Say in one sentence that another rank is gone; gloo and NCCL say it in words of their own.
+    """Report in one sentence that another rank has failed or ended, instead of gloo's and NCCL's messages.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def naming_lost_ranks() -> Iterator[None]:
 
 
 def start(device: str) -> tuple[int, int]:
-    """Join the group that ``torchrun`` describes, if it started this process; (rank, ranks)."""
+    """Join the group that ``torchrun`` describes, if it started this process; returns (rank, ranks)."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
         if device.startswith("cuda"):
             _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
@@ -53,7 +53,7 @@ def start(device: str) -> tuple[int, int]:
 
 
 def anywhere(found: bool, device: str) -> bool:
-    """Whether it was found on any rank."""
+    """Whether ``found`` is true on any rank."""
     if place()[1] == 1:
         return found
     return bool(summed(torch.tensor([float(found)], device=device)) > 0)
@@ -63,9 +63,10 @@ def _take_gpu(local: int) -> None:
     """One GPU for each process of this machine."""
     found = torch.cuda.device_count()
     if local >= found:
+        way = f"give --nproc-per-node {found}" if found else "train with --device cpu"
         raise RunError(
-            f"device cuda: this machine has {found} GPUs, and torchrun started process {local + 1} on it; "
-            f"give --nproc-per-node {max(found, 1)}"
+            f"device cuda: torchrun started process {local + 1} on this machine, which has fewer GPUs "
+            f"({found}); {way}"
         )
     torch.cuda.set_device(local)
 
@@ -78,10 +79,10 @@ def place() -> tuple[int, int]:
 
 
 def wrap(model: nn.Module) -> Any:
-    """The model itself, or wrapped so that gradients are averaged over ranks.
+    """The model, wrapped so that gradients are averaged over ranks if there are several.
 
     Buffers (feedback, rule state) start as those of rank 0, as weights do, and are not broadcast again:
-    inverses follow from equal weights, rule state from the rates of all ranks.
+    inverses are computed from equal weights, and rule state from the rates of all ranks.
     """
     if place()[1] == 1:
         return model
@@ -97,7 +98,7 @@ def wrap(model: nn.Module) -> Any:
 
 
 def gathered(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
-    """``values`` of all ranks, concatenated along an axis, that of presentations; equally many on each."""
+    """``values`` of all ranks, concatenated along the axis of presentations; every rank has equally many."""
     values = values.contiguous()
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     with naming_lost_ranks():
@@ -106,9 +107,9 @@ def gathered(values: torch.Tensor, dim: int = 0) -> torch.Tensor:
 
 
 def own(draw: Callable[[int], torch.Tensor], presentations: int, dim: int = 0) -> torch.Tensor:
-    """Noise of the presentations of this rank, as drawn for those of all ranks in the order of one process.
+    """Noise for the presentations of this rank, from a draw for those of all ranks in one process's order.
 
-    So every presentation has the noise that it has in one process, at the cost of drawing for all ranks.
+    So every presentation has the same noise as in a single process, at the cost of drawing for all ranks.
     """
     rank, ranks = place()
     if ranks == 1:
@@ -126,7 +127,7 @@ def means(values: torch.Tensor) -> list[float]:
 
 
 def averaged(values: torch.Tensor) -> torch.Tensor:
-    """The same, still on the device."""
+    """Means over ranks as in `means`, but left on the device."""
     ranks = place()[1]
     return values.detach() if ranks == 1 else summed(values) / ranks
 
@@ -142,7 +143,7 @@ def summed(values: torch.Tensor) -> torch.Tensor:
 
 
 def on_first(work: Callable[[], None]) -> None:
-    """Do ``work`` on rank 0 alone; what it raises is raised on every rank, so that none waits for it."""
+    """Do ``work`` on rank 0 only; an exception is raised on every rank, so that none waits for rank 0."""
 
     def done() -> None:
         work()
@@ -151,7 +152,7 @@ def on_first(work: Callable[[], None]) -> None:
 
 
 def from_first(work: Callable[[], Any]) -> Any:
-    """What ``work`` returns on rank 0, where alone it is done, on every rank; the same for what it raises."""
+    """Do ``work`` on rank 0 only, and return its result, or raise its exception, on every rank."""
     rank, ranks = place()
     found: list[Any] = [None, None]
     if rank == 0:
@@ -170,7 +171,7 @@ def from_first(work: Callable[[], Any]) -> Any:
 
 
 def merged(found: dict[str, str]) -> dict[str, str]:
-    """The entries of all ranks."""
+    """The entries of all ranks in one mapping."""
     ranks = place()[1]
     if ranks == 1:
         return found

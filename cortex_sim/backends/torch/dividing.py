@@ -1,7 +1,7 @@
-"""Work of which every rank needs the result, divided among ranks: orthogonality and inverses after a step.
+"""Work after a step whose results every rank needs, divided among ranks: orthogonality and inverses.
 
-Each piece is done by one rank and its result sent to all, so that ranks hold the same numbers, also where
-their processors round in different ways.
+Each piece is done by one rank, and its result is sent to all. So all ranks have the same numbers, even if
+their processors round differently.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Weights = Mapping[str, Tensor] | nn.ParameterDict
 
 @dataclass(frozen=True)
 class Work:
-    """One piece: what it costs, in any unit, how it is done, and the tensors that it changes in place."""
+    """One piece of work: its cost, in any unit, how to do it, and the tensors that it changes in place."""
 
     cost: float
     do: Callable[[], None]
@@ -33,7 +33,7 @@ class Work:
 
 
 def owners(costs: Sequence[float], ranks: int) -> list[int]:
-    """Rank that does each piece: the most expensive first, each to the rank with the least so far."""
+    """Rank that does each piece: assigned by falling cost, each to the rank with the least so far."""
     loads, found = [0.0] * ranks, [0] * len(costs)
     for piece in sorted(range(len(costs)), key=lambda i: -costs[i]):
         found[piece] = loads.index(min(loads))
@@ -43,7 +43,7 @@ def owners(costs: Sequence[float], ranks: int) -> list[int]:
 
 @torch.no_grad()
 def carry_out(works: Sequence[Work], divided: bool) -> None:
-    """Do all pieces here, or ``divided``, which every rank must call with the same pieces.
+    """Do all pieces or, if ``divided``, only this rank's share; then every rank must pass the same pieces.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def carry_out(works: Sequence[Work], divided: bool) -> None:
         for one in waited:
             one.wait()
     for tensor, values, owner in sent:
-        if owner != rank and values.data_ptr() != tensor.data_ptr():  # laid out in another order
+        if owner != rank and values.data_ptr() != tensor.data_ptr():  # a copy: the tensor is not contiguous
             tensor.copy_(values)
 
 
@@ -79,7 +79,7 @@ def hard(p: Projection) -> list[HardOrthogonality]:
 def pulls(
     net: Network, weights: Weights, auxiliary: Weights, steps_done: int, pull: Callable[[str, Any], None]
 ) -> list[Work]:
-    """Pulls back to orthogonal, ``pull(projection, rule)``, that are due after so many updates."""
+    """Pulls back to orthogonal, ``pull(projection, rule)``, that are due after ``steps_done`` updates."""
     found = []
     for p in net.driving:
         due = [rule for rule in hard(p) if steps_done % rule.every == 0]

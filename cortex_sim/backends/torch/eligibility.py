@@ -1,7 +1,7 @@
 """Eligibility traces of one projection, carried forward from step to step.
 
-ε ← (1 − p) ε + p r_pre, e = f′(a) ε, and below the top ē ← (1 − p_L) ē + p_L e, with e of the step before: a
-signal takes one step to the readout. See `cortex_sim.rules.e_prop`.
+ε ← (1 − p) ε + p r_pre, e = f′(a) ε, and below the top ē ← (1 − p_L) ē + p_L e, with e of the previous step:
+a signal takes one step to the readout. Symbols are those of `cortex_sim.rules.e_prop`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cortex_sim.operators import DenseOperator, Operator
 
 
 class Slope:
-    """∂r/∂a of a population after one step, (presentation, *shape), computed when it is asked for."""
+    """∂r/∂a of a population after one step, (presentation, *shape), computed when called, once."""
 
     def __init__(self, step: Step, carrier: Carrier, moment: Moment, dtype: torch.dtype) -> None:
         self._given = step, carrier, moment.drives[step.name], moment.gains.get(step.name)
@@ -27,7 +27,7 @@ class Slope:
         self._found: Tensor | None = None
 
     def __call__(self) -> Tensor:
-        """The derivative, of each unit by its own drive: a graph of this one function."""
+        """The derivative of each unit's rate with respect to its own drive."""
         if self._found is None:
             step, carrier, a, g = self._given
             with torch.enable_grad():
@@ -38,15 +38,15 @@ class Slope:
 
 
 class Trace(Protocol):
-    """What a projection (or the bias) remembers of its activity, and the change that credit makes of it."""
+    """The trace that a projection (or the bias) keeps of its activity, and its change by credit."""
 
     def move(self, r_pre: Tensor, began: Slope) -> None:
-        """One step, from rates (presentation, *pre) that it read and f′ of the drives that it began at."""
+        """Advance by one step, which read rates ``r_pre`` (presentation, *pre) and began at slope f′."""
 
     def change(self, c: Tensor, began: Slope | None, now: Slope) -> Tensor:
-        """Credit times trace, summed over presentations, of the weights' shape.
+        """Credit times trace, summed over presentations, in the shape of the weights.
 
-        f′ is given at the drives before and after the step; before the first there is none.
+        ``began`` and ``now`` are f′ at the drives before and after the step; ``began`` is None at the first.
         """
 
 
@@ -58,11 +58,11 @@ class Factored:
     ----------
     operator : Operator
     w : Tensor
-        Weights: of their shape is the change.
+        Weights, which give the change its shape.
     pace : float
-        Of the post population.
+        p of the post population.
     late : bool
-        Whether credit meets the trace of the step before: below the top.
+        Whether credit multiplies the trace of the previous step, as below the top.
     """
 
     operator: Operator
@@ -85,7 +85,7 @@ class Factored:
         u = c * slope()
         if self.operator.synapses == "all":
             return (u.flatten(1).T @ epsilon.flatten(1)).reshape(self.w.shape).to(self.w.dtype)
-        with torch.enable_grad():  # the drive is linear in w: its product with u, for any connector
+        with torch.enable_grad():  # the drive is linear in w: its product with u gives the sum
             w = self.w.detach().to(epsilon.dtype).requires_grad_()
             drive = self.operator.drive(epsilon, w, None)
             (found,) = torch.autograd.grad(drive, w, u.reshape(drive.shape))
@@ -100,13 +100,13 @@ class BySynapse:
     ----------
     w : Tensor of shape (post, pre)
     pace : float
-        Of the post population.
+        p of the post population.
     readout : float
-        That of the readout, p_L.
+        p_L, that of the readout.
     own : Tensor of shape (post,) or None
-        w_ii of each post unit's synapse onto itself, where the trace follows it.
+        w_ii of each post unit's synapse onto itself, where the trace includes it.
     late : bool
-        Whether credit meets ē, rather than e of the same step: below the top.
+        Whether credit multiplies ē, as below the top, rather than e of the same step.
     """
 
     w: Tensor
@@ -118,7 +118,7 @@ class BySynapse:
     _bar: Tensor | None = None
 
     def move(self, r_pre: Tensor, began: Slope) -> None:
-        """ē with e of the step before, then ε."""
+        """Advance ē with e of the previous step, then ε."""
         r = r_pre.flatten(1)[:, None]  # (presentation, 1, pre)
         slope = began().flatten(1)[:, :, None]  # (presentation, post, 1)
         if self._epsilon is None:
@@ -152,13 +152,14 @@ class Traces:
     Parameters
     ----------
     steps : tuple of Step
-        Of the whole network.
+        All populations of the network.
     step : Step
-        The population's.
+        The population.
     dt_ms : float
     top : str
+        Name of the top population.
     dtype : torch.dtype
-        Of traces.
+        Precision of traces.
     """
 
     steps: tuple[Step, ...]
@@ -168,11 +169,11 @@ class Traces:
     dtype: torch.dtype
 
     def of(self, link: Link, weights: Values) -> Trace:
-        """Trace of a projection that learns, at 0."""
+        """Trace of a projection that learns; initially 0."""
         return self._made(link, weights, link.operator, weights[link.name])
 
     def of_bias(self, link: Link, weights: Values, dtype: torch.dtype) -> Trace:
-        """Trace of the bias, as of a pre unit of rate 1; it follows the rule of the projection ``link``."""
+        """Trace of the bias, as of a pre unit with rate 1, by the rule of the projection ``link``."""
         w = weights[link.name]
         column = w.new_zeros(self.step.population.size, 1, dtype=dtype)
         return self._made(link, weights, DenseOperator((1,), (len(column),)), column)

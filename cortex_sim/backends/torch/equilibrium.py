@@ -1,8 +1,8 @@
 """The equilibrium of a network in one phase of a protocol: driven, nudged, silenced, cut, scaled.
 
 Population by population: a = Σ W r_pre + b + external drive and r = f(a) upward, c = Σ B u + nudge and
-u = c ∘ f′(a) downward. Delays have no effect at equilibrium, nor has the noise of gates and of spontaneous
-activity, whose mean is zero.
+u = c ∘ f′(a) downward. At equilibrium, delays have no effect, and neither has the noise of gates and of
+spontaneous activity, whose mean is zero.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from cortex_sim.protocol.plan import Constant, Gate, Images, Input, PhasePlan, p
 class Equilibrium:
     """Settled values by population, (presentation, unit); ``u`` is what synapses learn from.
 
-    ``u_behind`` is c ∘ f′(n) of populations with a normaliser, before it passes through that: what their
-    bias, which acts behind it, learns from.
+    ``u_behind`` is c ∘ f′(n) of populations with a normaliser, before it passes down through the normaliser:
+    what their bias, which acts after the normaliser, learns from.
 
-    Drives, rates and ``u`` are those of credit populations too; ``u`` of these is what they deliver.
-    ``activity`` is what the next phase continues from, drives "a:NAME" and gains "g:NAME" of populations in
-    loops; ``leaving`` are the loops that activity would leave within the phase.
+    Drives, rates and ``u`` include credit populations, whose ``u`` is what they deliver. ``activity`` is what
+    the next phase continues from, drives "a:NAME" and gains "g:NAME" of populations in loops; ``leaving``
+    lists the loops whose equilibrium activity would leave within the phase.
     """
 
     drives: Values
@@ -61,7 +61,7 @@ def settle(
 ) -> Equilibrium:
     """The equilibrium of a phase with the present weights, for the presentations ``images``.
 
-    Loops settle from ``before``, the ``activity`` of the phase before, or from rest.
+    Loops settle from ``before``, the ``activity`` of the previous phase, or from rest.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def settle(
 
 
 def _upward(model: Core, acting: Interventions, how: Settling) -> tuple[Values, Values, Values, Values]:
-    """Drives and rates of every population, the activity of loops, and factors by projections of gain."""
+    """Drives and rates of every population, activity of loops, and factors that gain projections set."""
     shown = {name: acting.external[name] for name in model.sources}
     carrier = model.carrier(credit=False)
     drives, rates = settle_rates(model.steps, shown, carrier, acting, model.blocks, how)
@@ -110,7 +110,7 @@ def _by_unit(values: Values) -> Values:
 def interventions(
     model: Core, phase: PhasePlan, images: list[int], before: Mapping[str, Tensor]
 ) -> Interventions:
-    """The interventions of a phase, for the presentations ``images``, whose loops settle from ``before``."""
+    """The interventions of a phase, for the presentations ``images``; loops settle from ``before``."""
     net = model.net
     return Interventions(
         external={
@@ -158,7 +158,7 @@ def _downward(
     by_teacher: Values,
     factors: Values,
 ) -> tuple[Values, Values]:
-    """Credit and u of every population; around loops the credit that they send settles first."""
+    """Credit and u of every population; the credit that loops send one another settles first."""
 
     def sweep(back: Values) -> tuple[Values, Values]:
         return _sweep(model, phase, acting, images, drives, rates, by_teacher, factors, back)
@@ -210,10 +210,10 @@ def _sweep(
 def _learned_from(
     model: Core, acting: Interventions, name: str, c: Tensor, a: Tensor, factors: Values
 ) -> tuple[Tensor, Tensor]:
-    """U of a population, c ∘ f′(a), and what its bias learns from, the same.
+    """What a population's synapses and its bias learn from: u = c ∘ f′(a) for both.
 
-    With a normaliser they are Jᵀ(c ∘ f′(n)) and c ∘ f′(n). Where projections set gain, f′ is multiplied by
-    max(0, 1 + g) as rates are.
+    With a normaliser they are Jᵀ(c ∘ f′(n)) and c ∘ f′(n). Where gain projections arrive, f′ is multiplied by
+    max(0, 1 + g), as rates are.
     """
     population, alive = model.population(name), acting.active(name)
     gated = c * factors[name] if name in factors and _is_gated(model, name) else c
@@ -243,7 +243,7 @@ def _is_gated(model: Core, name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Sent:
-    """Drives and rates of credit populations, what they deliver, and the credit of it by population below."""
+    """Drives and rates of credit populations, what they deliver, and its credit by receiving population."""
 
     drives: Values = field(default_factory=dict)
     rates: Values = field(default_factory=dict)
@@ -254,7 +254,7 @@ class _Sent:
 def _credit_network(
     model: Core, phase: PhasePlan, acting: Interventions, images: list[int], rates: Values
 ) -> _Sent:
-    """The equilibrium of a credit network; what it delivers is in proportion to the nudge's strength."""
+    """The equilibrium of a credit network; what it delivers is proportional to the nudge's strength."""
     if model.teacher is None or model.net.objective_function is None:
         return _Sent()
     declared = model.teacher.declared
@@ -290,20 +290,17 @@ def _nudge(model: Core, phase: PhasePlan, name: str, r: Tensor, images: list[int
 
 
 def check_alike(phases: Sequence[PhasePlan]) -> None:
-    """Raise `RunError` where trials differ in what has no effect at equilibrium."""
-    why = {"delay_ms": "has passed", "noise_sd": "has mean zero"}
+    """Raise `RunError` where delay or noise, which have no effect at equilibrium, differ between trials."""
     for called in dict.fromkeys(phase.name for phase in phases):
         named = [phase.gates for phase in phases if phase.name == called]
         for name in {name for gates in named for name in gates}:
-            for what in why:
+            for what in ("delay_ms", "noise_sd"):
                 first, *other = sorted({getattr(gates.get(name, Gate()), what) for gates in named})
                 if other:
                     raise RunError(
-                        f"phase {called}: {what.removesuffix('_sd')} of {name} differs between trials, "
-                        f"{first:g} and "
-                        f"{other[-1]:g}, but at equilibrium it {why[what]} and all trials would be alike; "
-                        "leave it "
-                        'out, or use backend "brian2"'
+                        f"phase {called}: {what.removesuffix('_sd')} of {name} differs between trials "
+                        f"({first:g} and {other[-1]:g}), but has no effect at equilibrium; leave it out, or "
+                        'use backend "brian2"'
                     )
 
 
@@ -322,8 +319,8 @@ def check_settles(model: Core, phase: PhasePlan) -> None:
     for name in phase.errors_silenced:
         if not model.net.projections[name].source.damping:
             raise RunError(
-                f"{owner}: without its error population {name} keeps its present credit, for ever if "
-                'damping is 0; give Inverse(damping=1e-3), cut the projection, or use backend "brian2"'
+                f"{owner}: without its error population {name} keeps its present credit, and with damping 0 "
+                'it never decays; give Inverse(damping=1e-3), cut the projection, or use backend "brian2"'
             )
     for name in phase.eta:
         p = model.net.projections[name]
@@ -335,6 +332,6 @@ def check_settles(model: Core, phase: PhasePlan) -> None:
             )
         if phase.spontaneous and not reads_noise:
             raise RunError(
-                f"{owner}: {name} would learn from activity that noise drives, which has no equilibrium; "
+                f"{owner}: {name} would learn from activity driven by noise, which has no equilibrium; "
                 'open its window in a phase without spontaneous activity, or use backend "brian2"'
             )

@@ -1,4 +1,4 @@
-"""How a network's passes are run: compiled, and with channels last in memory."""
+"""How a network's passes are executed: compiled, and with channels last in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cortex_sim.network import Network
 
 
 def compiled(module: Any) -> Any:
-    """The module compiled, every shape for itself: code for shapes in general would depend on their order.
+    """The module, compiled for each shape separately: code for any shape would depend on the order of shapes.
 
-    What the process compiled before is forgotten: it counts towards torch's limit of versions of a function,
-    beyond which steps would run uncompiled, and round otherwise than in a process of their own.
+    Earlier compiled code is discarded: it counts towards torch's limit of versions of a function, beyond
+    which steps would run uncompiled, and round differently than in a process of their own.
     """
     torch.compiler.reset()
     return torch.compile(module, dynamic=False)
@@ -26,7 +26,7 @@ def compiled(module: Any) -> Any:
 
 @contextmanager
 def saying_what_failed(compiling: bool, network: str) -> Iterator[None]:
-    """Turn an error of the compiler into one line."""
+    """Turn an exception of the compiler into one line."""
     try:
         yield
     except Exception as exception:
@@ -41,16 +41,16 @@ def saying_what_failed(compiling: bool, network: str) -> Iterator[None]:
 
 
 def require_channels(net: Network) -> None:
-    """Raise `RunError` where no source has channels to lay out."""
+    """Raise `RunError` where no source has channels."""
     if not any(len(net.populations[name].shape) == 3 for name in net.sources):
         raise RunError(
-            f"setting channels_last: network {net.name} shows no pictures (channel, row, column); "
+            f"setting channels_last: network {net.name} has no source of shape (channel, row, column); "
             "leave it out"
         )
 
 
 def channels_last(x: Any) -> Any:
-    """Stimuli with the channels of pictures last in memory, a layout that convolutions pass on."""
+    """Stimuli with the channels of pictures last in memory, a layout that convolutions preserve."""
     if isinstance(x, Presentations):
         return Presentations({name: channels_last(values) for name, values in x.by_source.items()})
     if isinstance(x, Mapping):

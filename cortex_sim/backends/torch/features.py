@@ -15,10 +15,10 @@ from cortex_sim.errors import RunError
 class Features(nn.Module):
     """Rates of named populations, in plain autograd's graph, for use within plain torch code.
 
-    ``features(x)`` maps names to rates (presentation, *shape); of an unrolled network, with a step second.
-    Gradients are those of autograd, whatever rules are declared. The model is the same object: its weights
-    are ``features.parameters()``, and ``features.requires_grad_(False)`` freezes them. As in any module,
-    normalisers and dropout act as in training until ``features.eval()``.
+    ``features(x)`` maps names to rates (presentation, *shape), or (presentation, step, *shape) of an unrolled
+    network. Gradients are those of autograd, whatever rules are declared. The model is not copied: its
+    weights are ``features.parameters()``, and ``features.requires_grad_(False)`` freezes them. As in any
+    module, normalisers and dropout act as in training until ``features.eval()``.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Features(nn.Module):
     Raises
     ------
     RunError
-        If a population is unknown.
+        If ``model`` is not a model, or a population is unknown.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Features(nn.Module):
         self.model, self.names = model, tuple(populations)
 
     def forward(self, x: Any) -> dict[str, Tensor]:
-        """Rates by population, of stimuli (presentation, *shape)."""
+        """Rates by population, from stimuli (presentation, *shape)."""
         _, rates = self.model.settle(self.model.presentations(x, look=False), credit=False)
         return {name: rates[name] for name in self.names}
 

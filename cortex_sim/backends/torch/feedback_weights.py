@@ -40,10 +40,10 @@ Noise = Callable[[str], torch.Generator]  # of one projection, by name
 class FeedbackWeights(nn.Module):
     """B by top-down projection, stored as (post, pre), or in the kernel's shape if paired with a convolution.
 
-    ``plastic`` are parameters that a rule changes, ``fixed`` are buffers. For an inverse the buffer
-    holds the inverted Gram matrix (with auxiliary units, B itself; or the transposed difference from Wᵀ, see
-    `Inverse.keeps`), renewed from the weights;
-    transposes and sign patterns are computed from the weights when used.
+    ``plastic`` are parameters that a rule changes, ``fixed`` are buffers. The buffer of an inverse holds the
+    inverted Gram matrix (with auxiliary units, B itself; or the transposed difference from Wᵀ, see
+    `Inverse.keeps`), and is recomputed as the weights change. Transposes and sign patterns are computed from
+    the weights when used.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FeedbackWeights(nn.Module):
         present: Callable[[str, Tensor], Tensor],
     ) -> None:
         super().__init__()
-        self._present = present  # weights whose gradient is 0 where there is no synapse
+        self._present = present  # makes the gradient of weights 0 where there is no synapse
         top_downs = [*net.top_downs, *net.credit_projections]
         self.projections = {p.name: p for p in top_downs}
         self.operators = {p.name: net.operator(p) for p in top_downs}
@@ -65,7 +65,7 @@ class FeedbackWeights(nn.Module):
         self.fixed = nn.Module()
         self._marks: dict[str, freshness.Mark] = {}
         self._numbers: dict[str, float | None] = {}
-        self._unread: list[tuple[Tensor, str]] = []  # of inverses, whether they failed
+        self._unread: list[tuple[Tensor, str]] = []  # whether inverses failed, and what to say then
         self._deferring = False
         for p in top_downs:
             if p.name in drawn:
@@ -89,7 +89,7 @@ class FeedbackWeights(nn.Module):
         self.fixed.register_buffer(p.name, torch.zeros(shape, dtype=w.dtype))
 
     def _blocks(self, name: str, w: Tensor) -> Tensor:
-        """Bottom-up weights as matrices that are inverted, ([group,] post, inputs)."""
+        """Bottom-up weights as the matrices to invert, ([group,] post, inputs)."""
         op = self.operators[name]
         blocks: Tensor = op.blocks(op.matrix(w))
         return blocks
@@ -148,14 +148,14 @@ class FeedbackWeights(nn.Module):
         return b if b.ndim == 2 else b.mT.flatten(0, 1).T
 
     def kept_gram(self, name: str) -> Tensor | float | None:
-        """M of `gram_inverse` if it is stored for this projection; x where M = xI."""
+        """M of `gram_inverse` if it is stored for this projection, or the number x if M = xI."""
         p = self.projections[name]
         if not isinstance(p.feedback, Inverse) or p.reverse_name in self.auxiliary:
             return None
         kept, apart = self.fixed.get_buffer(name), self._keeps_difference(name)
         if torch.compiler.is_compiling():  # a number would be part of the compiled code
             return None if apart else kept
-        if name not in self._numbers:  # renewed, or read from a checkpoint
+        if name not in self._numbers:  # recomputed, or read from a checkpoint
             none_left = 1.0 if apart and not kept.any() else None
             self._numbers[name] = none_left if apart else as_number(kept)
         number = self._numbers[name]
@@ -175,7 +175,7 @@ class FeedbackWeights(nn.Module):
         }
 
     def belongs_to(self, name: str, weights: Weights) -> list[Tensor]:
-        """Tensors that an inverse depends on: weights, and auxiliary units if there are any."""
+        """Tensors on which an inverse depends: weights, and auxiliary units if there are any."""
         reverse = self.projections[name].reverse_name
         extra = [self.auxiliary[reverse]] if reverse in self.auxiliary else []
         return [weights[reverse], *extra]
@@ -191,7 +191,7 @@ class FeedbackWeights(nn.Module):
 
     @torch.no_grad()
     def renew_changed(self, weights: Weights, in_loop: bool) -> None:
-        """Compute the inverses of weights that are not those they were computed from."""
+        """Recompute the inverses whose weights have changed since they were computed."""
         for name, inverse in self.inverses.items():
             tensors = self.belongs_to(name, weights)
             mark = self._marks.get(name)
@@ -207,7 +207,7 @@ class FeedbackWeights(nn.Module):
 
     @contextmanager
     def deferring(self) -> Iterator[None]:
-        """Within it nothing is read from the device; the caller reads what is `pending`."""
+        """Context in which nothing is read from the device; the caller must read what is `pending`."""
         self._deferring = True
         try:
             yield
@@ -221,18 +221,18 @@ class FeedbackWeights(nn.Module):
         return torch.cat([none, *(failed.reshape(1) for failed, _ in self._unread)])
 
     def taken(self) -> list[str]:
-        """Messages of the inverses that are `pending`, should they have failed; from here on the caller's."""
+        """Messages for the `pending` inverses, in case they failed; the caller must then check them."""
         said = [complaint for _, complaint in self._unread]
         self._unread.clear()
         return said
 
     def require(self, failed: Sequence[float], complaints: Sequence[str] | None = None) -> None:
-        """Process the values read of `pending` inverses, whose messages were `taken`.
+        """Check the values of `pending` inverses after reading; ``complaints`` are what `taken` returned.
 
         Raises
         ------
         RunError
-            If one failed.
+            If an inverse failed.
         """
         complaints = self.taken() if complaints is None else complaints
         said = [complaint for number, complaint in zip(failed, complaints, strict=True) if number]
@@ -240,12 +240,12 @@ class FeedbackWeights(nn.Module):
             raise RunError(said[0])
 
     def forget(self) -> None:
-        """Forget which weights the inverses were computed from, so that they are renewed before use."""
+        """Forget from which weights inverses were computed, so that they are recomputed before use."""
         self._marks.clear()
         self._numbers.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy checks again whether its feedback belongs to its weights."""
+        """A copy checks again whether its feedback was computed from its weights."""
         return {**self.__dict__, "_marks": {}, "_numbers": {}, "_unread": []}
 
     def _renew(self, due: Sequence[tuple[str, Inverse]], weights: Weights, divided: bool = False) -> None:
@@ -288,8 +288,9 @@ class FeedbackWeights(nn.Module):
     ) -> Tensor | float:
         """−⟨ΔB, B⟩ of rules that learn from spontaneous activity; its gradient is minus the change.
 
-        White activity ξ below and its echo y = Wξ above; with a convolution, patch by patch. With ``one``,
-        only that of the ``presentations`` is used; with ``ranks``, these are one rank's share of a batch.
+        The activity is white noise ξ below and its echo y = Wξ above; in a convolution, patch by patch. With
+        ``one``, only presentation number ``one`` is used; with ``ranks``, ``presentations`` is the number on
+        this rank rather than in the batch.
         """
         total: Tensor | float = 0.0
         for name, b in self.learned.items():

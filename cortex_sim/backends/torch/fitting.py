@@ -30,7 +30,7 @@ _NAMES = (
     *("accumulate", "clip_norm", "workers", "progress"),
 )
 _GLIMPSE = 1000  # presentations on which the objective before training is measured
-# Names in other libraries, and what to give here.
+# Names of settings in other libraries, and what to give here.
 _ELSEWHERE = {
     **dict.fromkeys(("lr", "learning_rate", "rate"), 'optimiser={"name": "Adam", "lr": 0.001}'),
     **dict.fromkeys(("momentum", "weight_decay"), 'optimiser={"name": "SGD", "lr": 0.1, "momentum": 0.9}'),
@@ -67,41 +67,42 @@ def fit(
 ) -> Curve:
     """Train a model and return its learning curve.
 
-    A further call continues with the order of the next epoch (``model.epochs_done`` counts them) and with a
-    new optimiser and schedule.
+    A further call continues with the presentation order of the next epoch (``model.epochs_done`` counts them)
+    and with a new optimiser and schedule.
 
     Parameters
     ----------
     model : Core
     train : ImageSet, Source, or pair (x, y)
-        An image set's training part; a source of presentations with their labels; or stimuli
-        (presentation, *shape) with labels (presentation,) or target rates (presentation, unit). Where several
-        populations have no bottom-up input, x is a mapping of each to its stimuli.
+        An image set, of which the training part is used; a source of presentations with their labels; or
+        stimuli (presentation, *shape) with labels (presentation,) or target rates (presentation, unit). If
+        several populations have no bottom-up input, x maps the name of each to its stimuli.
     epochs : int, default 10
     batch_size : int, default 64
         The last batch of an epoch may be smaller. A size larger than the data is reduced, with a warning.
     optimiser : str, dict or torch.optim.Optimizer, optional
-        Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or one over the model's parameters. By
-        default "Adam", or under a trained credit network "inner_step", the step it was trained with.
+        Any of torch.optim, such as ``{"name": "SGD", "lr": 0.1}``, or an optimiser of the model's parameters.
+        By default "Adam", or under a trained credit network "inner_step", the step it was trained with.
     schedule : str or dict, optional
         Any of torch.optim.lr_scheduler, stepped after every update. An optimiser that was given as an object
         has its own rates again when training ends.
     accumulate : int, default 1
-        Batches of one update: the change is the mean over all their presentations.
+        Batches per update: the change is the mean over all their presentations.
     clip_norm : float, optional
-        Norm of the whole change above which it is scaled down to this norm.
+        Largest norm of the whole change; a larger change is scaled down to it.
     workers : int, default 0
         Processes that prepare the batches of a source; the result does not depend on them.
     progress : bool, optional
-        Show a bar in a terminal or notebook, and a line each minute in a log; by default if it takes long.
+        Show a bar in a terminal or notebook, and a line each minute in a log; by default if training takes
+        long.
 
     Returns
     -------
     list of dict
         One entry per epoch: ``epoch``, ``train_loss`` (mean over the epoch's presentations, each before its
         update), and ``train_accuracy`` (None for target rates other than one-hot ones). With an image set
-        ``test_accuracy`` and ``test_loss`` too; where it has a validation part, ``validation_accuracy`` and
-        ``validation_loss``, and those of the test set, which stays unseen, are None.
+        also ``test_accuracy`` and ``test_loss``; if it has a validation part, ``validation_accuracy`` and
+        ``validation_loss``, and those of the test part are None, since it stays unseen.
 
     Raises
     ------
@@ -139,11 +140,11 @@ def fit(
 
 
 def what_is_kept(model: Core) -> str:
-    """What an interruption says."""
+    """Message of an interruption."""
     return (
-        f"network {model.net.name}: fit interrupted; the model in memory has the updates made so far, "
-        "cs.save(model, FILE) would keep them, and `cortex-sim train MODEL --data DATA --out DIR` makes runs "
-        "that can be resumed"
+        f"network {model.net.name}: fit interrupted; the model in memory has the updates made so far, and "
+        "cs.save(model, FILE) keeps them. Runs of `cortex-sim train MODEL --data DATA --out DIR` can be "
+        "resumed"
     )
 
 
@@ -155,7 +156,7 @@ def _way_out(name: str) -> str:
 
 
 def _source(model: Core, train: Any) -> Any:
-    """The training data as a source; arrays are checked as a whole, and held in memory as tensors."""
+    """The training data as a source; arrays are checked at once, and kept in memory as tensors."""
     if isinstance(train, ImageSet):
         only_source(
             model.net, f"fit: image set {train.name} shows one image per presentation", WAY_OUT, DataError

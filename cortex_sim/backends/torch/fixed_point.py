@@ -1,8 +1,8 @@
-"""Fixed points x = f(x) of a batch, each presentation by itself.
+"""Fixed points x = f(x) of a batch, for each presentation separately.
 
-First the dynamics τ dx/dt = −x + f(x) are followed from the start, so that of several fixed points the one is
-found to which activity in time would settle. Close to it, Anderson's method takes over: the next x is the
-combination of the last ones whose residual is least.
+First the dynamics τ dx/dt = −x + f(x) are followed from the start, to find, if there are several fixed
+points, the one to which activity would settle in time. Close to it, Anderson's method takes over: the next x
+is the combination of the latest ones with the smallest residual.
 
 References
 ----------
@@ -22,9 +22,9 @@ from cortex_sim.calling import known_settings
 from cortex_sim.checks import require_count, require_flag, require_positive
 
 _LONGEST, _SHORTEST = 0.5, 0.02  # steps of the dynamics, in units of the shortest time constant
-_NEAR = 1e-6  # relative residual from which on Anderson's method is used, or ten times the tolerance
-_KEPT = 6  # differences that it combines
-_PATIENCE = 60  # steps in which the residual must fall below half of the least so far
+_NEAR = 1e-6  # relative residual below which Anderson's method is used, or ten times the tolerance
+_KEPT = 6  # number of differences that it combines
+_PATIENCE = 60  # steps in which the residual must fall below half of its minimum so far
 _TOLERANCES = {torch.float64: 1e-11, torch.float32: 2e-6, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 
 
@@ -39,12 +39,12 @@ class Settling:
         Largest residual |f(x) − x|, relative to the largest |x| (at least 1), of a drive or credit that
         counts as settled; default 1e-11 in float64, 2e-6 in float32.
     limit : int, default 3000
-        Passes around a loop after which it counts as not settling.
+        Passes around a loop after which the search is given up.
     follow : int, default 0
-        Passes in which the dynamics are followed before Anderson's method may find the end: activity then
-        leaves a state that it only comes close to.
+        Passes that follow the dynamics before Anderson's method may be used, so that activity leaves a state
+        that it only approaches, such as a saddle point.
     recompute : bool, default False
-        Whether what leads to each population's rates is computed again in the backward pass rather than kept
+        Recompute the intermediate values of each population in the backward pass rather than keep them
         (activation checkpointing): less memory, about a third more time. Hooks of populations run twice.
     """
 
@@ -67,7 +67,7 @@ class Settling:
 
 @dataclass(frozen=True)
 class Solution:
-    """What was found.
+    """Result of a search for a fixed point.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Solution:
     residual : Tensor of shape (presentation, unit)
         f(x) − x there.
     settled : bool
-        Whether it is small enough in every presentation.
+        Whether the residual is small enough in every presentation.
     grew : bool
         Whether x became much larger than the first step towards it.
     """
@@ -89,12 +89,12 @@ class Solution:
 
 @torch.no_grad()
 def fixed_point(f: Callable[[Tensor], Tensor], start: Tensor, pace: Tensor, how: Settling) -> Solution:
-    """Fixed point of ``f`` that the dynamics lead to from ``start``.
+    """Fixed point of ``f`` to which the dynamics lead from ``start``.
 
     Parameters
     ----------
     f : callable
-        From and to a Tensor of shape (presentation, unit).
+        Maps a Tensor of shape (presentation, unit) to one of the same shape.
     start : Tensor of shape (presentation, unit)
     pace : Tensor of shape (unit,)
         Shortest time constant divided by each unit's own, between 0 and 1.
@@ -107,7 +107,7 @@ def fixed_point(f: Callable[[Tensor], Tensor], start: Tensor, pace: Tensor, how:
         passes += used
         if found.settled or step <= _SHORTEST or passes >= how.limit:
             return found
-        step /= 5  # a step too long makes activity alternate where it would settle
+        step /= 5  # with too long a step, activity alternates that would settle
 
 
 def _search(
@@ -118,7 +118,7 @@ def _search(
     limit: int,
     follow: int,
 ) -> tuple[Solution, int]:
-    """Follow the dynamics, then accelerate; gives up where the residual stops falling."""
+    """Follow the dynamics, then accelerate; give up if the residual stops falling."""
     least, since, mixing = float("inf"), 0, _Anderson()
     residual = f(x) - x
     first = float(residual.abs().max()) + 1
@@ -141,7 +141,7 @@ def _search(
 
 
 def _patience(size: float, tolerance: float) -> int:
-    """Steps without progress: more far away, where activity may first move off before it settles."""
+    """Steps allowed without progress; more when far away, where activity may move off before it settles."""
     return _PATIENCE * (10 if size > 1e3 * tolerance else 2)
 
 
@@ -154,7 +154,7 @@ class _Anderson:
         self._dg: list[Tensor] = []
 
     def next(self, x: Tensor, g: Tensor) -> Tensor:
-        """The next x, from this one and its g."""
+        """The next x, from the present x and its g."""
         if self._last is not None:
             self._dx = [*self._dx[1 - _KEPT :], x - self._last[0]]
             self._dg = [*self._dg[1 - _KEPT :], g - self._last[1]]

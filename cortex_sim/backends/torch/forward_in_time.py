@@ -1,6 +1,6 @@
-"""Changes of rules that keep traces: credit of each step meets what synapses remember, on one way forward.
+"""Changes of rules that keep traces: the credit of each step times the traces, in one pass forward in time.
 
-No graph reaches from one step to another, and of earlier steps nothing is kept but the traces.
+No graph extends from one step to another, and nothing of earlier steps is kept but the traces.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Forward:
     top : str
     objective : Objective
     weights, biases : mapping of str to Tensor
-        As they act, in the graph of the parameters.
+        The effective ones, in the graph of the parameters.
     carrier : Carrier
-        Of rates, in plain autograd's graph.
+        Carries rates, in plain autograd's graph.
     carried : Carry
-        Of credit.
+        Carries credit.
     dtype : torch.dtype
-        Of rates and credit.
+        Precision of rates and credit.
     """
 
     steps: tuple[Step, ...]
@@ -63,8 +63,8 @@ class Forward:
     def terms(self, others: Sequence[Any]) -> tuple[Values, Tensor, Tensor]:
         """Rates, a scalar whose gradient is minus the changes, and the mean objective.
 
-        Rates are those of every step, (presentation, step, *shape), where ``others`` learn from them; else
-        there are none.
+        Rates are those of every step, (presentation, step, *shape), if there are ``others``, rules that learn
+        from them; otherwise none are returned.
         """
         found, objective, kept = self._followed(bool(others))
         total = objective.new_zeros(())
@@ -74,7 +74,7 @@ class Forward:
 
     @torch.no_grad()
     def _followed(self, keep_rates: bool) -> tuple[Values, Tensor, list[Moment]]:
-        """Changes by projection and population (of its bias), the objective, and moments if they are kept."""
+        """Changes by projection (weights) and population (bias), the objective, and moments if kept."""
         learning = [_Population(self, s) for s in self.steps if any(link.supervised for link in s.inputs)]
         total, kept = self.y.new_zeros((), dtype=self.dtype), []
         for moment, judged in self._judged():
@@ -91,7 +91,7 @@ class Forward:
 
     @torch.no_grad()
     def credits(self) -> Values:
-        """Credit of every population that gets any, (presentation, step, *shape); 0 where no target is."""
+        """Credit of every population that receives any, (presentation, step, *shape); 0 without a target."""
         found: list[Values] = []
         like: Values = {}
         for moment, judged in self._judged():
@@ -105,7 +105,7 @@ class Forward:
         }
 
     def _judged(self) -> Iterator[tuple[Moment, tuple[Tensor, Values] | None]]:
-        """Every step, with its part of the objective and the credit, each presentation's by its share."""
+        """Every step, with its part of the objective and its credit, weighted by presentations' shares."""
         goals = Goals(self.y, self.how)
         for number, moment in enumerate(stepped(self.steps, self.shown, self.carrier, self.how)):
             known = goals.at(number)
@@ -122,7 +122,7 @@ class Forward:
 
 
 class _Population:
-    """One population's synapses: their traces, and the changes that have come of them so far."""
+    """One population's synapses: their traces, and the changes made from them so far."""
 
     def __init__(self, given: Forward, step: Step) -> None:
         self.name, self._step, self._carrier, self._dtype = step.name, step, given.carrier, given.dtype
@@ -139,7 +139,7 @@ class _Population:
         self._now: Slope | None = None
 
     def move(self, moment: Moment) -> None:
-        """One step of every trace."""
+        """Advance every trace by one step."""
         self._began, self._now = self._now, Slope(self._step, self._carrier, moment, self._dtype)
         began = self._began or self._now  # in the first step every trace is 0, whatever f′ is
         for name, trace in self._traces.items():
@@ -149,11 +149,11 @@ class _Population:
             self._of_bias.move(one.to(self._dtype), began)
 
     def learn(self, c: Tensor) -> None:
-        """Add what credit (presentation, *shape) makes of the traces."""
+        """Add credit (presentation, *shape) times the traces to the changes."""
         assert self._now is not None
         for name, trace in self._traces.items():
             self.changes[name] += trace.change(c, self._began, self._now)
         if self.name in self.changes:
             change = self._of_bias.change(c, self._began, self._now)  # (unit, 1)
             bias = self.changes[self.name]
-            bias += change.reshape(len(bias), -1).sum(1)  # that of a channel over its places
+            bias += change.reshape(len(bias), -1).sum(1)  # a channel's is summed over its places

@@ -1,13 +1,13 @@
-"""Whether tied feedback still belongs to its weights: decided by their content.
+"""Whether tied feedback was computed from the present weights, judged by their values.
 
 Weights are changed by optimisers, by the user, through ``.data``, by loading, averaging, moving and copying,
-and not all of these are seen by torch's version counters. Outside a training loop the weights themselves
-are therefore compared with those that the feedback was computed from. In the loop of an attached optimiser
+and torch's version counters do not see all of these. Outside a training loop the weights themselves are
+therefore compared with those from which the feedback was computed. In the loop of an attached optimiser,
 feedback may be older than the weights (``Inverse(refresh=...)``); there, each step stores a mark of the
-weights, and weights that differ from it were changed by the user. A mark holds version, place in memory
-and, on the CPU, a sample of some 4,096 weights. What is *not* noticed in a loop, until the next renewal
-that is due: an edit through ``.data`` outside the sample, and on a GPU, where reading would stall the
-device, every edit through ``.data``.
+weights, and weights that differ from it were changed by the user. A mark holds the version, the place in
+memory and, on the CPU, a sample of about 4,096 weights. In a loop, some edits go unnoticed until feedback is
+next due: one through ``.data`` outside the sample and, on a GPU, where reading would stall the device, any
+through ``.data``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SAMPLE = 4096
 
 @dataclass(frozen=True)
 class Mark:
-    """Values of some tensors, every ``stride``-th one; ``left``: by a step of a training loop."""
+    """Every ``stride``-th value of some tensors; ``left`` if a step of a training loop stored the mark."""
 
     key: tuple[tuple[int, int], ...]
     values: tuple[Tensor, ...]
@@ -47,7 +47,7 @@ def whole(tensors: Sequence[Tensor]) -> Mark:
 def sampled(tensors: Sequence[Tensor]) -> Mark:
     """Mark of tensors cheap enough for every step of a training loop."""
     largest = max(t.numel() for t in tensors)
-    stride = (largest // _SAMPLE) | 1  # odd, so that it is not confined to a few columns
+    stride = (largest // _SAMPLE) | 1  # odd, so that the sample is not confined to a few columns
     on_cpu = all(t.device.type == "cpu" for t in tensors)
     values = tuple(_every(t, stride).clone() for t in tensors) if on_cpu else ()
     return Mark(_key(tensors), values, stride, left=True)

@@ -1,10 +1,11 @@
-"""The step that inner runs take, as an optimiser of torch: with the rates and the schedule of an outer loop.
+"""The update step of inner runs as an optimiser of torch, with the rates and the schedule of an outer loop.
 
     W ← (1 − λ_W) W + Δ(U),    B ← (1 − λ_B) B + κ Δ(U)ᵀ,    D ← (1 − λ_D) D + κ Δ(⟨x gᵀ⟩)
 
 U is the rule's change, minus the gradient; Δ(U) and its schedule are those of `cortex_sim.tdca.inner.step`. λ
-is the declared `Decay`, a share per update whatever the rate, as in AdamW; κ is the gain of `KolenPollack` or
-`PlasticDiffusion`. W, B and D have running means of their own: none reads what another keeps.
+is the declared `Decay`, a share per update that does not depend on the rate, as in AdamW; κ is the gain of
+`KolenPollack` or `PlasticDiffusion`; x and g are the rates and channels that `PlasticDiffusion` reads. W, B
+and D have separate running means.
 """
 
 from __future__ import annotations
@@ -35,17 +36,19 @@ _WAY_OUT = 'use another optimiser, such as "Adam"'
 
 @dataclass(frozen=True)
 class Synapses:
-    """Weights that take a step: of a bottom-up projection, of the top-down one that learns beside it, of D.
+    """Weights that take a step: of a bottom-up projection, of its paired top-down projection, or of D.
 
     Parameters
     ----------
     weight : Parameter
     bias : Parameter or None
-        Of the post population, where these weights are bottom-up.
+        Of the post population, if these weights are bottom-up.
     up : str
-        The projection by whose energy the step is normalised: a bottom-up one, or D itself.
-    inputs, role : int
-        Inputs of one place; 0 below the top, 1 onto it.
+        The projection by whose presynaptic energy the step is normalised: a bottom-up one, or D itself.
+    inputs : int
+        Number of inputs of one place.
+    role : int
+        0 below the top, 1 onto it.
     gain, decay : float
         κ and λ.
     """
@@ -61,7 +64,7 @@ class Synapses:
 
 @dataclass(frozen=True)
 class Measured:
-    """A layer as `cortex_sim.tdca.inner.step` meets it, from gradients: arrays (1, weight, 1)."""
+    """A layer as `cortex_sim.tdca.inner.step` expects it, from gradients: arrays (1, weight, 1)."""
 
     weight: Tensor
     bias: Tensor
@@ -84,17 +87,17 @@ class InnerStep(torch.optim.Optimizer):
     step : TrainedStep
         Rates and schedule; a network under a trained credit network has it as ``net.step``.
     horizon : int
-        Updates at whose end the schedule ends; the rates depend on it.
+        Number of updates in the schedule; the rates depend on it.
     lr : float, default 1.0
         Factor on all rates.
 
     Raises
     ------
     RunError
-        If something learns that inner runs do not know, or after ``horizon`` updates.
+        If something learns that has no counterpart in inner runs, or after ``horizon`` updates.
     """
 
-    decays = True  # it takes the declared `Decay` by itself, not from the gradient
+    decays = True  # it applies the declared `Decay` itself, not through the gradient
 
     def __init__(self, model: Core, step: TrainedStep, horizon: int, lr: float = 1.0) -> None:
         require_count(f"optimiser {NAME}", horizon=horizon)
@@ -119,27 +122,27 @@ class InnerStep(torch.optim.Optimizer):
         return loss
 
     def require(self, updates: int) -> None:
-        """Raise `RunError` where the schedule ends before so many further updates."""
+        """Raise `RunError` if the schedule ends before this many further updates."""
         done = max((int(self.state[one.weight].get("step", 0)) for one in self.synapses), default=0)
         left = int(self.param_groups[0]["horizon"]) - done
         if left < updates:
             raise RunError(
-                f"optimiser {NAME}: its schedule ends after {left} updates, and {updates} are to come; leave "
-                "horizon out, it is filled in, or make another optimiser"
+                f"optimiser {NAME}: the updates left in its schedule are {left}, but {updates} are to come; "
+                "leave horizon out, so that it is set to fit, or make a new optimiser"
             )
 
     def _energies(self) -> dict[str, Tensor]:
         """Mean presynaptic energy of every projection since the last update, over all ranks."""
         if not set(self.measures) <= set(self._model.presynaptic.measured):
             raise RunError(
-                f"optimiser {NAME}: is not attached to its model, which keeps no energies for it; call "
-                "model.attach(optimiser) before training (model.fit lets go of its optimiser at its end)"
+                f"optimiser {NAME}: is not attached to its model, so the energies of inputs are unknown; "
+                "call model.attach(optimiser) before training (model.fit detaches its optimiser at the end)"
             )
         found = self._model.presynaptic.taken_energies()
         missing = [name for name in self.measures if name not in found]
         if missing:
             raise RunError(
-                f"optimiser {NAME}: nothing was learned from since the last update, so the inputs of "
+                f"optimiser {NAME}: no batch was presented since the last update, so the inputs of "
                 f"{missing[0]} are unknown; call model(x, y) in training mode before every step"
             )
         if distributed.place()[1] > 1:
@@ -153,7 +156,7 @@ class InnerStep(torch.optim.Optimizer):
         done = int(state["step"])
         if done >= group["horizon"]:
             raise RunError(
-                f"optimiser {NAME}: its schedule ended after {done} updates; make another to train on"
+                f"optimiser {NAME}: its schedule ended after update {done}; make a new optimiser to continue"
             )
         eta = _eta(group, done)[:, one.role].to(w)
         means = {n: x for n, x in state.items() if n in step.names}
@@ -171,7 +174,7 @@ class InnerStep(torch.optim.Optimizer):
             energy.to(w).reshape(1),
         )
         delta, moved, kept = step.take(eta, torch.full((1,), float(done)).to(w), layer, means)
-        if w.requires_grad:  # one that is frozen does not forget either
+        if w.requires_grad:  # frozen weights do not decay either
             w.mul_(1 - one.decay).add_(delta.reshape(w.shape), alpha=one.gain)
         if one.bias is not None:
             if one.bias.requires_grad:
@@ -199,7 +202,7 @@ def _row(p: Tensor) -> Tensor:
 
 
 def _change(p: Tensor) -> Tensor:
-    """U, (1, weight, 1): minus the gradient, 0 where nothing reached."""
+    """U, (1, weight, 1): minus the gradient, 0 if there is none."""
     return torch.zeros_like(_row(p)) if p.grad is None else -p.grad.reshape(1, -1, 1)
 
 
@@ -211,22 +214,25 @@ def _eta(group: dict[str, Any], done: int) -> Tensor:
 
 
 def _synapses(model: Core) -> list[Synapses]:
-    """What the step moves, bottom-up weights first.
+    """All weights that the step changes, bottom-up ones first.
 
     Raises
     ------
     RunError
-        If something learns that has no part in inner runs.
+        If something learns that has no counterpart in inner runs.
     """
     net = model.net
     if model.unrolled is not None:
         raise RunError(
-            f"optimiser {NAME}: inner runs settle, and network {net.name} is unrolled; {_WAY_OUT}, or build "
-            "it without settling"
+            f"optimiser {NAME}: is for networks at equilibrium, but network {net.name} is unrolled; "
+            f"{_WAY_OUT}, or build it without settling"
         )
     plastic = [p for p in net.projections.values() if p.plasticity is not None]
     if not plastic:
-        raise RunError(f"network {net.name}: nothing to train, no projection has plasticity")
+        raise RunError(
+            f"network {net.name}: nothing to train, no projection has plasticity; give one a rule, or use "
+            "net.with_rule(...)"
+        )
     for p in plastic:
         _check(model, p)
     found = [_bottom_up(model, p) for p in net.bottom_ups if p.plasticity is not None]
@@ -234,9 +240,7 @@ def _synapses(model: Core) -> list[Synapses]:
     held = {id(p) for one in found for p in (one.weight, one.bias)}
     others = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
     if others:
-        raise RunError(
-            f"optimiser {NAME}: {listed(others)} learn too, which inner runs do not know; {_WAY_OUT}"
-        )
+        raise RunError(f"optimiser {NAME}: has no rates for {listed(others)}, which also learn; {_WAY_OUT}")
     return found
 
 
@@ -245,14 +249,15 @@ def _check(model: Core, p: Projection) -> None:
         return
     if p.kind != "bottom_up" or not p.rule.supervised:
         raise RunError(
-            f"optimiser {NAME}: projection {p.name} learns by {type(p.plasticity).__name__}, and inner runs "
-            f"know supervised bottom-up rules, KolenPollack and PlasticDiffusion only; {_WAY_OUT}"
+            f"optimiser {NAME}: projection {p.name} learns by {type(p.plasticity).__name__}, but only "
+            "supervised bottom-up rules, KolenPollack and PlasticDiffusion have rates in inner runs; "
+            f"{_WAY_OUT}"
         )
     learning = [q.name for q in model.net.drivers(p.post) if q.plasticity is not None]
     if len(learning) > 1:
         raise RunError(
-            f"optimiser {NAME}: {p.post} is driven by {listed(learning)}, which all learn, and in inner runs "
-            f"one projection drives a population; {_WAY_OUT}"
+            f"optimiser {NAME}: {p.post} is driven by {listed(learning)}, which all learn, but in inner runs "
+            f"a single projection drives each population; {_WAY_OUT}"
         )
 
 
@@ -280,8 +285,8 @@ def _decay(p: Projection) -> float:
     share = sum(one.rate for one in p.regularisers if isinstance(one, Decay))
     if share > 1:
         raise RunError(
-            f"optimiser {NAME}: Decay of {p.name} is the share that an update forgets, at most 1. "
-            f"Got {share:g}"
+            f"optimiser {NAME}: Decay of {p.name} is the share of weights that an update removes, so it must "
+            f"be at most 1. Got {share:g}"
         )
     return share
 
@@ -289,24 +294,26 @@ def _decay(p: Projection) -> float:
 def inner_step(
     model: Core, horizon: int | None, credit: Any = None, lr: float = 1.0, *, updates: int | None = None
 ) -> InnerStep:
-    """The optimiser from settings: rates of ``credit``, by default the network's own.
+    """The optimiser from settings, with the rates of ``credit``, by default those of the network.
 
     Raises
     ------
     RunError
-        If there are none, or no horizon.
+        If there are no rates, or no horizon.
     """
     if credit is None:
         step = model.net.step
     else:
         step = step_of(credit_network(credit, model.net.populations[model.top].size))
     if step is None:
-        whose = f"network {model.net.name} has" if credit is None else "this credit network brings"
+        whose = f"network {model.net.name} has" if credit is None else "this credit network has"
         raise RunError(
             f"optimiser {NAME}: {whose} no trained step; give credit=..., a file of cortex-sim evolve, or "
             f"{_WAY_OUT}"
         )
     length = updates if horizon is None else horizon
     if length is None:
-        raise RunError(f"optimiser {NAME}: needs the number of updates of the training; give horizon=1000")
+        raise RunError(
+            f"optimiser {NAME}: needs the number of updates in the training; give it, such as horizon=1000"
+        )
     return InnerStep(model, step, length, lr)

@@ -1,8 +1,8 @@
 """Stimuli, labels and target rates as tensors, checked against the network.
 
 Stimuli may be (presentation, *shape) of the stimulated population, flat (presentation, unit), or have more
-or fewer axes of length 1; a flat population takes any shape, row by row. Unsigned 8-bit integers are grey
-levels from 0 to 255, and are scaled to 0 to 1, as `cortex_sim.data` reads them.
+or fewer axes of length 1; a flat population takes any shape, read row by row. Unsigned 8-bit integers are
+grey levels from 0 to 255, and are scaled to 0 to 1, as `cortex_sim.data` reads them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PRECISIONS = {"32": torch.float32, "64": torch.float64, "bf16": torch.bfloat16}
 
 _HARDLY_COMPUTED = (torch.uint16, torch.uint32, torch.uint64)  # few of torch's operations support them
 _WAYS_OUT = {
-    "U": "holds text; give numbers, of classes by np.unique(y, return_inverse=True)[1]",
-    "S": "holds text; give numbers, of classes by np.unique(y, return_inverse=True)[1]",
+    "U": "holds text; give numbers, for names of classes np.unique(y, return_inverse=True)[1]",
+    "S": "holds text; give numbers, for names of classes np.unique(y, return_inverse=True)[1]",
     "O": "holds objects, or lists of unequal length; give one array of numbers",
     "c": "is complex; give real numbers, such as np.abs(x)",
 }
@@ -42,7 +42,7 @@ def check_precision(net: Network, precision: str) -> None:
 
 
 def as_tensor(what: str, given: Any) -> Tensor:
-    """An array of numbers as a tensor; anything else is refused, called ``what``."""
+    """An array of numbers as a tensor; anything else is refused, with ``what`` as its name."""
     if isinstance(given, Tensor):
         if given.is_complex():
             raise DataError(f"{what}: the tensor {_WAYS_OUT['c']}")
@@ -82,7 +82,7 @@ def _small(array: np.ndarray) -> bool:
 @uncompiled
 def require_finite(what: str, values: Tensor, name: str) -> None:
     """Raise `DataError` where values are not finite at the precision ``name``."""
-    if torch.isfinite(values.detach().sum()):  # a sum that overflows leaves it to the entries
+    if torch.isfinite(values.detach().sum()):  # if the sum is not finite, it may just have overflowed
         return
     finite = torch.isfinite(values.detach()).flatten(1).all(1)
     if not finite.all():
@@ -94,7 +94,7 @@ def require_finite(what: str, values: Tensor, name: str) -> None:
 
 
 def looks(tensor: Tensor, look: bool | None) -> bool:
-    """Whether values are checked: False means not where that would stall an accelerator, None never."""
+    """Whether to check values: True always, False except where it would stall an accelerator, None never."""
     exported = torch.compiler.is_exporting()
     return not exported and look is not None and (look or tensor.device.type == "cpu")
 
@@ -107,8 +107,8 @@ def stimulus_tensor(
     Raises
     ------
     DataError
-        If there is no presentation, the values of one do not fill the stimulated population, their axes
-        would be scrambled, or (where ``look``, or on the CPU) a value is not finite.
+        If there is no presentation, a presentation does not fit the stimulated population, axes are in
+        another order, or (where ``look``, or on the CPU) a value is not finite.
     """
     shape = population.shape
     tensor = as_tensor("stimuli", x)
@@ -134,7 +134,7 @@ def _require_shape(stimulated: Population, given: tuple[int, ...]) -> None:
         )
     if len(given) >= 2 and same_axes_in_another_order(given[1:], shape):
         raise DataError(
-            f"stimuli have presentations of shape {given[1:]}, {population} has the same axes in another "
+            f"stimuli have presentations of shape {given[1:]}, but {population} has the same axes in another "
             f"order, {shape}, which would scramble every image; give {expected}, such as "
             "np.moveaxis(x, -1, 1) for images whose channels come last"
         )
@@ -151,7 +151,7 @@ def target_tensor(
     Raises
     ------
     DataError
-        If they do not fit the top population.
+        If labels or target rates do not fit the top population.
     """
     tensor = as_tensor("targets", y)
     check = looks(tensor, look)
@@ -162,9 +162,9 @@ def target_tensor(
             _require_labels(tensor, top.name, units)
         return tensor.to(device)
     if tensor.dim() != 2 or tensor.shape[1] != units:
-        whole = " (whole numbers kept as floats: y.astype(int))" if tensor.dim() == 1 else ""
+        whole = " (from floats, y.astype(int))" if tensor.dim() == 1 else ""
         raise DataError(
-            f"targets have shape {tuple(tensor.shape)}; population {top.name} takes whole-number "
+            f"targets have shape {tuple(tensor.shape)}, but population {top.name} needs whole-number "
             f"labels (presentation,){whole} or rates (presentation, {units})"
         )
     tensor = tensor.to(device)
@@ -172,8 +172,8 @@ def target_tensor(
         tensor = tensor.to(PRECISIONS[precision])
     if check and tensor.dtype == torch.uint8 and bool((tensor > 1).any()):
         raise DataError(
-            "targets are of 8 bits, which mean grey levels from 0 to 1 as stimuli, but rates as they are for "
-            f"population {top.name}; give y / 255, or y.astype(float)"
+            f"targets of population {top.name} are 8-bit integers above 1, which could be grey levels or "
+            "rates; give y / 255 for grey levels from 0 to 1, or y.astype(float) for rates"
         )
     if check and tensor.is_floating_point():
         require_finite("targets", tensor.to(PRECISIONS[precision]), precision)
@@ -187,8 +187,8 @@ def _require_labels(labels: Tensor, top: str, units: int) -> None:
         return
     if low == 1 and high == units:
         raise DataError(
-            f"labels run from 1 to {units}, but population {top} counts its {units} units from 0; they "
-            f"should start at 0, give labels from 0 to {units - 1}: subtract 1"
+            f"labels run from 1 to {units}, but population {top} counts its {units} units from 0; labels "
+            f"must start at 0 and end at {units - 1}: subtract 1"
         )
     raise DataError(
         f"labels run from {low} to {high}, but population {top} has {units} units: give labels from 0 to "

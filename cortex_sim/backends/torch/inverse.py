@@ -1,6 +1,6 @@
 """Top-down weights computed from bottom-up ones: the damped inverse, and the sign pattern.
 
-Weights w are matrices (post, inputs), or the several of a connector with groups, (group, post, inputs).
+Weights w are matrices (post, inputs), or for a connector with groups a stack of them, (group, post, inputs).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _SERIES_LIMIT = 0.2  # above this the truncated Neumann series is no longer an i
 
 @dataclass(frozen=True)
 class Solved:
-    """A computed inverse, and its status, still to be read from the device.
+    """A computed inverse and its status, which must still be read from the device.
 
-    ``failed`` is not 0 where the solver failed.
+    ``failed`` is nonzero if the solver failed.
     """
 
     kept: Tensor
@@ -43,9 +43,9 @@ class Solved:
 def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     """(G + αI)⁻¹, G the smaller of WWᵀ and WᵀW, from w (…, post, inputs); never below float32.
 
-    B = WᵀM or MWᵀ with this M. Stored instead of B because it varies more slowly: G changes only to
-    second order while W moves along orthogonal matrices, B to first order. It fails where the weights are
-    rank-deficient and damping is 0.
+    B = WᵀM or MWᵀ with this M. M is stored instead of B because it varies more slowly: while W moves along
+    orthogonal matrices, G changes only to second order, B to first order. The solver fails if the weights
+    are rank-deficient and damping is 0.
     """
     wide = w.float() if w.dtype in (torch.bfloat16, torch.float16) else w
     scale = squared_gain(wide) + inverse.damping
@@ -60,7 +60,7 @@ def gram_inverse(w: Tensor, inverse: Inverse, name: str) -> Solved:
     if m is not None:
         return Solved(m if inverse.rescale else m / scale, 0)
     factor, failed = torch.linalg.cholesky_ex(g)
-    diagonal(factor).add_((failed != 0)[..., None])  # not used if it failed, but must not be singular
+    diagonal(factor).add_((failed != 0)[..., None])  # a failed factor is not used, but must not be singular
     m = torch.cholesky_inverse(factor)
     return Solved(m * scale if inverse.rescale else m, failed.amax())
 
@@ -77,9 +77,9 @@ def difference_to_transpose(w: Tensor, inverse: Inverse, name: str) -> Solved:
 
 
 def lost_rank(name: str) -> str:
-    """What is said where `gram_inverse` failed."""
+    """Message where `gram_inverse` failed."""
     return (
-        f"projection {name}: its weights have lost their rank and cannot be inverted; give "
+        f"projection {name}: its weights have lost full rank and cannot be inverted; give "
         "Inverse(damping=1e-3), a smaller learning rate, or an orthogonality regulariser"
     )
 
@@ -99,7 +99,7 @@ def inverse_from_gram(w: Tensor, m: Tensor) -> Tensor:
 
 
 def _is_nearly_orthogonal(w: Tensor, scale: Tensor, inverse: Inverse) -> bool:
-    """Whether I errs by less than the tolerance in place of β(G + αI)⁻¹; found without G itself."""
+    """Whether I in place of β(G + αI)⁻¹ errs by less than the tolerance; found without computing G."""
     if not inverse.tolerance:
         return False
     short = w if is_wide(w) else w.mT
@@ -112,12 +112,12 @@ def _is_nearly_orthogonal(w: Tensor, scale: Tensor, inverse: Inverse) -> bool:
 
 
 def _series(g: Tensor, scale: Tensor, inverse: Inverse, name: str) -> Tensor | None:
-    """1 + E + E² + … with E = I − (G + αI)/β, β = s² + α: β(G + αI)⁻¹; None where it would not converge."""
+    """β(G + αI)⁻¹ as I + E + E² + …, E = I − (G + αI)/β, β = s² + α; None where it would not converge."""
     off = g / -(float(scale) if scale.ndim == 0 else scale)
     diagonal(off).add_(1)
     radius = largest_eigenvalue_size(off)
     if not radius < _SERIES_LIMIT:
-        _log.warning("%s: series of the inverse would err by %.2f, solved directly", name, radius)
+        _log.warning("%s: the series of the inverse would err by %.2f; solved directly instead", name, radius)
         return None
     total = off.clone()
     diagonal(total).add_(1)
@@ -138,16 +138,16 @@ def auxiliary_inverse(w: Tensor, auxiliary: Tensor, rescale: bool) -> Solved:
 
 
 def singular_together(name: str) -> str:
-    """What is said where `auxiliary_inverse` failed."""
+    """Message where `auxiliary_inverse` failed."""
     return (
-        f"projection {name}: weights and auxiliary units are singular together; give the projection "
-        "an orthogonality regulariser or use auxiliary=False"
+        f"projection {name}: weights and auxiliary units together form a singular matrix; give the "
+        "projection an orthogonality regulariser, or use auxiliary=False"
     )
 
 
 @torch.no_grad()
 def complement(w: Tensor) -> Tensor:
-    """Auxiliary rows A (…, inputs − post, inputs): orthogonal to w's rows (…, post, inputs), of its gain."""
+    """Auxiliary rows A (…, inputs − post, inputs), orthogonal to w (…, post, inputs) and of equal gain."""
     q, _ = torch.linalg.qr(w.double().mT, mode="complete")
     rows = q[..., w.shape[-2] :].mT * squared_gain(w.double()).sqrt()
     return rows.to(w.dtype).contiguous()
@@ -160,7 +160,7 @@ def sign_pattern(w: Tensor) -> Tensor:
 
 
 def check_invertible(w: Tensor, inverse: Inverse, name: str) -> None:
-    """Raise `BuildError` where weights of deficient rank are to be inverted without damping."""
+    """Raise `BuildError` where rank-deficient weights would be inverted without damping."""
     if inverse.damping:
         return
     values = torch.linalg.svdvals(w.double())

@@ -1,4 +1,4 @@
-"""Numbers of an update, read when it is cheap: at once on the CPU, one update late from an accelerator."""
+"""Numbers of an update, read when this is cheap: at once on the CPU, one update late from an accelerator."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class _Sent:
 class LateReading:
     """Passes numbers on to receivers, in order.
 
-    To read from an accelerator means to wait until it has done all that was asked of it. So numbers are sent
-    to the CPU beside other work, and read when the next ones have been sent: the accelerator has the next
-    update to work on meanwhile.
+    Reading from an accelerator means waiting until it has finished all its work. So numbers are sent to the
+    CPU in parallel, and read once the next ones have been sent: meanwhile the accelerator works on the next
+    update.
 
     Parameters
     ----------
     device : torch.device
-        Where the numbers are.
+        Device of the numbers.
     late : bool, optional
-        Whether they are read one update late; by default wherever the device is not the CPU.
+        Whether they are read one update late; by default on any device but the CPU.
     """
 
     def __init__(self, device: torch.device, late: bool | None = None) -> None:
@@ -43,7 +43,7 @@ class LateReading:
         self._sent: list[_Sent] = []
 
     def send(self, values: Tensor, receive: Receiver) -> None:
-        """Send numbers, means over ranks, and pass on those sent before (not late: these too)."""
+        """Send numbers, averaged over ranks, and pass on those sent earlier (unless late, these too)."""
         if not self._late:
             receive(distributed.means(values))
             return
@@ -51,7 +51,7 @@ class LateReading:
         self.pass_on(keep=1)
 
     def pass_on(self, keep: int = 0) -> None:
-        """Pass on all numbers but those sent last."""
+        """Pass on all numbers but those of the last ``keep`` times."""
         while len(self._sent) > keep:
             first = self._sent.pop(0)
             if first.arrived is not None:

@@ -1,7 +1,7 @@
-"""Batches prepared ahead by worker processes: torch's DataLoader, told which batches will be wanted.
+"""Batches prepared ahead by worker processes: torch's DataLoader, given the order of coming batches.
 
-What a batch holds is a pure function of its indices and epoch (see `cortex_sim.data.sources.Source`), so that
-neither the number of workers nor what was prepared before an interruption can change it.
+A batch is a pure function of its indices and epoch (see `cortex_sim.data.sources.Source`), so that neither
+the number of workers nor what was prepared before an interruption can change it.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from cortex_sim.runs.room import spelled
 
 _log = logging.getLogger(__name__)
 
-AHEAD = 2  # batches that each worker prepares before they are wanted
+AHEAD = 2  # batches that each worker prepares before they are needed
 _SHARED = "/dev/shm"
 
 Task = tuple[np.ndarray, int]  # indices and epoch of one batch
 
 
 class Ahead:
-    """A source whose expected batches are prepared by worker processes; others are made at once.
+    """A source whose expected batches are prepared by worker processes; any other is made when asked for.
 
     Parameters
     ----------
     source : Source
         Copied to every worker: on macOS and Windows it must be picklable.
     workers : int
-        Processes; 0 prepares nothing ahead.
+        Number of processes; 0 prepares nothing ahead.
     """
 
     def __init__(self, source: Any, workers: int) -> None:
@@ -54,8 +54,8 @@ class Ahead:
         return len(self.source)
 
     def __getattr__(self, name: str) -> Any:
-        """Anything else is the source's, such as its labels."""
-        if name == "source":  # while it is unpickled
+        """Any other attribute of the source, such as its labels."""
+        if name == "source":  # while this object is unpickled
             raise AttributeError(name)
         return getattr(self.source, name)
 
@@ -64,7 +64,7 @@ class Ahead:
         return bool(self._coming) and _same(self._coming[0], (indices, epoch))
 
     def expect(self, tasks: Iterable[Task], largest: int = 1) -> None:
-        """Prepare these batches, in this order; what was expected before is forgotten.
+        """Prepare these batches, in this order, instead of those expected before.
 
         Parameters
         ----------
@@ -84,16 +84,20 @@ class Ahead:
         require_shared_memory(self.workers, largest, getattr(self.source, "shape", (1,)))
         order = _Order(tasks, self._coming)
         if self.workers > (os.cpu_count() or 1):
-            _log.warning("training: %d workers share %d cores", self.workers, os.cpu_count())
+            _log.warning(
+                "training: more workers (%d) than CPU cores (%d); fewer may be as fast",
+                self.workers,
+                os.cpu_count(),
+            )
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # said above
+            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # as warned above
             loader: DataLoader[Any] = DataLoader(
                 _Prepared(self.source),
-                batch_size=None,  # each task is a batch of its own
+                batch_size=None,  # each task is a whole batch
                 sampler=order,
                 num_workers=self.workers,
                 prefetch_factor=AHEAD,
-                generator=torch.Generator(),  # else torch's own generator would move on
+                generator=torch.Generator(),  # else torch's default generator would advance
                 worker_init_fn=_quiet,
             )
         self._prepared = iter(loader)
@@ -101,10 +105,10 @@ class Ahead:
     def forget(self) -> None:
         """Stop the workers."""
         self._coming.clear()
-        self._prepared = None  # the workers end with their iterator
+        self._prepared = None  # workers end with their iterator
 
     def batch(self, indices: np.ndarray, epoch: int = 0) -> tuple[Any, Any]:
-        """One batch, as the source has it.
+        """One batch, as the source returns it.
 
         Raises
         ------
@@ -120,7 +124,7 @@ class Ahead:
             except (OSError, EOFError) as exception:
                 if str(exception).startswith("Caught "):  # raised by the source
                     raise
-                raise _lost(exception) from None  # the batch is fetched from a worker that is gone
+                raise _lost(exception) from None  # the worker that prepared this batch has ended
         if found:
             self.source.unreadable.note(found)
         if wrong is not None:
@@ -130,7 +134,7 @@ class Ahead:
 
 
 class _Order(Sampler[Task]):
-    """Tasks in order; notes those that are being prepared."""
+    """Tasks in order; records those that are being prepared."""
 
     def __init__(self, tasks: Iterable[Task], coming: deque[Task]) -> None:
         self.tasks, self.coming = tasks, coming
@@ -142,7 +146,7 @@ class _Order(Sampler[Task]):
 
 
 class _Prepared(Dataset[Any]):
-    """One batch a task: stimuli, labels, pictures found unreadable, and what went wrong."""
+    """One batch per task: stimuli, labels, pictures found unreadable, and the message of an error."""
 
     def __init__(self, source: Any) -> None:
         self.source = source
@@ -160,7 +164,7 @@ class _Prepared(Dataset[Any]):
 
 
 def _quiet(worker: int) -> None:
-    """What a worker finds unreadable is logged by the main process."""
+    """Silence a worker: the main process logs the pictures that a worker finds unreadable."""
     info = get_worker_info()
     dataset: Any = None if info is None else info.dataset
     unreadable = getattr(dataset.source, "unreadable", None)
@@ -170,7 +174,7 @@ def _quiet(worker: int) -> None:
 
 @contextmanager
 def naming_lost_workers() -> Iterator[None]:
-    """Say in one sentence that a worker was ended; torch reports it at once, wherever the program is.
+    """Report in one sentence that a worker was ended; torch raises this at once, wherever the program is.
 
     Raises
     ------
@@ -211,7 +215,7 @@ def require_shared_memory(workers: int, batch_size: int, shape: tuple[int, ...])
     free = about.f_bavail * about.f_frsize
     if needed > free:
         raise RunError(
-            f"training: {workers} workers would prepare {spelled(needed)} of batches ahead in {_SHARED}, "
-            f"where {spelled(free)} are free; use fewer workers or a smaller batch, or give the container "
-            "more shared memory (docker run --shm-size)"
+            f"training: batches prepared ahead (workers: {workers}) would need {spelled(needed)} of shared "
+            f"memory in {_SHARED}, where {spelled(free)} are free; use fewer workers or a smaller batch, or "
+            "give the container more shared memory (docker run --shm-size)"
         )

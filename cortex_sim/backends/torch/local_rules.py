@@ -17,14 +17,14 @@ from cortex_sim.projection import Projection
 from cortex_sim.rules.base import Global, PerPost, PerPre, PerSynapse
 
 Weights = Mapping[str, Tensor] | nn.ParameterDict
-#: New state of a rule, from projection, kind, new and old values: as it was where there is no synapse.
+#: New state of a rule, from projection, kind, new and old values; unchanged where there is no synapse.
 Kept = Callable[[str, Any, Tensor, Tensor], Tensor]
 #: What synapses read, from projection and inputs ([group,] presentation · place, input).
 Read = Callable[[str, Tensor], Tensor]
 
 
 class LocalRules(nn.Module):
-    """The state of every unsupervised rule (as buffers, so checkpoints hold it), and its change."""
+    """The state of every unsupervised rule (in buffers, so that checkpoints include it), and its change."""
 
     def __init__(self, net: Network, weights: dict[str, Tensor], kept: Kept, read: Read) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class LocalRules(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         state = {
             variable: _before(kept) for variable, kept in self.of(p.name).items()
-        }  # may come back as a view
+        }  # the rule may return a view of it
 
         def change(
             w: Tensor, state: Mapping[str, Tensor], r_pre: Tensor, r_post: Tensor
@@ -81,11 +81,11 @@ class LocalRules(nn.Module):
         return by_group(op, change, w, state, p.rule.state, r_pre=r_pre, r_post=r_post)
 
 
-# An operation of its own: torch.compile may compute a clone again on the way back, from the buffer, which
-# holds the next state by then.
+# A custom operation: torch.compile may recompute a clone in the backward pass, from the buffer, which by then
+# holds the next state.
 @torch.library.custom_op("cortex_sim::before", mutates_args=())
 def _before(state: Tensor) -> Tensor:
-    """The state as it is before this update: a copy that is made once."""
+    """The state before this update: a copy that is made once."""
     return state.clone()
 
 
@@ -106,5 +106,6 @@ def _shape(kind: Any, matrix: Tensor, name: str) -> tuple[int, ...]:
             return ()
         case _:
             raise BuildError(
-                f"projection {name}: state must be PerPost, PerPre, PerSynapse or Global. Got {kind!r}"
+                f"projection {name}: each state variable of its rule must be PerPost, PerPre, PerSynapse or "
+                f"Global. Got {kind!r}"
             )

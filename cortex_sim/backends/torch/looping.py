@@ -1,7 +1,8 @@
 """Populations that drive one another, at equilibrium: their drives as a fixed point, in autograd's graph.
 
-Backward, what reaches the drives goes around the loop until it settles, λ = g + Jᵀλ, along the same paths as
-anywhere else: where these carry credit by B, so does the loop. For transposes it is implicit differentiation.
+In the backward pass, the gradient g at the drives goes around the loop until it settles, λ = g + Jᵀλ, along
+the usual paths: where these carry credit through B, so does the loop. With transposes this is implicit
+differentiation.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Sweep = Callable[[Values], tuple[Values, Values]]
 
 @dataclass(frozen=True)
 class State:
-    """Where drives and gains of a loop's populations are in one row of numbers.
+    """The order of drives and gains of a loop's populations in one vector.
 
     Parameters
     ----------
@@ -35,11 +36,11 @@ class State:
 
     @property
     def names(self) -> list[tuple[str, Step]]:
-        """Drives "a" of every population, and "g" of those with projections of gain."""
+        """("a", population) for every drive, and ("g", population) where gain projections arrive."""
         return [(v, step) for step in self.block for v in ("a", "g")[: 1 + bool(step.gains)]]
 
     def apart(self, row: Tensor) -> tuple[Values, Values]:
-        """Drives and gains by population, from (presentation, number)."""
+        """Drives and gains by population, from vectors (presentation, number)."""
         parts = row.split([step.population.size for _, step in self.names], dim=1)
         found: dict[str, Values] = {"a": {}, "g": {}}
         for (variable, step), part in zip(self.names, parts, strict=True):
@@ -47,17 +48,17 @@ class State:
         return found["a"], found["g"]
 
     def together(self, a: Values, g: Values) -> Tensor:
-        """The reverse of `apart`."""
+        """The inverse of `apart`."""
         by = {"a": a, "g": g}
         return torch.cat([by[variable][step.name].flatten(1) for variable, step in self.names], dim=1)
 
     def start(self, like: Tensor, before: Mapping[str, Tensor]) -> Tensor:
-        """Drives and gains from which the loop settles: "a:NAME" and "g:NAME" of ``before``, else rest."""
+        """Initial drives and gains of the loop: "a:NAME" and "g:NAME" of ``before``, otherwise rest."""
         rest = {f"{v}:{step.name}": like.new_zeros(len(like), step.population.size) for v, step in self.names}
         return torch.cat([before.get(name, zero).to(like.dtype) for name, zero in rest.items()], dim=1)
 
     def pace(self, like: Tensor) -> Tensor:
-        """Shortest time constant over each number's own."""
+        """Shortest time constant divided by that of each number."""
         shortest = min(step.population.tau_ms for step in self.block)
         sizes = [(step.population.size, shortest / step.population.tau_ms) for _, step in self.names]
         return torch.cat([like.new_full((size,), pace) for size, pace in sizes])
@@ -81,9 +82,9 @@ def closed(
     how: Settling,
     before: Mapping[str, Tensor],
 ) -> tuple[Values, Values, Values]:
-    """Drives as the equations give them, and the drives and gains that rates are made of, equal in value.
+    """Drives as the equations give them, and the drives and gains that give the rates, equal in value.
 
-    ``around`` takes drives and gains to those that follow from them; ``like`` is a tensor with their
+    ``around`` maps drives and gains to those after one pass around the loop; ``like`` is a tensor with their
     presentations, precision and device; ``before`` is where they settle from, see `State.start`.
 
     Raises
@@ -105,7 +106,7 @@ def closed(
     leaf = solution.x.detach().requires_grad_()
     a, g = around(*state.apart(leaf))
     row = state.together(a, g)
-    after = row.view_as(row)  # another node: its hook must not run when the loop itself is differentiated
+    after = row.view_as(row)  # a separate node: its hook must not run when the loop is differentiated
     if after.requires_grad:
         after.register_hook(lambda grad: _around_the_loop(state, row, leaf, grad, pace, how))
     return a, *state.apart(after)
@@ -118,10 +119,10 @@ def _around_the_loop(
     if torch.is_grad_enabled():
         raise RunError(
             f"populations {', '.join(s.name for s in state.block)}: second derivatives through a loop are "
-            "not computed; differentiate once (create_graph=False)"
+            "not available; differentiate once only (create_graph=False)"
         )
     scale = grad.abs().max()
-    if not scale > 0:  # nothing arrives; or NaN, which must be seen
+    if not scale > 0:  # no gradient arrives, or NaN, which must be passed on
         return grad
 
     def f(sent: Tensor) -> Tensor:
@@ -134,7 +135,7 @@ def _around_the_loop(
 
 
 def settled_credit(sweep: Sweep, like: Values, how: Settling) -> Values:
-    """U of the populations in ``like`` that ``sweep``, a pass downward, returns as it was given.
+    """The fixed point of ``sweep``, a pass downward, in u of the populations in ``like``.
 
     Raises
     ------
@@ -151,7 +152,7 @@ def settled_credit(sweep: Sweep, like: Values, how: Settling) -> Values:
         return torch.cat([u[name] for name in names], dim=1)
 
     rest = torch.cat([torch.zeros_like(r) for r in like.values()], dim=1)
-    scale = f(rest).abs().max()  # the pass is linear in what it is given, beside what is sent from above
+    scale = f(rest).abs().max()  # the pass is affine: linear in its input, plus what is sent from above
     if not scale > 0:
         return by_name(rest)
     solution = fixed_point(lambda row: f(row * scale) / scale, rest, torch.ones_like(rest[0]), how)
@@ -177,5 +178,5 @@ def _unsettled(where: str, loop: list[str], found: Solution, how: Settling, what
     }
     return RunError(
         f"population {where}: {what} does not settle in the loop of {', '.join(loop)}, it {ends}; "
-        f"{ways[what]} (settling=cs.torch.Settling(limit={2 * how.limit}) searches longer)"
+        f"{ways[what]} (or search longer, with settling=cs.torch.Settling(limit={2 * how.limit}))"
     )

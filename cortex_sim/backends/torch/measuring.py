@@ -28,14 +28,14 @@ class Scores:
     Parameters
     ----------
     accuracy : float or None
-        Share whose most active top unit is the label; None where there are no classes. Of an unrolled network
-        it is that of time bins with a target.
+        Share of presentations whose most active top unit is the label; None without classes. In an unrolled
+        network it is the share of time bins with a target.
     top5_accuracy : float or None
-        Share whose label is among the five most active top units; None with five classes or fewer.
+        Share whose label is among the five most active top units; None with five or fewer classes.
     loss : float
         Mean objective.
     per_class : dict of int to (int, int)
-        Of each label that occurs: found, and shown.
+        For each label that occurs: presentations classified correctly, and all presentations.
     """
 
     accuracy: float | None
@@ -52,11 +52,11 @@ def measure(model: Core, x: Any, y: Any = None, batch: int | None = None, divide
     Parameters
     ----------
     model : Core
-    x, y : Tensor, x by source where there are several; or a `Source` in place of both
+    x, y : Tensor, x by source if there are several; or a `Source` in place of both
     batch : int, optional
-        Presentations settled at once; by default 1000, or fewer where their rates would take more than 1 GB.
+        Presentations settled at once; by default 1000, or fewer if their rates would take more than 1 GB.
     divided : bool, default False
-        Whether ranks, all of which must call it, share the batches; the scores are those of all, on each.
+        Whether ranks, all of which must call this, share the batches; each then returns the scores of all.
     """
     batch = evaluated_at_once(model, 1000) if batch is None else batch
     source = as_source(x if y is None else model.presentations(x), y)
@@ -102,7 +102,7 @@ def evaluate(model: Core, x: Any, y: Any = None, batch: int | None = None) -> tu
 def _passes(
     model: Core, source: Any, batch: int, rank: int, ranks: int
 ) -> Iterator[tuple[int, int, Tensor | None, Tensor]]:
-    """Number of a batch, its presentations, their goals, and the top's rates: those of one rank."""
+    """Number, presentations, goals and top rates of each batch of this rank."""
     starts, total, epoch = range(0, len(source), batch), len(source), model.epochs_done
     every = [(np.arange(start, min(start + batch, total)), epoch) for start in starts]
     tasks = every[rank::ranks]
@@ -120,10 +120,10 @@ def _passes(
 
 
 def _counts(judged: Judged, units: int) -> Tensor:
-    """By label: found first, found among the first five, and shown; (3, unit)."""
+    """By label, (3, unit): correct, among the first five, and all presentations."""
     label = judged.y if judged.y.dim() == 1 else judged.y.argmax(1)
     order = judged.r.topk(min(TOP, units), dim=1).indices == label[:, None]
-    first = judged.r.argmax(1) == label  # among equal rates the first unit, whatever topk takes
+    first = judged.r.argmax(1) == label  # of equal rates the first unit, whichever topk takes
     shown = torch.ones_like(label)
     counts = label.new_zeros(3, units)
     for row, values in enumerate((first, order.any(1) | first, shown)):

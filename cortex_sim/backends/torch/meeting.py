@@ -1,7 +1,7 @@
-"""Where the ranks of a run meet: a store that rank 0 opens anew whenever they are started.
+"""The store by which the ranks of a run find one another, opened by rank 0 at every start.
 
-``torchrun`` keeps one store for all its attempts. After ``--max-restarts`` started the processes again, they
-would find in it the addresses of those that were killed, and wait for them (seen with torch 2.13 and gloo).
+``torchrun`` keeps one store for all its attempts. When ``--max-restarts`` starts the processes again, they
+find the addresses of the killed processes there, and wait for them (seen with torch 2.13 and gloo).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _WAIT_S, _TRY_S, _PAUSE_S = 1800.0, 5.0, 0.2
 
 
 def store(rank: int) -> Any:
-    """The store of this start; None where ``torchrun`` shares none, so that there is nothing to mistake.
+    """The store of this start; None where ``torchrun`` shares none, so that old addresses cannot occur.
 
     Raises
     ------
     RunError
-        If rank 0 has not opened it in half an hour.
+        If rank 0 has not opened the store within half an hour.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
-    every: Any = dist  # which has no types for its stores
+    every: Any = dist  # has no type annotations for its stores
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     shared = every.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=_WAIT_S))
     if rank == 0:
@@ -46,7 +46,7 @@ def store(rank: int) -> Any:
 
 
 def _found(opened: Any, host: str, shared: Any) -> Any:
-    """That of rank 0: what is written down may still be of a rank 0 that has ended."""
+    """The store of rank 0; the address found may still be that of a rank 0 that has ended."""
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
         port, mark = shared.get(_KEY).decode().split()
@@ -57,7 +57,10 @@ def _found(opened: Any, host: str, shared: Any) -> Any:
             if own.get(_MARK).decode() == mark:
                 own.set_timeout(timedelta(seconds=_WAIT_S))
                 return own
-        except (OSError, RuntimeError):  # nobody listens there any more
+        except (OSError, RuntimeError):  # that rank 0 has ended
             pass
         time.sleep(_PAUSE_S)
-    raise RunError(f"ranks cannot meet: rank 0, on {host}, did not open a store within {_WAIT_S:.0f} s")
+    raise RunError(
+        f"ranks cannot meet: rank 0, on {host}, did not open a store within {_WAIT_S:.0f} s; check that it "
+        "runs and that this machine can reach it, then start the run again"
+    )

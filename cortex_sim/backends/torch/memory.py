@@ -1,4 +1,4 @@
-"""Memory that training takes: a forecast before it starts, and one clear line where it runs out."""
+"""Memory that training takes: a forecast before it starts, and a one-line message if it runs out."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _AT_ONCE = 2**30  # bytes that the rates and drives of one evaluated batch may t
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes that training takes beside its data and the model itself, which are there already.
+    """Bytes that training takes in addition to its data and the model, which are in memory already.
 
     Parameters
     ----------
     gradients, optimiser : int
-        Of all that learns: its gradients, and what the optimiser keeps.
+        Gradients of all parameters that learn, and what the optimiser keeps of them.
     activations : int
-        What one batch keeps for its backward pass, with the largest two populations' credit.
+        What one batch keeps for its backward pass, with the credit of the two largest populations.
     presentations : int
-        In that batch.
+        Presentations in a batch.
     """
 
     gradients: int
@@ -47,20 +47,20 @@ class Forecast:
 
     def __str__(self) -> str:
         return (
-            f"about {spelled(self.total)} of memory beside data and weights: gradients "
+            f"about {spelled(self.total)} of memory in addition to data and weights: gradients "
             f"{spelled(self.gradients)}, optimiser {spelled(self.optimiser)}, a batch of "
             f"{self.presentations} presentations {spelled(self.activations)}"
         )
 
 
 class OutOfMemory(RunError):
-    """Memory ran out, or would."""
+    """Memory ran out, or would run out."""
 
 
 def forecast(model: Core, source: Any, batch: int, optimiser: torch.optim.Optimizer) -> Forecast:
     """Forecast from the first two presentations of a source; the model is left as it was.
 
-    What a batch keeps is measured on one presentation and on two, and continued in a straight line.
+    What a batch keeps is measured with one and with two presentations, and extrapolated linearly.
     """
     count = min(2, len(source))
     kept = [_kept(model, source, n) for n in range(1, count + 1)]
@@ -78,14 +78,14 @@ def require_room(planned: Forecast, device: torch.device, network: str) -> None:
         found = torch.cuda.mem_get_info(device)[0]
     if found is not None and planned.total > found:
         raise OutOfMemory(
-            f"training of {network}: takes {planned}; {spelled(found)} are available; "
+            f"training of {network}: takes {planned}, but {spelled(found)} are available; "
             f"{_smaller(planned.presentations)}"
         )
 
 
 @contextmanager
 def saying_what_is_smaller(network: str, batch: int, step: int) -> Iterator[None]:
-    """Turn a lack of memory into one line that says what would take less."""
+    """Turn a lack of memory into a one-line message that says what would take less."""
     try:
         yield
     except (RuntimeError, MemoryError) as exception:
@@ -98,14 +98,14 @@ def saying_what_is_smaller(network: str, batch: int, step: int) -> Iterator[None
 
 
 def evaluated_at_once(model: Core, most: int) -> int:
-    """Presentations evaluated at a time: at most so many, fewer where a network's rates are large."""
+    """Presentations evaluated at a time: at most ``most``, fewer in a large network."""
     units = sum(population.size for population in model.net.populations.values())
     steps = 1 if model.unrolled is None else model.unrolled.steps
     return max(1, min(most, _AT_ONCE // (2 * units * steps * torch.empty(0, dtype=model.compute).itemsize)))
 
 
 def optimiser_bytes(optimiser: torch.optim.Optimizer) -> int:
-    """Bytes of an optimiser's state once it has made a step, found by a step on a small matrix."""
+    """Bytes of an optimiser's state after its first step, estimated by a step on a small matrix."""
     if isinstance(optimiser, Muon):
         return sum(optimiser_bytes(part) for part in optimiser.parts)
     total = 0
@@ -116,14 +116,14 @@ def optimiser_bytes(optimiser: torch.optim.Optimizer) -> int:
 
 
 def _state_ratio(cls: Any, group: dict[str, Any]) -> float:
-    """Size of the state over that of the parameters."""
+    """Size of the state divided by that of the parameters."""
     small = torch.zeros(64, 64, requires_grad=True)
     small.grad = torch.zeros_like(small)
     settings = {name: value for name, value in group.items() if name not in ("params", "initial_lr")}
     try:
         made = cls([{"params": [small], **settings}])
         made.step()
-    except Exception:  # an optimiser of another making: as much as Adam keeps
+    except Exception:  # an optimiser with other arguments: assume as much as Adam keeps
         return 2.0
     kept = sum(_bytes(x) for x in made.state[small].values() if isinstance(x, Tensor) and x.numel() > 1)
     return kept / _bytes(small)
@@ -136,7 +136,7 @@ def _kept(model: Core, source: Any, count: int) -> int:
 
 @only_looking
 def _measured(model: Core, source: Any, count: int) -> int:
-    """Bytes alive at the end of a forward pass, and the credit of the largest two populations."""
+    """Bytes in use at the end of a forward pass, and those of the two largest populations' credit."""
     x, y = shown(source, np.arange(count), model.epochs_done)
     own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
     alive: dict[int, int] = {}
@@ -147,7 +147,7 @@ def _measured(model: Core, source: Any, count: int) -> int:
             alive[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    kept = []  # so that no memory is used twice
+    kept = []  # references, so that no memory is reused
 
     def pack(tensor: Tensor) -> Tensor:
         kept.append(tensor)
@@ -176,8 +176,8 @@ def _lacks_memory(exception: BaseException) -> bool:
 
 def _smaller(batch: int) -> str:
     if batch == 1:
-        return "give a smaller network, or precision=bf16, which halves what rates take"
+        return "give a smaller network, or precision=bf16, which halves the memory of rates"
     return (
-        f"batch_size={batch // 2} with accumulate=2 makes the same update in about half of a batch's memory, "
-        "and precision=bf16 halves it too"
+        f"batch_size={batch // 2} with accumulate=2 makes the same update in about half the memory of a "
+        "batch, and precision=bf16 halves it too"
     )

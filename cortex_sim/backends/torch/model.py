@@ -1,4 +1,4 @@
-"""What users do with a network on torch: train, respond, look at changes, set and take its state."""
+"""What users do with a network on torch: train it, record responses and changes, set and save its state."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Model(Core):
 
     @known_arguments("model.loss")
     def loss(self, x: Any, y: Any) -> Tensor:
-        """Mean objective over presentations, a number without a graph; training goes by ``model(x, y)``."""
+        """Mean objective over presentations, a scalar without a graph; for training, use ``model(x, y)``."""
         return outputs.loss(self, x, y)
 
     @known_arguments("model.predict")
@@ -56,12 +56,12 @@ class Model(Core):
 
     @known_arguments("model.backprop_updates")
     def backprop_updates(self, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
-        """What backpropagation would change: minus autograd's gradient of the same objective."""
+        """Change by backpropagation; see `cortex_sim.backends.torch.changes.backprop_updates`."""
         return changes.backprop_updates(self, x, y, biases=biases)
 
     @known_arguments("model.credits")
     def credits(self, x: Any, y: Any) -> dict[str, Tensor]:
-        """Credit c of every population that gets any, (presentation, *shape)."""
+        """Credit c of every population that receives any, (presentation, *shape)."""
         return changes.credits(self, x, y)
 
     @known_arguments("model.fit")
@@ -78,13 +78,13 @@ class Model(Core):
     @known_arguments("model.respond")
     def respond(self, x: Any, y: Any = None, **settings: Any) -> Any:
         """Recording of every population; see `cortex_sim.backends.torch.responding.respond`."""
-        from cortex_sim.backends.torch import responding  # with xarray, which training does without
+        from cortex_sim.backends.torch import responding  # imports xarray, which training does not need
 
         return responding.respond(self, x, y, **settings)
 
     @known_arguments("model.set_weights")
     def set_weights(self, given: Mapping[str, Any]) -> None:
-        """Overwrite bottom-up, lateral or free top-down weights by projection, then renew the feedback."""
+        """Overwrite bottom-up, lateral or free top-down weights by projection, then recompute feedback."""
         weights.set_weights(self, given)
 
     @known_arguments("model.set_biases")
@@ -102,10 +102,10 @@ class Model(Core):
         )
 
     def state(self) -> State:
-        """Everything that it has learned; see `cortex_sim.state.State`."""
+        """Everything that the model has learned; see `cortex_sim.state.State`."""
         return weights.state(self)
 
     @known_arguments("model.load_state")
     def load_state(self, given: State) -> None:
-        """Take over the state of the same network, trained here, on brian2, or under another rule."""
+        """Load the state of the same network, trained on torch, on brian2, or under another rule."""
         weights.load_state(self, given)

@@ -1,7 +1,7 @@
-"""The modes a model can be in: with gradients or without, in full precision, training or only looking.
+"""The modes of a model: with gradients or without, in full precision, in training or evaluation.
 
-Training mode is torch's own, `nn.Module.train` and `nn.Module.eval`, and `cortex_sim` adds no other. In it,
-and only by ``model(x, y)``, a batch moves slow state: rules' state, and parameters of activations.
+Training mode is torch's own, `nn.Module.train` and `nn.Module.eval`; `cortex_sim` adds no other. A batch
+changes slow state (state of rules, parameters of activations) in training mode and by ``model(x, y)`` only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def differentiating(function: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def looking(model: nn.Module) -> Iterator[None]:
-    """Show stimuli in evaluation mode, and leave every module's mode as it was found."""
+    """Context in evaluation mode, which restores the mode of every module at its end."""
     modules = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -45,7 +45,7 @@ Looking = TypeVar("Looking", bound=Callable[..., Any])
 
 
 def only_looking(function: Looking) -> Looking:
-    """The same function of a model, run while `looking`."""
+    """The same function of a model, run in evaluation mode by `looking`."""
 
     @wraps(function)
     def run(model: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -56,5 +56,5 @@ def only_looking(function: Looking) -> Looking:
 
 
 def in_full_precision(device: torch.device) -> torch.autocast:
-    """Context without ``autocast``: inverses, penalties and rules keep their digits."""
+    """Context without ``autocast``, so that inverses, penalties and rules keep full precision."""
     return torch.autocast(device.type, enabled=False)

@@ -1,9 +1,9 @@
-"""Muon for a whole network: every matrix of weights by `torch.optim.Muon`, all else by a second optimiser.
+"""Muon for a whole network: matrices of weights by `torch.optim.Muon`, all else by a second optimiser.
 
 Muon replaces the running mean M of a matrix's gradient by its nearest semi-orthogonal matrix, by a few
 Newton–Schulz iterations: W ← (1 − ηλ) W − η s NS(M), where s depends on the shape (``adjust_lr_fn``). It is
-defined for matrices, so the kernel of a convolution is taken as (C_out, C_in·k·k), and biases, and whatever
-else is no projection's weights, are left to another optimiser.
+defined for matrices, so the kernel of a convolution is taken as (C_out, C_in·k·k), and biases and all other
+parameters that are not weights of a projection are left to a second optimiser.
 
 References
 ----------
@@ -27,16 +27,17 @@ OTHERS: dict[str, Any] = {"name": "AdamW", "lr": 1e-3, "weight_decay": 0.0}
 class Muon(Optimizer):
     """`torch.optim.Muon` over matrices, and a second optimiser over the rest, as one optimiser.
 
-    Its groups are Muon's and then the second optimiser's: each has its own rate, a schedule moves both.
+    Its parameter groups are Muon's, then the second optimiser's: each has its own rate, a schedule changes
+    both.
 
     Parameters
     ----------
     matrices : sequence of Tensor
-        Weights with two or more axes; with more, the first stays and the others are taken together.
+        Weights with two or more axes; all axes but the first are flattened into one.
     settings : mapping
-        Of `torch.optim.Muon`.
+        Settings of `torch.optim.Muon`.
     rest : Optimizer or None
-        Made over all other parameters; None where there are none.
+        Optimiser of all other parameters; None if there are none.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Muon(Optimizer):
         return loss
 
     def _look_again(self) -> None:
-        """Make the matrices anew where weights have moved to other memory, such as another device."""
+        """Make new matrices where weights have moved to other memory, such as another device."""
         for number, (w, view) in enumerate(zip(self._matrices, self._views, strict=True)):
             if w.data_ptr() != view.data_ptr() or w.device != view.device:
                 self._muon.state.pop(view, None)
@@ -88,10 +89,10 @@ class Muon(Optimizer):
 
 
 def _as_matrix(w: Tensor) -> Tensor:
-    """The same memory as (first axis, all others)."""
+    """The weights as (first axis, all others), sharing memory."""
     return w.detach().view(len(w), -1)
 
 
 def _follow(theirs: dict[str, Any], ours: Mapping[str, Any]) -> None:
-    """Take over rates and other settings, which schedules and checkpoints change."""
+    """Copy rates and other settings, which schedules and checkpoints change."""
     theirs.update({name: value for name, value in ours.items() if name != "params"})

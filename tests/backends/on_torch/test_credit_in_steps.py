@@ -49,7 +49,7 @@ def test_training_says_so(truncate, named, caplog):
     with caplog.at_level(logging.WARNING):
         model.fit((rng.random((6, 8, 5)), TARGETS[:, -1]), epochs=1, progress=False)
     said = (
-        "network deep: no credit reaches V1, V2, so weights onto it do not learn: credit passes one "
-        "projection a step, and the last target is at step 1 of its segment of 7; it must be at step 3"
+        "network deep: no credit reaches V1, V2, so weights onto them do not learn: credit passes one "
+        "projection per step, and the last target is at step 1 of its segment of 7; it must be at step 3"
     )
     assert (said in caplog.text) == named

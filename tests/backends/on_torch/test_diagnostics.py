@@ -58,7 +58,7 @@ def test_an_angle_that_is_not_defined_is_none_and_the_log_says_why(caplog):
     with caplog.at_level(logging.WARNING):
         angles = diagnostics.angles_to_backprop(model, x, top)
     assert set(angles.values()) == {None}
-    assert "V1->V2: no angle to backpropagation, an update is zero" in caplog.text
+    assert "V1->V2: no angle to backpropagation, since an update is zero" in caplog.text
 
 
 def test_without_an_objective_there_is_no_angle(caplog):

@@ -227,19 +227,19 @@ def test_the_rates_are_multiplied_by_lr_and_follow_the_horizon():
 
 
 def test_a_schedule_that_ends_within_the_run_is_refused_before_it(tmp_path):
-    with pytest.raises(cs.RunError, match="ends after 3 updates, and 12 are to come; leave horizon out"):
+    with pytest.raises(cs.RunError, match="schedule are 3, but 12 are to come; leave horizon out"):
         ready(optimiser_setting={"name": "inner_step", "horizon": 3})
     first = ready(optimiser_setting={"name": "inner_step", "horizon": 14})
     for index in batches(0, 0, COUNT, BATCH):
         first.update(torch.from_numpy(index))
-    with pytest.raises(cs.RunError, match="ends after 8 updates, and 12 are to come"):
+    with pytest.raises(cs.RunError, match="updates left in its schedule are 8, but 12 are to come"):
         first.model.fit((first.source.x, first.source.y), 2, batch_size=BATCH, optimiser=first.optimiser)
     model, x, y = first.model, first.source.x[:BATCH], first.source.y[:BATCH]
     model.train()
     with pytest.raises(cs.RunError, match=r"is not attached to its model.* call model.attach\(optimiser\)"):
         first.optimiser.step()
     model.attach(first.optimiser)
-    with pytest.raises(cs.RunError, match="schedule ended after 14 updates"):
+    with pytest.raises(cs.RunError, match="schedule ended after update 14"):
         for _ in range(9):
             first.optimiser.zero_grad()
             model(x, y).backward()
@@ -249,7 +249,7 @@ def test_a_schedule_that_ends_within_the_run_is_refused_before_it(tmp_path):
     checkpoint.save(tmp_path / "at 1", whole, {})
     longer = ready(optimiser_setting="inner_step")
     longer.epochs = 3
-    with pytest.raises(cs.RunError, match="ends after 11 updates, and 17 are to come"):
+    with pytest.raises(cs.RunError, match="updates left in its schedule are 11, but 17 are to come"):
         checkpoint.restore(longer, tmp_path / "at 1")
 
 
@@ -308,8 +308,8 @@ def lateral():
     "net, said",
     [
         (two_onto_one, "IT is driven by V1->IT, V2->IT, which all learn"),
-        (lateral, "projection V1->V1 learns by Decorrelation, and inner runs know supervised"),
-        (lambda: mlp().with_rule("oja"), "retina->V1 learns by Oja, and inner runs know supervised"),
+        (lateral, "projection V1->V1 learns by Decorrelation, but only supervised"),
+        (lambda: mlp().with_rule("oja"), "retina->V1 learns by Oja, but only supervised"),
         (lambda: mlp().with_rule("weight_mirror"), "V2->V1 learns by WeightMirror"),
     ],
 )
@@ -321,7 +321,7 @@ def test_what_inner_runs_do_not_know_is_refused_by_name(net, said):
 
 def test_other_refusals():
     trainer = ready(optimiser_setting="inner_step")
-    with pytest.raises(cs.RunError, match="nothing was learned from since the last update"):
+    with pytest.raises(cs.RunError, match="no batch was presented since the last update"):
         trainer.optimiser.step()
     with pytest.raises(cs.RunError, match="brings a schedule of its own"):
         ready(optimiser_setting="inner_step", schedule_setting="OneCycleLR")

@@ -185,5 +185,5 @@ def test_shared_memory_is_checked_before(folder):
     require_shared_memory(0, 10**9, (3, 10**4, 10**4))
     with pytest.raises(RunError, match="use fewer workers or a smaller batch"):
         require_shared_memory(2, 10**6, (3, 10**4, 10**4))
-    with pytest.raises(RunError, match="of batches ahead in"):
+    with pytest.raises(RunError, match="of shared memory in"):
         Ahead(source(folder), 1).expect([], largest=10**10)

@@ -271,7 +271,7 @@ def test_tolerance_and_limit(shown):
 
 def test_second_derivatives_are_refused(shown):
     model = cs.torch.build(supervised(), precision="64")
-    with pytest.raises(cs.RunError, match="second derivatives through a loop are not computed"):
+    with pytest.raises(cs.RunError, match="second derivatives through a loop are not available"):
         torch.autograd.grad(model(*shown), list(model.weights.values()), create_graph=True)
 
 

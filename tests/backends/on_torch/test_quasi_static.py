@@ -144,7 +144,7 @@ def test_a_rule_without_growth_runs_here_and_not_in_time():
         ({"drive": {"V1": White(0.0, 1.0, None)}}, "phase learn: the drive of V1 is noise.*brian2"),
         (
             {"spontaneous": {"V1": 1.0}, "eta": {"V1->V2": 1.0}},
-            "phase learn: V1->V2 would learn from activity that noise drives.*brian2",
+            "phase learn: V1->V2 would learn from activity driven by noise.*brian2",
         ),
         (
             {"errors_silenced": frozenset(["V2->V1"])},

@@ -90,7 +90,7 @@ def test_resume_gives_the_same_bits(tmp_path):
         cs.RunError, match=r"settling=cs.torch.Unrolled\(steps=4, dt_ms=10.0, truncate=None\)"
     ):
         steps_of(cs.torch.build(net, settling=other), tmp_path / "half")
-    with pytest.raises(cs.RunError, match=r"unrolled in training, and this model is settled; build it with"):
+    with pytest.raises(cs.RunError, match=r"unrolled in training, but this model is settled; build it with"):
         steps_of(cs.torch.build(net), tmp_path / "half", bins=0)
 
 
