@@ -67,7 +67,7 @@ def test_over_ranks_the_rest_is_split_evenly(monkeypatch, caplog):
 def test_a_batch_larger_than_the_data_is_reduced_and_said(caplog):
     curve = model().fit((X, Y), epochs=1)
     assert np.isfinite(curve[0]["train_loss"])
-    assert "batch size 64 exceeds the 41 training presentations, and is reduced to 41" in caplog.text
+    assert "batch size 64 exceeds the 41 training presentations and is reduced to 41" in caplog.text
 
 
 def test_a_run_on_fewer_presentations_than_a_batch(settings, tmp_path):
@@ -122,7 +122,7 @@ def test_a_source_is_evaluated_like_arrays():
 
 @pytest.mark.parametrize(
     "given, said",
-    [((X[:3], Y), "41 presentations were requested, and it returned 3"), (X, "must return")],
+    [((X[:3], Y), "41 presentations were requested, but it returned 3"), (X, "must return")],
     ids=["fewer", "no labels"],
 )
 def test_a_source_that_hands_out_others_is_refused(given, said):
@@ -175,10 +175,10 @@ def test_an_optimiser_of_ones_own_is_used():
 @pytest.mark.parametrize(
     "schedule, said",
     [
-        ({"name": "OneCycleLR", "total_steps": 99}, "is made for 99 updates"),
-        ({"name": "CosineAnnealingLR", "T_max": 99}, "is made for 99 updates"),
-        ({"name": "CosineAnnealingLR", "T_max": 3}, "ends after 3 of the run's 12"),
-        ({"name": "PolynomialLR", "total_iters": 3}, "ends after 3"),
+        ({"name": "OneCycleLR", "total_steps": 99}, "would end at update 99, but the run ends at 12"),
+        ({"name": "CosineAnnealingLR", "T_max": 99}, "would end at update 99, but the run ends at 12"),
+        ({"name": "CosineAnnealingLR", "T_max": 3}, "ends at update 3, but the run at 12"),
+        ({"name": "PolynomialLR", "total_iters": 3}, "ends at update 3"),
         ({"name": "StepLR", "step_size": 30}, "would change the rate at update 30"),
         ({"name": "MultiStepLR", "milestones": [2, 40]}, "would change the rate at update 40"),
     ],

@@ -125,7 +125,7 @@ def test_batches_cover_an_epoch_once_and_depend_on_seed_and_epoch():
         ({"train": (X[:, 1:], Y)}, "population retina expects"),
         ({"train": (X, Y + 1)}, "labels from 0 to 9"),
         ({"train": (X, Y - 1)}, "labels from 0 to 9"),
-        ({"train": (X, np.eye(3)[Y % 3])}, "population IT takes"),
+        ({"train": (X, np.eye(3)[Y % 3])}, "population IT needs"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1"),
         ({"optimiser": "Adm"}, "did you mean 'Adam'"),
@@ -160,7 +160,7 @@ def test_nothing_plastic_is_an_error():
 
 
 def test_divergence_is_said():
-    with pytest.raises(Diverged, match=r"diverged at step \d+, the learning rate is 1e\+06"):
+    with pytest.raises(Diverged, match=r"diverged at step \d+, with learning rate 1e\+06"):
         model("backprop").fit((X, Y), 9, batch_size=8, optimiser={"name": "SGD", "lr": 1e6})
 
 

@@ -120,7 +120,7 @@ def test_biases_decay_only_with_all(decay, moved):
     "setting, message",
     [
         ({"name": "SGD", "lr": 0.1, "decay": "weights"}, "SGD: decay=weights, but weight_decay is 0"),
-        ({"name": "Rprop", "decay": "weights"}, "Rprop: has no weight_decay, so decay=weights says nothing"),
+        ({"name": "Rprop", "decay": "weights"}, "Rprop: has no weight_decay, so decay=weights has no effect"),
         ({"name": "SGD", "decay": "biases"}, "unknown optimiser SGD: decay 'biases'"),
     ],
 )

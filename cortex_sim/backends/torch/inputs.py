@@ -187,8 +187,8 @@ def _require_labels(labels: Tensor, top: str, units: int) -> None:
         return
     if low == 1 and high == units:
         raise DataError(
-            f"labels run from 1 to {units}, but population {top} counts its {units} units from 0; labels "
-            f"must start at 0 and end at {units - 1}: subtract 1"
+            f"labels run from 1 to {units}, but the {units} units of population {top} are counted from 0; "
+            f"subtract 1, to give labels from 0 to {units - 1}"
         )
     raise DataError(
         f"labels run from {low} to {high}, but population {top} has {units} units: give labels from 0 to "

@@ -176,7 +176,8 @@ def _unsettled(where: str, loop: list[str], found: Solution, how: Settling, what
         "oscillate or drift",
         "credit": "give weaker feedback weights around the loop, or leave out the credit around it",
     }
+    called = "populations" if " and " in where else "population"
     return RunError(
-        f"population {where}: {what} does not settle in the loop of {', '.join(loop)}, it {ends}; "
+        f"{called} {where}: {what} does not settle in the loop of {', '.join(loop)}, it {ends}; "
         f"{ways[what]} (or search longer, with settling=cs.torch.Settling(limit={2 * how.limit}))"
     )

@@ -1,7 +1,7 @@
 """A population's normaliser on torch: its gain as a parameter, its running statistics as buffers.
 
-Autograd differentiates the forward pass, statistics of the batch included: credit passes through by the full
-Jacobian under every rule.
+Autograd differentiates the forward pass, statistics of the batch included, so that credit passes through the
+full Jacobian under every rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cortex_sim.population import Population
 F = nn.functional
 Grouped = Callable[[Tensor, Any, Tensor, Tensor | None], Tensor]
 
-# By class, and not what inherits from it, whose moments may be others.
+# For these classes exactly: a derived class may compute other moments.
 _GROUPED: dict[type, Grouped] = {
     GroupNorm: lambda a, one, gain, offset: F.group_norm(a, one.groups, gain, offset, one.eps),
     LayerNorm: lambda a, one, gain, offset: F.group_norm(a, 1, gain, offset, one.eps),
@@ -37,9 +37,9 @@ class Normalising(nn.Module):
     population : Population
         The declaration.
     learns : bool
-        Whether its gain does.
+        Whether its gain learns.
     dtype : torch.dtype
-        Of what is kept.
+        Precision of gain and statistics.
     """
 
     def __init__(self, population: Population, learns: bool, dtype: torch.dtype) -> None:
@@ -50,14 +50,14 @@ class Normalising(nn.Module):
         self.gain = nn.Parameter(first.pop("gain"), requires_grad=learns)
         for name, values in first.items():
             self.register_buffer(name, values)
-        self._met: Tensor | None = None  # mean and variance of the last batch of training, (2, channel)
+        self._met: Tensor | None = None  # mean and variance of the latest training batch, (2, channel)
 
     @property
     def _one(self) -> Any:
         return self.declared
 
     def kept(self) -> dict[str, Tensor]:
-        """What it has learned, (unit,) or (channel,), by name."""
+        """Gain and running statistics, (unit,) or (channel,), by name."""
         names = STATISTICS if self.running else ()
         return {"gain": self.gain, **{name: self.get_buffer(name) for name in names}}
 
@@ -80,13 +80,13 @@ class Normalising(nn.Module):
             n, self._met = reduced_batch_norm(a, self.gain, offset, one.eps)
             return n
         met = torch.zeros(2, len(self.gain), dtype=self.gain.dtype, device=a.device)
-        # A momentum of 1 leaves the batch's own statistics, of the variance the unbiased form.
+        # A momentum of 1 leaves the batch's own statistics, with the unbiased variance.
         n = F.batch_norm(a, met[0], met[1], self.gain, offset, True, 1.0, one.eps)
         self._met = met
         return n
 
     def _as_written(self, a: Tensor, offset: Tensor | None) -> Tensor:
-        """By the moments that a user's own class gives."""
+        """Normalised by the moments of a user-defined class."""
         each = (-1, *[1] * (a.dim() - 2))
         if self.running and not self.training:
             kept = [self.get_buffer(name).to(a.dtype).reshape(each) for name in STATISTICS]
@@ -103,8 +103,9 @@ class Normalising(nn.Module):
         if mean.numel() != count or variance.numel() != count:
             raise DeclarationError(
                 f"population {self.population.name}: moments of {type(self.declared).__name__} have shapes "
-                f"{tuple(mean.shape)} and {tuple(variance.shape)}; with running = True give one of each "
-                f"{'channel' if a.dim() > 2 else 'unit'}, {count} in all"
+                f"{tuple(mean.shape)} and {tuple(variance.shape)}; with running = True return one mean and "
+                f"one variance for each of {count} {'channel' if a.dim() > 2 else 'unit'}"
+                f"{'' if count == 1 else 's'}"
             )
         values = a.numel() // count
         found = torch.stack([mean.reshape(-1), variance.reshape(-1) * values / (values - 1)])
@@ -114,36 +115,36 @@ class Normalising(nn.Module):
         if a.numel() <= len(self.gain):
             raise DataError(
                 f"population {self.population.name}: {type(self.declared).__name__} takes mean and variance "
-                "over the presentations of a batch, and this one holds a single one; give larger batches, or "
-                "use GroupNorm or LayerNorm"
+                "over the presentations of a batch, but this batch has only one presentation; give larger "
+                "batches, or use GroupNorm or LayerNorm"
             )
 
     def taken(self) -> Tensor | None:
-        """Statistics of the batch that was met last in training mode, (2, channel); once."""
+        """Statistics of the latest batch in training mode, (2, channel); None if taken already."""
         met, self._met = self._met, None
         return met
 
     def shares(self) -> bool:
-        """Whether ranks met different statistics."""
+        """Whether each rank has its own statistics, so that running ones are averaged over ranks."""
         return not getattr(self.declared, "reduced", False)
 
     @torch.no_grad()
     def move(self, met: Tensor) -> None:
-        """Let the running statistics move by a batch's."""
+        """Update the running statistics by those of a batch, ``met``."""
         share = float(self._one.momentum)
         for name, value in zip(STATISTICS, met, strict=True):
             self.get_buffer(name).mul_(1 - share).add_(value, alpha=share)
 
     def extra_repr(self) -> str:
-        """The declaration."""
+        """The declared normaliser."""
         return repr(self.declared)
 
 
 @torch.no_grad()
 def move_statistics(modules: list[Normalising]) -> None:
-    """Let running statistics move with the batch that was just learned from; alike on all ranks.
+    """Update running statistics by the latest training batch; the result is the same on all ranks.
 
-    Those of ranks that were normalised each by itself are averaged, in one exchange.
+    If ranks were normalised separately, their statistics are averaged, in one exchange.
     """
     met = [(module, found) for module in modules if (found := module.taken()) is not None]
     apart = [found for module, found in met if module.shares()]

@@ -14,7 +14,7 @@ Curve = Sequence[Mapping[str, Any]]
 
 
 def growth(curve: Curve, part: str) -> str | None:
-    """Warning if the objective grew tenfold over its first evaluation; else None."""
+    """Warning if the objective grew to over ten times its first value; else None."""
     losses = [line.get(f"{part}_loss") for line in curve]
     known = [(n, loss) for n, loss in enumerate(losses) if loss is not None]
     if not known or not known[0][1] > 0:
@@ -35,7 +35,7 @@ def learned(curve: Curve, part: str, chance: float | None, presentations: int) -
     Parameters
     ----------
     curve : list of dict
-        From before the first update to the end.
+        Evaluations, from before the first update to the end.
     part : str
         Part of the data that its ``PART_loss`` and ``PART_accuracy`` belong to.
     chance : float or None
@@ -48,8 +48,8 @@ def learned(curve: Curve, part: str, chance: float | None, presentations: int) -
         spread = 2 * (chance * (1 - chance) / presentations) ** 0.5
         if accuracy <= chance + spread:
             return (
-                f"nothing was learned: the {_said(part)} accuracy, {accuracy:.1%}, is at chance "
-                f"({chance:.1%}, or within two standard deviations of it); {_WAY_OUT}"
+                f"nothing was learned: the {_said(part)} accuracy, {accuracy:.1%}, is at chance level, "
+                f"{chance:.1%}, or within two standard deviations of it; {_WAY_OUT}"
             )
     first, last = curve[0].get(f"{part}_loss"), curve[-1].get(f"{part}_loss")
     if len(curve) > 1 and first is not None and last is not None and last >= first:

@@ -1,4 +1,4 @@
-"""The objective as a batch's mean, and labels as target rates."""
+"""The mean objective of a batch, and labels as target rates."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def mean_objective(objective: Objective, judged: Judged) -> Tensor:
 
 
 def as_rates(y: Tensor, r_top: Tensor) -> Tensor:
-    """Target rates (presentation, unit) in the precision of ``r_top``; labels as one unit of 1."""
+    """Target rates (presentation, unit) in the precision of ``r_top``; labels become one-hot rates."""
     if y.dim() == 1:
         return torch.zeros_like(r_top).scatter_(1, y[:, None], 1)  # one_hot would read labels from the device
     return y.to(r_top.dtype)
 
 
 def injected(credits: Values, rates: Values) -> Tensor:
-    """−⟨c·r⟩ summed over populations: its gradient at the rates (or drives) is minus the credit."""
+    """−⟨c·r⟩ summed over populations: its gradient with respect to rates (or drives) is minus the credit."""
     presentations = len(next(iter(rates.values())))
     total = next(iter(rates.values())).new_zeros(())
     for name, c in credits.items():

@@ -23,24 +23,24 @@ _NEEDS = ("onnx", "onnxscript")
 
 
 class _TopRates(nn.Module):
-    """The top's rates, of any number of presentations: nothing is counted or checked."""
+    """The top's rates for any number of presentations; nothing is counted or checked."""
 
     def __init__(self, model: Core, source: str) -> None:
         super().__init__()
         self.model, self.source = model, source
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rates (presentation, unit), of stimuli (presentation, *shape)."""
+        """Rates (presentation, unit), from stimuli (presentation, *shape)."""
         return self.model.top_rates(Presentations({self.source: x}))
 
 
 @torch.no_grad()
 def to_onnx(model: Core, path: str | Path) -> None:
-    """Write the network as an ONNX file: stimuli (presentation, *shape) to the top's rates.
+    """Write the network as an ONNX file that maps stimuli (presentation, *shape) to the top's rates.
 
-    The file holds weights, biases and normalisers, with running statistics fixed, and no feedback, rules or
-    preprocessing: stimuli are given as the network is shown them, see ``model.preprocessing``. Its input is
-    called after the source and its output after the top population; any number of presentations is taken.
+    The file holds weights, biases and normalisers, with running statistics fixed, but no feedback, rules or
+    preprocessing: give it preprocessed stimuli, see ``model.preprocessing``. Its input has the name of the
+    source and its output that of the top population; it takes any number of presentations.
 
     Parameters
     ----------
@@ -58,11 +58,14 @@ def to_onnx(model: Core, path: str | Path) -> None:
     for block in model.blocks:
         if loops_alone(block):
             raise RunError(
-                f"network {model.net.name}: {listed(step.name for step in block)} drive one another and "
-                "settle by iteration, which an ONNX file does not hold; export a feed-forward network"
+                f"network {model.net.name}: {listed(step.name for step in block)} settle in a loop by "
+                "iteration, which an ONNX file cannot hold; export a feed-forward network"
             )
     if model.unrolled is not None:
-        raise RunError(f"network {model.net.name}: is unrolled in time; export it at equilibrium")
+        raise RunError(
+            f"network {model.net.name}: is unrolled in time, which an ONNX file cannot hold; build it "
+            "without settling, at equilibrium"
+        )
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         raise RunError(f"cs.torch.to_onnx: needs {listed(missing)}; pip install 'cortex-sim[onnx]'")
@@ -72,7 +75,7 @@ def to_onnx(model: Core, path: str | Path) -> None:
     quiet.setLevel(logging.ERROR)
     try:
         with looking(model), warnings.catch_warnings(), whole(file) as part:
-            warnings.simplefilter("ignore")  # of torch, about its own future
+            warnings.simplefilter("ignore")  # torch warns of its own future changes
             torch.onnx.export(
                 _TopRates(model, source),
                 (x,),

@@ -52,13 +52,18 @@ def make_optimiser(
     Parameters
     ----------
     optimiser : str, dict, torch.optim.Optimizer or None
-        "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, one over the model's parameters, or
-        "inner_step" (``cortex_sim.backends.torch.inner_step``). None is "inner_step" where the network has a
-        trained step, else "Adam". With ``decay="weights"`` weight decay acts on the weights of projections
-        alone, not on biases, gains and offsets. "Muon" has a setting ``others``: the optimiser of everything
-        that is no matrix, by default ``{"name": "AdamW", "lr": 0.001, "weight_decay": 0}``.
+        "Adam", ``{"name": "SGD", "lr": 0.1, "momentum": 0.9}``, an optimiser of the model's parameters, or
+        "inner_step" (``cortex_sim.backends.torch.inner_step``). None means "inner_step" if the network has a
+        trained step, else "Adam". With ``decay="weights"``, weight decay acts only on the weights of
+        projections, not on biases, gains and offsets. "Muon" has a setting ``others``, the optimiser of all
+        parameters that are not matrices, by default ``{"name": "AdamW", "lr": 0.001, "weight_decay": 0}``.
     updates : int, optional
-        Updates of the training.
+        Number of updates in the training.
+
+    Raises
+    ------
+    RunError
+        If the optimiser or a setting is unknown, or it does not fit the model.
     """
     if optimiser is None:
         optimiser = "Adam" if model.net.step is None else inner_step.NAME
@@ -94,14 +99,16 @@ def _muon(model: Core, owner: str, cls: Any, settings: dict[str, Any]) -> torch.
     _known_settings(owner, cls, settings, {"others"})
     name = spelled(second.pop("name"), _OPTIMISERS)
     if name == muon.NAME:
-        raise RunError(f"{owner}: others is for what is no matrix, which {name} cannot update; give AdamW")
+        raise RunError(
+            f"{owner}: others is for parameters that are not matrices, which {name} cannot update; give AdamW"
+        )
     theirs = look_up(f"{owner}: others", name, _OPTIMISERS, RunError)
     _known_settings(f"{owner}: others {name}", theirs, second)
     found = parameters_of(model)
     matrices = [w for w in found.weights if w.dim() >= 2]
     if not matrices:
         raise RunError(
-            f"{owner}: network {model.net.name} has no matrix of weights that learns; give another"
+            f"{owner}: network {model.net.name} has no matrix of weights that learns; give another optimiser"
         )
     held = {id(w) for w in matrices}
     rest = [p for p in found.every if id(p) not in held]
@@ -117,7 +124,7 @@ def _made(owner: str, cls: Any, parameters: Any, settings: Mapping[str, Any]) ->
 
 
 def require_length(optimiser: torch.optim.Optimizer, updates: int | None) -> None:
-    """Raise `RunError` where an optimiser with a schedule of its own cannot take so many further updates."""
+    """Raise `RunError` if an optimiser with its own schedule cannot make this many further updates."""
     if updates is not None and isinstance(optimiser, inner_step.InnerStep):
         optimiser.require(updates)
 
@@ -125,11 +132,11 @@ def require_length(optimiser: torch.optim.Optimizer, updates: int | None) -> Non
 def _own(model: Core, optimiser: torch.optim.Optimizer, updates: int | None) -> torch.optim.Optimizer:
     name = type(optimiser).__name__
     if isinstance(optimiser, torch.optim.LBFGS):
-        raise RunError("optimiser LBFGS: needs the objective several times per update; give another, or Adam")
+        raise RunError("optimiser LBFGS: needs the objective several times per update; give another, as Adam")
     own = {id(p) for p in model.parameters()}
     if any(id(p) not in own for group in optimiser.param_groups for p in group["params"]):
         raise RunError(
-            f"network {model.net.name}: optimiser {name} holds parameters that are not this model's; make it "
+            f"network {model.net.name}: optimiser {name} has parameters that are not this model's; make it "
             "with model.parameters() of the model that is trained, or give its name and settings"
         )
     require_length(optimiser, updates)
@@ -140,13 +147,13 @@ def _own(model: Core, optimiser: torch.optim.Optimizer, updates: int | None) -> 
 def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, steps: int) -> Any:
     """Any schedule of torch.optim.lr_scheduler by name, stepped after every update; or None.
 
-    The number of updates (``total_steps``, ``T_max``) and the peak (``max_lr``) are filled in.
+    The number of updates (``total_steps``, ``T_max``) and the peak rate (``max_lr``) are filled in if absent.
     """
     if schedule is None:
         return None
     if isinstance(optimiser, inner_step.InnerStep):
         raise RunError(
-            f"optimiser {inner_step.NAME}: brings a schedule of its own; leave the schedule out, "
+            f"optimiser {inner_step.NAME}: brings its own schedule; leave the schedule out, "
             "or schedule=null on the command line"
         )
     settings = _settings("schedule", schedule)
@@ -158,7 +165,7 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
         said_otherwise = key in settings or (key == "total_steps" and "epochs" in settings)
         if key in known and not said_otherwise:
             settings[key] = value
-    if len(set(rates)) > 1:  # groups with rates of their own keep their ratio to the first
+    if len(set(rates)) > 1:  # groups with different rates keep their ratio to the first
         for key in {"max_lr", "base_lr"} & settings.keys():
             first = settings[key]
             if isinstance(first, (int, float)):
@@ -167,14 +174,15 @@ def make_schedule(optimiser: torch.optim.Optimizer, schedule: Setting | None, st
         made = cls(optimiser, **settings)
     except ZeroDivisionError:  # OneCycleLR where pct_start is just one update
         raise RunError(
-            f"schedule {name}: {steps} updates are too few for it; train longer, or schedule=null"
+            f"schedule {name}: needs more updates than this training makes ({steps}); train longer, or give "
+            "schedule=null"
         ) from None
     except (TypeError, ValueError, IndexError) as exception:
         raise RunError(f"schedule {name}: {exception}") from None
     if getattr(made, "total_steps", steps) < steps:
         raise RunError(
-            f"schedule {name}: ends after {made.total_steps} updates, the run has {steps}; "
-            "leave its length out, it is filled in"
+            f"schedule {name}: ends at update {made.total_steps}, but the run at {steps}; leave its length "
+            "out, which is then filled in"
         )
     return made
 
@@ -212,26 +220,26 @@ def schedule_remarks(schedule: Any, steps: int) -> list[str]:
     for length in lengths[:1]:
         if length > steps:
             said.append(
-                f"schedule {name}: is made for {length} updates, and cut off by the end of the run, {steps}; "
-                "leave its length out, it is filled in"
+                f"schedule {name}: would end at update {length}, but the run ends at {steps}; leave its "
+                "length out, which is then filled in"
             )
         elif length < steps:
             said.append(
-                f"schedule {name}: ends after {length} of the run's {steps} updates; leave its "
-                "length out to spread it over the run"
+                f"schedule {name}: ends at update {length}, but the run at {steps}; leave its length out to "
+                "spread it over the run"
             )
     changes = [*getattr(schedule, "milestones", ()), *_first_change(schedule)]
     late = sorted(int(change) for change in changes if change >= steps)
     if late:
         said.append(
-            f"schedule {name}: would change the rate at update {late[0]}, and the run has {steps}; schedules "
-            "count updates, not epochs"
+            f"schedule {name}: would change the rate at update {late[0]}, but the run ends at {steps}; "
+            "schedules count updates, not epochs"
         )
     return said
 
 
 def _first_change(schedule: Any) -> list[int]:
-    """Update at which a schedule with steps of fixed length first changes the rate, if it is one."""
+    """Update at which a schedule first changes the rate, if its steps have a fixed length."""
     return [getattr(schedule, key) for key in ("step_size", "T_0") if hasattr(schedule, key)]
 
 

@@ -1,7 +1,7 @@
 """Orthogonality of weights: its measure, the soft penalties, and the projection back after a step.
 
-Weights w are matrices (post, inputs), or the several of a connector with groups, (group, post, inputs): then
-each group is orthogonal by itself, with a gain of its own.
+Weights w are matrices (post, inputs), or for a connector with groups a stack of them, (group, post, inputs);
+then each group is made orthogonal separately, with its own gain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def gram(w: Tensor) -> Tensor:
 
 
 def outer(x: Tensor) -> Tensor:
-    """XXᵀ; where it is large, three eighths of the products are left out, because it is symmetric."""
+    """XXᵀ; if it is large, three eighths of the products are left out, because it is symmetric."""
     size = x.shape[-2]
     if x.ndim > 2 or size < 4 * _ROWS or x.device.type != "cpu" or x.requires_grad:
         return x @ x.mT
@@ -59,9 +59,9 @@ def diagonal(g: Tensor) -> Tensor:
 
 
 def deviation(w: Tensor) -> float:
-    """‖G/s² − I‖_F / √n, n = min(post, inputs): 0 for orthogonal weights of any gain.
+    """‖G/s² − I‖_F / √n, n = min(post, inputs): 0 for orthogonal weights of any gain s; G as in `gram`.
 
-    Of several groups the root of the mean square.
+    With several groups, their root mean square.
     """
     wide = w.detach().double()
     g = gram(wide) / squared_gain(wide)
@@ -70,9 +70,9 @@ def deviation(w: Tensor) -> float:
 
 
 def penalty_gradient(w: Tensor, rule: Orthogonality, generator: torch.Generator) -> Tensor:
-    """Gradient 4λ(G − g²I)W of the penalty λ‖G − g²I‖², or its estimate from probes.
+    """Gradient 4λ(G − g²I)W of the penalty λ‖G − g²I‖², or its estimate from random probes.
 
-    arXiv 2102.11598; without the diagonal, 4λW·off(WᵀW), the code of arXiv 2006.06438.
+    As in arXiv 2102.11598; without the diagonal, 4λW·off(WᵀW), as in the code of arXiv 2006.06438.
     """
     if not rule.diagonal:
         columns = w.square().sum(-2, keepdim=True)  # the diagonal, which off leaves out
@@ -100,14 +100,15 @@ def largest_eigenvalue_size(g: Tensor) -> float:
 
 
 def largest_eigenvalue_sizes(g: Tensor) -> Tensor:
-    """The same of each, () or (group,)."""
+    """Largest |eigenvalue| of each matrix, () or (group,)."""
     return largest_growth(lambda v: g @ v, g)
 
 
 def largest_growth(product: Callable[[Tensor], Tensor], like: Tensor, steps: int = 12) -> Tensor:
     """Largest |eigenvalue| of a symmetric ``product``, () or (group,), by power iteration from a fixed start.
 
-    ``product`` takes and returns (n,) or (group, n, 1), n as the last but one axis of ``like`` has.
+    ``product`` takes and returns (n,) or (group, n, 1), where n is the length of the last axis but one of
+    ``like``.
     """
     v = torch.linspace(0.5, 1.5, like.shape[-2], dtype=like.dtype, device=like.device)
     v[1::2] *= -1
@@ -121,7 +122,7 @@ def largest_growth(product: Callable[[Tensor], Tensor], like: Tensor, steps: int
 
 @torch.no_grad()
 def pull_back(w: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
-    """Weights nearer to orthogonal, of the same gain s and shape (post, inputs).
+    """Weights closer to orthogonal, with the same gain s and shape (post, inputs).
 
     X ← X + ½ρ(X − XXᵀX) on X = W/s, or the exact polar factor where that would not converge.
     """
@@ -143,7 +144,7 @@ def _nearer(wide: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
 
 
 def _each_nearer(wide: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
-    """The same of every group: exact polar factors of those groups alone that need them."""
+    """As `_nearer`, for every group; exact polar factors only of the groups that need them."""
     s2 = squared_gain(wide)
     g = wide @ wide.mT / s2
     x = _stepped(wide, g, s2, rule)
@@ -158,11 +159,16 @@ def _each_nearer(wide: Tensor, rule: HardOrthogonality, name: str) -> Tensor:
 
 
 def _warn(name: str, largest: float) -> None:
-    _log.warning("%s: largest squared singular value %.2f of its mean, exact polar factor", name, largest)
+    _log.warning(
+        "%s: largest squared singular value %.2f times the mean, too far from orthogonal for a "
+        "Newton-Schulz step; made exactly orthogonal instead",
+        name,
+        largest,
+    )
 
 
 def _stepped(wide: Tensor, g: Tensor, s2: Tensor, rule: HardOrthogonality) -> Tensor:
-    """Newton–Schulz steps, the first from G = XXᵀ, which is known."""
+    """Newton–Schulz steps; G = XXᵀ is given for the first."""
     x = wide
     for step in range(rule.steps):
         if step:
@@ -181,7 +187,7 @@ def _moved(x: Tensor, g: Tensor, strength: float) -> Tensor:
 def pull_back_in_place(
     w: Tensor, op: Operator, extra: Tensor | None, rule: HardOrthogonality, name: str
 ) -> None:
-    """The same for weights w of a connector, with auxiliary units as further rows."""
+    """As `pull_back`, in place, for weights w of a connector, with auxiliary units as further rows."""
     rows = op.blocks(op.matrix(w))
     both = rows if extra is None else torch.cat([rows, extra], dim=-2)
     pulled = pull_back(both, rule, name)

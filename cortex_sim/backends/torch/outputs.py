@@ -30,7 +30,7 @@ def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
     Returns
     -------
     array or Tensor of shape (presentation, unit)
-        A tensor, on the model's device, where ``x`` is one or holds only these; without a graph.
+        A tensor, on the model's device and without a graph, if ``x`` is a tensor or a mapping of tensors.
     """
     require_count("predict", batch=batch)
     stimuli = model.presentations(x)

@@ -1,4 +1,4 @@
-"""What an optimiser treats alike: weights of projections, and the rest, which customarily does not decay."""
+"""Parameter groups of an optimiser: weights of projections, and the rest, which by custom does not decay."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parameters:
 
 
 def parameters_of(model: Core) -> Parameters:
-    """Trainable parameters of a model, by whether they are weights of a projection.
+    """Trainable parameters of a model, weights of projections separately.
 
     Raises
     ------
@@ -45,7 +45,10 @@ def parameters_of(model: Core) -> Parameters:
     """
     every = [p for p in model.parameters() if p.requires_grad]
     if not every:
-        raise RunError(f"network {model.net.name}: nothing to train, no projection has plasticity")
+        raise RunError(
+            f"network {model.net.name}: nothing to train, no projection has plasticity; give one a rule, or "
+            "use net.with_rule(...)"
+        )
     holders = (model.weights, model.feedback.learned, model.feedback.auxiliary)
     ours = {id(p) for holder in holders for p in holder.values()}
     return Parameters(every, [p for p in every if id(p) in ours], [p for p in every if id(p) not in ours])
@@ -57,7 +60,7 @@ def groups(found: Parameters, decay: Any, owner: str, settings: Mapping[str, Any
     Raises
     ------
     RunError
-        If ``decay`` is unknown, or the optimiser's weights do not decay at all.
+        If ``decay`` is unknown, or the optimiser has no weight decay.
     """
     require_known(f"{owner}: decay", decay, dict.fromkeys(DECAYS), RunError)
     if decay == "all":
@@ -66,7 +69,7 @@ def groups(found: Parameters, decay: Any, owner: str, settings: Mapping[str, Any
 
     known = inspect.signature(cls).parameters
     if "weight_decay" not in known:
-        raise RunError(f"{owner}: has no weight_decay, so decay={decay} says nothing; leave it out")
+        raise RunError(f"{owner}: has no weight_decay, so decay={decay} has no effect; leave it out")
     if not settings.get("weight_decay", known["weight_decay"].default):
         raise RunError(
             f"{owner}: decay={decay}, but weight_decay is 0; give weight_decay, or leave decay out"

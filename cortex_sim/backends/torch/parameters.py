@@ -14,7 +14,7 @@ from cortex_sim.network import Network
 def parameters(
     net: Network, drawn: Mapping[str, np.ndarray], dtype: torch.dtype
 ) -> tuple[nn.ParameterDict, nn.ParameterDict]:
-    """Weights by projection and biases by population; what learns requires a gradient."""
+    """Weights by projection and biases by population; those that learn require a gradient."""
     weights, biases = nn.ParameterDict(), nn.ParameterDict()
     for p in net.of_rates:
         if net.operator(p).weighted:

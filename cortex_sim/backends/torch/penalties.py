@@ -1,4 +1,4 @@
-"""Regularisers that act through the gradient: the soft orthogonality penalties, and any with ``change``."""
+"""Regularisers that act through the gradient: soft orthogonality penalties, and any with a ``change``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Noise = Callable[[str], torch.Generator]  # of one projection, by name
 def terms(
     net: Network, weights: Weights, feedback: FeedbackWeights, noise: Noise, decay: bool = True
 ) -> Tensor | float:
-    """⟨gradient, w⟩ of every regulariser: its gradient is that of the regulariser.
+    """⟨gradient, w⟩, summed over regularisers: its gradient is that of the regularisers.
 
-    Without ``decay``, which the optimiser then takes by itself, that of all others.
+    Without ``decay`` the declared weight decay is left out, since the optimiser then applies it itself.
     """
     total: Tensor | float = 0.0
     for p in net.projections.values():
@@ -56,7 +56,7 @@ def gradients(
 
 
 def _changed(change: Callable[[Tensor], Tensor], w: Tensor, op: Operator, down: bool) -> Tensor:
-    """Δw/η of a regulariser that says it itself, of the weights' own shape."""
+    """Δw/η of a regulariser with a ``change``, in the shape of the weights."""
     if down:
         return op.as_feedback(change(op.feedback_matrix(w)), tuple(w.shape))
     return change(op.matrix(w)).reshape(w.shape)
@@ -68,6 +68,6 @@ def _orthogonality(
     flat = op.blocks(op.matrix(w.detach()))
     if extra is None:
         return [(w, penalty_gradient(flat, rule, noise).reshape(w.shape))]
-    both = torch.cat([flat, extra.detach()], dim=-2)  # auxiliary units are rows of W̃ like any others
+    both = torch.cat([flat, extra.detach()], dim=-2)  # auxiliary units are further rows of the square W̃
     gradient, real = penalty_gradient(both, rule, noise), flat.shape[-2]
     return [(w, gradient[..., :real, :].reshape(w.shape)), (extra, gradient[..., real:, :])]

@@ -1,8 +1,7 @@
 """Weights to and from plain torch: a module of the same architecture, layer by layer.
 
-What a layer holds is called there as torch calls it (``weight``, ``bias``, ``running_mean``,
-``running_var``), and here a projection's weights, its post population's biases, and its normaliser's gain and
-statistics.
+A layer's ``weight``, ``bias``, ``running_mean`` and ``running_var``, as torch names them, are here a
+projection's weights, its post population's biases, and that population's normaliser's gain and statistics.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ from cortex_sim.state import State
 
 _PRESENTATIONS = 4  # on which outputs are compared
 _OF_NORMALISER = {"gain": "weight", "mean": "running_mean", "variance": "running_var"}
-_COUNTS = ("num_batches_tracked",)  # of torch's layers, without a part in their outputs
+_COUNTS = ("num_batches_tracked",)  # counts in torch's layers that do not affect their outputs
 _TOLERANCE = {"32": 1e-4, "64": 1e-9, "bf16": 0.1}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What one layer of the plain module holds, and where that is in a state of ours.
+    """What one layer of the plain module holds, and where that is in a `State`.
 
     Parameters
     ----------
     name : str
         Projection ("V1->V2"), or population whose normaliser it is ("V2").
     parts : dict of str to (str, str, str)
-        Name in the layer to field of the state, its key, and for normalisers the variable.
+        From a name in the layer to the field of the state, its key, and for normalisers the variable.
     """
 
     name: str
@@ -57,16 +56,21 @@ def to_state_dict(
     module : nn.Module
         The architecture in plain torch, such as an ``nn.Sequential``; it is not changed.
     names : mapping of str to str, optional
-        Layer of the module, such as "features.0", by projection ("retina->V1") or, for normalisers,
-        population ("V1"). By default layers with parameters in the module's order are projections in the
-        order in which rates flow, each followed by its population's normaliser.
+        From each projection ("retina->V1") or, for normalisers, population ("V1") to a layer of the module,
+        such as "features.0". By default the module's layers with parameters are taken, in their order, as
+        projections in the order in which rates flow, each followed by its post population's normaliser.
     check : bool, default True
-        Whether outputs of both are compared on random stimuli.
+        Whether to compare the outputs of both on random stimuli.
+
+    Returns
+    -------
+    dict of str to Tensor
+        A new state dict, with the names and precision of the module's.
 
     Raises
     ------
     RunError
-        Naming the layer that does not fit, or if the module computes something else.
+        Naming the layer that does not fit, or if the module's outputs differ.
 
     Examples
     --------
@@ -84,7 +88,7 @@ def to_state_dict(
             key = _key(found, place, part, array, layer)
             found[key] = torch.from_numpy(array.copy()).to(found[key])
         for key in _more(found, place, layer):
-            found[key] = torch.zeros_like(found[key])  # a bias that this population has elsewhere, or not
+            found[key] = torch.zeros_like(found[key])  # a bias that this projection lacks
     if check:
         twin = copy.deepcopy(module)
         twin.load_state_dict(found)
@@ -99,21 +103,21 @@ def from_state_dict(
     names: Mapping[str, str] | None = None,
     check: bool = True,
 ) -> None:
-    """Take over the weights of a plain module of the same architecture.
+    """Load the weights of a plain module of the same architecture.
 
     Parameters
     ----------
     model : Model
-        Its weights, biases and normalisers are overwritten, and feedback that follows from them is renewed.
+        Its weights, biases and normalisers are overwritten, and feedback that depends on them is recomputed.
     given : nn.Module or mapping of str to Tensor
-        The module, or its state dict, whose layers then are in the order of its keys.
+        The module, or its state dict, with layers in the order of its keys.
     names, check
-        As for `to_state_dict`; a state dict alone cannot be compared.
+        As for `to_state_dict`; outputs cannot be compared with a state dict alone.
 
     Raises
     ------
     RunError
-        Naming the layer that does not fit; the model is then left as it was.
+        Naming the layer that does not fit, or if the module's outputs differ; the model is then unchanged.
     """
     theirs = dict(given.state_dict() if isinstance(given, nn.Module) else given)
     before = weights.state(model)
@@ -131,8 +135,8 @@ def from_state_dict(
         for key in _more(theirs, place, layer):
             if theirs[key].any():
                 raise RunError(
-                    f"layer {place}: has a bias, which is not 0, and {layer.name} none; give its population "
-                    "bias=True, or fold it into another layer"
+                    f"layer {place}: has a bias that is not 0, but {layer.name} has none; give its "
+                    "population bias=True, or fold the bias into another layer"
                 )
     weights.load_state(model, replace(before, **changed))
     if check and isinstance(given, nn.Module):
@@ -144,7 +148,7 @@ def from_state_dict(
 
 
 def layers_of(model: Core, state: State) -> list[Layer]:
-    """What the layers of a plain module hold, in the order in which rates flow."""
+    """The layers that a plain module must have, in the order in which rates flow."""
     found = []
     for step in model.steps:
         population = step.name
@@ -163,7 +167,7 @@ def layers_of(model: Core, state: State) -> list[Layer]:
 def _matched(
     model: Core, state: State, theirs: Mapping[str, Tensor], names: Mapping[str, str] | None
 ) -> list[tuple[Layer, str]]:
-    """Layers of ours, in order, with the prefix of theirs."""
+    """Layers of this model, in order, with the prefix of the module's."""
     ours = {layer.name: layer for layer in layers_of(model, state)}
     places = list(dict.fromkeys(key.rpartition(".")[0] for key in theirs))
     if names is not None:
@@ -175,14 +179,15 @@ def _matched(
         return [(layer, names[name]) for name, layer in ours.items()]
     if len(places) != len(ours):
         raise RunError(
-            f"network {model.net.name}: has {len(ours)} layers with parameters, {', '.join(ours)}, and the "
-            f"module {len(places)}, {', '.join(places)}; give a module of the same architecture"
+            f"network {model.net.name}: the number of layers with parameters is {len(ours)} in the network "
+            f"({', '.join(ours)}), but {len(places)} in the module ({', '.join(places)}); give a module of "
+            "the same architecture"
         )
     return list(zip(ours.values(), places, strict=True))
 
 
 def _arrays(layer: Layer, state: State) -> dict[str, np.ndarray]:
-    """What a layer holds, by the names of its parts."""
+    """The arrays of a layer, by their names in torch."""
     found = {}
     for part, (field, key, variable) in layer.parts.items():
         held = getattr(state, field)[key]
@@ -191,40 +196,46 @@ def _arrays(layer: Layer, state: State) -> dict[str, np.ndarray]:
 
 
 def _key(theirs: Mapping[str, Tensor], place: str, part: str, array: np.ndarray, layer: Layer) -> str:
-    """Where a part is in their state dict.
+    """The key of a part in the module's state dict.
 
     Raises
     ------
     RunError
-        If it is not, or has another shape.
+        If the state dict lacks it, or it has another shape.
     """
     key = f"{place}.{part}" if place else part
     if key not in theirs:
         if part == "bias":
-            raise RunError(f"layer {place}: has no bias, and {layer.name} has; give the layer bias=True")
-        raise RunError(f"layer {place}: has no {part}, which {layer.name} needs; give names={{...}} by layer")
+            raise RunError(f"layer {place}: has no bias, but {layer.name} has one; give the layer bias=True")
+        raise RunError(
+            f"layer {place}: has no {part}, which {layer.name} needs; say by names={{{layer.name!r}: ...}} "
+            "which layer has it"
+        )
     if tuple(theirs[key].shape) != array.shape:
         raise RunError(
-            f"layer {place}: its {part} has shape {tuple(theirs[key].shape)}, that of {layer.name} "
+            f"layer {place}: its {part} has shape {tuple(theirs[key].shape)}, but {layer.name} has "
             f"{array.shape}; give the module the same architecture, or names={{{layer.name!r}: ...}}"
         )
     return key
 
 
 def _more(theirs: Mapping[str, Tensor], place: str, layer: Layer) -> list[str]:
-    """What their layer holds beyond ours: a bias, or counts.
+    """Keys of biases that the module's layer has and this model's layer does not.
 
     Raises
     ------
     RunError
-        If it is something else.
+        If the module's layer has anything else that this model's layer lacks.
     """
     start = f"{place}." if place else ""
     more = [key for key in theirs if key.rpartition(".")[0] == place]
     more = [key for key in more if key.removeprefix(start) not in layer.parts]
     unknown = [key for key in more if key.removeprefix(start) not in ("bias", *_COUNTS)]
     if unknown:
-        raise RunError(f"layer {place}: {listed(unknown)} has no part in {layer.name}; give names by layer")
+        raise RunError(
+            f"layer {place}: {layer.name} has no counterpart of {listed(unknown)}; say by "
+            f"names={{{layer.name!r}: ...}} which layer it is"
+        )
     return [key for key in more if key.removeprefix(start) == "bias"]
 
 
@@ -238,7 +249,7 @@ def _compare(model: Core, module: nn.Module) -> None:
     drawn = np.random.default_rng(0).normal(size=(_PRESENTATIONS, *source.shape))
     x = torch.from_numpy(drawn).to(model.device, model.compute)
     ours = model.top_rates(model.presentations(x)).double()
-    kept = {p.dtype for p in module.parameters()}  # its own precision may be lower
+    kept = {p.dtype for p in module.parameters()}  # the module's precision may be lower
     tolerance = _TOLERANCE["32" if model.precision == "64" and kept != {torch.float64} else model.precision]
     module = module.to(model.device, model.compute).eval()
     try:
@@ -253,6 +264,7 @@ def _compare(model: Core, module: nn.Module) -> None:
     if not off <= allowed:
         raise RunError(
             f"module {type(module).__name__}: with the same weights its outputs {tuple(theirs.shape)} differ "
-            f"from those of network {model.net.name}, {tuple(ours.shape)}, by {off:.2g}; its activations, "
-            "padding or order of layers are others (LeakyReLU's slope is 0.1 here), or give check=False"
+            f"from those of network {model.net.name}, {tuple(ours.shape)}, by {off:.2g}; make its "
+            "activations (LeakyReLU's slope is 0.1 here), padding and order of layers the same, or give "
+            "check=False"
         )

@@ -1,4 +1,4 @@
-"""Every population as a module whose output are its rates, so that hooks and feature extractors find it."""
+"""Every population as a module whose output is its rates, so that hooks and feature extractors find it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cortex_sim.population import Population as Declared
 F = nn.functional
 Rate = Callable[[Tensor], Tensor]
 
-# By class, and not what inherits from it, whose rate may be another.
+# For these classes exactly: a derived class may have another rate function.
 _FUSED: dict[type, Callable[[Any], Rate]] = {
     Linear: lambda f: lambda a: a,
     LeakyRelu: lambda f: lambda a: F.leaky_relu(a, f.slope),
@@ -30,17 +30,17 @@ _FUSED: dict[type, Callable[[Any], Rate]] = {
 
 
 def torch_rate(activation: Any) -> Rate:
-    """Rate function as torch's own fused operation; any other activation as it is written."""
+    """Rate function as torch's own fused operation if there is one, else the activation's own."""
     fused = _FUSED.get(type(activation))
     rate: Rate = activation.rate if fused is None else fused(activation)
     return rate
 
 
 class Population(nn.Module):
-    """r = f(a) of one population, or f(n) of its normalised drive; a source passes its stimulus on.
+    """r = f(a) of one population, or f(n) of its normalised drive n; a source passes its stimulus on.
 
-    The parameters of its activation, where it has any, are buffers: ``transfer_NAME``. Its normaliser is the
-    module ``normaliser``.
+    The parameters of its activation, if any, are buffers ``transfer_NAME``. Its normaliser is the module
+    ``normaliser``.
     """
 
     def __init__(self, declared: Declared, is_source: bool, learns: bool, dtype: torch.dtype) -> None:
@@ -58,8 +58,7 @@ class Population(nn.Module):
     def forward(self, a: Tensor, offset: Tensor | None = None, kept: Tensor | None = None) -> Tensor:
         """Rates (presentation, *shape) from drives of the same shape.
 
-        ``offset`` is added behind a normaliser, (unit,) or (channel,); ``kept`` is a factor on rates, that of
-        dropout.
+        ``offset``, (unit,) or (channel,), is added after a normaliser; ``kept`` is dropout's factor on rates.
         """
         n = a if self.normaliser is None else self.normaliser(a, offset)
         r = self._rates(n)
@@ -72,12 +71,12 @@ class Population(nn.Module):
         return rates.reshape(n.shape)
 
     def values(self) -> dict[str, Tensor]:
-        """Parameters of its activation as they are kept, (unit,) or (channel,)."""
+        """Parameters of its activation, (unit,) or (channel,), by name."""
         return {name: self.get_buffer(f"transfer_{name}") for name in self._names}
 
     def transfer(self, dtype: torch.dtype) -> Any:
         """Its activation as a function of drives (presentation, unit), with the present parameters."""
-        # Copies: the parameters may move before the backward pass asks for what these drives met.
+        # Copies: the parameters may change before the backward pass needs those of these drives.
         kept = {name: v.to(dtype, copy=True) for name, v in self.values().items()}
         return transfers.bound(
             self.declared.activation, {name: transfers.by_unit(self.declared, v) for name, v in kept.items()}
@@ -85,7 +84,7 @@ class Population(nn.Module):
 
     @torch.no_grad()
     def adapt(self, a: Tensor) -> None:
-        """Let the parameters move with drives (presentation, *shape), those of all ranks."""
+        """Update the parameters by drives (presentation, *shape) of all ranks."""
         values = self.values()
         shown = distributed.gathered(a.flatten(1)) if distributed.place()[1] > 1 else a.flatten(1)
         kept = {name: v.clone() for name, v in values.items()}
@@ -98,7 +97,7 @@ class Population(nn.Module):
         return repr(self.activation)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the function, which need not be one that pickle knows."""
+        """The state without the rate function, which pickle may not support."""
         return {k: v for k, v in self.__dict__.items() if k != "_rate"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What every source shows in the same presentations, as tensors."""
+"""Stimuli of every source in the same presentations, as tensors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cortex_sim.network import Network
 
 
 class Presentations:
-    """Stimuli of every source, (presentation, *shape) each; indexing selects presentations.
+    """Stimuli of every source, each (presentation, *shape); indexing selects presentations.
 
-    Those of unrolled networks may have time bins, (presentation, time_bin, *shape).
+    In unrolled networks they may have time bins, (presentation, time_bin, *shape).
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Presentations:
         return len(next(iter(self.by_source.values())))
 
     def __getitem__(self, which: Any) -> Presentations:
-        """The presentations of a slice, of numbers, or of a mask."""
+        """The presentations selected by a slice, by indices, or by a mask."""
         return Presentations({name: x[which] for name, x in self.by_source.items()})
 
     def one(self) -> Tensor:
-        """The stimuli of the one source that there is."""
+        """The stimuli of the only source."""
         if len(self.by_source) > 1:
             raise DataError(
                 f"stimuli of {listed(self.by_source)} are not one tensor; use "
@@ -53,7 +53,7 @@ class Presentations:
         return Presentations({name: x.detach() for name, x in self.by_source.items()})
 
     def usable(self) -> Presentations:
-        """The same stimuli, of which autograd takes note also where they came from ``inference_mode``."""
+        """The same stimuli, in tensors that autograd can track even if made within ``inference_mode``."""
         if torch.is_inference_mode_enabled() or not any(x.is_inference() for x in self.by_source.values()):
             return self
         return Presentations({name: x.clone() for name, x in self.by_source.items()})
@@ -67,23 +67,23 @@ def presentations(
     look: bool | None = True,
     how: Unrolled | None = None,
 ) -> Presentations:
-    """Stimuli of a network's sources, checked against them; what has been checked is returned as it is.
+    """Stimuli of a network's sources, checked against them; `Presentations` have been checked already.
 
     Parameters
     ----------
     net : Network
     x : array of shape (presentation, *shape), or mapping of str to array or number
-        By source; where there is one source, its array alone. A number is the stimulus of every unit of that
+        By source; with a single source, its array alone. A number is the stimulus of every unit of that
         source in every presentation: 0 for a source at rest.
     precision, device, look
         See `cortex_sim.backends.torch.inputs.stimulus_tensor`.
     how : Unrolled, optional
-        Of a network whose stimuli may have time bins.
+        The steps of an unrolled network, whose stimuli may have time bins.
 
     Raises
     ------
     DataError
-        If a source is unknown or missing, or has another number of presentations, or its stimuli do not fit.
+        If a source is unknown or missing, sources differ in number of presentations, or stimuli do not fit.
     """
     if isinstance(x, Presentations):
         return x.usable()
@@ -96,14 +96,14 @@ def presentations(
     counts = {name: len(array) for name, array in arrays.items()}
     if not counts:
         raise DataError(
-            f"stimuli of network {net.name}: every source has one number, so how many presentations there "
-            f"are is not known; give at least one array of shape (presentation, unit). Got {x!r}"
+            f"stimuli of network {net.name}: every source has a single value, so the number of presentations "
+            f"is unknown; give at least one array of shape (presentation, unit). Got {x!r}"
         )
     if len(set(counts.values())) > 1:
         each = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise DataError(
-            f"stimuli of network {net.name}: its sources must have one number of presentations. Got {each}; "
-            "give as many each, or one number for a source that is constant"
+            f"stimuli of network {net.name}: its sources must have equally many presentations. Got {each}; "
+            "give the same number for each, or a single value for a source that is constant"
         )
     (count,) = set(counts.values())
     like = next(iter(arrays.values()))
@@ -121,7 +121,7 @@ def _by_source(net: Network, x: Any) -> Mapping[str, Any]:
     if not isinstance(x, Mapping):
         if len(sources) > 1:
             raise DataError(
-                f"stimuli of network {net.name}: it has {len(sources)} sources, {listed(sources)}, and one "
+                f"stimuli of network {net.name}: it has {len(sources)} sources, {listed(sources)}, but one "
                 f"array does not say which it is for; {forms}, or 0 for a source at rest"
             )
         return {sources[0]: x}
@@ -146,18 +146,18 @@ def _is_number(values: Any) -> bool:
 
 
 def _constant(net: Network, name: str, value: float, count: int, like: Tensor) -> Tensor:
-    """One number for every unit and presentation, held once in memory."""
+    """One number for every unit and presentation, stored once in memory."""
     if not np.isfinite(value):
         raise DataError(f"stimuli of {name}: the number must be finite. Got {value!r}")
     return like.new_tensor(float(value)).expand(count, *net.populations[name].shape)
 
 
 def require_gradient_arrives(stimuli: Presentations, routes: Routes) -> None:
-    """Raise `DataError` where stimuli need a gradient that no projection brings them."""
+    """Raise `DataError` where stimuli require a gradient that no projection brings to them."""
     credited = {p.post for p in (*routes.paired.values(), *routes.unpaired)}
     for name, x in stimuli.by_source.items():
         if x.requires_grad and name not in credited:
             raise DataError(
-                f"stimuli need a gradient, but no projection brings credit to population {name}, so "
-                "theirs would be missing; give x.detach(), or model(x) for plain autograd's gradient"
+                f"stimuli of population {name}: require a gradient, but no projection brings credit to it; "
+                "give x.detach(), or use model(x) for plain autograd's gradient"
             )

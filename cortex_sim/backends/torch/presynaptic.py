@@ -1,4 +1,4 @@
-"""What plastic projections read of their pre rates, on torch: the slow state, and the way into gradients."""
+"""What plastic projections read of their pre rates, on torch: the slow state, and its use in gradients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cortex_sim.projection import BOTTOM_UP, Projection
 
 
 class Reading(nn.Module):
-    """State of one projection's reading: buffers, and the number of renewals, which noise depends on."""
+    """State of one projection's reading, in buffers, and the count of updates, on which its noise depends."""
 
     def __init__(self, how: Any, first: Mapping[str, Any], dtype: torch.dtype) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Reading(nn.Module):
         return found.to(r.dtype)
 
     def take(self, state: Mapping[str, Tensor]) -> None:
-        """Move on to the state after an update: new tensors, as the way back may still need the old ones."""
+        """Take the state after an update: new tensors, since the backward pass may still need the old."""
         for variable, values in state.items():
             self._buffers[variable] = values
         self.count += 1
@@ -50,19 +50,19 @@ class Reading(nn.Module):
         return torch.tensor(float(self.count), dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Continue from a count."""
+        """Continue from a count that `get_extra_state` returned."""
         self.count = int(state)
 
 
 class Presynaptic(nn.Module):
-    """The readings of a network's projections, by name; buffers, so that checkpoints hold them."""
+    """The readings of a network's projections, by name; in buffers, so that checkpoints include them."""
 
     def __init__(self, net: Network, dtype: torch.dtype) -> None:
         super().__init__()
         first = first_readings(net)
         self.projections = [(p, net.operator(p)) for p in net.bottom_ups if p.name in first]
-        self.measured: tuple[str, ...] = ()  # projections whose energy an optimiser reads
-        self._energies: dict[str, list[Tensor]] = {}  # since its last update
+        self.measured: tuple[str, ...] = ()  # projections whose input energy an optimiser reads
+        self._energies: dict[str, list[Tensor]] = {}  # since that optimiser's last update
         self._sources = {p.name: _source(net, p) for p in net.projections.values() if _measurable(p)}
         self.of = nn.ModuleDict({n: Reading(net.projections[n].reads, x, dtype) for n, x in first.items()})
 
@@ -86,11 +86,11 @@ class Presynaptic(nn.Module):
             return self.read(name, operator.patches(r.detach().flatten(1)))
 
     def measure(self, names: Sequence[str]) -> None:
-        """From now on keep the energies of what these projections read, for an optimiser that reads them."""
+        """From now on record the energies of what these projections read, for an optimiser."""
         self.measured, self._energies = tuple(names), {}
 
     def taken_energies(self) -> dict[str, Tensor]:
-        """Mean of ‖r_pre‖² over places by projection, of what was learned from since the last call."""
+        """Mean ‖r_pre‖² over places and training batches since the last call, by projection."""
         found = {name: torch.stack(values).mean() for name, values in self._energies.items()}
         self._energies = {}
         return found
@@ -98,9 +98,9 @@ class Presynaptic(nn.Module):
     @uncompiled
     @torch.no_grad()
     def learned_from(self, rates: Mapping[str, Tensor]) -> None:
-        """Keep energies and let the state move on by one update, at the rates of every population.
+        """Record energies and update the state, from the rates of every population in a training batch.
 
-        Channels of credit are among them where their projections learn.
+        ``rates`` include channels of credit if their projections learn.
         """
         for name in self.measured:
             population, reader, operator = self._sources[name]
@@ -114,7 +114,7 @@ class Presynaptic(nn.Module):
     @uncompiled
     @torch.no_grad()
     def renew(self, rates: Mapping[str, Tensor]) -> None:
-        """Let the state move on by one update, at the rates (presentation, *shape) of every population."""
+        """Update the state once, from the rates (presentation, *shape) of every population."""
         for p, operator in self.projections:
             reading: Any = self.of[p.name]
             every = updates_between(reading.how)
@@ -124,7 +124,7 @@ class Presynaptic(nn.Module):
             state = reading.state()
             r = operator.patches(rates[p.pre].detach().flatten(1)).to(state["mean"].dtype)
             ranks = distributed.place()[1]
-            if ranks > 1:  # the state depends on the presentations of all ranks, in the order of one process
+            if ranks > 1:  # the state depends on presentations of all ranks, in the order of one process
                 r = _of_all_ranks(r, ranks, operator.places)
             noise = torch.from_numpy(noise_of(p.name, reading.count, *r.shape)).to(r)
             reading.take(reading.how.renewed(state, r, noise, float(every)))
@@ -135,7 +135,7 @@ def _measurable(p: Projection) -> bool:
 
 
 def _source(net: Network, p: Projection) -> tuple[str, str, Operator | None]:
-    """Of what energy is measured: the population, the projection that reads it, and the places it reads."""
+    """Where energy is measured: the population, the projection that reads it, and that one's places."""
     by_rates = not p.is_top_down or getattr(p.plasticity, "energy", "rates") == "rates"
     if not by_rates:
         return p.pre, p.name, None
@@ -150,9 +150,9 @@ def _of_all_ranks(r: Tensor, ranks: int, places: int) -> Tensor:
 
 
 class ByReading(torch.autograd.Function):
-    """Adds nothing upward; the change of weights is ⟨u x'ᵀ⟩, with what synapses read, x', given.
+    """Adds nothing upward; makes the change of weights ⟨u x'ᵀ⟩, where x' is what synapses read.
 
-    The drive passes unchanged, and so does the credit that goes down: W and B serve there as constants.
+    The drive passes unchanged, and so does the credit that goes down, where W and B act as constants.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""The quasi-static session: every phase of a protocol at its equilibrium, an open window one update.
+"""The quasi-static session: every phase of a protocol at its equilibrium, each open window one update.
 
-A phase of T seconds with an open plasticity window is one update with η·T, made from the rates and credits
-that the phase settles to. The rate dynamics approach it when phases are long compared with every time
+A phase of T seconds with an open plasticity window is one update with η·T, made from the rates and credits to
+which the phase settles. The dynamics in time approach this when phases are long compared with every time
 constant and η·T is small.
 """
 
@@ -52,21 +52,21 @@ class QuasiStatic:
     ----------
     net : Network
     seed : int, default 0
-        Of initial weights and noise.
+        Seed of initial weights and noise.
     state : State, optional
-        What to start from instead of drawn weights.
+        Learned state to start from, instead of initial weights.
 
     Attributes
     ----------
     model : Model
         The network on torch in float64, whose weights learn.
     windows : Windows
-        Its plastic projections, and the state of their rules.
+        The plastic projections, and the state of their rules.
 
     Raises
     ------
     BuildError
-        If a rule or regulariser has no meaning for a phase at equilibrium.
+        If a rule or regulariser is not defined for a phase at equilibrium.
     """
 
     def __init__(self, net: Network, seed: int = 0, state: State | None = None) -> None:
@@ -79,15 +79,15 @@ class QuasiStatic:
             for name, variables in state.fitted_to(net, seed).rule_state.items():
                 self.windows.state_of[name] |= {v: np.array(x, np.float64) for v, x in variables.items()}
             self.windows.readings = Readings(net, state.fitted_to(net, seed).readings)
-        self._learned = 0  # number of `Shown` that opened a window
+        self._learned = 0  # number of `Shown` with an open window
         self._time_ms = 0.0
         self._loops: Memory = {}  # state of closed loops
-        self._activity: Values = {}  # of loops of the network: the next phase settles from it
+        self._activity: Values = {}  # activity of the network's loops, from which the next phase settles
         self._said: set[tuple[str, tuple[str, ...]]] = set()
 
     @property
     def preprocessing(self) -> Held | None:
-        """The preprocessing of its training, if any."""
+        """The preprocessing that the network was trained with, if any."""
         return self.model.preprocessing
 
     @known_arguments("run")
@@ -118,8 +118,8 @@ class QuasiStatic:
         """Raise `RunError` if the plan contains something that has no equilibrium."""
         if plan.wanted.every_ms is not None:
             raise RunError(
-                f"record: every_ms={plan.wanted.every_ms:g} needs time within a phase, and here a phase "
-                'is its equilibrium; leave every_ms out, or use backend "brian2"'
+                f"record: every_ms={plan.wanted.every_ms:g} needs time within a phase, but on this backend a "
+                'phase is its equilibrium; leave every_ms out, or use backend "brian2"'
             )
         for phase in plan.different_phases():
             check_settles(self.model, phase)
@@ -151,12 +151,12 @@ class QuasiStatic:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to a `checkpoint`.
+        """Restore a `checkpoint`.
 
         Raises
         ------
         RunError
-            If it is damaged, or of another network; then nothing is changed.
+            If the checkpoint is damaged, or of another network; then nothing is changed.
         """
         passing = {*self._loops, *(_ACTIVITY + name for name in self._activity)}
         require_own(self.net.name, {n: a for n, a in self.checkpoint().items() if n not in passing}, state)
@@ -191,7 +191,7 @@ class QuasiStatic:
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Weights of every kind, biases and what normalisers keep, by name."""
+        """Weights of every kind, biases, and gains and statistics of normalisers, by name."""
         model = self.model
         kept = normalisers(model.populations)
         own = [p.name for p in self.net.top_downs if self.net.weight_shape(p) and not _tied(p)]
@@ -234,7 +234,7 @@ class QuasiStatic:
         return Sample(shown, values, weights, self._time_ms, recorded, states, loops.shorter_ms)
 
     def _settled(self, phase: PhasePlan, shown: Shown) -> Equilibrium:
-        """The equilibrium to which activity goes on from where it is."""
+        """The equilibrium to which activity settles from its present state."""
         found = settle(self.model, phase, shown.images, self._activity)
         self._activity = found.activity
         for loop in found.leaving:
@@ -242,8 +242,8 @@ class QuasiStatic:
                 self._said.add((phase.name, loop.populations))
                 _log.warning(
                     "phase %s: population %s settles at a state from which any difference between units "
-                    "grows (eigenvalue %.3g/s, phase of %g ms), so activity in time leaves it; drive units "
-                    'that compete differently, or use backend "brian2" with noise',
+                    "grows (eigenvalue %.3g/s, phase of %g ms), so activity in time leaves it; give units "
+                    'that compete different drives, or use backend "brian2" with noise',
                     phase.name,
                     " and ".join(loop.populations),
                     loop.per_s.real,
@@ -257,7 +257,7 @@ class QuasiStatic:
         return {name: self.windows.kept(name) for name in (*wanted.weights, *wanted.states)}
 
     def _pull_back(self) -> None:
-        """Hard orthogonality, after a `Shown` that opened a window."""
+        """Apply hard orthogonality, after a `Shown` with an open window."""
         self._learned += 1
         for p in self.net.driving:
             for rule in p.regularisers:
@@ -271,7 +271,8 @@ class QuasiStatic:
             if not torch.isfinite(self.windows.own(name)).all():
                 raise RunError(
                     f"projection {name}: weights are no longer finite in trial {shown.trials[0]}; a phase is "
-                    'one update with eta_per_s times its duration: make that smaller, or use backend "brian2"'
+                    "one update with eta_per_s times its duration, so make this product smaller, or use "
+                    'backend "brian2"'
                 )
 
 
@@ -288,7 +289,7 @@ def _sampled(found: Equilibrium, wanted: Wanted) -> dict[str, dict[str, np.ndarr
 
 
 def _activity_in(model: Model, state: Mapping[str, np.ndarray]) -> Values:
-    """Activity of loops in a checkpoint; `RunError` where it is not this network's."""
+    """Activity of loops in a checkpoint; `RunError` where it does not fit this network."""
     steps = [step for block in model.blocks if loops_alone(block) for step in block]
     sizes = {f"a:{s.name}": s.population.size for s in steps}
     sizes |= {f"g:{s.name}": s.population.size for s in steps if s.gains}
@@ -298,7 +299,7 @@ def _activity_in(model: Model, state: Mapping[str, np.ndarray]) -> Values:
         if name not in sizes or values.ndim != 2 or values.shape[1] != sizes[name]:
             raise RunError(
                 f"network {model.net.name}: the checkpoint holds {entry!r} of shape {values.shape}, which "
-                "does not belong to it; give what checkpoint() of this network returned"
+                "does not fit this network; give what checkpoint() of this network returned"
             )
         require_numbers(model.net.name, entry, values)
         found[name] = torch.from_numpy(np.array(values, np.float64))

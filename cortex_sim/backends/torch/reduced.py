@@ -1,6 +1,6 @@
-"""Batch normalisation over the presentations of all ranks: statistics, and credit through them, are reduced.
+"""Batch normalisation over the presentations of all ranks: statistics, and credit through them, are summed.
 
-torch's SyncBatchNorm does the same and needs GPUs; this one works with every backend of torch.distributed.
+torch's SyncBatchNorm does the same but needs GPUs; this one works with every backend of torch.distributed.
 
 With N values per channel over all ranks, x̂ = (a − mean)/√(variance + eps) and g = ∂E/∂n,
 
@@ -23,7 +23,7 @@ from cortex_sim.backends.torch import distributed
 def reduced_batch_norm(a: Tensor, gain: Tensor, offset: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
     """N of this rank's drives (presentation, channel[, row, column]), and the statistics of all ranks.
 
-    These are the mean and the unbiased variance, (2, channel), without a graph.
+    The statistics are mean and unbiased variance, (2, channel), without a graph.
     """
     n, met = _Reduced.apply(a, gain, offset, eps)
     return n, met

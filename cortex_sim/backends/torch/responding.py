@@ -47,16 +47,15 @@ def respond(
 ) -> xr.Dataset:
     """Settled rates and drives of every population, and its credit if there are labels.
 
-    Of an unrolled network those at the end of every step, along the dim ``time_bin``.
+    Those of an unrolled network are at the end of every step, along the dimension ``time_bin``.
 
     Parameters
     ----------
     model : Core
     x : array of shape (presentation, *stimulus), ImageSet, StimulusSet or Source; or mapping
-        Of an unrolled network also (presentation, time_bin, *stimulus). Where several populations have no
-        bottom-up input, a mapping of each to its array.
-        Of an image set the test part is presented. A stimulus set is fitted to the network if necessary,
-        and its ids and descriptors go into the recording.
+        For an unrolled network also (presentation, time_bin, *stimulus). If several populations have no
+        bottom-up input, a mapping of each to its array. The test part of an image set is presented. A
+        stimulus set is fitted to the network if necessary, and its ids and descriptors go into the recording.
     y : array of labels (presentation,) or target rates (presentation, unit), optional
         With labels the recording has the variable ``credit``.
     batch : int, default 256
@@ -69,7 +68,7 @@ def respond(
     ids : sequence of str, optional
         One per presentation, instead of those of ``x``.
     out : path, optional
-        Write here batch by batch, as float32: memory then holds one batch. The recording is returned
+        File to write batch by batch, as float32, so that memory holds one batch. The recording is returned
         as an open file, not in memory.
     progress : callable, optional
         Called with (presentations done, presentations in all) after every batch.
@@ -145,7 +144,7 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
         plain = isinstance(x, (np.ndarray, torch.Tensor)) and x.ndim > 1 and len(x) > 0
         plain = plain and len(model.sources) == 1
         plain = plain and getattr(x, "layout", torch.strided) == torch.strided
-        # For anything else the model's own check raises the error.
+        # For anything else, the model's own check raises the exception.
         source = _Array(x if plain else model.presentations(x))
     count = len(source)
     if count == 0:
@@ -153,11 +152,12 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
     known = getattr(source, "ids", None) if ids is None else ids
     names = [str(i) for i in range(count)] if known is None else [str(one) for one in known]
     if len(names) != count:
-        raise DataError(f"stimuli: {len(names)} ids for {count} presentations; give one each")
+        raise DataError(f"stimuli: {len(names)} ids for {count} presentations; give one for each")
     goals = None if y is None else model.target_tensor(y)
     if goals is not None and len(goals) != count:
         raise DataError(
-            f"{len(goals)} labels for {count} presentations of {listed(model.sources)}; give one each"
+            f"{len(goals)} labels for {count} presentations of {listed(model.sources)}; give one for each "
+            "presentation"
         )
     if not isinstance(source, StimulusSet):
         return _Shown(source, names, {}, {}, goals)
@@ -166,15 +166,16 @@ def _shown(model: Core, x: Any, y: Any, ids: Sequence[str] | None) -> _Shown:
 
 def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
     """The test part of an image set; other stimuli fitted to the network, as noted in the recording."""
-    shown = only_source(model.net, f"respond: {given!r} has one stimulus a presentation", WAY_OUT, DataError)
+    why = f"respond: {given!r} has one stimulus per presentation"
+    shown = only_source(model.net, why, WAY_OUT, DataError)
     shape = model.net.populations[shown].shape
     if isinstance(given, StimulusSet):
         unlike = given.preprocessing is None and given.stimulus_shape != shape
         return given.fit_to(shape, shown) if unlike else given
     if math.prod(given.stimulus_shape) != math.prod(shape):
         raise DataError(
-            f"stimuli must be an array of numbers, such as images.x_test, or a set, whose presentations fit "
-            f"population {shown} with {shape}. Got {given}"
+            f"stimuli must be an array such as images.x_test, or a set, whose presentations fit population "
+            f"{shown} of shape {shape}. Got {given}"
         )
     return given.fit_to(shape, shown).part("test")
 
@@ -186,7 +187,10 @@ def _asked(model: Core, variables: Sequence[str] | None, credit: bool) -> list[s
     for name in given:
         require_known("variable", name, dict.fromkeys(VARIABLES), DataError)
     if "credit" in given and model.net.objective_function is None:
-        raise DataError(f"network {model.net.name}: has no objective, so there is no credit to record")
+        raise DataError(
+            f"network {model.net.name}: has no objective, so there is no credit to record; leave credit out, "
+            "or declare one with net.objective(...)"
+        )
     return list(dict.fromkeys(["rate", *given]))
 
 
@@ -234,7 +238,8 @@ def _require_finite(found: Responses, start: int) -> None:
             if not fine.all():
                 raise RunError(
                     f"population {name}: its {variable} is not finite at presentation "
-                    f"{start + int(np.argmin(fine))}; the weights have diverged, or the stimulus is too large"
+                    f"{start + int(np.argmin(fine))}, since weights have diverged or stimuli are too large; "
+                    "train with a lower learning rate, or scale the stimuli down"
                 )
 
 

@@ -1,7 +1,7 @@
 """One pass upward: drives and rates of every population at equilibrium.
 
-What differs between passes is how rates are carried over a projection (`Carrier`), and what a protocol does
-meanwhile (`Interventions`).
+Passes differ in how rates are carried across a projection (`Carrier`), and in what a protocol does
+(`Interventions`).
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Values = dict[str, Tensor]
 
 
 class Carrier(Protocol):
-    """How rates travel in one kind of pass; the axes of rates and drives are its own affair."""
+    """How rates are carried in one kind of pass; each carrier chooses the axes of rates and drives."""
 
     def bias(self, step: Step) -> Tensor | None:
         """Bias of a population, if it has one."""
 
     def through(self, step: Step, link: Link, r: Tensor, bias: Tensor | None) -> Tensor:
-        """W r (+ b, if it is given) of one projection, in the form of the population's drive."""
+        """W r (+ b, if given) of one projection, with the axes of the population's drive."""
 
     def biased(self, step: Step, a: Tensor, bias: Tensor) -> Tensor:
         """A drive with a bias that no projection has added."""
 
     def settled(self, step: Step, a: Tensor, rates: Mapping[str, Tensor], receives: Tensor | None) -> Tensor:
-        """A drive less lateral inhibition; ``receives`` is the share of each unit that it receives."""
+        """A drive minus lateral inhibition, which receives the share ``receives`` of each unit's rate."""
 
     def rate(self, step: Step, a: Tensor) -> Tensor:
         """Rates of a population."""
@@ -47,13 +47,13 @@ class Interventions:
     Parameters
     ----------
     external : mapping of str to Tensor
-        Drive beside that of projections, by population.
+        Drive in addition to that of projections, by population.
     gates : mapping of str to float
         Factor on a projection's signal; 0 where it is cut.
     alive : mapping of str to Tensor of shape (unit,)
         1 for each active unit, 0 for each silenced one.
     spontaneous : frozenset of str
-        Populations whose rates are noise, of mean zero.
+        Populations whose rates are noise with mean zero.
     before : mapping of str to Tensor of shape (presentation, unit)
         Drives "a:NAME" and gains "g:NAME" from which populations of loops settle; from rest otherwise.
     injected : mapping of str to Tensor of shape (presentation, unit)
@@ -79,7 +79,7 @@ class Interventions:
         return self.alive.get(population, 1.0)
 
     def acted_on(self, population: str, r: Tensor) -> Tensor:
-        """Rates as the phase leaves them, from (presentation, *shape)."""
+        """Rates (presentation, *shape) after the phase's interventions."""
         if population in self.spontaneous:
             return torch.zeros_like(r)
         if population in self.alive:
@@ -87,7 +87,7 @@ class Interventions:
         return r
 
     def credit_of(self, population: str, c: Tensor) -> Tensor:
-        """Credit as the phase leaves it, from (presentation, unit)."""
+        """Credit (presentation, unit) after the phase's interventions."""
         c = c * self.credit_alive.get(population, 1.0)
         return c + self.injected.get(population, 0.0)
 
@@ -116,7 +116,7 @@ def settle(
     carrier : Carrier
     acting : Interventions, optional
     blocks : tuple of tuple of Step, optional
-        Steps in the order in which they settle, those of a loop together; by default one after another.
+        Steps in the order in which they settle, those of a loop together; by default each separately.
     how : Settling
         How loops are solved.
 
@@ -159,7 +159,7 @@ def _settle_loop(
     acting: Interventions | None,
     how: Settling,
 ) -> None:
-    """Drives and rates of populations that drive one another, added to those that are known."""
+    """Settle populations that drive one another, and add their drives and rates to those given."""
     names = frozenset(step.name for step in block)
 
     def within(a: Values, g: Values) -> Values:
@@ -188,14 +188,14 @@ def received(step: Step, rates: Values, carrier: Carrier, acting: Interventions 
 
 
 def gain_received(step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
-    """What projections of gain add up to."""
+    """The summed signal of gain projections, g."""
     return _split(step, step.gains, frozenset(), rates, carrier, acting).whole(step, rates, carrier, acting)
 
 
 def rate_of(
     step: Step, a: Tensor, g: Tensor | None, carrier: Carrier, acting: Interventions | None
 ) -> Tensor:
-    """Rates r = max(0, 1 + g) f(a), as a phase leaves them."""
+    """Rates r = max(0, 1 + g) f(a), after a phase's interventions."""
     r = carrier.rate(step, a)
     r = r if g is None else r * (1 + g).clamp(min=0)
     return r if acting is None else acting.acted_on(step.name, r)
@@ -203,16 +203,16 @@ def rate_of(
 
 @dataclass(frozen=True)
 class _Part:
-    """What adds up to a drive or gain, apart from what comes from inside a loop.
+    """The sum that makes a drive or gain, without the part that comes from inside a loop.
 
     Parameters
     ----------
     total : Tensor or None
-        External drive, projections from outside and the bias, computed once; None where there are none.
+        External drive, projections from outside and the bias, computed once; None if there are none.
     within : tuple of Link
         Projections from inside, whose signal changes from pass to pass.
     bias : Tensor or None
-        A bias that is not in the total.
+        The bias, if it is not in the total.
     """
 
     total: Tensor | None
@@ -220,7 +220,7 @@ class _Part:
     bias: Tensor | None
 
     def whole(self, step: Step, rates: Values, carrier: Carrier, acting: Interventions | None) -> Tensor:
-        """With what comes from inside."""
+        """The whole sum, with what comes from inside."""
         total = _sum(step, self.within, rates, carrier, acting, self.total, self.bias)
         assert total is not None  # every population but sources has an input
         return total
@@ -259,7 +259,7 @@ def _sum(
     total: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor | None:
-    """What projections add to a total, and the bias; None where there is nothing to add up."""
+    """A total plus the signals of projections and the bias; None if there is nothing to add."""
     for link in links:
         fused = bias if acting is None and link.operator.adds_bias else None
         part = carrier.through(step, link, rates[link.projection.pre], fused)
@@ -272,7 +272,7 @@ def _sum(
 def _less_lateral(
     step: Step, a: Tensor, rates: Values, carrier: Carrier, acting: Interventions | None
 ) -> Tensor:
-    """The drive less what a lateral projection takes away."""
+    """The drive minus the inhibition by a lateral projection."""
     if step.lateral is not None and not step.exact:
         signal = carrier.through(step, step.lateral, rates[step.name], None)
         a = a - (signal if acting is None else acting.passes(step.lateral.name) * signal)

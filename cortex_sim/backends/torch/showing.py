@@ -1,4 +1,4 @@
-"""Training data: presentations requested by number, in memory or not."""
+"""Training data: presentations requested by index, in memory or not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cortex_sim.errors import DataError
 
 
 class InMemory:
-    """Stimuli (of several sources, `Presentations`) and labels or target rates as tensors, as a source."""
+    """Stimuli (`Presentations` if there are several sources) and labels or target rates, as a source."""
 
     def __init__(self, x: Any, y: Tensor) -> None:
         self.x, self.y = x, y
@@ -23,12 +23,12 @@ class InMemory:
         return len(self.x)
 
     def batch(self, indices: Any, epoch: int = 0) -> tuple[Any, Tensor]:
-        """Presentations by number, on their device; the same in every epoch."""
+        """Presentations by index, on their device; the same in every epoch."""
         return self.x[indices], self.y[indices]
 
 
 def as_source(x: Any, y: Any = None) -> Any:
-    """Stimuli with labels as a source; a source as it is."""
+    """A source of stimuli with labels; a source is returned unchanged."""
     if y is not None:
         return InMemory(x, y)
     if not isinstance(x, Source):
@@ -37,17 +37,17 @@ def as_source(x: Any, y: Any = None) -> Any:
             f"batch(indices, epoch). Got {type(x).__name__}"
         )
     if not len(x):
-        raise DataError("training: the source holds no presentations; give at least one")
+        raise DataError("training: the source has no presentations; give at least one")
     return x
 
 
 def shown(source: Any, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
-    """One batch of a source: as many stimuli, and labels or targets, as requested.
+    """One batch of a source: the stimuli, and labels or targets, of the requested indices.
 
     Raises
     ------
     DataError
-        If it returns others than requested.
+        If the source returns another number than requested.
     """
     found = source.batch(indices, epoch)
     if not isinstance(found, tuple) or len(found) != 2:
@@ -58,7 +58,7 @@ def shown(source: Any, indices: np.ndarray, epoch: int) -> tuple[Any, Any]:
         labels = "none" if y is None else len(y)
         returned = " and ".join(map(str, sorted(counts)))
         raise DataError(
-            f"source: {len(indices)} presentations were requested, and it returned {returned} stimuli with "
+            f"source: {len(indices)} presentations were requested, but it returned {returned} stimuli and "
             f"{labels} labels; return exactly those requested"
         )
     return x, y
@@ -72,7 +72,7 @@ def batches(seed: int, epoch: int, count: int, size: int) -> Iterator[np.ndarray
 
 
 def batch_size_for(count: int, asked: int, ranks: int) -> tuple[int, list[str]]:
-    """Presentations in one batch, and a message if that differs from the requested number.
+    """Presentations in one batch, and messages if this is not the number requested, or some are left out.
 
     Raises
     ------
@@ -80,18 +80,20 @@ def batch_size_for(count: int, asked: int, ranks: int) -> tuple[int, list[str]]:
         If there are fewer presentations than ranks.
     """
     if count < ranks:
-        raise DataError(f"training: {count} presentations are too few for {ranks} ranks; use fewer ranks")
+        raise DataError(
+            f"training: there are fewer presentations ({count}) than ranks ({ranks}); use fewer ranks"
+        )
     shared = count - count % ranks
     said = []
     if asked > shared:
         said.append(
-            f"training: batch size {asked} exceeds the {count} training presentations, and is reduced to "
+            f"training: batch size {asked} exceeds the {count} training presentations and is reduced to "
             f"{shared}: one update per epoch"
         )
     if shared < count:
         said.append(
-            f"training: {count - shared} of {count} presentations, different ones in each epoch, are left "
-            f"out, so that {ranks} ranks have equally many"
+            f"training: each epoch leaves out {count - shared} of {count} presentations, different ones in "
+            f"each, so that the {ranks} ranks have equally many"
         )
     return min(asked, shared), said
 
@@ -102,6 +104,6 @@ def update_size_for(count: int, batch: int, accumulate: int) -> tuple[int, list[
     if asked <= count or accumulate == 1:
         return min(asked, count), []
     return count, [
-        f"training: {accumulate} batches of {batch} exceed the {count} training presentations, and one "
-        f"update takes all of them, {-(-count // batch)} batches"
+        f"training: {accumulate} batches of {batch} exceed the {count} training presentations, so each "
+        f"update takes all of them, in fewer batches ({-(-count // batch)})"
     ]

@@ -1,6 +1,6 @@
-"""What moves with the batches that populations are shown in training, and dropout, which is drawn for each.
+"""Slow state of populations, which training batches update, and dropout, which is drawn for each batch.
 
-Slow state are the parameters of activations that adapt, and the running statistics of normalisers.
+Slow state consists of the parameters of activations that adapt and the running statistics of normalisers.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def normalisers(container: nn.Module) -> dict[str, Normalising]:
 
 
 def transfer_values(container: nn.Module) -> dict[str, dict[str, Tensor]]:
-    """Parameters of activations as they are kept, by population and name; only of those that have any."""
+    """Parameters of activations, by population and name; only activations that have any."""
     every: Any = dict(container.named_children())
     found = {name: population.values() for name, population in every.items()}
     return {name: values for name, values in found.items() if values}
 
 
 def adapt(container: nn.Module, adapting: tuple[str, ...], drives: Mapping[str, Tensor]) -> None:
-    """Let slow state move with drives that were learned from: activations' parameters, running statistics."""
+    """Update slow state, parameters of activations and running statistics, by a training batch's drives."""
     for name in adapting:
         module: Any = container._modules[name]
         module.adapt(drives[name])
@@ -41,7 +41,7 @@ def adapt(container: nn.Module, adapting: tuple[str, ...], drives: Mapping[str, 
 
 
 def require_several(container: nn.Module, presentations: int) -> None:
-    """Refuse batches in which statistics over presentations would be those of a single value.
+    """Refuse batches in which statistics over presentations would have a single value.
 
     Raises
     ------
@@ -53,13 +53,13 @@ def require_several(container: nn.Module, presentations: int) -> None:
         if one.running and values < 2:
             raise RunError(
                 f"population {name}: {type(one.declared).__name__} takes its statistics over presentations "
-                "of a batch, and the smallest of this training has one per rank; choose a batch size that "
-                "leaves no such rest, or use GroupNorm or LayerNorm"
+                "of a batch, but the smallest batch of this training has one presentation per rank; choose a "
+                "batch size that leaves no such remainder, or use GroupNorm or LayerNorm"
             )
 
 
 def shown_plainly(rates: Tensor, container: nn.Module, count: Callable[[], None]) -> Tensor:
-    """Let statistics and noise move on after a batch without labels, as a user's own loop shows it."""
+    """Update statistics and the noise count after a batch without labels, as in a user's training loop."""
     move_statistics(list(normalisers(container).values()))
     every: Any = dict(container.named_children())
     if any(population.declared.dropout for population in every.values()):
@@ -71,7 +71,7 @@ def shown_plainly(rates: Tensor, container: nn.Module, count: Callable[[], None]
 def kept_share(dropout: float, like: Tensor, noise: Noise, name: str) -> Tensor:
     """Factor on rates (presentation, *shape): 0 for a share ``dropout`` of them, else 1/(1 − dropout).
 
-    So the mean of rates is that without dropout (Srivastava et al. 2014, JMLR 15, section 10).
+    So the mean of the rates is the same as without dropout (Srivastava et al. 2014, JMLR 15, section 10).
     """
 
     def drawn(presentations: int) -> Tensor:
@@ -83,7 +83,7 @@ def kept_share(dropout: float, like: Tensor, noise: Noise, name: str) -> Tensor:
 
 
 def _empty(presentations: int, like: Tensor) -> Tensor:
-    """Room for the same of so many presentations, laid out alike: noise is drawn in the order of memory."""
+    """An empty tensor for ``presentations``, in the same memory layout: noise is drawn in memory order."""
     last = like.dim() == 4 and not like.is_contiguous()
     layout = torch.channels_last if last else torch.contiguous_format
     size = (presentations, *like.shape[1:])

@@ -1,11 +1,11 @@
 """Whether activity would stay at the equilibrium of a loop, or leave it within the phase.
 
-A fixed point is found wherever its residual is small, and one that activity in time leaves has none either:
-several units that are driven exactly alike, and compete, settle at a state from which the least difference
-between them grows. What decides is the Jacobian J = τ⁻¹(−I + M D) of drives, with D the slopes f′(a): all its
-eigenvalues have negative real parts if I − ½ D^½ (M + Mᵀ) D^½ is positive definite, by the Lyapunov function
-Σ τ f′(a) δa² of a deviation δa, and if M is symmetric only then. That is quickly tested by Cholesky's method;
-eigenvalues are computed where it fails.
+The search finds any fixed point, also an unstable one, which activity in time would leave: units with exactly
+equal drives that compete settle at a state from which the smallest difference between them grows. Stability
+depends on the Jacobian J = τ⁻¹(−I + M D) of drives, with M the weights of the loop and D the slopes f′(a).
+All its eigenvalues have negative real parts if I − ½ D^½ (M + Mᵀ) D^½ is positive definite, by the Lyapunov
+function Σ τ f′(a) δa² of a deviation δa; if M is symmetric, only then. This is tested quickly by Cholesky
+decomposition; eigenvalues are computed where the test fails.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from cortex_sim.loops import LARGEST, Loop, loops_of
 
 _log = logging.getLogger(__name__)
 _CHUNK = 5_000_000  # numbers in the matrices that are tested together
-_CUBES = 2e8  # of units, over all presentations whose eigenvalues are computed; at least one is
+_CUBES = 2e8  # limit of units³ times the presentations whose eigenvalues are computed; at least one is
 
 
 @dataclass(frozen=True)
 class Leaving:
-    """A loop that activity would leave.
+    """A loop whose equilibrium activity would leave.
 
     Parameters
     ----------
@@ -54,13 +54,13 @@ def leaving(
     acting : Interventions
         What the phase does.
     drives, gains : mapping of str to Tensor of shape (presentation, unit)
-        By population; gains of those that have any.
+        By population; gains only where gain projections arrive.
     duration_ms : float
     """
     found = []
     for loop in loops_of(model.net, gains=True):
         if loop.units(model.net) > LARGEST:
-            _log.info("%s: too many units to see whether activity stays at an equilibrium", loop.called)
+            _log.info("%s: too many units to check whether its equilibrium is stable", loop.called)
             continue
         fastest = _fastest(model, acting, loop, drives, gains)
         if fastest.real * duration_ms > 1:
@@ -69,7 +69,7 @@ def leaving(
 
 
 def _fastest(model: Core, acting: Interventions, loop: Loop, drives: Values, gains: Values) -> complex:
-    """Eigenvalue with the largest real part, in 1/ms; −infinity where all are known to be negative."""
+    """Eigenvalue with the largest real part, in 1/ms; −infinity if all are known to be negative."""
     net = model.net
     kept = model.constrained.acting(model.weights)
     weights = {n: net.operator(net.projections[n]).matrix(kept[n]).numpy() for n in loop.weighted(net)}
@@ -105,7 +105,7 @@ def _slopes(
 def _suspects(m: Tensor, slopes: Tensor) -> list[int]:
     """Presentations in which I − ½ D^½ (M + Mᵀ) D^½ is not positive definite."""
     symmetric, own = (m + m.T) / 2, torch.eye(len(m), dtype=m.dtype)
-    if not torch.linalg.cholesky_ex(own - slopes.max() * symmetric).info:  # for the steepest slope everywhere
+    if not torch.linalg.cholesky_ex(own - slopes.max() * symmetric).info:  # with the largest slope everywhere
         return []
     roots = slopes.sqrt()
     found: list[int] = []

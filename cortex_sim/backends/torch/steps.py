@@ -1,7 +1,7 @@
-"""A plan compiled to steps: what one pass through a network does, population by population.
+"""A network as a list of steps: what one pass through it does, population by population.
 
-One list serves every pass: training, responses, phases of a protocol at equilibrium, and many networks side
-by side in an outer loop.
+The same list serves every pass: training, responses, phases of a protocol at equilibrium, and many networks
+in parallel in an outer loop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cortex_sim.projection import Projection
 
 @dataclass(frozen=True)
 class Link:
-    """A projection that carries rates: its linear algebra, and the top-down one that it is paired with."""
+    """A projection that carries rates: its linear algebra, and the top-down projection paired with it."""
 
     projection: Projection
     operator: Operator
@@ -39,7 +39,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Path:
-    """A top-down projection: the linear algebra of what is beside it, and where its signal comes from."""
+    """A top-down projection: the linear algebra of its bottom-up partner, and the source of its signal."""
 
     projection: Projection
     operator: Operator
@@ -54,23 +54,23 @@ class Path:
 
 @dataclass(frozen=True)
 class Step:
-    """One population: a = Σ W r_pre + b − L r, r = max(0, 1 + Σ W r_pre) f(a), and the credit that arrives.
+    """One population: a = Σ W r_pre + b − L r, r = max(0, 1 + g) f(a), and the credit that arrives.
 
     Parameters
     ----------
     population : Population
     inputs : tuple of Link
-        Projections that drive it, bottom-up and recurrent, those without weights last.
+        Projections that drive it, bottom-up and recurrent; those without weights are last.
     paths : tuple of Path
         Top-down projections onto it, in order of declaration.
     senders : tuple of Projection
-        Top-down projections that leave it with no bottom-up one beside them.
+        Top-down projections from it that are not paired with a bottom-up one.
     lateral : Link or None
         Its lateral projection.
     gains : tuple of Link
-        Projections that multiply its rates.
+        Projections that multiply its rates; g is the sum of their W r_pre.
     exact : bool
-        Whether lateral inhibition is solved exactly: where the population is linear and carries no credit.
+        Whether lateral inhibition is solved exactly: if the population is linear and carries no credit.
     """
 
     population: Population
@@ -83,7 +83,7 @@ class Step:
 
     @property
     def name(self) -> str:
-        """Of the population."""
+        """Name of the population."""
         return self.population.name
 
 

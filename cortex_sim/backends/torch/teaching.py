@@ -1,4 +1,4 @@
-"""Credit from a credit network: its parameters as tensors, every population's credit, and what that moves."""
+"""Credit from a credit network: its parameters as tensors, every population's credit, and changes by it."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class TeacherCredit(nn.Module):
 
     Parameters
     ----------
-    declared : Teacher
-        Part of the declaration, and so of every checkpoint; its tensors are not saved a second time.
     net : Network
-        The network that it teaches.
+        The network that receives its credit.
     feedback : FeedbackWeights
-        Holder of kernels and addresses.
+        Holds the diffusion kernels and addresses.
     presynaptic : Presynaptic
         What synapses read.
     dtype : torch.dtype
-        Type of its parameters.
+        Precision of its parameters.
 
     Attributes
     ----------
+    declared : Teacher
+        The teacher, part of the declaration and so of every checkpoint; its tensors are not saved again.
     sent : dict of str to Tensor
-        Rates of the channels at the last batch, by credit population; of plastic projections alone.
+        Rates of the channels in the latest batch, by credit population; only those of plastic projections.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TeacherCredit(nn.Module):
         super().__init__()
         assert net.teacher is not None
         self.declared, self.dtype = net.teacher, dtype
-        # methods, not the modules, which own their tensors
+        # Methods rather than the modules, which would be registered here as submodules.
         self._weight, self._inputs = feedback.plastic_or_free, presynaptic.inputs
         self._names = [name for name in feedback.free if name in _read(self.declared)]
         self._learning = [
@@ -64,7 +64,7 @@ class TeacherCredit(nn.Module):
             self.register_buffer(_PREFIX + name, tensor, persistent=False)
 
     def at_drives(self, name: str) -> bool:
-        """Whether it sends its credit to a population's drives, past f′."""
+        """Whether its credit to a population enters at the drives, without the factor f′."""
         return name in self.declared.hidden and not self.declared.network.gated
 
     @property
@@ -75,7 +75,7 @@ class TeacherCredit(nn.Module):
     def terms(
         self, rates: Mapping[str, Tensor], goal: Tensor, error: Tensor, at: dict[str, Tensor]
     ) -> Tensor:
-        """Terms whose gradient is minus what its credit says, injected at ``at``, and minus D's change."""
+        """Terms whose gradient is minus its credit, at the rates or drives ``at``, and minus D's change."""
         total = injected(self.credits(rates, goal, error), at)
         for p, operator, reader in self._learning:
             with torch.no_grad():
@@ -89,12 +89,12 @@ class TeacherCredit(nn.Module):
 
     @torch.no_grad()
     def credits(self, rates: Mapping[str, Tensor], goal: Tensor, error: Tensor) -> dict[str, Tensor]:
-        """Credit c of every population that it teaches, (presentation, unit); keeps what channels `sent`.
+        """Credit c of every population that receives it, (presentation, unit); also updates `sent`.
 
         Parameters
         ----------
         rates : dict of str to Tensor
-            Of every population, (presentation, …).
+            Rates of every population, (presentation, …).
         goal, error : Tensor of shape (presentation, output)
             Target rates, and the objective's credit at the top.
         """
@@ -124,7 +124,7 @@ class TeacherCredit(nn.Module):
         Parameters
         ----------
         rates : dict of str to Tensor
-            Of every population, (presentation, unit).
+            Rates of every population, (presentation, unit).
         goal : array of shape (presentation, output), optional
             Target rates; None while the top is not nudged.
         error : Tensor of shape (presentation, output), optional
@@ -134,7 +134,7 @@ class TeacherCredit(nn.Module):
         Returns
         -------
         drives, rates, credits : dict of str to array
-            The first two by credit population, the last, D r, by population that receives it.
+            Drives and rates by credit population; credits, D r, by the population that receives them.
         """
         teacher = self.declared
         parts = InParts(teacher, teacher.placed({n: self._weight(n).numpy(force=True) for n in self._names}))

@@ -1,7 +1,7 @@
-"""Stimuli and targets of unrolled networks, with time bins or without, and the rates that targets judge.
+"""Stimuli and targets of unrolled networks, with time bins or without, and the rates that have targets.
 
-Stimuli without time bins are held. A target belongs to the last step of its time bin, so one without bins
-belongs to the last step of all. A time bin whose target rates are NaN in every unit has no target.
+Stimuli without time bins are constant. A target belongs to the last step of its time bin; without bins, to
+the last step of all. A time bin whose target rates are NaN in every unit has no target.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def stimulus_tensor(
     look: bool | None,
     how: Unrolled | None,
 ) -> Tensor:
-    """Stimuli of a population, (presentation, *shape) or, of one that is unrolled, with a time bin second.
+    """Stimuli of a population, (presentation, *shape), or if unrolled also (presentation, time_bin, *shape).
 
     Raises
     ------
     DataError
-        If they do not fit the population, or their time bins the steps.
+        If stimuli do not fit the population, or their time bins do not fit the steps.
     """
     if how is None:
         return inputs.stimulus_tensor(x, population, precision, device, look)
@@ -65,8 +65,8 @@ def _require_bins(what: str, bins: int, how: Unrolled) -> None:
     if how.steps % bins:
         fitting = [str(n) for n in range(1, how.steps + 1) if how.steps % n == 0]
         raise DataError(
-            f"{what} have {bins} time bins, which the {how.steps} steps cannot be divided into; give "
-            f"{listed(fitting)}, or build with steps={bins * math.ceil(how.steps / bins)}"
+            f"{what} have {bins} time bins, into which the {how.steps} steps cannot be divided; give "
+            f"{listed(fitting)} bins, or build with steps={bins * math.ceil(how.steps / bins)}"
         )
 
 
@@ -80,14 +80,14 @@ def target_tensor(
 ) -> Tensor:
     """Labels (presentation[, time_bin]) or rates (presentation[, time_bin], unit) of the top population.
 
-    Labels are whole numbers, target rates of an unrolled network floats: NaN in every unit of a time bin
-    that has no target.
+    Labels are whole numbers, target rates of an unrolled network are floats: NaN in every unit of a time bin
+    without a target.
 
     Raises
     ------
     DataError
-        If they do not fit the top population, or their time bins the steps, or could be either, or only some
-        units of a time bin are NaN.
+        If targets do not fit the top population, their time bins do not fit the steps, they could be labels
+        as well as rates, or only some units of a time bin are NaN.
     """
     if how is None:
         return inputs.target_tensor(y, top, precision, device, look)
@@ -103,16 +103,16 @@ def target_tensor(
     if tensor.dim() == 2 and not tensor.is_floating_point() and tensor.dtype != torch.bool:
         if shape[1] == top.size and how.steps % shape[1] == 0:
             raise DataError(
-                f"targets have shape {shape}: whole numbers for {shape[1]} units of {top.name}, or for "
-                f"{shape[1]} time bins; give y.astype(float) for rates, or one-hot rates (presentation, "
-                "time_bin, unit) for labels"
+                f"targets have shape {shape}, which could be rates of {shape[1]} units of {top.name}, or "
+                f"labels in {shape[1]} time bins; give y.astype(float) for rates, or one-hot rates "
+                "(presentation, time_bin, unit) for labels"
             )
         if shape[1] != top.size:
             _require_bins("targets", shape[1], how)
             return inputs.target_tensor(tensor.flatten(), top, precision, device, look).reshape(shape)
     if tensor.dim() > 2 or (tensor.dim() == 2 and shape[1] != top.size):
         raise DataError(
-            f"targets have shape {shape}; population {top.name}, {how}, takes whole-number labels "
+            f"targets have shape {shape}, but population {top.name}, {how}, needs whole-number labels "
             f"(presentation,) or (presentation, time_bin), or rates (presentation, {top.size}) or "
             f"(presentation, time_bin, {top.size})"
         )
@@ -125,7 +125,7 @@ def _as_floats(rates: Tensor, precision: str) -> Tensor:
 
 
 def _missing(y: Tensor, top: Population) -> Tensor | None:
-    """Which time bins have no target, (presentation, time_bin); None where all have one."""
+    """Which time bins have no target, (presentation, time_bin); None if all have one."""
     if not y.is_floating_point():
         return None
     absent = y.isnan()
@@ -135,8 +135,8 @@ def _missing(y: Tensor, top: Population) -> Tensor | None:
         presentation, time_bin = (int(at) for at in partly.nonzero()[0])
         raise DataError(
             f"targets are NaN in some units of {top.name} and not in others, first in presentation "
-            f"{presentation}, time bin {time_bin}; a bin without target is NaN in all {top.size} units, and "
-            "any other in none"
+            f"{presentation}, time bin {time_bin}; give NaN in all {top.size} units of a bin without target, "
+            "and in no unit of any other"
         )
     return missing if bool(missing.any()) else None
 
@@ -151,7 +151,7 @@ class Judged:
     y : Tensor of shape (row,) or (row, unit)
         Labels or target rates.
     share : Tensor of shape (row,), optional
-        Of each row in the mean objective; None where all have the same.
+        Share of each row in the mean objective; None if all are equal.
     """
 
     r: Tensor
@@ -169,7 +169,7 @@ def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> Judged:
         As `target_tensor` returns it.
     how : Unrolled or None
     sources : str
-        Their names, for the message.
+        Names of the sources, for the message.
 
     Raises
     ------
@@ -177,7 +177,10 @@ def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> Judged:
         If there are not as many targets as presentations.
     """
     if len(y) != len(r):
-        raise DataError(f"{len(y)} labels for {len(r)} presentations of population {sources}; give one each")
+        raise DataError(
+            f"{len(y)} labels for {len(r)} presentations of population {sources}; give one for each "
+            "presentation"
+        )
     if how is None:
         return Judged(r.flatten(1), y)
     each = how.steps // (y.shape[1] if _by_bin(y) else 1)
@@ -185,7 +188,7 @@ def judged(r: Tensor, y: Tensor, how: Unrolled | None, sources: str) -> Judged:
     known = _with_target(y)
     if known is None:
         return Judged(ends.flatten(0, 1), rows(y, how))
-    # Every presentation counts alike, and within it every time bin that has a target.
+    # Every presentation has the same share, and within it every time bin that has a target.
     share = known.to(ends.dtype) / (known.sum(1, keepdim=True).clamp(min=1) * len(y))
     return Judged(ends[known], y[known], share[known])
 
@@ -199,7 +202,7 @@ def rows(y: Tensor, how: Unrolled | None) -> Tensor:
 
 
 def steps_with_target(y: Tensor | None, how: Unrolled) -> list[int]:
-    """Steps, from 0, that have a target in any presentation; the last alone where there are no time bins."""
+    """Steps, from 0, that have a target in any presentation; only the last if there are no time bins."""
     if y is None or not _by_bin(y):
         return [how.steps - 1]
     known = _with_target(y)
@@ -228,7 +231,7 @@ class Goals:
     def at(self, step: int) -> tuple[Tensor, Tensor] | None:
         """Labels (presentation,) or target rates (presentation, unit) of a step; shares (presentation, 1).
 
-        None where no presentation has a target then; one that has none has share 0, and rates of 0.
+        None if no presentation has a target at this step; a presentation without one has share 0 and rates 0.
         """
         number, rest = divmod(step + 1, self._each)
         if rest or not self._some[number - 1]:
@@ -243,15 +246,15 @@ def _by_bin(y: Tensor) -> bool:
 
 
 def _with_target(y: Tensor) -> Tensor | None:
-    """Which time bins have a target, (presentation, time_bin); None where all have."""
+    """Which time bins have a target, (presentation, time_bin); None if all have one."""
     if y.dim() < 3:
         return None
-    known = ~y.isnan().all(2)  # NaN in some units, where values were not looked at, makes the objective NaN
+    known = ~y.isnan().all(2)  # if values were not checked, NaN in only some units makes the objective NaN
     return None if bool(known.all()) else known
 
 
 def bin_coordinates(how: Unrolled) -> dict[str, Any]:
-    """Coordinates of the time bins of a recording, one per step: values are those at its end."""
+    """Coordinates of the time bins of a recording, one per step; values are those at the step's end."""
     start = np.arange(how.steps) * how.dt_ms
     return {
         "time_bin_start": ("time_bin", start, {"units": "ms", "long_name": "start of the time bin"}),

@@ -1,4 +1,4 @@
-"""Training a model: batches in a fixed order, any torch optimiser and schedule, one loop."""
+"""The training loop of a model: batches in a fixed order, any torch optimiser and schedule."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ _log = logging.getLogger(__name__)
 
 
 class Diverged(RunError):
-    """The objective became infinite or NaN; a smaller rate or a regulariser may help."""
+    """The objective became infinite or NaN; a lower learning rate or a regulariser may help."""
 
     @classmethod
     def at(cls, trainer: Trainer, what: str) -> Diverged:
-        """An error with the position and learning rate of a training run."""
+        """The exception at the present update and learning rate of a training run."""
         return cls.after(trainer.step, trainer.rate, what)
 
     @classmethod
     def after(cls, step: int, rate: float, what: str) -> Diverged:
-        """An error with a number of updates, and the learning rate of the next."""
-        way_out = "" if ";" in what else "; try a lower one or an orthogonality regulariser"
-        return cls(f"training diverged at step {step}, the learning rate is {rate:.3g}: {what}{way_out}")
+        """The exception after a number of updates; ``rate`` is the learning rate of the next."""
+        way_out = "" if ";" in what else "; try a lower rate, or an orthogonality regulariser"
+        return cls(f"training diverged at step {step}, with learning rate {rate:.3g}: {what}{way_out}")
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Trainer:
     ----------
     model : Core
     x : Tensor, Presentations or Source
-        Stimuli (presentation, *shape), by source where there are several, or what yields them with labels.
+        Stimuli (presentation, *shape), by source if there are several, or a source of stimuli with labels.
     y : Tensor or None
         Labels or target rates; None with a source.
     epochs, batch_size : int
@@ -79,7 +79,7 @@ class Trainer:
     optimiser, schedule : str or dict
         See `make_optimiser` and `make_schedule`.
     updating : Updating
-        How many batches make an update, and what else happens to it.
+        How many batches make an update, and how the update is modified.
     """
 
     model: Core

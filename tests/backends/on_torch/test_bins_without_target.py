@@ -145,8 +145,8 @@ def test_partly_missing_and_infinite_targets_are_refused():
     partly[3, 1, 2] = np.nan
     with pytest.raises(
         cs.DataError,
-        match="targets are NaN in some units of IT and not in others, first in presentation 3, time bin 1; a "
-        "bin without target is NaN in all 3 units, and any other in none",
+        match="targets are NaN in some units of IT and not in others, first in presentation 3, time bin 1; "
+        "give NaN in all 3 units of a bin without target, and in no unit of any other",
     ):
         model.loss(x, partly)
     y[5, 0] = np.inf

@@ -323,7 +323,7 @@ def test_other_refusals():
     trainer = ready(optimiser_setting="inner_step")
     with pytest.raises(cs.RunError, match="no batch was presented since the last update"):
         trainer.optimiser.step()
-    with pytest.raises(cs.RunError, match="brings a schedule of its own"):
+    with pytest.raises(cs.RunError, match="brings its own schedule"):
         ready(optimiser_setting="inner_step", schedule_setting="OneCycleLR")
     with pytest.raises(cs.RunError, match="network tdca_mlp has no trained step"):
         cs.torch.build(mlp()).fit((np.zeros((4, 11)), np.zeros(4, int)), 1, optimiser="inner_step")

@@ -122,7 +122,7 @@ def test_other_stimuli_are_refused_with_the_way_out(net, x, given, message):
 @pytest.mark.parametrize(
     "y, message",
     [
-        ([1, 2, 3, 4, 1], "labels run from 1 to 4.*start at 0.*subtract 1"),
+        ([1, 2, 3, 4, 1], "labels run from 1 to 4.*counted from 0; subtract 1"),
         (list("abcda"), "np.unique"),
         ([0.0, 1.0, 2.0, 3.0, 0.0], r"y.astype\(int\)"),
         ([0, 1], "2 labels for 5 presentations"),

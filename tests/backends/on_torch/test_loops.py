@@ -260,7 +260,7 @@ def test_credit_that_does_not_settle_is_named(shown):
 
 def test_tolerance_and_limit(shown):
     net = supervised()
-    with pytest.raises(cs.RunError, match=r"settling=cs.torch.Settling\(limit=6\) searches longer"):
+    with pytest.raises(cs.RunError, match=r"^populations .*with settling=cs.torch.Settling\(limit=6\)"):
         cs.torch.build(net, settling=cs.torch.Settling(limit=3)).respond(shown[0])
     exact = cs.torch.build(net, precision="64").respond(shown[0]).rate.values
     rough = cs.torch.build(net, precision="64", settling=cs.torch.Settling(tolerance=1e-3)).respond(shown[0])

@@ -127,7 +127,7 @@ def test_weights_that_moved_to_other_memory_are_followed():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"others": "Muon"}, "optimiser Muon: others is for what is no matrix, which Muon cannot update"),
+        ({"others": "Muon"}, "Muon: others is for parameters that are not matrices, which Muon cannot"),
         ({"others": "Adamm"}, "unknown optimiser Muon: others 'Adamm' (did you mean 'Adam'?)"),
         ({"others": {"name": "SGD", "betas": 3}}, "optimiser Muon: others SGD: unknown setting 'betas'"),
         ({"adjust_lr_fn": "none"}, "optimiser Muon: Adjust learning rate function none is not supported"),

@@ -106,7 +106,7 @@ def test_layers_in_another_order_are_named():
             return self.readout(nn.functional.leaky_relu(self.first(x), 0.1))
 
     ours, plain = model(), Swapped()
-    with pytest.raises(RunError, match=re.escape("layer readout: its weight has shape (10, 11), that of")):
+    with pytest.raises(RunError, match=re.escape("layer readout: its weight has shape (10, 11), but")):
         cs.torch.to_state_dict(ours, plain)
     names = {"retina->V1": "first", "V1->IT": "readout"}
     plain.load_state_dict(cs.torch.to_state_dict(ours, plain, names=names))
@@ -125,14 +125,14 @@ def test_layers_in_another_order_are_named():
     "plain, message",
     [
         (mlp(slope=0.3), "differ from those of network digits_mlp"),
-        (mlp(bias=False), "layer 0: has no bias, and retina->V1 has"),
+        (mlp(bias=False), "layer 0: has no bias, but retina->V1 has one"),
         (
             nn.Sequential(nn.Linear(64, 10)),
-            "has 2 layers with parameters, retina->V1, V1->IT, and the module 1",
+            "number of layers with parameters is 2 in the network (retina->V1, V1->IT), but 1 in",
         ),
         (
             nn.Sequential(nn.Linear(64, 11), nn.LayerNorm(11), nn.Linear(11, 10)),
-            "has 2 layers with parameters, retina->V1, V1->IT, and the module 3",
+            "number of layers with parameters is 2 in the network (retina->V1, V1->IT), but 3 in",
         ),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_bias_that_our_population_lacks():
     ours, plain = cs.torch.build(net), nn.Linear(5, 3)
     found = cs.torch.to_state_dict(ours, plain)
     assert not found["bias"].any()
-    with pytest.raises(RunError, match="has a bias, which is not 0, and retina->IT none"):
+    with pytest.raises(RunError, match="has a bias that is not 0, but retina->IT has none"):
         cs.torch.from_state_dict(ours, plain)
 
 
@@ -216,7 +216,7 @@ def test_what_an_onnx_file_cannot_hold_is_refused_by_name(tmp_path, monkeypatch)
     net.population("V1", 3, activation="tanh")
     net.bottom_up("retina", "V1")
     net.recurrent("V1", "V1", cs.Dense(0.1 * np.eye(3)))
-    with pytest.raises(RunError, match="network loop: V1 drive one another and settle by iteration"):
+    with pytest.raises(RunError, match="network loop: V1 settle in a loop by iteration"):
         cs.torch.to_onnx(cs.torch.build(net), tmp_path / "no.onnx")
     unrolled = cs.torch.build(net, settling=cs.torch.Unrolled(steps=3, dt_ms=1))
     with pytest.raises(RunError, match="network loop"):

@@ -119,7 +119,7 @@ def test_a_recording_is_written_batch_by_batch(tmp_path):
 STIMULI = [
     (
         np.zeros((2, 3, 1)),
-        "stimuli have 3 time bins, which the 4 steps cannot be divided into; give 1, 2, 4, or",
+        "stimuli have 3 time bins, into which the 4 steps cannot be divided; give 1, 2, 4 bins, or",
     ),
     (
         np.zeros((2, 4, 2)),
@@ -138,11 +138,11 @@ def test_stimuli_that_do_not_fit_are_refused(x, says):
 
 
 TARGETS = [
-    (np.zeros((2, 2), int), "whole numbers for 2 units of choice, or for 2 time bins; give y.astype"),
-    (np.zeros((2, 3), int), "targets have 3 time bins, which the 4 steps cannot be divided into"),
+    (np.zeros((2, 2), int), "could be rates of 2 units of choice, or labels in 2 time bins; give y.astype"),
+    (np.zeros((2, 3), int), "targets have 3 time bins, into which the 4 steps cannot be divided"),
     (
         np.zeros((2, 4)),
-        r"targets have shape \(2, 4\); population choice, unrolled for 4 steps of 10 ms, takes",
+        r"targets have shape \(2, 4\), but population choice, unrolled for 4 steps of 10 ms, needs",
     ),
     (np.zeros((2, 4, 3)), r"or rates \(presentation, 2\) or \(presentation, time_bin, 2\)"),
     (np.full((2, 4), 2), "labels run from 2 to 2, but population choice has 2 units"),

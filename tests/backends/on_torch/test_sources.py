@@ -96,7 +96,7 @@ def test_a_data_source_gives_each_its_own():
     late = Shown({**x, "right": x["right"][:-1]}, y)
     late.batch = lambda at, epoch=0: ({"left": x["left"][at], "right": x["right"][:2]}, y[at])
     with pytest.raises(
-        cs.DataError, match="23 presentations were requested, and it returned 2 and 23 stimuli"
+        cs.DataError, match="23 presentations were requested, but it returned 2 and 23 stimuli"
     ):
         second.fit(late, epochs=1, batch_size=5)
 
@@ -145,12 +145,12 @@ def test_one_source_may_be_named():
 
 X = stimuli(eyes(), 4)
 REFUSED = {
-    "one array": (X["left"], "it has 3 sources, context, left, right, and one array does not say which"),
+    "one array": (X["left"], "it has 3 sources, context, left, right, but one array does not say which"),
     "one missing": ({n: X[n] for n in ("left", "right")}, "nothing is given for context; give .* or 0 for a"),
     "misspelt": ({**X, "rihgt": X["right"]}, "unknown source of eyes 'rihgt' .did you mean 'right'?"),
     "no source": ({**X, "V1": np.zeros((4, 11))}, "V1 has bottom-up input, so stimuli do not set its rates"),
-    "numbers": (dict.fromkeys(X, 1.0), "so how many presentations there are is not known"),
-    "lengths": ({**X, "right": X["right"][:3]}, "Got .*right 3.*; give as many each"),
+    "numbers": (dict.fromkeys(X, 1.0), "so the number of presentations is unknown"),
+    "lengths": ({**X, "right": X["right"][:3]}, "Got .*right 3.*; give the same number"),
     "a number": ({**X, "right": float("nan")}, "stimuli of right: the number must be finite"),
     "a value": ({**X, "right": np.full((4, 13), np.nan)}, "stimuli hold NaN"),
     "shape": ({**X, "right": X["right"][:, :4]}, "population right expects .presentation, 13."),
