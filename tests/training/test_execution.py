@@ -124,10 +124,10 @@ def test_what_moves_with_each_batch_cannot_be_computed_again():
     net.bottom_up("V1", "IT", plasticity="backprop")
     net.objective("IT", "cross_entropy")
     net = net.with_rule("backprop")
-    with pytest.raises(BuildError, match="population V1: draws its dropout anew"):
+    with pytest.raises(BuildError, match="population V1: would draw new dropout"):
         cs.torch.build(net, settling=cs.torch.Settling(recompute=True))
     reading = chain().with_rule("backprop").with_reads(cs.Decorrelated())
-    with pytest.raises(BuildError, match="has synapses whose reading moves with each batch"):
+    with pytest.raises(BuildError, match="has synapses whose reading changes with each batch"):
         cs.torch.build(reading, settling=cs.torch.Settling(recompute=True))
 
 

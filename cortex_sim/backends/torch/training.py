@@ -98,7 +98,7 @@ class Trainer:
         require_count("training", epochs=self.epochs, batch_size=self.batch_size)
         self.source = as_source(self.x, self.y)
         self.checked = isinstance(self.source, InMemory)
-        if self.checked:  # once, so that no step checks values again
+        if self.checked:  # values are checked once here, not at every step
             x, y = self.source.x, self.source.y
             y = y if self.model.net.objective_function is None else self.model.target_tensor(y)
             if isinstance(y, Tensor) and len(y) and not len(rows(y, self.model.unrolled)):
@@ -111,7 +111,8 @@ class Trainer:
         self.batch_size, said = batch_size_for(len(self.source), self.batch_size, self.ranks)
         if self.batch_size % self.ranks:
             raise RunError(
-                f"training: batch size {self.batch_size} cannot be split evenly over {self.ranks} ranks"
+                f"training: batch size {self.batch_size} cannot be split evenly over {self.ranks} ranks; use "
+                f"a multiple of {self.ranks}"
             )
         self.update_size, more = update_size_for(
             self.presentations, self.batch_size, self.updating.accumulate
@@ -139,7 +140,7 @@ class Trainer:
             self.parallel = execution.compiled(self.parallel)
 
     def remark(self, said: str) -> None:
-        """Warn in the log, once, and keep it for the summary."""
+        """Log a warning, once, and keep it for the summary."""
         if said not in self.remarks:
             self.remarks.append(said)
             if self.rank == 0:
@@ -162,7 +163,7 @@ class Trainer:
 
     @property
     def epoch(self) -> int:
-        """Whole epochs done."""
+        """Number of complete epochs done."""
         return self.step // self.steps_per_epoch
 
     @property
@@ -171,13 +172,13 @@ class Trainer:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def train_epoch(self, after_step: Callable[[], None] | None = None) -> float:
-        """Continue to the end of the present epoch; mean objective of its presentations before each update.
+        """Train to the end of the present epoch; returns the mean objective, each batch's before its update.
 
         Raises
         ------
         Diverged
-            If the objective is not finite; the model is left as it was after that update. On an accelerator
-            this is found one update later.
+            If the objective is not finite; the model is left in its state after that update. On an
+            accelerator this is detected one update later.
         """
         self.model.train()
         done = self.step % self.steps_per_epoch
@@ -206,7 +207,7 @@ class Trainer:
         return index.split(self.batch_size // self.ranks)
 
     def _look_ahead(self) -> None:
-        """Let workers prepare the batches to come, unless they do already."""
+        """Have workers prepare the coming batches, unless they do already."""
         if not isinstance(self.source, Ahead):
             return
         first = next(self._to_come(), None)
@@ -222,7 +223,7 @@ class Trainer:
             done = 0
 
     def mean_loss(self) -> float:
-        """Mean over the epoch's presentations so far: the last batch may hold fewer."""
+        """Mean objective over the epoch's presentations so far, of which the last update may have fewer."""
         self.readings.pass_on()
         if not self.losses:
             return float("nan")
@@ -241,7 +242,7 @@ class Trainer:
         Raises
         ------
         OutOfMemory
-            Saying what would take less.
+            If memory runs out; the message says what would take less.
         """
         said = saying_what_is_smaller(self.model.net.name, self.batch_size, self.step)
         with (
@@ -270,7 +271,7 @@ class Trainer:
                     raise
                 objective = objective + share * self.model.last_objective.reshape(1)
                 if number == len(parts) - 1:
-                    # An objective that is not finite on one rank is so on all.
+                    # The mean over ranks: if the objective is not finite on one rank, it is not on any.
                     assert isinstance(objective, Tensor)
                     self._read(torch.cat([objective, pending]))
                 if number == 0:
@@ -287,17 +288,17 @@ class Trainer:
             self.average.update(self.step)
 
     def _exchanges(self) -> bool:
-        """Whether ranks wait for each other within the forward pass, and find there that one has ended."""
+        """Whether ranks exchange values in the forward pass, and so notice there that one has ended."""
         model = self.model
         running = any(one.running for one in normalisers(model.populations).values())
         return running or bool(model.adapting or len(model.local.state) or len(model.presynaptic.of))
 
     def _gradients_averaged(self, last: bool) -> AbstractContextManager[Any]:
-        """Context of one batch: ranks exchange gradients after the last one of an update alone."""
+        """Context of one batch: ranks exchange gradients only after the last batch of an update."""
         return nullcontext() if last or self.ranks == 1 else self.parallel.no_sync()
 
     def _learning(self) -> list[Tensor]:
-        """All that the optimiser moves."""
+        """All parameters of the optimiser."""
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _read(self, values: Tensor) -> None:

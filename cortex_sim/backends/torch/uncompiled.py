@@ -1,4 +1,4 @@
-"""Functions that torch.compile leaves as they are, without the compiler's import of two seconds."""
+"""Functions that torch.compile does not compile, without importing the compiler, which takes two seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
-    """`torch.compiler.disable`, which loads the compiler, once something else has loaded it."""
+    """As `torch.compiler.disable`, but applied only once something else has loaded the compiler."""
     disabled: list[Callable[P, T]] = []
 
     @wraps(function)
@@ -26,12 +26,12 @@ def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
             disabled.append(torch.compiler.disable(function))
         return disabled[0](*args, **kwargs)
 
-    call._torchdynamo_disable = True  # type: ignore[attr-defined]  # compiled callers break off here too
+    call._torchdynamo_disable = True  # type: ignore[attr-defined]  # compiled callers stop here too
     return call
 
 
 def _go_round(call: Any) -> None:
-    """Let the compiler not look into ``call`` itself; it would compile it for every signature."""
+    """Make the compiler skip ``call`` itself, which it would otherwise compile for every signature."""
     skip = getattr(sys.modules["torch._dynamo"].eval_frame, "skip_code", None)
     if skip is not None:
         skip(call.__code__)

@@ -1,4 +1,4 @@
-"""Which networks can be unrolled, and which settle."""
+"""Which networks can be unrolled, and which can settle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_sim.projection import Projection
 
 
 def check_unrolls(model: Core, how: Unrolled) -> None:
-    """Raise `BuildError` where a network cannot be unrolled, or a rule says nothing about credit in time."""
+    """Raise `BuildError` where a network cannot be unrolled, or a rule does not define credit in time."""
     net = model.net
     for name, population in net.populations.items():
         if name not in net.sources and how.dt_ms >= 2 * population.tau_ms:
@@ -29,8 +29,8 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
         if population.normaliser is not None and population.normaliser.running:
             raise BuildError(
                 f"population {name}: {type(population.normaliser).__name__} takes its statistics over "
-                "presentations, which differ from step to step; use GroupNorm or LayerNorm, which need none, "
-                "or leave settling at its default"
+                "presentations, and these statistics would differ from step to step; use GroupNorm or "
+                "LayerNorm, or leave settling at its default"
             )
     for p, _ in model.presynaptic.projections:
         raise BuildError(
@@ -45,7 +45,7 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
     traced = [p for p in net.driving if p.rule.keeps_traces]
     for p in () if traced else (*model.routes.direct, *model.routes.targets):
         raise BuildError(
-            f"projection {p.name}: its rule gives the credit of settled rates, and none through time; "
+            f"projection {p.name}: its rule defines credit for settled rates, but not through time; "
             f"{_WAY_OUT}"
         )
     if traced:
@@ -53,13 +53,13 @@ def check_unrolls(model: Core, how: Unrolled) -> None:
 
 
 def _check_keeps_traces(model: Core, how: Unrolled, first: Projection) -> None:
-    """Rules that keep traces hold for the whole network, and need f′ of each unit by itself."""
+    """Rules that keep traces must be those of the whole network, and need each unit's own f′."""
     net, word = model.net, type(first.plasticity).__name__
     for p in net.driving:
         if p.rule.supervised and not p.rule.keeps_traces:
             raise BuildError(
-                f"projection {p.name}: {type(p.plasticity).__name__} takes its credit back through steps, "
-                f"and {word} of {first.name} needs none; give all supervised projections rules of one kind"
+                f"projection {p.name}: {type(p.plasticity).__name__} needs credit back through time, but "
+                f"{word} of {first.name} sends none; give all supervised projections rules of one kind"
             )
     if how.truncate is not None:
         raise BuildError(
@@ -71,16 +71,16 @@ def _check_keeps_traces(model: Core, how: Unrolled, first: Projection) -> None:
         normaliser = step.population.normaliser
         if learning and normaliser is not None:
             raise BuildError(
-                f"population {step.name}: {word} needs how each unit's rate depends on its own drive, and "
-                f"with {type(normaliser).__name__} it depends on those of others; leave it out"
+                f"population {step.name}: {word} needs rates that depend on each unit's own drive, but with "
+                f"{type(normaliser).__name__} they depend on those of other units; leave the normaliser out"
             )
         traces = Traces(model.steps, step, how.dt_ms, model.top, model.compute)
         for link in learning:
             if traces.by_synapse(link) and link.operator.synapses != "all":
                 raise BuildError(
                     f"projection {link.name}: {word} needs a trace at every synapse, which a "
-                    f"{link.operator.called} has none of; use dt_ms={_top_tau(model):g}, the tau_ms of "
-                    f'{model.top}, and memory="leak", or Dense()'
+                    f"{link.operator.called} does not have; use dt_ms={_top_tau(model):g}, the tau_ms of "
+                    f'{model.top}, and memory="leak", or use Dense()'
                 )
 
 
@@ -89,29 +89,29 @@ def _top_tau(model: Core) -> float:
 
 
 def check_recomputes(model: Core) -> None:
-    """Raise `BuildError` where rates computed again in the backward pass would be others."""
+    """Raise `BuildError` where rates recomputed in the backward pass would differ."""
     moves = dict.fromkeys(model.adapting, "adapts with each batch")
-    moves |= {n: "draws its dropout anew" for n, p in model.net.populations.items() if p.dropout}
+    moves |= {n: "would draw new dropout" for n, p in model.net.populations.items() if p.dropout}
     moves |= {
-        p.post: "has synapses whose reading moves with each batch" for p, _ in model.presynaptic.projections
+        p.post: "has synapses whose reading changes with each batch" for p, _ in model.presynaptic.projections
     }
     for name, why in moves.items():
         raise BuildError(
-            f"population {name}: {why}, so its rates cannot be computed again in the backward pass; leave "
+            f"population {name}: {why}, so its rates cannot be recomputed in the backward pass; leave "
             "recompute out"
         )
 
 
 def check_closes(net: Network) -> None:
-    """Raise `BuildError` where a population with a normaliser would have to settle in a loop."""
+    """Raise `BuildError` where a population with a normaliser would settle in a loop."""
     for loop in loops_of(net, gains=True):
         for name in loop.populations:
             normaliser = net.populations[name].normaliser
             if normaliser is not None:
                 raise BuildError(
                     f"population {name}: {type(normaliser).__name__} in the loop of "
-                    f"{', '.join(loop.populations)}, whose equilibrium is searched without normalisers; "
-                    "unroll it (settling=cs.torch.Unrolled(steps=20)), or leave the normaliser out"
+                    f"{', '.join(loop.populations)}, but loops settle only without normalisers; unroll the "
+                    "network (settling=cs.torch.Unrolled(steps=20)), or leave the normaliser out"
                 )
 
 

@@ -1,8 +1,8 @@
 """Rates over time: Euler steps of the rate dynamics, unrolled in autograd's graph.
 
-One step reads every rate at its beginning, a ← a + (dt/τ)(Σ W r + b − L r − a), likewise gains g, and then
-r = max(0, 1 + g) f(a). Backward, credit runs through the same steps in reverse, along the same paths as at
-equilibrium: over a projection by B where it has feedback of its own, and within a unit by 1 − dt/τ. For
+Each step reads all rates at its beginning: a ← a + (dt/τ)(Σ W r + b − L r − a), likewise for gains g, and
+then r = max(0, 1 + g) f(a). In the backward pass, credit passes through the same steps in reverse, along the
+same paths as at equilibrium: across a projection through its feedback B, and within a unit by 1 − dt/τ. With
 transposes this is backpropagation through time.
 """
 
@@ -23,18 +23,18 @@ from cortex_sim.checks import positive_ms, require_count
 @known_settings
 @dataclass(frozen=True)
 class Unrolled:
-    """Rates after each of so many steps of the rate dynamics from rest, in place of their equilibrium.
+    """Rates after each of a number of steps of the rate dynamics from rest, instead of their equilibrium.
 
     Parameters
     ----------
     steps : int
-        Euler steps for which every presentation lasts. A signal takes one step over each projection.
+        Number of Euler steps in every presentation. A signal takes one step across each projection.
     dt_ms : float, default 1.0
-        Length of a step, in ms, shorter than 2τ of every population. Where it is τ, a step is that of a
+        Length of a step, in ms; shorter than 2τ of every population. If it equals τ, a step is that of a
         discrete recurrent network, a = Σ W r + b.
     truncate : int, optional
-        Steps of a segment from which no credit goes back to the segment before, while rates go on: truncated
-        backpropagation through time. By default credit goes back to the first step.
+        Number of steps in a segment. No credit passes back to the previous segment, while rates continue
+        from it: truncated backpropagation through time. By default credit passes back to the first step.
 
     References
     ----------
@@ -60,20 +60,20 @@ class Unrolled:
         return f"unrolled for {self.steps} steps of {self.dt_ms:g} ms{credit}"
 
     def cuts_credit(self, step: int) -> bool:
-        """Whether a step begins a segment from which no credit goes back."""
+        """Whether a step begins a segment, so that no credit passes back from it."""
         return self.truncate is not None and step > 0 and step % self.truncate == 0
 
     def at(self, step: int, bins: int) -> int:
-        """The time bin that a step belongs to."""
+        """The time bin to which a step belongs."""
         return step * bins // self.steps
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Drives and rates of every population after one step, (presentation, *shape); a source's are equal.
+    """Drives and rates of every population after one step, (presentation, *shape); equal for a source.
 
-    ``gains`` are those of populations that have any, and ``read`` the rates that the step read at its
-    beginning.
+    ``gains`` are those of populations at which gain projections arrive, and ``read`` the rates that the step
+    read at its beginning.
     """
 
     drives: Values
@@ -85,14 +85,14 @@ class Moment:
 def unroll(
     steps: tuple[Step, ...], shown: Mapping[str, Tensor], carrier: Carrier, how: Unrolled
 ) -> list[Moment]:
-    """Every step's drives and rates; see `stepped`."""
+    """Drives and rates of all steps; see `stepped`."""
     return list(stepped(steps, shown, carrier, how))
 
 
 def stepped(
     steps: tuple[Step, ...], shown: Mapping[str, Tensor], carrier: Carrier, how: Unrolled
 ) -> Iterator[Moment]:
-    """Step after step from rest, drives and gains of 0; only the last is kept.
+    """Steps one after another from rest, where drives and gains are 0; only the latest is kept in memory.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def stepped(
     carrier : Carrier
     how : Unrolled
     """
-    # A linear population's lateral inhibition is solved exactly at equilibrium; in time it is one more input.
+    # At equilibrium, lateral inhibition of linear populations is solved exactly; in time it is an input.
     circuit = tuple(replace(step, exact=False) for step in steps if step.name not in shown)
     axes = {step.name: len(step.population.shape) for step in steps}
     like = next(iter(shown.values()))
@@ -124,7 +124,7 @@ def stepped(
 
 
 def _rates(circuit: tuple[Step, ...], a: Values, g: Values, carrier: Carrier) -> Values:
-    """Rates apart from drives, even where these are equal: credit is the gradient at rates alone."""
+    """Rates, as tensors other than the drives even if equal: credit is the gradient at the rates only."""
     rates = {s.name: rate_of(s, a[s.name], g.get(s.name), carrier, None) for s in circuit}
     return {name: r.view_as(r) if r is a[name] else r for name, r in rates.items()}
 
@@ -143,14 +143,15 @@ def read_by_steps(
 ) -> Values:
     """Rates that every step reads at its beginning, (presentation·step, *shape), without a graph.
 
-    Of a source they are those of the step; of others those at the end of the step before, and at first those
-    of zero drives. So two populations are read at the same time, as by a rule on brian2.
+    The rates of a source are those of the step; those of other populations are from the end of the previous
+    step, and at first from zero drives. So pre and post rates are read at the same time, as by a rule on
+    brian2.
 
     Parameters
     ----------
     steps : tuple of Step
     rates : mapping of str to Tensor
-        After every step, (presentation, step, *shape).
+        Rates after every step, (presentation, step, *shape).
     sources : tuple of str
     carrier : Carrier
     """

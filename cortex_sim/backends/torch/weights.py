@@ -18,14 +18,14 @@ from cortex_sim.state import State
 
 
 def set_weights(model: Core, weights: Mapping[str, Any]) -> None:
-    """Overwrite weights by the name of their projection; all of them, or none if one is wrong."""
+    """Overwrite weights by the name of their projection: all that are given, or none if one is wrong."""
     owners = dict(model.weights.items()) | model.feedback.free
     new = _checked("projection", "weights", weights, owners)
     for name, values in new.items():
         if model.net.projection(name).is_lateral and values.diagonal().any():
             raise BuildError(
-                f"projection {name}: lateral weights must be zero on the diagonal, no unit projects to "
-                "itself; give them with it set to 0"
+                f"projection {name}: lateral weights must be zero on the diagonal, since no unit projects to "
+                "itself; set their diagonal to 0"
             )
     model.constrained.require(new, owners)
     _overwrite(owners, new)
@@ -34,7 +34,7 @@ def set_weights(model: Core, weights: Mapping[str, Any]) -> None:
 
 
 def set_biases(model: Core, biases: Mapping[str, Any]) -> None:
-    """Overwrite biases by the name of their population; all of them, or none if one is wrong."""
+    """Overwrite biases by the name of their population: all that are given, or none if one is wrong."""
     owners = dict(model.biases.items())
     _overwrite(owners, _checked("population", "biases", biases, owners))
 
@@ -73,12 +73,12 @@ def origin(model: Core) -> dict[str, Any]:
 
 
 def load_state(model: Core, given: State) -> None:
-    """Load a state; feedback is renewed from the new weights.
+    """Load a state; feedback is recomputed from the new weights.
 
     Raises
     ------
     BuildError
-        If it is of another network.
+        If the state is that of another network.
     """
     found = given.fitted_to(model.net, model.seed)
     set_weights(model, {**found.weights, **found.feedback})
@@ -132,7 +132,7 @@ def _checked(kind: str, what: str, given: Any, owners: Mapping[str, Tensor]) -> 
             raise BuildError(f"{kind} {name}: {what} must be an array of numbers ({exception})") from None
         if new.shape != target.shape:
             raise BuildError(
-                f"{kind} {name}: {what} have shape {tuple(target.shape)}. Got {tuple(new.shape)}"
+                f"{kind} {name}: {what} must have shape {tuple(target.shape)}. Got {tuple(new.shape)}"
             )
         if array.dtype.kind not in "biuf":
             raise BuildError(f"{kind} {name}: {what} must be real numbers. Got {array.dtype}")
@@ -149,7 +149,7 @@ def _overwrite(owners: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
 
 
 def _reading(one: Any) -> dict[str, np.ndarray]:
-    """State of one projection's reading, its count included."""
+    """State of one projection's reading, including its count."""
     return {**{v: _array(x) for v, x in one.state().items()}, "count": np.array(float(one.count))}
 
 

@@ -1,4 +1,4 @@
-"""Open plasticity windows: the changes in one phase of T seconds, as one update with η·T."""
+"""Open plasticity windows: the changes during a phase of T seconds, as one update with η·T."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from cortex_sim.regularisers import Decay
 from cortex_sim.rules.by_presentation import ByPresentation
 from cortex_sim.rules.in_time import InTime, State
 
-STEP_MS = 1.0  # of noise, and of rule state within a phase
-_CHUNK = 1000  # steps of noise held at once
+STEP_MS = 1.0  # time step of noise, and of rule state within a phase
+_CHUNK = 1000  # steps of noise in memory at once
 _STAGES = {"trial": 0, "probe": 1}
 
 
@@ -36,7 +36,7 @@ class Noise:
         self.presentations = len(self._keys)
 
     def chunks(self, population: str, steps: int, units: int) -> Iterator[np.ndarray]:
-        """Arrays (step, unit), presentation by presentation, ``steps`` of each."""
+        """Arrays (step, unit), presentation by presentation, with ``steps`` steps of each."""
         name = crc32(f"spontaneous {population}".encode())
         for key in self._keys:
             stream = np.random.default_rng([*key, name])
@@ -52,7 +52,7 @@ class Windows:
     state_of : dict of str to dict
         Rule state by projection and variable, float64.
     readings : Readings
-        What projections read of their pre rates, where it is not the rates, with its slow state.
+        What projections read of their pre rates, where this is not the rates themselves, with its slow state.
     """
 
     def __init__(self, model: Core) -> None:
@@ -80,7 +80,7 @@ class Windows:
         return known[name] if name in known else self.model.feedback.plastic_or_free(name)
 
     def matrix(self, name: str) -> Tensor:
-        """The same memory as seen by rules: (post, inputs), for one place of a convolution."""
+        """The weights as rules see them, sharing memory: (post, inputs), for one place of a convolution."""
         w, p = self.own(name).detach(), self.net.projections[name]
         found: Tensor = self._ops[name].feedback_matrix(w) if p.is_top_down else self._ops[name].matrix(w)
         return found
@@ -93,7 +93,7 @@ class Windows:
 
     @torch.no_grad()
     def learn(self, phase: PhasePlan, found: Equilibrium, noise: Noise) -> None:
-        """One update of every open window with η·T, all from the old weights."""
+        """One update with η·T of every projection whose window is open, all computed from the old weights."""
         seconds = phase.duration_ms / 1000
         changes: list[tuple[Tensor, Tensor]] = []
         readings = self._readings_in(phase)
@@ -121,9 +121,9 @@ class Windows:
         self.model.renew_feedback()
 
     def _readings_in(self, phase: PhasePlan) -> dict[str, Reading]:
-        """Readings of the projections that learn in a phase, each to move on by itself from its beginning.
+        """Copies of the readings of projections that learn in a phase, each of which then changes separately.
 
-        A rule that reads as the projection it is paired with follows the same course.
+        A rule that reads as its paired projection does goes through the same states.
         """
         found = {name: self.readings.by(self.net.projections[name]) for name in phase.eta}
         return {name: reading.copy() for name, reading in found.items() if reading is not None}
@@ -136,13 +136,13 @@ class Windows:
         signals, places = self._signals(p, found)
         steps = max(1, round(phase.duration_ms / STEP_MS))
         step_s = phase.duration_ms / 1000 / steps
-        if isinstance(rule, ByPresentation):  # the phase is one step of its state, however long it is
+        if isinstance(rule, ByPresentation):  # the phase is one step of its state, whatever its duration
             steps, step_s = 1, 1.0
         total = np.zeros_like(w)
         allowed = self._allowed[p.name]
         side = "r_post" if p.is_top_down else "r_pre"
         rates = signals.get(side, np.empty(0))
-        renews = reading is not None and reading.name in phase.eta  # by the window of the one that owns it
+        renews = reading is not None and reading.name in phase.eta  # if its own projection's window is open
         for number in range(steps):
             if reading is not None:
                 signals[side] = reading.read(rates)
@@ -155,7 +155,7 @@ class Windows:
                 moved = allowed.only_where_synapses_are(rule.kinds, moved)
             if not (moved or renews):
                 return places * growth
-            total += (growth - total) / (number + 1)  # a running mean: of equal growths exactly theirs
+            total += (growth - total) / (number + 1)  # a running mean, exact if all growths are equal
             for variable, speed in moved.items():
                 state[variable] = state[variable] + step_s * speed
         return places * total
@@ -184,7 +184,7 @@ class Windows:
         return total
 
     def _signals(self, p: Projection, found: Equilibrium) -> tuple[dict[str, np.ndarray], int]:
-        """Signals of the rule, each place of a convolution a presentation; and the number of places."""
+        """Signals of the rule, each place of a convolution being a presentation; and the number of places."""
         reads, op = self._rules[p.name].reads, self._ops[p.name]
         below, above = (p.post, p.pre) if p.is_top_down else (p.pre, p.post)  # in the bottom-up direction
         sides = ("post", "pre") if p.is_top_down else ("pre", "post")
@@ -204,7 +204,7 @@ class Windows:
 
 
 def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
-    """η of each bias that learns: that of its population's first supervised input with an open window."""
+    """η of each bias that learns: that of the first supervised projection onto it with an open window."""
     found: dict[str, float] = {}
     for p in net.driving:
         if p.name in eta and p.rule.supervised and net.populations[p.post].bias:
@@ -213,13 +213,13 @@ def _bias_rates(net: Network, eta: Mapping[str, float]) -> dict[str, float]:
 
 
 def _rule_of(p: Projection) -> InTime | ByPresentation:
-    """Its rule in time, or by presentations where it says nothing of time."""
+    """A projection's rule in time, or by presentations if the rule has no equation in time."""
     try:
         if p.rule.growth is None and p.rule.change is not None and not p.rule.supervised:
             if p.rule.state and p.rule.spontaneous:
                 raise DeclarationError(
-                    f"rule {type(p.plasticity).__name__}: its state moves with noise, which needs time; give "
-                    'the class growth = {"w": ..., ...} with the text of each variable'
+                    f"rule {type(p.plasticity).__name__}: its state changes with noise, so it needs "
+                    'equations in time; give the class growth = {"w": ..., ...}, one text per variable'
                 )
             return ByPresentation(p.plasticity)
         return InTime(p.plasticity)

@@ -269,14 +269,14 @@ def test_truncation_is_refused():
 def test_rules_that_go_back_through_time_are_refused_beside_it():
     net = one_area()
     net.projections["A->IT"] = replace(net.projections["A->IT"], plasticity=cs.Backprop())
-    with pytest.raises(cs.BuildError, match="A->IT: Backprop takes its credit back through steps"):
+    with pytest.raises(cs.BuildError, match="A->IT: Backprop needs credit back through time"):
         built(net, 4)
 
 
 def test_normalisers_are_refused():
     net = one_area()
     net.populations["A"] = replace(net.populations["A"], normaliser=cs.LayerNorm())
-    with pytest.raises(cs.BuildError, match="population A: EProp needs how each unit's rate"):
+    with pytest.raises(cs.BuildError, match="population A: EProp needs rates that depend on"):
         built(net, 4)
 
 

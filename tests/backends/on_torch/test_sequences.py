@@ -159,7 +159,7 @@ def test_targets_that_do_not_fit_are_refused(y, says):
 NETWORKS = [
     (
         lambda: memory(word="direct_feedback_alignment"),
-        "gives the credit of settled rates, and none through time",
+        "defines credit for settled rates, but not through time",
     ),
     (lambda: chain(activation="tanh").with_rule("target_prop"), "and none through time; use net.with_rule"),
 ]
