@@ -109,7 +109,7 @@ PLACES = {
     "configuration": (f"{TRAIN} --config ok.npz", "configuration ok.npz"),
 }
 MODELS = {
-    "wrong_shape": "weights must have shape (20, 3)",
+    "wrong_shape": "weights have shape (20, 3)",
     "cycle": "closes the cycle V2 -> V1 -> V2",
     "duplicate": "population V1: the name is taken",
     "unknown": "V3",

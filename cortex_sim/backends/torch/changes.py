@@ -68,7 +68,7 @@ def updates(
 @differentiating
 @only_looking
 def backprop_updates(model: Core, x: Any, y: Any, *, biases: bool = False) -> dict[str, Tensor]:
-    """The change by backpropagation of every plastic projection: minus the gradient of the same objective."""
+    """Change of plastic bottom-up and recurrent weights by backpropagation: minus the gradient."""
     if model.net.objective_function is None:
         raise RunError(
             f"network {model.net.name}: without an objective, backpropagation has no update; declare one "

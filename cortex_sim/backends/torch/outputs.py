@@ -29,8 +29,13 @@ def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
 
     Returns
     -------
-    array or Tensor of shape (presentation, unit)
+    array or Tensor of shape (presentation, unit), or (presentation, step, unit) of an unrolled network
         A tensor, on the model's device and without a graph, if ``x`` is a tensor or a mapping of tensors.
+
+    Raises
+    ------
+    DataError
+        If the stimuli do not fit the network.
     """
     require_count("predict", batch=batch)
     stimuli = model.presentations(x)
@@ -44,7 +49,7 @@ def predict(model: Core, x: Any, batch: int = 256) -> np.ndarray | Tensor:
 @torch.no_grad()
 @only_looking
 def loss(model: Core, x: Any, y: Any) -> Tensor:
-    """Mean objective over presentations, without a graph."""
+    """Mean objective over presentations, without a graph; `RunError` if the network has no objective."""
     if model.net.objective_function is None:
         raise RunError(f"network {model.net.name}: has no objective; declare one with net.objective(...)")
     _, rates = model.settle(model.presentations(x), credit=False)

@@ -178,7 +178,7 @@ def test_an_attached_step_takes_one_draw_and_each_micro_batch_its_own():
     [
         ("nonsense", "give a mapping from projection to array"),
         ({"V1->V9": np.zeros(3)}, "unknown projection with weights 'V1->V9'"),
-        ({"V1->V2": np.zeros(3)}, "weights have shape"),
+        ({"V1->V2": np.zeros(3)}, "weights must have shape"),
         ({"V1->V2": np.full((7, 11), np.nan)}, "NaN or infinite"),
         ({"V1->V2": [["a"]]}, "must be an array of numbers"),
     ],
@@ -195,7 +195,7 @@ def test_biases_are_set_by_population():
     model = new_model()
     model.set_biases({"V1": np.arange(11.0)[::-1]})
     np.testing.assert_array_equal(model.biases["V1"].detach(), np.arange(11.0)[::-1])
-    with pytest.raises(cs.BuildError, match="biases have shape"):
+    with pytest.raises(cs.BuildError, match="biases must have shape"):
         model.set_biases({"V1": np.zeros(3)})
 
 

@@ -279,7 +279,7 @@ def test_what_has_no_meaning_is_refused_by_name():
         cs.torch.build(recurrent(cs.BatchNorm()), settling=cs.torch.Unrolled(4))
     model = built(network("batch")).train()
     x, y = stimuli()
-    with pytest.raises(cs.DataError, match="population V2: BatchNorm .* a single one"):
+    with pytest.raises(cs.DataError, match="population V2: BatchNorm .* only one presentation"):
         model(x[:1], y[:1])
     with pytest.raises(cs.RunError, match="population V2: BatchNorm .* choose a batch size"):
         cs.torch.build(network("batch")).fit(stimuli(11), epochs=1, batch_size=5)
