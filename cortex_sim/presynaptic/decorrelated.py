@@ -66,7 +66,7 @@ class Decorrelated:
     update_ms : float, default 100.0
         In time, the milliseconds that count as one update; positive.
     every : int, default 1
-        In training, update the state after every so many updates of the weights, counting as that many. In
+        In training, the number of weight updates per update of the state, which then counts as that many. In
         time the state changes at every step.
 
     Notes

@@ -119,7 +119,7 @@ def regulariser_shares(model: Core, x: Any, y: Any) -> Readings:
 
 
 def diagnose(model: Core, x: Any, y: Any) -> dict[str, Readings]:
-    """All readings on one held-out batch."""
+    """All diagnostics on one held-out batch, by name."""
     return {
         "angle_to_bp_deg": angles_to_backprop(model, x, y),
         "orthogonality_deviation": orthogonality_deviations(model),

@@ -120,7 +120,7 @@ def own(draw: Callable[[int], torch.Tensor], presentations: int, dim: int = 0) -
 def means(values: torch.Tensor) -> list[float]:
     """Means over ranks, which have equally many presentations; one transfer from the device.
 
-    If a value is not finite on one rank, it is not finite on any, so that no rank waits for another.
+    A value that is not finite on one rank makes the mean so on all, so that no rank waits for another.
     """
     found: list[float] = averaged(values).tolist()
     return found

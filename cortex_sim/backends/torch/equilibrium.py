@@ -327,8 +327,8 @@ def check_settles(model: Core, phase: PhasePlan) -> None:
         reads_noise = p.rule.spontaneous
         if reads_noise and p.post not in phase.spontaneous:
             raise RunError(
-                f"{owner}: {name} learns from spontaneous activity of {p.post}; let {p.post} be spontaneous "
-                "in this phase, or open the window in another"
+                f"{owner}: {name} learns from spontaneous activity of {p.post}; make {p.post} spontaneous in "
+                "this phase, or open the window in another"
             )
         if phase.spontaneous and not reads_noise:
             raise RunError(

@@ -109,7 +109,7 @@ def fit(
     DataError
         If the data do not fit the network.
     RunError
-        If a setting is unknown, or not a setting of the optimiser or schedule.
+        If a setting is unknown, or not one of the optimiser or schedule, or if training diverges.
     """
     for name in unknown:
         raise RunError(f"fit: unknown setting {name!r}; {_way_out(name)}")

@@ -33,7 +33,7 @@ Task = tuple[np.ndarray, int]  # indices and epoch of one batch
 
 
 class Ahead:
-    """A source whose expected batches are prepared by worker processes; any other is made when asked for.
+    """A source whose expected batches are prepared by worker processes; any other is made on request.
 
     Parameters
     ----------

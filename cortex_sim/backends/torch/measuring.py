@@ -29,7 +29,7 @@ class Scores:
     ----------
     accuracy : float or None
         Share of presentations whose most active top unit is the label; None without classes. In an unrolled
-        network it is the share of time bins with a target.
+        network, time bins with a target are counted instead of presentations.
     top5_accuracy : float or None
         Share whose label is among the five most active top units; None with five or fewer classes.
     loss : float

@@ -174,8 +174,8 @@ def _of_a_set(model: Core, given: ImageSet | StimulusSet) -> StimulusSet:
         return given.fit_to(shape, shown) if unlike else given
     if math.prod(given.stimulus_shape) != math.prod(shape):
         raise DataError(
-            f"stimuli must be an array such as images.x_test, or a set, whose presentations fit population "
-            f"{shown} of shape {shape}. Got {given}"
+            f"stimuli must be an array of numbers, such as images.x_test, or a set, whose presentations fit "
+            f"population {shown} of shape {shape}. Got {given}"
         )
     return given.fit_to(shape, shown).part("test")
 

@@ -136,7 +136,7 @@ def test_updates_per_presentation_have_the_batchs_as_their_mean(word):
 def test_credit_to_stimuli_is_given_or_refused():
     model = new_model()
     x, y = shown(model.net)
-    with pytest.raises(cs.DataError, match="no projection brings credit to population retina"):
+    with pytest.raises(cs.DataError, match="population retina: require a gradient, but no"):
         model(torch.as_tensor(x).requires_grad_(), y)
 
 

@@ -161,7 +161,7 @@ NETWORKS = [
         lambda: memory(word="direct_feedback_alignment"),
         "defines credit for settled rates, but not through time",
     ),
-    (lambda: chain(activation="tanh").with_rule("target_prop"), "and none through time; use net.with_rule"),
+    (lambda: chain(activation="tanh").with_rule("target_prop"), "but not through time; use net.with_rule"),
 ]
 
 

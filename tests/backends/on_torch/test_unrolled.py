@@ -101,7 +101,7 @@ def test_changes_are_plain_autograds(seed, bins):
     w, b, _ = numbers(model)
     expected, loss = autograd(model.net, w, b, x.swapaxes(0, 1), y, DT, each)
     if bins == 3 and sizes[-1] == 3:  # whole numbers for three units or three bins
-        with pytest.raises(cs.DataError, match="or for 3 time bins; give y.astype"):
+        with pytest.raises(cs.DataError, match="or labels in 3 time bins; give y.astype"):
             model.loss(x, y)
     given = y[:, 0] if bins == 1 else np.eye(sizes[-1])[y]
     for found in (model.updates(x, given, biases=True), model.backprop_updates(x, given, biases=True)):
