@@ -362,6 +362,13 @@ def test_a_batch_that_cannot_be_split_is_refused(monkeypatch):
         Trainer(cs.torch.build(gait(), precision="64"), *data(gait()), 1, 8)
 
 
+@pytest.mark.parametrize("gpus, way", [(0, "--device cpu"), (1, "--nproc-per-node 1")])
+def test_more_processes_than_gpus_are_refused(gpus, way, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(cs.RunError, match=rf"process 2 on this machine, which has fewer GPUs .{gpus}.*{way}"):
+        distributed._take_gpu(1)
+
+
 def _rank(folder):
     rank, ranks = distributed.start("cpu")
     assert ranks == 2
