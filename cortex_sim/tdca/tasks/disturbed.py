@@ -34,7 +34,9 @@ class Disturbed:
 
     Notes
     -----
-    Image stimuli have mean 0 and variance 1 over the training part before they are disturbed.
+    Image stimuli have mean 0 and variance 1 over the training part before they are disturbed. The noise of a
+    whole part is the same in every evaluation with equally many inner runs and presentations at a time; with
+    other numbers it is another sample.
     """
 
     distribution: Distribution
