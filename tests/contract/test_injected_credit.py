@@ -274,7 +274,9 @@ def test_what_has_no_credit_is_refused_when_the_experiment_is_made(settings, sai
 def test_a_network_without_credit_is_refused():
     net = dense_chain((5, 3), objective="squared_error").with_rule("hebbian")
     net.objective_at = net.objective_function = None
-    with pytest.raises(cs.DeclarationError, match=r"network chain has neither .* so it has no credit.*with_rule\(\.\.\.\)"):
+    with pytest.raises(
+        cs.DeclarationError, match=r"network chain has neither.*no credit; use net.with_rule\(\.\.\.\)"
+    ):
         cs.Experiment(net, {"all": cs.Protocol(cs.Phase("all", 10, drive_credit={"IT": 1.0}))})
 
 
