@@ -173,9 +173,7 @@ def _has_repeats(stored: Stored, name: str, values: NDArray[Any], timed: bool) -
 
 def _shapes(name: str) -> str:
     if name == "response_repeats":
-        return (
-            "give (stimulus, repeat, neuroid[, time_bin]), or rename it response if a row is one presentation"
-        )
+        return "give (stimulus, repeat, neuroid[, time_bin]), or rename it response if rows are presentations"
     row = "stimulus" if name == "response_mean" else "presentation"
     return (
         f"give ({row}, neuroid), or with time_bin_start and time_bin_end a third axis; if "
